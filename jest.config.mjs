@@ -1,0 +1,52 @@
+// Run through `npm test` (scripts/test.mjs), which sets NODE_OPTIONS=--experimental-vm-modules:
+// Nest 12 and this library are ES modules.
+
+const swc = {
+  jsc: {
+    parser: { syntax: 'typescript', decorators: true },
+    transform: { legacyDecorator: true, decoratorMetadata: true },
+    target: 'es2022',
+    keepClassNames: true,
+  },
+  module: { type: 'es6' },
+  sourceMaps: 'inline',
+};
+
+const base = {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', swc] },
+  // Relative imports end in `.js`, as Node wants them; the sources end in `.ts`.
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  modulePathIgnorePatterns: ['<rootDir>/test-artifacts/'],
+};
+
+const project = (displayName, folder, more = {}) => ({
+  ...base,
+  displayName,
+  testMatch: [`<rootDir>/test/${folder}/**/*.spec.ts`],
+  ...more,
+});
+
+export default {
+  testTimeout: 20_000,
+  projects: [
+    project('unit', 'unit'),
+    project('contract', 'contract'),
+    project('e2e', 'e2e'),
+    // The e2e specs once more, on the Nest 11 packages of test/nest11. Terminus exists for Nest 12 only.
+    project('nest11', 'e2e', {
+      testPathIgnorePatterns: ['/node_modules/', '\\.nest12\\.spec\\.ts$'],
+      moduleNameMapper: {
+        ...base.moduleNameMapper,
+        '^@nestjs/(.*)$': '<rootDir>/test/nest11/node_modules/@nestjs/$1',
+        // One copy each, whoever imports it.
+        '^rxjs$': '<rootDir>/node_modules/rxjs',
+        '^rxjs/(.*)$': '<rootDir>/node_modules/rxjs/$1',
+        '^reflect-metadata$': '<rootDir>/node_modules/reflect-metadata',
+      },
+    }),
+    project('browser', 'browser'),
+  ],
+};

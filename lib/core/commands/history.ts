@@ -1,0 +1,72 @@
+import type { HistoryCommand } from '../../protocol/commands.js';
+import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
+import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import type { Broker } from '../ports/broker.js';
+import { positionOf } from '../delivery/recovery.js';
+import type { Session } from '../session/session.js';
+import { authorizeSubscriber, refuseIfRevoked } from './authorization.js';
+
+const DEFAULT_LIMIT = 100;
+
+/** What a history query may say; bounds are inclusive. */
+export interface HistoryQuery {
+  /** The epoch that the bounds belong to; left out, the current one. */
+  readonly epoch?: string;
+  readonly from?: number;
+  readonly until?: number;
+  /** Most events, 1–1000. Default 100. */
+  readonly limit?: number;
+  /** Newest first. Default false. */
+  readonly reverse?: boolean;
+}
+
+/** Reads a range of the log. Of an epoch that is not a prefix of it, nothing; the answer's `position` says so. */
+export async function history(session: Session, command: HistoryCommand): Promise<void> {
+  const { context } = session;
+  const match = context.channels.resolve(command.channel);
+  const revision = context.revocations.current;
+  const call = session.call(match, command.id, '', command.payload);
+  await authorizeSubscriber(session, match, 'history', call);
+  const result = await readHistory(context.broker, match.channel, command.payload, context.clock.now());
+  refuseIfRevoked(session, match.channel, revision);
+  if (!session.isClosed) session.reply(command.id, result);
+}
+
+/** A page of the log, for clients and for the application alike. */
+export async function readHistory(
+  broker: Broker,
+  channel: string,
+  query: HistoryQuery,
+  now: number,
+): Promise<HistoryResult> {
+  const limit = Math.min(query.limit ?? DEFAULT_LIMIT, MAX_PAGE);
+  const from = Math.max(1, query.from ?? 1);
+  const page = await broker.read({
+    channel,
+    from,
+    // One more than asked for tells whether there is more.
+    limit: limit + 1,
+    ...(query.epoch === undefined ? {} : { epoch: query.epoch }),
+    ...(query.until === undefined ? {} : { until: query.until }),
+    ...(query.reverse === undefined ? {} : { reverse: query.reverse }),
+  });
+  const events = page.events.slice(0, limit).filter((event) => !event.isExpired(now));
+  return {
+    events: events.map(toHistoryEvent),
+    position: positionOf(page.tip),
+    more: page.events.length > limit,
+  };
+}
+
+function toHistoryEvent({ id, ts, seq, event, payload, user, key }: ChannelEvent): HistoryEvent {
+  return {
+    id,
+    ts,
+    seq,
+    event,
+    ...(payload === undefined ? {} : { payload }),
+    ...(user === undefined ? {} : { user }),
+    ...(key === undefined ? {} : { key }),
+  };
+}

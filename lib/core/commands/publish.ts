@@ -1,0 +1,126 @@
+import { hash } from 'node:crypto';
+import type { PublishCommand } from '../../protocol/commands.js';
+import type { PublishResult } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { ChannelMatch } from '../channel/channel.registry.js';
+import type { EventDraft } from '../channel/channel-event.js';
+import type { EngineContext } from '../engine/engine.context.js';
+import { bounded } from '../ports/bounded.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Session } from '../session/session.js';
+import { authorize, refuseIfRevoked } from './authorization.js';
+
+/**
+ * Puts an event of a client into the log (protocol §5): authorized, handled, appended, then acknowledged. Publishes of a
+ * connection to one channel keep their order (P16); the answer of one does not wait for the next.
+ */
+export function publish(session: Session, command: PublishCommand): MaybePromise<void> {
+  const { context } = session;
+  const match = context.channels.resolve(command.channel);
+  const { behaviour } = match.definition;
+  // Undeclared means refused (G9, G10); the two cases look alike on purpose.
+  if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
+    throw new RealtimeError('forbidden', 'Clients may not publish this event here');
+  }
+  const fingerprint = fingerprintOf(command.event, command.payload);
+  const known = context.recentIds.find(command.channel, session.producer, command.id, context.clock.now());
+  if (known !== undefined) {
+    if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
+    return session.reply(command.id, { ...known.position, duplicate: true } satisfies PublishResult);
+  }
+  return session.lanes.run(command.channel, () => {
+    let step: MaybePromise<EventDraft>;
+    try {
+      step = prepare(session, command, match);
+    } catch (error) {
+      return session.fail(command.id, error);
+    }
+    if (!isPromise(step)) return submit(session, command, match, fingerprint, step);
+    return step.then(
+      (event) => submit(session, command, match, fingerprint, event),
+      (error: unknown) => session.fail(command.id, error),
+    );
+  });
+}
+
+/** Authorizes and runs the application's handler; what it returns is what is appended. */
+function prepare(session: Session, command: PublishCommand, match: ChannelMatch): MaybePromise<EventDraft> {
+  const { context } = session;
+  if (session.isClosed) throw new RealtimeError('unavailable');
+  const revision = context.revocations.current;
+  const call = session.call(match, command.id, command.event, command.payload);
+  const handle = (): MaybePromise<EventDraft> => {
+    const handler = match.definition.behaviour.publish.get(command.event);
+    if (handler === undefined) return draft(session, command, command.payload);
+    const result = bounded(handler(call), context.settings.handlerTimeoutMs, context.clock);
+    return isPromise(result)
+      ? result.then((payload) => draft(session, command, payload ?? command.payload))
+      : draft(session, command, result ?? command.payload);
+  };
+  const checked = (event: EventDraft): EventDraft => {
+    refuseIfRevoked(session, match.channel, revision);
+    return event;
+  };
+  const grant = authorize(session, match, 'publish', call);
+  const event = isPromise(grant) ? grant.then(handle) : handle();
+  return isPromise(event) ? event.then(checked) : checked(event);
+}
+
+function draft(session: Session, command: PublishCommand, payload: unknown): EventDraft {
+  return {
+    id: command.id,
+    event: command.event,
+    payload,
+    user: session.user?.id,
+    key: command.key,
+    ttl: command.ttl,
+    trace: command.trace,
+    meta: command.meta,
+  };
+}
+
+/** Hands the event to the broker. Returns as soon as its place in the order is taken. */
+function submit(
+  session: Session,
+  command: PublishCommand,
+  match: ChannelMatch,
+  fingerprint: string,
+  event: EventDraft,
+): void {
+  const { context, producer } = session;
+  const { log } = match.definition.policy;
+  const appended = context.appends
+    .append({ channel: match.channel, producer, fingerprint, after: command.after, event, policy: log })
+    .then((result) => {
+      remember(context, match.channel, producer, event.id, fingerprint, result, log.dedupeMs);
+      if (!session.isClosed) session.reply(command.id, result);
+    });
+  session.track(appended, command.id);
+}
+
+function remember(
+  context: EngineContext,
+  channel: string,
+  producer: string,
+  id: string,
+  fingerprint: string,
+  { seq, epoch }: PublishResult,
+  dedupeMs: number,
+): void {
+  if (dedupeMs <= 0) return;
+  const until = context.clock.now() + dedupeMs;
+  context.recentIds.remember(channel, producer, id, { fingerprint, position: { seq, epoch }, until });
+}
+
+/**
+ * Digest of what was published, as it was sent: tells a retry from another event under the same id (P15).
+ *
+ * @throws RealtimeError `bad_request` for a payload that cannot be written down.
+ */
+export function fingerprintOf(event: string, payload: unknown): string {
+  try {
+    return hash('sha1', `${event.length} ${event} ${JSON.stringify(payload) ?? ''}`, 'base64');
+  } catch (error) {
+    throw new RealtimeError('bad_request', 'The payload cannot be written down', { cause: error });
+  }
+}

@@ -1,0 +1,58 @@
+import type { RequestCommand } from '../../protocol/commands.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { ConnectionRequest, HandlerCall } from '../channel/channel-definition.js';
+import { bounded } from '../ports/bounded.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Session } from '../session/session.js';
+import { authorizeSubscriber } from './authorization.js';
+
+const NO_CHANNEL = { channel: '', params: {} };
+
+/** Runs an RPC; what the handler returns is the answer. A `request` is never sent again by a client (P17). */
+export function request(session: Session, command: RequestCommand): MaybePromise<void> {
+  return command.channel === undefined
+    ? withoutChannel(session, command)
+    : onChannel(session, command, command.channel);
+}
+
+async function onChannel(session: Session, command: RequestCommand, channel: string): Promise<void> {
+  const match = session.context.channels.resolve(channel);
+  const handler = match.definition.behaviour.requests.get(command.event);
+  const call = session.call(match, command.id, command.event, command.payload);
+  await authorizeSubscriber(session, match, 'request', call);
+  // Asked only after the authorization: who may not ask does not learn what there is to ask.
+  if (handler === undefined)
+    throw new RealtimeError('bad_request', 'There is no such request on this channel');
+  const result = await bounded(
+    handler(call),
+    session.context.settings.handlerTimeoutMs,
+    session.context.clock,
+  );
+  if (!session.isClosed) session.reply(command.id, result ?? null);
+}
+
+function withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
+  const handler = session.context.requests.get(command.event);
+  if (handler === undefined) throw new RealtimeError('bad_request', 'There is no such request');
+  const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
+  const result = run(session, handler, call);
+  if (!isPromise(result)) return session.reply(command.id, result ?? null);
+  return result.then((value) => {
+    if (!session.isClosed) session.reply(command.id, value ?? null);
+  });
+}
+
+function run(
+  session: Session,
+  { authorize, handle }: ConnectionRequest,
+  call: HandlerCall,
+): MaybePromise<unknown> {
+  const { settings, clock } = session.context;
+  const admit = (allowed: unknown): MaybePromise<unknown> => {
+    if (allowed !== true && typeof allowed !== 'object') throw new RealtimeError('forbidden');
+    return bounded(handle(call), settings.handlerTimeoutMs, clock);
+  };
+  if (authorize === 'public') return admit(true);
+  const allowed = bounded(authorize(call), settings.handlerTimeoutMs, clock);
+  return isPromise(allowed) ? allowed.then(admit) : admit(allowed);
+}

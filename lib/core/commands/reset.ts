@@ -1,0 +1,54 @@
+import type { Subscription } from '../delivery/subscription.js';
+import type { EngineContext } from '../engine/engine.context.js';
+import { planWithSnapshot } from './snapshot.js';
+import { resumedAt, toResult } from './subscribe.js';
+
+const RETRY_MS = 500;
+
+/**
+ * Moves live and replaying subscriptions to another log of their channel (G6, P10): each is told `reset` with what a
+ * subscribe from its cursor would have answered, before the first event of the new epoch.
+ */
+export class Resetter {
+  private readonly underWay = new Set<Subscription>();
+
+  constructor(private readonly context: () => EngineContext) {}
+
+  reset(subscription: Subscription): void {
+    if (subscription.ended || this.underWay.has(subscription)) return;
+    this.underWay.add(subscription);
+    subscription.channel.stopLive(subscription);
+    this.move(subscription).then(
+      () => {
+        this.underWay.delete(subscription);
+        if (!subscription.ended) this.context().catchUp.pump(subscription);
+      },
+      (error: unknown) => {
+        this.context().logger.debug(`A reset is tried again: ${String(error)}`);
+        this.context().clock.schedule(RETRY_MS, () => {
+          this.underWay.delete(subscription);
+          this.reset(subscription);
+        });
+      },
+    );
+  }
+
+  private async move(subscription: Subscription): Promise<void> {
+    const context = this.context();
+    const since = { epoch: subscription.epoch, seq: subscription.cursor };
+    const { plan, snapshot } = await planWithSnapshot(context, subscription, since);
+    if (subscription.ended) return;
+    subscription.epoch = plan.position.epoch;
+    subscription.cursor = plan.cursor;
+    subscription.resumedAt = resumedAt(plan);
+    subscription.outbox.pushData(
+      {
+        type: 'reset',
+        channel: subscription.channel.name,
+        ts: context.clock.now(),
+        payload: toResult(plan, snapshot),
+      },
+      subscription,
+    );
+  }
+}

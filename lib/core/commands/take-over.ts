@@ -1,0 +1,41 @@
+import type { Session } from '../session/session.js';
+import type { Ticket } from '../session/ticket.js';
+
+/**
+ * Gives the session its lineage (P28). A valid ticket of the same user continues the lineage: the older connection,
+ * here or on another node, is closed with 4810, and what it was subscribed to passes over without life-cycle hooks.
+ * Any other ticket begins a new lineage; it costs no events, since positions are the client's (P13).
+ */
+export async function takeOver(session: Session, text: string | undefined): Promise<void> {
+  const { tickets, sessions, settings, entropy } = session.context;
+  const ticket = text === undefined ? undefined : tickets.read(text);
+  if (ticket === undefined || ticket.user !== session.user?.id) {
+    session.lineage = entropy.token();
+    session.generation = 1;
+  } else {
+    if (ticket.node !== settings.nodeId) await supersedeElsewhere(session, ticket);
+    if (session.isClosed) return;
+    // From here on nothing waits: of two connections with one ticket, the later is the newer generation.
+    const older = sessions.ofLineage(ticket.lineage);
+    session.lineage = ticket.lineage;
+    session.generation = Math.max(ticket.generation, older?.generation ?? 0) + 1;
+    if (older !== undefined) inherit(session, older);
+  }
+  sessions.identify(session);
+}
+
+function inherit(session: Session, older: Session): void {
+  for (const [channel, call] of older.inherited) session.inherited.set(channel, call);
+  for (const [channel, { call }] of older.subscriptions) session.inherited.set(channel, call);
+  older.close('superseded');
+}
+
+async function supersedeElsewhere(session: Session, { lineage, generation }: Ticket): Promise<void> {
+  const { broker, logger } = session.context;
+  try {
+    await broker.control({ kind: 'supersede', lineage, generation: generation + 1 });
+  } catch (error) {
+    // The older connection then ends by its own heartbeat; nothing is lost but a moment of double counting.
+    logger.debug(`A supersede did not reach the other nodes: ${String(error)}`);
+  }
+}

@@ -1,0 +1,114 @@
+import type { ChannelEvent } from '../channel/channel-event.js';
+import type { Broker, ReadResult } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
+import type { Subscription } from './subscription.js';
+
+/** Events of one page of a replay. */
+const PAGE = 128;
+const RETRY_MS = 500;
+
+export interface CatchUpOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  /** The log under a replaying subscription is another one: it must be told `reset`. */
+  readonly onNewEpoch: (subscription: Subscription) => void;
+}
+
+/**
+ * Brings subscriptions from their cursor to the tip (P12, G7, G8). Events are pulled as the client's socket drains: from
+ * the log page by page, from the node's ring once it reaches that far. The step from the last of them to live is
+ * one synchronous piece, so nothing can come between or twice.
+ */
+export class CatchUp {
+  /** Pages that are being read, shared by all who want the same one. */
+  private readonly pages = new Map<string, Promise<ReadResult>>();
+
+  constructor(private readonly options: CatchUpOptions) {}
+
+  /** Goes on until the subscription is live or has ended. */
+  pump(subscription: Subscription): void {
+    const { channel, outbox } = subscription;
+    while (!subscription.ended && !subscription.live) {
+      if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
+      this.announceResumed(subscription);
+      if (subscription.cursor >= channel.tip.seq) return channel.goLive(subscription);
+      if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
+      const next = subscription.cursor + 1;
+      if (!channel.ring.covers(next)) return this.readPage(subscription, next);
+      this.push(subscription, channel.ring.at(next));
+    }
+  }
+
+  private readPage(subscription: Subscription, from: number): void {
+    const { epoch } = subscription;
+    this.page(subscription.channel.name, epoch, from).then(
+      (page) => {
+        if (subscription.ended || subscription.epoch !== epoch) return;
+        if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
+        this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
+        for (const event of page.events) {
+          if (subscription.ended) return;
+          this.skipTrimmed(subscription, event.seq);
+          if (event.seq === subscription.cursor + 1) this.push(subscription, event);
+        }
+        if (subscription.cursor >= from) this.pump(subscription);
+        else this.retry(subscription);
+      },
+      // The broker is away: the subscription stays, and goes on where it was (G21).
+      () => this.retry(subscription),
+    );
+  }
+
+  private retry(subscription: Subscription): void {
+    this.options.clock.schedule(RETRY_MS, () => this.pump(subscription));
+  }
+
+  private page(channel: string, epoch: string, from: number): Promise<ReadResult> {
+    const key = `${channel} ${epoch} ${from}`;
+    let page = this.pages.get(key);
+    if (page === undefined) {
+      page = this.options.broker.read({ channel, epoch, from, limit: PAGE });
+      this.pages.set(key, page);
+      const forget = (): void => void this.pages.delete(key);
+      page.then(forget, forget);
+    }
+    return page;
+  }
+
+  /** Announces what trimming overtook during the replay (P12). */
+  private skipTrimmed(subscription: Subscription, oldest: number): void {
+    const next = subscription.cursor + 1;
+    if (oldest <= next) return;
+    // `resumed` has its place behind `position.seq`, even when that event is gone.
+    const { resumedAt } = subscription;
+    if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
+      subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
+      subscription.cursor = resumedAt;
+      this.announceResumed(subscription);
+      return this.skipTrimmed(subscription, oldest);
+    }
+    subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
+    subscription.cursor = oldest - 1;
+  }
+
+  private push(subscription: Subscription, event: ChannelEvent): void {
+    this.announceResumed(subscription);
+    subscription.cursor = event.seq;
+    subscription.outbox.pushReplay(subscription, event);
+    this.announceResumed(subscription);
+  }
+
+  private announceResumed(subscription: Subscription): void {
+    const { resumedAt, cursor, epoch, channel, outbox } = subscription;
+    if (resumedAt === undefined || cursor < resumedAt) return;
+    subscription.resumedAt = undefined;
+    const ts = this.options.clock.now();
+    outbox.pushReplayMarker(subscription, {
+      type: 'resumed',
+      channel: channel.name,
+      seq: resumedAt,
+      epoch,
+      ts,
+    });
+  }
+}

@@ -1,0 +1,79 @@
+import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
+import type { ChannelPolicy } from '../channel/channel-definition.js';
+import type { LocalChannel } from '../hub/local-channel.js';
+import type { Broker } from '../ports/broker.js';
+
+/** How a subscription continues (P11), and where its delivery starts. */
+export interface RecoveryPlan {
+  readonly recovery: Recovery;
+  /** Tip at commit. */
+  readonly position: Position;
+  readonly reason?: LostReason;
+  readonly from?: number;
+  readonly to?: number;
+  readonly cause?: TruncationCause;
+  /** `seq` behind which delivery starts: the client's cursor after the answer (P14). */
+  readonly cursor: number;
+}
+
+/**
+ * Decides how a subscriber that was at `since` continues (P10–P12, P27). The broker is asked only when what this
+ * node remembers does not decide it.
+ *
+ * @throws RealtimeError `unavailable` when the broker is needed and away.
+ */
+export async function planRecovery(
+  channel: LocalChannel,
+  since: Position | undefined,
+  broker: Broker,
+  policy: ChannelPolicy,
+): Promise<RecoveryPlan> {
+  const tip = positionOf(channel.tip);
+  if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
+  if (since.epoch === tip.epoch && since.seq === tip.seq)
+    return { recovery: 'complete', position: tip, cursor: since.seq };
+  if (!policy.log.retain) return await withoutRetention(channel, since, broker);
+  if (since.epoch === tip.epoch && channel.ring.covers(since.seq + 1)) {
+    return withinLog(since.seq, tip, since.seq + 1, policy.replayLimit);
+  }
+  const log = await broker.read({ channel: channel.name, epoch: since.epoch, from: since.seq + 1, limit: 1 });
+  // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
+  const current = positionOf(channel.tip);
+  const position =
+    log.tip.epoch === current.epoch && log.tip.seq < current.seq ? current : positionOf(log.tip);
+  if (!log.continuous) return lost(position, 'epoch_changed');
+  return withinLog(since.seq, position, log.oldest, policy.replayLimit);
+}
+
+function withinLog(since: number, position: Position, oldest: number, replayLimit: number): RecoveryPlan {
+  const missed = position.seq - since;
+  if (missed === 0) return { recovery: 'complete', position, cursor: since };
+  if (oldest > position.seq) return lost(position, 'expired');
+  const limitedFrom = position.seq - replayLimit + 1;
+  const from = Math.max(since + 1, oldest, limitedFrom);
+  if (from === since + 1) return { recovery: 'complete', position, cursor: since };
+  const cause = limitedFrom > oldest ? 'limit' : 'trimmed';
+  return { recovery: 'truncated', position, from, to: position.seq, cause, cursor: from - 1 };
+}
+
+async function withoutRetention(
+  channel: LocalChannel,
+  since: Position,
+  broker: Broker,
+): Promise<RecoveryPlan> {
+  // Nothing can be replayed, yet a position at the tip of a log that only changed its epoch is still complete.
+  const log = await broker.read({ channel: channel.name, epoch: since.epoch, from: since.seq + 1, limit: 1 });
+  const position = positionOf(log.tip);
+  if (log.continuous && since.seq === position.seq)
+    return { recovery: 'complete', position, cursor: since.seq };
+  return lost(position, log.continuous ? 'not_retained' : 'epoch_changed');
+}
+
+function lost(position: Position, reason: LostReason): RecoveryPlan {
+  return { recovery: 'lost', position, reason, cursor: position.seq };
+}
+
+/** A bare position: the tip of a channel is its newest event, which must not travel along. */
+export function positionOf({ epoch, seq }: Position): Position {
+  return { epoch, seq };
+}

@@ -1,0 +1,48 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import { endSubscription } from '../commands/unsubscribe.js';
+import type { ControlMessage } from '../ports/control.js';
+import { userSubject } from '../protection/ban-list.js';
+import type { EngineContext } from './engine.context.js';
+
+/** Applies a control record on this node. When it returns, the record holds here (G11). */
+export function applyControl(context: EngineContext, message: ControlMessage): void {
+  switch (message.kind) {
+    case 'disconnect':
+      for (const session of context.sessions.ofUser(message.user)) session.close('kicked');
+      return;
+    case 'revoke':
+      return revoke(context, message.user, message.channel, message.reason);
+    case 'ban': {
+      const until = message.until ?? Number.POSITIVE_INFINITY;
+      context.bans.add(userSubject(message.user), { until, reason: message.reason });
+      context.revocations.record(message.user);
+      const retryAfterMs = Number.isFinite(until) ? until - context.clock.now() : 0;
+      for (const session of context.sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
+      return;
+    }
+    case 'unban':
+      context.bans.remove(userSubject(message.user));
+      return;
+    case 'supersede': {
+      const session = context.sessions.ofLineage(message.lineage);
+      if (session !== undefined && session.generation < message.generation) session.close('superseded');
+    }
+  }
+}
+
+function revoke(
+  context: EngineContext,
+  user: string,
+  channel: string | undefined,
+  reason: string | undefined,
+): void {
+  // Noted first: a subscribe or publish that is under way finds it at its commit.
+  context.revocations.record(user, channel);
+  const error = new RealtimeError('forbidden', reason ?? 'Access was revoked');
+  for (const session of context.sessions.ofUser(user)) {
+    for (const subscription of [...session.subscriptions.values()]) {
+      if (channel === undefined || subscription.channel.name === channel)
+        endSubscription(session, subscription, error);
+    }
+  }
+}

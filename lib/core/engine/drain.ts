@@ -1,0 +1,42 @@
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import type { Session } from '../session/session.js';
+import type { EngineContext } from './engine.context.js';
+
+/** Share of the deadline over which the goodbyes are spread; the rest is for what is still queued. */
+const PACE = 0.8;
+const STEP_MS = 50;
+
+/**
+ * Lets every session go in paced batches (G18): `bye` with the advice when to come back, the queue, the close. Ends
+ * at the deadline at the latest, with whoever is left.
+ */
+export async function drainSessions(context: EngineContext, deadlineMs: number): Promise<void> {
+  const { clock, sessions } = context;
+  const start = clock.monotonic();
+  const leaving = sessions.list();
+  const steps = Math.max(1, Math.floor((deadlineMs * PACE) / STEP_MS));
+  // A handful of sessions need no pacing; a multitude is spread so that it does not fall on the other nodes at once.
+  const batch = Math.max(64, Math.ceil(leaving.length / steps));
+  for (let index = 0; index < leaving.length; index += batch) {
+    for (const session of leaving.slice(index, index + batch))
+      sayBye(session, context.settings.drainSpreadMs);
+    if (index + batch < leaving.length) await wait(context, STEP_MS);
+    if (clock.monotonic() - start >= deadlineMs) break;
+  }
+  while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
+    for (const session of sessions.list()) if (session.outbox.bufferedBytes === 0) session.close('drain');
+    if (sessions.size > 0) await wait(context, STEP_MS);
+  }
+  for (const session of sessions.list()) session.close('drain');
+}
+
+function sayBye(session: Session, spreadMs: number): void {
+  const { clock } = session.context;
+  const payload = { code: CLOSE_CODES.drain.code, retryAfterMs: 0, spreadMs };
+  session.outbox.pushControl({ type: 'bye', ts: clock.now(), payload });
+  session.outbox.flush();
+}
+
+function wait({ clock }: EngineContext, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.schedule(ms, resolve));
+}

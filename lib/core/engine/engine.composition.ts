@@ -1,0 +1,92 @@
+import { ChannelRegistry } from '../channel/channel.registry.js';
+import { Resetter } from '../commands/reset.js';
+import { AppendQueue } from '../delivery/append.queue.js';
+import { CatchUp } from '../delivery/catch-up.js';
+import type { OrderKeeperOwner } from '../delivery/order-keeper.js';
+import { FlushScheduler } from '../hub/flush.scheduler.js';
+import { Hub } from '../hub/hub.js';
+import { TimerWheel } from '../ports/timer-wheel.js';
+import { PresenceTracker } from '../presence/presence.tracker.js';
+import { BanList } from '../protection/ban-list.js';
+import { RecentIds } from '../protection/recent-ids.js';
+import { Revocations } from '../protection/revocations.js';
+import { UserBuckets } from '../protection/user-buckets.js';
+import { SessionRegistry } from '../session/session.registry.js';
+import { TicketSigner } from '../session/ticket.js';
+import { checkCapabilities } from './capability.check.js';
+import type { EngineContext } from './engine.context.js';
+import type { EngineOptions, EngineSettings } from './engine.options.js';
+import { userChannelDefinition } from './user-channel.definition.js';
+
+/** The parts of one engine, put together. */
+export interface ComposedEngine {
+  readonly context: EngineContext;
+}
+
+/** Builds the services of an engine and ties the knots between them. */
+export function composeEngine(options: EngineOptions): ComposedEngine {
+  const { broker, settings, clock, entropy, logger } = options;
+  checkCapabilities(options.channels, broker);
+  const own = [userChannelDefinition(broker.capabilities, settings.limits.dedupeMs)];
+  const scheduler = new FlushScheduler();
+  const resetter = new Resetter(() => context);
+  const hub = new Hub(
+    { broker, scheduler, clock, logger, lingerMs: settings.lingerMs, ringSize: settings.ringSize },
+    keeperOwner(resetter),
+  );
+  const context: EngineContext = {
+    settings,
+    clock,
+    entropy,
+    logger,
+    wheel: new TimerWheel(clock, granularityOf(settings)),
+    scheduler,
+    broker,
+    channels: new ChannelRegistry(options.channels, own),
+    requests: new Map(options.requests),
+    authenticator: options.authenticator,
+    onConnect: options.onConnect,
+    sessions: new SessionRegistry(),
+    listeners: new Set(),
+    tickets: new TicketSigner(settings.ticketSecret),
+    hub,
+    appends: new AppendQueue(broker),
+    catchUp: new CatchUp({ broker, clock, onNewEpoch: (subscription) => resetter.reset(subscription) }),
+    presence: new PresenceTracker(broker, hub, clock, logger, settings.presenceLeaseMs),
+    bans: new BanList(),
+    revocations: new Revocations(),
+    recentIds: new RecentIds(),
+    userBuckets: new UserBuckets(settings.limits.userRatePerSecond),
+  };
+  return { context };
+}
+
+function keeperOwner(resetter: Resetter): OrderKeeperOwner {
+  return {
+    onNewEpoch(channel, tip) {
+      channel.moveTo(tip);
+      for (const subscription of channel.subscriptions) resetter.reset(subscription);
+    },
+    onLostRange(channel, from, to) {
+      channel.skipTo(to);
+      // Who is still catching up meets the hole in the log itself.
+      for (const subscription of channel.subscriptions) {
+        if (!subscription.live || subscription.cursor >= to) continue;
+        subscription.outbox.pushGap(
+          subscription,
+          Math.max(from, subscription.cursor + 1),
+          to,
+          'expired',
+          false,
+        );
+        subscription.cursor = to;
+      }
+    },
+  };
+}
+
+/** Fine enough that no timer of a session is late by more than a twentieth of it. */
+function granularityOf({ heartbeat, helloTimeoutMs }: EngineSettings): number {
+  const shortest = Math.min(heartbeat.intervalMs, heartbeat.timeoutMs, helloTimeoutMs);
+  return Math.min(250, Math.max(5, Math.floor(shortest / 20)));
+}

@@ -1,0 +1,47 @@
+import type { ChannelRegistry } from '../channel/channel.registry.js';
+import type { ConnectionRequest } from '../channel/channel-definition.js';
+import type { AppendQueue } from '../delivery/append.queue.js';
+import type { CatchUp } from '../delivery/catch-up.js';
+import type { Hub } from '../hub/hub.js';
+import type { FlushScheduler } from '../hub/flush.scheduler.js';
+import type { Broker } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
+import type { Entropy } from '../ports/entropy.js';
+import type { EngineLogger } from '../ports/logger.js';
+import type { TimerWheel } from '../ports/timer-wheel.js';
+import type { PresenceTracker } from '../presence/presence.tracker.js';
+import type { BanList } from '../protection/ban-list.js';
+import type { RecentIds } from '../protection/recent-ids.js';
+import type { Revocations } from '../protection/revocations.js';
+import type { UserBuckets } from '../protection/user-buckets.js';
+import type { Authenticator } from '../session/identity.js';
+import type { SessionRegistry } from '../session/session.registry.js';
+import type { TicketSigner } from '../session/ticket.js';
+import type { ConnectionListener } from './engine.api.js';
+import type { EngineOptions, EngineSettings } from './engine.options.js';
+
+/** The services that the commands of one engine share. Two engines share nothing. */
+export interface EngineContext {
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly logger: EngineLogger;
+  readonly wheel: TimerWheel;
+  readonly scheduler: FlushScheduler;
+  readonly broker: Broker;
+  readonly channels: ChannelRegistry;
+  readonly requests: Map<string, ConnectionRequest>;
+  readonly authenticator: Authenticator;
+  readonly onConnect: EngineOptions['onConnect'];
+  readonly sessions: SessionRegistry;
+  readonly listeners: Set<ConnectionListener>;
+  readonly tickets: TicketSigner;
+  readonly hub: Hub;
+  readonly appends: AppendQueue;
+  readonly catchUp: CatchUp;
+  readonly presence: PresenceTracker;
+  readonly bans: BanList;
+  readonly revocations: Revocations;
+  readonly recentIds: RecentIds;
+  readonly userBuckets: UserBuckets;
+}

@@ -1,0 +1,251 @@
+import { userChannel } from '../../protocol/channel-name.js';
+import type { Codec } from '../../protocol/codecs/codec.js';
+import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
+import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
+import type { ConnectionRequest } from '../channel/channel-definition.js';
+import { readHistory, type HistoryQuery } from '../commands/history.js';
+import { fingerprintOf } from '../commands/publish.js';
+import { VariantRegistry } from '../hub/variant.registry.js';
+import type { BrokerListener, BrokerState } from '../ports/broker.js';
+import type { ControlMessage, ControlReceipt } from '../ports/control.js';
+import type { Opening, Refusal } from '../ports/transport-host.js';
+import { addressSubject } from '../protection/ban-list.js';
+import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
+import type { Authentication, Credentials } from '../session/identity.js';
+import { Session } from '../session/session.js';
+import { applyControl } from './control.applier.js';
+import { drainSessions } from './drain.js';
+import type {
+  ApplicationPublishOptions,
+  ConnectionListener,
+  EngineApi,
+  EngineStatus,
+  SessionInfo,
+} from './engine.api.js';
+import { composeEngine, type ComposedEngine } from './engine.composition.js';
+import type { EngineOptions } from './engine.options.js';
+
+/** Advice to a client that was refused for lack of room, in milliseconds. */
+const RETRY_AFTER_MS = 2_000;
+
+/**
+ * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
+ * broker holds the logs, the application's code comes as channel definitions. Nothing is shared between engines.
+ *
+ * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
+ */
+export class RealtimeEngine implements EngineApi {
+  readonly maxFrameBytes: number;
+  private readonly composed: ComposedEngine;
+  private readonly variants = new VariantRegistry();
+  private started = false;
+  private draining = false;
+  private stopping: Promise<void> | undefined;
+  private broker: BrokerState = 'up';
+
+  constructor(private readonly options: EngineOptions) {
+    this.composed = composeEngine(options);
+    this.maxFrameBytes = options.settings.limits.maxFrameBytes;
+  }
+
+  async start(): Promise<void> {
+    const { context } = this.composed;
+    const listener: BrokerListener = {
+      onEvents: (channel, events) => context.hub.onEvents(channel, events),
+      onSignal: (channel, signal) => context.hub.onSignal(channel, signal),
+      onPresence: (channel, diff) => context.hub.onPresence(channel, diff),
+      onControl: (message) => applyControl(context, message),
+      onState: (state, reason) => this.onBrokerState(state, reason),
+    };
+    await this.options.broker.start(listener);
+    context.presence.start();
+    this.started = true;
+  }
+
+  beginDrain(): void {
+    this.draining = true;
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.beginDrain();
+    await drainSessions(this.composed.context, deadlineMs);
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.end();
+    return this.stopping;
+  }
+
+  get status(): EngineStatus {
+    const { sessions, hub } = this.composed.context;
+    return {
+      started: this.started,
+      draining: this.draining,
+      broker: this.broker,
+      sessions: sessions.size,
+      channels: hub.size,
+    };
+  }
+
+  probe(timeoutMs: number): Promise<number> {
+    return this.options.broker.probe(timeoutMs);
+  }
+
+  createVariant(codec: Codec, frame: WireVariant['frame']): WireVariant {
+    return this.variants.create(codec, frame);
+  }
+
+  admit(handshake: Handshake): Refusal | undefined {
+    const { sessions, settings, bans, clock } = this.composed.context;
+    if (!this.started || this.draining) {
+      return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
+    }
+    const now = clock.now();
+    const ban = bans.find(addressSubject(handshake.ip), now);
+    if (ban !== undefined) {
+      const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
+      return { status: 403, message: 'This address is banned', ...wait };
+    }
+    if (sessions.size >= settings.limits.maxConnections) {
+      return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
+    }
+    if (sessions.connectionsOf(handshake.ip) >= settings.limits.maxConnectionsPerAddress) {
+      return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
+    }
+    return undefined;
+  }
+
+  async authenticate(credentials: Credentials): Promise<Authentication> {
+    return await this.options.authenticator.authenticate(credentials);
+  }
+
+  open(connection: Connection, opening: Opening): ConnectionHandler {
+    const session = new Session(this.composed.context, connection, opening);
+    this.composed.context.sessions.add(session);
+    // The drain may have begun while the upgrade was authenticated.
+    if (this.draining) session.close('drain');
+    return session;
+  }
+
+  async publish(
+    channel: string,
+    event: string,
+    payload: unknown,
+    options: ApplicationPublishOptions = {},
+  ): Promise<PublishResult> {
+    const { channels, entropy, settings, appends } = this.composed.context;
+    const { definition } = channels.resolve(channel);
+    const id = options.id ?? entropy.id();
+    if (id.length < 1 || id.length > MAX_ID_LENGTH) {
+      throw new RealtimeError('bad_request', `The id of a publish has 1 to ${MAX_ID_LENGTH} characters`);
+    }
+    if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
+      throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
+    }
+    return await appends.append({
+      channel,
+      producer: `a:${settings.applicationName}`,
+      fingerprint: fingerprintOf(event, payload),
+      policy: definition.policy.log,
+      event: {
+        id,
+        event,
+        payload,
+        user: options.user,
+        key: options.key,
+        ttl: options.ttlMs,
+        trace: options.trace,
+        meta: options.meta,
+      },
+    });
+  }
+
+  async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
+    this.composed.context.channels.resolve(channel);
+    await this.options.broker.signal(channel, { event, payload, user });
+  }
+
+  async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
+    const { channels, broker, clock } = this.composed.context;
+    channels.resolve(channel);
+    return await readHistory(broker, channel, query, clock.now());
+  }
+
+  async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
+    this.composed.context.channels.resolve(channel);
+    const { cursor, limit } = page;
+    return await this.options.broker.presence.members(channel, {
+      limit: Math.min(limit ?? 100, MAX_PAGE),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+  }
+
+  sessionsOf(user: string): readonly SessionInfo[] {
+    return this.composed.context.sessions.ofUser(user).map((session) => ({
+      id: session.id,
+      user: session.user,
+      ip: session.view.ip,
+      transport: session.view.transport,
+      connectedAt: session.connectedAt,
+      channels: [...session.subscriptions.keys()],
+    }));
+  }
+
+  disconnect(user: string, reason?: string): Promise<ControlReceipt> {
+    return this.control({ kind: 'disconnect', user, reason });
+  }
+
+  revoke(user: string, channel?: string, reason?: string): Promise<ControlReceipt> {
+    return this.control({ kind: 'revoke', user, channel, reason });
+  }
+
+  ban(
+    user: string,
+    { forMs, reason, by }: { forMs?: number; reason?: string; by?: string } = {},
+  ): Promise<ControlReceipt> {
+    const until = forMs === undefined ? undefined : this.options.clock.now() + forMs;
+    return this.control({ kind: 'ban', user, until, reason, by });
+  }
+
+  unban(user: string, by?: string): Promise<ControlReceipt> {
+    return this.control({ kind: 'unban', user, by });
+  }
+
+  /** The channel that `user(id).publish()` writes to. */
+  channelOf(user: string): string {
+    return userChannel(user);
+  }
+
+  addRequest(event: string, request: ConnectionRequest): void {
+    this.composed.context.requests.set(event, request);
+  }
+
+  addConnectionListener(listener: ConnectionListener): () => void {
+    const { listeners } = this.composed.context;
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  private control(message: ControlMessage): Promise<ControlReceipt> {
+    return this.options.broker.control(message);
+  }
+
+  private onBrokerState(state: BrokerState, reason: string | undefined): void {
+    if (state === this.broker) return;
+    this.broker = state;
+    if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'no reason given'}`);
+    else this.options.logger.log('The broker is back');
+  }
+
+  private async end(): Promise<void> {
+    const { context } = this.composed;
+    this.beginDrain();
+    for (const session of context.sessions.list()) session.close('drain');
+    context.presence.stop();
+    context.hub.close();
+    context.wheel.stop();
+    if (this.started) await this.options.broker.close();
+  }
+}

@@ -1,0 +1,41 @@
+import type { Codec } from '../../protocol/codecs/codec.js';
+import type { Envelope } from '../../protocol/envelope.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import type { WireVariant } from '../session/connection.js';
+
+/** Bytes of one envelope, without separator or frame. */
+export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
+  const encoded = codec.encode(envelope);
+  return typeof encoded === 'string'
+    ? Buffer.from(encoded)
+    : Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+}
+
+/** Bytes of an event, made once per variant and kept with the event (hot path 1). */
+export function encodeEvent(event: ChannelEvent, variant: WireVariant): Buffer {
+  let bytes = event.encoded[variant.index];
+  if (bytes === undefined) {
+    bytes = encodeEnvelope(toEnvelope(event), variant.codec);
+    event.encoded[variant.index] = bytes;
+  }
+  return bytes;
+}
+
+function toEnvelope(event: ChannelEvent): Envelope {
+  // Fields that are `undefined` do not reach the wire: both codecs leave them out.
+  return {
+    type: 'event',
+    channel: event.channel,
+    event: event.event,
+    seq: event.seq,
+    epoch: event.epoch,
+    id: event.id,
+    ts: event.ts,
+    user: event.user,
+    key: event.key,
+    ttl: event.ttl,
+    trace: event.trace,
+    meta: event.meta,
+    payload: event.payload,
+  };
+}

@@ -1,0 +1,148 @@
+import type { PresenceDiff } from '../../protocol/messages.js';
+import type { ChannelMatch } from '../channel/channel.registry.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import { OrderKeeper, type OrderKeeperOwner } from '../delivery/order-keeper.js';
+import type { Subscription } from '../delivery/subscription.js';
+import type { Broker, SignalMessage } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
+import type { EngineLogger } from '../ports/logger.js';
+import type { FlushScheduler } from './flush.scheduler.js';
+import { LocalChannel } from './local-channel.js';
+
+/** A served channel with what keeps it in order; `ready` settles when the broker's interest is on. */
+interface Served {
+  readonly channel: LocalChannel;
+  readonly keeper: OrderKeeper;
+  readonly ready: Promise<void>;
+  /** Events that came before the tip was known. */
+  early: ChannelEvent[] | undefined;
+}
+
+export interface HubOptions {
+  readonly broker: Broker;
+  readonly scheduler: FlushScheduler;
+  readonly clock: Clock;
+  readonly logger: EngineLogger;
+  readonly lingerMs: number;
+  readonly ringSize: number;
+}
+
+/**
+ * The channels that this node serves. Interest is one broker subscription per channel, however many sessions
+ * share it, and outlives the last of them a little: a page that reloads must not cost a round trip.
+ */
+export class Hub {
+  private readonly served = new Map<string, Served>();
+
+  constructor(
+    private readonly options: HubOptions,
+    private readonly owner: OrderKeeperOwner,
+  ) {}
+
+  get size(): number {
+    return this.served.size;
+  }
+
+  /**
+   * Takes interest in a channel, and waits until nothing after its tip can be missed. Each call is matched by a
+   * {@link release}.
+   *
+   * @throws RealtimeError `unavailable` when the broker cannot be reached; nothing needs a release then.
+   */
+  async acquire(match: ChannelMatch): Promise<LocalChannel> {
+    const served = this.served.get(match.channel) ?? this.serve(match);
+    const { channel } = served;
+    channel.interest++;
+    channel.lingering?.cancel();
+    channel.lingering = undefined;
+    if (served.early === undefined) return channel;
+    try {
+      await served.ready;
+    } catch (error) {
+      channel.interest--;
+      throw error;
+    }
+    return channel;
+  }
+
+  release(channel: LocalChannel): void {
+    channel.interest--;
+    if (channel.interest > 0) return;
+    channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
+  }
+
+  /** The channel, when this node serves it. */
+  find(name: string): LocalChannel | undefined {
+    return this.served.get(name)?.channel;
+  }
+
+  onEvents(name: string, events: readonly ChannelEvent[]): void {
+    const served = this.served.get(name);
+    if (served === undefined) return;
+    if (served.early !== undefined) served.early.push(...events);
+    else served.keeper.onEvents(events);
+  }
+
+  onSignal(name: string, signal: SignalMessage): void {
+    this.served.get(name)?.channel.signal(signal);
+  }
+
+  onPresence(name: string, diff: PresenceDiff): void {
+    this.served.get(name)?.channel.presence(diff);
+  }
+
+  /** Every subscription on this node. */
+  *subscriptions(): Iterable<Subscription> {
+    for (const { channel } of this.served.values()) yield* channel.subscriptions;
+  }
+
+  close(): void {
+    for (const { channel, keeper } of this.served.values()) {
+      channel.lingering?.cancel();
+      keeper.close();
+    }
+    this.served.clear();
+  }
+
+  private serve(match: ChannelMatch): Served {
+    const { broker, scheduler, clock, logger, ringSize } = this.options;
+    const channel = new LocalChannel(match.channel, match.definition, ringSize, scheduler, () => clock.now());
+    const keeper = new OrderKeeper(channel, broker, clock, logger, this.owner);
+    const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
+    this.served.set(match.channel, served);
+    return served;
+  }
+
+  private async open(channel: LocalChannel): Promise<void> {
+    try {
+      const tip = await this.options.broker.subscribe(channel.name);
+      channel.tip = { epoch: tip.epoch, seq: tip.seq };
+    } catch (error) {
+      // The next one who asks tries again.
+      this.forget(channel);
+      throw error;
+    }
+    const served = this.served.get(channel.name);
+    if (served?.channel !== channel) return;
+    const early = served.early ?? [];
+    served.early = undefined;
+    served.keeper.onEvents(
+      early.filter((event) => event.epoch !== channel.tip.epoch || event.seq > channel.tip.seq),
+    );
+  }
+
+  private stopServing(channel: LocalChannel): void {
+    if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
+    this.forget(channel);
+    this.options.broker.unsubscribe(channel.name).catch((error: unknown) => {
+      this.options.logger.debug(`Unsubscribing from a channel failed: ${String(error)}`);
+    });
+  }
+
+  private forget(channel: LocalChannel): void {
+    const served = this.served.get(channel.name);
+    if (served?.channel !== channel) return;
+    served.keeper.close();
+    this.served.delete(channel.name);
+  }
+}

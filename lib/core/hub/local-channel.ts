@@ -1,0 +1,181 @@
+import type { PresenceDiff } from '../../protocol/messages.js';
+import type { Position } from '../../protocol/position.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import type { ChannelDefinition, SnapshotHandler, SnapshotState } from '../channel/channel-definition.js';
+import type { Subscription } from '../delivery/subscription.js';
+import type { SignalMessage } from '../ports/broker.js';
+import type { Scheduled } from '../ports/clock.js';
+import type { WireVariant } from '../session/connection.js';
+import { encodeEnvelope } from './encoder.js';
+import { EventBatch } from './event-batch.js';
+import { EventRing } from './event-ring.js';
+import type { Flushable, FlushScheduler } from './flush.scheduler.js';
+
+interface SnapshotRun extends Position {
+  readonly handler: SnapshotHandler;
+  readonly result: Promise<SnapshotState>;
+}
+
+/**
+ * A channel as this node serves it: the tip that it knows, the newest events, and who is told. Events enter in
+ * order and without holes (the `OrderKeeper` sees to that) and leave once per turn as one shared batch.
+ */
+export class LocalChannel implements Flushable {
+  /** Newest event that this node has; what is committed here is the `position` of subscribe answers. */
+  tip: Position = { epoch: '', seq: 0 };
+  readonly ring: EventRing;
+  /** Everybody with a place in the channel, catching up or live. */
+  readonly subscriptions = new Set<Subscription>();
+  /** Interest that keeps the channel served: subscriptions, and subscribes that are under way. */
+  interest = 0;
+  lingering: Scheduled | undefined;
+  /** A snapshot that is being made, and the tip that it was begun at (P26). */
+  snapshotRun: SnapshotRun | undefined;
+  private presenceSeen: { readonly epoch: string; readonly version: number } | undefined;
+  private readonly live: Subscription[] = [];
+  private pending: ChannelEvent[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly definition: ChannelDefinition,
+    ringSize: number,
+    private readonly scheduler: FlushScheduler,
+    private readonly now: () => number,
+  ) {
+    this.ring = new EventRing(ringSize);
+  }
+
+  /** Takes the event that follows the tip. */
+  accept(event: ChannelEvent): void {
+    this.tip = event;
+    this.ring.push(event);
+    if (this.live.length === 0) return;
+    if (this.pending.length === 0) this.scheduler.channel(this);
+    this.pending.push(event);
+  }
+
+  /** Begins another log: what is pending belongs to the old one and is delivered first. */
+  moveTo(tip: Position): void {
+    this.flush();
+    this.tip = { epoch: tip.epoch, seq: tip.seq };
+    this.ring.clear();
+  }
+
+  /** Gives up what is missing before `seq`: it cannot be had any more. The subscriptions are told by the caller. */
+  skipTo(seq: number): void {
+    this.flush();
+    this.tip = { epoch: this.tip.epoch, seq };
+    this.ring.clear();
+  }
+
+  goLive(subscription: Subscription): void {
+    subscription.live = true;
+    subscription.liveIndex = this.live.length;
+    this.live.push(subscription);
+  }
+
+  stopLive(subscription: Subscription): void {
+    if (!subscription.live) return;
+    subscription.live = false;
+    const last = this.live.pop() as Subscription;
+    if (last === subscription) return;
+    this.live[subscription.liveIndex] = last;
+    last.liveIndex = subscription.liveIndex;
+  }
+
+  remove(subscription: Subscription): void {
+    this.stopLive(subscription);
+    this.subscriptions.delete(subscription);
+  }
+
+  /** Hands the turn's events to the live subscriptions. */
+  flush(): void {
+    if (this.pending.length === 0) return;
+    const batch = new EventBatch(this.pending);
+    this.pending = [];
+    const now = this.now();
+    const shareable = !batch.events.some((event) => event.isExpired(now));
+    // Counted down: a session that is closed for being slow takes itself out of the list.
+    for (let index = this.live.length - 1; index >= 0; index--) {
+      const subscription = this.live[index];
+      if (subscription !== undefined) this.deliver(subscription, batch, shareable);
+    }
+  }
+
+  /** Passes an ephemeral message on; encoded once per variant, dropped where the queue is full. */
+  signal(signal: SignalMessage): void {
+    const bytes: (Buffer | undefined)[] = [];
+    const envelope = { type: 'signal', channel: this.name, ts: this.now(), ...signal };
+    for (const subscription of this.subscriptions) {
+      const { variant } = subscription.outbox.connection;
+      subscription.outbox.pushDroppable(
+        (bytes[variant.index] ??= encodeEnvelope(envelope, variant.codec)),
+        subscription,
+      );
+    }
+  }
+
+  /** Passes a presence diff to those who want it and have not seen it in their page (G19). */
+  presence(diff: PresenceDiff): void {
+    this.presenceSeen = { epoch: diff.epoch, version: diff.version };
+    const encode = this.presenceEncoder(diff);
+    for (const subscription of this.subscriptions) {
+      const { presenceVersion, presenceEpoch, outbox } = subscription;
+      if (presenceVersion === undefined) continue;
+      if (presenceEpoch === diff.epoch && diff.version <= presenceVersion) continue;
+      subscription.presenceEpoch = diff.epoch;
+      subscription.presenceVersion = diff.version;
+      if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription))
+        this.resyncPresence(subscription);
+    }
+  }
+
+  /**
+   * A diff did not fit (P25). When there is room again, a diff without content shows the client that versions are
+   * missing, and it asks for the members anew.
+   */
+  private resyncPresence(subscription: Subscription): void {
+    if (subscription.presenceStale) return;
+    subscription.presenceStale = true;
+    const { outbox } = subscription;
+    outbox.whenRoom(() => {
+      subscription.presenceStale = false;
+      const seen = this.presenceSeen;
+      if (subscription.ended || seen === undefined) return;
+      const nothing = { ...seen, previous: seen.version, join: [], update: [], leave: [] };
+      outbox.pushDroppable(this.presenceEncoder(nothing)(outbox.connection.variant), subscription);
+    });
+  }
+
+  private presenceEncoder(diff: PresenceDiff): (variant: WireVariant) => Buffer {
+    const bytes: (Buffer | undefined)[] = [];
+    const envelope = { type: 'presence', channel: this.name, ts: this.now(), payload: diff };
+    return (variant) => (bytes[variant.index] ??= encodeEnvelope(envelope, variant.codec));
+  }
+
+  /** Whether a diff that this page does not contain has already been passed on. */
+  hasNewerPresence(page: { readonly epoch: string; readonly version: number } | undefined): boolean {
+    const seen = this.presenceSeen;
+    return (
+      page !== undefined && seen !== undefined && (seen.epoch !== page.epoch || seen.version > page.version)
+    );
+  }
+
+  private deliver(subscription: Subscription, batch: EventBatch, shareable: boolean): void {
+    const { outbox } = subscription;
+    if (shareable && subscription.cursor === batch.first - 1 && outbox.isIdle) {
+      const frame = batch.frameFor(outbox.connection.variant);
+      if (outbox.takes(batch, frame)) {
+        subscription.cursor = batch.last;
+        outbox.writeShared(frame);
+        return;
+      }
+    }
+    for (const event of batch.events) {
+      if (event.seq <= subscription.cursor) continue;
+      subscription.cursor = event.seq;
+      outbox.pushEvent(subscription, event);
+      if (subscription.ended) return;
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import type { PresenceDiff, PresencePage } from '../../protocol/messages.js';
+import type { Position } from '../../protocol/position.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import type { ChannelEvent, EventDraft } from '../channel/channel-event.js';
+import type { ControlMessage, ControlReceipt } from './control.js';
+import type { MaybePromise } from './maybe-promise.js';
+
+/** How far an acknowledged event survives (G1). */
+export type Durability = 'process' | 'broker' | 'replicated';
+
+/** What a broker can promise. A channel that asks for more is refused at boot. */
+export interface BrokerCapabilities {
+  readonly durability: Durability;
+  /** Whether the same (channel, producer, id) is appended once inside a window (P15). */
+  readonly dedupes: boolean;
+  /** Whether `seq` grows by exactly one per event (P10). */
+  readonly denseSeq: boolean;
+  /** Whether membership is kept (G19). */
+  readonly presence: boolean;
+}
+
+/** What the channel's policy asks of the log at an append. */
+export interface LogPolicy {
+  /** Whether events are kept at all; without it the log only counts (P27). */
+  readonly retain: boolean;
+  /** Most events kept. */
+  readonly size: number;
+  /** Longest time an event is kept, in milliseconds. */
+  readonly ttlMs: number;
+  /** How long ids are remembered, in milliseconds; 0 remembers none. */
+  readonly dedupeMs: number;
+}
+
+/** One append. */
+export interface AppendRequest {
+  readonly channel: string;
+  /** Who is responsible for the id: the user, the session's lineage or the application's name (P15). */
+  readonly producer: string;
+  /** Digest of event name and payload as the client sent them: tells a retry from a conflict (P15). */
+  readonly fingerprint: string;
+  /** Id of this producer's previous unacknowledged publish to the channel (P16). */
+  readonly after?: string;
+  readonly event: EventDraft;
+  readonly policy: LogPolicy;
+}
+
+/** Result of one append; the items of a batch succeed and fail each on its own. */
+export type AppendOutcome =
+  | { readonly ok: true; readonly position: Position; readonly duplicate: boolean }
+  | {
+      readonly ok: false;
+      readonly code: Extract<ErrorCode, 'conflict' | 'out_of_order' | 'unavailable' | 'timeout'>;
+    };
+
+/** A ranged read of a log. */
+export interface ReadRequest {
+  readonly channel: string;
+  /** The epoch that `from − 1` was learned in; left out, the current one. */
+  readonly epoch?: string;
+  /** First `seq` wanted, inclusive. */
+  readonly from: number;
+  /** Last `seq` wanted, inclusive; left out, the tip. */
+  readonly until?: number;
+  /** Most events returned. */
+  readonly limit: number;
+  /** Newest first, counted down from `until`. Default false. */
+  readonly reverse?: boolean;
+}
+
+/** Result of a ranged read. */
+export interface ReadResult {
+  /** Tip of the log at the moment of the read. */
+  readonly tip: Position;
+  /** Whether `{epoch, from − 1}` lies in a true prefix of this log (P10, G6). Without it `events` is empty. */
+  readonly continuous: boolean;
+  /** Smallest `seq` that is still kept; `tip.seq + 1` when nothing is. */
+  readonly oldest: number;
+  readonly events: readonly ChannelEvent[];
+}
+
+/** An ephemeral message: never stored, never sequenced. */
+export interface SignalMessage {
+  readonly event: string;
+  readonly payload?: unknown;
+  readonly user?: string;
+}
+
+/** One device of a member of a channel. */
+export interface PresenceEntry {
+  readonly channel: string;
+  /** The member: user id, or lineage of an anonymous session. */
+  readonly member: string;
+  /** The device: lineage of its session. */
+  readonly device: string;
+  /** Generation of the session; an older one can neither change nor end a newer one's membership (P28). */
+  readonly generation: number;
+  readonly data?: unknown;
+}
+
+/** Membership of channels (G19). Diffs come through {@link BrokerListener.onPresence}. */
+export interface BrokerPresence {
+  /**
+   * Makes the device a member, or renews it; a pending leave of the same device is forgotten. Lives `leaseMs` unless
+   * renewed. `data`, when given, replaces the member's.
+   */
+  enter(entry: PresenceEntry, leaseMs: number): Promise<void>;
+  /** Replaces the member's data. */
+  update(entry: PresenceEntry): Promise<void>;
+  /** Ends the device's membership after `graceMs` unless it enters again meanwhile. */
+  leave(entry: PresenceEntry, graceMs: number): Promise<void>;
+  /**
+   * Extends the leases of many devices at once. One that is not there (its lease ran out while the node stood still) is
+   * entered again; one that is leaving stays leaving.
+   */
+  renew(entries: readonly PresenceEntry[], leaseMs: number): Promise<void>;
+  /** Members in a stable order, a page at a time. */
+  members(channel: string, page: { readonly cursor?: string; readonly limit: number }): Promise<PresencePage>;
+}
+
+/** State of the way to the broker. */
+export type BrokerState = 'up' | 'down';
+
+/** What a broker tells its node. Called synchronously in the broker's order; implementations must not throw. */
+export interface BrokerListener {
+  /** Events of a subscribed channel, in the order of the log where the broker kept it (G5 mends the rest). */
+  onEvents(channel: string, events: readonly ChannelEvent[]): void;
+  onSignal(channel: string, signal: SignalMessage): void;
+  onPresence(channel: string, diff: PresenceDiff): void;
+  /** A record of `control`; the returned promise is its confirmation. */
+  onControl(message: ControlMessage): MaybePromise<void>;
+  onState(state: BrokerState, reason?: string): void;
+}
+
+/**
+ * The port that every broker implements, and `test/contract` proves. All methods but `start` and `close` may
+ * reject with a `RealtimeError` of code `unavailable` or `timeout`; nothing else.
+ */
+export interface Broker {
+  readonly name: string;
+  readonly capabilities: BrokerCapabilities;
+  readonly presence: BrokerPresence;
+  /**
+   * Resolves once the broker was reached: by then `up` was told, and so were the bans that hold, as records of
+   * `control`, for a node may start after them.
+   *
+   * @param nodeId Names this node in the receipts of `control`; left out, the broker makes a name up.
+   */
+  start(listener: BrokerListener, nodeId?: string): Promise<void>;
+  /** Appends in the order given; calls for one channel take effect in the order of the calls (P16). */
+  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>;
+  /** Events carry the epoch of `tip`, whichever they were appended under: who resumes goes on under the new one (P14). */
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** Tips of many logs; an empty log has a tip too (P11). */
+  tips(channels: readonly string[]): Promise<readonly Position[]>;
+  /**
+   * Turns interest in a channel on: from before the returned tip on, every event reaches the listener.
+   * Counted by the caller: called once per node and channel.
+   */
+  subscribe(channel: string): Promise<Position>;
+  unsubscribe(channel: string): Promise<void>;
+  /** Reaches the listener of every node that subscribed, this one's included. */
+  signal(channel: string, message: SignalMessage): Promise<void>;
+  /**
+   * Sends a durable, ordered record to every node, this one included; resolves when all confirmed or the missing ones
+   * are known. Listeners are called in order, without waiting for the confirmation of the record before.
+   */
+  control(message: ControlMessage): Promise<ControlReceipt>;
+  /** Publishes through the normal path and waits until it came back (G20). Resolves to the round trip in milliseconds. */
+  probe(timeoutMs: number): Promise<number>;
+  /** Flushes what was accepted, then lets go of every resource. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,29 @@
+/** A task that was scheduled and may still be cancelled. */
+export interface Scheduled {
+  /** Idempotent; a task that already ran is not affected. */
+  cancel(): void;
+}
+
+/** Time as the engine sees it. Tests own it; nothing in the core calls `Date.now()` or `setTimeout` itself. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Milliseconds since some moment; never goes back and never jumps, whatever is done to the system's clock. */
+  monotonic(): number;
+  /** Runs `task` once, not before `delayMs` milliseconds. Never keeps the process alive. */
+  schedule(delayMs: number, task: () => void): Scheduled;
+}
+
+/** Largest delay that Node's timers take; a longer one would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** The clock of the operating system. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(delayMs, task) {
+    const timer = setTimeout(task, Math.min(Math.max(0, delayMs), MAX_TIMER_MS));
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};

@@ -1,0 +1,36 @@
+/** A record that reaches every node, in one order (G11). */
+export type ControlMessage =
+  | {
+      /** Closes the user's connections. */
+      readonly kind: 'disconnect';
+      readonly user: string;
+      readonly reason?: string;
+    }
+  | {
+      /** Ends subscriptions of the user: of one channel, or of all. */
+      readonly kind: 'revoke';
+      readonly user: string;
+      readonly channel?: string;
+      readonly reason?: string;
+    }
+  | {
+      /** Refuses the user until `until` (ms since the Unix epoch; left out, for good), and closes the connections. */
+      readonly kind: 'ban';
+      readonly user: string;
+      readonly until?: number;
+      readonly reason?: string;
+      readonly by?: string;
+    }
+  | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
+  | {
+      /** A newer generation of a session exists; older ones are closed (P28). */
+      readonly kind: 'supersede';
+      readonly lineage: string;
+      readonly generation: number;
+    };
+
+/** Which nodes applied a control record, and which did not answer in time. */
+export interface ControlReceipt {
+  readonly confirmed: readonly string[];
+  readonly missing: readonly string[];
+}

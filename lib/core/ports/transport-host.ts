@@ -1,0 +1,36 @@
+import type { Codec } from '../../protocol/codecs/codec.js';
+import type { Authentication, Credentials } from '../session/identity.js';
+import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
+
+/** A refusal before the upgrade, as plain HTTP (P18). */
+export interface Refusal {
+  readonly status: 400 | 401 | 403 | 404 | 413 | 426 | 429 | 503;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+/** What a transport learned before it opened a connection. */
+export interface Opening {
+  /** Result of the credentials that came with the handshake; left out when `hello` must bring them. */
+  readonly authentication?: Authentication;
+  /** The token behind `authentication`, shown to guards as `headers.authorization`. Never logged (G23). */
+  readonly token?: string;
+}
+
+/** What the engine is to a transport. */
+export interface TransportHost {
+  /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
+  readonly maxFrameBytes: number;
+  /** Makes the variant of a codec on this transport; once per codec at start. */
+  createVariant(codec: Codec, frame: WireVariant['frame']): WireVariant;
+  /** Whether a new connection may come now: drain, bans, capacity. `undefined` admits (P18). */
+  admit(handshake: Handshake): Refusal | undefined;
+  /**
+   * Verifies credentials that came with the handshake.
+   *
+   * @throws RealtimeError that {@link refusalOf} turns into the refusal.
+   */
+  authenticate(credentials: Credentials): Promise<Authentication>;
+  /** Takes the connection over. Frames may be handed in at once. */
+  open(connection: Connection, opening: Opening): ConnectionHandler;
+}

@@ -1,0 +1,43 @@
+/**
+ * When access of users was last revoked on this node, in a count of its own (G11). An operation that awaits
+ * notes {@link current} before and asks {@link revokedSince} at its commit, so a revoke that raced with it wins.
+ */
+export class Revocations {
+  private revision = 0;
+  /** Everything that was forgotten happened at or before this revision. */
+  private forgotten = 0;
+  private readonly records = new Map<string, number>();
+
+  constructor(private readonly capacity = 10_000) {}
+
+  get current(): number {
+    return this.revision;
+  }
+
+  /** Notes a revoke: of one channel, or of all when `channel` is left out. */
+  record(user: string, channel?: string): void {
+    const key = keyOf(user, channel);
+    this.records.delete(key);
+    this.records.set(key, ++this.revision);
+    if (this.records.size <= this.capacity) return;
+    const oldest = this.records.entries().next();
+    if (oldest.done === true) return;
+    this.records.delete(oldest.value[0]);
+    this.forgotten = oldest.value[1];
+  }
+
+  /** Whether the user lost the channel after `revision`. Forgotten records count: refusing in doubt is safe. */
+  revokedSince(revision: number, user: string | undefined, channel: string): boolean {
+    if (this.revision === revision || user === undefined) return false;
+    if (this.forgotten > revision) return true;
+    return (
+      (this.records.get(keyOf(user, undefined)) ?? 0) > revision ||
+      (this.records.get(keyOf(user, channel)) ?? 0) > revision
+    );
+  }
+}
+
+function keyOf(user: string, channel: string | undefined): string {
+  // Channel names hold neither a blank nor `*`, so no two keys can be confused.
+  return `${channel ?? '*'} ${user}`;
+}

@@ -1,0 +1,55 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
+
+/** What is known of a client before its first frame. */
+export interface Handshake {
+  readonly transport: 'websocket' | 'sse' | 'polling';
+  readonly headers: IncomingHttpHeaders;
+  /** Path and query as requested. */
+  readonly url: string;
+  /** Address of the client, after the proxies that are trusted. */
+  readonly ip: string;
+  /** Whether the connection came over TLS, as far as this process or a trusted proxy knows. */
+  readonly secure: boolean;
+}
+
+/**
+ * One way of turning envelopes into bytes on the wire: codec and transport. All connections of a variant are
+ * sent the same bytes, so an event is encoded and framed once per variant (P22).
+ */
+export interface WireVariant {
+  /** Small dense number, unique within an engine: the index of caches. */
+  readonly index: number;
+  readonly codec: Codec;
+  /** Wraps the bytes of envelopes into one frame of the transport. Never modifies its input. */
+  frame(envelopes: readonly Buffer[]): Buffer;
+}
+
+/** What a transport gives the engine for one client. */
+export interface Connection {
+  readonly handshake: Handshake;
+  readonly variant: WireVariant;
+  /**
+   * Hands one frame to the socket. `false` when the socket holds bytes back: nothing is lost, but more should
+   * wait for `onDrain`. A write on a closed connection is ignored.
+   */
+  write(frame: Buffer): boolean;
+  /** Bytes handed over that have not left the process. */
+  readonly bufferedBytes: number;
+  /** Stops and starts reading from the client. */
+  pause(): void;
+  resume(): void;
+  /** Ends the connection with a close code and reason (protocol §7); `onClose` follows. */
+  close(code: number, reason: string): void;
+  /** Ends it without a closing handshake. */
+  terminate(): void;
+}
+
+/** What the engine gives a transport for one client. */
+export interface ConnectionHandler {
+  onFrame(frame: Encoded): void;
+  /** The socket takes bytes again. */
+  onDrain(): void;
+  /** Called once, whoever closed; `code` as on the wire, 1006 when there was none. */
+  onClose(code: number): void;
+}

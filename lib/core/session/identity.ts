@@ -1,0 +1,33 @@
+import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { Handshake } from './connection.js';
+
+/** Who a connection belongs to, as verified. `id` is stable and unique; the rest is the application's. */
+export interface RealtimeIdentity {
+  readonly id: string;
+  readonly [claim: string]: unknown;
+}
+
+/** What an authenticator is asked to verify. */
+export interface Credentials {
+  /** The token; absent when the client sent none. */
+  readonly token?: string;
+  /** How the token came: with the upgrade (subprotocol or cookie), in `hello`, or in `auth`. */
+  readonly via: 'subprotocol' | 'cookie' | 'hello' | 'auth' | 'none';
+  readonly handshake: Handshake;
+}
+
+/** Outcome of a successful authentication. */
+export interface Authentication {
+  /** Left out for an anonymous client. */
+  readonly user?: RealtimeIdentity;
+  /** When the credential ends, in milliseconds since the Unix epoch (G12). */
+  readonly expiresAt?: number;
+}
+
+/**
+ * Verifies credentials. Throws a `RealtimeError` (`unauthorized`, `token_expired`, `forbidden`, `banned`) to
+ * refuse; anything else thrown counts as `internal` and refuses too.
+ */
+export interface Authenticator {
+  authenticate(credentials: Credentials): MaybePromise<Authentication>;
+}

@@ -1,0 +1,83 @@
+import type { GapReason } from '../../protocol/position.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import type { Subscription } from '../delivery/subscription.js';
+
+/** A range that is announced as missing when its turn comes; it may still grow while it waits. */
+export interface GapEntry {
+  from: number;
+  to: number;
+  readonly reason: GapReason;
+  readonly partial: boolean;
+  readonly recoverable: boolean;
+  readonly epoch: string;
+}
+
+/** One waiting message. An event keeps its event, so that a policy can find and drop it. */
+export interface QueueEntry {
+  readonly bytes?: Buffer;
+  readonly subscription?: Subscription;
+  readonly event?: ChannelEvent;
+  readonly gap?: GapEntry;
+}
+
+/** Bytes that a gap announcement is counted with; it is encoded when it leaves. */
+const GAP_BYTES = 160;
+
+/** First in, first out, with a count of bytes. */
+export class OutboxQueue {
+  private entries: QueueEntry[] = [];
+  private head = 0;
+  bytes = 0;
+
+  get length(): number {
+    return this.entries.length - this.head;
+  }
+
+  get isEmpty(): boolean {
+    return this.head === this.entries.length;
+  }
+
+  push(entry: QueueEntry): void {
+    this.entries.push(entry);
+    this.bytes += sizeOf(entry);
+  }
+
+  shift(): QueueEntry | undefined {
+    if (this.isEmpty) return undefined;
+    const entry = this.entries[this.head++] as QueueEntry;
+    this.bytes -= sizeOf(entry);
+    if (this.head === this.entries.length) {
+      this.entries.length = 0;
+      this.head = 0;
+    } else if (this.head >= 1024 && this.head * 2 >= this.entries.length) {
+      // Taken entries are let go in bulk: a queue that never empties must not grow at its front.
+      this.entries = this.entries.slice(this.head);
+      this.head = 0;
+    }
+    return entry;
+  }
+
+  purge(subscription: Subscription): void {
+    this.replace(this.toArray().filter((entry) => entry.subscription !== subscription));
+  }
+
+  /** What waits, in order. */
+  toArray(): readonly QueueEntry[] {
+    return this.head === 0 ? this.entries : this.entries.slice(this.head);
+  }
+
+  /** Puts another content in place of the present one. */
+  replace(entries: QueueEntry[]): void {
+    this.entries = entries;
+    this.head = 0;
+    this.bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+  }
+
+  clear(): void {
+    this.replace([]);
+  }
+}
+
+function sizeOf(entry: QueueEntry): number {
+  return entry.bytes?.length ?? GAP_BYTES;
+}

@@ -1,0 +1,24 @@
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+
+/**
+ * Keeps a connection's publishes to one channel in the order sent (P16): the next one's handler runs when the one
+ * before it has been handed to the broker or refused. What has no one before it runs at once, without a promise.
+ */
+export class PublishLanes {
+  private readonly tails = new Map<string, Promise<void>>();
+
+  /**
+   * @param step settles when the publish has its place in the order; it must not fail.
+   * @returns a promise while the publish waits for its place.
+   */
+  run(channel: string, step: () => MaybePromise<void>): MaybePromise<void> {
+    const tail = this.tails.get(channel);
+    const result = tail === undefined ? step() : tail.then(step);
+    if (!isPromise(result)) return;
+    const next: Promise<void> = result.finally(() => {
+      if (this.tails.get(channel) === next) this.tails.delete(channel);
+    });
+    this.tails.set(channel, next);
+    return next;
+  }
+}

@@ -1,0 +1,272 @@
+import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
+import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
+import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import { validateCommand } from '../../protocol/validation/validate-command.js';
+import type { ChannelMatch } from '../channel/channel.registry.js';
+import type { HandlerCall } from '../channel/channel-definition.js';
+import { hello } from '../commands/hello.js';
+import { route } from '../commands/command.router.js';
+import type { PendingSubscription } from '../commands/subscribe.js';
+import type { Subscription } from '../delivery/subscription.js';
+import type { EngineContext } from '../engine/engine.context.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Opening } from '../ports/transport-host.js';
+import { InboundGuard } from '../protection/inbound.guard.js';
+import type { Connection, ConnectionHandler } from './connection.js';
+import { RealtimeConnection } from './connection-context.js';
+import type { RealtimeIdentity } from './identity.js';
+import { PublishLanes } from './publish.lanes.js';
+import { ReadingPause } from './reading.pause.js';
+import { toRealtimeError } from './session.errors.js';
+import { Heartbeat } from './session.heartbeat.js';
+import { Outbox, type OutboxOwner } from './session.outbox.js';
+import { leaveChannels } from './session.teardown.js';
+import { TokenWatch } from './token.watch.js';
+
+type State = 'hello' | 'authenticating' | 'live' | 'closed';
+
+/**
+ * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
+ * the commands themselves live in `commands/`.
+ */
+export class Session implements ConnectionHandler, OutboxOwner {
+  readonly id: string;
+  readonly outbox: Outbox;
+  readonly view: RealtimeConnection;
+  readonly connectedAt: number;
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly pendingSubscriptions = new Map<string, PendingSubscription>();
+  /** Channels of an older generation whose `@OnUnsubscribe` is this session's business now (P28). */
+  readonly inherited = new Map<string, HandlerCall>();
+  readonly lanes = new PublishLanes();
+  readonly heartbeat: Heartbeat;
+  readonly tokenWatch: TokenWatch;
+  readonly reading: ReadingPause;
+  user: RealtimeIdentity | undefined;
+  lineage = '';
+  generation = 0;
+  private state: State = 'hello';
+  private readonly guard: InboundGuard;
+  private readonly waiting: ClientCommand[] = [];
+  private readonly helloTimer: { cancel(): void };
+  private inFlight = 0;
+  private transportClosed = false;
+
+  constructor(
+    readonly context: EngineContext,
+    readonly connection: Connection,
+    readonly opening: Opening,
+  ) {
+    const { settings, clock, entropy, wheel, scheduler } = context;
+    this.id = entropy.id();
+    this.connectedAt = clock.now();
+    this.view = new RealtimeConnection(this.id, connection.handshake, () => this.close('kicked'));
+    this.outbox = new Outbox(connection, settings.outbox, scheduler, clock, this);
+    this.guard = new InboundGuard(context, connection.handshake.ip);
+    this.reading = new ReadingPause(connection, clock);
+    this.tokenWatch = new TokenWatch(context, this);
+    this.heartbeat = new Heartbeat(wheel, settings.heartbeat, {
+      sendPing: () => this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() }),
+      onHeartbeatTimeout: () => {
+        // A client that we do not read from cannot answer: its silence proves nothing.
+        if (this.reading.isPaused) this.heartbeat.received();
+        else this.close('heartbeat_timeout');
+      },
+    });
+    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, { onTimer: () => this.onHelloTimeout() });
+  }
+
+  get isLive(): boolean {
+    return this.state === 'live';
+  }
+
+  get isClosed(): boolean {
+    return this.state === 'closed';
+  }
+
+  /** Who is responsible for ids of this session's publishes (P15). */
+  get producer(): string {
+    return this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`;
+  }
+
+  /** The member that this session's presence counts for (G19). */
+  get member(): string {
+    return this.user?.id ?? this.lineage;
+  }
+
+  onFrame(frame: Encoded): void {
+    if (this.isClosed) return;
+    this.heartbeat.received();
+    const { limits } = this.context.settings;
+    if (frame.length > limits.maxFrameBytes) return this.close('message_too_large');
+    let values: unknown[];
+    try {
+      values = this.connection.variant.codec.decode(frame, limits);
+    } catch (error) {
+      return this.close(error instanceof FrameError ? error.close : 'protocol_error');
+    }
+    this.guard.countBytes(frame.length);
+    for (const value of values) {
+      this.onEnvelope(value);
+      if (this.isClosed) return;
+    }
+  }
+
+  onDrain(): void {
+    this.outbox.onDrain();
+  }
+
+  onClose(code: number): void {
+    if (this.transportClosed) return;
+    this.transportClosed = true;
+    this.end(code);
+  }
+
+  onSent(): void {
+    this.heartbeat.sent();
+  }
+
+  onSlowConsumer(): void {
+    this.close('slow_consumer');
+  }
+
+  /** What handlers of the application are given. */
+  call(
+    match: Pick<ChannelMatch, 'channel' | 'params'>,
+    id: string,
+    event: string,
+    payload: unknown,
+  ): HandlerCall {
+    return {
+      connection: this.view,
+      user: this.user,
+      channel: match.channel,
+      params: match.params,
+      id,
+      event,
+      payload,
+    };
+  }
+
+  /** Answers a command in the channel lane. */
+  reply(ref: string, payload: unknown, subscription?: Subscription): void {
+    this.outbox.pushData({ type: 'reply', ref, ts: this.context.clock.now(), payload }, subscription);
+  }
+
+  /** Answers a command in the connection lane (P24). */
+  replyControl(ref: string, payload: unknown): void {
+    this.outbox.pushControl({ type: 'reply', ref, ts: this.context.clock.now(), payload });
+  }
+
+  /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
+  fail(ref: string | undefined, error: unknown): void {
+    if (this.isClosed) return;
+    const body = toRealtimeError(error, this.context, this.id).toBody();
+    this.outbox.pushData({
+      type: 'error',
+      ts: this.context.clock.now(),
+      payload: body,
+      ...(ref === undefined ? {} : { ref }),
+    });
+  }
+
+  /** From `welcome` on: runs what waited for it, in the order it came (P3). */
+  goLive(): void {
+    this.state = 'live';
+    this.helloTimer.cancel();
+    this.heartbeat.start(this.context.entropy.random());
+    for (const listener of this.context.listeners) listener.opened(this.view);
+    for (const command of this.waiting.splice(0)) {
+      if (!this.isLive) return;
+      this.dispatch(command);
+    }
+  }
+
+  /** Says why in a close frame, flushes what waits, and ends the session at once on this side. */
+  close(name: CloseName, retryAfterMs = 0): void {
+    if (this.isClosed) return;
+    this.outbox.flush();
+    const { code } = CLOSE_CODES[name];
+    this.end(code);
+    this.connection.close(code, closeReason(name, retryAfterMs));
+  }
+
+  private onEnvelope(value: unknown): void {
+    const validation = validateCommand(value);
+    if (this.state === 'hello') {
+      // Before `welcome` a client has said nothing that deserves a friendly answer (P3).
+      if (!('command' in validation) || validation.command.type !== 'hello')
+        return this.close('protocol_error');
+      return this.startHello(validation.command);
+    }
+    const type = 'command' in validation ? validation.command.type : undefined;
+    const refusal = this.guard.admit(type, this);
+    if (refusal !== undefined) {
+      const ref = 'command' in validation ? (validation.command as { id?: string }).id : validation.ref;
+      return this.fail(ref, refusal);
+    }
+    if (this.isClosed) return;
+    if (!('command' in validation)) {
+      return this.fail(
+        validation.ref,
+        new RealtimeError('bad_request', validation.message, { details: validation.details }),
+      );
+    }
+    if (this.state === 'live') return this.dispatch(validation.command);
+    if (this.waiting.length >= this.context.settings.limits.maxEnvelopesPerFrame)
+      return this.close('protocol_error');
+    this.waiting.push(validation.command);
+  }
+
+  private startHello(command: HelloCommand): void {
+    this.state = 'authenticating';
+    this.track(hello(this, command), command.id);
+  }
+
+  private dispatch(command: ClientCommand): void {
+    const ref = command.type === 'pong' ? undefined : command.id;
+    try {
+      const result = route(this, command);
+      if (isPromise(result)) this.track(result, ref);
+    } catch (error) {
+      this.fail(ref, error);
+    }
+  }
+
+  /** Follows a command that is under way; at the bound, reading pauses until some are done (G16). */
+  track(work: MaybePromise<void>, ref: string | undefined): void {
+    if (!isPromise(work)) return;
+    const { maxInFlight } = this.context.settings.limits;
+    this.inFlight++;
+    if (this.inFlight >= maxInFlight) this.reading.pause('in_flight');
+    const done = (): void => {
+      this.inFlight--;
+      if (this.inFlight <= maxInFlight / 2) this.reading.resume('in_flight');
+    };
+    work.then(done, (error: unknown) => {
+      done();
+      this.fail(ref, error);
+    });
+  }
+
+  private onHelloTimeout(): void {
+    if (this.state === 'hello') this.close('protocol_error');
+    else if (this.state === 'authenticating') this.close('internal');
+  }
+
+  private end(code: number): void {
+    if (this.isClosed) return;
+    const wasLive = this.isLive;
+    this.state = 'closed';
+    this.helloTimer.cancel();
+    this.heartbeat.stop();
+    this.tokenWatch.stop();
+    this.reading.stop();
+    this.waiting.length = 0;
+    this.outbox.close();
+    this.context.sessions.remove(this);
+    leaveChannels(this, code);
+    if (wasLive) for (const listener of this.context.listeners) listener.closed(this.view, code);
+  }
+}

@@ -1,0 +1,47 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+/** What a session ticket says (P28). */
+export interface Ticket {
+  readonly user: string | undefined;
+  readonly node: string;
+  /** Names the session through all its connections. */
+  readonly lineage: string;
+  /** Counts its connections; the newest wins. */
+  readonly generation: number;
+}
+
+const MAX_TICKET_LENGTH = 2048;
+
+/** Signs and reads tickets. They are opaque to clients, kept in memory only, and never logged (G23). */
+export class TicketSigner {
+  constructor(private readonly secret: string) {}
+
+  sign(ticket: Ticket): string {
+    const body = Buffer.from(
+      JSON.stringify([ticket.user ?? null, ticket.node, ticket.lineage, ticket.generation]),
+    ).toString('base64url');
+    return `${body}.${this.digest(body)}`;
+  }
+
+  /** The ticket, or `undefined` for anything that this secret did not sign. */
+  read(text: string): Ticket | undefined {
+    if (text.length > MAX_TICKET_LENGTH) return undefined;
+    const dot = text.indexOf('.');
+    if (dot === -1) return undefined;
+    const body = text.slice(0, dot);
+    const given = Buffer.from(text.slice(dot + 1));
+    const expected = Buffer.from(this.digest(body));
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+    const [user, node, lineage, generation] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [
+      string | null,
+      string,
+      string,
+      number,
+    ];
+    return { user: user ?? undefined, node, lineage, generation };
+  }
+
+  private digest(body: string): string {
+    return createHmac('sha256', this.secret).update(body).digest('base64url');
+  }
+}

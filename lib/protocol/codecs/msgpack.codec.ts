@@ -1,0 +1,48 @@
+import { decode, encode } from '@msgpack/msgpack';
+import type { Envelope } from '../envelope.js';
+import type { FrameLimits } from '../limits.js';
+import { FrameError, type Codec, type Encoded } from './codec.js';
+import { endOfValue } from './msgpack.scanner.js';
+
+/** MessagePack values that follow one another in binary frames (P1, P4). */
+export const msgpackCodec: Codec = {
+  name: 'msgpack',
+  subprotocol: 'realtime.v1.msgpack',
+  binary: true,
+  separator: undefined,
+
+  encode(envelope: Envelope): Uint8Array {
+    return encode(envelope, { ignoreUndefined: true });
+  },
+
+  decode(frame: Encoded, limits?: FrameLimits): unknown[] {
+    if (typeof frame === 'string')
+      throw new FrameError('protocol_error', 'MessagePack travels in binary frames');
+    const values: unknown[] = [];
+    let start = 0;
+    while (start < frame.byteLength) {
+      if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame) {
+        throw new FrameError(
+          'protocol_error',
+          `More than ${limits.maxEnvelopesPerFrame} envelopes in a frame`,
+        );
+      }
+      const end = endOfValue(frame, start);
+      if (limits !== undefined && end - start > limits.maxMessageBytes) {
+        throw new FrameError('message_too_large', `A message of more than ${limits.maxMessageBytes} bytes`);
+      }
+      values.push(decodeValue(frame.subarray(start, end)));
+      start = end;
+    }
+    return values;
+  },
+};
+
+function decodeValue(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes);
+  } catch {
+    // The decoder refuses what the scanner cannot see: a `__proto__` key, a key that is no string, broken UTF-8.
+    throw new FrameError('protocol_error', 'A frame that is not MessagePack');
+  }
+}

@@ -1,0 +1,145 @@
+import type { AnnouncedLimits } from './limits.js';
+import type { GapReason, LostReason, Position, Recovery, TruncationCause } from './position.js';
+
+/** Reconnect policy that the server announces (P19), all in milliseconds. */
+export interface RetryPolicy {
+  readonly baseMs: number;
+  readonly maxMs: number;
+  /** The first attempt after an unannounced loss waits `random() × firstSpreadMs`. */
+  readonly firstSpreadMs: number;
+  /** Backoff is reset after this long a live connection. */
+  readonly stableMs: number;
+}
+
+/** Payload of `welcome`. */
+export interface WelcomePayload {
+  readonly version: number;
+  /** Session ticket (P28): opaque; keep it in memory only. */
+  readonly session: string;
+  readonly user?: string;
+  readonly features: readonly string[];
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly limits: AnnouncedLimits;
+  readonly retry: RetryPolicy;
+  readonly tokenExpiresInMs?: number;
+  /** The server's clock in milliseconds; informational. */
+  readonly serverTime: number;
+}
+
+/** Answer to `subscribe`, and body of `reset` (P11). */
+export interface SubscribeResult {
+  /** The tip of the log at commit, or the position of the snapshot (P26). */
+  readonly position: Position;
+  readonly recovery: Recovery;
+  /** With `lost`. */
+  readonly reason?: LostReason;
+  /** With `truncated`: the range that follows. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly cause?: TruncationCause;
+  readonly snapshot?: unknown;
+  readonly presence?: PresencePage;
+}
+
+/** Answer to `publish` (P15). */
+export interface PublishResult {
+  readonly seq: number;
+  readonly epoch: string;
+  /** Whether the same id was appended before: `seq` is then the first one's. */
+  readonly duplicate: boolean;
+}
+
+/** Payload of `gap` (P25): the range was not, or with `partial` not wholly, delivered. */
+export interface GapPayload {
+  readonly from: number;
+  readonly to: number;
+  readonly reason: GapReason;
+  readonly partial?: boolean;
+  /** Whether `history` can still read the range. */
+  readonly recoverable: boolean;
+}
+
+/** One member of a channel; several devices of a user are one member (G19). */
+export interface PresenceMember {
+  /** The user, or for an anonymous client the lineage of its session. */
+  readonly id: string;
+  /** Connected devices of the member. */
+  readonly devices: number;
+  readonly data?: unknown;
+}
+
+/** A page of members, with the version that later diffs continue. */
+export interface PresencePage {
+  readonly epoch: string;
+  readonly version: number;
+  readonly members: readonly PresenceMember[];
+  readonly count: number;
+  /** Cursor of the next page, when there is one. */
+  readonly more?: string;
+}
+
+/** Payload of `presence`: a diff that follows `previous`. A gap in the versions is healed by asking again. */
+export interface PresenceDiff {
+  readonly epoch: string;
+  readonly version: number;
+  readonly previous: number;
+  readonly join: readonly PresenceMember[];
+  readonly update: readonly PresenceMember[];
+  readonly leave: readonly string[];
+}
+
+/** An event as `history` returns it. */
+export interface HistoryEvent {
+  readonly id: string;
+  readonly ts: number;
+  readonly seq: number;
+  readonly event: string;
+  readonly payload?: unknown;
+  readonly user?: string;
+  readonly key?: string;
+}
+
+/** Answer to `history`. */
+export interface HistoryResult {
+  readonly events: readonly HistoryEvent[];
+  /** The tip of the log. */
+  readonly position: Position;
+  /** Whether the asked range holds more than `limit` events. */
+  readonly more: boolean;
+}
+
+/** Payload of `unsubscribed`. */
+export interface UnsubscribedPayload {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly spreadMs?: number;
+}
+
+/** Payload of the server's `bye`. */
+export interface ByePayload {
+  readonly code: number;
+  readonly retryAfterMs: number;
+  readonly spreadMs: number;
+}
+
+/** Type of a server message: the closed set of P5. Clients ignore what they do not know (P6). */
+export const SERVER_MESSAGE_TYPES = [
+  'welcome',
+  'reply',
+  'error',
+  'event',
+  'signal',
+  'presence',
+  'resumed',
+  'gap',
+  'reset',
+  'unsubscribed',
+  'auth_required',
+  'ping',
+  'pong',
+  'bye',
+] as const;
+
+export type ServerMessageType = (typeof SERVER_MESSAGE_TYPES)[number];

@@ -1,0 +1,62 @@
+import { docsOf, ERROR_CODES, type ErrorCode } from './error-codes.js';
+
+/** One finding of a validation: where, and what is wrong there. */
+export interface ErrorDetail {
+  /** Path of the field, dotted, e.g. `payload.position.seq`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Body of an `error` frame (protocol §6). */
+export interface ErrorBody {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly details?: readonly ErrorDetail[];
+  readonly docs: string;
+}
+
+/** What may be said beside code and message. */
+export interface RealtimeErrorOptions {
+  /** When the same command may succeed, in milliseconds from now. */
+  readonly retryAfterMs?: number;
+  readonly details?: readonly ErrorDetail[];
+  readonly cause?: unknown;
+}
+
+/**
+ * An error with a stable code that crosses the wire. Handlers may throw it to choose the code that the
+ * client sees; anything that is neither this, nor an `HttpException`, nor a `WsException` becomes `internal`.
+ *
+ * @example throw new RealtimeError('muted', 'You are muted in this room', { retryAfterMs: 60_000 });
+ */
+export class RealtimeError extends Error {
+  override readonly name = 'RealtimeError';
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly details?: readonly ErrorDetail[];
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string = ERROR_CODES[code].meaning,
+    options: RealtimeErrorOptions = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.retryable = ERROR_CODES[code].retryable;
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+    if (options.details !== undefined) this.details = options.details;
+  }
+
+  /** The body of the `error` frame. */
+  toBody(): ErrorBody {
+    return {
+      code: this.code,
+      message: this.message,
+      retryable: this.retryable,
+      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(this.retryAfterMs) }),
+      ...(this.details === undefined ? {} : { details: this.details }),
+      docs: docsOf(this.code),
+    };
+  }
+}

@@ -1,0 +1,60 @@
+import type { Codec } from './codecs/codec.js';
+
+const BEARER = 'bearer.';
+const RESUME = 'resume.';
+
+/** What `Sec-WebSocket-Protocol` of an upgrade asked for (P1, P2). */
+export interface SubprotocolOffer {
+  /** Protocol names in the client's order of preference, without the entries that carry credentials. */
+  readonly protocols: readonly string[];
+  /** The token of `bearer.<jwt>`. */
+  readonly token?: string;
+  /** The session ticket of `resume.<ticket>`. */
+  readonly ticket?: string;
+}
+
+/** Reads the header's entries. `bearer.` and `resume.` entries carry values and are never protocols (P2). */
+export function readSubprotocols(offered: Iterable<string>): SubprotocolOffer {
+  const protocols: string[] = [];
+  let token: string | undefined;
+  let ticket: string | undefined;
+  for (const entry of offered) {
+    if (entry.startsWith(BEARER)) token ??= entry.slice(BEARER.length);
+    else if (entry.startsWith(RESUME)) ticket ??= entry.slice(RESUME.length);
+    else protocols.push(entry);
+  }
+  return {
+    protocols,
+    ...(token === undefined ? {} : { token }),
+    ...(ticket === undefined ? {} : { ticket }),
+  };
+}
+
+/** Outcome of {@link selectCodec}: the codec, and the subprotocol to echo (none when none was offered). */
+export type CodecSelection =
+  | { readonly codec: Codec; readonly echo: string | undefined }
+  | { readonly refused: 'unknown_subprotocol' | 'credentials_only' };
+
+/**
+ * Chooses the codec of a connection: the first offered protocol that the server speaks; the first codec
+ * when nothing at all was offered; a refusal (HTTP 400) when only unknown protocols, or only credentials, were.
+ */
+export function selectCodec(offer: SubprotocolOffer, codecs: readonly Codec[]): CodecSelection {
+  for (const name of offer.protocols) {
+    const codec = codecs.find((candidate) => candidate.subprotocol === name);
+    if (codec !== undefined) return { codec, echo: codec.subprotocol };
+  }
+  if (offer.protocols.length > 0) return { refused: 'unknown_subprotocol' };
+  if (offer.token !== undefined || offer.ticket !== undefined) return { refused: 'credentials_only' };
+  const [fallback] = codecs;
+  if (fallback === undefined) throw new RangeError('A server needs at least one codec');
+  return { codec: fallback, echo: undefined };
+}
+
+/** The subprotocols that a client offers, credentials included (P1, P2). */
+export function offerSubprotocols(codec: Codec, token?: string, ticket?: string): string[] {
+  const offer = [codec.subprotocol];
+  if (token !== undefined) offer.push(BEARER + token);
+  if (ticket !== undefined) offer.push(RESUME + ticket);
+  return offer;
+}

@@ -1,0 +1,93 @@
+import type { ErrorDetail } from '../realtime-error.js';
+
+/** Looks at one value and reports what is wrong with it under `path`. */
+export type Check = (value: unknown, path: string, report: (detail: ErrorDetail) => void) => void;
+
+/** Whether a value is a plain object in the sense of JSON. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** Text of `min` to `max` characters. */
+export function text(max: number, min = 1): Check {
+  return (value, path, report) => {
+    if (typeof value !== 'string' || value.length < min || value.length > max) {
+      report({ path, message: `must be a string of ${min} to ${max} characters` });
+    }
+  };
+}
+
+/** A whole number of at least `min`. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Check {
+  return (value, path, report) => {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+      report({ path, message: `must be a whole number of at least ${min}` });
+    }
+  };
+}
+
+export const finite: Check = (value, path, report) => {
+  if (typeof value !== 'number' || !Number.isFinite(value)) report({ path, message: 'must be a number' });
+};
+
+export const flag: Check = (value, path, report) => {
+  if (typeof value !== 'boolean') report({ path, message: 'must be true or false' });
+};
+
+export const anything: Check = () => undefined;
+
+export const record: Check = (value, path, report) => {
+  if (!isRecord(value)) report({ path, message: 'must be an object' });
+};
+
+/** A value that satisfies `predicate`. */
+export function matching(predicate: (value: unknown) => boolean, message: string): Check {
+  return (value, path, report) => {
+    if (!predicate(value)) report({ path, message });
+  };
+}
+
+/** A list of at most `max` items. */
+export function list(item: Check, max: number): Check {
+  return (value, path, report) => {
+    if (!Array.isArray(value) || value.length > max) {
+      report({ path, message: `must be a list of at most ${max} items` });
+      return;
+    }
+    value.forEach((entry, index) => item(entry, `${path}.${index}`, report));
+  };
+}
+
+/** One field of an object: its check, and whether it may be missing. */
+export interface Field {
+  readonly check: Check;
+  readonly required?: boolean;
+}
+
+/** An object with the given fields; unknown ones are ignored (P6). */
+export function object(fields: Readonly<Record<string, Field>>): Check {
+  const entries = Object.entries(fields);
+  return (value, path, report) => {
+    if (!isRecord(value)) {
+      report({ path, message: 'must be an object' });
+      return;
+    }
+    checkFields(value, entries, path, report);
+  };
+}
+
+/** Applies the fields of one object; shared by the payload and the top level of an envelope. */
+export function checkFields(
+  value: Record<string, unknown>,
+  fields: readonly (readonly [string, Field])[],
+  path: string,
+  report: (detail: ErrorDetail) => void,
+): void {
+  for (const [name, field] of fields) {
+    // Own properties only: `{"__proto__": …}` must not lend an envelope the fields that it does not have.
+    const present = Object.hasOwn(value, name) ? value[name] : undefined;
+    const fieldPath = path === '' ? name : `${path}.${name}`;
+    if (present !== undefined) field.check(present, fieldPath, report);
+    else if (field.required === true) report({ path: fieldPath, message: 'is required' });
+  }
+}

@@ -1,0 +1,116 @@
+// ESLint rule: imports point only as the rooms table of docs/architecture.md says.
+// It compares paths, never resolves files: a violation is reported even if the imported file does not exist yet.
+import { isBuiltin } from 'node:module';
+import { posix, relative, sep } from 'node:path';
+
+const NEST_ROOMS = ['protocol', 'core', 'transports', 'brokers'];
+const EDGE = { ours: ['protocol', 'core', 'nest'], forbid: ['ioredis'] };
+// Must run in browsers and workers; `@msgpack/msgpack` is the one package that does and that the codec needs.
+const WEB = { onlyPackages: ['@msgpack/msgpack'] };
+// Only the room `nest` and the edges around it know Nest.
+const NO_NEST = ['@nestjs'];
+
+/**
+ * `ours`: the other rooms that may be imported. `forbid`: packages that may not. `onlyPackages`: the only packages
+ * that may, which excludes Node's own modules.
+ */
+export const ROOMS = {
+  protocol: { ours: [], ...WEB },
+  client: { ours: ['protocol'], ...WEB },
+  core: { ours: ['protocol'], forbid: [...NO_NEST, 'ws', 'ioredis'] },
+  transports: { ours: ['core', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
+  brokers: { ours: ['core', 'protocol'], forbid: [...NO_NEST, 'ws'] },
+  nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/terminus'] },
+  telemetry: EDGE,
+  health: EDGE,
+  admin: EDGE,
+  asyncapi: EDGE,
+  testing: EDGE,
+  // lib/index.ts: the main entry needs none of the edges' dependencies.
+  'index.ts': { ours: [...NEST_ROOMS, 'nest'], forbid: ['ioredis', '@nestjs/terminus'] },
+};
+
+const PUBLIC_NAME = 'nestjs-realtime';
+
+/** @type {import('eslint').Rule.RuleModule} */
+export const importRooms = {
+  meta: {
+    type: 'problem',
+    docs: { description: 'Imports point only as the rooms table of docs/architecture.md says' },
+    schema: [],
+    messages: {
+      room: '{{from}} may not import {{to}}: it may import {{allowed}} (rooms table in docs/architecture.md).',
+      unknown:
+        '{{from}} is not a room: add it to scripts/eslint/import-rooms.mjs and to docs/architecture.md.',
+      package: '{{from}} may not import the package {{to}}.',
+      only: '{{from}} must run in browsers: it may not import {{to}}.',
+      self: 'The library may not import itself by its public name.',
+      outside: 'The library may not import {{to}}, which is outside lib/.',
+      sample: 'A sample may import only the public entry points, not {{to}}.',
+    },
+  },
+  create(context) {
+    const file = toPosix(relative(context.cwd, context.filename));
+    const [top, room, ...below] = file.split('/');
+    if (top !== 'lib' && top !== 'sample') return {};
+    const judge = top === 'sample' ? judgeSample : judgeRoom;
+
+    function check(node) {
+      if (node?.type !== 'Literal' || typeof node.value !== 'string') return;
+      const specifier = node.value;
+      const target = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : undefined;
+      const problem = judge(specifier, target, room, below);
+      if (problem) context.report({ node, ...problem });
+    }
+
+    return {
+      ImportDeclaration: (node) => check(node.source),
+      ExportNamedDeclaration: (node) => check(node.source),
+      ExportAllDeclaration: (node) => check(node.source),
+      ImportExpression: (node) => check(node.source),
+      TSImportType: (node) => check(node.source ?? node.argument?.literal),
+      TSExternalModuleReference: (node) => check(node.expression),
+      // require('…'), require.resolve('…')
+      CallExpression: (node) => {
+        const callee = node.callee.type === 'MemberExpression' ? node.callee.object : node.callee;
+        if (callee.type === 'Identifier' && callee.name === 'require') check(node.arguments[0]);
+      },
+    };
+  },
+};
+
+function judgeRoom(specifier, target, room, below) {
+  // A file directly in lib/ is judged by its own name; there is only index.ts.
+  const from = below.length > 0 ? `lib/${room}` : `lib/${room} (the main entry)`;
+  const rules = Object.hasOwn(ROOMS, room) ? ROOMS[room] : undefined;
+  if (!rules) return { messageId: 'unknown', data: { from: `lib/${room}` } };
+  if (target === undefined) return judgePackage(specifier, from, rules);
+
+  const [top, to] = target.split('/');
+  if (top !== 'lib' || !to) return { messageId: 'outside', data: { to: target } };
+  if (to === room || rules.ours.includes(to)) return undefined;
+  const allowed =
+    rules.ours.length > 0 ? rules.ours.map((name) => `lib/${name}`).join(', ') : 'nothing of ours';
+  return { messageId: 'room', data: { from, to: `lib/${to}`, allowed } };
+}
+
+function judgePackage(specifier, from, { forbid = [], onlyPackages }) {
+  const within = (name) => specifier === name || specifier.startsWith(`${name}/`);
+  if (within(PUBLIC_NAME)) return { messageId: 'self' };
+  if (forbid.some(within)) return { messageId: 'package', data: { from, to: specifier } };
+  if (onlyPackages && (isBuiltin(specifier) || !onlyPackages.some(within))) {
+    return { messageId: 'only', data: { from, to: specifier } };
+  }
+  return undefined;
+}
+
+function judgeSample(specifier, target) {
+  const leavesSample = target !== undefined && target.split('/')[0] !== 'sample';
+  // What is below these folders is not in "exports"; an alias could still make it resolve.
+  const deep = new RegExp(`^${PUBLIC_NAME}/(lib|dist)(/|$)`).test(specifier);
+  return leavesSample || deep ? { messageId: 'sample', data: { to: target ?? specifier } } : undefined;
+}
+
+function toPosix(path) {
+  return sep === '/' ? path : path.split(sep).join('/');
+}

@@ -1,0 +1,97 @@
+// What `npm test` runs: prepares what the tests need, then runs jest once. Arguments go to jest:
+//   npm test -- --selectProjects unit e2e
+//   npm test -- --selectProjects unit --testPathPatterns envelope
+// Only what the selected projects need is prepared.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { findChromium } from './chromium.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const jestArgs = process.argv.slice(2);
+const selected = selectedProjects(jestArgs);
+const needs = (project) => selected.length === 0 || selected.includes(project);
+
+if (needs('nest11')) ensureNest11();
+const env = { ...process.env };
+if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
+if (needs('browser') || needs('e2e')) build();
+
+env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+  .filter(Boolean)
+  .join(' ');
+const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
+const result = spawnSync(process.execPath, [jest, '--watchAll=false', ...jestArgs], {
+  cwd: root,
+  env,
+  stdio: ['ignore', 'inherit', 'inherit'],
+});
+process.exit(result.status ?? 1);
+
+/** The values of `--selectProjects a b` and `--selectProjects=a`; none means all. */
+function selectedProjects(args) {
+  const found = [];
+  args.forEach((arg, index) => {
+    if (arg.startsWith('--selectProjects=')) found.push(arg.slice('--selectProjects='.length));
+    if (arg !== '--selectProjects') return;
+    for (const value of args.slice(index + 1)) {
+      if (value.startsWith('-')) break;
+      found.push(value);
+    }
+  });
+  return found;
+}
+
+/** Installs the Nest 11 packages, unless they were installed from the lock file as it is now. */
+function ensureNest11() {
+  const folder = `${root}test/nest11`;
+  // npm writes this file when an installation is complete.
+  const marker = `${folder}/node_modules/.package-lock.json`;
+  const fresh =
+    existsSync(marker) && statSync(marker).mtimeMs >= statSync(`${folder}/package-lock.json`).mtimeMs;
+  if (fresh) return;
+  console.log('Installing the Nest 11 packages of test/nest11');
+  // Under `npm test --silent` even the errors of this npm would be silent.
+  run('npm', ['ci', '--no-progress', '--loglevel=error', '--prefix', folder]);
+}
+
+/** The library, and the sample that is compiled against it. dist/ is not emptied first: another run may be reading it. */
+function build() {
+  const tsc = `${root}node_modules/typescript/bin/tsc`;
+  run(process.execPath, [tsc, '-p', 'tsconfig.build.json']);
+  if (existsSync(`${root}sample/chat/main.ts`)) run(process.execPath, [tsc, '-p', 'tsconfig.sample.json']);
+}
+
+function ensureChromium() {
+  let path = findChromium();
+  if (!path && !process.env.CHROMIUM_PATH && isDebianRoot()) {
+    const options = ['-o', 'DPkg::Lock::Timeout=300'];
+    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+    run('apt-get', [...options, '-q', 'update'], quiet);
+    run('apt-get', [...options, '-q', 'install', '-y', '--no-install-recommends', 'chromium'], quiet);
+    path = findChromium();
+  }
+  if (!path) {
+    console.error(
+      'The browser tests need Chromium: install it so that `chromium`, `chromium-browser` or `google-chrome` is on the PATH, or set CHROMIUM_PATH to its executable.',
+    );
+    process.exit(1);
+  }
+  return path;
+}
+
+function isDebianRoot() {
+  if (process.platform !== 'linux' || process.getuid() !== 0 || !existsSync('/etc/os-release')) return false;
+  return /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
+}
+
+/** Runs a preparing command and stops with its exit code if it fails. */
+function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options,
+  });
+  if (error) console.error(`${command}: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}

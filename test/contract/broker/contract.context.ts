@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  BrokerCapabilities,
+  LogPolicy,
+} from '../../../lib/core/ports/broker.js';
+import type { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
+import type { Position } from '../../../lib/protocol/position.js';
+import type {
+  BrokerFaults,
+  BrokerHarness,
+  BrokerHarnessFactory,
+  ContractNode,
+  ContractWindows,
+} from './broker.harness.js';
+
+/** What the themes of the contract share: the harness of the running test, and short ways to ask. */
+export class ContractContext {
+  private current: BrokerHarness | undefined;
+  private counter = 0;
+  /** Two runs over one real broker must not meet. */
+  private readonly run = randomBytes(4).toString('hex');
+
+  constructor(private readonly factory: BrokerHarnessFactory) {}
+
+  get capabilities(): BrokerCapabilities {
+    return this.factory.capabilities;
+  }
+
+  get harness(): BrokerHarness {
+    if (this.current === undefined) throw new Error('The harness exists only while a test runs');
+    return this.current;
+  }
+
+  get windows(): ContractWindows {
+    return this.harness.windows;
+  }
+
+  /** Whether tests of this fault are to be registered. */
+  can(fault: keyof BrokerFaults): boolean {
+    return this.factory.faults.includes(fault);
+  }
+
+  fault<Name extends keyof BrokerFaults>(name: Name): BrokerFaults[Name] {
+    const hook = this.harness.faults[name];
+    if (hook === undefined) throw new Error(`The factory declares the fault ${name}, its harness lacks it`);
+    return hook as BrokerFaults[Name];
+  }
+
+  async open(): Promise<void> {
+    this.current = await this.factory.create();
+  }
+
+  async dispose(): Promise<void> {
+    await this.current?.dispose();
+    this.current = undefined;
+  }
+
+  /** A channel that no other test uses. */
+  channel(hint = 'room'): string {
+    this.counter += 1;
+    return `${hint}.${this.run}.${this.counter}`;
+  }
+
+  async node(): Promise<ContractNode> {
+    return this.harness.node();
+  }
+
+  async twoNodes(): Promise<readonly [ContractNode, ContractNode]> {
+    return [await this.harness.node(), await this.harness.node()];
+  }
+
+  policy(change: Partial<LogPolicy> = {}): LogPolicy {
+    return { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: this.windows.dedupeMs, ...change };
+  }
+
+  /** One append; its fingerprint follows from its content, as the engine makes it. */
+  request(
+    channel: string,
+    id: string,
+    change: {
+      readonly producer?: string;
+      readonly after?: string;
+      readonly payload?: unknown;
+      readonly event?: string;
+      readonly policy?: Partial<LogPolicy>;
+    } = {},
+  ): AppendRequest {
+    const { producer = 'u1', after, event = 'message', policy } = change;
+    const payload = 'payload' in change ? change.payload : { id };
+    return {
+      channel,
+      producer,
+      fingerprint: JSON.stringify([event, payload ?? null]),
+      ...(after === undefined ? {} : { after }),
+      event: { id, event, payload },
+      policy: this.policy(policy),
+    };
+  }
+
+  /** Appends events with these ids, one call, and gives their positions. */
+  async append(
+    node: ContractNode,
+    channel: string,
+    ids: readonly string[],
+    policy?: Partial<LogPolicy>,
+  ): Promise<readonly Position[]> {
+    const requests = ids.map((id) => this.request(channel, id, policy === undefined ? {} : { policy }));
+    return positionsOf(await node.broker.appendMany(requests));
+  }
+
+  /** The whole log that a node can read. */
+  async log(node: ContractNode, channel: string): Promise<readonly ChannelEvent[]> {
+    return (await node.broker.read({ channel, from: 1, limit: 100_000 })).events;
+  }
+
+  async tip(node: ContractNode, channel: string): Promise<Position> {
+    const [tip] = await node.broker.tips([channel]);
+    if (tip === undefined) throw new Error('tips() answered nothing');
+    return tip;
+  }
+}
+
+/** Positions of appends that all succeeded. */
+export function positionsOf(outcomes: readonly AppendOutcome[]): readonly Position[] {
+  return outcomes.map((outcome) => {
+    if (!outcome.ok) throw new Error(`An append failed with ${outcome.code}`);
+    return outcome.position;
+  });
+}
+
+/** `first…last`, ascending. */
+export function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+}
+
+/** Ids `prefix1…prefixN`. */
+export function ids(prefix: string, count: number): readonly string[] {
+  return range(1, count).map((number) => `${prefix}${number}`);
+}
+
+/** Repeats an assertion until it holds; its last failure is the test's. */
+export async function eventually(assertion: () => void | Promise<void>, timeoutMs = 5_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      await assertion();
+      return;
+    } catch (error) {
+      if (performance.now() >= deadline) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

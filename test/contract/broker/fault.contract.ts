@@ -1,0 +1,138 @@
+import { expect, it } from '@jest/globals';
+import { eventually, ids, range, type ContractContext } from './contract.context.js';
+
+export function faultContract(context: ContractContext): void {
+  if (context.can('loseEverything')) {
+    it('G6 P10 a log that was lost has another epoch, and no position of before is good in it', async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      await right.broker.subscribe(channel);
+      const before = await context.append(left, channel, ids('e', 5));
+      const { epoch } = before[0] ?? { epoch: '' };
+      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
+      await context.fault('loseEverything')([channel]);
+
+      const tip = await context.tip(left, channel);
+      expect(tip.epoch).not.toBe(epoch);
+      for (const from of [1, 3, 6, 7]) {
+        const result = await right.broker.read({ channel, epoch, from, limit: 9 });
+        expect(result).toMatchObject({ tip, continuous: false, events: [] });
+      }
+      const [next] = await context.append(left, channel, ['new']);
+      expect(next).toEqual({ epoch: tip.epoch, seq: tip.seq + 1 });
+      await eventually(() =>
+        expect(right.seen.eventsOf(channel).at(-1)).toMatchObject({ id: 'new', ...next }),
+      );
+    });
+  }
+
+  if (context.can('loseEnd')) {
+    it('G6 P10 a log that lost its end has another epoch; a position in what is left stays good', async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      const before = await context.append(left, channel, ids('e', 10));
+      const { epoch } = before[0] ?? { epoch: '' };
+      await context.fault('loseEnd')(channel, 6);
+      const after = await context.append(right, channel, ids('n', 4));
+      expect(new Set([...after, ...before].map((position) => position.epoch)).size).toBe(2);
+
+      const from = (seq: number) => left.broker.read({ channel, epoch, from: seq, limit: 99 });
+      for (const lost of [8, 10, 11])
+        expect(await from(lost)).toMatchObject({ continuous: false, events: [] });
+      for (const good of [1, 4, 7]) {
+        const { continuous, events } = await from(good);
+        expect(continuous).toBe(true);
+        expect(events.map((event) => event.id)).toEqual([...ids('e', 6), ...ids('n', 4)].slice(good - 1));
+        // Who resumes goes on under the new epoch, and drops events of any other (P14).
+        expect(new Set(events.map((event) => event.epoch))).toEqual(new Set([after[0]?.epoch]));
+      }
+    });
+
+    it('G6 P10 after several such losses a position is good only in what every one of them left', async () => {
+      const node = await context.node();
+      const channel = context.channel();
+      const epochOf = async () => (await context.tip(node, channel)).epoch;
+      await context.append(node, channel, ids('a', 10));
+      const first = await epochOf();
+      await context.fault('loseEnd')(channel, 8);
+      await context.append(node, channel, ids('b', 4));
+      const second = await epochOf();
+      await context.fault('loseEnd')(channel, 5);
+      await context.append(node, channel, ids('c', 1));
+
+      const good = async (epoch: string, seq: number) =>
+        (await node.broker.read({ channel, epoch, from: seq + 1, limit: 99 })).continuous;
+      expect(await Promise.all([5, 6, 8].map((seq) => good(first, seq)))).toEqual([true, false, false]);
+      expect(await Promise.all([5, 6, 9].map((seq) => good(second, seq)))).toEqual([true, false, false]);
+      expect((await context.log(node, channel)).map((event) => event.id)).toEqual([...ids('a', 5), 'c1']);
+    });
+
+    if (context.capabilities.dedupes) {
+      it('G4 G6 what was lost may be sent again and is appended; what was kept is recognised', async () => {
+        const node = await context.node();
+        const channel = context.channel();
+        await context.append(node, channel, ['a', 'b', 'c']);
+        await context.fault('loseEnd')(channel, 2);
+        const outcomes = await node.broker.appendMany(['b', 'c'].map((id) => context.request(channel, id)));
+        expect(outcomes).toMatchObject([
+          { ok: true, duplicate: true, position: { seq: 2 } },
+          { ok: true, duplicate: false, position: { seq: 3 } },
+        ]);
+      });
+    }
+  }
+
+  if (context.can('restart')) {
+    it('G6 a broker that comes back with everything costs nobody a position', async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      await right.broker.subscribe(channel);
+      const before = await context.append(left, channel, ids('e', 5));
+      const { epoch } = before[0] ?? { epoch: '' };
+      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
+      await context.fault('restart')();
+
+      await eventually(async () => {
+        const result = await left.broker.read({ channel, epoch, from: 3, limit: 9 });
+        expect(result.continuous).toBe(true);
+        expect(result.events.map((event) => event.id)).toEqual(['e3', 'e4', 'e5']);
+      }, 15_000);
+      const next = await context.append(left, channel, ['new']);
+      expect(next.map((position) => position.seq)).toEqual([6]);
+      await eventually(() => expect(right.seen.seqsOf(channel).at(-1)).toBe(6));
+      if (!context.capabilities.dedupes) return;
+      const [again] = await left.broker.appendMany([context.request(channel, 'e5')]);
+      expect(again).toMatchObject({ ok: true, duplicate: true, position: { seq: 5 } });
+    });
+  }
+
+  if (context.can('loseDeliveries')) {
+    it('G5 what is lost on the way shows as a hole in `seq`, and can be read', async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      await right.broker.subscribe(channel);
+      await context.append(left, channel, ['a']);
+      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+      await context.fault('loseDeliveries')(right, async () => {
+        await context.append(left, channel, ['b', 'c']);
+      });
+      await context.append(left, channel, ['d']);
+      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 4]));
+      const { epoch } = await context.tip(right, channel);
+      const { events } = await right.broker.read({ channel, epoch, from: 2, until: 3, limit: 9 });
+      expect(events.map((event) => event.id)).toEqual(['b', 'c']);
+    });
+
+    it('G5 a last event that is lost on the way shows in the tip', async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      await right.broker.subscribe(channel);
+      await context.fault('loseDeliveries')(right, async () => {
+        await context.append(left, channel, ['a']);
+      });
+      await context.harness.quiet();
+      expect(right.seen.seqsOf(channel)).toEqual([]);
+      expect((await context.tip(right, channel)).seq).toBe(1);
+    });
+  }
+}

@@ -1,0 +1,120 @@
+import { expect, it } from '@jest/globals';
+import type { Broker } from '../../../lib/core/ports/broker.js';
+import { eventually, range, type ContractContext } from './contract.context.js';
+
+export function lifeCycleContract(context: ContractContext): void {
+  const everyCall = (broker: Broker, channel: string): Record<string, () => Promise<unknown>> => {
+    const entry = { channel, member: 'u1', device: 'd1', generation: 1 };
+    return {
+      appendMany: () => broker.appendMany([context.request(channel, 'late')]),
+      read: () => broker.read({ channel, from: 1, limit: 1 }),
+      tips: () => broker.tips([channel]),
+      subscribe: () => broker.subscribe(channel),
+      unsubscribe: () => broker.unsubscribe(channel),
+      signal: () => broker.signal(channel, { event: 'typing' }),
+      control: () => broker.control({ kind: 'unban', user: 'u1' }),
+      probe: () => broker.probe(1_000),
+      ...(context.capabilities.presence
+        ? {
+            enter: () => broker.presence.enter(entry, 1_000),
+            update: () => broker.presence.update(entry),
+            leave: () => broker.presence.leave(entry, 0),
+            renew: () => broker.presence.renew([entry], 1_000),
+            members: () => broker.presence.members(channel, { limit: 1 }),
+          }
+        : {}),
+    };
+  };
+
+  it('G1 declares what it can promise', async () => {
+    const node = await context.node();
+    expect(node.broker.capabilities).toEqual(context.capabilities);
+    expect(node.broker.name).toMatch(/^[a-z][a-z0-9-]*$/);
+  });
+
+  it('G21 has told `up` by the time `start` resolves', async () => {
+    const node = await context.node();
+    expect(node.seen.states.at(-1)).toBe('up');
+  });
+
+  it('G20 a probe comes back through the normal path, and the node’s listener does not see it', async () => {
+    const [left, right] = await context.twoNodes();
+    for (const { broker } of [left, right]) {
+      const roundTrip = await broker.probe(5_000);
+      expect(roundTrip).toBeGreaterThanOrEqual(0);
+      expect(roundTrip).toBeLessThanOrEqual(5_000);
+    }
+    await context.harness.quiet();
+    expect([...left.seen.batches, ...right.seen.batches]).toEqual([]);
+  });
+
+  it('G20 probes at the same time do not disturb one another', async () => {
+    const [left, right] = await context.twoNodes();
+    const trips = await Promise.all(
+      range(1, 10).map((number) => (number % 2 ? left : right).broker.probe(5_000)),
+    );
+    expect(trips).toHaveLength(10);
+  });
+
+  it('G18 everything that was accepted before `close` is in the log', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const accepted = range(1, 50).map((number) => context.append(left, channel, [`e${number}`]));
+    await left.broker.close();
+    await Promise.all(accepted);
+    expect((await context.log(right, channel)).map((event) => event.seq)).toEqual(range(1, 50));
+  });
+
+  it('G1 P13 the log outlives its nodes: a later one honours every position', async () => {
+    const first = await context.node();
+    const channel = context.channel();
+    const positions = await context.append(first, channel, ['a', 'b', 'c']);
+    const keeper = await context.node();
+    await first.broker.close();
+    const second = await context.node();
+    await keeper.broker.close();
+    const result = await second.broker.read({ channel, epoch: positions[0]?.epoch ?? '', from: 2, limit: 9 });
+    expect(result).toMatchObject({ tip: positions[2], continuous: true });
+    expect(result.events.map((event) => event.id)).toEqual(['b', 'c']);
+    if (!context.capabilities.dedupes) return;
+    const [again] = await second.broker.appendMany([context.request(channel, 'a')]);
+    expect(again).toEqual({ ok: true, position: positions[0], duplicate: true });
+  });
+
+  it('G18 `close` is idempotent, also at the same time, and never rejects', async () => {
+    const node = await context.node();
+    await Promise.all([node.broker.close(), node.broker.close()]);
+    await node.broker.close();
+  });
+
+  it('G21 every call after `close` rejects with `unavailable`', async () => {
+    const node = await context.node();
+    const channel = context.channel();
+    await node.broker.close();
+    for (const [name, call] of Object.entries(everyCall(node.broker, channel))) {
+      const failure: unknown = await call().then(
+        () => `${name} resolved`,
+        (error: unknown) => error,
+      );
+      expect(failure).toMatchObject({ name: 'RealtimeError', code: 'unavailable', retryable: true });
+    }
+  });
+
+  it('G18 a closed node hears nothing more, and the others nothing less', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
+    await left.broker.close();
+    const calls = left.seen.calls;
+    await context.append(right, channel, ['a']);
+    await right.broker.signal(channel, { event: 'typing' });
+    await right.broker.control({ kind: 'disconnect', user: 'u1' });
+    if (context.capabilities.presence) {
+      await right.broker.presence.enter({ channel, member: 'u1', device: 'd1', generation: 1 }, 10_000);
+    }
+    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    await context.harness.quiet();
+    expect(left.seen.calls).toBe(calls);
+  });
+}

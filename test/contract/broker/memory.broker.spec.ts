@@ -1,0 +1,4 @@
+import { describeBrokerContract } from './broker.contract.js';
+import { memoryHarness } from './memory.harness.js';
+
+describeBrokerContract('memory', memoryHarness);

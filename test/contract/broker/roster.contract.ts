@@ -1,0 +1,203 @@
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { PresenceEntry } from '../../../lib/core/ports/broker.js';
+import type { PresenceDiff, PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
+import type { ContractNode } from './broker.harness.js';
+import { eventually, ids, type ContractContext } from './contract.context.js';
+
+const entry = (channel: string, member: string, change: Partial<PresenceEntry> = {}): PresenceEntry => ({
+  channel,
+  member,
+  device: `${member}-d`,
+  generation: 1,
+  ...change,
+});
+
+const page = (node: ContractNode, channel: string): Promise<PresencePage> =>
+  node.broker.presence.members(channel, { limit: 1_000 });
+
+export function rosterContract(context: ContractContext): void {
+  async function enterAll(node: ContractNode, channel: string, names: readonly string[]): Promise<void> {
+    for (const name of names) await node.broker.presence.enter(entry(channel, name), context.windows.leaseMs);
+  }
+
+  async function walk(node: ContractNode, channel: string, limit: number, between?: () => Promise<void>) {
+    const found: PresenceMember[] = [];
+    let cursor: string | undefined;
+    do {
+      const { members, more }: PresencePage = await node.broker.presence.members(channel, {
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      expect(members.length).toBeLessThanOrEqual(limit);
+      found.push(...members);
+      cursor = more;
+      await between?.();
+    } while (cursor !== undefined);
+    return found.map((member) => member.id);
+  }
+
+  it('P11 G19 a channel without members has a version to go on from', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const empty = await page(left, channel);
+    expect(empty).toMatchObject({
+      members: [],
+      count: 0,
+      version: expect.any(Number),
+      epoch: expect.any(String),
+    });
+    expect(empty.more).toBeUndefined();
+    expect(await page(right, channel)).toEqual(empty);
+
+    await right.broker.subscribe(channel);
+    await enterAll(left, channel, ['u1']);
+    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(1));
+    expect(right.seen.diffsOf(channel)[0]).toMatchObject({ epoch: empty.epoch, previous: empty.version });
+  });
+
+  it('G19 versions of diffs follow one another, and the page names the last', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await right.broker.subscribe(channel);
+    const before = await page(left, channel);
+    await enterAll(left, channel, ['u1', 'u2', 'u3']);
+    await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
+    await left.broker.presence.leave(entry(channel, 'u1'), 0);
+    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(5));
+    let last = before.version;
+    for (const diff of right.seen.diffsOf(channel)) {
+      expect(diff).toMatchObject({ epoch: before.epoch, previous: last });
+      expect(diff.version).toBeGreaterThan(last);
+      last = diff.version;
+    }
+    expect(await page(left, channel)).toMatchObject({ epoch: before.epoch, version: last, count: 2 });
+  });
+
+  it('G19 P5 pages hold every member once, in one order for every node', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const names = ids('u', 25);
+    await enterAll(left, channel, names);
+    const all = await walk(left, channel, 10);
+    expect([...all].sort()).toEqual([...names].sort());
+    expect(await walk(right, channel, 7)).toEqual(all);
+    expect(await walk(right, channel, 25)).toEqual(all);
+    expect(await walk(right, channel, 1)).toEqual(all);
+    const first = await left.broker.presence.members(channel, { limit: 10 });
+    expect(first).toMatchObject({ count: 25, more: expect.any(String) });
+  });
+
+  it('G19 who stays during a walk through the pages is seen exactly once, whoever comes and goes', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const [stay, go] = [ids('stay', 20), ids('go', 20)];
+    await enterAll(
+      left,
+      channel,
+      stay.flatMap((name, index) => [name, go[index] ?? '']),
+    );
+    let round = 0;
+    const seen = await walk(right, channel, 4, async () => {
+      round += 1;
+      for (const index of [round, 20 - round]) {
+        const name = go[index];
+        if (name !== undefined) await left.broker.presence.leave(entry(channel, name), 0);
+      }
+      await enterAll(left, channel, [`new${round}`]);
+      if (round > 100) throw new Error('The walk does not end');
+    });
+    expect(seen.filter((name) => name.startsWith('stay')).sort()).toEqual([...stay].sort());
+  });
+
+  it('P5 a cursor that the broker did not make breaks nothing', async () => {
+    const node = await context.node();
+    const channel = context.channel();
+    await enterAll(node, channel, ['u1', 'u2']);
+    for (const cursor of ['', 'zzz', '-1', '1e9', '\u0000', '{}', '99999999999999999999']) {
+      const { count } = await node.broker.presence.members(channel, { cursor, limit: 10 });
+      expect(count).toBe(2);
+    }
+  });
+
+  it('G19 diffs on top of a page always give the next page', async () => {
+    const [left, right] = await context.twoNodes();
+    const { leaseMs, graceMs, slackMs } = context.windows;
+    const action = fc.record({
+      node: fc.constantFrom(0, 1),
+      kind: fc.constantFrom('enter', 'update', 'leave', 'bye', 'renew', 'wait'),
+      member: fc.constantFrom('u1', 'u2', 'u3'),
+      device: fc.constantFrom('d1', 'd2'),
+      generation: fc.integer({ min: 1, max: 3 }),
+      data: fc.constantFrom(undefined, 'a', 'b'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 25 }), async (actions) => {
+        const channel = context.channel();
+        await left.broker.subscribe(channel);
+        const start = await page(right, channel);
+        for (const { kind, node, ...fields } of actions) {
+          const { presence } = (node === 0 ? left : right).broker;
+          const one: PresenceEntry = { channel, ...fields };
+          if (kind === 'enter') await presence.enter(one, leaseMs);
+          else if (kind === 'update') await presence.update(one);
+          else if (kind === 'leave') await presence.leave(one, graceMs);
+          else if (kind === 'bye') await presence.leave(one, 0);
+          else if (kind === 'renew') await presence.renew([one], leaseMs);
+          // Where time costs time, a fraction of the grace is enough to let steps meet an end halfway.
+          else await context.harness.advance(graceMs * 0.4);
+        }
+        await context.harness.advance(graceMs + slackMs);
+        await context.harness.quiet();
+        const end = await page(right, channel);
+        const applied = apply(start, left.seen.diffsOf(channel));
+        expect(applied.version).toBe(end.version);
+        expect(applied.members).toEqual(new Map(end.members.map((member) => [member.id, member])));
+        await left.broker.unsubscribe(channel);
+      }),
+      { numRuns: Math.min(context.harness.runs, 100) },
+    );
+  });
+
+  it('G19 what many devices do at once costs no more diffs than members', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const { leaseMs, slackMs } = context.windows;
+    await right.broker.subscribe(channel);
+    const entries = ids('u', 40).flatMap((name) => [
+      entry(channel, name, { device: `${name}-1` }),
+      entry(channel, name, { device: `${name}-2` }),
+    ]);
+    await left.broker.presence.renew(entries, leaseMs);
+    await context.harness.quiet();
+    expect(right.seen.diffsOf(channel).length).toBeLessThanOrEqual(40);
+    expect(await page(right, channel)).toMatchObject({ count: 40 });
+    await context.harness.advance(leaseMs + slackMs);
+    await eventually(async () => expect(await page(right, channel)).toMatchObject({ count: 0 }));
+    await context.harness.quiet();
+    const gone = right.seen.diffsOf(channel).flatMap((diff) => diff.leave);
+    expect(gone).toHaveLength(40);
+    expect(new Set(gone).size).toBe(40);
+  });
+}
+
+/** A client's view: throws where a diff does not follow, or says what cannot be. */
+function apply(start: PresencePage, diffs: readonly PresenceDiff[]) {
+  const members = new Map(start.members.map((member) => [member.id, member]));
+  let { version } = start;
+  for (const diff of diffs) {
+    expect(diff).toMatchObject({ epoch: start.epoch, previous: version });
+    expect(diff.join.length + diff.update.length + diff.leave.length).toBeGreaterThan(0);
+    for (const member of diff.join) {
+      expect(members.has(member.id)).toBe(false);
+      members.set(member.id, member);
+    }
+    for (const member of diff.update) {
+      expect(members.has(member.id)).toBe(true);
+      members.set(member.id, member);
+    }
+    for (const id of diff.leave) expect(members.delete(id)).toBe(true);
+    version = diff.version;
+  }
+  return { members, version };
+}

@@ -1,0 +1,60 @@
+import { expect, it } from '@jest/globals';
+import { eventually, ids, type ContractContext } from './contract.context.js';
+
+export function signalContract(context: ContractContext): void {
+  it('P5 a signal reaches every subscribed node, the sender included, as it was sent', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
+    const signal = { event: 'typing', payload: { on: true, text: 'Grüße 👋' }, user: 'u1' };
+    await left.broker.signal(channel, signal);
+    await eventually(() => {
+      for (const { seen } of [left, right]) expect(seen.signalsOf(channel)).toEqual([signal]);
+    });
+  });
+
+  it('P5 a signal needs neither payload nor user', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await right.broker.subscribe(channel);
+    await left.broker.signal(channel, { event: 'typing' });
+    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    expect(right.seen.signalsOf(channel)[0]).toMatchObject({ event: 'typing' });
+    expect(right.seen.signalsOf(channel)[0]?.payload).toBeUndefined();
+    expect(right.seen.signalsOf(channel)[0]?.user).toBeUndefined();
+  });
+
+  it('P5 signals are never in the log: neither read, nor counted, nor pushed as events', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await right.broker.subscribe(channel);
+    const [first] = await context.append(left, channel, ['a']);
+    await left.broker.signal(channel, { event: 'typing' });
+    expect(await context.tip(left, channel)).toEqual(first);
+    await context.append(left, channel, ['b']);
+    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
+    expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['a', 'b']);
+  });
+
+  it('P5 a node without interest is not told', async () => {
+    const [left, right] = await context.twoNodes();
+    const [wanted, other] = [context.channel(), context.channel()];
+    await right.broker.subscribe(wanted);
+    await left.broker.signal(other, { event: 'typing' });
+    await context.harness.quiet();
+    expect(right.seen.signals).toEqual([]);
+    expect(left.seen.signals).toEqual([]);
+  });
+
+  it('P5 signals of one node keep their order', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await right.broker.subscribe(channel);
+    const names = ids('s', 50);
+    await Promise.all(names.map((event) => left.broker.signal(channel, { event })));
+    await eventually(() =>
+      expect(right.seen.signalsOf(channel).map((signal) => signal.event)).toEqual(names),
+    );
+  });
+}

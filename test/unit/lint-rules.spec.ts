@@ -1,0 +1,198 @@
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { ESLint } from 'eslint';
+import tseslint from 'typescript-eslint';
+
+// A lint rule that cannot fail guards nothing. The sources below are virtual: no such files exist.
+
+const cwd = fileURLToPath(new URL('../..', import.meta.url));
+const syntaxOnly = new ESLint({ cwd, overrideConfig: [tseslint.configs.disableTypeChecked] });
+const typed = new ESLint({ cwd });
+
+async function rulesReported(eslint: ESLint, filePath: string, code: string): Promise<(string | null)[]> {
+  const results = await eslint.lintText(code, { filePath: `${cwd}/${filePath}` });
+  expect(results).toHaveLength(1); // an ignored file would give none
+  return results.flatMap((result) => result.messages).map(({ ruleId, message }) => ruleId ?? message);
+}
+
+const importing = (specifier: string) => `export * from '${specifier}';\n`;
+const ROOMS = 'realtime/import-rooms';
+
+// Loading TypeScript and the configuration takes seconds on a small machine.
+beforeAll(async () => {
+  await rulesReported(syntaxOnly, 'lib/core/warm-up.ts', 'export {};\n');
+}, 60_000);
+
+describe('import directions', () => {
+  it.each([
+    ['lib/protocol/a.ts', '../core/b.js'],
+    ['lib/protocol/codecs/a.ts', '../../client/b.js'],
+    ['lib/protocol/a.ts', '../index.js'],
+    ['lib/core/session/a.ts', '../../transports/b.js'],
+    ['lib/core/session/a.ts', '../../brokers/broker.js'],
+    ['lib/core/a.ts', '../nest/b.js'],
+    ['lib/core/a.ts', '../nest'],
+    ['lib/core/deep/er/a.ts', '../../../../lib/brokers/b.js'],
+    ['lib/transports/websocket/a.ts', '../../brokers/b.js'],
+    ['lib/transports/a.ts', '../nest/b.js'],
+    ['lib/brokers/memory/a.ts', '../../transports/b.js'],
+    ['lib/brokers/a.ts', '../nest/b.js'],
+    ['lib/nest/a.ts', '../health/b.js'],
+    ['lib/nest/a.ts', '../client/b.js'],
+    ['lib/nest/a.ts', '../testing/b.js'],
+    ['lib/telemetry/a.ts', '../transports/b.js'],
+    ['lib/health/a.ts', '../brokers/b.js'],
+    ['lib/admin/a.ts', '../health/b.js'],
+    ['lib/asyncapi/a.ts', '../client/b.js'],
+    ['lib/testing/a.ts', '../transports/b.js'],
+    ['lib/client/a.ts', '../core/b.js'],
+    ['lib/client/a.ts', '../nest/b.js'],
+    ['lib/index.ts', './health/index.js'],
+    ['lib/index.ts', './client/index.js'],
+    ['lib/nest/a.ts', '../../test/helper.js'],
+    ['lib/nest/a.ts', '../../sample/chat/main.js'],
+    ['lib/nest/a.ts', 'nestjs-realtime/client'],
+    ['lib/no-such-room/a.ts', '../protocol/b.js'],
+    ['sample/chat/a.ts', '../../lib/index.js'],
+    ['sample/chat/a.ts', '../../lib/client/index.js'],
+    ['sample/chat/a.ts', '../../dist/index.js'],
+    ['sample/chat/a.ts', 'nestjs-realtime/dist/nest/b.js'],
+  ])('%s may not import %s', async (file, specifier) => {
+    expect(await rulesReported(syntaxOnly, file, importing(specifier))).toEqual([ROOMS]);
+  });
+
+  it.each([
+    ['lib/protocol/codecs/a.ts', '../envelope.js'],
+    ['lib/protocol/codecs/a.ts', '@msgpack/msgpack'],
+    ['lib/core/session/a.ts', '../../protocol/index.js'],
+    ['lib/core/session/a.ts', '../hub/b.js'],
+    // A folder of its own that is called like a room.
+    ['lib/core/session/a.ts', '../client/b.js'],
+    ['lib/core/session/a.ts', '../index.js'],
+    ['lib/core/a.ts', 'node:crypto'],
+    ['lib/transports/websocket/a.ts', '../../core/b.js'],
+    ['lib/transports/websocket/a.ts', 'ws'],
+    ['lib/brokers/memory/a.ts', '../../core/b.js'],
+    ['lib/brokers/redis/a.ts', 'ioredis'],
+    ['lib/nest/a.ts', '../transports/b.js'],
+    ['lib/nest/a.ts', '../brokers/b.js'],
+    ['lib/nest/a.ts', '../core/b.js'],
+    ['lib/nest/a.ts', '../protocol/b.js'],
+    ['lib/nest/a.ts', '@nestjs/common'],
+    ['lib/telemetry/a.ts', '../nest/b.js'],
+    ['lib/health/a.ts', '@nestjs/terminus'],
+    ['lib/admin/a.ts', '../core/b.js'],
+    ['lib/asyncapi/a.ts', '../protocol/b.js'],
+    ['lib/testing/a.ts', '../nest/b.js'],
+    ['lib/client/a.ts', '../protocol/b.js'],
+    ['lib/index.ts', './nest/index.js'],
+    ['sample/chat/a.ts', 'nestjs-realtime'],
+    ['sample/chat/a.ts', 'nestjs-realtime/client'],
+    ['sample/chat/deep/a.ts', '../b.js'],
+    ['test/unit/a.ts', '../../lib/core/b.js'],
+    ['bench/a.ts', '../lib/core/b.js'],
+  ])('%s may import %s', async (file, specifier) => {
+    expect(await rulesReported(syntaxOnly, file, importing(specifier))).toEqual([]);
+  });
+
+  it.each([
+    ["import { b } from '../nest/b.js';\nexport const c = b;\n"],
+    ["import type { B } from '../nest/b.js';\nexport type C = B;\n"],
+    ["import '../nest/b.js';\n"],
+    ["export { b } from '../nest/b.js';\n"],
+    ["export type { B } from '../nest/b.js';\n"],
+    ["export const b = import('../nest/b.js');\n"],
+    ["export type B = typeof import('../nest/b.js');\n"],
+  ])('sees every way to import: %s', async (code) => {
+    expect(await rulesReported(syntaxOnly, 'lib/core/a.ts', code)).toContain(ROOMS);
+  });
+
+  it.each([["import b = require('../nest/b.js');\nexport { b };\n"], ["require('../nest/b.js');\n"]])(
+    'sees CommonJS: %s',
+    async (code) => {
+      expect(await rulesReported(syntaxOnly, 'lib/core/a.ts', code)).toContain(ROOMS);
+    },
+  );
+
+  it('names both rooms and what is allowed', async () => {
+    const [result] = await syntaxOnly.lintText(importing('../nest/b.js'), {
+      filePath: `${cwd}/lib/core/a.ts`,
+    });
+    expect(result?.messages[0]?.message).toContain(
+      'lib/core may not import lib/nest: it may import lib/protocol',
+    );
+  });
+});
+
+describe('packages', () => {
+  it.each([
+    ['lib/core/a.ts', '@nestjs/common'],
+    ['lib/core/a.ts', '@nestjs/core/injector/module.js'],
+    ['lib/core/a.ts', 'ws'],
+    ['lib/core/a.ts', 'ioredis'],
+    ['lib/transports/a.ts', '@nestjs/common'],
+    ['lib/brokers/a.ts', '@nestjs/common'],
+    ['lib/nest/a.ts', '@nestjs/terminus'],
+    ['lib/index.ts', '@nestjs/terminus'],
+    ['lib/protocol/a.ts', 'node:crypto'],
+    ['lib/protocol/a.ts', 'crypto'],
+    ['lib/protocol/a.ts', 'rxjs'],
+    ['lib/client/a.ts', 'node:events'],
+    ['lib/client/a.ts', 'events'],
+    ['lib/client/a.ts', 'ws'],
+  ])('%s may not import %s', async (file, specifier) => {
+    expect(await rulesReported(syntaxOnly, file, importing(specifier))).toEqual([ROOMS]);
+  });
+});
+
+describe('other rules', () => {
+  const lines = (count: number) =>
+    Array.from({ length: count }, (_, i) => `export const a${i} = ${i};\n`).join('');
+
+  it.each([
+    ['any', 'lib/core/a.ts', 'export const a: any = 1;\n', '@typescript-eslint/no-explicit-any'],
+    ['any', 'test/unit/a.ts', 'export const a: any = 1;\n', '@typescript-eslint/no-explicit-any'],
+    ['the console', 'lib/core/a.ts', "console.log('a');\n", 'no-console'],
+    ['401 lines', 'lib/core/a.ts', lines(401), 'max-lines'],
+    ['a browser global', 'lib/core/a.ts', 'export const a = window;\n', 'no-restricted-globals'],
+    ['Buffer', 'lib/protocol/a.ts', 'export const a = Buffer.from([]);\n', 'no-restricted-globals'],
+    ['process', 'lib/client/a.ts', 'export const a = process.env;\n', 'no-restricted-globals'],
+    [
+      'a type imported as a value',
+      'lib/core/a.ts',
+      "import { B } from './b.js';\nexport const c = (b: B) => b;\n",
+      '@typescript-eslint/consistent-type-imports',
+    ],
+  ])('reports %s in %s', async (_what, file, code, rule) => {
+    expect(await rulesReported(syntaxOnly, file, code)).toEqual([rule]);
+  });
+
+  it.each([
+    ['400 lines and a comment', 'lib/core/a.ts', `${lines(400)}\n\n// a comment\n`],
+    ['401 lines', 'test/unit/a.ts', lines(401)],
+    ['the console', 'sample/chat/a.ts', "console.log('listening');\n"],
+    ['a browser global', 'lib/client/a.ts', 'export const a = navigator.onLine;\n'],
+  ])('allows %s in %s', async (_what, file, code) => {
+    expect(await rulesReported(syntaxOnly, file, code)).toEqual([]);
+  });
+
+  // These need types, hence the name of a file that exists; its content is replaced.
+  const REAL_FILE = 'lib/protocol/index.ts';
+
+  it('reports a promise that nobody awaits', async () => {
+    const code = 'export async function a(): Promise<void> {}\na();\n';
+    expect(await rulesReported(typed, REAL_FILE, code)).toEqual(['@typescript-eslint/no-floating-promises']);
+  }, 60_000);
+
+  it('leaves the imports of injected classes alone: Nest needs them at run time', async () => {
+    const code = [
+      "import { RealtimeError } from './realtime-error.js';",
+      'declare const injectable: ClassDecorator;',
+      '@injectable',
+      'export class A {',
+      '  constructor(readonly b: RealtimeError) {}',
+      '}\n',
+    ].join('\n');
+    expect(await rulesReported(typed, REAL_FILE, code)).toEqual([]);
+  }, 60_000);
+});

@@ -54,7 +54,8 @@ async function greet(session: Session, command: HelloCommand): Promise<void> {
   }
   await takeOver(session, command.payload.session);
   if (session.isClosed) return;
-  session.outbox.pushData({
+  // In the connection lane: commands that waited may be answered there, and nothing precedes `welcome`.
+  session.outbox.pushControl({
     type: 'welcome',
     ref: command.id,
     ts: context.clock.now(),

@@ -73,7 +73,7 @@ export class TimerWheel {
     for (const entry of slot) {
       if (entry.cancelled) continue;
       if (entry.dueTick > target) {
-        (this.slots[index]).push(entry);
+        this.slots[index].push(entry);
         continue;
       }
       entry.cancelled = true;

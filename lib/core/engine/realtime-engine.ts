@@ -59,7 +59,7 @@ export class RealtimeEngine implements EngineApi {
       onControl: (message) => applyControl(context, message),
       onState: (state, reason) => this.onBrokerState(state, reason),
     };
-    await this.options.broker.start(listener);
+    await this.options.broker.start(listener, this.options.settings.nodeId);
     context.presence.start();
     this.started = true;
   }
@@ -136,7 +136,7 @@ export class RealtimeEngine implements EngineApi {
     options: ApplicationPublishOptions = {},
   ): Promise<PublishResult> {
     const { channels, entropy, settings, appends } = this.composed.context;
-    const { definition } = channels.resolve(channel);
+    const { log } = channels.resolve(channel).definition.policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
       throw new RealtimeError('bad_request', `The id of a publish has 1 to ${MAX_ID_LENGTH} characters`);
@@ -148,7 +148,8 @@ export class RealtimeEngine implements EngineApi {
       channel,
       producer: `a:${settings.applicationName}`,
       fingerprint: fingerprintOf(event, payload),
-      policy: definition.policy.log,
+      // An id that was made here is never sent again, so nothing is gained by remembering it.
+      policy: options.id === undefined ? { ...log, dedupeMs: 0 } : log,
       event: {
         id,
         event,

@@ -45,7 +45,7 @@ export class ContractContext {
   fault<Name extends keyof BrokerFaults>(name: Name): BrokerFaults[Name] {
     const hook = this.harness.faults[name];
     if (hook === undefined) throw new Error(`The factory declares the fault ${name}, its harness lacks it`);
-    return hook as BrokerFaults[Name];
+    return hook;
   }
 
   async open(): Promise<void> {
@@ -110,9 +110,16 @@ export class ContractContext {
     return positionsOf(await node.broker.appendMany(requests));
   }
 
-  /** The whole log that a node can read. */
+  /** The whole log that a node can read, by pages: a broker may bound a single answer. */
   async log(node: ContractNode, channel: string): Promise<readonly ChannelEvent[]> {
-    return (await node.broker.read({ channel, from: 1, limit: 100_000 })).events;
+    const events: ChannelEvent[] = [];
+    for (let from = 1; ;) {
+      const page = (await node.broker.read({ channel, from, limit: 250 })).events;
+      const last = page.at(-1);
+      if (last === undefined) return events;
+      events.push(...page);
+      from = last.seq + 1;
+    }
   }
 
   async tip(node: ContractNode, channel: string): Promise<Position> {

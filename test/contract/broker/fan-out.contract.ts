@@ -150,16 +150,16 @@ export function fanOutContract(context: ContractContext): void {
     await right.broker.subscribe(channel);
     const answers: Promise<unknown>[] = [];
     left.seen.eventsHook = (_channel, events) => {
-      for (const event of events) {
-        if (!event.id.startsWith('q')) continue;
-        answers.push(
-          left.broker.appendMany([context.request(channel, `answer-${event.id}`, { producer: 'bot' })]),
-        );
+      for (const { id } of events) {
+        if (!id.startsWith('q')) continue;
+        for (const name of [`first-${id}`, `second-${id}`]) {
+          answers.push(left.broker.appendMany([context.request(channel, name, { producer: 'bot' })]));
+        }
       }
     };
     await Promise.all(ids('q', 20).map((id) => right.broker.appendMany([context.request(channel, id)])));
     await eventually(() => {
-      for (const { seen } of [left, right]) expect(seen.seqsOf(channel)).toEqual(range(1, 40));
+      for (const { seen } of [left, right]) expect(seen.seqsOf(channel)).toEqual(range(1, 60));
     });
     await Promise.all(answers);
     const order = (await context.log(right, channel)).map((event) => event.id);

@@ -1,0 +1,3 @@
+export { MemoryBroker, memoryBroker } from './memory.broker.js';
+export type { MemoryBrokerOptions, MemoryStoreOptions } from './memory.options.js';
+export { MemoryStore } from './memory.store.js';

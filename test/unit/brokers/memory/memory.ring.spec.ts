@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { RingBuffer } from '../../../../lib/brokers/memory/memory.ring.js';
+
+describe('RingBuffer', () => {
+  it('behaves like an array, whatever is done to it', () => {
+    const action = fc.constantFrom('push', 'push', 'push', 'shift', 'shift', 'pop', 'clear');
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 400 }), (actions) => {
+        const ring = new RingBuffer<number>();
+        let model: number[] = [];
+        actions.forEach((name, index) => {
+          if (name === 'push') {
+            ring.push(index);
+            model.push(index);
+          } else if (name === 'clear' && index % 5 === 0) {
+            ring.clear();
+            model = [];
+          } else if (name === 'shift') {
+            expect(ring.shift()).toBe(model.shift());
+          } else if (name === 'pop') {
+            expect(ring.pop()).toBe(model.pop());
+          }
+          expect(ring.length).toBe(model.length);
+        });
+        expect(model.map((_, index) => ring.at(index))).toEqual(model);
+        expect([ring.at(-1), ring.at(model.length)]).toEqual([undefined, undefined]);
+      }),
+    );
+  });
+
+  it('stays small when items come and go, and gives back what a burst took', () => {
+    const ring = new RingBuffer<number>();
+    const capacity = () => (ring as unknown as { slots: unknown[] }).slots.length;
+    for (let index = 0; index < 1_000; index += 1) {
+      ring.push(index);
+      if (ring.length > 5) ring.shift();
+    }
+    expect(capacity()).toBeLessThanOrEqual(8);
+    for (let index = 0; index < 10_000; index += 1) ring.push(index);
+    while (ring.length > 5) ring.shift();
+    expect(capacity()).toBeLessThanOrEqual(32);
+  });
+
+  it('lets go of what was removed', () => {
+    const ring = new RingBuffer<object>();
+    for (let index = 0; index < 6; index += 1) ring.push({});
+    ring.shift();
+    ring.pop();
+    const kept = (ring as unknown as { slots: unknown[] }).slots.filter((slot) => slot !== undefined);
+    expect(kept).toHaveLength(4);
+  });
+});

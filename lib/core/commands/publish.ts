@@ -67,6 +67,8 @@ function prepare(session: Session, command: PublishCommand, match: ChannelMatch)
 }
 
 function draft(session: Session, command: PublishCommand, payload: unknown): EventDraft {
+  // What the handler made of it must be writable too: found out here, not when it is on its way to everybody.
+  if (payload !== command.payload) JSON.stringify(payload);
   return {
     id: command.id,
     event: command.event,

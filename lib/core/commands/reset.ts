@@ -1,3 +1,4 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { EngineContext } from '../engine/engine.context.js';
 import { planWithSnapshot } from './snapshot.js';
@@ -23,14 +24,24 @@ export class Resetter {
         this.underWay.delete(subscription);
         if (!subscription.ended) this.context().catchUp.pump(subscription);
       },
-      (error: unknown) => {
-        this.context().logger.debug(`A reset is tried again: ${String(error)}`);
-        this.context().clock.schedule(RETRY_MS, () => {
-          this.underWay.delete(subscription);
-          this.reset(subscription);
-        });
-      },
+      (error: unknown) => this.onFailure(subscription, error),
     );
+  }
+
+  private onFailure(subscription: Subscription, error: unknown): void {
+    const { logger, clock } = this.context();
+    if (error instanceof RealtimeError && error.retryable) {
+      logger.debug(`A reset is tried again: ${error.message}`);
+      clock.schedule(RETRY_MS, () => {
+        this.underWay.delete(subscription);
+        this.reset(subscription);
+      });
+      return;
+    }
+    // The application's snapshot failed: the client comes back with its positions and asks again, later.
+    this.underWay.delete(subscription);
+    logger.error(`A reset failed on connection ${subscription.call.connection.id}`, error);
+    subscription.outbox.fail();
   }
 
   private async move(subscription: Subscription): Promise<void> {

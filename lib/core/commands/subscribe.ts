@@ -75,12 +75,14 @@ async function make(
     // Nothing waits from here to the answer: what was true when it was checked is true when it is sent.
     refuseIfOver(session, pending);
     refuseIfRevoked(session, match.channel, revision);
+    session.reply(command.id, toResult(plan, snapshot, presence), subscription);
+    // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
+    refuseIfOver(session, pending);
     commit(session, subscription, plan, granted);
     if (presence !== undefined) {
       subscription.presenceEpoch = presence.epoch;
       subscription.presenceVersion = presence.version;
     }
-    session.reply(command.id, toResult(plan, snapshot, presence), subscription);
   } catch (error) {
     subscription.ended = true;
     session.context.presence.leave(subscription, 0);

@@ -24,8 +24,9 @@ export async function drainSessions(context: EngineContext, deadlineMs: number):
     if (clock.monotonic() - start >= deadlineMs) break;
   }
   while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
+    // Waits first: what was published in this turn is in no queue yet.
+    await wait(context, STEP_MS);
     for (const session of sessions.list()) if (session.outbox.bufferedBytes === 0) session.close('drain');
-    if (sessions.size > 0) await wait(context, STEP_MS);
   }
   for (const session of sessions.list()) session.close('drain');
 }

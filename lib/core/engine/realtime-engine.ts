@@ -147,7 +147,7 @@ export class RealtimeEngine implements EngineApi {
     return await appends.append({
       channel,
       producer: `a:${settings.applicationName}`,
-      fingerprint: fingerprintOf(event, payload),
+      fingerprint: fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
       // An id that was made here is never sent again, so nothing is gained by remembering it.
       policy: options.id === undefined ? { ...log, dedupeMs: 0 } : log,
       event: {
@@ -165,6 +165,7 @@ export class RealtimeEngine implements EngineApi {
 
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     this.composed.context.channels.resolve(channel);
+    fingerprintOf(event, payload);
     await this.options.broker.signal(channel, { event, payload, user });
   }
 

@@ -20,6 +20,8 @@ const ROOM = 0.25;
 export interface OutboxOwner {
   /** The client reads too slowly and nothing may be dropped. */
   onSlowConsumer(): void;
+  /** The server cannot go on with this client. */
+  onFailed(): void;
   /** A frame is about to leave. */
   onSent(): void;
 }
@@ -164,6 +166,11 @@ export class Outbox implements Flushable {
   onDrain(): void {
     this.blocked = false;
     this.flush();
+  }
+
+  /** Ends the session with 4005: the client comes back with its positions. */
+  fail(): void {
+    this.owner.onFailed();
   }
 
   /** Drops everything; later calls do nothing. */

@@ -127,6 +127,10 @@ export class Session implements ConnectionHandler, OutboxOwner {
     this.heartbeat.sent();
   }
 
+  onFailed(): void {
+    this.close('internal');
+  }
+
   onSlowConsumer(): void {
     this.close('slow_consumer');
   }

@@ -1,8 +1,11 @@
 import { decode, encode } from '@msgpack/msgpack';
 import type { Envelope } from '../envelope.js';
-import type { FrameLimits } from '../limits.js';
+import { MAX_DEPTH, type FrameLimits } from '../limits.js';
 import { FrameError, type Codec, type Encoded } from './codec.js';
 import { endOfValue } from './msgpack.scanner.js';
+
+// Deeper than what is accepted, since an envelope and a handler may wrap what came.
+const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH };
 
 /** MessagePack values that follow one another in binary frames (P1, P4). */
 export const msgpackCodec: Codec = {
@@ -12,7 +15,12 @@ export const msgpackCodec: Codec = {
   separator: undefined,
 
   encode(envelope: Envelope): Uint8Array {
-    return encode(envelope, { ignoreUndefined: true });
+    try {
+      return encode(envelope, OPTIONS);
+    } catch {
+      // What JSON leaves out or writes in its own way (functions, `toJSON`), a subscriber of this codec gets as JSON has it.
+      return encode(JSON.parse(JSON.stringify(envelope)), OPTIONS);
+    }
   },
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {

@@ -70,7 +70,9 @@ describe('healing', () => {
     const client = await harness.subscriber('rooms.1');
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2 && seq !== 3)];
     broker.onRead = (request, result) =>
-      request.from === 2 ? { ...result, oldest: 4, events: result.events.filter(({ seq }) => seq >= 4) } : result;
+      request.from === 2
+        ? { ...result, oldest: 4, events: result.events.filter(({ seq }) => seq >= 4) }
+        : result;
     await harness.publish('rooms.1', 5);
     expect(client.take().map(({ type, seq, payload }) => (type === 'gap' ? payload : seq))).toEqual([
       1,
@@ -109,7 +111,12 @@ describe('healing', () => {
     expect(reset).toMatchObject({
       type: 'reset',
       channel: 'rooms.1',
-      payload: { recovery: 'lost', reason: 'epoch_changed', snapshot: 'fresh state', position: { epoch: position.epoch } },
+      payload: {
+        recovery: 'lost',
+        reason: 'epoch_changed',
+        snapshot: 'fresh state',
+        position: { epoch: position.epoch },
+      },
     });
     const from = (reset?.payload as { position: { seq: number } }).position.seq;
     expect(rest.every(({ type, epoch }) => type === 'event' && epoch === position.epoch)).toBe(true);

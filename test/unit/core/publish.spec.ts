@@ -140,6 +140,26 @@ describe('publish', () => {
     expect(keys).toEqual(['m1']);
   });
 
+  it('G25 a handler that returns what cannot be written down fails its own publish, and nobody else', async () => {
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    await startWith(({ payload }: HandlerCall) => (payload === 'circle' ? circle : { big: 1n }));
+    const connection = await harness.subscriber('rooms.1', 'user:ada');
+    connection.send(say('m1', 'circle'), say('m2', 'bigint'));
+    expect(await answers(connection)).toEqual([
+      ['m1', 'internal'],
+      ['m2', 'internal'],
+    ]);
+    await expect(harness.engine.publish('rooms.1', 'said', circle)).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await expect(harness.engine.signal('rooms.1', 'typing', 1n)).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await harness.publish('rooms.1');
+    expect(connection.take('event')).toHaveLength(1);
+  });
+
   it('G9 G10 refuses a channel that nothing matches, an event that is not declared, and a publish that is not', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room'),

@@ -51,7 +51,10 @@ describe('takeover and presence', () => {
     harness = await EngineHarness.start([rooms([])]);
     const first = await harness.greet('user:ada');
     const ticket = ticketOf(first);
-    const [second, third] = await Promise.all([harness.greet('user:ada', ticket), harness.greet('user:ada', ticket)]);
+    const [second, third] = await Promise.all([
+      harness.greet('user:ada', ticket),
+      harness.greet('user:ada', ticket),
+    ]);
     expect([first, second, third].map(({ closed }) => closed?.code)).toEqual([4810, 4810, undefined]);
   });
 
@@ -81,12 +84,15 @@ describe('takeover and presence', () => {
     const watcher = await harness.subscriber('rooms.1', 'user:eve');
     const phone = await harness.subscriber('rooms.1', 'user:ada');
     const laptop = await harness.subscriber('rooms.1', 'user:ada');
-    const members = async () => (await harness.engine.members('rooms.1')).members.map(({ id, devices }) => [id, devices]);
+    const members = async () =>
+      (await harness.engine.members('rooms.1')).members.map(({ id, devices }) => [id, devices]);
     expect((await members()).sort()).toEqual([
       ['ada', 2],
       ['eve', 1],
     ]);
-    const joins = watcher.take('presence').flatMap(({ payload }) => (payload as { join: { id: string }[] }).join);
+    const joins = watcher
+      .take('presence')
+      .flatMap(({ payload }) => (payload as { join: { id: string }[] }).join);
     expect(joins.map(({ id }) => id)).toEqual(['ada']);
 
     phone.drop();
@@ -96,7 +102,9 @@ describe('takeover and presence', () => {
     await join(back);
     harness.clock.advance(20_000);
     await quiet();
-    const diffs = watcher.take('presence').map(({ payload }) => payload as { join: unknown[]; leave: unknown[] });
+    const diffs = watcher
+      .take('presence')
+      .map(({ payload }) => payload as { join: unknown[]; leave: unknown[] });
     expect(diffs.flatMap(({ join: joined, leave }) => [...joined, ...leave])).toEqual([]);
 
     laptop.drop();
@@ -119,12 +127,19 @@ describe('takeover and presence', () => {
     let version = (watcher.take('reply')[0]?.payload as { presence: { version: number } }).presence.version;
     for (const name of ['a', 'b', 'c', 'd']) {
       const member = await harness.subscriber('rooms.1', `user:${name}`);
-      member.send({ type: 'presence_update', id: 'pu', channel: 'rooms.1', payload: { data: { mood: name } } });
+      member.send({
+        type: 'presence_update',
+        id: 'pu',
+        channel: 'rooms.1',
+        payload: { data: { mood: name } },
+      });
       await quiet();
       if (name === 'b') member.send({ type: 'bye', id: 'bye' });
       await quiet();
     }
-    const diffs = watcher.take('presence').map(({ payload }) => payload as { version: number; previous: number });
+    const diffs = watcher
+      .take('presence')
+      .map(({ payload }) => payload as { version: number; previous: number });
     expect(diffs.length).toBeGreaterThanOrEqual(9);
     for (const diff of diffs) {
       expect(diff.previous).toBe(version);
@@ -142,7 +157,9 @@ describe('takeover and presence', () => {
     for (let index = 0; index < 20; index++) await harness.subscriber('rooms.1', `user:u${index}`);
     slow.drain();
     await quiet();
-    const diffs = slow.take('presence').map(({ payload }) => payload as { version: number; previous: number });
+    const diffs = slow
+      .take('presence')
+      .map(({ payload }) => payload as { version: number; previous: number });
     const hole = diffs.some((diff, index) => index > 0 && diff.previous !== diffs[index - 1]?.version);
     expect(hole).toBe(true);
     expect(diffs.at(-1)?.version).toBe((await harness.engine.members('rooms.1')).version);
@@ -156,7 +173,13 @@ describe('takeover and presence', () => {
     const typist = await harness.subscriber('rooms.1', 'user:ada');
     slow.stall();
     for (let index = 0; index < 20; index++) {
-      typist.send({ type: 'signal', id: `t${index}`, channel: 'rooms.1', event: 'typing', payload: { index } });
+      typist.send({
+        type: 'signal',
+        id: `t${index}`,
+        channel: 'rooms.1',
+        event: 'typing',
+        payload: { index },
+      });
       await quiet();
     }
     expect(quick.take('signal')[0]).toMatchObject({ event: 'typing', user: 'ada', payload: { index: 0 } });

@@ -1,0 +1,156 @@
+import { describe, expect, it } from '@jest/globals';
+import { decodeMulti, encode } from '@msgpack/msgpack';
+import fc from 'fast-check';
+import { FrameError, type Codec, type Encoded } from '../../../lib/protocol/codecs/codec.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { endOfValue } from '../../../lib/protocol/codecs/msgpack.scanner.js';
+import type { Envelope } from '../../../lib/protocol/envelope.js';
+import type { FrameLimits } from '../../../lib/protocol/limits.js';
+
+const limits: FrameLimits = { maxFrameBytes: 64 * 1024, maxMessageBytes: 1_000, maxEnvelopesPerFrame: 4 };
+
+function join(codec: Codec, parts: readonly Encoded[]): Encoded {
+  if (!codec.binary) return parts.join('\n');
+  return Buffer.concat(parts.map((part) => part as Uint8Array));
+}
+
+function closeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof FrameError) return error.close;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const nested = (depth: number): unknown => {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level++) value = [value];
+  return value;
+};
+
+describe.each([
+  ['json', jsonCodec],
+  ['msgpack', msgpackCodec],
+])('%s codec', (_, codec) => {
+  const envelope = (id: string, payload?: unknown): Envelope => ({ type: 'ping', id, payload });
+
+  it('P4 gives back the envelopes of a frame in order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue({ maxDepth: 4 }), { maxLength: 4 }), (payloads) => {
+        const envelopes = payloads.map((payload, index) => envelope(`m${index}`, payload));
+        const decoded = codec.decode(
+          join(
+            codec,
+            envelopes.map((entry) => codec.encode(entry)),
+          ),
+        );
+        expect(JSON.stringify(decoded)).toBe(JSON.stringify(envelopes));
+      }),
+    );
+  });
+
+  it('P4 refuses one envelope more than the limit, and takes the limit', () => {
+    const frame = (count: number): Encoded =>
+      join(
+        codec,
+        Array.from({ length: count }, (__, index) => codec.encode(envelope(`m${index}`))),
+      );
+    expect(codec.decode(frame(4), limits)).toHaveLength(4);
+    expect(closeOf(() => codec.decode(frame(5), limits))).toBe('protocol_error');
+  });
+
+  it('G24 refuses a message above the limit although the frame is within its own', () => {
+    const frame = (size: number): Encoded => codec.encode(envelope('m', 'x'.repeat(size)));
+    expect(codec.decode(frame(900), limits)).toHaveLength(1);
+    expect(closeOf(() => codec.decode(frame(1_000), limits))).toBe('message_too_large');
+  });
+
+  it('G24 refuses nesting that would exhaust the stack of whoever walks it', () => {
+    const roomy = { ...limits, maxMessageBytes: 64 * 1024 };
+    expect(codec.decode(codec.encode(envelope('m', nested(100))), roomy)).toHaveLength(1);
+    const deep = codec.binary
+      ? Buffer.concat([Buffer.alloc(50_000, 0x91), Buffer.from([0xc0])])
+      : '['.repeat(50_000) + ']'.repeat(50_000);
+    expect(closeOf(() => codec.decode(deep, { ...roomy, maxMessageBytes: 200_000 }))).toBe('protocol_error');
+  });
+
+  it('P6 refuses the other codec’s kind of frame', () => {
+    expect(closeOf(() => codec.decode(codec.binary ? '{}' : Buffer.from('{}')))).toBe('protocol_error');
+  });
+
+  it('leaves undefined fields out', () => {
+    expect(Object.keys(codec.decode(codec.encode(envelope('m')))[0] as object)).toEqual(['type', 'id']);
+  });
+});
+
+describe('json codec', () => {
+  it('P4 ignores empty lines', () => {
+    expect(jsonCodec.decode('\n\n{"a":1}\n\n\n{"b":2}\n', limits)).toEqual([{ a: 1 }, { b: 2 }]);
+    expect(jsonCodec.decode('\n'.repeat(10_000), limits)).toEqual([]);
+  });
+
+  it('brackets inside strings are not nesting', () => {
+    expect(jsonCodec.decode(JSON.stringify({ text: '[{'.repeat(300) + '\\"' }), limits)).toHaveLength(1);
+  });
+});
+
+describe('msgpack codec', () => {
+  it('finds the end of every value that the encoder makes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.anything({ withNullPrototype: false }).filter(isEncodable), {
+          minLength: 1,
+          maxLength: 5,
+        }),
+        (values) => {
+          const bytes = Buffer.concat(values.map((value) => encode(value)));
+          let offset = 0;
+          for (let index = 0; index < values.length; index++) offset = endOfValue(bytes, offset);
+          expect(offset).toBe(bytes.length);
+        },
+      ),
+    );
+  });
+
+  it('G24 a header that claims four billion elements costs nothing', () => {
+    for (const lie of [
+      [0xdd, 255, 255, 255, 255],
+      [0xdf, 255, 255, 255, 255],
+      [0xc6, 255, 255, 255, 255],
+      [0xdb, 255, 255, 255, 255],
+    ]) {
+      expect(closeOf(() => msgpackCodec.decode(Uint8Array.from(lie), limits))).toBe('protocol_error');
+    }
+  });
+
+  it('refuses a __proto__ key', () => {
+    const frame = Uint8Array.from([0x81, 0xa9, ...Buffer.from('__proto__'), 0x80]);
+    expect(closeOf(() => msgpackCodec.decode(frame, limits))).toBe('protocol_error');
+  });
+
+  it('any bytes are either values or a FrameError, and never more values than bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const outcome = closeOf(() => {
+          const values = msgpackCodec.decode(bytes, { ...limits, maxEnvelopesPerFrame: 1_000 });
+          expect(values.length).toBeLessThanOrEqual(bytes.length);
+          expect(values.length).toBe([...decodeMulti(bytes)].length);
+        });
+        expect(['accepted', 'protocol_error', 'message_too_large']).toContain(outcome);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+function isEncodable(value: unknown): boolean {
+  try {
+    encode(value);
+    return true;
+  } catch {
+    return false;
+  }
+}

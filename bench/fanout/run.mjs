@@ -44,7 +44,7 @@ async function populate(contender) {
     for (const client of opened) contender.join?.(client);
     clients.push(...opened);
   }
-  for (let before = -1; before !== load.received; ) {
+  for (let before = -1; before !== load.received;) {
     before = load.received;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
@@ -62,7 +62,8 @@ async function round({ name, server, load }, perTurn) {
   for (let sent = 0; sent < eventsPerRound; sent += perTurn, turns++) {
     const { written } = await server.ask({ type: 'turn', events: perTurn });
     // A server that writes less than the payloads did not reach everybody: the figures would be a fiction.
-    if (written - before < perTurn * subscribers * bytes) throw new Error(`${name} did not write to every subscriber`);
+    if (written - before < perTurn * subscribers * bytes)
+      throw new Error(`${name} did not write to every subscriber`);
     before = written;
     if (load.received - base < written) {
       await new Promise((resolve) => {
@@ -77,7 +78,11 @@ async function round({ name, server, load }, perTurn) {
   const { cpuMicros } = await server.ask({ type: 'end' });
   const { user, system } = process.cpuUsage(cpuOfLoad);
   const deliveries = turns * perTurn * subscribers;
-  return { cpuPerDelivery: cpuMicros / deliveries, rate: deliveries / seconds, loadShare: (user + system) / 1e6 / seconds };
+  return {
+    cpuPerDelivery: cpuMicros / deliveries,
+    rate: deliveries / seconds,
+    loadShare: (user + system) / 1e6 / seconds,
+  };
 }
 
 const running = [];

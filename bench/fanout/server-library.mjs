@@ -26,7 +26,12 @@ await serve({
             presence: false,
             overflow: 'disconnect',
           },
-          behaviour: { authorize: { subscribe: 'public' }, publish: new Map(), signals: new Set(), requests: new Map() },
+          behaviour: {
+            authorize: { subscribe: 'public' },
+            publish: new Map(),
+            signals: new Set(),
+            requests: new Map(),
+          },
         },
       ],
       settings: {

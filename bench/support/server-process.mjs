@@ -12,7 +12,10 @@ export async function startServer(script, settings) {
   const pinned = hasTaskset
     ? { execPath: 'taskset', execArgv: ['-c', '0', process.execPath, '--expose-gc'] }
     : { execArgv: ['--expose-gc'] };
-  const child = fork(script, [JSON.stringify(settings)], { ...pinned, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(script, [JSON.stringify(settings)], {
+    ...pinned,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const ask = async (message) => {
     child.send(message);
     const [answer] = await once(child, 'message');

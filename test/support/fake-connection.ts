@@ -9,17 +9,16 @@ import type {
   WireVariant,
 } from '../../lib/core/session/connection.js';
 
-/** Joins envelopes with the codec's separator, without a frame around them. */
+/** Envelopes with the codec's separator, without a frame around them. */
 export function createPlainVariant(
   host: Pick<TransportHost, 'createVariant'>,
   codec: Codec = jsonCodec,
 ): WireVariant {
-  return host.createVariant(codec, (envelopes) => {
-    const separator = codec.separator === undefined ? [] : [Buffer.from([codec.separator])];
-    return Buffer.concat(
-      envelopes.flatMap((bytes, index) => (index === 0 ? [bytes] : [...separator, bytes])),
-    );
-  });
+  const separator = codec.separator === undefined ? [] : [Buffer.from([codec.separator])];
+  // Ended by the separator, so that frames that are written together can be told apart again.
+  return host.createVariant(codec, (envelopes) =>
+    Buffer.concat(envelopes.flatMap((bytes) => [bytes, ...separator])),
+  );
 }
 
 /** A connection in memory, whose socket can be made to hold bytes back. */

@@ -109,7 +109,7 @@ export class ScriptedConnection {
   ) {
     this.protocols = (request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);
     socket.on('message', (data: RawData, binary: boolean) =>
-      this.receive(binary ? (data as Buffer) : String(data)),
+      this.receive(binary ? (data as Buffer) : (data as Buffer).toString()),
     );
     socket.on('close', (code, reason) => (this.ended = { code, reason: String(reason) }));
     socket.on('error', () => undefined);

@@ -5,7 +5,8 @@ import { UpgradeRefused, WireClient, type WireEnvelope } from './wire-client.js'
 export interface TranscriptStep {
   readonly line: number;
   readonly connection: string;
-  readonly action: 'open' | 'accept' | 'refuse' | 'send' | 'frame' | 'receive' | 'receive-any' | 'cut' | 'close';
+  readonly action:
+    'open' | 'accept' | 'refuse' | 'send' | 'frame' | 'receive' | 'receive-any' | 'cut' | 'close';
   readonly text: string;
 }
 
@@ -57,7 +58,8 @@ export class TranscriptPlayer {
       // Neighbours that may come in any order are one step.
       const group = [step];
       if (step.action === 'receive-any') {
-        for (let next = steps[index + 1]; isSameGroup(step, next); next = steps[++index + 1]) group.push(next);
+        for (let next = steps[index + 1]; isSameGroup(step, next); next = steps[++index + 1])
+          group.push(next);
       }
       try {
         await this.run(step, group);
@@ -72,7 +74,8 @@ export class TranscriptPlayer {
     for (const [name, client] of this.connections) {
       client.terminate();
       const [extra] = client.pending;
-      if (extra !== undefined) throw new Error(`S${name} sent more than the transcript: ${JSON.stringify(extra)}`);
+      if (extra !== undefined)
+        throw new Error(`S${name} sent more than the transcript: ${JSON.stringify(extra)}`);
     }
   }
 
@@ -111,7 +114,10 @@ export class TranscriptPlayer {
   private async open({ connection, text }: TranscriptStep): Promise<void> {
     const protocols = (this.fill(text) as string).split(' ').filter((name) => name !== '');
     try {
-      this.connections.set(connection, await WireClient.open(this.url, { protocols, name: `S${connection}` }));
+      this.connections.set(
+        connection,
+        await WireClient.open(this.url, { protocols, name: `S${connection}` }),
+      );
     } catch (error) {
       if (!(error instanceof UpgradeRefused)) throw error;
       this.refusals.set(connection, error);
@@ -128,7 +134,9 @@ export class TranscriptPlayer {
     const left = [...group];
     while (left.length > 0) {
       const actual = await client.next();
-      const index = left.findIndex(({ text }) => match(JSON.parse(text), actual, this.captured) !== undefined);
+      const index = left.findIndex(
+        ({ text }) => match(JSON.parse(text), actual, this.captured) !== undefined,
+      );
       const [step] = index === -1 ? [] : left.splice(index, 1);
       if (step === undefined) throw new Error(`The server sent ${JSON.stringify(actual)}`);
       this.expectMatch(actual, step);
@@ -171,7 +179,8 @@ export function match(
     if (!Object.hasOwn(captured, name)) return { ...captured, [name]: actual };
     return isDeepStrictEqual(captured[name], actual) ? { ...captured } : undefined;
   }
-  if (typeof pattern !== 'object' || pattern === null) return pattern === actual ? { ...captured } : undefined;
+  if (typeof pattern !== 'object' || pattern === null)
+    return pattern === actual ? { ...captured } : undefined;
   if (typeof actual !== 'object' || actual === null || Array.isArray(actual) !== Array.isArray(pattern))
     return undefined;
   const keys = Object.keys(pattern);

@@ -28,10 +28,18 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
   const { broker, settings, clock, entropy, logger } = options;
   checkCapabilities(options.channels, broker);
   const own = [userChannelDefinition(broker.capabilities, settings.limits.dedupeMs)];
-  const scheduler = new FlushScheduler();
+  const scheduler = new FlushScheduler((error) => logger.error('Flushing queues failed', error));
   const resetter = new Resetter(() => context);
   const hub = new Hub(
-    { broker, scheduler, clock, logger, lingerMs: settings.lingerMs, ringSize: settings.ringSize },
+    {
+      broker,
+      scheduler,
+      clock,
+      logger,
+      lingerMs: settings.lingerMs,
+      ringSize: settings.ringSize,
+      onBehind: (subscription) => context.catchUp.pump(subscription),
+    },
     keeperOwner(resetter),
   );
   const context: EngineContext = {

@@ -11,8 +11,11 @@ export class FlushScheduler {
   private channels: Flushable[] = [];
   private sessions: Flushable[] = [];
   private scheduled = false;
-  /** Channels that flush in this turn: with one, batches go straight to the sockets. */
+  /** Channels that flush in this turn: with one, batches go straight to the sockets; 0 outside of a flush. */
   channelsInTurn = 0;
+
+  /** @param onError told of a failure; it must not keep the others of the turn from being flushed, nor end the process. */
+  constructor(private readonly onError: (error: unknown) => void) {}
 
   channel(channel: Flushable): void {
     this.channels.push(channel);
@@ -35,9 +38,18 @@ export class FlushScheduler {
     const channels = this.channels;
     this.channels = [];
     this.channelsInTurn = channels.length;
-    for (const channel of channels) channel.flush();
+    for (const channel of channels) this.flush(channel);
+    this.channelsInTurn = 0;
     const sessions = this.sessions;
     this.sessions = [];
-    for (const session of sessions) session.flush();
+    for (const session of sessions) this.flush(session);
   };
+
+  private flush(flushable: Flushable): void {
+    try {
+      flushable.flush();
+    } catch (error) {
+      this.onError(error);
+    }
+  }
 }

@@ -25,6 +25,8 @@ export interface HubOptions {
   readonly logger: EngineLogger;
   readonly lingerMs: number;
   readonly ringSize: number;
+  /** Takes over a live subscription that missed something. */
+  readonly onBehind: (subscription: Subscription) => void;
 }
 
 /**
@@ -105,8 +107,15 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { broker, scheduler, clock, logger, ringSize } = this.options;
-    const channel = new LocalChannel(match.channel, match.definition, ringSize, scheduler, () => clock.now());
+    const { broker, scheduler, clock, logger, ringSize, onBehind } = this.options;
+    const channel = new LocalChannel(
+      match.channel,
+      match.definition,
+      ringSize,
+      scheduler,
+      () => clock.now(),
+      onBehind,
+    );
     const keeper = new OrderKeeper(channel, broker, clock, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);

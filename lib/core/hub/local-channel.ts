@@ -41,6 +41,8 @@ export class LocalChannel implements Flushable {
     ringSize: number,
     private readonly scheduler: FlushScheduler,
     private readonly now: () => number,
+    /** Takes over a live subscription that missed something: it catches up from the log. */
+    private readonly onBehind: (subscription: Subscription) => void,
   ) {
     this.ring = new EventRing(ringSize);
   }
@@ -170,6 +172,10 @@ export class LocalChannel implements Flushable {
         outbox.writeShared(frame);
         return;
       }
+    }
+    if (batch.first > subscription.cursor + 1) {
+      this.stopLive(subscription);
+      return this.onBehind(subscription);
     }
     for (const event of batch.events) {
       if (event.seq <= subscription.cursor) continue;

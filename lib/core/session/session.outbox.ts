@@ -33,6 +33,8 @@ export interface OutboxOwner {
 export class Outbox implements Flushable {
   readonly queue = new OutboxQueue();
   private control: Buffer[] = [];
+  /** Shared frames of this turn; they precede whatever is queued after them. */
+  private readonly staged: Buffer[] = [];
   private scheduled = false;
   private blocked = false;
   private closed = false;
@@ -144,8 +146,16 @@ export class Outbox implements Flushable {
     });
   }
 
-  /** Writes a frame that many sessions share. Only while {@link isIdle}. */
+  /**
+   * Writes a frame that many sessions share; only while {@link isIdle}. When several channels flush in this turn the frame
+   * waits for the end of it, so that a session of more than one of them is written to once.
+   */
   writeShared(frame: Buffer): void {
+    if (this.scheduler.channelsInTurn > 1) {
+      this.staged.push(frame);
+      this.schedule();
+      return;
+    }
     this.owner.onSent();
     this.write(frame);
   }
@@ -178,6 +188,7 @@ export class Outbox implements Flushable {
     this.closed = true;
     this.queue.clear();
     this.control = [];
+    this.staged.length = 0;
     this.roomWaiters = [];
     this.droppedTails = undefined;
   }
@@ -185,6 +196,7 @@ export class Outbox implements Flushable {
   /** Writes what is queued, in frames of bounded size, until the socket holds back. */
   flush(): void {
     this.scheduled = false;
+    if (this.staged.length > 0) this.writeStaged();
     while (!this.blocked && !this.closed && (this.control.length > 0 || !this.queue.isEmpty)) {
       const envelopes = this.control;
       this.control = [];
@@ -199,6 +211,14 @@ export class Outbox implements Flushable {
       this.roomWaiters = [];
       for (const waiter of waiters) waiter();
     }
+  }
+
+  private writeStaged(): void {
+    const [only] = this.staged;
+    const frame = this.staged.length === 1 ? (only as Buffer) : Buffer.concat(this.staged);
+    this.staged.length = 0;
+    this.owner.onSent();
+    this.write(frame);
   }
 
   private takeData(into: Buffer[]): void {

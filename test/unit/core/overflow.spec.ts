@@ -183,6 +183,19 @@ describe('overflow', () => {
     expect(event?.seq).toBe(3);
   });
 
+  it('hot path: a session of several channels is written to once a turn', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const client = await harness.subscriber('rooms.1');
+    for (const room of ['rooms.2', 'rooms.3']) client.send({ type: 'subscribe', id: room, channel: room });
+    await quiet();
+    client.take();
+    const before = client.frames.length;
+    await Promise.all(['rooms.1', 'rooms.2', 'rooms.3'].map((room) => harness.engine.publish(room, 'said', room)));
+    await quiet();
+    expect(client.take('event').map((event) => event.channel)).toEqual(['rooms.1', 'rooms.2', 'rooms.3']);
+    expect(client.frames.length - before).toBe(1);
+  });
+
   it('hot path: events of one turn leave in one frame, the same bytes for every subscriber', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const clients = [await harness.subscriber('rooms.1'), await harness.subscriber('rooms.1')];

@@ -31,7 +31,9 @@ export class CatchUp {
     while (!subscription.ended && !subscription.live) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
-      if (subscription.cursor >= channel.tip.seq) return channel.goLive(subscription);
+      // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
+      if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
+        return channel.goLive(subscription);
       if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
       const next = subscription.cursor + 1;
       if (!channel.ring.covers(next)) return this.readPage(subscription, next);

@@ -119,6 +119,8 @@ export class LocalChannel implements Flushable {
 
   /** Passes a presence diff to those who want it and have not seen it in their page (G19). */
   presence(diff: PresenceDiff): void {
+    // Events of this turn came before it (P24).
+    this.flush();
     this.presenceSeen = { epoch: diff.epoch, version: diff.version };
     const encode = this.presenceEncoder(diff);
     for (const subscription of this.subscriptions) {

@@ -18,6 +18,8 @@ export interface QueueEntry {
   readonly subscription?: Subscription;
   readonly event?: ChannelEvent;
   readonly gap?: GapEntry;
+  /** The command that this answers: an answer is never dropped without another one in its place (P7, P25). */
+  readonly ref?: string;
 }
 
 /** Bytes that a gap announcement is counted with; it is encoded when it leaves. */
@@ -57,8 +59,14 @@ export class OutboxQueue {
     return entry;
   }
 
-  purge(subscription: Subscription): void {
-    this.replace(this.toArray().filter((entry) => entry.subscription !== subscription));
+  /** Takes out what waits of a subscription. @returns the commands whose answers were among it. */
+  purge(subscription: Subscription): readonly string[] {
+    const isOwn = (entry: QueueEntry): boolean => entry.subscription === subscription;
+    const refs = this.toArray().flatMap((entry) =>
+      isOwn(entry) && entry.ref !== undefined ? [entry.ref] : [],
+    );
+    this.replace(this.toArray().filter((entry) => !isOwn(entry)));
+    return refs;
   }
 
   /** What waits, in order. */

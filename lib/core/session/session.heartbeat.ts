@@ -61,8 +61,12 @@ export class Heartbeat implements Timed {
   onTimer(): void {
     const now = this.wheel.coarseNow;
     if (this.pingAt !== undefined) {
-      if (now - this.pingAt >= this.options.timeoutMs) return this.owner.onHeartbeatTimeout();
-      return this.next(this.pingAt + this.options.timeoutMs - now);
+      if (now - this.pingAt < this.options.timeoutMs)
+        return this.next(this.pingAt + this.options.timeoutMs - now);
+      this.owner.onHeartbeatTimeout();
+      // The owner may have let it pass by calling `received`; then the watch goes on.
+      if (this.pingAt === undefined) this.next(this.options.intervalMs);
+      return;
     }
     const quietSince = Math.min(this.sentAt, this.receivedAt);
     const due = quietSince + this.options.intervalMs;

@@ -89,7 +89,7 @@ export class Outbox implements Flushable {
     if (this.closed) return;
     if (this.isOver(0, 0)) this.flush();
     if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
-    this.append({ bytes: this.encode(envelope), subscription });
+    this.append({ bytes: this.encode(envelope), subscription, ref: envelope.ref });
   }
 
   /** Queues shared bytes that may be dropped in silence: signals. Returns whether they were queued. */
@@ -165,11 +165,15 @@ export class Outbox implements Flushable {
     return frame.length <= this.limits.maxBytes && batch.events.length <= this.limits.maxMessages;
   }
 
-  /** Forgets what is queued of a subscription: nothing of it comes any more (P24). */
-  purge(subscription: Subscription): void {
-    this.queue.purge(subscription);
+  /**
+   * Forgets what is queued of a subscription: nothing of it comes any more (P24).
+   *
+   * @returns the commands whose answers were among it; the caller answers them otherwise.
+   */
+  purge(subscription: Subscription): readonly string[] {
     this.droppedTails?.delete(subscription);
     subscription.dropped = undefined;
+    return this.queue.purge(subscription);
   }
 
   /** The socket takes bytes again. */

@@ -9,7 +9,7 @@ import { FrameError } from './codec.js';
  * @returns the offset behind the value.
  * @throws FrameError when the value is cut off, nested too deeply or not MessagePack.
  */
-export function endOfValue(bytes: Uint8Array, start: number): number {
+export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPTH): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // remaining[d]: values still to come at depth d.
   const remaining = [1];
@@ -30,8 +30,8 @@ export function endOfValue(bytes: Uint8Array, start: number): number {
       if (header.children > bytes.byteLength - offset) {
         throw new FrameError('protocol_error', 'A MessagePack value that is cut off');
       }
-      if (remaining.length >= MAX_DEPTH) {
-        throw new FrameError('protocol_error', `A message nested deeper than ${MAX_DEPTH}`);
+      if (remaining.length > maxDepth) {
+        throw new FrameError('protocol_error', `A message nested deeper than ${maxDepth}`);
       }
       remaining.push(header.children);
     }

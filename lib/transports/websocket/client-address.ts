@@ -1,0 +1,86 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
+import type { Scheme } from './origin.js';
+
+/**
+ * Which proxies are believed: none; the given number in front of this process; or those whose address the
+ * predicate accepts. A header of anybody else is what an attacker wrote.
+ */
+export type TrustProxy = false | number | ((address: string) => boolean);
+
+/** The part of a socket that tells who is at the other end. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+  /** Set by TLS sockets. */
+  readonly encrypted?: boolean;
+}
+
+/** Where a connection comes from. */
+export interface ClientAddress {
+  /** IPv4 or IPv6 without port, brackets or the `::ffff:` of a mapped IPv4; `unknown` for a Unix socket. */
+  readonly ip: string;
+  /** As the client used it; `undefined` when TLS may have ended at a proxy that is not trusted. */
+  readonly scheme: Scheme;
+}
+
+/**
+ * Address and scheme of the client. `X-Forwarded-For` is walked from the right, as far as the proxies are
+ * trusted, and the first address that is not a trusted proxy is the client: everything left of it is hearsay.
+ *
+ * @example clientAddress({ 'x-forwarded-for': '6.6.6.6, 9.9.9.9' }, { remoteAddress: '10.0.0.1' }, 1).ip // '9.9.9.9'
+ */
+export function clientAddress(headers: IncomingHttpHeaders, peer: Peer, trust: TrustProxy): ClientAddress {
+  let ip = plainAddress(peer.remoteAddress) ?? 'unknown';
+  const direct: Scheme = peer.encrypted === true ? 'https' : undefined;
+  if (!isTrusted(trust, ip, 0)) return { ip, scheme: direct };
+
+  const forwarded = listOf(headers['x-forwarded-for']);
+  let hops = 0;
+  while (hops < forwarded.length && isTrusted(trust, ip, hops)) {
+    const address = plainAddress(forwarded[forwarded.length - 1 - hops]);
+    // `unknown`, an obfuscated name or garbage: whoever wrote it is the last one that is known.
+    if (address === undefined) break;
+    ip = address;
+    hops++;
+  }
+  return { ip, scheme: forwardedScheme(headers, Math.max(1, hops)) ?? direct };
+}
+
+/**
+ * What the outermost trusted proxy said of its own client: its entry where proxies append, the only one where
+ * they replace.
+ */
+function forwardedScheme(headers: IncomingHttpHeaders, hops: number): Scheme {
+  const schemes = listOf(headers['x-forwarded-proto']);
+  switch (schemes[Math.max(0, schemes.length - hops)]?.toLowerCase()) {
+    case 'https':
+    case 'wss':
+      return 'https';
+    case 'http':
+    case 'ws':
+      return 'http';
+    default:
+      return undefined;
+  }
+}
+
+function isTrusted(trust: TrustProxy, address: string, hops: number): boolean {
+  if (trust === false) return false;
+  return typeof trust === 'number' ? hops < trust : trust(address);
+}
+
+function listOf(header: string | string[] | undefined): string[] {
+  if (header === undefined) return [];
+  return (Array.isArray(header) ? header.join(',') : header).split(',').map((entry) => entry.trim());
+}
+
+/**
+ * Some proxies add the port: `1.2.3.4:5678`, `[2001:db8::1]:443`. One client is one spelling, or bans and
+ * limits would leak.
+ */
+function plainAddress(entry: string | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1] ?? /^([^:]+):\d+$/.exec(entry)?.[1] ?? entry;
+  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
+  return isIP(address) === 0 ? undefined : address.toLowerCase();
+}

@@ -1,0 +1,66 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../core/ports/clock.js';
+import type { Refusal } from '../../core/ports/transport-host.js';
+
+/** How long a refused client may keep its socket open. */
+const LINGER_MS = 2_000;
+
+/** Body of a refusal, JSON (P18). */
+export function refusalBody(refusal: Refusal): string {
+  const { status, message, retryAfterMs } = refusal;
+  return JSON.stringify({
+    statusCode: status,
+    message,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs: wholeMs(retryAfterMs) }),
+  });
+}
+
+/**
+ * Headers that belong to a refusal wherever it is answered, at the upgrade or by a route (P18): `Retry-After`
+ * in whole seconds, rounded up; what RFC 9110 demands of 401 (§11.6.1) and 426 (§15.5.22), and RFC 6455 §4.4
+ * of a wrong version.
+ */
+export function refusalHeaders(refusal: Refusal): Record<string, string> {
+  const headers: Record<string, string> = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+  };
+  if (refusal.retryAfterMs !== undefined) {
+    headers['Retry-After'] = String(Math.ceil(wholeMs(refusal.retryAfterMs) / 1_000));
+  }
+  if (refusal.status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  if (refusal.status === 426) {
+    headers['Upgrade'] = 'websocket';
+    headers['Sec-WebSocket-Version'] = '13';
+  }
+  return headers;
+}
+
+/**
+ * Answers an upgrade with plain HTTP and ends the socket. A client that does not close its side within 2 s is cut off.
+ * The caller has put an `'error'` listener on the socket.
+ */
+export function writeRefusal(socket: Duplex, refusal: Refusal, clock: Clock): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = refusalBody(refusal);
+  const headers = {
+    Connection: refusal.status === 426 ? 'close, Upgrade' : 'close',
+    ...refusalHeaders(refusal),
+    'Content-Length': String(Buffer.byteLength(body)),
+  };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const timer = clock.schedule(LINGER_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${head.join('')}\r\n${body}`);
+  // Unread bytes would turn the close into a reset, which can overtake the answer; reading also notices the
+  // client's end.
+  socket.resume();
+}
+
+function wholeMs(delay: number): number {
+  return Number.isFinite(delay) ? Math.max(0, Math.ceil(delay)) : 0;
+}

@@ -1,0 +1,201 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/session/connection.js';
+import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
+import type { WireSocket } from './wire-socket.js';
+
+/** Longest reason of a close frame (RFC 6455 §5.5). */
+const MAX_REASON_BYTES = 123;
+/** The close code of a connection that ended without a close frame (RFC 6455 §7.1.5). */
+const ABNORMAL = 1006;
+/**
+ * WebSocket pings and pongs that a client may send in a window. They never reach the engine, whose limits count
+ * messages, and each ping costs a write (G16). Clients that ping at all do so every few seconds.
+ */
+const MAX_CONTROL_FRAMES = 100;
+const CONTROL_WINDOW_MS = 10_000;
+
+const CONNECTION = Symbol('connection');
+interface Owned {
+  [CONNECTION]?: WebSocketConnection;
+}
+/** `setNoDelay` is absent on the in-memory streams that test tools inject. */
+type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
+
+/** What all connections of a transport share. */
+export interface ConnectionSettings {
+  readonly clock: Clock;
+  /** How long a client may take to answer a close frame, in milliseconds. */
+  readonly closeTimeoutMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
+ * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
+ */
+export class WebSocketConnection implements Connection {
+  private handler: ConnectionHandler | undefined;
+  private closeTimer: Scheduled | undefined;
+  private controlFrames = 0;
+  private controlSince = 0;
+
+  constructor(
+    private readonly ws: WireSocket & Owned,
+    private readonly socket: RawSocket,
+    readonly handshake: Handshake,
+    readonly variant: WireVariant,
+    private readonly settings: ConnectionSettings,
+  ) {
+    socket.setNoDelay?.(true);
+    ws[CONNECTION] = this;
+    socket[CONNECTION] = this;
+    ws.onClosing = onClosing;
+    ws.on('message', onMessage);
+    ws.on('ping', onControlFrame);
+    ws.on('pong', onControlFrame);
+    ws.on('error', onError);
+    ws.on('close', onClose);
+    socket.on('drain', onDrain);
+    socket.on('end', onEnd);
+  }
+
+  /** Begins to deliver. Called in the turn of the upgrade, before ws can emit anything. */
+  start(handler: ConnectionHandler): void {
+    this.handler = handler;
+  }
+
+  get bufferedBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  write(frame: Buffer): boolean {
+    // Behind a close frame nothing may follow (RFC 6455 §5.5.1).
+    return this.ws.readyState === WebSocket.OPEN && this.socket.write(frame);
+  }
+
+  pause(): void {
+    if (this.ws.readyState === WebSocket.OPEN) this.ws.pause();
+  }
+
+  resume(): void {
+    this.ws.resume();
+  }
+
+  close(code: number, reason: string): void {
+    if (this.ws.readyState !== WebSocket.OPEN) return;
+    try {
+      this.ws.close(code, bounded(reason));
+      // The client's answer could not be read otherwise.
+      this.ws.resume();
+    } catch (error) {
+      // A code that must not be sent, e.g. 1006. The connection ends all the same.
+      this.settings.onError(error);
+      this.terminate();
+    }
+  }
+
+  terminate(): void {
+    this.ws.terminate();
+  }
+
+  /** @internal */
+  deliver(data: Buffer, isBinary: boolean): void {
+    if (this.ws.readyState !== WebSocket.OPEN) return;
+    try {
+      this.handler?.onFrame(isBinary ? data : data.toString());
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** @internal */
+  controlled(): void {
+    const now = this.settings.clock.now();
+    if (now - this.controlSince >= CONTROL_WINDOW_MS) {
+      this.controlSince = now;
+      this.controlFrames = 0;
+    }
+    if (++this.controlFrames > MAX_CONTROL_FRAMES) {
+      this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
+    }
+  }
+
+  /** @internal */
+  drained(): void {
+    if (this.ws.readyState !== WebSocket.OPEN) return;
+    try {
+      this.handler?.onDrain();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * @internal A client that neither answers nor reads would keep a closing socket, and the bytes that wait in it, for
+   * ever: ws's own timer does not cover one that ended its side without a close frame.
+   */
+  closing(): void {
+    const { clock, closeTimeoutMs } = this.settings;
+    this.closeTimer ??= clock.schedule(closeTimeoutMs, () => this.ws.terminate());
+  }
+
+  /** @internal */
+  closed(): void {
+    this.closeTimer?.cancel();
+    try {
+      this.handler?.onClose(this.ws.wireCode ?? ABNORMAL);
+    } catch (error) {
+      this.settings.onError(error);
+    }
+  }
+
+  /** Ends the connection after a failure of ours: an exception in a socket's listener would end the process. */
+  fail(error: unknown): void {
+    this.settings.onError(error);
+    this.close(CLOSE_CODES.internal.code, closeReason('internal'));
+  }
+}
+
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  // A Buffer, as the binary type is ws's default.
+  ownerOf(this)?.deliver(data as Buffer, isBinary);
+}
+
+function onControlFrame(this: WebSocket): void {
+  ownerOf(this)?.controlled();
+}
+
+function onClosing(this: WebSocket): void {
+  ownerOf(this)?.closing();
+}
+
+function onClose(this: WebSocket): void {
+  ownerOf(this)?.closed();
+}
+
+function onError(): void {
+  // ws closes by itself, and 'close' follows. Without this listener the error would end the process.
+}
+
+function onDrain(this: Duplex): void {
+  ownerOf(this)?.drained();
+}
+
+function onEnd(this: Duplex): void {
+  ownerOf(this)?.closing();
+}
+
+function ownerOf(emitter: object): WebSocketConnection | undefined {
+  return (emitter as Owned)[CONNECTION];
+}
+
+/** At most 123 bytes, cut between characters. */
+function bounded(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.byteLength <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

@@ -1,0 +1,176 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { WireVariant } from '../../core/session/connection.js';
+import type { Codec } from '../../protocol/codecs/codec.js';
+import type { Peer } from './client-address.js';
+import { deflatingFrame, takesSharedFrames } from './compression.js';
+import { CredentialCheck, TRY_LATER } from './credential-check.js';
+import { frameBinary, frameText } from './frame.js';
+import { HandshakePolicy, isRefusal, judgeProtocol, type Admission } from './handshake-policy.js';
+import { writeRefusal } from './http-refusal.js';
+import { UpgradeRouter, type UpgradeHandler } from './upgrade-router.js';
+import { WebSocketConnection } from './websocket.connection.js';
+import {
+  resolveOptions,
+  type WebSocketSettings,
+  type WebSocketTransportOptions,
+} from './websocket.options.js';
+import type { WireSocket } from './wire-socket.js';
+import { createWsServer, type WsServer } from './ws-server.js';
+
+/** The two ways of writing a codec's frames. */
+interface Variants {
+  readonly plain: WireVariant;
+  readonly deflated: WireVariant;
+}
+
+/**
+ * The WebSocket edge: takes upgrades of one path, refuses what must not come in with plain HTTP (P18), and hands
+ * the rest to the engine.
+ *
+ * @example
+ * const transport = new WebSocketTransport(engine, { allowedOrigins: 'https://app.example.com' });
+ * transport.attach(app.getHttpServer());
+ */
+export class WebSocketTransport {
+  private readonly settings: WebSocketSettings;
+  private readonly policy: HandshakePolicy;
+  private readonly check: CredentialCheck;
+  private readonly wss: WsServer;
+  private readonly variants: ReadonlyMap<Codec, Variants>;
+  private readonly releases: (() => void)[] = [];
+  private disposed = false;
+
+  /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
+  constructor(
+    private readonly host: TransportHost,
+    options: WebSocketTransportOptions = {},
+  ) {
+    this.settings = resolveOptions(options);
+    this.policy = new HandshakePolicy(host, this.settings);
+    this.check = new CredentialCheck(host, this.settings);
+    this.variants = new Map(this.settings.codecs.map((codec) => [codec, this.variantsOf(codec)]));
+    this.wss = createWsServer(host.maxFrameBytes, this.settings);
+    // What ws refuses, e.g. a malformed extension offer, is answered like everything else.
+    this.wss.on('wsClientError', (error, socket) =>
+      this.refuse(socket, { status: 400, message: error.message }),
+    );
+  }
+
+  /** Path of the endpoint. */
+  get path(): string {
+    return this.settings.path;
+  }
+
+  /**
+   * Takes the upgrades of the path on a server; may be called for several servers.
+   *
+   * @throws Error when the path is taken on that server, or after `dispose`.
+   */
+  attach(server: Server): void {
+    if (this.disposed) throw new Error('This transport is disposed. Create a new one.');
+    const release = UpgradeRouter.of(server, this.settings.clock).claim(this.path, this.onUpgrade);
+    this.releases.push(release);
+  }
+
+  /**
+   * Answers a client's `GET {path}` as an upgrade of the same client would be answered, for browsers that see every
+   * refusal as 1006 (P18): the refusal, or 426 when an upgrade would succeed. The token may come as
+   * `Authorization: Bearer`. Send it with `refusalHeaders` and `refusalBody`.
+   */
+  async probe(req: IncomingMessage): Promise<Refusal> {
+    const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));
+    if (isRefusal(judgement)) return judgement;
+    const opening = judgement.credentials === undefined ? {} : await this.check.verify(judgement.credentials);
+    return isRefusal(opening) ? opening : { status: 426, message: 'Open a WebSocket here' };
+  }
+
+  /**
+   * Lets go of every server and refuses what is still authenticating. Open connections are the engine's to close.
+   * Idempotent.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const release of this.releases.splice(0)) release();
+    this.check.dispose();
+    this.wss.close();
+  }
+
+  private readonly onUpgrade: UpgradeHandler = (req, socket, head) => {
+    const judgement = this.judge(
+      () => judgeProtocol(req) ?? this.policy.judge(req, socket as Peer, 'upgrade'),
+    );
+    if (isRefusal(judgement)) {
+      this.refuse(socket, judgement);
+    } else if (judgement.credentials === undefined) {
+      this.open(judgement, {}, req, socket, head);
+    } else {
+      // Frames that the client sends meanwhile wait, bounded, in the paused socket.
+      void this.check.verify(judgement.credentials).then((opening) => {
+        if (isRefusal(opening)) this.refuse(socket, opening);
+        else this.open(judgement, opening, req, socket, head);
+      });
+    }
+  };
+
+  /** A rule of the application may throw, and so may the engine: the client learns nothing of it. */
+  private judge(rules: () => Refusal | Admission): Refusal | Admission {
+    if (this.disposed) return TRY_LATER;
+    try {
+      return rules();
+    } catch (error) {
+      this.settings.onError(error);
+      return TRY_LATER;
+    }
+  }
+
+  private refuse(socket: Duplex, refusal: Refusal): void {
+    writeRefusal(socket, refusal, this.settings.clock);
+  }
+
+  private open(
+    admission: Admission,
+    opening: Opening,
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): void {
+    if (this.disposed) return this.refuse(socket, TRY_LATER);
+    // The client may have gone while it was being verified.
+    if (socket.destroyed) return;
+    try {
+      this.wss.handleUpgrade(req, socket, head, (ws) => this.connect(admission, opening, ws, socket));
+    } catch (error) {
+      this.settings.onError(error);
+      socket.destroy();
+    }
+  }
+
+  private connect({ handshake, codec }: Admission, opening: Opening, ws: WireSocket, socket: Duplex): void {
+    const variants = this.variants.get(codec) as Variants;
+    const deflate = ws.extensions !== '' && takesSharedFrames(handshake.headers['sec-websocket-extensions']);
+    const variant = deflate ? variants.deflated : variants.plain;
+    const connection = new WebSocketConnection(ws, socket, handshake, variant, this.settings);
+    try {
+      connection.start(this.host.open(connection, opening));
+    } catch (error) {
+      connection.fail(error);
+    }
+  }
+
+  private variantsOf(codec: Codec): Variants {
+    const { binary, separator } = codec;
+    const frame: WireVariant['frame'] = binary
+      ? (envelopes) => frameBinary(envelopes, separator)
+      : (envelopes) => frameText(envelopes, separator);
+    const plain = this.host.createVariant(codec, frame);
+    const { compression } = this.settings;
+    if (compression === undefined) return { plain, deflated: plain };
+    return {
+      plain,
+      deflated: this.host.createVariant(codec, deflatingFrame(binary, separator, frame, compression)),
+    };
+  }
+}

@@ -1,0 +1,48 @@
+import { WebSocketServer } from 'ws';
+import type { Codec } from '../../protocol/codecs/codec.js';
+import { readSubprotocols, selectCodec } from '../../protocol/subprotocol.js';
+import { negotiation, type CompressionOptions } from './compression.js';
+import { WireSocket } from './wire-socket.js';
+
+/** ws keeps 32-bit sizes, where a larger one would wrap round to "no limit". */
+const MAX_FRAME_BYTES = 2 ** 31 - 1;
+
+/** What {@link createWsServer} needs. */
+export interface WsServerSettings {
+  readonly codecs: readonly Codec[];
+  readonly compression: CompressionOptions | undefined;
+}
+
+/** ws's server, which does no more than the handshake of RFC 6455 §4.2.2. */
+export type WsServer = ReturnType<typeof createWsServer>;
+
+/**
+ * @param maxFrameBytes Bound of one client message, before and after inflating (G24).
+ * @throws RangeError when the bound is none.
+ */
+export function createWsServer(maxFrameBytes: number, { codecs, compression }: WsServerSettings) {
+  if (!Number.isInteger(maxFrameBytes) || maxFrameBytes < 1 || maxFrameBytes > MAX_FRAME_BYTES) {
+    throw new RangeError(
+      `limits.maxFrameBytes: ${maxFrameBytes} is not an integer from 1 to ${MAX_FRAME_BYTES}`,
+    );
+  }
+  // A message in one-byte pieces costs a hundred times its size, so their number is bound to the size (ws 8.21,
+  // CVE-2026-42786).
+  const maxParts = Math.max(1_024, Math.ceil(maxFrameBytes / 64));
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    WebSocket: WireSocket,
+    maxPayload: maxFrameBytes,
+    maxFragments: maxParts,
+    maxBufferedChunks: maxParts,
+    perMessageDeflate: compression === undefined ? false : negotiation(compression),
+    autoPong: true,
+    skipUTF8Validation: false,
+    // Never the entries that carry credentials (P2).
+    handleProtocols: (offered) => {
+      const selection = selectCodec(readSubprotocols(offered), codecs);
+      return 'echo' in selection && selection.echo !== undefined ? selection.echo : false;
+    },
+  });
+}

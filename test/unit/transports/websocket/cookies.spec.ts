@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import { readCookie } from '../../../../lib/transports/websocket/cookies.js';
+
+describe('one cookie by name', () => {
+  it.each([
+    ['session=abc', 'abc'],
+    ['theme=dark; session=abc; x=y', 'abc'],
+    ['theme=dark;session=abc', 'abc'],
+    ['session="abc"', 'abc'],
+    ['session=a%20b', 'a b'],
+    ['session=a=b==', 'a=b=='],
+    ['session=100%', '100%'],
+    ['session=first; session=second', 'first'],
+    ['  session  =  abc  ', 'abc'],
+  ])('%j carries %j', (header, expected) => expect(readCookie(header, 'session')).toBe(expected));
+
+  it.each([
+    undefined,
+    '',
+    'session',
+    'session=',
+    'session=""',
+    'mysession=abc',
+    'SESSION=abc',
+    'session2=abc',
+    ';;;',
+    'x="session=abc"',
+  ])('%j carries none', (header) => expect(readCookie(header, 'session')).toBeUndefined());
+
+  it.each(['__proto__', 'constructor', 'toString'])('%s is a name like any other', (name) => {
+    expect(readCookie('a=b', name)).toBeUndefined();
+    expect(readCookie(`${name}=x`, name)).toBe('x');
+  });
+
+  it('a header of the largest size is read at once', () => {
+    const header = `${'a=b;'.repeat(4_000)}${'='.repeat(100)};session=abc`;
+    expect(readCookie(header, 'session')).toBe('abc');
+  });
+});

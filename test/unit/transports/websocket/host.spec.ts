@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import { compileHosts } from '../../../../lib/transports/websocket/host.js';
+
+describe('allowed hosts', () => {
+  const judge = compileHosts(['example.com', 'localhost:3000', '[::1]']);
+
+  it.each(['example.com', 'EXAMPLE.COM', 'example.com:8080', 'localhost:3000', '[::1]', '[::1]:99'])(
+    'serves %s',
+    (host) => expect(judge(host)).toBe('allowed'),
+  );
+
+  it.each([
+    'localhost',
+    'localhost:3001',
+    'evil.net',
+    'example.com.evil.net',
+    'sub.example.com',
+    'example.com.',
+  ])('does not serve %s', (host) => expect(judge(host)).toBe('foreign'));
+
+  it.each([
+    undefined,
+    '',
+    'example.com:',
+    'example.com:x',
+    'a@example.com',
+    'example.com/',
+    'example.com evil',
+    '[::1',
+    '::1',
+  ])('%j is malformed', (host) => expect(judge(host)).toBe('malformed'));
+
+  it.each(['*', '*.example.com', 'https://example.com', ''])('refuses the entry %j at boot', (entry) => {
+    expect(() => compileHosts([entry])).toThrow('is not a host');
+  });
+});

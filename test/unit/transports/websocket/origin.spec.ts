@@ -1,0 +1,141 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Handshake } from '../../../../lib/core/session/connection.js';
+import {
+  canonicalOrigin,
+  compileOrigins,
+  isSameOrigin,
+} from '../../../../lib/transports/websocket/origin.js';
+
+const handshake: Handshake = {
+  transport: 'websocket',
+  headers: { host: 'example.com' },
+  url: '/realtime',
+  ip: '127.0.0.1',
+  secure: true,
+};
+
+describe('allowed origins (G22)', () => {
+  const check = compileOrigins('https://example.com');
+
+  it.each(['https://example.com', 'https://EXAMPLE.com', 'HTTPS://example.com', 'https://example.com:443'])(
+    'G22: %s is https://example.com',
+    (origin) => expect(check(origin, handshake, 'https')).toBe(true),
+  );
+
+  it.each([
+    'http://example.com',
+    'https://example.com:8443',
+    'https://example.com.evil.net',
+    'https://evil-example.com',
+    'https://evilexample.com',
+    'https://sub.example.com',
+    'https://example.com.',
+    'https://example.co',
+    'https://example.com@evil.net',
+    'https://evil.net/https://example.com',
+    'https://evil.net#https://example.com',
+    'https://evil.net?https://example.com',
+    'https://evil.net\\https://example.com',
+    'https://example.com/',
+    'https://example.com https://evil.net',
+    'https://example.com, https://evil.net',
+    'https://ex%61mple.com',
+    'https://exаmple.com',
+    'null',
+    '',
+    'example.com',
+    '//example.com',
+    'file://',
+    'javascript:alert(1)',
+    `https://${'a'.repeat(600)}.com`,
+  ])('G22: %j is not https://example.com', (origin) => expect(check(origin, handshake, 'https')).toBe(false));
+
+  it('G22: a RegExp must match the whole origin', () => {
+    const byPattern = compileOrigins(/https:\/\/[a-z]+\.example\.com/);
+    expect(byPattern('https://app.example.com', handshake, 'https')).toBe(true);
+    expect(byPattern('https://app.example.com.evil.net', handshake, 'https')).toBe(false);
+    expect(byPattern('https://evil.net:1/https://app.example.com', handshake, 'https')).toBe(false);
+  });
+
+  it('an alternative of a RegExp is anchored on both sides', () => {
+    const byPattern = compileOrigins(/https:\/\/a\.com|https:\/\/b\.com/);
+    expect(byPattern('https://a.com.evil.net', handshake, 'https')).toBe(false);
+    expect(byPattern('https://b.com', handshake, 'https')).toBe(true);
+  });
+
+  it('a RegExp with a memory does not forget every other client', () => {
+    const byPattern = compileOrigins(/https:\/\/example\.com/gy);
+    for (let round = 0; round < 3; round++)
+      expect(byPattern('https://example.com', handshake, 'https')).toBe(true);
+  });
+
+  it('a function sees the header as it came, and the handshake', () => {
+    const seen: unknown[] = [];
+    const byFunction = compileOrigins((origin, shaken) => {
+      seen.push(origin, shaken);
+      return origin === 'null';
+    });
+    expect(byFunction('null', handshake, 'https')).toBe(true);
+    expect(byFunction('https://example.com', handshake, 'https')).toBe(false);
+    expect(seen).toEqual(['null', handshake, 'https://example.com', handshake]);
+  });
+
+  it('rules may be mixed, and an empty list allows none', () => {
+    const mixed = compileOrigins(['https://a.com', /https:\/\/b\.com/, 'same-origin']);
+    for (const origin of ['https://a.com', 'https://b.com', 'https://example.com']) {
+      expect(mixed(origin, handshake, 'https')).toBe(true);
+    }
+    expect(mixed('https://c.com', handshake, 'https')).toBe(false);
+    expect(compileOrigins([])('https://a.com', handshake, 'https')).toBe(false);
+  });
+
+  it('origins of applications that are no web pages are compared too', () => {
+    expect(compileOrigins('capacitor://localhost')('capacitor://LOCALHOST', handshake, 'https')).toBe(true);
+  });
+
+  it.each([
+    '*',
+    'https://*.example.com',
+    'null',
+    'example.com',
+    'https://example.com/',
+    'https://example.com/app',
+    '',
+  ])('refuses the rule %j at boot', (rule) =>
+    expect(() => compileOrigins(rule)).toThrow(/allowedOrigins: ".*" is/),
+  );
+});
+
+describe('same origin (G22)', () => {
+  it.each([
+    ['https://example.com', 'example.com', 'https'],
+    ['https://example.com', 'example.com:443', 'https'],
+    ['https://example.com', 'EXAMPLE.com', undefined],
+    ['http://example.com:3000', 'example.com:3000', 'http'],
+    ['http://localhost', 'localhost:80', undefined],
+    ['http://[::1]:3000', '[::1]:3000', undefined],
+  ] as const)('%s is served by %s over %s', (origin, host, scheme) => {
+    expect(isSameOrigin(origin, host, scheme)).toBe(true);
+  });
+
+  it.each([
+    ['http://example.com', 'example.com', 'https'],
+    ['https://example.com', 'example.com', 'http'],
+    ['https://example.com', 'example.com:8443', 'https'],
+    ['https://example.com:8443', 'example.com', 'https'],
+    ['https://example.com.evil.net', 'example.com', undefined],
+    ['https://evil.example.com', 'example.com', undefined],
+    ['https://example.com', undefined, 'https'],
+    ['https://example.com', '', 'https'],
+    ['https://example.com', 'evil.net@example.com', 'https'],
+    ['null', 'null', undefined],
+    ['file://example.com', 'example.com', undefined],
+  ] as const)('%s is not served by %s over %s', (origin, host, scheme) => {
+    expect(isSameOrigin(origin, host, scheme)).toBe(false);
+  });
+
+  it('normalises without guessing', () => {
+    expect(canonicalOrigin('HTTPS://Example.com:443')).toBe('https://example.com');
+    expect(canonicalOrigin('https://example.com:99999')).toBeUndefined();
+  });
+});

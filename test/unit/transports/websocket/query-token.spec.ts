@@ -1,0 +1,23 @@
+import { describe, expect, it } from '@jest/globals';
+import { takeQueryToken } from '../../../../lib/transports/websocket/query-token.js';
+
+describe('a token in the query (G23)', () => {
+  it.each([
+    ['/realtime?token=abc', 'abc', '/realtime?token=redacted'],
+    ['/realtime?a=1&token=abc&b=2', 'abc', '/realtime?a=1&token=redacted&b=2'],
+    ['/realtime?%74oken=a%2Eb', 'a.b', '/realtime?%74oken=redacted'],
+    ['/realtime?token=first&token=second', 'first', '/realtime?token=redacted&token=redacted'],
+    ['/realtime?token=a=b', 'a=b', '/realtime?token=redacted'],
+  ])('G23: is read from %s and taken out', (url, token, seen) => {
+    expect(takeQueryToken(url, 'token')).toEqual({ token, url: seen });
+  });
+
+  it.each(['/realtime', '/realtime?', '/realtime?a=token', '/realtime?tokens=abc', '/realtime?%=1'])(
+    '%s has none',
+    (url) => expect(takeQueryToken(url, 'token')).toEqual({ url }),
+  );
+
+  it.each(['/realtime?token=', '/realtime?token'])('%s is empty', (url) => {
+    expect(takeQueryToken(url, 'token').token).toBeUndefined();
+  });
+});

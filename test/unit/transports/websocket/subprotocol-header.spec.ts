@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseSubprotocols } from '../../../../lib/transports/websocket/subprotocol-header.js';
+
+describe('Sec-WebSocket-Protocol (P1, RFC 6455 §4.1)', () => {
+  it.each([
+    ['a', ['a']],
+    ['a,b', ['a', 'b']],
+    ['a , b\t,c', ['a', 'b', 'c']],
+    ['realtime.v1.json, bearer.eyJ-_.x.y', ['realtime.v1.json', 'bearer.eyJ-_.x.y']],
+  ])('P1: %j', (header, expected) => expect(parseSubprotocols(header)).toEqual(expected));
+
+  it.each(['', ',', 'a,', ',a', 'a,,b', 'a b', 'a;b', 'a/b', '"a"', 'é', 'a\u00a0', 'a,a', 'a\r\nb', 'a\0'])(
+    'P1: %j is malformed',
+    (header) => expect(parseSubprotocols(header)).toBeUndefined(),
+  );
+
+  it('P1: the number is bounded', () => {
+    const many = (count: number): string =>
+      Array.from({ length: count }, (_, index) => `p${index}`).join(',');
+    expect(parseSubprotocols(many(32))).toHaveLength(32);
+    expect(parseSubprotocols(many(33))).toBeUndefined();
+  });
+
+  it('CVE-2021-32640: the time is linear in the size', () => {
+    const started = performance.now();
+    parseSubprotocols(`a${' '.repeat(1_000_000)}b`);
+    parseSubprotocols(`${' '.repeat(1_000_000)},`);
+    parseSubprotocols(`a,${'b'.repeat(1_000_000)}\u00e9`);
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+});

@@ -1,0 +1,60 @@
+import { createServer } from 'node:https';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { WebSocket, type ClientOptions } from 'ws';
+import { WebSocketTransport } from '../../../../lib/transports/websocket/websocket.transport.js';
+import { FakeHost } from './support/fake-host.js';
+import { closeServers, listen } from './support/test-server.js';
+
+afterEach(closeServers);
+
+// TLS by a shared key: a certificate of a test expires, or has to be made.
+const psk = Buffer.alloc(16, 7);
+const ciphers = 'PSK-AES128-GCM-SHA256';
+const clientOptions: ClientOptions & { pskCallback: () => object } = {
+  ciphers,
+  maxVersion: 'TLSv1.2',
+  pskCallback: () => ({ psk, identity: 'test' }),
+  checkServerIdentity: () => undefined as unknown as boolean,
+};
+
+async function secure() {
+  const host = new FakeHost();
+  const transport = new WebSocketTransport(host, { cookie: { name: 'session' } });
+  const server = createServer({ ciphers, maxVersion: 'TLSv1.2', pskCallback: () => psk });
+  transport.attach(server);
+  const { port } = await listen(server);
+  const open = (origin: string): Promise<WebSocket> => {
+    const client = new WebSocket(`wss://localhost:${port}/realtime`, ['realtime.v1.json'], {
+      ...clientOptions,
+      origin,
+      headers: { Cookie: 'session=abc' },
+    });
+    return new Promise((resolve, reject) => client.on('open', () => resolve(client)).on('error', reject));
+  };
+  return { host, port, open };
+}
+
+describe('TLS that ends in this process', () => {
+  it('is seen in the handshake, and frames go both ways', async () => {
+    const { host, port, open } = await secure();
+    const client = await open(`https://localhost:${port}`);
+    const session = await host.next();
+    expect(session.connection.handshake.secure).toBe(true);
+
+    const message = new Promise((resolve) =>
+      client.on('message', (data: Buffer) => resolve(data.toString())),
+    );
+    session.send('x'.repeat(70_000));
+    expect(await message).toBe('x'.repeat(70_000));
+    client.send('hello');
+    await session.until(({ frames }) => frames.length === 1);
+    session.connection.close(4001, 'drain|0');
+    await session.until(({ closes }) => closes.length === 1);
+    expect(session.closes).toEqual([4001]);
+  });
+
+  it('G22: a page that came without it is of another origin', async () => {
+    const { port, open } = await secure();
+    await expect(open(`http://localhost:${port}`)).rejects.toThrow('403');
+  });
+});

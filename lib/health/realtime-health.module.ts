@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
+import { RealtimeHealthIndicator } from './realtime-health.indicator.js';
+
+/**
+ * Provides {@link RealtimeHealthIndicator}. Needs `RealtimeModule.forRoot()` in the application, and @nestjs/terminus
+ * 12.
+ *
+ * @publicApi
+ */
+@Module({
+  imports: [TerminusModule],
+  providers: [RealtimeHealthIndicator],
+  exports: [RealtimeHealthIndicator],
+})
+export class RealtimeHealthModule {}

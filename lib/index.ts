@@ -1,0 +1,40 @@
+// What an application writes. Everything with a dependency of its own has a subpath: client, health, platform-ws,
+// testing.
+export { memoryBroker } from './brokers/memory/index.js';
+export type { Broker } from './core/ports/broker.js';
+export { RealtimeConnection } from './core/session/connection-context.js';
+export type { Authentication, Credentials, RealtimeIdentity } from './core/session/identity.js';
+export {
+  Authorize,
+  Channel,
+  ChannelParam,
+  DedupeInterceptor,
+  EnvelopeInterceptor,
+  MessageId,
+  OnPublish,
+  OnRequest,
+  OnSubscribe,
+  OnUnsubscribe,
+  PublicChannel,
+  RealtimeBootError,
+  RealtimeContext,
+  RealtimeModule,
+  RealtimeService,
+  RealtimeUser,
+  SequenceInterceptor,
+  Snapshot,
+  snapshotAt,
+  type ChannelHandle,
+  type ChannelOptions,
+  type ChannelPolicyGuard,
+  type Duration,
+  type RealtimeAuthenticator,
+  type RealtimeConnectHook,
+  type RealtimeModuleOptions,
+  type RealtimeOptionsFactory,
+  type UserHandle,
+} from './nest/index.js';
+export { jsonCodec } from './protocol/codecs/json.codec.js';
+export { msgpackCodec } from './protocol/codecs/msgpack.codec.js';
+export type { HistoryResult, PresencePage, PublishResult } from './protocol/messages.js';
+export { RealtimeError } from './protocol/realtime-error.js';

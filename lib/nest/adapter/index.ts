@@ -1,0 +1,1 @@
+export { RealtimeWsAdapter, type RealtimeWsAdapterOptions } from './realtime-ws.adapter.js';

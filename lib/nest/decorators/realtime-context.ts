@@ -1,0 +1,74 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { ChannelAction, ChannelParams, HandlerCall } from '../../core/channel/channel-definition.js';
+import type { RealtimeConnection } from '../../core/session/connection-context.js';
+import type { RealtimeIdentity } from '../../core/session/identity.js';
+
+/** What is going on: a client's command, or a moment in the life of a connection or subscription. */
+export type RealtimeAction = ChannelAction | 'connect' | 'snapshot' | 'subscribed' | 'unsubscribed';
+
+/**
+ * What guards, interceptors, pipes and policies can know about the call that they stand before.
+ *
+ * Guards, interceptors and filters get Nest's `ExecutionContext` with type `'ws'`, whose arguments are the connection,
+ * the payload, this object and the pattern (the event, or `realtime.<action>` where there is none).
+ *
+ * @example
+ * @Injectable()
+ * export class AuditInterceptor implements NestInterceptor {
+ *   intercept(context: ExecutionContext, next: CallHandler) {
+ *     const realtime = RealtimeContext.from(context); // undefined on HTTP and on other gateways
+ *     return next.handle().pipe(tap(() => this.audit(realtime?.action, realtime?.channel)));
+ *   }
+ * }
+ */
+export class RealtimeContext implements HandlerCall {
+  constructor(
+    readonly action: RealtimeAction,
+    private readonly call: HandlerCall,
+  ) {}
+
+  /** The context of a call of this library, `undefined` in any other. */
+  static from(context: ExecutionContext): RealtimeContext | undefined {
+    const candidate: unknown = context.getArgByIndex(2);
+    return candidate instanceof RealtimeContext ? candidate : undefined;
+  }
+
+  get connection(): RealtimeConnection {
+    return this.call.connection;
+  }
+
+  /** Whom the library verified, whatever a guard put on `connection.user`. `undefined` for an anonymous client. */
+  get user(): RealtimeIdentity | undefined {
+    return this.call.user;
+  }
+
+  /** Name of the channel; empty at `connect` and for a request without a channel. */
+  get channel(): string {
+    return this.call.channel;
+  }
+
+  /** Parameters that the pattern took from the channel's name. */
+  get params(): ChannelParams {
+    return this.call.params;
+  }
+
+  /** Id of the client's command; of a publish its idempotency key (G4). */
+  get id(): string {
+    return this.call.id;
+  }
+
+  /** Name of the event, where the command has one. */
+  get event(): string {
+    return this.call.event;
+  }
+
+  /** Payload of the command, as the client sent it; of a subscribe its `params`. */
+  get payload(): unknown {
+    return this.call.payload;
+  }
+
+  /** What Nest calls the pattern of the message. */
+  get pattern(): string {
+    return this.call.event === '' ? `realtime.${this.action}` : this.call.event;
+  }
+}

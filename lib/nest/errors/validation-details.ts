@@ -1,0 +1,97 @@
+import { isRecord } from '../../protocol/validation/checks.js';
+import type { ErrorDetail } from '../../protocol/realtime-error.js';
+
+/** Most findings that are sent: a hostile payload may break a rule in each of thousands of items. */
+const MAX_DETAILS = 50;
+const MAX_DEPTH = 32;
+
+// The texts of class-validator begin with the property, unless the application wrote its own.
+const PROPERTY =
+  /^(?:each value in |nested property |property )?([A-Za-z_$][\w$]*(?:\.[\w$]+)*) (?:must|should|is|has)\b/;
+
+/**
+ * The findings of a validation, however it words them: class-validator's errors, the messages of Nest's
+ * ValidationPipe (list or grouped), or issues with `path` and `message` (Zod, Standard Schema). `undefined` when it
+ * is none of these. Values that the client sent never get into them.
+ */
+export function validationDetails(source: unknown): readonly ErrorDetail[] | undefined {
+  const details: ErrorDetail[] = [];
+  collect(source, details);
+  return details.length === 0 ? undefined : details.slice(0, MAX_DETAILS);
+}
+
+function collect(source: unknown, into: ErrorDetail[]): void {
+  if (Array.isArray(source)) {
+    for (const item of source.slice(0, MAX_DETAILS)) collectItem(item, into);
+  } else if (isRecord(source)) {
+    if (Array.isArray(source.message) || isGrouped(source.message)) collect(source.message, into);
+    else if (Array.isArray(source.errors)) collect(source.errors, into);
+    else if (Array.isArray(source.issues)) collect(source.issues, into);
+    else if (isGrouped(source)) collectGrouped(source, into);
+  }
+}
+
+function collectItem(item: unknown, into: ErrorDetail[]): void {
+  if (typeof item === 'string') into.push({ path: PROPERTY.exec(item)?.[1] ?? '', message: item });
+  else if (isValidationError(item)) collectValidationError(item, '', into, 0);
+  else if (isRecord(item) && typeof item.message === 'string') {
+    into.push({ path: pathOf(item.path), message: item.message });
+  }
+}
+
+/**
+ * What is read of class-validator's `ValidationError`; its `target` and `value` hold the payload and are left alone.
+ */
+interface ValidationErrorLike {
+  readonly property: string;
+  readonly constraints?: Readonly<Record<string, string>>;
+  readonly children?: readonly unknown[];
+}
+
+/** Whether a value looks like class-validator's `ValidationError`, of whatever copy of the package. */
+export function isValidationError(value: unknown): value is ValidationErrorLike {
+  return (
+    isRecord(value) &&
+    typeof value.property === 'string' &&
+    (isRecord(value.constraints) || Array.isArray(value.children))
+  );
+}
+
+function collectValidationError(
+  error: ValidationErrorLike,
+  parent: string,
+  into: ErrorDetail[],
+  depth: number,
+): void {
+  const path = parent === '' ? error.property : `${parent}.${error.property}`;
+  for (const message of Object.values(error.constraints ?? {})) into.push({ path, message: String(message) });
+  // The client decides how deep its payload is, and each level repeats the path.
+  if (depth >= MAX_DEPTH || into.length >= MAX_DETAILS) return;
+  for (const child of error.children ?? []) {
+    if (isValidationError(child)) collectValidationError(child, path, into, depth + 1);
+  }
+}
+
+/** `{ path: [messages] }`, as ValidationPipe's `errorFormat: 'grouped'` gives. */
+function isGrouped(value: unknown): value is Record<string, readonly string[]> {
+  return (
+    isRecord(value) &&
+    Object.keys(value).length > 0 &&
+    Object.values(value).every(
+      (messages) => Array.isArray(messages) && messages.every((text) => typeof text === 'string'),
+    )
+  );
+}
+
+function collectGrouped(groups: Readonly<Record<string, readonly string[]>>, into: ErrorDetail[]): void {
+  for (const [path, messages] of Object.entries(groups)) {
+    for (const message of messages) into.push({ path, message });
+  }
+}
+
+function pathOf(path: unknown): string {
+  if (typeof path === 'string') return path;
+  if (!Array.isArray(path)) return '';
+  // Standard Schema allows segments of the form `{ key }`.
+  return path.map((segment: unknown) => String(isRecord(segment) ? segment.key : segment)).join('.');
+}

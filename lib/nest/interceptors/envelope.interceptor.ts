@@ -1,0 +1,61 @@
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { WsException } from '@nestjs/websockets';
+import { map, type Observable } from 'rxjs';
+import { systemEntropy } from '../../core/ports/entropy.js';
+import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
+import type { ErrorDetail } from '../../protocol/realtime-error.js';
+import { checkFields, finite, isRecord, text, type Field } from '../../protocol/validation/checks.js';
+import { EngineStage } from './engine-stage.js';
+import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway.message.js';
+
+const FIELDS: readonly (readonly [string, Field])[] = [
+  ['type', { check: text(MAX_EVENT_LENGTH), required: true }],
+  ['id', { check: text(MAX_ID_LENGTH), required: true }],
+  ['ts', { check: finite, required: true }],
+];
+
+/**
+ * Gives ordinary gateways the envelope `{ type, id, ts, payload }`. A message that is not one is refused with a
+ * `WsException` (`{ code: 'bad_request', message, details }`); pipes and handler get its payload alone; a reply goes
+ * out as `{ type: 'reply', id, ts, ref, payload }`, where `ref` is the `id` that it answers.
+ *
+ * On a channel class it does nothing: the engine checks every envelope before any code of the application runs (P5,
+ * P6).
+ *
+ * @example
+ * @UseInterceptors(SequenceInterceptor, EnvelopeInterceptor, DedupeInterceptor)
+ * @WebSocketGateway()
+ * export class ChatGateway {}
+ * @publicApi
+ */
+@EngineStage()
+@Injectable()
+export class EnvelopeInterceptor implements NestInterceptor {
+  /** @throws WsException for a message that is not an envelope. */
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (!isGatewayMessage(context)) return next.handle();
+    const envelope = check(context.switchToWs().getData());
+    unwrap(context, envelope);
+    return next
+      .handle()
+      .pipe(map((reply: unknown) => (reply === undefined ? undefined : replyTo(envelope, reply))));
+  }
+}
+
+function check(data: unknown): MessageEnvelope {
+  const details: ErrorDetail[] = [];
+  if (isRecord(data)) checkFields(data, FIELDS, '', (detail) => details.push(detail));
+  else details.push({ path: '', message: 'must be an object' });
+  if (details.length > 0) {
+    throw new WsException({
+      code: 'bad_request',
+      message: 'Not an envelope { type, id, ts, payload }',
+      details,
+    });
+  }
+  return data as MessageEnvelope;
+}
+
+function replyTo({ id }: MessageEnvelope, payload: unknown): object {
+  return { type: 'reply', id: systemEntropy.id(), ts: Date.now(), ref: id, payload };
+}

@@ -1,0 +1,35 @@
+import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { REALTIME_CONFIG, REALTIME_OPTIONS } from './constants.js';
+import { ConnectGate } from './lifecycle/connect.gate.js';
+import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
+import { resolveOptions } from './options/resolve-options.js';
+import type { RealtimeModuleOptions } from './realtime.options.js';
+import { RealtimeService } from './realtime.service.js';
+
+const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({
+  optionsInjectionToken: REALTIME_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createRealtimeOptions')
+  .setExtras({}, (definition) => ({ ...definition, global: true }))
+  .build();
+
+/** What `forRoot` and `forRootAsync` take. */
+export type RealtimeAsyncOptions = typeof builder.ASYNC_OPTIONS_TYPE;
+
+/**
+ * The global half: engine, broker and `RealtimeService`. Nest starts it before and stops it after everything else, so
+ * there is no hook in which the application cannot publish.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    { provide: REALTIME_CONFIG, useFactory: resolveOptions, inject: [REALTIME_OPTIONS] },
+    ConnectGate,
+    RealtimeRuntime,
+    RealtimeService,
+  ],
+  exports: [RealtimeRuntime, RealtimeService],
+})
+export class RealtimeCoreModule extends builder.ConfigurableModuleClass {}

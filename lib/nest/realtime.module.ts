@@ -1,0 +1,38 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { TransportRuntime } from './lifecycle/transport.runtime.js';
+import { RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
+import type { RealtimeModuleOptions } from './realtime.options.js';
+
+/**
+ * Realtime channels for a Nest application: import it once, in the root module. In an application without an HTTP
+ * server (worker, application context, microservice) it publishes and administers only.
+ *
+ * @example
+ * @Module({
+ *   imports: [RealtimeModule.forRoot({ auth: { jwt: { secret: process.env.JWT_SECRET } } })],
+ *   providers: [RoomsChannel],
+ * })
+ * export class AppModule {}
+ * @publicApi
+ */
+@Module({ providers: [TransportRuntime] })
+export class RealtimeModule {
+  /** @throws RealtimeBootError, when the application starts, with everything that is wrong with the options. */
+  static forRoot(options: RealtimeModuleOptions = {}): DynamicModule {
+    return { module: RealtimeModule, imports: [RealtimeCoreModule.forRoot(options)] };
+  }
+
+  /**
+   * The options come from a provider: `useFactory` with `inject`, or a `RealtimeOptionsFactory` by `useClass` or
+   * `useExisting`.
+   *
+   * @example
+   * RealtimeModule.forRootAsync({
+   *   inject: [ConfigService],
+   *   useFactory: (config: ConfigService) => ({ auth: { jwt: { secret: config.getOrThrow('JWT_SECRET') } } }),
+   * });
+   */
+  static forRootAsync(options: RealtimeAsyncOptions): DynamicModule {
+    return { module: RealtimeModule, imports: [RealtimeCoreModule.forRootAsync(options)] };
+  }
+}

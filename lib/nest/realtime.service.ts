@@ -1,0 +1,172 @@
+import { Injectable } from '@nestjs/common';
+import { userChannel } from '../protocol/channel-name.js';
+import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
+import type { SessionInfo } from '../core/engine/engine.api.js';
+import type { ControlReceipt } from '../core/ports/control.js';
+import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
+import { durationMs, type Duration } from './options/duration.js';
+
+/** What may be said beside event and payload. */
+export interface PublishOptions {
+  /** Idempotency key: the same id inside the dedupe window is appended once (G4). Default: a new one. */
+  readonly id?: string;
+  /** Conflation key: with `overflow: 'conflate'` newer events of a key replace older ones. */
+  readonly key?: string;
+  /** How long delivery makes sense. Default: for ever. */
+  readonly ttl?: Duration;
+  /** Shown to subscribers as the author. Default: none. */
+  readonly user?: string;
+  /** W3C `traceparent`. */
+  readonly trace?: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+}
+
+/** A range of a channel's log, bounds inclusive. */
+export interface HistoryQuery {
+  /** First `seq`. Default: the oldest that is kept. */
+  readonly from?: number;
+  /** Last `seq`. Default: the newest. */
+  readonly until?: number;
+  /** Most events returned. */
+  readonly limit?: number;
+  /** Newest first. Default `false`. */
+  readonly reverse?: boolean;
+  /** Epoch that the bounds were learned in. Default: the current one. */
+  readonly epoch?: string;
+}
+
+/** Administrative acts say why, for the audit (G26). */
+export interface ActOptions {
+  /** Why; told to the log, not to the client. */
+  readonly reason?: string;
+  /** Who did it. */
+  readonly by?: string;
+}
+
+/** Bans may end. */
+export interface BanOptions extends ActOptions {
+  /** How long. Default: for good. */
+  readonly for?: Duration;
+}
+
+/**
+ * One channel, as the application sees it. The application is trusted: nothing is authorized here.
+ *
+ * Every method rejects with a `RealtimeError`: `unknown_channel` when no `@Channel` matches the name, `unavailable`
+ * and `timeout` when the broker is away (of a publish the outcome is then unknown: repeat it with the same `id`),
+ * `conflict` for an `id` that was used with other content.
+ */
+export class ChannelHandle {
+  constructor(
+    private readonly runtime: RealtimeRuntime,
+    readonly name: string,
+  ) {}
+
+  /**
+   * Appends an event to the log; resolved, it is as durable as the broker declares (G1).
+   *
+   * @example const { seq } = await realtime.channel('rooms.42').publish('message.created', message, { id: message.id });
+   */
+  async publish(event: string, payload: unknown, options: PublishOptions = {}): Promise<PublishResult> {
+    const { ttl, ...rest } = options;
+    const ttlMs = ttl === undefined ? {} : { ttlMs: durationMs(ttl, 'publish: ttl') };
+    return this.runtime.engine.publish(this.name, event, payload, { ...rest, ...ttlMs });
+  }
+
+  /**
+   * Sends something ephemeral to those who are subscribed now: never stored, never sequenced, dropped first under load.
+   *
+   * @param user Shown as the author.
+   */
+  async signal(event: string, payload?: unknown, user?: string): Promise<void> {
+    return this.runtime.engine.signal(this.name, event, payload, user);
+  }
+
+  /** Reads the log. */
+  async history(query: HistoryQuery = {}): Promise<HistoryResult> {
+    return this.runtime.engine.history(this.name, query);
+  }
+
+  /** Who is here, a page at a time; `more` of a page is the `cursor` of the next (G19). */
+  async members(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<PresencePage> {
+    return this.runtime.engine.members(this.name, page);
+  }
+}
+
+/** One user: the user's own channel, and what can be done to all of the user's connections, on every node. */
+export class UserHandle {
+  private readonly own: ChannelHandle;
+
+  constructor(
+    private readonly runtime: RealtimeRuntime,
+    readonly id: string,
+  ) {
+    this.own = new ChannelHandle(runtime, userChannel(id));
+  }
+
+  /** Publishes to the user's own channel, which only this user can read (`client.me`). */
+  async publish(event: string, payload: unknown, options?: PublishOptions): Promise<PublishResult> {
+    return this.own.publish(event, payload, options);
+  }
+
+  /** Signals on the user's own channel. */
+  async signal(event: string, payload?: unknown): Promise<void> {
+    return this.own.signal(event, payload);
+  }
+
+  /** The user's connections on this node. */
+  sessions(): readonly SessionInfo[] {
+    return this.runtime.engine.sessionsOf(this.id);
+  }
+
+  /** Closes the user's connections with 4811; the client does not come back by itself. */
+  async disconnect({ reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.disconnect(this.id, reason);
+  }
+
+  /**
+   * Ends the user's subscriptions, of one channel or of all, and whatever is on its way to them (G11). Resolves when
+   * every live node confirmed; `missing` names those that did not. Make the authorization say no first, or the user
+   * subscribes again.
+   */
+  async revoke(channel?: string, { reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.revoke(this.id, channel, reason);
+  }
+
+  /** Refuses the user, and closes the user's connections with 4803. */
+  async ban({ for: duration, reason, by }: BanOptions = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.ban(this.id, {
+      ...(duration === undefined ? {} : { forMs: durationMs(duration, 'ban: for') }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(by === undefined ? {} : { by }),
+    });
+  }
+
+  async unban({ by }: Pick<ActOptions, 'by'> = {}): Promise<ControlReceipt> {
+    return this.runtime.engine.unban(this.id, by);
+  }
+}
+
+/**
+ * The application's hand on its channels and users; inject it anywhere. Usable from `onModuleInit` on, until the end of
+ * `beforeApplicationShutdown`.
+ *
+ * @example
+ * constructor(private readonly realtime: RealtimeService) {}
+ * await this.realtime.channel('rooms.42').publish('message.created', payload);
+ * await this.realtime.user('u7').ban({ for: '1h', reason: 'spam', by: admin.id });
+ * @publicApi
+ */
+@Injectable()
+export class RealtimeService {
+  constructor(private readonly runtime: RealtimeRuntime) {}
+
+  channel(name: string): ChannelHandle {
+    return new ChannelHandle(this.runtime, name);
+  }
+
+  /** @throws RangeError when the id is empty or too long to name a channel. */
+  user(id: string): UserHandle {
+    return new UserHandle(this.runtime, id);
+  }
+}

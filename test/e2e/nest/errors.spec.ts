@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BadRequestException, ConflictException, HttpException, NotFoundException } from '@nestjs/common';
+import { MessageBody, WsException } from '@nestjs/websockets';
+import {
+  Authorize,
+  Channel,
+  OnPublish,
+  OnRequest,
+  OnSubscribe,
+  PublicChannel,
+  Snapshot,
+} from '../../../lib/nest/index.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import type { WireClient } from '../../support/wire-client.js';
+import { PLATFORMS, startApp, until, type TestApp } from './support/nest-app.js';
+
+const SECRET = 'postgres://admin:hunter2@10.0.0.1';
+
+const THROWN: Readonly<Record<string, () => unknown>> = {
+  realtime: () => new RealtimeError('rate_limited', 'slow down', { retryAfterMs: 1_500 }),
+  http: () => new ConflictException('taken'),
+  messages: () => new BadRequestException(['title must be a string']),
+  teapot: () => new HttpException('teapot', 418),
+  server: () => new HttpException(SECRET, 500),
+  ws: () => new WsException('not now'),
+  wsObject: () => new WsException({ code: 'muted', message: 'quiet' }),
+  error: () => new Error(SECRET),
+  text: () => SECRET,
+};
+
+@PublicChannel()
+@Channel('a')
+class A {
+  @OnRequest('throw')
+  throwing(@MessageBody() what: string) {
+    throw THROWN[what]?.();
+  }
+  @OnRequest('reject')
+  async rejecting(@MessageBody() what: string) {
+    throw THROWN[what]?.();
+  }
+  @Authorize('publish')
+  can() {
+    return true;
+  }
+  @OnPublish('said')
+  said() {
+    throw new NotFoundException('no such thing');
+  }
+  @OnSubscribe()
+  joined() {
+    throw new Error(SECRET);
+  }
+}
+
+@Channel('rooms.:room')
+class Rooms {
+  @Authorize('subscribe')
+  can() {
+    throw new NotFoundException('no such room');
+  }
+}
+
+@PublicChannel()
+@Channel('snapshots')
+class Snapshots {
+  @Snapshot()
+  state() {
+    throw new Error(SECRET);
+  }
+}
+
+describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
+  let server: TestApp;
+  let client: WireClient;
+
+  beforeAll(async () => {
+    server = await startApp(platform, { providers: [A, Rooms, Snapshots] });
+    client = await server.connect('alice');
+    await client.subscribe('a');
+  });
+  afterAll(() => server.close());
+
+  const raised = (event: string, what: string) =>
+    client.error({ type: 'request', channel: 'a', event, payload: what });
+
+  it.each(['throw', 'reject'])('P7 every error answers its command with a code of §6: %s', async (event) => {
+    await expect(raised(event, 'realtime')).resolves.toEqual({
+      code: 'rate_limited',
+      message: 'slow down',
+      retryable: true,
+      retryAfterMs: 1_500,
+      docs: 'nestjs-realtime/docs/errors.md#rate_limited',
+    });
+    await expect(raised(event, 'http')).resolves.toMatchObject({
+      code: 'conflict',
+      message: 'taken',
+      retryable: false,
+    });
+    await expect(raised(event, 'messages')).resolves.toMatchObject({
+      code: 'validation_failed',
+      details: [{ path: 'title', message: 'title must be a string' }],
+    });
+    await expect(raised(event, 'teapot')).resolves.toMatchObject({ code: 'bad_request', message: 'teapot' });
+    await expect(raised(event, 'ws')).resolves.toMatchObject({ code: 'bad_request', message: 'not now' });
+    await expect(raised(event, 'wsObject')).resolves.toMatchObject({ code: 'muted', message: 'quiet' });
+  });
+
+  it.each(['error', 'text', 'server'])(
+    'G25 %s reaches the client as internal with an id, and the log once',
+    async (what) => {
+      const before = server.logger.lines.length;
+      const { code, message } = await raised('reject', what);
+      expect(code).toBe('internal');
+      const id = /^Internal error (\S+)$/.exec(message)?.[1];
+      expect(id).toBeDefined();
+      const lines = server.logger.lines.slice(before).filter(({ text }) => text.includes(String(id)));
+      expect(lines).toHaveLength(1);
+      expect(lines[0]?.level).toBe('error');
+      expect(lines[0]?.text).toMatch(/Error \S+ in A\.rejecting on connection \S+/);
+      if (what !== 'text') expect(lines[0]?.text).toContain('errors.spec.ts');
+      expect(JSON.stringify(client.received)).not.toContain('hunter2');
+    },
+  );
+
+  it('of authorize, publish and snapshot handlers answer their commands', async () => {
+    await expect(client.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).resolves.toMatchObject(
+      {
+        code: 'unknown_channel',
+        message: 'no such room',
+      },
+    );
+    await expect(
+      client.error({ type: 'publish', channel: 'a', event: 'said', payload: 1 }),
+    ).resolves.toMatchObject({
+      code: 'unknown_channel',
+      message: 'no such thing',
+    });
+    await expect(
+      client.error({ type: 'subscribe', channel: 'snapshots', payload: {} }),
+    ).resolves.toMatchObject({
+      code: 'internal',
+    });
+  });
+
+  it('of life-cycle hooks are logged once and change nothing', async () => {
+    const other = await server.connect('bob');
+    const failures = () => server.logger.at('error').filter((line) => line.includes('A.joined')).length;
+    const before = failures();
+    await other.subscribe('a');
+    await until('the log', () => failures() === before + 1);
+    await expect(other.reply({ type: 'unsubscribe', channel: 'a' })).resolves.toEqual({});
+    expect(server.logger.text).not.toContain('A life-cycle hook failed');
+  });
+});

@@ -1,0 +1,137 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, Get, Module } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { NestFactory } from '@nestjs/core';
+import { memoryBroker } from '../../../lib/brokers/memory/index.js';
+import type { BrokerListener } from '../../../lib/core/ports/broker.js';
+import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/health/index.js';
+import { RealtimeModule } from '../../../lib/nest/index.js';
+import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { PLATFORMS, RecordingNestLogger, startApp, type TestApp } from './support/nest-app.js';
+
+@Controller('health')
+class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly realtime: RealtimeHealthIndicator,
+  ) {}
+  @Get('live')
+  @HealthCheck()
+  live() {
+    return this.health.check([() => this.realtime.live('realtime')]);
+  }
+  @Get('ready')
+  @HealthCheck()
+  ready() {
+    return this.health.check([() => this.realtime.ready('realtime', { timeoutMs: 500 })]);
+  }
+  @Get('impatient')
+  @HealthCheck()
+  impatient() {
+    return this.health.check([() => this.realtime.ready('realtime', { graceMs: -1 })]);
+  }
+}
+
+/** A broker whose way can be cut. */
+function cuttable() {
+  const broker = memoryBroker();
+  const start = broker.start.bind(broker);
+  const probe = broker.probe.bind(broker);
+  let listener: BrokerListener | undefined;
+  let cut: string | undefined;
+  return Object.assign(broker, {
+    start: (given: BrokerListener) => start((listener = given)),
+    probe: (timeoutMs: number) =>
+      cut === undefined ? probe(timeoutMs) : Promise.reject(new RealtimeError('unavailable', cut)),
+    cut: (why: string, seen: boolean) => {
+      cut = why;
+      if (seen) listener?.onState('down', why);
+    },
+    mend: () => {
+      cut = undefined;
+      listener?.onState('up');
+    },
+  });
+}
+
+describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => {
+  let server: TestApp | undefined;
+
+  afterEach(async () => {
+    await server?.close();
+    server = undefined;
+  });
+
+  async function start() {
+    const broker = cuttable();
+    server = await startApp(platform, {
+      imports: [TerminusModule, RealtimeHealthModule],
+      controllers: [HealthController],
+      realtime: { broker },
+    });
+    const { port } = server;
+    const get = async (what: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}/health/${what}`);
+      const body = (await response.json()) as { status: string; details: { realtime: unknown } };
+      return [response.status, body.status, body.details.realtime];
+    };
+    return { broker, get, server };
+  }
+
+  it('is up when a probe comes back', async () => {
+    const { get, server } = await start();
+    await server.connect('alice');
+    await expect(get('live')).resolves.toEqual([200, 'ok', { status: 'up', sessions: 1 }]);
+    await expect(get('ready')).resolves.toEqual([
+      200,
+      'ok',
+      { status: 'up', roundTripMs: expect.any(Number), sessions: 1 },
+    ]);
+  });
+
+  it('is degraded, not down, when the broker is away for everybody, unless for too long', async () => {
+    const { broker, get } = await start();
+    broker.cut('connection refused', true);
+    await expect(get('ready')).resolves.toEqual([
+      200,
+      'degraded',
+      { status: 'degraded', reason: 'the broker is away: connection refused', awayMs: expect.any(Number) },
+    ]);
+    await expect(get('live')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
+    await expect(get('impatient')).resolves.toMatchObject([503, 'error', { status: 'down' }]);
+    broker.mend();
+    await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
+  });
+
+  it('is down when the broker is there but this node hears nothing', async () => {
+    const { broker, get } = await start();
+    broker.cut('no echo', false);
+    await expect(get('ready')).resolves.toEqual([
+      503,
+      'error',
+      { status: 'down', reason: 'events do not come back to this node: no echo' },
+    ]);
+  });
+
+  it('is red while draining', async () => {
+    const { get, server } = await start();
+    server.app.get(RealtimeRuntime).engine.beginDrain();
+    for (const what of ['live', 'ready']) {
+      await expect(get(what)).resolves.toEqual([503, 'error', { status: 'down', reason: 'draining' }]);
+    }
+  });
+});
+
+describe('G20 health of a publisher', () => {
+  it('is up once it has started', async () => {
+    @Module({ imports: [RealtimeModule.forRoot(), RealtimeHealthModule] })
+    class Worker {}
+    const context = await NestFactory.createApplicationContext(Worker, { logger: new RecordingNestLogger() });
+    const health = context.get(RealtimeHealthIndicator);
+    expect(health.live('realtime')).toEqual({ realtime: { status: 'up', sessions: 0 } });
+    await expect(health.ready('realtime')).resolves.toMatchObject({ realtime: { status: 'up' } });
+    await context.close();
+    expect(health.live('realtime')).toEqual({ realtime: { status: 'down', reason: 'draining' } });
+  });
+});

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  copyFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { WireClient } from '../../support/wire-client.js';
+
+// Which Nest this project runs on decides where its packages are.
+const nest = join(dirname(createRequire(import.meta.url).resolve('@nestjs/core/package.json')), '..');
+const root = join(import.meta.dirname, '../../..');
+
+/** An application with a gateway, as users build it; written without decorators because nothing compiles it. */
+const MAIN = `
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { Channel, PublicChannel, RealtimeModule } from 'nestjs-realtime';
+
+class Gateway {
+  ping(client, data) {
+    return { event: 'pong', data };
+  }
+}
+SubscribeMessage('ping')(Gateway.prototype, 'ping', Object.getOwnPropertyDescriptor(Gateway.prototype, 'ping'));
+WebSocketGateway()(Gateway);
+PublicChannel()(Gateway);
+Channel('rooms.:room', { expose: ['channel', 'gateway'] })(Gateway);
+
+class AppModule {}
+const auth = { anonymous: { anonymous: true }, jwt: { jwt: { secret: 'x'.repeat(32) } } }[process.argv[2]];
+const imports = auth === undefined ? [] : [RealtimeModule.forRoot({ auth })];
+Module({ imports, providers: [Gateway] })(AppModule);
+
+const app = await NestFactory.create(AppModule, { logger: false });
+await app.listen(0, '127.0.0.1').catch((error) => {
+  console.error(error.message);
+  process.exit(2);
+});
+process.send({ port: app.getHttpServer().address().port });
+process.on('message', async () => {
+  await app.close();
+  process.disconnect();
+});
+`;
+
+/** Packages that an application may do without. */
+const OPTIONAL = ['platform-socket.io', 'platform-ws', 'jwt', 'terminus'];
+const ALSO_OPTIONAL = ['class-validator', 'class-transformer'];
+
+describe('an application that installed none of the optional packages', () => {
+  let folder: string;
+
+  beforeAll(() => {
+    if (!existsSync(join(root, 'dist/index.js')))
+      throw new Error('dist/ is missing: run this through `npm test`.');
+    folder = mkdtempSync(join(tmpdir(), 'realtime-adapter-'));
+    const modules = join(folder, 'node_modules');
+    mkdirSync(join(modules, '@nestjs'), { recursive: true });
+    mkdirSync(join(modules, 'nestjs-realtime'));
+    const scoped = new Set(readdirSync(nest).filter((name) => !OPTIONAL.includes(name)));
+    for (const name of scoped) symlinkSync(join(nest, name), join(modules, '@nestjs', name));
+    for (const source of [join(nest, '..'), join(root, 'node_modules')]) {
+      for (const name of readdirSync(source)) {
+        if (name.startsWith('.') || ALSO_OPTIONAL.includes(name) || existsSync(join(modules, name))) continue;
+        symlinkSync(join(source, name), join(modules, name));
+      }
+    }
+    symlinkSync(join(root, 'dist'), join(modules, 'nestjs-realtime/dist'));
+    copyFileSync(join(root, 'package.json'), join(modules, 'nestjs-realtime/package.json'));
+    writeFileSync(join(folder, 'main.mjs'), MAIN);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function run(mode: 'alone' | 'anonymous' | 'jwt') {
+    // Packages are found where they are linked, not where they really are: one of them is missing on purpose.
+    const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
+    const child = spawn(process.execPath, [...flags, 'main.mjs', mode], {
+      cwd: folder,
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const exit = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    const port = new Promise<number>((resolve, reject) => {
+      child.on('message', (message) => resolve((message as { port: number }).port));
+      void exit.then((code) => reject(new Error(`The application ended with ${code}: ${output}`)));
+    });
+    port.catch(() => undefined);
+    return { child, exit, port };
+  }
+
+  it('is ended by Nest alone, for want of an adapter for its gateway', async () => {
+    await expect(run('alone').exit).resolves.toBe(1);
+  });
+
+  it('runs with RealtimeModule, and serves the gateway on its connections', async () => {
+    const { child, exit, port } = run('anonymous');
+    const client = await WireClient.open(`ws://127.0.0.1:${await port}/realtime`);
+    await client.hello();
+    // The stand-in admits users only, so an anonymous client learns that the event is there and not for it (G10).
+    await expect(client.error({ type: 'request', event: 'ping', payload: 1 })).resolves.toMatchObject({
+      code: 'forbidden',
+    });
+    await client.subscribe('rooms.1');
+    await expect(
+      client.reply({ type: 'request', channel: 'rooms.1', event: 'ping', payload: 1 }),
+    ).resolves.toEqual({
+      event: 'pong',
+      data: 1,
+    });
+    child.send('close');
+    await client.expectClose(4001);
+    await expect(exit).resolves.toBe(0);
+  });
+
+  it('is told what to install for tokens', async () => {
+    await expect(run('jwt').port).rejects.toThrow(
+      '- auth.jwt: cannot be used. auth.jwt needs the package @nestjs/jwt. Install it: npm i @nestjs/jwt',
+    );
+  });
+});

@@ -68,7 +68,8 @@ export class ChannelFollower {
     const { type } = envelope;
     if (type !== 'event' && type !== 'gap' && type !== 'resumed' && type !== 'reset') return;
     // P24a: after the end of a subscription nothing of it comes before the answer to the next one.
-    if (!this.subscribed || this.position === undefined) throw this.broken('without a subscription', envelope);
+    if (!this.subscribed || this.position === undefined)
+      throw this.broken('without a subscription', envelope);
     if (type === 'reset') return this.onReset(envelope.payload as SubscribeResult);
     if (envelope.epoch !== this.position.epoch) throw this.broken('of another epoch', envelope);
     if (type === 'event') this.onEvent(envelope as Envelope & { seq: number; id: string });
@@ -107,8 +108,14 @@ export class ChannelFollower {
     if (before.seq > position.seq) throw this.broken('a recovery of a position beyond the tip', result);
     const from = recovery === 'complete' ? before.seq + 1 : (result.from as number);
     if (recovery === 'truncated') {
-      if (from <= before.seq + 1 || result.to !== position.seq) throw this.broken('truncated to nothing', result);
-      this.missing.push({ epoch: position.epoch, from: before.seq + 1, to: from - 1, why: `${result.cause}` });
+      if (from <= before.seq + 1 || result.to !== position.seq)
+        throw this.broken('truncated to nothing', result);
+      this.missing.push({
+        epoch: position.epoch,
+        from: before.seq + 1,
+        to: from - 1,
+        why: `${result.cause}`,
+      });
     }
     this.position = { epoch: position.epoch, seq: from - 1 };
   }
@@ -117,25 +124,30 @@ export class ChannelFollower {
     const { epoch, seq } = this.position as Position;
     if (event.seq <= seq) throw this.broken('a repeat', event);
     if (event.seq > this.covered + 1) throw this.broken('a hole that nothing announced', event);
-    if (this.resumedAt !== undefined && event.seq > this.resumedAt) throw this.broken('live before resumed', event);
+    if (this.resumedAt !== undefined && event.seq > this.resumedAt)
+      throw this.broken('live before resumed', event);
     this.position = { epoch, seq: event.seq };
     this.delivered.push({ epoch, seq: event.seq, id: event.id, payload: event.payload });
   }
 
   private onGap(gap: GapPayload): void {
-    const { epoch } = this.position as Position;
+    const { epoch, seq } = this.position as Position;
     if (gap.from > gap.to) throw this.broken('an empty gap', gap);
-    if (gap.to <= this.covered) throw this.broken('a gap behind the cursor', gap);
+    if (gap.to <= seq) throw this.broken('a gap behind the cursor', gap);
+    // P25: one gap precedes a thinned batch.
+    if (gap.partial === true && gap.to <= this.partialTo) throw this.broken('a second partial gap', gap);
     if (gap.from > this.covered + 1) throw this.broken('a hole before a gap', gap);
-    if (this.resumedAt !== undefined && gap.to > this.resumedAt) throw this.broken('a gap beyond resumed', gap);
-    this.missing.push({ epoch, from: Math.max(gap.from, this.covered + 1), to: gap.to, why: gap.reason });
+    if (this.resumedAt !== undefined && gap.to > this.resumedAt)
+      throw this.broken('a gap beyond resumed', gap);
+    this.missing.push({ epoch, from: Math.max(gap.from, seq + 1), to: gap.to, why: gap.reason });
     if (gap.partial === true) this.partialTo = gap.to;
     else this.position = { epoch, seq: gap.to };
   }
 
   private onResumed(seq: number | undefined): void {
     if (this.resumedAt === undefined) throw this.broken('resumed without a replay', { seq });
-    if (seq !== this.resumedAt || this.covered !== seq) throw this.broken('resumed at another place', { seq });
+    if (seq !== this.resumedAt || this.covered !== seq)
+      throw this.broken('resumed at another place', { seq });
     this.resumedAt = undefined;
   }
 

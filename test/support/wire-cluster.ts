@@ -1,6 +1,5 @@
 import { MemoryStore, memoryBroker } from '../../lib/brokers/memory/index.js';
 import type { Clock } from '../../lib/core/ports/clock.js';
-import type { ChannelEvent } from '../../lib/core/channel/channel-event.js';
 import type { HistoryEvent } from '../../lib/protocol/messages.js';
 import type { Position } from '../../lib/protocol/position.js';
 import { SeededEntropy } from './seeded-entropy.js';
@@ -63,7 +62,7 @@ export async function readLog(
   channel: string,
 ): Promise<{ readonly events: readonly HistoryEvent[]; readonly position: Position }> {
   const events: HistoryEvent[] = [];
-  for (let from = 1; ; ) {
+  for (let from = 1; ;) {
     const page = await server.engine.history(channel, { from, limit: 1_000 });
     events.push(...page.events);
     const last = page.events.at(-1);
@@ -71,6 +70,3 @@ export async function readLog(
     from = last.seq + 1;
   }
 }
-
-/** An event without what differs from reader to reader. */
-export type LoggedEvent = Pick<ChannelEvent, 'seq' | 'id' | 'event' | 'payload'>;

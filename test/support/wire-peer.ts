@@ -49,7 +49,10 @@ export class WirePeer {
   async connect(endpoint: Endpoint): Promise<void> {
     await this.cut();
     const client = await WireClient.open(endpoint.url, { name: this.name, ...this.options });
-    const { session } = await client.hello(this.name, this.ticket === undefined ? {} : { session: this.ticket });
+    const { session } = await client.hello(
+      this.name,
+      this.ticket === undefined ? {} : { session: this.ticket },
+    );
     this.ticket = session;
     this.client = client;
     this.pumping = this.pump(client);
@@ -74,7 +77,10 @@ export class WirePeer {
   }
 
   /** Subscribes from where the follower is; `payload` may say otherwise. */
-  follow(channel: string, payload: Readonly<Record<string, unknown>> = {}): Promise<WireEnvelope | undefined> {
+  follow(
+    channel: string,
+    payload: Readonly<Record<string, unknown>> = {},
+  ): Promise<WireEnvelope | undefined> {
     const follower = this.channel(channel);
     const id = this.id();
     this.subscribes.set(id, follower);
@@ -140,7 +146,8 @@ export class WirePeer {
       }
       this.subscribes.delete(ref);
       const resolve = this.answers.get(ref);
-      if (resolve === undefined) throw new Error(`${this.name}: a second answer to ${ref}, or one to nothing`);
+      if (resolve === undefined)
+        throw new Error(`${this.name}: a second answer to ${ref}, or one to nothing`);
       this.answers.delete(ref);
       resolve(envelope);
     } else if (envelope.type === 'unsubscribed' && channel !== undefined) {

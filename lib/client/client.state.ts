@@ -1,0 +1,43 @@
+import type { CloseName } from '../protocol/close-codes.js';
+
+/**
+ * What the client is doing: `idle` before the first use, `connecting`, `live` (welcomed by the server), `waiting`
+ * for the next attempt, `closed` until `connect()` is called.
+ */
+export type ClientState = 'idle' | 'connecting' | 'live' | 'waiting' | 'closed';
+
+/**
+ * State of the connection with what is known about it (P19, protocol §7).
+ *
+ * @example
+ * client.on('state', (status) => {
+ *   if (status.state === 'waiting') show(`Back in ${Math.ceil((status.delayMs ?? 0) / 1000)} s`);
+ *   if (status.state === 'closed') show(status.reason ?? 'Goodbye');
+ * });
+ */
+export interface ClientStatus {
+  readonly state: ClientState;
+  /** With `waiting`: milliseconds until the next attempt. */
+  readonly delayMs?: number;
+  /** With `connecting` and `waiting`: number of the attempt since the last stable connection, from 1. */
+  readonly attempt?: number;
+  /** With `waiting` and `closed`: the close code (protocol §7), e.g. 4811; 1006 when there was none. */
+  readonly code?: number;
+  /** The code's name, e.g. `kicked`, where it is one of this protocol. */
+  readonly name?: CloseName;
+  /** Why, in words. */
+  readonly reason?: string;
+}
+
+/** Where an error that nobody awaits came from. */
+export interface ErrorContext {
+  /**
+   * `handler`: a listener of the application threw · `token`: the token provider failed or its token was refused ·
+   * `server`: an error that answers no command · `protocol`: the server sent what is not protocol ·
+   * `connection`: the server's address answers, but not as this server would.
+   */
+  readonly source: 'handler' | 'token' | 'server' | 'protocol' | 'connection';
+  readonly channel?: string;
+  /** The event or happening whose listener threw. */
+  readonly event?: string;
+}

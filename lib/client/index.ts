@@ -1,0 +1,38 @@
+export { RealtimeClient, type ClientHappenings } from './realtime-client.js';
+export type { RealtimeClientOptions, TokenProvider } from './client.options.js';
+export type { ClientState, ClientStatus, ErrorContext } from './client.state.js';
+export { systemClientClock, type ClientClock, type ClientTimer } from './client.clock.js';
+export type { Off } from './emitter.js';
+export type { ClientFetch } from './transport/probe.js';
+export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.types.js';
+export type { ChannelHandle } from './channel/channel-handle.js';
+export type { ChannelPresence } from './channel/channel.presence.js';
+export {
+  CHANNEL_HAPPENINGS,
+  type ChannelEvent,
+  type ChannelGap,
+  type ChannelHappening,
+  type ChannelHappenings,
+  type ChannelSignal,
+  type ChannelState,
+  type ChannelUnsubscribed,
+  type HistoryOptions,
+  type PublishOptions,
+  type SubscribeOptions,
+} from './channel/channel.types.js';
+
+export { RealtimeError, type ErrorBody, type ErrorDetail } from '../protocol/realtime-error.js';
+export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
+export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
+export { jsonCodec } from '../protocol/codecs/json.codec.js';
+export type { Codec } from '../protocol/codecs/codec.js';
+export type { PresenceOptions } from '../protocol/commands.js';
+export type {
+  HistoryEvent,
+  HistoryResult,
+  PresenceMember,
+  PresencePage,
+  PublishResult,
+  SubscribeResult,
+} from '../protocol/messages.js';
+export type { GapReason, LostReason, Position, Recovery, TruncationCause } from '../protocol/position.js';

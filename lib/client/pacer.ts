@@ -1,0 +1,50 @@
+import type { ClientClock } from './client.clock.js';
+
+/**
+ * Counts commands against the server's `ratePerSecond` (P17): a bucket of one second's worth that refills evenly.
+ * Publishes wait for it; other commands only count, so that a user's click does not queue behind a backlog.
+ */
+export class Pacer {
+  private rate = Infinity;
+  private tokens = Infinity;
+  private filledAt: number;
+
+  constructor(private readonly clock: ClientClock) {
+    this.filledAt = clock.now();
+  }
+
+  /** Takes over the limit of a new connection, whose bucket on the server is full. */
+  adopt(ratePerSecond: number): void {
+    this.rate = ratePerSecond > 0 ? ratePerSecond : Infinity;
+    this.tokens = Math.max(1, this.rate);
+    this.filledAt = this.clock.now();
+  }
+
+  /** Takes a token if there is one. */
+  take(): boolean {
+    this.refill();
+    if (this.tokens < 1) return false;
+    this.tokens -= 1;
+    return true;
+  }
+
+  /** Counts a command that did not ask. The debt is bounded: one second. */
+  spend(): void {
+    this.refill();
+    this.tokens = Math.max(-this.rate, this.tokens - 1);
+  }
+
+  /** Milliseconds until `take` succeeds. */
+  get waitMs(): number {
+    this.refill();
+    return this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) * 1_000) / this.rate);
+  }
+
+  private refill(): void {
+    const now = this.clock.now();
+    if (this.rate === Infinity) return;
+    const burst = Math.max(1, this.rate);
+    this.tokens = Math.min(burst, this.tokens + (Math.max(0, now - this.filledAt) * this.rate) / 1_000);
+    this.filledAt = now;
+  }
+}

@@ -1,0 +1,82 @@
+import { RealtimeError } from '../protocol/realtime-error.js';
+import type { ClientClock } from './client.clock.js';
+import type { TokenProvider } from './client.options.js';
+
+/** A token that ends sooner than this would be refused on arrival. */
+const STALE_MS = 5_000;
+
+/** A token for one attempt to connect. */
+export interface TakenToken {
+  readonly token: string;
+  /** Whether the provider gave it for this very attempt: only then a refusal is final (4801). */
+  readonly fresh: boolean;
+}
+
+/**
+ * The application's tokens: asks the provider when there is none that the server accepted and that still has some
+ * life, and only once at a time.
+ */
+export class TokenSource {
+  /** The last token that the server accepted. */
+  private accepted: { readonly token: string; readonly until: number } | undefined;
+  private candidate: string | undefined;
+  private running: Promise<string> | undefined;
+
+  constructor(
+    private readonly provider: TokenProvider,
+    private readonly clock: ClientClock,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /** A token to connect with. */
+  async take(): Promise<TakenToken> {
+    const { accepted } = this;
+    if (accepted !== undefined && accepted.until - this.clock.now() > STALE_MS) {
+      this.candidate = accepted.token;
+      return { token: accepted.token, fresh: false };
+    }
+    return { token: await this.fetch(), fresh: true };
+  }
+
+  /** A new token from the provider. Whoever asks meanwhile is given the same one. */
+  fetch(): Promise<string> {
+    this.running ??= this.ask().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  /** The server took the last token; `expiresInMs` as it said, left out when the token has no end. */
+  accept(expiresInMs: number | undefined): void {
+    if (this.candidate === undefined) return;
+    this.accepted = { token: this.candidate, until: this.clock.now() + (expiresInMs ?? Infinity) };
+  }
+
+  /** The server refused the last token, or it ran out (4008, 4801). */
+  refuse(): void {
+    this.accepted = undefined;
+  }
+
+  private async ask(): Promise<string> {
+    let cancel: (() => void) | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const timer = this.clock.schedule(this.timeoutMs, () =>
+        reject(new RealtimeError('timeout', `The token provider gave no token within ${this.timeoutMs} ms`)),
+      );
+      cancel = () => timer.cancel();
+    });
+    try {
+      const token: unknown = await Promise.race([this.provider(), late]);
+      if (typeof token !== 'string' || token === '') {
+        throw new RealtimeError(
+          'unauthorized',
+          'The option "token" must give a non-empty string: no token, no connection',
+        );
+      }
+      this.candidate = token;
+      return token;
+    } finally {
+      cancel?.();
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** How a server is started, beside its port and folder. */
+export interface RedisProcessOptions {
+  /** `redis-server` or `redis-sentinel`. Default `redis-server`. */
+  readonly program?: string;
+  /** Whether what was written survives the process: an append-only file, synced at every write. Default `true`. */
+  readonly durable?: boolean;
+  /** More settings, as arguments: `['--replicaof', '127.0.0.1 7000']`. */
+  readonly args?: readonly string[];
+  /** A configuration file to begin with; Sentinel and Cluster rewrite theirs. */
+  readonly configFile?: string;
+  readonly port?: number;
+}
+
+/** A Redis server of a test's own: a free port, a temporary folder, ended by its pid. */
+export class RedisProcess {
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    readonly port: number,
+    readonly folder: string,
+    private readonly options: RedisProcessOptions,
+  ) {}
+
+  static async start(options: RedisProcessOptions = {}): Promise<RedisProcess> {
+    const port = options.port ?? (await freePort());
+    const server = new RedisProcess(port, mkdtempSync(join(tmpdir(), 'rt-redis-')), options);
+    await server.launch();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the process that was ended; what it had on disk is there again. */
+  async launch(): Promise<void> {
+    const { program = 'redis-server', durable = true, args = [], configFile } = this.options;
+    const files =
+      program === 'redis-server'
+        ? ['--save', '', ...(durable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [])]
+        : [];
+    const child = spawn(
+      program,
+      [
+        ...(configFile === undefined ? [] : [configFile]),
+        ...['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder],
+        ...files,
+        ...args,
+      ],
+      { stdio: 'ignore' },
+    );
+    this.child = child;
+    let failed: Error | undefined;
+    child.once('error', (error) => (failed = error));
+    const deadline = performance.now() + 10_000;
+    while (!(await answers(this.port))) {
+      if (failed !== undefined) throw failed;
+      if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
+      if (performance.now() > deadline) throw new Error(`${program} does not answer on port ${this.port}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Ends the process at once, as a crash does. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Stops the world for this server: connections stay, nothing is answered. */
+  pause(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A port that nobody listens on at the moment; the one 10 000 above it, which a Cluster needs, exists. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await new Promise<number>((resolve, reject) => {
+      const server = createServer();
+      server.once('error', reject);
+      server.listen(20_000 + Math.floor(Math.random() * 20_000), '127.0.0.1', () => {
+        const address = server.address();
+        server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+      });
+    }).catch(() => 0);
+    if (port !== 0) return port;
+  }
+}
+
+/** Whether the server answers, if only to say that it is loading or wants a password. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    let text = '';
+    const done = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.setTimeout(500, () => done(false));
+    socket.once('error', () => done(false));
+    socket.once('connect', () => socket.write('PING\r\n'));
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if (text.includes('\r\n')) done(text.startsWith('+PONG') || text.startsWith('-NOAUTH'));
+    });
+  });
+}

@@ -1,0 +1,301 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import fc from 'fast-check';
+import { WebSocket as NodeWebSocket } from 'ws';
+import { DEFAULT_RETRY } from '../../../lib/client/backoff.js';
+import { ChannelListeners } from '../../../lib/client/channel/channel.listeners.js';
+import type { ChannelRegistry } from '../../../lib/client/channel/channel.registry.js';
+import { RetryCounter } from '../../../lib/client/channel/retry.counter.js';
+import { systemClientClock } from '../../../lib/client/client.clock.js';
+import { settingsOf } from '../../../lib/client/client.options.js';
+import { verdictOf } from '../../../lib/client/connection/close.verdict.js';
+import { bytesOf, Outbox } from '../../../lib/client/connection/outbox.js';
+import { readWelcome } from '../../../lib/client/connection/welcome.js';
+import { endpointsOf } from '../../../lib/client/endpoints.js';
+import { uuidv7 } from '../../../lib/client/ids.js';
+import * as entry from '../../../lib/client/index.js';
+import { RealtimeClient } from '../../../lib/client/realtime-client.js';
+import { Pacer } from '../../../lib/client/pacer.js';
+import type { ClientFetch } from '../../../lib/client/transport/probe.js';
+import type { WebSocketConstructor } from '../../../lib/client/transport/websocket.types.js';
+import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { ManualClock, settle } from '../../support/manual-clock.js';
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+describe('endpoints', () => {
+  it.each([
+    ['https://example.com/realtime', 'wss://example.com/realtime', 'https://example.com/realtime'],
+    [
+      'http://localhost:3000/realtime?tenant=a#x',
+      'ws://localhost:3000/realtime?tenant=a',
+      'http://localhost:3000/realtime?tenant=a',
+    ],
+    ['wss://example.com/', 'wss://example.com/', 'https://example.com/'],
+    ['ws://[::1]:80/r', 'ws://[::1]/r', 'http://[::1]/r'],
+  ])('%s', (url, socket, http) => {
+    const found = endpointsOf(url);
+    // Default ports are written or not, depending on the scheme at hand; both mean the same.
+    expect(new URL(found.socket).href).toBe(new URL(socket).href);
+    expect(new URL(found.http).href).toBe(new URL(http).href);
+  });
+
+  it('says what to write instead', () => {
+    expect(() => endpointsOf('/realtime')).toThrow(/https:\/\/example.com\/realtime/);
+    expect(() => endpointsOf('ftp://example.com')).toThrow(/http, https, ws or wss/);
+  });
+});
+
+describe('options', () => {
+  it('names the option that is wrong', () => {
+    expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
+    expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
+    expect(settingsOf({}).maxHeldEvents).toBe(1_000);
+  });
+
+  it('takes the WebSocket of ws and that of the platform, and the platform’s fetch', () => {
+    // Checked by the compiler: Node 20 has no WebSocket of its own.
+    const classes: (platform: typeof WebSocket) => WebSocketConstructor[] = (platform) => [
+      NodeWebSocket,
+      platform,
+    ];
+    const taken: ClientFetch = fetch;
+    expect([classes, taken]).toHaveLength(2);
+  });
+});
+
+describe('ids', () => {
+  it('are UUIDv7: unique, and in the order of time', () => {
+    jest.spyOn(Date, 'now').mockReturnValue(0x0199_1234_5678);
+    const made = new Set(Array.from({ length: 1_000 }, uuidv7));
+    expect(made.size).toBe(1_000);
+    for (const id of made) expect(id).toMatch(/^01991234-5678-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  });
+});
+
+describe('the clock', () => {
+  it('P17 never goes back, and counts the time that the machine slept', () => {
+    let wall = 1_000_000;
+    let steady = 5_000;
+    jest.spyOn(Date, 'now').mockImplementation(() => wall);
+    jest.spyOn(performance, 'now').mockImplementation(() => steady);
+    const clock = systemClientClock();
+    expect(clock.now()).toBe(1_000_000);
+    steady += 500.5;
+    wall += 500;
+    expect(clock.now()).toBe(1_000_500.5);
+    // Somebody sets the wall clock back by an hour.
+    wall -= 3_600_000;
+    steady += 10;
+    expect(clock.now()).toBe(1_000_510.5);
+    // The machine sleeps for a minute.
+    wall += 60_000;
+    expect(clock.now()).toBe(1_060_510.5);
+    // Rounding of the two clocks does not add up.
+    for (let n = 0; n < 1_000; n++) {
+      steady += 0.4;
+      wall += n % 2;
+      clock.now();
+    }
+    expect(clock.now()).toBeCloseTo(1_060_910.5);
+  });
+
+  it('runs tasks, takes them back, and takes delays that timers do not', async () => {
+    const clock = systemClientClock();
+    const ran: string[] = [];
+    clock.schedule(-1, () => ran.push('a'));
+    clock.schedule(0, () => ran.push('b')).cancel();
+    const far = clock.schedule(1e12, () => ran.push('c'));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    far.cancel();
+    expect(ran).toEqual(['a']);
+  });
+});
+
+describe('P17 the pacer', () => {
+  it('P17 property: never more than rate × time + one second’s worth', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.array(
+          fc.record({ wait: fc.integer({ min: 0, max: 2_000 }), tries: fc.integer({ min: 0, max: 50 }) }),
+        ),
+        (rate, steps) => {
+          const clock = new ManualClock();
+          const pacer = new Pacer(clock);
+          pacer.adopt(rate);
+          const began = clock.now();
+          let taken = 0;
+          for (const { wait, tries } of steps) {
+            clock.advance(wait);
+            for (let n = 0; n < tries; n++) if (pacer.take()) taken++;
+            expect(taken).toBeLessThanOrEqual(rate + (rate * (clock.now() - began)) / 1_000 + 1e-6);
+            clock.advance(pacer.waitMs);
+            expect(pacer.waitMs).toBe(0);
+          }
+        },
+      ),
+    );
+  });
+
+  it('its debt is bounded, and a rate of 0 is no limit', () => {
+    const clock = new ManualClock();
+    const pacer = new Pacer(clock);
+    pacer.adopt(10);
+    for (let n = 0; n < 1_000; n++) pacer.spend();
+    expect(pacer.waitMs).toBe(1_100);
+    pacer.adopt(0);
+    for (let n = 0; n < 1_000; n++) expect(pacer.take()).toBe(true);
+  });
+});
+
+describe('P4 the outbox', () => {
+  it.each<[string, Codec]>([
+    ['json', jsonCodec],
+    ['msgpack', msgpackCodec],
+  ])('P4 property: %s frames hold everything in order, within the limits', async (_, codec) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.string({ maxLength: 40, unit: 'binary' }), { maxLength: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (texts, maxEnvelopesPerFrame) => {
+          const frames: Encoded[] = [];
+          const limits = { maxFrameBytes: 600, maxMessageBytes: 500, maxEnvelopesPerFrame };
+          const outbox = new Outbox(codec, limits, (frame) => frames.push(frame));
+          texts.forEach((text, index) => outbox.add({ type: 'request', id: `id${index}`, payload: text }));
+          await settle();
+          const decoded = frames.flatMap((frame) => codec.decode(frame, limits)) as { payload: unknown }[];
+          expect(decoded.map(({ payload }) => payload)).toEqual(texts);
+          for (const frame of frames) expect(bytesOf(frame)).toBeLessThanOrEqual(600);
+        },
+      ),
+    );
+  });
+
+  it('counts bytes as they travel', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(bytesOf(text)).toBe(new TextEncoder().encode(text).byteLength);
+      }),
+    );
+  });
+});
+
+describe('welcome', () => {
+  it('P6 falls back where a number is missing or senseless, and ignores the rest', () => {
+    const welcome = readWelcome({
+      retry: { baseMs: -1, maxMs: 'x', firstSpreadMs: 3 },
+      limits: { maxFrameBytes: null },
+      tokenExpiresInMs: NaN,
+      more: true,
+    });
+    expect(welcome).toMatchObject({ version: 1, retry: { baseMs: 500, maxMs: 20_000, firstSpreadMs: 3 } });
+    expect(welcome.limits.maxFrameBytes).toBe(262_144);
+    expect(welcome).not.toHaveProperty('tokenExpiresInMs');
+    expect(readWelcome(undefined).heartbeat.intervalMs).toBe(25_000);
+  });
+});
+
+describe('the verdict (protocol §7)', () => {
+  const end = { reason: '', opened: true, welcomed: true };
+  const credentials = { renewable: true, fresh: false };
+
+  it('property: 1000 stays closed, 4800–4999 stop unless another token may help, everything else comes back', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1000, max: 4999 }),
+        fc.boolean(),
+        fc.boolean(),
+        (code, renewable, fresh) => {
+          const { action } = verdictOf({ ...end, code }, { renewable, fresh });
+          const expected =
+            code === 1000
+              ? 'closed'
+              : code >= 4800 && !(code === 4801 && renewable && !fresh)
+                ? 'stop'
+                : 'retry';
+          expect(action).toBe(expected);
+        },
+      ),
+    );
+  });
+
+  it('reads advice from bye before the close reason, and takes 0 in a reason for none', () => {
+    const bye = { code: 4001, retryAfterMs: 5, spreadMs: 6 };
+    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9', bye }, credentials).advice).toEqual({
+      retryAfterMs: 5,
+      spreadMs: 6,
+    });
+    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9' }, credentials).advice).toEqual({
+      retryAfterMs: 9,
+    });
+    expect(verdictOf({ ...end, code: 4001, reason: 'drain|0' }, credentials).advice).toBeUndefined();
+    expect(verdictOf({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
+      'proxy restarts',
+    );
+  });
+});
+
+describe('listeners', () => {
+  it('in use while anybody listens', () => {
+    const uses: number[] = [];
+    const listeners = new ChannelListeners(
+      () => undefined,
+      () => uses.push(listeners.size),
+    );
+    const presence = (): void => undefined;
+    const off = listeners.on('gap', () => undefined);
+    listeners.onEvent('gap', () => undefined)();
+    listeners.onPresence(presence);
+    off();
+    listeners.offPresence(presence);
+    expect(uses).toEqual([1, 2, 1, 2, 1, 0]);
+  });
+});
+
+describe('P19 a channel’s retries', () => {
+  it('P19 grow while the subscription does not last, and begin anew when it did', () => {
+    const clock = new ManualClock();
+    const retry = new RetryCounter({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
+    const delays: number[] = [];
+    for (const lasted of [0, 9_999, 9_999, 10_000, 0]) {
+      retry.began();
+      clock.advance(lasted);
+      delays.push(retry.next());
+      retry.ended();
+      clock.advance(60_000);
+    }
+    expect(delays).toEqual([500, 1_000, 2_000, 500, 1_000]);
+  });
+});
+
+describe('the registry', () => {
+  it('keeps what is subscribed or listened to, and lets the rest go', () => {
+    const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
+    const { channels } = client as unknown as { channels: ChannelRegistry };
+    const room = client.channel('rooms.1');
+    expect(channels.find('rooms.1')).toBeUndefined();
+    const off = room.on('tick', () => undefined);
+    expect(channels.find('rooms.1')).toBeDefined();
+    off();
+    expect(channels.find('rooms.1')).toBeUndefined();
+    expect(client.channel('rooms.1')).toBe(room);
+  });
+});
+
+describe('the entry point', () => {
+  it('exports what an application needs, and keeps MessagePack out', () => {
+    expect(Object.keys(entry).sort()).toEqual([
+      'CHANNEL_HAPPENINGS',
+      'CLOSE_CODES',
+      'ERROR_CODES',
+      'RealtimeClient',
+      'RealtimeError',
+      'jsonCodec',
+      'systemClientClock',
+    ]);
+  });
+});

@@ -27,7 +27,7 @@ export interface AuthCommand extends CommandBase {
   readonly payload: { readonly token: string };
 }
 
-/** How a subscriber takes part in presence: not at all, as a watcher, as a member, or both. */
+/** How a member takes part in presence. */
 export interface PresenceOptions {
   /** Whether `presence` frames are wanted. Default true. */
   readonly receive?: boolean;

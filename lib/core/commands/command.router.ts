@@ -1,4 +1,4 @@
-import type { ClientCommand } from '../../protocol/commands.js';
+import type { ClientCommand, ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
@@ -11,8 +11,21 @@ import { signal } from './signal.js';
 import { subscribe } from './subscribe.js';
 import { unsubscribe } from './unsubscribe.js';
 
+const CALLS_APPLICATION: ReadonlySet<ClientCommandType> = new Set([
+  'subscribe',
+  'publish',
+  'signal',
+  'request',
+  'history',
+  'presence',
+]);
+
 /** Runs one command of a live session. It answers itself, or throws what becomes the `error` answer (P7). */
 export function route(session: Session, command: ClientCommand): MaybePromise<void> {
+  if (session.context.draining && CALLS_APPLICATION.has(command.type)) {
+    // What the application's handlers need may be closed already; another node takes the command.
+    throw new RealtimeError('unavailable', 'This node is going away');
+  }
   switch (command.type) {
     case 'publish':
       return publish(session, command);

@@ -30,7 +30,8 @@ export async function history(session: Session, command: HistoryCommand): Promis
   await authorizeSubscriber(session, match, 'history', call);
   const result = await readHistory(context.broker, match.channel, command.payload, context.clock.now());
   refuseIfRevoked(session, match.channel, revision);
-  if (!session.isClosed) session.reply(command.id, result);
+  // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
+  if (!session.isClosed) session.reply(command.id, result, session.subscriptions.get(match.channel));
 }
 
 /** A page of the log, for clients and for the application alike. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { PublishCommand } from '../../protocol/commands.js';
 import type { PublishResult } from '../../protocol/messages.js';
+import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
 import type { EventDraft } from '../channel/channel-event.js';
@@ -26,8 +27,36 @@ export function publish(session: Session, command: PublishCommand): MaybePromise
   const known = context.recentIds.find(command.channel, session.producer, command.id, context.clock.now());
   if (known !== undefined) {
     if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
-    return session.reply(command.id, { ...known.position, duplicate: true } satisfies PublishResult);
+    return answerRetry(session, command, match, fingerprint, known.position);
   }
+  return append(session, command, match, fingerprint);
+}
+
+/**
+ * Answers a retry without running the application's handler again, once the log has proved that it still holds the first
+ * (G6): a log that lost its end must be given the event anew.
+ */
+async function answerRetry(
+  session: Session,
+  command: PublishCommand,
+  match: ChannelMatch,
+  fingerprint: string,
+  position: Position,
+): Promise<void> {
+  const { broker } = session.context;
+  await authorize(session, match, 'publish', session.call(match, command.id, command.event, command.payload));
+  const { epoch, seq } = position;
+  const log = await broker.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
+  if (!log.continuous) return append(session, command, match, fingerprint);
+  if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
+}
+
+function append(
+  session: Session,
+  command: PublishCommand,
+  match: ChannelMatch,
+  fingerprint: string,
+): MaybePromise<void> {
   return session.lanes.run(command.channel, () => {
     let step: MaybePromise<EventDraft>;
     try {
@@ -92,7 +121,15 @@ function submit(
   const { context, producer } = session;
   const { log } = match.definition.policy;
   const appended = context.appends
-    .append({ channel: match.channel, producer, fingerprint, after: command.after, event, policy: log })
+    .append({
+      channel: match.channel,
+      producer,
+      fingerprint,
+      // A log that remembers no ids cannot tell whether the one before is there.
+      after: log.dedupeMs > 0 ? command.after : undefined,
+      event,
+      policy: log,
+    })
     .then((result) => {
       remember(context, match.channel, producer, event.id, fingerprint, result, log.dedupeMs);
       if (!session.isClosed) session.reply(command.id, result);

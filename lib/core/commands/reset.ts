@@ -49,9 +49,6 @@ export class Resetter {
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
     const { plan, snapshot } = await planWithSnapshot(context, subscription, since);
     if (subscription.ended) return;
-    subscription.epoch = plan.position.epoch;
-    subscription.cursor = plan.cursor;
-    subscription.resumedAt = resumedAt(plan);
     subscription.outbox.pushData(
       {
         type: 'reset',
@@ -61,5 +58,8 @@ export class Resetter {
       },
       subscription,
     );
+    subscription.epoch = plan.position.epoch;
+    subscription.cursor = plan.cursor;
+    subscription.resumedAt = resumedAt(plan);
   }
 }

@@ -26,7 +26,8 @@ export interface PendingSubscription {
 export function subscribe(session: Session, command: SubscribeCommand): Promise<void> {
   const { channel } = command;
   const match = session.context.channels.resolve(channel);
-  if (session.subscriptions.has(channel) || session.pendingSubscriptions.has(channel)) {
+  const earlier = session.pendingSubscriptions.get(channel);
+  if (session.subscriptions.has(channel) || earlier?.cancelled === false) {
     throw new RealtimeError('already_subscribed');
   }
   const { maxChannels } = session.context.settings.limits;
@@ -41,8 +42,13 @@ export function subscribe(session: Session, command: SubscribeCommand): Promise<
     }),
   };
   session.pendingSubscriptions.set(channel, pending);
-  return make(session, command, match, pending).finally(() => {
-    session.pendingSubscriptions.delete(channel);
+  // One that was called off must be gone before this one takes its place.
+  const made =
+    earlier === undefined
+      ? make(session, command, match, pending)
+      : earlier.settled.then(() => make(session, command, match, pending));
+  return made.finally(() => {
+    if (session.pendingSubscriptions.get(channel) === pending) session.pendingSubscriptions.delete(channel);
     settle();
   });
 }

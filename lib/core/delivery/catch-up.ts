@@ -48,12 +48,15 @@ export class CatchUp {
         if (subscription.ended || subscription.epoch !== epoch) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
         this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
+        const { outbox } = subscription;
         for (const event of page.events) {
           if (subscription.ended) return;
+          // A page is bounded in events only. What is too much now is read again when there is room (G13).
+          if (!outbox.hasRoom) break;
           this.skipTrimmed(subscription, event.seq);
           if (event.seq === subscription.cursor + 1) this.push(subscription, event);
         }
-        if (subscription.cursor >= from) this.pump(subscription);
+        if (subscription.cursor >= from || !outbox.hasRoom) this.pump(subscription);
         else this.retry(subscription);
       },
       // The broker is away: the subscription stays, and goes on where it was (G21).

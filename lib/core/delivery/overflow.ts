@@ -68,39 +68,48 @@ function rewrite(
   thinnedTo?: number,
 ): void {
   const seqs = [...doomed].map((entry) => (entry.event as ChannelEvent).seq);
-  const from = Math.min(...seqs);
-  const to = thinnedTo ?? Math.max(...seqs);
-  const partial = reason === 'conflated';
+  const gap: GapEntry = {
+    from: Math.min(...seqs),
+    to: thinnedTo ?? Math.max(...seqs),
+    reason,
+    partial: reason === 'conflated',
+    recoverable: subscription.channel.definition.policy.log.retain,
+    epoch: subscription.epoch,
+  };
   const kept: QueueEntry[] = [];
   let announced = false;
   for (const entry of queue.toArray()) {
-    if (!announced && isOwnGap(entry, subscription, partial)) {
-      // The same kind of gap waits already: it grows, and stays before everything that it covers.
-      const gap = entry.gap as GapEntry;
-      if (partial || gap.to + 1 >= from) {
-        gap.from = Math.min(gap.from, from);
-        gap.to = Math.max(gap.to, to);
-        announced = true;
-      }
+    const waiting = joining(entry, subscription, gap);
+    if (waiting !== undefined) {
+      // They become one, at the place of the first: before everything that it covers.
+      gap.from = Math.min(gap.from, waiting.from);
+      gap.to = Math.max(gap.to, waiting.to);
     }
-    if (!announced && (doomed.has(entry) || isOwnEventAfter(entry, subscription, from))) {
-      const recoverable = subscription.channel.definition.policy.log.retain;
-      kept.push({ subscription, gap: { from, to, reason, partial, recoverable, epoch: subscription.epoch } });
+    const isPlace =
+      waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, subscription, gap.from);
+    if (!announced && isPlace) {
+      kept.push({ subscription, gap });
       announced = true;
     }
-    if (!doomed.has(entry)) kept.push(entry);
+    if (waiting === undefined && !doomed.has(entry)) kept.push(entry);
   }
   queue.replace(kept);
 }
 
+/** Events that wait from before a `reset` belong to another log: they are left as they are. */
 function isOwnEvent(entry: QueueEntry, subscription: Subscription): boolean {
-  return entry.subscription === subscription && entry.event !== undefined;
+  return entry.subscription === subscription && entry.event?.epoch === subscription.epoch;
 }
 
 function isOwnEventAfter(entry: QueueEntry, subscription: Subscription, seq: number): boolean {
   return isOwnEvent(entry, subscription) && (entry.event as ChannelEvent).seq >= seq;
 }
 
-function isOwnGap(entry: QueueEntry, subscription: Subscription, partial: boolean): boolean {
-  return entry.subscription === subscription && entry.gap !== undefined && entry.gap.partial === partial;
+/** The gap that waits already and says the same: of the same kind and log, and for a plain one without an event between. */
+function joining(entry: QueueEntry, subscription: Subscription, gap: GapEntry): GapEntry | undefined {
+  const { gap: waiting } = entry;
+  if (waiting === undefined || entry.subscription !== subscription) return undefined;
+  if (waiting.reason !== gap.reason || waiting.epoch !== gap.epoch) return undefined;
+  const touches = waiting.to + 1 >= gap.from && waiting.from <= gap.to + 1;
+  return gap.partial || touches ? waiting : undefined;
 }

@@ -17,8 +17,8 @@ export interface RecoveryPlan {
 }
 
 /**
- * Decides how a subscriber that was at `since` continues (P10–P12, P27). The broker is asked only when what this
- * node remembers does not decide it.
+ * Decides how a subscriber that was at `since` continues (P10–P12, P27). Whether the position is still good is always
+ * asked of the broker, even where this node could replay: only the broker knows that its log is the same (G6).
  *
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
@@ -30,18 +30,13 @@ export async function planRecovery(
 ): Promise<RecoveryPlan> {
   const tip = positionOf(channel.tip);
   if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
-  if (since.epoch === tip.epoch && since.seq === tip.seq)
-    return { recovery: 'complete', position: tip, cursor: since.seq };
-  if (!policy.log.retain) return await withoutRetention(channel, since, broker);
-  if (since.epoch === tip.epoch && channel.ring.covers(since.seq + 1)) {
-    return withinLog(since.seq, tip, since.seq + 1, policy.replayLimit);
-  }
   const log = await broker.read({ channel: channel.name, epoch: since.epoch, from: since.seq + 1, limit: 1 });
   // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
   const current = positionOf(channel.tip);
   const position =
     log.tip.epoch === current.epoch && log.tip.seq < current.seq ? current : positionOf(log.tip);
   if (!log.continuous) return lost(position, 'epoch_changed');
+  if (!policy.log.retain && since.seq !== position.seq) return lost(position, 'not_retained');
   return withinLog(since.seq, position, log.oldest, policy.replayLimit);
 }
 
@@ -54,19 +49,6 @@ function withinLog(since: number, position: Position, oldest: number, replayLimi
   if (from === since + 1) return { recovery: 'complete', position, cursor: since };
   const cause = limitedFrom > oldest ? 'limit' : 'trimmed';
   return { recovery: 'truncated', position, from, to: position.seq, cause, cursor: from - 1 };
-}
-
-async function withoutRetention(
-  channel: LocalChannel,
-  since: Position,
-  broker: Broker,
-): Promise<RecoveryPlan> {
-  // Nothing can be replayed, yet a position at the tip of a log that only changed its epoch is still complete.
-  const log = await broker.read({ channel: channel.name, epoch: since.epoch, from: since.seq + 1, limit: 1 });
-  const position = positionOf(log.tip);
-  if (log.continuous && since.seq === position.seq)
-    return { recovery: 'complete', position, cursor: since.seq };
-  return lost(position, log.continuous ? 'not_retained' : 'epoch_changed');
 }
 
 function lost(position: Position, reason: LostReason): RecoveryPlan {

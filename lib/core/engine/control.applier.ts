@@ -11,7 +11,7 @@ export function applyControl(context: EngineContext, message: ControlMessage): v
       for (const session of context.sessions.ofUser(message.user)) session.close('kicked');
       return;
     case 'revoke':
-      return revoke(context, message.user, message.channel, message.reason);
+      return revoke(context, message.user, message.channel);
     case 'ban': {
       const until = message.until ?? Number.POSITIVE_INFINITY;
       context.bans.add(userSubject(message.user), { until, reason: message.reason });
@@ -30,15 +30,10 @@ export function applyControl(context: EngineContext, message: ControlMessage): v
   }
 }
 
-function revoke(
-  context: EngineContext,
-  user: string,
-  channel: string | undefined,
-  reason: string | undefined,
-): void {
+function revoke(context: EngineContext, user: string, channel: string | undefined): void {
   // Noted first: a subscribe or publish that is under way finds it at its commit.
   context.revocations.record(user, channel);
-  const error = new RealtimeError('forbidden', reason ?? 'Access was revoked');
+  const error = new RealtimeError('forbidden', 'Access was revoked');
   for (const session of context.sessions.ofUser(user)) {
     for (const subscription of [...session.subscriptions.values()]) {
       if (channel === undefined || subscription.channel.name === channel)

@@ -60,7 +60,7 @@ export interface EngineApi extends TransportHost {
   /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
   probe(timeoutMs: number): Promise<number>;
 
-  /** @throws RealtimeError `unknown_channel`, `conflict`, `unavailable`, `timeout`, `message_too_large`. */
+  /** @throws RealtimeError `unknown_channel`, `bad_request`, `conflict`, `unavailable`, `timeout`. */
   publish(
     channel: string,
     event: string,

@@ -43,6 +43,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     keeperOwner(resetter),
   );
   const context: EngineContext = {
+    draining: false,
     settings,
     clock,
     entropy,
@@ -59,7 +60,16 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     tickets: new TicketSigner(settings.ticketSecret),
     hub,
     appends: new AppendQueue(broker),
-    catchUp: new CatchUp({ broker, clock, onNewEpoch: (subscription) => resetter.reset(subscription) }),
+    catchUp: new CatchUp({
+      broker,
+      clock,
+      // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
+      onNewEpoch: (subscription) =>
+        hub.verify(subscription.channel, () => {
+          if (subscription.epoch === subscription.channel.tip.epoch) context.catchUp.pump(subscription);
+          else resetter.reset(subscription);
+        }),
+    }),
     presence: new PresenceTracker(broker, hub, clock, logger, settings.presenceLeaseMs),
     bans: new BanList(),
     revocations: new Revocations(),
@@ -73,7 +83,9 @@ function keeperOwner(resetter: Resetter): OrderKeeperOwner {
   return {
     onNewEpoch(channel, tip) {
       channel.moveTo(tip);
-      for (const subscription of channel.subscriptions) resetter.reset(subscription);
+      for (const subscription of channel.subscriptions) {
+        if (subscription.epoch !== tip.epoch) resetter.reset(subscription);
+      }
     },
     onLostRange(channel, from, to) {
       channel.skipTo(to);

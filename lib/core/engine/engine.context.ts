@@ -22,6 +22,8 @@ import type { EngineOptions, EngineSettings } from './engine.options.js';
 
 /** The services that the commands of one engine share. Two engines share nothing. */
 export interface EngineContext {
+  /** Set once, by `beginDrain`: from then on the application's code is not called any more. */
+  draining: boolean;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly entropy: Entropy;

@@ -41,7 +41,6 @@ export class RealtimeEngine implements EngineApi {
   private readonly composed: ComposedEngine;
   private readonly variants = new VariantRegistry();
   private started = false;
-  private draining = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
 
@@ -65,7 +64,7 @@ export class RealtimeEngine implements EngineApi {
   }
 
   beginDrain(): void {
-    this.draining = true;
+    this.composed.context.draining = true;
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -82,7 +81,7 @@ export class RealtimeEngine implements EngineApi {
     const { sessions, hub } = this.composed.context;
     return {
       started: this.started,
-      draining: this.draining,
+      draining: this.composed.context.draining,
       broker: this.broker,
       sessions: sessions.size,
       channels: hub.size,
@@ -99,14 +98,14 @@ export class RealtimeEngine implements EngineApi {
 
   admit(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, bans, clock } = this.composed.context;
-    if (!this.started || this.draining) {
+    if (!this.started || this.composed.context.draining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
     const now = clock.now();
     const ban = bans.find(addressSubject(handshake.ip), now);
     if (ban !== undefined) {
       const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
-      return { status: 403, message: 'This address is banned', ...wait };
+      return { status: 403, message: 'This address is banned', code: 'banned', ...wait };
     }
     if (sessions.size >= settings.limits.maxConnections) {
       return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
@@ -125,7 +124,7 @@ export class RealtimeEngine implements EngineApi {
     const session = new Session(this.composed.context, connection, opening);
     this.composed.context.sessions.add(session);
     // The drain may have begun while the upgrade was authenticated.
-    if (this.draining) session.close('drain');
+    if (this.composed.context.draining) session.close('drain');
     return session;
   }
 

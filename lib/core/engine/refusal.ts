@@ -3,6 +3,11 @@ import type { Refusal } from '../ports/transport-host.js';
 
 /** The HTTP refusal with the meaning of an error that came before the upgrade (P18). */
 export function refusalOf(error: RealtimeError): Refusal {
+  const refusal = statusOf(error);
+  return refusal.status === 503 ? refusal : { ...refusal, code: error.code };
+}
+
+function statusOf(error: RealtimeError): Refusal {
   const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
   switch (error.code) {
     case 'unauthorized':

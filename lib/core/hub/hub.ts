@@ -73,6 +73,12 @@ export class Hub {
     channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
   }
 
+  /** Compares a served channel with its log, and calls back when they agree (G6). */
+  verify(channel: LocalChannel, then: () => void): void {
+    const served = this.served.get(channel.name);
+    if (served?.channel === channel) served.keeper.verify(then);
+  }
+
   /** The channel, when this node serves it. */
   find(name: string): LocalChannel | undefined {
     return this.served.get(name)?.channel;

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Authentication, Credentials } from '../session/identity.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
@@ -6,6 +7,8 @@ import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../s
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 404 | 413 | 426 | 429 | 503;
   readonly message: string;
+  /** Tells apart what shares a status, e.g. `banned` and `forbidden`. */
+  readonly code?: ErrorCode;
   readonly retryAfterMs?: number;
 }
 

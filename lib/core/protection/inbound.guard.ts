@@ -16,6 +16,8 @@ export class InboundGuard {
   private readonly abuse: AbuseMeter;
   /** Coming back with every channel at once is not abuse. */
   private freeSubscribes: number;
+  /** Bytes of the present frame when they are too many, else 0. */
+  private overBytes = 0;
 
   constructor(
     private readonly context: EngineContext,
@@ -29,24 +31,22 @@ export class InboundGuard {
     this.freeSubscribes = limits.maxChannels;
   }
 
-  private overBytes = false;
-
   /** Counts a frame; when the bytes are used up, its commands are refused. */
   countBytes(length: number): void {
-    this.overBytes = !this.bytes.take(length, this.context.clock.monotonic());
+    this.overBytes = this.bytes.take(length, this.context.clock.monotonic()) ? 0 : length;
   }
 
   /** The refusal of a command that is too many, after its consequences took effect; `undefined` admits. */
   admit(type: ClientCommandType | undefined, session: Session): RealtimeError | undefined {
-    if (type === 'pong' && !this.overBytes) return undefined;
-    if (type === 'subscribe' && this.freeSubscribes > 0 && !this.overBytes) {
+    if (type === 'pong' && this.overBytes === 0) return undefined;
+    if (type === 'subscribe' && this.freeSubscribes > 0 && this.overBytes === 0) {
       this.freeSubscribes--;
       return undefined;
     }
     const now = this.context.clock.monotonic();
     const { limits } = this.context.settings;
     const user = session.user?.id;
-    if (this.overBytes) return this.refuse(session, this.bytes.waitFor(1, now) + 1);
+    if (this.overBytes > 0) return this.refuse(session, this.bytes.waitFor(this.overBytes, now));
     if (!this.commands.take(1, now)) return this.refuse(session, this.commands.waitFor(1, now));
     if (user !== undefined && limits.userRatePerSecond > 0 && !this.context.userBuckets.take(user, now)) {
       return this.refuse(session, this.context.userBuckets.waitFor(user, now));
@@ -67,6 +67,6 @@ export class InboundGuard {
       session.close('rate_abuse', banMs);
       return undefined;
     }
-    return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.max(1, waitMs) });
+    return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.ceil(waitMs) + 1 });
   }
 }

@@ -35,6 +35,7 @@ export class Outbox implements Flushable {
   private control: Buffer[] = [];
   /** Shared frames of this turn; they precede whatever is queued after them. */
   private readonly staged: Buffer[] = [];
+  private stagedBytes = 0;
   private scheduled = false;
   private blocked = false;
   private closed = false;
@@ -56,7 +57,7 @@ export class Outbox implements Flushable {
 
   /** Bytes that wait in this process. */
   get bufferedBytes(): number {
-    return this.queue.bytes + this.connection.bufferedBytes;
+    return this.queue.bytes + this.stagedBytes + this.connection.bufferedBytes;
   }
 
   /** Whether the socket takes bytes and the queue is short enough for more of a replay. */
@@ -89,6 +90,8 @@ export class Outbox implements Flushable {
     if (this.closed) return;
     if (this.isOver(0, 0)) this.flush();
     if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
+    // Under the epoch that it was dropped in: a `reset` may be what follows.
+    if (subscription !== undefined) this.announceDroppedTail(subscription);
     this.append({ bytes: this.encode(envelope), subscription, ref: envelope.ref });
   }
 
@@ -153,6 +156,7 @@ export class Outbox implements Flushable {
   writeShared(frame: Buffer): void {
     if (this.scheduler.channelsInTurn > 1) {
       this.staged.push(frame);
+      this.stagedBytes += frame.length;
       this.schedule();
       return;
     }
@@ -162,7 +166,10 @@ export class Outbox implements Flushable {
 
   /** Whether a batch may bypass the queue's limits: it may be as large as the queue itself. */
   takes(batch: EventBatch, frame: Buffer): boolean {
-    return frame.length <= this.limits.maxBytes && batch.events.length <= this.limits.maxMessages;
+    return (
+      this.stagedBytes + frame.length <= this.limits.maxBytes &&
+      batch.events.length <= this.limits.maxMessages
+    );
   }
 
   /**
@@ -193,6 +200,7 @@ export class Outbox implements Flushable {
     this.queue.clear();
     this.control = [];
     this.staged.length = 0;
+    this.stagedBytes = 0;
     this.roomWaiters = [];
     this.droppedTails = undefined;
   }
@@ -221,6 +229,7 @@ export class Outbox implements Flushable {
     const [only] = this.staged;
     const frame = this.staged.length === 1 ? (only as Buffer) : Buffer.concat(this.staged);
     this.staged.length = 0;
+    this.stagedBytes = 0;
     this.owner.onSent();
     this.write(frame);
   }

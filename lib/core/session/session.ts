@@ -1,6 +1,7 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
+import type { Envelope } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
@@ -99,14 +100,15 @@ export class Session implements ConnectionHandler, OutboxOwner {
     if (this.isClosed) return;
     this.heartbeat.received();
     const { limits } = this.context.settings;
-    if (frame.length > limits.maxFrameBytes) return this.close('message_too_large');
+    const bytes = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length;
+    if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
     let values: unknown[];
     try {
       values = this.connection.variant.codec.decode(frame, limits);
     } catch (error) {
       return this.close(error instanceof FrameError ? error.close : 'protocol_error');
     }
-    this.guard.countBytes(frame.length);
+    this.guard.countBytes(bytes);
     for (const value of values) {
       this.onEnvelope(value);
       if (this.isClosed) return;
@@ -165,14 +167,12 @@ export class Session implements ConnectionHandler, OutboxOwner {
 
   /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
   fail(ref: string | undefined, error: unknown): void {
-    if (this.isClosed) return;
-    const body = toRealtimeError(error, this.context, this.id).toBody();
-    this.outbox.pushData({
-      type: 'error',
-      ts: this.context.clock.now(),
-      payload: body,
-      ...(ref === undefined ? {} : { ref }),
-    });
+    if (!this.isClosed) this.outbox.pushData(this.errorEnvelope(ref, error));
+  }
+
+  /** The same in the connection lane, for the commands that are answered there (P24). */
+  failControl(ref: string, error: unknown): void {
+    if (!this.isClosed) this.outbox.pushControl(this.errorEnvelope(ref, error));
   }
 
   /** From `welcome` on: runs what waited for it, in the order it came (P3). */
@@ -252,6 +252,11 @@ export class Session implements ConnectionHandler, OutboxOwner {
       done();
       this.fail(ref, error);
     });
+  }
+
+  private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
+    const payload = toRealtimeError(error, this.context, this.id).toBody();
+    return { type: 'error', ts: this.context.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 
   private onHelloTimeout(): void {

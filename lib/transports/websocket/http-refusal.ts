@@ -8,10 +8,11 @@ const LINGER_MS = 2_000;
 
 /** Body of a refusal, JSON (P18). */
 export function refusalBody(refusal: Refusal): string {
-  const { status, message, retryAfterMs } = refusal;
+  const { status, message, code, retryAfterMs } = refusal;
   return JSON.stringify({
     statusCode: status,
     message,
+    ...(code === undefined ? {} : { code }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs: wholeMs(retryAfterMs) }),
   });
 }

@@ -39,6 +39,32 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
+  it('G18 calls the application no more once the drain has begun: what it needs may be closed', async () => {
+    let calls = 0;
+    const harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: { authorize: { subscribe: 'public', publish: () => ++calls > 0 } },
+      }),
+    ]);
+    const connection = await harness.subscriber('rooms.1');
+    harness.engine.beginDrain();
+    connection.send(
+      { type: 'publish', id: 'm1', channel: 'rooms.1', event: 'said' },
+      { type: 'ping', id: 'p1' },
+      { type: 'unsubscribe', id: 'u1', channel: 'rooms.1' },
+    );
+    await quiet();
+    const answers = connection.take();
+    expect(answers.map(({ type, ref }) => [type, ref])).toEqual([
+      ['pong', 'p1'],
+      ['reply', 'u1'],
+      ['error', 'm1'],
+    ]);
+    expect(answers[2]?.payload).toMatchObject({ code: 'unavailable', retryable: true });
+    expect(calls).toBe(0);
+    await harness.stop();
+  });
+
   it('G18 ends at the deadline although a client does not read', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');

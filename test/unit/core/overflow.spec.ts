@@ -190,7 +190,9 @@ describe('overflow', () => {
     await quiet();
     client.take();
     const before = client.frames.length;
-    await Promise.all(['rooms.1', 'rooms.2', 'rooms.3'].map((room) => harness.engine.publish(room, 'said', room)));
+    await Promise.all(
+      ['rooms.1', 'rooms.2', 'rooms.3'].map((room) => harness.engine.publish(room, 'said', room)),
+    );
     await quiet();
     expect(client.take('event').map((event) => event.channel)).toEqual(['rooms.1', 'rooms.2', 'rooms.3']);
     expect(client.frames.length - before).toBe(1);

@@ -251,7 +251,7 @@ describe('publish', () => {
     expect(envelopes.at(-1)).toMatchObject({
       type: 'unsubscribed',
       channel: 'rooms.1',
-      payload: { code: 'forbidden', message: 'left the team', retryable: false },
+      payload: { code: 'forbidden', message: 'Access was revoked', retryable: false },
     });
   });
 

@@ -1,0 +1,38 @@
+// `npm run docs`: writes the documents that are made from the sources, docs/errors.md and docs/promises.md.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as prettier from 'prettier';
+import ts from 'typescript';
+import { renderErrors } from './errors.mjs';
+import { readClauses, readTests, renderPromises } from './promises.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
+const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
+await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
+
+const documents = [
+  { document: 'protocol.md', heading: 'Clauses of the protocol' },
+  { document: 'guarantees.md', heading: 'Guarantees' },
+].map((entry) => {
+  const { clauses } = readClauses(readFileSync(join(root, 'docs', entry.document), 'utf8'));
+  return { ...entry, clauses };
+});
+await write('docs/promises.md', renderPromises(documents, readTests(root)));
+
+/** A TypeScript module without imports of its own, which the catalogues are: no build is needed. */
+async function load(file) {
+  const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  });
+  return await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+}
+
+async function write(file, markdown) {
+  const options = await prettier.resolveConfig(join(root, file));
+  const formatted = await prettier.format(markdown, { ...options, parser: 'markdown' });
+  writeFileSync(join(root, file), formatted);
+  console.log(`${file}: ${formatted.split('\n').length - 1} lines`);
+}

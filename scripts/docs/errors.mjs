@@ -1,0 +1,208 @@
+// Writes docs/errors.md from the catalogues of lib/protocol (`npm run docs`). What happened and what to do are said there;
+// why it happens is said here. A code without a reason stops the script, so a new code cannot stay unexplained.
+
+/** Why each error happens: the usual causes, most frequent first. */
+const ERROR_CAUSES = {
+  bad_request: [
+    'A required field is missing, or one has the wrong type or length: `details[]` names each by its path.',
+    'An optional field was sent as `null` instead of being left out (P5b).',
+    'The channel name is not well formed (P23), the command is unknown, or there is no such request.',
+    'A second `hello`; or presence was asked for on a channel that keeps none.',
+  ],
+  validation_failed: ['The class or schema that the application validates this payload with refused it.'],
+  unauthorized: [
+    'No token came with the upgrade or in `hello`, and the server does not admit anonymous clients.',
+    'The token does not verify: wrong key, algorithm, issuer or audience.',
+  ],
+  token_expired: [
+    'The token’s end has passed, or the clocks of issuer and server differ by more than is forgiven.',
+  ],
+  forbidden: [
+    'The authorization that the channel declares said no.',
+    'The event is not among those that clients may publish or signal on this channel (G9).',
+    'Access was revoked while the command was under way (G11).',
+    'A token of another user was sent in `auth`, or in `hello` after an upgrade with a token.',
+  ],
+  banned: [
+    'A moderator banned the user.',
+    'The limits were ignored until the connection was closed with 4807, which bans for a while (G16).',
+  ],
+  muted: ['The application threw it: the user may read here, but not write for now.'],
+  unknown_channel: [
+    'No pattern has this number of segments with these literals: names are compared exactly, case included.',
+  ],
+  not_subscribed: [
+    'The command needs a live subscription of this very connection: those of the connection before do not count.',
+    'An `unsubscribe` overtook the subscribe that it answers.',
+  ],
+  already_subscribed: ['The channel is subscribed on this connection, or a subscribe of it is under way.'],
+  too_many_channels: [
+    'Subscriptions, and subscribes that are under way, have reached `limits.maxChannels` of `welcome`.',
+  ],
+  rate_limited: [
+    'More commands or bytes a second than this connection, or all connections of this user together, may send.',
+    'In the client library: more publishes or commands wait than its own bounds allow; nothing was sent then.',
+  ],
+  message_too_large: [
+    'A limit of the application or of a broker was exceeded. A client message above `maxMessageBytes` closes the connection with 4806 instead.',
+  ],
+  conflict: [
+    'An id was used for two different publishes within the dedupe window (P15).',
+    'A retry was built anew instead of sent as it was: another payload, or its keys in another order (P15a).',
+  ],
+  out_of_order: [
+    'The earlier publish failed, or is still on its way (P16).',
+    'It is older than the dedupe window, so nobody can tell any more whether it is in the log (P16b).',
+  ],
+  unavailable: [
+    'The broker is restarting, failing over or unreachable.',
+    'The state that a snapshot needs is not ready (P26a).',
+  ],
+  timeout: ['A handler of the application, or the broker, did not answer in time.'],
+  outcome_unknown: [
+    'The connection ended between a `request` and its answer (P17c).',
+    'A publish was not acknowledged within the dedupe window: sending it again could append it twice (P17b).',
+  ],
+  internal: ['The application’s code threw something that is not meant for clients (G25).'],
+};
+
+/** Why each close happens, and what to do about it. */
+const CLOSE_NOTES = {
+  normal: ['The client said `bye` or closed on purpose.', 'Nothing.'],
+  drain: [
+    'The node is being deployed or stopped (G18).',
+    'Come back after the advice of `bye`: another node takes over.',
+  ],
+  rotate: ['Reserved; not sent in this version.', 'Come back after the advice.'],
+  slow_consumer: [
+    'The client did not read, or its network is slower than the channels that it subscribed (P25).',
+    'Come back with the positions; if it repeats, subscribe to less, or choose another overflow policy for the channel.',
+  ],
+  heartbeat_timeout: [
+    'The network went away without a word, the machine slept, or the client did not answer `ping` (P8).',
+    'Come back with the positions.',
+  ],
+  internal: [
+    'The server failed, or did not manage to greet in time.',
+    'Come back with backoff; the operator finds the reason in the log.',
+  ],
+  overloaded: ['Reserved; not sent in this version.', 'Come back after the advice.'],
+  broker_unavailable: ['A service that greeting needs is away.', 'Come back with backoff.'],
+  token_expired: [
+    'The token ran out and no `auth` came in time (G12), or it had run out before `hello`.',
+    'Fetch a fresh token, then come back.',
+  ],
+  too_many_connections: ['Reserved; not sent in this version.', 'Come back after the advice.'],
+  unauthorized: [
+    'No token, or one that does not verify.',
+    'Fetch a fresh token and try once more. If that one is refused too, ask the user to sign in.',
+  ],
+  forbidden: [
+    'The application refused the connection, or `hello` brought a token of another user than the upgrade.',
+    'Do not come back as this user.',
+  ],
+  banned: [
+    'The user is banned.',
+    'Tell the user; `retryAfterMs` says when the ban ends, where it has an end.',
+  ],
+  unsupported_version: ['The client speaks no revision that the server speaks.', 'Update the client.'],
+  protocol_error: [
+    'The first envelope was not a well-formed `hello`, or none came in time; a frame could not be parsed, had too many envelopes or was nested too deeply.',
+    'Mend the client: the same frame would be refused again.',
+  ],
+  message_too_large: [
+    'A frame above `maxFrameBytes`, or an envelope above `maxMessageBytes`.',
+    'Send less at once; upload files elsewhere and publish their address.',
+  ],
+  rate_abuse: [
+    'The client went on sending after `rate_limited` (G16).',
+    'Respect `retryAfterMs` and `limits.ratePerSecond`; the connection is refused until the ban ends.',
+  ],
+  superseded: [
+    'Another connection presented this session’s ticket: the client itself after a loss, or a second tab with a copied ticket (P28).',
+    'If you are the older connection, stop. Keep tickets in memory only.',
+  ],
+  kicked: [
+    'The application or a moderator disconnected the user.',
+    'Tell the user; come back only when the user asks for it.',
+  ],
+};
+
+const ACTIONS = { stay_closed: 'stays closed', reconnect: 'reconnects', stop: 'stops' };
+
+/**
+ * @param {Record<string, {retryable: boolean, http: number, meaning: string, remedy: string}>} errors
+ * @param {Record<string, {code: number, meaning: string}>} closes
+ * @param {(code: number) => 'stay_closed' | 'reconnect' | 'stop'} actionOf
+ * @returns {string} docs/errors.md, before Prettier
+ */
+export function renderErrors(errors, closes, actionOf) {
+  const lines = [
+    '# Errors and close codes',
+    '',
+    '<!-- Generated by `npm run docs` from lib/protocol and scripts/docs/errors.mjs. Do not edit. -->',
+    '',
+    'Every `error` message has a `code`, a `message` for humans that may change, and `docs`, which leads here. Decide by the code, and where you do not know it, by `retryable`.',
+    '',
+    '| code | retryable | HTTP | what happened |',
+    '| --- | --- | --- | --- |',
+    ...Object.entries(errors).map(
+      ([code, { retryable, http, meaning }]) =>
+        `| [\`${code}\`](#${code}) | ${retryable ? 'yes' : 'no'} | ${http} | ${meaning} |`,
+    ),
+    '',
+    'The HTTP column is the status with the same meaning: for refusals before an upgrade, and the other way round for an `HttpException` that a handler throws.',
+    '',
+    '## Error codes',
+    '',
+  ];
+  for (const [code, { retryable, meaning, remedy }] of Object.entries(errors)) {
+    const causes = known(ERROR_CAUSES, code, 'error code');
+    lines.push(
+      `### ${code}`,
+      '',
+      `**What happened.** ${meaning}`,
+      '',
+      `**Why.** ${causes.length === 1 ? causes[0] : ''}`.trimEnd(),
+      '',
+      ...(causes.length === 1 ? [] : [...causes.map((cause) => `- ${cause}`), '']),
+      `**What to do.** ${remedy}`,
+      '',
+      retryable
+        ? 'The same command can succeed later.'
+        : 'The same command will fail again as long as nothing else changes.',
+      '',
+    );
+  }
+  lines.push(
+    '## Close codes',
+    '',
+    'The reason of a close frame is `name|retryAfterMs`; 0 is no advice. The number alone tells whether to come back ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
+    '',
+  );
+  for (const [name, { code, meaning }] of Object.entries(closes)) {
+    const [why, what] = known(CLOSE_NOTES, name, 'close code');
+    lines.push(
+      `### ${code} ${name}`,
+      '',
+      `**What happened.** ${meaning} The client ${ACTIONS[actionOf(code)]}.`,
+      '',
+      `**Why.** ${why}`,
+      '',
+      `**What to do.** ${what}`,
+      '',
+    );
+  }
+  return lines.join('\n');
+}
+
+/** Codes that this script explains and the catalogue no longer has: they must go. */
+export function strayNotes(errors, closes) {
+  const stray = (notes, catalogue) => Object.keys(notes).filter((name) => !Object.hasOwn(catalogue, name));
+  return [...stray(ERROR_CAUSES, errors), ...stray(CLOSE_NOTES, closes)];
+}
+
+function known(notes, name, what) {
+  if (Object.hasOwn(notes, name)) return notes[name];
+  throw new Error(`scripts/docs/errors.mjs does not explain the ${what} "${name}" yet`);
+}

@@ -1,0 +1,206 @@
+// Writes docs/promises.md: which tests prove which clause of the protocol and which guarantee (`npm run docs`).
+// Titles are read from the syntax tree, so a test in a comment, or one that is skipped, proves nothing.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import ts from 'typescript';
+
+/** Clauses and guarantees that must have a test. The others are reserved, or need a broker with several nodes. */
+export const REQUIRED = [
+  ...span('P', 1, 19),
+  ...span('P', 22, 28),
+  ...span('G', 1, 4),
+  ...span('G', 7, 10),
+  ...span('G', 12, 16),
+  ...span('G', 19, 19),
+  ...span('G', 22, 25),
+];
+
+const TESTS = new Set(['it', 'test', 'fit']);
+const GROUPS = new Set(['describe', 'fdescribe']);
+/** A test that is expected to fail, or is not run, proves nothing. */
+const SILENT = new Set(['skip', 'todo', 'failing']);
+const ID = /\b([PG])(\d{1,2})([a-z])?\b/g;
+const RANGE = /\b([PG])(\d{1,2})\s*(?:–|-|\.\.)\s*\1?(\d{1,2})\b/g;
+
+function span(letter, first, last) {
+  return Array.from({ length: last - first + 1 }, (_, index) => `${letter}${first + index}`);
+}
+
+/**
+ * The clauses that a title names, without the letters of sub-clauses: `P1, P2a and G4–G6` names P1, P2, G4, G5 and G6.
+ *
+ * @param {string} title
+ */
+export function idsOf(title) {
+  return [...new Set(namesOf(title).map((name) => name.replace(/[a-z]$/, '')))];
+}
+
+/** Like {@link idsOf}, with the letters. */
+export function namesOf(title) {
+  const names = new Set();
+  for (const [, letter, first, last] of title.matchAll(RANGE)) {
+    for (const id of span(letter, Number(first), Number(last))) names.add(id);
+  }
+  for (const [, letter, number, sub = ''] of title.matchAll(ID))
+    names.add(`${letter}${Number(number)}${sub}`);
+  return [...names];
+}
+
+/**
+ * Clauses by id, from the headings (`#### P15 Acknowledged …`) and the sub-clauses (`- **P15a** …`) of a document.
+ *
+ * @param {string} markdown
+ * @returns {{clauses: Map<string, {title: string, anchor: string}>, subs: Set<string>}}
+ */
+export function readClauses(markdown) {
+  const clauses = new Map();
+  for (const [, id, title] of markdown.matchAll(/^#{2,5} ([PG]\d+) (.+)$/gm)) {
+    clauses.set(id, { title, anchor: slug(`${id} ${title}`) });
+  }
+  const subs = new Set([...markdown.matchAll(/^\s*- \*\*([PG]\d+[a-z])\*\*/gm)].map(([, name]) => name));
+  return { clauses, subs };
+}
+
+/** The anchor that GitHub gives a heading. */
+export function slug(heading) {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replace(/\s/g, '-');
+}
+
+/** Files below `test/` that hold tests, sorted, relative to the root, with forward slashes. */
+export function testFiles(root) {
+  return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .filter((file) => !file.includes('/node_modules/'))
+    .filter((file) => file.endsWith('.spec.ts') || /^test\/contract\/.*\.ts$/.test(file))
+    .sort();
+}
+
+/**
+ * The titles of a file's tests, each with those of the groups around it.
+ *
+ * @param {string} source
+ * @returns {{title: string, path: string}[]} `path` is the whole, `title` the test's own
+ */
+export function testTitles(source) {
+  const tree = ts.createSourceFile('test.ts', source, ts.ScriptTarget.ES2022, true);
+  const found = [];
+  const walk = (node, groups, silent) => {
+    const call = ts.isCallExpression(node) ? readCall(node) : undefined;
+    if (call !== undefined) {
+      const mute = silent || call.silent;
+      if (call.kind === 'test') {
+        if (!mute) found.push({ title: call.title, path: [...groups, call.title].join(' ') });
+        return;
+      }
+      for (const argument of node.arguments) walk(argument, [...groups, call.title], mute);
+      return;
+    }
+    ts.forEachChild(node, (child) => walk(child, groups, silent));
+  };
+  walk(tree, [], false);
+  return found;
+}
+
+/** `it('…')`, `it.each(…)('…')`, `` it.each`…`('…') `` and the same with `test` and `describe`. */
+function readCall(node) {
+  const words = [];
+  let callee = node.expression;
+  for (;;) {
+    if (ts.isPropertyAccessExpression(callee)) {
+      words.push(callee.name.text);
+      callee = callee.expression;
+    } else if (ts.isCallExpression(callee)) callee = callee.expression;
+    else if (ts.isTaggedTemplateExpression(callee)) callee = callee.tag;
+    else break;
+  }
+  if (!ts.isIdentifier(callee)) return undefined;
+  const name = callee.text;
+  const kind = TESTS.has(name) ? 'test' : GROUPS.has(name) ? 'group' : undefined;
+  const title = kind === undefined ? undefined : textOf(node.arguments[0]);
+  if (kind === undefined || title === undefined) return undefined;
+  return { kind, title, silent: words.some((word) => SILENT.has(word)) };
+}
+
+/** The text of a literal; of a template or a sum, the fixed parts. */
+function textOf(node) {
+  if (node === undefined) return undefined;
+  if (ts.isStringLiteralLike(node)) return node.text;
+  if (ts.isTemplateExpression(node)) {
+    return node.head.text + node.templateSpans.map((part) => `…${part.literal.text}`).join('');
+  }
+  if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken) {
+    const [left, right] = [textOf(node.left), textOf(node.right)];
+    return left === undefined && right === undefined ? undefined : `${left ?? '…'}${right ?? '…'}`;
+  }
+  return undefined;
+}
+
+/**
+ * All tests below `test/` that name a clause.
+ *
+ * @param {string} root
+ * @returns {{file: string, title: string, names: string[], ids: string[]}[]}
+ */
+export function readTests(root) {
+  return testFiles(root).flatMap((file) =>
+    testTitles(readFileSync(join(root, file), 'utf8'))
+      .map(({ title, path }) => ({ file, title, names: namesOf(path), ids: idsOf(path) }))
+      .filter(({ ids }) => ids.length > 0),
+  );
+}
+
+/**
+ * @param {{document: string, clauses: Map<string, {title: string, anchor: string}>}[]} documents
+ * @param {ReturnType<typeof readTests>} tests
+ * @returns {string} docs/promises.md, before Prettier
+ */
+export function renderPromises(documents, tests) {
+  const of = (id) => tests.filter(({ ids }) => ids.includes(id));
+  const lines = [
+    '# What is promised, and which tests prove it',
+    '',
+    '<!-- Generated by `npm run docs` from the titles of the tests. Do not edit. -->',
+    '',
+    'A test names in its title the clauses of the [protocol](protocol.md) and the [guarantees](guarantees.md) that it proves. Tests that are skipped, or expected to fail, are not counted.',
+    '',
+  ];
+  for (const { document, heading, clauses } of documents) {
+    lines.push(`## ${heading}`, '', '| id | about | tests |', '| --- | --- | --: |');
+    for (const id of sorted(clauses)) {
+      const { title, anchor } = clauses.get(id);
+      const count = of(id).length;
+      const link = count > 0 ? `[${count}](#tests-of-${id.toLowerCase()})` : '–';
+      lines.push(`| [${id}](${document}#${anchor}) | ${escape(title)} | ${link} |`);
+    }
+    lines.push('');
+  }
+  for (const { clauses } of documents) {
+    for (const id of sorted(clauses)) {
+      const proofs = of(id);
+      if (proofs.length === 0) continue;
+      lines.push(`### Tests of ${id}`, '');
+      const files = [...new Set(proofs.map(({ file }) => file))];
+      for (const file of files) {
+        lines.push(`- [${file}](../${file})`);
+        const titles = proofs.filter((proof) => proof.file === file).map(({ title }) => title);
+        for (const title of new Set(titles)) lines.push(`  - ${escape(title)}`);
+      }
+      lines.push('');
+    }
+  }
+  return lines.join('\n');
+}
+
+/** Ids of one document in the order of their numbers; the document may have another. */
+function sorted(clauses) {
+  return [...clauses.keys()].sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
+}
+
+/** Keeps a title from being read as Markdown. */
+function escape(text) {
+  return text.replace(/[\\`*_<>|[\]#~]/g, (character) => `\\${character}`);
+}

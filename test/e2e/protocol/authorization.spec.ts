@@ -1,0 +1,283 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type {
+  ChannelBehaviour,
+  ConnectionRequest,
+  HandlerCall,
+} from '../../../lib/core/channel/channel-definition.js';
+import { ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import { startWireServer, type WireServer } from '../../support/wire-server.js';
+
+let server: WireServer;
+afterEach(() => server.close());
+
+async function start(
+  behaviour: Partial<ChannelBehaviour> = {},
+  requests: ReadonlyMap<string, ConnectionRequest> = new Map(),
+): Promise<void> {
+  server = await startWireServer({
+    channels: [wireChannel('rooms.:room', { presence: true, behaviour })],
+    requests,
+    settings: { handlerTimeoutMs: 50 },
+  });
+}
+
+const echo = ({ payload }: HandlerCall) => payload;
+const onlyAda = ({ user }: HandlerCall) => user?.id === 'ada';
+
+describe('G9 deny by default', () => {
+  it('G9 a name that no pattern matches is unknown_channel, for every command', async () => {
+    await start();
+    const client = await server.connect('ada');
+    for (const type of [
+      'subscribe',
+      'publish',
+      'signal',
+      'request',
+      'history',
+      'presence',
+      'presence_update',
+    ]) {
+      for (const channel of ['halls.1', 'rooms', 'rooms.1.2', 'Rooms.1']) {
+        expect(await client.error({ type, channel, event: 'said', payload: {} })).toMatchObject({
+          code: 'unknown_channel',
+        });
+      }
+    }
+  });
+
+  it('G9 P15b what clients may not publish or signal is forbidden: undeclared event, undeclared channel', async () => {
+    await start({ publish: new Map([['said', undefined]]), signals: new Set(['typing']) });
+    const client = await server.connect('ada');
+    await client.subscribe('rooms.1');
+    expect((await client.error({ type: 'publish', channel: 'rooms.1', event: 'unsaid' })).code).toBe(
+      'forbidden',
+    );
+    expect((await client.error({ type: 'signal', channel: 'rooms.1', event: 'said' })).code).toBe(
+      'forbidden',
+    );
+    expect((await client.error({ type: 'publish', channel: 'rooms.1', event: 'typing' })).code).toBe(
+      'forbidden',
+    );
+    for (const event of ['constructor', '__proto__', 'toString']) {
+      expect((await client.error({ type: 'publish', channel: 'rooms.1', event })).code).toBe('forbidden');
+      expect((await client.error({ type: 'signal', channel: 'rooms.1', event })).code).toBe('forbidden');
+      expect((await client.error({ type: 'request', channel: 'rooms.1', event })).code).toBe('bad_request');
+      expect((await client.error({ type: 'request', event })).code).toBe('bad_request');
+    }
+    await server.close();
+    server = await startWireServer({ channels: [wireChannel('rooms.:room', { signals: ['typing'] })] });
+    const other = await server.connect('ada');
+    await other.subscribe('rooms.1');
+    const readOnly = await other.error({ type: 'publish', channel: 'rooms.1', event: 'said' });
+    // P15b: the two are not told apart.
+    expect(readOnly.code).toBe('forbidden');
+    expect((await server.engine.history('rooms.1')).position.seq).toBe(0);
+  });
+});
+
+describe('G10 every command is authorized on the server', () => {
+  it('G10 subscribe is asked about this user and channel, each time', async () => {
+    const asked: unknown[] = [];
+    await start({
+      authorize: {
+        subscribe: (call) => {
+          asked.push([call.user?.id, call.channel, call.params, call.payload]);
+          return onlyAda(call);
+        },
+      },
+    });
+    const ada = await server.connect('ada');
+    const bob = await server.connect('bob');
+    await ada.subscribe('rooms.1', { params: { lang: 'de' } });
+    expect((await bob.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).code).toBe('forbidden');
+    await ada.call({ type: 'unsubscribe', channel: 'rooms.1' });
+    await ada.subscribe('rooms.1');
+    expect(asked).toEqual([
+      ['ada', 'rooms.1', { room: '1' }, { lang: 'de' }],
+      ['bob', 'rooms.1', { room: '1' }, undefined],
+      ['ada', 'rooms.1', { room: '1' }, undefined],
+    ]);
+    await server.engine.publish('rooms.1', 'said', 'secret');
+    await bob.call({ type: 'ping' });
+    expect(bob.pending).toEqual([]);
+  });
+
+  it('G10 request, history, presence and signal need the connection’s own live subscription', async () => {
+    await start({ signals: new Set(['typing']), requests: new Map([['echo', echo]]) });
+    const client = await server.connect('ada');
+    // Another connection of the same user is no excuse.
+    const other = await server.connect('ada');
+    await other.subscribe('rooms.1');
+    const commands = [
+      { type: 'request', event: 'echo' },
+      { type: 'history' },
+      { type: 'presence' },
+      { type: 'presence_update', payload: { data: 1 } },
+      { type: 'signal', event: 'typing' },
+    ].map((command) => ({ ...command, channel: 'rooms.1' }));
+    for (const command of commands) expect((await client.error(command)).code).toBe('not_subscribed');
+    await client.subscribe('rooms.1');
+    for (const command of commands) expect((await client.call(command)).type).toBe('reply');
+    await client.call({ type: 'unsubscribe', channel: 'rooms.1' });
+    for (const command of commands) expect((await client.error(command)).code).toBe('not_subscribed');
+  });
+
+  it('G10 or an authorization that the channel declares for them, which then decides alone', async () => {
+    const authorize = {
+      request: onlyAda,
+      history: onlyAda,
+      presence: onlyAda,
+      signal: onlyAda,
+      publish: onlyAda,
+    };
+    await start({
+      authorize,
+      signals: new Set(['typing']),
+      requests: new Map([['echo', echo]]),
+      publish: new Map([['said', undefined]]),
+    });
+    const commands = [
+      { type: 'request', event: 'echo', payload: 1 },
+      { type: 'history' },
+      { type: 'presence' },
+      { type: 'signal', event: 'typing' },
+      { type: 'publish', event: 'said' },
+    ].map((command) => ({ ...command, channel: 'rooms.1' }));
+    const ada = await server.connect('ada');
+    for (const command of commands) expect((await ada.call(command)).type).toBe('reply');
+    const bob = await server.connect('bob');
+    await bob.subscribe('rooms.1');
+    for (const command of commands) expect((await bob.error(command)).code).toBe('forbidden');
+  });
+
+  it('G10 who may not ask does not learn what there is to ask', async () => {
+    await start({ requests: new Map([['echo', echo]]) });
+    const client = await server.connect('ada');
+    const known = await client.error({ type: 'request', channel: 'rooms.1', event: 'echo' });
+    const unknown = await client.error({ type: 'request', channel: 'rooms.1', event: 'nothing' });
+    expect(unknown).toEqual(known);
+  });
+
+  it('G10 a request without channel reaches only handlers declared so, with their own authorization', async () => {
+    await start(
+      { requests: new Map([['echo', echo]]) },
+      new Map<string, ConnectionRequest>([
+        ['open', { authorize: 'public', handle: echo }],
+        ['guarded', { authorize: onlyAda, handle: echo }],
+      ]),
+    );
+    const bob = await server.connect('bob');
+    await bob.subscribe('rooms.1');
+    expect(await bob.reply({ type: 'request', event: 'open', payload: 1 })).toBe(1);
+    expect((await bob.error({ type: 'request', event: 'guarded', payload: 1 })).code).toBe('forbidden');
+    expect((await bob.error({ type: 'request', event: 'echo', payload: 1 })).code).toBe('bad_request');
+    expect((await bob.error({ type: 'request', channel: 'rooms.1', event: 'open' })).code).toBe(
+      'bad_request',
+    );
+    const ada = await server.connect('ada');
+    expect(await ada.reply({ type: 'request', event: 'guarded', payload: 1 })).toBe(1);
+  });
+
+  it.each([
+    ['false', () => false],
+    ['nothing', () => undefined as unknown as boolean],
+    ['null', () => null as unknown as boolean],
+    ['a truthy value', () => 'yes' as unknown as boolean],
+    ['a grant for no time', () => ({ forMs: 0 })],
+    ['an error', () => Promise.reject(new RealtimeError('forbidden'))],
+  ])('G9 G10 an authorization that gives %s refuses', async (_, subscribe) => {
+    await start({ authorize: { subscribe } });
+    const client = await server.connect('ada');
+    expect((await client.error({ type: 'subscribe', channel: 'rooms.1' })).code).toBe('forbidden');
+  });
+});
+
+describe('G25 errors of handlers', () => {
+  it('G25 P6d reach the client as internal with an id, and the log with the stack under that id', async () => {
+    const secret = new Error('password=hunter2 at db.internal');
+    const boom = (): never => {
+      throw secret;
+    };
+    const late = async (): Promise<never> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      throw secret;
+    };
+    await start(
+      {
+        requests: new Map<string, (call: HandlerCall) => unknown>([
+          ['boom', boom],
+          ['late', late],
+        ]),
+        publish: new Map([['said', late]]),
+        authorize: { subscribe: ({ channel }) => (channel === 'rooms.1' ? true : late()), publish: 'public' },
+        snapshot: { shareable: false, run: ({ channel }) => (channel === 'rooms.1' ? { state: 1 } : boom()) },
+      },
+      new Map<string, ConnectionRequest>([['boom', { authorize: boom, handle: echo }]]),
+    );
+    const client = await server.connect('ada');
+    await client.subscribe('rooms.1');
+    const failing = [
+      { type: 'request', channel: 'rooms.1', event: 'boom' },
+      { type: 'request', channel: 'rooms.1', event: 'late' },
+      { type: 'request', event: 'boom' },
+      { type: 'publish', channel: 'rooms.1', event: 'said' },
+      { type: 'subscribe', channel: 'rooms.2' },
+    ];
+    for (const command of failing) {
+      const error = await client.error(command);
+      expect(error).toMatchObject({ code: 'internal', retryable: false });
+      expect(JSON.stringify(error)).not.toMatch(/hunter2|db\.internal|\.ts|at /);
+      const id = /^Internal error (\S+)$/.exec(error.message)?.[1] as string;
+      const record = server.records.find(({ level, message }) => level === 'error' && message.includes(id));
+      expect(record?.error).toBe(secret);
+    }
+    expect(server.records.filter(({ level }) => level === 'error')).toHaveLength(failing.length);
+    expect((await client.call({ type: 'ping' })).type).toBe('pong');
+  });
+
+  it('P7b a handler that hangs is answered with timeout, once', async () => {
+    await start({ requests: new Map([['hang', () => new Promise(() => undefined)]]) });
+    const client = await server.connect('ada');
+    await client.subscribe('rooms.1');
+    expect(
+      await client.error({ type: 'request', id: 'r1', channel: 'rooms.1', event: 'hang' }),
+    ).toMatchObject({
+      code: 'timeout',
+      retryable: true,
+    });
+    await client.call({ type: 'ping' });
+    expect(client.pending).toEqual([]);
+  });
+
+  it.each(Object.keys(ERROR_CODES) as ErrorCode[])(
+    '§6 a handler may choose %s, which crosses as it is',
+    async (code) => {
+      await start({
+        requests: new Map([
+          [
+            'refuse',
+            () => {
+              throw new RealtimeError(code, 'Because', {
+                retryAfterMs: 1_200,
+                details: [{ path: 'a.b', message: 'is wrong' }],
+              });
+            },
+          ],
+        ]),
+      });
+      const client = await server.connect('ada');
+      await client.subscribe('rooms.1');
+      expect(await client.error({ type: 'request', channel: 'rooms.1', event: 'refuse' })).toEqual({
+        code,
+        message: 'Because',
+        retryable: ERROR_CODES[code].retryable,
+        retryAfterMs: 1_200,
+        details: [{ path: 'a.b', message: 'is wrong' }],
+        docs: `nestjs-realtime/docs/errors.md#${code}`,
+      });
+      expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Position } from '../../../lib/protocol/position.js';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
+import { WirePeer } from '../../support/wire-peer.js';
+import type { WireServer } from '../../support/wire-server.js';
+import { sessionOf } from '../../support/wire-session.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const OUTBOX = { maxBytes: 512 * 1024, maxMessages: 1_000 };
+const EVENT_BYTES = 64 * 1024;
+const MB = 1024 * 1024;
+
+let cluster: WireCluster;
+let server: WireServer;
+afterEach(() => cluster.close());
+
+async function start(size: number): Promise<void> {
+  cluster = await startWireCluster(1, {
+    channels: [
+      wireChannel('rooms.:room', {
+        log: { size },
+        policy: { overflow: 'drop-oldest', replayLimit: 1_000_000 },
+      }),
+    ],
+    settings: {
+      outbox: OUTBOX,
+      ringSize: 16,
+      limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 0 },
+    },
+  });
+  [server] = cluster.nodes as [WireServer];
+}
+
+async function join(name: string, channel: string): Promise<WirePeer> {
+  const peer = new WirePeer(name, { timeoutMs: 10_000 });
+  await peer.connect(server);
+  await peer.follow(channel);
+  return peer;
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** Bytes of buffers and heap that are really in use. */
+const used = (): number => {
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+};
+
+describe('G14 one slow client harms nobody else', () => {
+  it('G14 G13 neighbours get every event at once while some do not read, and memory stays flat', async () => {
+    await start(10);
+    const quick = [await join('q1', 'rooms.1'), await join('q2', 'rooms.1')];
+    const slow = await Promise.all(['s1', 's2', 's3', 's4', 's5'].map((name) => join(name, 'rooms.1')));
+    for (const peer of slow) peer.client?.stopReading();
+    const payload = 'x'.repeat(EVENT_BYTES);
+
+    const round = async (): Promise<void> => {
+      for (let index = 0; index < 100; index++) {
+        const { seq } = await server.engine.publish('rooms.1', 'said', payload);
+        // Each event reaches the readers before the next is published: nobody waits for the slow ones.
+        await until(
+          'the readers',
+          () => quick.every((peer) => peer.channel('rooms.1').position?.seq === seq),
+          2_000,
+        );
+      }
+      for (const peer of quick) peer.channel('rooms.1').delivered.length = 0;
+    };
+    // The first round fills the kernel's buffers and the queues.
+    await round();
+    const before = used();
+    for (let index = 0; index < 3; index++) await round();
+    // 20 MB went by five clients that read nothing of it.
+    expect(used() - before).toBeLessThan(4 * MB);
+    for (const { name } of slow) {
+      expect(sessionOf(server, name).outbox.bufferedBytes).toBeLessThanOrEqual(
+        OUTBOX.maxBytes + 2 * EVENT_BYTES,
+      );
+    }
+    const began = performance.now();
+    for (let index = 0; index < 50; index++) await quick[0]?.settle();
+    expect((performance.now() - began) / 50).toBeLessThan(100);
+
+    for (const peer of slow) peer.client?.goOnReading();
+    const { seq } = await server.engine.publish('rooms.1', 'said', 'last');
+    await until('the slow ones', () => slow.every((peer) => peer.channel('rooms.1').covered === seq));
+    for (const peer of [...quick, ...slow]) peer.check();
+    for (const peer of quick) expect(peer.channel('rooms.1').missing).toEqual([]);
+    for (const peer of slow) expect(peer.channel('rooms.1').missing.length).toBeGreaterThan(0);
+    await Promise.all([...quick, ...slow].map((peer) => peer.cut()));
+  }, 60_000);
+});
+
+describe('G8 replay is bounded', () => {
+  it('G8 P12b a replay of 25 MB to a client that does not read costs a bounded queue, is no overflow, and loses nothing', async () => {
+    await start(1_000);
+    const watcher = await server.connect('eve');
+    const { position } = (await watcher.subscribe('rooms.1')) as { position: Position };
+    watcher.terminate();
+    const payload = 'x'.repeat(EVENT_BYTES);
+    for (let index = 0; index < 400; index++) await server.engine.publish('rooms.1', 'said', payload);
+
+    const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+    peer.channel('rooms.1').position = position;
+    await peer.connect(server);
+    peer.client?.stopReading();
+    void peer.follow('rooms.1');
+    const { outbox } = sessionOf(server, 'ada');
+    await until('the socket to be full', () => outbox['blocked']);
+    let most = 0;
+    // Live events come all the while; they wait in the log, not in the session (P12a).
+    for (let index = 0; index < 50; index++) {
+      await server.engine.publish('rooms.1', 'said', payload);
+      await turn();
+      most = Math.max(most, outbox.bufferedBytes);
+    }
+    expect(most).toBeLessThanOrEqual(OUTBOX.maxBytes);
+    // Reading in small sips: the replay is pulled as the socket drains.
+    for (let sip = 0; sip < 40; sip++) {
+      peer.client?.goOnReading();
+      await turn();
+      peer.client?.stopReading();
+      await turn();
+      most = Math.max(most, outbox.bufferedBytes);
+    }
+    peer.client?.goOnReading();
+    await until(
+      'the end of the replay',
+      () => peer.failure !== undefined || peer.channel('rooms.1').position?.seq === 450,
+    );
+    expect(most).toBeLessThanOrEqual(OUTBOX.maxBytes);
+    peer.check();
+    const follower = peer.channel('rooms.1');
+    expect(follower.missing).toEqual([]);
+    expect(follower.delivered.map(({ seq }) => seq)).toEqual(
+      Array.from({ length: 450 }, (_, index) => index + 1),
+    );
+    await peer.cut();
+  }, 60_000);
+
+  it('P12b what trimming overtakes during a replay is a gap in its place', async () => {
+    await start(300);
+    const { position } = await server.engine.history('rooms.1');
+    const payload = 'x'.repeat(EVENT_BYTES);
+    for (let index = 0; index < 300; index++) await server.engine.publish('rooms.1', 'said', payload);
+    const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+    peer.channel('rooms.1').position = position;
+    await peer.connect(server);
+    peer.client?.stopReading();
+    void peer.follow('rooms.1');
+    const { outbox } = sessionOf(server, 'ada');
+    await until('the socket to be full', () => outbox['blocked']);
+    for (let index = 0; index < 350; index++) await server.engine.publish('rooms.1', 'said', index);
+    peer.client?.goOnReading();
+    await until('the end', () => peer.failure !== undefined || peer.channel('rooms.1').position?.seq === 650);
+    peer.check();
+    expect(peer.channel('rooms.1').missing.map(({ why }) => why)).toContain('expired');
+    await peer.cut();
+  }, 60_000);
+});

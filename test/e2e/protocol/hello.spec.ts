@@ -1,0 +1,174 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ErrorCode } from '../../../lib/protocol/error-codes.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import {
+  nameAuthenticator,
+  startWireServer,
+  type WireServer,
+  type WireServerOptions,
+} from '../../support/wire-server.js';
+
+const JSON_V1 = 'realtime.v1.json';
+const MSGPACK_V1 = 'realtime.v1.msgpack';
+const ROOMS = wireChannel('rooms.:room', { publish: ['said'] });
+
+let server: WireServer;
+afterEach(() => server.close());
+
+async function start(options: WireServerOptions = {}): Promise<WireServer> {
+  server = await startWireServer({ channels: [ROOMS], ...options });
+  return server;
+}
+
+describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
+  const open = () => server.open({ protocols: [protocol] });
+
+  it.each([
+    ['another command', { type: 'ping', id: 'p1' }],
+    ['an unknown command', { type: 'shout', id: 'p1' }],
+    ['a hello without versions', { type: 'hello', id: 'h1', payload: {} }],
+    ['a hello without id', { type: 'hello', payload: { versions: [1] } }],
+    ['no object', 7 as unknown as Record<string, unknown>],
+  ])('P3a %s first closes with 4805, and is not answered', async (_, envelope) => {
+    await start();
+    const client = await open();
+    client.sendAll([envelope]);
+    await client.expectClose(4805);
+    expect(client.received).toEqual([]);
+  });
+
+  it('P3b no revision in common closes with 4804', async () => {
+    await start();
+    const client = await open();
+    client.send({ type: 'hello', id: 'h1', payload: { versions: [0, 2, 3], token: 'ada' } });
+    await client.expectClose(4804);
+  });
+
+  it('P3b one revision in common is enough', async () => {
+    await start();
+    const client = await open();
+    expect((await client.hello('ada', { versions: [3, 2, 1] })).version).toBe(1);
+  });
+
+  it('P3 commands behind hello wait for welcome and are answered in their order', async () => {
+    let verify = (): void => undefined;
+    const verified = new Promise<void>((resolve) => (verify = resolve));
+    const inner = nameAuthenticator(new ManualClock());
+    await start({
+      authenticator: {
+        async authenticate(credentials) {
+          await verified;
+          return await inner.authenticate(credentials);
+        },
+      },
+    });
+    const client = await open();
+    client.sendAll([
+      { type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } },
+      { type: 'publish', id: 'p1', channel: 'rooms.1', event: 'said', payload: 1 },
+      { type: 'publish', id: 'p2', channel: 'rooms.1', event: 'said', payload: 2 },
+    ]);
+    client.send({ type: 'publish', id: 'p3', channel: 'rooms.1', event: 'said', payload: 3 });
+    await until('the session', () => server.engine.status.sessions === 1);
+    verify();
+    expect((await client.next('welcome')).ref).toBe('h1');
+    for (const [index, ref] of ['p1', 'p2', 'p3'].entries()) {
+      expect(await client.next('reply')).toMatchObject({ ref, payload: { seq: index + 1 } });
+    }
+  });
+
+  it('P3c what waits for welcome is bounded: one command more closes with 4805', async () => {
+    await start({
+      authenticator: { authenticate: () => new Promise(() => undefined) },
+      settings: { limits: { maxEnvelopesPerFrame: 8 } },
+    });
+    const client = await open();
+    client.send({ type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } });
+    const pings = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({ type: 'ping', id: `p${index}` }));
+    client.sendAll(pings(8));
+    client.sendAll(pings(1));
+    await client.expectClose(4805);
+    expect(client.received).toEqual([]);
+  });
+
+  it('P3g a second hello is answered with bad_request, and the connection goes on', async () => {
+    await start();
+    const client = await server.connect('ada', { protocols: [protocol] });
+    const again = await client.error({ type: 'hello', payload: { versions: [1], token: 'eve' } });
+    expect(again.code).toBe('bad_request');
+    expect((await client.call({ type: 'ping' })).type).toBe('pong');
+  });
+});
+
+describe('P3 time and refusal', () => {
+  it('P3a no hello inside the time closes with 4805, and not before', async () => {
+    const clock = new ManualClock();
+    await start({ clock });
+    const client = await server.open();
+    await until('the session', () => server.engine.status.sessions === 1);
+    clock.advance(9_700);
+    expect(server.engine.status.sessions).toBe(1);
+    clock.advance(600);
+    await client.expectClose(4805);
+  });
+
+  it('P3d an authentication that takes longer than that closes with 4005', async () => {
+    const clock = new ManualClock();
+    let asked = false;
+    await start({
+      clock,
+      authenticator: { authenticate: () => ((asked = true), new Promise(() => undefined)) },
+    });
+    const client = await server.open();
+    client.send({ type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } });
+    await until('the authenticator to be asked', () => asked);
+    clock.advance(10_300);
+    await client.expectClose(4005);
+  });
+
+  it.each<[ErrorCode, number]>([
+    ['unauthorized', 4801],
+    ['token_expired', 4008],
+    ['forbidden', 4802],
+    ['banned', 4803],
+    ['bad_request', 4805],
+    ['unavailable', 4007],
+    ['rate_limited', 4005],
+    ['internal', 4005],
+  ])('P3e a hello that is refused with %s is answered with it, then closed with %i', async (code, close) => {
+    await start({
+      onConnect: () => {
+        throw new RealtimeError(code, 'No', { retryAfterMs: 1_500 });
+      },
+    });
+    const client = await server.open();
+    const error = await client.error({ type: 'hello', payload: { versions: [1], token: 'ada' } });
+    expect(error).toMatchObject({ code, retryAfterMs: 1_500 });
+    expect((await client.expectClose(close)).reason).toMatch(/^[a-z_]+\|1500$/);
+    await until('the session to end', () => server.engine.status.sessions === 0);
+  });
+
+  it('P3e a guard that says no is forbidden', async () => {
+    await start({ onConnect: () => false });
+    const client = await server.open();
+    expect((await client.error({ type: 'hello', payload: { versions: [1], token: 'ada' } })).code).toBe(
+      'forbidden',
+    );
+    await client.expectClose(4802);
+  });
+
+  it('P3f a token in hello beside the one of the upgrade must be of the same user', async () => {
+    await start();
+    const same = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
+    expect((await same.hello('ada+60000')).tokenExpiresInMs).toBeGreaterThan(50_000);
+    const other = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
+    expect((await other.error({ type: 'hello', payload: { versions: [1], token: 'eve' } })).code).toBe(
+      'forbidden',
+    );
+    await other.expectClose(4802);
+  });
+});

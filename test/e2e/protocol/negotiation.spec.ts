@@ -1,0 +1,159 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { encode } from '@msgpack/msgpack';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import { WireClient } from '../../support/wire-client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+
+const JSON_V1 = 'realtime.v1.json';
+const MSGPACK_V1 = 'realtime.v1.msgpack';
+const ROOMS = wireChannel('rooms.:room', { publish: ['said'] });
+
+let server: WireServer;
+afterEach(() => server.close());
+
+async function start(options: WireServerOptions = {}): Promise<WireServer> {
+  server = await startWireServer({ channels: [ROOMS], ...options });
+  return server;
+}
+
+const refused = (protocols: readonly string[]) => WireClient.refused(server.url, { protocols });
+
+describe('P1 subprotocols', () => {
+  it.each([
+    { offer: [JSON_V1], echo: JSON_V1 },
+    { offer: [MSGPACK_V1], echo: MSGPACK_V1 },
+    { offer: [MSGPACK_V1, JSON_V1], echo: MSGPACK_V1 },
+    { offer: [JSON_V1, MSGPACK_V1], echo: JSON_V1 },
+    { offer: ['realtime.v1.protobuf', 'soap', MSGPACK_V1], echo: MSGPACK_V1 },
+  ])('P1 of the offer $offer the first known one is echoed and spoken', async ({ offer, echo }) => {
+    await start();
+    const client = await server.open({ protocols: offer });
+    expect(client.protocol).toBe(echo);
+    await client.hello('ada');
+    expect((await client.call({ type: 'ping' })).type).toBe('pong');
+  });
+
+  it('P1a a client that offers nothing gets JSON, and nothing is echoed', async () => {
+    await start();
+    const client = await server.open({ protocols: [] });
+    expect(client.protocol).toBe('');
+    expect((await client.hello('ada')).version).toBe(1);
+  });
+
+  it.each([[['soap']], [['realtime.v1.protobuf']], [['realtime.v2.json', 'REALTIME.V1.JSON']]])(
+    'P1b the unknown offer %j is refused with 400, which lists what is spoken',
+    async (offer) => {
+      await start();
+      const refusal = await refused(offer);
+      expect(refusal.status).toBe(400);
+      expect(refusal.body).toContain(`${JSON_V1}, ${MSGPACK_V1}`);
+    },
+  );
+
+  it.each([
+    { protocol: JSON_V1, frame: Buffer.from('{"type":"ping","id":"p1"}'), kind: 'a binary frame' },
+    { protocol: MSGPACK_V1, frame: '{"type":"ping","id":"p1"}', kind: 'a text frame' },
+  ])('P1c $kind on a connection of $protocol closes with 4805', async ({ protocol, frame }) => {
+    await start();
+    const client = await server.connect('ada', { protocols: [protocol] });
+    client.send(frame);
+    await client.expectClose(4805);
+  });
+});
+
+describe('P2 credentials beside the subprotocol', () => {
+  it('P2 G23 bearer carries the token and is not echoed; hello needs none then', async () => {
+    await start();
+    const client = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
+    expect(client.protocol).toBe(JSON_V1);
+    expect((await client.hello()).user).toBe('ada');
+  });
+
+  it('P2 the order of the offer does not matter: credentials are never protocols', async () => {
+    await start();
+    const client = await server.open({ protocols: ['bearer.ada', 'resume.whatever', MSGPACK_V1] });
+    expect(client.protocol).toBe(MSGPACK_V1);
+    expect((await client.hello()).user).toBe('ada');
+  });
+
+  it.each([[['bearer.ada']], [['resume.t1']], [['bearer.ada', 'resume.t1']]])(
+    'P2 an offer of %j alone is refused with 400',
+    async (offer) => {
+      await start();
+      expect((await refused(offer)).status).toBe(400);
+    },
+  );
+
+  it('P2a a bad token beside the subprotocol is refused with 401 before the upgrade', async () => {
+    await start();
+    expect((await refused([JSON_V1, 'bearer.bad'])).status).toBe(401);
+    expect(server.engine.status.sessions).toBe(0);
+  });
+
+  it('P2b two tokens, and two tickets, are refused with 400', async () => {
+    await start();
+    expect((await refused([JSON_V1, 'bearer.ada', 'bearer.bob'])).status).toBe(400);
+    expect((await refused([JSON_V1, 'resume.a', 'resume.b'])).status).toBe(400);
+  });
+});
+
+describe('P22 features', () => {
+  it('P22 only what both sides name is used: this server names nothing', async () => {
+    await start();
+    const client = await server.open();
+    const { features } = await client.hello('ada', { features: ['delta', 'alias', 'ack', 'x'.repeat(64)] });
+    expect(features).toEqual([]);
+  });
+
+  it.each(['subscribed', 'ack', 'welcome', 'event', 'reply', 'constructor', '__proto__', ''])(
+    'P22 P6b the type %j is no client command',
+    async (type) => {
+      await start();
+      const client = await server.connect('ada');
+      expect((await client.error({ type, id: 'x1' })).code).toBe('bad_request');
+    },
+  );
+
+  it('P22 P6a reserved top-level fields are ignored, and reach nobody', async () => {
+    await start();
+    const client = await server.connect('ada');
+    await client.subscribe('rooms.1');
+    const reserved = {
+      alias: 1,
+      delta: [],
+      base: {},
+      pv: 'x',
+      enc: null,
+      tags: 5,
+      seq: 99,
+      epoch: 'mine',
+      user: 'eve',
+    };
+    await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said', payload: 'hi', ...reserved });
+    const event = await client.take({ type: 'event' });
+    expect(Object.keys(event).sort()).toEqual(
+      ['channel', 'epoch', 'event', 'id', 'payload', 'seq', 'ts', 'type', 'user'].sort(),
+    );
+    expect(event).toMatchObject({ seq: 1, user: 'ada', payload: 'hi' });
+  });
+
+  it.each([JSON_V1, MSGPACK_V1])('P22 subscribers over %s are sent the same bytes', async (protocol) => {
+    await start();
+    const frames: Buffer[][] = [];
+    for (const name of ['ada', 'bob', 'eve']) {
+      const client = await server.connect(name, { protocols: [protocol] });
+      await client.subscribe('rooms.1');
+      const own: Buffer[] = [];
+      frames.push(own);
+      client.socket.on('message', (data) => own.push(data as Buffer));
+    }
+    await Promise.all([1, 2, 3].map((payload) => server.engine.publish('rooms.1', 'said', payload)));
+    await until('the frames', () => frames.every((own) => own.length > 0));
+    expect(frames[1]).toEqual(frames[0]);
+    expect(frames[2]).toEqual(frames[0]);
+    const whole = Buffer.concat(frames[0] as Buffer[]);
+    const last = protocol === JSON_V1 ? '"payload":3' : Buffer.from(encode({ payload: 3 })).subarray(1);
+    expect(whole.includes(last)).toBe(true);
+  });
+});

@@ -1,0 +1,105 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { request } from 'node:http';
+import { until } from '../../support/until.js';
+import { WireClient } from '../../support/wire-client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+
+const JSON_V1 = 'realtime.v1.json';
+
+let server: WireServer;
+afterEach(() => server.close());
+
+async function start(options: WireServerOptions = {}): Promise<WireServer> {
+  server = await startWireServer(options);
+  return server;
+}
+
+const refused = (protocols: readonly string[]) => WireClient.refused(server.url, { protocols });
+
+/** What a browser learns with `fetch` after a WebSocket that never opened. */
+function probe(
+  headers: Record<string, string> = {},
+): Promise<{ status: number; retryAfter?: string; body: object }> {
+  return new Promise((resolve, reject) => {
+    const req = request(server.httpUrl, { headers, agent: false }, (res) => {
+      const chunks: Buffer[] = [];
+      res.on('data', (chunk: Buffer) => chunks.push(chunk));
+      res.on('end', () => {
+        const retryAfter = res.headers['retry-after'];
+        resolve({
+          status: res.statusCode ?? 0,
+          ...(retryAfter === undefined ? {} : { retryAfter }),
+          body: JSON.parse(Buffer.concat(chunks).toString()) as object,
+        });
+      });
+    });
+    req.on('error', reject).end();
+  });
+}
+
+describe('P18 refusals before the upgrade', () => {
+  it('P18 a full address is 429 and a full node 503, both with Retry-After, and the probe says the same', async () => {
+    await start({ settings: { limits: { maxConnectionsPerAddress: 1 } } });
+    const first = await server.connect('ada');
+    const crowded = await refused([JSON_V1]);
+    expect(crowded.status).toBe(429);
+    expect(Number(crowded.headers['retry-after'])).toBeGreaterThan(0);
+    expect(await probe()).toMatchObject({ status: 429, retryAfter: expect.stringMatching(/^\d+$/) });
+    await first.close();
+    await until('the session to end', () => server.engine.status.sessions === 0);
+    expect(await probe()).toMatchObject({ status: 426 });
+    await server.close();
+
+    await start({ settings: { limits: { maxConnections: 1 } } });
+    await server.connect('ada');
+    const full = await refused([JSON_V1]);
+    expect(full.status).toBe(503);
+    expect(Number(full.headers['retry-after'])).toBeGreaterThan(0);
+    expect(JSON.parse(full.body)).toMatchObject({ statusCode: 503, retryAfterMs: expect.any(Number) });
+  });
+
+  it('P18 G18 a draining node is 503, for upgrades and for the probe', async () => {
+    await start();
+    expect((await probe()).status).toBe(426);
+    server.engine.beginDrain();
+    expect((await refused([JSON_V1])).status).toBe(503);
+    expect((await probe()).status).toBe(503);
+  });
+
+  it('P18 a bad token is 401 for upgrades and for the probe; a good one would be let in', async () => {
+    await start();
+    expect((await refused([JSON_V1, 'bearer.old'])).status).toBe(401);
+    expect((await probe({ authorization: 'Bearer old' })).status).toBe(401);
+    expect((await probe({ authorization: 'Bearer ada' })).status).toBe(426);
+  });
+
+  it('P18a a banned user is told in answer to hello, even where the token came with the upgrade', async () => {
+    await start();
+    await server.engine.ban('ada', { forMs: 60_000 });
+    const client = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
+    expect(await client.error({ type: 'hello', payload: { versions: [1] } })).toMatchObject({
+      code: 'banned',
+      retryAfterMs: expect.any(Number),
+    });
+    await client.expectClose(4803);
+  });
+
+  it('P18 another path is 404, another version of WebSocket 426', async () => {
+    await start();
+    const elsewhere = await WireClient.refused(server.url.replace('/realtime', '/elsewhere'));
+    expect(elsewhere.status).toBe(404);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const req = request(server.httpUrl, {
+        headers: {
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+          'sec-websocket-version': '8',
+          'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        },
+      });
+      req.on('response', (res) => resolve(res.resume().statusCode));
+      req.on('error', reject).end();
+    });
+    expect(status).toBe(426);
+  });
+});

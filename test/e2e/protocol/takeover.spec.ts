@@ -1,0 +1,159 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import type { WireClient } from '../../support/wire-client.js';
+import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
+import type { WireServer } from '../../support/wire-server.js';
+
+const GRACE_MS = 5_000;
+
+let cluster: WireCluster;
+let left: WireServer;
+let right: WireServer;
+let hooks: string[];
+afterEach(() => cluster.close());
+
+async function start(graceMs = GRACE_MS): Promise<void> {
+  hooks = [];
+  const note = (what: string) => (call: { user: { id: string } | undefined; channel: string }) =>
+    void hooks.push(`${what} ${call.user?.id} ${call.channel}`);
+  cluster = await startWireCluster(2, {
+    channels: [
+      wireChannel('rooms.:room', {
+        presence: { graceMs },
+        publish: ['said'],
+        behaviour: { onSubscribe: note('on'), onUnsubscribe: note('off') },
+      }),
+    ],
+    settings: { anonymous: true },
+  });
+  [left, right] = cluster.nodes as [WireServer, WireServer];
+}
+
+/** Comes back with a ticket; the newer connection of the same session. */
+async function comeBack(node: WireServer, ticket: string, token?: string): Promise<WireClient> {
+  const client = await node.open();
+  await client.hello(token, { session: ticket });
+  return client;
+}
+const ticketOf = (client: WireClient): string => client.welcome?.session as string;
+const diffsOf = (client: WireClient) =>
+  client.received.filter(({ type }) => type === 'presence').map(({ payload }) => payload);
+const membersOf = async (client: WireClient) =>
+  (
+    (await client.reply({ type: 'presence', channel: 'rooms.1' }))['members'] as {
+      id: string;
+      devices: number;
+    }[]
+  )
+    .map(({ id, devices }) => `${id}:${devices}`)
+    .sort();
+
+describe('P28 takeover', () => {
+  it.each(['the same node', 'another node'])(
+    'P28 G19 on %s the older connection is closed with 4810; hooks and presence show nothing',
+    async (where) => {
+      await start();
+      const watcher = await left.connect('eve');
+      await watcher.subscribe('rooms.1');
+      const older = await left.connect('ada');
+      await older.subscribe('rooms.1', { presence: { data: { mood: 'calm' } } });
+      await watcher.take({ type: 'presence' });
+      hooks.length = 0;
+      const newer = await comeBack(where === 'the same node' ? left : right, ticketOf(older), 'ada');
+      expect(await older.expectClose()).toEqual({ code: 4810, reason: 'superseded|0' });
+      await newer.subscribe('rooms.1');
+      expect(await membersOf(watcher)).toEqual(['ada:1', 'eve:1']);
+      await watcher.call({ type: 'ping' });
+      expect(watcher.pending).toEqual([]);
+      // On the same node the hooks see one subscription; another node has no part in the first one's.
+      if (where === 'the same node') expect(hooks).toEqual([]);
+      // It works: what the newer one publishes and is sent is as ever.
+      await newer.reply({ type: 'publish', channel: 'rooms.1', event: 'said', payload: 1 });
+      expect(await watcher.next('event')).toMatchObject({ user: 'ada' });
+    },
+  );
+
+  it('P28 a chain of takeovers over both nodes leaves one connection, one member, one device', async () => {
+    await start();
+    const watcher = await right.connect('eve');
+    await watcher.subscribe('rooms.1');
+    let client = await left.connect('ada');
+    await client.subscribe('rooms.1');
+    for (let round = 0; round < 8; round++) {
+      const older = client;
+      client = await comeBack(round % 3 === 0 ? left : right, ticketOf(older), 'ada');
+      await older.expectClose(4810);
+      await client.subscribe('rooms.1');
+    }
+    expect(await membersOf(watcher)).toEqual(['ada:1', 'eve:1']);
+    expect(left.engine.status.sessions + right.engine.status.sessions).toBe(2);
+    await watcher.call({ type: 'ping' });
+    expect(diffsOf(watcher).flatMap(({ leave }) => leave as string[])).toEqual([]);
+  });
+
+  it('P28 of two connections with one ticket, the later wins', async () => {
+    await start();
+    const first = await left.connect('ada');
+    const both = await Promise.all([left.open(), left.open()]);
+    await Promise.all(both.map((client) => client.hello('ada', { session: ticketOf(first) })));
+    await first.expectClose(4810);
+    await until('one of them to be closed', () => both.some((client) => client.ended !== undefined));
+    expect(both.filter((client) => client.ended !== undefined)).toHaveLength(1);
+    expect(left.engine.status.sessions).toBe(1);
+  });
+
+  it.each([
+    ['of another user', (ticket: string) => ({ token: 'eve', ticket })],
+    ['of a user, presented by an anonymous client', (ticket: string) => ({ token: undefined, ticket })],
+    ['whose signature is wrong', (ticket: string) => ({ token: 'ada', ticket: `${ticket.slice(0, -3)}abc` })],
+    ['whose content was changed', (ticket: string) => ({ token: 'ada', ticket: `X${ticket}` })],
+    ['that is nothing', () => ({ token: 'ada', ticket: '.' })],
+  ])('P28b a ticket %s takes nothing over, and costs nothing', async (_, forge) => {
+    await start();
+    const first = await left.connect('ada');
+    const { position } = await first.subscribe('rooms.1');
+    await left.engine.publish('rooms.1', 'said', 1);
+    const { token, ticket } = forge(ticketOf(first));
+    const thief = await comeBack(left, ticket, token);
+    expect(await thief.subscribe('rooms.1', { position })).toMatchObject({ recovery: 'complete' });
+    expect((await thief.next('event')).seq).toBe(1);
+    expect((await first.call({ type: 'ping' })).type).toBe('pong');
+  });
+
+  it('P28 a connection that is not there any more is taken over as well: within the grace nobody sees a leave', async () => {
+    await start();
+    const watcher = await left.connect('eve');
+    await watcher.subscribe('rooms.1');
+    const client = await left.connect('ada');
+    await client.subscribe('rooms.1');
+    await watcher.take({ type: 'presence' });
+    client.terminate();
+    await until('the session to end', () => left.engine.status.sessions === 1);
+    const back = await comeBack(right, ticketOf(client), 'ada');
+    await back.subscribe('rooms.1');
+    expect(await membersOf(watcher)).toEqual(['ada:1', 'eve:1']);
+    await watcher.call({ type: 'ping' });
+    expect(watcher.pending).toEqual([]);
+  });
+
+  it('P28f an anonymous client is known by its ticket', async () => {
+    await start();
+    const first = await left.connect();
+    const member = ((await first.subscribe('rooms.1'))['presence'] as { members: { id: string }[] })
+      .members[0]?.id;
+    const back = await comeBack(right, ticketOf(first));
+    await first.expectClose(4810);
+    await back.subscribe('rooms.1');
+    expect(await membersOf(back)).toEqual([`${member}:1`]);
+  });
+
+  it('P28a tickets are opaque, differ for each connection, and are no credential', async () => {
+    await start();
+    const first = await left.connect('ada');
+    const second = await comeBack(left, ticketOf(first), 'ada');
+    expect(ticketOf(second)).not.toBe(ticketOf(first));
+    const nobody = await comeBack(left, ticketOf(second));
+    expect(nobody.welcome?.user).toBeUndefined();
+  });
+});

@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
+import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/channel.types.js';
+import { RealtimeClient } from '../../../lib/client/realtime-client.js';
+import { until } from '../../support/scripted-server.js';
+import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import { readLog, startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
+
+/** Sockets that a test can cut, as a network does: without a close frame. */
+class CuttableSocket extends WebSocket {
+  static readonly open = new Set<CuttableSocket>();
+
+  constructor(url: string, protocols: string[]) {
+    super(url, protocols);
+    CuttableSocket.open.add(this);
+    this.on('close', () => CuttableSocket.open.delete(this));
+  }
+}
+
+const CHANNEL = 'rooms.1';
+const settings = {
+  retry: { baseMs: 5, maxMs: 40, firstSpreadMs: 20, stableMs: 1_000 },
+  limits: { ratePerSecond: 5_000, burst: 10_000, userRatePerSecond: 50_000 },
+};
+
+let cluster: WireCluster | undefined;
+let clients: RealtimeClient[] = [];
+afterEach(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  clients = [];
+  await cluster?.close();
+});
+
+function join(node: number, user: string): RealtimeClient {
+  const client = new RealtimeClient(cluster?.nodes[node]?.url ?? '', {
+    webSocket: CuttableSocket,
+    token: () => user,
+  });
+  clients.push(client);
+  return client;
+}
+
+describe('against a real cluster', () => {
+  it('G2 G3 G4 P16 connections cut at random: each event once and in order, each publish appended once', async () => {
+    const entropy = new SeededEntropy(11);
+    cluster = await startWireCluster(2, {
+      channels: [wireChannel('rooms.:room', { publish: ['said'] })],
+      settings,
+    });
+    const { nodes } = cluster;
+    const seen = new Map<RealtimeClient, ChannelEvent[]>();
+    const gaps: ChannelGap[] = [];
+    const published: Promise<unknown>[] = [];
+    let resumes = 0;
+    const members = [join(0, 'ada'), join(0, 'bob'), join(1, 'cid')];
+    for (const client of members) {
+      const room = client.channel(CHANNEL);
+      const events: ChannelEvent[] = [];
+      seen.set(client, events);
+      room.on('*', (_, event) => events.push(event));
+      room.on('gap', (gap) => gaps.push(gap));
+      room.on('resumed', () => resumes++);
+      await room.subscribe({ position: { epoch: 'none', seq: 0 } });
+    }
+
+    const PER_CLIENT = 150;
+    for (let n = 0; n < PER_CLIENT; n++) {
+      for (const [index, client] of members.entries()) {
+        published.push(client.channel(CHANNEL).publish('said', { n }, { id: `${index}-${n}` }));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      if (entropy.int(6) === 0 && CuttableSocket.open.size > 0)
+        entropy.pick([...CuttableSocket.open]).terminate();
+    }
+    const total = PER_CLIENT * members.length;
+    await Promise.all(published);
+    await until(
+      () => [...seen.values()].every((events) => events.at(-1)?.seq === total),
+      'the last event everywhere',
+    );
+
+    const [node] = nodes;
+    if (node === undefined) throw new Error('no node');
+    const log = await readLog(node, CHANNEL);
+    expect(log.events).toHaveLength(total);
+    expect(new Set(log.events.map(({ id }) => id)).size).toBe(total);
+    for (const index of members.keys()) {
+      const own = log.events
+        .filter(({ id }) => id.startsWith(`${index}-`))
+        .map(({ id }) => Number(id.split('-')[1]));
+      expect(own).toEqual(Array.from({ length: PER_CLIENT }, (_, n) => n));
+    }
+    for (const events of seen.values()) {
+      expect(events.map(({ seq, id }) => [seq, id])).toEqual(log.events.map(({ seq, id }) => [seq, id]));
+    }
+    expect(gaps).toEqual([]);
+    expect(resumes).toBeGreaterThan(5);
+  });
+});

@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { CLOSE_CODES, closeActionOf } from '../../../lib/protocol/close-codes.js';
+import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
+import { renderErrors, strayNotes } from '../../../scripts/docs/errors.mjs';
+import { slug } from '../../../scripts/docs/promises.mjs';
+import { sameMarkdown } from '../../support/markdown.js';
+
+const document = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
+
+describe('docs/errors.md', () => {
+  it('is what the catalogues say; `npm run docs` writes it', () => {
+    expect(sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf))).toBe(true);
+    expect(strayNotes(ERROR_CODES, CLOSE_CODES)).toEqual([]);
+  });
+
+  it('is stale as soon as a meaning changes', () => {
+    const changed = { ...ERROR_CODES, muted: { ...ERROR_CODES.muted, meaning: 'Something else.' } };
+    expect(sameMarkdown(document, renderErrors(changed, CLOSE_CODES, closeActionOf))).toBe(false);
+  });
+
+  it('refuses a code that nobody has explained', () => {
+    const more = { ...ERROR_CODES, new_code: ERROR_CODES.muted };
+    expect(() => renderErrors(more, CLOSE_CODES, closeActionOf)).toThrow('"new_code"');
+  });
+
+  it('has the anchor that error frames point to, once per code', () => {
+    const anchors = [...document.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => slug(String(heading)));
+    for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
+      expect(docsOf(code)).toBe(`nestjs-realtime/docs/errors.md#${code}`);
+      expect(anchors.filter((anchor) => anchor === code)).toHaveLength(1);
+    }
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from '@jest/globals';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { slug } from '../../../scripts/docs/promises.mjs';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const DOCUMENTS = readdirSync(`${root}docs`)
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
+
+/** The text without code, where brackets and hashes mean something else. */
+function prose(markdown: string): string {
+  return markdown
+    .replace(/^\s*```[\s\S]*?^\s*```$/gm, '')
+    .replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, '·'));
+}
+
+function anchorsOf(markdown: string): Set<string> {
+  const text = markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '');
+  const seen = new Map<string, number>();
+  const anchors = new Set<string>();
+  for (const [, heading] of text.matchAll(/^#{1,6} (.+)$/gm)) {
+    const anchor = slug(String(heading));
+    const count = seen.get(anchor) ?? 0;
+    seen.set(anchor, count + 1);
+    anchors.add(count === 0 ? anchor : `${anchor}-${count}`);
+  }
+  return anchors;
+}
+
+describe.each(DOCUMENTS)('%s', (file) => {
+  const markdown = readFileSync(join(root, file), 'utf8');
+
+  it('links to files and headings that exist', () => {
+    const broken: string[] = [];
+    for (const [, target] of prose(markdown).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (target === undefined || /^[a-z]+:/.test(target)) continue;
+      const [path = '', anchor] = target.split('#');
+      const found = path === '' ? file : normalize(join(dirname(file), path));
+      if (!existsSync(join(root, found))) broken.push(target);
+      else if (anchor !== undefined && !anchorsOf(readFileSync(join(root, found), 'utf8')).has(anchor))
+        broken.push(target);
+    }
+    expect(broken).toEqual([]);
+  });
+
+  it('has tables whose rows have as many cells as their heads, and fences that are closed', () => {
+    const uneven: string[] = [];
+    let cells = 0;
+    for (const line of markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '').split('\n')) {
+      const row = line.trim();
+      if (!row.startsWith('|')) {
+        cells = 0;
+        continue;
+      }
+      const count = row.replace(/\\\|/g, '').split('|').length;
+      if (cells !== 0 && count !== cells) uneven.push(row);
+      cells = count;
+    }
+    expect(uneven).toEqual([]);
+    expect((markdown.match(/^\s*```/gm) ?? []).length % 2).toBe(0);
+  });
+
+  it('names sources that exist', () => {
+    const named = [...prose(markdown).matchAll(/`((?:lib|test|scripts)\/[\w./-]+\.\w+)`/g)].map(
+      ([, path]) => path,
+    );
+    expect(named.filter((path) => !existsSync(`${root}${String(path)}`))).toEqual([]);
+  });
+});

@@ -1,0 +1,113 @@
+import { describe, expect, it } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import {
+  idsOf,
+  namesOf,
+  readClauses,
+  readTests,
+  renderPromises,
+  REQUIRED,
+  testTitles,
+  type ClauseDocument,
+} from '../../../scripts/docs/promises.mjs';
+import { sameMarkdown } from '../../support/markdown.js';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const read = (file: string): string => readFileSync(`${root}${file}`, 'utf8');
+const protocol = readClauses(read('docs/protocol.md'));
+const guarantees = readClauses(read('docs/guarantees.md'));
+const documents: ClauseDocument[] = [
+  { document: 'protocol.md', heading: 'Clauses of the protocol', clauses: protocol.clauses },
+  { document: 'guarantees.md', heading: 'Guarantees', clauses: guarantees.clauses },
+];
+
+describe('docs/promises.md', () => {
+  const tests = readTests(root);
+
+  it('is what the titles of the tests say; `npm run docs` writes it', () => {
+    expect(sameMarkdown(read('docs/promises.md'), renderPromises(documents, tests))).toBe(true);
+  });
+
+  it('has a test for every clause and guarantee that needs one', () => {
+    const proven = new Set(tests.flatMap(({ ids }) => ids));
+    expect(REQUIRED.filter((id) => !proven.has(id))).toEqual([]);
+  });
+
+  it('names no clause that the documents do not have', () => {
+    const known = new Set([
+      ...protocol.clauses.keys(),
+      ...guarantees.clauses.keys(),
+      ...protocol.subs,
+      ...guarantees.subs,
+    ]);
+    const unknown = tests.flatMap(({ file, title, names }) =>
+      names.filter((name) => !known.has(name)).map((name) => `${name}: ${file}: ${title}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('covers documents that define every id once', () => {
+    const numbered = (letter: string, last: number): string[] =>
+      Array.from({ length: last }, (_, index) => `${letter}${index + 1}`);
+    expect([...protocol.clauses.keys()].sort()).toEqual(numbered('P', 28).sort());
+    expect([...guarantees.clauses.keys()].sort()).toEqual(numbered('G', 26).sort());
+    for (const { document } of documents) {
+      const headings = [...read(`docs/${document}`).matchAll(/^#+ ([PG]\d+) /gm)].map(([, id]) => id);
+      const subs = [...read(`docs/${document}`).matchAll(/^\s*- \*\*([PG]\d+[a-z])\*\*/gm)].map(
+        ([, id]) => id,
+      );
+      expect(new Set(headings).size).toBe(headings.length);
+      expect(new Set(subs).size).toBe(subs.length);
+    }
+  });
+
+  it('leads to files that exist', () => {
+    const files = [...read('docs/promises.md').matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(
+      ([, file]) => file,
+    );
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.filter((file) => !existsSync(`${root}${String(file)}`))).toEqual([]);
+  });
+});
+
+describe('the reading of titles', () => {
+  it('finds ids, lists, ranges and sub-clauses', () => {
+    expect(idsOf('keeps order (P16), P1, P2a … and G4–G6')).toEqual(
+      ['P16', 'P1', 'P2', 'G4', 'G5', 'G6'].sort(bySource),
+    );
+    expect(namesOf('P15a, P15b')).toEqual(['P15a', 'P15b']);
+    expect(idsOf('P2-P4 and P7..P9')).toEqual(expect.arrayContaining(['P2', 'P3', 'P4', 'P7', 'P8', 'P9']));
+    expect(idsOf('HTTP2, MP3 and UP4 are no clauses')).toEqual([]);
+  });
+
+  it('sees tests in every form, with the titles of their groups', () => {
+    const source = `
+      describe('resume (P13)', () => {
+        it('one', () => {});
+        it.each([1, 2])('two %i', () => {});
+        it.each\`a\${1}\`('three', () => {});
+        test(\`four \${1} P7\`, () => {});
+        it.skip('not this P1', () => {});
+        it.todo('nor this P2');
+        it.failing('nor this P3', () => {});
+        // it('a comment P4', () => {});
+      });
+      describe.skip('off', () => { it('nor this P5', () => {}); });
+      export function contract() { it('five' + ' P6', () => {}); }
+    `;
+    expect(testTitles(source).map(({ path }) => path)).toEqual([
+      'resume (P13) one',
+      'resume (P13) two %i',
+      'resume (P13) three',
+      'resume (P13) four … P7',
+      'five P6',
+    ]);
+  });
+});
+
+/** Ranges come first, then single ids as they stand; the order itself does not matter. */
+function bySource(a: string, b: string): number {
+  const order = ['G4', 'G5', 'G6', 'P16', 'P1', 'P2'];
+  return order.indexOf(a) - order.indexOf(b);
+}

@@ -116,6 +116,8 @@ export class Cursor<Event extends Placed> {
    */
   reset(result: SubscribeResult): ChannelGap | undefined | false {
     if (!this.listening || this.current === undefined) return false;
+    // What came before the reset on this channel's lane came before it here, so a partial range is over.
+    this.move(this.covered);
     if (result.recovery !== 'complete') return this.answer(result);
     if (this.hole !== undefined) {
       // The server counts from what it sent, we from before the hole: resume from there under the new epoch.
@@ -123,8 +125,7 @@ export class Cursor<Event extends Placed> {
       this.giveUp('The log changed while a jump was read');
       return undefined;
     }
-    // What came before the reset on this channel's lane came before it here, so the partial range is over.
-    this.current = { epoch: result.position.epoch, seq: this.covered };
+    this.current = { epoch: result.position.epoch, seq: this.current.seq };
     this.partialTo = 0;
     return undefined;
   }

@@ -1,4 +1,5 @@
 import type { ClientClock } from '../client.clock.js';
+import { isDuration, recordOf } from '../connection/welcome.js';
 
 /** As much of `fetch` as the client uses. */
 export type ClientFetch = (
@@ -88,25 +89,30 @@ async function ask(
     case 426:
       return { kind: 'open' };
     case 401:
-    case 403:
-      return { kind: 'refused', status: response.status, ...(await bodyOf(response)) };
+    case 403: {
+      const { code, message } = await bodyOf(response);
+      return {
+        kind: 'refused',
+        status: response.status,
+        ...(typeof code === 'string' ? { code } : {}),
+        ...(typeof message === 'string' ? { message } : {}),
+      };
+    }
     case 429:
-    case 503:
-      return { kind: 'busy', status: response.status, retryAfterMs: retryAfter(response.headers, clock) };
+    case 503: {
+      // The body knows milliseconds, and a page may read it where the header is not exposed to it.
+      const { retryAfterMs } = await bodyOf(response);
+      const advised = isDuration(retryAfterMs) ? retryAfterMs : retryAfter(response.headers, clock);
+      return { kind: 'busy', status: response.status, retryAfterMs: Math.min(advised, MAX_RETRY_AFTER_MS) };
+    }
     default:
       return { kind: 'unexpected', status: response.status };
   }
 }
 
-/** The error body of protocol §6, where the refusal has one. */
-async function bodyOf(response: { json?(): Promise<unknown> }): Promise<{ code?: string; message?: string }> {
-  const body = await Promise.resolve(response.json?.()).catch(() => undefined);
-  if (typeof body !== 'object' || body === null) return {};
-  const { code, message } = body as { code?: unknown; message?: unknown };
-  return {
-    ...(typeof code === 'string' ? { code } : {}),
-    ...(typeof message === 'string' ? { message } : {}),
-  };
+/** The JSON body of a refusal, where there is one. */
+async function bodyOf(response: { json?(): Promise<unknown> }): Promise<Record<string, unknown>> {
+  return recordOf(await Promise.resolve(response.json?.()).catch(() => undefined));
 }
 
 /** `Retry-After` (RFC 9110 §10.2.3): seconds or a date. Across origins a page can read it only if it is exposed. */
@@ -115,5 +121,5 @@ function retryAfter(headers: { get(name: string): string | null }, clock: Client
   if (value === null) return 0;
   const seconds = Number(value);
   const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - clock.now();
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS) : 0;
+  return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 }

@@ -67,6 +67,6 @@ export class InboundGuard {
       session.close('rate_abuse', banMs);
       return undefined;
     }
-    return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.ceil(waitMs) + 1 });
+    return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.max(1, Math.ceil(waitMs)) });
   }
 }

@@ -107,7 +107,7 @@ describe('P24 two lanes', () => {
         type: 'unsubscribed',
         channel: CHANNEL,
         ts: expect.any(Number),
-        payload: { code: 'forbidden', message: 'thrown out', retryable: false },
+        payload: { code: 'forbidden', message: 'Access was revoked', retryable: false },
       },
     ]);
   });

@@ -21,10 +21,7 @@ afterEach(() => close());
 type Handler = (call: HandlerCall) => unknown;
 
 async function start(handler?: Handler, anonymous = false): Promise<void> {
-  const behaviour =
-    handler === undefined
-      ? {}
-      : { behaviour: { publish: new Map([['said', handler]]) } };
+  const behaviour = handler === undefined ? {} : { behaviour: { publish: new Map([['said', handler]]) } };
   cluster = await startWireCluster(2, {
     channels: [wireChannel('rooms.:room', { publish: ['said', 'shouted'], ...behaviour })],
     settings: { anonymous, limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 0 } },

@@ -482,6 +482,17 @@ describe('P18 a WebSocket that never opened', () => {
     expect(h.client.status).toMatchObject({ state: 'waiting', delayMs: 12_000 + 0.5 * 2_000 });
   });
 
+  it('P18 takes the delay of the body, and believes no more than an hour', async () => {
+    const h = await refused(503, { 'retry-after': '1' }, '{"statusCode":503,"retryAfterMs":650}');
+    expect(h.client.status.delayMs).toBe(650 + 0.5 * 2_000);
+    await h.stop();
+    const dated = await refused(503, { 'retry-after': 'Thu, 01 Jan 2026 00:00:30 GMT' });
+    expect(dated.client.status.delayMs).toBe(30_000 + 0.5 * 2_000);
+    await dated.stop();
+    const long = await refused(503, { 'retry-after': '999999' });
+    expect(long.client.status.delayMs).toBe(3_600_000 + 0.5 * 2_000);
+  });
+
   it('P18 426 is an ordinary failure: the upgrade would succeed', async () => {
     expect((await refused(426)).client.status).toMatchObject({
       state: 'waiting',

@@ -344,6 +344,11 @@ describe('gaps (P14, P25)', () => {
     const reset = before();
     reset.cursor.reset({ recovery: 'complete', position: { epoch: 'e2', seq: 5 } });
     expect(reset.cursor.position).toEqual({ epoch: 'e2', seq: 5 });
+    const truncated = before();
+    const { cursor } = truncated;
+    expect(
+      cursor.reset({ recovery: 'truncated', position: { epoch: 'e2', seq: 9 }, from: 8, to: 9 }),
+    ).toMatchObject({ from: 6, to: 7 });
     const inside = before();
     inside.gap(4, 8, { partial: true });
     inside.event(3);

@@ -18,7 +18,17 @@ const base = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   // Relative imports end in `.js`, as Node wants them; the sources end in `.ts`.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    // The sample imports the library by its public names. Here they lead to the sources, as "paths" of tsconfig.json does.
+    '^nestjs-realtime$': '<rootDir>/lib/index.ts',
+    '^nestjs-realtime/client$': '<rootDir>/lib/client/index.ts',
+    '^nestjs-realtime/client/msgpack$': '<rootDir>/lib/client/msgpack.ts',
+    '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
+    '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/index.ts',
+    '^nestjs-realtime/testing$': '<rootDir>/lib/testing/index.ts',
+    '^nestjs-realtime/package.json$': '<rootDir>/package.json',
+  },
   modulePathIgnorePatterns: ['<rootDir>/test-artifacts/'],
 };
 

@@ -1,0 +1,12 @@
+import { Transform } from 'class-transformer';
+import { Matches } from 'class-validator';
+
+export class Login {
+  @Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' ? value.normalize('NFC').trim().replace(/\s+/g, ' ') : value,
+  )
+  @Matches(/^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'-]{0,23}$/u, {
+    message: 'name must be 1 to 24 letters and digits, and begin with one',
+  })
+  name!: string;
+}

@@ -1,0 +1,20 @@
+import { createReadStream } from 'node:fs';
+import { Controller, Get, NotFoundException, Req, StreamableFile } from '@nestjs/common';
+import { pageFiles } from './page.files.js';
+import { PageHeaders } from './page.headers.js';
+
+/** Serves the page, and the library's client to it, on Express and on Fastify alike. A real application has a CDN or a bundler. */
+@Controller()
+export class PageController {
+  private readonly files = pageFiles();
+
+  // Written out, because Express and Fastify spell a wildcard differently.
+  @Get(['/', 'assets/:a/:b', 'assets/:a/:b/:c', 'assets/:a/:b/:c/:d'])
+  @PageHeaders()
+  serve(@Req() { url }: { url: string }): StreamableFile {
+    const { pathname } = new URL(url, 'http://localhost');
+    const file = this.files.get(pathname === '/' ? '/index.html' : pathname);
+    if (file === undefined) throw new NotFoundException();
+    return new StreamableFile(createReadStream(file.path), { type: file.type });
+  }
+}

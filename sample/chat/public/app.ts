@@ -1,0 +1,87 @@
+import { showConnection } from './connection.js';
+import { byId, displayName, paintAvatar, wordsOf } from './dom.js';
+import { tell } from './happenings.js';
+import { mark, showLobby } from './lobby.js';
+import { listenForNotices } from './notices.js';
+import { RoomView } from './room.js';
+import { openSession, type Session } from './session.js';
+
+const NAME = 'chat-name';
+const login = byId('login', HTMLElement);
+const chat = byId('chat', HTMLDivElement);
+const form = byId('login-form', HTMLFormElement);
+const name = byId('name', HTMLInputElement);
+const error = byId('login-error', HTMLParagraphElement);
+const welcome = byId('welcome', HTMLElement);
+const notice = byId('notice', HTMLParagraphElement);
+const stage = byId('room', HTMLElement);
+
+let room: RoomView | undefined;
+
+function showLogin(message = ''): void {
+  login.hidden = false;
+  error.textContent = message;
+  name.focus();
+}
+
+async function enter(as: string): Promise<void> {
+  const session = await openSession(as);
+  // A name is no secret: it survives a reload. Tokens and the session's ticket stay in memory.
+  sessionStorage.setItem(NAME, as);
+  login.hidden = true;
+  chat.hidden = false;
+  byId('me', HTMLSpanElement).textContent = session.user.name;
+  paintAvatar(byId('me-avatar', HTMLSpanElement), session.user.id);
+  showConnection(session);
+  showLobby(session);
+  window.addEventListener('hashchange', () => showRoom(session));
+  showRoom(session);
+  // When the client stops before it was live, its state says why.
+  listenForNotices(session, ({ room: left, title, by }) => {
+    const text = `${displayName(by)} removed you from “${title}”`;
+    tell(text, 'bad');
+    if (roomInAddress() === left) history.replaceState(null, '', '#');
+    if (roomInAddress() === undefined) showRoom(session, text);
+  }).catch(() => undefined);
+  byId('leave', HTMLButtonElement).addEventListener('click', () => {
+    sessionStorage.removeItem(NAME);
+    location.hash = '';
+    location.reload();
+  });
+  // Says goodbye, so that the others see it at once; who is only cut off keeps the place for a while.
+  window.addEventListener('pagehide', () => void session.client.close());
+  window.addEventListener('pageshow', (event) => event.persisted && location.reload());
+}
+
+function showRoom(session: Session, reason = ''): void {
+  room?.close();
+  const id = roomInAddress();
+  chat.dataset.view = id === undefined ? 'rooms' : 'room';
+  welcome.hidden = id !== undefined;
+  stage.hidden = id === undefined;
+  notice.textContent = reason;
+  notice.hidden = reason === '';
+  document.title = 'Chat';
+  mark();
+  room =
+    id === undefined
+      ? undefined
+      : new RoomView(session, id, (why) => {
+          history.replaceState(null, '', '#');
+          showRoom(session, why);
+        });
+  void room?.open();
+}
+
+function roomInAddress(): string | undefined {
+  return /^#\/rooms\/([a-z0-9-]+)$/.exec(location.hash)?.[1];
+}
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  enter(name.value).catch((reason: unknown) => showLogin(wordsOf(reason)));
+});
+
+const known = sessionStorage.getItem(NAME);
+if (known === null) showLogin();
+else enter(known).catch((reason: unknown) => showLogin(wordsOf(reason)));

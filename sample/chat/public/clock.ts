@@ -1,0 +1,16 @@
+const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+
+export const timeOf = (ts: number): string => time.format(ts);
+
+/** "Today", "Yesterday", or the date. */
+export function dayOf(ts: number): string {
+  const days = Math.round((midnight(ts) - midnight(Date.now())) / 86_400_000);
+  const text = days > -2 ? relative.format(days, 'day') : day.format(ts);
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+function midnight(ts: number): number {
+  return new Date(ts).setHours(0, 0, 0, 0);
+}

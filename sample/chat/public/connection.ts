@@ -1,0 +1,64 @@
+import type { ClientStatus } from 'nestjs-realtime/client';
+import { byId } from './dom.js';
+import { tell } from './happenings.js';
+import type { Session } from './session.js';
+
+const status = byId('connection', HTMLOutputElement);
+const chat = byId('chat', HTMLDivElement);
+const button = byId('cut', HTMLButtonElement);
+
+/** Shows where the connection stands, and the button that cuts it. */
+export function showConnection({ client, line }: Session): void {
+  let shown: ClientStatus = client.status;
+  let nextAttempt = 0;
+
+  const paint = (): void => {
+    status.dataset.state = shown.state;
+    chat.dataset.live = String(shown.state === 'live');
+    status.textContent = labelOf(shown, Math.ceil((nextAttempt - performance.now()) / 1_000));
+    button.textContent = shown.state === 'closed' ? 'Connect' : line.isCut ? 'Restore' : 'Cut the connection';
+    button.dataset.cut = String(line.isCut);
+  };
+
+  client.on('state', (next) => {
+    if (next.state === 'waiting') nextAttempt = performance.now() + (next.delayMs ?? 0);
+    if (next.state === 'waiting' && shown.state === 'live') {
+      tell(`Connection lost (${next.name ?? `code ${next.code ?? 1006}`})`, 'bad');
+    }
+    if (next.state === 'live' && shown.state !== 'live') tell('Connected', 'good');
+    if (next.state === 'closed') tell(`Closed: ${reasonOf(next)}`, 'bad');
+    shown = next;
+    paint();
+  });
+
+  button.addEventListener('click', () => {
+    if (shown.state === 'closed') void client.connect();
+    else if (line.isCut) {
+      line.restore();
+      tell('The connection is restored: the next attempt will succeed');
+    } else line.cut();
+    paint();
+  });
+
+  setInterval(() => {
+    if (shown.state === 'waiting') paint();
+  }, 250);
+  paint();
+}
+
+function labelOf(status: ClientStatus, seconds: number): string {
+  switch (status.state) {
+    case 'live':
+      return 'Live';
+    case 'waiting':
+      return seconds > 0 ? `Waiting, next attempt in ${seconds} s` : 'Waiting';
+    case 'closed':
+      return `Closed: ${reasonOf(status)}`;
+    default:
+      return 'Connecting';
+  }
+}
+
+function reasonOf({ reason, name, code }: ClientStatus): string {
+  return reason ?? name ?? String(code ?? 'no reason given');
+}

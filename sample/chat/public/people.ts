@@ -1,0 +1,52 @@
+import type { PresenceMember } from 'nestjs-realtime/client';
+import { byId, copyOf, displayName, paintAvatar, plural } from './dom.js';
+
+const list = byId('people', HTMLUListElement);
+const count = byId('people-count', HTMLSpanElement);
+
+/** What the list needs to know of the room, and whom it tells. */
+export interface Moderation {
+  readonly self: string;
+  owner: string | undefined;
+  readonly muted: ReadonlySet<string>;
+  kick(user: string): void;
+  mute(user: string, muted: boolean): void;
+}
+
+/** Who is here. Several devices of somebody are one person (G19). */
+export function showPeople(members: readonly PresenceMember[], room: Moderation): void {
+  const sorted = [...members].sort(
+    (a, b) => Number(b.id === room.self) - Number(a.id === room.self) || a.id.localeCompare(b.id),
+  );
+  count.textContent = members.length === 0 ? '' : String(members.length);
+  list.replaceChildren(...sorted.map((member) => itemOf(member, room)));
+}
+
+function itemOf({ id, devices }: PresenceMember, room: Moderation): HTMLElement {
+  const { root, part } = copyOf('person-item');
+  const name = displayName(id);
+  const muted = room.muted.has(id);
+  root.dataset.user = id;
+  paintAvatar(part('.avatar'), id);
+  part('.person-name').textContent = id === room.self ? `${name} (you)` : name;
+  part('.person-facts').textContent = [
+    id === room.owner ? 'owner' : '',
+    devices > 1 ? plural(devices, 'device') : '',
+    muted ? 'muted' : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
+
+  if (room.self === room.owner && id !== room.self) {
+    part('.moderation').hidden = false;
+    const mute = part('.mute');
+    mute.textContent = muted ? 'Unmute' : 'Mute';
+    mute.setAttribute('aria-label', `${mute.textContent} ${name}`);
+    mute.addEventListener('click', () => room.mute(id, !muted));
+    const kick = part('.kick');
+    kick.textContent = 'Remove';
+    kick.setAttribute('aria-label', `Remove ${name} from the room`);
+    kick.addEventListener('click', () => room.kick(id));
+  }
+  return root;
+}

@@ -1,0 +1,45 @@
+import type { RealtimeClient } from 'nestjs-realtime/client';
+import { Line } from './line.js';
+import { RealtimeClient as Client } from './realtime.js';
+
+/** Who is logged in, and the one connection that everything on the page uses. */
+export interface Session {
+  readonly user: { readonly id: string; readonly name: string };
+  readonly client: RealtimeClient;
+  readonly line: Line;
+}
+
+/** Logs in, and makes the client; it connects with its first use. */
+export async function openSession(name: string): Promise<Session> {
+  const login = await logIn(name);
+  const line = new Line();
+  let first: string | undefined = login.token;
+  const client = new Client('/realtime', {
+    // Asked again whenever the server needs a newer token: ahead of its end, and after a restart.
+    token: async () => {
+      const token = first ?? (await logIn(name)).token;
+      first = undefined;
+      return token;
+    },
+    client: { name: 'chat-page' },
+    webSocket: line.webSocket,
+    fetch: line.fetch,
+  });
+  return { user: login.user, client, line };
+}
+
+interface Login {
+  readonly user: { readonly id: string; readonly name: string };
+  readonly token: string;
+}
+
+async function logIn(name: string): Promise<Login> {
+  const response = await fetch('/login', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  const body = (await response.json()) as Login & { message?: string[] };
+  if (!response.ok) throw new Error(body.message?.[0] ?? `The server answered ${response.status}`);
+  return body;
+}

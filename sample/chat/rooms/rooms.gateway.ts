@@ -1,0 +1,101 @@
+import { MessageBody } from '@nestjs/websockets';
+import {
+  Authorize,
+  Channel,
+  ChannelParam,
+  OnPublish,
+  OnRequest,
+  RealtimeError,
+  RealtimeService,
+  RealtimeUser,
+  Snapshot,
+} from 'nestjs-realtime';
+import type { User } from '../login/user.js';
+import { Member, MessageReference, MutedMember, NewMessage } from './rooms.dto.js';
+import { RoomsService } from './rooms.service.js';
+
+/** The code behind every channel `rooms.<id>`: one room, one log. */
+@Channel('rooms.:room', {
+  history: { size: 500, ttl: '1d' },
+  presence: true,
+  overflow: 'disconnect',
+  signals: ['typing'],
+})
+export class RoomsGateway {
+  constructor(
+    private readonly rooms: RoomsService,
+    private readonly realtime: RealtimeService,
+  ) {}
+
+  /** Asked at each subscribe, and at each resume after a lost connection. */
+  @Authorize('subscribe')
+  canRead(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
+    return this.rooms.mayEnter(room, user);
+  }
+
+  @Authorize('publish', 'signal')
+  canWrite(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
+    return this.rooms.maySpeak(room, user);
+  }
+
+  /** What newcomers get before the first event. */
+  @Snapshot()
+  state(@ChannelParam('room') room: string) {
+    return this.rooms.state(room);
+  }
+
+  /** Clients may publish this; the DTO is validated first, and what is returned is what goes into the log. */
+  @OnPublish('message.created')
+  write(@MessageBody() { text }: NewMessage, @RealtimeUser() { id, name }: User) {
+    return { text, author: id, name };
+  }
+
+  /** By the author or the room's owner. The log itself knows who wrote what: `user` is whom the server verified. */
+  @OnPublish('message.deleted')
+  async delete(
+    @MessageBody() { epoch, seq }: MessageReference,
+    @RealtimeUser('id') user: string,
+    @ChannelParam('room') room: string,
+  ) {
+    const { events } = await this.channel(room).history({ epoch, from: seq, until: seq });
+    const message = events.find(({ event }) => event === 'message.created');
+    if (message === undefined) throw new RealtimeError('bad_request', 'There is no such message any more');
+    if (message.user !== user && !this.rooms.isOwner(room, user)) {
+      throw new RealtimeError('forbidden', 'Only its author and the owner of the room may delete a message');
+    }
+    return { epoch, seq, by: user };
+  }
+
+  /**
+   * An RPC of those who are subscribed. The authorization says no from now on; `revoke` ends what is there already. It does not
+   * say why, so the member is told on the channel that only they can read.
+   */
+  @OnRequest('kick')
+  async kick(
+    @MessageBody() { user }: Member,
+    @RealtimeUser('id') by: string,
+    @ChannelParam('room') room: string,
+  ) {
+    this.rooms.mayModerate(room, user, by);
+    this.rooms.kick(room, user);
+    await this.channel(room).publish('member.kicked', { user, by });
+    const member = this.realtime.user(user);
+    await member.publish('removed', { room, title: this.rooms.state(room).title, by });
+    await member.revoke(`rooms.${room}`, { reason: `removed by ${by}` });
+  }
+
+  @OnRequest('mute')
+  async mute(
+    @MessageBody() { user, muted }: MutedMember,
+    @RealtimeUser('id') by: string,
+    @ChannelParam('room') room: string,
+  ) {
+    this.rooms.mayModerate(room, user, by);
+    this.rooms.mute(room, user, muted);
+    await this.channel(room).publish('member.muted', { user, muted, by });
+  }
+
+  private channel(room: string) {
+    return this.realtime.channel(`rooms.${room}`);
+  }
+}

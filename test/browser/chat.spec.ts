@@ -1,0 +1,384 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chromium, type Browser, type BrowserContextOptions } from 'playwright-core';
+import { findChromium } from '../../scripts/chromium.mjs';
+import { ChatPage } from './support/chat.page.js';
+import { ChatServer } from './support/chat.server.js';
+
+jest.setTimeout(60_000);
+
+const CHROMIUM_FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const artifacts = fileURLToPath(new URL('../../test-artifacts/', import.meta.url));
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+let browser: Browser;
+let server: ChatServer;
+let pages: ChatPage[] = [];
+let rooms = 0;
+
+beforeAll(async () => {
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
+  [browser, server] = await Promise.all([
+    chromium.launch({ executablePath, args: CHROMIUM_FLAGS }),
+    ChatServer.start(),
+  ]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+afterEach(async () => {
+  const closing = pages;
+  pages = [];
+  await Promise.all(closing.map((page) => page.close()));
+  // Whatever a test is about: a page of a healthy chat has nothing to complain of.
+  expect(closing.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual(
+    [],
+  );
+});
+
+async function open(name: string, options: BrowserContextOptions = DESKTOP): Promise<ChatPage> {
+  const page = await ChatPage.open(browser, server.url, name, options);
+  pages.push(page);
+  return page;
+}
+
+async function logIn(name: string, options?: BrowserContextOptions): Promise<ChatPage> {
+  const page = await open(name, options);
+  await page.logIn();
+  return page;
+}
+
+/** Ada in a room of her own, and Grace in it. */
+async function adaAndGrace(
+  title = `Room ${++rooms}`,
+): Promise<{ ada: ChatPage; grace: ChatPage; title: string }> {
+  const [ada, grace] = await Promise.all([logIn('Ada'), logIn('Grace')]);
+  await ada.create(title);
+  // Grace's lobby is told of it.
+  await grace.enter(title);
+  await ada.person('grace').waitFor();
+  return { ada, grace, title };
+}
+
+describe('the sample chat in a browser', () => {
+  it('carries messages, and shows whose they are', async () => {
+    const { ada, grace } = await adaAndGrace();
+    await ada.say('Hello Grace');
+    await grace.message('Hello Grace').waitFor();
+    await grace.say('Hello Ada');
+    await ada.message('Hello Ada').waitFor();
+    expect(await ada.texts()).toEqual(['Hello Grace', 'Hello Ada']);
+    expect(await grace.texts()).toEqual(['Hello Grace', 'Hello Ada']);
+    expect(await ada.page.locator('.message.own .text').allTextContents()).toEqual(['Hello Grace']);
+    expect(await grace.message('Hello Grace').locator('.author').textContent()).toBe('Ada');
+    expect(await grace.page.locator('.new-day > .day').allTextContents()).toEqual(['Today']);
+  });
+
+  it('G19 shows who is here, several devices of somebody as one person', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await grace.person('ada').filter({ hasText: 'owner' }).waitFor();
+    const phone = await open('Ada’s phone', PHONE);
+    await phone.logIn('ada');
+    await phone.enter(title);
+    await grace.person('ada').filter({ hasText: '2 devices' }).waitFor();
+    expect(await grace.page.locator('#people li').count()).toBe(2);
+    await phone.page.getByRole('button', { name: 'Sign out' }).click();
+    await grace.person('ada').filter({ hasNotText: '2 devices' }).waitFor();
+    await ada.page.getByRole('button', { name: 'Sign out' }).click();
+    await grace.person('ada').waitFor({ state: 'detached' });
+  });
+
+  it('shows who is typing, until they stop', async () => {
+    const { ada, grace } = await adaAndGrace();
+    await grace.input.pressSequentially('Well');
+    await ada.page.getByText('Grace is typing').waitFor();
+    // It expires by itself: nobody tells the end of it.
+    await ada.page.locator('#typing:empty').waitFor({ state: 'attached' });
+    await grace.input.pressSequentially(', so');
+    await ada.page.getByText('Grace is typing').waitFor();
+    await grace.page.getByRole('button', { name: 'Send' }).click();
+    await ada.message('Well, so').waitFor();
+    await ada.page.locator('#typing:empty').waitFor({ state: 'attached' });
+  });
+
+  it('G3 gives what was missed while the connection was cut: all of it, once, in order', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await grace.say('Before');
+    await ada.message('Before').waitFor();
+    await ada.cut();
+    await grace.say('One', 'Two', 'Three');
+    await grace.message('Three').waitFor();
+    expect(await ada.texts()).toEqual(['Before']);
+    expect(await ada.page.locator('#connection').textContent()).toMatch(/^Waiting/);
+    await ada.restore();
+    await ada.happening(`“${title}” resumed: 3 missed events`).waitFor();
+    expect(await ada.texts()).toEqual(['Before', 'One', 'Two', 'Three']);
+    await grace.say('Live again');
+    await ada.message('Live again').waitFor();
+    expect(await ada.texts()).toEqual(['Before', 'One', 'Two', 'Three', 'Live again']);
+    expect(await ada.happening('resumed').count()).toBe(1);
+  });
+
+  it('G4 sends what was written while the connection was cut, once', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await ada.cut();
+    await ada.say('Written in a tunnel', 'And this');
+    await ada.pending('Written in a tunnel').waitFor();
+    await ada.pending('And this').waitFor();
+    await ada.restore();
+    await grace.message('And this').waitFor();
+    await ada.happening(`“${title}” resumed`).waitFor();
+    await ada.message('And this').waitFor();
+    for (const page of [ada, grace]) expect(await page.texts()).toEqual(['Written in a tunnel', 'And this']);
+    expect(await ada.page.locator('.pending').count()).toBe(0);
+  });
+
+  it('G19 a short blip is no leave and join', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await grace.page.evaluate(() => {
+      const list = document.getElementById('people') as HTMLElement;
+      const everybody = (): string => [...list.children].map((item) => item.getAttribute('data-user')).join();
+      const seen = new Set([everybody()]);
+      new MutationObserver(() => seen.add(everybody())).observe(list, { childList: true });
+      (window as unknown as { seen: Set<string> }).seen = seen;
+    });
+    await ada.cut();
+    await ada.restore();
+    await ada.happening(`“${title}” resumed: nothing was missed`).waitFor();
+    await ada.say('Still here');
+    await grace.message('Still here').waitFor();
+    const seen = await grace.page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen]);
+    expect(seen).toEqual(['grace,ada']);
+  });
+
+  it('shows the history after a reload, and who one is', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await ada.say('First', 'Second');
+    await grace.say('Third');
+    await ada.message('Third').waitFor();
+    await grace.message('Second').waitFor();
+    const before = await ada.texts();
+    await ada.page.reload();
+    await ada.isIn(title);
+    await ada.message('Third').waitFor();
+    expect(await ada.texts()).toEqual(before);
+    expect(await ada.page.locator('.message.own').count()).toBe(2);
+    expect(await ada.page.locator('#room-owner').textContent()).toBe('Your room');
+  });
+
+  it('reads long histories page by page', async () => {
+    const { ada, title } = await adaAndGrace();
+    const texts = Array.from({ length: 60 }, (_, n) => `Message ${n + 1}`);
+    await ada.say(...texts);
+    await ada.message('Message 60').waitFor();
+    await ada.page.locator('.pending').first().waitFor({ state: 'detached' });
+    await ada.page.reload();
+    await ada.isIn(title);
+    await ada.message('Message 60').waitFor();
+    expect(await ada.texts()).toEqual(texts.slice(10));
+    await ada.page.getByRole('button', { name: 'Earlier messages' }).click();
+    await ada.page.getByRole('button', { name: 'Earlier messages' }).waitFor({ state: 'hidden' });
+    expect(await ada.texts()).toEqual(texts);
+  });
+
+  it('shows what the server refuses next to the input, and keeps the text', async () => {
+    const { ada, grace } = await adaAndGrace();
+    const tooLong = 'o'.repeat(501);
+    await ada.say(tooLong);
+    await ada.page.getByRole('alert').filter({ hasText: 'Text must have 1 to 500 characters' }).waitFor();
+    expect(await ada.input.inputValue()).toBe(tooLong);
+    expect(await ada.input.getAttribute('aria-invalid')).toBe('true');
+    expect(await ada.texts()).toEqual([]);
+    await ada.say('Shorter');
+    await grace.message('Shorter').waitFor();
+    expect(await grace.texts()).toEqual(['Shorter']);
+    expect(await ada.page.locator('#text-error').textContent()).toBe('');
+  });
+
+  it('shows what people write as text, never as markup', async () => {
+    const { ada, grace } = await adaAndGrace();
+    const hostile = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>';
+    await grace.say(hostile);
+    await ada.message('<img').waitFor();
+    expect(await ada.texts()).toEqual([hostile]);
+    expect(await ada.page.evaluate(() => 'hacked' in window)).toBe(false);
+    expect(await ada.page.locator('#messages img').count()).toBe(0);
+  });
+
+  it('lets the owner mute somebody, and lift it', async () => {
+    const { ada, grace } = await adaAndGrace();
+    await ada.page.getByRole('button', { name: 'Mute Grace' }).click();
+    await grace.page.getByText('Ada muted Grace').waitFor();
+    await grace.say('Let me speak');
+    await grace.page.getByRole('alert').filter({ hasText: 'You are muted in this room' }).waitFor();
+    await ada.page.getByRole('button', { name: 'Unmute Grace' }).click();
+    await grace.page.getByText('Ada unmuted Grace').waitFor();
+    await grace.say('Thank you');
+    await ada.message('Thank you').waitFor();
+    expect(await ada.texts()).toEqual(['Thank you']);
+    expect(await grace.page.getByRole('button', { name: /^(Mute|Remove)/ }).count()).toBe(0);
+  });
+
+  it('G11 lets the owner remove somebody, at once and for a while', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await ada.page.getByRole('button', { name: 'Remove Grace from the room' }).click();
+    await grace.page
+      .locator('#notice')
+      .filter({ hasText: `Ada removed you from “${title}”` })
+      .waitFor();
+    await ada.person('grace').waitFor({ state: 'detached' });
+    await ada.page.getByText('Ada removed Grace').waitFor();
+    await ada.say('Peace');
+    await ada.message('Peace').waitFor();
+    await grace.page.getByRole('link', { name: title }).click();
+    await grace.page.locator('#notice').filter({ hasText: 'Try again in 5 min' }).waitFor();
+    expect(await grace.texts()).not.toContain('Peace');
+    // The rest of the chat is still hers.
+    await grace.enter('Lounge');
+  });
+
+  it('says why the server closed the connection, and connects again when asked to', async () => {
+    const ada = await open('Ada');
+    // Stands in for an operator who disconnects somebody: the sample itself never does.
+    let kick = (): void => undefined;
+    await ada.page.routeWebSocket('**/realtime', (socket) => {
+      socket.connectToServer();
+      kick = () => void socket.close({ code: 4811, reason: 'kicked|0' });
+    });
+    await ada.logIn();
+    await ada.enter('Lounge');
+    kick();
+    const status = ada.page.locator('#connection[data-state="closed"]');
+    await status.filter({ hasText: 'Closed: Disconnected by the application or a moderator.' }).waitFor();
+    await ada.page.getByRole('button', { name: 'Connect' }).click();
+    await ada.isLive();
+    await ada.happening('“Lounge” resumed: nothing was missed').waitFor();
+  });
+
+  it('lets the author and the owner delete a message, and nobody else', async () => {
+    const { ada, grace, title } = await adaAndGrace();
+    await ada.say('From the owner');
+    await grace.message('From the owner').waitFor();
+    await grace.say('From a guest', 'Second thoughts');
+    await ada.message('Second thoughts').waitFor();
+    const remove = (page: ChatPage, text: string) =>
+      page.message(text).getByRole('button', { name: 'Delete this message' });
+    expect(await remove(grace, 'From the owner').count()).toBe(0);
+    await grace.message('Second thoughts').hover();
+    await remove(grace, 'Second thoughts').click();
+    await ada.message('From a guest').hover();
+    await remove(ada, 'From a guest').click();
+    await grace.page.locator('.message.deleted').nth(1).waitFor();
+    const after = ['From the owner', 'This message was deleted', 'This message was deleted'];
+    expect(await grace.texts()).toEqual(after);
+    await grace.page.reload();
+    await grace.isIn(title);
+    await grace.page.locator('.message.deleted').nth(1).waitFor();
+    expect(await grace.texts()).toEqual(after);
+  });
+
+  it('refuses a name that is none, in words', async () => {
+    const page = await open('Nobody');
+    await page.page.getByLabel('Your name').fill('   ???');
+    await page.page.getByRole('button', { name: 'Join' }).click();
+    await page.page.getByRole('alert').filter({ hasText: 'Name must be 1 to 24 letters' }).waitFor();
+    // The one failed request that is wanted.
+    expect(page.problems.splice(0)).toEqual([
+      expect.stringMatching(/^400: .*\/login$/),
+      expect.stringMatching(/^console: .*400/),
+    ]);
+  });
+
+  it('sends a strict Content-Security-Policy, and nothing but the listed files', async () => {
+    const index = await fetch(server.url);
+    expect(index.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'");
+    expect(await index.text()).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|\sstyle=/);
+    const missing = [
+      'assets/page/../../main.js',
+      'assets/page/..%2f..%2fpackage.json',
+      'assets/realtime/core/x.js',
+      'assets/page/app.ts',
+    ];
+    for (const path of missing) expect(await fetch(`${server.url}/${path}`)).toMatchObject({ status: 404 });
+  });
+
+  it('says in a sentence that its port is taken', async () => {
+    const { code, output } = await ChatServer.startAndFail(server.port);
+    expect(code).toBe(1);
+    expect(output.trim().split('\n').at(-1)).toBe(
+      `Port ${server.port} is taken. Choose another one: PORT=${server.port + 1} npm start`,
+    );
+  });
+
+  it('is at home on wide and narrow, light and dark screens', async () => {
+    mkdirSync(artifacts, { recursive: true });
+    const { ada, grace } = await adaAndGrace('Tea and biscuits');
+    const picture = (name: string) =>
+      ada.page.screenshot({ path: `${artifacts}${name}.png`, animations: 'disabled' });
+    await grace.say('Hello Ada! Is this thing on?');
+    await ada.message('Is this thing on').waitFor();
+    await ada.say('It is. Watch what happens when I pull the plug.');
+    await grace.message('pull the plug').waitFor();
+    await ada.cut();
+    await grace.say('You cannot read this', 'nor this', 'but you will, in this order');
+    await grace.message('in this order').waitFor();
+    await ada.say('I wrote this in a tunnel.');
+    await ada.pending('in a tunnel').waitFor();
+    await picture('chat-cut');
+    await ada.restore();
+    await ada.happening('3 missed events').waitFor();
+    await grace.message('in a tunnel').waitFor();
+    await grace.input.pressSequentially('And');
+    await ada.page.getByText('Grace is typing').waitFor();
+    const screens = [
+      ['desktop', { width: 1280, height: 800 }],
+      ['tablet', { width: 820, height: 1000 }],
+      ['phone', { width: 390, height: 844 }],
+      ['narrow', { width: 360, height: 640 }],
+    ] as const;
+    for (const [name, size] of screens) {
+      await ada.page.setViewportSize(size);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await ada.page.emulateMedia({ colorScheme });
+        await picture(`chat-${name}-${colorScheme}`);
+      }
+      const overflow = await ada.page.evaluate(
+        () => document.documentElement.scrollWidth - window.innerWidth,
+      );
+      expect({ name, overflow }).toEqual({ name, overflow: 0 });
+      expect(await ada.input.isVisible()).toBe(true);
+    }
+  });
+});
+
+describe('the sample chat on Fastify', () => {
+  it('serves the same page and channels', async () => {
+    const fastify = await ChatServer.start({ platform: 'fastify' });
+    try {
+      const ada = await ChatPage.open(browser, fastify.url, 'Ada', DESKTOP);
+      pages.push(ada);
+      await ada.logIn();
+      await ada.enter('Lounge');
+      await ada.say('On Fastify');
+      await ada.message('On Fastify').waitFor();
+      await ada.close();
+    } finally {
+      await fastify.stop();
+    }
+  });
+});

@@ -1,0 +1,382 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { INestApplication } from '@nestjs/common';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { WebSocket } from 'ws';
+import { RealtimeClient, type ChannelEvent, type ChannelHandle } from '../../../lib/client/index.js';
+import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
+import { WireClient } from '../../support/wire-client.js';
+
+interface Login {
+  readonly user: { readonly id: string; readonly name: string };
+  readonly token: string;
+}
+
+interface Room {
+  readonly id: string;
+  readonly title: string;
+  readonly owner?: string;
+}
+
+/** A client and the sockets under it, which a test can cut. */
+interface Person {
+  readonly client: RealtimeClient;
+  readonly sockets: WebSocket[];
+}
+
+const PLATFORMS: readonly Platform[] = ['express', 'fastify'];
+
+describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
+  let app: INestApplication;
+  let port: number;
+  let url: string;
+  let people: Person[] = [];
+  let wires: WireClient[] = [];
+  let titles = 0;
+
+  beforeAll(async () => {
+    app = await createChatApp({ platform }, { logger: false });
+    await app.listen(0, '127.0.0.1');
+    ({ port } = (app.getHttpServer() as Server).address() as AddressInfo);
+    url = `http://127.0.0.1:${port}`;
+  });
+
+  afterEach(async () => {
+    for (const wire of wires) wire.terminate();
+    await Promise.all(people.map(({ client }) => client.close()));
+    [people, wires] = [[], []];
+  });
+
+  afterAll(() => app?.close());
+
+  function post(path: string, body: unknown): Promise<Response> {
+    const headers = { 'content-type': 'application/json' };
+    return fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  }
+
+  async function logIn(name: string): Promise<Login> {
+    return (await (await post('/login', { name })).json()) as Login;
+  }
+
+  function person(name: string): Person {
+    const sockets: WebSocket[] = [];
+    class Kept extends WebSocket {
+      constructor(address: string, protocols: string[]) {
+        super(address, protocols);
+        sockets.push(this);
+      }
+    }
+    const client = new RealtimeClient(`${url}/realtime`, {
+      token: async () => (await logIn(name)).token,
+      webSocket: Kept,
+      random: () => 0,
+    });
+    const made = { client, sockets };
+    people.push(made);
+    return made;
+  }
+
+  async function wire(name: string): Promise<WireClient> {
+    const client = await WireClient.open(`ws://127.0.0.1:${port}/realtime`, { name });
+    wires.push(client);
+    await client.hello((await logIn(name)).token);
+    return client;
+  }
+
+  /** A room of Ada's. */
+  async function room(ada: Person): Promise<string> {
+    const lobby = ada.client.channel('lobby');
+    await lobby.subscribe();
+    const { id } = await lobby.request<Room>('create', { title: `Room ${++titles}` });
+    return `rooms.${id}`;
+  }
+
+  /** Keeps the texts of a room in the order in which its handlers were given them. */
+  function textsOf(channel: ChannelHandle): string[] {
+    const texts: string[] = [];
+    channel.on<{ text: string }>('message.created', ({ text }) => texts.push(text));
+    return texts;
+  }
+
+  const told = <Value>(register: (resolve: (value: Value) => void) => unknown): Promise<Value> =>
+    new Promise((resolve) => register(resolve));
+
+  it('gives a short-lived token for a name, and says what is wrong with one that is none', async () => {
+    const response = await post('/login', { name: '  ada   lovelace ' });
+    expect(response.status).toBe(200);
+    const { user, token } = (await response.json()) as Login;
+    expect(user).toEqual({ id: 'ada lovelace', name: 'Ada Lovelace' });
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<
+      string,
+      number
+    >;
+    expect(claims).toMatchObject({ sub: 'ada lovelace', name: 'Ada Lovelace' });
+    expect((claims['exp'] ?? 0) - (claims['iat'] ?? 0)).toBe(600);
+    for (const name of ['', '  ', '<b>', 'x'.repeat(25), 7, null, ['ada']]) {
+      const refused = await post('/login', { name });
+      expect({ name, status: refused.status }).toEqual({ name, status: 400 });
+      expect(await refused.json()).toMatchObject({ message: [expect.stringMatching(/^name must be/)] });
+    }
+  });
+
+  it('lists the rooms, and tells of new ones', async () => {
+    const [ada, grace] = [person('Ada'), person('Grace')];
+    const lobby = grace.client.channel('lobby');
+    const created = told<Room>((resolve) => lobby.on<Room>('room.created', resolve));
+    const { snapshot } = await lobby.subscribe();
+    expect(snapshot).toMatchObject({ rooms: expect.arrayContaining([{ id: 'lounge', title: 'Lounge' }]) });
+    const own = ada.client.channel('lobby');
+    await own.subscribe();
+    const made = await own.request<Room>('create', { title: ` Tea & biscuits (${platform}) ` });
+    expect(made).toEqual({
+      id: `tea-biscuits-${platform}`,
+      title: `Tea & biscuits (${platform})`,
+      owner: 'ada',
+    });
+    expect(await created).toEqual(made);
+    const second = await own.request<Room>('create', { title: `Tea Biscuits ${platform}` });
+    expect(second.id).toBe(`tea-biscuits-${platform}-2`);
+    await expect(own.request('create', { title: ' ' })).rejects.toMatchObject({
+      code: 'validation_failed',
+      details: [{ path: 'title', message: 'title must have 1 to 40 characters' }],
+    });
+  });
+
+  it('says who wrote a message, whatever its author says', async () => {
+    const ada = person('Ada');
+    const channel = ada.client.channel(await room(ada));
+    const event = told<ChannelEvent>((resolve) => channel.on('*', (_, received) => resolve(received)));
+    const { snapshot } = await channel.subscribe();
+    expect(snapshot).toMatchObject({ title: `Room ${titles}`, owner: 'ada', muted: [] });
+    const { seq } = await channel.publish('message.created', {
+      text: ' Hello ',
+      author: 'grace',
+      name: 'Grace',
+    });
+    expect(await event).toMatchObject({
+      seq,
+      user: 'ada',
+      payload: { text: 'Hello', author: 'ada', name: 'Ada' },
+    });
+  });
+
+  it('refuses messages that are none, and what clients may not publish', async () => {
+    const ada = person('Ada');
+    const channel = ada.client.channel(await room(ada));
+    await channel.subscribe();
+    for (const text of ['', '   ', 'x'.repeat(501)]) {
+      await expect(channel.publish('message.created', { text })).rejects.toMatchObject({
+        code: 'validation_failed',
+        details: [{ path: 'text', message: 'text must have 1 to 500 characters' }],
+      });
+    }
+    await expect(channel.publish('message.created', { text: 7 })).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    await expect(channel.publish('member.kicked', { user: 'ada' })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(channel.signal('shouting')).rejects.toMatchObject({ code: 'forbidden' });
+    const nowhere = ada.client.channel('rooms.nowhere');
+    await expect(nowhere.subscribe()).rejects.toMatchObject({ code: 'unknown_channel' });
+    expect((await channel.history()).events).toEqual([]);
+  });
+
+  it('G3 gives who was cut off everything, once, in order', async () => {
+    const [ada, grace] = [person('Ada'), person('Grace')];
+    const name = await room(ada);
+    const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
+    const texts = textsOf(hers);
+    await Promise.all([hers.subscribe(), others.subscribe()]);
+    const first = told((resolve) => hers.on('message.created', resolve));
+    await others.publish('message.created', { text: 'before' });
+    await first;
+    const [waiting, resumed] = [
+      told<unknown>((resolve) =>
+        ada.client.on('state', (status) => status.state === 'waiting' && resolve(status)),
+      ),
+      told((resolve) => hers.on('resumed', resolve)),
+    ];
+    ada.sockets.at(-1)?.terminate();
+    await waiting;
+    const own = hers.publish('message.created', { text: 'written meanwhile' });
+    for (const text of ['one', 'two', 'three']) await others.publish('message.created', { text });
+    await resumed;
+    await expect(own).resolves.toMatchObject({ duplicate: false });
+    const last = told((resolve) => hers.on('message.created', resolve));
+    await others.publish('message.created', { text: 'after' });
+    await last;
+    expect(texts.filter((text) => text !== 'written meanwhile')).toEqual([
+      'before',
+      'one',
+      'two',
+      'three',
+      'after',
+    ]);
+    expect(texts.filter((text) => text === 'written meanwhile')).toHaveLength(1);
+  });
+
+  it('G19 counts several devices of somebody as one member', async () => {
+    const [ada, phone, grace] = [person('Ada'), person('ADA'), await wire('Grace')];
+    const name = await room(ada);
+    await ada.client.channel(name).subscribe();
+    await phone.client.channel(name).subscribe();
+    const answer = await grace.subscribe(name);
+    expect(answer['presence']).toMatchObject({
+      count: 2,
+      members: expect.arrayContaining([expect.objectContaining({ id: 'ada', devices: 2 })]),
+    });
+    await phone.client.close();
+    const { payload } = await grace.take({ type: 'presence', channel: name });
+    expect(payload).toMatchObject({ join: [], leave: [], update: [{ id: 'ada', devices: 1 }] });
+  });
+
+  it('tells who is typing', async () => {
+    const [ada, grace] = [person('Ada'), await wire('Grace')];
+    const name = await room(ada);
+    await grace.subscribe(name);
+    await ada.client.channel(name).subscribe();
+    await expect(ada.client.channel(name).signal('typing')).resolves.toBe(true);
+    expect(await grace.take({ type: 'signal' })).toMatchObject({
+      channel: name,
+      event: 'typing',
+      user: 'ada',
+    });
+  });
+
+  it('G11 lets the owner remove somebody: told why, sent nothing more, and kept out', async () => {
+    const [ada, grace] = [person('Ada'), await wire('Grace')];
+    const name = await room(ada);
+    const channel = ada.client.channel(name);
+    await channel.subscribe();
+    await grace.subscribe('$user.grace');
+    await grace.subscribe(name, { presence: false });
+    await channel.request('kick', { user: 'grace' });
+    const ended = await grace.take({ type: 'unsubscribed', channel: name });
+    expect(ended.payload).toMatchObject({ code: 'forbidden', retryable: false });
+    expect(await grace.take({ type: 'event', event: 'removed' })).toMatchObject({
+      channel: '$user.grace',
+      payload: { room: name.slice('rooms.'.length), title: `Room ${titles}`, by: 'ada' },
+    });
+    await channel.publish('message.created', { text: 'Peace' });
+    await expect(grace.error({ type: 'subscribe', channel: name, payload: {} })).resolves.toMatchObject({
+      code: 'forbidden',
+      message: 'You were removed from this room. Try again in 5 min',
+    });
+    const said = {
+      type: 'publish',
+      channel: name,
+      event: 'message.created',
+      payload: { text: 'I am still here' },
+    };
+    await expect(grace.error(said)).resolves.toMatchObject({ code: 'forbidden' });
+    expect(grace.received.filter(({ event }) => event === 'message.created')).toEqual([]);
+    const { events } = await channel.history();
+    expect(events.map(({ event }) => event)).toEqual(['member.kicked', 'message.created']);
+  });
+
+  it('lets the owner mute somebody, and lift it', async () => {
+    const [ada, grace] = [person('Ada'), person('Grace')];
+    const name = await room(ada);
+    const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
+    await Promise.all([hers.subscribe(), others.subscribe()]);
+    await hers.request('mute', { user: 'grace', muted: true });
+    await expect(others.publish('message.created', { text: 'but' })).rejects.toMatchObject({ code: 'muted' });
+    await expect(others.signal('typing')).rejects.toMatchObject({ code: 'muted' });
+    expect((await person('Linus').client.channel(name).subscribe()).snapshot).toMatchObject({
+      muted: ['grace'],
+    });
+    await hers.request('mute', { user: 'grace', muted: false });
+    await expect(others.publish('message.created', { text: 'thanks' })).resolves.toMatchObject({
+      duplicate: false,
+    });
+  });
+
+  it('G10 lets nobody but the owner moderate, and nobody who is not there', async () => {
+    const [ada, grace] = [person('Ada'), person('Grace')];
+    const name = await room(ada);
+    await ada.client.channel(name).subscribe();
+    const channel = grace.client.channel(name);
+    await expect(channel.request('kick', { user: 'ada' })).rejects.toMatchObject({ code: 'not_subscribed' });
+    await channel.subscribe();
+    await expect(channel.request('kick', { user: 'ada' })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(channel.request('mute', { user: 'ada', muted: true })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(ada.client.channel(name).request('kick', { user: 'ada' })).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(ada.client.channel(name).request('kick', {})).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    const lounge = grace.client.channel('rooms.lounge');
+    await lounge.subscribe();
+    await expect(lounge.request('kick', { user: 'ada' })).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  it('lets the author and the owner delete a message, and nobody else', async () => {
+    const [ada, grace, linus] = [person('Ada'), person('Grace'), person('Linus')];
+    const name = await room(ada);
+    const channels = [ada, grace, linus].map(({ client }) => client.channel(name)) as [
+      ChannelHandle,
+      ChannelHandle,
+      ChannelHandle,
+    ];
+    const [owner, author, stranger] = channels;
+    await Promise.all(channels.map((channel) => channel.subscribe()));
+    const one = await author.publish('message.created', { text: 'one' });
+    const two = await author.publish('message.created', { text: 'two' });
+    const reference = ({ epoch, seq }: { epoch: string; seq: number }) => ({ epoch, seq });
+    await expect(stranger.publish('message.deleted', reference(one))).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await author.publish('message.deleted', reference(one));
+    await owner.publish('message.deleted', reference(two));
+    for (const none of [
+      { ...reference(one), seq: 3 },
+      { ...reference(one), seq: 99 },
+      { epoch: 'other', seq: 1 },
+    ]) {
+      await expect(owner.publish('message.deleted', none)).rejects.toMatchObject({ code: 'bad_request' });
+    }
+    const { events } = await owner.history();
+    expect(
+      events.map(({ event, payload }) => [event, (payload as { seq?: number; by?: string }).by]),
+    ).toEqual([
+      ['message.created', undefined],
+      ['message.created', undefined],
+      ['message.deleted', 'grace'],
+      ['message.deleted', 'ada'],
+    ]);
+  });
+
+  it('lets nobody in without a token, and no page of another origin', async () => {
+    const anonymous = await WireClient.open(`ws://127.0.0.1:${port}/realtime`);
+    wires.push(anonymous);
+    anonymous.send({ type: 'hello', id: 'h', payload: { versions: [1] } });
+    await anonymous.expectClose(4801);
+    const refused = await WireClient.refused(`ws://127.0.0.1:${port}/realtime`, {
+      headers: { origin: 'https://evil.example' },
+    });
+    expect(refused.status).toBe(403);
+  });
+
+  it('serves the page with a strict Content-Security-Policy, and no other file', async () => {
+    const index = await fetch(url);
+    expect(index.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(index.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'");
+    expect(index.headers.get('x-content-type-options')).toBe('nosniff');
+    expect((await fetch(`${url}/assets/page/style.css`)).headers.get('content-type')).toBe(
+      'text/css; charset=utf-8',
+    );
+    const others = [
+      '/package.json',
+      '/assets/package.json',
+      '/assets/page/app.ts',
+      '/assets/realtime/package.json',
+      '/assets/a/b/c/d/e',
+    ];
+    for (const path of others)
+      expect({ path, status: (await fetch(`${url}${path}`)).status }).toEqual({ path, status: 404 });
+  });
+});

@@ -1,0 +1,20 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
+
+// Terminus exists for Nest 12 only; on Nest 11 the sample runs without this route.
+describe.each<Platform>(['express', 'fastify'])('the health of the sample chat on %s', (platform) => {
+  it('G20 is up once events come back', async () => {
+    const app = await createChatApp({ platform }, { logger: false });
+    try {
+      await app.listen(0, '127.0.0.1');
+      const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+      const response = await fetch(`http://127.0.0.1:${port}/health`);
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({ status: 'ok', details: { realtime: { status: 'up' } } });
+    } finally {
+      await app.close();
+    }
+  });
+});

@@ -3,7 +3,7 @@
 //   npm test -- --selectProjects unit --testPathPatterns envelope
 // Only what the selected projects need is prepared.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 
@@ -15,6 +15,7 @@ const needs = (project) => selected.length === 0 || selected.includes(project);
 if (needs('nest11')) ensureNest11();
 const env = { ...process.env };
 if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
+if (needs('unit') || needs('contract')) ensureRedis();
 if (needs('browser') || needs('e2e')) build();
 
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
@@ -78,6 +79,43 @@ function ensureChromium() {
     process.exit(1);
   }
   return path;
+}
+
+/** The tests start servers of their own; only the programs must be there. */
+function ensureRedis() {
+  const missing = () =>
+    ['redis-server', 'redis-sentinel', 'redis-cli'].filter(
+      (program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status !== 0,
+    );
+  if (missing().length > 0 && isDebianRoot()) {
+    const options = ['-o', 'DPkg::Lock::Timeout=300'];
+    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+    run('apt-get', [...options, '-q', 'update'], quiet);
+    withoutAutostart(() =>
+      run(
+        'apt-get',
+        [...options, '-q', 'install', '-y', '--no-install-recommends', 'redis-server', 'redis-sentinel'],
+        quiet,
+      ),
+    );
+  }
+  if (missing().length === 0) return;
+  console.error(
+    `The tests of the Redis broker need Redis 7 or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
+  );
+  process.exit(1);
+}
+
+/** A package's own server would take the default port. */
+function withoutAutostart(work) {
+  const file = '/usr/sbin/policy-rc.d';
+  const mine = !existsSync(file);
+  if (mine) writeFileSync(file, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    work();
+  } finally {
+    if (mine) rmSync(file, { force: true });
+  }
 }
 
 function isDebianRoot() {

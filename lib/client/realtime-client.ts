@@ -181,6 +181,16 @@ export class RealtimeClient {
   }
 
   /**
+   * Ends a wait for the next attempt at once, e.g. for a "Retry now" button or the browser's `online` event; in any other
+   * state it does nothing. Not for code that runs on many clients at one moment: the wait is what spreads them (P19).
+   *
+   * @example window.addEventListener('online', () => client.retryNow());
+   */
+  retryNow(): void {
+    this.connector.retryNow();
+  }
+
+  /**
    * Leaves on purpose: `bye`, then close 1000. Subscriptions end, whatever waits fails, presence ends at once.
    *
    * @returns Resolves when the connection has closed, or after two seconds.

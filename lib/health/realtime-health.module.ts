@@ -11,6 +11,7 @@ import { RealtimeHealthIndicator } from './realtime-health.indicator.js';
 @Module({
   imports: [TerminusModule],
   providers: [RealtimeHealthIndicator],
-  exports: [RealtimeHealthIndicator],
+  // So that an application needs no second import for `HealthCheckService`.
+  exports: [RealtimeHealthIndicator, TerminusModule],
 })
 export class RealtimeHealthModule {}

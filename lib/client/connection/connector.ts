@@ -72,6 +72,13 @@ export class Connector {
     return promise;
   }
 
+  /** Ends a wait at once. The count of attempts goes on, so failing again waits longer. */
+  retryNow(): void {
+    if (this.current.state !== 'waiting') return;
+    this.timer?.cancel();
+    this.attempt();
+  }
+
   /**
    * Opens a client that was never used.
    *

@@ -15,6 +15,19 @@ const start = async (options?: RealtimeClientOptions, codec?: Codec): Promise<Ha
 afterEach(() => harness?.stop());
 
 describe('opening', () => {
+  it('P19 retryNow ends a wait at once, and does nothing otherwise', async () => {
+    const h = await start();
+    h.client.retryNow();
+    expect(h.client.state).toBe('idle');
+    const connection = await h.live();
+    connection.terminate();
+    await h.state('waiting');
+    h.client.retryNow();
+    expect(h.client.state).toBe('connecting');
+    await (await h.server.accept()).welcome({});
+    await h.state('live');
+  });
+
   it('P1 P3 offers its codec and says hello first, alone', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');

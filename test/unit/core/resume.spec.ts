@@ -260,16 +260,17 @@ describe('resume', () => {
   });
 
   it('P26 starts the replay at the position that the snapshot states', async () => {
-    let position: Position | undefined;
+    const stated: { position?: Position } = {};
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         behaviour: {
-          snapshot: { shareable: true, run: () => ({ state: { n: 1 }, ...(position && { position }) }) },
+          snapshot: { shareable: true, run: () => ({ state: { n: 1 }, ...stated }) },
         },
       }),
     ]);
     await harness.publish('rooms.1', 5);
-    position = { ...(await harness.engine.history('rooms.1')).position, seq: 3 };
+    const position = { ...(await harness.engine.history('rooms.1')).position, seq: 3 };
+    stated.position = position;
     const connection = await harness.greet();
     const answer = await subscribeAt(connection);
     expect(answer.position).toEqual(position);

@@ -8,7 +8,7 @@ export interface RedisDeployment {
   /** How a broker finds them. */
   readonly options: RedisBrokerOptions;
   /** A client that a broker may copy; not connected. */
-  client(): Redis;
+  client(): Redis | Cluster;
   /** Forgets everything, on every master. */
   flush(): Promise<void>;
   /** Ends every master at once and starts it again with what it had on disk. */

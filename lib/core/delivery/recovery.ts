@@ -1,7 +1,7 @@
 import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../channel/channel-definition.js';
 import type { LocalChannel } from '../hub/local-channel.js';
-import type { Broker } from '../ports/broker.js';
+import type { Broker, ReadResult } from '../ports/broker.js';
 
 /** How a subscription continues (P11), and where its delivery starts. */
 export interface RecoveryPlan {
@@ -30,7 +30,7 @@ export async function planRecovery(
 ): Promise<RecoveryPlan> {
   const tip = positionOf(channel.tip);
   if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
-  const log = await broker.read({ channel: channel.name, epoch: since.epoch, from: since.seq + 1, limit: 1 });
+  const log = await proof(channel, since, broker);
   // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
   const current = positionOf(channel.tip);
   const position =
@@ -38,6 +38,19 @@ export async function planRecovery(
   if (!log.continuous) return lost(position, 'epoch_changed');
   if (!policy.log.retain && since.seq !== position.seq) return lost(position, 'not_retained');
   return withinLog(since.seq, position, log.oldest, policy.replayLimit);
+}
+
+/** Subscribers at one position ask together: after a new epoch those are all that are live. */
+function proof(channel: LocalChannel, { epoch, seq }: Position, broker: Broker): Promise<ReadResult> {
+  const key = `${epoch} ${seq}`;
+  let read = channel.proofs.get(key);
+  if (read === undefined) {
+    read = broker.read({ channel: channel.name, epoch, from: seq + 1, limit: 1 });
+    channel.proofs.set(key, read);
+    const forget = (): void => void channel.proofs.delete(key);
+    read.then(forget, forget);
+  }
+  return read;
 }
 
 function withinLog(since: number, position: Position, oldest: number, replayLimit: number): RecoveryPlan {

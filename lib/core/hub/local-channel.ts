@@ -3,7 +3,7 @@ import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { ChannelDefinition, SnapshotHandler, SnapshotState } from '../channel/channel-definition.js';
 import type { Subscription } from '../delivery/subscription.js';
-import type { SignalMessage } from '../ports/broker.js';
+import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { WireVariant } from '../session/connection.js';
 import { encodeEnvelope } from './encoder.js';
@@ -31,6 +31,8 @@ export class LocalChannel implements Flushable {
   lingering: Scheduled | undefined;
   /** A snapshot that is being made, and the tip that it was begun at (P26). */
   snapshotRun: SnapshotRun | undefined;
+  /** Reads that prove a position, while they are under way; by position. */
+  readonly proofs = new Map<string, Promise<ReadResult>>();
   private presenceSeen: { readonly epoch: string; readonly version: number } | undefined;
   private readonly live: Subscription[] = [];
   private pending: ChannelEvent[] = [];

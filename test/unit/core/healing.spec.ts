@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { memoryBroker, type MemoryBroker } from '../../../lib/brokers/memory/index.js';
+import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
 
 let harness: EngineHarness;
 let memory: MemoryBroker;
+let store: MemoryStore;
 let broker: ReturnType<typeof lossyBroker>;
 
 beforeEach(async () => {
-  memory = memoryBroker();
+  store = new MemoryStore();
+  memory = memoryBroker({ store });
   broker = lossyBroker(memory);
   harness = await EngineHarness.start(
     [
@@ -97,6 +99,24 @@ describe('healing', () => {
       await quiet();
     }
     expect(client.take('event').map(({ seq }) => seq)).toEqual([2, 3, 4]);
+  });
+
+  it('G6 a log that lost nothing costs a reset that is complete, and one read for all who are at its tip', async () => {
+    const clients = await Promise.all([1, 2, 3, 4].map(() => harness.subscriber('rooms.1')));
+    await harness.publish('rooms.1', 3);
+    for (const client of clients) client.take();
+    store.failOver('rooms.1', 3);
+    broker.reads.length = 0;
+    await harness.publish('rooms.1', 2);
+    await quiet();
+    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    for (const client of clients) {
+      const [reset, ...rest] = client.take();
+      expect(reset).toMatchObject({ type: 'reset', payload: { recovery: 'complete', position: { epoch } } });
+      expect(rest.filter(({ type }) => type === 'event').map(({ seq }) => seq)).toEqual([4, 5]);
+      expect(client.closed).toBeUndefined();
+    }
+    expect(broker.reads.length).toBeLessThan(6);
   });
 
   it('G6 P10 another epoch becomes reset with lost and the snapshot, before its first event', async () => {

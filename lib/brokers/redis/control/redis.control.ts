@@ -1,0 +1,182 @@
+import type { ChannelEvent } from '../../../core/channel/channel-event.js';
+import type { BrokerListener } from '../../../core/ports/broker.js';
+import type { ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
+import { isPromise } from '../../../core/ports/maybe-promise.js';
+import type { RedisCommands } from '../connection/redis.commands.js';
+import { unavailable } from '../redis.errors.js';
+import { CONTROL_CHANNEL, type RedisKeys } from '../redis.keys.js';
+import type { RedisLog } from '../redis.log.js';
+import type { RedisSettings } from '../redis.settings.js';
+import { encodeEvent } from '../redis.wire.js';
+import { CONFIRM, CONTROL } from '../scripts/index.js';
+import { loadBans } from './redis.bans.js';
+import { ControlLog } from './redis.control-log.js';
+import { RedisReceipt } from './redis.receipt.js';
+
+const KEPT_RECORDS = 10_000;
+const DAY_MS = 24 * 60 * 60_000;
+/** How long answers can be looked up. */
+const ANSWERS_MS = 60_000;
+
+/** What travels: the record, who asked, and a name for the question. */
+interface ControlPayload {
+  readonly r: string;
+  readonly s: string;
+  readonly m: ControlMessage;
+}
+
+/** Carries control records to every node, in one order, and collects their confirmations (G11). */
+export class RedisControl {
+  readonly listener = {
+    onEvents: (_channel: string, events: readonly ChannelEvent[]) => this.onEvents(events),
+    onSignal: () => undefined,
+    onPresence: () => undefined,
+  };
+  private readonly receipts = new Map<string, RedisReceipt>();
+  private readonly follower: ControlLog;
+  private early: ChannelEvent[] | undefined = [];
+  private closed = false;
+
+  constructor(
+    private readonly node: string,
+    private readonly target: BrokerListener,
+    private readonly commands: RedisCommands,
+    private readonly keys: RedisKeys,
+    private readonly log: RedisLog,
+    private readonly settings: RedisSettings,
+  ) {
+    this.follower = new ControlLog(log, {
+      onRecord: (event) => this.apply(event.payload as ControlPayload),
+      onLost: () => this.tellBans(),
+      schedule: (ms, task) => {
+        settings.clock.schedule(ms, () => {
+          if (!this.closed) task();
+        });
+      },
+    });
+  }
+
+  private get partition(): number {
+    return this.keys.partitionOf(CONTROL_CHANNEL);
+  }
+
+  /** To be called when the topic is subscribed: tells the bans that hold, then every record from now on. */
+  async start(): Promise<void> {
+    const tip = await this.log.tip(CONTROL_CHANNEL);
+    await this.tellBans();
+    const early = this.early ?? [];
+    this.early = undefined;
+    this.follower.start(tip, early);
+  }
+
+  async send(message: ControlMessage): Promise<ControlReceipt> {
+    const { clock, controlTimeoutMs, entropy, headMs } = this.settings;
+    const id = entropy.id();
+    const receipt = new RedisReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
+    this.receipts.set(id, receipt);
+    try {
+      const payload: ControlPayload = { r: id, s: this.node, m: message };
+      const ban = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
+      const nodes = await this.commands.run(
+        CONTROL,
+        this.partition,
+        [
+          this.keys.head(CONTROL_CHANNEL),
+          this.keys.stream(CONTROL_CHANNEL),
+          this.keys.topic(CONTROL_CHANNEL),
+          this.keys.bans,
+          this.keys.nodes,
+        ],
+        [
+          entropy.token(),
+          headMs,
+          encodeEvent({ id, event: message.kind, payload }),
+          KEPT_RECORDS,
+          DAY_MS,
+          ban,
+          message.kind === 'ban' ? JSON.stringify(message) : '',
+        ],
+      );
+      receipt.expect(nodes as readonly string[]);
+      return await receipt.result;
+    } finally {
+      receipt.finish();
+      this.receipts.delete(id);
+    }
+  }
+
+  /** An answer of a node: `[question, node, applied]`. */
+  onAnswer(text: string): void {
+    if (!text.startsWith('1a')) return;
+    const [id, node, applied] = JSON.parse(text.slice(2)) as readonly [string, string, boolean];
+    this.receipts.get(id)?.settle(node, applied);
+  }
+
+  /** What was asked is answered with what is known. */
+  close(): void {
+    this.closed = true;
+    this.follower.close();
+    for (const receipt of this.receipts.values()) receipt.finish();
+  }
+
+  private onEvents(events: readonly ChannelEvent[]): void {
+    if (this.early !== undefined) this.early.push(...events);
+    else this.follower.onEvents(events);
+  }
+
+  /** The next record does not wait for this one's confirmation: a slow revoke must not hold up a ban. */
+  private apply({ r, s, m }: ControlPayload): void {
+    if (this.closed) return;
+    try {
+      const result = this.target.onControl(m);
+      if (!isPromise(result)) {
+        this.confirm(r, s, true);
+        return;
+      }
+      result.then(
+        () => this.confirm(r, s, true),
+        () => this.confirm(r, s, false),
+      );
+    } catch {
+      this.confirm(r, s, false);
+    }
+  }
+
+  private confirm(id: string, asker: string, applied: boolean): void {
+    if (this.closed) return;
+    if (asker === this.node) {
+      this.receipts.get(id)?.settle(this.node, applied);
+      return;
+    }
+    this.commands
+      .run(
+        CONFIRM,
+        this.partition,
+        [this.keys.answers(id), this.keys.answersTo(asker)],
+        [this.node, applied ? 1 : 0, ANSWERS_MS, `1a${JSON.stringify([id, this.node, applied])}`],
+      )
+      // Who asked counts this node as missing, which is what it is.
+      .catch(() => undefined);
+  }
+
+  /** Time is up: an answer may have been given and its message lost. */
+  private async lookUp(id: string): Promise<void> {
+    const receipt = this.receipts.get(id);
+    try {
+      const answers = (await this.commands.command(this.partition, 'hgetall', [
+        this.keys.answers(id),
+      ])) as readonly string[];
+      for (let at = 0; at < answers.length; at += 2)
+        receipt?.settle(answers[at] ?? '', answers[at + 1] === '1');
+    } catch {
+      // Then what came counts.
+    }
+    receipt?.finish();
+  }
+
+  private async tellBans(): Promise<void> {
+    if (this.closed) throw unavailable('The broker was closed');
+    const bans = await loadBans(this.commands, this.keys);
+    await Promise.all(bans.map(async (ban) => this.target.onControl(ban)));
+  }
+}

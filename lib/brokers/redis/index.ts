@@ -1,0 +1,7 @@
+export { RedisBroker, redisBroker } from './redis.broker.js';
+export type {
+  RedisBrokerOptions,
+  RedisClusterTarget,
+  RedisReplicated,
+  RedisSentinelTarget,
+} from './redis.options.js';

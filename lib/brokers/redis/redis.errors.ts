@@ -1,0 +1,51 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
+
+const PREFIX = 'redisBroker: ';
+
+/** The command was not carried out, as far as can be known. */
+export function unavailable(message: string): RealtimeError {
+  return new RealtimeError('unavailable', message);
+}
+
+/** The command may have been carried out: its outcome is unknown (P17). */
+export function unanswered(message = 'Redis did not answer in time'): RealtimeError {
+  return new RealtimeError('timeout', message);
+}
+
+/** @returns An error that names the option. Values are only named where they cannot be secret. */
+export function optionError(path: string, problem: string): RangeError {
+  return new RangeError(`${PREFIX}\`${path}\` ${problem}.`);
+}
+
+/** An error of `start`: what is wrong, where, and what to do. */
+export function bootError(problem: string, remedy: string): Error {
+  return new Error(`${PREFIX}${problem}. ${remedy}`);
+}
+
+/** Whether the server does not know the script (it was restarted, or told `SCRIPT FLUSH`). Nothing was done. */
+export function isNoScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
+}
+
+/** Answers of a server that say that the command was not carried out. */
+const REFUSALS =
+  /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
+const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
+
+/**
+ * What a caller of the port is told of a failed command. ioredis hangs the command and its arguments on its errors: those
+ * hold payloads and, of a handshake, the password. So nothing but the message is taken over.
+ */
+export function commandError(error: unknown): RealtimeError {
+  if (error instanceof RealtimeError) return error;
+  const message = messageOf(error);
+  if (UNSENT.test(message)) return unavailable('There is no connection to Redis');
+  if (REFUSALS.test(message)) return unavailable(`Redis refused the command: ${message}`);
+  return unanswered('The connection to Redis was lost before it answered');
+}
+
+/** First line of an error, shortened: a script's error may quote its input. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return (text.split('\n', 1)[0] ?? '').slice(0, 200);
+}

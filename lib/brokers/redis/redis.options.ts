@@ -1,0 +1,117 @@
+import type { ConnectionOptions } from 'node:tls';
+import type { Cluster, ClusterNode, ClusterOptions, Redis } from 'ioredis';
+import type { Clock } from '../../core/ports/clock.js';
+import type { Entropy } from '../../core/ports/entropy.js';
+
+/** The members of a Redis Cluster (Redis ≥ 7). */
+export interface RedisClusterTarget {
+  /** Some of its nodes; the others are found through them. */
+  readonly nodes: readonly ClusterNode[];
+  /** Addresses as this process reaches them, where they differ from what the nodes say. Default: none. */
+  readonly natMap?: ClusterOptions['natMap'];
+  /** How host names are resolved, e.g. `(address, done) => done(null, address)` for TLS by name. Default: DNS. */
+  readonly dnsLookup?: ClusterOptions['dnsLookup'];
+}
+
+/** A master that is found through Sentinels. */
+export interface RedisSentinelTarget {
+  /** Name of the master, as the Sentinels know it. */
+  readonly name: string;
+  readonly sentinels: readonly { readonly host?: string; readonly port?: number }[];
+  /** Of the Sentinels themselves. Default: none. */
+  readonly username?: string;
+  /** Of the Sentinels themselves. Default: none. */
+  readonly password?: string;
+  /** Whether the Sentinels speak TLS, with the options of `tls`. Default `false`. */
+  readonly tls?: boolean;
+}
+
+/** An acknowledgement that promises replicas (G1). */
+export interface RedisReplicated {
+  readonly level: 'replicated';
+  /** Replicas that must have an event before it is acknowledged. Default 1. */
+  readonly replicas?: number;
+  /** How long they are waited for; after it the outcome is `timeout`: unknown. In milliseconds. Default 1 000. */
+  readonly timeoutMs?: number;
+}
+
+/** What {@link redisBroker} can be told. Exactly one of `url`, `client`, `cluster`, `sentinel`, or none for localhost. */
+export interface RedisBrokerOptions {
+  /** A single server, `redis://` or `rediss://`; may hold user and password. Default `redis://127.0.0.1:6379`. */
+  readonly url?: string;
+  /**
+   * An existing client, whose settings are taken over. The broker makes its own connections from them (the client's own
+   * could send a command again after a reconnect, which would append twice), so it is neither used nor closed.
+   */
+  readonly client?: Redis | Cluster;
+  /** A Redis Cluster. */
+  readonly cluster?: RedisClusterTarget;
+  /** A master behind Sentinels. */
+  readonly sentinel?: RedisSentinelTarget;
+  /** TLS towards the servers. Default: none, or what `rediss://` implies. */
+  readonly tls?: ConnectionOptions;
+  /** Default: that of `url`, or none. */
+  readonly username?: string;
+  /** Default: that of `url`, or none. Never logged. */
+  readonly password?: string;
+  /** Number of the database; a Cluster has only 0. Default 0, or that of `url`. */
+  readonly db?: number;
+
+  /** First part of every key, e.g. one per environment. Without braces. Default `rt`. */
+  readonly keyPrefix?: string;
+  /**
+   * Parts into which the channels are divided; one part lies on one slot of a Cluster. Fixed when a prefix is first
+   * used, and compared at boot. More spread better over many masters, fewer make larger batches: 64 is even enough up
+   * to about 16 masters. Default 64.
+   */
+  readonly partitions?: number;
+  /**
+   * `'broker'`: acknowledged once the master has it. `{ level: 'replicated' }`: once replicas have it too.
+   * Default `'broker'`.
+   */
+  readonly durability?: 'broker' | RedisReplicated;
+
+  /** How long `start` tries to reach Redis, in milliseconds. Default 10 000. */
+  readonly connectTimeoutMs?: number;
+  /** How long a command waits for its answer, in milliseconds; after it its outcome is unknown. Default 3 000. */
+  readonly commandTimeoutMs?: number;
+  /** Longest pause between two attempts to connect, in milliseconds. Default 500. */
+  readonly maxReconnectMs?: number;
+  /** Commands that may wait or be under way; past it they fail with `unavailable` at once. Default 20 000. */
+  readonly maxQueued?: number;
+  /** Bytes of events that may wait or be under way. Default 64 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** Most events in one script call; bounds for how long a call holds up Redis (about 6 µs each). Default 256. */
+  readonly maxBatch?: number;
+  /** Most bytes of events in one script call. Default 1 MiB. */
+  readonly maxBatchBytes?: number;
+  /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */
+  readonly pipelineDepth?: number;
+  /** Most bytes that one read answers with, give or take one event. Default 1 MiB. */
+  readonly maxReadBytes?: number;
+
+  /** The check for a lost last event (G5). */
+  readonly tipCheck?: {
+    /** In which time every subscribed channel is looked at once, in milliseconds. Default 25 000. */
+    readonly intervalMs?: number;
+  };
+  /** How long the server's subscription outlives `unsubscribe`, so that they leave in batches. Default 1 000 ms. */
+  readonly unsubscribeLingerMs?: number;
+  /** How long an unused channel's head (epoch and `seq`) outlives its events, in milliseconds (P10). Default 30 days. */
+  readonly headMs?: number;
+  /** Between two signs of life of this node, in milliseconds. Default 1 000. */
+  readonly heartbeatMs?: number;
+  /** After this long without a sign of life a node is not waited for, in milliseconds. Default 15 000. */
+  readonly nodeTtlMs?: number;
+  /** Between two looks for leases that ended, in milliseconds. Default 1 000. */
+  readonly sweepMs?: number;
+  /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
+  readonly controlTimeoutMs?: number;
+
+  /** Told of a setting of the server that weakens a promise. Default: `process.emitWarning`. */
+  readonly onWarning?: (message: string) => void;
+  /** Time of waits and retries; windows and leases run on the server's own. Default: the system's clock. */
+  readonly clock?: Clock;
+  /** Names epochs and nodes, and spreads retries. Default: the system's randomness. */
+  readonly entropy?: Entropy;
+}

@@ -1,0 +1,11 @@
+export { APPEND } from './append.lua.js';
+export { CONFIRM } from './confirm.lua.js';
+export { CONTROL } from './control.lua.js';
+export { DUE } from './due.lua.js';
+export { HEARTBEAT } from './heartbeat.lua.js';
+export { MEMBERS } from './members.lua.js';
+export { PRESENCE } from './presence.lua.js';
+export { READ } from './read.lua.js';
+export { RedisScript } from './script.js';
+export { TIME } from './time.lua.js';
+export { TIPS } from './tips.lua.js';

@@ -1,0 +1,112 @@
+/**
+ * The members of one channel (G19), as the scripts of presence share them.
+ *
+ * KEYS 1…7: room (`e` epoch, `v` version, `o` last order, `i` incarnation), members (member → `order devices data`),
+ * orders (member by order), devices (device → `generation leaving member`), leases (device by its end), due (of the
+ * partition: channel by the earliest end), topic. ARGV 1…3: token, room (ms), channel.
+ *
+ * Data is JSON that the node made canonical, so that equal data is equal text. Changes gather until `announce`, so that
+ * what happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that
+ * lagged, versions would repeat with other content.
+ */
+export const ROOM = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local ROOM, MEMBERS, ORDERS, DEVICES, LEASES, DUE, TOPIC = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local function int(value) return string.format('%.0f', value) end
+
+local state = redis.call('HMGET', ROOM, 'e', 'v', 'o', 'i')
+local epoch, version, order = state[1], tonumber(state[2]) or 0, tonumber(state[3]) or 0
+if not epoch or state[4] ~= incarnation then
+  epoch, version = ARGV[1], 0
+  redis.call('HSET', ROOM, 'e', epoch, 'v', 0, 'i', incarnation)
+  redis.call('PEXPIRE', ROOM, ARGV[2])
+end
+
+local joined, updated, gone = {}, {}, {}
+local touched = {}
+local function note(list, member)
+  list[member] = true
+  touched[#touched + 1] = member
+end
+
+local function readMember(member)
+  local text = redis.call('HGET', MEMBERS, member)
+  if not text then return nil end
+  local place, count, data = string.match(text, '^(%d+) (%d+) (.*)$')
+  return { order = place, count = tonumber(count), data = data }
+end
+
+local function writeMember(member, found)
+  redis.call('HSET', MEMBERS, member, found.order .. ' ' .. int(found.count) .. ' ' .. found.data)
+end
+
+local function readDevice(device)
+  local text = redis.call('HGET', DEVICES, device)
+  if not text then return nil end
+  local generation, leaving, member = string.match(text, '^(%d+) (%d) (.*)$')
+  return { generation = tonumber(generation), leaving = leaving == '1', member = member }
+end
+
+local function writeDevice(device, found)
+  redis.call('HSET', DEVICES, device, int(found.generation) .. ' ' .. (found.leaving and '1' or '0') .. ' ' .. found.member)
+end
+
+local function endDevice(device)
+  local found = readDevice(device)
+  redis.call('ZREM', LEASES, device)
+  if not found then return end
+  redis.call('HDEL', DEVICES, device)
+  local member = readMember(found.member)
+  if not member then return end
+  member.count = member.count - 1
+  if member.count > 0 then
+    writeMember(found.member, member)
+    note(updated, found.member)
+    return
+  end
+  redis.call('HDEL', MEMBERS, found.member)
+  redis.call('ZREM', ORDERS, found.member)
+  updated[found.member] = nil
+  -- Joined and gone inside one diff: nobody saw it.
+  if joined[found.member] then joined[found.member] = nil else note(gone, found.member) end
+end
+
+local function view(member)
+  local found = readMember(member)
+  local data = found.data ~= '' and ',"data":' .. found.data or ''
+  return '{"id":' .. cjson.encode(member) .. ',"devices":' .. int(found.count) .. data .. '}'
+end
+
+-- Tells what changed since the last call, as the next version.
+local function announce()
+  local join, update, leave, done = {}, {}, {}, {}
+  for _, member in ipairs(touched) do
+    if not done[member] then
+      done[member] = true
+      if joined[member] then join[#join + 1] = view(member)
+      elseif updated[member] then update[#update + 1] = view(member)
+      elseif gone[member] then leave[#leave + 1] = cjson.encode(member) end
+    end
+  end
+  joined, updated, gone, touched = {}, {}, {}, {}
+  if #join + #update + #leave == 0 then return end
+  version = version + 1
+  redis.call('HSET', ROOM, 'v', int(version))
+  redis.call('PEXPIRE', ROOM, ARGV[2])
+  redis.call('SPUBLISH', TOPIC, '1p{"epoch":' .. cjson.encode(epoch) .. ',"version":' .. int(version) .. ',"previous":'
+    .. int(version - 1) .. ',"join":[' .. table.concat(join, ',') .. '],"update":[' .. table.concat(update, ',')
+    .. '],"leave":[' .. table.concat(leave, ',') .. ']}')
+end
+
+-- Ends what is past its time; the rest of very many is left to the next call.
+local function expire()
+  for _, device in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1000)) do endDevice(device) end
+end
+
+local function schedule()
+  local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')
+  if first[2] then redis.call('ZADD', DUE, first[2], ARGV[3]) else redis.call('ZREM', DUE, ARGV[3]) end
+end
+`;

@@ -1,0 +1,21 @@
+import { afterAll, beforeAll } from '@jest/globals';
+import { redisCluster } from '../../support/redis-cluster.js';
+import type { RedisDeployment } from '../../support/redis-deployment.js';
+import { describeBrokerContract } from './broker.contract.js';
+import { redisHarness } from './redis.harness.js';
+
+let deployment: RedisDeployment;
+
+beforeAll(async () => {
+  deployment = await redisCluster();
+}, 60_000);
+
+afterAll(() => deployment.dispose());
+
+describeBrokerContract(
+  'redis, a Cluster of three masters with a replica each',
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries'], {
+    // A master of a Cluster that was restarted takes no writes for two seconds.
+    dedupeMs: 4_500,
+  }),
+);

@@ -1,0 +1,18 @@
+import { afterAll, beforeAll } from '@jest/globals';
+import { redisSentinels } from '../../support/redis-sentinels.js';
+import type { RedisDeployment } from '../../support/redis-deployment.js';
+import { describeBrokerContract } from './broker.contract.js';
+import { redisHarness } from './redis.harness.js';
+
+let deployment: RedisDeployment;
+
+beforeAll(async () => {
+  deployment = await redisSentinels();
+}, 60_000);
+
+afterAll(() => deployment.dispose());
+
+describeBrokerContract(
+  'redis, a master with a replica behind Sentinels',
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
+);

@@ -1,0 +1,17 @@
+import { afterAll, beforeAll } from '@jest/globals';
+import { singleRedis, type RedisDeployment } from '../../support/redis-deployment.js';
+import { describeBrokerContract } from './broker.contract.js';
+import { redisHarness } from './redis.harness.js';
+
+let deployment: RedisDeployment;
+
+beforeAll(async () => {
+  deployment = await singleRedis();
+});
+
+afterAll(() => deployment.dispose());
+
+describeBrokerContract(
+  'redis, a single server',
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
+);

@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import type { Cluster, Redis } from 'ioredis';
+import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
+import { RedisKeys } from '../../../lib/brokers/redis/redis.keys.js';
+import { RecordingListener } from '../../support/recording-listener.js';
+import type { RedisDeployment } from '../../support/redis-deployment.js';
+import type {
+  BrokerFaults,
+  BrokerHarness,
+  BrokerHarnessFactory,
+  ContractNode,
+  ContractWindows,
+} from './broker.harness.js';
+
+/** Short, for a real server's time has to be waited for; long enough for what a test does within one of them. */
+const WINDOWS: ContractWindows = {
+  // A server is restarted inside it.
+  dedupeMs: 2_000,
+  ttlMs: 600,
+  leaseMs: 500,
+  graceMs: 250,
+  controlTimeoutMs: 400,
+  slackMs: 120,
+};
+
+/** What passes between a server and a node, and its way back, on one machine. */
+const QUIET_MS = 60;
+const PARTITIONS = 16;
+
+/** Redis brokers over a real deployment, which outlives the tests; each test has keys of its own. */
+export function redisHarness(
+  deployment: () => RedisDeployment,
+  faults: readonly (keyof BrokerFaults)[],
+  windows: Partial<ContractWindows> = {},
+): BrokerHarnessFactory {
+  return {
+    capabilities: { durability: 'broker', dedupes: true, denseSeq: true, presence: true },
+    faults,
+    create: async () => createHarness(deployment(), faults, { ...WINDOWS, ...windows }),
+  };
+}
+
+async function createHarness(
+  deployment: RedisDeployment,
+  faults: readonly (keyof BrokerFaults)[],
+  windows: ContractWindows,
+): Promise<BrokerHarness> {
+  const nodes: ContractNode[] = [];
+  const valves = new Map<ContractNode, Valve>();
+  const keyPrefix = `t${randomBytes(4).toString('hex')}`;
+  const keys = new RedisKeys(keyPrefix, PARTITIONS);
+  const quiet = () => sleep(QUIET_MS);
+  const all: BrokerFaults = {
+    loseEverything: async () => deployment.flush(),
+    restart: () => deployment.restart(),
+    loseEnd: (channel, keep) => deployment.loseEnd(keys, channel, keep),
+    async loseDeliveries(node, during) {
+      const valve = valves.get(node);
+      if (valve === undefined) throw new Error('The node is not of this harness');
+      valve.shut = true;
+      await during();
+      await quiet();
+      valve.shut = false;
+    },
+  };
+  return {
+    windows,
+    runs: 8,
+    faults: Object.fromEntries(faults.map((name) => [name, all[name]])),
+    async node() {
+      const valve: Valve = { shut: false };
+      const options: RedisBrokerOptions = {
+        ...deployment.options,
+        client: withValve(deployment.client(), valve),
+        keyPrefix,
+        partitions: PARTITIONS,
+        controlTimeoutMs: windows.controlTimeoutMs,
+        // Losses are the faults' own business here; the check has tests of its own.
+        tipCheck: { intervalMs: 600_000 },
+        unsubscribeLingerMs: 20,
+        sweepMs: 40,
+        maxReconnectMs: 100,
+      };
+      const node: ContractNode = {
+        id: `node${nodes.length + 1}`,
+        broker: redisBroker(options),
+        seen: new RecordingListener(),
+      };
+      nodes.push(node);
+      valves.set(node, valve);
+      await node.broker.start(node.seen, node.id);
+      return node;
+    },
+    advance: sleep,
+    quiet,
+    async dispose() {
+      for (const { broker } of nodes) await broker.close();
+    },
+  };
+}
+
+/** Whether pub/sub messages are lost at the node's door. */
+interface Valve {
+  shut: boolean;
+}
+
+/** The template's copies, which the broker makes for itself, lose messages while the valve is shut. */
+function withValve<T extends Redis | Cluster>(client: T, valve: Valve): T {
+  const door = client as unknown as Door<T>;
+  const emit = door.emit.bind(client);
+  const duplicate = door.duplicate.bind(client);
+  door.emit = (event, ...args) => (event.startsWith('smessage') && valve.shut ? true : emit(event, ...args));
+  door.duplicate = (...args) => withValve(duplicate(...args), valve);
+  // In a Cluster subscriptions are copies of the connections to its nodes.
+  if (client.isCluster) client.on('+node', (node: Redis) => void withValve(node, valve));
+  return client;
+}
+
+interface Door<T> {
+  emit(event: string, ...args: readonly unknown[]): boolean;
+  duplicate(...args: readonly unknown[]): T;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

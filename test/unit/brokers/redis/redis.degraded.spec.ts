@@ -1,0 +1,145 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
+import { until } from '../../../support/until.js';
+import { RedisKit, request, requests } from './redis.kit.js';
+
+const CHANNEL = 'rooms.1';
+
+describe('Redis away, slow or forgetful (G5, G21)', () => {
+  let kit: RedisKit;
+  const open: RedisBroker[] = [];
+
+  async function node(options = {}) {
+    const made = await kit.node(options);
+    open.push(made.broker);
+    return made;
+  }
+
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(async () => {
+    kit.server.resume();
+    await Promise.all(open.splice(0).map((broker) => broker.close()));
+    await kit.admin.flushall();
+  });
+  afterAll(() => kit.dispose());
+
+  it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
+    const { broker, seen } = await node();
+    await broker.subscribe(CHANNEL);
+    kit.server.pause();
+    const first = await broker.appendMany([request(CHANNEL, 'a')]);
+    expect(first).toEqual([{ ok: false, code: 'timeout' }]);
+    expect(seen.states.at(-1)).toBe('down');
+    const before = performance.now();
+    expect(await broker.appendMany([request(CHANNEL, 'b')])).toEqual([{ ok: false, code: 'unavailable' }]);
+    await expect(broker.read({ channel: CHANNEL, from: 1, limit: 1 })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    await expect(broker.subscribe('rooms.2')).rejects.toMatchObject({ name: 'RealtimeError' });
+    expect(performance.now() - before).toBeLessThan(900);
+    kit.server.resume();
+    await until('the way back', () => seen.states.at(-1) === 'up');
+    const [again] = await broker.appendMany([request(CHANNEL, 'c')]);
+    expect(again).toMatchObject({ ok: true });
+    await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
+  });
+
+  it('G21 a command that was cut off is not sent again: its outcome is unknown', async () => {
+    const { broker, seen } = await node({ commandTimeoutMs: 5_000, heartbeatMs: 5_000 });
+    const unremembered = { policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 } };
+    await broker.appendMany([request(CHANNEL, 'a', unremembered)]);
+    kit.server.pause();
+    const cut = broker.appendMany([request(CHANNEL, 'b', unremembered)]);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const killed = kit.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    kit.server.resume();
+    await killed;
+    const [outcome] = await cut;
+    await until('the way back', async () => (await broker.tips([CHANNEL]).catch(() => [])).length === 1);
+    const { events } = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
+    // It may have been carried out before the connection went; never twice.
+    expect(events.filter(({ id }) => id === 'b').length).toBeLessThanOrEqual(1);
+    if (outcome?.ok !== true) expect(outcome).toEqual({ ok: false, code: 'timeout' });
+    expect(seen.states).toContain('up');
+  });
+
+  it('G13 G21 a full queue fails at once, and what was accepted goes through', async () => {
+    const { broker } = await node({ maxQueued: 10 });
+    const outcomes = await broker.appendMany(requests(CHANNEL, 'e', 15));
+    expect(outcomes.map((outcome) => outcome.ok)).toEqual([
+      ...Array.from({ length: 10 }, () => true),
+      ...Array.from({ length: 5 }, () => false),
+    ]);
+    expect(outcomes.at(-1)).toEqual({ ok: false, code: 'unavailable' });
+  });
+
+  it('G13 a queue is bounded in bytes too; one event alone always fits', async () => {
+    const { broker } = await node({ maxQueuedBytes: 500 });
+    const big = (id: string) =>
+      request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
+    expect(await broker.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
+  });
+
+  it('what cannot be written fails its own append, and no other', async () => {
+    const { broker } = await node();
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    const bad = request(CHANNEL, 'bad', { event: { id: 'bad', event: 'message', payload: cycle } });
+    expect(await broker.appendMany([bad, request(CHANNEL, 'good')])).toMatchObject([
+      { ok: false },
+      { ok: true, position: { seq: 1 } },
+    ]);
+  });
+
+  it('P16 a server that forgot its scripts is given them again, and the order stays', async () => {
+    const { broker } = await node({ maxBatch: 5 });
+    await broker.appendMany(requests(CHANNEL, 'a', 5));
+    for (let round = 0; round < 5; round += 1) {
+      await kit.admin.script('FLUSH');
+      const calls = requests(CHANNEL, `r${round}-`, 40).map((one) => broker.appendMany([one]));
+      const outcomes = (await Promise.all(calls)).flat();
+      const seqs = outcomes.map((outcome) => (outcome.ok ? outcome.position.seq : 0));
+      expect(seqs).toEqual([...seqs].sort((left, right) => left - right));
+      expect(new Set(seqs).size).toBe(40);
+    }
+    await kit.admin.script('FLUSH');
+    expect((await broker.presence.members(CHANNEL, { limit: 1 })).count).toBe(0);
+    expect((await broker.tips([CHANNEL]))[0]?.seq).toBe(205);
+  });
+
+  it('G5 a lost last message is found by the check of the tips, and delivered', async () => {
+    const writer = await node();
+    const { broker, seen } = await node({ tipCheck: { intervalMs: 60 } });
+    await broker.subscribe(CHANNEL);
+    // Published without the topic: the events are in the log, and nobody was told.
+    await writer.broker.appendMany(requests(CHANNEL, 'a', 2));
+    await until('what was told', () => seen.seqsOf(CHANNEL).length === 2);
+    await kit.admin.xadd(
+      kit.keys.stream(CHANNEL),
+      '3-0',
+      't',
+      String(Date.now()),
+      'b',
+      '{"i":"x","n":"message"}',
+    );
+    await kit.admin.hset(kit.keys.head(CHANNEL), 's', 3);
+    await until('what was lost', () => seen.seqsOf(CHANNEL).length === 3);
+    expect(seen.eventsOf(CHANNEL).at(-1)).toMatchObject({ seq: 3, id: 'x' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(seen.seqsOf(CHANNEL)).toEqual([1, 2, 3]);
+  });
+
+  it('G5 what was published while the subscription was away is delivered when it is back', async () => {
+    const writer = await node();
+    const { broker, seen } = await node({ maxReconnectMs: 400 });
+    const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);
+    await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+    await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await writer.broker.appendMany(channels.flatMap((channel) => requests(channel, 'm', 3)));
+    await until('every channel', () => channels.every((channel) => seen.seqsOf(channel).includes(3)));
+    for (const channel of channels) expect([...new Set(seen.seqsOf(channel))]).toEqual([1, 2, 3]);
+    expect(seen.states.at(-1)).toBe('up');
+  });
+});

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
+import {
+  redisBroker,
+  type RedisBroker,
+  type RedisBrokerOptions,
+} from '../../../../lib/brokers/redis/index.js';
+import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
+import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
+import { RecordingListener } from '../../../support/recording-listener.js';
+import { RedisProcess, type RedisProcessOptions } from '../../../support/redis-process.js';
+
+export const POLICY: LogPolicy = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 60_000 };
+
+export function request(channel: string, id: string, change: Partial<AppendRequest> = {}): AppendRequest {
+  return {
+    channel,
+    producer: 'u1',
+    fingerprint: id,
+    event: { id, event: 'message', payload: { id } },
+    policy: POLICY,
+    ...change,
+  };
+}
+
+export function requests(channel: string, prefix: string, count: number): readonly AppendRequest[] {
+  return Array.from({ length: count }, (_, index) => request(channel, `${prefix}${index + 1}`));
+}
+
+/** Brokers over one server that a test may do anything to. */
+export class RedisKit {
+  readonly prefix = `u${randomBytes(4).toString('hex')}`;
+  readonly keys = new RedisKeys(this.prefix, 4);
+  readonly admin: Redis;
+  private readonly brokers: RedisBroker[] = [];
+
+  private constructor(readonly server: RedisProcess) {
+    this.admin = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: 200 });
+    this.admin.on('error', () => undefined);
+  }
+
+  static async open(options: RedisProcessOptions = {}): Promise<RedisKit> {
+    return new RedisKit(
+      await RedisProcess.start({
+        ...options,
+        args: ['--enable-debug-command', 'local', ...(options.args ?? [])],
+      }),
+    );
+  }
+
+  make(options: RedisBrokerOptions = {}): RedisBroker {
+    const broker = redisBroker({
+      url: this.server.url,
+      keyPrefix: this.prefix,
+      partitions: 4,
+      commandTimeoutMs: 400,
+      heartbeatMs: 50,
+      maxReconnectMs: 50,
+      sweepMs: 50,
+      ...options,
+    });
+    this.brokers.push(broker);
+    return broker;
+  }
+
+  async node(options: RedisBrokerOptions = {}) {
+    const broker = this.make(options);
+    const seen = new RecordingListener();
+    await broker.start(seen);
+    return { broker, seen };
+  }
+
+  async dispose(): Promise<void> {
+    this.server.resume();
+    await Promise.all(this.brokers.map((broker) => broker.close()));
+    this.admin.disconnect();
+    await this.server.dispose();
+  }
+}

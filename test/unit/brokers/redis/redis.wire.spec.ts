@@ -1,0 +1,99 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
+import { partitionOf, slotOf } from '../../../../lib/brokers/redis/redis.partition.js';
+import {
+  decodeEvent,
+  decodeMember,
+  decodeMessage,
+  encodeData,
+  encodeEvent,
+  encodeSignal,
+} from '../../../../lib/brokers/redis/redis.wire.js';
+
+describe('what is stored and published', () => {
+  it('P5 an event comes back as it was, bytes included', () => {
+    const draft = {
+      id: 'a',
+      event: 'e',
+      payload: { bytes: Uint8Array.of(0, 255), deep: [{ more: Uint8Array.of(7) }] },
+      meta: { n: 1 },
+    };
+    const event = decodeEvent(encodeEvent(draft), 'c', 'ep', 3, 99);
+    expect(event).toMatchObject({
+      id: 'a',
+      event: 'e',
+      channel: 'c',
+      epoch: 'ep',
+      seq: 3,
+      ts: 99,
+      meta: { n: 1 },
+    });
+    const payload = event.payload as {
+      readonly bytes: Uint8Array;
+      readonly deep: readonly { readonly more: Uint8Array }[];
+    };
+    expect([...payload.bytes]).toEqual([0, 255]);
+    expect([...(payload.deep[0]?.more ?? [])]).toEqual([7]);
+  });
+
+  it('P5 any JSON comes back as it was, even one that looks like our own wrapping', () => {
+    const special = fc.constantFrom<unknown>({ b: 'AAAA' }, [[1]], { b: { b: 1 } }, null, '');
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), special), (payload) => {
+        const plain: unknown = JSON.parse(JSON.stringify(payload));
+        const event = decodeEvent(encodeEvent({ id: 'i', event: 'e', payload }), 'c', 'ep', 1, 1);
+        expect(event.payload).toEqual(plain);
+        expect(decodeMessage(encodeSignal({ event: 'e', payload }), 'c')).toEqual({
+          kind: 'signal',
+          signal: { event: 'e', payload: plain },
+        });
+        expect(decodeMember('m', 1, encodeData(payload))).toEqual({ id: 'm', devices: 1, data: plain });
+      }),
+    );
+  });
+
+  it('G19 equal data has one text', () => {
+    expect(encodeData({ a: 1, b: { c: 2, d: 3 } })).toBe(encodeData({ b: { d: 3, c: 2 }, a: 1 }));
+    expect(encodeData([1, 2])).not.toBe(encodeData([2, 1]));
+  });
+
+  it('leaves messages alone that a newer version may send', () => {
+    for (const text of ['', '1', '1z{}', '2e whatever', '{"v":3}'])
+      expect(decodeMessage(text, 'c')).toBeUndefined();
+  });
+});
+
+describe('where a channel lies', () => {
+  it('is decided alike by every version', () => {
+    expect(['rooms.1', 'rooms.2', '$user.auth0~7C7', ''].map((name) => partitionOf(name, 64))).toEqual([
+      39, 5, 53, 57,
+    ]);
+  });
+
+  it('knows the slots of Redis Cluster', () => {
+    // From the Cluster specification, and from CLUSTER KEYSLOT.
+    expect(['123456789', 'foo', ''].map(slotOf)).toEqual([0x31c3 % 16_384, 12_182, 0]);
+  });
+
+  it('spreads channels evenly', () => {
+    const counts = Array.from({ length: 64 }, () => 0);
+    for (let index = 0; index < 64_000; index += 1) {
+      const partition = partitionOf(`rooms.${index}`, 64);
+      counts[partition] = (counts[partition] ?? 0) + 1;
+    }
+    expect(Math.min(...counts)).toBeGreaterThan(800);
+    expect(Math.max(...counts)).toBeLessThan(1_200);
+  });
+
+  it('no name changes the hash tag, and no two ids share a key', () => {
+    const keys = new RedisKeys('rt', 8);
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (producer, id, other, otherId) => {
+        const key = keys.id('c', producer, id);
+        expect(key.startsWith(`{rt:${keys.partitionOf('c')}}:v1:i:`)).toBe(true);
+        expect(key === keys.id('c', other, otherId)).toBe(producer === other && id === otherId);
+      }),
+    );
+  });
+});

@@ -10,8 +10,8 @@ const subscribers = Number(process.env.SUBSCRIBERS ?? 1_000);
 const bytes = Number(process.env.BYTES ?? 128);
 const rounds = Number(process.env.ROUNDS ?? 7);
 const eventsPerTurn = (process.env.EVENTS ?? '1,10').split(',').map(Number);
-/** Events of one round, whatever the size of its turns. */
-const eventsPerRound = Number(process.env.PER_ROUND ?? 100);
+/** Turns of one round: enough of them that its beginning, a collected heap and cold caches, does not count. */
+const turnsPerRound = (perTurn) => Number(process.env.TURNS ?? Math.max(30, Math.ceil(100 / perTurn)));
 
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 const contenders = [
@@ -58,8 +58,8 @@ async function round({ name, server, load }, perTurn) {
   const base = load.received - start.written;
   const cpuOfLoad = process.cpuUsage();
   const startedAt = process.hrtime.bigint();
-  let turns = 0;
-  for (let sent = 0; sent < eventsPerRound; sent += perTurn, turns++) {
+  const turns = turnsPerRound(perTurn);
+  for (let turn = 0; turn < turns; turn++) {
     const { written } = await server.ask({ type: 'turn', events: perTurn });
     // A server that writes less than the payloads did not reach everybody: the figures would be a fiction.
     if (written - before < perTurn * subscribers * bytes)
@@ -88,7 +88,7 @@ async function round({ name, server, load }, perTurn) {
 const running = [];
 for (const contender of contenders) running.push(await populate(contender));
 console.log(
-  `fan-out: ${thousands(subscribers)} subscribers, ${bytes} B payload, ${rounds} alternating rounds of ${eventsPerRound} events, ` +
+  `fan-out: ${thousands(subscribers)} subscribers, ${bytes} B payload, ${rounds} alternating rounds, ` +
     `Node ${process.version}${canPin ? ', server on core 0' : ', not pinned'}`,
 );
 let failed = false;

@@ -97,6 +97,7 @@ export interface HistoryEvent {
   readonly payload?: unknown;
   readonly user?: string;
   readonly key?: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
 }
 
 /** Answer to `history`. */

@@ -30,7 +30,12 @@ export class FakeConnection implements Connection {
   readonly frames: Buffer[] = [];
   closed: { readonly code: number; readonly reason: string } | undefined;
   paused = false;
-  handler!: ConnectionHandler;
+  /** Nobody, while the engine opens it: it may refuse at once. */
+  handler: ConnectionHandler = {
+    onFrame: () => undefined,
+    onDrain: () => undefined,
+    onClose: () => undefined,
+  };
   private stalled = false;
   private held: Buffer[] = [];
   private read = 0;

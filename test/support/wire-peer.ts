@@ -93,6 +93,12 @@ export class WirePeer {
     });
   }
 
+  /** Subscribes as if for the first time: the position is given up, and with it what was missed. */
+  anew(channel: string): Promise<WireEnvelope | undefined> {
+    this.channel(channel).position = undefined;
+    return this.follow(channel);
+  }
+
   /** Ends the subscription; its follower refuses whatever comes after the answer. */
   async leave(channel: string): Promise<WireEnvelope | undefined> {
     return await this.call({ type: 'unsubscribe', channel, id: `${this.id()}!${channel}` });

@@ -39,15 +39,14 @@ export function readEvent(envelope: Envelope, channel: string): ChannelEvent | u
     seq,
     epoch,
     ts,
-    ...optional(user, key),
-    ...(meta === undefined ? {} : { meta }),
+    ...optional(user, key, meta),
   };
 }
 
 /** Gives an event of `history` the shape in which live ones are delivered. */
 export function eventOfHistory(item: HistoryEvent, channel: string, epoch: string): ChannelEvent {
-  const { id, event, ts, seq, payload, user, key } = item;
-  return { id, channel, event, payload, seq, epoch, ts, ...optional(user, key) };
+  const { id, event, ts, seq, payload, user, key, meta } = item;
+  return { id, channel, event, payload, seq, epoch, ts, ...optional(user, key, meta) };
 }
 
 export function readSignal(envelope: Envelope, channel: string): ChannelSignal {
@@ -95,6 +94,14 @@ function isSeq(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function optional(user: string | undefined, key: string | undefined): { user?: string; key?: string } {
-  return { ...(user === undefined ? {} : { user }), ...(key === undefined ? {} : { key }) };
+function optional(
+  user: string | undefined,
+  key: string | undefined,
+  meta: ChannelEvent['meta'],
+): Pick<ChannelEvent, 'user' | 'key' | 'meta'> {
+  return {
+    ...(user === undefined ? {} : { user }),
+    ...(key === undefined ? {} : { key }),
+    ...(meta === undefined ? {} : { meta }),
+  };
 }

@@ -38,7 +38,7 @@ export class ChannelEvent implements ChannelEventFields {
   readonly ttl?: number;
   readonly trace?: string;
   readonly meta?: Readonly<Record<string, unknown>>;
-  /** Encoded envelope by index of the variant; filled by `EventEncoder` alone. */
+  /** Encoded envelope by index of the variant; filled by `encodeEvent` alone. */
   readonly encoded: (Buffer | undefined)[] = [];
 
   constructor(fields: ChannelEventFields) {

@@ -30,21 +30,31 @@ export function authorize(
   return isPromise(result) ? result.then(toGrant) : toGrant(result);
 }
 
+/** @throws RealtimeError when the ground of an authorization is gone: access was revoked, or the subscription ended (G11). */
+export type StillAllowed = () => void;
+
 /**
  * For commands that need the connection's own live subscription unless the channel declares an authorization of
  * their own (G10). A subscribe that is under way is waited for: clients send both in one frame.
+ *
+ * @returns The check to be made again before what was read meanwhile is answered.
  */
 export async function authorizeSubscriber(
   session: Session,
   match: ChannelMatch,
   action: ChannelAction,
   call: HandlerCall,
-): Promise<void> {
-  if (match.definition.behaviour.authorize[action] !== undefined) {
-    await authorize(session, match, action, call);
-    return;
-  }
-  await requireSubscription(session, match.channel);
+): Promise<StillAllowed> {
+  const revision = session.context.revocations.current;
+  const own = match.definition.behaviour.authorize[action] !== undefined;
+  const subscription = own ? undefined : await requireSubscription(session, match.channel);
+  if (own) await authorize(session, match, action, call);
+  const check = (): void => {
+    refuseIfRevoked(session, match.channel, revision);
+    if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
+  };
+  check();
+  return check;
 }
 
 /** @throws RealtimeError `not_subscribed`. */

@@ -5,7 +5,6 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { bounded } from '../ports/bounded.js';
-import { userSubject } from '../protection/ban-list.js';
 import type { Authentication } from '../session/identity.js';
 import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/session.errors.js';
@@ -42,6 +41,7 @@ async function greet(session: Session, command: HelloCommand): Promise<void> {
   refuseIfBanned(session, authentication);
   session.user = authentication.user;
   session.view.user = authentication.user;
+  context.sessions.identify(session);
   session.tokenWatch.follow(authentication, token ?? session.opening.token);
   if (context.onConnect !== undefined) {
     const admitted = await bounded(
@@ -94,7 +94,7 @@ function refuseIfBanned(session: Session, { user }: Authentication): void {
   if (user === undefined) return;
   const { bans, clock } = session.context;
   const now = clock.now();
-  const ban = bans.find(userSubject(user.id), now);
+  const ban = bans.find(user.id, now);
   if (ban === undefined) return;
   throw new RealtimeError(
     'banned',

@@ -5,7 +5,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Broker } from '../ports/broker.js';
 import { positionOf } from '../delivery/recovery.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber, refuseIfRevoked } from './authorization.js';
+import { authorizeSubscriber } from './authorization.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -25,11 +25,10 @@ export interface HistoryQuery {
 export async function history(session: Session, command: HistoryCommand): Promise<void> {
   const { context } = session;
   const match = context.channels.resolve(command.channel);
-  const revision = context.revocations.current;
   const call = session.call(match, command.id, '', command.payload);
-  await authorizeSubscriber(session, match, 'history', call);
+  const checkAgain = await authorizeSubscriber(session, match, 'history', call);
   const result = await readHistory(context.broker, match.channel, command.payload, context.clock.now());
-  refuseIfRevoked(session, match.channel, revision);
+  checkAgain();
   // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
   if (!session.isClosed) session.reply(command.id, result, session.subscriptions.get(match.channel));
 }
@@ -42,25 +41,28 @@ export async function readHistory(
   now: number,
 ): Promise<HistoryResult> {
   const limit = Math.min(query.limit ?? DEFAULT_LIMIT, MAX_PAGE);
-  const from = Math.max(1, query.from ?? 1);
-  const page = await broker.read({
-    channel,
-    from,
-    // One more than asked for tells whether there is more.
-    limit: limit + 1,
-    ...(query.epoch === undefined ? {} : { epoch: query.epoch }),
-    ...(query.until === undefined ? {} : { until: query.until }),
-    ...(query.reverse === undefined ? {} : { reverse: query.reverse }),
-  });
-  const events = page.events.slice(0, limit).filter((event) => !event.isExpired(now));
-  return {
-    events: events.map(toHistoryEvent),
-    position: positionOf(page.tip),
-    more: page.events.length > limit,
-  };
+  const reverse = query.reverse === true;
+  let { epoch, until, from = 1 } = query;
+  const found: ChannelEvent[] = [];
+  // One more than asked for tells whether there is more.
+  let step = limit + 1;
+  for (;;) {
+    const page = await broker.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
+    for (const event of page.events) if (!event.isExpired(now)) found.push(event);
+    const last = page.events[step - 1];
+    if (last === undefined || found.length > limit) {
+      const position = positionOf(page.tip);
+      return { events: found.slice(0, limit).map(toHistoryEvent), position, more: found.length > limit };
+    }
+    // Whoever pages goes on from the last event that it was given: a page of expired ones alone would be the end for it.
+    epoch = page.tip.epoch;
+    step = MAX_PAGE;
+    if (reverse) until = last.seq - 1;
+    else from = last.seq + 1;
+  }
 }
 
-function toHistoryEvent({ id, ts, seq, event, payload, user, key }: ChannelEvent): HistoryEvent {
+function toHistoryEvent({ id, ts, seq, event, payload, user, key, meta }: ChannelEvent): HistoryEvent {
   return {
     id,
     ts,
@@ -69,5 +71,6 @@ function toHistoryEvent({ id, ts, seq, event, payload, user, key }: ChannelEvent
     ...(payload === undefined ? {} : { payload }),
     ...(user === undefined ? {} : { user }),
     ...(key === undefined ? {} : { key }),
+    ...(meta === undefined ? {} : { meta }),
   };
 }

@@ -3,6 +3,12 @@ import type { EngineContext } from '../engine/engine.context.js';
 import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 
+/** Runs the `@OnUnsubscribe` of a channel that ended. */
+export function notifyUnsubscribed(context: EngineContext, call: HandlerCall): void {
+  const hook = context.channels.find(call.channel)?.definition.behaviour.onUnsubscribe;
+  if (hook !== undefined) notify(context, hook, call);
+}
+
 /** Runs a life-cycle hook of the application. Nobody waits for it, so its failure is logged, not answered. */
 export function notify(
   context: EngineContext,

@@ -2,7 +2,7 @@ import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/comm
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber, refuseIfRevoked, requireSubscription } from './authorization.js';
+import { authorizeSubscriber, requireSubscription } from './authorization.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -10,9 +10,8 @@ const DEFAULT_LIMIT = 100;
 export async function presence(session: Session, command: PresenceCommand): Promise<void> {
   const { context } = session;
   const match = context.channels.resolve(command.channel);
-  const revision = context.revocations.current;
   const call = session.call(match, command.id, '', command.payload);
-  await authorizeSubscriber(session, match, 'presence', call);
+  const checkAgain = await authorizeSubscriber(session, match, 'presence', call);
   if (match.definition.policy.presence === false)
     throw new RealtimeError('bad_request', 'This channel keeps no presence');
   const { cursor, limit } = command.payload;
@@ -20,7 +19,7 @@ export async function presence(session: Session, command: PresenceCommand): Prom
     limit: Math.min(limit ?? DEFAULT_LIMIT, MAX_PAGE),
     ...(cursor === undefined ? {} : { cursor }),
   });
-  refuseIfRevoked(session, match.channel, revision);
+  checkAgain();
   if (session.isClosed) return;
   const subscription = session.subscriptions.get(match.channel);
   // The client has the first page's version from now on; diffs up to it would only repeat.

@@ -11,17 +11,15 @@ const RETRY_MS = 500;
  * subscribe from its cursor would have answered, before the first event of the new epoch.
  */
 export class Resetter {
-  private readonly underWay = new Set<Subscription>();
-
   constructor(private readonly context: () => EngineContext) {}
 
   reset(subscription: Subscription): void {
-    if (subscription.ended || this.underWay.has(subscription)) return;
-    this.underWay.add(subscription);
+    if (subscription.ended || subscription.moving) return;
+    subscription.moving = true;
     subscription.channel.stopLive(subscription);
     this.move(subscription).then(
       () => {
-        this.underWay.delete(subscription);
+        subscription.moving = false;
         if (!subscription.ended) this.context().catchUp.pump(subscription);
       },
       (error: unknown) => this.onFailure(subscription, error),
@@ -33,13 +31,13 @@ export class Resetter {
     if (error instanceof RealtimeError && error.retryable) {
       logger.debug(`A reset is tried again: ${error.message}`);
       clock.schedule(RETRY_MS, () => {
-        this.underWay.delete(subscription);
+        subscription.moving = false;
         this.reset(subscription);
       });
       return;
     }
     // The application's snapshot failed: the client comes back with its positions and asks again, later.
-    this.underWay.delete(subscription);
+    subscription.moving = false;
     logger.error(`A reset failed on connection ${subscription.call.connection.id}`, error);
     subscription.outbox.fail();
   }

@@ -6,6 +6,7 @@ import type { RecoveryPlan } from '../delivery/recovery.js';
 import { Subscription } from '../delivery/subscription.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
+import { graceAfter } from '../session/session.teardown.js';
 import { authorize, refuseIfRevoked, type Grant } from './authorization.js';
 import { followGrant } from './lease.js';
 import { notify } from './lifecycle.js';
@@ -91,7 +92,10 @@ async function make(
     }
   } catch (error) {
     subscription.ended = true;
-    session.context.presence.leave(subscription, 0);
+    // A connection that was lost meanwhile may come back, as with a subscription that was made.
+    const { closedWith } = session;
+    const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
+    session.context.presence.leave(subscription, graceMs);
     hub.release(channel);
     throw error;
   }

@@ -1,3 +1,4 @@
+import { notifyUnsubscribed } from './lifecycle.js';
 import type { Session } from '../session/session.js';
 import type { Ticket } from '../session/ticket.js';
 
@@ -21,13 +22,29 @@ export async function takeOver(session: Session, text: string | undefined): Prom
     session.generation = Math.max(ticket.generation, older?.generation ?? 0) + 1;
     if (older !== undefined) inherit(session, older);
   }
-  sessions.identify(session);
+  sessions.adopt(session);
 }
 
 function inherit(session: Session, older: Session): void {
   for (const [channel, call] of older.inherited) session.inherited.set(channel, call);
   for (const [channel, { call }] of older.subscriptions) session.inherited.set(channel, call);
   older.close('superseded');
+  const { wheel, settings } = session.context;
+  endUnclaimed(session, settings.limits.maxChannels);
+  wheel.schedule(settings.retry.stableMs, { onTimer: () => endUnclaimed(session, 0) });
+}
+
+/**
+ * Ends channels that were not taken up again, the oldest first: a client gave them up while it was away, and one that comes
+ * back again and again, each time to others, must not collect them.
+ */
+function endUnclaimed({ inherited, pendingSubscriptions, context }: Session, keep: number): void {
+  for (const [channel, call] of inherited) {
+    if (inherited.size <= keep) return;
+    if (pendingSubscriptions.has(channel)) continue;
+    inherited.delete(channel);
+    notifyUnsubscribed(context, call);
+  }
 }
 
 async function supersedeElsewhere(session: Session, { lineage, generation }: Ticket): Promise<void> {

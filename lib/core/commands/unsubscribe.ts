@@ -2,7 +2,7 @@ import type { UnsubscribeCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { Session } from '../session/session.js';
-import { notify } from './lifecycle.js';
+import { notify, notifyUnsubscribed } from './lifecycle.js';
 
 /** Ends a subscription on the client's wish. Idempotent; a subscribe that is under way is called off. */
 export function unsubscribe(session: Session, command: UnsubscribeCommand): void {
@@ -13,6 +13,9 @@ export function unsubscribe(session: Session, command: UnsubscribeCommand): void
     const refs = drop(session, subscription);
     if (refs.length > 0) refuse(session, refs, new RealtimeError('not_subscribed'));
   }
+  const inherited = session.inherited.get(command.channel);
+  if (inherited !== undefined && session.inherited.delete(command.channel))
+    notifyUnsubscribed(session.context, inherited);
   session.replyControl(command.id, {});
 }
 

@@ -22,10 +22,15 @@ export class AppendQueue {
     });
   }
 
+  /** A broker that throws at once, against its port, must not end the process. */
+  private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
+    return await this.broker.appendMany(batch.map(({ request }) => request));
+  }
+
   private flush(): void {
     const batch = this.waiting;
     this.waiting = [];
-    this.broker.appendMany(batch.map(({ request }) => request)).then(
+    this.send(batch).then(
       (outcomes) => batch.forEach((waiting, index) => settle(waiting, outcomes[index])),
       (error: unknown) => {
         const reason =

@@ -12,6 +12,8 @@ export interface CatchUpOptions {
   readonly clock: Clock;
   /** The log under a replaying subscription is another one: it must be told `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
+  /** An event of the application cannot be written down. */
+  readonly onFailed: (subscription: Subscription, error: unknown) => void;
 }
 
 /**
@@ -27,8 +29,17 @@ export class CatchUp {
 
   /** Goes on until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
+    // Called by timers and promises, where what is thrown would end the process.
+    try {
+      this.advance(subscription);
+    } catch (error) {
+      this.options.onFailed(subscription, error);
+    }
+  }
+
+  private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
-    while (!subscription.ended && !subscription.live) {
+    while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
       // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
@@ -45,23 +56,29 @@ export class CatchUp {
     const { epoch } = subscription;
     this.page(subscription.channel.name, epoch, from).then(
       (page) => {
-        if (subscription.ended || subscription.epoch !== epoch) return;
+        if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
-        this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
-        const { outbox } = subscription;
-        for (const event of page.events) {
-          if (subscription.ended) return;
-          // A page is bounded in events only. What is too much now is read again when there is room (G13).
-          if (!outbox.hasRoom) break;
-          this.skipTrimmed(subscription, event.seq);
-          if (event.seq === subscription.cursor + 1) this.push(subscription, event);
+        try {
+          this.take(subscription, page);
+        } catch (error) {
+          return this.options.onFailed(subscription, error);
         }
-        if (subscription.cursor >= from || !outbox.hasRoom) this.pump(subscription);
+        if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
         else this.retry(subscription);
       },
       // The broker is away: the subscription stays, and goes on where it was (G21).
       () => this.retry(subscription),
     );
+  }
+
+  private take(subscription: Subscription, page: ReadResult): void {
+    this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
+    for (const event of page.events) {
+      // A page is bounded in events only. What is too much now is read again when there is room (G13).
+      if (subscription.ended || !subscription.outbox.hasRoom) return;
+      this.skipTrimmed(subscription, event.seq);
+      if (event.seq === subscription.cursor + 1) this.push(subscription, event);
+    }
   }
 
   private retry(subscription: Subscription): void {
@@ -98,8 +115,8 @@ export class CatchUp {
 
   private push(subscription: Subscription, event: ChannelEvent): void {
     this.announceResumed(subscription);
-    subscription.cursor = event.seq;
     subscription.outbox.pushReplay(subscription, event);
+    subscription.cursor = event.seq;
     this.announceResumed(subscription);
   }
 

@@ -26,6 +26,8 @@ export interface OrderKeeperOwner {
 export class OrderKeeper {
   private readonly held = new Map<number, ChannelEvent>();
   private healing = false;
+  /** What came during a read may be newer than its answer. */
+  private lookAgain = false;
   private healed: (() => void)[] = [];
   private closed = false;
 
@@ -57,6 +59,7 @@ export class OrderKeeper {
     const { tip } = this.channel;
     if (event.epoch !== tip.epoch) {
       // Which of the two logs is the newer one only the broker can tell.
+      this.lookAgain = this.healing;
       this.heal();
     } else if (event.seq === tip.seq + 1) {
       this.channel.accept(event);
@@ -83,10 +86,11 @@ export class OrderKeeper {
   private heal(): void {
     if (this.healing || this.closed) return;
     this.healing = true;
+    this.lookAgain = false;
     this.readOn().then(
       (done) => {
         this.healing = false;
-        if (!done) return this.heal();
+        if (!done || this.lookAgain) return this.heal();
         for (const then of this.healed.splice(0)) then();
       },
       (error: unknown) => {

@@ -20,6 +20,8 @@ export class Subscription {
   /** Place among the live subscriptions of the channel. */
   liveIndex = -1;
   ended = false;
+  /** Whether it is being moved to another log: what is read of the old one meanwhile is not for it. */
+  moving = false;
   /** `seq` after which `resumed` is due (P12). */
   resumedAt: number | undefined;
   dropped: DroppedRange | undefined;

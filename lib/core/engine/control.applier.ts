@@ -1,7 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { endSubscription } from '../commands/unsubscribe.js';
 import type { ControlMessage } from '../ports/control.js';
-import { userSubject } from '../protection/ban-list.js';
 import type { EngineContext } from './engine.context.js';
 
 /** Applies a control record on this node. When it returns, the record holds here (G11). */
@@ -14,14 +13,14 @@ export function applyControl(context: EngineContext, message: ControlMessage): v
       return revoke(context, message.user, message.channel);
     case 'ban': {
       const until = message.until ?? Number.POSITIVE_INFINITY;
-      context.bans.add(userSubject(message.user), { until, reason: message.reason });
+      context.bans.add(message.user, { until, reason: message.reason });
       context.revocations.record(message.user);
       const retryAfterMs = Number.isFinite(until) ? until - context.clock.now() : 0;
       for (const session of context.sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
       return;
     }
     case 'unban':
-      context.bans.remove(userSubject(message.user));
+      context.bans.remove(message.user);
       return;
     case 'supersede': {
       const session = context.sessions.ofLineage(message.lineage);

@@ -69,9 +69,14 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
           if (subscription.epoch === subscription.channel.tip.epoch) context.catchUp.pump(subscription);
           else resetter.reset(subscription);
         }),
+      onFailed: (subscription, error) => {
+        logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
+        subscription.outbox.fail();
+      },
     }),
     presence: new PresenceTracker(broker, hub, clock, logger, settings.presenceLeaseMs),
     bans: new BanList(),
+    addressBans: new BanList(),
     revocations: new Revocations(),
     recentIds: new RecentIds(),
     userBuckets: new UserBuckets(settings.limits.userRatePerSecond),

@@ -42,7 +42,10 @@ export interface EngineContext {
   readonly appends: AppendQueue;
   readonly catchUp: CatchUp;
   readonly presence: PresenceTracker;
+  /** Users that are refused. */
   readonly bans: BanList;
+  /** Addresses that are refused; a list of its own, because clients can cause its entries. */
+  readonly addressBans: BanList;
   readonly revocations: Revocations;
   readonly recentIds: RecentIds;
   readonly userBuckets: UserBuckets;

@@ -1,4 +1,4 @@
-import { userChannel } from '../../protocol/channel-name.js';
+import type { CloseName } from '../../protocol/close-codes.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
@@ -11,7 +11,6 @@ import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
-import { addressSubject } from '../protection/ban-list.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
 import type { Authentication, Credentials } from '../session/identity.js';
 import { Session } from '../session/session.js';
@@ -41,6 +40,8 @@ export class RealtimeEngine implements EngineApi {
   private readonly composed: ComposedEngine;
   private readonly variants = new VariantRegistry();
   private started = false;
+  /** Whether the broker was asked to start: one that failed half-way has to let go as well. */
+  private opened = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
 
@@ -58,7 +59,9 @@ export class RealtimeEngine implements EngineApi {
       onControl: (message) => applyControl(context, message),
       onState: (state, reason) => this.onBrokerState(state, reason),
     };
+    this.opened = true;
     await this.options.broker.start(listener, this.options.settings.nodeId);
+    if (this.stopping !== undefined) return;
     context.presence.start();
     this.started = true;
   }
@@ -97,12 +100,12 @@ export class RealtimeEngine implements EngineApi {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
-    const { sessions, settings, bans, clock } = this.composed.context;
+    const { sessions, settings, addressBans, clock } = this.composed.context;
     if (!this.started || this.composed.context.draining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
     const now = clock.now();
-    const ban = bans.find(addressSubject(handshake.ip), now);
+    const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
       const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
       return { status: 403, message: 'This address is banned', code: 'banned', ...wait };
@@ -122,9 +125,10 @@ export class RealtimeEngine implements EngineApi {
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.composed.context, connection, opening);
+    // Whoever was admitted before may be one too many, or banned, by the time that the upgrade is authenticated.
+    const refusal = this.admit(connection.handshake);
     this.composed.context.sessions.add(session);
-    // The drain may have begun while the upgrade was authenticated.
-    if (this.composed.context.draining) session.close('drain');
+    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
     return session;
   }
 
@@ -184,7 +188,8 @@ export class RealtimeEngine implements EngineApi {
   }
 
   sessionsOf(user: string): readonly SessionInfo[] {
-    return this.composed.context.sessions.ofUser(user).map((session) => ({
+    const live = this.composed.context.sessions.ofUser(user).filter(({ isLive }) => isLive);
+    return live.map((session) => ({
       id: session.id,
       user: session.user,
       ip: session.view.ip,
@@ -214,11 +219,6 @@ export class RealtimeEngine implements EngineApi {
     return this.control({ kind: 'unban', user, by });
   }
 
-  /** The channel that `user(id).publish()` writes to. */
-  channelOf(user: string): string {
-    return userChannel(user);
-  }
-
   addRequest(event: string, request: ConnectionRequest): void {
     this.composed.context.requests.set(event, request);
   }
@@ -229,7 +229,20 @@ export class RealtimeEngine implements EngineApi {
     return () => void listeners.delete(listener);
   }
 
+  private closeOf({ status }: Refusal): CloseName {
+    if (status === 403) return 'banned';
+    if (status === 429) return 'too_many_connections';
+    return this.composed.context.draining ? 'drain' : 'overloaded';
+  }
+
   private control(message: ControlMessage): Promise<ControlReceipt> {
+    const { kind } = message;
+    const whom = 'user' in message ? ` of user ${JSON.stringify(message.user)}` : '';
+    const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
+    const why =
+      'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
+    // Quoted, for a name with a line break must not forge a line of the log.
+    this.options.logger.log(`${kind}${whom}${by}${why}`);
     return this.options.broker.control(message);
   }
 
@@ -247,6 +260,6 @@ export class RealtimeEngine implements EngineApi {
     context.presence.stop();
     context.hub.close();
     context.wheel.stop();
-    if (this.started) await this.options.broker.close();
+    if (this.opened) await this.options.broker.close();
   }
 }

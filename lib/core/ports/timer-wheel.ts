@@ -76,25 +76,33 @@ export class TimerWheel {
         this.slots[index].push(entry);
         continue;
       }
-      entry.cancelled = true;
       this.size--;
-      entry.timed.onTimer();
+      entry.run();
     }
   }
 }
 
 class WheelEntry implements Scheduled {
-  cancelled = false;
-
   constructor(
-    readonly timed: Timed,
+    /** Let go of as soon as it ran or was cancelled: the entry itself stays in its slot until the wheel comes round. */
+    private timed: Timed | undefined,
     readonly dueTick: number,
     private readonly wheel: TimerWheel,
   ) {}
 
+  get cancelled(): boolean {
+    return this.timed === undefined;
+  }
+
+  run(): void {
+    const { timed } = this;
+    this.timed = undefined;
+    timed?.onTimer();
+  }
+
   cancel(): void {
     if (this.cancelled) return;
-    this.cancelled = true;
+    this.timed = undefined;
     this.wheel.release();
   }
 }

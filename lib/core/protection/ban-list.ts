@@ -4,7 +4,7 @@ export interface Ban {
   readonly reason: string | undefined;
 }
 
-/** Users and addresses that are refused. Entries end by themselves; the number is bounded, oldest first. */
+/** Users, or addresses, that are refused. Entries end by themselves; the number is bounded, oldest first. */
 export class BanList {
   private readonly bans = new Map<string, Ban>();
 
@@ -30,14 +30,4 @@ export class BanList {
     this.bans.delete(subject);
     return undefined;
   }
-}
-
-/** Key of a user's ban. */
-export function userSubject(user: string): string {
-  return `user:${user}`;
-}
-
-/** Key of an address's ban. */
-export function addressSubject(ip: string): string {
-  return `address:${ip}`;
 }

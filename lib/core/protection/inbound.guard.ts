@@ -3,7 +3,6 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { EngineContext } from '../engine/engine.context.js';
 import type { Session } from '../session/session.js';
 import { AbuseMeter } from './abuse.meter.js';
-import { addressSubject, userSubject } from './ban-list.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Longest pause in reading that a violation causes, in milliseconds. */
@@ -55,14 +54,15 @@ export class InboundGuard {
   }
 
   private refuse(session: Session, waitMs: number): RealtimeError | undefined {
-    const { clock, settings, bans } = this.context;
+    const { clock, settings, bans, addressBans } = this.context;
     const verdict = this.abuse.violation(clock.monotonic());
     if (verdict === 'throttle') session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS));
     if (verdict === 'close') {
       const { banMs } = settings.abuse;
       if (banMs > 0) {
-        const subject = session.user === undefined ? addressSubject(this.ip) : userSubject(session.user.id);
-        bans.add(subject, { until: clock.now() + banMs, reason: 'rate_abuse' });
+        const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
+        if (session.user === undefined) addressBans.add(this.ip, ban);
+        else bans.add(session.user.id, ban);
       }
       session.close('rate_abuse', banMs);
       return undefined;

@@ -33,6 +33,7 @@ export interface OutboxOwner {
 export class Outbox implements Flushable {
   readonly queue = new OutboxQueue();
   private control: Buffer[] = [];
+  private controlBytes = 0;
   /** Shared frames of this turn; they precede whatever is queued after them. */
   private readonly staged: Buffer[] = [];
   private stagedBytes = 0;
@@ -52,7 +53,14 @@ export class Outbox implements Flushable {
 
   /** Whether a frame may go straight to the socket without overtaking anything. */
   get isIdle(): boolean {
-    return !this.blocked && !this.closed && this.queue.isEmpty && this.control.length === 0;
+    return (
+      !this.blocked &&
+      !this.closed &&
+      this.queue.isEmpty &&
+      this.control.length === 0 &&
+      // Their announcement has its place before whatever comes next.
+      this.droppedTails === undefined
+    );
   }
 
   /** Bytes that wait in this process. */
@@ -78,7 +86,12 @@ export class Outbox implements Flushable {
   /** Queues a message of the connection lane. */
   pushControl(envelope: Envelope): void {
     if (this.closed) return;
-    this.control.push(this.encode(envelope));
+    // Answers to commands that cost the client nothing come here: who asks and does not read must not fill the memory.
+    if (this.isControlFull) this.flush();
+    if (this.isControlFull) return this.owner.onSlowConsumer();
+    const bytes = this.encode(envelope);
+    this.control.push(bytes);
+    this.controlBytes += bytes.length;
     this.schedule();
   }
 
@@ -199,6 +212,7 @@ export class Outbox implements Flushable {
     this.closed = true;
     this.queue.clear();
     this.control = [];
+    this.controlBytes = 0;
     this.staged.length = 0;
     this.stagedBytes = 0;
     this.roomWaiters = [];
@@ -212,6 +226,7 @@ export class Outbox implements Flushable {
     while (!this.blocked && !this.closed && (this.control.length > 0 || !this.queue.isEmpty)) {
       const envelopes = this.control;
       this.control = [];
+      this.controlBytes = 0;
       this.takeData(envelopes);
       if (envelopes.length === 0) continue;
       this.owner.onSent();
@@ -277,6 +292,10 @@ export class Outbox implements Flushable {
       this.queue.length + messages > this.limits.maxMessages ||
       this.bufferedBytes + bytes > this.limits.maxBytes
     );
+  }
+
+  private get isControlFull(): boolean {
+    return this.control.length >= this.limits.maxMessages || this.controlBytes >= this.limits.maxBytes;
   }
 
   private announceDroppedTails(): void {

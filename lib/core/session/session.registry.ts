@@ -22,9 +22,13 @@ export class SessionRegistry {
     this.addresses.set(ip, this.connectionsOf(ip) + 1);
   }
 
-  /** Called at `welcome`, when user and lineage are known. */
-  identify(session: Session): void {
+  /** Called as soon as the lineage is known: from then on a newer generation finds it. */
+  adopt(session: Session): void {
     this.lineages.set(session.lineage, session);
+  }
+
+  /** Called as soon as the user is known: a ban must also end whoever still waits for `welcome`. */
+  identify(session: Session): void {
     const id = session.user?.id;
     if (id === undefined) return;
     const sessions = this.users.get(id) ?? new Set();

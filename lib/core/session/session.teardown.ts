@@ -1,6 +1,6 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
-import type { HandlerCall } from '../channel/channel-definition.js';
-import { notify } from '../commands/lifecycle.js';
+import type { ChannelPolicy, HandlerCall } from '../channel/channel-definition.js';
+import { notifyUnsubscribed } from '../commands/lifecycle.js';
 import type { Session } from './session.js';
 
 /** Codes after which the client does not come back: its membership ends at once, without grace. */
@@ -10,6 +10,11 @@ const LEFT_FOR_GOOD: ReadonlySet<number> = new Set<number>([
   CLOSE_CODES.banned.code,
   CLOSE_CODES.forbidden.code,
 ]);
+
+/** How long a member may stay away whose connection ended with `code`, in milliseconds (G19). */
+export function graceAfter(code: number, { presence }: ChannelPolicy): number {
+  return presence === false || LEFT_FOR_GOOD.has(code) ? 0 : presence.graceMs;
+}
 
 /** Takes a session that ended out of its channels. */
 export function leaveChannels(session: Session, code: number): void {
@@ -22,11 +27,7 @@ export function leaveChannels(session: Session, code: number): void {
     subscription.ended = true;
     subscription.leaseTimer?.cancel();
     channel.remove(subscription);
-    const { presence } = channel.definition.policy;
-    context.presence.leave(
-      subscription,
-      presence === false || LEFT_FOR_GOOD.has(code) ? 0 : presence.graceMs,
-    );
+    context.presence.leave(subscription, graceAfter(code, channel.definition.policy));
     context.hub.release(channel);
     ended.push(subscription.call);
   }
@@ -34,8 +35,5 @@ export function leaveChannels(session: Session, code: number): void {
   session.inherited.clear();
   // The newer generation inherited the channels, and with them the hooks (P28).
   if (superseded) return;
-  for (const call of ended) {
-    const hook = context.channels.find(call.channel)?.definition.behaviour.onUnsubscribe;
-    if (hook !== undefined) notify(context, hook, call);
-  }
+  for (const call of ended) notifyUnsubscribed(context, call);
 }

@@ -47,6 +47,8 @@ export class Session implements ConnectionHandler, OutboxOwner {
   user: RealtimeIdentity | undefined;
   lineage = '';
   generation = 0;
+  /** The code that it ended with; `undefined` before. */
+  closedWith: number | undefined;
   private state: State = 'hello';
   private readonly guard: InboundGuard;
   private readonly waiting: ClientCommand[] = [];
@@ -167,12 +169,12 @@ export class Session implements ConnectionHandler, OutboxOwner {
 
   /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
   fail(ref: string | undefined, error: unknown): void {
-    if (!this.isClosed) this.outbox.pushData(this.errorEnvelope(ref, error));
+    this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope));
   }
 
   /** The same in the connection lane, for the commands that are answered there (P24). */
   failControl(ref: string, error: unknown): void {
-    if (!this.isClosed) this.outbox.pushControl(this.errorEnvelope(ref, error));
+    this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope));
   }
 
   /** From `welcome` on: runs what waited for it, in the order it came (P3). */
@@ -254,6 +256,16 @@ export class Session implements ConnectionHandler, OutboxOwner {
     });
   }
 
+  private sendError(ref: string | undefined, error: unknown, push: (envelope: Envelope) => void): void {
+    if (this.isClosed) return;
+    try {
+      push(this.errorEnvelope(ref, error));
+    } catch (unwritable) {
+      // Its `details` are the application's: nobody waits for this, so what it throws would end the process.
+      push(this.errorEnvelope(ref, unwritable));
+    }
+  }
+
   private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
     const payload = toRealtimeError(error, this.context, this.id).toBody();
     return { type: 'error', ts: this.context.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
@@ -268,6 +280,7 @@ export class Session implements ConnectionHandler, OutboxOwner {
     if (this.isClosed) return;
     const wasLive = this.isLive;
     this.state = 'closed';
+    this.closedWith = code;
     this.helloTimer.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();

@@ -122,6 +122,14 @@ function resolveSettings(reader: OptionReader): Numbers {
       'A message must fit into a frame.',
     );
   }
+  // The bucket of bytes saves up for two seconds.
+  if (settings.limits.maxFrameBytes > settings.limits.bytesPerSecond * 2) {
+    limits.report(
+      'maxFrameBytes',
+      'is more than twice limits.bytesPerSecond, so a frame of that size would always be refused.',
+      'Lower it, or raise limits.bytesPerSecond.',
+    );
+  }
   if (settings.retry.baseMs > settings.retry.maxMs) {
     retry.report('base', 'is longer than retry.max.', 'Backoff grows from base to max.');
   }

@@ -53,6 +53,51 @@ describe('what a client cannot make grow', () => {
   });
 });
 
+describe('channels that a newer generation does not take up again', () => {
+  it.each(['unsubscribe', 'wait'])('P28 end while it lives on: %s', async (way) => {
+    const ended: string[] = [];
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
+      { settings: { retry: { stableMs: 1_000 } } },
+    );
+    const older = await harness.greet('user:ada');
+    for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
+    await quiet();
+    const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as { session: string };
+    const newer = await harness.greet('user:ada', session);
+    newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
+    if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
+    else harness.clock.advance(1_500);
+    await quiet();
+    expect(ended).toEqual(['rooms.b']);
+    newer.drop();
+    await quiet();
+    expect(ended).toEqual(['rooms.b', 'rooms.a']);
+  });
+});
+
+describe('a history of which much has expired', () => {
+  it.each([false, true])(
+    'G3 a page never ends before what is still worth reading (reverse: %s)',
+    async (reverse) => {
+      harness = await EngineHarness.start([channel('rooms.:room')]);
+      const { engine, clock } = harness;
+      await engine.publish('rooms.1', 'said', 'first', { meta: { page: 1 } });
+      for (let index = 0; index < 20; index++) await engine.publish('rooms.1', 'said', index, { ttlMs: 10 });
+      await engine.publish('rooms.1', 'said', 'last');
+      clock.advance(1_000);
+      const seqs = reverse ? [22, 1] : [1, 22];
+      expect(await engine.history('rooms.1', { limit: 1, reverse })).toMatchObject({
+        events: [{ seq: seqs[0] }],
+        more: true,
+      });
+      const all = await engine.history('rooms.1', { limit: 5, reverse });
+      expect([all.events.map(({ seq }) => seq), all.more]).toEqual([seqs, false]);
+      expect(all.events.find(({ seq }) => seq === 1)?.meta).toEqual({ page: 1 });
+    },
+  );
+});
+
 describe('what an error of the application cannot do', () => {
   it('G25 one that cannot be written down is answered as internal', async () => {
     const circular: Record<string, unknown> = {};
@@ -75,6 +120,23 @@ describe('what an error of the application cannot do', () => {
     client.send({ type: 'request', id: 'r', event: 'fail' });
     await quiet();
     expect(client.take('error')).toMatchObject([{ ref: 'r', payload: { code: 'internal' } }]);
+    expect(harness.errors).toHaveLength(1);
+  });
+});
+
+describe('an event that cannot be written down any more', () => {
+  it('G25 ends the connection that catches up with it, and nothing else', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
+    const payload: Record<string, unknown> = {};
+    await harness.engine.publish('rooms.1', 'said', payload);
+    payload['self'] = payload;
+    await harness.engine.publish('rooms.1', 'said', 'sound');
+    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const client = await harness.greet('user:ada');
+    const position = { epoch, seq: 0 };
+    client.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { position } });
+    await quiet();
+    expect(client.closed?.code).toBe(4005);
     expect(harness.errors).toHaveLength(1);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
-import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import type { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
@@ -201,6 +201,36 @@ describe('presence and a connection that is lost while it subscribes', () => {
     snapshot.open();
     await quiet();
     expect(watcher.take('presence')).toEqual([]);
+  });
+});
+
+describe('a dropped tail and the next batch', () => {
+  it('P25 the gap precedes what comes after it, also within one turn', async () => {
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          policy: { overflow: 'drop-newest', presence: { graceMs: 0 } },
+        }),
+      ],
+      { settings: { outbox: { maxBytes: 2_000 } } },
+    );
+    const ada = await harness.greet('user:ada');
+    ada.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: { receive: false } } });
+    await quiet();
+    ada.take();
+    const { presence } = harness.broker;
+    const enter = (device: string): Promise<void> =>
+      presence.enter({ channel: 'rooms.1', member: 'eve', device, generation: 1 }, 30_000);
+    await harness.engine.publish('rooms.1', 'said', 'x'.repeat(5_000));
+    // A diff hands out what came before it, in the middle of the turn.
+    await enter('one');
+    await harness.engine.publish('rooms.1', 'said', 'small');
+    await enter('two');
+    await quiet();
+    expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual([
+      ['gap', undefined],
+      ['event', 2],
+    ]);
   });
 });
 

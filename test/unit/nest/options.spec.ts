@@ -57,6 +57,11 @@ describe('module options', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['unknown key', { paht: '/rt' }, '- paht: is not an option. Did you mean "path"?'],
     [
+      'frame that could never be admitted',
+      { limits: { bytesPerSecond: 100_000 } },
+      '- limits.maxFrameBytes: is more than twice limits.bytesPerSecond, so a frame of that size would always be refused. Lower it, or raise limits.bytesPerSecond.',
+    ],
+    [
       'unknown nested key',
       { heartbeat: { intervall: '20s' } },
       '- heartbeat.intervall: is not an option. Did you mean "interval"?',

@@ -1,129 +1,100 @@
-// Deliveries per second and CPU per delivery of fan-out, side by side in one run: `npm run bench:fanout`.
-// Rounds of the servers alternate, every turn is a closed loop (the next one starts when every byte of the last has
-// arrived), and CPU is what the operating system charged the server's process.
-import { fileURLToPath } from 'node:url';
-import { RawClient } from '../support/raw-client.mjs';
-import { canPin, startServer } from '../support/server-process.mjs';
-import { median, printTable, thousands } from '../support/statistics.mjs';
+// What fan-out costs per delivery, side by side in one run: `npm run bench:fanout`. See bench/README.md.
+import { pinLoadGenerator } from '../support/pinning.mjs';
+import { Report } from '../support/report.mjs';
+import { median, medianRatio, percent, thousands } from '../support/statistics.mjs';
+import { available, contenders, LIBRARY, NAIVE, SOCKET_IO, UWS } from './contenders.mjs';
+import { dismiss, populate, round } from './round.mjs';
 
-const subscribers = Number(process.env.SUBSCRIBERS ?? 1_000);
-const bytes = Number(process.env.BYTES ?? 128);
-const rounds = Number(process.env.ROUNDS ?? 7);
-const eventsPerTurn = (process.env.EVENTS ?? '1,10').split(',').map(Number);
-/** Turns of one round: enough of them that its beginning, a collected heap and cold caches, does not count. */
-const turnsPerRound = (perTurn) => Number(process.env.TURNS ?? Math.max(30, Math.ceil(100 / perTurn)));
+const numbers = (text) => text.split(',').map(Number);
+const full = process.env.FULL === '1';
+const sizes = numbers(process.env.SUBSCRIBERS ?? (full ? '1000,5000' : '1000'));
+const payloads = numbers(process.env.BYTES ?? (full ? '128,1024' : '128'));
+const eventsPerTurn = numbers(process.env.EVENTS ?? '1,10,100');
+const rounds = Number(process.env.ROUNDS ?? 5);
+const roundMs = Number(process.env.ROUND_MS ?? 400);
+/** Sockets that the load generator may hold at once: many systems allow a process 20,000 files. */
+const MAX_SOCKETS = 18_000;
 
-const here = (file) => fileURLToPath(new URL(file, import.meta.url));
-const contenders = [
-  { name: 'ws, naive loop', script: here('server-naive.mjs') },
-  { name: 'ws, prepared frame', script: here('server-prepared.mjs') },
-  { name: 'nestjs-realtime', script: here('server-library.mjs'), join: joinLibrary, path: '/realtime' },
-];
+/** Wanted ratio of CPU per delivery, peer to library, by events per turn; for 1,000 subscribers and 128 bytes. */
+const TARGETS = {
+  1: { [NAIVE]: 1.25, [SOCKET_IO]: 1.8 },
+  10: { [NAIVE]: 11, [SOCKET_IO]: 9, [UWS]: 0.85 },
+  100: { [SOCKET_IO]: 75, [UWS]: 2.3 },
+};
 
-function joinLibrary(client) {
-  client.send(JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1] } }));
-  client.send(JSON.stringify({ type: 'subscribe', id: 's', channel: 'bench.fanout' }));
+pinLoadGenerator();
+const { present, missing } = available(contenders);
+const report = new Report('fanout', `${rounds} alternating rounds of ${roundMs} ms`);
+for (const subscribers of sizes) {
+  for (const bytes of payloads) await measure({ subscribers, bytes, roundMs });
+}
+report.end();
+
+async function measure(load) {
+  const samples = new Map(eventsPerTurn.map((perTurn) => [perTurn, new Map()]));
+  for (const group of groups(load.subscribers)) {
+    const running = [];
+    for (const contender of group) running.push(await populate(contender, load));
+    for (const perTurn of eventsPerTurn) await alternate(running, { ...load, perTurn }, samples.get(perTurn));
+    running.forEach(dismiss);
+  }
+  for (const perTurn of eventsPerTurn) tell(load, perTurn, samples.get(perTurn));
 }
 
-/** Opens the subscribers of one server and waits until nothing more comes: then all of them are subscribed. */
-async function populate(contender) {
-  const server = await startServer(contender.script, { bytes });
-  const load = { received: 0, waiting: undefined };
-  const buffer = Buffer.alloc(1024 * 1024);
-  const onBytes = (length) => {
-    load.received += length;
-    load.waiting?.();
-  };
-  const clients = [];
-  for (let index = 0; index < subscribers; index += 50) {
-    const opened = await Promise.all(
-      Array.from({ length: Math.min(50, subscribers - index) }, () =>
-        RawClient.open(server.port, { path: contender.path, buffer, onBytes }),
-      ),
-    );
-    for (const client of opened) contender.join?.(client);
-    clients.push(...opened);
-  }
-  for (let before = -1; before !== load.received;) {
-    before = load.received;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
-  return { ...contender, server, load, clients };
+/** Contenders that run side by side. Where not all of them fit, every group has the library in it. */
+function groups(subscribers) {
+  const fitting = Math.max(2, Math.floor(MAX_SOCKETS / subscribers));
+  if (present.length <= fitting) return [present];
+  const library = present.find(({ name }) => name === LIBRARY);
+  const others = present.filter((contender) => contender !== library);
+  const parts = [];
+  for (let index = 0; index < others.length; index += fitting - 1)
+    parts.push([library, ...others.slice(index, index + fitting - 1)]);
+  return parts;
 }
 
-/** One round: turns in a closed loop. Returns what a delivery cost. */
-async function round({ name, server, load }, perTurn) {
-  const start = await server.ask({ type: 'begin' });
-  let before = start.written;
-  const base = load.received - start.written;
-  const cpuOfLoad = process.cpuUsage();
-  const startedAt = process.hrtime.bigint();
-  const turns = turnsPerRound(perTurn);
-  for (let turn = 0; turn < turns; turn++) {
-    const { written } = await server.ask({ type: 'turn', events: perTurn });
-    // A server that writes less than the payloads did not reach everybody: the figures would be a fiction.
-    if (written - before < perTurn * subscribers * bytes)
-      throw new Error(`${name} did not write to every subscriber`);
-    before = written;
-    if (load.received - base < written) {
-      await new Promise((resolve) => {
-        load.waiting = () => {
-          if (load.received - base >= written) resolve();
-        };
-      });
-      load.waiting = undefined;
+/** Rounds of all servers in turn. Each sample keeps what the library cost in the same round. */
+async function alternate(running, load, samples) {
+  for (const contender of running) await round(contender, load);
+  for (let index = 0; index < rounds; index++) {
+    const results = new Map();
+    for (const contender of running) results.set(contender.name, await round(contender, load));
+    for (const [name, result] of results) {
+      if (!samples.has(name)) samples.set(name, []);
+      samples.get(name).push({ ...result, library: results.get(LIBRARY).cpuPerDelivery });
     }
   }
-  const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
-  const { cpuMicros } = await server.ask({ type: 'end' });
-  const { user, system } = process.cpuUsage(cpuOfLoad);
-  const deliveries = turns * perTurn * subscribers;
-  return {
-    cpuPerDelivery: cpuMicros / deliveries,
-    rate: deliveries / seconds,
-    loadShare: (user + system) / 1e6 / seconds,
-  };
 }
 
-const running = [];
-for (const contender of contenders) running.push(await populate(contender));
-console.log(
-  `fan-out: ${thousands(subscribers)} subscribers, ${bytes} B payload, ${rounds} alternating rounds, ` +
-    `Node ${process.version}${canPin ? ', server on core 0' : ', not pinned'}`,
-);
-let failed = false;
-for (const perTurn of eventsPerTurn) {
-  const results = new Map(running.map(({ name }) => [name, []]));
-  // The first round of each warms the code up and is not counted.
-  for (const contender of running) await round(contender, perTurn);
-  for (let index = 0; index < rounds; index++) {
-    for (const contender of running) results.get(contender.name).push(await round(contender, perTurn));
-  }
-  const naive = median(results.get(contenders[0].name).map(({ cpuPerDelivery }) => cpuPerDelivery));
-  console.log(`\n${perTurn} event${perTurn === 1 ? '' : 's'} per turn`);
-  printTable(
-    ['server', 'deliveries/s', 'CPU µs/delivery', '× naive (CPU)', 'load generator CPU'],
-    running.map(({ name }) => {
-      const samples = results.get(name);
-      const cpu = median(samples.map(({ cpuPerDelivery }) => cpuPerDelivery));
+function tell({ subscribers, bytes }, perTurn, samples) {
+  const cpuOf = (name) => samples.get(name)?.map(({ cpuPerDelivery }) => cpuPerDelivery);
+  /** CPU of a peer as a multiple of the library's. */
+  const ratio = (name) => {
+    const cpu = cpuOf(name);
+    return (
+      cpu &&
+      medianRatio(
+        cpu,
+        samples.get(name).map(({ library }) => library),
+      )
+    );
+  };
+  report.table({
+    title: `${thousands(subscribers)} subscribers, ${bytes} B, ${perTurn} event${perTurn === 1 ? '' : 's'} per turn`,
+    columns: ['server', 'CPU µs/delivery', '× the library', 'deliveries/s', 'load generator CPU'],
+    rows: contenders.map(({ name }) => {
+      if (missing.has(name)) return [name, missing.get(name), '', '', ''];
+      const own = samples.get(name);
       return [
         name,
-        thousands(median(samples.map(({ rate }) => rate))),
-        cpu.toFixed(2),
-        (naive / cpu).toFixed(2),
-        `${Math.round(100 * median(samples.map(({ loadShare }) => loadShare)))} %`,
+        median(cpuOf(name)).toFixed(2),
+        ratio(name).toFixed(2),
+        thousands(median(own.map(({ rate }) => rate))),
+        percent(median(own.map(({ loadShare }) => loadShare))),
       ];
     }),
-  );
-  const library = median(results.get('nestjs-realtime').map(({ cpuPerDelivery }) => cpuPerDelivery));
-  const wanted = perTurn >= 10 ? 10 : 1;
-  if (naive / library < wanted) {
-    failed = true;
-    console.log(`BELOW the promise of ${wanted} × the naive loop at ${perTurn} per turn`);
-  }
+  });
+  if (subscribers !== 1_000 || bytes !== 128) return;
+  for (const [name, atLeast] of Object.entries(TARGETS[perTurn] ?? {}))
+    report.target(`CPU of ${name} / library, ${perTurn} per turn`, { atLeast, measured: ratio(name) });
 }
-for (const { clients, server } of running) {
-  for (const client of clients) client.close();
-  server.stop();
-}
-process.exitCode = failed ? 1 : 0;

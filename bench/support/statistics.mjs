@@ -1,24 +1,29 @@
 /** The middle value: one disturbed round does not move it. */
 export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return percentile(values, 0.5);
 }
 
-/** Prints rows as a table with aligned columns. */
-export function printTable(header, rows) {
-  const table = [header, ...rows].map((row) => row.map(String));
-  const widths = header.map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  for (const row of table) {
-    console.log(
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
-        .join('  '),
-    );
-  }
+/** Interpolated between the two nearest values. */
+export function percentile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  if (sorted.length === 0) return Number.NaN;
+  const at = share * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.ceil(at);
+  return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
+}
+
+/** Median of `a / b`, round by round: what slows the whole machine down for a while moves both alike. */
+export function medianRatio(a, b) {
+  return median(a.map((value, round) => value / b[round]));
 }
 
 /** `12345.6` → `12,346`. */
 export function thousands(value) {
   return Math.round(value).toLocaleString('en-US');
+}
+
+/** `0.4567` → `46 %`. */
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
 }

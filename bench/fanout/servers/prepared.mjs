@@ -1,0 +1,31 @@
+import { createServer } from 'node:http';
+import { Sender, WebSocketServer } from 'ws';
+import { listenOn, settings, turnOfTheLoop, writtenBy } from '../../support/server-side.mjs';
+import { eventText } from '../event.mjs';
+import { serveTurns } from '../serve-turns.mjs';
+
+// Control row: the frame is built once per event, and the same buffer written to each socket.
+const http = createServer();
+const wss = new WebSocketServer({ noServer: true });
+const sockets = new Set();
+http.on('upgrade', (request, socket, head) => {
+  wss.handleUpgrade(request, socket, head, () => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+});
+let seq = 0;
+await serveTurns({
+  listen: () => listenOn(http),
+  written: writtenBy(http),
+  async publish(events) {
+    for (let index = 0; index < events; index++) {
+      const body = Buffer.from(eventText(++seq, settings.bytes));
+      const frame = Buffer.concat(
+        Sender.frame(body, { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }),
+      );
+      for (const socket of sockets) socket.write(frame);
+    }
+    await turnOfTheLoop();
+  },
+});

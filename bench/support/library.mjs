@@ -1,0 +1,27 @@
+// The library as an application imports it. Not by its name: the bench is a package of its own, which does not have it.
+import { RealtimeModule, RealtimeService } from '../../dist/index.js';
+import { nestApp } from './nest-app.mjs';
+
+export * from '../../dist/index.js';
+
+/**
+ * An application with the library. What differs from its defaults is said here: clients of the bench all come from one
+ * address, and those that only count bytes answer no ping.
+ *
+ * @returns {Promise<{ app: import('@nestjs/common').INestApplication, realtime: RealtimeService }>}
+ */
+export async function libraryApp({ providers, options = {} }) {
+  const app = await nestApp({
+    imports: [
+      RealtimeModule.forRoot({
+        auth: { anonymous: true },
+        heartbeat: { interval: '1h' },
+        proxyIdleTimeout: false,
+        ...options,
+        limits: { maxConnectionsPerAddress: 100_000, ...options.limits },
+      }),
+    ],
+    providers,
+  });
+  return { app, realtime: app.get(RealtimeService) };
+}

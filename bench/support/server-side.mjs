@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+
+/** Settings that `startServer` gave this process. */
+export const settings = process.argv[2] === undefined ? {} : JSON.parse(process.argv[2]);
+
+const used = () => {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+};
+let begun = 0;
+let offTheBooks = 0;
+
+/** Runs what only the measurement needs, such as counting what was written; its CPU is not the server's. */
+export function unaccounted(run) {
+  const before = used();
+  try {
+    return run();
+  } finally {
+    offTheBooks += used() - before;
+  }
+}
+
+/**
+ * Body of a server process. Answers `begin` and `end`, between which the CPU of the process is counted, `memory`, and
+ * the commands of the scenario, each a function of the message.
+ *
+ * @param {() => Promise<number>} listen Starts the server and resolves with its port.
+ */
+export async function serve(listen, commands) {
+  const all = {
+    begin() {
+      globalThis.gc?.();
+      begun = used();
+      offTheBooks = 0;
+      return {};
+    },
+    end: () => ({ cpuMicros: used() - begun - offTheBooks }),
+    memory() {
+      for (let round = 0; round < 4; round++) globalThis.gc?.();
+      const { rss, heapUsed } = process.memoryUsage();
+      return { rss, heapUsed };
+    },
+    ...commands,
+  };
+  process.on('message', async (message) => {
+    try {
+      process.send((await all[message.type](message)) ?? {});
+    } catch (error) {
+      process.send({ failed: error.stack });
+    }
+  });
+  // The bench that started this server is gone.
+  process.on('disconnect', () => process.exit());
+  try {
+    process.send({ port: await listen() });
+  } catch (error) {
+    process.send({ failed: error.message });
+  }
+}
+
+/** Listens on a free port of the loopback interface. */
+export async function listenOn(http) {
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  return http.address().port;
+}
+
+/** Counts the bytes that the sockets of an HTTP server have been given. */
+export function writtenBy(http) {
+  const sockets = new Set();
+  http.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return () => {
+    let sum = 0;
+    for (const socket of sockets) sum += socket.bytesWritten;
+    return sum;
+  };
+}
+
+export const turnOfTheLoop = () => new Promise(setImmediate);

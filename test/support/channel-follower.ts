@@ -32,6 +32,8 @@ export class ChannelFollower {
   position: Position | undefined;
   readonly delivered: FollowedEvent[] = [];
   readonly missing: MissingRange[] = [];
+  /** What an application that keeps every event believes of the log: ids by seq. */
+  readonly view = new Map<number, string>();
   /** How the subscription began, each time. */
   readonly recoveries: SubscribeResult[] = [];
   private partialTo = 0;
@@ -95,6 +97,8 @@ export class ChannelFollower {
     this.recoveries.push(result);
     this.partialTo = 0;
     this.resumedAt = recovery === 'complete' || recovery === 'truncated' ? position.seq : undefined;
+    // Whoever begins anew forgets what was before.
+    if (recovery === 'new' || recovery === 'lost') this.view.clear();
     if (recovery === 'new') {
       this.position = position;
       return;
@@ -127,6 +131,7 @@ export class ChannelFollower {
     if (this.resumedAt !== undefined && event.seq > this.resumedAt)
       throw this.broken('live before resumed', event);
     this.position = { epoch, seq: event.seq };
+    this.view.set(event.seq, event.id);
     this.delivered.push({ epoch, seq: event.seq, id: event.id, payload: event.payload });
   }
 

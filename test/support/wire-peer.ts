@@ -93,10 +93,12 @@ export class WirePeer {
     });
   }
 
-  /** Subscribes as if for the first time: the position is given up, and with it what was missed. */
-  anew(channel: string): Promise<WireEnvelope | undefined> {
-    this.channel(channel).position = undefined;
-    return this.follow(channel);
+  /** Subscribes as if for the first time: the position is given up, and with it what was missed. Not while it is in use. */
+  async anew(channel: string): Promise<WireEnvelope | undefined> {
+    const follower = this.channel(channel);
+    if (follower.isSubscribed || [...this.subscribes.values()].includes(follower)) return undefined;
+    follower.position = undefined;
+    return await this.follow(channel);
   }
 
   /** Ends the subscription; its follower refuses whatever comes after the answer. */
@@ -132,6 +134,8 @@ export class WirePeer {
         this.take(envelope);
       } catch (error) {
         this.failure ??= error as Error;
+        // What follows would only repeat it, and whoever waits for an answer shall not wait in vain.
+        client.terminate();
       }
     }
     for (const follower of this.channels.values()) follower.stop();

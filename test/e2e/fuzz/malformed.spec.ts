@@ -1,0 +1,559 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { encode } from '@msgpack/msgpack';
+import fc from 'fast-check';
+import { connect, type Socket } from 'node:net';
+import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
+import type { ClientCommandType } from '../../../lib/protocol/commands.js';
+import { isErrorCode } from '../../../lib/protocol/error-codes.js';
+import { COMMAND_SCHEMAS } from '../../../lib/protocol/validation/command.schemas.js';
+import { COMMAND_FIELDS, spoil, WELL_FORMED, WRONG_VALUES } from '../../support/command-fields.js';
+import { CountingClock } from '../../support/counting-clock.js';
+import { collectGarbage, usedMemory, watchUncaught } from '../../support/real-process.js';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire-channel.js';
+import { WireClient, type WireClose, type WireEnvelope } from '../../support/wire-client.js';
+import { startWireServer, type WireServer } from '../../support/wire-server.js';
+
+const SEED = 20_260_101;
+const CODECS = ['json', 'msgpack'] as const;
+type CodecName = (typeof CODECS)[number];
+const TYPES = Object.keys(COMMAND_FIELDS) as ClientCommandType[];
+/** What a frame that cannot be taken ends with (P4, P6). */
+const REFUSED: readonly number[] = [CLOSE_CODES.protocol_error.code, CLOSE_CODES.message_too_large.code];
+const MAX_MEMORY_GROWTH = 4 * 1024 * 1024;
+/** Longest wait of a well-behaved neighbour for an answer. The machine may be busy; a server that hangs is far beyond. */
+const MAX_LATENCY_MS = 1_500;
+
+let server: WireServer;
+let clock: CountingClock;
+/** Frames and envelopes that were sent. */
+let sent = 0;
+
+const protocolOf = (codec: CodecName) => [`realtime.v1.${codec}`];
+const bytesOf = (codec: CodecName, value: unknown): Buffer =>
+  Buffer.from(codec === 'json' ? JSON.stringify(value) : encode(value, { maxDepth: 1_000 }));
+
+/** Sends bytes in a frame of the codec's kind; text that is no UTF-8 included. */
+function sendFrame(client: WireClient, codec: CodecName, frame: Buffer, binary = codec === 'msgpack'): void {
+  sent++;
+  client.socket.send(frame, { binary });
+}
+
+/** What came of what was sent: all answers up to now, or the close. */
+async function outcomeOf(
+  client: WireClient,
+): Promise<{ answers: readonly WireEnvelope[]; close?: WireClose }> {
+  try {
+    await client.call({ type: 'ping', id: 'the-end' });
+  } catch {
+    const close = await client.expectClose();
+    return { answers: client.pending, close };
+  }
+  return { answers: client.pending };
+}
+
+function assertKnown(answers: readonly WireEnvelope[]): void {
+  for (const { type, payload } of answers) {
+    if (type !== 'error') continue;
+    expect(isErrorCode(payload['code'])).toBe(true);
+    // Nothing that the server did not mean to say: G25 makes an id of a failure.
+    expect(payload['code']).not.toBe('internal');
+  }
+}
+
+/** A client as it should be, beside all the others: it is served all the time. */
+class Neighbour {
+  readonly latencies: number[] = [];
+  private stopped = false;
+  private running: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly client: WireClient,
+    private readonly channel: string,
+  ) {}
+
+  static async move(codec: CodecName): Promise<Neighbour> {
+    const client = await server.connect(`neighbour-${codec}`, {
+      protocols: protocolOf(codec),
+      timeoutMs: 10_000,
+    });
+    await client.subscribe(`neighbours.${codec}`);
+    return new Neighbour(client, `neighbours.${codec}`);
+  }
+
+  start(): void {
+    this.stopped = false;
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    for (let n = 0; !this.stopped; n++) {
+      const began = performance.now();
+      expect((await this.client.call({ type: 'ping' })).type).toBe('pong');
+      const { seq } = await this.client.reply({
+        type: 'publish',
+        channel: this.channel,
+        event: 'said',
+        payload: n,
+      });
+      expect(await this.client.take({ type: 'event' })).toMatchObject({ seq, payload: n });
+      this.latencies.push(performance.now() - began);
+      this.client.received.length = 0;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+/** JSON text, as broken as can be. */
+const jsonFrames = (() => {
+  const wellFormed = fc
+    .constantFrom(...TYPES.filter((type) => type !== 'bye'))
+    .map((type) => JSON.stringify({ ...WELL_FORMED[type], id: 'f1' }));
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 300 }),
+    fc.json({ maxDepth: 6 }),
+    fc.tuple(wellFormed, fc.nat()).map(([line, at]) => line.slice(0, at % line.length)),
+    fc
+      .tuple(wellFormed, fc.nat(), fc.string({ unit: 'binary', minLength: 1, maxLength: 2 }))
+      .map(([line, at, part]) => line.slice(0, at % line.length) + part + line.slice((at % line.length) + 1)),
+    fc
+      .tuple(fc.constantFrom('[', '{"a":', '[[{"a":'), fc.integer({ min: 1, max: 20_000 }))
+      .map(([open, times]) => open.repeat(Math.ceil(times / open.length))),
+    fc
+      .integer({ min: 100, max: 30_000 })
+      .map((levels) => `{"type":"ping","id":${'['.repeat(levels)}${']'.repeat(levels)}}`),
+    fc.integer({ min: 1, max: 250_000 }).map((lines) => '\n'.repeat(lines)),
+    fc.integer({ min: 250, max: 5_000 }).map((lines) => '{}\n'.repeat(lines)),
+    fc
+      .constantFrom(
+        '1e999999',
+        '9'.repeat(5_000),
+        '-0',
+        '0.1e-99999',
+        '0x1',
+        '01',
+        'NaN',
+        '-Infinity',
+        '1_000',
+      )
+      .map((number) => `{"type":"ping","id":"f1","ts":${number}}`),
+    fc
+      .constantFrom('\\ud800', '\\udfff\\ud800', '\\u0000', '\\u', '\\x41', '\u0000', '\u2028')
+      .map((escape) => `{"type":"ping","id":"${escape}"}`),
+    fc.constantFrom(
+      '{"type":"ping","id":"a","id":7}',
+      '{"type":"bye","type":"ping","id":"f1"}',
+      '{"__proto__":{"type":"ping","id":"f1"}}',
+    ),
+    fc
+      .integer({ min: 60_000, max: 300_000 })
+      .map((size) => `{"type":"ping","id":"f1","meta":{"pad":"${'x'.repeat(size)}"}}`),
+    fc.constant('\uFEFF{"type":"ping","id":"f1"}'),
+  );
+  return fc.oneof(
+    { weight: 8, arbitrary: text.map((line) => Buffer.from(line)) },
+    // Bytes that are no UTF-8 in a text frame.
+    {
+      weight: 1,
+      arbitrary: fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(wellFormed, fc.nat(), fc.constantFrom(0xff, 0xc0, 0xed, 0x80))
+        .map(([line, at, byte]) => {
+          const bytes = Buffer.from(line);
+          bytes[at % bytes.length] = byte;
+          return bytes;
+        }),
+    },
+  );
+})();
+
+/** MessagePack, likewise. */
+const msgpackFrames = (() => {
+  const wellFormed = fc
+    .constantFrom(...TYPES.filter((type) => type !== 'bye'))
+    .map((type) => Buffer.from(encode({ ...WELL_FORMED[type], id: 'f1' })));
+  const of = (...bytes: readonly number[]) => Buffer.from(bytes);
+  return fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    fc.tuple(wellFormed, fc.nat()).map(([bytes, at]) => bytes.subarray(0, at % bytes.length)),
+    fc.tuple(wellFormed, fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
+      const copy = Buffer.from(bytes);
+      copy[at % copy.length] = byte;
+      return copy;
+    }),
+    fc
+      .tuple(fc.constantFrom(0x91, 0x81, 0x92, 0xdd), fc.integer({ min: 1, max: 30_000 }))
+      .map(([tag, times]) => Buffer.alloc(times, tag)),
+    // Headers that claim what does not follow.
+    fc
+      .tuple(
+        fc.constantFrom(0xdd, 0xdf, 0xdb, 0xc6, 0xc9, 0xdc, 0xde, 0xda, 0xc5),
+        fc.uint8Array({ maxLength: 20 }),
+      )
+      .map(([tag, rest]) => Buffer.concat([of(tag, 0xff, 0xff, 0xff, 0xff), Buffer.from(rest)])),
+    fc.integer({ min: 1, max: 600 }).map((times) => Buffer.alloc(times, 0xc0)),
+    fc.constantFrom(
+      of(0xc1),
+      of(0xd4, 0xff, 0x00),
+      of(0xc7, 0x0c, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+      of(0x81, 0x01, 0x02),
+      of(0x81, 0x90, 0x02),
+      of(0x81, 0xc0, 0x02),
+      of(0x81, 0xa9, ...Buffer.from('__proto__'), 0x80),
+      of(
+        0x82,
+        0xa4,
+        ...Buffer.from('type'),
+        0xa4,
+        ...Buffer.from('ping'),
+        0xa2,
+        ...Buffer.from('id'),
+        0xa2,
+        0xff,
+        0xfe,
+      ),
+      of(
+        0x82,
+        0xa4,
+        ...Buffer.from('type'),
+        0xc4,
+        0x04,
+        ...Buffer.from('ping'),
+        0xa2,
+        ...Buffer.from('id'),
+        0xa1,
+        0x61,
+      ),
+      of(0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0),
+    ),
+    fc
+      .integer({ min: 60_000, max: 300_000 })
+      .map((size) => Buffer.from(encode({ type: 'ping', id: 'f1', meta: { pad: 'x'.repeat(size) } }))),
+    fc
+      .constantFrom<unknown>(
+        NaN,
+        Infinity,
+        new Date(8.64e15),
+        new Date(NaN),
+        new Uint8Array(100),
+        -0,
+        2n ** 63n,
+      )
+      .chain((value) =>
+        fc.constantFrom('id', 'ts', 'meta', 'channel', 'payload.position').map((path) => ({ path, value })),
+      )
+      .map(({ path, value }) =>
+        Buffer.from(
+          encode(spoil({ type: 'subscribe', id: 'f1', channel: 'rooms.1', payload: {} }, path, value), {
+            useBigInt64: true,
+          }),
+        ),
+      ),
+  );
+})();
+const FRAMES = { json: jsonFrames, msgpack: msgpackFrames };
+
+/** Sends frames to fresh connections, greeted or not; each is answered, ignored or refused with a known code. */
+async function frames(codec: CodecName, greeted: boolean, numRuns: number, seed: number): Promise<void> {
+  let client: WireClient | undefined;
+  const fresh = async (): Promise<WireClient> => {
+    if (client !== undefined && client.ended === undefined && greeted) return client;
+    client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+    if (greeted) await client.hello('eve');
+    return client;
+  };
+  await fc.assert(
+    fc.asyncProperty(FRAMES[codec], fc.boolean(), async (frame, wrongKind) => {
+      const target = await fresh();
+      // One in two of the broken ones is sent as the other kind of frame, which alone is reason enough (P1c).
+      sendFrame(
+        target,
+        codec,
+        frame,
+        wrongKind && frame.length % 7 === 0 ? codec === 'json' : codec === 'msgpack',
+      );
+      if (!greeted) {
+        // Nothing but hello may come first: answered by the close alone (P3a). An empty frame says nothing at all.
+        const { close, answers } = await outcomeOf(target);
+        expect(close).toBeDefined();
+        expect(REFUSED).toContain(close?.code);
+        expect(answers.filter(({ type }) => type !== 'error')).toEqual([]);
+        return;
+      }
+      const { close, answers } = await outcomeOf(target);
+      if (close !== undefined) expect(REFUSED).toContain(close.code);
+      assertKnown(answers);
+      const ids = answers.flatMap(({ ref }) => (ref === undefined ? [] : [ref]));
+      expect(new Set(ids).size).toBe(ids.length);
+      while (target.pending.length > 0) await target.next();
+      target.received.length = 0;
+    }),
+    { seed, numRuns, endOnFailure: true },
+  );
+  client?.terminate();
+}
+
+interface Spoiled {
+  readonly type: ClientCommandType;
+  readonly path: string;
+  readonly value: unknown;
+  readonly envelope: Record<string, unknown>;
+  readonly isValid: boolean;
+}
+
+/** Every field of every command with every wrong value. */
+function* spoiledCommands(): Generator<Spoiled> {
+  let count = 0;
+  for (const type of TYPES) {
+    for (const [path, rule] of Object.entries(COMMAND_FIELDS[type])) {
+      for (const value of WRONG_VALUES) {
+        const isValid = rule(value);
+        // A well-formed farewell is the end, and not of interest here.
+        if (type === 'bye' && isValid) continue;
+        const id = `f${++count}`;
+        const envelope = spoil({ ...WELL_FORMED[type], ...(type === 'pong' ? {} : { id }) }, path, value);
+        yield { type, path, value, envelope, isValid };
+      }
+    }
+    for (const value of WRONG_VALUES) {
+      const id = `f${++count}`;
+      yield {
+        type,
+        path: 'type',
+        value,
+        envelope: { ...WELL_FORMED[type], id, type: value },
+        isValid: false,
+      };
+    }
+  }
+}
+
+const readableId = ({ id }: Record<string, unknown>): string | undefined =>
+  typeof id === 'string' && id.length >= 1 && id.length <= 64 ? id : undefined;
+
+/** What is wrong with the answers to a spoiled command, compared with what the document says of the value. */
+function problemOf(
+  { type, path, envelope, isValid }: Spoiled,
+  answers: readonly WireEnvelope[],
+): string | undefined {
+  if (type === 'pong' && isValid) return answers.length === 0 ? undefined : 'pong was answered';
+  // Without an id there is no ref to find the answer by; `inner` and the like are ids of several.
+  if (readableId(envelope) === undefined || path === 'id') return undefined;
+  if (answers.length !== 1) return `${answers.length} answers`;
+  const payload = answers[0]?.payload;
+  const details = (payload?.['details'] ?? []) as readonly { path: string }[];
+  const isNamed = details.some((detail) => detail.path === path);
+  // A field that is well-formed may hold, or hide, others that are not.
+  if (isValid) return isNamed ? 'refused' : undefined;
+  if (payload?.['code'] !== 'bad_request') return `taken, or refused with ${String(payload?.['code'])}`;
+  const isBelow = details.some((detail) => detail.path.startsWith(`${path}.`));
+  return isNamed || isBelow ? undefined : `not named in ${JSON.stringify(details)}`;
+}
+
+/** Sends all of them on one connection and compares each answer with what the document says of the value. */
+async function envelopes(codec: CodecName): Promise<void> {
+  const client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+  await client.hello('eve');
+  let batch: Spoiled[] = [];
+  const flush = async (): Promise<void> => {
+    const parts = batch.map(({ envelope }) => bytesOf(codec, envelope));
+    sent += batch.length - 1;
+    sendFrame(client, codec, codec === 'json' ? Buffer.from(parts.join('\n')) : Buffer.concat(parts));
+    const { answers, close } = await outcomeOf(client);
+    expect(close).toBeUndefined();
+    assertKnown(answers);
+    const byRef = new Map<string | undefined, WireEnvelope[]>();
+    for (const answer of answers) byRef.set(answer.ref, [...(byRef.get(answer.ref) ?? []), answer]);
+    // Compared without `expect`, which would take longer than the server.
+    const wrong: string[] = [];
+    let nameless = 0;
+    for (const spoiled of batch) {
+      const id = readableId(spoiled.envelope);
+      if (id === undefined && !(spoiled.type === 'pong' && spoiled.isValid)) nameless++;
+      const problem = problemOf(spoiled, id === undefined ? [] : (byRef.get(id) ?? []));
+      if (problem !== undefined) {
+        const { type, path, value } = spoiled;
+        wrong.push(`${type} ${path} = ${JSON.stringify(value)?.slice(0, 80)}: ${problem}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(byRef.get(undefined)?.filter(({ type }) => type === 'error') ?? []).toHaveLength(nameless);
+    while (client.pending.length > 0) await client.next();
+    client.received.length = 0;
+    batch = [];
+  };
+  let bytes = 0;
+  for (const spoiled of spoiledCommands()) {
+    const size = bytesOf(codec, spoiled.envelope).length;
+    if (batch.length === 100 || bytes + size > 200_000) {
+      await flush();
+      bytes = 0;
+    }
+    batch.push(spoiled);
+    bytes += size;
+  }
+  await flush();
+  await client.close();
+}
+
+/** The same before `welcome`: a spoiled hello, or anything else, is answered by the close alone. */
+async function envelopesBeforeHello(codec: CodecName, numRuns: number, seed: number): Promise<void> {
+  const cases = [...spoiledCommands()].filter(({ type, isValid }) => type !== 'hello' || !isValid);
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...cases), async ({ envelope }) => {
+      const client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+      sendFrame(client, codec, bytesOf(codec, envelope));
+      await client.expectClose(CLOSE_CODES.protocol_error.code);
+      expect(client.pending).toEqual([]);
+    }),
+    { seed, numRuns, endOnFailure: true },
+  );
+}
+
+/** Frames below the protocol: opcodes, masks, fragments and lengths that RFC 6455 does not allow. */
+async function brokenWebSockets(numRuns: number, seed: number): Promise<void> {
+  const { port, hostname } = new URL(server.httpUrl);
+  const open = (): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(port), hostname, () =>
+        socket.write(
+          'GET /realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+        ),
+      );
+      socket.once('data', () => resolve(socket));
+      socket.once('error', reject);
+    });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(255),
+      fc.nat(255),
+      fc.uint8Array({ maxLength: 200 }),
+      fc.array(fc.nat(255), { maxLength: 8 }),
+      async (first, second, payload, more) => {
+        const socket = await open();
+        sent++;
+        const received: Buffer[] = [];
+        const ended = new Promise<void>((resolve) => {
+          socket.on('close', () => resolve());
+          socket.on('error', () => undefined);
+          socket.on('data', (data) => received.push(data));
+        });
+        // Half of it is a well-formed header with a mask; then garbage, and the end of the client's side.
+        socket.write(
+          Buffer.from([first, second | (payload.length % 2 === 0 ? 0x80 : 0), ...payload, ...more]),
+        );
+        socket.end();
+        await ended;
+        const bytes = Buffer.concat(received);
+        // Whatever was said, if anything, was a close frame, perhaps behind pongs.
+        if (bytes.length > 0) expect([0x88, 0x8a]).toContain(bytes[0]);
+      },
+    ),
+    { seed, numRuns, endOnFailure: true },
+  );
+}
+
+/** Everything, once. */
+async function attack(seed: number): Promise<void> {
+  for (const codec of CODECS) {
+    await frames(codec, true, 300, seed);
+    await frames(codec, false, 100, seed + 1);
+    await envelopes(codec);
+    await envelopesBeforeHello(codec, 100, seed + 2);
+  }
+  await brokenWebSockets(100, seed + 3);
+}
+
+describe('hostile input', () => {
+  const neighbours: Neighbour[] = [];
+  const uncaught = watchUncaught();
+  beforeAll(async () => {
+    clock = new CountingClock();
+    server = await startWireServer({
+      clock,
+      channels: [
+        wireChannel('rooms.:room', {
+          presence: { graceMs: 1 },
+          publish: ['said'],
+          signals: ['typing'],
+          log: { size: 10 },
+          behaviour: { requests: new Map([['echo', ({ payload }) => payload]]) },
+        }),
+        wireChannel('neighbours.:codec', { publish: ['said'], log: { size: 10, dedupeMs: 0 } }),
+      ],
+      settings: {
+        lingerMs: 5,
+        helloTimeoutMs: 500,
+        // Limits of rate are not what is tested here.
+        limits: {
+          ratePerSecond: 1e9,
+          burst: 1e9,
+          bytesPerSecond: 1e12,
+          userRatePerSecond: 0,
+          maxConnectionsPerAddress: 1e6,
+        },
+        abuse: { throttleAfter: 1e9, closeAfter: 1e9 },
+      },
+    });
+    for (const codec of CODECS) neighbours.push(await Neighbour.move(codec));
+  });
+  afterAll(async () => {
+    uncaught.stop();
+    await server.close();
+  });
+
+  it('the table of fields is that of the schemas: none is forgotten', () => {
+    for (const type of TYPES) {
+      const { top, payload = [] } = COMMAND_SCHEMAS[type];
+      const paths = Object.keys(COMMAND_FIELDS[type]);
+      for (const [name] of top) expect(paths).toContain(name);
+      for (const [name] of payload) expect(paths).toContain(`payload.${name}`);
+    }
+    expect(TYPES.sort()).toEqual(Object.keys(COMMAND_SCHEMAS).sort());
+  });
+
+  it('P4 P6 P7 G14 G24 G25 10,000 malformed frames and envelopes: refused by the book, at nobody’s cost', async () => {
+    await collectGarbage();
+    const baseline = { ...server.engine.status };
+    const timers = clock.pending;
+    const { wheel } = server.engine['composed'].context;
+    const waiting = wheel['size'];
+
+    const run = async (): Promise<number> => {
+      for (const neighbour of neighbours) neighbour.start();
+      await attack(SEED);
+      for (const neighbour of neighbours) await neighbour.stop();
+      await until('the sessions to end', () => server.engine.status.sessions === baseline.sessions);
+      await until('the channels to be let go', () => server.engine.status.channels === baseline.channels);
+      // The broker has one timer for all memberships, which waits for the end of a lease that nobody has any more.
+      await until('the timers to be over', () => clock.pending <= timers + 1 && wheel['size'] <= waiting);
+      expect(server.engine.status).toEqual(baseline);
+      await collectGarbage();
+      return usedMemory();
+    };
+    // The same twice: what a first run leaves is warm-up, what a second adds is a leak.
+    const before = await run();
+    const after = await run();
+
+    expect(sent).toBeGreaterThan(10_000);
+    expect(after - before).toBeLessThan(MAX_MEMORY_GROWTH);
+    expect(uncaught.errors).toEqual([]);
+    expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
+    // What a client controls is not logged above `debug`.
+    expect(server.records.filter(({ level }) => level !== 'debug')).toEqual([]);
+    for (const { latencies } of neighbours) {
+      expect(latencies.length).toBeGreaterThan(20);
+      expect(Math.max(...latencies)).toBeLessThan(MAX_LATENCY_MS);
+    }
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  }, 120_000);
+});

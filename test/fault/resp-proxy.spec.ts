@@ -1,0 +1,159 @@
+// Pub/sub messages are lost, repeated, delayed and swapped between Redis and one node: the node mends it
+// with one ranged read per channel and hole, and no client notices (G5). 60 clients; 200 with FAULT_FULL=1.
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { FaultCluster } from '../support/fault-cluster.js';
+import { RespProxy, type MessageFate } from '../support/fault-resp-proxy.js';
+import { CLIENTS, print, RATE, SEED, sleep } from '../support/fault-scenario.js';
+import { describeViolations } from '../support/history-checker.js';
+import type { HistoryReport } from '../support/history-types.js';
+import { RedisProcess } from '../support/redis-process.js';
+import { SeededEntropy } from '../support/seeded-entropy.js';
+import { until } from '../support/until.js';
+
+const HOLES = 20;
+const ROOM = 'rooms.1';
+
+let server: RedisProcess;
+let proxy: RespProxy;
+let admin: Redis;
+
+beforeAll(async () => {
+  server = await RedisProcess.start();
+  proxy = await RespProxy.start(server.port);
+  admin = new Redis(server.url);
+});
+
+afterAll(async () => {
+  admin.disconnect();
+  await proxy.close();
+  await server.dispose();
+});
+
+/** Three nodes, the first of them behind the proxy. */
+async function withCluster(
+  { tipCheckMs, clients = 18 }: { readonly tipCheckMs: number; readonly clients?: number },
+  work: (cluster: FaultCluster) => Promise<void>,
+): Promise<void> {
+  proxy.fate = undefined;
+  await admin.flushall();
+  const direct = { url: server.url, tipCheck: { intervalMs: tipCheckMs } };
+  const cluster = await FaultCluster.start({
+    clients,
+    rate: RATE,
+    seed: SEED,
+    redis: direct,
+    redisOf: (node) => (node === 0 ? { ...direct, url: proxy.url } : direct),
+  });
+  proxy.reads.length = 0;
+  try {
+    await work(cluster);
+  } finally {
+    await cluster.dispose();
+  }
+}
+
+function expectNobodyNoticed(cluster: FaultCluster, report: HistoryReport): void {
+  expect(describeViolations(report.violations)).toBe('0 violations');
+  expect(report).toMatchObject({ gaps: 0, losses: 0, truncations: 0, resets: 0, unknown: 0, refused: 0 });
+  expect(cluster.disconnects).toBe(0);
+}
+
+/** Ends the load, so that what is published is what the test publishes. */
+async function silence({ publishers }: FaultCluster): Promise<void> {
+  await Promise.all(publishers.map((publisher) => publisher.finish()));
+  await sleep(300);
+  proxy.reads.length = 0;
+}
+
+/** One event in the room, acknowledged. @returns its `seq`. */
+async function publish({ publishers, history }: FaultCluster): Promise<number> {
+  publishers[0]?.publish(ROOM);
+  const last = [...history.publishes.values()].at(-1);
+  await until('the acknowledgement', () => last?.outcome !== undefined);
+  return last?.outcome?.kind === 'acknowledged' ? last.outcome.position.seq : -1;
+}
+
+async function untilAllHave({ clients }: FaultCluster, seq: number): Promise<void> {
+  const inRoom = clients.filter(({ channels }) => channels.includes(ROOM));
+  await until('all to have the last event', () =>
+    inRoom.every(({ positions }) => positions.get(ROOM)?.seq === seq),
+  );
+}
+
+/** The next message of the room has this fate, those after it pass. */
+function mistreatNext(fate: MessageFate): void {
+  let used = false;
+  proxy.fate = (channel) => {
+    if (channel !== ROOM || used) return 'pass';
+    used = true;
+    return fate;
+  };
+}
+
+/** @returns ranged reads for `HOLES` times a message with this fate and one that follows it. */
+async function readsFor(cluster: FaultCluster, fate: MessageFate): Promise<number> {
+  const before = proxy.readsOf(ROOM);
+  for (let hole = 0; hole < HOLES; hole++) {
+    mistreatNext(fate);
+    await publish(cluster);
+    await untilAllHave(cluster, await publish(cluster));
+  }
+  // What was delayed comes, and is no news.
+  await sleep(250);
+  return proxy.readsOf(ROOM) - before;
+}
+
+describe('G5 between Redis and one node', () => {
+  it('one hole costs one ranged read, however many clients the node has', async () => {
+    await withCluster({ tipCheckMs: 600_000 }, async (cluster) => {
+      await silence(cluster);
+      const reads = {
+        drop: await readsFor(cluster, 'drop'),
+        twice: await readsFor(cluster, 'twice'),
+        swap: await readsFor(cluster, 'swap'),
+        delay: await readsFor(cluster, { delayMs: 150 }),
+      };
+      print('one hole at a time, ranged reads', { holes: HOLES, ...reads });
+      expect(reads).toEqual({ drop: HOLES, twice: 0, swap: HOLES, delay: HOLES });
+      expectNobodyNoticed(cluster, await cluster.judge(admin));
+    });
+  }, 60_000);
+
+  it('a lost last message is found by the check of the tips, with one ranged read', async () => {
+    await withCluster({ tipCheckMs: 1_000 }, async (cluster) => {
+      await silence(cluster);
+      mistreatNext('drop');
+      await untilAllHave(cluster, await publish(cluster));
+      expect(proxy.readsOf(ROOM)).toBe(1);
+      proxy.fate = undefined;
+      expectNobodyNoticed(cluster, await cluster.judge(admin));
+    });
+  }, 60_000);
+
+  it('under load eight of every hundred messages are mistreated, and no client notices', async () => {
+    await withCluster({ tipCheckMs: 4_000, clients: CLIENTS }, async (cluster) => {
+      const entropy = new SeededEntropy(SEED);
+      const holes = new Map<string, number>();
+      const counts = { drop: 0, twice: 0, swap: 0, delay: 0 };
+      const fates: readonly (keyof typeof counts)[] = ['drop', 'twice', 'swap', 'delay'];
+      proxy.fate = (channel) => {
+        if (entropy.random() > 0.08) return 'pass';
+        const fate = entropy.pick(fates);
+        counts[fate]++;
+        if (fate !== 'twice') holes.set(channel, (holes.get(channel) ?? 0) + 1);
+        return fate === 'delay' ? { delayMs: 20 + entropy.int(200) } : fate;
+      };
+      await sleep(6_000);
+      const report = await cluster.judge(admin);
+      const { messages, reads } = proxy;
+      const sum = [...holes.values()].reduce((total, count) => total + count, 0);
+      print('mistreated messages', { messages, ...counts, holes: sum, reads: reads.length, ...report });
+      expectNobodyNoticed(cluster, report);
+      expect(reads.length).toBeGreaterThan(0);
+      // Fewer where one read filled two holes.
+      for (const channel of cluster.channels)
+        expect(proxy.readsOf(channel)).toBeLessThanOrEqual(holes.get(channel) ?? 0);
+    });
+  }, 90_000);
+});

@@ -1,0 +1,128 @@
+// Three server processes over one Redis, clients spread over them, a publisher per node, and a fault under load.
+// 60 clients, so that the whole project fits in six minutes on two cores; FAULT_FULL=1 runs 200.
+import { cpSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { RECOVERY_MS, runSingle, sleep, type ScenarioResult } from '../support/fault-scenario.js';
+import { flushAll } from '../support/fault-log.js';
+
+const TIMEOUT_MS = 90_000;
+
+describe('many nodes over one Redis', () => {
+  let killed: ScenarioResult | undefined;
+
+  it(
+    'G3 a node is killed: its clients go on at another node where they stood',
+    async () => {
+      killed = await runSingle('kill -9 a node', async (_, { nodes }) => {
+        await nodes[0]?.kill();
+        return performance.now();
+      });
+      expect(killed.report).toMatchObject({ losses: 0, gaps: 0, truncations: 0, unknown: 0, refused: 0 });
+      expect(killed.disconnects).toBeGreaterThan(0);
+      expect(killed.rawRecoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  // `takeOver` answers `hello` only after the killed node confirmed a `supersede`, which takes `controlTimeoutMs`
+  // (5 s) while the node counts as living. Take `.failing` away when that is mended.
+  it.failing('P28 a ticket of the killed node costs no time', () => {
+    expect(killed?.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+  });
+
+  it(
+    'G6 Redis restarts with its data: nobody is disconnected, and nobody loses anything',
+    async () => {
+      const result = await runSingle('restart with data', async (server) => {
+        await server.kill();
+        await sleep(1_000);
+        await server.launch();
+        return performance.now();
+      });
+      expect(result.report).toMatchObject({ losses: 0, gaps: 0, truncations: 0, unknown: 0, refused: 0 });
+      expect(result.disconnects).toBe(0);
+      expect(result.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'G6 Redis restarts without its data: every client is told',
+    async () => {
+      const result = await runSingle(
+        'restart without data',
+        async (server) => {
+          await server.kill();
+          await sleep(1_000);
+          await server.launch();
+          return performance.now();
+        },
+        { check: { mayLose: true }, process: { durable: false } },
+      );
+      expect(result.report.losses).toBeGreaterThan(0);
+      expect(result.disconnects).toBe(0);
+      expect(result.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'G6 Redis comes back with an older copy of its data: what is missing is announced',
+    async () => {
+      const result = await runSingle(
+        'restored older',
+        async (server) => {
+          const [data, copy] = [join(server.folder, 'appendonlydir'), join(server.folder, 'copy')];
+          cpSync(data, copy, { recursive: true });
+          await sleep(500);
+          await server.kill();
+          rmSync(data, { recursive: true });
+          renameSync(copy, data);
+          await server.launch();
+          return performance.now();
+        },
+        { check: { mayLose: true } },
+      );
+      expect(result.report.lostByBroker).toBeGreaterThan(0);
+      expect(result.report.losses).toBeGreaterThan(0);
+      expect(result.disconnects).toBe(0);
+      expect(result.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'G6 FLUSHALL: every client is told',
+    async () => {
+      const result = await runSingle(
+        'FLUSHALL',
+        async (server) => {
+          await flushAll(server);
+          return performance.now();
+        },
+        { check: { mayLose: true } },
+      );
+      expect(result.report.losses).toBeGreaterThan(0);
+      expect(result.disconnects).toBe(0);
+      expect(result.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'G21 Redis stands still for 10 s: nobody is disconnected, and nobody loses anything',
+    async () => {
+      const result = await runSingle('SIGSTOP 10 s', async (server) => {
+        server.pause();
+        await sleep(10_000);
+        server.resume();
+        return performance.now();
+      });
+      expect(result.report).toMatchObject({ losses: 0, gaps: 0, truncations: 0, unknown: 0, refused: 0 });
+      expect(result.disconnects).toBe(0);
+      expect(result.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
+    },
+    TIMEOUT_MS,
+  );
+});

@@ -1,0 +1,40 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext, runInThisContext } from 'node:vm';
+
+/** Node's own `process`: jest gives tests a copy, which is not told of uncaught errors. */
+const realProcess = runInThisContext('process') as NodeJS.Process;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Bytes of heap and buffers that are really in use. */
+export function usedMemory(): number {
+  // Twice: what finalizers let go in the first round is freed in the second.
+  collect();
+  collect();
+  const { heapUsed, arrayBuffers } = realProcess.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** Frees what nothing holds any more, after what is under way came to rest. */
+export async function collectGarbage(): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    collect();
+  }
+}
+
+/** Listens for errors that nobody caught, until `stop`. */
+export function watchUncaught(): { readonly errors: readonly unknown[]; stop(): void } {
+  const errors: unknown[] = [];
+  const note = (error: unknown): void => void errors.push(error);
+  realProcess.on('uncaughtException', note);
+  realProcess.on('unhandledRejection', note);
+  return {
+    errors,
+    stop() {
+      realProcess.off('uncaughtException', note);
+      realProcess.off('unhandledRejection', note);
+    },
+  };
+}

@@ -26,6 +26,7 @@ const base = {
     '^nestjs-realtime/client/msgpack$': '<rootDir>/lib/client/msgpack.ts',
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/index.ts',
+    '^nestjs-realtime/redis$': '<rootDir>/lib/brokers/redis/index.ts',
     '^nestjs-realtime/testing$': '<rootDir>/lib/testing/index.ts',
     '^nestjs-realtime/package.json$': '<rootDir>/package.json',
   },
@@ -58,5 +59,7 @@ export default {
       },
     }),
     project('browser', 'browser'),
+    // Server processes, clients and a real Redis under faults: a test takes seconds by design.
+    project('fault', 'fault'),
   ],
 };

@@ -1,4 +1,4 @@
-// What `npm test` runs: prepares what the tests need, then runs jest once. Arguments go to jest:
+// What `npm test` runs: prepares what the tests need, then runs jest, the faults by themselves. Arguments go to jest:
 //   npm test -- --selectProjects unit e2e
 //   npm test -- --selectProjects unit --testPathPatterns envelope
 // Only what the selected projects need is prepared.
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const PROJECTS = ['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault'];
 const jestArgs = process.argv.slice(2);
 const selected = selectedProjects(jestArgs);
 const needs = (project) => selected.length === 0 || selected.includes(project);
@@ -15,19 +16,43 @@ const needs = (project) => selected.length === 0 || selected.includes(project);
 if (needs('nest11')) ensureNest11();
 const env = { ...process.env };
 if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
-if (needs('unit') || needs('contract')) ensureRedis();
-if (needs('browser') || needs('e2e')) build();
+if (['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault'].some(needs)) ensureRedis();
+if (needs('browser') || needs('e2e') || needs('fault')) build();
 
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const result = spawnSync(process.execPath, [jest, '--watchAll=false', ...jestArgs], {
-  cwd: root,
-  env,
-  stdio: ['ignore', 'inherit', 'inherit'],
-});
-process.exit(result.status ?? 1);
+const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => project !== 'fault');
+const statuses = [];
+if (others.length > 0) statuses.push(runJest(others, jestArgs));
+if (needs('fault')) {
+  // How long a recovery takes is part of what these tests promise: nothing else may run beside them.
+  const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, '$1.fault.json'));
+  statuses.push(runJest(['fault'], [...separate, '--runInBand']));
+}
+process.exit(Math.max(...statuses));
+
+function runJest(projects, args) {
+  const rest = withoutProjects(args);
+  const result = spawnSync(
+    process.execPath,
+    [jest, '--watchAll=false', ...rest, '--selectProjects', ...projects],
+    { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  return result.status ?? 1;
+}
+
+/** Arguments without `--selectProjects` and its values. */
+function withoutProjects(args) {
+  const rest = [];
+  let skipping = false;
+  for (const arg of args) {
+    if (arg.startsWith('-')) skipping = arg === '--selectProjects';
+    if (!skipping && !arg.startsWith('--selectProjects=')) rest.push(arg);
+  }
+  return rest;
+}
 
 /** The values of `--selectProjects a b` and `--selectProjects=a`; none means all. */
 function selectedProjects(args) {

@@ -16,7 +16,7 @@ const needs = (project) => selected.length === 0 || selected.includes(project);
 if (needs('nest11')) ensureNest11();
 const env = { ...process.env };
 if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
-if (['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault'].some(needs)) ensureRedis();
+ensureRedis();
 if (needs('browser') || needs('e2e') || needs('fault')) build();
 
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']

@@ -1,25 +1,19 @@
-import { Module, ValidationPipe } from '@nestjs/common';
+import { Module, ValidationPipe, type DynamicModule } from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { RealtimeModule } from 'nestjs-realtime';
-import { JWT_SECRET, TOKEN_LIFETIME } from './chat.config.js';
+import { redisBroker } from 'nestjs-realtime/redis';
+import { TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
 import { PageController } from './page/page.controller.js';
+import { MemoryRooms } from './rooms/memory-rooms.repository.js';
+import { RedisRooms } from './rooms/redis-rooms.repository.js';
 import { RoomsGateway } from './rooms/rooms.gateway.js';
+import { RoomsRepository } from './rooms/rooms.repository.js';
 import { RoomsService } from './rooms/rooms.service.js';
 
 @Module({
-  imports: [
-    JwtModule.register({ secret: JWT_SECRET, signOptions: { expiresIn: TOKEN_LIFETIME } }),
-    RealtimeModule.forRoot({
-      auth: { jwt: { secret: JWT_SECRET } },
-      allowedOrigins: 'same-origin',
-      // A demo on one machine may come back sooner, and stop sooner, than a fleet should: leave these two out.
-      retry: { firstSpread: '1s', max: '4s' },
-      drain: { deadline: '3s', spread: '1s' },
-    }),
-  ],
   controllers: [LoginController, PageController],
   providers: [
     RoomsService,
@@ -29,4 +23,29 @@ import { RoomsService } from './rooms/rooms.service.js';
     { provide: APP_PIPE, useValue: new ValidationPipe({ whitelist: true, transform: true }) },
   ],
 })
-export class ChatModule {}
+export class ChatModule {
+  /** With a `redisUrl`, two things go there: the library's logs, and the rooms of the application. Nothing else changes. */
+  static register({ jwtSecret, ticketSecret, redisUrl }: ChatConfig): DynamicModule {
+    return {
+      module: ChatModule,
+      imports: [
+        JwtModule.register({ secret: jwtSecret, signOptions: { expiresIn: TOKEN_LIFETIME } }),
+        RealtimeModule.forRoot({
+          auth: { jwt: { secret: jwtSecret } },
+          ...(redisUrl === undefined ? {} : { broker: () => redisBroker({ url: redisUrl }) }),
+          ...(ticketSecret === undefined ? {} : { ticketSecret }),
+          allowedOrigins: 'same-origin',
+          // A demo on one machine may come back sooner, and stop sooner, than a fleet should: leave these two out.
+          retry: { firstSpread: '1s', max: '4s' },
+          drain: { deadline: '3s', spread: '1s' },
+        }),
+      ],
+      providers: [
+        {
+          provide: RoomsRepository,
+          useFactory: () => (redisUrl === undefined ? new MemoryRooms() : RedisRooms.connect(redisUrl)),
+        },
+      ],
+    };
+  }
+}

@@ -5,19 +5,10 @@ import { chromium, type Browser, type BrowserContextOptions } from 'playwright-c
 import { findChromium } from '../../scripts/chromium.mjs';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
+import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
 
 jest.setTimeout(60_000);
 
-const CHROMIUM_FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const artifacts = fileURLToPath(new URL('../../test-artifacts/', import.meta.url));
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };

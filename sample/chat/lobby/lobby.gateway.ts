@@ -16,13 +16,13 @@ export class LobbyGateway {
   ) {}
 
   @Snapshot()
-  state() {
-    return { rooms: this.rooms.list() };
+  async state() {
+    return { rooms: await this.rooms.list() };
   }
 
   @OnRequest('create')
   async create(@MessageBody() { title }: NewRoom, @RealtimeUser('id') owner: string) {
-    const room = this.rooms.create(title, owner);
+    const room = await this.rooms.create(title, owner);
     await this.realtime.channel('lobby').publish('room.created', room, { user: owner });
     return room;
   }

@@ -60,7 +60,7 @@ export class RoomsGateway {
     const { events } = await this.channel(room).history({ epoch, from: seq, until: seq });
     const message = events.find(({ event }) => event === 'message.created');
     if (message === undefined) throw new RealtimeError('bad_request', 'There is no such message any more');
-    if (message.user !== user && !this.rooms.isOwner(room, user)) {
+    if (message.user !== user && !(await this.rooms.isOwner(room, user))) {
       throw new RealtimeError('forbidden', 'Only its author and the owner of the room may delete a message');
     }
     return { epoch, seq, by: user };
@@ -76,11 +76,12 @@ export class RoomsGateway {
     @RealtimeUser('id') by: string,
     @ChannelParam('room') room: string,
   ) {
-    this.rooms.mayModerate(room, user, by);
-    this.rooms.kick(room, user);
+    await this.rooms.mayModerate(room, user, by);
+    await this.rooms.kick(room, user);
     await this.channel(room).publish('member.kicked', { user, by });
     const member = this.realtime.user(user);
-    await member.publish('removed', { room, title: this.rooms.state(room).title, by });
+    const { title } = await this.rooms.state(room);
+    await member.publish('removed', { room, title, by });
     await member.revoke(`rooms.${room}`, { reason: `removed by ${by}` });
   }
 
@@ -90,8 +91,8 @@ export class RoomsGateway {
     @RealtimeUser('id') by: string,
     @ChannelParam('room') room: string,
   ) {
-    this.rooms.mayModerate(room, user, by);
-    this.rooms.mute(room, user, muted);
+    await this.rooms.mayModerate(room, user, by);
+    await this.rooms.mute(room, user, muted);
     await this.channel(room).publish('member.muted', { user, muted, by });
   }
 

@@ -1,101 +1,86 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { RealtimeError } from 'nestjs-realtime';
+import { RoomsRepository, type Room, type RoomState } from './rooms.repository.js';
 
-/** What everybody may know of a room. */
-export interface Room {
-  readonly id: string;
-  readonly title: string;
-  /** Who created it, and so moderates it. The lounge belongs to nobody. */
-  readonly owner?: string;
-}
-
-interface RoomState extends Room {
-  readonly muted: Set<string>;
-  /** Until when somebody may not come back. */
-  readonly kicked: Map<string, number>;
-}
-
+const LOUNGE: Room = { id: 'lounge', title: 'Lounge' };
 const MAX_ROOMS = 100;
 const KICK_MS = 5 * 60_000;
 
-/** Rooms and who may do what in them: plain application code, in memory. It knows nothing of connections and channels. */
+/** Rooms and who may do what in them: plain application code. It knows nothing of connections and channels. */
 @Injectable()
-export class RoomsService {
-  private readonly rooms = new Map<string, RoomState>();
+export class RoomsService implements OnModuleInit {
+  constructor(private readonly rooms: RoomsRepository) {}
 
-  constructor() {
-    this.add({ id: 'lounge', title: 'Lounge' });
+  /** Another process may have opened it long ago. */
+  async onModuleInit(): Promise<void> {
+    await this.rooms.add(LOUNGE, MAX_ROOMS);
   }
 
-  list(): Room[] {
-    return [...this.rooms.values()].map(({ id, title, owner }) => ({ id, title, owner }));
+  list(): Promise<Room[]> {
+    return this.rooms.list();
   }
 
-  /** The first who creates a room owns it. */
-  create(title: string, owner: string): Room {
-    if (this.rooms.size >= MAX_ROOMS) throw new RealtimeError('forbidden', 'There are enough rooms');
-    return this.add({ id: this.freeId(title), title, owner });
+  /** The first who creates a room owns it: "Tea & Biscuits" is `tea-biscuits`, a second one `tea-biscuits-2`. */
+  async create(title: string, owner: string): Promise<Room> {
+    const segment = segmentOf(title);
+    for (let n = 1; ; n++) {
+      const room: Room = { id: n === 1 ? segment : `${segment}-${n}`, title, owner };
+      const outcome = await this.rooms.add(room, MAX_ROOMS);
+      if (outcome === 'added') return room;
+      if (outcome === 'full') throw new RealtimeError('forbidden', 'There are enough rooms');
+    }
   }
 
   /** What a newcomer needs to know. */
-  state(id: string) {
-    const { title, owner, muted } = this.get(id);
-    return { id, title, owner, muted: [...muted] };
-  }
-
-  isOwner(id: string, user: string): boolean {
-    return this.get(id).owner === user;
-  }
-
-  /** Everybody, but those who were shown the door. */
-  mayEnter(id: string, user: string): boolean {
-    const until = this.get(id).kicked.get(user) ?? 0;
-    const minutes = Math.ceil((until - Date.now()) / 60_000);
-    if (minutes > 0)
-      throw new RealtimeError('forbidden', `You were removed from this room. Try again in ${minutes} min`);
-    return true;
-  }
-
-  maySpeak(id: string, user: string): boolean {
-    if (this.get(id).muted.has(user)) throw new RealtimeError('muted', 'You are muted in this room');
-    return this.mayEnter(id, user);
-  }
-
-  mayModerate(id: string, user: string, moderator: string): void {
-    if (!this.isOwner(id, moderator))
-      throw new RealtimeError('forbidden', 'Only the owner of the room may do that');
-    if (user === moderator) throw new RealtimeError('forbidden', 'You cannot do that to yourself');
-  }
-
-  mute(id: string, user: string, muted: boolean): void {
-    if (muted) this.get(id).muted.add(user);
-    else this.get(id).muted.delete(user);
-  }
-
-  kick(id: string, user: string): void {
-    this.get(id).kicked.set(user, Date.now() + KICK_MS);
-  }
-
-  private get(id: string): RoomState {
-    const room = this.rooms.get(id);
+  async state(id: string): Promise<RoomState> {
+    const room = await this.rooms.find(id);
     if (room === undefined) throw new RealtimeError('unknown_channel', 'There is no such room');
     return room;
   }
 
-  private add(room: Room): Room {
-    this.rooms.set(room.id, { ...room, muted: new Set(), kicked: new Map() });
-    return room;
+  async isOwner(id: string, user: string): Promise<boolean> {
+    return (await this.state(id)).owner === user;
   }
 
-  /** The title as a segment of a channel name: "Tea & Biscuits" becomes `tea-biscuits`, a second one `tea-biscuits-2`. */
-  private freeId(title: string): string {
-    const slug =
-      title
-        .toLowerCase()
-        .replace(/[^a-z0-9]+/g, '-')
-        .replace(/^-|-$/g, '') || 'room';
-    let id = slug;
-    for (let n = 2; this.rooms.has(id); n++) id = `${slug}-${n}`;
-    return id;
+  /** Everybody, but those who were shown the door. */
+  async mayEnter(id: string, user: string): Promise<boolean> {
+    await this.state(id);
+    return this.mayCome(id, user);
   }
+
+  async maySpeak(id: string, user: string): Promise<boolean> {
+    const { muted } = await this.state(id);
+    if (muted.includes(user)) throw new RealtimeError('muted', 'You are muted in this room');
+    return this.mayCome(id, user);
+  }
+
+  async mayModerate(id: string, user: string, moderator: string): Promise<void> {
+    if (!(await this.isOwner(id, moderator)))
+      throw new RealtimeError('forbidden', 'Only the owner of the room may do that');
+    if (user === moderator) throw new RealtimeError('forbidden', 'You cannot do that to yourself');
+  }
+
+  mute(id: string, user: string, muted: boolean): Promise<void> {
+    return this.rooms.setMuted(id, user, muted);
+  }
+
+  kick(id: string, user: string): Promise<void> {
+    return this.rooms.keepOut(id, user, KICK_MS);
+  }
+
+  private async mayCome(id: string, user: string): Promise<boolean> {
+    const minutes = Math.ceil((await this.rooms.keptOutFor(id, user)) / 60_000);
+    if (minutes > 0)
+      throw new RealtimeError('forbidden', `You were removed from this room. Try again in ${minutes} min`);
+    return true;
+  }
+}
+
+/** The title as a segment of a channel name. */
+function segmentOf(title: string): string {
+  const slug = title
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  return slug || 'room';
 }

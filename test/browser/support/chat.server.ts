@@ -19,25 +19,38 @@ export class ChatServer {
   static async start({
     port,
     platform = 'express',
-  }: { port?: number; platform?: string } = {}): Promise<ChatServer> {
+    env = {},
+  }: { port?: number; platform?: string; env?: Readonly<Record<string, string>> } = {}): Promise<ChatServer> {
     const chosen = port ?? (await freePort());
-    const { child, output } = launch({ PORT: String(chosen), PLATFORM: platform });
+    const { child, output } = launch({ PORT: String(chosen), PLATFORM: platform, ...env });
     const url = await line(child, output, /^Chat is running: (http:\S+)$/m);
     return new ChatServer(url, chosen, child, output);
   }
 
   /** Starts it where it cannot start. */
-  static async startAndFail(port: number): Promise<{ code: number | null; output: string }> {
-    const { child, output } = launch({ PORT: String(port) });
+  static async startAndFail(
+    port: number,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number | null; output: string }> {
+    const { child, output } = launch({ PORT: String(port), ...env });
     const [code] = (await once(child, 'close')) as [number | null];
     return { code, output: output() };
   }
 
   /** Ctrl-C. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.end('SIGINT');
+  }
+
+  /** `kill -9`: no goodbye, nothing is flushed. */
+  kill(): Promise<void> {
+    return this.end('SIGKILL');
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = once(this.child, 'close');
-    this.child.kill('SIGINT');
+    this.child.kill(signal);
     await ended;
   }
 }

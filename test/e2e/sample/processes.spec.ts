@@ -1,0 +1,295 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { INestApplication } from '@nestjs/common';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
+import { chatConfig, ChatConfigError } from '../../../sample/chat/chat.config.js';
+import { RedisProcess } from '../../support/redis-process.js';
+import { until } from '../../support/until.js';
+import { WireClient, type WireEnvelope } from '../../support/wire-client.js';
+
+/** What every process of the chat is given. */
+const SECRETS = { JWT_SECRET: 'j'.repeat(32), TICKET_SECRET: 't'.repeat(32) };
+const EACH = 20;
+
+/** One application, as a process of its own would be: nothing is shared with the other but Redis. */
+interface Chat {
+  readonly app: INestApplication;
+  readonly port: number;
+}
+
+let redis: RedisProcess;
+let here: Chat;
+let there: Chat;
+let wires: WireClient[] = [];
+let titles = 0;
+
+beforeAll(async () => {
+  redis = await RedisProcess.start();
+  [here, there] = await Promise.all([startChat('express'), startChat('fastify')]);
+});
+
+afterEach(() => {
+  for (const wire of wires) wire.terminate();
+  wires = [];
+});
+
+afterAll(async () => {
+  await Promise.all([here?.app.close(), there?.app.close()]);
+  await redis?.dispose();
+});
+
+async function startChat(platform: Platform): Promise<Chat> {
+  const config = chatConfig({ ...SECRETS, REDIS_URL: redis.url });
+  const app = await createChatApp({ platform, config }, { logger: false, abortOnError: false });
+  await app.listen(0, '127.0.0.1');
+  return { app, port: ((app.getHttpServer() as Server).address() as AddressInfo).port };
+}
+
+async function tokenOf(name: string, { port }: Chat): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name }),
+  });
+  return ((await response.json()) as { token: string }).token;
+}
+
+async function connect(name: string, chat: Chat, token?: string, payload = {}): Promise<WireClient> {
+  const wire = await WireClient.open(`ws://127.0.0.1:${chat.port}/realtime`, { name });
+  wires.push(wire);
+  await wire.hello(token ?? (await tokenOf(name, chat)), payload);
+  return wire;
+}
+
+async function create(owner: WireClient, title = `Shared ${++titles}`): Promise<string> {
+  await owner.subscribe('lobby');
+  const { id } = await owner.reply({
+    type: 'request',
+    channel: 'lobby',
+    event: 'create',
+    payload: { title },
+  });
+  return `rooms.${String(id)}`;
+}
+
+/** Ada here with a room of her own, and Grace there. */
+async function adaAndGrace() {
+  const [ada, grace] = await Promise.all([connect('Ada', here), connect('Grace', there)]);
+  return { ada, grace, room: await create(ada) };
+}
+
+const saying = (channel: string, text: string) => ({
+  type: 'publish',
+  channel,
+  event: 'message.created',
+  payload: { text },
+});
+
+const asking = (channel: string, event: string, payload: object) => ({
+  type: 'request',
+  channel,
+  event,
+  payload,
+});
+
+/** What a client was given of a channel's log. */
+function given(wire: WireClient, channel: string): { seq: number | undefined; text: unknown }[] {
+  return wire.received
+    .filter((envelope) => envelope.type === 'event' && envelope.channel === channel)
+    .map(({ seq, payload }) => ({ seq, text: payload['text'] }));
+}
+
+const texts = (events: unknown) => (events as WireEnvelope[]).map(({ payload }) => payload['text']);
+
+describe('the sample chat as two processes over one Redis', () => {
+  it('G2 G3 gives what is written at either process to both, once and in the same order', async () => {
+    const { ada, grace, room } = await adaAndGrace();
+    await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
+    const own = (name: string) => Array.from({ length: EACH }, (_, n) => `${name} ${n}`);
+    const [hers, others] = [own('ada'), own('grace')];
+    // Half of them in one frame, half one after the other: at both processes at once.
+    ada.sendAll(hers.map((text, n) => ({ ...saying(room, text), id: `a${n}` })));
+    for (const text of others) await grace.reply(saying(room, text));
+    for (const wire of [ada, grace]) {
+      await until('all messages', () => given(wire, room).length >= 2 * EACH);
+    }
+    const log = given(ada, room);
+    expect(log.map(({ seq }) => seq)).toEqual(Array.from({ length: 2 * EACH }, (_, n) => n + 1));
+    expect(log.map(({ text }) => text).filter((text) => hers.includes(text as string))).toEqual(hers);
+    expect(log.map(({ text }) => text).filter((text) => others.includes(text as string))).toEqual(others);
+    expect(given(grace, room)).toEqual(log);
+    // Asked last, so that whatever had come twice would be here by now.
+    for (const wire of [ada, grace]) {
+      const { events } = await wire.reply({ type: 'history', channel: room, payload: {} });
+      expect(texts(events)).toEqual(log.map(({ text }) => text));
+      expect(given(wire, room)).toEqual(log);
+    }
+  });
+
+  it('G4 appends a message that is sent again to the other process once', async () => {
+    const { ada, room } = await adaAndGrace();
+    const again = await connect('Ada', there);
+    const message = { ...saying(room, 'once'), id: 'the-same' };
+    const first = await ada.reply(message);
+    expect(first).toMatchObject({ seq: 1, duplicate: false });
+    expect(await again.reply(message)).toEqual({ ...first, duplicate: true });
+  });
+
+  it('P13 P28 lets who was cut off go on at the other process, with the same token and ticket', async () => {
+    const { ada, room } = await adaAndGrace();
+    const token = await tokenOf('Linus', there);
+    const linus = await connect('Linus', there, token);
+    const { position } = await linus.subscribe(room);
+    linus.terminate();
+    for (const text of ['one', 'two', 'three']) await ada.reply(saying(room, text));
+    const back = await connect('Linus', here, token, { session: linus.welcome?.session });
+    expect(await back.subscribe(room, { position })).toMatchObject({ recovery: 'complete' });
+    await back.take({ type: 'resumed', channel: room });
+    expect(given(back, room).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
+  });
+
+  it('G19 counts who is at both processes as one member, and tells each of the other', async () => {
+    const { ada, grace, room } = await adaAndGrace();
+    await ada.subscribe(room);
+    expect((await grace.subscribe(room))['presence']).toMatchObject({ count: 2 });
+    const joined = await ada.take({ type: 'presence', channel: room });
+    expect(joined.payload).toMatchObject({ join: [{ id: 'grace', devices: 1 }] });
+    const phone = await connect('Ada', there);
+    await phone.subscribe(room);
+    const seen = await grace.take({ type: 'presence', channel: room });
+    expect(seen.payload).toMatchObject({ join: [], leave: [], update: [{ id: 'ada', devices: 2 }] });
+    phone.send({ type: 'bye', id: 'bye' });
+    const left = await grace.take({ type: 'presence', channel: room });
+    expect(left.payload).toMatchObject({ join: [], leave: [], update: [{ id: 'ada', devices: 1 }] });
+    grace.send({ type: 'bye', id: 'bye' });
+    await until('Ada to be alone', async () => {
+      const { members } = await ada.reply({ type: 'presence', channel: room, payload: {} });
+      return (members as { id: string }[]).every(({ id }) => id === 'ada');
+    });
+  });
+
+  it('G11 removes somebody from her own room at the other process, and keeps them out of it at both', async () => {
+    const { ada, grace, room } = await adaAndGrace();
+    await ada.subscribe(room, { presence: false });
+    await grace.subscribe('$user.grace');
+    await grace.subscribe(room);
+    await ada.reply(asking(room, 'kick', { user: 'grace' }));
+    const ended = await grace.take({ type: 'unsubscribed', channel: room });
+    expect(ended.payload).toMatchObject({ code: 'forbidden', retryable: false });
+    const notice = await grace.take({ type: 'event', channel: '$user.grace' });
+    expect(notice.payload).toMatchObject({ by: 'ada', room: room.slice('rooms.'.length) });
+    await ada.reply(saying(room, 'Peace'));
+    const elsewhere = await connect('Grace', here);
+    for (const wire of [grace, elsewhere]) {
+      expect(await wire.error({ type: 'subscribe', channel: room, payload: {} })).toMatchObject({
+        code: 'forbidden',
+        message: 'You were removed from this room. Try again in 5 min',
+      });
+      expect(await wire.error(saying(room, 'I am still here'))).toMatchObject({ code: 'forbidden' });
+    }
+    expect(given(grace, room).filter(({ text }) => text !== undefined)).toEqual([]);
+    const { events } = await ada.reply({ type: 'history', channel: room, payload: {} });
+    expect(texts(events)).toEqual([undefined, 'Peace']);
+  });
+
+  it('G10 mutes at one process, refuses at the other, and lets only the owner do it', async () => {
+    const { ada, grace, room } = await adaAndGrace();
+    await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
+    expect(await grace.error(asking(room, 'mute', { user: 'ada', muted: true }))).toMatchObject({
+      code: 'forbidden',
+    });
+    await ada.reply(asking(room, 'mute', { user: 'grace', muted: true }));
+    expect(await grace.error(saying(room, 'but'))).toMatchObject({ code: 'muted' });
+    const newcomer = await connect('Linus', there);
+    expect((await newcomer.subscribe(room))['snapshot']).toMatchObject({ owner: 'ada', muted: ['grace'] });
+    await ada.reply(asking(room, 'mute', { user: 'grace', muted: false }));
+    expect(await grace.reply(saying(room, 'thanks'))).toMatchObject({ duplicate: false });
+  });
+
+  it('lists the rooms of both processes, and gives no id twice', async () => {
+    const [ada, grace] = await Promise.all([connect('Ada', here), connect('Grace', there)]);
+    await Promise.all([ada.subscribe('lobby'), grace.subscribe('lobby')]);
+    const title = `Twins ${++titles}`;
+    const made = await Promise.all(
+      [ada, grace].map((wire) => wire.reply(asking('lobby', 'create', { title }))),
+    );
+    expect(made.map(({ id }) => id).sort()).toEqual([`twins-${titles}`, `twins-${titles}-2`]);
+    for (const wire of [ada, grace]) {
+      const told = [await wire.take({ event: 'room.created' }), await wire.take({ event: 'room.created' })];
+      expect(told.map(({ payload }) => payload)).toEqual(expect.arrayContaining(made));
+    }
+    const rooms = await Promise.all(
+      [here, there].map(
+        async (chat) => (await (await connect('Linus', chat)).subscribe('lobby'))['snapshot'],
+      ),
+    );
+    expect(rooms[0]).toEqual(rooms[1]);
+    expect(rooms[0]).toMatchObject({ rooms: expect.arrayContaining(made) });
+    const [first] = (rooms[0] as { rooms: unknown[] }).rooms;
+    expect(first).toEqual({ id: 'lounge', title: 'Lounge' });
+  });
+
+  it('keeps rooms, owners, mutes and messages beyond the process that made them', async () => {
+    const short = await startChat('express');
+    let room: string;
+    try {
+      const owner = await connect('Ada', short);
+      room = await create(owner);
+      await owner.subscribe(room);
+      await owner.reply(asking(room, 'mute', { user: 'grace', muted: true }));
+      await owner.reply(saying(room, 'I was here'));
+    } finally {
+      await short.app.close();
+    }
+    const ada = await connect('Ada', there);
+    expect((await ada.subscribe(room))['snapshot']).toMatchObject({ owner: 'ada', muted: ['grace'] });
+    const { events } = await ada.reply({ type: 'history', channel: room, payload: {} });
+    expect(texts(events)).toEqual([undefined, 'I was here']);
+  });
+
+  it('G21 says unavailable while Redis is away, and goes on when it is back', async () => {
+    const { ada, grace, room } = await adaAndGrace();
+    await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
+    await ada.reply(saying(room, 'before'));
+    await grace.take({ type: 'event', channel: room });
+    await redis.kill();
+    expect(await ada.error(saying(room, 'lost?'))).toMatchObject({ code: 'unavailable', retryable: true });
+    await redis.launch();
+    await until('the chat to be there again', async () => {
+      const answer = await ada.call({ ...saying(room, 'after'), id: 'after' });
+      return answer.type === 'reply';
+    });
+    expect(await grace.take({ type: 'event', channel: room })).toMatchObject({ payload: { text: 'after' } });
+    expect(ada.ended ?? grace.ended).toBeUndefined();
+  });
+});
+
+describe('the configuration of the sample chat', () => {
+  const url = 'redis://127.0.0.1:1';
+
+  it.each(['JWT_SECRET', 'TICKET_SECRET'])('names %s when processes would not share it', (name) => {
+    for (const value of [undefined, '', 'too short']) {
+      const read = () => chatConfig({ ...SECRETS, REDIS_URL: url, [name]: value });
+      expect(read).toThrow(ChatConfigError);
+      expect(read).toThrow(`With REDIS_URL, ${name} must be set to at least 32 characters`);
+    }
+  });
+
+  it('makes secrets of its own for a process that is alone', () => {
+    const [one, two] = [chatConfig({}), chatConfig({ REDIS_URL: '' })];
+    expect(one.jwtSecret).toHaveLength(64);
+    expect(two.jwtSecret).not.toBe(one.jwtSecret);
+    expect(two.redisUrl).toBeUndefined();
+    expect(chatConfig({ JWT_SECRET: 'mine' }).jwtSecret).toBe('mine');
+  });
+
+  it('does not start without its Redis, and keeps the password to itself', async () => {
+    const config = chatConfig({ ...SECRETS, REDIS_URL: 'redis://:hidden@127.0.0.1:1' });
+    const error: unknown = await createChatApp({ config }, { logger: false, abortOnError: false }).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ message: 'The chat cannot reach the Redis of REDIS_URL' });
+    expect(String((error as Error).cause)).not.toContain('hidden');
+  });
+});

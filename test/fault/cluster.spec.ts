@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
 import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
-import { RECOVERY_MS, runFault, TUNING } from '../support/fault-scenario.js';
+import { RECOVERY_MS, runFault } from '../support/fault-scenario.js';
 import { ownerOf } from '../support/fault-slots.js';
 import { redisCluster, type RedisClusterDeployment } from '../support/redis-cluster.js';
 import { until } from '../support/until.js';
@@ -48,7 +48,6 @@ function slotOf(room = ''): number {
 
 function redis() {
   return {
-    ...TUNING,
     cluster: { nodes: deployment.servers.map(({ port }) => ({ host: '127.0.0.1', port })) },
   };
 }

@@ -2,7 +2,7 @@
 // lack the end of the logs: that must be announced (G1, G6). 60 clients; 200 with FAULT_FULL=1.
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { RECOVERY_MS, runFault, sleep, TUNING, type ScenarioResult } from '../support/fault-scenario.js';
+import { RECOVERY_MS, runFault, sleep, type ScenarioResult } from '../support/fault-scenario.js';
 import { redisSentinels, type SentinelDeployment } from '../support/redis-sentinels.js';
 
 const TIMEOUT_MS = 90_000;
@@ -26,7 +26,7 @@ async function failOver(name: string, before: () => Promise<void>): Promise<Scen
   const result = await runFault(
     name,
     replica,
-    { redis: { ...TUNING, sentinel: { name: client.options.name ?? '', sentinels } } },
+    { redis: { sentinel: { name: client.options.name ?? '', sentinels } } },
     async () => {
       await before();
       await deployment.master.kill();

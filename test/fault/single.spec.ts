@@ -25,9 +25,7 @@ describe('many nodes over one Redis', () => {
     TIMEOUT_MS,
   );
 
-  // `takeOver` answers `hello` only after the killed node confirmed a `supersede`, which takes `controlTimeoutMs`
-  // (5 s) while the node counts as living. Take `.failing` away when that is mended.
-  it.failing('P28 a ticket of the killed node costs no time', () => {
+  it('P28 a ticket of the killed node costs no time', () => {
     expect(killed?.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
   });
 

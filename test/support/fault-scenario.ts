@@ -5,17 +5,12 @@ import { describeViolations, type CheckOptions } from './history-checker.js';
 import type { HistoryReport } from './history-types.js';
 import { RedisProcess, type RedisProcessOptions } from './redis-process.js';
 
-/** The sizes of the issue are for `FAULT_FULL=1`: 200 clients. The CI's two cores hold 60 with room for the faults. */
+/** The full size, 200 clients, is for `FAULT_FULL=1`. The CI's two cores hold 60 with room for the faults. */
 export const FULL = process.env['FAULT_FULL'] === '1';
 export const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? (FULL ? 200 : 60));
 /** Of each publisher: all clients live in the test's one process, which must not be what is measured. */
 export const RATE = FULL ? 20 : 40;
 export const SEED = Number(process.env['FAULT_SEED'] ?? 1);
-/**
- * The broker's own default, 500 ms, lets each of a node's two connections come back half a second after Redis did, which
- * together with a retry of the same length is sometimes more than the second that is promised.
- */
-export const TUNING = { maxReconnectMs: 200 };
 /** Beyond the outage. */
 export const RECOVERY_MS = 1_000;
 
@@ -81,7 +76,7 @@ export async function runSingle(
     return await runFault(
       name,
       server.url,
-      { redis: { ...TUNING, url: server.url } },
+      { redis: { url: server.url } },
       (cluster) => fault(server, cluster),
       check,
     );

@@ -75,7 +75,10 @@ export interface RedisBrokerOptions {
   readonly connectTimeoutMs?: number;
   /** How long a command waits for its answer, in milliseconds; after it its outcome is unknown. Default 3 000. */
   readonly commandTimeoutMs?: number;
-  /** Longest pause between two attempts to connect, in milliseconds. Default 500. */
+  /**
+   * Longest pause between two attempts to connect, in milliseconds. A node has two connections, and is whole again when
+   * the later of them is: what an outage costs beyond itself is mostly this. Default 200.
+   */
   readonly maxReconnectMs?: number;
   /** Commands that may wait or be under way; past it they fail with `unavailable` at once. Default 20 000. */
   readonly maxQueued?: number;

@@ -41,7 +41,7 @@ export function redisSettings(options: RedisBrokerOptions) {
           },
     connectTimeoutMs: number('connectTimeoutMs', options.connectTimeoutMs, 10_000),
     commandTimeoutMs: number('commandTimeoutMs', options.commandTimeoutMs, 3_000),
-    maxReconnectMs: number('maxReconnectMs', options.maxReconnectMs, 500),
+    maxReconnectMs: number('maxReconnectMs', options.maxReconnectMs, 200),
     maxQueued: number('maxQueued', options.maxQueued, 20_000),
     maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
     maxBatch: whole('maxBatch', options.maxBatch, 256, 1_000),

@@ -4,8 +4,6 @@ import type { EngineContext } from '../engine/engine.context.js';
 import { planWithSnapshot } from './snapshot.js';
 import { resumedAt, toResult } from './subscribe.js';
 
-const RETRY_MS = 500;
-
 /**
  * Moves live and replaying subscriptions to another log of their channel (G6, P10): each is told `reset` with what a
  * subscribe from its cursor would have answered, before the first event of the new epoch.
@@ -27,10 +25,10 @@ export class Resetter {
   }
 
   private onFailure(subscription: Subscription, error: unknown): void {
-    const { logger, clock } = this.context();
+    const { logger, retries } = this.context();
     if (error instanceof RealtimeError && error.retryable) {
       logger.debug(`A reset is tried again: ${error.message}`);
-      clock.schedule(RETRY_MS, () => {
+      retries.later(() => {
         subscription.moving = false;
         this.reset(subscription);
       });

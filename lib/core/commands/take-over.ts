@@ -1,6 +1,13 @@
+import { bounded } from '../ports/bounded.js';
 import { notifyUnsubscribed } from './lifecycle.js';
 import type { Session } from '../session/session.js';
 import type { Ticket } from '../session/ticket.js';
+
+/**
+ * How long `welcome` waits for the older connection's node, in milliseconds. A node that is alive confirms within a round
+ * trip; one that was killed never does, and its clients must not wait until it counts as dead.
+ */
+const SUPERSEDE_WAIT_MS = 200;
 
 /**
  * Gives the session its lineage (P28). A valid ticket of the same user continues the lineage: the older connection,
@@ -48,11 +55,15 @@ function endUnclaimed({ inherited, pendingSubscriptions, context }: Session, kee
 }
 
 async function supersedeElsewhere(session: Session, { lineage, generation }: Ticket): Promise<void> {
-  const { broker, logger } = session.context;
+  const { broker, clock, logger } = session.context;
   try {
-    await broker.control({ kind: 'supersede', lineage, generation: generation + 1 });
+    await bounded(
+      broker.control({ kind: 'supersede', lineage, generation: generation + 1 }),
+      SUPERSEDE_WAIT_MS,
+      clock,
+    );
   } catch (error) {
-    // The older connection then ends by its own heartbeat; nothing is lost but a moment of double counting.
-    logger.debug(`A supersede did not reach the other nodes: ${String(error)}`);
+    // The record is durable: its node ends the older connection when it reads it, or the heartbeat does.
+    logger.debug(`A supersede was not confirmed: ${String(error)}`);
   }
 }

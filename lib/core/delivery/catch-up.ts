@@ -1,15 +1,16 @@
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
+import type { RetryQueue } from './retry.queue.js';
 import type { Subscription } from './subscription.js';
 
 /** Events of one page of a replay. */
 const PAGE = 128;
-const RETRY_MS = 500;
 
 export interface CatchUpOptions {
   readonly broker: Broker;
   readonly clock: Clock;
+  readonly retries: RetryQueue;
   /** The log under a replaying subscription is another one: it must be told `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
   /** An event of the application cannot be written down. */
@@ -82,7 +83,7 @@ export class CatchUp {
   }
 
   private retry(subscription: Subscription): void {
-    this.options.clock.schedule(RETRY_MS, () => this.pump(subscription));
+    this.options.retries.later(() => this.pump(subscription));
   }
 
   private page(channel: string, epoch: string, from: number): Promise<ReadResult> {

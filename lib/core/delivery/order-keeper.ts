@@ -2,14 +2,13 @@ import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { LocalChannel } from '../hub/local-channel.js';
 import type { Broker } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { RetryQueue } from './retry.queue.js';
 
 /** Most events that wait behind a hole; what is beyond is read from the log again. */
 const MAX_HELD = 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
-const RETRY_MS = 500;
 
 /** What the keeper cannot decide alone. */
 export interface OrderKeeperOwner {
@@ -34,7 +33,7 @@ export class OrderKeeper {
   constructor(
     private readonly channel: LocalChannel,
     private readonly broker: Broker,
-    private readonly clock: Clock,
+    private readonly retries: RetryQueue,
     private readonly logger: EngineLogger,
     private readonly owner: OrderKeeperOwner,
   ) {}
@@ -95,7 +94,7 @@ export class OrderKeeper {
       },
       (error: unknown) => {
         this.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
-        this.clock.schedule(RETRY_MS, () => {
+        this.retries.later(() => {
           this.healing = false;
           this.heal();
         });

@@ -3,6 +3,7 @@ import { Resetter } from '../commands/reset.js';
 import { AppendQueue } from '../delivery/append.queue.js';
 import { CatchUp } from '../delivery/catch-up.js';
 import type { OrderKeeperOwner } from '../delivery/order-keeper.js';
+import { RetryQueue } from '../delivery/retry.queue.js';
 import { FlushScheduler } from '../hub/flush.scheduler.js';
 import { Hub } from '../hub/hub.js';
 import { TimerWheel } from '../ports/timer-wheel.js';
@@ -29,6 +30,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
   checkCapabilities(options.channels, broker);
   const own = [userChannelDefinition(broker.capabilities, settings.limits.dedupeMs)];
   const scheduler = new FlushScheduler((error) => logger.error('Flushing queues failed', error));
+  const retries = new RetryQueue(clock);
   const resetter = new Resetter(() => context);
   const hub = new Hub(
     {
@@ -36,6 +38,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
       scheduler,
       clock,
       logger,
+      retries,
       lingerMs: settings.lingerMs,
       ringSize: settings.ringSize,
       onBehind: (subscription) => context.catchUp.pump(subscription),
@@ -60,9 +63,11 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     tickets: new TicketSigner(settings.ticketSecret),
     hub,
     appends: new AppendQueue(broker),
+    retries,
     catchUp: new CatchUp({
       broker,
       clock,
+      retries,
       // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
       onNewEpoch: (subscription) =>
         hub.verify(subscription.channel, () => {

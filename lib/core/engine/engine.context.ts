@@ -2,6 +2,7 @@ import type { ChannelRegistry } from '../channel/channel.registry.js';
 import type { ConnectionRequest } from '../channel/channel-definition.js';
 import type { AppendQueue } from '../delivery/append.queue.js';
 import type { CatchUp } from '../delivery/catch-up.js';
+import type { RetryQueue } from '../delivery/retry.queue.js';
 import type { Hub } from '../hub/hub.js';
 import type { FlushScheduler } from '../hub/flush.scheduler.js';
 import type { Broker } from '../ports/broker.js';
@@ -41,6 +42,8 @@ export interface EngineContext {
   readonly hub: Hub;
   readonly appends: AppendQueue;
   readonly catchUp: CatchUp;
+  /** What waits for the broker. */
+  readonly retries: RetryQueue;
   readonly presence: PresenceTracker;
   /** Users that are refused. */
   readonly bans: BanList;

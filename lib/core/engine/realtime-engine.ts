@@ -250,7 +250,10 @@ export class RealtimeEngine implements EngineApi {
     if (state === this.broker) return;
     this.broker = state;
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'no reason given'}`);
-    else this.options.logger.log('The broker is back');
+    else {
+      this.options.logger.log('The broker is back');
+      this.composed.context.retries.wake();
+    }
   }
 
   private async end(): Promise<void> {
@@ -259,6 +262,7 @@ export class RealtimeEngine implements EngineApi {
     for (const session of context.sessions.list()) session.close('drain');
     context.presence.stop();
     context.hub.close();
+    context.retries.close();
     context.wheel.stop();
     if (this.opened) await this.options.broker.close();
   }

@@ -2,6 +2,7 @@ import type { PresenceDiff } from '../../protocol/messages.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import { OrderKeeper, type OrderKeeperOwner } from '../delivery/order-keeper.js';
+import type { RetryQueue } from '../delivery/retry.queue.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
@@ -23,6 +24,7 @@ export interface HubOptions {
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
   readonly logger: EngineLogger;
+  readonly retries: RetryQueue;
   readonly lingerMs: number;
   readonly ringSize: number;
   /** Takes over a live subscription that missed something. */
@@ -113,7 +115,7 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { broker, scheduler, clock, logger, ringSize, onBehind } = this.options;
+    const { broker, scheduler, clock, logger, retries, ringSize, onBehind } = this.options;
     const channel = new LocalChannel(
       match.channel,
       match.definition,
@@ -122,7 +124,7 @@ export class Hub {
       () => clock.now(),
       onBehind,
     );
-    const keeper = new OrderKeeper(channel, broker, clock, logger, this.owner);
+    const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
     return served;

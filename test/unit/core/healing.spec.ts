@@ -101,6 +101,23 @@ describe('healing', () => {
     expect(client.take('event').map(({ seq }) => seq)).toEqual([2, 3, 4]);
   });
 
+  it('G5 G21 a read that failed is tried again as soon as the broker is back', async () => {
+    const client = await harness.subscriber('rooms.1');
+    let away = true;
+    broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
+    broker.onRead = (_, result) => {
+      if (away) throw new Error('away');
+      return result;
+    };
+    broker.listener?.onState('down', 'a test');
+    await harness.publish('rooms.1', 4);
+    expect(client.take('event').map(({ seq }) => seq)).toEqual([1]);
+    away = false;
+    broker.listener?.onState('up');
+    await quiet();
+    expect(client.take('event').map(({ seq }) => seq)).toEqual([2, 3, 4]);
+  });
+
   it('G6 a log that lost nothing costs a reset that is complete, and one read for all who are at its tip', async () => {
     const clients = await Promise.all([1, 2, 3, 4].map(() => harness.subscriber('rooms.1')));
     await harness.publish('rooms.1', 3);

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
+import { lossyBroker } from '../../support/lossy-broker.js';
 
 let harness: EngineHarness;
 afterEach(() => harness.stop());
@@ -66,6 +68,21 @@ describe('takeover and presence', () => {
     const forger = await harness.greet('user:ada', `${ticket.slice(0, -2)}xx`);
     const anonymous = await harness.greet(undefined, ticket);
     for (const connection of [ada, thief, forger, anonymous]) expect(connection.closed).toBeUndefined();
+  });
+
+  it('P28 a node that was killed confirms nothing, and its clients do not wait for it', async () => {
+    const killed = await EngineHarness.start([rooms([])], { settings: { nodeId: 'killed' } });
+    const ticket = ticketOf(await killed.greet('user:ada'));
+    await killed.stop();
+    const broker = lossyBroker(memoryBroker());
+    broker.control = () => new Promise(() => undefined);
+    harness = await EngineHarness.start([rooms([])], { broker });
+    const back = await harness.greet('user:ada', ticket);
+    expect(back.take('welcome')).toEqual([]);
+    harness.clock.advance(200);
+    await quiet();
+    expect(back.take('welcome')).toHaveLength(1);
+    expect(back.closed).toBeUndefined();
   });
 
   it('P28 channels that the newer generation does not take up again end with it, once', async () => {

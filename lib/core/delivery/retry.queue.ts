@@ -1,0 +1,39 @@
+import type { Clock, Scheduled } from '../ports/clock.js';
+
+const RETRY_MS = 500;
+
+/**
+ * Work that failed because the broker was away: tried again after half a second, or as soon as the broker is back. The
+ * pause alone would add to an outage what every client then waits for.
+ */
+export class RetryQueue {
+  private readonly waiting = new Map<() => void, Scheduled>();
+
+  constructor(private readonly clock: Clock) {}
+
+  later(task: () => void): void {
+    if (this.waiting.has(task)) return;
+    this.waiting.set(
+      task,
+      this.clock.schedule(RETRY_MS, () => {
+        this.waiting.delete(task);
+        task();
+      }),
+    );
+  }
+
+  /** Tries everything at once. What fails again waits for its own time. */
+  wake(): void {
+    const tasks = [...this.waiting];
+    this.waiting.clear();
+    for (const [task, timer] of tasks) {
+      timer.cancel();
+      task();
+    }
+  }
+
+  close(): void {
+    for (const timer of this.waiting.values()) timer.cancel();
+    this.waiting.clear();
+  }
+}

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { profiler } from './profiler.mjs';
 
 /** Settings that `startServer` gave this process. */
 export const settings = process.argv[2] === undefined ? {} : JSON.parse(process.argv[2]);
@@ -28,13 +29,18 @@ export function unaccounted(run) {
  */
 export async function serve(listen, commands) {
   const all = {
-    begin() {
+    async begin() {
       globalThis.gc?.();
+      await profiler?.start();
       begun = used();
       offTheBooks = 0;
       return {};
     },
-    end: () => ({ cpuMicros: used() - begun - offTheBooks }),
+    async end() {
+      const cpuMicros = used() - begun - offTheBooks;
+      await profiler?.stop();
+      return { cpuMicros };
+    },
     memory() {
       for (let round = 0; round < 4; round++) globalThis.gc?.();
       const { rss, heapUsed } = process.memoryUsage();

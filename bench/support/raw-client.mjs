@@ -16,12 +16,11 @@ export class RawClient {
    * @param {string} [options.path] Default `/`.
    * @param {readonly string[]} [options.protocols] Value of `Sec-WebSocket-Protocol`. Default none.
    * @param {string} [options.extensions] Value of `Sec-WebSocket-Extensions`. Default none.
-   * @param {string} [options.localAddress] Where the connection comes from: one address has some 28,000 ports.
    * @param {Uint8Array} options.buffer Shared by all clients; what it holds is valid during `onBytes` only.
    * @param {(length: number, chunk: Uint8Array, client: RawClient) => void} options.onBytes
    * @returns {Promise<RawClient>} once the server switched protocols.
    */
-  static open(port, { path = '/', protocols, extensions, localAddress, buffer, onBytes }) {
+  static open(port, { path = '/', protocols, extensions, buffer, onBytes }) {
     const client = new RawClient();
     return new Promise((resolve, reject) => {
       let upgraded = false;
@@ -49,7 +48,6 @@ export class RawClient {
       client.socket = connect({
         port,
         host: '127.0.0.1',
-        ...(localAddress && { localAddress }),
         onread: { buffer, callback: onRead },
       });
       client.socket.setNoDelay(true);

@@ -86,3 +86,10 @@ export function writtenBy(http) {
 }
 
 export const turnOfTheLoop = () => new Promise(setImmediate);
+
+/** How many connections an HTTP server has, upgraded ones included. */
+export function connectionsOf(http) {
+  return new Promise((resolve, reject) => {
+    http.getConnections((error, count) => (error ? reject(error) : resolve({ count })));
+  });
+}

@@ -5,61 +5,73 @@ import { RawClient } from './raw-client.mjs';
 const AT_ONCE = 50;
 
 /**
- * How a client of each kind of server becomes a subscriber: what its handshake asks for, what it says when it hears
- * something, and from which text on it is subscribed. Without `until` it is as soon as it is connected.
+ * How a client of each kind of server becomes a subscriber: what its handshake asks for, and step by step what it says
+ * and what it then must hear. Without steps it is one as soon as it is connected.
  */
 export const joins = {
   /** Servers that subscribe whoever connects. */
-  plain: {},
+  plain: { steps: [] },
   socketIo: {
     path: '/socket.io/?EIO=4&transport=websocket',
-    greet: ['40'],
-    until: '40{"sid"',
+    steps: [{ say: ['40'], hear: '40{"sid"' }],
   },
   library: (channels = ['bench.fanout']) => ({
     path: '/realtime',
-    greet: [
-      JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1] } }),
-      ...channels.map((channel, index) => JSON.stringify({ type: 'subscribe', id: `sub-${index}`, channel })),
+    steps: [
+      {
+        say: [
+          JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1] } }),
+          ...channels.map((channel, index) =>
+            JSON.stringify({ type: 'subscribe', id: `sub-${index}`, channel }),
+          ),
+        ],
+        hear: `sub-${channels.length - 1}`,
+      },
     ],
-    until: `sub-${channels.length - 1}`,
   }),
   libraryMsgpack: (channel = 'bench.fanout') => ({
     path: '/realtime',
     protocols: ['realtime.v1.msgpack'],
-    greet: [
-      encode({ type: 'hello', id: 'h', payload: { versions: [1] } }),
-      encode({ type: 'subscribe', id: 'sub-0', channel, payload: {} }),
+    steps: [
+      {
+        say: [
+          encode({ type: 'hello', id: 'h', payload: { versions: [1] } }),
+          encode({ type: 'subscribe', id: 'sub-0', channel, payload: {} }),
+        ],
+        hear: 'sub-0',
+      },
     ],
-    until: 'sub-0',
   }),
 };
 
-/** Opens one subscriber and resolves when it is subscribed. */
-export async function openSubscriber(port, join, { buffer, onBytes, ...handshake }) {
+/**
+ * Opens one subscriber and resolves when it is subscribed.
+ *
+ * @param options `buffer` and `onBytes` as of {@link RawClient.open}; `onBytes` is told of the greeting too.
+ */
+export async function openSubscriber(port, { steps, ...handshake }, { buffer, onBytes }) {
   let heard = '';
-  let joined = () => undefined;
-  let waiting = join.until !== undefined;
+  let check;
   const client = await RawClient.open(port, {
     ...handshake,
-    path: join.path,
-    protocols: join.protocols,
-    extensions: join.extensions,
     buffer,
     onBytes(length, chunk, self) {
-      if (waiting) {
+      if (check !== undefined) {
         heard += Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
-        if (heard.includes(join.until)) {
-          waiting = false;
-          heard = '';
-          joined();
-        }
+        check();
       }
       onBytes(length, chunk, self);
     },
   });
-  for (const message of join.greet ?? []) client.send(message);
-  if (waiting) await new Promise((resolve) => (joined = resolve));
+  for (const { say, hear } of steps) {
+    const answered = new Promise((resolve) => {
+      check = () => heard.includes(hear) && resolve();
+    });
+    for (const message of say) client.send(message);
+    await answered;
+  }
+  check = undefined;
+  heard = '';
   return client;
 }
 

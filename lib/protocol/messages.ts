@@ -73,9 +73,12 @@ export interface PresencePage {
   readonly epoch: string;
   readonly version: number;
   readonly members: readonly PresenceMember[];
+  /** Number of all members. */
   readonly count: number;
   /** Cursor of the next page, when there is one. */
   readonly more?: string;
+  /** Changes are told to this subscriber as counts; only with the feature `presence-count` (P22a). */
+  readonly counted?: true;
 }
 
 /** Payload of `presence`: a diff that follows `previous`. A gap in the versions is healed by asking again. */
@@ -86,6 +89,15 @@ export interface PresenceDiff {
   readonly join: readonly PresenceMember[];
   readonly update: readonly PresenceMember[];
   readonly leave: readonly string[];
+  /** Number of all members after it. A version before this one did not say it. */
+  readonly count?: number;
+}
+
+/** Payload of `presence` in a large channel: how many members there are at a version (P22a). */
+export interface PresenceCount {
+  readonly epoch: string;
+  readonly version: number;
+  readonly count: number;
 }
 
 /** An event as `history` returns it. */

@@ -3,6 +3,7 @@ import type {
   ChannelBehaviour,
   ChannelDefinition,
   ChannelPolicy,
+  PresencePolicy,
 } from '../../lib/core/channel/channel-definition.js';
 import { ENGINE_DEFAULTS } from '../../lib/core/engine/engine.defaults.js';
 import type { EngineOptions, EngineSettings } from '../../lib/core/engine/engine.options.js';
@@ -39,9 +40,12 @@ export function settingsWith(patch: SettingsPatch = {}): EngineSettings {
 export function channel(
   pattern: string,
   {
-    policy = {},
+    policy: { presence = false, ...policy } = {},
     behaviour = {},
-  }: { policy?: Partial<ChannelPolicy>; behaviour?: Partial<ChannelBehaviour> } = {},
+  }: {
+    policy?: Partial<Omit<ChannelPolicy, 'presence'>> & { presence?: Partial<PresencePolicy> | false };
+    behaviour?: Partial<ChannelBehaviour>;
+  } = {},
 ): ChannelDefinition {
   return {
     pattern,
@@ -50,7 +54,7 @@ export function channel(
       log: { retain: true, size: 1000, ttlMs: 3_600_000, dedupeMs: 300_000 },
       durability: 'process',
       replayLimit: 10_000,
-      presence: false,
+      presence: presence === false ? false : { graceMs: 5_000, maxMembers: 200, ...presence },
       overflow: 'disconnect',
       ...policy,
     },

@@ -10,7 +10,7 @@ import type { LogPolicy } from '../../lib/core/ports/broker.js';
 export interface WireChannelOptions {
   readonly log?: Partial<LogPolicy>;
   readonly policy?: Partial<Omit<ChannelPolicy, 'log' | 'presence'>>;
-  readonly presence?: PresencePolicy | boolean;
+  readonly presence?: Partial<PresencePolicy> | boolean;
   /** Events that clients may publish as they come. A handler is given by `behaviour.publish`. */
   readonly publish?: readonly string[];
   readonly signals?: readonly string[];
@@ -33,7 +33,10 @@ export function wireChannel(pattern: string, options: WireChannelOptions = {}): 
       replayLimit: 1_000,
       overflow: 'disconnect',
       ...policy,
-      presence: presence === true ? { graceMs: 5_000 } : presence,
+      presence:
+        presence === false
+          ? false
+          : { graceMs: 5_000, maxMembers: 200, ...(presence === true ? {} : presence) },
     },
     behaviour: {
       publish: new Map(publish.map((event) => [event, undefined])),

@@ -112,6 +112,7 @@ export class PresenceRoom {
       join: [...this.joined].map(view),
       update: [...this.updated].map(view),
       leave: this.left.splice(0),
+      count: this.members.size,
     };
     this.joined.clear();
     this.updated.clear();

@@ -17,23 +17,27 @@ export class ChannelPresence {
     private readonly host: ChannelHost,
   ) {}
 
-  /** The members as last known; a new array each time. Several devices of a user are one member. */
+  /**
+   * The members as last known; a new array each time. Several devices of a user are one member. In a large channel
+   * (`maxMembers` on the server, 200 unless set) these are the first ones, as they were told last: they are not followed
+   * until the channel is small again, so use {@link count} for how many there are.
+   */
   get members(): readonly PresenceMember[] {
     return this.subscription.presence.list.all;
   }
 
-  /** Number of members, also where the list is too large to be kept. */
+  /** Number of members, also in channels so large that they are only counted; then it is at most about a second old. */
   get count(): number {
     return this.subscription.presence.list.count;
   }
 
-  /** Whether `members` are all of them. False in channels so large that only their number is told, and above `maxPresenceMembers`. */
+  /** Whether `members` are all of them. False in channels so large that they are only counted, and above `maxPresenceMembers`. */
   get complete(): boolean {
     return this.subscription.presence.list.complete;
   }
 
   /**
-   * Calls `listener` with all members whenever one joined, changed or left.
+   * Calls `listener` with {@link members} whenever one joined, changed or left, and whenever {@link count} changed.
    *
    * @returns Takes the listener off again.
    */

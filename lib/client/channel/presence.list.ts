@@ -11,6 +11,7 @@ export interface PresenceNews {
   readonly previous?: number;
   readonly count?: number;
   readonly more?: string;
+  readonly counted: boolean;
   readonly members: readonly PresenceMember[];
   readonly join: readonly PresenceMember[];
   readonly update: readonly PresenceMember[];
@@ -19,13 +20,14 @@ export interface PresenceNews {
 
 /** Reads a page, a diff, or the bare count of a large channel. */
 export function readPresence(payload: unknown): PresenceNews {
-  const { epoch, version, previous, count, more, members, join, update, leave } = recordOf(payload);
+  const { epoch, version, previous, count, more, counted, members, join, update, leave } = recordOf(payload);
   return {
     ...(typeof epoch === 'string' ? { epoch } : {}),
     ...(typeof version === 'number' ? { version } : {}),
     ...(typeof previous === 'number' ? { previous } : {}),
     ...(typeof count === 'number' ? { count } : {}),
     ...(typeof more === 'string' ? { more } : {}),
+    counted: counted === true,
     members: membersOf(members),
     join: membersOf(join),
     update: membersOf(update),
@@ -40,6 +42,7 @@ export class PresenceList {
   private version = 0;
   private total = 0;
   private full = false;
+  private counted = false;
 
   constructor(private readonly max: number) {}
 
@@ -63,6 +66,7 @@ export class PresenceList {
     this.version = 0;
     this.total = 0;
     this.full = false;
+    this.counted = false;
   }
 
   /** The first page of a reading: diffs continue its version, also while later pages are read. */
@@ -76,34 +80,51 @@ export class PresenceList {
   /** A further page. */
   add(page: PresenceNews): void {
     for (const member of page.members) this.put(member);
-    this.full = page.more === undefined && this.members.size < this.max;
+    this.counted ||= page.counted;
+    this.full = page.more === undefined && this.members.size < this.max && !this.counted;
     this.total = Math.max(page.count ?? 0, this.members.size);
+  }
+
+  /** Whether only the number of members is followed, because there are so many (P22a). */
+  get isCounted(): boolean {
+    return this.counted;
   }
 
   get isFull(): boolean {
     return this.members.size >= this.max;
   }
 
+  /** A diff, or the number of members of a large channel. */
   diff(news: PresenceNews): PresenceEffect {
-    if (news.version === undefined) {
-      // Large channels tell only how many (protocol §2); who they are is no longer followed.
-      if (news.count === undefined) return 'none';
-      this.members.clear();
-      this.full = false;
-      this.total = news.count;
-      return 'changed';
-    }
-    if (news.epoch !== this.epoch) return 'behind';
-    if (news.version <= this.version) return 'none';
-    if (news.previous !== this.version) return 'behind';
+    if (news.version !== undefined && news.epoch === this.epoch && news.version <= this.version)
+      return 'none';
+    // A diff always says what it follows.
+    if (news.previous === undefined && news.count !== undefined) return this.tally(news, news.count);
+    if (news.version === undefined) return 'none';
+    // While they were only counted, nothing was told of who they are.
+    if (this.counted || news.epoch !== this.epoch || news.previous !== this.version) return 'behind';
     this.version = news.version;
-    const before = this.members.size;
     for (const member of news.join) this.put(member);
     for (const member of news.update) this.put(member);
     for (const id of news.leave) this.members.delete(id);
-    if (this.full) this.total = this.members.size;
-    else this.total = news.count ?? Math.max(this.members.size, this.total + this.members.size - before);
+    const counted = news.count ?? this.total + news.join.length - news.leave.length;
+    this.total = this.full ? this.members.size : Math.max(counted, this.members.size);
     return 'changed';
+  }
+
+  /** Those who are known stay: they are the first members, as they were last told. */
+  private tally(news: PresenceNews, count: number): PresenceEffect {
+    const isNews = !this.counted || this.total !== count;
+    this.counted = true;
+    this.full = false;
+    this.total = count;
+    if (news.version !== undefined) {
+      this.epoch = news.epoch;
+      this.version = news.version;
+    }
+    // Some of those who are known must have left.
+    if (this.members.size > count) return 'behind';
+    return isNews ? 'changed' : 'none';
   }
 
   private put(member: PresenceMember): void {

@@ -112,7 +112,8 @@ export class PresenceTracker {
   }
 
   private nextPage(last: PresenceNews, reading: number): void {
-    if (last.more === undefined || this.list.isFull || last.members.length === 0) {
+    // Of a large channel the first members are enough: there could be any number of pages.
+    if (last.more === undefined || this.list.isFull || this.list.isCounted || last.members.length === 0) {
       this.finish();
       return;
     }

@@ -1,5 +1,6 @@
 import type { HelloCommand } from '../../protocol/commands.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
+import { FEATURES } from '../../protocol/features.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { offerSubprotocols } from '../../protocol/subprotocol.js';
 import type { ClientSettings } from '../client.options.js';
@@ -34,7 +35,7 @@ export function greetingOf(
     protocols: offerSubprotocols(settings.codec, early, admission),
     hello: {
       versions: [PROTOCOL_VERSION],
-      // No `features`: this client implements no optional one (P22).
+      features: FEATURES,
       ...(token === undefined || early !== undefined ? {} : { token }),
       ...(ticket === undefined ? {} : { session: ticket }),
       client: settings.client,

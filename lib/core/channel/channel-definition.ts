@@ -14,6 +14,8 @@ export type ChannelAction = 'subscribe' | 'publish' | 'signal' | 'request' | 'hi
 export interface PresencePolicy {
   /** How long a device may be away before its member leaves, in milliseconds. */
   readonly graceMs: number;
+  /** Most members whose changes are told one by one; of more, their number is told (P22a). */
+  readonly maxMembers: number;
 }
 
 /** How a channel behaves, with every default filled in. */

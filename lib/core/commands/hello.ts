@@ -2,6 +2,7 @@ import type { CloseName } from '../../protocol/close-codes.js';
 import type { HelloCommand } from '../../protocol/commands.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
+import { commonFeatures } from '../../protocol/features.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { bounded } from '../ports/bounded.js';
@@ -52,6 +53,8 @@ async function greet(session: Session, command: HelloCommand): Promise<void> {
     if (admitted === false) throw new RealtimeError('forbidden');
     if (session.isClosed) return;
   }
+  const { features } = command.payload;
+  if (features !== undefined) session.features = commonFeatures(features);
   await takeOver(session, command.payload.session);
   if (session.isClosed) return;
   // In the connection lane: commands that waited may be answered there, and nothing precedes `welcome`.
@@ -112,7 +115,7 @@ function welcome(session: Session): WelcomePayload {
     version: PROTOCOL_VERSION,
     session: tickets.sign({ user: user?.id, node: settings.nodeId, lineage, generation }),
     ...(user === undefined ? {} : { user: user.id }),
-    features: [],
+    features: session.features,
     heartbeat: { intervalMs: settings.heartbeat.intervalMs, timeoutMs: settings.heartbeat.timeoutMs },
     limits: {
       maxMessageBytes: limits.maxMessageBytes,

@@ -22,12 +22,11 @@ export async function presence(session: Session, command: PresenceCommand): Prom
   checkAgain();
   if (session.isClosed) return;
   const subscription = session.subscriptions.get(match.channel);
+  const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
+  if (subscription === undefined || feed === undefined) return session.reply(command.id, page, subscription);
+  session.reply(command.id, feed.answer(subscription, page), subscription);
   // The client has the first page's version from now on; diffs up to it would only repeat.
-  if (cursor === undefined && subscription?.presenceVersion !== undefined) {
-    subscription.presenceEpoch = page.epoch;
-    subscription.presenceVersion = page.version;
-  }
-  session.reply(command.id, page, subscription);
+  if (cursor === undefined) feed.follow(subscription, page);
 }
 
 /** Replaces the data of one's own membership. */

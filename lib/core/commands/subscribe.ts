@@ -1,4 +1,5 @@
 import type { SubscribeCommand } from '../../protocol/commands.js';
+import { PRESENCE_COUNT } from '../../protocol/features.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
@@ -68,6 +69,7 @@ async function make(
   refuseIfOver(session, pending);
   const channel = await hub.acquire(match);
   const subscription = new Subscription(session.outbox, channel, call, command.payload.snapshot !== false);
+  subscription.takesCounts = session.features.includes(PRESENCE_COUNT);
   try {
     const { plan, snapshot } = await planWithSnapshot(
       session.context,
@@ -76,20 +78,19 @@ async function make(
     );
     let presence = await enterPresence(session, subscription, command);
     // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
-    for (let attempt = 0; attempt < PAGE_ATTEMPTS && channel.hasNewerPresence(presence); attempt++) {
+    for (let attempt = 0; attempt < PAGE_ATTEMPTS; attempt++) {
+      if (channel.presence?.hasMissed(subscription, presence) !== true) break;
       presence = await session.context.presence.page(channel.name);
     }
     // Nothing waits from here to the answer: what was true when it was checked is true when it is sent.
     refuseIfOver(session, pending);
     refuseIfRevoked(session, match.channel, revision);
-    session.reply(command.id, toResult(plan, snapshot, presence), subscription);
+    const members = presence && channel.presence?.answer(subscription, presence);
+    session.reply(command.id, toResult(plan, snapshot, members), subscription);
     // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
     refuseIfOver(session, pending);
     commit(session, subscription, plan, granted);
-    if (presence !== undefined) {
-      subscription.presenceEpoch = presence.epoch;
-      subscription.presenceVersion = presence.version;
-    }
+    if (presence !== undefined) channel.presence?.follow(subscription, presence);
   } catch (error) {
     subscription.ended = true;
     // A connection that was lost meanwhile may come back, as with a subscription that was made.

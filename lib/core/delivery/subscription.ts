@@ -30,6 +30,8 @@ export class Subscription {
   /** Newest presence version that the client has; `undefined` when it does not want presence. */
   presenceVersion: number | undefined;
   presenceEpoch = '';
+  /** Whether the client takes the number of members instead of their changes (P22a). */
+  takesCounts = false;
   /** A presence diff did not fit: the client will be made to ask again (P25). */
   presenceStale = false;
   leaseTimer: Scheduled | undefined;

@@ -98,7 +98,7 @@ export class Hub {
   }
 
   onPresence(name: string, diff: PresenceDiff): void {
-    this.served.get(name)?.channel.presence(diff);
+    this.served.get(name)?.channel.presence?.onDiff(diff);
   }
 
   /** Every subscription on this node. */
@@ -109,6 +109,7 @@ export class Hub {
   close(): void {
     for (const { channel, keeper } of this.served.values()) {
       channel.lingering?.cancel();
+      channel.presence?.close();
       keeper.close();
     }
     this.served.clear();
@@ -116,14 +117,7 @@ export class Hub {
 
   private serve(match: ChannelMatch): Served {
     const { broker, scheduler, clock, logger, retries, ringSize, onBehind } = this.options;
-    const channel = new LocalChannel(
-      match.channel,
-      match.definition,
-      ringSize,
-      scheduler,
-      () => clock.now(),
-      onBehind,
-    );
+    const channel = new LocalChannel(match.channel, match.definition, ringSize, scheduler, clock, onBehind);
     const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
@@ -160,6 +154,7 @@ export class Hub {
     const served = this.served.get(channel.name);
     if (served?.channel !== channel) return;
     served.keeper.close();
+    channel.presence?.close();
     this.served.delete(channel.name);
   }
 }

@@ -1,15 +1,14 @@
-import type { PresenceDiff } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { ChannelDefinition, SnapshotHandler, SnapshotState } from '../channel/channel-definition.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
-import type { Scheduled } from '../ports/clock.js';
-import type { WireVariant } from '../session/connection.js';
+import type { Clock, Scheduled } from '../ports/clock.js';
 import { encodeEnvelope } from './encoder.js';
 import { EventBatch } from './event-batch.js';
 import { EventRing } from './event-ring.js';
 import type { Flushable, FlushScheduler } from './flush.scheduler.js';
+import { PresenceFeed } from './presence.feed.js';
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
@@ -33,7 +32,8 @@ export class LocalChannel implements Flushable {
   snapshotRun: SnapshotRun | undefined;
   /** Reads that prove a position, while they are under way; by position. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
-  private presenceSeen: { readonly epoch: string; readonly version: number } | undefined;
+  /** There where the channel keeps presence. */
+  readonly presence: PresenceFeed | undefined;
   private readonly live: Subscription[] = [];
   private pending: ChannelEvent[] = [];
 
@@ -42,11 +42,13 @@ export class LocalChannel implements Flushable {
     readonly definition: ChannelDefinition,
     ringSize: number,
     private readonly scheduler: FlushScheduler,
-    private readonly now: () => number,
+    private readonly clock: Clock,
     /** Takes over a live subscription that missed something: it catches up from the log. */
     private readonly onBehind: (subscription: Subscription) => void,
   ) {
     this.ring = new EventRing(ringSize);
+    const { presence } = definition.policy;
+    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, clock);
   }
 
   /** Takes the event that follows the tip. */
@@ -90,6 +92,7 @@ export class LocalChannel implements Flushable {
   remove(subscription: Subscription): void {
     this.stopLive(subscription);
     this.subscriptions.delete(subscription);
+    this.presence?.remove(subscription);
   }
 
   /** Hands the turn's events to the live subscriptions. */
@@ -97,7 +100,7 @@ export class LocalChannel implements Flushable {
     if (this.pending.length === 0) return;
     const batch = new EventBatch(this.pending);
     this.pending = [];
-    const now = this.now();
+    const now = this.clock.now();
     const shareable = !batch.events.some((event) => event.isExpired(now));
     // Counted down: a session that is closed for being slow takes itself out of the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
@@ -109,7 +112,7 @@ export class LocalChannel implements Flushable {
   /** Passes an ephemeral message on; encoded once per variant, dropped where the queue is full. */
   signal(signal: SignalMessage): void {
     const bytes: (Buffer | undefined)[] = [];
-    const envelope = { type: 'signal', channel: this.name, ts: this.now(), ...signal };
+    const envelope = { type: 'signal', channel: this.name, ts: this.clock.now(), ...signal };
     for (const subscription of this.subscriptions) {
       const { variant } = subscription.outbox.connection;
       subscription.outbox.pushDroppable(
@@ -117,54 +120,6 @@ export class LocalChannel implements Flushable {
         subscription,
       );
     }
-  }
-
-  /** Passes a presence diff to those who want it and have not seen it in their page (G19). */
-  presence(diff: PresenceDiff): void {
-    // Events of this turn came before it (P24).
-    this.flush();
-    this.presenceSeen = { epoch: diff.epoch, version: diff.version };
-    const encode = this.presenceEncoder(diff);
-    for (const subscription of this.subscriptions) {
-      const { presenceVersion, presenceEpoch, outbox } = subscription;
-      if (presenceVersion === undefined) continue;
-      if (presenceEpoch === diff.epoch && diff.version <= presenceVersion) continue;
-      subscription.presenceEpoch = diff.epoch;
-      subscription.presenceVersion = diff.version;
-      if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription))
-        this.resyncPresence(subscription);
-    }
-  }
-
-  /**
-   * A diff did not fit (P25). When there is room again, a diff without content shows the client that versions are
-   * missing, and it asks for the members anew.
-   */
-  private resyncPresence(subscription: Subscription): void {
-    if (subscription.presenceStale) return;
-    subscription.presenceStale = true;
-    const { outbox } = subscription;
-    outbox.whenRoom(() => {
-      subscription.presenceStale = false;
-      const seen = this.presenceSeen;
-      if (subscription.ended || seen === undefined) return;
-      const nothing = { ...seen, previous: seen.version, join: [], update: [], leave: [] };
-      outbox.pushDroppable(this.presenceEncoder(nothing)(outbox.connection.variant), subscription);
-    });
-  }
-
-  private presenceEncoder(diff: PresenceDiff): (variant: WireVariant) => Buffer {
-    const bytes: (Buffer | undefined)[] = [];
-    const envelope = { type: 'presence', channel: this.name, ts: this.now(), payload: diff };
-    return (variant) => (bytes[variant.index] ??= encodeEnvelope(envelope, variant.codec));
-  }
-
-  /** Whether a diff that this page does not contain has already been passed on. */
-  hasNewerPresence(page: { readonly epoch: string; readonly version: number } | undefined): boolean {
-    const seen = this.presenceSeen;
-    return (
-      page !== undefined && seen !== undefined && (seen.epoch !== page.epoch || seen.version > page.version)
-    );
   }
 
   private deliver(subscription: Subscription, batch: EventBatch, shareable: boolean): void {

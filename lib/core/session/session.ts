@@ -25,6 +25,9 @@ import { Outbox, type OutboxOwner } from './session.outbox.js';
 import { leaveChannels } from './session.teardown.js';
 import { TokenWatch } from './token.watch.js';
 
+/** Shared: most fields of an idle session cost nothing of its own. */
+const NONE: readonly string[] = [];
+
 type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
@@ -45,6 +48,8 @@ export class Session implements ConnectionHandler, OutboxOwner {
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
   user: RealtimeIdentity | undefined;
+  /** Optional features that both sides named (P22). */
+  features: readonly string[] = NONE;
   lineage = '';
   generation = 0;
   /** The code that it ended with; `undefined` before. */

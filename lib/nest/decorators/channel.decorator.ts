@@ -22,6 +22,12 @@ export interface ChannelHistoryOptions {
 export interface ChannelPresenceOptions {
   /** How long a device may be away before its member leaves (G19). Default `'15s'`. */
   readonly grace?: Duration;
+  /**
+   * Most members whose joins, changes and leaves are told one by one. Above it, clients are told the first members when
+   * they subscribe, and then how many there are, at most once a second (P22a). Each join costs a message to every member,
+   * so what a channel tells grows with the square of this. Default 200.
+   */
+  readonly maxMembers?: number;
 }
 
 /** How a channel behaves. */

@@ -15,6 +15,7 @@ const OVERFLOWS: readonly ChannelPolicy['overflow'][] = [
 const DEFAULT_HISTORY_SIZE = 1_000;
 const DEFAULT_HISTORY_TTL_MS = 3_600_000;
 const DEFAULT_GRACE_MS = 15_000;
+const DEFAULT_MAX_MEMBERS = 200;
 
 /** What the options of a channel are checked against. */
 export interface PolicyBounds {
@@ -111,11 +112,12 @@ function resolvePresence(reader: OptionReader, broker: PolicyBounds['broker']): 
       'Leave it out, or use another broker.',
     );
   }
-  if (given === true) return { graceMs: DEFAULT_GRACE_MS };
+  if (given === true) return { graceMs: DEFAULT_GRACE_MS, maxMembers: DEFAULT_MAX_MEMBERS };
   const presence = reader.object('presence');
   const graceMs = presence.duration('grace', DEFAULT_GRACE_MS);
+  const maxMembers = presence.integer('maxMembers', DEFAULT_MAX_MEMBERS);
   presence.end();
-  return { graceMs };
+  return { graceMs, maxMembers };
 }
 
 function one<T extends string>(reader: OptionReader, key: string, known: readonly T[]): T | undefined {

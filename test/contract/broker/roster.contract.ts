@@ -162,6 +162,31 @@ export function rosterContract(context: ContractContext): void {
     );
   });
 
+  it('P22a G19 a diff says how many members there are after it, and no more than what changed', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    await left.broker.presence.renew(
+      ids('u', 2_000).map((name) => entry(channel, name)),
+      context.windows.leaseMs,
+    );
+    await right.broker.subscribe(channel);
+    await enterAll(left, channel, ['one', 'two']);
+    await right.broker.presence.leave(entry(channel, 'u1'), 0);
+    await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
+    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(4));
+    const told = right.seen.diffsOf(channel).map(({ join, update, leave, count }) => ({
+      changed: [...join, ...update].map(({ id }) => id).concat(leave),
+      count,
+    }));
+    expect(told).toEqual([
+      { changed: ['one'], count: 2_001 },
+      { changed: ['two'], count: 2_002 },
+      { changed: ['u1'], count: 2_001 },
+      { changed: ['u2'], count: 2_001 },
+    ]);
+    expect((await page(left, channel)).count).toBe(2_001);
+  });
+
   it('G19 what many devices do at once costs no more diffs than members', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
@@ -200,6 +225,7 @@ function apply(start: PresencePage, diffs: readonly PresenceDiff[]) {
       members.set(member.id, member);
     }
     for (const id of diff.leave) expect(members.delete(id)).toBe(true);
+    expect(diff.count).toBe(members.size);
     version = diff.version;
   }
   return { members, version };

@@ -35,7 +35,11 @@ describe('opening', () => {
     const connection = await server.accept();
     const hello = await connection.expectCommand('hello');
     expect(connection.protocols).toEqual(['realtime.v1.json']);
-    expect(hello.payload).toEqual({ versions: [1], client: { name: 'nestjs-realtime' } });
+    expect(hello.payload).toEqual({
+      versions: [1],
+      features: ['presence-count'],
+      client: { name: 'nestjs-realtime' },
+    });
     expect(connection.frames).toHaveLength(1);
     connection.send({ type: 'welcome', ref: hello.id, payload: {} });
     await connection.subscribed();
@@ -47,7 +51,7 @@ describe('opening', () => {
     void client.connect();
     const connection = await server.accept();
     const hello = await connection.welcome({ features: ['alias', 'delta', 'ack'] });
-    expect(hello.payload).not.toHaveProperty('features');
+    expect(hello.payload).toMatchObject({ features: ['presence-count'] });
     connection.send({ type: 'subscribed', channel: 'rooms.1', payload: {} });
     await connection.sync();
     expect(connection.unread).toEqual([]);

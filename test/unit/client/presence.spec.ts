@@ -151,11 +151,106 @@ describe('presence (G19, P25)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('large channels tell only how many', async () => {
-    const { room, connection } = await subscribed(page(4, ['ada']));
-    connection.send({ type: 'presence', channel: 'rooms.1', payload: { count: 12_000 } });
-    await connection.sync();
-    expect(room.presence).toMatchObject({ members: [], count: 12_000, complete: false });
+  describe('in a large channel', () => {
+    const large = (version: number, ids: string[], count: number): Record<string, unknown> => ({
+      ...page(version, ids, 'c1'),
+      count,
+      counted: true,
+    });
+    const tell = async ({ connection }: Room, payload: object): Promise<void> => {
+      connection.send({ type: 'presence', channel: 'rooms.1', payload });
+      await connection.sync();
+    };
+
+    it('P22a keeps the first members and follows their number, without reading page after page', async () => {
+      const room = await subscribed(large(4, ['ada', 'bob'], 12_000));
+      expect(room.connection.unread).toEqual([]);
+      expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
+      await tell(room, { epoch: 'p1', version: 9, count: 12_007 });
+      await tell(room, { epoch: 'p1', version: 11, count: 12_007 });
+      await tell(room, { epoch: 'p1', version: 10, count: 12_001 });
+      expect(room.room.presence).toMatchObject({ count: 12_007, complete: false });
+      expect(ids(room.room)).toBe('ada,bob');
+      expect(room.changes).toEqual(['ada,bob', 'ada,bob']);
+      expect(room.connection.unread).toEqual([]);
+    });
+
+    it('P22a keeps whom it knew when the channel becomes large', async () => {
+      const room = await subscribed(page(4, ['ada', 'bob']));
+      await tell(room, { epoch: 'p1', version: 7, count: 5 });
+      expect(room.room.presence).toMatchObject({ count: 5, complete: false });
+      expect(ids(room.room)).toBe('ada,bob');
+      // A diff that was on its way when the number was told says nothing new.
+      await room.diff(6, { leave: ['ada'] });
+      expect(ids(room.room)).toBe('ada,bob');
+      expect(room.connection.unread).toEqual([]);
+    });
+
+    it('P22a takes a number without a version too', async () => {
+      const room = await subscribed(page(4, ['ada']));
+      await tell(room, { count: 12_000 });
+      expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
+      await room.diff(5, { join: [member('bob')] });
+      room.connection.reply(await room.connection.expectCommand('presence'), page(5, ['ada', 'bob']));
+      await room.connection.sync();
+      expect(room.room.presence).toMatchObject({ count: 2, complete: true });
+    });
+
+    it('P22a reads anew when more are known than there are: some of them have left', async () => {
+      const room = await subscribed(page(4, ['ada', 'bob', 'cid']));
+      await tell(room, { epoch: 'p1', version: 5, count: 4 });
+      await tell(room, { epoch: 'p1', version: 6, count: 2 });
+      const command = await room.connection.expectCommand('presence');
+      room.connection.reply(command, { ...large(6, ['bob', 'cid'], 2), more: undefined });
+      await room.connection.sync();
+      expect(room.room.presence).toMatchObject({ count: 2, complete: false });
+      expect(ids(room.room)).toBe('bob,cid');
+      expect(room.connection.unread).toEqual([]);
+    });
+
+    it('P22c reads the members anew when changes are told again, and follows them', async () => {
+      const room = await subscribed(large(4, ['ada'], 12));
+      await tell(room, { epoch: 'p1', version: 8, count: 10 });
+      await room.diff(9, {}, 9);
+      const command = await room.connection.expectCommand('presence');
+      expect(command.payload).toEqual({});
+      await room.diff(10, { leave: ['ada'], count: 8 });
+      room.connection.reply(command, page(9, ['ada', 'bob']));
+      await room.connection.sync();
+      expect(ids(room.room)).toBe('bob');
+      expect(room.room.presence).toMatchObject({ count: 1, complete: true });
+    });
+
+    it('P22c reads anew by the first change, should the word of it be lost', async () => {
+      const room = await subscribed(large(4, ['ada'], 12));
+      await room.diff(5, { join: [member('bob')] });
+      room.connection.reply(await room.connection.expectCommand('presence'), page(5, ['ada', 'bob']));
+      await room.connection.sync();
+      expect(room.room.presence).toMatchObject({ count: 2, complete: true });
+    });
+
+    it('P22a a channel that becomes large while its pages are read is read no further', async () => {
+      const room = await subscribed({ ...page(4, ['ada'], 'c1'), count: 3 });
+      const second = await room.connection.expectCommand('presence');
+      room.connection.reply(second, large(6, ['bob'], 900));
+      await room.connection.sync();
+      expect(room.connection.unread).toEqual([]);
+      expect(room.room.presence).toMatchObject({ count: 900, complete: false });
+      expect(ids(room.room)).toBe('ada,bob');
+    });
+  });
+
+  it('G19 counts by what diffs say where it does not keep everybody', async () => {
+    const { room, diff } = await subscribed(
+      { ...page(4, ['ada', 'bob'], 'c1'), count: 9 },
+      { maxPresenceMembers: 2 },
+    );
+    await diff(5, { join: [member('cid')], count: 10 });
+    expect(room.presence).toMatchObject({ count: 10, complete: false });
+    // A server of a version before this one does not say it.
+    await diff(6, { join: [member('dan')], leave: ['eve', 'fay'] });
+    expect(room.presence).toMatchObject({ count: 9, complete: false });
+    expect(ids(room)).toBe('ada,bob');
   });
 
   it('is read anew with each subscribe, and empty after unsubscribe', async () => {

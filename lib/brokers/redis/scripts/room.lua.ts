@@ -97,7 +97,7 @@ local function announce()
   redis.call('PEXPIRE', ROOM, ARGV[2])
   redis.call('SPUBLISH', TOPIC, '1p{"epoch":' .. cjson.encode(epoch) .. ',"version":' .. int(version) .. ',"previous":'
     .. int(version - 1) .. ',"join":[' .. table.concat(join, ',') .. '],"update":[' .. table.concat(update, ',')
-    .. '],"leave":[' .. table.concat(leave, ',') .. ']}')
+    .. '],"leave":[' .. table.concat(leave, ',') .. '],"count":' .. int(redis.call('ZCARD', ORDERS)) .. '}')
 end
 
 -- Ends what is past its time; the rest of very many is left to the next call.

@@ -33,7 +33,7 @@ export async function stall(
     await server.engine.publish(channel, 'filled', filler);
     // The turn in which the server writes, and one in which the kernel may have taken more.
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
-    if (outbox['blocked']) return count;
+    if (outbox.isBlocked) return count;
   }
   throw new Error(`The socket took ${MAX_FILLERS} events of ${FILLER_BYTES} bytes`);
 }

@@ -59,7 +59,7 @@ export async function authorizeSubscriber(
 
 /** @throws RealtimeError `not_subscribed`. */
 export async function requireSubscription(session: Session, channel: string): Promise<Subscription> {
-  await session.pendingSubscriptions.get(channel)?.settled;
+  await session.pendingSubscriptions?.get(channel)?.settled;
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) throw new RealtimeError('not_subscribed');
   return subscription;

@@ -28,12 +28,12 @@ export interface PendingSubscription {
 export function subscribe(session: Session, command: SubscribeCommand): Promise<void> {
   const { channel } = command;
   const match = session.context.channels.resolve(channel);
-  const earlier = session.pendingSubscriptions.get(channel);
+  const earlier = session.pendingSubscriptions?.get(channel);
   if (session.subscriptions.has(channel) || earlier?.cancelled === false) {
     throw new RealtimeError('already_subscribed');
   }
   const { maxChannels } = session.context.settings.limits;
-  if (session.subscriptions.size + session.pendingSubscriptions.size >= maxChannels) {
+  if (session.subscriptions.size + (session.pendingSubscriptions?.size ?? 0) >= maxChannels) {
     throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
   }
   let settle = (): void => undefined;
@@ -43,14 +43,17 @@ export function subscribe(session: Session, command: SubscribeCommand): Promise<
       settle = resolve;
     }),
   };
-  session.pendingSubscriptions.set(channel, pending);
+  const underWay = (session.pendingSubscriptions ??= new Map<string, PendingSubscription>());
+  underWay.set(channel, pending);
   // One that was called off must be gone before this one takes its place.
   const made =
     earlier === undefined
       ? make(session, command, match, pending)
       : earlier.settled.then(() => make(session, command, match, pending));
   return made.finally(() => {
-    if (session.pendingSubscriptions.get(channel) === pending) session.pendingSubscriptions.delete(channel);
+    if (underWay.get(channel) === pending) underWay.delete(channel);
+    if (underWay.size === 0 && session.pendingSubscriptions === underWay)
+      session.pendingSubscriptions = undefined;
     settle();
   });
 }
@@ -145,7 +148,7 @@ function afterCommit(session: Session, subscription: Subscription): void {
   if (subscription.ended) return;
   const { behaviour } = subscription.channel.definition;
   // Taken over from an older generation: for the application nothing began (P28).
-  const inherited = session.inherited.delete(subscription.channel.name);
+  const inherited = session.inherited?.delete(subscription.channel.name) === true;
   if (!inherited && behaviour.onSubscribe !== undefined)
     notify(session.context, behaviour.onSubscribe, subscription.call);
 }

@@ -33,8 +33,9 @@ export async function takeOver(session: Session, text: string | undefined): Prom
 }
 
 function inherit(session: Session, older: Session): void {
-  for (const [channel, call] of older.inherited) session.inherited.set(channel, call);
-  for (const [channel, { call }] of older.subscriptions) session.inherited.set(channel, call);
+  const inherited = new Map(older.inherited);
+  for (const [channel, { call }] of older.subscriptions) inherited.set(channel, call);
+  session.inherited = inherited.size === 0 ? undefined : inherited;
   older.close('superseded');
   const { wheel, settings } = session.context;
   endUnclaimed(session, settings.limits.maxChannels);
@@ -46,9 +47,10 @@ function inherit(session: Session, older: Session): void {
  * back again and again, each time to others, must not collect them.
  */
 function endUnclaimed({ inherited, pendingSubscriptions, context }: Session, keep: number): void {
+  if (inherited === undefined) return;
   for (const [channel, call] of inherited) {
     if (inherited.size <= keep) return;
-    if (pendingSubscriptions.has(channel)) continue;
+    if (pendingSubscriptions?.has(channel) === true) continue;
     inherited.delete(channel);
     notifyUnsubscribed(context, call);
   }

@@ -6,15 +6,15 @@ import { notify, notifyUnsubscribed } from './lifecycle.js';
 
 /** Ends a subscription on the client's wish. Idempotent; a subscribe that is under way is called off. */
 export function unsubscribe(session: Session, command: UnsubscribeCommand): void {
-  const pending = session.pendingSubscriptions.get(command.channel);
+  const pending = session.pendingSubscriptions?.get(command.channel);
   if (pending !== undefined) pending.cancelled = true;
   const subscription = session.subscriptions.get(command.channel);
   if (subscription !== undefined) {
     const refs = drop(session, subscription);
     if (refs.length > 0) refuse(session, refs, new RealtimeError('not_subscribed'));
   }
-  const inherited = session.inherited.get(command.channel);
-  if (inherited !== undefined && session.inherited.delete(command.channel))
+  const inherited = session.inherited?.get(command.channel);
+  if (inherited !== undefined && session.inherited?.delete(command.channel) === true)
     notifyUnsubscribed(session.context, inherited);
   session.replyControl(command.id, {});
 }

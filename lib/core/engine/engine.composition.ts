@@ -9,6 +9,7 @@ import { Hub } from '../hub/hub.js';
 import { TimerWheel } from '../ports/timer-wheel.js';
 import { PresenceTracker } from '../presence/presence.tracker.js';
 import { BanList } from '../protection/ban-list.js';
+import { RateLimit } from '../protection/rate-limit.js';
 import { RecentIds } from '../protection/recent-ids.js';
 import { Revocations } from '../protection/revocations.js';
 import { UserBuckets } from '../protection/user-buckets.js';
@@ -27,9 +28,11 @@ export interface ComposedEngine {
 /** Builds the services of an engine and ties the knots between them. */
 export function composeEngine(options: EngineOptions): ComposedEngine {
   const { broker, settings, clock, entropy, logger } = options;
+  const { limits } = settings;
   checkCapabilities(options.channels, broker);
-  const own = [userChannelDefinition(broker.capabilities, settings.limits.dedupeMs)];
+  const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const scheduler = new FlushScheduler((error) => logger.error('Flushing queues failed', error));
+  const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
   const resetter = new Resetter(() => context);
   const hub = new Hub(
@@ -51,7 +54,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     clock,
     entropy,
     logger,
-    wheel: new TimerWheel(clock, granularityOf(settings)),
+    wheel,
     scheduler,
     broker,
     channels: new ChannelRegistry(options.channels, own),
@@ -59,6 +62,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     authenticator: options.authenticator,
     onConnect: options.onConnect,
     sessions: new SessionRegistry(),
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel },
     listeners: new Set(),
     tickets: new TicketSigner(settings.ticketSecret),
     hub,
@@ -84,7 +88,11 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     addressBans: new BanList(),
     revocations: new Revocations(),
     recentIds: new RecentIds(),
-    userBuckets: new UserBuckets(settings.limits.userRatePerSecond),
+    userBuckets: new UserBuckets(limits.userRatePerSecond),
+    rates: {
+      commands: new RateLimit(limits.ratePerSecond, limits.burst),
+      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
+    },
   };
   return { context };
 }

@@ -12,10 +12,12 @@ import type { EngineLogger } from '../ports/logger.js';
 import type { TimerWheel } from '../ports/timer-wheel.js';
 import type { PresenceTracker } from '../presence/presence.tracker.js';
 import type { BanList } from '../protection/ban-list.js';
+import type { RateLimit } from '../protection/rate-limit.js';
 import type { RecentIds } from '../protection/recent-ids.js';
 import type { Revocations } from '../protection/revocations.js';
 import type { UserBuckets } from '../protection/user-buckets.js';
 import type { Authenticator } from '../session/identity.js';
+import type { OutboxShared } from '../session/session.outbox.js';
 import type { SessionRegistry } from '../session/session.registry.js';
 import type { TicketSigner } from '../session/ticket.js';
 import type { ConnectionListener } from './engine.api.js';
@@ -37,6 +39,7 @@ export interface EngineContext {
   readonly authenticator: Authenticator;
   readonly onConnect: EngineOptions['onConnect'];
   readonly sessions: SessionRegistry;
+  readonly outboxes: OutboxShared;
   readonly listeners: Set<ConnectionListener>;
   readonly tickets: TicketSigner;
   readonly hub: Hub;
@@ -52,4 +55,6 @@ export interface EngineContext {
   readonly revocations: Revocations;
   readonly recentIds: RecentIds;
   readonly userBuckets: UserBuckets;
+  /** What one connection may send a second. */
+  readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit };
 }

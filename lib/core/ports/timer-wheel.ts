@@ -16,24 +16,30 @@ export class TimerWheel {
   private tick: number;
   private size = 0;
   private running: Scheduled | undefined;
-  /** Monotonic time of the last tick, or of now when nothing is scheduled: cheap to read on the hot path. */
-  coarseNow: number;
+  /**
+   * Monotonic time of the last tick, or of now when nothing is scheduled, in whole milliseconds: cheap to read on the hot
+   * path. A 32-bit number that wraps round, for a small integer costs a session that keeps one no object of its own.
+   * Compare it by {@link since}.
+   */
+  stamp = 0;
 
   /** @param granularityMs length of a tick in milliseconds. */
   constructor(
     private readonly clock: Clock,
     private readonly granularityMs: number,
   ) {
-    this.coarseNow = clock.monotonic();
-    this.tick = Math.floor(this.coarseNow / granularityMs);
+    this.tick = Math.floor(this.readClock() / granularityMs);
+  }
+
+  /** Milliseconds since a stamp of at most 24 days ago. */
+  since(stamp: number): number {
+    return (this.stamp - stamp) | 0;
   }
 
   schedule(delayMs: number, timed: Timed): Scheduled {
-    const now = this.clock.monotonic();
-    if (this.size === 0) {
-      this.coarseNow = now;
-      this.tick = Math.floor(now / this.granularityMs);
-    }
+    const empty = this.size === 0;
+    const now = empty ? this.readClock() : this.clock.monotonic();
+    if (empty) this.tick = Math.floor(now / this.granularityMs);
     const dueTick = Math.max(Math.ceil((now + delayMs) / this.granularityMs), this.tick + 1);
     const entry = new WheelEntry(timed, dueTick, this);
     (this.slots[dueTick % SLOTS] as WheelEntry[]).push(entry);
@@ -57,14 +63,19 @@ export class TimerWheel {
 
   private readonly onTick = (): void => {
     this.running = undefined;
-    this.coarseNow = this.clock.monotonic();
-    const target = Math.floor(this.coarseNow / this.granularityMs);
+    const target = Math.floor(this.readClock() / this.granularityMs);
     // After a stall of the event loop or a pause of the process one round over the slots finds everything that is due.
     const first = Math.max(this.tick + 1, target - SLOTS + 1);
     this.tick = Math.max(this.tick, target);
     for (let tick = first; tick <= target; tick++) this.runSlot(tick % SLOTS, target);
     if (this.size > 0) this.running ??= this.clock.schedule(this.granularityMs, this.onTick);
   };
+
+  private readClock(): number {
+    const now = this.clock.monotonic();
+    this.stamp = Math.floor(now) | 0;
+    return now;
+  }
 
   private runSlot(index: number, target: number): void {
     const slot = this.slots[index] as WheelEntry[];

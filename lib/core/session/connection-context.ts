@@ -10,14 +10,16 @@ import type { RealtimeIdentity } from './identity.js';
 export class RealtimeConnection {
   readonly id: string;
   readonly transport: Handshake['transport'];
-  readonly headers: IncomingHttpHeaders;
   readonly url: string;
   readonly ip: string;
   readonly secure: boolean;
   /** What the engine verified, until a guard sets something else. */
   user: RealtimeIdentity | undefined;
-  /** The application's own state of this connection. */
-  readonly data: Record<string, unknown> = {};
+  // Made when somebody asks: most connections have no guard that reads headers, and nothing to remember.
+  #headers: IncomingHttpHeaders | undefined;
+  #data: Record<string, unknown> | undefined;
+  #token: string | undefined;
+  readonly #handshake: Handshake;
 
   constructor(
     id: string,
@@ -27,10 +29,28 @@ export class RealtimeConnection {
   ) {
     this.id = id;
     this.transport = handshake.transport;
-    // A copy: the synthesised `authorization` must not leak into the request that other listeners of the upgrade see.
-    this.headers = { ...handshake.headers };
     this.url = handshake.url;
     this.ip = handshake.ip;
     this.secure = handshake.secure;
+    this.#handshake = handshake;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    // A copy: the synthesised `authorization` must not leak into the request that other listeners of the upgrade see.
+    return (this.#headers ??= {
+      ...this.#handshake.headers,
+      ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+    });
+  }
+
+  /** The application's own state of this connection. */
+  get data(): Record<string, unknown> {
+    return (this.#data ??= {});
+  }
+
+  /** @internal The current token (hello, bearer, each `auth`): what `headers.authorization` says from now on. */
+  setToken(token: string): void {
+    this.#token = token;
+    if (this.#headers !== undefined) this.#headers.authorization = `Bearer ${token}`;
   }
 }

@@ -47,7 +47,8 @@ export interface Connection {
 
 /** What the engine gives a transport for one client. */
 export interface ConnectionHandler {
-  onFrame(frame: Encoded): void;
+  /** @param size bytes of the frame, where the transport knows them already. */
+  onFrame(frame: Encoded, size?: number): void;
   /** The socket takes bytes again. */
   onDrain(): void;
   /** Called once, whoever closed; `code` as on the wire, 1006 when there was none. */

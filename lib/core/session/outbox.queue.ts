@@ -25,9 +25,12 @@ export interface QueueEntry {
 /** Bytes that a gap announcement is counted with; it is encoded when it leaves. */
 const GAP_BYTES = 160;
 
+/** What every empty queue holds; never written to. */
+const NOTHING: QueueEntry[] = [];
+
 /** First in, first out, with a count of bytes. */
 export class OutboxQueue {
-  private entries: QueueEntry[] = [];
+  private entries = NOTHING;
   private head = 0;
   bytes = 0;
 
@@ -40,7 +43,8 @@ export class OutboxQueue {
   }
 
   push(entry: QueueEntry): void {
-    this.entries.push(entry);
+    if (this.entries === NOTHING) this.entries = [entry];
+    else this.entries.push(entry);
     this.bytes += sizeOf(entry);
   }
 
@@ -49,7 +53,7 @@ export class OutboxQueue {
     const entry = this.entries[this.head++] as QueueEntry;
     this.bytes -= sizeOf(entry);
     if (this.head === this.entries.length) {
-      this.entries.length = 0;
+      this.entries = NOTHING;
       this.head = 0;
     } else if (this.head >= 1024 && this.head * 2 >= this.entries.length) {
       // Taken entries are let go in bulk: a queue that never empties must not grow at its front.
@@ -76,7 +80,7 @@ export class OutboxQueue {
 
   /** Puts another content in place of the present one. */
   replace(entries: QueueEntry[]): void {
-    this.entries = entries;
+    this.entries = entries.length === 0 ? NOTHING : entries;
     this.head = 0;
     this.bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
   }

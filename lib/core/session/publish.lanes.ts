@@ -5,20 +5,23 @@ import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
  * before it has been handed to the broker or refused. What has no one before it runs at once, without a promise.
  */
 export class PublishLanes {
-  private readonly tails = new Map<string, Promise<void>>();
+  /** There while something waits: most connections never publish, and none does all the time. */
+  private tails: Map<string, Promise<void>> | undefined;
 
   /**
    * @param step settles when the publish has its place in the order; it must not fail.
    * @returns a promise while the publish waits for its place.
    */
   run(channel: string, step: () => MaybePromise<void>): MaybePromise<void> {
-    const tail = this.tails.get(channel);
+    const tail = this.tails?.get(channel);
     const result = tail === undefined ? step() : tail.then(step);
     if (!isPromise(result)) return;
+    const tails = (this.tails ??= new Map<string, Promise<void>>());
     const next: Promise<void> = result.finally(() => {
-      if (this.tails.get(channel) === next) this.tails.delete(channel);
+      if (tails.get(channel) === next) tails.delete(channel);
+      if (tails.size === 0 && this.tails === tails) this.tails = undefined;
     });
-    this.tails.set(channel, next);
+    tails.set(channel, next);
     return next;
   }
 }

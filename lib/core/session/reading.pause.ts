@@ -4,9 +4,12 @@ import type { Connection } from './connection.js';
 /** Why the engine does not read from a client. */
 export type PauseReason = 'in_flight' | 'throttle';
 
+const BIT: Readonly<Record<PauseReason, number>> = { in_flight: 1, throttle: 2 };
+
 /** Stops reading while at least one reason holds: the client is slowed down by its own socket. */
 export class ReadingPause {
-  private readonly reasons = new Set<PauseReason>();
+  /** One bit per reason: every session has one of these. */
+  private reasons = 0;
   private timer: Scheduled | undefined;
 
   constructor(
@@ -15,16 +18,19 @@ export class ReadingPause {
   ) {}
 
   get isPaused(): boolean {
-    return this.reasons.size > 0;
+    return this.reasons !== 0;
   }
 
   pause(reason: PauseReason): void {
-    this.reasons.add(reason);
-    if (this.reasons.size === 1) this.connection.pause();
+    const before = this.reasons;
+    this.reasons |= BIT[reason];
+    if (before === 0) this.connection.pause();
   }
 
   resume(reason: PauseReason): void {
-    if (this.reasons.delete(reason) && this.reasons.size === 0) this.connection.resume();
+    if (this.reasons === 0) return;
+    this.reasons &= ~BIT[reason];
+    if (this.reasons === 0) this.connection.resume();
   }
 
   /** Pauses for a time, in milliseconds. */
@@ -42,6 +48,6 @@ export class ReadingPause {
     this.timer = undefined;
     // The closing handshake must still be read.
     if (this.isPaused) this.connection.resume();
-    this.reasons.clear();
+    this.reasons = 0;
   }
 }

@@ -6,8 +6,10 @@ export interface HeartbeatOptions {
   readonly timeoutMs: number;
 }
 
-/** What the heartbeat does with its session. */
+/** What the heartbeat asks of its session. */
 export interface HeartbeatOwner {
+  /** {@link TimerWheel.stamp} of the last frame that was sent. */
+  readonly sentStamp: number;
   sendPing(): void;
   onHeartbeatTimeout(): void;
 }
@@ -17,41 +19,34 @@ export interface HeartbeatOwner {
  * client; the end when no frame at all came within `timeoutMs` after it.
  */
 export class Heartbeat implements Timed {
-  private receivedAt: number;
-  private sentAt: number;
-  private pingAt: number | undefined;
+  private receivedStamp: number;
+  private pingStamp: number | undefined;
   private timer: Scheduled | undefined;
+  private started = false;
 
   constructor(
     private readonly wheel: TimerWheel,
     private readonly options: HeartbeatOptions,
     private readonly owner: HeartbeatOwner,
   ) {
-    this.receivedAt = wheel.coarseNow;
-    this.sentAt = wheel.coarseNow;
+    this.receivedStamp = wheel.stamp;
   }
 
   /** @param random where in the interval the first ping lies, so that a restart does not synchronise a fleet. */
   start(random: number): void {
-    this.receivedAt = this.wheel.coarseNow;
-    this.timer = this.wheel.schedule(this.options.intervalMs * random, {
-      onTimer: () => this.ping(),
-    });
+    this.receivedStamp = this.wheel.stamp;
+    this.next(this.options.intervalMs * random);
   }
 
   /** Any frame is a sign of life. */
   received(): void {
-    this.receivedAt = this.wheel.coarseNow;
-    this.pingAt = undefined;
-  }
-
-  sent(): void {
-    this.sentAt = this.wheel.coarseNow;
+    this.receivedStamp = this.wheel.stamp;
+    this.pingStamp = undefined;
   }
 
   /** Whether a `pong` is expected. */
   get awaitsPong(): boolean {
-    return this.pingAt !== undefined;
+    return this.pingStamp !== undefined;
   }
 
   stop(): void {
@@ -59,25 +54,27 @@ export class Heartbeat implements Timed {
   }
 
   onTimer(): void {
-    const now = this.wheel.coarseNow;
-    if (this.pingAt !== undefined) {
-      if (now - this.pingAt < this.options.timeoutMs)
-        return this.next(this.pingAt + this.options.timeoutMs - now);
+    const { wheel, options } = this;
+    if (!this.started) {
+      this.started = true;
+      return this.ping();
+    }
+    if (this.pingStamp !== undefined) {
+      const waited = wheel.since(this.pingStamp);
+      if (waited < options.timeoutMs) return this.next(options.timeoutMs - waited);
       this.owner.onHeartbeatTimeout();
       // The owner may have let it pass by calling `received`; then the watch goes on.
-      if (this.pingAt === undefined) this.next(this.options.intervalMs);
+      if (this.pingStamp === undefined) this.next(options.intervalMs);
       return;
     }
-    const quietSince = Math.min(this.sentAt, this.receivedAt);
-    const due = quietSince + this.options.intervalMs;
-    if (now >= due) this.ping();
-    else this.next(due - now);
+    const quietMs = Math.max(wheel.since(this.owner.sentStamp), wheel.since(this.receivedStamp));
+    if (quietMs >= options.intervalMs) this.ping();
+    else this.next(options.intervalMs - quietMs);
   }
 
   private ping(): void {
     this.owner.sendPing();
-    this.pingAt = this.wheel.coarseNow;
-    this.sentAt = this.pingAt;
+    this.pingStamp = this.wheel.stamp;
     this.next(this.options.timeoutMs);
   }
 

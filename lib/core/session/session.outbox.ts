@@ -8,6 +8,7 @@ import { encodeEnvelope, encodeEvent } from '../hub/encoder.js';
 import type { EventBatch } from '../hub/event-batch.js';
 import type { FlushScheduler, Flushable } from '../hub/flush.scheduler.js';
 import type { Clock } from '../ports/clock.js';
+import type { TimerWheel } from '../ports/timer-wheel.js';
 import type { Connection } from './connection.js';
 import { OutboxQueue, type GapEntry, type QueueEntry } from './outbox.queue.js';
 
@@ -22,45 +23,59 @@ export interface OutboxOwner {
   onSlowConsumer(): void;
   /** The server cannot go on with this client. */
   onFailed(): void;
-  /** A frame is about to leave. */
-  onSent(): void;
 }
+
+/** What the outboxes of one engine share. */
+export interface OutboxShared {
+  readonly limits: OutboxLimits;
+  readonly scheduler: FlushScheduler;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+}
+
+// Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
+// thousand sessions each further one is a miss of the processor's cache.
+const BLOCKED = 1;
+const CLOSED = 2;
+const QUEUED = 4;
+const CONTROL = 8;
+/** The announcement of a dropped tail has its place before whatever comes next. */
+const DROPPED_TAILS = 16;
 
 /**
  * Everything that waits for one client, in two lanes (P24): the connection lane overtakes, the channel lane keeps
  * its order. Bounded in bytes and messages (G13); what the socket holds back counts.
  */
 export class Outbox implements Flushable {
+  private busy = 0;
+  /** {@link TimerWheel.stamp} of the last frame. */
+  sentStamp: number;
+  private scheduled = false;
   readonly queue = new OutboxQueue();
-  private control: Buffer[] = [];
+  private control: Buffer[] | undefined;
   private controlBytes = 0;
   /** Shared frames of this turn; they precede whatever is queued after them. */
-  private readonly staged: Buffer[] = [];
+  private staged: Buffer[] | undefined;
   private stagedBytes = 0;
-  private scheduled = false;
-  private blocked = false;
-  private closed = false;
-  private roomWaiters: (() => void)[] = [];
+  private roomWaiters: (() => void)[] | undefined;
   private droppedTails: Set<Subscription> | undefined;
 
   constructor(
     readonly connection: Connection,
-    private readonly limits: OutboxLimits,
-    private readonly scheduler: FlushScheduler,
-    private readonly clock: Clock,
     private readonly owner: OutboxOwner,
-  ) {}
+    private readonly shared: OutboxShared,
+  ) {
+    this.sentStamp = shared.wheel.stamp;
+  }
 
   /** Whether a frame may go straight to the socket without overtaking anything. */
   get isIdle(): boolean {
-    return (
-      !this.blocked &&
-      !this.closed &&
-      this.queue.isEmpty &&
-      this.control.length === 0 &&
-      // Their announcement has its place before whatever comes next.
-      this.droppedTails === undefined
-    );
+    return this.busy === 0;
+  }
+
+  /** Whether the socket holds back what it was given. */
+  get isBlocked(): boolean {
+    return (this.busy & BLOCKED) !== 0;
   }
 
   /** Bytes that wait in this process. */
@@ -70,28 +85,30 @@ export class Outbox implements Flushable {
 
   /** Whether the socket takes bytes and the queue is short enough for more of a replay. */
   get hasRoom(): boolean {
+    const { limits } = this.shared;
     return (
-      !this.blocked &&
-      this.queue.bytes < this.limits.maxBytes * ROOM &&
-      this.queue.length < this.limits.maxMessages * ROOM
+      !this.isBlocked &&
+      this.queue.bytes < limits.maxBytes * ROOM &&
+      this.queue.length < limits.maxMessages * ROOM
     );
   }
 
   /** Calls back once when there is room again. */
   whenRoom(callback: () => void): void {
-    this.roomWaiters.push(callback);
+    (this.roomWaiters ??= []).push(callback);
     this.schedule();
   }
 
   /** Queues a message of the connection lane. */
   pushControl(envelope: Envelope): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     // Answers to commands that cost the client nothing come here: who asks and does not read must not fill the memory.
     if (this.isControlFull) this.flush();
     if (this.isControlFull) return this.owner.onSlowConsumer();
     const bytes = this.encode(envelope);
-    this.control.push(bytes);
+    (this.control ??= []).push(bytes);
     this.controlBytes += bytes.length;
+    this.busy |= CONTROL;
     this.schedule();
   }
 
@@ -100,7 +117,7 @@ export class Outbox implements Flushable {
    * The limit is asked before: a single answer may be larger than it, e.g. a snapshot.
    */
   pushData(envelope: Envelope, subscription?: Subscription): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     if (this.isOver(0, 0)) this.flush();
     if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
     // Under the epoch that it was dropped in: a `reset` may be what follows.
@@ -110,14 +127,14 @@ export class Outbox implements Flushable {
 
   /** Queues shared bytes that may be dropped in silence: signals. Returns whether they were queued. */
   pushDroppable(bytes: Buffer, subscription: Subscription): boolean {
-    if (this.closed || this.isOver(bytes.length, 1)) return false;
+    if (this.isClosed || this.isOver(bytes.length, 1)) return false;
     this.append({ bytes, subscription });
     return true;
   }
 
   /** Queues one event of a subscription under the overflow policy of its channel (G13). */
   pushEvent(subscription: Subscription, event: ChannelEvent): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     const bytes = encodeEvent(event, this.connection.variant);
     // A burst may exceed the limit although the socket would take it all: only what the client does not read counts.
     if (this.isOver(bytes.length, 1)) this.flush();
@@ -128,6 +145,7 @@ export class Outbox implements Flushable {
       if (verdict === 'disconnect') return this.owner.onSlowConsumer();
       if (verdict === 'dropped') {
         (this.droppedTails ??= new Set()).add(subscription);
+        this.busy |= DROPPED_TAILS;
         return this.schedule();
       }
     }
@@ -137,13 +155,13 @@ export class Outbox implements Flushable {
 
   /** Queues one event of a replay. It was pulled while there was room, so it never counts as overflow (P12). */
   pushReplay(subscription: Subscription, event: ChannelEvent): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     this.append({ bytes: encodeEvent(event, this.connection.variant), subscription, event });
   }
 
   /** Queues a message that belongs between the events of a replay, under the same rule. */
   pushReplayMarker(subscription: Subscription, envelope: Envelope): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     this.append({ bytes: this.encode(envelope), subscription });
   }
 
@@ -155,7 +173,7 @@ export class Outbox implements Flushable {
     reason: GapReason,
     recoverable: boolean,
   ): void {
-    if (this.closed) return;
+    if (this.isClosed) return;
     this.append({
       subscription,
       gap: { from, to, reason, partial: false, recoverable, epoch: subscription.epoch },
@@ -167,22 +185,19 @@ export class Outbox implements Flushable {
    * waits for the end of it, so that a session of more than one of them is written to once.
    */
   writeShared(frame: Buffer): void {
-    if (this.scheduler.channelsInTurn > 1) {
-      this.staged.push(frame);
+    if (this.shared.scheduler.channelsInTurn > 1) {
+      (this.staged ??= []).push(frame);
       this.stagedBytes += frame.length;
       this.schedule();
       return;
     }
-    this.owner.onSent();
     this.write(frame);
   }
 
   /** Whether a batch may bypass the queue's limits: it may be as large as the queue itself. */
   takes(batch: EventBatch, frame: Buffer): boolean {
-    return (
-      this.stagedBytes + frame.length <= this.limits.maxBytes &&
-      batch.events.length <= this.limits.maxMessages
-    );
+    const { limits } = this.shared;
+    return this.stagedBytes + frame.length <= limits.maxBytes && batch.events.length <= limits.maxMessages;
   }
 
   /**
@@ -191,14 +206,15 @@ export class Outbox implements Flushable {
    * @returns the commands whose answers were among it; the caller answers them otherwise.
    */
   purge(subscription: Subscription): readonly string[] {
-    this.droppedTails?.delete(subscription);
-    subscription.dropped = undefined;
-    return this.queue.purge(subscription);
+    this.forgetDroppedTail(subscription);
+    const refs = this.queue.purge(subscription);
+    this.noteQueue();
+    return refs;
   }
 
   /** The socket takes bytes again. */
   onDrain(): void {
-    this.blocked = false;
+    this.busy &= ~BLOCKED;
     this.flush();
   }
 
@@ -209,49 +225,48 @@ export class Outbox implements Flushable {
 
   /** Drops everything; later calls do nothing. */
   close(): void {
-    this.closed = true;
+    this.busy |= CLOSED;
     this.queue.clear();
-    this.control = [];
+    this.control = undefined;
     this.controlBytes = 0;
-    this.staged.length = 0;
+    this.staged = undefined;
     this.stagedBytes = 0;
-    this.roomWaiters = [];
+    this.roomWaiters = undefined;
     this.droppedTails = undefined;
   }
 
   /** Writes what is queued, in frames of bounded size, until the socket holds back. */
   flush(): void {
     this.scheduled = false;
-    if (this.staged.length > 0) this.writeStaged();
-    while (!this.blocked && !this.closed && (this.control.length > 0 || !this.queue.isEmpty)) {
-      const envelopes = this.control;
-      this.control = [];
+    if (this.staged !== undefined) this.writeStaged(this.staged);
+    while ((this.busy & (BLOCKED | CLOSED)) === 0 && (this.control !== undefined || !this.queue.isEmpty)) {
+      const envelopes = this.control ?? [];
+      this.control = undefined;
       this.controlBytes = 0;
+      this.busy &= ~CONTROL;
       this.takeData(envelopes);
+      this.noteQueue();
       if (envelopes.length === 0) continue;
-      this.owner.onSent();
       this.write(this.connection.variant.frame(envelopes));
     }
     if (this.queue.isEmpty) this.announceDroppedTails();
-    if (this.roomWaiters.length > 0 && this.hasRoom && !this.closed) {
+    if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
-      this.roomWaiters = [];
+      this.roomWaiters = undefined;
       for (const waiter of waiters) waiter();
     }
   }
 
-  private writeStaged(): void {
-    const [only] = this.staged;
-    const frame = this.staged.length === 1 ? (only as Buffer) : Buffer.concat(this.staged);
-    this.staged.length = 0;
+  private writeStaged(staged: readonly Buffer[]): void {
+    const frame = staged.length === 1 ? (staged[0] as Buffer) : Buffer.concat(staged);
+    this.staged = undefined;
     this.stagedBytes = 0;
-    this.owner.onSent();
     this.write(frame);
   }
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.clock.now();
+    const now = this.shared.clock.now();
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
@@ -279,45 +294,64 @@ export class Outbox implements Flushable {
 
   private append(entry: QueueEntry): void {
     this.queue.push(entry);
+    this.busy |= QUEUED;
     this.schedule();
   }
 
   private write(frame: Buffer): void {
+    this.sentStamp = this.shared.wheel.stamp;
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
-    if (!this.connection.write(frame) && this.connection.bufferedBytes > 0) this.blocked = true;
+    if (!this.connection.write(frame) && this.connection.bufferedBytes > 0) this.busy |= BLOCKED;
+  }
+
+  private noteQueue(): void {
+    if (this.queue.isEmpty) this.busy &= ~QUEUED;
+  }
+
+  private get isClosed(): boolean {
+    return (this.busy & CLOSED) !== 0;
   }
 
   private isOver(bytes: number, messages: number): boolean {
-    return (
-      this.queue.length + messages > this.limits.maxMessages ||
-      this.bufferedBytes + bytes > this.limits.maxBytes
-    );
+    const { limits } = this.shared;
+    return this.queue.length + messages > limits.maxMessages || this.bufferedBytes + bytes > limits.maxBytes;
   }
 
   private get isControlFull(): boolean {
-    return this.control.length >= this.limits.maxMessages || this.controlBytes >= this.limits.maxBytes;
+    const { limits } = this.shared;
+    return (
+      this.control !== undefined &&
+      (this.control.length >= limits.maxMessages || this.controlBytes >= limits.maxBytes)
+    );
   }
 
   private announceDroppedTails(): void {
     if (this.droppedTails === undefined) return;
     const tails = this.droppedTails;
     this.droppedTails = undefined;
+    this.busy &= ~DROPPED_TAILS;
     for (const subscription of tails) this.announceDroppedTail(subscription);
   }
 
   private announceDroppedTail(subscription: Subscription): void {
     const { dropped } = subscription;
     if (dropped === undefined) return;
-    subscription.dropped = undefined;
-    this.droppedTails?.delete(subscription);
+    this.forgetDroppedTail(subscription);
     const recoverable = subscription.channel.definition.policy.log.retain;
     this.pushGap(subscription, dropped.from, dropped.to, 'overflow', recoverable);
   }
 
+  private forgetDroppedTail(subscription: Subscription): void {
+    subscription.dropped = undefined;
+    if (this.droppedTails?.delete(subscription) !== true || this.droppedTails.size > 0) return;
+    this.droppedTails = undefined;
+    this.busy &= ~DROPPED_TAILS;
+  }
+
   private schedule(): void {
-    if (this.scheduled || this.closed) return;
+    if (this.scheduled || this.isClosed) return;
     this.scheduled = true;
-    this.scheduler.session(this);
+    this.shared.scheduler.session(this);
   }
 
   private encode(envelope: Envelope): Buffer {

@@ -3,7 +3,8 @@ import type { Session } from './session.js';
 /** The live sessions of this node, found by what commands and records name. */
 export class SessionRegistry {
   private readonly all = new Set<Session>();
-  private readonly users = new Map<string, Set<Session>>();
+  /** A set only for who has several: most users have one connection, and a set costs ten times its entry. */
+  private readonly users = new Map<string, Session | Set<Session>>();
   private readonly lineages = new Map<string, Session>();
   private readonly addresses = new Map<string, number>();
 
@@ -31,9 +32,9 @@ export class SessionRegistry {
   identify(session: Session): void {
     const id = session.user?.id;
     if (id === undefined) return;
-    const sessions = this.users.get(id) ?? new Set();
-    sessions.add(session);
-    this.users.set(id, sessions);
+    const known = this.users.get(id);
+    if (known instanceof Set) known.add(session);
+    else this.users.set(id, known === undefined || known === session ? session : new Set([known, session]));
   }
 
   remove(session: Session): void {
@@ -46,13 +47,15 @@ export class SessionRegistry {
     if (this.lineages.get(session.lineage) === session) this.lineages.delete(session.lineage);
     const id = session.user?.id;
     if (id === undefined) return;
-    const sessions = this.users.get(id);
-    sessions?.delete(session);
-    if (sessions?.size === 0) this.users.delete(id);
+    const known = this.users.get(id);
+    if (known === session) this.users.delete(id);
+    else if (known instanceof Set && known.delete(session) && known.size === 0) this.users.delete(id);
   }
 
   ofUser(user: string): readonly Session[] {
-    return [...(this.users.get(user) ?? [])];
+    const known = this.users.get(user);
+    if (known === undefined) return [];
+    return known instanceof Set ? [...known] : [known];
   }
 
   ofLineage(lineage: string): Session | undefined {

@@ -20,8 +20,8 @@ export function graceAfter(code: number, { presence }: ChannelPolicy): number {
 export function leaveChannels(session: Session, code: number): void {
   const { context } = session;
   const superseded = code === CLOSE_CODES.superseded.code;
-  for (const pending of session.pendingSubscriptions.values()) pending.cancelled = true;
-  const ended: HandlerCall[] = [...session.inherited.values()];
+  for (const pending of session.pendingSubscriptions?.values() ?? []) pending.cancelled = true;
+  const ended: HandlerCall[] = [...(session.inherited?.values() ?? [])];
   for (const subscription of session.subscriptions.values()) {
     const { channel } = subscription;
     subscription.ended = true;
@@ -32,7 +32,7 @@ export function leaveChannels(session: Session, code: number): void {
     ended.push(subscription.call);
   }
   session.subscriptions.clear();
-  session.inherited.clear();
+  session.inherited = undefined;
   // The newer generation inherited the channels, and with them the hooks (P28).
   if (superseded) return;
   for (const call of ended) notifyUnsubscribed(context, call);

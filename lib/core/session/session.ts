@@ -11,7 +11,9 @@ import { route } from '../commands/command.router.js';
 import type { PendingSubscription } from '../commands/subscribe.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { EngineContext } from '../engine/engine.context.js';
+import type { Scheduled } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Timed } from '../ports/timer-wheel.js';
 import type { Opening } from '../ports/transport-host.js';
 import { InboundGuard } from '../protection/inbound.guard.js';
 import type { Connection, ConnectionHandler } from './connection.js';
@@ -20,7 +22,7 @@ import type { RealtimeIdentity } from './identity.js';
 import { PublishLanes } from './publish.lanes.js';
 import { ReadingPause } from './reading.pause.js';
 import { toRealtimeError } from './session.errors.js';
-import { Heartbeat } from './session.heartbeat.js';
+import { Heartbeat, type HeartbeatOwner } from './session.heartbeat.js';
 import { Outbox, type OutboxOwner } from './session.outbox.js';
 import { leaveChannels } from './session.teardown.js';
 import { TokenWatch } from './token.watch.js';
@@ -34,15 +36,16 @@ type State = 'hello' | 'authenticating' | 'live' | 'closed';
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session implements ConnectionHandler, OutboxOwner {
+export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, Timed {
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
   readonly subscriptions = new Map<string, Subscription>();
-  readonly pendingSubscriptions = new Map<string, PendingSubscription>();
+  /** Subscribes that are under way; there while there are some, as of most sessions there are none. */
+  pendingSubscriptions: Map<string, PendingSubscription> | undefined;
   /** Channels of an older generation whose `@OnUnsubscribe` is this session's business now (P28). */
-  readonly inherited = new Map<string, HandlerCall>();
+  inherited: Map<string, HandlerCall> | undefined;
   readonly lanes = new PublishLanes();
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
@@ -56,8 +59,9 @@ export class Session implements ConnectionHandler, OutboxOwner {
   closedWith: number | undefined;
   private state: State = 'hello';
   private readonly guard: InboundGuard;
-  private readonly waiting: ClientCommand[] = [];
-  private readonly helloTimer: { cancel(): void };
+  /** Commands that came before `welcome`. */
+  private waiting: ClientCommand[] | undefined;
+  private helloTimer: Scheduled | undefined;
   private inFlight = 0;
   private transportClosed = false;
 
@@ -66,23 +70,16 @@ export class Session implements ConnectionHandler, OutboxOwner {
     readonly connection: Connection,
     readonly opening: Opening,
   ) {
-    const { settings, clock, entropy, wheel, scheduler } = context;
+    const { settings, clock, entropy, wheel } = context;
     this.id = entropy.id();
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, () => this.close('kicked'));
-    this.outbox = new Outbox(connection, settings.outbox, scheduler, clock, this);
+    this.outbox = new Outbox(connection, this, context.outboxes);
     this.guard = new InboundGuard(context, connection.handshake.ip);
     this.reading = new ReadingPause(connection, clock);
     this.tokenWatch = new TokenWatch(context, this);
-    this.heartbeat = new Heartbeat(wheel, settings.heartbeat, {
-      sendPing: () => this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() }),
-      onHeartbeatTimeout: () => {
-        // A client that we do not read from cannot answer: its silence proves nothing.
-        if (this.reading.isPaused) this.heartbeat.received();
-        else this.close('heartbeat_timeout');
-      },
-    });
-    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, { onTimer: () => this.onHelloTimeout() });
+    this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
+    this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
   }
 
   get isLive(): boolean {
@@ -103,11 +100,12 @@ export class Session implements ConnectionHandler, OutboxOwner {
     return this.user?.id ?? this.lineage;
   }
 
-  onFrame(frame: Encoded): void {
+  onFrame(frame: Encoded, size?: number): void {
     if (this.isClosed) return;
     this.heartbeat.received();
-    const { limits } = this.context.settings;
-    const bytes = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length;
+    const { settings, clock } = this.context;
+    const { limits } = settings;
+    const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
     if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
     let values: unknown[];
     try {
@@ -115,9 +113,10 @@ export class Session implements ConnectionHandler, OutboxOwner {
     } catch (error) {
       return this.close(error instanceof FrameError ? error.close : 'protocol_error');
     }
-    this.guard.countBytes(bytes);
+    const now = clock.monotonic();
+    this.guard.countBytes(bytes, now);
     for (const value of values) {
-      this.onEnvelope(value);
+      this.onEnvelope(value, now);
       if (this.isClosed) return;
     }
   }
@@ -132,8 +131,25 @@ export class Session implements ConnectionHandler, OutboxOwner {
     this.end(code);
   }
 
-  onSent(): void {
-    this.heartbeat.sent();
+  get sentStamp(): number {
+    return this.outbox.sentStamp;
+  }
+
+  sendPing(): void {
+    const { clock, entropy } = this.context;
+    this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
+  }
+
+  onHeartbeatTimeout(): void {
+    // A client that we do not read from cannot answer: its silence proves nothing.
+    if (this.reading.isPaused) this.heartbeat.received();
+    else this.close('heartbeat_timeout');
+  }
+
+  /** The time for `hello` is over. */
+  onTimer(): void {
+    if (this.state === 'hello') this.close('protocol_error');
+    else if (this.state === 'authenticating') this.close('internal');
   }
 
   onFailed(): void {
@@ -185,10 +201,13 @@ export class Session implements ConnectionHandler, OutboxOwner {
   /** From `welcome` on: runs what waited for it, in the order it came (P3). */
   goLive(): void {
     this.state = 'live';
-    this.helloTimer.cancel();
+    this.helloTimer?.cancel();
+    this.helloTimer = undefined;
     this.heartbeat.start(this.context.entropy.random());
     for (const listener of this.context.listeners) listener.opened(this.view);
-    for (const command of this.waiting.splice(0)) {
+    const { waiting } = this;
+    this.waiting = undefined;
+    for (const command of waiting ?? []) {
       if (!this.isLive) return;
       this.dispatch(command);
     }
@@ -203,7 +222,7 @@ export class Session implements ConnectionHandler, OutboxOwner {
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
-  private onEnvelope(value: unknown): void {
+  private onEnvelope(value: unknown, now: number): void {
     const validation = validateCommand(value);
     if (this.state === 'hello') {
       // Before `welcome` a client has said nothing that deserves a friendly answer (P3).
@@ -212,7 +231,7 @@ export class Session implements ConnectionHandler, OutboxOwner {
       return this.startHello(validation.command);
     }
     const type = 'command' in validation ? validation.command.type : undefined;
-    const refusal = this.guard.admit(type, this);
+    const refusal = this.guard.admit(type, this, now);
     if (refusal !== undefined) {
       const ref = 'command' in validation ? (validation.command as { id?: string }).id : validation.ref;
       return this.fail(ref, refusal);
@@ -225,6 +244,7 @@ export class Session implements ConnectionHandler, OutboxOwner {
       );
     }
     if (this.state === 'live') return this.dispatch(validation.command);
+    this.waiting ??= [];
     if (this.waiting.length >= this.context.settings.limits.maxEnvelopesPerFrame)
       return this.close('protocol_error');
     this.waiting.push(validation.command);
@@ -276,21 +296,16 @@ export class Session implements ConnectionHandler, OutboxOwner {
     return { type: 'error', ts: this.context.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 
-  private onHelloTimeout(): void {
-    if (this.state === 'hello') this.close('protocol_error');
-    else if (this.state === 'authenticating') this.close('internal');
-  }
-
   private end(code: number): void {
     if (this.isClosed) return;
     const wasLive = this.isLive;
     this.state = 'closed';
     this.closedWith = code;
-    this.helloTimer.cancel();
+    this.helloTimer?.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.waiting.length = 0;
+    this.waiting = undefined;
     this.outbox.close();
     this.context.sessions.remove(this);
     leaveChannels(this, code);

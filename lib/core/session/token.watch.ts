@@ -1,5 +1,6 @@
 import type { EngineContext } from '../engine/engine.context.js';
 import type { Scheduled } from '../ports/clock.js';
+import type { Timed } from '../ports/timer-wheel.js';
 import type { Authentication } from './identity.js';
 import type { Session } from './session.js';
 
@@ -7,7 +8,7 @@ import type { Session } from './session.js';
 const MAX_WAIT_MS = 3_600_000;
 
 /** Bounds a connection by the life of its token (G12): `auth_required` ahead of the end, 4008 at it. */
-export class TokenWatch {
+export class TokenWatch implements Timed {
   private timer: Scheduled | undefined;
   private expiresAt: number | undefined;
   private asked = false;
@@ -26,7 +27,7 @@ export class TokenWatch {
   follow(authentication: Authentication, token: string | undefined): void {
     this.expiresAt = authentication.expiresAt;
     this.asked = false;
-    if (token !== undefined) this.session.view.headers.authorization = `Bearer ${token}`;
+    if (token !== undefined) this.session.view.setToken(token);
     this.arm();
   }
 
@@ -39,12 +40,10 @@ export class TokenWatch {
     const left = this.expiresInMs;
     if (left === undefined) return;
     const wait = this.asked ? left : left - this.aheadMs(left);
-    this.timer = this.context.wheel.schedule(Math.min(Math.max(0, wait), MAX_WAIT_MS), {
-      onTimer: () => this.onTimer(),
-    });
+    this.timer = this.context.wheel.schedule(Math.min(Math.max(0, wait), MAX_WAIT_MS), this);
   }
 
-  private onTimer(): void {
+  onTimer(): void {
     const left = this.expiresInMs ?? 0;
     if (left <= 0) return this.session.close('token_expired');
     if (!this.asked && left <= this.context.settings.authRequiredAheadMs && this.session.isLive) {

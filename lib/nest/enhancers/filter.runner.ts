@@ -91,6 +91,9 @@ export class FilterRunner {
 /** The connection, with the `emit` to which filters of gateways give their error. */
 function emittingClient(connection: RealtimeConnection, emitted: (body: unknown) => void): unknown {
   return Object.create(connection, {
+    // What the connection makes on demand is its own affair, and does not pass to an object that inherits from it.
+    headers: { get: () => connection.headers },
+    data: { get: () => connection.data },
     emit: {
       value: (event: string, body: unknown) => {
         if (event === 'exception') emitted(body);

@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/session/connection.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
-import type { WireSocket } from './wire-socket.js';
+import type { WireSocket, WireSocketOwner } from './wire-socket.js';
 
 /** Longest reason of a close frame (RFC 6455 §5.5). */
 const MAX_REASON_BYTES = 123;
@@ -35,28 +34,24 @@ export interface ConnectionSettings {
  * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
-export class WebSocketConnection implements Connection {
+export class WebSocketConnection implements Connection, WireSocketOwner {
+  /** Whether frames may be written: ws's own state, kept here because every write asks for it. */
+  private open = true;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
   private controlFrames = 0;
   private controlSince = 0;
 
   constructor(
-    private readonly ws: WireSocket & Owned,
     private readonly socket: RawSocket,
-    readonly handshake: Handshake,
     readonly variant: WireVariant,
+    private readonly ws: WireSocket,
+    readonly handshake: Handshake,
     private readonly settings: ConnectionSettings,
   ) {
     socket.setNoDelay?.(true);
-    ws[CONNECTION] = this;
     socket[CONNECTION] = this;
-    ws.onClosing = onClosing;
-    ws.on('message', onMessage);
-    ws.on('ping', onControlFrame);
-    ws.on('pong', onControlFrame);
-    ws.on('error', onError);
-    ws.on('close', onClose);
+    ws.owner = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
   }
@@ -72,11 +67,11 @@ export class WebSocketConnection implements Connection {
 
   write(frame: Buffer): boolean {
     // Behind a close frame nothing may follow (RFC 6455 §5.5.1).
-    return this.ws.readyState === WebSocket.OPEN && this.socket.write(frame);
+    return this.open && this.socket.write(frame);
   }
 
   pause(): void {
-    if (this.ws.readyState === WebSocket.OPEN) this.ws.pause();
+    if (this.open) this.ws.pause();
   }
 
   resume(): void {
@@ -84,7 +79,7 @@ export class WebSocketConnection implements Connection {
   }
 
   close(code: number, reason: string): void {
-    if (this.ws.readyState !== WebSocket.OPEN) return;
+    if (!this.open) return;
     try {
       this.ws.close(code, bounded(reason));
       // The client's answer could not be read otherwise.
@@ -97,21 +92,22 @@ export class WebSocketConnection implements Connection {
   }
 
   terminate(): void {
+    this.open = false;
     this.ws.terminate();
   }
 
   /** @internal */
-  deliver(data: Buffer, isBinary: boolean): void {
-    if (this.ws.readyState !== WebSocket.OPEN) return;
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (!this.open) return;
     try {
-      this.handler?.onFrame(isBinary ? data : data.toString());
+      this.handler?.onFrame(isBinary ? data : data.toString(), data.length);
     } catch (error) {
       this.fail(error);
     }
   }
 
   /** @internal */
-  controlled(): void {
+  onControlFrame(): void {
     const now = this.settings.clock.now();
     if (now - this.controlSince >= CONTROL_WINDOW_MS) {
       this.controlSince = now;
@@ -124,7 +120,7 @@ export class WebSocketConnection implements Connection {
 
   /** @internal */
   drained(): void {
-    if (this.ws.readyState !== WebSocket.OPEN) return;
+    if (!this.open) return;
     try {
       this.handler?.onDrain();
     } catch (error) {
@@ -136,13 +132,15 @@ export class WebSocketConnection implements Connection {
    * @internal A client that neither answers nor reads would keep a closing socket, and the bytes that wait in it, for
    * ever: ws's own timer does not cover one that ended its side without a close frame.
    */
-  closing(): void {
+  onClosing(): void {
+    this.open = false;
     const { clock, closeTimeoutMs } = this.settings;
     this.closeTimer ??= clock.schedule(closeTimeoutMs, () => this.ws.terminate());
   }
 
   /** @internal */
-  closed(): void {
+  onClosed(): void {
+    this.open = false;
     this.closeTimer?.cancel();
     try {
       this.handler?.onClose(this.ws.wireCode ?? ABNORMAL);
@@ -158,33 +156,12 @@ export class WebSocketConnection implements Connection {
   }
 }
 
-function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
-  // A Buffer, as the binary type is ws's default.
-  ownerOf(this)?.deliver(data as Buffer, isBinary);
-}
-
-function onControlFrame(this: WebSocket): void {
-  ownerOf(this)?.controlled();
-}
-
-function onClosing(this: WebSocket): void {
-  ownerOf(this)?.closing();
-}
-
-function onClose(this: WebSocket): void {
-  ownerOf(this)?.closed();
-}
-
-function onError(): void {
-  // ws closes by itself, and 'close' follows. Without this listener the error would end the process.
-}
-
 function onDrain(this: Duplex): void {
   ownerOf(this)?.drained();
 }
 
 function onEnd(this: Duplex): void {
-  ownerOf(this)?.closing();
+  ownerOf(this)?.onClosing();
 }
 
 function ownerOf(emitter: object): WebSocketConnection | undefined {

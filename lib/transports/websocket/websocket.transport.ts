@@ -152,7 +152,7 @@ export class WebSocketTransport {
     const variants = this.variants.get(codec) as Variants;
     const deflate = ws.extensions !== '' && takesSharedFrames(handshake.headers['sec-websocket-extensions']);
     const variant = deflate ? variants.deflated : variants.plain;
-    const connection = new WebSocketConnection(ws, socket, handshake, variant, this.settings);
+    const connection = new WebSocketConnection(socket, variant, ws, handshake, this.settings);
     try {
       connection.start(this.host.open(connection, opening));
     } catch (error) {

@@ -7,6 +7,16 @@ const TOO_MANY_PARTS = 1008;
 const TOO_BIG = 1009;
 const NO_CODE = 1005;
 
+/** Who is told what happens on a {@link WireSocket}. */
+export interface WireSocketOwner {
+  onMessage(data: Buffer, isBinary: boolean): void;
+  /** A ping or pong of the client's. */
+  onControlFrame(): void;
+  /** As soon as either side begins to close. */
+  onClosing(): void;
+  onClosed(): void;
+}
+
 /**
  * ws's WebSocket with the close codes of protocol §7. ws closes by itself when a frame breaks a rule; a client
  * that came back after 1009 would send the same frame again, so what it must not repeat goes out with a code that
@@ -15,8 +25,35 @@ const NO_CODE = 1005;
 export class WireSocket extends WebSocket {
   /** The code of the first close frame in either direction; 1005 for one without a code (RFC 6455 §7.1.5). */
   wireCode: number | undefined;
-  /** Called once, as soon as either side begins to close. */
-  onClosing: (() => void) | undefined;
+  /** Set before ws can emit anything. */
+  owner: WireSocketOwner | undefined;
+
+  /**
+   * Events go straight to the one who wants them: five listeners and their table would be a tenth of what an idle
+   * connection costs, and a detour for every message.
+   */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const { owner } = this;
+    if (owner === undefined) return super.emit(event, ...args);
+    switch (event) {
+      case 'message':
+        // A Buffer, as the binary type is ws's default.
+        owner.onMessage(args[0] as Buffer, args[1] as boolean);
+        return true;
+      case 'ping':
+      case 'pong':
+        owner.onControlFrame();
+        return true;
+      case 'close':
+        owner.onClosed();
+        return true;
+      case 'error':
+        // ws closes by itself, and 'close' follows. Without a listener the error would end the process.
+        return true;
+      default:
+        return super.emit(event, ...args);
+    }
+  }
 
   override close(code?: number, data?: string | Buffer): void {
     if (this.readyState !== WebSocket.OPEN) {
@@ -28,7 +65,7 @@ export class WireSocket extends WebSocket {
     if (name === undefined) super.close(code, data);
     else super.close(CLOSE_CODES[name].code, closeReason(name));
     this.wireCode = name === undefined ? (code ?? NO_CODE) : CLOSE_CODES[name].code;
-    this.onClosing?.();
+    this.owner?.onClosing();
   }
 }
 

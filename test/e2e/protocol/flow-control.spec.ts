@@ -112,7 +112,7 @@ describe('G8 replay is bounded', () => {
     peer.client?.stopReading();
     void peer.follow('rooms.1');
     const { outbox } = sessionOf(server, 'ada');
-    await until('the socket to be full', () => outbox['blocked']);
+    await until('the socket to be full', () => outbox.isBlocked);
     let most = 0;
     // Live events come all the while; they wait in the log, not in the session (P12a).
     for (let index = 0; index < 50; index++) {
@@ -155,7 +155,7 @@ describe('G8 replay is bounded', () => {
     peer.client?.stopReading();
     void peer.follow('rooms.1');
     const { outbox } = sessionOf(server, 'ada');
-    await until('the socket to be full', () => outbox['blocked']);
+    await until('the socket to be full', () => outbox.isBlocked);
     for (let index = 0; index < 350; index++) await server.engine.publish('rooms.1', 'said', index);
     peer.client?.goOnReading();
     await until('the end', () => peer.failure !== undefined || peer.channel('rooms.1').position?.seq === 650);

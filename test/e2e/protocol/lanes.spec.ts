@@ -39,11 +39,11 @@ const say = async (count: number): Promise<void> => {
 /** Sends what the server reads although its answer cannot leave, and waits until it has. */
 async function send(client: WireClient, ...envelopes: readonly Record<string, unknown>[]): Promise<void> {
   const { guard } = sessionOf(server, 'ada') as unknown as {
-    guard: { admit(type: string, session: object): unknown };
+    guard: { admit(...given: unknown[]): unknown };
   };
   const admit = guard.admit.bind(guard);
   let read = 0;
-  guard.admit = (type, session) => (read++, admit(type, session));
+  guard.admit = (...given) => (read++, admit(...given));
   client.sendAll(envelopes);
   while (read < envelopes.length) await new Promise((resolve) => setImmediate(resolve));
   guard.admit = admit;

@@ -1,0 +1,29 @@
+/** Beyond what adding many fractions of a millisecond may be off by. */
+const ROUNDING_MS = 1e-6;
+
+/**
+ * A sustained rate with a burst (G16): a token bucket. Its whole state is one number, which whoever is limited keeps: the
+ * time at which the bucket is full again; any time in the past is a full one. Time is given, not taken.
+ */
+export class RateLimit {
+  private readonly tokenMs: number;
+  private readonly burstMs: number;
+
+  /** @param ratePerSecond tokens a second. @param burst most tokens saved up. */
+  constructor(ratePerSecond: number, burst: number) {
+    this.tokenMs = 1000 / ratePerSecond;
+    this.burstMs = burst * this.tokenMs;
+  }
+
+  /** When the bucket is full again after `amount` tokens are taken from it; `undefined` when they are not there. */
+  take(fullAt: number, amount: number, now: number): number | undefined {
+    const after = Math.max(fullAt, now) + amount * this.tokenMs;
+    return after - now <= this.burstMs + ROUNDING_MS ? after : undefined;
+  }
+
+  /** Milliseconds until `amount` tokens are there, or all that the bucket holds. */
+  waitFor(fullAt: number, amount: number, now: number): number {
+    const neededMs = Math.min(amount * this.tokenMs, this.burstMs);
+    return Math.max(0, Math.max(fullAt, now) + neededMs - this.burstMs - now);
+  }
+}

@@ -92,6 +92,7 @@ class Member {
   readonly told: string[] = [];
 
   private constructor(
+    readonly name: string,
     readonly client: WireClient,
     readonly node: WireServer,
     private readonly takesCounts: boolean,
@@ -100,7 +101,7 @@ class Member {
   static async join(node: WireServer, name: string, hello: object = FEATURE): Promise<Member> {
     const client = await node.open({ name });
     await client.hello(name, { ...hello });
-    const member = new Member(client, node, 'features' in hello);
+    const member = new Member(name, client, node, 'features' in hello);
     const { presence } = await client.subscribe(ROOM);
     member.read(presence as PresencePage);
     return member;
@@ -122,9 +123,14 @@ class Member {
     return this;
   }
 
+  /** Leaves, and waits until the broker knows it. */
   async bye(): Promise<void> {
     this.client.send({ type: 'bye', id: 'bye' });
     await this.client.expectClose(1000);
+    await until(`${this.name} to have left`, async () => {
+      const { members } = await truth(this.node);
+      return !members.some(({ id }) => id === this.name);
+    });
   }
 
   private async take(news: News): Promise<void> {
@@ -351,7 +357,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
       if (grows) people.push(await Member.join(node, `u${round}`, random.int(4) === 0 ? {} : FEATURE));
       else await people.splice(random.int(Math.max(1, people.length)), 1)[0]?.bye();
       if (random.int(3) === 0) nodes.clock.advance(random.int(2 * COUNT_INTERVAL_MS));
-      if (random.int(4) === 0) await (random.pick(watchers) as Member).update();
+      if (random.int(4) === 0) await random.pick(watchers).update();
       if (round % 5 !== 4) continue;
       const { version, count, members } = await truth(node);
       for (const watcher of watchers.filter((_, index) => index >= 2)) await watcher.reach(version);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/channel.types.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { until } from '../../support/scripted-server.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';
 import { wireChannel } from '../../support/wire-channel.js';
@@ -96,5 +97,42 @@ describe('against a real cluster', () => {
     }
     expect(gaps).toEqual([]);
     expect(resumes).toBeGreaterThan(5);
+  });
+
+  it('G19 P22a P22c says how many there are in a small channel and in a large one, and who, where it can know', async () => {
+    const MAX = 5;
+    const clock = new ManualClock();
+    cluster = await startWireCluster(2, {
+      clock,
+      channels: [wireChannel('rooms.:room', { presence: { maxMembers: MAX } })],
+      settings: { ...settings, heartbeat: { intervalMs: 1e8, timeoutMs: 1e8 } },
+    });
+    const watcher = join(0, 'watcher');
+    const { presence } = watcher.channel(CHANNEL);
+    const seen: (readonly [members: number, count: number])[] = [];
+    presence.on('change', (members) => seen.push([members.length, presence.count]));
+    await watcher.channel(CHANNEL).subscribe();
+    const people: RealtimeClient[] = [];
+    const counts = (count: number, complete: boolean) =>
+      until(() => {
+        clock.advance(100);
+        return presence.count === count && presence.complete === complete;
+      }, `${count} members`);
+    for (let count = 2; count <= 2 * MAX; count++) {
+      const person = join(count % 2, `u${count}`);
+      people.push(person);
+      await person.channel(CHANNEL).subscribe();
+      await counts(count, count <= MAX);
+    }
+    expect(presence.members).toHaveLength(MAX);
+    // The last to come was given the first page, and the number.
+    expect(people.at(-1)?.channel(CHANNEL).presence).toMatchObject({ count: 2 * MAX, complete: false });
+    for (let count = 2 * MAX - 1; count >= 1; count--) {
+      await people.pop()?.close();
+      await counts(count, count <= MAX);
+    }
+    expect(presence.members).toEqual([{ id: 'watcher', devices: 1 }]);
+    // At no time were there more members than members.
+    expect(seen.filter(([members, count]) => members > count)).toEqual([]);
   });
 });

@@ -397,12 +397,15 @@ describe('boot errors', () => {
         history: { size: 0, tll: '1h' } as never,
         dedupe: '1m',
         signals: 'x' as never,
+        presence: { maxMembers: 0, maxmembers: 5 } as never,
       })
       class Rooms {}
       await expect(boot([Rooms])).resolves.toEqual([
         '- @Channel of Rooms.dedupe: is 60000 ms, but clients repeat a publish for 300000 ms (limits.dedupe). Make it at least as long, or shorten limits.dedupe.',
         '- @Channel of Rooms.history.size: is 0. Give a whole number of at least 1.',
         '- @Channel of Rooms.history.tll: is not an option. Did you mean "ttl"?',
+        '- @Channel of Rooms.presence.maxMembers: is 0. Give a whole number of at least 1.',
+        '- @Channel of Rooms.presence.maxmembers: is not an option. Did you mean "maxMembers"?',
         '- @Channel of Rooms.overflow: is none of the known values. Use one of disconnect, drop-oldest, drop-newest, conflate.',
         '- @Channel of Rooms.signals: is not a list of strings. Give an array of strings.',
       ]);

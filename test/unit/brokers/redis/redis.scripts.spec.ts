@@ -4,6 +4,7 @@ import {
   CONTROL,
   DUE,
   HEARTBEAT,
+  MEMBERS,
   PRESENCE,
   READ,
   TIPS,
@@ -209,6 +210,65 @@ describe('the scripts, on a real server', () => {
       const versions = await Promise.all([presence(name, []), presence(name, []), presence(name, [])]);
       expect(versions).toEqual([2, 2, 2]);
       expect(await run(DUE, due, [50])).not.toContain(name);
+    });
+
+    /** How often the server ran each command meanwhile, those of scripts included. */
+    async function commandsOf(work: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
+      await kit.admin.config('RESETSTAT');
+      await work();
+      const stats = await kit.admin.info('commandstats');
+      const calls = [...stats.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)];
+      return Object.fromEntries(
+        calls
+          .map(([, command = '', count]) => [command, Number(count)] as const)
+          .filter(([command]) => command !== 'config|resetstat'),
+      );
+    }
+
+    it('P22a G19 who comes and goes costs the server as much in a large channel as in a small one', async () => {
+      const [small, large] = [channel(), channel()];
+      const fill = async (name: string, count: number): Promise<void> => {
+        for (let at = 0; at < count; at += 500) {
+          const names = Array.from({ length: Math.min(500, count - at) }, (_, index) => `u${at + index}`);
+          await presence(
+            name,
+            names.map((member) => step('e', member, 90_000)),
+          );
+        }
+      };
+      await fill(small, 150);
+      await fill(large, 20_000);
+      const cost = (name: string) =>
+        commandsOf(async () => {
+          await presence(name, [step('e', 'new', 90_000)]);
+          await presence(name, [step('r', 'u1', 90_000)]);
+          await presence(name, [step('l', 'u2', 0)]);
+          await run(MEMBERS, kit.keys.room(name), ['tok', 90_000, name, 0, 100]);
+        });
+      const few = await cost(small);
+      expect(few).toMatchObject({ spublish: 2, eval: 4 });
+      expect(await cost(large)).toEqual(few);
+      // One call of these would count once, and read everybody.
+      const everybody = ['hgetall', 'hkeys', 'hvals', 'hscan', 'zscan', 'smembers', 'keys', 'scan'];
+      expect(Object.keys(few).filter((command) => everybody.includes(command))).toEqual([]);
+    });
+
+    it('P22a a diff says how many there are after it, and only who changed', async () => {
+      const name = channel();
+      const listener = kit.admin.duplicate();
+      listener.on('error', () => undefined);
+      const messages: string[] = [];
+      listener.on('smessage', (_topic: string, text: string) => messages.push(text));
+      await listener.ssubscribe(kit.keys.topic(name));
+      await presence(name, [step('e', 'a', 9_000), step('e', 'b', 9_000)]);
+      await presence(name, [step('l', 'a', 0)]);
+      await listener.ping();
+      listener.disconnect();
+      expect(messages.map((text) => text.slice(0, 2))).toEqual(['1p', '1p']);
+      expect(messages.map((text) => JSON.parse(text.slice(2)) as unknown)).toMatchObject([
+        { join: [{ id: 'a' }, { id: 'b' }], leave: [], count: 2 },
+        { join: [], leave: ['a'], count: 1 },
+      ]);
     });
   });
 

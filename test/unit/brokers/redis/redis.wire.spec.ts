@@ -58,6 +58,20 @@ describe('what is stored and published', () => {
     expect(encodeData([1, 2])).not.toBe(encodeData([2, 1]));
   });
 
+  it('P22a reads diffs of nodes that do not say how many there are, and of those that do', () => {
+    const diff = {
+      epoch: 'p',
+      version: 2,
+      previous: 1,
+      join: [{ id: 'u', devices: 1 }],
+      update: [],
+      leave: [],
+    };
+    expect(decodeMessage(`1p${JSON.stringify(diff)}`, 'c')).toEqual({ kind: 'presence', diff });
+    const counted = { ...diff, count: 7 };
+    expect(decodeMessage(`1p${JSON.stringify(counted)}`, 'c')).toEqual({ kind: 'presence', diff: counted });
+  });
+
   it('leaves messages alone that a newer version may send', () => {
     for (const text of ['', '1', '1z{}', '2e whatever', '{"v":3}'])
       expect(decodeMessage(text, 'c')).toBeUndefined();

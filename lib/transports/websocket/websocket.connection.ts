@@ -2,6 +2,14 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/session/connection.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
+import {
+  isPlainTcp,
+  NOT_WRITTEN,
+  WRITE_FAILED,
+  type DirectSocket,
+  type DirectWriteOwner,
+  type DirectWriter,
+} from './direct.writer.js';
 import type { WireSocket, WireSocketOwner } from './wire-socket.js';
 
 /** Longest reason of a close frame (RFC 6455 §5.5). */
@@ -28,15 +36,19 @@ export interface ConnectionSettings {
   /** How long a client may take to answer a close frame, in milliseconds. */
   readonly closeTimeoutMs: number;
   readonly onError: (error: unknown) => void;
+  readonly writer: DirectWriter;
 }
 
 /**
  * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
-export class WebSocketConnection implements Connection, WireSocketOwner {
+export class WebSocketConnection implements Connection, WireSocketOwner, DirectWriteOwner {
   /** Whether frames may be written: ws's own state, kept here because every write asks for it. */
   private open = true;
+  /** Bytes that libuv waits with, beside those in the socket's own queue. */
+  private heldBytes = 0;
+  private readonly writer: DirectWriter | undefined;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
   private controlFrames = 0;
@@ -50,6 +62,7 @@ export class WebSocketConnection implements Connection, WireSocketOwner {
     private readonly settings: ConnectionSettings,
   ) {
     socket.setNoDelay?.(true);
+    if (isPlainTcp(socket)) this.writer = settings.writer;
     socket[CONNECTION] = this;
     ws.owner = this;
     socket.on('drain', onDrain);
@@ -62,12 +75,32 @@ export class WebSocketConnection implements Connection, WireSocketOwner {
   }
 
   get bufferedBytes(): number {
-    return this.socket.writableLength;
+    return this.heldBytes + this.socket.writableLength;
   }
 
   write(frame: Buffer): boolean {
     // Behind a close frame nothing may follow (RFC 6455 §5.5.1).
-    return this.open && this.socket.write(frame);
+    if (!this.open) return false;
+    // What is in libuv's queue is ahead of whatever the socket is given now.
+    if (this.writer === undefined || this.heldBytes > 0) return this.socket.write(frame);
+    const waiting = this.writer.write(this.socket as DirectSocket, frame, this);
+    if (waiting === 0) return true;
+    if (waiting === NOT_WRITTEN) return this.socket.write(frame);
+    if (waiting === WRITE_FAILED) {
+      // The other end is gone; ws tells so by 'close', as after every error of a socket.
+      this.socket.destroy();
+      return false;
+    }
+    this.heldBytes = waiting;
+    return false;
+  }
+
+  /** @internal */
+  onWritten(failed: boolean): void {
+    this.heldBytes = 0;
+    if (failed) this.socket.destroy();
+    // What was queued behind it has a 'drain' of its own.
+    else if (!this.socket.writableNeedDrain) this.drained();
   }
 
   pause(): void {

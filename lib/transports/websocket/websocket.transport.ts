@@ -6,11 +6,12 @@ import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Peer } from './client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { CredentialCheck, TRY_LATER } from './credential-check.js';
+import { DirectWriter } from './direct.writer.js';
 import { frameBinary, frameText } from './frame.js';
 import { HandshakePolicy, isRefusal, judgeProtocol, type Admission } from './handshake-policy.js';
 import { writeRefusal } from './http-refusal.js';
 import { UpgradeRouter, type UpgradeHandler } from './upgrade-router.js';
-import { WebSocketConnection } from './websocket.connection.js';
+import { WebSocketConnection, type ConnectionSettings } from './websocket.connection.js';
 import {
   resolveOptions,
   type WebSocketSettings,
@@ -35,6 +36,7 @@ interface Variants {
  */
 export class WebSocketTransport {
   private readonly settings: WebSocketSettings;
+  private readonly connections: ConnectionSettings;
   private readonly policy: HandshakePolicy;
   private readonly check: CredentialCheck;
   private readonly wss: WsServer;
@@ -48,6 +50,7 @@ export class WebSocketTransport {
     options: WebSocketTransportOptions = {},
   ) {
     this.settings = resolveOptions(options);
+    this.connections = { ...this.settings, writer: new DirectWriter() };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);
     this.variants = new Map(this.settings.codecs.map((codec) => [codec, this.variantsOf(codec)]));
@@ -152,7 +155,7 @@ export class WebSocketTransport {
     const variants = this.variants.get(codec) as Variants;
     const deflate = ws.extensions !== '' && takesSharedFrames(handshake.headers['sec-websocket-extensions']);
     const variant = deflate ? variants.deflated : variants.plain;
-    const connection = new WebSocketConnection(socket, variant, ws, handshake, this.settings);
+    const connection = new WebSocketConnection(socket, variant, ws, handshake, this.connections);
     try {
       connection.start(this.host.open(connection, opening));
     } catch (error) {

@@ -184,6 +184,13 @@ export interface RealtimeModuleOptions {
   readonly outbox?: { readonly maxBytes?: number; readonly maxMessages?: number };
 
   /**
+   * Longest time that events wait for others to share a write with. Nothing waits while the node keeps up; under load,
+   * where events come in faster than they can be written one by one, throughput then grows instead of latency. `0` for
+   * never, at most `'1s'`. Default `'25ms'`.
+   */
+  readonly maxFlushDelay?: Duration;
+
+  /**
    * Signs session tickets (P28); at least 32 characters, the same on every node. Default: random for each process, so
    * clients that move to another node lose their place in the queue and the take-over of presence, but no events.
    */

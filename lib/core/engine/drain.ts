@@ -11,7 +11,7 @@ const STEP_MS = 50;
  * at the deadline at the latest, with whoever is left.
  */
 export async function drainSessions(context: EngineContext, deadlineMs: number): Promise<void> {
-  const { clock, sessions } = context;
+  const { clock, scheduler, sessions } = context;
   const start = clock.monotonic();
   const leaving = sessions.list();
   const steps = Math.max(1, Math.floor((deadlineMs * PACE) / STEP_MS));
@@ -26,6 +26,7 @@ export async function drainSessions(context: EngineContext, deadlineMs: number):
   while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
     // Waits first: what was published in this turn is in no queue yet.
     await wait(context, STEP_MS);
+    scheduler.flushNow();
     for (const session of sessions.list()) if (session.outbox.bufferedBytes === 0) session.close('drain');
   }
   for (const session of sessions.list()) session.close('drain');

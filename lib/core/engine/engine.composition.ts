@@ -4,6 +4,7 @@ import { AppendQueue } from '../delivery/append.queue.js';
 import { CatchUp } from '../delivery/catch-up.js';
 import type { OrderKeeperOwner } from '../delivery/order-keeper.js';
 import { RetryQueue } from '../delivery/retry.queue.js';
+import { FlushPace } from '../hub/flush.pace.js';
 import { FlushScheduler } from '../hub/flush.scheduler.js';
 import { Hub } from '../hub/hub.js';
 import { TimerWheel } from '../ports/timer-wheel.js';
@@ -31,7 +32,9 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
   const { limits } = settings;
   checkCapabilities(options.channels, broker);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
-  const scheduler = new FlushScheduler((error) => logger.error('Flushing queues failed', error));
+  const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
+    logger.error('Flushing queues failed', error),
+  );
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
   const resetter = new Resetter(() => context);

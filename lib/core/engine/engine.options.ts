@@ -54,6 +54,8 @@ export interface EngineSettings {
   readonly limits: InboundLimits;
   readonly abuse: AbusePolicy;
   readonly outbox: OutboxLimits;
+  /** Longest time that events wait under load for others to share a write with. */
+  readonly maxFlushDelayMs: number;
   /** Longest run of one application handler; then the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;
   /** Whether a client without credentials may connect; it then has no user. */

@@ -7,7 +7,7 @@ import type { Clock, Scheduled } from '../ports/clock.js';
 import { encodeEnvelope } from './encoder.js';
 import { EventBatch } from './event-batch.js';
 import { EventRing } from './event-ring.js';
-import type { Flushable, FlushScheduler } from './flush.scheduler.js';
+import type { FlushableChannel, FlushScheduler } from './flush.scheduler.js';
 import { PresenceFeed } from './presence.feed.js';
 
 interface SnapshotRun extends Position {
@@ -19,7 +19,7 @@ interface SnapshotRun extends Position {
  * A channel as this node serves it: the tip that it knows, the newest events, and who is told. Events enter in
  * order and without holes (the `OrderKeeper` sees to that) and leave once per turn as one shared batch.
  */
-export class LocalChannel implements Flushable {
+export class LocalChannel implements FlushableChannel {
   /** Newest event that this node has; what is committed here is the `position` of subscribe answers. */
   tip: Position = { epoch: '', seq: 0 };
   readonly ring: EventRing;
@@ -49,6 +49,10 @@ export class LocalChannel implements Flushable {
     this.ring = new EventRing(ringSize);
     const { presence } = definition.policy;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, clock);
+  }
+
+  get pendingCount(): number {
+    return this.pending.length;
   }
 
   /** Takes the event that follows the tip. */

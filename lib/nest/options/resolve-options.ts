@@ -111,6 +111,7 @@ function resolveSettings(reader: OptionReader): Numbers {
       maxBytes: outbox.integer('maxBytes', d.outbox.maxBytes, { min: 1_024 }),
       maxMessages: outbox.integer('maxMessages', d.outbox.maxMessages),
     },
+    maxFlushDelayMs: reader.duration('maxFlushDelay', d.maxFlushDelayMs, { max: 1_000 }),
     lingerMs: reader.duration('linger', d.lingerMs),
     ringSize: reader.integer('ringSize', d.ringSize),
     presenceLeaseMs: reader.duration('presenceLease', d.presenceLeaseMs, { min: 1_000 }),

@@ -15,10 +15,11 @@ export async function readLogs(
     channels.map(async (channel) => {
       const [epoch, seq] = await redis.hmget(KEYS.head(channel), 'e', 's');
       const entries = await redis.xrange(KEYS.stream(channel), '-', '+');
-      const events = entries.map(([place, [, , , body]]) => ({
-        seq: Number.parseInt(place, 10),
-        id: (JSON.parse(body ?? '{}') as { readonly i: string }).i,
-      }));
+      const events = entries.flatMap(([place, [, , , text]]) => {
+        const bodies = JSON.parse(text ?? '[]') as readonly { readonly i: string }[];
+        const last = Number.parseInt(place, 10);
+        return bodies.map(({ i }, index) => ({ seq: last - bodies.length + 1 + index, id: i }));
+      });
       return { channel, position: { epoch: epoch ?? '', seq: Number(seq ?? 0) }, events };
     }),
   );

@@ -1,6 +1,6 @@
 import { Redis, type Cluster } from 'ioredis';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import type { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { idField, type RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
 import { RedisProcess } from './redis-process.js';
 
 /** Servers that belong together, and what can be done to them. */
@@ -53,16 +53,23 @@ export async function loseEnd(
   keep: number,
 ): Promise<void> {
   const [head, stream] = [keys.head(channel), keys.stream(channel)];
-  const lost = await admin.xrange(stream, keep + 1, '+');
-  const first = lost[0];
-  if (first !== undefined) {
-    await admin.xdel(stream, ...lost.map(([id]) => id));
-    await admin.call('XSETID', stream, `${keep}-0`);
+  // Records that end behind the cut; the first of them may begin before it.
+  const records = await admin.xrange(stream, keep + 1, '+');
+  if (records.length > 0) {
+    await admin.xdel(stream, ...records.map(([id]) => id));
+    const [top] = await admin.xrevrange(stream, '+', '-', 'COUNT', 1);
+    await admin.call('XSETID', stream, top?.[0] ?? '0-1');
+  }
+  for (const [id, [, ts, , text]] of records) {
+    const events = JSON.parse(text ?? '[]') as readonly { readonly i: string }[];
+    const before = Number.parseInt(id, 10) - events.length;
+    const kept = events.slice(0, Math.max(0, keep - before));
+    if (kept.length > 0) {
+      await admin.xadd(stream, `${keep}-${kept.length}`, 't', ts ?? '', 'b', JSON.stringify(kept));
+    }
+    for (const { i } of events.slice(kept.length))
+      for (const hash of keys.of(channel).ids) await admin.hdel(hash, idField('u1', i));
   }
   await admin.hset(head, 's', keep);
-  for (const [, [, , , body]] of lost) {
-    const { i } = JSON.parse(body ?? '{}') as { readonly i: string };
-    await admin.del(keys.id(channel, 'u1', i));
-  }
   await server.call('DEBUG', 'CHANGE-REPL-ID');
 }

@@ -6,6 +6,9 @@ const LAYOUT = 'v1';
 /** The log through which control records travel; the leading `$` keeps it out of applications' reach (P23). */
 export const CONTROL_CHANNEL = '$rt.control';
 
+/** Begins the names of the logs through which nodes probe the way to Redis. */
+export const PROBE_CHANNELS = '$rt.probe.';
+
 /**
  * Names of all keys and pub/sub channels: `{<prefix>:<partition>}:v1:<kind>:<name>`. The first braces of a key are its
  * hash tag, and they come first, so whatever a channel or a client is called, it cannot choose a slot.
@@ -30,24 +33,24 @@ export class RedisKeys {
     return this.slots[partition] ?? 0;
   }
 
-  /** Hash: epoch, `seq`, incarnation, forks of a log. */
+  /** Hash: epoch, `seq`, incarnation, forks, bounds of a log. */
   head(channel: string): string {
-    return this.key(channel, 'h', channel);
+    return this.of(channel).head;
   }
 
-  /** Stream: the events of a log; the id of an entry is `seq-0`. */
+  /** Stream: the records of a log; the id of one is the `seq` of its last event and the number of its events. */
   stream(channel: string): string {
-    return this.key(channel, 'l', channel);
+    return this.of(channel).stream;
   }
 
   /** Pub/sub channel: events, signals and presence of a channel. */
   topic(channel: string): string {
-    return this.key(channel, 'c', channel);
+    return this.of(channel).topic;
   }
 
-  /** String: where an id was appended. The lengths keep pairs apart whose concatenation is the same. */
-  id(channel: string, producer: string, id: string): string {
-    return this.key(channel, 'i', `${channel.length}:${channel}${producer.length}:${producer}${id}`);
+  /** The keys of one log, for who needs several of them. */
+  of(channel: string): LogKeys {
+    return new LogKeys(`{${this.prefix}:${this.partitionOf(channel)}}:${LAYOUT}:`, channel);
   }
 
   /** The keys of a channel's presence, in the order that its scripts want. */
@@ -100,4 +103,34 @@ export class RedisKeys {
   private inPartition(partition: number, kind: string, name: string): string {
     return `{${this.prefix}:${partition}}:${LAYOUT}:${kind}:${name}`;
   }
+}
+
+/** The keys of one log; see {@link RedisKeys}. */
+export class LogKeys {
+  constructor(
+    private readonly start: string,
+    private readonly channel: string,
+  ) {}
+
+  get head(): string {
+    return `${this.start}h:${this.channel}`;
+  }
+
+  get stream(): string {
+    return `${this.start}l:${this.channel}`;
+  }
+
+  get topic(): string {
+    return `${this.start}c:${this.channel}`;
+  }
+
+  /** Hashes: the ids that the log remembers, by {@link idField}. */
+  get ids(): readonly [string, string] {
+    return [`${this.start}i1:${this.channel}`, `${this.start}i2:${this.channel}`];
+  }
+}
+
+/** An id among those that a log remembers. The length keeps pairs apart whose concatenation is the same. */
+export function idField(producer: string, id: string): string {
+  return `${producer.length}:${producer}${id}`;
 }

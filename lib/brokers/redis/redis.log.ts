@@ -5,7 +5,7 @@ import type { RedisCommands } from './connection/redis.commands.js';
 import { unavailable } from './redis.errors.js';
 import type { RedisKeys } from './redis.keys.js';
 import type { RedisSettings } from './redis.settings.js';
-import { decodeEvent } from './redis.wire.js';
+import { decodeRecord } from './redis.wire.js';
 import { READ, TIPS } from './scripts/index.js';
 
 /** Most channels in one script call. */
@@ -30,30 +30,26 @@ export class RedisLog {
   ) {}
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
-    const { headMs, maxReadBytes, entropy } = this.settings;
+    const { headMs, maxReadBytes, epochs } = this.settings;
+    const most = Math.min(limit, MAX_READ);
     const reply = (await this.commands.run(
       READ,
       this.keys.partitionOf(channel),
       [this.keys.head(channel), this.keys.stream(channel)],
-      [
-        entropy.token(),
-        headMs,
-        epoch ?? '',
-        from,
-        until ?? '',
-        Math.min(limit, MAX_READ),
-        reverse === true ? 1 : 0,
-        maxReadBytes,
-      ],
+      [epochs.next(), headMs, epoch ?? '', from, until ?? '', most, reverse === true ? 1 : 0, maxReadBytes],
     )) as readonly (string | number)[];
     const tip: Position = { epoch: String(reply[0]), seq: Number(reply[1]) };
+    const oldest = Number(reply[3]);
+    const [low, high] = [Math.max(from, oldest), Math.min(until ?? tip.seq, tip.seq)];
     const events: ChannelEvent[] = [];
     for (let at = 4; at < reply.length; at += 3) {
-      events.push(
-        decodeEvent(String(reply[at + 2]), channel, tip.epoch, Number(reply[at]), Number(reply[at + 1])),
-      );
+      const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
+      const record = decodeRecord(text, channel, tip.epoch, first, ts);
+      // A record may begin before what was asked for, and end behind it.
+      const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
+      events.push(...(reverse === true ? wanted.reverse() : wanted));
     }
-    return { tip, continuous: reply[2] === 1, oldest: Number(reply[3]), events };
+    return { tip, continuous: reply[2] === 1, oldest, events: events.slice(0, most) };
   }
 
   /** Tips in the order asked, by as few calls as the layout allows. */
@@ -110,7 +106,7 @@ export class RedisLog {
       TIPS,
       partition,
       names.flatMap((channel) => [this.keys.head(channel), this.keys.stream(channel)]),
-      [this.settings.entropy.token(), this.settings.headMs],
+      [this.settings.epochs.next(), this.settings.headMs],
     )) as readonly (string | number)[];
     group.forEach((index, place) => {
       tips[index] = { epoch: String(reply[2 * place]), seq: Number(reply[2 * place + 1]) };

@@ -84,13 +84,13 @@ export interface RedisBrokerOptions {
   readonly maxQueued?: number;
   /** Bytes of events that may wait or be under way. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Most events in one script call; bounds for how long a call holds up Redis (about 6 µs each). Default 256. */
+  /** Most events in one script call; bounds for how long a call holds up Redis (about 5 µs each). Default 256. */
   readonly maxBatch?: number;
   /** Most bytes of events in one script call. Default 1 MiB. */
   readonly maxBatchBytes?: number;
   /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */
   readonly pipelineDepth?: number;
-  /** Most bytes that one read answers with, give or take one event. Default 1 MiB. */
+  /** Most bytes that one read answers with, give or take one record (64 KiB, or a single larger event). Default 1 MiB. */
   readonly maxReadBytes?: number;
 
   /** The check for a lost last event (G5). */

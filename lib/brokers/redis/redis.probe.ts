@@ -4,6 +4,7 @@ import type { Scheduled } from '../../core/ports/clock.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RedisAppends } from './append/redis.appends.js';
 import { unanswered, unavailable } from './redis.errors.js';
+import { PROBE_CHANNELS } from './redis.keys.js';
 import type { RedisSettings } from './redis.settings.js';
 
 const UNKEPT: LogPolicy = { retain: false, size: 0, ttlMs: 0, dedupeMs: 0 };
@@ -32,7 +33,7 @@ export class RedisProbes {
     private readonly appends: RedisAppends,
     private readonly settings: RedisSettings,
   ) {
-    this.channel = `$rt.probe.${node}`;
+    this.channel = `${PROBE_CHANNELS}${node}`;
   }
 
   run(timeoutMs: number): Promise<number> {

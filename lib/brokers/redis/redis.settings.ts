@@ -1,5 +1,6 @@
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import { EpochNames } from './redis.epochs.js';
 import { optionError } from './redis.errors.js';
 import type { RedisBrokerOptions } from './redis.options.js';
 
@@ -25,7 +26,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     if (Number.isInteger(given)) return given;
     throw optionError(path, `must be a whole number, not ${given}`);
   };
-  const { durability = 'broker' } = options;
+  const { durability = 'broker', entropy = systemEntropy } = options;
   if (durability !== 'broker' && replicated?.level !== 'replicated') {
     throw optionError('durability', "must be 'broker' or { level: 'replicated' }");
   }
@@ -57,7 +58,8 @@ export function redisSettings(options: RedisBrokerOptions) {
     controlTimeoutMs: number('controlTimeoutMs', options.controlTimeoutMs, 5_000),
     onWarning: options.onWarning ?? warn,
     clock: options.clock ?? systemClock,
-    entropy: options.entropy ?? systemEntropy,
+    entropy,
+    epochs: new EpochNames(entropy),
   };
 }
 

@@ -38,30 +38,34 @@ function hasBytes(value: unknown, depth: number): boolean {
 interface EventBody {
   readonly i: string;
   readonly n: string;
-  readonly p?: unknown;
-  readonly u?: string;
-  readonly k?: string;
-  readonly x?: number;
-  readonly c?: string;
-  readonly m?: Readonly<Record<string, unknown>>;
+  p?: unknown;
+  u?: string;
+  k?: string;
+  x?: number;
+  c?: string;
+  m?: Readonly<Record<string, unknown>>;
 }
 
 /** @throws TypeError for what JSON cannot hold, e.g. a cycle. */
 export function encodeEvent(draft: EventDraft): string {
-  const body: EventBody = {
-    i: draft.id,
-    n: draft.event,
-    p: draft.payload === undefined ? undefined : wrap(draft.payload),
-    u: draft.user,
-    k: draft.key,
-    x: draft.ttl,
-    c: draft.trace,
-    m: draft.meta,
-  };
+  const body: EventBody = { i: draft.id, n: draft.event };
+  // Members that are there but undefined would make the writing twice as dear.
+  if (draft.payload !== undefined) body.p = wrap(draft.payload);
+  if (draft.user !== undefined) body.u = draft.user;
+  if (draft.key !== undefined) body.k = draft.key;
+  if (draft.ttl !== undefined) body.x = draft.ttl;
+  if (draft.trace !== undefined) body.c = draft.trace;
+  if (draft.meta !== undefined) body.m = draft.meta;
   return JSON.stringify(body);
 }
 
-function toEvent(body: EventBody, channel: string, epoch: string, seq: number, ts: number): ChannelEvent {
+function toEvent(
+  body: Readonly<EventBody>,
+  channel: string,
+  epoch: string,
+  seq: number,
+  ts: number,
+): ChannelEvent {
   return new ChannelEvent({
     channel,
     seq,
@@ -78,14 +82,21 @@ function toEvent(body: EventBody, channel: string, epoch: string, seq: number, t
   });
 }
 
-export function decodeEvent(
+/** A record of events that {@link encodeEvent} made. Between two of them is a line break, which JSON has nowhere else. */
+export function encodeRecord(bodies: readonly string[]): string {
+  return `[${bodies.join(',\n')}]`;
+}
+
+/** @param first `seq` of the record's first event. */
+export function decodeRecord(
   text: string,
   channel: string,
   epoch: string,
-  seq: number,
+  first: number,
   ts: number,
-): ChannelEvent {
-  return toEvent(JSON.parse(text) as EventBody, channel, epoch, seq, ts);
+): readonly ChannelEvent[] {
+  const bodies = JSON.parse(text) as readonly EventBody[];
+  return bodies.map((body, index) => toEvent(body, channel, epoch, first + index, ts));
 }
 
 /** What came over pub/sub. */
@@ -103,12 +114,8 @@ export function decodeMessage(text: string, channel: string): RedisMessage | und
   if (kind === '1e') {
     const end = text.indexOf('\n');
     const [epoch = '', first, ts] = text.slice(2, end).split(' ');
-    const bodies = JSON.parse(text.slice(end + 1)) as readonly EventBody[];
-    const start = Number(first);
-    return {
-      kind: 'events',
-      events: bodies.map((body, index) => toEvent(body, channel, epoch, start + index, Number(ts))),
-    };
+    const events = decodeRecord(text.slice(end + 1), channel, epoch, Number(first), Number(ts));
+    return { kind: 'events', events };
   }
   if (kind === '1s') {
     const { n, p, u } = JSON.parse(text.slice(2)) as Pick<EventBody, 'n' | 'p' | 'u'>;

@@ -14,13 +14,18 @@ interface Sent {
 
 /**
  * A queue of appends whose order is kept. What waits in one turn of the event loop travels as one script call, and the
- * next batch does not wait for the answer to the one before, up to the depth.
+ * next batch does not wait for the answer to the one before, up to the depth. When nothing is under way there is nothing to
+ * wait for but what the caller appends in the same breath.
  */
 export class AppendLane {
   private waiting: PendingAppend[] = [];
   private sent: Sent[] = [];
   private scheduled = false;
   private reloading = false;
+  private readonly onTurn = () => {
+    this.scheduled = false;
+    this.flush();
+  };
 
   constructor(
     private readonly partition: number,
@@ -32,18 +37,12 @@ export class AppendLane {
     private readonly onSettled: (count: number, bytes: number) => void,
   ) {}
 
-  get isIdle(): boolean {
-    return this.waiting.length + this.sent.length === 0;
-  }
-
   push(append: PendingAppend): void {
     this.waiting.push(append);
     if (this.scheduled) return;
     this.scheduled = true;
-    setImmediate(() => {
-      this.scheduled = false;
-      this.flush();
-    });
+    if (this.sent.length === 0) queueMicrotask(this.onTurn);
+    else setImmediate(this.onTurn);
   }
 
   flush(): void {
@@ -61,7 +60,7 @@ export class AppendLane {
   }
 
   private take(): AppendBatch {
-    const { maxBatch, maxBatchBytes, headMs, replicated, entropy } = this.settings;
+    const { maxBatch, maxBatchBytes, headMs, replicated, epochs } = this.settings;
     let count = 0;
     let bytes = 0;
     while (count < this.waiting.length && count < maxBatch) {
@@ -70,7 +69,7 @@ export class AppendLane {
       count += 1;
     }
     const items = this.waiting.splice(0, count);
-    return new AppendBatch(items, this.keys, entropy.token(), headMs, replicated !== undefined);
+    return new AppendBatch(items, this.keys, epochs.next(), headMs, replicated !== undefined);
   }
 
   private async perform(sent: Sent, by: 'sha' | 'text'): Promise<void> {

@@ -7,7 +7,7 @@ import { unavailable } from '../redis.errors.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../redis.keys.js';
 import type { RedisLog } from '../redis.log.js';
 import type { RedisSettings } from '../redis.settings.js';
-import { encodeEvent } from '../redis.wire.js';
+import { encodeEvent, encodeRecord } from '../redis.wire.js';
 import { CONFIRM, CONTROL } from '../scripts/index.js';
 import { loadBans } from './redis.bans.js';
 import { ControlLog } from './redis.control-log.js';
@@ -70,7 +70,7 @@ export class RedisControl {
   }
 
   async send(message: ControlMessage): Promise<ControlReceipt> {
-    const { clock, controlTimeoutMs, entropy, headMs } = this.settings;
+    const { clock, controlTimeoutMs, entropy, epochs, headMs } = this.settings;
     const id = entropy.id();
     const receipt = new RedisReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
     this.receipts.set(id, receipt);
@@ -88,9 +88,9 @@ export class RedisControl {
           this.keys.nodes,
         ],
         [
-          entropy.token(),
+          epochs.next(),
           headMs,
-          encodeEvent({ id, event: message.kind, payload }),
+          encodeRecord([encodeEvent({ id, event: message.kind, payload })]),
           KEPT_RECORDS,
           DAY_MS,
           ban,

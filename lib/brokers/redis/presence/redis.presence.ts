@@ -107,9 +107,9 @@ export class RedisPresence implements BrokerPresence {
   }
 
   private run(script: typeof PRESENCE, channel: string, args: readonly RedisArgument[]): Promise<unknown> {
-    const { entropy, headMs } = this.settings;
+    const { epochs, headMs } = this.settings;
     return this.commands.run(script, this.keys.partitionOf(channel), this.keys.room(channel), [
-      entropy.token(),
+      epochs.next(),
       headMs,
       channel,
       ...args,

@@ -2,7 +2,14 @@
  * What every script that touches a log begins with: the server's time, its incarnation, and the head of a log.
  *
  * A head is a hash: `e` epoch, `s` seq of the last event, `i` incarnation it was last written under, `f` forks as
- * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept.
+ * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept,
+ * `z` how many of them, `o` a time that no kept event is older than, `x` and `y` when the head and the events end as keys.
+ * For `g`, `n`, `p` and `q` see the memory of ids.
+ *
+ * The events are a stream of records. A record is what was appended together: its id is `last-count`, the `seq` of its
+ * last event and how many it holds, so an event is found by its `seq` and trimming by size needs to read nothing. `t` is
+ * the time, `b` the events as JSON, `[` … `]` with `,\n` between two of them. Trimming leaves whole records; how many
+ * events may be told is `z`.
  *
  * `master_replid` is new whenever the data may be another: restart, failover, restored snapshot. It is also new when
  * nothing was lost, so a difference begins an epoch and keeps the one before as a fork (G6, P10).
@@ -26,11 +33,14 @@ local function remember(forks, epoch, tip)
 end
 
 local function open(head, stream, epoch, headMs)
-  local found = redis.call('HMGET', head, 'e', 's', 'i', 'f', 't', 'k')
+  local found = redis.call('HMGET', head, 'e', 's', 'i', 'f', 't', 'k', 'z', 'o', 'x', 'y', 'g', 'n',
+    'p', 'q')
   local log = { head = head, stream = stream, e = found[1], s = tonumber(found[2]), f = found[4],
-    t = tonumber(found[5]), kept = found[6] == '1' }
+    t = tonumber(found[5]), kept = found[6] == '1', z = tonumber(found[7]) or 0, o = tonumber(found[8]) or 0,
+    x = tonumber(found[9]) or 0, y = tonumber(found[10]) or 0, g = tonumber(found[11]), n = tonumber(found[12]) or 0,
+    p = tonumber(found[13]) or 0, q = tonumber(found[14]) or 0 }
   if not log.e then
-    log.e, log.s, log.f, log.t, log.kept = epoch, 0, '', nil, false
+    log.e, log.s, log.f = epoch, 0, ''
     redis.call('DEL', stream)
     redis.call('HSET', head, 'e', epoch, 's', 0, 'i', incarnation, 'f', '')
     redis.call('PEXPIRE', head, headMs)
@@ -42,22 +52,28 @@ local function open(head, stream, epoch, headMs)
   return log
 end
 
-local function seqOf(entry) return tonumber(string.match(entry[1], '^(%d+)')) end
+-- First and last seq of a record.
+local function span(record)
+  local last, count = string.match(record[1], '^(%d+)-(%d+)$')
+  return tonumber(last) - tonumber(count) + 1, tonumber(last)
+end
 
--- Drops what is past its age. Ids are dense and times ascend, so a binary search finds the border.
-local function trimByAge(log)
-  if not log.kept then return end
-  local first = redis.call('XRANGE', log.stream, '-', '+', 'COUNT', 1)[1]
-  if not first then return end
-  log.oldest = seqOf(first)
-  if not log.t or now - tonumber(first[2][2]) < log.t then return end
-  local low, high = log.oldest + 1, log.s + 1
+local function recordAt(log, seq) return redis.call('XRANGE', log.stream, int(seq), '+', 'COUNT', 1)[1] end
+
+-- Drops what is past its age, and answers with the first record that is left. Times ascend, so a binary search finds it.
+local function dropAged(log)
+  if not log.kept then return nil end
+  local record = redis.call('XRANGE', log.stream, '-', '+', 'COUNT', 1)[1]
+  local function aged(one) return one and log.t and now - tonumber(one[2][2]) >= log.t end
+  if not aged(record) then return record end
+  local _, last = span(record)
+  local low, high = last + 1, log.s + 1
   while low < high do
     local middle = math.floor((low + high) / 2)
-    local entry = redis.call('XRANGE', log.stream, int(middle), '+', 'COUNT', 1)[1]
-    if entry and now - tonumber(entry[2][2]) >= log.t then low = middle + 1 else high = middle end
+    local one = recordAt(log, middle)
+    if aged(one) then _, last = span(one); low = last + 1 else high = middle end
   end
   redis.call('XTRIM', log.stream, 'MINID', int(low))
-  log.oldest = low
+  return recordAt(log, low)
 end
 `;

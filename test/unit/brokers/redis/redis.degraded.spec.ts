@@ -118,11 +118,11 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     await until('what was told', () => seen.seqsOf(CHANNEL).length === 2);
     await kit.admin.xadd(
       kit.keys.stream(CHANNEL),
-      '3-0',
+      '3-1',
       't',
       String(Date.now()),
       'b',
-      '{"i":"x","n":"message"}',
+      '[{"i":"x","n":"message"}]',
     );
     await kit.admin.hset(kit.keys.head(CHANNEL), 's', 3);
     await until('what was lost', () => seen.seqsOf(CHANNEL).length === 3);

@@ -1,17 +1,25 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
+import type { ChannelEvent, EventDraft } from '../../../../lib/core/channel/channel-event.js';
+import { idField, RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
 import { partitionOf, slotOf } from '../../../../lib/brokers/redis/redis.partition.js';
 import {
-  decodeEvent,
   decodeMember,
   decodeMessage,
+  decodeRecord,
   encodeData,
   encodeEvent,
+  encodeRecord,
   encodeSignal,
 } from '../../../../lib/brokers/redis/redis.wire.js';
 
 describe('what is stored and published', () => {
+  const back = (draft: EventDraft, seq: number, ts: number): ChannelEvent => {
+    const [event] = decodeRecord(encodeRecord([encodeEvent(draft)]), 'c', 'ep', seq, ts);
+    if (event === undefined) throw new Error('The record is empty');
+    return event;
+  };
+
   it('P5 an event comes back as it was, bytes included', () => {
     const draft = {
       id: 'a',
@@ -19,7 +27,7 @@ describe('what is stored and published', () => {
       payload: { bytes: Uint8Array.of(0, 255), deep: [{ more: Uint8Array.of(7) }] },
       meta: { n: 1 },
     };
-    const event = decodeEvent(encodeEvent(draft), 'c', 'ep', 3, 99);
+    const event = back(draft, 3, 99);
     expect(event).toMatchObject({
       id: 'a',
       event: 'e',
@@ -42,7 +50,7 @@ describe('what is stored and published', () => {
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), special), (payload) => {
         const plain: unknown = JSON.parse(JSON.stringify(payload));
-        const event = decodeEvent(encodeEvent({ id: 'i', event: 'e', payload }), 'c', 'ep', 1, 1);
+        const event = back({ id: 'i', event: 'e', payload }, 1, 1);
         expect(event.payload).toEqual(plain);
         expect(decodeMessage(encodeSignal({ event: 'e', payload }), 'c')).toEqual({
           kind: 'signal',
@@ -100,13 +108,27 @@ describe('where a channel lies', () => {
     expect(Math.max(...counts)).toBeLessThan(1_200);
   });
 
-  it('no name changes the hash tag, and no two ids share a key', () => {
+  it('no name changes the hash tag', () => {
     const keys = new RedisKeys('rt', 8);
     fc.assert(
-      fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (producer, id, other, otherId) => {
-        const key = keys.id('c', producer, id);
-        expect(key.startsWith(`{rt:${keys.partitionOf('c')}}:v1:i:`)).toBe(true);
-        expect(key === keys.id('c', other, otherId)).toBe(producer === other && id === otherId);
+      fc.property(fc.string(), (channel) => {
+        const { head, stream, topic, ids } = keys.of(channel);
+        const start = `{rt:${keys.partitionOf(channel)}}:v1:`;
+        const all = [head, stream, topic, ...ids];
+        expect(all.map((key) => key.startsWith(start) && key.endsWith(`:${channel}`))).toEqual(
+          all.map(() => true),
+        );
+        expect(new Set(all).size).toBe(5);
+      }),
+    );
+  });
+
+  it('P15 no two ids of a channel are taken for one another, whatever their producers are called', () => {
+    const digits = fc.string({ unit: fc.constantFrom('1', '2', ':', 'a') });
+    fc.assert(
+      fc.property(digits, digits, digits, digits, (producer, id, other, otherId) => {
+        const same = producer === other && id === otherId;
+        expect(idField(producer, id) === idField(other, otherId)).toBe(same);
       }),
     );
   });

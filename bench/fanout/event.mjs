@@ -1,5 +1,5 @@
-/** The event that every peer sends: the library's own envelope around a payload of `bytes` bytes, as an object. */
-export function eventOf(seq, bytes) {
+/** The event that every peer sends: the library's own envelope around the payload, as an object. */
+export function eventOf(seq, payload) {
   return {
     type: 'event',
     channel: 'bench.fanout',
@@ -8,14 +8,10 @@ export function eventOf(seq, bytes) {
     epoch: 'k3f9k3f9k3f9',
     id: '01J00000-0000-7000-8000-000000000000',
     ts: Date.now(),
-    payload: payloadOf(bytes),
+    payload,
   };
 }
 
-export function eventText(seq, bytes) {
-  return JSON.stringify(eventOf(seq, bytes));
-}
-
-export function payloadOf(bytes) {
-  return 'x'.repeat(bytes);
+export function eventText(seq, payload) {
+  return JSON.stringify(eventOf(seq, payload));
 }

@@ -41,6 +41,8 @@ export async function serve(listen, commands) {
       await profiler?.stop();
       return { cpuMicros };
     },
+    /** Without collecting, for a look while the server works. */
+    cpu: () => ({ cpuMicros: used(), atMicros: Number(process.hrtime.bigint() / 1_000n) }),
     memory() {
       for (let round = 0; round < 4; round++) globalThis.gc?.();
       const { rss, heapUsed } = process.memoryUsage();

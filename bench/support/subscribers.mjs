@@ -78,10 +78,12 @@ export async function openSubscriber(port, { steps, ...handshake }, { buffer, on
 /**
  * Opens `count` subscribers that only count what they receive.
  *
+ * @param {(index: number) => ((length: number, chunk: Uint8Array) => void) | undefined} [watch] For those that look at
+ * it too.
  * @returns {Promise<{ clients: RawClient[], received: number, reached: (bytes: number) => Promise<void> }>} `reached`
  * resolves when that many bytes have come in all.
  */
-export async function openSubscribers(port, join, count) {
+export async function openSubscribers(port, join, count, watch = () => undefined) {
   const load = { clients: [], received: 0, reached };
   let wanted = Infinity;
   let settle = () => undefined;
@@ -102,15 +104,27 @@ export async function openSubscribers(port, join, count) {
   }
   while (load.clients.length < count) {
     const some = Math.min(AT_ONCE, count - load.clients.length);
-    const opening = Array.from({ length: some }, () => openSubscriber(port, join, { buffer, onBytes }));
+    const opening = Array.from({ length: some }, (_, index) => {
+      const look = watch(load.clients.length + index);
+      return openSubscriber(port, join, {
+        buffer,
+        onBytes:
+          look === undefined
+            ? onBytes
+            : (length, chunk) => {
+                onBytes(length);
+                look(length, chunk);
+              },
+      });
+    });
     load.clients.push(...(await Promise.all(opening)));
   }
   await quiet(load);
   return load;
 }
 
-/** Resolves when nothing has come for a while: what greets a client is over. */
-async function quiet(load) {
+/** Resolves when nothing has come for a while: what greets a client, or waited for it, is over. */
+export async function quiet(load) {
   for (let before = -1; before !== load.received;) {
     before = load.received;
     await new Promise((resolve) => setTimeout(resolve, 200));

@@ -2,23 +2,27 @@ import { decorate } from '../../support/decorate.mjs';
 import { Channel, libraryApp, PublicChannel } from '../../support/library.mjs';
 import { listenNest } from '../../support/nest-app.mjs';
 import { settings, turnOfTheLoop, writtenBy } from '../../support/server-side.mjs';
-import { payloadOf } from '../event.mjs';
-import { serveTurns } from '../serve-turns.mjs';
+import { serveFanOut } from '../serve-fanout.mjs';
 
-// The library as an application uses it: through its module and service, sequenced, kept in history, deduped.
+// The library as an application uses it: through its module and service, sequenced, kept in history, deduped, unless
+// the settings say otherwise.
+const log = settings.log === false ? { history: false, dedupe: false } : {};
 class BenchChannel {}
-decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout')] });
+decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout', log)] });
 
-const { app, realtime } = await libraryApp({ providers: [BenchChannel] });
-await serveTurns({
+const { app, realtime } = await libraryApp({
+  providers: [BenchChannel],
+  options: { compression: settings.compression ?? false, ...settings.options },
+});
+const channel = realtime.channel('bench.fanout');
+let published = 0;
+await serveFanOut({
   listen: () => listenNest(app),
   written: writtenBy(app.getHttpServer()),
-  async publish(events) {
-    const channel = realtime.channel('bench.fanout');
-    const payload = payloadOf(settings.bytes);
-    const work = [];
-    for (let index = 0; index < events; index++) work.push(channel.publish('tick', payload));
-    await Promise.all(work);
+  publish: settings.ids
+    ? (payload) => channel.publish('tick', payload, { id: `bench-${++published}` })
+    : (payload) => channel.publish('tick', payload),
+  async settle() {
     await turnOfTheLoop();
     await turnOfTheLoop();
   },

@@ -2,9 +2,9 @@ import { WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { decorate } from '../../support/decorate.mjs';
 import { listenNest, nestApp } from '../../support/nest-app.mjs';
-import { settings, turnOfTheLoop, writtenBy } from '../../support/server-side.mjs';
+import { writtenBy } from '../../support/server-side.mjs';
 import { eventText } from '../event.mjs';
-import { serveTurns } from '../serve-turns.mjs';
+import { serveFanOut } from '../serve-fanout.mjs';
 
 // A gateway of Nest on ws. It has no rooms, so an application loops over the clients.
 class FanOutGateway {}
@@ -14,14 +14,11 @@ const app = await nestApp({ providers: [FanOutGateway] });
 app.useWebSocketAdapter(new WsAdapter(app));
 const gateway = app.get(FanOutGateway);
 let seq = 0;
-await serveTurns({
+await serveFanOut({
   listen: () => listenNest(app),
   written: writtenBy(app.getHttpServer()),
-  async publish(events) {
-    for (let index = 0; index < events; index++) {
-      const text = eventText(++seq, settings.bytes);
-      for (const client of gateway.server.clients) client.send(text);
-    }
-    await turnOfTheLoop();
+  publish(payload) {
+    const text = eventText(++seq, payload);
+    for (const client of gateway.server.clients) client.send(text);
   },
 });

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import { Sender, WebSocketServer } from 'ws';
-import { listenOn, settings, turnOfTheLoop, writtenBy } from '../../support/server-side.mjs';
+import { listenOn, writtenBy } from '../../support/server-side.mjs';
 import { eventText } from '../event.mjs';
-import { serveTurns } from '../serve-turns.mjs';
+import { serveFanOut } from '../serve-fanout.mjs';
 
 // Control row: the frame is built once per event, and the same buffer written to each socket.
 const http = createServer();
@@ -15,17 +15,14 @@ http.on('upgrade', (request, socket, head) => {
   });
 });
 let seq = 0;
-await serveTurns({
+await serveFanOut({
   listen: () => listenOn(http),
   written: writtenBy(http),
-  async publish(events) {
-    for (let index = 0; index < events; index++) {
-      const body = Buffer.from(eventText(++seq, settings.bytes));
-      const frame = Buffer.concat(
-        Sender.frame(body, { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }),
-      );
-      for (const socket of sockets) socket.write(frame);
-    }
-    await turnOfTheLoop();
+  publish(payload) {
+    const body = Buffer.from(eventText(++seq, payload));
+    const frame = Buffer.concat(
+      Sender.frame(body, { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }),
+    );
+    for (const socket of sockets) socket.write(frame);
   },
 });

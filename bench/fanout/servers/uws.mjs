@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { frameBytes } from '../../support/frames.mjs';
-import { settings, turnOfTheLoop } from '../../support/server-side.mjs';
+import { turnOfTheLoop } from '../../support/server-side.mjs';
 import { eventText } from '../event.mjs';
-import { serveTurns } from '../serve-turns.mjs';
+import { serveFanOut } from '../serve-fanout.mjs';
 
 // A topic of uWebSockets.js, which batches what is published in one turn by itself.
 const { App, us_socket_local_port: portOf } = createRequire(import.meta.url)(
@@ -24,7 +24,7 @@ const app = App().ws('/*', {
     subscribers -= 1;
   },
 });
-await serveTurns({
+await serveFanOut({
   listen: () =>
     new Promise((resolve, reject) => {
       app.listen('127.0.0.1', 0, (socket) =>
@@ -32,12 +32,12 @@ await serveTurns({
       );
     }),
   written: () => written,
-  async publish(events) {
-    for (let index = 0; index < events; index++) {
-      const text = eventText(++seq, settings.bytes);
-      app.publish('bench', text, false);
-      written += subscribers * frameBytes(text.length);
-    }
+  publish(payload) {
+    const text = eventText(++seq, payload);
+    app.publish('bench', text, false);
+    written += subscribers * frameBytes(text.length);
+  },
+  async settle() {
     await turnOfTheLoop();
     await turnOfTheLoop();
   },

@@ -39,27 +39,50 @@ export type StillAllowed = () => void;
  *
  * @returns The check to be made again before what was read meanwhile is answered.
  */
-export async function authorizeSubscriber(
+export function authorizeSubscriber(
   session: Session,
   match: ChannelMatch,
   action: ChannelAction,
   call: HandlerCall,
-): Promise<StillAllowed> {
+): MaybePromise<StillAllowed> {
   const revision = session.context.revocations.current;
-  const own = match.definition.behaviour.authorize[action] !== undefined;
-  const subscription = own ? undefined : await requireSubscription(session, match.channel);
-  if (own) await authorize(session, match, action, call);
-  const check = (): void => {
-    refuseIfRevoked(session, match.channel, revision);
-    if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
+  const allowed = (subscription?: Subscription): StillAllowed => {
+    const check = (): void => {
+      refuseIfRevoked(session, match.channel, revision);
+      if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
+    };
+    check();
+    return check;
   };
-  check();
-  return check;
+  if (match.definition.behaviour.authorize[action] === undefined) {
+    const subscription = requireSubscription(session, match.channel);
+    return isPromise(subscription) ? subscription.then(allowed) : allowed(subscription);
+  }
+  const grant = authorize(session, match, action, call);
+  return isPromise(grant) ? grant.then(() => allowed()) : allowed();
 }
 
 /** @throws RealtimeError `not_subscribed`. */
-export async function requireSubscription(session: Session, channel: string): Promise<Subscription> {
-  await session.pendingSubscriptions?.get(channel)?.settled;
+export function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
+  const underWay = session.pendingSubscriptions?.get(channel)?.settled;
+  return underWay === undefined
+    ? subscriptionOf(session, channel)
+    : underWay.then(() => subscriptionOf(session, channel));
+}
+
+/**
+ * The definition that a channel of a command belongs to. For a live subscription it is known already; names of channels are
+ * not looked up for every message.
+ *
+ * @throws RealtimeError `unknown_channel` (G9).
+ */
+export function matchOf(session: Session, channel: string): ChannelMatch {
+  const subscription = session.subscriptions.get(channel);
+  if (subscription === undefined) return session.context.channels.resolve(channel);
+  return { channel, definition: subscription.channel.definition, params: subscription.call.params };
+}
+
+function subscriptionOf(session: Session, channel: string): Subscription {
   const subscription = session.subscriptions.get(channel);
   if (subscription === undefined) throw new RealtimeError('not_subscribed');
   return subscription;

@@ -9,7 +9,7 @@ import type { EngineContext } from '../engine/engine.context.js';
 import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
-import { authorize, refuseIfRevoked } from './authorization.js';
+import { authorize, matchOf, refuseIfRevoked } from './authorization.js';
 
 /**
  * Puts an event of a client into the log (protocol §5): authorized, handled, appended, then acknowledged. Publishes of a
@@ -17,7 +17,7 @@ import { authorize, refuseIfRevoked } from './authorization.js';
  */
 export function publish(session: Session, command: PublishCommand): MaybePromise<void> {
   const { context } = session;
-  const match = context.channels.resolve(command.channel);
+  const match = matchOf(session, command.channel);
   const { behaviour } = match.definition;
   // Undeclared means refused (G9, G10); the two cases look alike on purpose.
   if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {

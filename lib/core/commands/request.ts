@@ -1,10 +1,10 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ConnectionRequest, HandlerCall } from '../channel/channel-definition.js';
+import type { ConnectionRequest, HandlerCall, RequestHandler } from '../channel/channel-definition.js';
 import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber } from './authorization.js';
+import { authorizeSubscriber, matchOf } from './authorization.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
 
@@ -15,31 +15,40 @@ export function request(session: Session, command: RequestCommand): MaybePromise
     : onChannel(session, command, command.channel);
 }
 
-async function onChannel(session: Session, command: RequestCommand, channel: string): Promise<void> {
-  const match = session.context.channels.resolve(channel);
-  const handler = match.definition.behaviour.requests.get(command.event);
+function onChannel(session: Session, command: RequestCommand, channel: string): MaybePromise<void> {
+  const match = matchOf(session, channel);
   const call = session.call(match, command.id, command.event, command.payload);
-  await authorizeSubscriber(session, match, 'request', call);
+  const handler = match.definition.behaviour.requests.get(command.event);
+  const allowed = authorizeSubscriber(session, match, 'request', call);
+  return isPromise(allowed)
+    ? allowed.then(() => handle(session, handler, call))
+    : handle(session, handler, call);
+}
+
+function handle(
+  session: Session,
+  handler: RequestHandler | undefined,
+  call: HandlerCall,
+): MaybePromise<void> {
   // Asked only after the authorization: who may not ask does not learn what there is to ask.
   if (handler === undefined)
     throw new RealtimeError('bad_request', 'There is no such request on this channel');
-  const result = await bounded(
-    handler(call),
-    session.context.settings.handlerTimeoutMs,
-    session.context.clock,
-  );
-  if (!session.isClosed) session.reply(command.id, result ?? null);
+  const { settings, clock } = session.context;
+  return answer(session, call.id, bounded(handler(call), settings.handlerTimeoutMs, clock));
+}
+
+function answer(session: Session, ref: string, result: MaybePromise<unknown>): MaybePromise<void> {
+  if (!isPromise(result)) return session.reply(ref, result ?? null);
+  return result.then((value) => {
+    if (!session.isClosed) session.reply(ref, value ?? null);
+  });
 }
 
 function withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
   const handler = session.context.requests.get(command.event);
   if (handler === undefined) throw new RealtimeError('bad_request', 'There is no such request');
   const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
-  const result = run(session, handler, call);
-  if (!isPromise(result)) return session.reply(command.id, result ?? null);
-  return result.then((value) => {
-    if (!session.isClosed) session.reply(command.id, value ?? null);
-  });
+  return answer(session, command.id, run(session, handler, call));
 }
 
 function run(

@@ -1,12 +1,12 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber } from './authorization.js';
+import { authorizeSubscriber, matchOf } from './authorization.js';
 
 /** Passes an ephemeral message on: never stored, never sequenced. Only declared events, only by subscribers (G10). */
 export async function signal(session: Session, command: SignalCommand): Promise<void> {
   const { context } = session;
-  const match = context.channels.resolve(command.channel);
+  const match = matchOf(session, command.channel);
   if (!match.definition.behaviour.signals.has(command.event)) {
     throw new RealtimeError('forbidden', 'Clients may not signal this event here');
   }

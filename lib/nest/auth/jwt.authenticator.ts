@@ -1,4 +1,5 @@
-import type { JwtService } from '@nestjs/jwt';
+import { createPublicKey, createSecretKey } from 'node:crypto';
+import type { JwtService, JwtVerifyOptions } from '@nestjs/jwt';
 import type {
   Authentication,
   Authenticator,
@@ -26,11 +27,17 @@ interface VerifiedToken {
  * token, or its revocation.
  */
 export class JwtAuthenticator implements Authenticator {
+  private readonly verifyOptions: JwtVerifyOptions & { readonly complete: true };
+  private readonly toleranceMs: number;
+
   private constructor(
     private readonly jwt: JwtService,
-    private readonly key: JwtKey,
+    key: JwtKey,
     private readonly options: RealtimeJwtOptions,
-  ) {}
+  ) {
+    this.toleranceMs = toMilliseconds(options.clockTolerance) ?? DEFAULT_TOLERANCE_MS;
+    this.verifyOptions = verifyOptionsOf(key, options, this.toleranceMs);
+  }
 
   /**
    * Loads `@nestjs/jwt`, which only applications with tokens need.
@@ -47,7 +54,7 @@ export class JwtAuthenticator implements Authenticator {
 
   async authenticate({ token }: Credentials): Promise<Authentication> {
     if (token === undefined) throw new RealtimeError('unauthorized', 'A token is needed');
-    const { header, payload } = await this.verify(token);
+    const { header, payload } = this.verify(token);
     // RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid; jsonwebtoken ignores
     // it.
     if (header.crit !== undefined)
@@ -58,19 +65,10 @@ export class JwtAuthenticator implements Authenticator {
     return expiresAt === undefined ? { user } : { user, expiresAt };
   }
 
-  private async verify(token: string): Promise<VerifiedToken> {
-    const { issuer, audience } = this.options;
-    const maxAgeMs = toMilliseconds(this.options.maxAge);
+  /** Not `verifyAsync`, which does the same work on the same thread and lets every connection wait for its callbacks. */
+  private verify(token: string): VerifiedToken {
     try {
-      return await this.jwt.verifyAsync<VerifiedToken & object>(token, {
-        ...(this.key.kind === 'secret' ? { secret: this.key.value } : { publicKey: this.key.value }),
-        algorithms: [...this.key.algorithms],
-        clockTolerance: this.toleranceMs / 1_000,
-        complete: true,
-        ...(issuer === undefined ? {} : { issuer: listOrOne(issuer) }),
-        ...(audience === undefined ? {} : { audience: listOrOne(audience) }),
-        ...(maxAgeMs === undefined ? {} : { maxAge: `${maxAgeMs}ms` }),
-      });
+      return this.jwt.verify<VerifiedToken & object>(token, this.verifyOptions);
     } catch (error) {
       throw refusal(error);
     }
@@ -89,10 +87,26 @@ export class JwtAuthenticator implements Authenticator {
   private expiryOf({ exp }: Claims): number | undefined {
     return typeof exp === 'number' ? exp * 1_000 + this.toleranceMs : undefined;
   }
+}
 
-  private get toleranceMs(): number {
-    return toMilliseconds(this.options.clockTolerance) ?? DEFAULT_TOLERANCE_MS;
-  }
+function verifyOptionsOf(
+  { kind, value, algorithms }: JwtKey,
+  { issuer, audience, maxAge }: RealtimeJwtOptions,
+  toleranceMs: number,
+): JwtVerifyOptions & { readonly complete: true } {
+  const maxAgeMs = toMilliseconds(maxAge);
+  return {
+    // jsonwebtoken would make a key of it for each token again. The types of @nestjs/jwt do not know that it takes one.
+    ...(kind === 'secret'
+      ? { secret: createSecretKey(Buffer.from(value)) as unknown as Buffer }
+      : { publicKey: createPublicKey(value) as unknown as Buffer }),
+    algorithms: [...algorithms],
+    clockTolerance: toleranceMs / 1_000,
+    complete: true,
+    ...(issuer === undefined ? {} : { issuer: listOrOne(issuer) }),
+    ...(audience === undefined ? {} : { audience: listOrOne(audience) }),
+    ...(maxAgeMs === undefined ? {} : { maxAge: `${maxAgeMs}ms` }),
+  };
 }
 
 type StringOrList = string | [string, ...string[]];

@@ -17,6 +17,7 @@ export const jsonCodec: Codec = {
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame !== 'string') throw new FrameError('protocol_error', 'JSON travels in text frames');
+    if (!frame.includes('\n')) return frame === '' ? [] : [parseLine(frame, limits)];
     const values: unknown[] = [];
     let start = 0;
     let count = 0;

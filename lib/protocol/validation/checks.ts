@@ -84,10 +84,14 @@ export function checkFields(
   report: (detail: ErrorDetail) => void,
 ): void {
   for (const [name, field] of fields) {
-    // Own properties only: `{"__proto__": …}` must not lend an envelope the fields that it does not have.
-    const present = Object.hasOwn(value, name) ? value[name] : undefined;
-    const fieldPath = path === '' ? name : `${path}.${name}`;
-    if (present !== undefined) field.check(present, fieldPath, report);
-    else if (field.required === true) report({ path: fieldPath, message: 'is required' });
+    const present = value[name];
+    // Most fields of most envelopes are not there, and cost no more than this. Own properties only: `{"__proto__": …}`
+    // must not lend an envelope the fields that it does not have.
+    if (present !== undefined && Object.hasOwn(value, name)) field.check(present, join(path, name), report);
+    else if (field.required === true) report({ path: join(path, name), message: 'is required' });
   }
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
 }

@@ -203,8 +203,8 @@ describe('publish', () => {
     ];
     connection.send(...commands);
     expect(await answers(connection)).toEqual([
-      ['r5', 'bad_request'],
       ['r1', 'not_subscribed'],
+      ['r5', 'bad_request'],
       ['r2', 'not_subscribed'],
       ['r3', 'not_subscribed'],
       ['r4', 'not_subscribed'],

@@ -1,0 +1,35 @@
+import { decorate } from '../../support/decorate.mjs';
+import { Channel, libraryApp, memoryBroker, PublicChannel } from '../../support/library.mjs';
+import { listenNest } from '../../support/nest-app.mjs';
+import { settings } from '../../support/server-side.mjs';
+import { serveReplay } from '../serve-replay.mjs';
+
+class ReplayChannel {}
+decorate(ReplayChannel, { on: [PublicChannel(), Channel('bench.replay')] });
+
+let reads = 0;
+function countingBroker() {
+  const broker = memoryBroker();
+  const { read } = broker;
+  broker.read = (request) => {
+    reads += 1;
+    return read.call(broker, request);
+  };
+  return broker;
+}
+
+const { app, realtime } = await libraryApp({
+  providers: [ReplayChannel],
+  options: { broker: countingBroker },
+});
+await serveReplay({
+  listen: () => listenNest(app),
+  logReads: () => reads,
+  async prepare(count) {
+    const channel = realtime.channel('bench.replay');
+    const payload = 'x'.repeat(settings.bytes);
+    let last;
+    for (let index = 0; index < count; index++) last = await channel.publish('tick', payload);
+    return { position: { epoch: last.epoch, seq: 0 } };
+  },
+});

@@ -6,6 +6,7 @@ import { commonFeatures } from '../../protocol/features.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { bounded } from '../ports/bounded.js';
+import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Authentication } from '../session/identity.js';
 import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/session.errors.js';
@@ -22,52 +23,63 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
 };
 
 /** The first command of a connection (P3): version, credentials, connect guards, ticket; then `welcome`. */
-export async function hello(session: Session, command: HelloCommand): Promise<void> {
+export function hello(session: Session, command: HelloCommand): MaybePromise<void> {
   if (!command.payload.versions.includes(PROTOCOL_VERSION)) return session.close('unsupported_version');
-  try {
-    await greet(session, command);
-  } catch (error) {
+  const refuse = (error: unknown): void => {
     if (session.isClosed) return;
     const known = toRealtimeError(error, session.context, session.id);
     session.fail(command.id, known);
     session.close(CLOSE_OF[known.code] ?? 'internal', known.retryAfterMs ?? 0);
+  };
+  try {
+    const greeted = greet(session, command);
+    return isPromise(greeted) ? greeted.catch(refuse) : greeted;
+  } catch (error) {
+    return refuse(error);
   }
 }
 
-async function greet(session: Session, command: HelloCommand): Promise<void> {
-  const { context } = session;
+function greet(session: Session, command: HelloCommand): MaybePromise<void> {
   const { token } = command.payload;
-  const authentication = await authenticate(session, token);
-  if (session.isClosed) return;
+  return whenReady(authenticate(session, token), (authentication) => {
+    if (session.isClosed) return;
+    identify(session, authentication, token);
+    return whenReady(admit(session), (admitted) => {
+      if (admitted === false) throw new RealtimeError('forbidden');
+      if (session.isClosed) return;
+      return whenReady(takeOver(session, command.payload.session), () => receive(session, command));
+    });
+  });
+}
+
+function identify(session: Session, authentication: Authentication, token: string | undefined): void {
   refuseIfBanned(session, authentication);
   session.user = authentication.user;
   session.view.user = authentication.user;
-  context.sessions.identify(session);
+  session.context.sessions.identify(session);
   session.tokenWatch.follow(authentication, token ?? session.opening.token);
-  if (context.onConnect !== undefined) {
-    const admitted = await bounded(
-      context.onConnect(session.view),
-      context.settings.handlerTimeoutMs,
-      context.clock,
-    );
-    if (admitted === false) throw new RealtimeError('forbidden');
-    if (session.isClosed) return;
-  }
-  const { features } = command.payload;
-  if (features !== undefined) session.features = commonFeatures(features);
-  await takeOver(session, command.payload.session);
+}
+
+function admit({ context, view }: Session): MaybePromise<boolean | void> {
+  const { onConnect, settings, clock } = context;
+  return onConnect === undefined ? true : bounded(onConnect(view), settings.handlerTimeoutMs, clock);
+}
+
+function receive(session: Session, { id, payload }: HelloCommand): void {
   if (session.isClosed) return;
+  const { features } = payload;
+  if (features !== undefined) session.features = commonFeatures(features);
   // In the connection lane: commands that waited may be answered there, and nothing precedes `welcome`.
   session.outbox.pushControl({
     type: 'welcome',
-    ref: command.id,
-    ts: context.clock.now(),
+    ref: id,
+    ts: session.context.clock.now(),
     payload: welcome(session),
   });
   session.goLive();
 }
 
-async function authenticate(session: Session, token: string | undefined): Promise<Authentication> {
+function authenticate(session: Session, token: string | undefined): MaybePromise<Authentication> {
   const { context, opening, connection } = session;
   const known = opening.authentication;
   if (token === undefined) {
@@ -79,18 +91,18 @@ async function authenticate(session: Session, token: string | undefined): Promis
       );
     }
   }
-  const authentication = await context.authenticator.authenticate({
+  const verified = context.authenticator.authenticate({
     ...(token === undefined ? {} : { token }),
     via: token === undefined ? 'none' : 'hello',
     handshake: connection.handshake,
   });
-  if (known !== undefined && known.user?.id !== authentication.user?.id) {
+  return whenReady(verified, (authentication) => {
+    if (known === undefined || known.user?.id === authentication.user?.id) return authentication;
     throw new RealtimeError(
       'forbidden',
       'The token in hello belongs to another user than the one of the upgrade',
     );
-  }
-  return authentication;
+  });
 }
 
 function refuseIfBanned(session: Session, { user }: Authentication): void {

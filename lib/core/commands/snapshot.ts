@@ -5,6 +5,7 @@ import { planRecovery, positionOf, type RecoveryPlan } from '../delivery/recover
 import type { Subscription } from '../delivery/subscription.js';
 import type { EngineContext } from '../engine/engine.context.js';
 import { bounded } from '../ports/bounded.js';
+import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 
 /** A plan, with the state for a subscriber that starts anew. */
 export interface PlanWithSnapshot {
@@ -16,17 +17,29 @@ export interface PlanWithSnapshot {
  * Plans how a subscriber continues, and runs the channel's snapshot where it starts anew (P26). The tip is read
  * before the handler runs, so what the state does not contain follows it; it may contain some of it already.
  */
-export async function planWithSnapshot(
+export function planWithSnapshot(
   context: EngineContext,
   subscription: Subscription,
   since: Position | undefined,
-): Promise<PlanWithSnapshot> {
-  const { channel, wantsSnapshot, call } = subscription;
+): MaybePromise<PlanWithSnapshot> {
+  const { channel, wantsSnapshot } = subscription;
   const { policy, behaviour } = channel.definition;
-  const plan = await planRecovery(channel, since, context.broker, policy);
-  const { snapshot } = behaviour;
-  if (snapshot === undefined || !wantsSnapshot || (plan.recovery !== 'new' && plan.recovery !== 'lost'))
-    return { plan };
+  return whenReady(planRecovery(channel, since, context.broker, policy), (plan) => {
+    const { snapshot } = behaviour;
+    const anew = plan.recovery === 'new' || plan.recovery === 'lost';
+    return snapshot === undefined || !wantsSnapshot || !anew
+      ? { plan }
+      : withSnapshot(context, subscription, snapshot, plan);
+  });
+}
+
+async function withSnapshot(
+  context: EngineContext,
+  subscription: Subscription,
+  snapshot: SnapshotHandler,
+  plan: RecoveryPlan,
+): Promise<PlanWithSnapshot> {
+  const { call } = subscription;
   const run = (): Promise<SnapshotState> =>
     Promise.resolve(bounded(snapshot.run(call), context.settings.handlerTimeoutMs, context.clock));
   const { state, position } = await (snapshot.shareable

@@ -2,30 +2,45 @@ import type { SubscribeCommand } from '../../protocol/commands.js';
 import { PRESENCE_COUNT } from '../../protocol/features.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { HandlerCall } from '../channel/channel-definition.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
 import type { RecoveryPlan } from '../delivery/recovery.js';
 import { Subscription } from '../delivery/subscription.js';
-import { isPromise } from '../ports/maybe-promise.js';
+import type { LocalChannel } from '../hub/local-channel.js';
+import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { graceAfter } from '../session/session.teardown.js';
 import { authorize, refuseIfRevoked, type Grant } from './authorization.js';
 import { followGrant } from './lease.js';
 import { notify } from './lifecycle.js';
-import { planWithSnapshot } from './snapshot.js';
+import { planWithSnapshot, type PlanWithSnapshot } from './snapshot.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
 
 /** A subscribe that is under way. */
-export interface PendingSubscription {
+export class PendingSubscription {
   /** Set by `unsubscribe`, a revoke or the end of the session: it must not be committed. */
-  cancelled: boolean;
+  cancelled = false;
   /** Settles, without failing, when it was committed or refused. */
-  readonly settled: Promise<void>;
+  settled: Promise<void> = Promise.resolve();
 }
 
-/** Authorizes, finds where the subscriber continues, commits, answers, and starts delivery (protocol §4). */
-export function subscribe(session: Session, command: SubscribeCommand): Promise<void> {
+/** What one subscribe knows by the time that it may join. */
+interface Attempt {
+  readonly command: SubscribeCommand;
+  readonly pending: PendingSubscription;
+  readonly call: HandlerCall;
+  /** {@link Revocations.current} when it began. */
+  readonly revision: number;
+  readonly grant: Grant;
+}
+
+/**
+ * Authorizes, finds where the subscriber continues, commits, answers, and starts delivery (protocol §4). Where nothing has to
+ * be waited for, all of it at once.
+ */
+export function subscribe(session: Session, command: SubscribeCommand): MaybePromise<void> {
   const { channel } = command;
   const match = session.context.channels.resolve(channel);
   const earlier = session.pendingSubscriptions?.get(channel);
@@ -36,75 +51,107 @@ export function subscribe(session: Session, command: SubscribeCommand): Promise<
   if (session.subscriptions.size + (session.pendingSubscriptions?.size ?? 0) >= maxChannels) {
     throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
   }
-  let settle = (): void => undefined;
-  const pending: PendingSubscription = {
-    cancelled: false,
-    settled: new Promise<void>((resolve) => {
-      settle = resolve;
-    }),
-  };
-  const underWay = (session.pendingSubscriptions ??= new Map<string, PendingSubscription>());
-  underWay.set(channel, pending);
+  const pending = new PendingSubscription();
   // One that was called off must be gone before this one takes its place.
   const made =
     earlier === undefined
       ? make(session, command, match, pending)
       : earlier.settled.then(() => make(session, command, match, pending));
-  return made.finally(() => {
+  return isPromise(made) ? whileUnderWay(session, channel, pending, made) : made;
+}
+
+/** Lets `unsubscribe`, revokes and other commands for the channel find the subscribe until it is done. */
+function whileUnderWay(
+  session: Session,
+  channel: string,
+  pending: PendingSubscription,
+  made: Promise<void>,
+): Promise<void> {
+  const underWay = (session.pendingSubscriptions ??= new Map<string, PendingSubscription>());
+  underWay.set(channel, pending);
+  const done = made.finally(() => {
     if (underWay.get(channel) === pending) underWay.delete(channel);
     if (underWay.size === 0 && session.pendingSubscriptions === underWay)
       session.pendingSubscriptions = undefined;
-    settle();
   });
+  pending.settled = done.catch(() => undefined);
+  return done;
 }
 
-async function make(
+function make(
   session: Session,
   command: SubscribeCommand,
   match: ChannelMatch,
   pending: PendingSubscription,
-): Promise<void> {
+): MaybePromise<void> {
   const { hub, revocations } = session.context;
   const revision = revocations.current;
   const call = session.call(match, command.id, '', command.payload.params);
-  const grant = authorize(session, match, 'subscribe', call);
-  const granted = isPromise(grant) ? await grant : grant;
-  refuseIfOver(session, pending);
-  const channel = await hub.acquire(match);
+  return whenReady(authorize(session, match, 'subscribe', call), (grant) => {
+    refuseIfOver(session, pending);
+    return whenReady(hub.acquire(match), (channel) =>
+      join(session, channel, { command, pending, call, revision, grant }),
+    );
+  });
+}
+
+function join(session: Session, channel: LocalChannel, attempt: Attempt): MaybePromise<void> {
+  const { context } = session;
+  const { command, call } = attempt;
   const subscription = new Subscription(session.outbox, channel, call, command.payload.snapshot !== false);
   subscription.takesCounts = session.features.includes(PRESENCE_COUNT);
-  try {
-    const { plan, snapshot } = await planWithSnapshot(
-      session.context,
-      subscription,
-      command.payload.position,
-    );
-    let presence = await enterPresence(session, subscription, command);
-    // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
-    for (let attempt = 0; attempt < PAGE_ATTEMPTS; attempt++) {
-      if (channel.presence?.hasMissed(subscription, presence) !== true) break;
-      presence = await session.context.presence.page(channel.name);
-    }
-    // Nothing waits from here to the answer: what was true when it was checked is true when it is sent.
-    refuseIfOver(session, pending);
-    refuseIfRevoked(session, match.channel, revision);
-    const members = presence && channel.presence?.answer(subscription, presence);
-    session.reply(command.id, toResult(plan, snapshot, members), subscription);
-    // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
-    refuseIfOver(session, pending);
-    commit(session, subscription, plan, granted);
-    if (presence !== undefined) channel.presence?.follow(subscription, presence);
-  } catch (error) {
+  const undo = (error: unknown): never => {
     subscription.ended = true;
     // A connection that was lost meanwhile may come back, as with a subscription that was made.
     const { closedWith } = session;
     const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
-    session.context.presence.leave(subscription, graceMs);
-    hub.release(channel);
+    context.presence.leave(subscription, graceMs);
+    context.hub.release(channel);
     throw error;
+  };
+  const start = (): void => {
+    context.catchUp.pump(subscription);
+    afterCommit(session, subscription);
+  };
+  let committed: MaybePromise<void>;
+  try {
+    const planned = planWithSnapshot(context, subscription, command.payload.position);
+    committed = whenReady(planned, (found) =>
+      whenReady(enterPresence(session, subscription, command), (presence) =>
+        answer(session, subscription, attempt, found, presence),
+      ),
+    );
+  } catch (error) {
+    return undo(error);
   }
-  session.context.catchUp.pump(subscription);
-  afterCommit(session, subscription);
+  return isPromise(committed) ? committed.then(start, undo) : start();
+}
+
+/** Nothing waits between the checks and the answer: what is checked is true when it is sent. */
+function answer(
+  session: Session,
+  subscription: Subscription,
+  attempt: Attempt,
+  found: PlanWithSnapshot,
+  presence: PresencePage | undefined,
+  reads = PAGE_ATTEMPTS,
+): MaybePromise<void> {
+  const { channel } = subscription;
+  // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
+  if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
+    const again = session.context.presence.page(channel.name);
+    return again.then((page) => answer(session, subscription, attempt, found, page, reads - 1));
+  }
+  const { command, pending, revision, grant } = attempt;
+  const { plan, snapshot } = found;
+  refuseIfOver(session, pending);
+  refuseIfRevoked(session, channel.name, revision);
+  const members = presence && channel.presence?.answer(subscription, presence);
+  session.reply(command.id, toResult(plan, snapshot, members), subscription);
+  // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
+  refuseIfOver(session, pending);
+  commit(session, subscription, plan, grant);
+  if (presence !== undefined) channel.presence?.follow(subscription, presence);
 }
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {
@@ -113,11 +160,11 @@ function refuseIfOver(session: Session, pending: PendingSubscription): void {
   }
 }
 
-async function enterPresence(
+function enterPresence(
   session: Session,
   subscription: Subscription,
   { payload }: SubscribeCommand,
-): Promise<PresencePage | undefined> {
+): MaybePromise<PresencePage | undefined> {
   const { presence: tracker } = session.context;
   const { channel } = subscription;
   if (payload.presence === false || channel.definition.policy.presence === false) return undefined;
@@ -130,8 +177,8 @@ async function enterPresence(
     ...(data === undefined ? {} : { data }),
   };
   subscription.presence = entry;
-  await tracker.enter(entry);
-  return receive === false ? undefined : await tracker.page(channel.name);
+  const entered = tracker.enter(entry);
+  return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
 }
 
 function commit(session: Session, subscription: Subscription, plan: RecoveryPlan, grant: Grant): void {

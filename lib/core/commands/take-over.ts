@@ -1,4 +1,5 @@
 import { bounded } from '../ports/bounded.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import { notifyUnsubscribed } from './lifecycle.js';
 import type { Session } from '../session/session.js';
 import type { Ticket } from '../session/ticket.js';
@@ -14,21 +15,27 @@ const SUPERSEDE_WAIT_MS = 200;
  * here or on another node, is closed with 4810, and what it was subscribed to passes over without life-cycle hooks.
  * Any other ticket begins a new lineage; it costs no events, since positions are the client's (P13).
  */
-export async function takeOver(session: Session, text: string | undefined): Promise<void> {
+export function takeOver(session: Session, text: string | undefined): MaybePromise<void> {
   const { tickets, sessions, settings, entropy } = session.context;
   const ticket = text === undefined ? undefined : tickets.read(text);
   if (ticket === undefined || ticket.user !== session.user?.id) {
     session.lineage = entropy.token();
     session.generation = 1;
-  } else {
-    if (ticket.node !== settings.nodeId) await supersedeElsewhere(session, ticket);
-    if (session.isClosed) return;
-    // From here on nothing waits: of two connections with one ticket, the later is the newer generation.
-    const older = sessions.ofLineage(ticket.lineage);
-    session.lineage = ticket.lineage;
-    session.generation = Math.max(ticket.generation, older?.generation ?? 0) + 1;
-    if (older !== undefined) inherit(session, older);
+    sessions.adopt(session);
+    return;
   }
+  if (ticket.node === settings.nodeId) return continueLineage(session, ticket);
+  return supersedeElsewhere(session, ticket).then(() => continueLineage(session, ticket));
+}
+
+/** Nothing waits in here: of two connections with one ticket, the later is the newer generation. */
+function continueLineage(session: Session, { lineage, generation }: Ticket): void {
+  if (session.isClosed) return;
+  const { sessions } = session.context;
+  const older = sessions.ofLineage(lineage);
+  session.lineage = lineage;
+  session.generation = Math.max(generation, older?.generation ?? 0) + 1;
+  if (older !== undefined) inherit(session, older);
   sessions.adopt(session);
 }
 

@@ -2,6 +2,7 @@ import type { LostReason, Position, Recovery, TruncationCause } from '../../prot
 import type { ChannelPolicy } from '../channel/channel-definition.js';
 import type { LocalChannel } from '../hub/local-channel.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 
 /** How a subscription continues (P11), and where its delivery starts. */
 export interface RecoveryPlan {
@@ -22,15 +23,23 @@ export interface RecoveryPlan {
  *
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
-export async function planRecovery(
+export function planRecovery(
   channel: LocalChannel,
   since: Position | undefined,
   broker: Broker,
   policy: ChannelPolicy,
-): Promise<RecoveryPlan> {
+): MaybePromise<RecoveryPlan> {
   const tip = positionOf(channel.tip);
   if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
-  const log = await proof(channel, since, broker);
+  return proof(channel, since, broker).then((log) => planWithin(channel, since, log, policy));
+}
+
+function planWithin(
+  channel: LocalChannel,
+  since: Position,
+  log: ReadResult,
+  policy: ChannelPolicy,
+): RecoveryPlan {
   // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
   const current = positionOf(channel.tip);
   const position =

@@ -10,6 +10,7 @@ import { fingerprintOf } from '../commands/publish.js';
 import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
 import type { Authentication, Credentials } from '../session/identity.js';
@@ -119,8 +120,8 @@ export class RealtimeEngine implements EngineApi {
     return undefined;
   }
 
-  async authenticate(credentials: Credentials): Promise<Authentication> {
-    return await this.options.authenticator.authenticate(credentials);
+  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+    return this.options.authenticator.authenticate(credentials);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

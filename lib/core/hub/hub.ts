@@ -7,6 +7,7 @@ import type { Subscription } from '../delivery/subscription.js';
 import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { FlushScheduler } from './flush.scheduler.js';
 import { LocalChannel } from './local-channel.js';
 
@@ -53,15 +54,18 @@ export class Hub {
    *
    * @throws RealtimeError `unavailable` when the broker cannot be reached; nothing needs a release then.
    */
-  async acquire(match: ChannelMatch): Promise<LocalChannel> {
+  acquire(match: ChannelMatch): MaybePromise<LocalChannel> {
     const served = this.served.get(match.channel) ?? this.serve(match);
     const { channel } = served;
     channel.interest++;
     channel.lingering?.cancel();
     channel.lingering = undefined;
-    if (served.early === undefined) return channel;
+    return served.early === undefined ? channel : this.whenServed(served);
+  }
+
+  private async whenServed({ channel, ready }: Served): Promise<LocalChannel> {
     try {
-      await served.ready;
+      await ready;
     } catch (error) {
       channel.interest--;
       throw error;

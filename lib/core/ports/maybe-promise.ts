@@ -7,3 +7,11 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );
 }
+
+/** Goes on with a value: at once where it is there, so that a chain of steps costs a promise only where one of them does. */
+export function whenReady<T, R>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+): MaybePromise<R> {
+  return isPromise(value) ? value.then(next) : next(value);
+}

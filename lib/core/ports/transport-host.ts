@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Authentication, Credentials } from '../session/identity.js';
+import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
 
 /** A refusal before the upgrade, as plain HTTP (P18). */
@@ -33,7 +34,7 @@ export interface TransportHost {
    *
    * @throws RealtimeError that {@link refusalOf} turns into the refusal.
    */
-  authenticate(credentials: Credentials): Promise<Authentication>;
+  authenticate(credentials: Credentials): MaybePromise<Authentication>;
   /** Takes the connection over. Frames may be handed in at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
 }

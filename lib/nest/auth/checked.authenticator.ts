@@ -1,4 +1,5 @@
 import type { Authentication, Authenticator, Credentials } from '../../core/session/identity.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { ErrorMapper } from '../errors/error.mapper.js';
@@ -15,14 +16,20 @@ export class CheckedAuthenticator implements Authenticator {
     private readonly mapper: ErrorMapper,
   ) {}
 
-  async authenticate(credentials: Credentials): Promise<Authentication> {
+  authenticate(credentials: Credentials): MaybePromise<Authentication> {
     let result: unknown;
     try {
-      result = await this.authenticator.authenticate(credentials);
+      result = this.authenticator.authenticate(credentials);
     } catch (error) {
       throw this.mapper.toRealtimeError(error, { source: this.source });
     }
-    return this.check(result);
+    if (!isPromise(result)) return this.check(result);
+    return result.then(
+      (settled) => this.check(settled),
+      (error: unknown) => {
+        throw this.mapper.toRealtimeError(error, { source: this.source });
+      },
+    );
   }
 
   private check(result: unknown): Authentication {

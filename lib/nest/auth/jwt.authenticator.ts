@@ -6,6 +6,7 @@ import type {
   Credentials,
   RealtimeIdentity,
 } from '../../core/session/identity.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { toMilliseconds } from '../options/duration.js';
@@ -52,7 +53,7 @@ export class JwtAuthenticator implements Authenticator {
     return new JwtAuthenticator(new JwtService({}), key, options);
   }
 
-  async authenticate({ token }: Credentials): Promise<Authentication> {
+  authenticate({ token }: Credentials): MaybePromise<Authentication> {
     if (token === undefined) throw new RealtimeError('unauthorized', 'A token is needed');
     const { header, payload } = this.verify(token);
     // RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid; jsonwebtoken ignores
@@ -60,9 +61,11 @@ export class JwtAuthenticator implements Authenticator {
     if (header.crit !== undefined)
       throw new RealtimeError('unauthorized', 'The token has an unknown critical header');
     if (!isRecord(payload)) throw new RealtimeError('unauthorized', 'The token has no claims');
-    const user = await this.userOf(payload);
     const expiresAt = this.expiryOf(payload);
-    return expiresAt === undefined ? { user } : { user, expiresAt };
+    const toResult = (user: RealtimeIdentity): Authentication =>
+      expiresAt === undefined ? { user } : { user, expiresAt };
+    const user = this.userOf(payload);
+    return isPromise(user) ? user.then(toResult) : toResult(user);
   }
 
   /** Not `verifyAsync`, which does the same work on the same thread and lets every connection wait for its callbacks. */
@@ -74,7 +77,7 @@ export class JwtAuthenticator implements Authenticator {
     }
   }
 
-  private userOf(claims: Claims): RealtimeIdentity | Promise<RealtimeIdentity> {
+  private userOf(claims: Claims): MaybePromise<RealtimeIdentity> {
     if (this.options.user !== undefined) return this.options.user(claims);
     const { sub } = claims;
     if ((typeof sub !== 'string' && typeof sub !== 'number') || sub === '') {

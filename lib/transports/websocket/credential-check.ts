@@ -1,11 +1,15 @@
 import { refusalOf } from '../../core/engine/refusal.js';
 import type { Clock } from '../../core/ports/clock.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Authentication } from '../../core/session/identity.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Admission } from './handshake-policy.js';
 
 /** Says nothing of what went wrong here (G25). */
 export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
+
+type Attached = NonNullable<Admission['credentials']>;
 
 /** What a check needs. */
 export interface CredentialCheckSettings {
@@ -27,10 +31,22 @@ export class CredentialCheck {
     private readonly settings: CredentialCheckSettings,
   ) {}
 
-  /** Never rejects. */
-  verify(credentials: NonNullable<Admission['credentials']>): Promise<Opening | Refusal> {
-    const { clock, handshakeTimeoutMs, maxPendingHandshakes } = this.settings;
-    if (this.pending.size >= maxPendingHandshakes) return Promise.resolve(TRY_LATER);
+  /** At once where the authenticator decides at once. Neither throws nor rejects. */
+  verify(credentials: Attached): MaybePromise<Opening | Refusal> {
+    const { maxPendingHandshakes } = this.settings;
+    if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
+    try {
+      const authentication = this.host.authenticate(credentials);
+      return isPromise(authentication)
+        ? this.follow(authentication, credentials)
+        : openingOf(authentication, credentials);
+    } catch (error) {
+      return this.refusalOf(error);
+    }
+  }
+
+  private follow(work: Promise<Authentication>, credentials: Attached): Promise<Opening | Refusal> {
+    const { clock, handshakeTimeoutMs } = this.settings;
     return new Promise((resolve) => {
       const settle = (outcome: Opening | Refusal): void => {
         timer.cancel();
@@ -39,7 +55,10 @@ export class CredentialCheck {
       };
       const timer = clock.schedule(handshakeTimeoutMs, () => settle(TRY_LATER));
       this.pending.add(settle);
-      void this.authenticate(credentials).then(settle);
+      work.then(
+        (authentication) => settle(openingOf(authentication, credentials)),
+        (error: unknown) => settle(this.refusalOf(error)),
+      );
     });
   }
 
@@ -48,13 +67,13 @@ export class CredentialCheck {
     for (const settle of this.pending) settle(TRY_LATER);
   }
 
-  private async authenticate(credentials: NonNullable<Admission['credentials']>): Promise<Opening | Refusal> {
-    try {
-      return { authentication: await this.host.authenticate(credentials), token: credentials.token };
-    } catch (error) {
-      if (error instanceof RealtimeError) return refusalOf(error);
-      this.settings.onError(error);
-      return TRY_LATER;
-    }
+  private refusalOf(error: unknown): Refusal {
+    if (error instanceof RealtimeError) return refusalOf(error);
+    this.settings.onError(error);
+    return TRY_LATER;
   }
+}
+
+function openingOf(authentication: Authentication, { token }: Attached): Opening {
+  return { authentication, token };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { isPromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
 import type { WireVariant } from '../../core/session/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
@@ -110,11 +111,14 @@ export class WebSocketTransport {
     } else if (judgement.credentials === undefined) {
       this.open(judgement, {}, req, socket, head);
     } else {
-      // Frames that the client sends meanwhile wait, bounded, in the paused socket.
-      void this.check.verify(judgement.credentials).then((opening) => {
+      const settle = (opening: Opening | Refusal): void => {
         if (isRefusal(opening)) this.refuse(socket, opening);
         else this.open(judgement, opening, req, socket, head);
-      });
+      };
+      const opening = this.check.verify(judgement.credentials);
+      // Frames that the client sends meanwhile wait, bounded, in the paused socket.
+      if (isPromise(opening)) void opening.then(settle);
+      else settle(opening);
     }
   };
 

@@ -56,6 +56,8 @@ export class Report {
       }
     }
     if (this.targets.some(({ ok }) => ok === false)) process.exitCode = 1;
+    // Under a profiler the figures are of no use.
+    if (process.env.PROFILE) return;
     const { bench, setting, tables, targets } = this;
     const result = {
       bench,

@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+const FOLDER = new URL('../results/', import.meta.url);
+
+/** In which order the benches are told, and what each asks. Those that are not named come last, by name. */
+const QUESTIONS = {
+  fanout: 'What does a delivery cost?',
+  steady: 'What does a steady stream from outside cost?',
+  sustained: 'How much does one core sustain?',
+  latency: 'How late are deliveries?',
+  log: 'What do sequence, history and dedupe cost?',
+  channels: 'What do many channels cost?',
+  compression: 'What does compression cost?',
+  echo: 'What does a request with a reply cost?',
+  connect: 'What does a connection cost?',
+  idle: 'What does an idle connection keep?',
+  replay: 'What do clients cost that come back?',
+  cluster: 'What does it cost on several nodes?',
+};
+
+/** Everything in `bench/results`, in the order in which it is told. */
+export function readResults() {
+  const order = Object.keys(QUESTIONS);
+  const place = ({ bench }) => (order.includes(bench) ? order.indexOf(bench) : order.length);
+  return readdirSync(FOLDER)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8')))
+    .map((result) => ({ ...result, question: QUESTIONS[result.bench] ?? result.bench }))
+    .sort((a, b) => place(a) - place(b) || a.bench.localeCompare(b.bench));
+}

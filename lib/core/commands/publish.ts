@@ -157,8 +157,24 @@ function remember(
  * @throws RealtimeError `bad_request` for a payload that cannot be written down.
  */
 export function fingerprintOf(event: string, payload: unknown): string {
+  return hash('sha1', `${event.length} ${event} ${written(payload)}`, 'base64');
+}
+
+/**
+ * The empty fingerprint of an event whose id was made here, so that nobody can send it again.
+ *
+ * @throws RealtimeError `bad_request` for what cannot be written down.
+ */
+export function writable(payload: unknown, meta: unknown): '' {
+  // A text or a number always can be, and is what most small events are.
+  if (typeof payload !== 'string' && typeof payload !== 'number') written(payload);
+  if (meta !== undefined) written(meta);
+  return '';
+}
+
+function written(value: unknown): string {
   try {
-    return hash('sha1', `${event.length} ${event} ${JSON.stringify(payload) ?? ''}`, 'base64');
+    return JSON.stringify(value) ?? '';
   } catch (error) {
     throw new RealtimeError('bad_request', 'The payload cannot be written down', { cause: error });
   }

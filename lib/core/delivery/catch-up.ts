@@ -1,11 +1,9 @@
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
+import { PageCache } from './page.cache.js';
 import type { RetryQueue } from './retry.queue.js';
 import type { Subscription } from './subscription.js';
-
-/** Events of one page of a replay. */
-const PAGE = 128;
 
 export interface CatchUpOptions {
   readonly broker: Broker;
@@ -23,10 +21,15 @@ export interface CatchUpOptions {
  * one synchronous piece, so nothing can come between or twice.
  */
 export class CatchUp {
-  /** Pages that are being read, shared by all who want the same one. */
-  private readonly pages = new Map<string, Promise<ReadResult>>();
+  private readonly pages: PageCache;
 
-  constructor(private readonly options: CatchUpOptions) {}
+  constructor(private readonly options: CatchUpOptions) {
+    this.pages = new PageCache(options.broker, options.clock);
+  }
+
+  close(): void {
+    this.pages.close();
+  }
 
   /** Goes on until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
@@ -53,9 +56,9 @@ export class CatchUp {
     }
   }
 
-  private readPage(subscription: Subscription, from: number): void {
+  private readPage(subscription: Subscription, from: number, again = false): void {
     const { epoch } = subscription;
-    this.page(subscription.channel.name, epoch, from).then(
+    this.pages.read(subscription.channel.name, epoch, from).then(
       (page) => {
         if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
@@ -65,6 +68,8 @@ export class CatchUp {
           return this.options.onFailed(subscription, error);
         }
         if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
+        // A page that was shared may have been read before this event was there.
+        else if (!again) this.readPage(subscription, from, true);
         else this.retry(subscription);
       },
       // The broker is away: the subscription stays, and goes on where it was (G21).
@@ -84,18 +89,6 @@ export class CatchUp {
 
   private retry(subscription: Subscription): void {
     this.options.retries.later(() => this.pump(subscription));
-  }
-
-  private page(channel: string, epoch: string, from: number): Promise<ReadResult> {
-    const key = `${channel} ${epoch} ${from}`;
-    let page = this.pages.get(key);
-    if (page === undefined) {
-      page = this.options.broker.read({ channel, epoch, from, limit: PAGE });
-      this.pages.set(key, page);
-      const forget = (): void => void this.pages.delete(key);
-      page.then(forget, forget);
-    }
-    return page;
   }
 
   /** Announces what trimming overtook during the replay (P12). */

@@ -49,14 +49,29 @@ function planWithin(
   return withinLog(since.seq, position, log.oldest, policy.replayLimit);
 }
 
-/** Subscribers at one position ask together: after a new epoch those are all that are live. */
-function proof(channel: LocalChannel, { epoch, seq }: Position, broker: Broker): Promise<ReadResult> {
-  const key = `${epoch} ${seq}`;
+/**
+ * Subscribers who come back in one turn ask together. One answer proves every position in the epoch that the log is in;
+ * of an earlier epoch each has to be asked for.
+ */
+async function proof(channel: LocalChannel, since: Position, broker: Broker): Promise<ReadResult> {
+  if (since.epoch === channel.tip.epoch) {
+    const log = await askOnce(channel, since.epoch, since, broker);
+    if (log.tip.epoch === since.epoch && since.seq <= log.tip.seq) return { ...log, continuous: true };
+  }
+  return await askOnce(channel, `${since.epoch} ${since.seq}`, since, broker);
+}
+
+function askOnce(
+  channel: LocalChannel,
+  key: string,
+  { epoch, seq }: Position,
+  broker: Broker,
+): Promise<ReadResult> {
   let read = channel.proofs.get(key);
   if (read === undefined) {
     read = broker.read({ channel: channel.name, epoch, from: seq + 1, limit: 1 });
     channel.proofs.set(key, read);
-    const forget = (): void => void channel.proofs.delete(key);
+    const forget = (): void => void setImmediate(() => channel.proofs.delete(key));
     read.then(forget, forget);
   }
   return read;

@@ -6,7 +6,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
 import type { ConnectionRequest } from '../channel/channel-definition.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { fingerprintOf } from '../commands/publish.js';
+import { fingerprintOf, writable } from '../commands/publish.js';
 import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
@@ -139,8 +139,8 @@ export class RealtimeEngine implements EngineApi {
     payload: unknown,
     options: ApplicationPublishOptions = {},
   ): Promise<PublishResult> {
-    const { channels, entropy, settings, appends } = this.composed.context;
-    const { log } = channels.resolve(channel).definition.policy;
+    const { channels, entropy, settings, appends, hub } = this.composed.context;
+    const { log } = (hub.find(channel) ?? channels.resolve(channel)).definition.policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
       throw new RealtimeError('bad_request', `The id of a publish has 1 to ${MAX_ID_LENGTH} characters`);
@@ -151,7 +151,10 @@ export class RealtimeEngine implements EngineApi {
     return await appends.append({
       channel,
       producer: `a:${settings.applicationName}`,
-      fingerprint: fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
+      fingerprint:
+        options.id === undefined
+          ? writable(payload, options.meta)
+          : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
       // An id that was made here is never sent again, so nothing is gained by remembering it.
       policy: options.id === undefined ? { ...log, dedupeMs: 0 } : log,
       event: {
@@ -264,6 +267,7 @@ export class RealtimeEngine implements EngineApi {
     context.presence.stop();
     context.hub.close();
     context.retries.close();
+    context.catchUp.close();
     context.wheel.stop();
     if (this.opened) await this.options.broker.close();
   }

@@ -1,5 +1,6 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { FlushPace } from './flush.pace.js';
+import { Staging } from './staging.js';
 
 /** Something that collects work during a turn of the event loop. */
 export interface Flushable {
@@ -22,8 +23,8 @@ export class FlushScheduler {
   private sessions: Flushable[] = [];
   private scheduled = false;
   private pause: Scheduled | undefined;
-  /** Channels that flush in this turn: with one, batches go straight to the sockets; 0 outside of a flush. */
-  channelsInTurn = 0;
+  /** Whether batches go straight to the sockets, or wait for those of other channels. */
+  readonly staging = new Staging();
 
   constructor(
     private readonly clock: Clock,
@@ -86,9 +87,9 @@ export class FlushScheduler {
     const startedAt = this.clock.monotonic();
     const channels = this.channels;
     this.channels = [];
-    this.channelsInTurn = channels.length;
+    this.staging.begin(channels.length);
     for (const channel of channels) this.flush(channel);
-    this.channelsInTurn = 0;
+    this.staging.end();
     this.pace.flushed(startedAt, this.clock.monotonic());
   }
 

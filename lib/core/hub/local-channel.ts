@@ -30,7 +30,7 @@ export class LocalChannel implements FlushableChannel {
   lingering: Scheduled | undefined;
   /** A snapshot that is being made, and the tip that it was begun at (P26). */
   snapshotRun: SnapshotRun | undefined;
-  /** Reads that prove a position, while they are under way; by position. */
+  /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** There where the channel keeps presence. */
   readonly presence: PresenceFeed | undefined;

@@ -55,7 +55,7 @@ export class Outbox implements Flushable {
   private control: Buffer[] | undefined;
   private controlBytes = 0;
   /** Shared frames of this turn; they precede whatever is queued after them. */
-  private staged: Buffer[] | undefined;
+  private staged: Buffer | Buffer[] | undefined;
   private stagedBytes = 0;
   private roomWaiters: (() => void)[] | undefined;
   private droppedTails: Set<Subscription> | undefined;
@@ -182,13 +182,13 @@ export class Outbox implements Flushable {
 
   /**
    * Writes a frame that many sessions share; only while {@link isIdle}. When several channels flush in this turn the frame
-   * waits for the end of it, so that a session of more than one of them is written to once.
+   * may wait for the end of it, so that a session of more than one of them is written to once.
    */
   writeShared(frame: Buffer): void {
-    if (this.shared.scheduler.channelsInTurn > 1) {
-      (this.staged ??= []).push(frame);
-      this.stagedBytes += frame.length;
-      this.schedule();
+    const { staging } = this.shared.scheduler;
+    if (staging.active || this.staged !== undefined) {
+      staging.note(this.staged !== undefined);
+      this.stage(frame);
       return;
     }
     this.write(frame);
@@ -257,8 +257,17 @@ export class Outbox implements Flushable {
     }
   }
 
-  private writeStaged(staged: readonly Buffer[]): void {
-    const frame = staged.length === 1 ? (staged[0] as Buffer) : Buffer.concat(staged);
+  private stage(frame: Buffer): void {
+    // Most sessions get one frame a turn, which needs no list.
+    if (this.staged === undefined) this.staged = frame;
+    else if (Array.isArray(this.staged)) this.staged.push(frame);
+    else this.staged = [this.staged, frame];
+    this.stagedBytes += frame.length;
+    this.schedule();
+  }
+
+  private writeStaged(staged: Buffer | Buffer[]): void {
+    const frame = Array.isArray(staged) ? Buffer.concat(staged) : staged;
     this.staged = undefined;
     this.stagedBytes = 0;
     this.write(frame);

@@ -176,8 +176,7 @@ function enterPresence(
     generation: session.generation,
     ...(data === undefined ? {} : { data }),
   };
-  subscription.presence = entry;
-  const entered = tracker.enter(entry);
+  const entered = tracker.enter(subscription, entry);
   return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
 }
 

@@ -86,7 +86,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
         subscription.outbox.fail();
       },
     }),
-    presence: new PresenceTracker(broker, hub, clock, logger, settings.presenceLeaseMs),
+    presence: new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs),
     bans: new BanList(),
     addressBans: new BanList(),
     revocations: new Revocations(),

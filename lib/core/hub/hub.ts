@@ -105,11 +105,6 @@ export class Hub {
     this.served.get(name)?.channel.presence?.onDiff(diff);
   }
 
-  /** Every subscription on this node. */
-  *subscriptions(): Iterable<Subscription> {
-    for (const { channel } of this.served.values()) yield* channel.subscriptions;
-  }
-
   close(): void {
     for (const { channel, keeper } of this.served.values()) {
       channel.lingering?.cancel();

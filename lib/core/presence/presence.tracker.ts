@@ -1,6 +1,5 @@
 import type { PresencePage } from '../../protocol/messages.js';
 import type { Subscription } from '../delivery/subscription.js';
-import type { Hub } from '../hub/hub.js';
 import type { Broker, PresenceEntry } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
@@ -10,11 +9,12 @@ const PAGE = 100;
 
 /** Membership of this node's sessions (G19): kept alive while they are here, let go with grace when they are not. */
 export class PresenceTracker {
+  /** Subscriptions that are members, which of all subscriptions may be few or none. */
+  private readonly members = new Set<Subscription>();
   private renewal: Scheduled | undefined;
 
   constructor(
     private readonly broker: Broker,
-    private readonly hub: Hub,
     private readonly clock: Clock,
     private readonly logger: EngineLogger,
     private readonly leaseMs: number,
@@ -23,9 +23,7 @@ export class PresenceTracker {
   /** Renews the leases of all members of this node, three times within a lease. */
   start(): void {
     this.renewal = this.clock.schedule(this.leaseMs / 3, () => {
-      const entries = [...this.hub.subscriptions()].flatMap(({ presence }) =>
-        presence === undefined ? [] : [presence],
-      );
+      const entries = [...this.members].flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
       if (entries.length > 0) this.note(this.broker.presence.renew(entries, this.leaseMs));
       this.start();
     });
@@ -35,7 +33,9 @@ export class PresenceTracker {
     this.renewal?.cancel();
   }
 
-  async enter(entry: PresenceEntry): Promise<void> {
+  async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
+    subscription.presence = entry;
+    this.members.add(subscription);
     await this.broker.presence.enter(entry, this.leaseMs);
   }
 
@@ -48,6 +48,7 @@ export class PresenceTracker {
     const { presence } = subscription;
     if (presence === undefined) return;
     subscription.presence = undefined;
+    this.members.delete(subscription);
     this.note(this.broker.presence.leave(presence, graceMs));
   }
 

@@ -61,5 +61,7 @@ export default {
     project('browser', 'browser'),
     // Server processes, clients and a real Redis under faults: a test takes seconds by design.
     project('fault', 'fault'),
+    // Counts of writes, allocations, promises and timers, in processes of their own.
+    project('perf', 'perf'),
   ],
 };

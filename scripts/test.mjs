@@ -1,4 +1,4 @@
-// What `npm test` runs: prepares what the tests need, then runs jest, the faults by themselves. Arguments go to jest:
+// What `npm test` runs: prepares what the tests need, then runs jest, faults and counts by themselves. Arguments go to jest:
 //   npm test -- --selectProjects unit e2e
 //   npm test -- --selectProjects unit --testPathPatterns envelope
 // Only what the selected projects need is prepared.
@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PROJECTS = ['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault'];
+const PROJECTS = ['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault', 'perf'];
+/** Those that nothing else may run beside: how long a recovery takes, and what a process allocates, are what they prove. */
+const ALONE = ['fault', 'perf'];
 const jestArgs = process.argv.slice(2);
 const selected = selectedProjects(jestArgs);
 const needs = (project) => selected.length === 0 || selected.includes(project);
@@ -17,19 +19,18 @@ if (needs('nest11')) ensureNest11();
 const env = { ...process.env };
 if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
 ensureRedis();
-if (needs('browser') || needs('e2e') || needs('fault')) build();
+if (['browser', 'e2e', ...ALONE].some(needs)) build();
 
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => project !== 'fault');
+const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.includes(project));
 const statuses = [];
 if (others.length > 0) statuses.push(runJest(others, jestArgs));
-if (needs('fault')) {
-  // How long a recovery takes is part of what these tests promise: nothing else may run beside them.
-  const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, '$1.fault.json'));
-  statuses.push(runJest(['fault'], [...separate, '--runInBand']));
+for (const project of ALONE.filter(needs)) {
+  const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));
+  statuses.push(runJest([project], [...separate, '--runInBand']));
 }
 process.exit(Math.max(...statuses));
 

@@ -1,0 +1,111 @@
+import { storm, disperse } from '../connect/storm.mjs';
+import { closedLoop } from '../support/closed-loop.mjs';
+import { openSubscribers } from '../support/subscribers.mjs';
+import { median } from '../support/statistics.mjs';
+import { BYTES, joinOf, startApplication } from './clients.mjs';
+import { leastSquares } from './least-squares.mjs';
+
+const CONNECTIONS = 4_000;
+const WARM_UP = 500;
+const ROUND_MS = 400;
+const ROUNDS = 3;
+/** Channels by how many subscribers they have; nobody is in two of them. */
+const AUDIENCES = { few: 100, many: 900, most: 3_000 };
+/** Turns that are measured: in which channel, with how many events; few need more of them for a round. */
+const TURNS = [
+  { name: 'few', events: 1, repeat: 10 },
+  { name: 'few', events: 10, repeat: 10 },
+  { name: 'few', events: 100, repeat: 2 },
+  { name: 'many', events: 1, repeat: 1 },
+  { name: 'many', events: 10, repeat: 1 },
+  { name: 'many', events: 100, repeat: 1 },
+  { name: 'most', events: 1, repeat: 1 },
+  { name: 'most', events: 10, repeat: 1 },
+];
+
+/** Costs of connecting, of keeping a connection, and of fan-out, from one server with {@link CONNECTIONS} clients. */
+export async function fitFanOut() {
+  // Waiting for more events would blur what a write costs.
+  const server = await startApplication({ maxFlushDelay: 0 });
+  const running = { name: 'nestjs-realtime', server, join: (join) => join };
+  const joins = Object.entries(AUDIENCES).flatMap(([name, count]) =>
+    Array.from({ length: count }, (_, index) => joinOf(`${name}-${index}`, [name])),
+  );
+  const warm = await storm(running, joins.slice(0, WARM_UP));
+  await disperse(running, warm.clients);
+  const empty = await server.ask({ type: 'memory' });
+  const begun = await server.ask({ type: 'cpu' });
+  const load = await openSubscribers(server.port, (index) => joins[index], CONNECTIONS);
+  const opened = await server.ask({ type: 'cpu' });
+  const full = await server.ask({ type: 'memory' });
+
+  const samples = TURNS.map(() => []);
+  let leastRss = full.rss;
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [index, turn] of TURNS.entries()) {
+      const sample = await measure(server, load, turn);
+      if (round >= 0) samples[index].push(sample);
+    }
+  }
+  const busy = await server.ask({ type: 'resident' });
+  leastRss = Math.min(leastRss, (await server.ask({ type: 'memory' })).rss);
+  const publish = await publishAlone(server);
+  for (const client of load.clients) client.close();
+  server.stop();
+
+  const values = samples.map((of) => median(of.map(({ cpuPerTurn }) => cpuPerTurn)));
+  const rows = TURNS.map(({ name, events }) => {
+    const audience = AUDIENCES[name];
+    return [1, events, audience, audience * events];
+  });
+  const [flush, perEvent, write, delivery] = leastSquares(rows, values);
+  const delivered = median(samples.at(-1).map(({ bytesPerDelivery }) => bytesPerDelivery));
+  return {
+    micros: {
+      connection: (opened.cpuMicros - begun.cpuMicros) / CONNECTIONS,
+      publish,
+      event: Math.max(0, perEvent - publish),
+      flush,
+      write,
+      delivery,
+    },
+    bytes: {
+      base: empty.rss,
+      working: Math.max(0, busy.rss - leastRss),
+      connection: (full.rss - empty.rss) / CONNECTIONS,
+      envelope: delivered - BYTES,
+      payload: BYTES,
+      delivery: delivered,
+    },
+    fit: TURNS.map(({ name, events }, index) => ({
+      subscribers: AUDIENCES[name],
+      events,
+      measured: values[index],
+      fitted: rows[index].reduce((sum, value, at) => sum + value * [flush, perEvent, write, delivery][at], 0),
+    })),
+  };
+}
+
+async function measure(server, load, { name, events, repeat }) {
+  const deliveries = events * repeat * AUDIENCES[name];
+  const { cpuPerDelivery, bytesPerDelivery } = await closedLoop(
+    { name: 'nestjs-realtime', server, load },
+    {
+      turn: { type: 'turn', name, events, repeat },
+      deliveries,
+      leastBytes: deliveries * BYTES,
+      roundMs: ROUND_MS,
+    },
+  );
+  return { cpuPerTurn: cpuPerDelivery * events * AUDIENCES[name], bytesPerDelivery };
+}
+
+/** What an event costs that nobody is subscribed to. */
+async function publishAlone(server) {
+  const turn = { type: 'turn', name: 'nobody', events: 100, repeat: 100 };
+  await server.ask(turn);
+  await server.ask({ type: 'begin' });
+  await server.ask(turn);
+  const { cpuMicros } = await server.ask({ type: 'end' });
+  return cpuMicros / (turn.events * turn.repeat);
+}

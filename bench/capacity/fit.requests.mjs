@@ -1,0 +1,41 @@
+import { fileURLToPath } from 'node:url';
+import { check, openAskers, round } from '../echo/round.mjs';
+import { median } from '../support/statistics.mjs';
+import { RequestTemplate } from '../support/request-template.mjs';
+import { command, joinOf } from './clients.mjs';
+
+const CLIENTS = 100;
+const ROUNDS = 3;
+const ROUND_MS = 500;
+const { id } = RequestTemplate;
+const script = fileURLToPath(new URL('server.mjs', import.meta.url));
+
+const rows = {
+  request: {
+    name: 'a request',
+    answer: '"type":"reply"',
+    text: command('request', 'echo', 'requests', id),
+  },
+  // Nobody is subscribed to it: what its subscribers cost is fitted elsewhere.
+  clientPublish: {
+    name: 'a publish',
+    answer: '"duplicate":false',
+    text: command('publish', 'tick', 'nobody', id),
+  },
+};
+
+/** What a request with its reply and a publish of a client cost, each client with one outstanding. */
+export async function fitRequests() {
+  const contender = { script, join: joinOf('asker', ['requests']) };
+  const askers = await openAskers(contender, CLIENTS);
+  for (const row of Object.values(rows)) await check(askers, row);
+  const samples = { request: [], clientPublish: [] };
+  for (let index = -1; index < ROUNDS; index++) {
+    for (const [name, row] of Object.entries(rows)) {
+      const { cpuPerRequest } = await round(askers, row, ROUND_MS);
+      if (index >= 0) samples[name].push(cpuPerRequest);
+    }
+  }
+  askers.stop();
+  return { micros: { request: median(samples.request), clientPublish: median(samples.clientPublish) } };
+}

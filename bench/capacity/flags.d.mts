@@ -1,0 +1,9 @@
+import type { Plan } from './capacity.types.mjs';
+
+export function readFlags(args: readonly string[]): Partial<Plan> & {
+  readonly costs?: string;
+  readonly save?: string;
+  readonly check?: boolean;
+  readonly help?: boolean;
+};
+export function usage(): string;

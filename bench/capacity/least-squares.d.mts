@@ -1,0 +1,1 @@
+export function leastSquares(rows: readonly (readonly number[])[], values: readonly number[]): number[];

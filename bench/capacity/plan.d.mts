@@ -1,0 +1,3 @@
+import type { Plan } from './capacity.types.mjs';
+
+export function planOf(said: Partial<Plan>): Plan;

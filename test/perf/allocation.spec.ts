@@ -1,0 +1,60 @@
+import { describe, expect, it } from '@jest/globals';
+import { probe } from './probe.js';
+
+/** Bytes of heap of one write of a shared batch, however many events are in it. */
+const MAX_BYTES_PER_WRITE = 56;
+/** Bytes of heap of one event, from `publish` to the shared frame: encoded, kept in the log, with its own id. */
+const MAX_BYTES_PER_EVENT = 4_800;
+/** Bytes of heap of an idle, subscribed session, beyond its connection. */
+const MAX_BYTES_PER_SESSION = 2_100;
+
+// One thread, and no collection while it counts: the same figure every time.
+const COUNTING = [
+  '--expose-gc',
+  '--single-threaded',
+  '--min-semi-space-size=512',
+  '--max-semi-space-size=512',
+];
+
+interface Deliveries {
+  readonly writes: number;
+  readonly eventsPerWrite: number;
+  readonly bytesPerWrite: number;
+  readonly bytesPerEvent: number;
+  readonly collections: number;
+}
+
+describe('what a delivery allocates', () => {
+  it('is next to nothing where subscribers share a batch, and nothing per event in it', () => {
+    const found = probe<Deliveries>('deliveries', { wasteful: false }, COUNTING);
+    expect(found).toMatchObject({ writes: 200_000, eventsPerWrite: 10, collections: 0 });
+    expect(found.bytesPerWrite).toBeLessThan(MAX_BYTES_PER_WRITE);
+    expect(found.bytesPerEvent).toBeLessThan(MAX_BYTES_PER_EVENT);
+    // A heap that does not grow was not looked at.
+    expect(found.bytesPerEvent).toBeGreaterThan(100);
+  });
+
+  it('control: one small object per delivery is found', () => {
+    const found = probe<Deliveries>('deliveries', { wasteful: true }, COUNTING);
+    expect(found).toMatchObject({ writes: 200_000, collections: 0 });
+    expect(found.bytesPerWrite).toBeGreaterThan(MAX_BYTES_PER_WRITE);
+  });
+});
+
+describe('what an idle session keeps', () => {
+  it('is bounded', () => {
+    const { perSession, sessions } = probe<{ perSession: number; sessions: number }>(
+      'sessions',
+      { hoarding: false },
+      ['--expose-gc'],
+    );
+    expect(sessions).toBe(10_000);
+    expect(perSession).toBeLessThan(MAX_BYTES_PER_SESSION);
+    expect(perSession).toBeGreaterThan(500);
+  });
+
+  it('control: an array of 64 numbers per session is found', () => {
+    const { perSession } = probe<{ perSession: number }>('sessions', { hoarding: true }, ['--expose-gc']);
+    expect(perSession).toBeGreaterThan(MAX_BYTES_PER_SESSION);
+  });
+});

@@ -1,0 +1,38 @@
+import { describe, expect, it } from '@jest/globals';
+import { probe } from './probe.js';
+
+interface Commands {
+  readonly replies: number;
+  readonly promises: number;
+  readonly timers: number;
+  readonly brokerCalls: Readonly<Record<string, number>>;
+}
+
+describe('what a command of a client sets in motion', () => {
+  it('is no promise, timer or broker call for a request whose handler answers at once', () => {
+    expect(probe<Commands>('requests', { type: 'request', event: 'add' })).toEqual({
+      replies: 1_000,
+      promises: 0,
+      timers: 0,
+      brokerCalls: {},
+    });
+  });
+
+  it('control: an asynchronous handler is found', () => {
+    const { replies, promises, timers } = probe<Commands>('requests', { type: 'request', event: 'addLater' });
+    expect(replies).toBe(1_000);
+    expect(promises).toBeGreaterThanOrEqual(1);
+    expect(timers).toBeGreaterThanOrEqual(1);
+  });
+
+  it('is for a publish no timer, few promises, and one append for all of a turn', () => {
+    const { replies, promises, timers, brokerCalls } = probe<Commands>('requests', {
+      type: 'publish',
+      event: 'said',
+    });
+    expect(replies).toBe(1_000);
+    expect(timers).toBe(0);
+    expect(promises).toBeLessThanOrEqual(3.1);
+    expect(brokerCalls).toEqual({ appendMany: 1 });
+  });
+});

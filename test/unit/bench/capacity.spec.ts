@@ -1,0 +1,271 @@
+import { describe, expect, it } from '@jest/globals';
+import { checkCosts, readCosts } from '../../../bench/capacity/costs.mjs';
+import { readFlags } from '../../../bench/capacity/flags.mjs';
+import { flushing, flushShare } from '../../../bench/capacity/flush.model.mjs';
+import { leastSquares } from '../../../bench/capacity/least-squares.mjs';
+import { nodeLoad } from '../../../bench/capacity/node.load.mjs';
+import { nodesFor } from '../../../bench/capacity/nodes.mjs';
+import { planOf } from '../../../bench/capacity/plan.mjs';
+import type { Costs, Plan } from '../../../bench/capacity/capacity.types.mjs';
+
+const COSTS: Costs = {
+  micros: {
+    connection: 500,
+    heartbeat: 25,
+    request: 30,
+    clientPublish: 50,
+    publish: 5,
+    event: 5,
+    receive: 9,
+    flush: 60,
+    write: 10,
+    delivery: 0.1,
+  },
+  bytes: {
+    base: 80e6,
+    working: 60e6,
+    connection: 7_000,
+    subscription: 300,
+    channel: 2_000,
+    keptEvent: 1_000,
+    envelope: 150,
+    payload: 128,
+    delivery: 278,
+  },
+};
+const SAID = { connections: 10_000, channels: 100, rate: 100, history: 0 };
+const plan = (more: Partial<Plan> = {}) => planOf({ ...SAID, ...more });
+/** Where no number of nodes is enough, more than any. */
+const nodes = (more: Partial<Plan> = {}, costs = COSTS) => nodesFor(plan(more), costs).nodes ?? Infinity;
+
+describe('the load of a node', () => {
+  it('is the sum of what was counted by hand', () => {
+    const load = nodeLoad(plan({ source: 'application', requests: 1_000 }), COSTS, 1);
+    expect(load.parts.heartbeats).toBeCloseTo((10_000 / 25) * 25e-6, 10);
+    expect(load.parts.connects).toBeCloseTo((10_000 / 3_600) * 500e-6, 10);
+    expect(load.parts.publishes).toBeCloseTo(100 * 5e-6, 10);
+    expect(load.parts.requests).toBeCloseTo(1_000 * 30e-6, 10);
+    // 100 flushes, 100 events, 10,000 writes and deliveries a second.
+    expect(load.parts.fanOut).toBeCloseTo(100 * 60e-6 + 100 * 5e-6 + 10_000 * 10.1e-6, 10);
+    expect(load.cpu).toBeCloseTo(0.01 + 10 / 7_200 + 0.0005 + 0.03 + 0.1075, 6);
+    expect(load.memory).toBe(80e6 + 60e6 + 10_000 * 7_000 + 100 * 2_000);
+    expect(load.bits).toBe(8 * 10_000 * (278 + 52));
+    expect(load.period).toBe(0);
+  });
+
+  it('counts subscriptions beyond the first of a connection, and events that are kept', () => {
+    const one = nodeLoad(plan(), COSTS, 1);
+    const three = nodeLoad(plan({ channelsPerConnection: 3, history: 10 }), COSTS, 1);
+    expect(three.memory - one.memory).toBe(20_000 * 300 + 100 * 10 * 1_000);
+    expect(three.deliveries).toBe(3 * one.deliveries);
+  });
+
+  it('has events come from the broker where there is more than one node, at each that serves the channel', () => {
+    expect(nodeLoad(plan(), COSTS, 1).parts.received).toBe(0);
+    // A channel of one subscriber is served by one node of four.
+    const lonely = plan({ subscribers: 1 });
+    expect(nodeLoad(lonely, COSTS, 4).parts.received).toBeCloseTo((100 * 9e-6) / 4, 10);
+    expect(nodeLoad(plan({ subscribers: 10_000 }), COSTS, 4).parts.received).toBeCloseTo(100 * 9e-6, 10);
+  });
+});
+
+describe('the model of a flush', () => {
+  const load = {
+    channels: 1,
+    connections: 1_000,
+    eventsPerChannel: 10,
+    eventsPerConnection: 10,
+    flush: 60,
+    write: 10,
+    perSecond: 0,
+  };
+  const at = (rate: number) => ({ ...load, eventsPerChannel: rate, eventsPerConnection: rate });
+
+  it('writes each event by itself while nothing waits', () => {
+    expect(flushShare(load, 0)).toBeCloseTo(10 * (60 + 10_000) * 1e-6, 10);
+    expect(flushing(load, 0.025)).toMatchObject({ period: 0, expected: flushShare(load, 0) });
+  });
+
+  it('rests twice its length, and its bound at most', () => {
+    // 100 events a second of 10 ms each: more than a core. A flush of 10 ms rests 20 ms.
+    const paced = flushing(at(100), 0.025);
+    expect(paced.alone).toBeGreaterThan(1);
+    expect(paced.expected).toBeLessThan(0.4);
+    expect(paced.expected * paced.period + Math.min(0.025, 2 * paced.expected * paced.period)).toBeCloseTo(
+      paced.period,
+      6,
+    );
+    const heavy = flushing({ ...at(1_000), perSecond: 500_000 }, 0.025);
+    expect(heavy.period - heavy.expected * heavy.period).toBeCloseTo(0.025, 6);
+  });
+
+  it('does not hide what sharing cannot save', () => {
+    const { needed } = flushing({ ...at(1_000), perSecond: 2e6 }, 0.025);
+    expect(needed).toBeGreaterThan(1);
+  });
+
+  it('never needs less for more events', () => {
+    const needed = Array.from({ length: 200 }, (_, index) => flushing(at(index * 5), 0.025).needed);
+    const falls = needed.filter((value, index) => value < (needed[index - 1] ?? 0) - 1e-9);
+    expect(falls).toEqual([]);
+    expect(needed.at(-1)).toBeGreaterThan(0.3);
+  });
+
+  it('has nothing wait when nothing may', () => {
+    const strict = flushing(at(100), 0);
+    expect(strict).toMatchObject({ period: 0, needed: strict.alone });
+  });
+});
+
+describe('the number of nodes', () => {
+  const growing: [keyof Plan, readonly number[]][] = [
+    ['connections', [1, 10_000, 20_000, 50_000, 100_000, 200_000, 1_000_000]],
+    ['rate', [0, 10, 100, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000]],
+    ['subscribers', [1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000]],
+    ['channelsPerConnection', [1, 2, 3, 5, 10]],
+    ['bytes', [1, 128, 1_024, 16_384, 65_536]],
+    ['requests', [0, 1_000, 10_000, 50_000, 100_000]],
+    ['history', [0, 100, 1_000, 100_000]],
+  ];
+  const shrinking: [keyof Plan, readonly number[]][] = [
+    ['lifetime', [1, 10, 60, 3_600]],
+    ['heartbeat', [1, 5, 25, 60]],
+    ['target', [0.05, 0.1, 0.35, 0.6, 0.9, 1]],
+    ['memory', [150e6, 200e6, 500e6, 4e9]],
+    ['bandwidth', [1e6, 1e7, 1e8, 1e9]],
+    ['maxConnections', [10, 100, 1_000, 100_000]],
+    ['flushDelay', [0, 0.005, 0.025, 0.1]],
+  ];
+
+  it.each(growing)('does not fall with %s', (field, values) => {
+    const found = values.map((value) => nodes({ [field]: value }));
+    expect(found).toEqual([...found].sort((a, b) => a - b));
+    // A model that ignores the field would pass otherwise.
+    expect(values.some((value) => differs({ [field]: value }, { [field]: values[0] }))).toBe(true);
+  });
+
+  it.each(shrinking)('does not rise with %s', (field, values) => {
+    const busy = { rate: 1_000, connections: 20_000 };
+    const found = values.map((value) => nodes({ ...busy, [field]: value }));
+    expect(found).toEqual([...found].sort((a, b) => b - a));
+    expect(found[0]).toBeGreaterThan(found.at(-1) as number);
+  });
+
+  it.each(Object.keys(COSTS.micros))('does not fall with the cost micros.%s', (name) => {
+    const busy = { rate: 2_000, connections: 20_000, requests: 20_000, lifetime: 60 };
+    const found = [0, 1, 5, 20, 100].map((factor) =>
+      nodes(
+        { ...busy, ...(name === 'publish' ? { source: 'application' } : {}) },
+        { ...COSTS, micros: { ...COSTS.micros, [name]: factor * (COSTS.micros[name] as number) } },
+      ),
+    );
+    expect(found).toEqual([...found].sort((a, b) => a - b));
+    expect(found.at(-1)).toBeGreaterThan(found[0] as number);
+  });
+
+  it('is the smallest that is enough', () => {
+    const wanted = plan({ connections: 200_000, memory: 300e6 });
+    const { nodes: found, load } = nodesFor(wanted, COSTS);
+    expect(load.memory).toBeLessThanOrEqual(300e6);
+    expect(nodeLoad(wanted, COSTS, (found as number) - 1).memory).toBeGreaterThan(300e6);
+  });
+
+  it.each([
+    ['CPU', { target: 0.1 }],
+    ['memory', { memory: 160e6 }],
+    ['connections (limits.maxConnections)', { maxConnections: 1_000 }],
+    ['bandwidth', { bandwidth: 1e6 }],
+  ])('names %s where it binds', (binding, more) => {
+    expect(nodesFor(plan(more), COSTS)).toMatchObject({ binding });
+    expect(nodes(more)).toBeGreaterThan(1);
+  });
+
+  it('says so when no number is enough', () => {
+    expect(nodesFor(plan({ memory: 100e6 }), COSTS)).toMatchObject({ nodes: undefined, binding: 'memory' });
+  });
+
+  function differs(one: Partial<Plan>, other: Partial<Plan>): boolean {
+    const of = (more: Partial<Plan>) => JSON.stringify(nodeLoad(plan(more), COSTS, 2));
+    return of(one) !== of(other);
+  }
+});
+
+describe('the flags', () => {
+  it('read numbers with their units', () => {
+    const args =
+      '--connections 100k --channels 1000 --rate 1e3 --memory 2GB --bandwidth 1Gbit --target 70% --heartbeat 25s --flush-delay 5ms';
+    expect(readFlags(args.split(' '))).toEqual({
+      connections: 100_000,
+      channels: 1_000,
+      rate: 1_000,
+      memory: 2e9,
+      bandwidth: 1e9,
+      target: 0.7,
+      heartbeat: 25,
+      flushDelay: 0.005,
+    });
+  });
+
+  it.each([
+    [['--connectoins', '5'], /no flag --connectoins.*Did you mean --connections\?.*--help/],
+    [['--wat'], /no flag --wat\. --help lists the flags/],
+    [['5'], /--help lists the flags/],
+    [['--rate', 'many'], /--rate wants a number such as 500 or 100k, not "many"/],
+    [['--memory', '2XB'], /--memory wants a size such as 2GB/],
+    [['--heartbeat', '25'], /--heartbeat wants a duration such as 25s/],
+    [['--connections', '0'], /--connections must be more than 0/],
+    [['--source', 'nobody'], /--source wants clients or application/],
+  ])('%j are refused with the remedy', (args, message) => {
+    expect(() => readFlags(args)).toThrow(message);
+  });
+
+  it.each([
+    [{ channels: 1, rate: 1 }, /--connections is missing/],
+    [{ ...SAID, subscribers: 1, channelsPerConnection: 1 }, /give one of them/],
+    [{ ...SAID, subscribers: 10_001 }, /more subscribers than there are connections/],
+    [{ ...SAID, target: 1.5 }, /100% at most/],
+  ])('a plan of %j is refused with the remedy', (said, message) => {
+    expect(() => planOf(said)).toThrow(message);
+  });
+
+  it('has the subscribers of a channel follow from the connections', () => {
+    expect(plan({ channelsPerConnection: 4 }).subscribers).toBe(400);
+  });
+});
+
+describe('the costs', () => {
+  it.each([
+    [undefined, /micros\.connection of the costs must be a number/],
+    [{ ...COSTS, micros: { ...COSTS.micros, write: -1 } }, /micros\.write/],
+    [{ ...COSTS, bytes: { ...COSTS.bytes, channel: '3' } }, /bytes\.channel/],
+  ])('%j are refused with the remedy', (costs, message) => {
+    expect(() => checkCosts(costs)).toThrow(message);
+    expect(() => checkCosts(costs)).toThrow(/--save/);
+  });
+
+  it('that are in no file are refused with the remedy', () => {
+    expect(() => readCosts('no-such-costs.json')).toThrow(/cannot be read \(ENOENT\).*--save/);
+  });
+
+  it('are found again from what they made', () => {
+    const rows = [1, 10, 100].flatMap((events) =>
+      [100, 1_000].map((audience) => [1, events, audience, audience * events]),
+    );
+    const values = rows.map(([a, b, c, d]) => 60 * a! + 12 * b! + 9 * c! + 0.08 * d!);
+    const found = leastSquares(rows, values);
+    [60, 12, 9, 0.08].forEach((cost, index) => expect(found[index]).toBeCloseTo(cost, 6));
+  });
+
+  it('are never negative', () => {
+    const found = leastSquares(
+      [
+        [1, 1],
+        [1, 2],
+        [1, 3],
+      ],
+      [3, 2, 1],
+    );
+    expect(Math.min(...found)).toBe(0);
+    expect(Math.max(...found)).toBeGreaterThan(0);
+  });
+});

@@ -2,14 +2,14 @@
 const SHORT_MS = 1;
 /** Flushes in a row that new events had to wait for, before the pace slows down. */
 const STREAK = 3;
-/** How many times its own length a flush is followed by a pause: it then takes a third of the loop. */
-const REST = 2;
+/** How many times its own length a flush is followed by a pause: it then takes a quarter of the loop. */
+const REST = 3;
 /** Most flushes after which a pause that gained nothing is tried again. */
 const MAX_PATIENCE = 1_024;
 
 /**
  * Decides how long events wait for more before they are written (hot path 2). Nothing waits while the node keeps up. Where
- * events come in faster than they can be written one by one, each flush is followed by a pause of twice its length, so
+ * events come in faster than they can be written one by one, each flush is followed by a pause of three times its length, so
  * that more of them share a write: load then raises throughput, at the price of a bounded delay. A pause that gathers
  * nothing, because whoever publishes waits for the delivery first, is given up.
  */

@@ -38,8 +38,8 @@ describe('the pace of flushes', () => {
     }
   });
 
-  it('lets a saturated node rest twice as long as it wrote, and never longer than it may', () => {
-    expect(saturated(new FlushPace(25), 5).pauses).toEqual([0, 0, 0, 16, 16]);
+  it('lets a saturated node rest three times as long as it wrote, and never longer than it may', () => {
+    expect(saturated(new FlushPace(25), 5).pauses).toEqual([0, 0, 0, 24, 24]);
     expect(saturated(new FlushPace(10), 5).pauses).toEqual([0, 0, 0, 10, 10]);
     expect(saturated(new FlushPace(0), 5).pauses).toEqual([0, 0, 0, 0, 0]);
   });
@@ -47,7 +47,7 @@ describe('the pace of flushes', () => {
   it('counts the time that passed since the flush as rest', () => {
     const pace = new FlushPace(25);
     const { now } = saturated(pace, 4);
-    expect(pace.pauseAt(now + 3)).toBe(13);
+    expect(pace.pauseAt(now + 3)).toBe(21);
   });
 
   it('ends with the load', () => {
@@ -118,7 +118,7 @@ describe('the scheduler of flushes', () => {
       publish();
       await settle();
     }
-    clock.advance(15);
+    clock.advance(23);
     expect(channel.flushed).toEqual([1, 1, 1]);
     clock.advance(1);
     expect(channel.flushed).toEqual([1, 1, 1, 5]);

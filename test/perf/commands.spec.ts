@@ -18,6 +18,20 @@ describe('what a command of a client sets in motion', () => {
     });
   });
 
+  it('is no promise or timer for an @OnRequest method with nothing bound to it', () => {
+    expect(probe<Commands>('nest-requests', { event: 'add' })).toEqual({
+      replies: 50,
+      promises: 0,
+      timers: 0,
+    });
+  });
+
+  it('control: an asynchronous @OnRequest method is found', () => {
+    const { promises, timers } = probe<Commands>('nest-requests', { event: 'addLater' });
+    expect(promises).toBeGreaterThanOrEqual(1);
+    expect(timers).toBeGreaterThanOrEqual(1);
+  });
+
   it('control: an asynchronous handler is found', () => {
     const { replies, promises, timers } = probe<Commands>('requests', { type: 'request', event: 'addLater' });
     expect(replies).toBe(1_000);

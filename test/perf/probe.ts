@@ -11,15 +11,17 @@ import { fileURLToPath } from 'node:url';
  */
 export function probe<Result>(name: string, argument: object, flags: readonly string[] = []): Result {
   const script = fileURLToPath(new URL(`probes/${name}.process.mjs`, import.meta.url));
-  const { status, stdout, stderr } = spawnSync(
+  const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
     [...flags, script, JSON.stringify(argument)],
     {
       encoding: 'utf8',
+      // jest's own limit cannot end what does not yield.
+      timeout: 60_000,
       // The flags that jest needs are not for it.
       env: { ...process.env, NODE_OPTIONS: '' },
     },
   );
-  if (status !== 0) throw new Error(`${name} ended with ${status}:\n${stderr}${stdout}`);
+  if (status !== 0) throw new Error(`${name} ended with ${signal ?? status}:\n${stderr}${stdout}`);
   return JSON.parse(stdout) as Result;
 }

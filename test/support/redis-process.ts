@@ -92,19 +92,26 @@ export class RedisProcess {
   }
 }
 
-/** A port that nobody listens on at the moment; the one 10 000 above it, which a Cluster needs, exists. */
+/** Below the ports that systems give to outgoing connections, which a busy machine may have used up. */
+const FIRST_PORT = 10_500;
+const PORTS = 10_000;
+/** A node of a Cluster also listens on the port this far above its own. */
+const BUS = 10_000;
+
+/** A port that nobody listens on at the moment, and neither on the one above it that a Cluster needs. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = await new Promise<number>((resolve, reject) => {
-      const server = createServer();
-      server.once('error', reject);
-      server.listen(20_000 + Math.floor(Math.random() * 20_000), '127.0.0.1', () => {
-        const address = server.address();
-        server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-      });
-    }).catch(() => 0);
-    if (port !== 0) return port;
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if ((await isFree(port)) && (await isFree(port + BUS))) return port;
   }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /** Whether the server answers, if only to say that it is loading or wants a password. */

@@ -39,15 +39,14 @@ export function tellNodes(plan, costs) {
   console.log('');
   if (nodes === undefined) {
     console.log(
-      `No number of nodes is enough: ${binding} of a single one does not fall below ${percent(load.needed)} of a core. ` +
-        'Every node has to take every event of a channel that it serves: spread the channels over clusters of their own.',
+      `No number of nodes is enough, for each of them still needs ${impossible(plan, load, binding)}`,
     );
     return false;
   }
   const machines = Math.ceil(nodes / plan.cores);
   console.log(
     `${thousands(nodes)} node${nodes === 1 ? '' : 's'} (processes), ${thousands(machines)} machine${machines === 1 ? '' : 's'} of ` +
-      `${plan.cores} core${plan.cores === 1 ? '' : 's'}. Binding: ${binding}.`,
+      `${plan.cores} core${plan.cores === 1 ? '' : 's'}. ${nodes === 1 ? 'Closest to its limit' : 'Binding'}: ${binding}.`,
   );
   console.log('');
   printTable(
@@ -82,6 +81,20 @@ export function tellNodes(plan, costs) {
   }
   if (nodes > 1) tellCluster(plan, costs, nodes);
   return true;
+}
+
+/** What not even the most nodes get below, and what helps. */
+function impossible(plan, load, binding) {
+  if (binding === 'memory') {
+    return (
+      `${megabytes(load.memory)} of ${megabytes(plan.memory)}, however few clients it has: raise --memory, ` +
+      'or keep fewer events with --history.'
+    );
+  }
+  return (
+    `${percent(load.needed)} of a core, however few clients it has: a node takes every event of the channels that it serves. ` +
+    'Spread the channels over clusters of their own.'
+  );
 }
 
 function tellCluster(plan, costs, nodes) {

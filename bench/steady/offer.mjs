@@ -1,4 +1,5 @@
 import { startMeasuring } from '../support/load.mjs';
+import { cpuOf } from '../support/process-cpu.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { percentile } from '../support/statistics.mjs';
 import { openSubscribers, quiet } from '../support/subscribers.mjs';
@@ -46,12 +47,12 @@ export async function offer(running, publisher, perSecond, { warmUpMs = 500, mea
   await publisher.start(intake, perSecond);
   await wait(warmUpMs);
   for (const probe of probes) probe.clear();
-  const before = await server.ask({ type: 'cpu' });
+  const before = await cpuOf(server);
   const measured = startMeasuring();
   await wait(measureMs);
   const { seconds, loadShare } = measured();
   const latencies = probes.flatMap((probe) => probe.latencies);
-  const after = await server.ask({ type: 'cpu' });
+  const after = await cpuOf(server);
   await publisher.pause();
   const received = latencies.length / probes.length / seconds;
   const cpuMicros = after.cpuMicros - before.cpuMicros;

@@ -12,6 +12,8 @@ interface Page {
   readonly result: Promise<ReadResult>;
   /** Last `seq` in it; `undefined` while it is being read. */
   last: number | undefined;
+  /** Whether the log had more of it than one read answers with. */
+  cut: boolean;
 }
 
 /**
@@ -31,21 +33,26 @@ export class PageCache {
 
   /** The page of an epoch that has, or will have, `seq` in it. Its events may begin before it, and end before it too. */
   read(channel: string, epoch: string, seq: number): Promise<ReadResult> {
-    const from = seq - ((seq - 1) % PAGE);
-    const key = `${channel} ${epoch} ${from}`;
+    const start = seq - ((seq - 1) % PAGE);
+    const until = start + PAGE - 1;
+    const whole = this.pages.get(keyOf(channel, epoch, start));
+    // The same read would be cut at the same place again.
+    const from = whole?.cut === true && (whole.last ?? seq) < seq ? seq : start;
+    const key = keyOf(channel, epoch, from);
     const known = this.pages.get(key);
     if (known !== undefined && (known.last === undefined || known.last >= seq)) {
       this.usedAt = this.clock.monotonic();
       return known.result;
     }
-    const result = this.broker.read({ channel, epoch, from, until: from + PAGE - 1, limit: PAGE });
-    const page: Page = { result, last: undefined };
+    const result = this.broker.read({ channel, epoch, from, until, limit: PAGE });
+    const page: Page = { result, last: undefined, cut: false };
     this.pages.set(key, page);
     const forget = (): void => {
       if (this.pages.get(key) === page) this.pages.delete(key);
     };
     result.then(({ events, tip }) => {
       page.last = events.at(-1)?.seq;
+      page.cut = page.last !== undefined && page.last < Math.min(until, tip.seq);
       if (page.last === undefined || tip.epoch !== epoch) forget();
       else this.keep();
     }, forget);
@@ -73,4 +80,8 @@ export class PageCache {
     if (idleMs >= KEEP_MS) this.pages.clear();
     else this.timer = this.clock.schedule(KEEP_MS - idleMs, this.expire);
   };
+}
+
+function keyOf(channel: string, epoch: string, from: number): string {
+  return `${channel} ${epoch} ${from}`;
 }

@@ -7,6 +7,8 @@ interface WriteRequest {
   /** Keeps the bytes in memory until they are written. */
   buffer?: Buffer;
   owner?: DirectWriteOwner;
+  /** Negative while libuv has nothing to do with it. */
+  getAsyncId(): number;
 }
 
 /** The stream of libuv below a socket, as far as it is used here. */
@@ -58,6 +60,8 @@ export class DirectWriter {
     if (handle.writeBuffer(request, frame) !== 0) return WRITE_FAILED;
     const waiting = handle.writeQueueSize;
     if (waiting > 0) this.follow(request, frame, owner);
+    // The kernel took the rest between two tries: nothing waits, and yet the request is under way until the next turn.
+    else if (request.getAsyncId() >= 0) this.spare = undefined;
     return waiting;
   }
 
@@ -86,7 +90,8 @@ export class DirectWriter {
       // Back to the method of its class.
       delete (handle as Partial<StreamHandle>).writeBuffer;
       const { constructor } = request;
-      if (constructor.name === 'WriteWrap') this.requests = constructor as new () => WriteRequest;
+      if (constructor.name === 'WriteWrap' && typeof request.getAsyncId === 'function')
+        this.requests = constructor as new () => WriteRequest;
       else this.unusable = true;
       return writeBuffer(request, bytes);
     };

@@ -106,6 +106,39 @@ describe('the direct writer', () => {
     expect(socket.destroyed || results.has(WRITE_FAILED)).toBe(true);
   });
 
+  it('G14 leaves a request to libuv whose rest the kernel took before anybody looked', () => {
+    /** Node's request: it has an async id while it is under way. */
+    class WriteWrap {
+      asyncId = -1;
+      getAsyncId(): number {
+        return this.asyncId;
+      }
+    }
+    const used: WriteWrap[] = [];
+    let asynchronous = false;
+    class Handle {
+      writeQueueSize = 0;
+      writeBuffer(request: WriteWrap): number {
+        used.push(request);
+        if (asynchronous) request.asyncId = used.length;
+        return 0;
+      }
+    }
+    const handle = new Handle();
+    const socket = { _handle: handle, writableLength: 0 } as unknown as DirectSocket;
+    const writer = new DirectWriter();
+    expect(writer.write(socket, Buffer.from('first'), owner())).toBe(NOT_WRITTEN);
+    handle.writeBuffer(new WriteWrap());
+    used.length = 0;
+    writer.write(socket, Buffer.from('at once'), owner());
+    asynchronous = true;
+    expect(writer.write(socket, Buffer.from('in two parts'), owner())).toBe(0);
+    asynchronous = false;
+    writer.write(socket, Buffer.from('after it'), owner());
+    expect(used[1]).toBe(used[0]);
+    expect(used[2]).not.toBe(used[1]);
+  });
+
   it('is never used where the internals are not the expected ones', async () => {
     const writer = new DirectWriter();
     const strange = { _handle: {}, writableLength: 0 } as unknown as DirectSocket;

@@ -118,7 +118,8 @@ for section = 1, tonumber(ARGV[3]) do
     redis.call('HSET', log.head, unpack(changed))
     redis.call('SPUBLISH', KEYS[key + 3], '1e' .. log.e .. ' ' .. int(first) .. ' ' .. int(now) .. '\\n' .. text)
   elseif touch then
-    redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)))
+    redis.call('HSET', log.head, 's', int(log.s))
+    redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
   end
   out[section] = { log.e, first, unpack(answers) }
 end

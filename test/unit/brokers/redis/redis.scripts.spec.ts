@@ -208,6 +208,15 @@ describe('the scripts, on a real server', () => {
       expect(await kit.admin.pttl(head)).toBeGreaterThan(80_000);
     });
 
+    it('G6 `touch` never shortens the life of a head: a log that is in use would begin anew', async () => {
+      const name = channel();
+      const head = kit.keys.head(name);
+      await append(name, ['a'], [[1, 0, 'f', '{}']], [1, 100, 60_000, 10_000, 900_000]);
+      const before = (await kit.admin.pttl(head)) as number;
+      await append(name, ['a'], [[1, 0, 'f', '{}']], undefined, 1);
+      expect(await kit.admin.pttl(head)).toBeGreaterThan(before - 60_000);
+    });
+
     it('G6 keeps at most eight forks, each cut to the tip', async () => {
       const name = channel();
       await append(name, [], [[0, 0, 'f', '{}']]);

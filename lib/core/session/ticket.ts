@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 
 /** What a session ticket says (P28). */
 export interface Ticket {
@@ -14,7 +14,12 @@ const MAX_TICKET_LENGTH = 2048;
 
 /** Signs and reads tickets. They are opaque to clients, kept in memory only, and never logged (G23). */
 export class TicketSigner {
-  constructor(private readonly secret: string) {}
+  /** Made once: a key that is given as text is made anew for every digest. */
+  private readonly key: KeyObject;
+
+  constructor(secret: string) {
+    this.key = createSecretKey(Buffer.from(secret));
+  }
 
   sign(ticket: Ticket): string {
     const body = Buffer.from(
@@ -42,6 +47,6 @@ export class TicketSigner {
   }
 
   private digest(body: string): string {
-    return createHmac('sha256', this.secret).update(body).digest('base64url');
+    return createHmac('sha256', this.key).update(body).digest('base64url');
   }
 }

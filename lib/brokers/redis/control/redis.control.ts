@@ -36,6 +36,8 @@ export class RedisControl {
   private readonly follower: ControlLog;
   private early: ChannelEvent[] | undefined = [];
   private closed = false;
+  /** The last record that was sent, stored or not. */
+  private stored: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly node: string,
@@ -77,25 +79,27 @@ export class RedisControl {
     try {
       const payload: ControlPayload = { r: id, s: this.node, m: message };
       const ban = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
-      const nodes = await this.commands.run(
-        CONTROL,
-        this.partition,
-        [
-          this.keys.head(CONTROL_CHANNEL),
-          this.keys.stream(CONTROL_CHANNEL),
-          this.keys.topic(CONTROL_CHANNEL),
-          this.keys.bans,
-          this.keys.nodes,
-        ],
-        [
-          epochs.next(),
-          headMs,
-          encodeRecord([encodeEvent({ id, event: message.kind, payload })]),
-          KEPT_RECORDS,
-          DAY_MS,
-          ban,
-          message.kind === 'ban' ? JSON.stringify(message) : '',
-        ],
+      const nodes = await this.inOrder(() =>
+        this.commands.run(
+          CONTROL,
+          this.partition,
+          [
+            this.keys.head(CONTROL_CHANNEL),
+            this.keys.stream(CONTROL_CHANNEL),
+            this.keys.topic(CONTROL_CHANNEL),
+            this.keys.bans,
+            this.keys.nodes,
+          ],
+          [
+            epochs.next(),
+            headMs,
+            encodeRecord([encodeEvent({ id, event: message.kind, payload })]),
+            KEPT_RECORDS,
+            DAY_MS,
+            ban,
+            message.kind === 'ban' ? JSON.stringify(message) : '',
+          ],
+        ),
       );
       receipt.expect(nodes as readonly string[]);
       return await receipt.result;
@@ -117,6 +121,17 @@ export class RedisControl {
     this.closed = true;
     this.follower.close();
     for (const receipt of this.receipts.values()) receipt.finish();
+  }
+
+  /**
+   * Records of a node are stored in the order in which they were sent. In a Cluster a call that is redirected, or that waits
+   * for the first connection to its server, could be overtaken by the next.
+   */
+  private inOrder<T>(store: () => Promise<T>): Promise<T> {
+    if (!this.commands.clustered) return store();
+    const stored = this.stored.then(store);
+    this.stored = stored.catch(() => undefined);
+    return stored;
   }
 
   private onEvents(events: readonly ChannelEvent[]): void {

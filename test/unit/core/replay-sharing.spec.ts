@@ -69,7 +69,7 @@ describe('replay for many', () => {
 
   it('G8 P12 goes on behind a page that the broker cut short, and shares that too', async () => {
     // As a broker does that bounds a read in bytes.
-    broker.onRead = (request, result) => ({ ...result, events: result.events.slice(0, 50) });
+    broker.onRead = (_request, result) => ({ ...result, events: result.events.slice(0, 50) });
     const clients = await returning([0, 20, 120]);
     for (const [index, position] of [0, 20, 120].entries())
       expect(seqsOf(clients[index] as FakeConnection)).toEqual(range(position + 1, 1_000));

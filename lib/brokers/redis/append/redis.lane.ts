@@ -68,7 +68,8 @@ export class AppendLane {
       if (count > 0 && bytes > maxBatchBytes) break;
       count += 1;
     }
-    const items = this.waiting.splice(0, count);
+    const items = this.waiting;
+    this.waiting = items.splice(count);
     return new AppendBatch(items, this.keys, epochs.next(), headMs, replicated !== undefined);
   }
 
@@ -81,8 +82,8 @@ export class AppendLane {
     if (replicated === undefined) {
       batch.settle(await reply);
     } else {
-      // Sent at once, behind the script and on its connection: it counts from that connection's last write.
-      const reached = commands.wait(partition, replicated.replicas, replicated.timeoutMs).catch(() => 0);
+      // Asked for at once, behind the script: it counts what that connection wrote.
+      const reached = commands.proven(partition);
       const answers = await reply;
       if ((await reached) >= replicated.replicas) batch.settle(answers);
       else batch.settleUnproven(answers);

@@ -5,6 +5,7 @@ import type { RedisKeys } from '../redis.keys.js';
 import type { RedisSettings } from '../redis.settings.js';
 import type { RedisScript } from '../scripts/script.js';
 import { answerBy } from './redis.deadline.js';
+import { ReplicaProofs } from './redis.proofs.js';
 import { isCluster, type RedisClient, type RedisTarget } from './redis.target.js';
 
 export type RedisArgument = string | number;
@@ -26,6 +27,7 @@ export class RedisCommands {
   private timer: Scheduled | undefined;
   private connectedAt = 0;
   private closed = false;
+  private readonly proofs = new ReplicaProofs<Redis>((node) => this.wait(node));
 
   constructor(
     private readonly target: RedisTarget,
@@ -35,7 +37,7 @@ export class RedisCommands {
     private readonly onChange: () => void,
     /**
      * Whether commands go straight to the server of their partition and are refused instead of redirected: only so can
-     * `wait` be sure to ask the server that wrote.
+     * `proven` be sure to ask the server that wrote.
      */
     private readonly direct = false,
   ) {
@@ -144,15 +146,13 @@ export class RedisCommands {
   }
 
   /**
-   * Waits until replicas have what this connection wrote to the partition's server so far.
+   * Waits until replicas have what was just written to the partition's server. To be called right after it.
    *
-   * @returns How many have.
+   * @returns How many have; 0 when that cannot be known.
    */
-  async wait(partition: number, replicas: number, timeoutMs: number): Promise<number> {
-    const command = new Command('wait', [String(replicas), String(timeoutMs)], { replyEncoding: 'utf8' });
+  async proven(partition: number): Promise<number> {
     const node = this.nodeOf(partition);
-    if (node === undefined) throw unavailable('The server of the partition is not known');
-    return Number(await this.answer(this.serverOf(partition), node, command, timeoutMs));
+    return node === undefined ? 0 : await this.proofs.of(node);
   }
 
   /** Text of `INFO` of some server. */
@@ -177,12 +177,20 @@ export class RedisCommands {
       return Promise.reject(unavailable('Too many commands wait for Redis'));
     const client = this.direct ? this.nodeOf(partition) : this.client;
     if (client === undefined) return Promise.reject(unavailable('The server of the partition is not known'));
-    const answer = this.answer(
-      server,
-      client,
-      new Command(name, args.map(String), { replyEncoding: 'utf8' }),
-    );
+    const command = new Command(name, args.map(String), { replyEncoding: 'utf8' });
+    const answer = this.answer(server, client, command);
     return this.direct && this.clustered ? this.refreshed(answer) : answer;
+  }
+
+  /** How long Redis may let a command wait: behind a question for replicas it takes up nothing before it is answered. */
+  private get waitMs(): number {
+    return this.direct ? (this.settings.replicated?.timeoutMs ?? 0) : 0;
+  }
+
+  private async wait(node: Redis): Promise<number> {
+    const replicas = this.settings.replicated?.replicas ?? 0;
+    const command = new Command('wait', [String(replicas), String(this.waitMs)], { replyEncoding: 'utf8' });
+    return Number(await this.answer(this.nameOf(node), node, command));
   }
 
   private async refreshed(answer: Promise<unknown>): Promise<unknown> {
@@ -195,11 +203,11 @@ export class RedisCommands {
   }
 
   /** Gives a command its deadline. A server that lets one pass is stalled until it answers something. */
-  private answer(server: string, client: RedisClient, command: Command, moreMs = 0): Promise<unknown> {
+  private answer(server: string, client: RedisClient, command: Command): Promise<unknown> {
     const { clock, commandTimeoutMs } = this.settings;
     this.pending += 1;
     return new Promise((resolve, reject) => {
-      const timer = answerBy(clock, commandTimeoutMs + moreMs, () => {
+      const timer = answerBy(clock, commandTimeoutMs + this.waitMs, () => {
         this.stall(server);
         reject(unanswered());
       });
@@ -226,13 +234,15 @@ export class RedisCommands {
     return this.cluster?.slots[this.keys.slotOf(partition)]?.[0] ?? SINGLE;
   }
 
+  private nameOf({ options }: Redis): string {
+    return this.clustered ? `${options.host ?? ''}:${options.port ?? ''}` : SINGLE;
+  }
+
   private nodeOf(partition: number): Redis | undefined {
     const { client } = this;
     if (!isCluster(client)) return client;
     const server = this.serverOf(partition);
-    return client
-      .nodes('master')
-      .find(({ options }) => `${options.host ?? ''}:${options.port ?? ''}` === server);
+    return client.nodes('master').find((node) => this.nameOf(node) === server);
   }
 
   private stall(server: string): void {
@@ -256,9 +266,7 @@ export class RedisCommands {
     const now = clock.monotonic();
     if (this.client.status === 'ready') {
       const nodes: readonly [string, Redis][] = isCluster(this.client)
-        ? this.client
-            .nodes('master')
-            .map((node) => [`${node.options.host ?? ''}:${node.options.port ?? ''}`, node])
+        ? this.client.nodes('master').map((node) => [this.nameOf(node), node])
         : [[SINGLE, this.client]];
       const known = new Set(nodes.map(([server]) => server));
       for (const server of [...this.stalled]) if (!known.has(server)) this.revive(server);

@@ -10,7 +10,7 @@ import { redisCluster } from '../../../support/redis-cluster.js';
 import { redisSentinels, synced } from '../../../support/redis-sentinels.js';
 import { RedisProcess } from '../../../support/redis-process.js';
 import { until } from '../../../support/until.js';
-import { RedisKit, request } from './redis.kit.js';
+import { RedisKit, request, requests } from './redis.kit.js';
 
 const FAST: RedisBrokerOptions = {
   partitions: 8,
@@ -172,4 +172,38 @@ describe('changes of the topology under a running broker', () => {
     expect(await broker.appendMany([request('rooms.1', 'd')])).toEqual([{ ok: false, code: 'timeout' }]);
     replica.resume();
   });
+
+  it('G1 `replicated` asks the replicas once for all who wait, and an answer that is slow stalls nobody', async () => {
+    const kit = await RedisKit.open();
+    toDispose.push(() => kit.dispose());
+    // Longer than a command may take: what waits behind the question is not late.
+    const durability = { level: 'replicated', timeoutMs: 600 } as const;
+    const { broker, seen } = await kit.node({ durability, commandTimeoutMs: 300, maxBatch: 1 });
+    const replica = await RedisProcess.start({
+      args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
+    });
+    toDispose.push(() => replica.dispose());
+    await synced(replica);
+    await until(
+      'the replica to answer',
+      async () => (await broker.appendMany([request('rooms.1', 'first')]))[0]?.ok === true,
+    );
+    await kit.admin.config('RESETSTAT');
+    const calls = requests('rooms.1', 'a', 40).map((one) => broker.appendMany([one]));
+    expect((await Promise.all(calls)).flat().every(({ ok }) => ok)).toBe(true);
+    const stats = await kit.admin.info('commandstats');
+    const count = (command: string) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1]);
+    expect(count('evalsha')).toBeGreaterThanOrEqual(40);
+    // Four script calls are under way at once: every question is for four, but perhaps the first and the last.
+    expect(count('wait')).toBeLessThanOrEqual(20);
+    replica.pause();
+    const slow = await Promise.all(requests('rooms.1', 'b', 6).map((one) => broker.appendMany([one])));
+    expect(slow.flat()).toEqual(slow.map(() => ({ ok: false, code: 'timeout' })));
+    replica.resume();
+    expect(seen.states).toEqual(['up']);
+    // What was not promised is in the log all the same, once: a retry proves it.
+    expect(await broker.appendMany(requests('rooms.1', 'b', 6))).toMatchObject(
+      slow.map(() => ({ ok: true, duplicate: true })),
+    );
+  }, 30_000);
 });

@@ -92,14 +92,17 @@ export class RedisProcess {
   }
 }
 
-/**
- * A port that is free at the moment, and with it the one 10 000 above it, which a member of a Cluster needs. Both lie below
- * the ports that systems give to outgoing connections, of which any may be in use by the time that the server starts.
- */
+/** Below the ports that systems give to outgoing connections, which a busy machine may have used up. */
+const FIRST_PORT = 10_500;
+const PORTS = 10_000;
+/** A node of a Cluster also listens on the port this far above its own. */
+const BUS = 10_000;
+
+/** A port that nobody listens on at the moment, and neither on the one above it that a Cluster needs. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 12_000);
-    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if ((await isFree(port)) && (await isFree(port + BUS))) return port;
   }
 }
 

@@ -87,6 +87,8 @@ export class PresenceFeed {
 
   /** The subscriber has this page, and is told what comes after it. */
   follow(subscription: Subscription, page: PresencePage): void {
+    // The answer may have been too much for its client; nobody would take it off again.
+    if (subscription.ended) return;
     subscription.presenceEpoch = page.epoch;
     subscription.presenceVersion = page.version;
     if (!subscription.takesCounts) this.followers.add(subscription);

@@ -99,6 +99,16 @@ describe('PresenceFeed (G19)', () => {
     expect([ada.take(), bob.take(), old.take()]).toEqual([[11], [11], ['0→1+x']]);
   });
 
+  it('G13 a subscription that ended with its own answer is told nothing and not kept', () => {
+    const gone = new Subscriber(false);
+    gone.ended = true;
+    gone.presenceVersion = 0;
+    feed.follow(gone.asSubscription, page(0, MAX + 5));
+    subscriber(page(0, MAX + 5));
+    diff([], ['a'], MAX + 4);
+    expect(gone.take()).toEqual([]);
+  });
+
   it('P24 the events of the turn go out before a count that waited for its time', () => {
     subscriber(page(0, MAX + 5));
     diff([], ['a'], MAX + 4);

@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
  * - `flush`: one flush of a channel; `write`: one write to a subscriber's socket; `delivery`: one event in it.
  *
  * `bytes`: `base` of the process, `working` that garbage and buffers take on top, `connection` with its subscription, each
- * further `subscription`, a `channel`, a `keptEvent` of it, `envelope` around a payload on the wire, and of the fit, the
+ * further `subscription`, a `channel`, a `keptEvent` of it, `envelope` around a payload on the wire, `clientEnvelope` where a client published it, and of the fit, the
  * `payload` and the `delivery` it made.
  */
 const FIELDS = {
@@ -35,6 +35,7 @@ const FIELDS = {
     'channel',
     'keptEvent',
     'envelope',
+    'clientEnvelope',
     'payload',
     'delivery',
   ],

@@ -1,26 +1,27 @@
 import { storm, disperse } from '../connect/storm.mjs';
 import { closedLoop } from '../support/closed-loop.mjs';
-import { openSubscribers } from '../support/subscribers.mjs';
+import { openSubscribers, quiet } from '../support/subscribers.mjs';
 import { median } from '../support/statistics.mjs';
-import { BYTES, joinOf, startApplication } from './clients.mjs';
+import { BYTES, command, joinOf, startApplication } from './clients.mjs';
 import { leastSquares } from './least-squares.mjs';
 
 const CONNECTIONS = 4_000;
 const WARM_UP = 500;
 const ROUND_MS = 400;
 const ROUNDS = 3;
-/** Channels by how many subscribers they have; nobody is in two of them. */
-const AUDIENCES = { few: 100, many: 900, most: 3_000 };
-/** Turns that are measured: in which channel, with how many events; few need more of them for a round. */
+/**
+ * Channels: how many, and how many subscribers each has; nobody is in two of them. Small ones take turns, for on a node with
+ * thousands of connections those of a small channel are in no cache when its next event comes.
+ */
+const AUDIENCES = { small: { channels: 10, subscribers: 100 }, large: { channels: 1, subscribers: 3_000 } };
+/** Turns that are measured: in which channels, with how many events. */
 const TURNS = [
-  { name: 'few', events: 1, repeat: 10 },
-  { name: 'few', events: 10, repeat: 10 },
-  { name: 'few', events: 100, repeat: 2 },
-  { name: 'many', events: 1, repeat: 1 },
-  { name: 'many', events: 10, repeat: 1 },
-  { name: 'many', events: 100, repeat: 1 },
-  { name: 'most', events: 1, repeat: 1 },
-  { name: 'most', events: 10, repeat: 1 },
+  { name: 'small', events: 1, repeat: 10 },
+  { name: 'small', events: 10, repeat: 10 },
+  { name: 'small', events: 100, repeat: 10 },
+  { name: 'large', events: 1, repeat: 1 },
+  { name: 'large', events: 10, repeat: 1 },
+  { name: 'large', events: 30, repeat: 1 },
 ];
 
 /** Costs of connecting, of keeping a connection, and of fan-out, from one server with {@link CONNECTIONS} clients. */
@@ -28,8 +29,10 @@ export async function fitFanOut() {
   // Waiting for more events would blur what a write costs.
   const server = await startApplication({ maxFlushDelay: 0 });
   const running = { name: 'nestjs-realtime', server, join: (join) => join };
-  const joins = Object.entries(AUDIENCES).flatMap(([name, count]) =>
-    Array.from({ length: count }, (_, index) => joinOf(`${name}-${index}`, [name])),
+  const joins = Object.entries(AUDIENCES).flatMap(([name, { channels, subscribers }]) =>
+    Array.from({ length: channels * subscribers }, (_, index) =>
+      joinOf(`${name}-${index}`, [`${name}-${index % channels}`]),
+    ),
   );
   const warm = await storm(running, joins.slice(0, WARM_UP));
   await disperse(running, warm.clients);
@@ -50,12 +53,13 @@ export async function fitFanOut() {
   const busy = await server.ask({ type: 'resident' });
   leastRss = Math.min(leastRss, (await server.ask({ type: 'memory' })).rss);
   const publish = await publishAlone(server);
+  const ofClient = await bytesOfClientEvent(load);
   for (const client of load.clients) client.close();
   server.stop();
 
   const values = samples.map((of) => median(of.map(({ cpuPerTurn }) => cpuPerTurn)));
   const rows = TURNS.map(({ name, events }) => {
-    const audience = AUDIENCES[name];
+    const audience = AUDIENCES[name].subscribers;
     return [1, events, audience, audience * events];
   });
   const [flush, perEvent, write, delivery] = leastSquares(rows, values);
@@ -74,11 +78,12 @@ export async function fitFanOut() {
       working: Math.max(0, busy.rss - leastRss),
       connection: (full.rss - empty.rss) / CONNECTIONS,
       envelope: delivered - BYTES,
+      clientEnvelope: ofClient - BYTES,
       payload: BYTES,
       delivery: delivered,
     },
     fit: TURNS.map(({ name, events }, index) => ({
-      subscribers: AUDIENCES[name],
+      subscribers: AUDIENCES[name].subscribers,
       events,
       measured: values[index],
       fitted: rows[index].reduce((sum, value, at) => sum + value * [flush, perEvent, write, delivery][at], 0),
@@ -87,25 +92,35 @@ export async function fitFanOut() {
 }
 
 async function measure(server, load, { name, events, repeat }) {
-  const deliveries = events * repeat * AUDIENCES[name];
+  const { channels, subscribers } = AUDIENCES[name];
+  const deliveries = events * repeat * subscribers;
   const { cpuPerDelivery, bytesPerDelivery } = await closedLoop(
     { name: 'nestjs-realtime', server, load },
     {
-      turn: { type: 'turn', name, events, repeat },
+      turn: { type: 'turn', name, channels, events, repeat },
       deliveries,
       leastBytes: deliveries * BYTES,
       roundMs: ROUND_MS,
     },
   );
-  return { cpuPerTurn: cpuPerDelivery * events * AUDIENCES[name], bytesPerDelivery };
+  return { cpuPerTurn: cpuPerDelivery * events * subscribers, bytesPerDelivery };
 }
 
 /** What an event costs that nobody is subscribed to. */
 async function publishAlone(server) {
-  const turn = { type: 'turn', name: 'nobody', events: 100, repeat: 100 };
+  const turn = { type: 'turn', name: 'nobody', channels: 1, events: 100, repeat: 100 };
   await server.ask(turn);
   await server.ask({ type: 'begin' });
   await server.ask(turn);
   const { cpuMicros } = await server.ask({ type: 'end' });
   return cpuMicros / (turn.events * turn.repeat);
+}
+
+/** Bytes on the wire of an event that a client published, which says who it was; all of its channel receive it. */
+async function bytesOfClientEvent(load) {
+  const before = load.received;
+  load.clients[0].send(command('publish', 'tick', 'small-0', 'the-only-one'));
+  await load.reached(before + AUDIENCES.small.subscribers * BYTES);
+  await quiet(load);
+  return (load.received - before) / AUDIENCES.small.subscribers;
 }

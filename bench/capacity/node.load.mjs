@@ -24,7 +24,7 @@ export function nodeLoad(plan, { micros, bytes }, nodes) {
   const served = 1 - (1 - 1 / nodes) ** plan.subscribers;
   const events = plan.rate * served;
   const deliveries = (plan.rate * plan.subscribers) / nodes;
-  const wireBytes = plan.bytes + bytes.envelope;
+  const wireBytes = plan.bytes + (plan.source === 'clients' ? bytes.clientEnvelope : bytes.envelope);
   const cost = {
     heartbeats: (connections / plan.heartbeat) * micros.heartbeat,
     connects: (connections / plan.lifetime) * micros.connection,

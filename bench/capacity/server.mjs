@@ -56,10 +56,9 @@ async function inOneTurn(channel, count) {
 await serve(() => listenNest(app), {
   written: () => ({ written: unaccounted(written) }),
   connections: () => connectionsOf(app.getHttpServer()),
-  async turn({ name, events: count, repeat }) {
-    const channel = realtime.channel(`capacity.${name}`);
+  async turn({ name, channels, events: count, repeat }) {
     for (let index = 0; index < repeat; index++) {
-      await inOneTurn(channel, count);
+      await inOneTurn(realtime.channel(`capacity.${name}-${index % channels}`), count);
       await turnOfTheLoop();
       await turnOfTheLoop();
     }

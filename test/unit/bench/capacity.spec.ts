@@ -29,6 +29,7 @@ const COSTS: Costs = {
     channel: 2_000,
     keptEvent: 1_000,
     envelope: 150,
+    clientEnvelope: 200,
     payload: 128,
     delivery: 278,
   },

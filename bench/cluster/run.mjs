@@ -1,0 +1,55 @@
+// What several nodes over one Redis cost, side by side in one run: `npm run bench:cluster`. See bench/README.md.
+import { missingPeer } from '../support/peers.mjs';
+import { pinLoadGenerator } from '../support/pinning.mjs';
+import { Report } from '../support/report.mjs';
+import { thousands } from '../support/statistics.mjs';
+import { ratioOf } from './rounds.mjs';
+
+const bytes = Number(process.env.BYTES ?? 128);
+const rounds = Number(process.env.ROUNDS ?? 7);
+const messages = Number(process.env.MESSAGES ?? 45_000);
+const inFlight = Number(process.env.IN_FLIGHT ?? 1_024);
+const subscribers = Number(process.env.SUBSCRIBERS ?? 1_000);
+const eventsPerTurn = (process.env.EVENTS ?? '1,10').split(',').map(Number);
+const roundMs = Number(process.env.ROUND_MS ?? 1_500);
+
+const missing = missingPeer('@socket.io/redis-streams-adapter');
+if (missing !== undefined) throw new Error(missing);
+const { BROKER, BY_HAND, EACH, measurePublishing, tellPublishing } = await import('./publishing.mjs');
+const { measureDeliveries, tellDeliveries, WITH_LOG, WITHOUT_LOG } = await import('./deliveries.mjs');
+
+pinLoadGenerator();
+const report = new Report('cluster', `one Redis, ${bytes} B, ${rounds} alternating rounds`);
+const { load, oneByOne } = await measurePublishing({ rounds, messages, inFlight, bytes });
+tellPublishing(report, load, {
+  title: `Publishing under load: ${thousands(inFlight)} publishes under way, two nodes that are told`,
+  control: BY_HAND,
+  note: 'Redis has core 0, publisher and nodes share core 1. CPU is per message. A message counts when it was acknowledged and has arrived at both nodes.',
+});
+tellPublishing(report, oneByOne, {
+  title: 'Publishing one by one, each awaited',
+  control: EACH,
+  note: 'Bound by latency: the processes wait for one another.',
+});
+report.target('messages/s of the broker under load / PUBLISH, pipelined by hand', {
+  atLeast: 5,
+  measured: ratioOf(load, BROKER, BY_HAND),
+});
+report.target('messages/s of the broker / PUBLISH, each awaited', {
+  atLeast: 0.333,
+  measured: ratioOf(oneByOne, BROKER, EACH),
+});
+
+const deliveries = await measureDeliveries({ subscribers, bytes, eventsPerTurn, rounds, roundMs });
+for (const [perTurn, byName] of deliveries) {
+  const events = `${perTurn} event${perTurn === 1 ? '' : 's'}`;
+  tellDeliveries(report, byName, {
+    title: `Two nodes, ${thousands(subscribers)} subscribers in all, ${events} per turn`,
+    note: 'Both nodes share core 0; Redis and the load generator share core 1.',
+  });
+  report.target(`deliveries/s with sequence, history and dedupe / without, ${perTurn} per turn`, {
+    atLeast: 0.85,
+    measured: ratioOf(byName, WITH_LOG, WITHOUT_LOG),
+  });
+}
+report.end();

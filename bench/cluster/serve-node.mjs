@@ -1,0 +1,21 @@
+import { serve, settings, unaccounted } from '../support/server-side.mjs';
+
+/**
+ * Serves one of several nodes that share their channels.
+ *
+ * @param {object} node
+ * @param {() => Promise<number>} node.listen Resolves with the port.
+ * @param {(payload: unknown) => unknown} node.publish Hands one event to every subscriber of every node.
+ * @param {() => number} node.written Bytes that all sockets of this node were given so far.
+ */
+export function serveNode({ listen, publish, written }) {
+  const payload = 'x'.repeat(settings.bytes);
+  return serve(listen, {
+    async turn({ events }) {
+      const published = [];
+      for (let event = 0; event < events; event++) published.push(publish(payload));
+      await Promise.all(published);
+    },
+    written: () => ({ written: unaccounted(written) }),
+  });
+}

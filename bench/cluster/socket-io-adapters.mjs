@@ -1,0 +1,23 @@
+import { createAdapter as createPubSubAdapter } from '@socket.io/redis-adapter';
+import { createAdapter as createStreamsAdapter } from '@socket.io/redis-streams-adapter';
+import { Redis } from 'ioredis';
+
+/** Packets that the stream keeps. With the default, 10,000, nodes that fall behind under load would lose packets. */
+const KEPT = 1_000_000;
+
+/**
+ * An adapter of Socket.IO for several nodes. `streams` keeps packets in one stream, from which all nodes read; `pubsub`
+ * keeps nothing.
+ *
+ * @returns {{ adapter: unknown, sent: () => Promise<unknown> | undefined }} `sent`: what Redis answers to the last packet,
+ * where the adapter itself does not wait for it.
+ */
+export function redisAdapter(kind, url) {
+  const client = new Redis(url);
+  if (kind === 'streams')
+    return { adapter: createStreamsAdapter(client, { maxLen: KEPT }), sent: () => undefined };
+  let last;
+  const publish = client.publish.bind(client);
+  client.publish = (...packet) => (last = publish(...packet));
+  return { adapter: createPubSubAdapter(client, client.duplicate()), sent: () => last };
+}

@@ -1,0 +1,14 @@
+export const CHANNEL = 'bench.durability';
+
+/** Milliseconds of the system's monotonic clock, which all processes share. */
+export function nowMs() {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+export const silentListener = {
+  onEvents() {},
+  onSignal() {},
+  onPresence() {},
+  onControl() {},
+  onState() {},
+};

@@ -8,7 +8,7 @@ import { fitRequests } from './fit.requests.mjs';
 /** An event that comes from Redis, in microseconds: not measured here, see docs/capacity.md. */
 const RECEIVE_MICROS = 9;
 
-/** Measures the costs on this machine, about a minute long. */
+/** Measures the costs on this machine, a minute and a quarter long. */
 export async function fitCosts() {
   const fanOut = await fitFanOut();
   const parts = [fanOut, await fitRequests(), await fitHeartbeat(), await fitMemory()];

@@ -29,7 +29,7 @@ async function main({ help, check, costs: file, save, ...said }) {
   }
   const known = file === undefined ? undefined : readCosts(file);
   if (known === undefined || check) pinLoadGenerator();
-  if (known === undefined) console.log('Measuring the costs on this machine, for about a minute …');
+  if (known === undefined) console.log('Measuring the costs on this machine, for a minute and a quarter …');
   const costs = known ?? (await fitCosts());
   tellCosts(costs);
   if (save !== undefined) saveCosts(save, costs);

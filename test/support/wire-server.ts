@@ -154,6 +154,8 @@ function settingsOf(settings: WireSettings = {}): EngineSettings {
   const { limits, heartbeat, retry, abuse, outbox, ...rest } = settings;
   return {
     ...ENGINE_DEFAULTS,
+    // On a loaded machine events would wait for others, and tests count on the turn in which they are written.
+    maxFlushDelayMs: 0,
     nodeId: 'node-1',
     ticketSecret: 'a secret of tests',
     ...rest,

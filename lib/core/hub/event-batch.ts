@@ -20,9 +20,14 @@ export class EventBatch {
   frameFor(variant: WireVariant): Buffer {
     let frame = this.frames[variant.index];
     if (frame === undefined) {
-      frame = variant.frame(this.events.map((event) => encodeEvent(event, variant)));
+      frame = this.encode(variant);
       this.frames[variant.index] = frame;
     }
     return frame;
+  }
+
+  /** Apart from the look-up: a closure there would be allocated for every delivery, whether it is called or not. */
+  private encode(variant: WireVariant): Buffer {
+    return variant.frame(this.events.map((event) => encodeEvent(event, variant)));
   }
 }

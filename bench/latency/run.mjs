@@ -20,7 +20,7 @@ const publisher = startPublisher(128);
 const running = [];
 for (const contender of present) {
   const populated = await populate(contender, subscribers);
-  const limit = await saturation(populated, publisher, { from: 16, steps: 2, measureMs: 800 });
+  const limit = await saturation(populated, publisher, { from: 32, steps: 2, measureMs: 800 });
   if (limit === undefined) {
     missing.set(contender.name, 'sustains nothing on this machine');
     dismiss(populated);

@@ -11,7 +11,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Starts a server with its subscribers, and an intake for events from outside. */
 export async function populate(contender, subscribers) {
-  const server = await startServer(contender.script, {});
+  const server = await startServer(contender.script, contender.settings ?? {});
   const probes = [];
   const load = await openSubscribers(server.port, contender.join, subscribers, (index) => {
     if (index % PROBE_EVERY !== 0) return undefined;

@@ -10,7 +10,7 @@ import { percent, thousands } from '../support/statistics.mjs';
 const subscribers = Number(process.env.SUBSCRIBERS ?? 1_000);
 const measureMs = Number(process.env.ROUND_MS ?? 1_200);
 const steps = Number(process.env.STEPS ?? 3);
-const from = Number(process.env.FROM ?? 16);
+const from = Number(process.env.FROM ?? 32);
 
 pinLoadGenerator();
 const { present, missing } = available(

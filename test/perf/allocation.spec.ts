@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { probe } from './probe.js';
 
 /** Bytes of heap of one write of a shared batch, however many events are in it. */
-const MAX_BYTES_PER_WRITE = 56;
+const MAX_BYTES_PER_WRITE = 16;
 /** Bytes of heap of one event, from `publish` to the shared frame: encoded, kept in the log, with its own id. */
 const MAX_BYTES_PER_EVENT = 4_800;
 /** Bytes of heap of an idle, subscribed session, beyond its connection. */

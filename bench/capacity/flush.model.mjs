@@ -1,7 +1,7 @@
 /** How many times its own length a flush is followed by a pause, and the share of a core from which there are pauses. */
-const REST = 2;
+const REST = 3;
 const PACED_FROM = 2 / 3;
-/** Share of a core that flushes take while their pauses are not at the bound: a flush, and twice its length. */
+/** Share of a core that flushes take while their pauses are not at the bound: a flush, and three times its length. */
 const RESTED = 1 / (1 + REST);
 
 /** How many of `rate` events a second begin a period of `period` seconds that others share; Poisson arrivals. */
@@ -23,7 +23,7 @@ export function flushShare(load, period) {
 }
 
 /**
- * What flushing needs when events wait as long as the pace lets them (lib/core/hub/flush.pace.ts): a flush rests twice its
+ * What flushing needs when events wait as long as the pace lets them (lib/core/hub/flush.pace.ts): a flush rests three times its
  * length, `maxDelay` at most.
  *
  * @param {number} maxDelay in seconds; 0: nothing ever waits.

@@ -87,12 +87,12 @@ describe('the model of a flush', () => {
     expect(flushing(load, 0.025)).toMatchObject({ period: 0, expected: flushShare(load, 0) });
   });
 
-  it('rests twice its length, and its bound at most', () => {
-    // 100 events a second of 10 ms each: more than a core. A flush of 10 ms rests 20 ms.
+  it('rests three times its length, and its bound at most', () => {
+    // 100 events a second of 10 ms each: more than a core. A flush of 10 ms rests as long as it may.
     const paced = flushing(at(100), 0.025);
     expect(paced.alone).toBeGreaterThan(1);
     expect(paced.expected).toBeLessThan(0.4);
-    expect(paced.expected * paced.period + Math.min(0.025, 2 * paced.expected * paced.period)).toBeCloseTo(
+    expect(paced.expected * paced.period + Math.min(0.025, 3 * paced.expected * paced.period)).toBeCloseTo(
       paced.period,
       6,
     );
@@ -109,7 +109,7 @@ describe('the model of a flush', () => {
     const needed = Array.from({ length: 200 }, (_, index) => flushing(at(index * 5), 0.025).needed);
     const falls = needed.filter((value, index) => value < (needed[index - 1] ?? 0) - 1e-9);
     expect(falls).toEqual([]);
-    expect(needed.at(-1)).toBeGreaterThan(0.3);
+    expect(needed.at(-1)).toBeGreaterThan(0.25);
   });
 
   it('has nothing wait when nothing may', () => {

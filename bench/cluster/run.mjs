@@ -47,12 +47,14 @@ for (const [perTurn, byName] of deliveries) {
     title: `Two nodes, ${thousands(subscribers)} subscribers in all, ${events} per turn`,
     note: 'Both nodes share core 0; Redis and the load generator share core 1.',
   });
-  report.target(
-    `deliveries per CPU of the nodes, with sequence, history and dedupe / without, ${perTurn} per turn`,
-    {
-      atLeast: 0.85,
-      measured: ratioOf(byName, WITHOUT_LOG, WITH_LOG, 'cpu'),
-    },
-  );
+  const name = `with sequence, history and dedupe / without, ${perTurn} per turn`;
+  report.target(`deliveries/s ${name}`, {
+    atLeast: 0.85,
+    measured: ratioOf(byName, WITH_LOG, WITHOUT_LOG),
+  });
+  report.target(`deliveries for the same CPU of the nodes ${name}`, {
+    atLeast: 0.85,
+    measured: ratioOf(byName, WITHOUT_LOG, WITH_LOG, 'cpu'),
+  });
 }
 report.end();

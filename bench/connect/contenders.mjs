@@ -9,6 +9,9 @@ export const PLATFORM_WS = '@nestjs/platform-ws';
 export const SOCKET_IO = 'Socket.IO';
 export const LIBRARY = 'nestjs-realtime';
 
+const hello = JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1] } });
+const subscribe = JSON.stringify({ type: 'subscribe', id: 'sub-0', channel: CHANNEL });
+
 /** How a client of each comes in with its token, as the client library of each does it. */
 export const contenders = [
   {
@@ -16,7 +19,7 @@ export const contenders = [
     script: script('ws'),
     join: (token) => ({
       protocols: protocols(token),
-      steps: [{ say: [JSON.stringify({ type: 'subscribe', id: 'sub-0', channel: CHANNEL })], hear: 'sub-0' }],
+      steps: [{ say: [subscribe], hear: 'sub-0' }],
     }),
   },
   {
@@ -47,9 +50,20 @@ export const contenders = [
       path: '/realtime',
       protocols: protocols(token),
       steps: [
-        { say: [JSON.stringify({ type: 'hello', id: 'h', payload: { versions: [1] } })], hear: '"welcome"' },
-        { say: [JSON.stringify({ type: 'subscribe', id: 'sub-0', channel: CHANNEL })], hear: 'sub-0' },
+        { say: [hello], hear: '"welcome"' },
+        { say: [subscribe], hear: 'sub-0' },
       ],
     }),
   },
 ];
+
+/** A client that does not wait for `welcome`, which the protocol allows (P3). */
+export const impatient = {
+  ...contenders.find(({ name }) => name === LIBRARY),
+  name: 'nestjs-realtime, hello and subscribe in one frame',
+  join: (token) => ({
+    path: '/realtime',
+    protocols: protocols(token),
+    steps: [{ say: [`${hello}\n${subscribe}`], hear: 'sub-0' }],
+  }),
+};

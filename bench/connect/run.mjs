@@ -3,7 +3,7 @@ import { pinLoadGenerator } from '../support/pinning.mjs';
 import { Report } from '../support/report.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { median, medianRatio, percent, thousands } from '../support/statistics.mjs';
-import { contenders, LIBRARY, SOCKET_IO, WS } from './contenders.mjs';
+import { contenders, impatient, LIBRARY, SOCKET_IO, WS } from './contenders.mjs';
 import { disperse, storm, tokens } from './storm.mjs';
 
 const connections = Number(process.env.CONNECTIONS ?? 5_000);
@@ -12,7 +12,7 @@ const rounds = Number(process.env.ROUNDS ?? 3);
 pinLoadGenerator();
 const report = new Report('connect', `${thousands(connections)} clients, ${rounds} alternating rounds`);
 const running = [];
-for (const contender of contenders)
+for (const contender of [...contenders, impatient])
   running.push({ ...contender, server: await startServer(contender.script, {}), samples: [] });
 
 const all = tokens(connections);

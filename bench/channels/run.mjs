@@ -15,6 +15,30 @@ const rounds = Number(process.env.ROUNDS ?? 9);
 const roundMs = Number(process.env.ROUND_MS ?? 500);
 const bytes = 128;
 const connections = groups * membersPerGroup;
+const LIBRARY = 'nestjs-realtime';
+
+const script = (name) => fileURLToPath(new URL(`servers/${name}.mjs`, import.meta.url));
+/** How a client of a group joins its channels, and the one of all. */
+const contenders = [
+  {
+    name: 'ws, a set per channel',
+    script: script('ws'),
+    join: (group) => ({ ...joins.plain, path: `/?group=${group}` }),
+  },
+  {
+    name: 'Socket.IO, rooms',
+    script: script('socket-io'),
+    join: (group) => ({ ...joins.socketIo, path: `${joins.socketIo.path}&group=${group}` }),
+  },
+  {
+    name: LIBRARY,
+    script: script('library'),
+    join(group) {
+      const own = Array.from({ length: channelsPerGroup }, (_, channel) => small(group, channel));
+      return joins.library([SHARED, ...own]);
+    },
+  },
+];
 
 pinLoadGenerator();
 const report = new Report(
@@ -22,52 +46,62 @@ const report = new Report(
   `${thousands(groups * channelsPerGroup)} channels of ${membersPerGroup} subscribers, ${thousands(connections)} connections ` +
     `in ${channelsPerGroup} of them each, ${rounds} alternating rounds of ${roundMs} ms`,
 );
-const script = fileURLToPath(new URL('server.mjs', import.meta.url));
-const server = await startServer(script, { groups, channelsPerGroup, bytes });
-const load = await openSubscribers(server.port, joinOf, connections);
+const running = [];
+for (const { name, join, script: file } of contenders) {
+  const server = await startServer(file, { groups, channelsPerGroup, bytes });
+  const joinOf = (index) => join(Math.floor(index / membersPerGroup));
+  const load = await openSubscribers(server.port, joinOf, connections);
+  running.push({ name, server, load, samples: { shared: [], small: [] } });
+}
 
-const kinds = { shared: [], small: [] };
 for (let index = -1; index < rounds; index++) {
-  for (const [kind, samples] of Object.entries(kinds)) {
-    const sample = await closedLoop(
-      { name: 'nestjs-realtime', server, load },
-      { turn: { type: kind }, deliveries: connections, leastBytes: connections * bytes, roundMs },
-    );
-    if (index >= 0) samples.push(sample);
+  for (const contender of running) {
+    const kinds = Object.entries(contender.samples);
+    // Whoever is second finds what the first left behind, so they take turns at that too.
+    for (const [type, list] of index % 2 === 0 ? kinds : kinds.reverse()) {
+      const sample = await closedLoop(contender, {
+        turn: { type },
+        deliveries: connections,
+        leastBytes: connections * bytes,
+        roundMs,
+      });
+      if (index >= 0) list.push(sample);
+    }
   }
 }
-for (const client of load.clients) client.close();
-server.stop();
+for (const { server, load } of running) {
+  for (const client of load.clients) client.close();
+  server.stop();
+}
 
-const cpuOf = (kind) => kinds[kind].map(({ cpuPerDelivery }) => cpuPerDelivery);
-const row = (name, kind) => [
-  name,
-  median(cpuOf(kind)).toFixed(2),
-  medianRatio(cpuOf(kind), cpuOf('shared')).toFixed(2),
-  thousands(median(kinds[kind].map(({ rate }) => rate))),
-  percent(median(kinds[kind].map(({ loadShare }) => loadShare))),
-];
+const cpuOf = (list) => list.map(({ cpuPerDelivery }) => cpuPerDelivery);
+const ratioOf = ({ samples }) => medianRatio(cpuOf(samples.small), cpuOf(samples.shared));
+const library = running.find(({ name }) => name === LIBRARY);
 report.table({
-  title: `One event to each of ${thousands(connections)} connections in one turn`,
-  columns: ['published to', 'CPU µs/delivery', '×', 'deliveries/s', 'load generator CPU'],
-  rows: [
-    row(`one channel of ${thousands(connections)}`, 'shared'),
-    row(
-      `${thousands(groups)} of ${thousands(groups * channelsPerGroup)} channels of ${membersPerGroup}`,
-      'small',
-    ),
+  title: `One event to each of ${thousands(connections)} connections in one turn, CPU µs/delivery`,
+  columns: [
+    'server',
+    `one channel of ${thousands(connections)}`,
+    `${thousands(groups)} of ${thousands(groups * channelsPerGroup)} channels of ${membersPerGroup}`,
+    'many / one',
+    'many, × the library',
+    'load generator CPU',
   ],
+  rows: running.map((contender) => {
+    const { name, samples } = contender;
+    return [
+      name,
+      median(cpuOf(samples.shared)).toFixed(2),
+      median(cpuOf(samples.small)).toFixed(2),
+      ratioOf(contender).toFixed(2),
+      medianRatio(cpuOf(samples.small), cpuOf(library.samples.small)).toFixed(2),
+      percent(median(samples.small.map(({ loadShare }) => loadShare))),
+    ];
+  }),
   note: 'The same connections, and as many writes: each turn takes another channel of each group.',
 });
-report.target('CPU per delivery, small channels / one large', {
+report.target('CPU per delivery of the library, small channels / one large', {
   atMost: 1.25,
-  measured: medianRatio(cpuOf('small'), cpuOf('shared')),
+  measured: ratioOf(library),
 });
 report.end();
-
-/** Everybody subscribes to the channel of all and to those of their group. */
-function joinOf(index) {
-  const group = Math.floor(index / membersPerGroup);
-  const own = Array.from({ length: channelsPerGroup }, (_, channel) => small(group, channel));
-  return joins.library([SHARED, ...own]);
-}

@@ -17,8 +17,8 @@ const WINDOWS: ContractWindows = {
   // A server is restarted inside it.
   dedupeMs: 2_000,
   ttlMs: 600,
-  leaseMs: 500,
-  graceMs: 250,
+  leaseMs: 1_500,
+  graceMs: 400,
   controlTimeoutMs: 400,
   slackMs: 120,
 };

@@ -93,14 +93,12 @@ export function afterContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
-    await context.append(node, channel, ['a']);
+    const behindA = (id: string) => context.request(channel, id, { after: 'a', policy: { dedupeMs } });
+    await context.append(node, channel, ['a'], { dedupeMs });
     await context.harness.advance(dedupeMs * 0.5);
-    const [first] = await node.broker.appendMany([context.request(channel, 'b', { after: 'a' })]);
+    const [first] = await node.broker.appendMany([behindA('b')]);
     await context.harness.advance(dedupeMs * 0.5 + slackMs);
-    const outcomes = await node.broker.appendMany([
-      context.request(channel, 'b', { after: 'a' }),
-      context.request(channel, 'c', { after: 'a' }),
-    ]);
+    const outcomes = await node.broker.appendMany([behindA('b'), behindA('c')]);
     expect(first).toMatchObject({ ok: true, position: { seq: 2 } });
     expect(outcomes).toEqual([{ ...first, duplicate: true }, OUT_OF_ORDER]);
   });

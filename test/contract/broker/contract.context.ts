@@ -15,6 +15,9 @@ import type {
   ContractWindows,
 } from './broker.harness.js';
 
+/** For ids that are to be remembered, however long the test takes, and a restarted server. */
+const LONG_DEDUPE_MS = 600_000;
+
 /** What the themes of the contract share: the harness of the running test, and short ways to ask. */
 export class ContractContext {
   private current: BrokerHarness | undefined;
@@ -72,7 +75,7 @@ export class ContractContext {
   }
 
   policy(change: Partial<LogPolicy> = {}): LogPolicy {
-    return { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: this.windows.dedupeMs, ...change };
+    return { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: LONG_DEDUPE_MS, ...change };
   }
 
   /** One append; its fingerprint follows from its content, as the engine makes it. */

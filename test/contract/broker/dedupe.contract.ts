@@ -106,11 +106,13 @@ export function dedupeContract(context: ContractContext): void {
   it('P15 forgets an id after its window', async () => {
     const node = await context.node();
     const channel = context.channel();
-    await context.append(node, channel, ['a']);
-    await context.harness.advance(context.windows.dedupeMs + context.windows.slackMs);
-    const [again] = await node.broker.appendMany([context.request(channel, 'a', { payload: 'new' })]);
+    const { dedupeMs, slackMs } = context.windows;
+    const other = () => context.request(channel, 'a', { payload: 'new', policy: { dedupeMs } });
+    await context.append(node, channel, ['a'], { dedupeMs });
+    await context.harness.advance(dedupeMs + slackMs);
+    const [again] = await node.broker.appendMany([other()]);
     expect(again).toMatchObject({ ok: true, duplicate: false, position: { seq: 2 } });
-    const [retry] = await node.broker.appendMany([context.request(channel, 'a', { payload: 'new' })]);
+    const [retry] = await node.broker.appendMany([other()]);
     expect(retry).toEqual({ ...again, duplicate: true });
   });
 
@@ -118,15 +120,13 @@ export function dedupeContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
-    await context.append(node, channel, ['a']);
+    const retry = async () =>
+      (await node.broker.appendMany([context.request(channel, 'a', { policy: { dedupeMs } })]))[0];
+    await context.append(node, channel, ['a'], { dedupeMs });
     await context.harness.advance(dedupeMs * 0.6);
-    expect((await node.broker.appendMany([context.request(channel, 'a')]))[0]).toMatchObject({
-      duplicate: true,
-    });
+    expect(await retry()).toMatchObject({ duplicate: true });
     await context.harness.advance(dedupeMs * 0.4 + slackMs);
-    expect((await node.broker.appendMany([context.request(channel, 'a')]))[0]).toMatchObject({
-      duplicate: false,
-    });
+    expect(await retry()).toMatchObject({ duplicate: false });
   });
 
   it('P15 remembers ids longer than it keeps their events', async () => {

@@ -14,8 +14,5 @@ afterAll(() => deployment.dispose());
 
 describeBrokerContract(
   'redis, a Cluster of three masters with a replica each',
-  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries'], {
-    // A master of a Cluster that was restarted takes no writes for two seconds.
-    dedupeMs: 4_500,
-  }),
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
 );

@@ -125,7 +125,9 @@ export function rosterContract(context: ContractContext): void {
 
   it('G19 diffs on top of a page always give the next page', async () => {
     const [left, right] = await context.twoNodes();
-    const { leaseMs, graceMs, slackMs } = context.windows;
+    const { leaseMs, slackMs } = context.windows;
+    // Nothing has to be done within it, so it may be short where time costs time.
+    const graceMs = leaseMs / 6;
     const action = fc.record({
       node: fc.constantFrom(0, 1),
       kind: fc.constantFrom('enter', 'update', 'leave', 'bye', 'renew', 'wait'),
@@ -155,7 +157,9 @@ export function rosterContract(context: ContractContext): void {
         const end = await page(right, channel);
         // The page itself may have ended a lease: its diff is on the way then.
         await eventually(() => {
-          const applied = apply(start, left.seen.diffsOf(channel));
+          // A lease that ends behind the page is another page's matter.
+          const told = left.seen.diffsOf(channel).filter(({ version }) => version <= end.version);
+          const applied = apply(start, told);
           expect(applied.version).toBe(end.version);
           expect(applied.members).toEqual(new Map(end.members.map((member) => [member.id, member])));
         });

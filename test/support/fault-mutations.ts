@@ -79,6 +79,7 @@ export function ignoringEpochs(inner: Broker): Broker {
     onSignal: (channel, signal) => listener.onSignal(channel, signal),
     onPresence: (channel, diff) => listener.onPresence(channel, diff),
     onControl: (message) => listener.onControl(message),
+    onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
     onState: (state, reason) => listener.onState(state, reason),
   });
   return {

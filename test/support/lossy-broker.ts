@@ -32,6 +32,7 @@ export function lossyBroker(inner: Broker): Broker & {
         onSignal: (channel, signal) => listener.onSignal(channel, signal),
         onPresence: (channel, diff) => listener.onPresence(channel, diff),
         onControl: (message) => listener.onControl(message),
+        onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
         onState: (state, reason) => listener.onState(state, reason),
       });
     },

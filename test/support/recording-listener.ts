@@ -11,6 +11,8 @@ export class RecordingListener implements BrokerListener {
   readonly diffs: { readonly channel: string; readonly diff: PresenceDiff }[] = [];
   readonly controls: ControlMessage[] = [];
   readonly states: BrokerState[] = [];
+  /** For how long the view of the control records was proved, in milliseconds, each time. */
+  readonly proofs: number[] = [];
 
   eventsHook: ((channel: string, events: readonly ChannelEvent[]) => void) | undefined;
   /** What confirms a control record; left out, it is confirmed at once. */
@@ -32,6 +34,10 @@ export class RecordingListener implements BrokerListener {
   onControl(message: ControlMessage): MaybePromise<void> {
     this.controls.push(message);
     return this.controlHook?.(message);
+  }
+
+  onControlCurrent(forMs: number): void {
+    this.proofs.push(forMs);
   }
 
   onState(state: BrokerState): void {

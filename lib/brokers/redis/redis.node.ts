@@ -59,7 +59,10 @@ export class RedisNode {
     this.probes = new RedisProbes(id, this.appends, settings);
     this.presence = new RedisPresence(this.commands, keys, settings);
     this.sweeper = new RedisSweeper(this.commands, keys, settings, this.presence);
-    this.heart = new RedisHeart(id, this.commands, keys, settings, onChange);
+    this.heart = new RedisHeart(id, this.commands, keys, settings, {
+      onChange,
+      onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
+    });
     const answers = keys.answersTo(id);
     this.interest = new RedisInterest(target, settings, keys, this.commands, {
       onText: (topic, text) =>
@@ -166,6 +169,7 @@ export class RedisNode {
     const state: BrokerState = trouble === undefined ? 'up' : 'down';
     if (state === this.state) return;
     this.state = state;
+    if (state === 'up') this.heart.beatNow();
     guarded(() => this.listener.onState(state, trouble));
   }
 }

@@ -111,6 +111,14 @@ export interface RedisBrokerOptions {
   /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
   readonly controlTimeoutMs?: number;
 
+  /**
+   * How old the last proof may be that this node knows every revoke and ban, in milliseconds. Each sign of life brings one.
+   * Without a younger proof the node withholds the events of channels that are not public, until it has one (G11): so this
+   * is how long a revoke can stay unknown to a node that cannot reach the control records, and how long an outage of them
+   * may last before events wait. At least `heartbeatMs` and `commandTimeoutMs` together. Default 10 000.
+   */
+  readonly controlMaxAgeMs?: number;
+
   /** Told of a setting of the server that weakens a promise. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void;
   /** Time of waits and retries; windows and leases run on the server's own. Default: the system's clock. */

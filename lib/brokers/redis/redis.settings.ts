@@ -30,6 +30,16 @@ export function redisSettings(options: RedisBrokerOptions) {
   if (durability !== 'broker' && replicated?.level !== 'replicated') {
     throw optionError('durability', "must be 'broker' or { level: 'replicated' }");
   }
+  const heartbeatMs = number('heartbeatMs', options.heartbeatMs, 1_000);
+  const commandTimeoutMs = number('commandTimeoutMs', options.commandTimeoutMs, 3_000);
+  const controlMaxAgeMs = number('controlMaxAgeMs', options.controlMaxAgeMs, 10_000);
+  if (controlMaxAgeMs < heartbeatMs + commandTimeoutMs) {
+    throw optionError(
+      'controlMaxAgeMs',
+      `must be at least \`heartbeatMs\` and \`commandTimeoutMs\` together (${heartbeatMs + commandTimeoutMs}), not ` +
+        `${controlMaxAgeMs}: one slow answer would hold back events`,
+    );
+  }
   return {
     keyPrefix: prefix(options.keyPrefix ?? 'rt'),
     partitions: whole('partitions', options.partitions, 64, MAX_PARTITIONS),
@@ -41,7 +51,7 @@ export function redisSettings(options: RedisBrokerOptions) {
             timeoutMs: whole('durability.timeoutMs', replicated.timeoutMs, 1_000),
           },
     connectTimeoutMs: number('connectTimeoutMs', options.connectTimeoutMs, 10_000),
-    commandTimeoutMs: number('commandTimeoutMs', options.commandTimeoutMs, 3_000),
+    commandTimeoutMs,
     maxReconnectMs: number('maxReconnectMs', options.maxReconnectMs, 200),
     maxQueued: number('maxQueued', options.maxQueued, 20_000),
     maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
@@ -52,7 +62,8 @@ export function redisSettings(options: RedisBrokerOptions) {
     tipCheckMs: number('tipCheck.intervalMs', options.tipCheck?.intervalMs, 25_000),
     unsubscribeLingerMs: number('unsubscribeLingerMs', options.unsubscribeLingerMs, 1_000),
     headMs: whole('headMs', options.headMs, 30 * DAY_MS),
-    heartbeatMs: number('heartbeatMs', options.heartbeatMs, 1_000),
+    heartbeatMs,
+    controlMaxAgeMs,
     nodeTtlMs: whole('nodeTtlMs', options.nodeTtlMs, 15_000),
     sweepMs: number('sweepMs', options.sweepMs, 1_000),
     controlTimeoutMs: number('controlTimeoutMs', options.controlTimeoutMs, 5_000),

@@ -96,6 +96,11 @@ export interface ChannelDefinition {
   readonly behaviour: ChannelBehaviour;
 }
 
+/** Whether subscribing needs an authorization. Events of other channels are for everybody. */
+export function isGuarded({ behaviour }: ChannelDefinition): boolean {
+  return behaviour.authorize.subscribe !== 'public';
+}
+
 /** A request that needs no channel; reached only because it is declared so, with its own authorization (G10). */
 export interface ConnectionRequest {
   readonly authorize: AuthorizeHandler | 'public';

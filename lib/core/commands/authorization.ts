@@ -1,6 +1,12 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelMatch } from '../channel/channel.registry.js';
-import type { AuthorizationResult, ChannelAction, HandlerCall } from '../channel/channel-definition.js';
+import {
+  isGuarded,
+  type AuthorizationResult,
+  type ChannelAction,
+  type ChannelDefinition,
+  type HandlerCall,
+} from '../channel/channel-definition.js';
 import type { Subscription } from '../delivery/subscription.js';
 import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
@@ -30,7 +36,10 @@ export function authorize(
   return isPromise(result) ? result.then(toGrant) : toGrant(result);
 }
 
-/** @throws RealtimeError when the ground of an authorization is gone: access was revoked, or the subscription ended (G11). */
+/**
+ * @throws RealtimeError when the ground of an authorization is gone: access was revoked, or may have been, or the subscription
+ * ended (G11).
+ */
 export type StillAllowed = () => void;
 
 /**
@@ -48,6 +57,7 @@ export function authorizeSubscriber(
   const revision = session.context.revocations.current;
   const allowed = (subscription?: Subscription): StillAllowed => {
     const check = (): void => {
+      refuseIfWithheld(session, match.definition);
       refuseIfRevoked(session, match.channel, revision);
       if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
     };
@@ -93,6 +103,15 @@ export function refuseIfRevoked(session: Session, channel: string, revision: num
   if (session.context.revocations.revokedSince(revision, session.user?.id, channel)) {
     throw new RealtimeError('forbidden', 'Access was revoked');
   }
+}
+
+/**
+ * @throws RealtimeError `unavailable` while a revoke may be in force that this node does not know; of a channel that is not
+ * public it then tells nothing (G11).
+ */
+export function refuseIfWithheld({ context }: Session, definition: ChannelDefinition): void {
+  if (isGuarded(definition) && context.revokeView.isStale)
+    throw new RealtimeError('unavailable', 'It cannot be proved at the moment that access was not revoked');
 }
 
 function toGrant(result: AuthorizationResult): Grant {

@@ -12,7 +12,8 @@ export class Resetter {
   constructor(private readonly context: () => EngineContext) {}
 
   reset(subscription: Subscription): void {
-    if (subscription.ended || subscription.moving) return;
+    // What is withheld is found to be of another log when it goes on.
+    if (subscription.ended || subscription.moving || subscription.channel.isWithheld) return;
     subscription.moving = true;
     subscription.channel.stopLive(subscription);
     this.move(subscription).then(
@@ -44,7 +45,7 @@ export class Resetter {
     const context = this.context();
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
     const { plan, snapshot } = await planWithSnapshot(context, subscription, since);
-    if (subscription.ended) return;
+    if (subscription.ended || subscription.channel.isWithheld) return;
     subscription.outbox.pushData(
       {
         type: 'reset',

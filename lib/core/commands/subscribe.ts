@@ -10,7 +10,7 @@ import type { LocalChannel } from '../hub/local-channel.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { graceAfter } from '../session/session.teardown.js';
-import { authorize, refuseIfRevoked, type Grant } from './authorization.js';
+import { authorize, refuseIfRevoked, refuseIfWithheld, type Grant } from './authorization.js';
 import { followGrant } from './lease.js';
 import { notify } from './lifecycle.js';
 import { planWithSnapshot, type PlanWithSnapshot } from './snapshot.js';
@@ -89,6 +89,7 @@ function make(
   const call = session.call(match, command.id, '', command.payload.params);
   return whenReady(authorize(session, match, 'subscribe', call), (grant) => {
     refuseIfOver(session, pending);
+    refuseIfWithheld(session, match.definition);
     return whenReady(hub.acquire(match), (channel) =>
       join(session, channel, { command, pending, call, revision, grant }),
     );
@@ -145,6 +146,7 @@ function answer(
   const { command, pending, revision, grant } = attempt;
   const { plan, snapshot } = found;
   refuseIfOver(session, pending);
+  refuseIfWithheld(session, channel.definition);
   refuseIfRevoked(session, channel.name, revision);
   const members = presence && channel.presence?.answer(subscription, presence);
   session.reply(command.id, toResult(plan, snapshot, members), subscription);

@@ -43,6 +43,8 @@ export class CatchUp {
 
   private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
+    // Goes on when the node knows the revokes again (G11).
+    if (channel.isWithheld) return;
     while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
@@ -61,6 +63,7 @@ export class CatchUp {
     this.pages.read(subscription.channel.name, epoch, from).then(
       (page) => {
         if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
+        if (subscription.live || subscription.channel.isWithheld) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
         try {
           this.take(subscription, page);

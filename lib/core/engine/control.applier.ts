@@ -25,7 +25,13 @@ export function applyControl(context: EngineContext, message: ControlMessage): v
     case 'supersede': {
       const session = context.sessions.ofLineage(message.lineage);
       if (session !== undefined && session.generation < message.generation) session.close('superseded');
+      return;
     }
+    default:
+      // Of a newer version of the library, on another node. Who sent it learns that it has no effect here.
+      throw new Error(
+        `The control record ${JSON.stringify((message satisfies never as ControlMessage).kind)} is not known`,
+      );
   }
 }
 

@@ -35,6 +35,8 @@ export interface EngineStatus {
   readonly started: boolean;
   readonly draining: boolean;
   readonly broker: 'up' | 'down';
+  /** Whether events of channels that are not public are kept back, for a revoke may not be known here yet (G11). */
+  readonly withholding: boolean;
   readonly sessions: number;
   readonly channels: number;
 }

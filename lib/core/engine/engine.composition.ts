@@ -13,6 +13,7 @@ import { BanList } from '../protection/ban-list.js';
 import { RateLimit } from '../protection/rate-limit.js';
 import { RecentIds } from '../protection/recent-ids.js';
 import { Revocations } from '../protection/revocations.js';
+import { RevokeView } from '../protection/revoke-view.js';
 import { UserBuckets } from '../protection/user-buckets.js';
 import { SessionRegistry } from '../session/session.registry.js';
 import { TicketSigner } from '../session/ticket.js';
@@ -20,6 +21,7 @@ import { checkCapabilities } from './capability.check.js';
 import type { EngineContext } from './engine.context.js';
 import type { EngineOptions, EngineSettings } from './engine.options.js';
 import { userChannelDefinition } from './user-channel.definition.js';
+import { Withholding } from './withholding.js';
 
 /** The parts of one engine, put together. */
 export interface ComposedEngine {
@@ -38,6 +40,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
   const resetter = new Resetter(() => context);
+  const revokeView = new RevokeView(clock, new Withholding(() => context));
   const hub = new Hub(
     {
       broker,
@@ -45,6 +48,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
       clock,
       logger,
       retries,
+      revokes: revokeView,
       lingerMs: settings.lingerMs,
       ringSize: settings.ringSize,
       onBehind: (subscription) => context.catchUp.pump(subscription),
@@ -90,6 +94,7 @@ export function composeEngine(options: EngineOptions): ComposedEngine {
     bans: new BanList(),
     addressBans: new BanList(),
     revocations: new Revocations(),
+    revokeView,
     recentIds: new RecentIds(),
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {

@@ -14,6 +14,7 @@ import type { PresenceTracker } from '../presence/presence.tracker.js';
 import type { BanList } from '../protection/ban-list.js';
 import type { RateLimit } from '../protection/rate-limit.js';
 import type { RecentIds } from '../protection/recent-ids.js';
+import type { RevokeView } from '../protection/revoke-view.js';
 import type { Revocations } from '../protection/revocations.js';
 import type { UserBuckets } from '../protection/user-buckets.js';
 import type { Authenticator } from '../session/identity.js';
@@ -53,6 +54,8 @@ export interface EngineContext {
   /** Addresses that are refused; a list of its own, because clients can cause its entries. */
   readonly addressBans: BanList;
   readonly revocations: Revocations;
+  /** Whether these may be taken for all that there are. */
+  readonly revokeView: RevokeView;
   readonly recentIds: RecentIds;
   readonly userBuckets: UserBuckets;
   /** What one connection may send a second. */

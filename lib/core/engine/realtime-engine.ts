@@ -58,6 +58,7 @@ export class RealtimeEngine implements EngineApi {
       onSignal: (channel, signal) => context.hub.onSignal(channel, signal),
       onPresence: (channel, diff) => context.hub.onPresence(channel, diff),
       onControl: (message) => applyControl(context, message),
+      onControlCurrent: (forMs) => context.revokeView.prove(forMs),
       onState: (state, reason) => this.onBrokerState(state, reason),
     };
     this.opened = true;
@@ -82,11 +83,12 @@ export class RealtimeEngine implements EngineApi {
   }
 
   get status(): EngineStatus {
-    const { sessions, hub } = this.composed.context;
+    const { sessions, hub, revokeView } = this.composed.context;
     return {
       started: this.started,
       draining: this.composed.context.draining,
       broker: this.broker,
+      withholding: revokeView.isStale,
       sessions: sessions.size,
       channels: hub.size,
     };
@@ -267,6 +269,7 @@ export class RealtimeEngine implements EngineApi {
     context.presence.stop();
     context.hub.close();
     context.retries.close();
+    context.revokeView.close();
     context.catchUp.close();
     context.wheel.stop();
     if (this.opened) await this.options.broker.close();

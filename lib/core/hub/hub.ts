@@ -8,6 +8,7 @@ import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { RevokeView } from '../protection/revoke-view.js';
 import type { FlushScheduler } from './flush.scheduler.js';
 import { LocalChannel } from './local-channel.js';
 
@@ -26,6 +27,8 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly retries: RetryQueue;
+  /** Whether events of channels that are not public may go out. */
+  readonly revokes: Pick<RevokeView, 'isStale'>;
   readonly lingerMs: number;
   readonly ringSize: number;
   /** Takes over a live subscription that missed something. */
@@ -90,6 +93,11 @@ export class Hub {
     return this.served.get(name)?.channel;
   }
 
+  /** The channels that are served now. */
+  channels(): readonly LocalChannel[] {
+    return [...this.served.values()].map(({ channel }) => channel);
+  }
+
   onEvents(name: string, events: readonly ChannelEvent[]): void {
     const served = this.served.get(name);
     if (served === undefined) return;
@@ -115,8 +123,8 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { broker, scheduler, clock, logger, retries, ringSize, onBehind } = this.options;
-    const channel = new LocalChannel(match.channel, match.definition, ringSize, scheduler, clock, onBehind);
+    const { broker, logger, retries } = this.options;
+    const channel = new LocalChannel(match.channel, match.definition, this.options);
     const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);

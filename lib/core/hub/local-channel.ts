@@ -1,9 +1,15 @@
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
-import type { ChannelDefinition, SnapshotHandler, SnapshotState } from '../channel/channel-definition.js';
+import {
+  isGuarded,
+  type ChannelDefinition,
+  type SnapshotHandler,
+  type SnapshotState,
+} from '../channel/channel-definition.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
+import type { RevokeView } from '../protection/revoke-view.js';
 import { encodeEnvelope } from './encoder.js';
 import { EventBatch } from './event-batch.js';
 import { EventRing } from './event-ring.js';
@@ -13,6 +19,16 @@ import { PresenceFeed } from './presence.feed.js';
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
   readonly result: Promise<SnapshotState>;
+}
+
+/** What the channels of one node share. */
+export interface LocalChannelOptions {
+  readonly ringSize: number;
+  readonly scheduler: FlushScheduler;
+  readonly clock: Clock;
+  readonly revokes: Pick<RevokeView, 'isStale'>;
+  /** Takes over a live subscription that missed something: it catches up from the log. */
+  readonly onBehind: (subscription: Subscription) => void;
 }
 
 /**
@@ -34,21 +50,25 @@ export class LocalChannel implements FlushableChannel {
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** There where the channel keeps presence. */
   readonly presence: PresenceFeed | undefined;
+  /** Whether subscribers need an authorization, which can be revoked. */
+  readonly isGuarded: boolean;
   private readonly live: Subscription[] = [];
   private pending: ChannelEvent[] = [];
 
   constructor(
     readonly name: string,
     readonly definition: ChannelDefinition,
-    ringSize: number,
-    private readonly scheduler: FlushScheduler,
-    private readonly clock: Clock,
-    /** Takes over a live subscription that missed something: it catches up from the log. */
-    private readonly onBehind: (subscription: Subscription) => void,
+    private readonly options: LocalChannelOptions,
   ) {
-    this.ring = new EventRing(ringSize);
+    this.ring = new EventRing(options.ringSize);
+    this.isGuarded = isGuarded(definition);
     const { presence } = definition.policy;
-    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, clock);
+    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options.clock);
+  }
+
+  /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know (G11). */
+  get isWithheld(): boolean {
+    return this.isGuarded && this.options.revokes.isStale;
   }
 
   get pendingCount(): number {
@@ -60,7 +80,7 @@ export class LocalChannel implements FlushableChannel {
     this.tip = event;
     this.ring.push(event);
     if (this.live.length === 0) return;
-    if (this.pending.length === 0) this.scheduler.channel(this);
+    if (this.pending.length === 0) this.options.scheduler.channel(this);
     this.pending.push(event);
   }
 
@@ -93,6 +113,11 @@ export class LocalChannel implements FlushableChannel {
     last.liveIndex = subscription.liveIndex;
   }
 
+  /** Takes every subscription out of live delivery: it goes on from the log, when it may. */
+  withhold(): void {
+    for (let last = this.live.at(-1); last !== undefined; last = this.live.at(-1)) this.stopLive(last);
+  }
+
   remove(subscription: Subscription): void {
     this.stopLive(subscription);
     this.subscriptions.delete(subscription);
@@ -102,9 +127,12 @@ export class LocalChannel implements FlushableChannel {
   /** Hands the turn's events to the live subscriptions. */
   flush(): void {
     if (this.pending.length === 0) return;
-    const batch = new EventBatch(this.pending);
+    const { pending } = this;
     this.pending = [];
-    const now = this.clock.now();
+    // Once per batch, not per subscription: when it is, nobody is live any more, and the log has the events.
+    if (this.isWithheld) return;
+    const batch = new EventBatch(pending);
+    const now = this.options.clock.now();
     const shareable = !batch.events.some((event) => event.isExpired(now));
     // Counted down: a session that is closed for being slow takes itself out of the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
@@ -115,8 +143,9 @@ export class LocalChannel implements FlushableChannel {
 
   /** Passes an ephemeral message on; encoded once per variant, dropped where the queue is full. */
   signal(signal: SignalMessage): void {
+    if (this.isWithheld) return;
     const bytes: (Buffer | undefined)[] = [];
-    const envelope = { type: 'signal', channel: this.name, ts: this.clock.now(), ...signal };
+    const envelope = { type: 'signal', channel: this.name, ts: this.options.clock.now(), ...signal };
     for (const subscription of this.subscriptions) {
       const { variant } = subscription.outbox.connection;
       subscription.outbox.pushDroppable(
@@ -138,7 +167,7 @@ export class LocalChannel implements FlushableChannel {
     }
     if (batch.first > subscription.cursor + 1) {
       this.stopLive(subscription);
-      return this.onBehind(subscription);
+      return this.options.onBehind(subscription);
     }
     for (const event of batch.events) {
       if (event.seq <= subscription.cursor) continue;

@@ -23,6 +23,8 @@ interface Version {
 export interface PresenceAudience {
   readonly name: string;
   readonly subscriptions: ReadonlySet<Subscription>;
+  /** Whether nothing may be told for now (G11). */
+  readonly isWithheld: boolean;
   /** Hands out the events of the turn. */
   flush(): void;
 }
@@ -63,6 +65,7 @@ export class PresenceFeed {
     const wasCounted = this.counted;
     if (!contains(this.known, diff))
       this.know({ epoch, version, count: diff.count ?? this.countAfter(diff) });
+    if (this.audience.isWithheld) return;
     const told = wasCounted || this.counted ? this.followers : this.audience.subscriptions;
     const encode = this.encoder(diff);
     for (const subscription of told) this.tell(subscription, diff, encode);
@@ -93,6 +96,16 @@ export class PresenceFeed {
     subscription.presenceVersion = page.version;
     if (!subscription.takesCounts) this.followers.add(subscription);
     else if (this.counted && isNewer(this.known, page)) this.countSoon();
+  }
+
+  /** After a time in which nothing was told: who missed a change is made to ask anew, or is told how many there are. */
+  catchUp(): void {
+    if (this.known === undefined) return;
+    if (this.counted) this.countSoon();
+    const told = this.counted ? this.followers : this.audience.subscriptions;
+    const diff = nothingSince(this.known);
+    const encode = this.encoder(diff);
+    for (const subscription of told) this.tell(subscription, diff, encode);
   }
 
   remove(subscription: Subscription): void {
@@ -128,7 +141,7 @@ export class PresenceFeed {
 
   private tellCount(): void {
     this.timer = undefined;
-    if (this.known === undefined) return;
+    if (this.known === undefined || this.audience.isWithheld) return;
     this.audience.flush();
     this.countedAt = this.clock.monotonic();
     const count: PresenceCount = this.known;
@@ -142,6 +155,7 @@ export class PresenceFeed {
   private resume(state: Version): void {
     this.timer?.cancel();
     this.timer = undefined;
+    if (this.audience.isWithheld) return;
     const diff = nothingSince(state);
     const encode = this.encoder(diff);
     for (const subscription of this.audience.subscriptions) {
@@ -175,6 +189,11 @@ export class PresenceFeed {
     outbox.whenRoom(() => {
       subscription.presenceStale = false;
       if (subscription.ended || this.known === undefined) return;
+      if (this.audience.isWithheld) {
+        // Then it is `catchUp` that makes the client ask: it has not what it was counted as having.
+        subscription.presenceEpoch = '';
+        return;
+      }
       const diff = nothingSince(this.known);
       outbox.pushDroppable(this.encoder(diff)(outbox.connection.variant), subscription);
     });

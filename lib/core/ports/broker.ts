@@ -126,8 +126,18 @@ export interface BrokerListener {
   onEvents(channel: string, events: readonly ChannelEvent[]): void;
   onSignal(channel: string, signal: SignalMessage): void;
   onPresence(channel: string, diff: PresenceDiff): void;
-  /** A record of `control`; the returned promise is its confirmation. */
+  /**
+   * A record of `control`; the returned promise is its confirmation. One that the node does not know is refused by throwing:
+   * the receipt then names the node.
+   */
   onControl(message: ControlMessage): MaybePromise<void>;
+  /**
+   * The node's view of `control` was proved (G11): every record that was stored up to the moment of the proof has been
+   * handed to `onControl`. For `forMs` more milliseconds that counts as current. Once this was called, a node whose last
+   * proof has run out withholds the events of channels that are not public until the next one. Called before `start`
+   * resolves, and often enough; never by a broker whose records cannot be late, as within one process.
+   */
+  onControlCurrent(forMs: number): void;
   onState(state: BrokerState, reason?: string): void;
 }
 

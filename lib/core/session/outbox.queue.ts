@@ -28,11 +28,18 @@ const GAP_BYTES = 160;
 /** What every empty queue holds; never written to. */
 const NOTHING: QueueEntry[] = [];
 
+/** What waits aside because it may not be written yet. */
+interface Held {
+  readonly entries: readonly QueueEntry[];
+  readonly bytes: number;
+}
+
 /** First in, first out, with a count of bytes. */
 export class OutboxQueue {
   private entries = NOTHING;
   private head = 0;
   bytes = 0;
+  private held: Held | undefined;
 
   get length(): number {
     return this.entries.length - this.head;
@@ -40,6 +47,31 @@ export class OutboxQueue {
 
   get isEmpty(): boolean {
     return this.head === this.entries.length;
+  }
+
+  /** Entries that are held aside; not among {@link length}. */
+  get heldLength(): number {
+    return this.held?.entries.length ?? 0;
+  }
+
+  /** Bytes that are held aside; not among {@link bytes}. */
+  get heldBytes(): number {
+    return this.held?.bytes ?? 0;
+  }
+
+  /** Puts aside what must not leave; the rest goes on. */
+  hold(mustWait: (entry: QueueEntry) => boolean): void {
+    const waiting = this.toArray().filter(mustWait);
+    if (waiting.length === 0) return;
+    this.replace(this.toArray().filter((entry) => !mustWait(entry)));
+    this.putAside([...(this.held?.entries ?? []), ...waiting]);
+  }
+
+  /** Puts back what was held: it is older than what waits. */
+  release(): void {
+    if (this.held === undefined) return;
+    this.replace([...this.held.entries, ...this.toArray()]);
+    this.held = undefined;
   }
 
   push(entry: QueueEntry): void {
@@ -66,10 +98,12 @@ export class OutboxQueue {
   /** Takes out what waits of a subscription. @returns the commands whose answers were among it. */
   purge(subscription: Subscription): readonly string[] {
     const isOwn = (entry: QueueEntry): boolean => entry.subscription === subscription;
-    const refs = this.toArray().flatMap((entry) =>
+    const held = this.held?.entries ?? NOTHING;
+    const refs = [...held, ...this.toArray()].flatMap((entry) =>
       isOwn(entry) && entry.ref !== undefined ? [entry.ref] : [],
     );
     this.replace(this.toArray().filter((entry) => !isOwn(entry)));
+    if (held.length > 0) this.putAside(held.filter((entry) => !isOwn(entry)));
     return refs;
   }
 
@@ -82,12 +116,21 @@ export class OutboxQueue {
   replace(entries: QueueEntry[]): void {
     this.entries = entries.length === 0 ? NOTHING : entries;
     this.head = 0;
-    this.bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+    this.bytes = totalOf(entries);
   }
 
   clear(): void {
     this.replace([]);
+    this.held = undefined;
   }
+
+  private putAside(entries: readonly QueueEntry[]): void {
+    this.held = entries.length === 0 ? undefined : { entries, bytes: totalOf(entries) };
+  }
+}
+
+function totalOf(entries: readonly QueueEntry[]): number {
+  return entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
 }
 
 function sizeOf(entry: QueueEntry): number {

@@ -212,6 +212,23 @@ export class Outbox implements Flushable {
     return refs;
   }
 
+  /** Puts aside what is queued of channels that are withheld, so that it may be written later, or never (G11). */
+  hold(): void {
+    // What is announced at the end of the queue has its place behind what is put aside.
+    for (const subscription of this.droppedTails ?? [])
+      if (subscription.channel.isWithheld) this.announceDroppedTail(subscription);
+    this.queue.hold(({ subscription }) => subscription?.channel.isWithheld === true);
+    this.noteQueue();
+  }
+
+  /** Puts back what {@link hold} put aside. */
+  release(): void {
+    if (this.queue.heldLength === 0) return;
+    this.queue.release();
+    this.busy |= QUEUED;
+    this.schedule();
+  }
+
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
@@ -323,7 +340,11 @@ export class Outbox implements Flushable {
 
   private isOver(bytes: number, messages: number): boolean {
     const { limits } = this.shared;
-    return this.queue.length + messages > limits.maxMessages || this.bufferedBytes + bytes > limits.maxBytes;
+    const { length, heldLength, heldBytes } = this.queue;
+    return (
+      length + heldLength + messages > limits.maxMessages ||
+      this.bufferedBytes + heldBytes + bytes > limits.maxBytes
+    );
   }
 
   private get isControlFull(): boolean {

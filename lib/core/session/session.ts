@@ -122,6 +122,7 @@ export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, 
   }
 
   onDrain(): void {
+    this.context.revokeView.look();
     this.outbox.onDrain();
   }
 

@@ -61,7 +61,8 @@ beforeEach(() => {
   subscriptions = new Set();
   flushes = 0;
   version = 0;
-  feed = new PresenceFeed({ name: 'rooms.1', subscriptions, flush: () => void flushes++ }, MAX, clock);
+  const audience = { name: 'rooms.1', subscriptions, isWithheld: false, flush: () => void flushes++ };
+  feed = new PresenceFeed(audience, MAX, clock);
 });
 
 const page = (at: number, count: number, epoch = 'p'): PresencePage => ({

@@ -9,6 +9,10 @@ const RETRY_MS = 500;
 /** What the follower cannot decide alone. */
 export interface ControlLogOwner {
   onRecord(event: ChannelEvent): void;
+  /** Every record that was stored before the monotonic time `askedAt` has been handed out. */
+  onCurrent(askedAt: number): void;
+  /** Monotonic time, in milliseconds. */
+  monotonic(): number;
   /** Records may be missing for good: the log was lost, or what is missing was trimmed. */
   onLost(): Promise<void>;
   schedule(ms: number, task: () => void): void;
@@ -30,6 +34,13 @@ export class ControlLog {
   start(tip: Position, early: readonly ChannelEvent[]): void {
     this.cursor = tip;
     this.onEvents(early);
+  }
+
+  /** The log ended at `tip`, at `askedAt` or later. What is missing up to there is read, and that read is the proof. */
+  compare(tip: Position, askedAt: number): void {
+    if (this.healing || this.closed) return;
+    if (tip.epoch === this.cursor.epoch && tip.seq <= this.cursor.seq) this.owner.onCurrent(askedAt);
+    else void this.heal();
   }
 
   close(): void {
@@ -73,6 +84,7 @@ export class ControlLog {
   private async readOn(): Promise<void> {
     for (;;) {
       const { epoch, seq } = this.cursor;
+      const askedAt = this.owner.monotonic();
       const page = await this.log.read({ channel: CONTROL_CHANNEL, epoch, from: seq + 1, limit: PAGE });
       if (this.closed) return;
       if (!page.continuous || (page.tip.seq > seq && page.oldest > seq + 1)) {
@@ -82,7 +94,7 @@ export class ControlLog {
       }
       this.cursor = { epoch: page.tip.epoch, seq };
       for (const event of page.events) this.take(event);
-      if (this.cursor.seq >= page.tip.seq) return;
+      if (this.cursor.seq >= page.tip.seq) return this.owner.onCurrent(askedAt);
       if (page.events.length === 0) throw new Error('The control log has a hole');
     }
   }

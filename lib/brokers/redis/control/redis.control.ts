@@ -2,8 +2,10 @@ import type { ChannelEvent } from '../../../core/channel/channel-event.js';
 import type { BrokerListener } from '../../../core/ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
+import type { Position } from '../../../protocol/position.js';
 import type { RedisCommands } from '../connection/redis.commands.js';
 import { unavailable } from '../redis.errors.js';
+import { guarded } from '../redis.feed.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../redis.keys.js';
 import type { RedisLog } from '../redis.log.js';
 import type { RedisSettings } from '../redis.settings.js';
@@ -49,6 +51,8 @@ export class RedisControl {
   ) {
     this.follower = new ControlLog(log, {
       onRecord: (event) => this.apply(event.payload as ControlPayload),
+      onCurrent: (askedAt) => this.tellCurrent(askedAt),
+      monotonic: () => settings.clock.monotonic(),
       onLost: () => this.tellBans(),
       schedule: (ms, task) => {
         settings.clock.schedule(ms, () => {
@@ -64,11 +68,19 @@ export class RedisControl {
 
   /** To be called when the topic is subscribed: tells the bans that hold, then every record from now on. */
   async start(): Promise<void> {
+    const askedAt = this.settings.clock.monotonic();
     const tip = await this.log.tip(CONTROL_CHANNEL);
     await this.tellBans();
     const early = this.early ?? [];
     this.early = undefined;
+    // What is behind the tip has nobody here to concern, but for the bans, which were told.
+    this.tellCurrent(askedAt);
     this.follower.start(tip, early);
+  }
+
+  /** Where the log of records ended, at the monotonic time `askedAt` or later. */
+  onTip(tip: Position, askedAt: number): void {
+    if (this.early === undefined) this.follower.compare(tip, askedAt);
   }
 
   async send(message: ControlMessage): Promise<ControlReceipt> {
@@ -187,6 +199,12 @@ export class RedisControl {
       // Then what came counts.
     }
     receipt?.finish();
+  }
+
+  private tellCurrent(askedAt: number): void {
+    const { clock, controlMaxAgeMs } = this.settings;
+    const forMs = controlMaxAgeMs - (clock.monotonic() - askedAt);
+    if (forMs > 0 && !this.closed) guarded(() => this.target.onControlCurrent(forMs));
   }
 
   private async tellBans(): Promise<void> {

@@ -28,6 +28,7 @@ describe('the scripts, on a real server', () => {
   const run = (script: RedisScript, keys: readonly string[], args: readonly Argument[]) =>
     kit.admin.eval(script.text, keys.length, ...keys, ...args) as Promise<(string | number)[]>;
   const log = (name: string) => [kit.keys.head(name), kit.keys.stream(name), kit.keys.topic(name)];
+  const beat = (node: string, partitions: string) => [node, 10_000, partitions, 'tok', 90_000];
   const withIds = (name: string) => [...log(name), ...kit.keys.of(name).ids];
 
   type Item = readonly [id: number, after: number, print: string, body: string];
@@ -459,7 +460,7 @@ describe('the scripts, on a real server', () => {
 
   it('G11 control keeps bans in the step that orders them, and names only nodes that live', async () => {
     const { keys } = kit;
-    await run(HEARTBEAT, [keys.nodes, keys.meta], ['alive', 10_000, '4']);
+    await run(HEARTBEAT, [keys.nodes, keys.meta, ...log('$rt.control').slice(0, 2)], beat('alive', '4'));
     await kit.admin.zadd(keys.nodes, 1, 'dead');
     const all = [...log('$rt.control'), keys.bans, keys.nodes];
     const ban = (json: string) => run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, 'u1', json]);
@@ -470,10 +471,21 @@ describe('the scripts, on a real server', () => {
   });
 
   it('a heartbeat does not count a node that divides the channels otherwise', async () => {
-    const keys = [kit.keys.nodes, kit.keys.meta];
-    await run(HEARTBEAT, keys, ['right', 10_000, '4']);
-    expect((await run(HEARTBEAT, keys, ['wrong', 10_000, '8']))[0]).toBe('4');
+    const keys = [kit.keys.nodes, kit.keys.meta, ...log('$rt.control').slice(0, 2)];
+    await run(HEARTBEAT, keys, beat('right', '4'));
+    expect(await run(HEARTBEAT, keys, beat('wrong', '8'))).toEqual(['4']);
     expect(await kit.admin.zscore(kit.keys.nodes, 'wrong')).toBeNull();
+  });
+
+  it('G11 a heartbeat tells where the control records end, under the epoch that every reader sees', async () => {
+    const { keys } = kit;
+    await kit.admin.flushall();
+    const control = log('$rt.control');
+    const tell = () => run(HEARTBEAT, [keys.nodes, keys.meta, ...control.slice(0, 2)], beat('one', '4'));
+    expect(await tell()).toEqual(['4', 'tok', 0]);
+    await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '']);
+    expect(await tell()).toEqual(['4', 'tok', 1]);
+    expect(await run(TIPS, control.slice(0, 2), ['y', 90_000])).toEqual(['tok', 1]);
   });
 
   it('every script declares the keys that it writes: all of one slot', () => {

@@ -1,0 +1,143 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RedisBroker, RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
+import { redisBroker } from '../../../../lib/brokers/redis/index.js';
+import { encodeEvent, encodeRecord } from '../../../../lib/brokers/redis/redis.wire.js';
+import { until } from '../../../support/until.js';
+import { RedisKit } from './redis.kit.js';
+
+const CONTROL = '$rt.control';
+const BOUND = 1_000;
+
+describe('how a node proves that it knows every revoke', () => {
+  let kit: RedisKit;
+  const open: RedisBroker[] = [];
+
+  async function node(options: RedisBrokerOptions = {}) {
+    const made = await kit.node({ controlMaxAgeMs: BOUND, ...options });
+    open.push(made.broker);
+    return made;
+  }
+
+  /** Stores a record of which nobody is told, as when its message is lost. @returns its `seq`. */
+  async function storeSilently(user: string): Promise<number> {
+    const { admin, keys } = kit;
+    const seq = Number(await admin.hget(keys.head(CONTROL), 's')) + 1;
+    const payload = { r: `record-${seq}`, s: 'another', m: { kind: 'revoke', user } };
+    const record = encodeRecord([encodeEvent({ id: payload.r, event: 'revoke', payload })]);
+    await admin
+      .multi()
+      .xadd(keys.stream(CONTROL), `${seq}-1`, 't', String(Date.now()), 'b', record)
+      .hset(keys.head(CONTROL), 's', seq, 'k', '1', 'z', '10000')
+      .exec();
+    return seq;
+  }
+
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(async () => {
+    kit.server.resume();
+    await Promise.all(open.splice(0).map((broker) => broker.close()));
+    await kit.admin.flushall();
+  });
+  afterAll(() => kit.dispose());
+
+  it('G11 before it has started, then with every sign of life, for no longer than the bound', async () => {
+    const { seen } = await node();
+    expect(seen.proofs.length).toBeGreaterThan(0);
+    await until('some signs of life', () => seen.proofs.length > 5);
+    for (const forMs of seen.proofs) {
+      expect(forMs).toBeGreaterThan(0);
+      // What the answer took is gone: the view was current when it was asked for, not when the answer came.
+      expect(forMs).toBeLessThan(BOUND);
+    }
+  });
+
+  it('G11 costs no command of its own: the sign of life answers it', async () => {
+    const { seen } = await node();
+    await until('a sign of life', () => seen.proofs.length > 2);
+    await kit.admin.config('RESETSTAT');
+    const before = seen.proofs.length;
+    await until('ten signs of life', () => seen.proofs.length >= before + 10);
+    const stats = await kit.admin.info('commandstats');
+    const scripts = Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1]);
+    // One sweep of leases comes with each.
+    expect(scripts).toBeLessThanOrEqual(2 * (seen.proofs.length - before) + 2);
+  });
+
+  it('G11 a revoke whose message was lost is found by the next sign of life, and handed over before the proof', async () => {
+    const { seen } = await node({ tipCheck: { intervalMs: 60_000 } });
+    const order: string[] = [];
+    seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
+    const proofs = seen.onControlCurrent.bind(seen);
+    seen.onControlCurrent = (forMs) => {
+      order.push('proof');
+      proofs(forMs);
+    };
+    await storeSilently('ada');
+    await storeSilently('eve');
+    await until('both', () => order.includes('eve'));
+    await until('a proof after them', () => order.at(-1) === 'proof');
+    const found = order.slice(order.indexOf('ada'));
+    expect(found.slice(0, 3)).toEqual(['ada', 'eve', 'proof']);
+    expect(seen.controls).toHaveLength(2);
+  });
+
+  it('G11 no proof while the records cannot be read, though the tip is known', async () => {
+    const { seen } = await node();
+    const { admin, keys } = kit;
+    await storeSilently('ada');
+    await until('the record', () => seen.controls.length === 1);
+    // The head says that there is one more, and the log does not have it.
+    await admin.hincrby(keys.head(CONTROL), 's', 1);
+    await until('the hole to be seen', async () => {
+      const count = seen.proofs.length;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return seen.proofs.length === count;
+    });
+    await admin.hincrby(keys.head(CONTROL), 's', -1);
+    await storeSilently('eve');
+    const count = seen.proofs.length;
+    await until('the next proof', () => seen.proofs.length > count);
+    expect(seen.controls).toHaveLength(2);
+  });
+
+  it('G11 G21 none while Redis stands still, one as soon as it goes on, without waiting for the next sign of life', async () => {
+    const { seen } = await node({ heartbeatMs: 1_500, controlMaxAgeMs: 4_000 });
+    kit.server.pause();
+    await until('the state to be down', () => seen.states.at(-1) === 'down');
+    const count = seen.proofs.length;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(seen.proofs).toHaveLength(count);
+    kit.server.resume();
+    await until('the way back', () => seen.states.at(-1) === 'up');
+    const back = performance.now();
+    await until('a proof', () => seen.proofs.length > count);
+    expect(performance.now() - back).toBeLessThan(1_000);
+  });
+
+  it('G11 a log of records that was lost is proved anew, once the bans were told', async () => {
+    const { broker, seen } = await node();
+    await broker.control({ kind: 'disconnect', user: 'u1' });
+    await kit.admin.flushall();
+    const count = seen.proofs.length;
+    await until('new proofs', () => seen.proofs.length > count + 1);
+    await broker.control({ kind: 'disconnect', user: 'u2' });
+    expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual(['u1', 'u2']);
+  });
+
+  it.each([
+    [{ controlMaxAgeMs: 3_999 }, '4000'],
+    [{ heartbeatMs: 8_000 }, '11000'],
+    [{ commandTimeoutMs: 200, heartbeatMs: 100, controlMaxAgeMs: 250 }, '300'],
+  ])('G11 a bound that one slow answer would exceed fails the boot: %j', (options, least) => {
+    expect(() => redisBroker(options)).toThrow(RangeError);
+    expect(() => redisBroker(options)).toThrow('`controlMaxAgeMs` must be at least');
+    expect(() => redisBroker(options)).toThrow(least);
+  });
+
+  it('G11 the default is ten seconds', () => {
+    expect(() => redisBroker({ heartbeatMs: 7_000 })).not.toThrow();
+    expect(() => redisBroker({ heartbeatMs: 7_001 })).toThrow('not 10000');
+  });
+});

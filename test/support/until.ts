@@ -1,5 +1,5 @@
 /** Longest time that a test waits for a condition; reached only when the test fails. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 const STEP_MS = 2;
 
 /**

@@ -5,7 +5,8 @@ import type { Envelope } from '../../lib/protocol/envelope.js';
 import type { ErrorBody } from '../../lib/protocol/realtime-error.js';
 import type { WelcomePayload } from '../../lib/protocol/messages.js';
 
-const DEFAULT_TIMEOUT_MS = 3_000;
+/** Reached only when a test fails, on a machine that may be busy with others. */
+const DEFAULT_TIMEOUT_MS = 10_000;
 /** Envelopes that an error message shows. */
 const SHOWN = 12;
 
@@ -23,7 +24,7 @@ export interface WireClientOptions {
   readonly query?: string;
   /** Whether the server's pings are answered and not shown. Default true: they come at times that no test controls. */
   readonly answersPings?: boolean;
-  /** Longest wait of every method, in milliseconds. Default 3000. */
+  /** Longest wait of every method, in milliseconds. Default 10000. */
   readonly timeoutMs?: number;
   readonly compression?: boolean;
   /** Shown in errors. */

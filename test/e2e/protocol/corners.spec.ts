@@ -6,12 +6,14 @@ import { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
 import { OutboxQueue, type GapEntry } from '../../../lib/core/session/outbox.queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import type { WireClient } from '../../support/wire-client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { sessionOf, stall } from '../../support/wire-session.js';
 
-// Corners in which the protocol is easily broken. `failing` marks what the code does not keep yet: when it does, jest asks for
-// the word to go.
+// Corners in which the protocol is easily broken.
 
 let server: WireServer | undefined;
 
@@ -26,25 +28,28 @@ async function start(options: WireServerOptions = {}): Promise<WireServer> {
 
 afterEach(() => server?.close());
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Fills the socket of a client that does not read, so that what follows waits in the server's queue. */
-async function stall(client: WireClient, { engine }: WireServer): Promise<void> {
+/** A client that does not read, for whom everything that follows waits in the server's queue. */
+async function stalled(running: WireServer): Promise<WireClient> {
+  const client = await running.connect('alice');
   await client.subscribe('rooms.flood');
-  client.stopReading();
-  for (let n = 0; n < 400; n++) await engine.publish('rooms.flood', 'said', 'x'.repeat(60_000));
-  await pause(100);
+  await stall(running, { client, user: 'alice', channel: 'rooms.flood' });
+  return client;
+}
+
+/** Waits until the server has queued something more for the client, the answer to what was just sent. */
+async function queued(running: WireServer, send: () => void): Promise<void> {
+  const { outbox } = sessionOf(running, 'alice');
+  const before = outbox.bufferedBytes;
+  send();
+  await until('the answer to be queued', () => outbox.bufferedBytes > before);
 }
 
 describe('subscriptions', () => {
   it('P7, P25d the answer to a subscribe is not lost to the unsubscribe that follows', async () => {
     const running = await start();
-    const client = await running.connect('alice', { timeoutMs: 1_500 });
-    await stall(client, running);
-    client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' });
-    await pause(20);
+    const client = await stalled(running);
+    await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
     client.send({ type: 'unsubscribe', id: 'u1', channel: 'rooms.1' });
-    await pause(20);
     client.goOnReading();
     await client.take({ ref: 'u1' });
     await client.take({ ref: 's1' });
@@ -75,8 +80,7 @@ describe('subscriptions', () => {
     const answer = await bob.subscribe('rooms.1', { position: { epoch, seq: 33 } });
     expect(answer).toMatchObject({ recovery: 'complete', position: { seq: 303 } });
     await engine.publish('rooms.1', 'said', 'the next');
-    await pause(300);
-    expect(bob.pending.at(-1)?.seq).toBe(304);
+    await until('the next', () => bob.pending.at(-1)?.seq === 304);
     expect(bob.pending.filter(({ type }) => type === 'resumed')).toHaveLength(1);
   });
 
@@ -97,9 +101,9 @@ describe('subscriptions', () => {
     await client.subscribe('rooms.secret');
     await running.engine.publish('rooms.secret', 'said', 'secret');
     await client.next('event');
-    await stall(client, running);
-    client.send({ type: 'history', id: 'h1', channel: 'rooms.secret' });
-    await pause(20);
+    await client.subscribe('rooms.flood');
+    await stall(running, { client, user: 'alice', channel: 'rooms.flood' });
+    await queued(running, () => client.send({ type: 'history', id: 'h1', channel: 'rooms.secret' }));
     await running.engine.revoke('alice', 'rooms.secret');
     client.goOnReading();
     await client.take({ type: 'unsubscribed' });
@@ -131,12 +135,13 @@ describe('publish', () => {
   });
 
   it('G16 the delay of rate_limited is one after which the same command passes', async () => {
-    const { connect } = await start({ settings: { limits: { bytesPerSecond: 10_000 } } });
+    const clock = new ManualClock();
+    const { connect } = await start({ clock, settings: { limits: { bytesPerSecond: 10_000 } } });
     const client = await connect('alice');
     const big = { payload: 'x'.repeat(9_000) };
     for (const id of ['p1', 'p2']) await publish(client, id, big);
     const { payload } = await publish(client, 'p3', big);
-    await pause(Number(payload['retryAfterMs']));
+    clock.advance(Number(payload['retryAfterMs']));
     expect((await publish(client, 'p3', big)).type).toBe('reply');
   });
 });
@@ -194,7 +199,7 @@ describe('auth', () => {
       },
       settings: { handlerTimeoutMs: 50 },
     });
-    const client = await connect('alice', { timeoutMs: 500 });
+    const client = await connect('alice');
     expect(await client.error({ type: 'auth', payload: { token: 'alice' } })).toMatchObject({
       code: 'timeout',
     });

@@ -44,7 +44,8 @@ describe('channel names', () => {
   it('P23 a hostile name costs one pass', () => {
     const started = process.hrtime.bigint();
     for (let index = 0; index < 1_000; index++) isChannelName(`${'a.'.repeat(99)}!`);
-    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(500);
+    // A pattern that tries every way to cut a name would take longer than the universe has.
+    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(5_000);
   });
 
   it('the channels of two users are never the same, and always names', () => {

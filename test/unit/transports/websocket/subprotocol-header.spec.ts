@@ -26,6 +26,7 @@ describe('Sec-WebSocket-Protocol (P1, RFC 6455 §4.1)', () => {
     parseSubprotocols(`a${' '.repeat(1_000_000)}b`);
     parseSubprotocols(`${' '.repeat(1_000_000)},`);
     parseSubprotocols(`a,${'b'.repeat(1_000_000)}\u00e9`);
-    expect(performance.now() - started).toBeLessThan(500);
+    // Quadratic it would take hours.
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });

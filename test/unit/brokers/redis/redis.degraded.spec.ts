@@ -26,7 +26,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   afterAll(() => kit.dispose());
 
   it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
-    const { broker, seen } = await node();
+    const { broker, seen } = await node({ commandTimeoutMs: 1_500 });
     await broker.subscribe(CHANNEL);
     kit.server.pause();
     const first = await broker.appendMany([request(CHANNEL, 'a')]);
@@ -38,7 +38,8 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
       code: 'unavailable',
     });
     await expect(broker.subscribe('rooms.2')).rejects.toMatchObject({ name: 'RealtimeError' });
-    expect(performance.now() - before).toBeLessThan(900);
+    // Each of the three would have cost a timeout.
+    expect(performance.now() - before).toBeLessThan(3_000);
     kit.server.resume();
     await until('the way back', () => seen.states.at(-1) === 'up');
     const [again] = await broker.appendMany([request(CHANNEL, 'c')]);

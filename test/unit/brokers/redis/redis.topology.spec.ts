@@ -14,7 +14,7 @@ import { RedisKit, request, requests } from './redis.kit.js';
 
 const FAST: RedisBrokerOptions = {
   partitions: 8,
-  commandTimeoutMs: 500,
+  commandTimeoutMs: 1_000,
   heartbeatMs: 100,
   maxReconnectMs: 100,
   unsubscribeLingerMs: 10,
@@ -146,7 +146,7 @@ describe('changes of the topology under a running broker', () => {
   it('G1 `replicated` acknowledges what a replica has, and nothing else: retries neither', async () => {
     const kit = await RedisKit.open();
     toDispose.push(() => kit.dispose());
-    const { broker } = await kit.node({ durability: { level: 'replicated', timeoutMs: 100 } });
+    const { broker } = await kit.node({ durability: { level: 'replicated', timeoutMs: 1_000 } });
     expect(broker.capabilities.durability).toBe('replicated');
     const alone = await broker.appendMany([request('rooms.1', 'a'), request('rooms.1', 'b', { after: 'x' })]);
     expect(alone).toEqual([
@@ -160,7 +160,7 @@ describe('changes of the topology under a running broker', () => {
     });
     toDispose.push(() => replica.dispose());
     await synced(replica);
-    // A replica that has just come may not answer its master within the 100 ms yet.
+    // A replica that has just come may not answer its master in time yet.
     const retry = () => broker.appendMany([request('rooms.1', 'a')]);
     await until('the replica to answer', async () => (await retry())[0]?.ok === true);
     expect(await retry()).toMatchObject([{ ok: true, duplicate: true }]);
@@ -177,8 +177,8 @@ describe('changes of the topology under a running broker', () => {
     const kit = await RedisKit.open();
     toDispose.push(() => kit.dispose());
     // Longer than a command may take: what waits behind the question is not late.
-    const durability = { level: 'replicated', timeoutMs: 600 } as const;
-    const { broker, seen } = await kit.node({ durability, commandTimeoutMs: 300, maxBatch: 1 });
+    const durability = { level: 'replicated', timeoutMs: 2_500 } as const;
+    const { broker, seen } = await kit.node({ durability, commandTimeoutMs: 1_200, maxBatch: 1 });
     const replica = await RedisProcess.start({
       args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
     });

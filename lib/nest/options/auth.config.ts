@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
-import { jwtKey, JwtKeyError } from '../auth/jwt.key.js';
 import type { BootProblems } from '../errors/realtime-boot.error.js';
-import type { RealtimeAuthenticator, RealtimeJwtOptions } from '../realtime.options.js';
+import type { RealtimeAuthenticator } from '../realtime.options.js';
+import { resolveJwt } from './jwt.options.js';
 import { OptionReader } from './option.reader.js';
 import type { AuthConfig } from './realtime.config.js';
 
@@ -12,6 +12,9 @@ export interface ResolvedAuth {
   readonly cookieName: string | undefined;
   readonly requiredAheadMs: number;
 }
+
+const METHOD = 'authenticate() method';
+const WHAT_AUTHENTICATES = 'Give a class or an instance of RealtimeAuthenticator.';
 
 /** Whether a value can authenticate, as a class or as an instance. */
 function isAuthenticator(value: unknown): value is Type<RealtimeAuthenticator> | RealtimeAuthenticator {
@@ -26,6 +29,10 @@ export function resolveAuth(auth: unknown, requiredAheadMs: number, problems: Bo
   if (auth === undefined) return { config: { mode: 'undecided' }, ...nothing };
   if (isAuthenticator(auth)) return { config: { mode: 'custom', authenticator: auth }, ...nothing };
 
+  if (typeof auth === 'function') {
+    problems.add('auth', `has no ${METHOD}.`, WHAT_AUTHENTICATES);
+    return { config: { mode: 'undecided' }, ...nothing };
+  }
   const reader = OptionReader.of(auth, 'auth', problems);
   const jwt = reader.value('jwt');
   const authenticator = reader.value('authenticator');
@@ -53,11 +60,7 @@ function choose(
   }
   if (authenticator !== undefined) {
     if (isAuthenticator(authenticator)) return { mode: 'custom', authenticator };
-    reader.report(
-      'authenticator',
-      'has no authenticate() method.',
-      'Give a class or an instance of RealtimeAuthenticator.',
-    );
+    reader.report('authenticator', `has no ${METHOD}.`, WHAT_AUTHENTICATES);
     return { mode: 'undecided' };
   }
   if (jwt !== undefined) return { mode: 'jwt', jwt: resolveJwt(jwt, problems) };
@@ -81,24 +84,4 @@ function cookie(reader: OptionReader): string | undefined {
   }
   reader.end();
   return name;
-}
-
-function resolveJwt(given: unknown, problems: BootProblems): RealtimeJwtOptions {
-  const reader = OptionReader.of(given, 'auth.jwt', problems);
-  for (const key of ['secret', 'publicKey', 'algorithms', 'issuer', 'audience', 'user']) reader.value(key);
-  reader.duration('clockTolerance', 0);
-  reader.duration('maxAge', 0);
-  reader.end();
-  const options = given as RealtimeJwtOptions;
-  if (options.secret !== undefined && options.publicKey !== undefined) {
-    reader.report('secret', 'is given beside auth.jwt.publicKey.', 'Keep one of them.');
-    return options;
-  }
-  try {
-    jwtKey(options);
-  } catch (error) {
-    if (!(error instanceof JwtKeyError)) throw error;
-    problems.add('auth.jwt', error.problem, error.remedy);
-  }
-  return options;
 }

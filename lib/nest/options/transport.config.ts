@@ -107,6 +107,8 @@ function attempt(reader: OptionReader, key: string, check: () => unknown): void 
   try {
     check();
   } catch (error) {
-    reader.report(key, 'is refused.', (error as Error).message.replace(/^[\w.]+: /, ''));
+    const { message } = error as Error;
+    const [, path = key, remedy = message] = /^([\w.]+): (.*)$/s.exec(message) ?? [];
+    reader.report(path, 'is refused.', remedy);
   }
 }

@@ -145,6 +145,16 @@ describe('module options', () => {
       '- auth.authenticator: has no authenticate() method. Give a class or an instance of RealtimeAuthenticator.',
     ],
     [
+      'class that does not authenticate',
+      { auth: class {} },
+      '- auth: has no authenticate() method. Give a class or an instance of RealtimeAuthenticator.',
+    ],
+    [
+      'level of compression',
+      { compression: { level: 99 } },
+      '- compression.level: is refused. 99 is not an integer from 1 to 9',
+    ],
+    [
       'cookie name',
       { auth: { ...anonymous, cookie: { name: 'a b' } } },
       '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',
@@ -206,6 +216,24 @@ describe('module options', () => {
         { secret: 's', publicKey: pem },
         '- auth.jwt.secret: is given beside auth.jwt.publicKey. Keep one of them.',
       ],
+      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
+      [
+        'algorithms that are no list',
+        { secret: 's', algorithms: 'HS256' },
+        '- auth.jwt.algorithms: is no list. Give a list such as ["RS256"].',
+      ],
+      [
+        'a user that is no function',
+        { secret: 's', user: 'sub' },
+        '- auth.jwt.user: is no function. Give (claims) => ({ id: … }).',
+      ],
+      ...['issuer', 'audience'].flatMap((claim) =>
+        ['', [], [''], 5].map((value): [string, Record<string, unknown>, string] => [
+          `the ${claim} ${JSON.stringify(value)}, since an empty one would accept every token`,
+          { secret: 's', [claim]: value },
+          `- auth.jwt.${claim}: is neither a text nor a list of texts, or is empty. Give what tokens must say, or leave it out to accept any. Is the environment variable set?`,
+        ]),
+      ),
       ['a typo', { secret: 's', isuer: 'x' }, '- auth.jwt.isuer: is not an option. Did you mean "issuer"?'],
     ])('refuses %s', (_what, jwt, expected) => {
       expect(problemsOf({ auth: { jwt } })).toEqual([expected]);

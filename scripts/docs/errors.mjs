@@ -57,6 +57,7 @@ const ERROR_CAUSES = {
   unavailable: [
     'The broker is restarting, failing over or unreachable.',
     'The state that a snapshot needs is not ready (P26a).',
+    'The node cannot prove at the moment that it knows every revoke, and tells nothing of a channel that is not public (G11).',
   ],
   timeout: ['A handler of the application, or the broker, did not answer in time.'],
   outcome_unknown: [

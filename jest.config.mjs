@@ -27,7 +27,6 @@ const base = {
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/index.ts',
     '^nestjs-realtime/redis$': '<rootDir>/lib/brokers/redis/index.ts',
-    '^nestjs-realtime/testing$': '<rootDir>/lib/testing/index.ts',
     '^nestjs-realtime/package.json$': '<rootDir>/package.json',
   },
   modulePathIgnorePatterns: ['<rootDir>/test-artifacts/'],

@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const PROJECTS = ['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault', 'perf'];
 /** Those that nothing else may run beside: how long a recovery takes, and what a process allocates, are what they prove. */
 const ALONE = ['fault', 'perf'];
+/** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
+const REDIS_MAJOR = 7;
 const jestArgs = process.argv.slice(2);
 const selected = selectedProjects(jestArgs);
 const needs = (project) => selected.length === 0 || selected.includes(project);
@@ -110,9 +112,10 @@ function ensureChromium() {
 /** The tests start servers of their own; only the programs must be there. */
 function ensureRedis() {
   const missing = () =>
-    ['redis-server', 'redis-sentinel', 'redis-cli'].filter(
-      (program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status !== 0,
-    );
+    ['redis-server', 'redis-sentinel', 'redis-cli'].filter((program) => {
+      const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+      return Number(/(?:v=|-cli )(\d+)/.exec(stdout ?? '')?.[1] ?? 0) < REDIS_MAJOR;
+    });
   if (missing().length > 0 && isDebianRoot()) {
     const options = ['-o', 'DPkg::Lock::Timeout=300'];
     const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
@@ -127,7 +130,7 @@ function ensureRedis() {
   }
   if (missing().length === 0) return;
   console.error(
-    `The tests of the Redis broker need Redis 7 or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
+    `The tests of the Redis broker need Redis ${REDIS_MAJOR} or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
   );
   process.exit(1);
 }

@@ -6,6 +6,9 @@ import { RealtimeHealthIndicator } from './realtime-health.indicator.js';
  * Provides {@link RealtimeHealthIndicator}. Needs `RealtimeModule.forRoot()` in the application, and @nestjs/terminus
  * 12.
  *
+ * @example
+ * @Module({ imports: [RealtimeHealthModule], controllers: [HealthController] })
+ * export class HealthModule {}
  * @publicApi
  */
 @Module({

@@ -11,6 +11,17 @@ import type { Duration } from './options/duration.js';
  * Verifies credentials: implement it for sessions, API keys or another identity provider. Throw a `RealtimeError`
  * with `unauthorized`, `token_expired`, `forbidden` or `banned`, or an `HttpException`, to refuse; whatever else is
  * thrown refuses too and is logged. Called at every connection and every `auth`; keep no result (G12).
+ *
+ * @example
+ * @Injectable()
+ * export class ApiKeys implements RealtimeAuthenticator {
+ *   constructor(private readonly keys: KeysService) {}
+ *   async authenticate({ token }: Credentials) {
+ *     const owner = token === undefined ? undefined : await this.keys.ownerOf(token);
+ *     if (owner === undefined) throw new RealtimeError('unauthorized', 'An API key is needed');
+ *     return { user: { id: owner.id } };
+ *   }
+ * }
  */
 export type RealtimeAuthenticator = Authenticator;
 
@@ -72,6 +83,15 @@ export interface RealtimeAuthOptions {
 /**
  * Runs after authentication and before `welcome`, behind the global guards and those of the class. `false` refuses
  * with 4802, an error with its own code. `connection.data` is the place for what handlers need later.
+ *
+ * @example
+ * @Injectable()
+ * export class OfficeHours implements RealtimeConnectHook {
+ *   onConnect(connection: RealtimeConnection) {
+ *     connection.data.since = Date.now();
+ *     return isOfficeHour();
+ *   }
+ * }
  */
 export interface RealtimeConnectHook {
   onConnect(connection: RealtimeConnection): MaybePromise<boolean | void>;
@@ -178,7 +198,9 @@ export interface RealtimeModuleOptions {
     readonly stable?: Duration;
   };
 
+  /** What one client may send, and how many may connect (G16, G17). Each has its own default. */
   readonly limits?: RealtimeLimits;
+  /** What happens to clients that go beyond the limits again and again (G16). Each has its own default. */
   readonly abuse?: RealtimeAbuseOptions;
   /** Bounds of one connection's outbound queue (G13). Default 1 MiB and 4096 messages. */
   readonly outbox?: { readonly maxBytes?: number; readonly maxMessages?: number };
@@ -228,7 +250,18 @@ export interface RealtimeModuleOptions {
   readonly applicationName?: string;
 }
 
-/** Makes the options, for `forRootAsync({ useClass })` and `useExisting`. */
+/**
+ * Makes the options, for `forRootAsync({ useClass })` and `useExisting`.
+ *
+ * @example
+ * @Injectable()
+ * export class RealtimeConfig implements RealtimeOptionsFactory {
+ *   constructor(private readonly config: ConfigService) {}
+ *   createRealtimeOptions() {
+ *     return { auth: { jwt: { secret: this.config.getOrThrow('JWT_SECRET') } } };
+ *   }
+ * }
+ */
 export interface RealtimeOptionsFactory {
   createRealtimeOptions(): MaybePromise<RealtimeModuleOptions>;
 }

@@ -43,7 +43,9 @@ export interface SubscribeResult {
 
 /** Answer to `publish` (P15). */
 export interface PublishResult {
+  /** Number of the event in its log. */
   readonly seq: number;
+  /** Epoch of the log that `seq` belongs to (P10). */
   readonly epoch: string;
   /** Whether the same id was appended before: `seq` is then the first one's. */
   readonly duplicate: boolean;
@@ -70,8 +72,11 @@ export interface PresenceMember {
 
 /** A page of members, with the version that later diffs continue. */
 export interface PresencePage {
+  /** Versions of another epoch are not comparable. */
   readonly epoch: string;
+  /** Of the list: a diff whose `previous` this is follows the page. */
   readonly version: number;
+  /** Members of this page. */
   readonly members: readonly PresenceMember[];
   /** Number of all members. */
   readonly count: number;
@@ -114,6 +119,7 @@ export interface HistoryEvent {
 
 /** Answer to `history`. */
 export interface HistoryResult {
+  /** The page, oldest first, or newest first when asked in reverse. */
   readonly events: readonly HistoryEvent[];
   /** The tip of the log. */
   readonly position: Position;

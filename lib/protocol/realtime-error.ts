@@ -33,8 +33,11 @@ export interface RealtimeErrorOptions {
  */
 export class RealtimeError extends Error {
   override readonly name = 'RealtimeError';
+  /** Whether the same command can succeed later; follows from the code. */
   readonly retryable: boolean;
+  /** When, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
+  /** What is wrong and where, of `bad_request` and `validation_failed`. */
   readonly details?: readonly ErrorDetail[];
 
   constructor(

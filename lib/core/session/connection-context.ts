@@ -6,12 +6,22 @@ import type { RealtimeIdentity } from './identity.js';
  * The connection as guards, pipes and handlers see it. It looks like an HTTP request where that helps:
  * `headers`, `url`, `ip` of the handshake and a settable `user`, so a JWT guard written for HTTP runs unchanged.
  * `headers.authorization` is the current token, which a browser cannot send itself.
+ *
+ * @example
+ * onConnect(connection: RealtimeConnection) {
+ *   connection.data.tenant = tenantOf(connection.headers.host);
+ * }
  */
 export class RealtimeConnection {
+  /** Made by the server, unique; a reconnect has another one. */
   readonly id: string;
+  /** How the client is connected, e.g. `'websocket'`. */
   readonly transport: Handshake['transport'];
+  /** Path and query of the handshake, without a token that came in the query (G23). */
   readonly url: string;
+  /** Address of the client, behind the proxies that `trustProxy` names. */
   readonly ip: string;
+  /** Whether the client spoke TLS, to us or to a proxy that is believed. */
   readonly secure: boolean;
   /** What the engine verified, until a guard sets something else. */
   user: RealtimeIdentity | undefined;
@@ -35,6 +45,7 @@ export class RealtimeConnection {
     this.#handshake = handshake;
   }
 
+  /** Headers of the handshake, names in lower case, and `authorization` with the current token. */
   get headers(): IncomingHttpHeaders {
     // A copy: the synthesised `authorization` must not leak into the request that other listeners of the upgrade see.
     return (this.#headers ??= {

@@ -3,6 +3,7 @@ import type { Handshake } from './connection.js';
 
 /** Who a connection belongs to, as verified. `id` is stable and unique; the rest is the application's. */
 export interface RealtimeIdentity {
+  /** As text: a number from a database is converted first. */
   readonly id: string;
   readonly [claim: string]: unknown;
 }
@@ -13,6 +14,7 @@ export interface Credentials {
   readonly token?: string;
   /** How the token came: with the upgrade (subprotocol or cookie), in `hello`, or in `auth`. */
   readonly via: 'subprotocol' | 'cookie' | 'hello' | 'auth' | 'none';
+  /** Headers, address and URL that the client came with. */
   readonly handshake: Handshake;
 }
 

@@ -46,6 +46,11 @@ export function OnRequest(event: string, options: OnRequestOptions = {}): Method
 /**
  * Runs once when a client's subscription has begun. An error is logged, or given to the filters, and changes nothing.
  *
+ * @example
+ * @OnSubscribe()
+ * joined(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
+ *   this.audit.joined(user, room);
+ * }
  * @publicApi
  */
 export function OnSubscribe(): MethodDecorator {
@@ -56,6 +61,11 @@ export function OnSubscribe(): MethodDecorator {
  * Runs once when a client's subscription has ended, however it ended. No guard runs before it: an end cannot be
  * refused.
  *
+ * @example
+ * @OnUnsubscribe()
+ * left(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
+ *   this.audit.left(user, room);
+ * }
  * @publicApi
  */
 export function OnUnsubscribe(): MethodDecorator {

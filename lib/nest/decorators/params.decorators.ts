@@ -79,6 +79,11 @@ export function RealtimeUser(claim?: string, ...pipes: Pipe[]): ParameterDecorat
  * The id that the client gave its command: stable over retries of a publish, so it is the key for storing things once
  * (G4).
  *
+ * @example
+ * @OnPublish('order.placed')
+ * place(@MessageBody() order: NewOrder, @MessageId() id: string) {
+ *   return this.orders.placeOnce(id, order);
+ * }
  * @publicApi
  */
 export function MessageId(): ParameterDecorator {

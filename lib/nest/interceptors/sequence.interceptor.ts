@@ -27,6 +27,10 @@ export interface SequenceInterceptorOptions {
  * Put it first, so that the order covers what the other interceptors do. On a channel class it does nothing: there
  * publishes are ordered by the engine (P16), and replies carry the `ref` of what they answer.
  *
+ * @example
+ * @UseInterceptors(SequenceInterceptor)
+ * @WebSocketGateway()
+ * export class OrdersGateway {}
  * @publicApi
  */
 @EngineStage()

@@ -4,7 +4,11 @@ import { FrameError, type Codec, type Encoded } from './codec.js';
 
 const NEWLINE = 0x0a;
 
-/** JSON envelopes separated by `\n` in text frames: the default codec (P1, P4). */
+/**
+ * JSON envelopes separated by `\n` in text frames: the default codec (P1, P4).
+ *
+ * @example RealtimeModule.forRoot({ auth, codecs: [jsonCodec] }) // no MessagePack
+ */
 export const jsonCodec: Codec = {
   name: 'json',
   subprotocol: 'realtime.v1.json',

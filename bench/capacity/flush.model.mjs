@@ -24,7 +24,7 @@ export function flushShare(load, period) {
 
 /**
  * What flushing needs when events wait as long as the pace lets them (lib/core/hub/flush.pace.ts): a flush rests three times its
- * length, `maxDelay` at most.
+ * length, less where that and two flushes together would exceed twice the bound.
  *
  * @param {number} maxDelay in seconds; 0: nothing ever waits.
  * @returns {{ alone: number, needed: number, expected: number, period: number }} shares of a core: when each event is
@@ -33,18 +33,24 @@ export function flushShare(load, period) {
 export function flushing(load, maxDelay) {
   const alone = flushShare(load, 0);
   if (maxDelay === 0 || alone <= RESTED) return { alone, needed: alone, expected: alone, period: 0 };
+  // The longest that a node which has CPU left lets pass from flush to flush.
+  const needed = Math.max(RESTED, flushShare(load, maxDelay / REST + maxDelay));
+  if (alone <= PACED_FROM) return { alone, needed: Math.min(needed, alone), expected: alone, period: 0 };
   const period = periodOf(load, maxDelay);
-  const needed = period === Infinity ? flushShare(load, Infinity) : flushShare(load, period);
-  return alone <= PACED_FROM
-    ? { alone, needed, expected: alone, period: 0 }
-    : { alone, needed, expected: needed, period };
+  const expected = flushShare(load, period);
+  return { alone, needed: Math.min(needed, expected), expected, period };
+}
+
+/** As the pace has it, in seconds. */
+function restAfter(length, maxDelay) {
+  return Math.max(0, Math.min(REST * length, ((maxDelay - length) * REST) / (REST - 1)));
 }
 
 /** From flush to flush, in seconds; Infinity where not even sharing makes flushes shorter than their period. */
 function periodOf(load, maxDelay) {
   const rests = (period) => {
     const length = flushShare(load, period) * period;
-    return length + Math.min(REST * length, maxDelay) <= period;
+    return length + restAfter(length, maxDelay) <= period;
   };
   let long = maxDelay;
   while (!rests(long)) {

@@ -2,15 +2,15 @@
 const SHORT_MS = 1;
 /** Flushes in a row that new events had to wait for, before the pace slows down. */
 const STREAK = 3;
-/** How many times its own length a flush is followed by a pause: it then takes a quarter of the loop. */
+/** How many times its own length a short flush is followed by a pause: it then takes a quarter of the loop. */
 const REST = 3;
 /** Most flushes after which a pause that gained nothing is tried again. */
 const MAX_PATIENCE = 1_024;
 
 /**
  * Decides how long events wait for more before they are written (hot path 2). Nothing waits while the node keeps up. Where
- * events come in faster than they can be written one by one, each flush is followed by a pause of three times its length, so
- * that more of them share a write: load then raises throughput, at the price of a bounded delay. A pause that gathers
+ * events come in faster than they can be written one by one, each flush is followed by a pause ({@link restAfter}), so that
+ * more of them share a write: load then raises throughput, at the price of a bounded delay. A pause that gathers
  * nothing, because whoever publishes waits for the delivery first, is given up.
  */
 export class FlushPace {
@@ -21,7 +21,7 @@ export class FlushPace {
   private resting = 0;
   private patience = 32;
 
-  /** @param maxDelayMs longest pause in milliseconds; 0 for none at all. */
+  /** @param maxDelayMs half of what an event waits at most, in milliseconds; 0 for no pauses at all. */
   constructor(private readonly maxDelayMs: number) {}
 
   /** How long events that came now are to wait, in milliseconds. */
@@ -34,7 +34,7 @@ export class FlushPace {
       this.resting--;
       return 0;
     }
-    return Math.max(0, Math.min(this.lengthMs * REST, this.maxDelayMs) - gap);
+    return Math.max(0, restAfter(this.lengthMs, this.maxDelayMs) - gap);
   }
 
   /** After a pause: whether more events came in it. */
@@ -52,4 +52,13 @@ export class FlushPace {
     this.lengthMs = endedAt - startedAt;
     this.endedAt = endedAt;
   }
+}
+
+/**
+ * Three times the length while that is within the bound; then less the longer flushes are, for what waits in a pause also waits
+ * for two flushes: the last one, which it came too late for, and its own. So no event waits longer than twice the bound while
+ * the node can carry its load, and a node at its limit does not rest at all.
+ */
+function restAfter(lengthMs: number, maxDelayMs: number): number {
+  return Math.min(lengthMs * REST, ((maxDelayMs - lengthMs) * REST) / (REST - 1));
 }

@@ -87,17 +87,21 @@ describe('the model of a flush', () => {
     expect(flushing(load, 0.025)).toMatchObject({ period: 0, expected: flushShare(load, 0) });
   });
 
-  it('rests three times its length, and its bound at most', () => {
-    // 100 events a second of 10 ms each: more than a core. A flush of 10 ms rests as long as it may.
-    const paced = flushing(at(100), 0.025);
-    expect(paced.alone).toBeGreaterThan(1);
-    expect(paced.expected).toBeLessThan(0.4);
-    expect(paced.expected * paced.period + Math.min(0.025, 3 * paced.expected * paced.period)).toBeCloseTo(
-      paced.period,
-      6,
-    );
-    const heavy = flushing({ ...at(1_000), perSecond: 500_000 }, 0.025);
-    expect(heavy.period - heavy.expected * heavy.period).toBeCloseTo(0.025, 6);
+  it('rests three times its length, and less where flushes are long', () => {
+    const lengthOf = (paced: { expected: number; period: number }) => paced.expected * paced.period;
+    // 200 events a second of 10 ms each: more than a core where each is written by itself.
+    const light = flushing(at(200), 0.1);
+    expect(light.alone).toBeGreaterThan(1);
+    expect(light.expected).toBeCloseTo(0.25, 6);
+    expect(light.period).toBeCloseTo(4 * lengthOf(light), 6);
+    const heavy = flushing({ ...at(1_000), perSecond: 100_000 }, 0.025);
+    expect(heavy.period).toBeCloseTo(lengthOf(heavy) + 1.5 * (0.025 - lengthOf(heavy)), 6);
+  });
+
+  it('does not rest at its limit', () => {
+    const full = flushing({ ...at(1_000), perSecond: 700_000 }, 0.025);
+    expect(full.expected).toBeCloseTo(1, 6);
+    expect(full.needed).toBeLessThan(1.05);
   });
 
   it('does not hide what sharing cannot save', () => {

@@ -5,18 +5,19 @@ import { ManualClock, settle } from '../../support/manual-clock.js';
 
 const FLUSH_MS = 8;
 
-/** A pace that has just seen `count` flushes of 8 ms, each of which new events waited for. */
+/** A pace that has just seen `count` flushes, each of which new events waited for. */
 function saturated(
   pace: FlushPace,
   count: number,
   from = 0,
+  flushMs = FLUSH_MS,
 ): { readonly now: number; readonly pauses: number[] } {
   let now = from;
   const pauses: number[] = [];
   for (let index = 0; index < count; index++) {
     pauses.push(pace.pauseAt(now));
-    pace.flushed(now, now + FLUSH_MS);
-    now += FLUSH_MS;
+    pace.flushed(now, now + flushMs);
+    now += flushMs;
   }
   return { now, pauses };
 }
@@ -38,10 +39,23 @@ describe('the pace of flushes', () => {
     }
   });
 
-  it('lets a saturated node rest three times as long as it wrote, and never longer than it may', () => {
+  it('lets a saturated node rest three times as long as it wrote', () => {
     expect(saturated(new FlushPace(25), 5).pauses).toEqual([0, 0, 0, 24, 24]);
-    expect(saturated(new FlushPace(10), 5).pauses).toEqual([0, 0, 0, 10, 10]);
     expect(saturated(new FlushPace(0), 5).pauses).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('lets nobody wait longer than twice the bound, and a node at its limit not rest at all', () => {
+    for (const [flushMs, pauseMs] of [
+      [10, 22.5],
+      [16, 13.5],
+      [20, 7.5],
+      [25, 0],
+      [60, 0],
+    ] as const) {
+      expect(saturated(new FlushPace(25), 4, 0, flushMs).pauses.at(-1)).toBe(pauseMs);
+      // Who came too late for a flush waits for it, for the pause, and for the next.
+      if (flushMs <= 25) expect(2 * flushMs + pauseMs).toBeLessThanOrEqual(50);
+    }
   });
 
   it('counts the time that passed since the flush as rest', () => {

@@ -10,6 +10,7 @@ import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { authorize, matchOf, refuseIfRevoked } from './authorization.js';
+import { unwritable } from './unwritable.js';
 
 /**
  * Puts an event of a client into the log (protocol §5): authorized, handled, appended, then acknowledged. Publishes of a
@@ -97,7 +98,13 @@ function prepare(session: Session, command: PublishCommand, match: ChannelMatch)
 
 function draft(session: Session, command: PublishCommand, payload: unknown): EventDraft {
   // What the handler made of it must be writable too: found out here, not when it is on its way to everybody.
-  if (payload !== command.payload) JSON.stringify(payload);
+  if (payload !== command.payload) {
+    try {
+      JSON.stringify(payload);
+    } catch (error) {
+      throw unwritable(`the publish handler of "${command.event}"`, error);
+    }
+  }
   return {
     id: command.id,
     event: command.event,
@@ -176,6 +183,10 @@ function written(value: unknown): string {
   try {
     return JSON.stringify(value) ?? '';
   } catch (error) {
-    throw new RealtimeError('bad_request', 'The payload cannot be written down', { cause: error });
+    throw new RealtimeError(
+      'bad_request',
+      'The payload cannot be written down: it holds a BigInt, or contains itself',
+      { cause: error },
+    );
   }
 }

@@ -5,6 +5,7 @@ import { bounded } from '../ports/bounded.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { authorizeSubscriber, matchOf } from './authorization.js';
+import { unwritable } from './unwritable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
 
@@ -34,21 +35,29 @@ function handle(
   if (handler === undefined)
     throw new RealtimeError('bad_request', 'There is no such request on this channel');
   const { settings, clock } = session.context;
-  return answer(session, call.id, bounded(handler(call), settings.handlerTimeoutMs, clock));
+  return answer(session, call, bounded(handler(call), settings.handlerTimeoutMs, clock));
 }
 
-function answer(session: Session, ref: string, result: MaybePromise<unknown>): MaybePromise<void> {
-  if (!isPromise(result)) return session.reply(ref, result ?? null);
+function answer(session: Session, call: HandlerCall, result: MaybePromise<unknown>): MaybePromise<void> {
+  if (!isPromise(result)) return reply(session, call, result);
   return result.then((value) => {
-    if (!session.isClosed) session.reply(ref, value ?? null);
+    if (!session.isClosed) reply(session, call, value);
   });
+}
+
+function reply(session: Session, { id, event }: HandlerCall, value: unknown): void {
+  try {
+    session.reply(id, value ?? null);
+  } catch (error) {
+    throw unwritable(`the handler of the request "${event}"`, error);
+  }
 }
 
 function withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
   const handler = session.context.requests.get(command.event);
   if (handler === undefined) throw new RealtimeError('bad_request', 'There is no such request');
   const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
-  return answer(session, command.id, run(session, handler, call));
+  return answer(session, call, run(session, handler, call));
 }
 
 function run(

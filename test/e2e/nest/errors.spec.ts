@@ -39,9 +39,22 @@ class A {
   async rejecting(@MessageBody() what: string) {
     throw THROWN[what]?.();
   }
+  @OnRequest('big')
+  big() {
+    return { n: 10n };
+  }
+  @OnRequest('later')
+  async later() {
+    const own: { own?: unknown } = {};
+    return (own.own = own);
+  }
   @Authorize('publish')
   can() {
     return true;
+  }
+  @OnPublish('big')
+  bigger() {
+    return { n: 10n };
   }
   @OnPublish('said')
   said() {
@@ -120,6 +133,23 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
       expect(lines[0]?.text).toMatch(/Error \S+ in A\.rejecting on connection \S+/);
       if (what !== 'text') expect(lines[0]?.text).toContain('errors.spec.ts');
       expect(JSON.stringify(client.received)).not.toContain('hunter2');
+    },
+  );
+
+  it.each([
+    ['request', 'big', 'the handler of the request "big"', 'serialize a BigInt'],
+    ['request', 'later', 'the handler of the request "later"', 'circular structure'],
+    ['publish', 'big', 'the publish handler of "big"', 'serialize a BigInt'],
+  ])(
+    'G25 a %s handler (%s) that returns what cannot be sent is named in the log, with the reason and the remedy',
+    async (type, event, handler, reason) => {
+      const { code, message } = await client.error({ type, channel: 'a', event, payload: 1 });
+      expect(code).toBe('internal');
+      const id = message.replace('Internal error ', '');
+      const line = server.logger.at('error').find((text) => text.includes(id));
+      expect(line).toContain(`What ${handler} returned cannot be written down`);
+      expect(line).toContain(reason);
+      expect(line).toContain('a BigInt as a string');
     },
   );
 

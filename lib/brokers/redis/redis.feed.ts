@@ -2,7 +2,7 @@ import type { ChannelEvent } from '../../core/channel/channel-event.js';
 import type { BrokerListener } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisKeys } from './redis.keys.js';
-import { decodeMessage } from './redis.wire.js';
+import { decodeMessage, type RedisMessage } from './redis.wire.js';
 
 /** Whoever is told what happens in a channel. */
 export type FeedListener = Pick<BrokerListener, 'onEvents' | 'onSignal' | 'onPresence'>;
@@ -18,7 +18,11 @@ interface Feed {
 export class RedisFeeds {
   private readonly byTopic = new Map<string, Feed>();
 
-  constructor(private readonly keys: RedisKeys) {}
+  constructor(
+    private readonly keys: RedisKeys,
+    /** Told of a channel in which something happened that this version cannot read. */
+    private readonly onUnknown: (channel: string) => void,
+  ) {}
 
   open(channel: string, listener: FeedListener): void {
     const topic = this.keys.topic(channel);
@@ -56,8 +60,9 @@ export class RedisFeeds {
   onText(topic: string, text: string): void {
     const feed = this.byTopic.get(topic);
     if (feed === undefined) return;
-    const message = decodeMessage(text, feed.channel);
-    if (message === undefined) return;
+    const message = readable(text, feed.channel);
+    // It may have been the word of events: a newer version may tell them otherwise, and the log has them all the same.
+    if (message === undefined) return this.onUnknown(feed.channel);
     if (message.kind === 'events') tell(feed, message.events);
     else if (message.kind === 'signal') guarded(() => feed.listener.onSignal(feed.channel, message.signal));
     else guarded(() => feed.listener.onPresence(feed.channel, message.diff));
@@ -71,6 +76,15 @@ export class RedisFeeds {
 
   private find(channel: string): Feed | undefined {
     return this.byTopic.get(this.keys.topic(channel));
+  }
+}
+
+/** @returns nothing for what this version does not know. */
+function readable(text: string, channel: string): RedisMessage | undefined {
+  try {
+    return decodeMessage(text, channel);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,8 +1,7 @@
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisCommands } from './connection/redis.commands.js';
-import { bootError } from './redis.errors.js';
-import { CONTROL_CHANNEL, type RedisKeys } from './redis.keys.js';
+import { CONTROL_CHANNEL, LAYOUT, type RedisKeys } from './redis.keys.js';
 import type { RedisSettings } from './redis.settings.js';
 import { HEARTBEAT } from './scripts/index.js';
 
@@ -14,8 +13,15 @@ export interface HeartOwner {
   onControlTip(tip: Position, askedAt: number): void;
 }
 
+/** Why this node cannot work beside the others of its deployment. */
+interface Misfit {
+  readonly problem: string;
+  /** The problem with what to do about it. */
+  readonly text: string;
+}
+
 /**
- * Says that this node lives, sees to it that all nodes divide their channels alike, and learns how far the control records
+ * Says that this node lives, sees to it that all nodes have one layout and divide their channels alike, and learns how far the control records
  * go.
  */
 export class RedisHeart {
@@ -34,10 +40,10 @@ export class RedisHeart {
     return this.keys.partitionOf(CONTROL_CHANNEL);
   }
 
-  /** @throws Error that names the option, when the deployment was divided otherwise. */
+  /** @throws Error that says what to do, when the deployment has another layout or was divided otherwise. */
   async start(): Promise<void> {
-    const problem = await this.beat();
-    if (problem !== undefined) throw bootError(problem, this.remedy);
+    const misfit = await this.beat();
+    if (misfit !== undefined) throw new Error(`redisBroker: ${misfit.text}`);
     this.arm();
   }
 
@@ -55,10 +61,6 @@ export class RedisHeart {
     await this.commands.command(this.partition, 'zrem', [this.keys.nodes, this.node]);
   }
 
-  private get remedy(): string {
-    return 'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
-  }
-
   private arm(): void {
     if (this.closed) return;
     this.timer = this.settings.clock.schedule(this.settings.heartbeatMs, () => this.run());
@@ -67,11 +69,11 @@ export class RedisHeart {
   private run(): void {
     this.timer = undefined;
     this.beat()
-      .then((problem) => {
-        // The data was lost, and a node that divides otherwise came first.
-        if (problem === this.commands.refusal) return;
-        this.commands.refusal = problem;
-        if (problem !== undefined) this.settings.onWarning(`redisBroker: ${problem}. ${this.remedy}`);
+      .then((misfit) => {
+        // The deployment moved on to another layout; or the data was lost, and a node that divides otherwise came first.
+        if (misfit?.problem === this.commands.refusal) return;
+        this.commands.refusal = misfit?.problem;
+        if (misfit !== undefined) this.settings.onWarning(`redisBroker: ${misfit.text}`);
         this.owner.onChange();
       })
       .catch(() => undefined)
@@ -79,19 +81,37 @@ export class RedisHeart {
   }
 
   /** @returns What is wrong. */
-  private async beat(): Promise<string | undefined> {
-    const { clock, epochs, headMs, nodeTtlMs } = this.settings;
+  private async beat(): Promise<Misfit | undefined> {
+    const { clock, epochs, headMs, keyPrefix, nodeTtlMs } = this.settings;
+    const { keys } = this;
     const askedAt = clock.monotonic();
-    const own = String(this.keys.partitions);
-    const [stored, epoch, seq] = (await this.commands.run(
+    const [layout, partitions, epoch, seq] = (await this.commands.run(
       HEARTBEAT,
       this.partition,
-      [this.keys.nodes, this.keys.meta, this.keys.head(CONTROL_CHANNEL), this.keys.stream(CONTROL_CHANNEL)],
-      [this.node, nodeTtlMs, own, epochs.next(), headMs],
-    )) as readonly [string, string?, number?];
-    if (epoch !== undefined) this.owner.onControlTip({ epoch, seq: Number(seq) }, askedAt);
-    return stored === own
-      ? undefined
-      : `the channels under this \`keyPrefix\` are divided into ${stored} partitions, and \`partitions\` is ${own}`;
+      [keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
+      [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs],
+    )) as readonly [string, string?, string?, number?];
+    if (partitions === undefined) return otherLayout(keyPrefix, layout);
+    if (epoch === undefined) return otherPartitions(partitions, keys.partitions);
+    this.owner.onControlTip({ epoch, seq: Number(seq) }, askedAt);
+    return undefined;
   }
+}
+
+function otherLayout(prefix: string, stored: string): Misfit {
+  const problem = `what is under \`keyPrefix\` "${prefix}" has layout ${stored}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
+  return {
+    problem,
+    text: `${problem}: run a version that knows layout ${stored}, or give this one another \`keyPrefix\`.`,
+  };
+}
+
+function otherPartitions(stored: string, own: number): Misfit {
+  const problem = `the channels under this \`keyPrefix\` are divided into ${stored} partitions, and \`partitions\` is ${own}`;
+  return {
+    problem,
+    text:
+      `${problem}. Give every node of a deployment the same \`partitions\`; to change it, use another \`keyPrefix\` or remove ` +
+      'the keys of this one.',
+  };
 }

@@ -1,7 +1,10 @@
 import { partitionOf, slotOf } from './redis.partition.js';
 
-/** Of the layout of keys and messages. A new one is read beside the old one for one version of the library. */
-const LAYOUT = 'v1';
+/**
+ * Layout of keys, records and scripts. Nodes of one layout work side by side, whatever else they know: what is added to it
+ * is ignored by who does not know it. Another number is another layout, which this version neither reads nor writes.
+ */
+export const LAYOUT = 1;
 
 /** The log through which control records travel; the leading `$` keeps it out of applications' reach (P23). */
 export const CONTROL_CHANNEL = '$rt.control';
@@ -50,7 +53,7 @@ export class RedisKeys {
 
   /** The keys of one log, for who needs several of them. */
   of(channel: string): LogKeys {
-    return new LogKeys(`{${this.prefix}:${this.partitionOf(channel)}}:${LAYOUT}:`, channel);
+    return new LogKeys(`{${this.prefix}:${this.partitionOf(channel)}}:v${LAYOUT}:`, channel);
   }
 
   /** The keys of a channel's presence, in the order that its scripts want. */
@@ -86,6 +89,11 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'meta', '');
   }
 
+  /** Number of the layout under this prefix; the one key that every layout has, so its name holds none. */
+  get layout(): string {
+    return `{${this.prefix}:0}:layout`;
+  }
+
   /** Hash: which nodes applied a control record. */
   answers(record: string): string {
     return this.key(CONTROL_CHANNEL, 'a', record);
@@ -101,7 +109,7 @@ export class RedisKeys {
   }
 
   private inPartition(partition: number, kind: string, name: string): string {
-    return `{${this.prefix}:${partition}}:${LAYOUT}:${kind}:${name}`;
+    return `{${this.prefix}:${partition}}:v${LAYOUT}:${kind}:${name}`;
   }
 }
 

@@ -53,7 +53,7 @@ export class RedisNode {
         : new RedisCommands(target, settings, keys, 'appends', onChange, true);
     this.appends = new RedisAppends(this.writer, keys, settings);
     this.log = new RedisLog(this.commands, keys, settings);
-    this.feeds = new RedisFeeds(keys);
+    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
     this.tipCheck = new RedisTipCheck(this.feeds, this.log, settings);
     this.control = new RedisControl(id, listener, this.commands, keys, this.log, settings);
     this.probes = new RedisProbes(id, this.appends, settings);

@@ -21,7 +21,9 @@ const PACE_MS = 5;
 export class RedisTipCheck {
   private readonly due: string[] = [];
   private readonly urgent = new Set<string>();
+  private readonly soon = new Set<string>();
   private timer: Scheduled | undefined;
+  private soonTimer: Scheduled | undefined;
   private working = false;
   private closed = false;
 
@@ -38,12 +40,25 @@ export class RedisTipCheck {
   close(): void {
     this.closed = true;
     this.timer?.cancel();
+    this.soonTimer?.cancel();
   }
 
   /** Looks at these channels as soon as possible. */
   checkNow(channels: readonly string[]): void {
     for (const channel of channels) this.urgent.add(channel);
     void this.workOff();
+  }
+
+  /** Looks at the channel within {@link SETTLE_MS}, together with all that are asked for until then: so it has a bounded price. */
+  checkSoon(channel: string): void {
+    this.soon.add(channel);
+    if (this.closed) return;
+    this.soonTimer ??= this.settings.clock.schedule(SETTLE_MS, () => {
+      this.soonTimer = undefined;
+      const channels = [...this.soon];
+      this.soon.clear();
+      this.checkNow(channels);
+    });
   }
 
   private arm(): void {

@@ -106,8 +106,8 @@ export type RedisMessage =
   | { readonly kind: 'presence'; readonly diff: PresenceDiff };
 
 /**
- * Messages begin with the version of their form and one letter for their kind. What a node does not know it leaves
- * alone: in a rolling deploy a newer version must publish what the one before it reads.
+ * Messages begin with the version of their form and one letter for their kind. Fields that a node does not know it leaves
+ * alone, and what it cannot read at all makes it look at the log; so a newer version may add fields, and kinds.
  */
 export function decodeMessage(text: string, channel: string): RedisMessage | undefined {
   const kind = text.slice(0, 2);

@@ -27,6 +27,12 @@ interface ControlPayload {
   readonly m: ControlMessage;
 }
 
+/** Of a version that asks otherwise there is nobody to answer, and nothing that this one could apply. */
+function isControlPayload(payload: unknown): payload is ControlPayload {
+  const { r, s, m } = (payload ?? {}) as Partial<ControlPayload>;
+  return typeof r === 'string' && typeof s === 'string' && typeof m === 'object';
+}
+
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
 export class RedisControl {
   readonly listener = {
@@ -50,7 +56,9 @@ export class RedisControl {
     private readonly settings: RedisSettings,
   ) {
     this.follower = new ControlLog(log, {
-      onRecord: (event) => this.apply(event.payload as ControlPayload),
+      onRecord: ({ payload }) => {
+        if (isControlPayload(payload)) this.apply(payload);
+      },
       onCurrent: (askedAt) => this.tellCurrent(askedAt),
       monotonic: () => settings.clock.monotonic(),
       onLost: () => this.tellBans(),

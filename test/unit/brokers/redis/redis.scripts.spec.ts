@@ -28,7 +28,11 @@ describe('the scripts, on a real server', () => {
   const run = (script: RedisScript, keys: readonly string[], args: readonly Argument[]) =>
     kit.admin.eval(script.text, keys.length, ...keys, ...args) as Promise<(string | number)[]>;
   const log = (name: string) => [kit.keys.head(name), kit.keys.stream(name), kit.keys.topic(name)];
-  const beat = (node: string, partitions: string) => [node, 10_000, partitions, 'tok', 90_000];
+  const beat = (node: string, partitions: string) => [1, node, 10_000, partitions, 'tok', 90_000];
+  const beatKeys = () => [
+    ...[kit.keys.layout, kit.keys.nodes, kit.keys.meta],
+    ...log('$rt.control').slice(0, 2),
+  ];
   const withIds = (name: string) => [...log(name), ...kit.keys.of(name).ids];
 
   type Item = readonly [id: number, after: number, print: string, body: string];
@@ -460,7 +464,7 @@ describe('the scripts, on a real server', () => {
 
   it('G11 control keeps bans in the step that orders them, and names only nodes that live', async () => {
     const { keys } = kit;
-    await run(HEARTBEAT, [keys.nodes, keys.meta, ...log('$rt.control').slice(0, 2)], beat('alive', '4'));
+    await run(HEARTBEAT, beatKeys(), beat('alive', '4'));
     await kit.admin.zadd(keys.nodes, 1, 'dead');
     const all = [...log('$rt.control'), keys.bans, keys.nodes];
     const ban = (json: string) => run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, 'u1', json]);
@@ -471,20 +475,32 @@ describe('the scripts, on a real server', () => {
   });
 
   it('a heartbeat does not count a node that divides the channels otherwise', async () => {
-    const keys = [kit.keys.nodes, kit.keys.meta, ...log('$rt.control').slice(0, 2)];
-    await run(HEARTBEAT, keys, beat('right', '4'));
-    expect(await run(HEARTBEAT, keys, beat('wrong', '8'))).toEqual(['4']);
+    await run(HEARTBEAT, beatKeys(), beat('right', '4'));
+    expect(await run(HEARTBEAT, beatKeys(), beat('wrong', '8'))).toEqual(['1', '4']);
     expect(await kit.admin.zscore(kit.keys.nodes, 'wrong')).toBeNull();
+  });
+
+  it('a heartbeat does not count a node of another layout, and takes what was added to its own for the same', async () => {
+    const { admin, keys } = kit;
+    await admin.flushall();
+    await admin.set(keys.layout, '1.3');
+    expect((await run(HEARTBEAT, beatKeys(), beat('same', '4'))).slice(0, 2)).toEqual(['1.3', '4']);
+    for (const other of ['2', '12', '0.1', 'x']) {
+      await admin.set(keys.layout, other);
+      expect(await run(HEARTBEAT, beatKeys(), beat('other', '4'))).toEqual([other]);
+      expect(await admin.get(keys.layout)).toBe(other);
+    }
+    expect(await admin.zrange(keys.nodes, '0', '-1')).toEqual(['same']);
   });
 
   it('G11 a heartbeat tells where the control records end, under the epoch that every reader sees', async () => {
     const { keys } = kit;
     await kit.admin.flushall();
     const control = log('$rt.control');
-    const tell = () => run(HEARTBEAT, [keys.nodes, keys.meta, ...control.slice(0, 2)], beat('one', '4'));
-    expect(await tell()).toEqual(['4', 'tok', 0]);
+    const tell = () => run(HEARTBEAT, beatKeys(), beat('one', '4'));
+    expect(await tell()).toEqual(['1', '4', 'tok', 0]);
     await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '']);
-    expect(await tell()).toEqual(['4', 'tok', 1]);
+    expect(await tell()).toEqual(['1', '4', 'tok', 1]);
     expect(await run(TIPS, control.slice(0, 2), ['y', 90_000])).toEqual(['tok', 1]);
   });
 

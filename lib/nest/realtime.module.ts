@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { BootProblems } from './errors/realtime-boot.error.js';
 import { TransportRuntime } from './lifecycle/transport.runtime.js';
 import { RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
 import type { RealtimeModuleOptions } from './realtime.options.js';
@@ -26,6 +27,7 @@ export class RealtimeModule {
    * The options come from a provider: `useFactory` with `inject`, or a `RealtimeOptionsFactory` by `useClass` or
    * `useExisting`.
    *
+   * @throws RealtimeBootError, at once, when none of them is given.
    * @example
    * RealtimeModule.forRootAsync({
    *   inject: [ConfigService],
@@ -33,6 +35,16 @@ export class RealtimeModule {
    * });
    */
   static forRootAsync(options: RealtimeAsyncOptions): DynamicModule {
+    const { useFactory, useClass, useExisting } = options;
+    const problems = new BootProblems();
+    if ((useFactory ?? useClass ?? useExisting) === undefined) {
+      problems.add(
+        'forRootAsync',
+        'has nothing that makes the options.',
+        'Give useFactory, or a class in useClass or useExisting.',
+      );
+    }
+    problems.throwIfAny();
     return { module: RealtimeModule, imports: [RealtimeCoreModule.forRootAsync(options)] };
   }
 }

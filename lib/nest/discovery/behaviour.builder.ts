@@ -171,7 +171,9 @@ export class BehaviourBuilder {
     this.problems.add(
       source,
       `takes @ChannelParam('${name}'), which "${text}" does not have.`,
-      params.length === 0 ? 'The pattern has none.' : `It has: ${params.join(', ')}.`,
+      params.length === 0
+        ? `Write it into the pattern as ":${name}", or take the parameter out.`
+        : `It has: ${params.join(', ')}.`,
     );
   }
 }

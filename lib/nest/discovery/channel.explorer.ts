@@ -64,9 +64,17 @@ export class ChannelExplorer {
   }
 
   private parse({ metatype, channel }: ChannelHost, problems: BootProblems): ChannelPattern | undefined {
-    const { pattern } = channel;
+    const pattern: unknown = channel.pattern;
+    if (typeof pattern !== 'string') {
+      problems.add(
+        metatype.name,
+        'its pattern is no string.',
+        'Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+      );
+      return undefined;
+    }
     try {
-      if (typeof pattern === 'string' && isReservedChannel(pattern)) {
+      if (isReservedChannel(pattern)) {
         problems.add(
           metatype.name,
           `its pattern "${pattern}" begins with "$".`,
@@ -74,7 +82,7 @@ export class ChannelExplorer {
         );
         return undefined;
       }
-      return ChannelPattern.parse(String(pattern));
+      return ChannelPattern.parse(pattern);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       problems.add(metatype.name, 'its pattern is invalid.', error.message);

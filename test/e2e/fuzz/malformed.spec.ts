@@ -22,7 +22,7 @@ const TYPES = Object.keys(COMMAND_FIELDS) as ClientCommandType[];
 const REFUSED: readonly number[] = [CLOSE_CODES.protocol_error.code, CLOSE_CODES.message_too_large.code];
 const MAX_MEMORY_GROWTH = 4 * 1024 * 1024;
 /** Longest wait of a well-behaved neighbour for an answer. The machine may be busy; a server that hangs is far beyond. */
-const MAX_LATENCY_MS = 1_500;
+const MAX_LATENCY_MS = 5_000;
 
 let server: WireServer;
 let clock: CountingClock;

@@ -1,5 +1,9 @@
+import type { Subscription } from '../delivery/subscription.js';
 import type { RevokeViewOwner } from '../protection/revoke-view.js';
 import type { EngineContext } from './engine.context.js';
+
+/** Subscriptions that go on in one turn: each may have to be given all that the node keeps of its channel. */
+const A_TURN = 256;
 
 /**
  * Keeps the events of channels that are not public from the sessions while a revoke may be in force that this node does not
@@ -7,9 +11,13 @@ import type { EngineContext } from './engine.context.js';
  * which each goes on where it was. So nothing is lost, and nobody is disconnected.
  */
 export class Withholding implements RevokeViewOwner {
+  /** Counts the changes: what is left of an earlier one is not gone on with. */
+  private round = 0;
+
   constructor(private readonly context: () => EngineContext) {}
 
   onStale(): void {
+    this.round++;
     const { hub, sessions, logger } = this.context();
     logger.warn(
       'Events of authorized channels are withheld: it cannot be proved that every revoke and ban is known here. ' +
@@ -20,14 +28,23 @@ export class Withholding implements RevokeViewOwner {
   }
 
   onCurrent(): void {
-    const { hub, sessions, catchUp, logger } = this.context();
+    this.round++;
+    const { hub, sessions, logger } = this.context();
     logger.log('Every revoke and ban is known again: events of authorized channels go out');
     // First what was queued before: it is older than whatever the log has for the same subscription.
     for (const { outbox } of sessions.list()) outbox.release();
-    for (const channel of hub.channels()) {
-      if (!channel.isGuarded) continue;
-      channel.presence?.catchUp();
-      for (const subscription of [...channel.subscriptions]) catchUp.pump(subscription);
-    }
+    const guarded = hub.channels().filter(({ isGuarded }) => isGuarded);
+    for (const { presence } of guarded) presence?.catchUp();
+    this.goOn(
+      guarded.flatMap(({ subscriptions }) => [...subscriptions]),
+      this.round,
+    );
+  }
+
+  private goOn(waiting: readonly Subscription[], round: number): void {
+    if (round !== this.round) return;
+    const { catchUp } = this.context();
+    for (const subscription of waiting.slice(0, A_TURN)) catchUp.pump(subscription);
+    if (waiting.length > A_TURN) setImmediate(() => this.goOn(waiting.slice(A_TURN), round));
   }
 }

@@ -55,14 +55,16 @@ let clock: ManualClock;
 let subscriptions: Set<Subscription>;
 let feed: PresenceFeed;
 let flushes: number;
+let audience: { isWithheld: boolean };
 let version: number;
 beforeEach(() => {
   clock = new ManualClock();
   subscriptions = new Set();
   flushes = 0;
   version = 0;
-  const audience = { name: 'rooms.1', subscriptions, isWithheld: false, flush: () => void flushes++ };
-  feed = new PresenceFeed(audience, MAX, clock);
+  const told = { name: 'rooms.1', subscriptions, isWithheld: false, flush: () => void flushes++ };
+  audience = told;
+  feed = new PresenceFeed(told, MAX, clock);
 });
 
 const page = (at: number, count: number, epoch = 'p'): PresencePage => ({
@@ -216,6 +218,55 @@ describe('PresenceFeed (G19)', () => {
     diff(['a'], [], MAX + 1);
     diff([], ['a', 'b'], MAX - 1);
     expect([silent.take(), gone.take()]).toEqual([[], []]);
+  });
+
+  describe('while nothing may be told (G11)', () => {
+    it('G11 says nothing, and afterwards makes those ask who missed something', () => {
+      const { one: behind } = subscriber(page(0, 5));
+      const { one: old } = subscriber(page(0, 5), false);
+      audience.isWithheld = true;
+      diff(['a']);
+      diff(['b'], ['a']);
+      const { one: current } = subscriber(page(2, 6));
+      expect([behind.take(), old.take(), current.take()]).toEqual([[], [], []]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect([behind.take(), old.take(), current.take()]).toEqual([['2→2'], ['2→2'], []]);
+      diff(['c']);
+      expect([behind.take(), old.take(), current.take()]).toEqual([['2→3+c'], ['2→3+c'], ['2→3+c']]);
+    });
+
+    it('G11 P22a neither counts, nor tells that it counts no longer; afterwards the one or the other', () => {
+      const { one } = subscriber(page(0, MAX + 1));
+      diff(['a'], [], MAX + 2);
+      clock.advance(COUNT_INTERVAL_MS);
+      expect(one.take()).toEqual([MAX + 2]);
+      audience.isWithheld = true;
+      diff(['b'], [], MAX + 3);
+      clock.advance(COUNT_INTERVAL_MS);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect(one.take()).toEqual([MAX + 3]);
+      audience.isWithheld = true;
+      diff([], ['a', 'b', 'c', 'd', 'e'], MAX - 2);
+      expect(one.take()).toEqual([]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      clock.advance(10 * COUNT_INTERVAL_MS);
+      expect(one.take()).toEqual(['3→3']);
+    });
+
+    it('G11 P25 one whose queue was full, and has room meanwhile, is made to ask afterwards', () => {
+      const { one } = subscriber(page(0, 5));
+      one.full = true;
+      diff(['a']);
+      audience.isWithheld = true;
+      one.drain();
+      expect(one.take()).toEqual([]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect(one.take()).toEqual(['1→1']);
+    });
   });
 
   it('leaves no timer behind when the channel is served no longer', () => {

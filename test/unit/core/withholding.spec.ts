@@ -4,6 +4,7 @@ import type { ChannelDefinition } from '../../../lib/core/channel/channel-defini
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
+import { settle } from '../../support/manual-clock.js';
 import { until } from '../../support/until.js';
 
 const BOUND = 10_000;
@@ -382,6 +383,34 @@ describe('many times', () => {
       expect(seqs(client)).toEqual(range(1, tip));
     }
     expect(tip).toBeGreaterThan(5_000);
+  });
+});
+
+describe('a multitude', () => {
+  it('G11 G14 goes on a part at a time, and what runs out meanwhile holds for the rest', async () => {
+    await begin({}, { limits: { maxConnectionsPerAddress: 1_000 } });
+    const clients = Array.from({ length: 600 }, (_, index) => {
+      const client = harness.connect();
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: `user:u${index}` } });
+      client.send({ type: 'subscribe', id: 's', channel: ROOM });
+      return client;
+    });
+    await quiet();
+    await expire();
+    await harness.publish(ROOM, 3);
+    for (const client of clients) client.take();
+    prove();
+    harness.clock.advance(BOUND);
+    await quiet();
+    // What had gone on was queued, and waits aside again.
+    expect(clients.flatMap(seqs)).toEqual([]);
+    prove();
+    await settle();
+    const first = clients.filter((client) => client.received.some(({ type }) => type === 'event'));
+    expect(first.length).toBeGreaterThan(0);
+    expect(first.length).toBeLessThan(600);
+    await quiet();
+    expect(clients.map(seqs)).toEqual(clients.map(() => [1, 2, 3]));
   });
 });
 

@@ -15,6 +15,8 @@ export interface ReadinessOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
+const WITHHELD =
+  'events of channels that are not public are withheld: it cannot be proved that every revoke is known here';
 
 /**
  * Health of the realtime part for Terminus 12 (G20).
@@ -49,7 +51,7 @@ export class RealtimeHealthIndicator {
   /**
    * Whether events get through: a probe published on the normal path must come back. `down` while draining, and when
    * the broker is there but the probe does not return, which is this node's own path; `degraded` when the broker is
-   * away for everybody.
+   * away for everybody, and when events of channels that are not public are withheld (G11).
    */
   async ready<const Key extends string>(
     key: Key,
@@ -61,7 +63,10 @@ export class RealtimeHealthIndicator {
     try {
       const roundTripMs = Math.round(await this.runtime.engine.probe(timeoutMs));
       this.awaySince = undefined;
-      return indicator.up({ roundTripMs, sessions: this.sessions });
+      const detail = { roundTripMs, sessions: this.sessions };
+      return this.runtime.engine.status.withholding
+        ? indicator.degraded({ reason: WITHHELD, ...detail })
+        : indicator.up(detail);
     } catch (error) {
       return this.unproved(indicator, error, graceMs);
     }

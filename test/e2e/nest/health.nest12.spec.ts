@@ -8,6 +8,7 @@ import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/heal
 import { RealtimeModule } from '../../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { until } from '../../support/until.js';
 import { PLATFORMS, RecordingNestLogger, startApp, type TestApp } from './support/nest-app.js';
 
 @Controller('health')
@@ -48,6 +49,7 @@ function cuttable() {
       cut = why;
       if (seen) listener?.onState('down', why);
     },
+    prove: (forMs: number) => listener?.onControlCurrent(forMs),
     mend: () => {
       cut = undefined;
       listener?.onState('up');
@@ -112,6 +114,24 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
       'error',
       { status: 'down', reason: 'events do not come back to this node: no echo' },
     ]);
+  });
+
+  it('G11 is degraded while events are withheld, though a probe comes back', async () => {
+    const { broker, get } = await start();
+    broker.prove(1);
+    await until('the proof to be over', async () => (await get('ready'))[1] === 'degraded');
+    await expect(get('ready')).resolves.toEqual([
+      200,
+      'degraded',
+      {
+        status: 'degraded',
+        reason: expect.stringContaining('it cannot be proved that every revoke is known here'),
+        roundTripMs: expect.any(Number),
+        sessions: 0,
+      },
+    ]);
+    broker.prove(60_000);
+    await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
   it('is red while draining', async () => {

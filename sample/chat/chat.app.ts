@@ -3,10 +3,8 @@ import type { INestApplication, NestApplicationOptions, Type } from '@nestjs/com
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { chatConfig, type ChatConfig } from './chat.config.js';
+import { chatConfig, type ChatConfig, type Platform } from './chat.config.js';
 import { ChatModule } from './chat.module.js';
-
-export type Platform = 'express' | 'fastify';
 
 /** The application, ready to listen; `main.ts` and the tests start it. The library is the same on both platforms. */
 export async function createChatApp(

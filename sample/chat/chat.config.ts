@@ -10,6 +10,16 @@ export interface ChatConfig {
   readonly redisUrl?: string;
 }
 
+/** On what the chat is served. */
+export type Platform = 'express' | 'fastify';
+
+/** Where the chat is served. */
+export interface ListenConfig {
+  readonly port: number;
+  readonly host: string;
+  readonly platform: Platform;
+}
+
 /** Short, as tokens of a realtime connection should be: the client fetches the next one ahead of time, without reconnecting. */
 export const TOKEN_LIFETIME = '10m';
 
@@ -48,4 +58,21 @@ export function chatConfig(env: NodeJS.ProcessEnv = process.env): ChatConfig {
     ...(ticketSecret ? { ticketSecret } : {}),
     ...(redisUrl ? { redisUrl } : {}),
   };
+}
+
+/**
+ * Reads where to serve. Nobody proves who they are here, so only this machine may come in unless HOST says otherwise.
+ *
+ * @throws ChatConfigError naming the variable.
+ */
+export function listenConfig(env: NodeJS.ProcessEnv = process.env): ListenConfig {
+  const port = Number(env.PORT || 3000);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ChatConfigError(`PORT is "${env.PORT}". Give a number up to 65535, e.g. PORT=3001 npm start`);
+  }
+  const platform = env.PLATFORM || 'express';
+  if (platform !== 'express' && platform !== 'fastify') {
+    throw new ChatConfigError(`PLATFORM is "${platform}". Give express or fastify.`);
+  }
+  return { port, host: env.HOST || '127.0.0.1', platform };
 }

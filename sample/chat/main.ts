@@ -1,13 +1,9 @@
 import 'reflect-metadata';
-import { createChatApp, type Platform } from './chat.app.js';
-import { chatConfig, ChatConfigError, type ChatConfig } from './chat.config.js';
+import { createChatApp } from './chat.app.js';
+import { chatConfig, ChatConfigError, listenConfig } from './chat.config.js';
 
-const port = Number(process.env.PORT ?? 3000);
-// Nobody proves who they are here, so only this machine may come in unless you say otherwise: HOST=0.0.0.0 npm start
-const host = process.env.HOST ?? '127.0.0.1';
-const platform = (process.env.PLATFORM ?? 'express') as Platform;
-
-const app = await createChatApp({ platform, config: configOrExit() });
+const { port, host, platform } = orExit(listenConfig);
+const app = await createChatApp({ platform, config: orExit(chatConfig) });
 // Ctrl-C drains: clients are told to come back, and do when the server is there again.
 app.enableShutdownHooks();
 try {
@@ -20,9 +16,9 @@ try {
   await app.close();
 }
 
-function configOrExit(): ChatConfig {
+function orExit<T>(read: () => T): T {
   try {
-    return chatConfig();
+    return read();
   } catch (error) {
     if (!(error instanceof ChatConfigError)) throw error;
     console.error(error.message);

@@ -4,7 +4,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket } from 'ws';
 import { RealtimeClient, type ChannelEvent, type ChannelHandle } from '../../../lib/client/index.js';
-import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
+import { createChatApp } from '../../../sample/chat/chat.app.js';
+import type { Platform } from '../../../sample/chat/chat.config.js';
 import { WireClient } from '../../support/wire-client.js';
 
 interface Login {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
+import { createChatApp } from '../../../sample/chat/chat.app.js';
+import type { Platform } from '../../../sample/chat/chat.config.js';
 
 // Terminus exists for Nest 12 only; on Nest 11 the sample runs without this route.
 describe.each<Platform>(['express', 'fastify'])('the health of the sample chat on %s', (platform) => {

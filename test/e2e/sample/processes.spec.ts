@@ -2,8 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { INestApplication } from '@nestjs/common';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createChatApp, type Platform } from '../../../sample/chat/chat.app.js';
-import { chatConfig, ChatConfigError } from '../../../sample/chat/chat.config.js';
+import { createChatApp } from '../../../sample/chat/chat.app.js';
+import {
+  chatConfig,
+  ChatConfigError,
+  listenConfig,
+  type Platform,
+} from '../../../sample/chat/chat.config.js';
 import { RedisProcess } from '../../support/redis-process.js';
 import { until } from '../../support/until.js';
 import { WireClient, type WireEnvelope } from '../../support/wire-client.js';
@@ -274,6 +279,23 @@ describe('the configuration of the sample chat', () => {
       expect(read).toThrow(ChatConfigError);
       expect(read).toThrow(`With REDIS_URL, ${name} must be set to at least 32 characters`);
     }
+  });
+
+  it('serves this machine only on port 3000 unless it is told where, and names what it cannot use', () => {
+    expect(listenConfig({})).toEqual({ port: 3000, host: '127.0.0.1', platform: 'express' });
+    expect(listenConfig({ PORT: '0', HOST: '0.0.0.0', PLATFORM: 'fastify' })).toEqual({
+      port: 0,
+      host: '0.0.0.0',
+      platform: 'fastify',
+    });
+    for (const PORT of ['abc', '99999', '-1', '1.5']) {
+      expect(() => listenConfig({ PORT })).toThrow(
+        new ChatConfigError(`PORT is "${PORT}". Give a number up to 65535, e.g. PORT=3001 npm start`),
+      );
+    }
+    expect(() => listenConfig({ PLATFORM: 'koa' })).toThrow(
+      new ChatConfigError('PLATFORM is "koa". Give express or fastify.'),
+    );
   });
 
   it('makes secrets of its own for a process that is alone', () => {

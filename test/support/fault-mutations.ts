@@ -80,6 +80,7 @@ export function ignoringEpochs(inner: Broker): Broker {
     onPresence: (channel, diff) => listener.onPresence(channel, diff),
     onControl: (message) => listener.onControl(message),
     onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
+    onControlLost: () => listener.onControlLost(),
     onState: (state, reason) => listener.onState(state, reason),
   });
   return {

@@ -33,6 +33,7 @@ export function lossyBroker(inner: Broker): Broker & {
         onPresence: (channel, diff) => listener.onPresence(channel, diff),
         onControl: (message) => listener.onControl(message),
         onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
+        onControlLost: () => listener.onControlLost(),
         onState: (state, reason) => listener.onState(state, reason),
       });
     },

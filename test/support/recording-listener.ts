@@ -13,10 +13,15 @@ export class RecordingListener implements BrokerListener {
   readonly states: BrokerState[] = [];
   /** For how long the view of the control records was proved, in milliseconds, each time. */
   readonly proofs: number[] = [];
+  /** How often control records were lost. */
+  losses = 0;
 
   eventsHook: ((channel: string, events: readonly ChannelEvent[]) => void) | undefined;
   /** What confirms a control record; left out, it is confirmed at once. */
   controlHook: ((message: ControlMessage) => MaybePromise<void>) | undefined;
+
+  /** What makes up for lost control records; left out, nothing has to. */
+  lossHook: (() => MaybePromise<void>) | undefined;
 
   onEvents(channel: string, events: readonly ChannelEvent[]): void {
     this.batches.push({ channel, events });
@@ -38,6 +43,11 @@ export class RecordingListener implements BrokerListener {
 
   onControlCurrent(forMs: number): void {
     this.proofs.push(forMs);
+  }
+
+  onControlLost(): MaybePromise<void> {
+    this.losses++;
+    return this.lossHook?.();
   }
 
   onState(state: BrokerState): void {

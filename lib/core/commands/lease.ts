@@ -13,13 +13,17 @@ export function followGrant(session: Session, subscription: Subscription, grant:
   });
 }
 
-async function recheck(session: Session, subscription: Subscription): Promise<void> {
+/** Asks the authorization again; a refusal or an error ends the subscription. Never rejects. */
+export async function recheck(session: Session, subscription: Subscription): Promise<void> {
   const { channel, call } = subscription;
   try {
     const match = session.context.channels.resolve(channel.name);
     // The user may have sent a fresh token since: the handler is asked about who it is now.
     const grant = await authorize(session, match, 'subscribe', { ...call, user: session.user });
-    if (!subscription.ended) followGrant(session, subscription, grant);
+    if (subscription.ended) return;
+    subscription.leaseTimer?.cancel();
+    subscription.leaseTimer = undefined;
+    followGrant(session, subscription, grant);
   } catch (error) {
     if (subscription.ended) return;
     const known = error instanceof RealtimeError;

@@ -7,6 +7,7 @@ import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
 import type { ConnectionRequest } from '../channel/channel-definition.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import { fingerprintOf, writable } from '../commands/publish.js';
+import { recheckAll } from '../commands/recheck.js';
 import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
@@ -59,6 +60,7 @@ export class RealtimeEngine implements EngineApi {
       onPresence: (channel, diff) => context.hub.onPresence(channel, diff),
       onControl: (message) => applyControl(context, message),
       onControlCurrent: (forMs) => context.revokeView.prove(forMs),
+      onControlLost: () => recheckAll(context),
       onState: (state, reason) => this.onBrokerState(state, reason),
     };
     this.opened = true;

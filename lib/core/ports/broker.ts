@@ -138,6 +138,11 @@ export interface BrokerListener {
    * resolves, and often enough; never by a broker whose records cannot be late, as within one process.
    */
   onControlCurrent(forMs: number): void;
+  /**
+   * Records of `control` are lost that the node may not have been told: their log was lost, or trimmed before it was read.
+   * The bans that hold were told again. The view counts as proved only when what is returned has settled.
+   */
+  onControlLost(): MaybePromise<void>;
   onState(state: BrokerState, reason?: string): void;
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import type { ChannelDefinition } from '../../../lib/core/channel/channel-definition.js';
+import type { AuthorizationResult, ChannelDefinition } from '../../../lib/core/channel/channel-definition.js';
+import type { MaybePromise } from '../../../lib/core/ports/maybe-promise.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
@@ -14,7 +15,7 @@ const NEWS = 'news.1';
 let harness: EngineHarness;
 let store: MemoryStore;
 let broker: ReturnType<typeof lossyBroker>;
-let authorized: () => Promise<boolean> | boolean;
+let authorizer: (user: string) => MaybePromise<AuthorizationResult>;
 afterEach(() => harness.stop());
 
 /** Channels of which the one needs an authorization and the other does not. */
@@ -23,7 +24,10 @@ function channels(policy: Parameters<typeof channel>[1] = {}): readonly ChannelD
   return [
     channel('rooms.:room', {
       ...policy,
-      behaviour: { authorize: { subscribe: () => authorized(), publish: () => true }, requests },
+      behaviour: {
+        authorize: { subscribe: ({ user }) => authorizer(user?.id ?? ''), publish: () => true },
+        requests,
+      },
     }),
     channel('news.:topic', { behaviour: { requests } }),
   ];
@@ -33,7 +37,7 @@ async function begin(
   policy: Parameters<typeof channel>[1] = { policy: { presence: { graceMs: 0 } } },
   settings: SettingsPatch = {},
 ): Promise<void> {
-  authorized = () => true;
+  authorizer = () => true;
   store = new MemoryStore();
   broker = lossyBroker(memoryBroker({ store }));
   harness = await EngineHarness.start(channels(policy), {
@@ -286,7 +290,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
           return page;
         };
       } else {
-        authorized = async () => {
+        authorizer = async () => {
           harness.clock.advance(BOUND);
           return true;
         };
@@ -414,6 +418,70 @@ describe('a multitude', () => {
   });
 });
 
+describe('records of revokes that are lost', () => {
+  beforeEach(() => begin({}));
+
+  it('G11 every authorization is asked again: who has none any more is out, the others notice nothing', async () => {
+    const allowed = new Map<string, boolean | string>([
+      ['ada', false],
+      ['eve', true],
+      ['bob', 'an error'],
+    ]);
+    const names = [...allowed.keys()];
+    const clients = await Promise.all(names.map(follower));
+    authorizer = (user) => {
+      const answer = allowed.get(user);
+      if (typeof answer === 'string') throw new Error(answer);
+      return answer === true;
+    };
+    await broker.listener?.onControlLost();
+    await quiet();
+    await harness.publish(ROOM);
+    await harness.publish(NEWS);
+    expect(clients.map((client) => client.take().map(({ type, channel: name }) => [type, name]))).toEqual([
+      [
+        ['unsubscribed', ROOM],
+        ['event', NEWS],
+      ],
+      [
+        ['event', ROOM],
+        ['event', NEWS],
+      ],
+      [
+        ['unsubscribed', ROOM],
+        ['event', NEWS],
+      ],
+    ]);
+    expect(harness.errors).toEqual([new Error('an error')]);
+  });
+
+  it('G11 asks a bounded number at once, and a lease that it renews runs once', async () => {
+    authorizer = () => ({ forMs: 60_000 });
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => harness.subscriber(ROOM, `user:u${index}`)),
+    );
+    prove(1e9);
+    const { pending } = harness.clock;
+    let underWay = 0;
+    let most = 0;
+    let asked = 0;
+    authorizer = async () => {
+      asked++;
+      most = Math.max(most, ++underWay);
+      await settle();
+      underWay--;
+      return { forMs: 60_000 };
+    };
+    await broker.listener?.onControlLost();
+    expect([asked, most]).toEqual([100, 64]);
+    expect(harness.clock.pending).toBe(pending);
+    harness.clock.advance(60_000);
+    await quiet();
+    expect(asked).toBe(200);
+    expect(clients.filter((client) => client.closed !== undefined)).toEqual([]);
+  });
+});
+
 describe('proofs', () => {
   it('G11 the longest one counts, in whatever order they come, and one timer waits for all of them', async () => {
     await begin();
@@ -437,7 +505,7 @@ describe('proofs', () => {
   });
 
   it('G11 a broker that cannot be late has to prove nothing', async () => {
-    authorized = () => true;
+    authorizer = () => true;
     harness = await EngineHarness.start(channels(), { settings: { heartbeat: { intervalMs: 1e9 } } });
     const ada = await harness.subscriber(ROOM, 'user:ada');
     harness.clock.advance(86_400_000);

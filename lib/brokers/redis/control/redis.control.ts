@@ -44,6 +44,8 @@ export class RedisControl {
   private readonly follower: ControlLog;
   private early: ChannelEvent[] | undefined = [];
   private closed = false;
+  /** Losses that the node is making up for. */
+  private losses = 0;
   /** The last record that was sent, stored or not. */
   private stored: Promise<unknown> = Promise.resolve();
 
@@ -61,7 +63,7 @@ export class RedisControl {
       },
       onCurrent: (askedAt) => this.tellCurrent(askedAt),
       monotonic: () => settings.clock.monotonic(),
-      onLost: () => this.tellBans(),
+      onLost: () => this.makeUp(),
       schedule: (ms, task) => {
         settings.clock.schedule(ms, () => {
           if (!this.closed) task();
@@ -212,7 +214,17 @@ export class RedisControl {
   private tellCurrent(askedAt: number): void {
     const { clock, controlMaxAgeMs } = this.settings;
     const forMs = controlMaxAgeMs - (clock.monotonic() - askedAt);
-    if (forMs > 0 && !this.closed) guarded(() => this.target.onControlCurrent(forMs));
+    if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.target.onControlCurrent(forMs));
+  }
+
+  /** Later records do not wait for what the node does about those that are lost; the next proof does. */
+  private async makeUp(): Promise<void> {
+    await this.tellBans();
+    const done = this.target.onControlLost();
+    if (!isPromise(done)) return;
+    this.losses++;
+    const settled = (): void => void this.losses--;
+    done.then(settled, settled);
   }
 
   private async tellBans(): Promise<void> {

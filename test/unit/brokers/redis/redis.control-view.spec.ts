@@ -116,14 +116,33 @@ describe('how a node proves that it knows every revoke', () => {
     expect(performance.now() - back).toBeLessThan(1_000);
   });
 
-  it('G11 a log of records that was lost is proved anew, once the bans were told', async () => {
+  it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
     const { broker, seen } = await node();
     await broker.control({ kind: 'disconnect', user: 'u1' });
+    expect(seen.losses).toBe(0);
+    let madeUp: () => void = () => undefined;
+    seen.lossHook = () => new Promise((resolve) => (madeUp = resolve));
     await kit.admin.flushall();
+    await until('the loss', () => seen.losses === 1);
     const count = seen.proofs.length;
-    await until('new proofs', () => seen.proofs.length > count + 1);
+    // A later record does not wait.
     await broker.control({ kind: 'disconnect', user: 'u2' });
     expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual(['u1', 'u2']);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(seen.proofs).toHaveLength(count);
+    madeUp();
+    await until('new proofs', () => seen.proofs.length > count + 1);
+    expect(seen.losses).toBe(1);
+  });
+
+  it('G11 an incarnation that lost nothing loses no records', async () => {
+    const { broker, seen } = await node();
+    await broker.control({ kind: 'disconnect', user: 'u1' });
+    await kit.server.kill();
+    await kit.server.launch();
+    const count = seen.proofs.length;
+    await until('new proofs', () => seen.proofs.length > count + 1);
+    expect(seen.losses).toBe(0);
   });
 
   it.each([

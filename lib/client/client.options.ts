@@ -69,13 +69,18 @@ type NumberOption = {
   [Name in keyof ClientSettings]: ClientSettings[Name] extends number ? Name : never;
 }[keyof ClientSettings];
 
-/** @throws RangeError when a number is no number of its kind, with the option's name. */
+/** @throws RangeError when a number is no number of its kind, TypeError for a token that is no function; both name the option. */
 export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
     const value: unknown = options[name] ?? fallback;
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The client's option "${name}" must be a number above 0.`);
   };
+  if (options.token !== undefined && typeof (options.token as unknown) !== 'function') {
+    throw new TypeError(
+      'The client\'s option "token" must be a function that gives the token: token: () => token.',
+    );
+  }
   return {
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? jsonCodec,

@@ -54,6 +54,12 @@ describe('options', () => {
     expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
     expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
     expect(settingsOf({}).maxHeldEvents).toBe(1_000);
+    // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
+    expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
+      new TypeError(
+        'The client\'s option "token" must be a function that gives the token: token: () => token.',
+      ),
+    );
   });
 
   it('takes the WebSocket of ws and that of the platform, and the platform’s fetch', () => {

@@ -90,6 +90,7 @@ export class RedisHeart {
       this.partition,
       [keys.layout, keys.nodes, keys.meta, keys.head(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL)],
       [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs],
+      true,
     )) as readonly [string, string?, string?, number?];
     if (partitions === undefined) return otherLayout(keyPrefix, layout);
     if (epoch === undefined) return otherPartitions(partitions, keys.partitions);

@@ -98,20 +98,25 @@ export class RedisCommands {
     this.watch();
   }
 
-  /** Runs a script; loads it where the server does not know it. All keys are of one partition, or there is no Cluster. */
+  /**
+   * Runs a script; loads it where the server does not know it. All keys are of one partition, or there is no Cluster.
+   *
+   * @param evenRefused for the question whether there is still a reason to refuse.
+   */
   async run(
     script: RedisScript,
     partition: number,
     keys: readonly string[],
     args: readonly RedisArgument[],
+    evenRefused = false,
   ): Promise<unknown> {
     try {
-      return await this.evalSha(script, partition, keys, args);
+      return await this.evalSha(script, partition, keys, args, evenRefused);
     } catch (error) {
       if (!isNoScript(error)) throw commandError(error);
     }
     try {
-      return await this.evalText(script, partition, keys, args);
+      return await this.evalText(script, partition, keys, args, evenRefused);
     } catch (error) {
       throw commandError(error);
     }
@@ -123,8 +128,9 @@ export class RedisCommands {
     partition: number,
     keys: readonly string[],
     args: readonly RedisArgument[],
+    evenRefused = false,
   ): Promise<unknown> {
-    return this.send(partition, 'evalsha', [script.sha, keys.length, ...keys, ...args]);
+    return this.send(partition, 'evalsha', [script.sha, keys.length, ...keys, ...args], evenRefused);
   }
 
   evalText(
@@ -132,8 +138,9 @@ export class RedisCommands {
     partition: number,
     keys: readonly string[],
     args: readonly RedisArgument[],
+    evenRefused = false,
   ): Promise<unknown> {
-    return this.send(partition, 'eval', [script.text, keys.length, ...keys, ...args]);
+    return this.send(partition, 'eval', [script.text, keys.length, ...keys, ...args], evenRefused);
   }
 
   /** One command whose keys lie in a partition. */
@@ -167,10 +174,15 @@ export class RedisCommands {
     this.client.disconnect();
   }
 
-  private send(partition: number, name: string, args: readonly RedisArgument[]): Promise<unknown> {
+  private send(
+    partition: number,
+    name: string,
+    args: readonly RedisArgument[],
+    evenRefused = false,
+  ): Promise<unknown> {
     const server = this.serverOf(partition);
     if (this.closed) return Promise.reject(unavailable('The broker was closed'));
-    if (this.refusal !== undefined) return Promise.reject(unavailable(this.refusal));
+    if (this.refusal !== undefined && !evenRefused) return Promise.reject(unavailable(this.refusal));
     if (this.client.status !== 'ready' || this.stalled.has(server))
       return Promise.reject(unavailable(`Redis is away: ${this.trouble ?? 'it does not answer'}`));
     if (this.pending >= this.settings.maxQueued)

@@ -198,7 +198,7 @@ describe('beside a node of a later version', () => {
     expect(await kit.admin.zrange(kit.keys.nodes, '0', '-1')).toEqual([newer.id]);
   });
 
-  it('G21 writes nothing more once the deployment has moved on to another layout', async () => {
+  it('G21 writes nothing more once the deployment has moved on to another layout, until it is taken back', async () => {
     await meet();
     const warnings: string[] = [];
     const { broker, seen } = await kit.node({ onWarning: (text) => warnings.push(text) });
@@ -208,5 +208,8 @@ describe('beside a node of a later version', () => {
     expect(await broker.appendMany([request(ROOM, 'a')])).toEqual([{ ok: false, code: 'unavailable' }]);
     expect(await kit.admin.exists(kit.keys.stream(ROOM))).toBe(0);
     expect(warnings.filter((text) => text.includes('has layout 2, and'))).toHaveLength(1);
+    await kit.admin.set(kit.keys.layout, '1');
+    await until('the way back', () => seen.states.at(-1) === 'up');
+    expect(await broker.appendMany([request(ROOM, 'a')])).toMatchObject([{ ok: true, position: { seq: 1 } }]);
   });
 });

@@ -2,11 +2,13 @@ import 'reflect-metadata';
 import { Scope, type Type } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { CHANNEL_METADATA } from '../constants.js';
+import { CHANNEL_METADATA, POLICY_METADATA, PUBLIC_CHANNEL_METADATA } from '../constants.js';
 import type { ChannelMetadata } from '../decorators/channel.decorator.js';
+import { handlersOf } from '../decorators/handler.metadata.js';
 import { isGateway } from '../decorators/subscribe-message.metadata.js';
 import type { HandlerHost } from '../enhancers/handler.target.js';
 import type { BootProblems } from '../errors/realtime-boot.error.js';
+import { methodsOf } from './channel.methods.js';
 
 /** A provider that carries `@Channel`. */
 export interface ChannelHost extends HandlerHost {
@@ -37,7 +39,21 @@ export class ChannelScanner {
       if (twin !== undefined) reportTwin(twin, host, problems);
       else if (channel !== undefined) found.push({ ...host, channel });
     }
+    this.reportForgotten(problems);
     return found;
+  }
+
+  /** A forgotten `@Channel` is safe, for nobody gets at the class; but clients would only hear `unknown_channel`. */
+  private reportForgotten(problems: BootProblems): void {
+    for (const wrapper of this.discovery.getProviders() as InstanceWrapper<object | undefined>[]) {
+      const type = wrapper.isAlias ? undefined : typeOf(wrapper);
+      if (type === undefined || channelOf(type) !== undefined || !looksLikeChannel(type)) continue;
+      problems.add(
+        type.name,
+        'has decorators of a channel, but is none.',
+        'Add @Channel(pattern) to the class, or take them off.',
+      );
+    }
   }
 
   gateways(problems: BootProblems): readonly HandlerHost[] {
@@ -65,6 +81,14 @@ export class ChannelScanner {
 
 function channelOf(type: object): ChannelMetadata | undefined {
   return Reflect.getMetadata(CHANNEL_METADATA, type) as ChannelMetadata | undefined;
+}
+
+function looksLikeChannel(type: Type): boolean {
+  return (
+    Reflect.hasMetadata(PUBLIC_CHANNEL_METADATA, type) ||
+    Reflect.hasMetadata(POLICY_METADATA, type) ||
+    methodsOf(type).some(([, method]) => handlersOf(method).length > 0)
+  );
 }
 
 /** The class behind a provider; a factory's or value's is known by what it gave. */

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { elapsedMs } from '../support/load.mjs';
 import { startRedis } from '../support/redis-server.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { median, thousands } from '../support/statistics.mjs';
@@ -9,6 +10,8 @@ const REDIS_CORE = 0;
 const NODES_CORE = 1;
 /** Nodes that are told. */
 const NODES = 2;
+/** Messages of the first round of all, which finds out how many there can be in the next. */
+const FIRST = { load: 10_000, oneByOne: 500 };
 
 export const BY_HAND = 'PUBLISH, pipelined by hand';
 export const EACH = 'PUBLISH, each by itself';
@@ -24,19 +27,26 @@ const contenders = [
 
 /**
  * How many messages a second go through one Redis, by rounds that alternate between the contenders. Each has a Redis of its
- * own, and only one is at work at a time.
+ * own, and only one is at work at a time. A process is measured when it has worked for some seconds: until then its figures say
+ * how much code there is to compile.
  *
  * @returns Samples of each contender by name, for `load` and `oneByOne`.
  */
-export async function measurePublishing({ rounds, messages, inFlight, bytes }) {
+export async function measurePublishing({ rounds, roundMs, warmUpMs, inFlight, bytes }) {
   const running = [];
   for (const contender of contenders) running.push(await start(contender, { bytes, inFlight }));
   const samples = { load: new Map(), oneByOne: new Map() };
   for (const [mode, byName] of Object.entries(samples)) {
-    const count = mode === 'load' ? messages : Math.ceil(messages / 15);
     // Where each is awaited there is nothing to pipeline.
     const taking = running.filter(({ name }) => mode === 'load' || name !== BY_HAND);
-    await alternate(taking, rounds, byName, (contender) => round(contender, mode, count));
+    const counts = new Map();
+    for (const contender of taking) {
+      const rate = await warmUp(contender, mode, warmUpMs);
+      counts.set(contender.name, Math.ceil((rate * roundMs) / 1_000));
+    }
+    await alternate(taking, rounds, byName, (contender) =>
+      round(contender, mode, counts.get(contender.name)),
+    );
   }
   for (const { processes, redis } of running) {
     for (const { stop } of processes) stop();
@@ -74,6 +84,14 @@ async function connected({ name, nodes, publisher }) {
     quiet = true;
     for (const { ask } of nodes) if ((await ask({ type: 'forget' })).forgotten > 0) quiet = false;
   }
+}
+
+/** @returns messages a second at the end of it. */
+async function warmUp(contender, mode, forMs) {
+  const startedAt = process.hrtime.bigint();
+  let { rate } = await round(contender, mode, FIRST[mode]);
+  while (elapsedMs(startedAt) < forMs) ({ rate } = await round(contender, mode, Math.ceil(rate / 2)));
+  return rate;
 }
 
 /** Begins with the first publish and ends when the last is acknowledged and has arrived at every node. */

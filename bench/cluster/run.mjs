@@ -7,7 +7,7 @@ import { ratioOf } from './rounds.mjs';
 
 const bytes = Number(process.env.BYTES ?? 128);
 const rounds = Number(process.env.ROUNDS ?? 7);
-const messages = Number(process.env.MESSAGES ?? 45_000);
+const warmUpMs = Number(process.env.WARM_UP_MS ?? 5_000);
 const inFlight = Number(process.env.IN_FLIGHT ?? 1_024);
 const subscribers = Number(process.env.SUBSCRIBERS ?? 1_000);
 const eventsPerTurn = (process.env.EVENTS ?? '1,10').split(',').map(Number);
@@ -20,7 +20,7 @@ const { measureDeliveries, tellDeliveries, WITH_LOG, WITHOUT_LOG } = await impor
 
 pinLoadGenerator();
 const report = new Report('cluster', `one Redis, ${bytes} B, ${rounds} alternating rounds`);
-const { load, oneByOne } = await measurePublishing({ rounds, messages, inFlight, bytes });
+const { load, oneByOne } = await measurePublishing({ rounds, roundMs, warmUpMs, inFlight, bytes });
 tellPublishing(report, load, {
   title: `Publishing under load: ${thousands(inFlight)} publishes under way, two nodes that are told`,
   control: BY_HAND,

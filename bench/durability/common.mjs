@@ -10,5 +10,6 @@ export const silentListener = {
   onSignal() {},
   onPresence() {},
   onControl() {},
+  onControlCurrent() {},
   onState() {},
 };

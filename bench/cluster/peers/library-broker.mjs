@@ -14,6 +14,7 @@ export async function open({ role, url, payload, onReceived }) {
     onSignal() {},
     onPresence() {},
     onControl() {},
+    onControlCurrent() {},
     onState() {},
   });
   if (role === 'node') await broker.subscribe(CHANNEL);

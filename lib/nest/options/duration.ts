@@ -29,8 +29,11 @@ export function toMilliseconds(value: unknown): number | undefined {
  */
 export function durationMs(value: unknown, place: string): number {
   const milliseconds = toMilliseconds(value);
-  if (milliseconds === undefined || milliseconds === 0) {
-    throw new RangeError(`${place}: not a duration. ${DURATION_HINT}`);
+  if (milliseconds === undefined) throw new RangeError(`${place}: not a duration. ${DURATION_HINT}`);
+  if (milliseconds === 0) {
+    throw new RangeError(
+      `${place}: shorter than a millisecond. Give at least 1, or leave it out for no end.`,
+    );
   }
   return milliseconds;
 }

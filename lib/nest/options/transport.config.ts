@@ -11,7 +11,8 @@ const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 /** Reads what concerns the way in: path, origins, hosts, proxies, compression and codecs. */
 export function resolveTransport(reader: OptionReader, cookieName: string | undefined): TransportConfig {
   const path = reader.text('path') ?? '/realtime';
-  if (!/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path)) {
+  // No client gets to a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
+  if (!/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) {
     reader.report(
       'path',
       `is "${path}".`,

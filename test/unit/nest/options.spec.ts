@@ -93,6 +93,11 @@ describe('module options', () => {
       { path: 'realtime/' },
       '- path: is "realtime/". Give an absolute path such as "/realtime", without query or trailing slash.',
     ],
+    ...['/a/../b', '/..', '/./a', '/a/.'].map((path): [string, Record<string, unknown>, string] => [
+      `path that no client gets to: ${path}`,
+      { path },
+      `- path: is "${path}". Give an absolute path such as "/realtime", without query or trailing slash.`,
+    ]),
     [
       'origin with a path',
       { allowedOrigins: ['https://a.example/x'] },

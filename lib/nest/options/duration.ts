@@ -31,9 +31,7 @@ export function durationMs(value: unknown, place: string): number {
   const milliseconds = toMilliseconds(value);
   if (milliseconds === undefined) throw new RangeError(`${place}: not a duration. ${DURATION_HINT}`);
   if (milliseconds === 0) {
-    throw new RangeError(
-      `${place}: shorter than a millisecond. Give at least 1, or leave it out for no end.`,
-    );
+    throw new RangeError(`${place}: shorter than a millisecond. Give at least 1, or leave it out.`);
   }
   return milliseconds;
 }

@@ -34,7 +34,7 @@ describe('durations', () => {
   it('of the application’s code are above zero', () => {
     expect(durationMs('1s', 'x')).toBe(1_000);
     expect(() => durationMs(0, 'publish: ttl')).toThrow(
-      'publish: ttl: shorter than a millisecond. Give at least 1, or leave it out for no end.',
+      'publish: ttl: shorter than a millisecond. Give at least 1, or leave it out.',
     );
   });
 

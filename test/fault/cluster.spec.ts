@@ -1,5 +1,5 @@
 // A Redis Cluster of three masters with a replica each, under load: 500 slots move, and a master is killed.
-// 60 clients; 200 with FAULT_FULL=1.
+// 200 clients.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
 import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';

@@ -1,5 +1,5 @@
 // Pub/sub messages are lost, repeated, delayed and swapped between Redis and one node: the node mends it
-// with one ranged read per channel and hole, and no client notices (G5). 60 clients; 200 with FAULT_FULL=1.
+// with one ranged read per channel and hole, and no client notices (G5). 200 clients.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { FaultCluster } from '../support/fault-cluster.js';

@@ -1,5 +1,5 @@
 // The master behind Sentinels is killed under load. Replication is asynchronous, so the new master may
-// lack the end of the logs: that must be announced (G1, G6). 60 clients; 200 with FAULT_FULL=1.
+// lack the end of the logs: that must be announced (G1, G6). 200 clients.
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { RECOVERY_MS, runFault, sleep, type ScenarioResult } from '../support/fault-scenario.js';

@@ -1,5 +1,5 @@
 // Three server processes over one Redis, clients spread over them, a publisher per node, and a fault under load.
-// 60 clients, so that the whole project fits in six minutes on two cores; FAULT_FULL=1 runs 200.
+// 200 clients; FAULT_CLIENTS for another number.
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';

@@ -5,11 +5,9 @@ import { describeViolations, type CheckOptions } from './history-checker.js';
 import type { HistoryReport } from './history-types.js';
 import { RedisProcess, type RedisProcessOptions } from './redis-process.js';
 
-/** The full size, 200 clients, is for `FAULT_FULL=1`. The CI's two cores hold 60 with room for the faults. */
-export const FULL = process.env['FAULT_FULL'] === '1';
-export const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? (FULL ? 200 : 60));
+export const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 200);
 /** Of each publisher: all clients live in the test's one process, which must not be what is measured. */
-export const RATE = FULL ? 20 : 40;
+export const RATE = 20;
 export const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 /** Beyond the outage. */
 export const RECOVERY_MS = 1_000;

@@ -14,6 +14,7 @@ import { authorize, refuseIfRevoked, refuseIfWithheld, type Grant } from './auth
 import { followGrant } from './lease.js';
 import { notify } from './lifecycle.js';
 import { planWithSnapshot, type PlanWithSnapshot } from './snapshot.js';
+import { unwritable } from './unwritable.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
@@ -149,7 +150,13 @@ function answer(
   refuseIfWithheld(session, channel.definition);
   refuseIfRevoked(session, channel.name, revision);
   const members = presence && channel.presence?.answer(subscription, presence);
-  session.reply(command.id, toResult(plan, snapshot, members), subscription);
+  try {
+    session.reply(command.id, toResult(plan, snapshot, members), subscription);
+  } catch (error) {
+    throw snapshot === undefined
+      ? error
+      : unwritable(`the snapshot handler of ${channel.definition.source}`, error);
+  }
   // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
   refuseIfOver(session, pending);
   commit(session, subscription, plan, grant);

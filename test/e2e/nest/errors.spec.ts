@@ -83,12 +83,22 @@ class Snapshots {
   }
 }
 
+@PublicChannel()
+@Channel('unwritable')
+class Unwritable {
+  private asked = 0;
+  @Snapshot()
+  state() {
+    return this.asked++ === 0 ? { n: 10n } : { n: '10' };
+  }
+}
+
 describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
   let server: TestApp;
   let client: WireClient;
 
   beforeAll(async () => {
-    server = await startApp(platform, { providers: [A, Rooms, Snapshots] });
+    server = await startApp(platform, { providers: [A, Rooms, Snapshots, Unwritable] });
     client = await server.connect('alice');
     await client.subscribe('a');
   });
@@ -152,6 +162,15 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
       expect(line).toContain('a BigInt as a string');
     },
   );
+
+  it('G25 a snapshot that cannot be sent is named in the log, and the channel can be subscribed when it can', async () => {
+    const { message } = await client.error({ type: 'subscribe', channel: 'unwritable', payload: {} });
+    const id = message.replace('Internal error ', '');
+    expect(server.logger.at('error').find((text) => text.includes(id))).toContain(
+      'What the snapshot handler of Unwritable returned cannot be written down',
+    );
+    await expect(client.subscribe('unwritable')).resolves.toMatchObject({ snapshot: { n: '10' } });
+  });
 
   it('of authorize, publish and snapshot handlers answer their commands', async () => {
     await expect(client.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).resolves.toMatchObject(

@@ -76,7 +76,8 @@ function append(
 /** Authorizes and runs the application's handler; what it returns is what is appended. */
 function prepare(session: Session, command: PublishCommand, match: ChannelMatch): MaybePromise<EventDraft> {
   const { context } = session;
-  if (session.isClosed) throw new RealtimeError('unavailable');
+  // It may have waited in its lane until a drain began; the handler of another node takes it.
+  if (session.isClosed || context.draining) throw new RealtimeError('unavailable');
   const revision = context.revocations.current;
   const call = session.call(match, command.id, command.event, command.payload);
   const handle = (): MaybePromise<EventDraft> => {

@@ -7,8 +7,8 @@ const PACE = 0.8;
 const STEP_MS = 50;
 
 /**
- * Lets every session go in paced batches (G18): `bye` with the advice when to come back, the queue, the close. Ends
- * at the deadline at the latest, with whoever is left.
+ * Lets every session go in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
+ * way, the queue, the close. Ends at the deadline at the latest, with whoever is left.
  */
 export async function drainSessions(context: EngineContext, deadlineMs: number): Promise<void> {
   const { clock, scheduler, sessions } = context;
@@ -27,9 +27,14 @@ export async function drainSessions(context: EngineContext, deadlineMs: number):
     // Waits first: what was published in this turn is in no queue yet.
     await wait(context, STEP_MS);
     scheduler.flushNow();
-    for (const session of sessions.list()) if (session.outbox.bufferedBytes === 0) session.close('drain');
+    for (const session of sessions.list()) if (isDone(session)) session.close('drain');
   }
   for (const session of sessions.list()) session.close('drain');
+}
+
+/** A client whose command has run, but not been answered, could not know whether to send it again. */
+function isDone(session: Session): boolean {
+  return !session.isAnswering && session.outbox.bufferedBytes === 0;
 }
 
 function sayBye(session: Session, spreadMs: number): void {

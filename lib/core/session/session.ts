@@ -90,6 +90,11 @@ export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, 
     return this.state === 'closed';
   }
 
+  /** Whether commands are under way that the client waits for; never before `welcome`. */
+  get isAnswering(): boolean {
+    return this.isLive && this.inFlight > 0;
+  }
+
   /** Who is responsible for ids of this session's publishes (P15). */
   get producer(): string {
     return this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`;

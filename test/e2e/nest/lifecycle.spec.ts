@@ -116,6 +116,36 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await client.expectClose(4001);
   });
 
+  it('G18 a handler that runs when the application closes answers its client first', async () => {
+    let begun = false;
+    let release: () => void = () => undefined;
+    const running = new Promise<void>((resolve) => (release = resolve));
+    @PublicChannel()
+    @Channel('desk')
+    class Desk {
+      @OnRequest('ask')
+      async ask() {
+        begun = true;
+        await running;
+        return { answer: 42 };
+      }
+    }
+    const { app, connect } = await start({ providers: [Desk] });
+    const client = await connect('alice');
+    await client.subscribe('desk');
+    client.send({ type: 'request', id: 'r1', channel: 'desk', event: 'ask' });
+    await until('the handler', () => begun);
+    let ended = false;
+    const closing = app.close().then(() => (ended = true));
+    await until('the goodbye', () => client.received.some(({ type }) => type === 'bye'));
+    expect(ended).toBe(false);
+    release();
+    await closing;
+    const replies = client.received.filter(({ ref }) => ref === 'r1');
+    expect(replies).toEqual([expect.objectContaining({ type: 'reply', payload: { answer: 42 } })]);
+    await client.expectClose(4001);
+  });
+
   it('G18 app.close() never hangs: clients that do not answer, handlers that run, a broker that does not end', async () => {
     const broker = Object.assign(memoryBroker(), { close: () => new Promise<void>(() => undefined) });
     const { app, connect, url, logger } = await start({

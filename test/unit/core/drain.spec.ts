@@ -65,6 +65,95 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
+  describe('G18 commands that are under way', () => {
+    async function inFlight(type: 'request' | 'publish') {
+      let answer: (value: unknown) => void = () => undefined;
+      let calls = 0;
+      const handler = () => (calls++, new Promise((resolve) => (answer = resolve)));
+      const harness = await EngineHarness.start([
+        channel('rooms.:room', {
+          behaviour: {
+            requests: new Map([['ask', handler]]),
+            publish: new Map([['said', handler]]),
+          },
+        }),
+      ]);
+      const asking = await harness.subscriber('rooms.1');
+      const idle = await harness.subscriber('rooms.2');
+      asking.send({ type, id: 'r1', channel: 'rooms.1', event: type === 'request' ? 'ask' : 'said' });
+      await quiet();
+      return { harness, asking, idle, calls: () => calls, answer: (value: unknown) => answer(value) };
+    }
+
+    it.each(['request', 'publish'] as const)('G18 are answered before the close: %s', async (type) => {
+      const { harness, asking, idle, answer } = await inFlight(type);
+      let drained = false;
+      void harness.engine.drain(5_000).then(() => (drained = true));
+      await pass(harness, 300);
+      expect(idle.closed?.code).toBe(4001);
+      expect(asking.closed).toBeUndefined();
+      expect(drained).toBe(false);
+      answer({ done: true });
+      await quiet();
+      await pass(harness, 50);
+      expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
+      expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
+        'reply',
+      ]);
+      await pass(harness, 50);
+      expect(drained).toBe(true);
+      await harness.stop();
+    });
+
+    it('G18 cost the deadline at most, when they are never answered', async () => {
+      const { harness, asking } = await inFlight('request');
+      let drained = false;
+      void harness.engine.drain(2_000).then(() => (drained = true));
+      await pass(harness, 1_900);
+      expect(asking.closed).toBeUndefined();
+      await pass(harness, 150);
+      expect(asking.closed?.code).toBe(4001);
+      expect(drained).toBe(true);
+      await harness.stop();
+    });
+
+    it('G18 what waits behind one of them is refused as retryable: its handler has not begun', async () => {
+      const { harness, asking, calls, answer } = await inFlight('publish');
+      asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
+      await quiet();
+      void harness.engine.drain(5_000);
+      await pass(harness, 100);
+      answer({ done: true });
+      await quiet();
+      await pass(harness, 50);
+      const answers = asking.received.filter(({ ref }) => ref === 'r1' || ref === 'r2');
+      expect(answers.map(({ type, ref }) => [type, ref])).toEqual(
+        expect.arrayContaining([
+          ['reply', 'r1'],
+          ['error', 'r2'],
+        ]),
+      );
+      expect(answers.find(({ ref }) => ref === 'r2')?.payload).toMatchObject({
+        code: 'unavailable',
+        retryable: true,
+      });
+      expect(calls()).toBe(1);
+      expect(asking.closed?.code).toBe(4001);
+      await harness.stop();
+    });
+
+    it('G18 an identity that is being verified is not waited for: the client needs another node anyway', async () => {
+      const harness = await EngineHarness.start([channel('rooms.:room')], {
+        authenticator: { authenticate: () => new Promise(() => undefined) },
+      });
+      const connection = await harness.greet('user:ada');
+      void harness.engine.drain(5_000);
+      await pass(harness, 100);
+      expect(connection.closed?.code).toBe(4001);
+      await harness.stop();
+    });
+  });
+
   it('G18 ends at the deadline although a client does not read', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');

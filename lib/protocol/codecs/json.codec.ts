@@ -2,7 +2,10 @@ import type { Envelope } from '../envelope.js';
 import { MAX_DEPTH, type FrameLimits } from '../limits.js';
 import { FrameError, type Codec, type Encoded } from './codec.js';
 
+const TAB = 0x09;
 const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
 
 /**
  * JSON envelopes separated by `\n` in text frames: the default codec (P1, P4).
@@ -21,16 +24,16 @@ export const jsonCodec: Codec = {
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame !== 'string') throw new FrameError('protocol_error', 'JSON travels in text frames');
-    if (!frame.includes('\n')) return frame === '' ? [] : [parseLine(frame, limits)];
+    if (!frame.includes('\n')) return isBlank(frame, 0, frame.length) ? [] : [parseLine(frame, limits)];
     const values: unknown[] = [];
     let start = 0;
     let count = 0;
     while (start <= frame.length) {
       let end = frame.indexOf('\n', start);
       if (end === -1) end = frame.length;
-      if (end > start) {
-        // Counted before the line is parsed. Empty lines are ignored, yet each costs only this comparison, so
-        // a frame of nothing but newlines is bounded by its own size.
+      if (!isBlank(frame, start, end)) {
+        // Counted before the line is parsed. Empty lines are ignored, yet each unit of them is looked at once, so
+        // a frame of nothing but white space is bounded by its own size.
         if (limits !== undefined && ++count > limits.maxEnvelopesPerFrame) {
           throw new FrameError(
             'protocol_error',
@@ -44,6 +47,15 @@ export const jsonCodec: Codec = {
     return values;
   },
 };
+
+/** Whether there is nothing but JSON's white space: a line that ends with CRLF leaves its `\r` behind. */
+function isBlank(text: string, start: number, end: number): boolean {
+  for (let index = start; index < end; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit !== SPACE && unit !== CARRIAGE_RETURN && unit !== TAB) return false;
+  }
+  return true;
+}
 
 function parseLine(line: string, limits: FrameLimits | undefined): unknown {
   if (limits !== undefined && exceedsBytes(line, limits.maxMessageBytes)) {

@@ -92,6 +92,33 @@ describe('json codec', () => {
     expect(jsonCodec.decode('\n'.repeat(10_000), limits)).toEqual([]);
   });
 
+  it.each([
+    ['a frame of one blank', ' '],
+    ['a bare carriage return', '\r'],
+    ['a frame of blanks and tabs', ' \t \r'],
+    ['lines of blanks', ' \n\t\n\r\n'],
+  ])('P4 a line of nothing but white space is empty: %s', (__, frame) => {
+    expect(jsonCodec.decode(frame, limits)).toEqual([]);
+  });
+
+  it('P4 takes lines that end with CRLF, and white space around them', () => {
+    expect(jsonCodec.decode('{"a":1}\r\n\r\n \t{"b":2} \r\n   ', limits)).toEqual([{ a: 1 }, { b: 2 }]);
+    expect(jsonCodec.decode(' {"a":1}\r', limits)).toEqual([{ a: 1 }]);
+  });
+
+  it('P4 lines of white space count neither as envelopes nor as a message, however many and long they are', () => {
+    expect(jsonCodec.decode(' \r\n'.repeat(1_000) + '{"a":1}', limits)).toEqual([{ a: 1 }]);
+    expect(jsonCodec.decode(' '.repeat(limits.maxMessageBytes + 1), limits)).toEqual([]);
+  });
+
+  it.each(['\u00a0', '\ufeff', '\v', '\f', '\u2028'])(
+    'P6c white space that is none in JSON is a frame that cannot be parsed: %j',
+    (frame) => {
+      expect(closeOf(() => jsonCodec.decode(frame, limits))).toBe('protocol_error');
+      expect(closeOf(() => jsonCodec.decode(`{"a":1}\n${frame}`, limits))).toBe('protocol_error');
+    },
+  );
+
   it('brackets inside strings are not nesting', () => {
     expect(jsonCodec.decode(JSON.stringify({ text: '[{'.repeat(300) + '\\"' }), limits)).toHaveLength(1);
   });

@@ -37,7 +37,7 @@ export class RealtimeError extends Error {
   readonly retryable: boolean;
   /** When, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
-  /** What is wrong and where, of `bad_request` and `validation_failed`. */
+  /** What is wrong and where, of `bad_request` and `validation_failed`; absent when there is no finding (P7a). */
   readonly details?: readonly ErrorDetail[];
 
   constructor(
@@ -48,7 +48,7 @@ export class RealtimeError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.retryable = ERROR_CODES[code].retryable;
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
-    if (options.details !== undefined) this.details = options.details;
+    if (options.details !== undefined && options.details.length > 0) this.details = options.details;
   }
 
   /** The body of the `error` frame. */

@@ -321,11 +321,14 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
 
     it.each([[null], [7], ['ping'], [true], [[]], [[{ type: 'ping', id: 'p1' }]]])(
-      'P6b the envelope %j is malformed, and costs only itself',
+      'P6b P7a the envelope %j is malformed, and costs only itself',
       async (value) => {
         const client = await connect();
         client.send(frameOf([bytesOf(value), bytesOf({ type: 'ping', id: 'p2' })]));
-        expect((await client.take({ type: 'error' })).payload).toMatchObject({ code: 'bad_request' });
+        const { payload } = await client.take({ type: 'error' });
+        expect(payload).toMatchObject({ code: 'bad_request' });
+        // P7a: no field of it is wrong, so there are no details.
+        expect(payload).not.toHaveProperty('details');
         expect((await client.take({ type: 'pong' })).ref).toBe('p2');
       },
     );

@@ -2,6 +2,9 @@ import { Logger } from '@nestjs/common';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { LOGGER_CONTEXT } from '../constants.js';
 
+/** How much of a thrown text the log gets. */
+const MOST_CHARACTERS = 200;
+
 /** The engine's reports through Nest's logger, so that the application's own logger gets them. */
 export class NestEngineLogger implements EngineLogger {
   private readonly logger = new Logger(LOGGER_CONTEXT);
@@ -26,5 +29,26 @@ export class NestEngineLogger implements EngineLogger {
 }
 
 function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : `Thrown: ${typeof error}`;
+  return error instanceof Error ? (error.stack ?? error.message) : `Thrown: ${describe(error)}`;
+}
+
+/** Of an object only that it is one: what its fields hold may be anybody's secret. */
+function describe(thrown: unknown): string {
+  if (typeof thrown === 'string') return quote(thrown);
+  if (thrown !== null && (typeof thrown === 'object' || typeof thrown === 'function')) return typeof thrown;
+  return typeof thrown === 'symbol' ? 'symbol' : String(thrown);
+}
+
+/** A text may hold what a client sent: it must neither fill the log, nor look like a line of it. */
+function quote(text: string): string {
+  // JSON leaves the controls of C1, separators of lines and marks of direction as they are.
+  const quoted = JSON.stringify(text.slice(0, MOST_CHARACTERS)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeUnits);
+  return text.length > MOST_CHARACTERS ? `${quoted}… (${text.length} characters)` : quoted;
+}
+
+function escapeUnits(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }

@@ -141,7 +141,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
       expect(lines).toHaveLength(1);
       expect(lines[0]?.level).toBe('error');
       expect(lines[0]?.text).toMatch(/Error \S+ in A\.rejecting on connection \S+/);
-      if (what !== 'text') expect(lines[0]?.text).toContain('errors.spec.ts');
+      expect(lines[0]?.text).toContain(what === 'text' ? `Thrown: "${SECRET}"` : 'errors.spec.ts');
       expect(JSON.stringify(client.received)).not.toContain('hunter2');
     },
   );

@@ -12,7 +12,12 @@ export interface RealtimeIdentity {
 export interface Credentials {
   /** The token; absent when the client sent none. */
   readonly token?: string;
-  /** How the token came: with the upgrade (subprotocol or cookie), in `hello`, or in `auth`. */
+  /**
+   * How the token came: with the upgrade (`subprotocol`, `cookie`), in `hello`, or in `auth`; `none` without a token.
+   * `subprotocol` is every way in which a client hands over a token of its own: the query string, where that is switched
+   * on (G23), and the `Authorization` header of the connection probe (P18) count as it too. `cookie` alone is what a
+   * browser adds by itself.
+   */
   readonly via: 'subprotocol' | 'cookie' | 'hello' | 'auth' | 'none';
   /** Headers, address and URL that the client came with. */
   readonly handshake: Handshake;

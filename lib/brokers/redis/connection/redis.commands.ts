@@ -5,6 +5,7 @@ import type { RedisKeys } from '../redis.keys.js';
 import type { RedisSettings } from '../redis.settings.js';
 import type { RedisScript } from '../scripts/script.js';
 import { answerBy } from './redis.deadline.js';
+import { giveUp } from './redis.give-up.js';
 import { ReplicaProofs } from './redis.proofs.js';
 import { isCluster, type RedisClient, type RedisTarget } from './redis.target.js';
 
@@ -286,9 +287,9 @@ export class RedisCommands {
     } else if (this.client.status === 'end') {
       // ioredis gives up for good when an attempt is interrupted at the wrong moment.
       this.client.connect().catch(() => undefined);
-    } else if (!this.clustered && this.client.status === 'connect') {
+    } else if (!isCluster(this.client) && this.client.status === 'connect') {
       // A server that stands still takes the connection and then says nothing; another may have taken its place.
-      if (now - this.connectedAt > commandTimeoutMs) this.client.disconnect(true);
+      if (now - this.connectedAt > commandTimeoutMs) giveUp(this.client, true);
     }
     this.timer = clock.schedule(heartbeatMs, () => this.watch());
   }
@@ -299,7 +300,7 @@ export class RedisCommands {
     this.answer(server, node, new Command('ping', [], { replyEncoding: 'utf8' }))
       .catch((error: unknown) => {
         if (this.closed || commandError(error).code !== 'timeout' || node.status !== 'ready') return;
-        node.disconnect(!this.clustered);
+        giveUp(node, !this.clustered);
         this.cluster?.refreshSlotsCache();
       })
       .finally(() => this.pinging.delete(server));

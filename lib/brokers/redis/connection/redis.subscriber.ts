@@ -3,6 +3,7 @@ import type { Scheduled } from '../../../core/ports/clock.js';
 import { commandError, unanswered, unavailable } from '../redis.errors.js';
 import type { RedisSettings } from '../redis.settings.js';
 import { answerBy } from './redis.deadline.js';
+import { giveUp } from './redis.give-up.js';
 
 /** What a subscriber tells its owner. */
 export interface SubscriberOwner {
@@ -90,7 +91,7 @@ export class RedisSubscriber {
     if (this.ready) this.ping();
     else if (this.client.status === 'end') this.client.connect().catch(() => undefined);
     else if (this.client.status === 'connect' && clock.monotonic() - this.connectedAt > commandTimeoutMs)
-      this.client.disconnect(true);
+      giveUp(this.client, true);
     this.timer = clock.schedule(heartbeatMs, () => this.watch());
   }
 
@@ -99,7 +100,7 @@ export class RedisSubscriber {
     this.pinging = true;
     this.bounded(() => this.client.ping())
       .catch(() => {
-        if (this.ready) this.client.disconnect(true);
+        if (this.ready) giveUp(this.client, true);
       })
       .finally(() => (this.pinging = false));
   }

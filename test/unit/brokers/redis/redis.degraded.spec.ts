@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Socket } from 'node:net';
 import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
 import { until } from '../../../support/until.js';
 import { RedisKit, request, requests } from './redis.kit.js';
@@ -45,6 +46,26 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     const [again] = await broker.appendMany([request(CHANNEL, 'c')]);
     expect(again).toMatchObject({ ok: true });
     await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
+  });
+
+  it('G21 a connection is given up once, however long a server that stands still takes to let go', async () => {
+    const ends = jest.spyOn(Socket.prototype, 'end');
+    try {
+      const { seen } = await node({ commandTimeoutMs: 200, heartbeatMs: 20 });
+      kit.server.pause();
+      const givenUp = () => ends.mock.contexts as Socket[];
+      // The connections that were there, and one that was made since: only the system took that.
+      await until(
+        'some to be gone',
+        () => new Set(givenUp().filter((one) => one.destroyed)).size >= 4,
+        15_000,
+      );
+      expect(givenUp().length).toBe(new Set(givenUp()).size);
+      kit.server.resume();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+    } finally {
+      ends.mockRestore();
+    }
   });
 
   it('G21 a command that was cut off is not sent again: its outcome is unknown', async () => {

@@ -6,7 +6,7 @@ import { until } from '../../../support/until.js';
 import { RedisKit } from './redis.kit.js';
 
 const CONTROL = '$rt.control';
-const BOUND = 1_000;
+const BOUND = 4_000;
 
 describe('how a node proves that it knows every revoke', () => {
   let kit: RedisKit;
@@ -30,6 +30,19 @@ describe('how a node proves that it knows every revoke', () => {
       .hset(keys.head(CONTROL), 's', seq, 'k', '1', 'z', '10000')
       .exec();
     return seq;
+  }
+
+  /** Waits until the only node has said so many times more that it lives. */
+  async function signsOfLife(count: number): Promise<void> {
+    const lease = async () => String(await kit.admin.call('ZRANGE', kit.keys.nodes, 0, -1, 'WITHSCORES'));
+    let last = await lease();
+    let renewed = 0;
+    await until(`${count} signs of life`, async () => {
+      const now = await lease();
+      if (now !== last) renewed += 1;
+      last = now;
+      return renewed >= count;
+    });
   }
 
   beforeAll(async () => {
@@ -90,11 +103,11 @@ describe('how a node proves that it knows every revoke', () => {
     await until('the record', () => seen.controls.length === 1);
     // The head says that there is one more, and the log does not have it.
     await admin.hincrby(keys.head(CONTROL), 's', 1);
-    await until('the hole to be seen', async () => {
-      const count = seen.proofs.length;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      return seen.proofs.length === count;
-    });
+    // The one that is under way may not know of it yet.
+    await signsOfLife(2);
+    const proved = seen.proofs.length;
+    await signsOfLife(5);
+    expect(seen.proofs).toHaveLength(proved);
     await admin.hincrby(keys.head(CONTROL), 's', -1);
     await storeSilently('eve');
     const count = seen.proofs.length;
@@ -102,18 +115,32 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  it('G11 G21 none while Redis stands still, one as soon as it goes on, without waiting for the next sign of life', async () => {
-    const { seen } = await node({ heartbeatMs: 1_500, controlMaxAgeMs: 4_000 });
-    kit.server.pause();
-    await until('the state to be down', () => seen.states.at(-1) === 'down');
-    const count = seen.proofs.length;
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(seen.proofs).toHaveLength(count);
-    kit.server.resume();
-    await until('the way back', () => seen.states.at(-1) === 'up');
-    const back = performance.now();
-    await until('a proof', () => seen.proofs.length > count);
-    expect(performance.now() - back).toBeLessThan(1_000);
+  describe('G11 G21 none while Redis is away, one as soon as it is back, without waiting for the next sign of life', () => {
+    // Longer than `until` waits: the proof must come of the way back.
+    const rarely = { heartbeatMs: 20_000, controlMaxAgeMs: 30_000 };
+
+    it('when it stood still', async () => {
+      const { broker, seen } = await node(rarely);
+      kit.server.pause();
+      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
+      expect(seen.states.at(-1)).toBe('down');
+      const count = seen.proofs.length;
+      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'unavailable' });
+      expect(seen.proofs).toHaveLength(count);
+      kit.server.resume();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+      await until('a proof', () => seen.proofs.length > count);
+    });
+
+    it('when its process ended', async () => {
+      const { seen } = await node(rarely);
+      await kit.server.kill();
+      await until('the state to be down', () => seen.states.at(-1) === 'down');
+      const count = seen.proofs.length;
+      await kit.server.launch();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+      await until('a proof', () => seen.proofs.length > count);
+    });
   });
 
   it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
@@ -128,7 +155,7 @@ describe('how a node proves that it knows every revoke', () => {
     // A later record does not wait.
     await broker.control({ kind: 'disconnect', user: 'u2' });
     expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual(['u1', 'u2']);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await signsOfLife(5);
     expect(seen.proofs).toHaveLength(count);
     madeUp();
     await until('new proofs', () => seen.proofs.length > count + 1);

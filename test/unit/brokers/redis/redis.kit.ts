@@ -53,7 +53,8 @@ export class RedisKit {
       url: this.server.url,
       keyPrefix: this.prefix,
       partitions: 4,
-      commandTimeoutMs: 400,
+      // Longer than a busy machine stands still.
+      commandTimeoutMs: 1_500,
       heartbeatMs: 50,
       maxReconnectMs: 50,
       sweepMs: 50,

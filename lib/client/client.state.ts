@@ -16,6 +16,7 @@ export type ClientState = 'idle' | 'connecting' | 'live' | 'waiting' | 'closed';
  * });
  */
 export interface ClientStatus {
+  /** What the client is doing. */
   readonly state: ClientState;
   /** With `waiting`: milliseconds until the next attempt. */
   readonly delayMs?: number;
@@ -37,6 +38,7 @@ export interface ErrorContext {
    * `connection`: the server's address answers, but not as this server would.
    */
   readonly source: 'handler' | 'token' | 'server' | 'protocol' | 'connection';
+  /** The channel that it concerns, where it concerns one. */
   readonly channel?: string;
   /** The event or happening whose listener threw. */
   readonly event?: string;

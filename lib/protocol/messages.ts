@@ -30,14 +30,19 @@ export interface WelcomePayload {
 export interface SubscribeResult {
   /** The tip of the log at commit, or the position of the snapshot (P26). */
   readonly position: Position;
+  /** What becomes of the events after the position that was asked for; `new` without one. */
   readonly recovery: Recovery;
-  /** With `lost`. */
+  /** With `lost`: why. */
   readonly reason?: LostReason;
-  /** With `truncated`: the range that follows. */
+  /** With `truncated`: first `seq` of the range that follows. */
   readonly from?: number;
+  /** Last `seq` of that range, inclusive. */
   readonly to?: number;
+  /** With `truncated`: why the beginning is missing. */
   readonly cause?: TruncationCause;
+  /** The channel's state at `position` (P26), where it has a snapshot and it was wanted. */
   readonly snapshot?: unknown;
+  /** First page of the members, where the subscriber is told of presence (G19). */
   readonly presence?: PresencePage;
 }
 
@@ -67,6 +72,7 @@ export interface PresenceMember {
   readonly id: string;
   /** Connected devices of the member. */
   readonly devices: number;
+  /** What the member says of itself: what was given last, on whichever of its devices. */
   readonly data?: unknown;
 }
 
@@ -88,11 +94,17 @@ export interface PresencePage {
 
 /** Payload of `presence`: a diff that follows `previous`. A gap in the versions is healed by asking again. */
 export interface PresenceDiff {
+  /** Versions of another epoch are not comparable. */
   readonly epoch: string;
+  /** Of the list after the diff. */
   readonly version: number;
+  /** Of the list that the diff is applied to. */
   readonly previous: number;
+  /** Who is new. */
   readonly join: readonly PresenceMember[];
+  /** Whose data or number of devices changed, as they are now. */
   readonly update: readonly PresenceMember[];
+  /** Ids of who is gone. */
   readonly leave: readonly string[];
   /** Number of all members after it. A version before this one did not say it. */
   readonly count?: number;
@@ -100,20 +112,31 @@ export interface PresenceDiff {
 
 /** Payload of `presence` in a large channel: how many members there are at a version (P22a). */
 export interface PresenceCount {
+  /** Versions of another epoch are not comparable. */
   readonly epoch: string;
+  /** Of the list that was counted. */
   readonly version: number;
+  /** Number of all members. */
   readonly count: number;
 }
 
 /** An event as `history` returns it. */
 export interface HistoryEvent {
+  /** The publisher's id: the same in every delivery of this event. */
   readonly id: string;
+  /** The server's clock in milliseconds since the Unix epoch; informational. */
   readonly ts: number;
+  /** Place in the log, under the epoch of the answer's `position`. */
   readonly seq: number;
+  /** The application's name for what happened. */
   readonly event: string;
+  /** The application's data. */
   readonly payload?: unknown;
+  /** Who published, as the server verified it; absent for the application itself and for anonymous clients. */
   readonly user?: string;
+  /** Conflation key (P25). */
   readonly key?: string;
+  /** The application's own data beside the payload. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 

@@ -4,16 +4,23 @@ import { docsOf, ERROR_CODES, type ErrorCode } from './error-codes.js';
 export interface ErrorDetail {
   /** Path of the field, dotted, e.g. `payload.position.seq`. */
   readonly path: string;
+  /** What is wrong there, in words. */
   readonly message: string;
 }
 
 /** Body of an `error` frame (protocol §6). */
 export interface ErrorBody {
+  /** Stable, for programs. */
   readonly code: ErrorCode;
+  /** What happened, in words, for people; may change with any version. */
   readonly message: string;
+  /** Whether the same command can succeed later; follows from the code. */
   readonly retryable: boolean;
+  /** When, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
+  /** What is wrong and where, of `bad_request` and `validation_failed` (P6b); left out without a finding. */
   readonly details?: readonly ErrorDetail[];
+  /** Where the code is explained, with the remedy: a file of this package and its heading. */
   readonly docs: string;
 }
 
@@ -21,7 +28,9 @@ export interface ErrorBody {
 export interface RealtimeErrorOptions {
   /** When the same command may succeed, in milliseconds from now. */
   readonly retryAfterMs?: number;
+  /** What is wrong and where; an empty list counts as none. */
   readonly details?: readonly ErrorDetail[];
+  /** What it came of, as in `Error`; it never crosses the wire. */
   readonly cause?: unknown;
 }
 

@@ -26,8 +26,11 @@ import { redisSettings, type RedisSettings } from './redis.settings.js';
  * Every method but `start` and `close` rejects with `RealtimeError('unavailable')` before `start` and after `close`.
  */
 export class RedisBroker implements Broker {
+  /** Names the broker in logs and in health reports. */
   readonly name = 'redis';
+  /** What it promises; `durability` is `replicated` where that was asked for, else `broker` (G1). */
   readonly capabilities: BrokerCapabilities;
+  /** Members of channels, across all nodes (G19). */
   readonly presence: BrokerPresence = {
     enter: (entry, leaseMs) => this.attempt((node) => node.presence.enter(entry, leaseMs)),
     update: (entry) => this.attempt((node) => node.presence.update(entry)),
@@ -78,39 +81,54 @@ export class RedisBroker implements Broker {
     this.node = node;
   }
 
+  /**
+   * Appends in the order given. Of each request the outcome says whether it is in the log; it is `timeout` when that is not
+   * known, and `unavailable` when nothing was appended. No command that may have run is sent again (G21).
+   */
   appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
     // Not `attempt`: the hot path makes no closure.
     return this.node === undefined ? refuse() : this.node.appends.append(requests);
   }
 
+  /** A range of a channel's log. Events carry the epoch of `tip`, whichever they were appended under (P14). */
   read(request: ReadRequest): Promise<ReadResult> {
     return this.attempt((node) => node.log.read(request));
   }
 
+  /** Ends of many logs, in the order asked; an empty log has one too (P11). */
   tips(channels: readonly string[]): Promise<readonly Position[]> {
     return this.attempt((node) => node.log.tips(channels));
   }
 
+  /**
+   * Turns interest in a channel on: from before the returned tip on, every event reaches the listener, and what a lost
+   * message took is read from the log (G5). To be called once per channel.
+   */
   subscribe(channel: string): Promise<Position> {
     return this.attempt((node) => node.subscribe(channel));
   }
 
+  /** Turns interest in a channel off. */
   unsubscribe(channel: string): Promise<void> {
     return this.attempt(async (node) => node.unsubscribe(channel));
   }
 
+  /** Sends an ephemeral message to every node that is subscribed, this one included; nothing is stored. */
   signal(channel: string, message: SignalMessage): Promise<void> {
     return this.attempt((node) => node.signal(channel, message));
   }
 
+  /** Sends a durable record to every node, this one included; resolves when all have confirmed, or names who has not (G11). */
   control(message: ControlMessage): Promise<ControlReceipt> {
     return this.attempt((node) => node.control.send(message));
   }
 
+  /** Publishes through the normal path. Resolves to the milliseconds until it came back; rejects after `timeoutMs` (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.attempt((node) => node.probes.run(timeoutMs));
   }
 
+  /** Flushes what was accepted, and closes every connection. Idempotent; never rejects (G18). */
   close(): Promise<void> {
     this.closing ??= this.end();
     return this.closing;

@@ -11,12 +11,15 @@ import type { GapReason, Position } from '../../protocol/position.js';
 export interface ChannelEvent<Payload = unknown> {
   /** The publisher's id: the same in every delivery of this event. */
   readonly id: string;
+  /** Name of the channel, e.g. `rooms.42`. */
   readonly channel: string;
   /** The application's name for what happened. */
   readonly event: string;
+  /** The application's data; `undefined` when it was published with none. */
   readonly payload: Payload;
   /** Place in the log: grows by one per event inside an epoch. */
   readonly seq: number;
+  /** Epoch of the log that `seq` belongs to (P10): opaque, only compared. */
   readonly epoch: string;
   /** The server's clock in milliseconds since the Unix epoch; informational. */
   readonly ts: number;
@@ -24,13 +27,17 @@ export interface ChannelEvent<Payload = unknown> {
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
+  /** The application's own data beside the payload. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
 /** A signal: ephemeral, never stored, sequenced or announced when it is lost. */
 export interface ChannelSignal<Payload = unknown> {
+  /** Name of the channel, e.g. `rooms.42`. */
   readonly channel: string;
+  /** The application's name for it, e.g. `typing`. */
   readonly event: string;
+  /** The application's data; `undefined` when it was sent with none. */
   readonly payload: Payload;
   /** Who sent it, as the server verified it. */
   readonly user?: string;
@@ -41,9 +48,11 @@ export interface ChannelSignal<Payload = unknown> {
  * be, given everything outside the announced ranges.
  */
 export interface ChannelGap {
+  /** Epoch of the log that the range belongs to (P10). */
   readonly epoch: string;
-  /** First and last missing `seq`, inclusive. */
+  /** First missing `seq`, inclusive. */
   readonly from: number;
+  /** Last missing `seq`, inclusive. */
   readonly to: number;
   /**
    * `overflow`, `expired`: dropped by the server · `conflated`: older events of a key gave way to newer ones ·
@@ -66,6 +75,7 @@ export type ChannelState = 'unsubscribed' | 'waiting' | 'subscribing' | 'subscri
 export interface ChannelUnsubscribed {
   /** Error code (protocol §6), e.g. `forbidden` after a revoke. */
   readonly code: string;
+  /** Why, in words. */
   readonly message: string;
   /** Whether the client subscribes again by itself, with its position. */
   readonly willRetry: boolean;
@@ -100,7 +110,9 @@ export interface PublishOptions {
 
 /** Which part of the log to read; bounds are inclusive. */
 export interface HistoryOptions {
+  /** First `seq` wanted. Default: the oldest that is kept. */
   readonly from?: number;
+  /** Last `seq` wanted. Default: the newest. */
   readonly until?: number;
   /** Events of one page; the server bounds it. */
   readonly limit?: number;
@@ -129,6 +141,7 @@ export type ChannelHappenings = {
   resumed: [position: Position];
   /** Refused, revoked or interrupted by the server. */
   unsubscribed: [cause: ChannelUnsubscribed];
+  /** Each change of where the subscription stands. */
   state: [state: ChannelState];
   /** Any signal. */
   signal: [signal: ChannelSignal];

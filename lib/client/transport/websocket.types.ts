@@ -3,13 +3,21 @@
  * the class of the package `ws` all fit.
  */
 export interface WebSocketLike {
+  /** How binary frames come; the client sets it to `arraybuffer`. */
   binaryType: string;
+  /** The subprotocol that the server chose, which names the codec (P1); `''` for none. */
   readonly protocol: string;
+  /** Called once the connection is open. */
   onopen: ((event: never) => void) | null;
+  /** Called with each frame, as the event's `data`: a string, or an `ArrayBuffer`. */
   onmessage: ((event: never) => void) | null;
+  /** Called once at the end, also of a connection that never opened, with the event's `code` and `reason`. */
   onclose: ((event: never) => void) | null;
+  /** Called when something failed; `onclose` follows. */
   onerror: ((event: never) => void) | null;
+  /** Sends one frame: a text frame for a string, else a binary one. */
   send(data: string | Uint8Array<ArrayBuffer>): void;
+  /** Begins to close: `code` 1000 or 3000–4999, `reason` of at most 123 bytes. */
   close(code?: number, reason?: string): void;
 }
 

@@ -13,7 +13,9 @@ const DEFAULT_LIMIT = 100;
 export interface HistoryQuery {
   /** The epoch that the bounds belong to; left out, the current one. */
   readonly epoch?: string;
+  /** First `seq` wanted. Default: the oldest that is kept. */
   readonly from?: number;
+  /** Last `seq` wanted. Default: the newest. */
   readonly until?: number;
   /** Most events, 1–1000. Default 100. */
   readonly limit?: number;

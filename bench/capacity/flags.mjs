@@ -37,7 +37,7 @@ const FLAGS = {
     help: 'how long a connection lives on average. Default 1h',
   },
   heartbeat: { field: 'heartbeat', read: positive(seconds), help: 'heartbeat.interval. Default 25s' },
-  'flush-delay': { field: 'flushDelay', read: seconds, help: 'maxFlushDelay. Default 25ms' },
+  'flush-delay': { field: 'flushDelay', read: seconds, help: 'maxFlushDelay. Default 20ms' },
   history: { field: 'history', read: count, help: "a channel's history.size. Default 1000" },
   'max-connections': {
     field: 'maxConnections',

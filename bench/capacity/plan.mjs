@@ -5,7 +5,7 @@ const DEFAULTS = {
   requests: 0,
   lifetime: 3_600,
   heartbeat: 25,
-  flushDelay: 0.025,
+  flushDelay: 0.02,
   history: 1_000,
   maxConnections: 100_000,
   target: 0.6,

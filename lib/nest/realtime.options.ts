@@ -208,7 +208,7 @@ export interface RealtimeModuleOptions {
   /**
    * Longest time that events wait for others to share a write with. Nothing waits while the node keeps up; under load,
    * where events come in faster than they can be written one by one, throughput then grows instead of latency: writing and
-   * waiting together take twice this at most, until the node is at its limit. `0` for never, at most `'1s'`. Default `'25ms'`.
+   * waiting together take twice this at most, until the node is at its limit. `0` for never, at most `'1s'`. Default `'20ms'`.
    */
   readonly maxFlushDelay?: Duration;
 

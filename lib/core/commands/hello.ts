@@ -7,6 +7,7 @@ import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { bounded } from '../ports/bounded.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Opening } from '../ports/transport-host.js';
 import type { Authentication } from '../session/identity.js';
 import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/session.errors.js';
@@ -21,6 +22,8 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   bad_request: 'protocol_error',
   unavailable: 'broker_unavailable',
 };
+
+const JUDGED: Opening = {};
 
 /** The first command of a connection (P3): version, credentials, connect guards, ticket; then `welcome`. */
 export function hello(session: Session, command: HelloCommand): MaybePromise<void> {
@@ -58,6 +61,7 @@ function identify(session: Session, authentication: Authentication, token: strin
   session.view.user = authentication.user;
   session.context.sessions.identify(session);
   session.tokenWatch.follow(authentication, token ?? session.opening.token);
+  session.opening = JUDGED;
 }
 
 function admit({ context, view }: Session): MaybePromise<boolean | void> {

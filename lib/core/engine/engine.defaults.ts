@@ -22,7 +22,7 @@ export const ENGINE_DEFAULTS: Omit<EngineSettings, 'nodeId' | 'ticketSecret'> = 
   },
   abuse: { throttleAfter: 20, closeAfter: 200, windowMs: 10_000, banMs: 60_000 },
   outbox: { maxBytes: 1024 * 1024, maxMessages: 4_096 },
-  maxFlushDelayMs: 25,
+  maxFlushDelayMs: 20,
   handlerTimeoutMs: 10_000,
   anonymous: false,
   authRequiredAheadMs: 30_000,

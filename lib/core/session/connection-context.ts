@@ -2,6 +2,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Handshake } from './connection.js';
 import type { RealtimeIdentity } from './identity.js';
 
+/** Whose connection it is. */
+export interface ConnectionOwner {
+  /** Ends it with 4811. */
+  kick(): void;
+}
+
 /**
  * The connection as guards, pipes and handlers see it. It looks like an HTTP request where that helps:
  * `headers`, `url`, `ip` of the handshake and a settable `user`, so a JWT guard written for HTTP runs unchanged.
@@ -30,13 +36,10 @@ export class RealtimeConnection {
   #data: Record<string, unknown> | undefined;
   #token: string | undefined;
   readonly #handshake: Handshake;
+  readonly #owner: ConnectionOwner;
 
-  constructor(
-    id: string,
-    handshake: Handshake,
-    /** Ends the connection with 4811 `kicked`. */
-    readonly disconnect: (reason?: string) => void,
-  ) {
+  constructor(id: string, handshake: Handshake, owner: ConnectionOwner) {
+    this.#owner = owner;
     this.id = id;
     this.transport = handshake.transport;
     this.url = handshake.url;
@@ -57,6 +60,11 @@ export class RealtimeConnection {
   /** The application's own state of this connection. */
   get data(): Record<string, unknown> {
     return (this.#data ??= {});
+  }
+
+  /** Ends the connection with 4811 `kicked`. */
+  disconnect(): void {
+    this.#owner.kick();
   }
 
   /** @internal The current token (hello, bearer, each `auth`): what `headers.authorization` says from now on. */

@@ -17,7 +17,7 @@ import type { Timed } from '../ports/timer-wheel.js';
 import type { Opening } from '../ports/transport-host.js';
 import { InboundGuard } from '../protection/inbound.guard.js';
 import type { Connection, ConnectionHandler } from './connection.js';
-import { RealtimeConnection } from './connection-context.js';
+import { RealtimeConnection, type ConnectionOwner } from './connection-context.js';
 import type { RealtimeIdentity } from './identity.js';
 import { PublishLanes } from './publish.lanes.js';
 import { ReadingPause } from './reading.pause.js';
@@ -36,17 +36,18 @@ type State = 'hello' | 'authenticating' | 'live' | 'closed';
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, Timed {
+export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner, HeartbeatOwner, Timed {
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
+  /** What came with the upgrade; nothing once it was judged, for an idle session keeps no more than it must. */
+  opening: Opening;
   readonly subscriptions = new Map<string, Subscription>();
   /** Subscribes that are under way; there while there are some, as of most sessions there are none. */
   pendingSubscriptions: Map<string, PendingSubscription> | undefined;
   /** Channels of an older generation whose `@OnUnsubscribe` is this session's business now (P28). */
   inherited: Map<string, HandlerCall> | undefined;
-  readonly lanes = new PublishLanes();
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
@@ -63,17 +64,19 @@ export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, 
   private waiting: ClientCommand[] | undefined;
   private helloTimer: Scheduled | undefined;
   private inFlight = 0;
+  private publishLanes: PublishLanes | undefined;
   private transportClosed = false;
 
   constructor(
     readonly context: EngineContext,
     readonly connection: Connection,
-    readonly opening: Opening,
+    opening: Opening,
   ) {
+    this.opening = opening;
     const { settings, clock, entropy, wheel } = context;
     this.id = entropy.id();
     this.connectedAt = clock.now();
-    this.view = new RealtimeConnection(this.id, connection.handshake, () => this.close('kicked'));
+    this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.outbox = new Outbox(connection, this, context.outboxes);
     this.guard = new InboundGuard(context, connection.handshake.ip);
     this.reading = new ReadingPause(connection, clock);
@@ -93,6 +96,11 @@ export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, 
   /** Whether commands are under way that the client waits for; never before `welcome`. */
   get isAnswering(): boolean {
     return this.isLive && this.inFlight > 0;
+  }
+
+  /** Keeps publishes in order; there from the first one on, as most connections never publish. */
+  get lanes(): PublishLanes {
+    return (this.publishLanes ??= new PublishLanes());
   }
 
   /** Who is responsible for ids of this session's publishes (P15). */
@@ -160,6 +168,10 @@ export class Session implements ConnectionHandler, OutboxOwner, HeartbeatOwner, 
 
   onFailed(): void {
     this.close('internal');
+  }
+
+  kick(): void {
+    this.close('kicked');
   }
 
   onSlowConsumer(): void {

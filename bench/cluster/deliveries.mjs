@@ -4,6 +4,7 @@ import { startRedis } from '../support/redis-server.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { median, percent, thousands } from '../support/statistics.mjs';
 import { joins, openSubscribers } from '../support/subscribers.mjs';
+import { LOGGED, UNLOGGED } from './names.mjs';
 import { alternate, ratioOf } from './rounds.mjs';
 import { Witness } from './witness.mjs';
 
@@ -15,26 +16,28 @@ const REDIS_CORE = 1;
 
 export const WITH_LOG = 'nestjs-realtime, sequence, history, dedupe';
 export const WITHOUT_LOG = 'nestjs-realtime, neither history nor dedupe';
-const contenders = [
-  { name: WITH_LOG, script: server('library'), join: joins.library(), settings: { log: 'on' } },
-  { name: WITHOUT_LOG, script: server('library'), join: joins.library(), settings: { log: 'off' } },
+/** Kinds of servers, each with what it is measured as. */
+const kinds = [
   {
-    name: 'nestjs-realtime, signals',
     script: server('library'),
-    join: joins.library(),
-    settings: { log: 'signals' },
+    join: joins.library([LOGGED, UNLOGGED]),
+    contenders: [
+      { name: WITH_LOG, way: 'on' },
+      { name: WITHOUT_LOG, way: 'off' },
+      { name: 'nestjs-realtime, signals', way: 'signals' },
+    ],
   },
   {
-    name: 'Socket.IO, streams adapter',
     script: server('socket-io'),
     join: joins.socketIo,
     settings: { adapter: 'streams' },
+    contenders: [{ name: 'Socket.IO, streams adapter' }],
   },
   {
-    name: 'Socket.IO, Redis adapter',
     script: server('socket-io'),
     join: joins.socketIo,
     settings: { adapter: 'pubsub' },
+    contenders: [{ name: 'Socket.IO, Redis adapter' }],
   },
 ];
 
@@ -46,13 +49,16 @@ const contenders = [
  */
 export async function measureDeliveries({ subscribers, bytes, eventsPerTurn, rounds, roundMs }) {
   const samples = new Map(eventsPerTurn.map((perTurn) => [perTurn, new Map()]));
-  const running = [];
-  for (const contender of contenders) running.push(await populate(contender, { subscribers, bytes }));
+  const groups = [];
+  for (const kind of kinds) groups.push({ ...(await populate(kind, { subscribers, bytes })), kind });
+  const running = groups.flatMap(({ kind, ...servers }) =>
+    kind.contenders.map((contender) => ({ ...contender, ...servers })),
+  );
   for (const [perTurn, byName] of samples) {
     const load = { perTurn, subscribers, bytes, roundMs };
     await alternate(running, rounds, byName, (contender) => round(contender, load));
   }
-  for (const { nodes, redis } of running) {
+  for (const { nodes, redis } of groups) {
     for (const { process, load } of nodes) {
       for (const client of load.clients) client.close();
       process.stop();
@@ -62,7 +68,7 @@ export async function measureDeliveries({ subscribers, bytes, eventsPerTurn, rou
   return samples;
 }
 
-async function populate({ name, script, join, settings }, { subscribers, bytes }) {
+async function populate({ script, join, settings }, { subscribers, bytes }) {
   const redis = await startRedis({ core: REDIS_CORE });
   const nodes = [];
   for (let index = 0; index < NODES; index++) {
@@ -74,10 +80,10 @@ async function populate({ name, script, join, settings }, { subscribers, bytes }
     );
     nodes.push({ process, load, witness });
   }
-  return { name, redis, nodes };
+  return { redis, nodes };
 }
 
-async function round({ name, redis, nodes }, { perTurn, subscribers, bytes, roundMs }) {
+async function round({ name, way, redis, nodes }, { perTurn, subscribers, bytes, roundMs }) {
   const begun = [];
   for (const { process, load, witness } of nodes) {
     const { written } = await process.ask({ type: 'written' });
@@ -90,7 +96,7 @@ async function round({ name, redis, nodes }, { perTurn, subscribers, bytes, roun
   let turns = 0;
   while (turns === 0 || elapsedMs(startedAt) < roundMs) {
     turns += 1;
-    await nodes[0].process.ask({ type: 'turn', events: perTurn });
+    await nodes[0].process.ask({ type: 'turn', events: perTurn, way });
     await Promise.all(
       nodes.map(async ({ process, load, witness }, index) => {
         await witness.reached(begun[index].seen + turns * perTurn);

@@ -2,7 +2,7 @@ const INTRODUCTION = `# Performance
 
 What the library costs beside what else there is, measured by the commands in [bench/](../bench/README.md), which say how, and which you can run on your own machine. This page is made of what they wrote: \`npm run bench:report\`.
 
-Read the ratios. Absolute figures are of one small machine with two cores on one day, which did other work beside it; CPU is what the operating system charged the server's process. Peers ran in the same run, in turns with the library.
+Read the ratios. Absolute figures are of one small machine with two cores on one day; CPU is what the operating system charged the server's process. Peers ran in the same run, in turns with the library.
 `;
 
 /** The whole page. */

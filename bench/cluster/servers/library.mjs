@@ -3,16 +3,19 @@ import { decorate } from '../../support/decorate.mjs';
 import { Channel, libraryApp, PublicChannel } from '../../support/library.mjs';
 import { listenNest } from '../../support/nest-app.mjs';
 import { settings, writtenBy } from '../../support/server-side.mjs';
+import { LOGGED, UNLOGGED } from '../names.mjs';
 import { serveNode } from '../serve-node.mjs';
 
-// A node of the library, through its module and service: sequence, history, dedupe; or without history and dedupe; or with
-// nothing of the kind, as signals.
-const log = settings.log === 'on' ? {} : { history: false, dedupe: false };
-class BenchChannel {}
-decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout', log)] });
+// A node of the library, through its module and service, with its ways of handing an event to everybody: with sequence, history
+// and dedupe; with neither history nor dedupe; and as signals, which have nothing of the kind. All in the same process, since
+// two processes differ by more than that costs.
+class LoggedChannel {}
+decorate(LoggedChannel, { on: [PublicChannel(), Channel(LOGGED)] });
+class UnloggedChannel {}
+decorate(UnloggedChannel, { on: [PublicChannel(), Channel(UNLOGGED, { history: false, dedupe: false })] });
 
 const { app, realtime } = await libraryApp({
-  providers: [BenchChannel],
+  providers: [LoggedChannel, UnloggedChannel],
   options: {
     broker: () => redisBroker({ url: settings.url }),
     ticketSecret: 'the same on every node of this bench',
@@ -20,15 +23,16 @@ const { app, realtime } = await libraryApp({
     maxFlushDelay: 0,
   },
 });
-const channel = realtime.channel('bench.fanout');
+const logged = realtime.channel(LOGGED);
+const unlogged = realtime.channel(UNLOGGED);
 let published = 0;
 const ways = {
-  on: (payload) => channel.publish('tick', payload, { id: `bench-${++published}` }),
-  off: (payload) => channel.publish('tick', payload),
-  signals: (payload) => channel.signal('tick', payload),
+  on: (payload) => logged.publish('tick', payload, { id: `bench-${++published}` }),
+  off: (payload) => unlogged.publish('tick', payload),
+  signals: (payload) => logged.signal('tick', payload),
 };
 await serveNode({
   listen: () => listenNest(app),
   written: writtenBy(app.getHttpServer()),
-  publish: ways[settings.log],
+  publish: (payload, way) => ways[way](payload),
 });

@@ -7,12 +7,13 @@ import { serveReplay } from '../serve-replay.mjs';
 class ReplayChannel {}
 decorate(ReplayChannel, { on: [PublicChannel(), Channel('bench.replay')] });
 
-let reads = 0;
+/** Reads of events, and of no more than the proof that a position is good, which those who come in one turn share. */
+const reads = { events: 0, proofs: 0 };
 function countingBroker() {
   const broker = memoryBroker();
   const { read } = broker;
   broker.read = (request) => {
-    reads += 1;
+    reads[request.limit > 1 ? 'events' : 'proofs'] += 1;
     return read.call(broker, request);
   };
   return broker;
@@ -24,7 +25,7 @@ const { app, realtime } = await libraryApp({
 });
 await serveReplay({
   listen: () => listenNest(app),
-  logReads: () => reads,
+  logReads: () => ({ ...reads }),
   async prepare(count) {
     const channel = realtime.channel('bench.replay');
     const payload = 'x'.repeat(settings.bytes);

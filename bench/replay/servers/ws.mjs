@@ -19,7 +19,7 @@ wss.on('connection', (ws) => {
 });
 await serveReplay({
   listen: () => listenOn(http),
-  logReads: () => Number.NaN,
+  logReads: () => ({ events: Number.NaN, proofs: Number.NaN }),
   async prepare(count) {
     const payload = 'x'.repeat(settings.bytes);
     for (let seq = 1; seq <= count; seq++) log.push(eventText(seq, payload));

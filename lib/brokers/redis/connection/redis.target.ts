@@ -106,7 +106,8 @@ export class RedisTarget {
       enableAutoPipelining: false,
       scaleReads: 'master',
       keyPrefix: '',
-      slotsRefreshInterval: 2_000,
+      // Not ioredis's own timer: one that is disconnected while it asks begins it anew, and the process never ends.
+      slotsRefreshInterval: 0,
       // Only answers that prove that nothing was done may be followed by another attempt.
       retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 0,

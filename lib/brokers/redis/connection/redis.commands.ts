@@ -12,8 +12,6 @@ import { isCluster, type RedisClient, type RedisTarget } from './redis.target.js
 export type RedisArgument = string | number;
 
 const SINGLE = 'main';
-/** How often a Cluster is asked which server has which slots, in milliseconds. */
-const SLOTS_MS = 2_000;
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
 /** The connection for commands, or in a Cluster those to its masters. */
@@ -29,7 +27,6 @@ export class RedisCommands {
   private lastError = '';
   private timer: Scheduled | undefined;
   private connectedAt = 0;
-  private slotsAskedAt = 0;
   private closed = false;
   private readonly proofs = new ReplicaProofs<Redis>((node) => this.wait(node));
 
@@ -176,6 +173,7 @@ export class RedisCommands {
     this.closed = true;
     this.timer?.cancel();
     this.client.disconnect();
+    if (isCluster(this.client)) endSlotsTimer(this.client);
   }
 
   private send(
@@ -287,10 +285,6 @@ export class RedisCommands {
       const known = new Set(nodes.map(([server]) => server));
       for (const server of [...this.stalled]) if (!known.has(server)) this.revive(server);
       for (const [server, node] of nodes) this.ping(server, node);
-      if (now - this.slotsAskedAt >= SLOTS_MS) {
-        this.slotsAskedAt = now;
-        this.cluster?.refreshSlotsCache();
-      }
     } else if (this.client.status === 'end') {
       // ioredis gives up for good when an attempt is interrupted at the wrong moment.
       this.client.connect().catch(() => undefined);
@@ -312,4 +306,12 @@ export class RedisCommands {
       })
       .finally(() => this.pinging.delete(server));
   }
+}
+
+/** ioredis begins its timer for slots anew when it is closed while it asks for them, and the process would never end. */
+export function endSlotsTimer(cluster: Cluster): void {
+  Object.defineProperty(cluster, 'slotsTimer', {
+    get: () => null,
+    set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
+  });
 }

@@ -106,8 +106,7 @@ export class RedisTarget {
       enableAutoPipelining: false,
       scaleReads: 'master',
       keyPrefix: '',
-      // Not ioredis's own timer: one that is disconnected while it asks begins it anew, and the process never ends.
-      slotsRefreshInterval: 0,
+      slotsRefreshInterval: 2_000,
       // Only answers that prove that nothing was done may be followed by another attempt.
       retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 0,

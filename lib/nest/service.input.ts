@@ -1,42 +1,21 @@
 import { isChannelName } from '../protocol/channel-name.js';
-import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH } from '../protocol/envelope.js';
+import { MAX_ID_LENGTH } from '../protocol/envelope.js';
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
-import {
-  flag,
-  integer,
-  matching,
-  object,
-  record,
-  text,
-  type Check,
-  type Field,
-} from '../protocol/validation/checks.js';
+import { matching, object, text, type Check, type Field } from '../protocol/validation/checks.js';
+import { EVENT_FIELDS, HISTORY_FIELDS } from '../protocol/validation/command.schemas.js';
 
-const event: Field = { check: text(MAX_EVENT_LENGTH), required: true };
+const { event, key, trace, meta } = EVENT_FIELDS;
 const user: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
-const limit: Field = { check: integer(1) };
+const { limit } = HISTORY_FIELDS;
 
 /**
  * What `RealtimeService` is given, where a type alone does not hold: the application may be JavaScript, or have its ids as
  * numbers from a database. Whatever gets through is put on the wire as it is (P5).
  */
 const CHECKS = {
-  publish: object({
-    event,
-    id: { check: text(MAX_ID_LENGTH) },
-    key: { check: text(MAX_KEY_LENGTH) },
-    user,
-    trace: { check: text(256) },
-    meta: { check: record },
-  }),
+  publish: object({ event, id: { check: text(MAX_ID_LENGTH) }, key, user, trace, meta }),
   signal: object({ event, user }),
-  history: object({
-    from: { check: integer(0) },
-    until: { check: integer(0) },
-    limit,
-    reverse: { check: flag },
-    epoch: { check: text(64) },
-  }),
+  history: object(HISTORY_FIELDS),
   members: object({ cursor: user, limit }),
   revoke: object({
     channel: { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') },

@@ -21,8 +21,8 @@ interface Misfit {
 }
 
 /**
- * Says that this node lives, sees to it that all nodes have one layout and divide their channels alike, and learns how far the control records
- * go.
+ * Says that this node lives, sees to it that all nodes have one layout and divide their channels alike, and learns how far
+ * the control records go.
  */
 export class RedisHeart {
   private timer: Scheduled | undefined;

@@ -1,4 +1,3 @@
-import { isGuarded } from '../channel/channel-definition.js';
 import type { Subscription } from '../delivery/subscription.js';
 import type { EngineContext } from '../engine/engine.context.js';
 import type { Session } from '../session/session.js';
@@ -26,6 +25,6 @@ function* revocable({ sessions }: EngineContext): Generator<readonly [Session, S
     // A revoke names a user.
     if (session.user === undefined) continue;
     for (const subscription of [...session.subscriptions.values()])
-      if (isGuarded(subscription.channel.definition)) yield [session, subscription];
+      if (subscription.channel.isGuarded) yield [session, subscription];
   }
 }

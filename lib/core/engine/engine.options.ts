@@ -54,7 +54,7 @@ export interface EngineSettings {
   readonly limits: InboundLimits;
   readonly abuse: AbusePolicy;
   readonly outbox: OutboxLimits;
-  /** Longest time that events wait under load for others to share a write with. */
+  /** Half of what events wait at most under load: for others to share a write with, and for being written. */
   readonly maxFlushDelayMs: number;
   /** Longest run of one application handler; then the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;

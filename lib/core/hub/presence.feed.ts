@@ -66,9 +66,7 @@ export class PresenceFeed {
     if (!contains(this.known, diff))
       this.know({ epoch, version, count: diff.count ?? this.countAfter(diff) });
     if (this.audience.isWithheld) return;
-    const told = wasCounted || this.counted ? this.followers : this.audience.subscriptions;
-    const encode = this.encoder(diff);
-    for (const subscription of told) this.tell(subscription, diff, encode);
+    this.tellAll(wasCounted || this.counted, diff);
   }
 
   /**
@@ -102,10 +100,7 @@ export class PresenceFeed {
   catchUp(): void {
     if (this.known === undefined) return;
     if (this.counted) this.countSoon();
-    const told = this.counted ? this.followers : this.audience.subscriptions;
-    const diff = nothingSince(this.known);
-    const encode = this.encoder(diff);
-    for (const subscription of told) this.tell(subscription, diff, encode);
+    this.tellAll(this.counted, nothingSince(this.known));
   }
 
   remove(subscription: Subscription): void {
@@ -162,6 +157,13 @@ export class PresenceFeed {
       if (subscription.takesCounts && subscription.presenceVersion !== undefined)
         this.send(subscription, diff, encode);
     }
+  }
+
+  /** Tells a change to everybody; while members are counted, to those who do not take counts. */
+  private tellAll(counted: boolean, diff: PresenceDiff): void {
+    const told = counted ? this.followers : this.audience.subscriptions;
+    const encode = this.encoder(diff);
+    for (const subscription of told) this.tell(subscription, diff, encode);
   }
 
   private tell(subscription: Subscription, news: Version, encode: Encode): void {

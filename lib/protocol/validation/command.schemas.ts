@@ -18,23 +18,41 @@ import {
 export const MAX_PAGE = 1000;
 
 const id = text(MAX_ID_LENGTH);
+
+/** Fields of an event that mean the same from a client and from the application. */
+export const EVENT_FIELDS = {
+  event: { check: text(MAX_EVENT_LENGTH), required: true },
+  key: { check: text(MAX_KEY_LENGTH) },
+  trace: { check: text(256) },
+  meta: { check: record },
+} satisfies Record<string, Field>;
+
+/** A range of a log, as `history` takes it. */
+export const HISTORY_FIELDS = {
+  epoch: { check: text(64) },
+  from: { check: integer(0) },
+  until: { check: integer(0) },
+  limit: { check: integer(1) },
+  reverse: { check: flag },
+} satisfies Record<string, Field>;
+
 const channel = matching(
   isChannelName,
   'must be a channel name: 1 to 200 of A-Z a-z 0-9 _ . : @ ~ -, no empty segment',
 );
-const event = text(MAX_EVENT_LENGTH);
+const { event, key, trace, meta } = EVENT_FIELDS;
 
 /** Fields that any command may carry at the top level. */
 const common: Record<string, Field> = {
   id: { check: id, required: true },
   ts: { check: finite },
   ref: { check: id },
-  trace: { check: text(256) },
-  meta: { check: record },
+  trace,
+  meta,
 };
 
 const onChannel: Record<string, Field> = { ...common, channel: { check: channel, required: true } };
-const namedOnChannel: Record<string, Field> = { ...onChannel, event: { check: event, required: true } };
+const namedOnChannel: Record<string, Field> = { ...onChannel, event };
 const position = object({
   epoch: { check: text(64), required: true },
   seq: { check: integer(0), required: true },
@@ -75,19 +93,13 @@ export const COMMAND_SCHEMAS: Readonly<Record<ClientCommandType, CommandSchema>>
   unsubscribe: schema(onChannel),
   publish: schema({
     ...namedOnChannel,
-    key: { check: text(MAX_KEY_LENGTH) },
+    key,
     ttl: { check: integer(1) },
     after: { check: id },
   }),
   signal: schema(namedOnChannel),
-  request: schema({ ...common, channel: { check: channel }, event: { check: event, required: true } }),
-  history: schema(onChannel, {
-    epoch: { check: text(64) },
-    from: { check: integer(0) },
-    until: { check: integer(0) },
-    limit: { check: integer(1) },
-    reverse: { check: flag },
-  }),
+  request: schema({ ...common, channel: { check: channel }, event }),
+  history: schema(onChannel, HISTORY_FIELDS),
   presence: schema(onChannel, { cursor: { check: text(512) }, limit: { check: integer(1) } }),
   presence_update: schema(onChannel, { data: { check: anything } }),
   ping: schema(common),

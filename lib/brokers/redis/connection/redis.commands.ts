@@ -7,7 +7,7 @@ import type { RedisScript } from '../scripts/script.js';
 import { answerBy } from './redis.deadline.js';
 import { giveUp } from './redis.give-up.js';
 import { ReplicaProofs } from './redis.proofs.js';
-import { isCluster, type RedisClient, type RedisTarget } from './redis.target.js';
+import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './redis.target.js';
 
 export type RedisArgument = string | number;
 
@@ -306,12 +306,4 @@ export class RedisCommands {
       })
       .finally(() => this.pinging.delete(server));
   }
-}
-
-/** ioredis begins its timer for slots anew when it is closed while it asks for them, and the process would never end. */
-export function endSlotsTimer(cluster: Cluster): void {
-  Object.defineProperty(cluster, 'slotsTimer', {
-    get: () => null,
-    set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
-  });
 }

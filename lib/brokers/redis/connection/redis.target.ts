@@ -132,6 +132,14 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster === true;
 }
 
+/** ioredis begins its timer for slots anew when it is closed while it asks for them, and the process would never end. */
+export function endSlotsTimer(cluster: Cluster): void {
+  Object.defineProperty(cluster, 'slotsTimer', {
+    get: () => null,
+    set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
+  });
+}
+
 /** Without a listener ioredis writes errors to the console, with all it knows; the broker looks at states instead. */
 function silenced<T extends RedisClient>(client: T): T {
   client.on('error', () => undefined);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
-import { endSlotsTimer } from '../../../../lib/brokers/redis/connection/redis.commands.js';
-import { RedisTarget } from '../../../../lib/brokers/redis/connection/redis.target.js';
+import { endSlotsTimer, RedisTarget } from '../../../../lib/brokers/redis/connection/redis.target.js';
 import { redisSettings } from '../../../../lib/brokers/redis/redis.settings.js';
 
 describe('clients of a Cluster', () => {

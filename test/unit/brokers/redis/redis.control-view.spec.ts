@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { RedisBroker, RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
+import type { RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
 import { redisBroker } from '../../../../lib/brokers/redis/index.js';
 import { encodeEvent, encodeRecord } from '../../../../lib/brokers/redis/redis.wire.js';
 import { until } from '../../../support/until.js';
@@ -10,13 +10,8 @@ const BOUND = 4_000;
 
 describe('how a node proves that it knows every revoke', () => {
   let kit: RedisKit;
-  const open: RedisBroker[] = [];
 
-  async function node(options: RedisBrokerOptions = {}) {
-    const made = await kit.node({ controlMaxAgeMs: BOUND, ...options });
-    open.push(made.broker);
-    return made;
-  }
+  const node = (options: RedisBrokerOptions = {}) => kit.node({ controlMaxAgeMs: BOUND, ...options });
 
   /** Stores a record of which nobody is told, as when its message is lost. @returns its `seq`. */
   async function storeSilently(user: string): Promise<number> {
@@ -48,11 +43,7 @@ describe('how a node proves that it knows every revoke', () => {
   beforeAll(async () => {
     kit = await RedisKit.open();
   });
-  afterEach(async () => {
-    kit.server.resume();
-    await Promise.all(open.splice(0).map((broker) => broker.close()));
-    await kit.admin.flushall();
-  });
+  afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
   it('G11 before it has started, then with every sign of life, for no longer than the bound', async () => {

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Socket } from 'node:net';
-import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
 import { until } from '../../../support/until.js';
 import { RedisKit, request, requests } from './redis.kit.js';
 
@@ -8,26 +7,15 @@ const CHANNEL = 'rooms.1';
 
 describe('Redis away, slow or forgetful (G5, G21)', () => {
   let kit: RedisKit;
-  const open: RedisBroker[] = [];
-
-  async function node(options = {}) {
-    const made = await kit.node(options);
-    open.push(made.broker);
-    return made;
-  }
 
   beforeAll(async () => {
     kit = await RedisKit.open();
   });
-  afterEach(async () => {
-    kit.server.resume();
-    await Promise.all(open.splice(0).map((broker) => broker.close()));
-    await kit.admin.flushall();
-  });
+  afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
   it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
-    const { broker, seen } = await node({ commandTimeoutMs: 1_500 });
+    const { broker, seen } = await kit.node({ commandTimeoutMs: 1_500 });
     await broker.subscribe(CHANNEL);
     kit.server.pause();
     const first = await broker.appendMany([request(CHANNEL, 'a')]);
@@ -51,7 +39,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   it('G21 a connection is given up once, however long a server that stands still takes to let go', async () => {
     const ends = jest.spyOn(Socket.prototype, 'end');
     try {
-      const { seen } = await node({ commandTimeoutMs: 200, heartbeatMs: 20 });
+      const { seen } = await kit.node({ commandTimeoutMs: 200, heartbeatMs: 20 });
       kit.server.pause();
       const givenUp = () => ends.mock.contexts as Socket[];
       // The connections that were there, and one that was made since: only the system took that.
@@ -69,7 +57,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('G21 a command that was cut off is not sent again: its outcome is unknown', async () => {
-    const { broker, seen } = await node({ commandTimeoutMs: 5_000, heartbeatMs: 5_000 });
+    const { broker, seen } = await kit.node({ commandTimeoutMs: 5_000, heartbeatMs: 5_000 });
     const unremembered = { policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 } };
     await broker.appendMany([request(CHANNEL, 'a', unremembered)]);
     kit.server.pause();
@@ -88,7 +76,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('G13 G21 a full queue fails at once, and what was accepted goes through', async () => {
-    const { broker } = await node({ maxQueued: 10 });
+    const { broker } = await kit.node({ maxQueued: 10 });
     const outcomes = await broker.appendMany(requests(CHANNEL, 'e', 15));
     expect(outcomes.map((outcome) => outcome.ok)).toEqual([
       ...Array.from({ length: 10 }, () => true),
@@ -98,14 +86,14 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('G13 a queue is bounded in bytes too; one event alone always fits', async () => {
-    const { broker } = await node({ maxQueuedBytes: 500 });
+    const { broker } = await kit.node({ maxQueuedBytes: 500 });
     const big = (id: string) =>
       request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
     expect(await broker.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
   });
 
   it('what cannot be written fails its own append, and no other', async () => {
-    const { broker } = await node();
+    const { broker } = await kit.node();
     const cycle: { self?: unknown } = {};
     cycle.self = cycle;
     const bad = request(CHANNEL, 'bad', { event: { id: 'bad', event: 'message', payload: cycle } });
@@ -116,7 +104,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('P16 a server that forgot its scripts is given them again, and the order stays', async () => {
-    const { broker } = await node({ maxBatch: 5 });
+    const { broker } = await kit.node({ maxBatch: 5 });
     await broker.appendMany(requests(CHANNEL, 'a', 5));
     for (let round = 0; round < 5; round += 1) {
       await kit.admin.script('FLUSH');
@@ -132,8 +120,8 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('G5 a lost last message is found by the check of the tips, and delivered', async () => {
-    const writer = await node();
-    const { broker, seen } = await node({ tipCheck: { intervalMs: 60 } });
+    const writer = await kit.node();
+    const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 60 } });
     await broker.subscribe(CHANNEL);
     // Published without the topic: the events are in the log, and nobody was told.
     await writer.broker.appendMany(requests(CHANNEL, 'a', 2));
@@ -154,8 +142,8 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   });
 
   it('G5 what was published while the subscription was away is delivered when it is back', async () => {
-    const writer = await node();
-    const { broker, seen } = await node({ maxReconnectMs: 400 });
+    const writer = await kit.node();
+    const { broker, seen } = await kit.node({ maxReconnectMs: 400 });
     const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);
     await Promise.all(channels.map((channel) => broker.subscribe(channel)));
     await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');

@@ -71,10 +71,20 @@ export class RedisKit {
     return { broker, seen };
   }
 
+  /** As it was before the first broker, for the next test. */
+  async reset(): Promise<void> {
+    await this.closeAll();
+    await this.admin.flushall();
+  }
+
   async dispose(): Promise<void> {
-    this.server.resume();
-    await Promise.all(this.brokers.map((broker) => broker.close()));
+    await this.closeAll();
     this.admin.disconnect();
     await this.server.dispose();
+  }
+
+  private async closeAll(): Promise<void> {
+    this.server.resume();
+    await Promise.all(this.brokers.splice(0).map((broker) => broker.close()));
   }
 }

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { elapsedMs, startMeasuring } from '../support/load.mjs';
+import { LOGGED, UNLOGGED } from '../support/log-names.mjs';
 import { startRedis } from '../support/redis-server.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { median, percent, thousands } from '../support/statistics.mjs';
 import { joins, openSubscribers } from '../support/subscribers.mjs';
-import { LOGGED, UNLOGGED } from './names.mjs';
 import { alternate, ratioOf } from './rounds.mjs';
 import { Witness } from './witness.mjs';
 

@@ -4,12 +4,3 @@ export const CHANNEL = 'bench.durability';
 export function nowMs() {
   return Number(process.hrtime.bigint()) / 1e6;
 }
-
-export const silentListener = {
-  onEvents() {},
-  onSignal() {},
-  onPresence() {},
-  onControl() {},
-  onControlCurrent() {},
-  onState() {},
-};

@@ -1,5 +1,6 @@
 import { redisBroker } from '../../dist/brokers/redis/index.js';
-import { CHANNEL, nowMs, silentListener } from './common.mjs';
+import { silentListener } from '../support/silent-listener.mjs';
+import { CHANNEL, nowMs } from './common.mjs';
 import { startPair } from './pair.mjs';
 import { startPublisher } from './publisher.mjs';
 

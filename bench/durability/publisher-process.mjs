@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { redisBroker } from '../../dist/brokers/redis/index.js';
 import { inFlight } from '../cluster/in-flight.mjs';
 import { serve, settings } from '../support/server-side.mjs';
-import { CHANNEL, nowMs, silentListener } from './common.mjs';
+import { silentListener } from '../support/silent-listener.mjs';
+import { CHANNEL, nowMs } from './common.mjs';
 
 // Publishes through the Redis broker and remembers what was acknowledged, and when.
 const { level, url, bytes } = settings;

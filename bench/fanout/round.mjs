@@ -18,12 +18,11 @@ export function dismiss({ server, load }) {
  * One round in a closed loop.
  *
  * @param contender `leastBytes`: least that a delivery of it takes, where that is less than the payload.
- * @param load `repeat`: turns between two looks at the load generator. Default 1.
  */
-export function round(contender, { perTurn, repeat = 1, subscribers, bytes, roundMs }) {
-  const deliveries = perTurn * repeat * subscribers;
+export function round(contender, { perTurn, subscribers, bytes, roundMs }) {
+  const deliveries = perTurn * subscribers;
   return closedLoop(contender, {
-    turn: { type: 'turn', events: perTurn, repeat },
+    turn: { type: 'turn', events: perTurn },
     deliveries,
     leastBytes: deliveries * (contender.leastBytes ?? bytes),
     roundMs,

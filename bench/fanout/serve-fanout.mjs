@@ -3,8 +3,8 @@ import { openIntake } from './intake.mjs';
 import { payloadOf } from './payload.mjs';
 
 /**
- * Serves fan-out: a turn publishes some events within one turn of the event loop, `repeat` times over; an intake
- * publishes what comes in from outside, as it comes.
+ * Serves fan-out: a turn publishes some events within one turn of the event loop; an intake publishes what comes in from
+ * outside, as it comes.
  *
  * @param {object} server
  * @param {(payload: unknown) => unknown} server.publish Hands one event to every subscriber.
@@ -15,14 +15,12 @@ import { payloadOf } from './payload.mjs';
 export function serveFanOut({ listen, publish, settle = turnOfTheLoop, written }) {
   let turns = 0;
   return serve(listen, {
-    async turn({ events, repeat = 1 }) {
-      for (let index = 0; index < repeat; index++) {
-        const payload = unaccounted(() => payloadOf(settings, ++turns));
-        const published = [];
-        for (let event = 0; event < events; event++) published.push(publish(payload));
-        await Promise.all(published);
-        await settle();
-      }
+    async turn({ events }) {
+      const payload = unaccounted(() => payloadOf(settings, ++turns));
+      const published = [];
+      for (let event = 0; event < events; event++) published.push(publish(payload));
+      await Promise.all(published);
+      await settle();
       return { written: unaccounted(written) };
     },
     written: () => ({ written: unaccounted(written) }),

@@ -1,12 +1,12 @@
 // What the log costs: `npm run bench:log`. See bench/README.md.
 import { fileURLToPath } from 'node:url';
 import { closedLoop } from '../support/closed-loop.mjs';
+import { LOGGED, UNLOGGED } from '../support/log-names.mjs';
 import { pinLoadGenerator } from '../support/pinning.mjs';
 import { Report } from '../support/report.mjs';
 import { startServer } from '../support/server-process.mjs';
 import { median, medianRatio, percent, thousands } from '../support/statistics.mjs';
 import { joins, openSubscribers } from '../support/subscribers.mjs';
-import { LOGGED, UNLOGGED } from './names.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? 41);
 const roundMs = Number(process.env.ROUND_MS ?? 150);

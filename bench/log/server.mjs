@@ -1,16 +1,11 @@
-import { decorate } from '../support/decorate.mjs';
-import { Channel, libraryApp, PublicChannel } from '../support/library.mjs';
+import { libraryApp } from '../support/library.mjs';
+import { logChannels } from '../support/log-channels.mjs';
+import { LOGGED, UNLOGGED } from '../support/log-names.mjs';
 import { listenNest } from '../support/nest-app.mjs';
 import { serve, settings, turnOfTheLoop, unaccounted, writtenBy } from '../support/server-side.mjs';
-import { LOGGED, UNLOGGED } from './names.mjs';
-
-class LoggedChannel {}
-decorate(LoggedChannel, { on: [PublicChannel(), Channel(LOGGED)] });
-class UnloggedChannel {}
-decorate(UnloggedChannel, { on: [PublicChannel(), Channel(UNLOGGED, { history: false, dedupe: false })] });
 
 const { app, realtime } = await libraryApp({
-  providers: [LoggedChannel, UnloggedChannel],
+  providers: logChannels,
   // A pause that lets events share a write would make the writes, which are what the log is compared with, disappear.
   options: { maxFlushDelay: 0 },
 });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { redisBroker } from '../../../dist/brokers/redis/index.js';
+import { silentListener } from '../../support/silent-listener.mjs';
 import { inFlight } from '../in-flight.mjs';
 
 export const CHANNEL = 'bench.cluster';
@@ -10,12 +11,8 @@ const POLICY = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 300_000 
 export async function open({ role, url, payload, onReceived }) {
   const broker = redisBroker({ url });
   await broker.start({
+    ...silentListener,
     onEvents: (_channel, events) => onReceived(events.length),
-    onSignal() {},
-    onPresence() {},
-    onControl() {},
-    onControlCurrent() {},
-    onState() {},
   });
   if (role === 'node') await broker.subscribe(CHANNEL);
   const publish = async () => {

@@ -1,21 +1,16 @@
 import { redisBroker } from '../../../dist/brokers/redis/index.js';
-import { decorate } from '../../support/decorate.mjs';
-import { Channel, libraryApp, PublicChannel } from '../../support/library.mjs';
+import { libraryApp } from '../../support/library.mjs';
+import { logChannels } from '../../support/log-channels.mjs';
+import { LOGGED, UNLOGGED } from '../../support/log-names.mjs';
 import { listenNest } from '../../support/nest-app.mjs';
 import { settings, writtenBy } from '../../support/server-side.mjs';
-import { LOGGED, UNLOGGED } from '../names.mjs';
 import { serveNode } from '../serve-node.mjs';
 
 // A node of the library, through its module and service, with its ways of handing an event to everybody: with sequence, history
 // and dedupe; with neither history nor dedupe; and as signals, which have nothing of the kind. All in the same process, since
 // two processes differ by more than that costs.
-class LoggedChannel {}
-decorate(LoggedChannel, { on: [PublicChannel(), Channel(LOGGED)] });
-class UnloggedChannel {}
-decorate(UnloggedChannel, { on: [PublicChannel(), Channel(UNLOGGED, { history: false, dedupe: false })] });
-
 const { app, realtime } = await libraryApp({
-  providers: [LoggedChannel, UnloggedChannel],
+  providers: logChannels,
   options: {
     broker: () => redisBroker({ url: settings.url }),
     ticketSecret: 'the same on every node of this bench',

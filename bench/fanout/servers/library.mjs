@@ -4,24 +4,19 @@ import { listenNest } from '../../support/nest-app.mjs';
 import { settings, turnOfTheLoop, writtenBy } from '../../support/server-side.mjs';
 import { serveFanOut } from '../serve-fanout.mjs';
 
-// The library as an application uses it: through its module and service, sequenced, kept in history, deduped, unless
-// the settings say otherwise.
-const log = settings.log === false ? { history: false, dedupe: false } : {};
+// The library as an application uses it: through its module and service, sequenced, kept in history, deduped.
 class BenchChannel {}
-decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout', log)] });
+decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout')] });
 
 const { app, realtime } = await libraryApp({
   providers: [BenchChannel],
-  options: { compression: settings.compression ?? false, ...settings.options },
+  options: { compression: settings.compression ?? false },
 });
 const channel = realtime.channel('bench.fanout');
-let published = 0;
 await serveFanOut({
   listen: () => listenNest(app),
   written: writtenBy(app.getHttpServer()),
-  publish: settings.ids
-    ? (payload) => channel.publish('tick', payload, { id: `bench-${++published}` })
-    : (payload) => channel.publish('tick', payload),
+  publish: (payload) => channel.publish('tick', payload),
   async settle() {
     await turnOfTheLoop();
     await turnOfTheLoop();

@@ -1,16 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Position } from '../../../lib/protocol/position.js';
+import { usedMemory } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
 import { WirePeer } from '../../support/wire-peer.js';
 import type { WireServer } from '../../support/wire-server.js';
 import { sessionOf } from '../../support/wire-session.js';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 const OUTBOX = { maxBytes: 512 * 1024, maxMessages: 1_000 };
 const EVENT_BYTES = 64 * 1024;
@@ -45,12 +41,6 @@ async function join(name: string, channel: string): Promise<WirePeer> {
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-/** Bytes of buffers and heap that are really in use. */
-const used = (): number => {
-  collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-};
 
 describe('G14 one slow client harms nobody else', () => {
   it('G14 G13 neighbours get every event at once while some do not read, and memory stays flat', async () => {
@@ -74,10 +64,10 @@ describe('G14 one slow client harms nobody else', () => {
     };
     // The first round fills the kernel's buffers and the queues.
     await round();
-    const before = used();
+    const before = usedMemory();
     for (let index = 0; index < 3; index++) await round();
     // 20 MB went by five clients that read nothing of it.
-    expect(used() - before).toBeLessThan(4 * MB);
+    expect(usedMemory() - before).toBeLessThan(4 * MB);
     for (const { name } of slow) {
       expect(sessionOf(server, name).outbox.bufferedBytes).toBeLessThanOrEqual(
         OUTBOX.maxBytes + 2 * EVENT_BYTES,

@@ -34,12 +34,12 @@ export async function storm({ server, join }, tokens) {
   };
 }
 
-/** Closes the clients and waits until the server has let go of all of them. */
-export async function disperse({ server }, clients) {
+/** Closes the clients and waits until the server has only `others` left. */
+export async function disperse({ server }, clients, others) {
   for (const client of clients) client.close();
   for (;;) {
     const { count } = await server.ask({ type: 'connections' });
-    if (count === 0) return;
+    if (count === others) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

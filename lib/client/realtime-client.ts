@@ -8,7 +8,7 @@ import { settingsOf, type RealtimeClientOptions } from './client.options.js';
 import type { ClientState, ClientStatus, ErrorContext } from './client.state.js';
 import { Connector } from './connection/connector.js';
 import type { Welcome } from './connection/welcome.js';
-import type { Wire } from './connection/wire.js';
+import type { EarlyWire, Wire } from './connection/wire.js';
 import { attempt } from './deferred.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
 import { endpointsOf } from './endpoints.js';
@@ -49,6 +49,8 @@ export class RealtimeClient {
   private readonly pacer: Pacer;
   private readonly recipients: Recipients;
   private wire: Wire | undefined;
+  /** There between `hello` and `welcome`. */
+  private early: EarlyWire | undefined;
   private retry: RetryPolicy = DEFAULT_RETRY;
   private welcome: Welcome | undefined;
 
@@ -85,6 +87,7 @@ export class RealtimeClient {
       clock,
       ids,
       wire,
+      early: () => this.early,
       pacer: this.pacer,
       max: settings.maxPendingCommands,
       timeoutMs: settings.requestTimeoutMs,
@@ -111,6 +114,7 @@ export class RealtimeClient {
       maxHeldEvents: settings.maxHeldEvents,
       maxPresenceMembers: settings.maxPresenceMembers,
       isLive: () => this.wire?.accepting === true,
+      isJoinable: () => this.wire?.accepting === true || this.early !== undefined,
       ensureStarted: () => this.connector.ensureStarted(),
     });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
@@ -124,6 +128,7 @@ export class RealtimeClient {
       report,
     };
     this.connector = new Connector(settings, tokens, transport, endpoints.http, {
+      greeting: (early) => this.onGreeting(early),
       live: (welcome, live) => this.onLive(welcome, live),
       message: (envelope) => route(envelope, this.recipients),
       lost: () => this.onLost(),
@@ -242,6 +247,12 @@ export class RealtimeClient {
     this.listeners.off(name, listener);
   }
 
+  /** Subscribes do not wait for `welcome`: a round trip less until events flow again. */
+  private onGreeting(early: EarlyWire): void {
+    this.early = early;
+    this.channels.join();
+  }
+
   private onLive(welcome: Welcome, wire: Wire): void {
     const before = this.welcome;
     this.welcome = welcome;
@@ -250,18 +261,21 @@ export class RealtimeClient {
       // Whatever waits was another user's to say (P15).
       const error = new RealtimeError('unauthorized', 'The client is authenticated as another user now');
       this.publishes.stop(error, false);
-      this.commands.stop(error, false);
+      this.commands.disown(error);
     }
+    this.early = undefined;
     this.wire = wire;
     this.pacer.adopt(welcome.limits.ratePerSecond);
     this.refresher.start(welcome.tokenExpiresInMs);
-    this.channels.live();
+    this.commands.flushEarly();
+    this.channels.join();
     this.publishes.resume(welcome.limits.dedupeMs);
     this.commands.flush();
   }
 
   private onLost(): void {
     this.wire = undefined;
+    this.early = undefined;
     this.refresher.stop();
     this.channels.lost();
     this.publishes.interrupted();
@@ -270,6 +284,7 @@ export class RealtimeClient {
 
   private onStopped(error: RealtimeError, byUser: boolean): void {
     this.wire = undefined;
+    this.early = undefined;
     this.refresher.stop();
     this.channels.stop(error, byUser);
     this.publishes.stop(error, byUser);

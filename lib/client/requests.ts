@@ -3,7 +3,7 @@ import type { Envelope } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ClientClock, ClientTimer } from './client.clock.js';
 import { errorFromFrame, outcomeUnknown } from './client.errors.js';
-import type { Wire } from './connection/wire.js';
+import type { EarlyWire, Wire } from './connection/wire.js';
 import { deferred } from './deferred.js';
 import type { Pacer } from './pacer.js';
 
@@ -13,7 +13,7 @@ export interface CommandSpec {
   readonly channel?: string;
   readonly event?: string;
   readonly payload?: unknown;
-  /** Sent on the live connection or not at all. Default: it waits for one. */
+  /** Sent on this connection or not at all. Default: it waits for a live one. */
   readonly now?: boolean;
   /** A read, sent again after a reconnect. Default: an interrupted command has an unknown outcome. */
   readonly again?: boolean;
@@ -49,6 +49,8 @@ export class CommandQueue {
       readonly timeoutMs: number;
       readonly pacer: Pacer;
       readonly wire: () => Wire | undefined;
+      /** There between `hello` and `welcome`. */
+      readonly early: () => EarlyWire | undefined;
     },
   ) {}
 
@@ -67,7 +69,8 @@ export class CommandQueue {
   }
 
   dispatch(spec: CommandSpec, done: Done, quiet: () => void = () => undefined): void {
-    if (spec.now === true && this.setup.wire()?.accepting !== true) {
+    const { wire, early } = this.setup;
+    if (spec.now === true && wire()?.accepting !== true && early() === undefined) {
       done(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'), undefined);
       return;
     }
@@ -87,6 +90,11 @@ export class CommandQueue {
   /** Sends what waits and may go, in the order of its making. */
   flush(): void {
     for (const [id, entry] of [...this.pending]) this.send(id, entry);
+  }
+
+  /** Sends what had no place in the frame of `hello`. */
+  flushEarly(): void {
+    for (const [id, entry] of [...this.pending]) if (entry.spec.now === true) this.send(id, entry);
   }
 
   /** @returns Whether the message answers one of these commands. */
@@ -114,30 +122,37 @@ export class CommandQueue {
   }
 
   /**
+   * The client is another user now: nothing of what waits is sent in the new one's name. What was sent with `hello` is
+   * the new one's.
+   */
+  disown(error: RealtimeError): void {
+    for (const [id, entry] of [...this.pending])
+      if (entry.spec.now !== true) this.giveUp(id, entry, error, false);
+  }
+
+  /**
    * The client is closed: nothing of what waits will be sent.
    *
    * @param quietly The application wanted it so: a promise that nobody awaits is no uncaught error then.
    */
   stop(error: RealtimeError, quietly: boolean): void {
-    for (const [id, entry] of [...this.pending]) {
-      if (quietly) entry.quiet();
-      const unknown = entry.sent && entry.spec.again !== true;
-      this.settle(id, unknown ? outcomeUnknown(error.message, error) : error, undefined);
-    }
+    for (const [id, entry] of [...this.pending]) this.giveUp(id, entry, error, quietly);
   }
 
-  private send(id: string, { spec, ...entry }: Pending): void {
+  private giveUp(id: string, { spec, sent, quiet }: Pending, error: RealtimeError, quietly: boolean): void {
+    if (quietly) quiet();
+    const unknown = sent && spec.again !== true;
+    this.settle(id, unknown ? outcomeUnknown(error.message, error) : error, undefined);
+  }
+
+  private send(id: string, { spec, sent }: Pending): void {
+    const { type } = spec;
     const wire = this.setup.wire();
-    if (entry.sent || wire?.accepting !== true || spec.ready?.() === false) return;
-    const { type, channel, event, payload } = spec;
+    const early = type === 'subscribe' || type === 'unsubscribe' ? this.setup.early() : undefined;
+    if (sent || spec.ready?.() === false) return;
     try {
-      wire.send({
-        type,
-        id,
-        ...(channel === undefined ? {} : { channel }),
-        ...(event === undefined ? {} : { event }),
-        ...(payload === undefined ? {} : { payload }),
-      });
+      if (wire?.accepting === true) wire.send(envelopeOf(id, spec));
+      else if (early?.take(envelopeOf(id, spec)) !== true) return;
     } catch (error) {
       this.settle(id, error as RealtimeError, undefined);
       return;
@@ -167,4 +182,14 @@ export class CommandQueue {
     entry.timer.cancel();
     entry.done(error, payload);
   }
+}
+
+function envelopeOf(id: string, { type, channel, event, payload }: CommandSpec): Envelope {
+  return {
+    type,
+    id,
+    ...(channel === undefined ? {} : { channel }),
+    ...(event === undefined ? {} : { event }),
+    ...(payload === undefined ? {} : { payload }),
+  };
 }

@@ -103,7 +103,7 @@ export interface RealtimeLimits {
   readonly maxFrameBytes?: number;
   /** Bytes of one message. Default 65536 (64 KiB). */
   readonly maxMessageBytes?: number;
-  /** Messages in one frame. Default 256 (P4). */
+  /** Messages in one frame. Default 256 (P4), at least 16: clients send so many before they know it (P3). */
   readonly maxEnvelopesPerFrame?: number;
   /** Subscriptions of one connection. Default 128. */
   readonly maxChannels?: number;

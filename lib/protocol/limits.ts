@@ -8,6 +8,12 @@ export interface FrameLimits {
   readonly maxEnvelopesPerFrame: number;
 }
 
+/**
+ * The least that a server may be limited to: a client that does not know its limits yet sends so many envelopes at once,
+ * `hello` included (P3).
+ */
+export const MIN_ENVELOPES_PER_FRAME = 16;
+
 /** The limits that `welcome` announces. */
 export interface AnnouncedLimits extends FrameLimits {
   /** Subscriptions of one connection. */

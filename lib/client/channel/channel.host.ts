@@ -18,6 +18,8 @@ export interface ChannelHost {
   readonly retry: () => RetryPolicy;
   /** Whether commands are sent at once. */
   readonly isLive: () => boolean;
+  /** Whether subscribes are: on a connection that waits for `welcome`, too. */
+  readonly isJoinable: () => boolean;
   /**
    * Opens the client if it was never used.
    *

@@ -38,8 +38,8 @@ export class ChannelRegistry {
     return this.kept.get(name);
   }
 
-  live(): void {
-    for (const subscription of [...this.kept.values()]) subscription.live();
+  join(): void {
+    for (const subscription of [...this.kept.values()]) subscription.join();
   }
 
   lost(): void {

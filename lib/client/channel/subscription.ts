@@ -88,7 +88,7 @@ export class Subscription {
     this.cursor.start(options.position);
     this.pending = deferred();
     const { promise } = this.pending;
-    if (this.pause() && this.host.isLive()) this.send();
+    if (this.pause() && this.host.isJoinable()) this.send();
     this.noteUse();
     return promise;
   }
@@ -101,7 +101,7 @@ export class Subscription {
 
   unsubscribe(): Promise<void> {
     if (!this.wanted) return Promise.resolve();
-    const told = this.phase !== 'waiting' && this.host.isLive();
+    const told = this.phase !== 'waiting' && this.host.isJoinable();
     this.end(
       new RealtimeError('not_subscribed', 'unsubscribe() was called before the channel was subscribed'),
     );
@@ -110,9 +110,9 @@ export class Subscription {
     return new Promise((resolve) => this.leave(() => resolve()));
   }
 
-  /** A connection is live. */
-  live(): void {
-    if (this.wanted) this.send();
+  /** A connection takes subscribes: it said `hello`, or it is live. What was sent with `hello` is not sent again. */
+  join(): void {
+    if (this.phase === 'waiting') this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -257,7 +257,7 @@ export class Subscription {
     const delayMs = this.retry.next();
     this.leave(() => undefined);
     if (!this.retry.isFirst) this.waitFor(delayMs);
-    else if (this.pause() && this.host.isLive()) this.send();
+    else if (this.pause() && this.host.isJoinable()) this.send();
   }
 
   private waitFor(delayMs: number): void {
@@ -265,7 +265,7 @@ export class Subscription {
     const { attempt } = this;
     this.timer = this.host.clock.schedule(delayMs, () => {
       // Otherwise the next live connection sends it.
-      if (attempt === this.attempt && this.wanted && this.host.isLive()) this.send();
+      if (attempt === this.attempt && this.wanted && this.host.isJoinable()) this.send();
     });
   }
 

@@ -2,15 +2,17 @@ import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
 import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
 import type { HelloCommand } from '../../protocol/commands.js';
 import { PROTOCOL_VERSION, type Envelope } from '../../protocol/envelope.js';
+import type { FrameLimits } from '../../protocol/limits.js';
 import type { ByePayload } from '../../protocol/messages.js';
 import type { ClientClock, ClientTimer } from '../client.clock.js';
 import { errorFromFrame } from '../client.errors.js';
 import type { OpenTransport, Transport } from '../transport/transport.js';
 import type { ConnectionEnd } from './close.verdict.js';
+import { EarlyOutbox } from './early.outbox.js';
 import { HeartbeatWatch } from './heartbeat.watch.js';
 import { Outbox } from './outbox.js';
 import { isDuration, readWelcome, recordOf, type Welcome } from './welcome.js';
-import type { Wire } from './wire.js';
+import type { EarlyWire, Wire } from './wire.js';
 
 /** What a connection needs. */
 export interface ConnectionSetup {
@@ -19,6 +21,8 @@ export interface ConnectionSetup {
   readonly codec: Codec;
   readonly clock: ClientClock;
   readonly hello: HelloCommand['payload'];
+  /** What may be sent behind `hello`, together with it; `undefined`: nothing before `welcome`. */
+  readonly early: FrameLimits | undefined;
   readonly ids: () => string;
   /** From the start to `welcome`. */
   readonly timeoutMs: number;
@@ -26,6 +30,8 @@ export interface ConnectionSetup {
 
 /** What a connection tells. Nothing follows `ended`. */
 export interface ConnectionEvents {
+  /** `hello` is on its way, and more may be sent in its frame. */
+  greeting(wire: EarlyWire): void;
   welcomed(welcome: Welcome, wire: Wire): void;
   /** Every message after `welcome` but `ping` and `bye`. */
   message(envelope: Envelope): void;
@@ -47,6 +53,7 @@ export class Connection {
   private welcome: Welcome | undefined;
   private timer: ClientTimer | undefined;
   private watch: HeartbeatWatch | undefined;
+  private early: EarlyOutbox | undefined;
   private outbox: Outbox | undefined;
   private bye: ByePayload | undefined;
   private detail: string | undefined;
@@ -96,8 +103,15 @@ export class Connection {
       );
       return;
     }
-    this.transport.send(codec.encode({ type: 'hello', id: this.helloId, payload: this.setup.hello }));
+    const hello = codec.encode({ type: 'hello', id: this.helloId, payload: this.setup.hello });
+    const { early } = this.setup;
+    if (early === undefined) this.transport.send(hello);
+    else this.events.greeting((this.early = new EarlyOutbox(codec, early, hello, this.write)));
   }
+
+  private readonly write = (frame: Encoded): void => {
+    if (!this.hasEnded()) this.transport.send(frame);
+  };
 
   private onFrame(frame: Encoded): void {
     if (this.phase === 'opening' || this.phase === 'ended') return;
@@ -146,9 +160,7 @@ export class Connection {
     this.timer?.cancel();
     this.phase = 'live';
     this.welcome = welcome;
-    const outbox = new Outbox(codec, welcome.limits, (frame) => {
-      if (this.phase === 'live') this.transport.send(frame);
-    });
+    const outbox = new Outbox(codec, welcome.limits, this.write);
     this.outbox = outbox;
     this.watch = new HeartbeatWatch(clock, welcome.heartbeat, {
       doubt: () => outbox.add({ type: 'ping', id: this.setup.ids() }),
@@ -204,7 +216,7 @@ export class Connection {
 
   private end(code: number, reason: string): void {
     if (this.hasEnded()) return;
-    const { opened, bye, detail } = this;
+    const { opened, early, bye, detail } = this;
     const welcomed = this.welcome !== undefined;
     this.finish();
     this.events.ended({
@@ -212,6 +224,7 @@ export class Connection {
       reason,
       opened,
       welcomed,
+      early: early?.isUsed ?? false,
       ...(bye === undefined ? {} : { bye }),
       ...(detail === undefined ? {} : { detail }),
     });

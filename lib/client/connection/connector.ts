@@ -1,6 +1,7 @@
 import { CLOSE_CODES, closeNameOf } from '../../protocol/close-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { ERROR_CODES } from '../../protocol/error-codes.js';
+import type { FrameLimits } from '../../protocol/limits.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff } from '../backoff.js';
 import type { ClientClock, ClientTimer } from '../client.clock.js';
@@ -13,18 +14,21 @@ import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
 import type { OpenTransport } from '../transport/transport.js';
 import { verdictOf, type ConnectionEnd, type Verdict } from './close.verdict.js';
 import { Connection } from './connection.js';
+import { UNKNOWN_LIMITS } from './early.outbox.js';
 import { greetingOf } from './greeting.js';
 import type { Welcome } from './welcome.js';
-import type { Wire } from './wire.js';
+import type { EarlyWire, Wire } from './wire.js';
 
 /** How long `close()` waits for the peer's close frame. */
 const CLOSE_WAIT_MS = 2_000;
 
 /** What the connector tells the client, in this order: `status` last, so that its listeners see the rest done. */
 export interface ConnectorEvents {
+  /** A connection said `hello`: `live` or `lost` follows, unless the client stops. */
+  greeting(wire: EarlyWire): void;
   live(welcome: Welcome, wire: Wire): void;
   message(envelope: Envelope): void;
-  /** A live connection is gone; the client may come back. */
+  /** A connection that said `hello` is gone; the client may come back. */
   lost(): void;
   /** The client stays closed until `connect()`. `byUser`: the application said so. */
   stopped(error: RealtimeError, byUser: boolean): void;
@@ -46,6 +50,8 @@ export class Connector {
   /** Kept in memory only: a duplicated tab would copy `sessionStorage` (P28). */
   private ticket: string | undefined;
   private ready: Deferred<void> | undefined;
+  /** What may go with the next `hello`: by the limits of the last `welcome`, so long as attempts get that far. */
+  private early: FrameLimits | undefined = UNKNOWN_LIMITS;
 
   constructor(
     private readonly settings: ClientSettings,
@@ -131,8 +137,20 @@ export class Connector {
     try {
       const { hello, protocols } = greetingOf(this.settings, taken?.token, this.ticket);
       this.connection = new Connection(
-        { open: this.open, protocols, codec, clock, ids, hello, timeoutMs: connectTimeoutMs },
         {
+          open: this.open,
+          protocols,
+          codec,
+          clock,
+          ids,
+          hello,
+          early: this.early,
+          timeoutMs: connectTimeoutMs,
+        },
+        {
+          greeting: (wire) => {
+            if (isMine()) this.events.greeting(wire);
+          },
           welcomed: (welcome, wire) => {
             if (isMine()) this.welcomed(welcome, wire);
           },
@@ -155,6 +173,7 @@ export class Connector {
   private welcomed(welcome: Welcome, wire: Wire): void {
     const { run } = this;
     this.ticket = welcome.session;
+    this.early = welcome.limits;
     this.backoff.adopt(welcome.retry);
     this.timer = this.settings.clock.schedule(welcome.retry.stableMs, () => this.backoff.reset());
     this.events.live(welcome, wire);
@@ -167,7 +186,9 @@ export class Connector {
   private ended(run: number, end: ConnectionEnd): void {
     this.connection = undefined;
     this.timer?.cancel();
-    if (end.welcomed) this.events.lost();
+    // What came with `hello` may have been too much for this server: the next attempt waits for `welcome`.
+    if (end.early === true && !end.welcomed) this.early = undefined;
+    if (end.opened) this.events.lost();
     if (run !== this.run) return;
     const { fetch, tokenIn, clock, connectTimeoutMs } = this.settings;
     if (end.opened || fetch === false) {

@@ -59,6 +59,11 @@ export class Outbox {
         `A message of ${bytes} bytes; this server takes at most ${limit}.`,
       );
     }
+    this.addEncoded(encoded, bytes);
+  }
+
+  /** Queues what was encoded and found small enough. */
+  addEncoded(encoded: Encoded, bytes: number): void {
     const separator = this.codec.separator === undefined ? 0 : 1;
     const full =
       this.batch.length >= this.limits.maxEnvelopesPerFrame ||

@@ -1,6 +1,16 @@
 import type { Envelope } from '../../protocol/envelope.js';
 import type { AnnouncedLimits } from '../../protocol/limits.js';
 
+/** A connection that said `hello` and waits for `welcome`; the server keeps what it is sent meanwhile (P3). */
+export interface EarlyWire {
+  /**
+   * Queues one envelope for the frame of `hello`.
+   *
+   * @returns `false` when the server may not take it; from then on it takes none, so that the order is kept.
+   */
+  take(envelope: Envelope): boolean;
+}
+
 /** A welcomed connection, as those see it who send commands on it. */
 export interface Wire {
   /** False once the server said `bye`: what is sent now may never be read. */

@@ -5,6 +5,7 @@ import { ENGINE_DEFAULTS } from '../../core/engine/engine.defaults.js';
 import type { EngineSettings } from '../../core/engine/engine.options.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/limits.js';
 import { BootProblems } from '../errors/realtime-boot.error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime.options.js';
 import { resolveAuth } from './auth.config.js';
@@ -90,7 +91,9 @@ function resolveSettings(reader: OptionReader): Numbers {
     limits: {
       maxFrameBytes: limits.integer('maxFrameBytes', d.limits.maxFrameBytes, { min: 1_024 }),
       maxMessageBytes: limits.integer('maxMessageBytes', d.limits.maxMessageBytes, { min: 1_024 }),
-      maxEnvelopesPerFrame: limits.integer('maxEnvelopesPerFrame', d.limits.maxEnvelopesPerFrame),
+      maxEnvelopesPerFrame: limits.integer('maxEnvelopesPerFrame', d.limits.maxEnvelopesPerFrame, {
+        min: MIN_ENVELOPES_PER_FRAME,
+      }),
       maxChannels: limits.integer('maxChannels', d.limits.maxChannels),
       ratePerSecond: limits.integer('ratePerSecond', d.limits.ratePerSecond),
       dedupeMs: limits.duration('dedupe', d.limits.dedupeMs, { min: 1_000 }),

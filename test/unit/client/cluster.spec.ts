@@ -43,6 +43,23 @@ function join(node: number, user: string): RealtimeClient {
 }
 
 describe('against a real cluster', () => {
+  it('P3c more subscribes at once than a server takes with hello: it comes in all the same', async () => {
+    cluster = await startWireCluster(1, {
+      channels: [wireChannel('rooms.:room')],
+      settings: { retry: settings.retry, limits: { ...settings.limits, maxEnvelopesPerFrame: 2 } },
+    });
+    const client = join(0, 'ada');
+    const states: unknown[] = [];
+    client.on('state', ({ state, code }) => states.push([state, code]));
+    await Promise.all(['a', 'b', 'c', 'd'].map((room) => client.channel(`rooms.${room}`).subscribe()));
+    expect(states).toEqual([
+      ['connecting', undefined],
+      ['waiting', 4805],
+      ['connecting', undefined],
+      ['live', undefined],
+    ]);
+  });
+
   it('G2 G3 G4 P16 connections cut at random: each event once and in order, each publish appended once', async () => {
     const entropy = new SeededEntropy(11);
     cluster = await startWireCluster(2, {

@@ -62,6 +62,16 @@ export default defineConfig(
     rules: { 'no-restricted-globals': ['error', ...NODE_GLOBALS] },
   },
   {
+    files: ['test/**/*.ts'],
+    ignores: ['test/support/property.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { name: 'fast-check', message: 'Take it from test/support/property.ts, which owns the seed.' },
+      ],
+    },
+  },
+  {
     // Tests hold hostile and untyped input in their hands; `any` itself stays forbidden.
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {

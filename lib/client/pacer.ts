@@ -1,5 +1,8 @@
 import type { ClientClock } from './client.clock.js';
 
+/** Tokens: what the sums of fractions may lack of a whole one, so that who waited `waitMs` is given it. */
+const ROUNDING = 1e-9;
+
 /**
  * Counts commands against the server's `ratePerSecond` (P17): a bucket of one second's worth that refills evenly.
  * Publishes wait for it; other commands only count, so that a user's click does not queue behind a backlog.
@@ -23,7 +26,7 @@ export class Pacer {
   /** Takes a token if there is one. */
   take(): boolean {
     this.refill();
-    if (this.tokens < 1) return false;
+    if (this.tokens < 1 - ROUNDING) return false;
     this.tokens -= 1;
     return true;
   }
@@ -37,7 +40,8 @@ export class Pacer {
   /** Milliseconds until `take` succeeds. */
   get waitMs(): number {
     this.refill();
-    return this.tokens >= 1 ? 0 : Math.ceil(((1 - this.tokens) * 1_000) / this.rate);
+    const lacking = 1 - this.tokens;
+    return lacking <= ROUNDING ? 0 : Math.ceil((lacking * 1_000) / this.rate);
   }
 
   private refill(): void {

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { ContractNode } from './broker.harness.js';
 import { eventually, range, type ContractContext } from './contract.context.js';
+import fc from '../../support/property.js';
 
 type Step =
   | { readonly kind: 'append'; readonly node: 0 | 1; readonly count: number }

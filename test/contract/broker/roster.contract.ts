@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { PresenceEntry } from '../../../lib/core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
 import type { ContractNode } from './broker.harness.js';
 import { eventually, ids, type ContractContext } from './contract.context.js';
+import fc from '../../support/property.js';
 
 const entry = (channel: string, member: string, change: Partial<PresenceEntry> = {}): PresenceEntry => ({
   channel,

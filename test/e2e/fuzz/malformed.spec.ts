@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
-import fc from 'fast-check';
 import { connect, type Socket } from 'node:net';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommandType } from '../../../lib/protocol/commands.js';
@@ -8,6 +7,7 @@ import { isErrorCode } from '../../../lib/protocol/error-codes.js';
 import { COMMAND_SCHEMAS } from '../../../lib/protocol/validation/command.schemas.js';
 import { COMMAND_FIELDS, spoil, WELL_FORMED, WRONG_VALUES } from '../../support/command-fields.js';
 import { CountingClock } from '../../support/counting-clock.js';
+import fc from '../../support/property.js';
 import { collectGarbage, usedMemory, watchUncaught } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { Position } from '../../../lib/protocol/position.js';
+import fc from '../../support/property.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import type { WireEnvelope } from '../../support/wire-client.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { Backoff, exponentialDelay } from '../../../lib/client/backoff.js';
 import type { RetryPolicy } from '../../../lib/protocol/messages.js';
+import fc from '../../support/property.js';
 
 const policy: RetryPolicy = { baseMs: 500, maxMs: 20_000, firstSpreadMs: 2_000, stableMs: 10_000 };
 const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });

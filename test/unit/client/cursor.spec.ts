@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { ChannelGap } from '../../../lib/client/channel/channel.types.js';
 import { Cursor, type Hole } from '../../../lib/client/channel/cursor.js';
 import type { GapPayload, SubscribeResult } from '../../../lib/protocol/messages.js';
 import type { Position } from '../../../lib/protocol/position.js';
+import fc from '../../support/property.js';
 
 /** A cursor whose sink writes down what it is told, in order. */
 class Recorder {

@@ -107,7 +107,7 @@ describe('subscribes behind hello (P3)', () => {
 
   it('one that cannot be encoded fails as ever, and the connection does not', async () => {
     const h = await start();
-    const failed = codeOf(h.client.channel('rooms.1').subscribe({ params: { big: 1n } as never }));
+    const failed = codeOf(h.client.channel('rooms.1').subscribe({ params: { big: 1n } }));
     const connection = await h.server.accept();
     welcome(connection, await connection.expectCommand('hello'));
     expect(await failed).toBe('bad_request');

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import fc from 'fast-check';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { DEFAULT_RETRY } from '../../../lib/client/backoff.js';
 import { ChannelListeners } from '../../../lib/client/channel/channel.listeners.js';
@@ -21,6 +20,7 @@ import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
+import fc from '../../support/property.js';
 
 afterEach(() => {
   jest.restoreAllMocks();
@@ -145,6 +145,22 @@ describe('P17 the pacer', () => {
         },
       ),
     );
+  });
+
+  it('whoever waited waitMs is given a token, whatever fractions add up to', () => {
+    const clock = new ManualClock();
+    const pacer = new Pacer(clock);
+    pacer.adopt(3);
+    const takeAndWait = (count: number): void => {
+      for (let n = 0; n < count; n++) pacer.take();
+      clock.advance(pacer.waitMs);
+      expect(pacer.waitMs).toBe(0);
+    };
+    takeAndWait(3);
+    takeAndWait(1);
+    clock.advance(145);
+    takeAndWait(1);
+    expect(pacer.take()).toBe(true);
   });
 
   it('its debt is bounded, and a rate of 0 is no limit', () => {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
 import type { ChannelHandle } from '../../../lib/client/channel/channel-handle.js';
 import { PresenceList, readPresence } from '../../../lib/client/channel/presence.list.js';
+import fc from '../../support/property.js';
 import type { ScriptedConnection } from '../../support/scripted-server.js';
 import { codeOf, Harness } from './client.harness.js';
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { isChannelName, userChannel } from '../../../lib/protocol/channel-name.js';
 import {
   CLOSE_CODES,
@@ -11,6 +10,7 @@ import {
 import { offerSubprotocols, readSubprotocols, selectCodec } from '../../../lib/protocol/subprotocol.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import fc from '../../support/property.js';
 
 describe('channel names', () => {
   it.each(['a', 'rooms.42', 'Rooms.42', 'user:7.a-b_c@d~e', '$user.u7', 'x'.repeat(200)])(

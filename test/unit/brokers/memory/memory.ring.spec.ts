@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { RingBuffer } from '../../../../lib/brokers/memory/memory.ring.js';
+import fc from '../../../support/property.js';
 
 describe('RingBuffer', () => {
   it('behaves like an array, whatever is done to it', () => {

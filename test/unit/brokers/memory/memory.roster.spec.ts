@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { Roster, type RosterItem } from '../../../../lib/brokers/memory/memory.roster.js';
+import fc from '../../../support/property.js';
 
 describe('Roster', () => {
   it('pages through what is there, in the order in which it came, whatever went before', () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import type { ChannelEvent, EventDraft } from '../../../../lib/core/channel/channel-event.js';
 import { idField, RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
 import { partitionOf, slotOf } from '../../../../lib/brokers/redis/redis.partition.js';
@@ -12,6 +11,7 @@ import {
   encodeRecord,
   encodeSignal,
 } from '../../../../lib/brokers/redis/redis.wire.js';
+import fc from '../../../support/property.js';
 
 describe('what is stored and published', () => {
   const back = (draft: EventDraft, seq: number, ts: number): ChannelEvent => {

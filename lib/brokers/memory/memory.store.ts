@@ -164,23 +164,26 @@ export class MemoryStore {
   private appendOne(request: AppendRequest, now: number, touched: MemoryChannel[]): AppendOutcome {
     const { channel: name, event: draft, policy, producer } = request;
     const channel = this.open(name, now);
-    channel.ids.trim(now);
-    const key = idKey(producer, draft.id);
-    const first = channel.ids.find(key, now);
+    const { ids } = channel;
+    ids.trim(now);
+    const { dedupeMs } = policy;
+    // Many channels remember no ids at all, and then there is nothing that a key would find.
+    const key = ids.size > 0 || dedupeMs > 0 ? idKey(producer, draft.id) : '';
+    const first = ids.find(key, now);
     if (first !== undefined) {
       return first.fingerprint === request.fingerprint
         ? { ok: true, position: first.position, duplicate: true }
         : { ok: false, code: 'conflict' };
     }
-    if (request.after !== undefined && channel.ids.find(idKey(producer, request.after), now) === undefined) {
+    if (request.after !== undefined && ids.find(idKey(producer, request.after), now) === undefined) {
       return { ok: false, code: 'out_of_order' };
     }
-    if (policy.dedupeMs > 0 && this.ids.isSpent) return { ok: false, code: 'unavailable' };
+    if (dedupeMs > 0 && this.ids.isSpent) return { ok: false, code: 'unavailable' };
 
     const event = channel.log.append(draft, policy, now);
     const position: Position = { epoch: event.epoch, seq: event.seq };
-    if (policy.dedupeMs > 0) {
-      channel.ids.remember({ key, position, fingerprint: request.fingerprint, until: now + policy.dedupeMs });
+    if (dedupeMs > 0) {
+      ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });
     }
     if (channel.subscribers.length > 0) {
       if (channel.pending === undefined) {

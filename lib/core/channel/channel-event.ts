@@ -1,3 +1,5 @@
+import { BytesByVariant } from './bytes-by-variant.js';
+
 /** What the publisher, or the application on its behalf, hands to the log. */
 export interface EventDraft {
   readonly id: string;
@@ -25,7 +27,7 @@ export interface ChannelEventFields extends EventDraft {
  * One event of a channel's log. Every subscriber of a codec is sent the same bytes, so they are kept with the
  * event once made: replay and live share them, and nothing is encoded per connection (hot path 1).
  */
-export class ChannelEvent implements ChannelEventFields {
+export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly channel: string;
   readonly seq: number;
   readonly epoch: string;
@@ -38,10 +40,9 @@ export class ChannelEvent implements ChannelEventFields {
   readonly ttl?: number;
   readonly trace?: string;
   readonly meta?: Readonly<Record<string, unknown>>;
-  /** Encoded envelope by index of the variant; filled by `encodeEvent` alone. */
-  readonly encoded: (Buffer | undefined)[] = [];
 
   constructor(fields: ChannelEventFields) {
+    super();
     this.channel = fields.channel;
     this.seq = fields.seq;
     this.epoch = fields.epoch;

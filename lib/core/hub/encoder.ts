@@ -11,14 +11,22 @@ export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
     : Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
 }
 
+/** The frame of one event, and with it the bytes that are kept with the event, where nobody was sent it before. */
+export function frameEvent(event: ChannelEvent, variant: WireVariant): Buffer {
+  const { index, codec, frameOne } = variant;
+  if (frameOne === undefined || event.bytesFor(index) !== undefined)
+    return variant.frame([encodeEvent(event, variant)]);
+  const { frame, bytes } = frameOne(codec.encode(toEnvelope(event)));
+  event.keepBytes(index, bytes);
+  return frame;
+}
+
 /** Bytes of an event, made once per variant and kept with the event (hot path 1). */
 export function encodeEvent(event: ChannelEvent, variant: WireVariant): Buffer {
-  let bytes = event.encoded[variant.index];
-  if (bytes === undefined) {
-    bytes = encodeEnvelope(toEnvelope(event), variant.codec);
-    event.encoded[variant.index] = bytes;
-  }
-  return bytes;
+  return (
+    event.bytesFor(variant.index) ??
+    event.keepBytes(variant.index, encodeEnvelope(toEnvelope(event), variant.codec))
+  );
 }
 
 function toEnvelope(event: ChannelEvent): Envelope {

@@ -5,7 +5,7 @@ import type { WireVariant } from '../session/connection.js';
 export class VariantRegistry {
   private count = 0;
 
-  create(codec: Codec, frame: WireVariant['frame']): WireVariant {
-    return { index: this.count++, codec, frame };
+  create(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant {
+    return { index: this.count++, codec, frame, frameOne };
   }
 }

@@ -26,7 +26,7 @@ export interface TransportHost {
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
   /** Makes the variant of a codec on this transport; once per codec at start. */
-  createVariant(codec: Codec, frame: WireVariant['frame']): WireVariant;
+  createVariant(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant;
   /** Whether a new connection may come now: drain, bans, capacity. `undefined` admits (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**

@@ -13,6 +13,13 @@ export interface Handshake {
   readonly secure: boolean;
 }
 
+/** One envelope in a frame of its own. */
+export interface FramedEnvelope {
+  readonly frame: Buffer;
+  /** The envelope's bytes, as they lie in the frame. */
+  readonly bytes: Buffer;
+}
+
 /**
  * One way of turning envelopes into bytes on the wire: codec and transport. All connections of a variant are
  * sent the same bytes, so an event is encoded and framed once per variant (P22).
@@ -23,6 +30,11 @@ export interface WireVariant {
   readonly codec: Codec;
   /** Wraps the bytes of envelopes into one frame of the transport. Never modifies its input. */
   frame(envelopes: readonly Buffer[]): Buffer;
+  /**
+   * Frames one envelope that nobody encoded before: what the log keeps of it lies in the frame, and is not copied. Left out
+   * where frames do not hold envelopes as they are, e.g. compressed ones.
+   */
+  readonly frameOne?: ((encoded: Encoded) => FramedEnvelope) | undefined;
 }
 
 /** What a transport gives the engine for one client. */

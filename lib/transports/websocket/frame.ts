@@ -1,3 +1,6 @@
+import type { FramedEnvelope } from '../../core/session/connection.js';
+import type { Encoded } from '../../protocol/codecs/codec.js';
+
 /** First byte of a whole text message: FIN and opcode 1 (RFC 6455 §5.2). */
 export const FIN_TEXT = 0x81;
 /** First byte of a whole binary message: FIN and opcode 2. */
@@ -24,6 +27,23 @@ export function frameText(envelopes: readonly Buffer[], separator: number | unde
 /** The same as {@link frameText} for codecs whose envelopes are bytes. */
 export function frameBinary(envelopes: readonly Buffer[], separator: number | undefined): Buffer {
   return frame(FIN_BINARY, envelopes, separator);
+}
+
+/**
+ * One envelope in a frame of its own, made in one piece: with the text's bytes written into the frame itself.
+ *
+ * @param binary Whether the codec's envelopes are bytes.
+ * @example frameOne(false, '{"type":"pong"}').frame // <81 0f 7b …>
+ */
+export function frameOne(binary: boolean, encoded: Encoded): FramedEnvelope {
+  const bytes = typeof encoded === 'string' ? Buffer.byteLength(encoded) : encoded.byteLength;
+  const start = headerBytes(bytes);
+  // Every byte is written below, as in `frame`.
+  const target = Buffer.allocUnsafe(start + bytes);
+  writeHeader(target, binary ? FIN_BINARY : FIN_TEXT, bytes);
+  if (typeof encoded === 'string') target.write(encoded, start);
+  else target.set(encoded, start);
+  return { frame: target, bytes: target.subarray(start) };
 }
 
 /** One frame around a payload that exists already, e.g. a compressed one. */

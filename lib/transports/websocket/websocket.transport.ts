@@ -8,7 +8,7 @@ import type { Peer } from './client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { CredentialCheck, TRY_LATER } from './credential-check.js';
 import { DirectWriter } from './direct.writer.js';
-import { frameBinary, frameText } from './frame.js';
+import { frameBinary, frameOne, frameText } from './frame.js';
 import { HandshakePolicy, isRefusal, judgeProtocol, type Admission } from './handshake-policy.js';
 import { writeRefusal } from './http-refusal.js';
 import { UpgradeRouter, type UpgradeHandler } from './upgrade-router.js';
@@ -172,7 +172,7 @@ export class WebSocketTransport {
     const frame: WireVariant['frame'] = binary
       ? (envelopes) => frameBinary(envelopes, separator)
       : (envelopes) => frameText(envelopes, separator);
-    const plain = this.host.createVariant(codec, frame);
+    const plain = this.host.createVariant(codec, frame, (encoded) => frameOne(binary, encoded));
     const { compression } = this.settings;
     if (compression === undefined) return { plain, deflated: plain };
     return {

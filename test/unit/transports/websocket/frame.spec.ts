@@ -1,7 +1,13 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { Writable } from 'node:stream';
 import * as ws from 'ws';
-import { frameBinary, framePayload, frameText, RSV1 } from '../../../../lib/transports/websocket/frame.js';
+import {
+  frameBinary,
+  frameOne,
+  framePayload,
+  frameText,
+  RSV1,
+} from '../../../../lib/transports/websocket/frame.js';
 
 const NEWLINE = 0x0a;
 
@@ -38,6 +44,22 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     expect(isBinary).toBe(false);
     expect(data.equals(payload)).toBe(true);
   });
+
+  it.each(['', 'x'.repeat(125), 'x'.repeat(126), 'é'.repeat(100), 'x'.repeat(65_536), 'half a 😀: \ud83d'])(
+    'P4: one envelope is framed as several are, and lies in its frame (%#)',
+    (text) => {
+      const encoded = Buffer.from(text);
+      const asText = frameOne(false, text);
+      expect(asText.frame.equals(frameText([encoded], NEWLINE))).toBe(true);
+      const asBytes = frameOne(true, new Uint8Array(encoded));
+      expect(asBytes.frame.equals(frameBinary([encoded], undefined))).toBe(true);
+      for (const { frame, bytes } of [asText, asBytes]) {
+        expect(bytes.equals(encoded)).toBe(true);
+        expect(bytes.buffer).toBe(frame.buffer);
+        expect(bytes.byteOffset + bytes.length).toBe(frame.byteOffset + frame.length);
+      }
+    },
+  );
 
   it('P4: envelopes of JSON are separated by a newline, with none at the end', () => {
     const frame = frameText([Buffer.from('{"a":1}'), Buffer.from('{"b":"é"}'), Buffer.from('3')], NEWLINE);

@@ -73,8 +73,8 @@ export class FakeHost implements TransportHost {
 
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
-  createVariant(codec: Codec, frame: WireVariant['frame']): WireVariant {
-    const variant = { index: this.variants.length, codec, frame };
+  createVariant(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant {
+    const variant = { index: this.variants.length, codec, frame, frameOne };
     this.variants.push(variant);
     return variant;
   }

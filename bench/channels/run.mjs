@@ -8,11 +8,11 @@ import { median, medianRatio, percent, thousands } from '../support/statistics.m
 import { joins, openSubscribers } from '../support/subscribers.mjs';
 import { SHARED, small } from './names.mjs';
 
-const groups = Number(process.env.CLIENT_GROUPS ?? 100);
+const groups = Number(process.env.CLIENT_GROUPS ?? 1_000);
 const membersPerGroup = Number(process.env.MEMBERS ?? 10);
-const channelsPerGroup = Number(process.env.CHANNELS ?? 100);
+const channelsPerGroup = Number(process.env.CHANNELS ?? 10);
 const rounds = Number(process.env.ROUNDS ?? 9);
-const roundMs = Number(process.env.ROUND_MS ?? 500);
+const roundMs = Number(process.env.ROUND_MS ?? 1_000);
 const bytes = 128;
 const connections = groups * membersPerGroup;
 const LIBRARY = 'nestjs-realtime';
@@ -46,37 +46,33 @@ const report = new Report(
   `${thousands(groups * channelsPerGroup)} channels of ${membersPerGroup} subscribers, ${thousands(connections)} connections ` +
     `in ${channelsPerGroup} of them each, ${rounds} alternating rounds of ${roundMs} ms`,
 );
-const running = [];
+const measured = [];
+// One server after the other: the connections of all would be more than a process may have open. What is compared, small
+// channels and a large one, alternates within each.
 for (const { name, join, script: file } of contenders) {
   const server = await startServer(file, { groups, channelsPerGroup, bytes });
   const joinOf = (index) => join(Math.floor(index / membersPerGroup));
   const load = await openSubscribers(server.port, joinOf, connections);
-  running.push({ name, server, load, samples: { shared: [], small: [] } });
-}
-
-for (let index = -1; index < rounds; index++) {
-  for (const contender of running) {
-    const kinds = Object.entries(contender.samples);
+  const samples = { shared: [], small: [] };
+  for (let index = -1; index < rounds; index++) {
+    const kinds = Object.entries(samples);
     // Whoever is second finds what the first left behind, so they take turns at that too.
     for (const [type, list] of index % 2 === 0 ? kinds : kinds.reverse()) {
-      const sample = await closedLoop(contender, {
-        turn: { type },
-        deliveries: connections,
-        leastBytes: connections * bytes,
-        roundMs,
-      });
+      const sample = await closedLoop(
+        { server, load },
+        { turn: { type }, deliveries: connections, leastBytes: connections * bytes, roundMs },
+      );
       if (index >= 0) list.push(sample);
     }
   }
-}
-for (const { server, load } of running) {
+  measured.push({ name, samples });
   for (const client of load.clients) client.close();
   server.stop();
 }
 
 const cpuOf = (list) => list.map(({ cpuPerDelivery }) => cpuPerDelivery);
 const ratioOf = ({ samples }) => medianRatio(cpuOf(samples.small), cpuOf(samples.shared));
-const library = running.find(({ name }) => name === LIBRARY);
+const library = measured.find(({ name }) => name === LIBRARY);
 report.table({
   title: `One event to each of ${thousands(connections)} connections in one turn, CPU µs/delivery`,
   columns: [
@@ -87,7 +83,7 @@ report.table({
     'many, × the library',
     'load generator CPU',
   ],
-  rows: running.map((contender) => {
+  rows: measured.map((contender) => {
     const { name, samples } = contender;
     return [
       name,

@@ -3,6 +3,7 @@ import { userChannel } from '../protocol/channel-name.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
 import type { SessionInfo } from '../core/engine/engine.api.js';
 import type { ControlReceipt } from '../core/ports/control.js';
+import { rejected } from '../core/ports/maybe-promise.js';
 import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
 import { durationMs, type Duration } from './options/duration.js';
 import { checkInput } from './service.input.js';
@@ -81,7 +82,7 @@ export class ChannelHandle {
       const ttlMs = ttl === undefined ? {} : { ttlMs: durationMs(ttl, 'publish: ttl') };
       return engine.publish(this.name, event, payload, { ...rest, ...ttlMs });
     } catch (error) {
-      return Promise.reject(error as Error);
+      return rejected(error);
     }
   }
 

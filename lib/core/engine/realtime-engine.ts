@@ -11,7 +11,7 @@ import { recheckAll } from '../commands/recheck.js';
 import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState, LogPolicy } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import { rejected, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
 import type { Authentication, Credentials } from '../session/identity.js';
@@ -153,7 +153,7 @@ export class RealtimeEngine implements EngineApi {
     try {
       return this.append(channel, event, payload, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return rejected(error);
     }
   }
 

@@ -15,3 +15,8 @@ export function whenReady<T, R>(
 ): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value);
 }
+
+/** A promise of what was thrown, for functions that return promises and are not `async`. */
+export async function rejected(error: unknown): Promise<never> {
+  throw error;
+}

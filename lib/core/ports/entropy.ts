@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** Randomness as the engine sees it; tests replace it. */
 export interface Entropy {
@@ -12,27 +12,29 @@ export interface Entropy {
 
 /** Bytes of an id: 120 bits, as good as a UUID's 122, and twenty characters without a pad. */
 const ID_BYTES = 15;
-/** Ids of one call to the operating system. */
-const IDS_AT_ONCE = 128;
+const TOKEN_BYTES = 9;
+/** Bytes of one call to the operating system: a hundred ids. */
+const POOL_BYTES = 1_500;
 
 /**
  * The randomness of the operating system. Ids are made at the rate of publishes and live as long as a log keeps them: a
  * UUID of Node's is put together of some twenty pieces, ten times its size, and is nearly twice as long on the wire.
  */
 function createSystemEntropy(): Entropy {
-  const pool = Buffer.allocUnsafeSlow(ID_BYTES * IDS_AT_ONCE);
-  let next = pool.length;
+  const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+  let next = POOL_BYTES;
+  const text = (bytes: number): string => {
+    if (next + bytes > POOL_BYTES) {
+      randomFillSync(pool);
+      next = 0;
+    }
+    const start = next;
+    next += bytes;
+    return pool.toString('base64url', start, next);
+  };
   return {
-    id() {
-      if (next === pool.length) {
-        randomFillSync(pool);
-        next = 0;
-      }
-      const start = next;
-      next += ID_BYTES;
-      return pool.toString('base64url', start, next);
-    },
-    token: () => randomBytes(9).toString('base64url'),
+    id: () => text(ID_BYTES),
+    token: () => text(TOKEN_BYTES),
     random: () => Math.random(),
   };
 }

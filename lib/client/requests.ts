@@ -110,20 +110,23 @@ export class CommandQueue {
   /** The connection is gone: reads wait for the next one, the outcome of everything else is unknown (P17). */
   interrupted(): void {
     for (const [id, entry] of [...this.pending]) {
-      if (!entry.sent) continue;
-      if (entry.spec.again === true) entry.sent = false;
-      else
-        this.settle(
-          id,
-          outcomeUnknown(`The connection was lost before the answer to ${entry.spec.type}`),
-          undefined,
-        );
+      const { sent, spec } = entry;
+      // What had no place in the frame of `hello` was for that connection too.
+      if (!sent && spec.now !== true) continue;
+      if (spec.again === true) {
+        entry.sent = false;
+        continue;
+      }
+      const error = sent
+        ? outcomeUnknown(`The connection was lost before the answer to ${spec.type}`)
+        : new RealtimeError('unavailable', 'The connection was lost; nothing was sent');
+      this.settle(id, error, undefined);
     }
   }
 
   /**
-   * The client is another user now: nothing of what waits is sent in the new one's name. What was sent with `hello` is
-   * the new one's.
+   * The client is another user now: nothing of what waits is sent in the new one's name. The subscribes of this very
+   * connection, sent with `hello` or about to follow it, are the new one's.
    */
   disown(error: RealtimeError): void {
     for (const [id, entry] of [...this.pending])

@@ -70,17 +70,16 @@ export class ChannelHandle {
    * @example const { seq } = await realtime.channel('rooms.42').publish('message.created', message, { id: message.id });
    */
   publish(event: string, payload: unknown, options?: PublishOptions): Promise<PublishResult> {
-    const { engine } = this.runtime;
     // Not `async`: what is published many times a turn is not worth two promises more.
     try {
       if (options === undefined) {
         checkInput('publish', { event });
-        return engine.publish(this.name, event, payload);
+        return this.runtime.engine.publish(this.name, event, payload);
       }
       checkInput('publish', { event, ...options });
       const { ttl, ...rest } = options;
       const ttlMs = ttl === undefined ? {} : { ttlMs: durationMs(ttl, 'publish: ttl') };
-      return engine.publish(this.name, event, payload, { ...rest, ...ttlMs });
+      return this.runtime.engine.publish(this.name, event, payload, { ...rest, ...ttlMs });
     } catch (error) {
       return rejected(error);
     }

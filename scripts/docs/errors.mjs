@@ -109,11 +109,11 @@ const CLOSE_NOTES = {
   unsupported_version: ['The client speaks no revision that the server speaks.', 'Update the client.'],
   protocol_error: [
     'The first envelope was not a well-formed `hello`, or none came in time; a frame could not be parsed, had too many envelopes or was nested too deeply.',
-    'Mend the client: the same frame would be refused again.',
+    'Mend the client: the same frame would be refused again. Only where subscribes went along with `hello`, the client comes back once without them (P3c).',
   ],
   message_too_large: [
     'A frame above `maxFrameBytes`, or an envelope above `maxMessageBytes`.',
-    'Send less at once; upload files elsewhere and publish their address.',
+    'Send less at once; upload files elsewhere and publish their address. Where subscribes went along with `hello`, the client comes back once without them (P3c).',
   ],
   rate_abuse: [
     'The client went on sending after `rate_limited` (G16).',

@@ -6,6 +6,8 @@ import fc from 'fast-check';
  *
  * @example PROPERTY_SEED=$RANDOM npm test -- unit
  */
-fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(process.env['PROPERTY_SEED'] ?? 20_261_124) });
+const seed = Number(process.env['PROPERTY_SEED'] ?? 20_261_124);
+if (!Number.isInteger(seed)) throw new Error('PROPERTY_SEED must be an integer');
+fc.configureGlobal({ ...fc.readConfigureGlobal(), seed });
 
 export default fc;

@@ -169,6 +169,13 @@ export class ScriptedConnection {
     await until(() => this.pongs.has(id), 'a pong');
   }
 
+  /** Resolves when everything that the client's socket was given before is here: its pong of RFC 6455 comes last. */
+  async settle(): Promise<void> {
+    const pong = new Promise<void>((resolve) => this.socket.once('pong', () => resolve()));
+    this.socket.ping();
+    await pong;
+  }
+
   close(code: number, reason = ''): void {
     this.socket.close(code, reason);
   }

@@ -264,7 +264,7 @@ export class Subscription {
     if (!this.pause()) return;
     const { attempt } = this;
     this.timer = this.host.clock.schedule(delayMs, () => {
-      // Otherwise the next live connection sends it.
+      // Otherwise the next connection sends it.
       if (attempt === this.attempt && this.wanted && this.host.isJoinable()) this.send();
     });
   }

@@ -17,7 +17,7 @@ export interface ConnectionEnd {
   /** Whether the transport ever opened; if not, the server is asked why (P18). */
   readonly opened: boolean;
   readonly welcomed: boolean;
-  /** Whether subscribes went along with `hello`; left out: no. */
+  /** Whether subscribes went along with `hello`, and nobody said why it ended; left out: no. */
   readonly early?: boolean;
   /** The server's `bye`, if it said one. */
   readonly bye?: ByePayload;
@@ -45,11 +45,22 @@ export interface Verdict {
   readonly advice?: Advice;
 }
 
-/** How a server ends a connection whose frame, or whose commands before `welcome`, are more than it takes. */
+/** How a connection ends whose frame, or whose commands before `welcome`, are more than the server or a proxy takes. */
 const TOO_MUCH: ReadonlySet<number> = new Set([
   CLOSE_CODES.protocol_error.code,
   CLOSE_CODES.message_too_large.code,
+  1005,
+  1006,
+  1009,
 ]);
+
+/**
+ * Whether what went along with `hello` may have been too much for this server: then the next attempt goes without, and
+ * knows (P3c).
+ */
+export function wasTooMuch({ early, welcomed, code }: ConnectionEnd): boolean {
+  return early === true && !welcomed && TOO_MUCH.has(code);
+}
 
 /** Judges the end of a connection by the table of protocol §7, P18 and P19. */
 export function verdictOf(end: ConnectionEnd, credentials: Credentials, probed?: ProbeAnswer): Verdict {
@@ -57,11 +68,10 @@ export function verdictOf(end: ConnectionEnd, credentials: Credentials, probed?:
   // Without a close frame (1005, 1006) the announced code is the better one.
   const lostFrame = end.code === 1005 || end.code === 1006;
   const code = lostFrame && end.bye !== undefined ? end.bye.code : end.code;
-  // It may be what went along with `hello` that was too much for this server; without it the next attempt knows.
-  const tooMuch = end.early === true && !end.welcomed && TOO_MUCH.has(code);
-  return judged(code, tooMuch ? 'again' : credentials, {
+  return judged(code, credentials, {
     reason: end.detail ?? wordsOf(end.reason),
     advice: adviceOf(end),
+    again: wasTooMuch(end),
   });
 }
 
@@ -93,14 +103,13 @@ function verdictOfProbe(end: ConnectionEnd, credentials: Credentials, probed: Pr
 
 function judged(
   code: number,
-  credentials: Credentials | 'again',
-  more: { reason?: string | undefined; advice?: Advice | undefined },
+  credentials: Credentials,
+  more: { reason?: string | undefined; advice?: Advice | undefined; again?: boolean },
 ): Verdict {
   const action = closeActionOf(code);
   const unauthorized = code === CLOSE_CODES.unauthorized.code;
   // Only a fresh token's refusal is final; an older one may simply have run out.
-  const secondChance =
-    credentials === 'again' || (unauthorized && credentials.renewable && !credentials.fresh);
+  const secondChance = more.again === true || (unauthorized && credentials.renewable && !credentials.fresh);
   const name = closeNameOf(code);
   return {
     action: action === 'stay_closed' ? 'closed' : action === 'stop' && !secondChance ? 'stop' : 'retry',

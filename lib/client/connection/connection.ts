@@ -33,7 +33,7 @@ export interface ConnectionEvents {
   /** `hello` is on its way, and more may be sent in its frame. */
   greeting(wire: EarlyWire): void;
   welcomed(welcome: Welcome, wire: Wire): void;
-  /** Every message after `welcome` but `ping` and `bye`. */
+  /** Every message after `welcome` but `ping` and `bye`; before it, errors of commands that went with `hello`. */
   message(envelope: Envelope): void;
   /** Once, unless `leave` or `discard` was called before. */
   ended(end: ConnectionEnd): void;
@@ -145,8 +145,15 @@ export class Connection {
         return;
       default:
         if (this.phase === 'live') this.events.message(envelope);
-        else if (envelope.type === 'error') this.detail = errorFromFrame(envelope.payload).message;
+        else if (envelope.type === 'error') this.onEarlyError(envelope);
     }
+  }
+
+  /** The refusal of `hello`, or of a command that went with it. */
+  private onEarlyError(envelope: Envelope): void {
+    const { ref, payload } = envelope;
+    if (ref === undefined || ref === this.helloId) this.detail = errorFromFrame(payload).message;
+    else this.events.message(envelope);
   }
 
   private onWelcome(payload: unknown): void {
@@ -224,7 +231,8 @@ export class Connection {
       reason,
       opened,
       welcomed,
-      early: early?.isUsed ?? false,
+      // A server that refused `hello` has said why.
+      early: early?.isUsed === true && detail === undefined,
       ...(bye === undefined ? {} : { bye }),
       ...(detail === undefined ? {} : { detail }),
     });

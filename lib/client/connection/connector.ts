@@ -12,7 +12,7 @@ import { deferred, type Deferred } from '../deferred.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
 import type { OpenTransport } from '../transport/transport.js';
-import { verdictOf, type ConnectionEnd, type Verdict } from './close.verdict.js';
+import { verdictOf, wasTooMuch, type ConnectionEnd, type Verdict } from './close.verdict.js';
 import { Connection } from './connection.js';
 import { UNKNOWN_LIMITS } from './early.outbox.js';
 import { greetingOf } from './greeting.js';
@@ -28,7 +28,7 @@ export interface ConnectorEvents {
   greeting(wire: EarlyWire): void;
   live(welcome: Welcome, wire: Wire): void;
   message(envelope: Envelope): void;
-  /** A connection that said `hello` is gone; the client may come back. */
+  /** A connection that had opened is gone; the client may come back. */
   lost(): void;
   /** The client stays closed until `connect()`. `byUser`: the application said so. */
   stopped(error: RealtimeError, byUser: boolean): void;
@@ -186,8 +186,7 @@ export class Connector {
   private ended(run: number, end: ConnectionEnd): void {
     this.connection = undefined;
     this.timer?.cancel();
-    // What came with `hello` may have been too much for this server: the next attempt waits for `welcome`.
-    if (end.early === true && !end.welcomed) this.early = undefined;
+    if (wasTooMuch(end)) this.early = undefined;
     if (end.opened) this.events.lost();
     if (run !== this.run) return;
     const { fetch, tokenIn, clock, connectTimeoutMs } = this.settings;

@@ -4,7 +4,13 @@ import { MIN_ENVELOPES_PER_FRAME, type FrameLimits } from '../../protocol/limits
 import { bytesOf, encode, Outbox } from './outbox.js';
 import type { EarlyWire } from './wire.js';
 
-/** What every server takes beside `hello`; its own limits are unknown before the first `welcome`. */
+/** Between two envelopes there is one byte, or none. */
+const SEPARATOR = 1;
+
+/**
+ * What servers take beside `hello`, as far as is known before the first `welcome`. One that is set to smaller frames closes,
+ * and is asked again without (P3c).
+ */
 export const UNKNOWN_LIMITS: FrameLimits = {
   maxEnvelopesPerFrame: MIN_ENVELOPES_PER_FRAME,
   maxFrameBytes: 16 * 1_024,
@@ -40,19 +46,19 @@ export class EarlyOutbox implements EarlyWire {
   take(envelope: Envelope): boolean {
     if (this.full) return false;
     const encoded = this.encoded(envelope);
-    const bytes = encoded === undefined ? Infinity : bytesOf(encoded) + 1;
+    const bytes = encoded === undefined ? Infinity : bytesOf(encoded);
     const { maxEnvelopesPerFrame, maxFrameBytes, maxMessageBytes } = this.limits;
     if (
       encoded === undefined ||
       bytes > maxMessageBytes ||
-      this.bytes + bytes > maxFrameBytes ||
+      this.bytes + SEPARATOR + bytes > maxFrameBytes ||
       this.envelopes >= maxEnvelopesPerFrame
     ) {
       this.full = true;
       return false;
     }
     this.envelopes++;
-    this.bytes += bytes;
+    this.bytes += SEPARATOR + bytes;
     this.outbox.addEncoded(encoded, bytes);
     return true;
   }

@@ -1,24 +1,26 @@
+/** What tells variants apart: the object itself. Its index is of one engine, and engines may share a log. */
+type VariantKey = object;
+
 /**
  * Bytes that are made once per variant and kept. Nearly all events are sent in one variant only, so that one has a place in
  * the object itself: an array, in each event of each log, would weigh more than what most events say.
  */
 export class BytesByVariant {
-  private variant = -1;
+  private variant: VariantKey | undefined = undefined;
   private bytes: Buffer | undefined = undefined;
-  private others: Map<number, Buffer> | undefined = undefined;
+  private others: Map<VariantKey, Buffer> | undefined = undefined;
 
-  /** @param index of the variant. */
-  bytesFor(index: number): Buffer | undefined {
-    return index === this.variant ? this.bytes : this.others?.get(index);
+  bytesFor(variant: VariantKey): Buffer | undefined {
+    return variant === this.variant ? this.bytes : this.others?.get(variant);
   }
 
   /** @returns the bytes. */
-  keepBytes(index: number, bytes: Buffer): Buffer {
-    if (this.variant === -1 || this.variant === index) {
-      this.variant = index;
+  keepBytes(variant: VariantKey, bytes: Buffer): Buffer {
+    if (this.variant === undefined || this.variant === variant) {
+      this.variant = variant;
       this.bytes = bytes;
     } else {
-      (this.others ??= new Map<number, Buffer>()).set(index, bytes);
+      (this.others ??= new Map<VariantKey, Buffer>()).set(variant, bytes);
     }
     return bytes;
   }

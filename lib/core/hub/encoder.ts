@@ -13,19 +13,18 @@ export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
 
 /** The frame of one event, and with it the bytes that are kept with the event, where nobody was sent it before. */
 export function frameEvent(event: ChannelEvent, variant: WireVariant): Buffer {
-  const { index, codec, frameOne } = variant;
-  if (frameOne === undefined || event.bytesFor(index) !== undefined)
+  const { codec, frameOne } = variant;
+  if (frameOne === undefined || event.bytesFor(variant) !== undefined)
     return variant.frame([encodeEvent(event, variant)]);
   const { frame, bytes } = frameOne(codec.encode(toEnvelope(event)));
-  event.keepBytes(index, bytes);
+  event.keepBytes(variant, bytes);
   return frame;
 }
 
 /** Bytes of an event, made once per variant and kept with the event (hot path 1). */
 export function encodeEvent(event: ChannelEvent, variant: WireVariant): Buffer {
   return (
-    event.bytesFor(variant.index) ??
-    event.keepBytes(variant.index, encodeEnvelope(toEnvelope(event), variant.codec))
+    event.bytesFor(variant) ?? event.keepBytes(variant, encodeEnvelope(toEnvelope(event), variant.codec))
   );
 }
 

@@ -19,7 +19,7 @@ export class EventBatch extends BytesByVariant {
   }
 
   frameFor(variant: WireVariant): Buffer {
-    return this.bytesFor(variant.index) ?? this.keepBytes(variant.index, this.encode(variant));
+    return this.bytesFor(variant) ?? this.keepBytes(variant, this.encode(variant));
   }
 
   /** Apart from the look-up: a closure there would be allocated for every delivery, whether it is called or not. */

@@ -30,6 +30,12 @@ import { TokenWatch } from './token.watch.js';
 /** Shared: most fields of an idle session cost nothing of its own. */
 const NONE: readonly string[] = [];
 
+/** A command that is answered with an error without being looked at further. */
+interface Refused {
+  readonly ref: string | undefined;
+  readonly error: RealtimeError;
+}
+
 type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
@@ -61,7 +67,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   private state: State = 'hello';
   private readonly guard: InboundGuard;
   /** Commands that came before `welcome`. */
-  private waiting: ClientCommand[] | undefined;
+  private waiting: (ClientCommand | Refused)[] | undefined;
   private helloTimer: Scheduled | undefined;
   private inFlight = 0;
   private publishLanes: PublishLanes | undefined;
@@ -227,7 +233,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
     this.waiting = undefined;
     for (const command of waiting ?? []) {
       if (!this.isLive) return;
-      this.dispatch(command);
+      this.act(command);
     }
   }
 
@@ -250,22 +256,28 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
     }
     const type = 'command' in validation ? validation.command.type : undefined;
     const refusal = this.guard.admit(type, this, now);
+    if (this.isClosed) return;
     if (refusal !== undefined) {
       const ref = 'command' in validation ? (validation.command as { id?: string }).id : validation.ref;
-      return this.fail(ref, refusal);
+      return this.arrived({ ref, error: refusal });
     }
-    if (this.isClosed) return;
-    if (!('command' in validation)) {
-      return this.fail(
-        validation.ref,
-        new RealtimeError('bad_request', validation.message, { details: validation.details }),
-      );
-    }
-    if (this.state === 'live') return this.dispatch(validation.command);
+    if ('command' in validation) return this.arrived(validation.command);
+    const { ref, message, details } = validation;
+    this.arrived({ ref, error: new RealtimeError('bad_request', message, { details }) });
+  }
+
+  /** Acts on a command at once, or behind `welcome`; so with one that is refused, whose answer must not come before it. */
+  private arrived(command: ClientCommand | Refused): void {
+    if (this.state === 'live') return this.act(command);
     this.waiting ??= [];
     if (this.waiting.length >= this.context.settings.limits.maxEnvelopesPerFrame)
       return this.close('protocol_error');
-    this.waiting.push(validation.command);
+    this.waiting.push(command);
+  }
+
+  private act(command: ClientCommand | Refused): void {
+    if ('error' in command) this.fail(command.ref, command.error);
+    else this.dispatch(command);
   }
 
   private startHello(command: HelloCommand): void {

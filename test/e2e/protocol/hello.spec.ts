@@ -80,6 +80,32 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     }
   });
 
+  it('P3 what is refused behind hello is answered behind welcome', async () => {
+    let admit: (() => void) | undefined;
+    await start({
+      authenticator: {
+        authenticate: () => new Promise((resolve) => (admit = () => resolve({ user: { id: 'ada' } }))),
+      },
+    });
+    const client = await open();
+    client.sendAll([
+      { type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } },
+      { type: 'ping', id: 'p1' },
+      { type: 'subscribe', id: 's1', channel: 'rooms.1', payload: { position: { epoch: 'e' } } },
+      { type: 'ping', id: 'p2' },
+    ]);
+    await until('the token to be looked at', () => admit !== undefined);
+    admit?.();
+    await until('the answers', () => client.received.length === 4);
+    expect(client.received.map(({ type, ref }) => [type, ref])).toEqual([
+      ['welcome', 'h1'],
+      // The connection lane goes first (P24).
+      ['pong', 'p1'],
+      ['pong', 'p2'],
+      ['error', 's1'],
+    ]);
+  });
+
   it('P3c what waits for welcome is bounded: one command more closes with 4805', async () => {
     await start({
       authenticator: { authenticate: () => new Promise(() => undefined) },

@@ -124,6 +124,8 @@ describe('subscribes behind hello (P3)', () => {
     const hello = await connection.expectCommand('hello');
     await connection.expectCommand('subscribe');
     await expect(room.signal('typing')).resolves.toBe(false);
+    await connection.settle();
+    expect(connection.frames).toHaveLength(1);
     expect(connection.unread).toEqual([]);
     welcome(connection, hello);
     await connection.expectCommand('publish');
@@ -236,5 +238,111 @@ describe('subscribes behind hello (P3)', () => {
     expect(await given).toBe('unavailable');
     await until(() => connection.ended !== undefined, 'the close');
     expect(client.channel('rooms.1').state).toBe('unsubscribed');
+  });
+
+  it('those without a place are not sent on another connection, and do not keep unsubscribe waiting', async () => {
+    const h = await start();
+    const large = h.client.channel('rooms.1');
+    const given = codeOf(large.subscribe({ params: { filter: 'x'.repeat(10_000) } }));
+    const room = h.client.channel('rooms.2');
+    const first = await h.server.accept();
+    await first.expectCommand('hello');
+    const unsent = codeOf(room.subscribe());
+    const left = room.unsubscribe();
+    expect(await unsent).toBe('not_subscribed');
+    first.terminate();
+    await left;
+    await h.state('waiting');
+    void large.unsubscribe();
+    expect(await given).toBe('not_subscribed');
+    const again = room.subscribe();
+    h.clock.advance(h.client.status.delayMs ?? 0);
+    const second = await h.server.accept();
+    const hello = await second.expectCommand('hello');
+    const subscribe = await second.expectCommand('subscribe');
+    expect(subscribe).toMatchObject({ channel: 'rooms.2' });
+    welcome(second, hello);
+    second.reply(subscribe, ANSWER);
+    await again;
+    await second.sync();
+    expect(second.unread).toEqual([]);
+    expect(room.state).toBe('subscribed');
+  });
+
+  it('more channels than had a place, cut before welcome: each is subscribed once', async () => {
+    const h = await start();
+    const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
+    for (const name of names) void h.client.channel(name).subscribe();
+    const first = await h.server.accept();
+    await first.expectCommand('hello');
+    first.terminate();
+    await h.state('waiting');
+    h.clock.advance(h.client.status.delayMs ?? 0);
+    const second = await h.server.accept();
+    welcome(second, await second.expectCommand('hello'));
+    const asked: unknown[] = [];
+    while (asked.length < names.length) asked.push((await second.expectCommand('subscribe'))['channel']);
+    expect(asked.sort()).toEqual([...names].sort());
+    await second.sync();
+    expect(second.unread).toEqual([]);
+  });
+
+  it('one that is refused before welcome is told so, and hello is not', async () => {
+    const h = await start();
+    const refused = codeOf(h.client.channel('rooms.1').subscribe());
+    const connection = await h.server.accept();
+    const hello = await connection.expectCommand('hello');
+    connection.error(await connection.expectCommand('subscribe'), 'bad_request');
+    expect(await refused).toBe('bad_request');
+    welcome(connection, hello);
+    await h.state('live');
+    connection.close(4001, 'drain|0');
+    await h.state('waiting');
+    expect(h.client.status.reason).not.toContain('bad_request');
+  });
+
+  it('a hello that is refused in words is not repeated', async () => {
+    const h = await start();
+    const given = codeOf(h.client.channel('rooms.1').subscribe());
+    const connection = await h.server.accept();
+    const hello = await connection.expectCommand('hello');
+    connection.error(hello, 'bad_request');
+    connection.close(4805, 'protocol_error');
+    expect(await given).toBe('bad_request');
+    expect(h.client.state).toBe('closed');
+  });
+
+  it.each([
+    [4805, false],
+    [4806, false],
+    [1006, false],
+    [4008, true],
+    [4006, true],
+  ])('after %i before welcome the next attempt goes with subscribes: %s', async (code, early) => {
+    const h = await start({ token: () => 'token' });
+    void h.client.channel('rooms.1').subscribe();
+    const first = await h.server.accept();
+    await first.expectCommand('hello');
+    await first.expectCommand('subscribe');
+    if (code === 1006) first.terminate();
+    else first.close(code);
+    await h.state('waiting');
+    h.clock.advance(h.client.status.delayMs ?? 0);
+    const second = await h.server.accept();
+    const hello = await second.expectCommand('hello');
+    if (!early) welcome(second, hello);
+    await second.expectCommand('subscribe');
+    expect(second.frames).toHaveLength(early ? 1 : 2);
+  });
+
+  it('once welcomed, 4805 is final', async () => {
+    const h = await start();
+    const room = h.client.channel('rooms.1');
+    void room.subscribe();
+    const connection = await h.server.accept();
+    welcome(connection, await connection.expectCommand('hello'));
+    await connection.subscribed();
+    connection.close(4805, 'protocol_error');
+    await h.state('closed');
   });
 });

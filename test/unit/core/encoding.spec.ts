@@ -82,6 +82,18 @@ describe('events are encoded once per variant (hot path 1)', () => {
     }
   });
 
+  it('variants of two engines that share a log never meet, though their index is the same', () => {
+    const only = event(1);
+    const other = new VariantRegistry().create(msgpackCodec, (envelopes) =>
+      frameBinary(envelopes, undefined),
+    );
+    const [variant] = variants;
+    expect(other.index).toBe(variant.index);
+    const text = encodeEvent(only, variant).toString();
+    expect(msgpackCodec.decode(encodeEvent(only, other))).toEqual([JSON.parse(text)]);
+    expect(encodeEvent(only, variant).toString()).toBe(text);
+  });
+
   it('what was encoded for a replay is framed as it is', () => {
     const only = event(1);
     const [variant] = variants;

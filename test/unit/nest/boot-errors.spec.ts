@@ -30,6 +30,7 @@ import {
 } from '../../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime.options.js';
+import { RealtimeService } from '../../../lib/nest/realtime.service.js';
 
 @Injectable()
 class Guard implements CanActivate {
@@ -457,6 +458,15 @@ describe('boot errors', () => {
     expect(() => module.get(RealtimeRuntime).engine).toThrow(
       'RealtimeModule has not started yet. Use it from onModuleInit() on, not in a constructor.',
     );
+    // Whoever publishes from a constructor has a promise to look at, as after every other mistake.
+    const room = module.get(RealtimeService).channel('rooms.1');
+    for (const attempt of [
+      room.publish('said', 1),
+      room.publish('said', 1, { id: 'a' }),
+      room.signal('said'),
+      room.history(),
+    ])
+      await expect(attempt).rejects.toThrow('has not started yet');
     await module.close();
   });
 });

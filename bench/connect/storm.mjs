@@ -35,7 +35,7 @@ export async function storm({ server, join }, tokens) {
 }
 
 /** Closes the clients and waits until the server has only `others` left. */
-export async function disperse({ server }, clients, others) {
+export async function disperse({ server }, clients, others = 0) {
   for (const client of clients) client.close();
   for (;;) {
     const { count } = await server.ask({ type: 'connections' });

@@ -37,10 +37,8 @@ export function frameBinary(envelopes: readonly Buffer[], separator: number | un
  */
 export function frameOne(binary: boolean, encoded: Encoded): FramedEnvelope {
   const bytes = typeof encoded === 'string' ? Buffer.byteLength(encoded) : encoded.byteLength;
-  const start = headerBytes(bytes);
-  // Every byte is written below, as in `frame`.
-  const target = Buffer.allocUnsafe(start + bytes);
-  writeHeader(target, binary ? FIN_BINARY : FIN_TEXT, bytes);
+  const target = begun(binary ? FIN_BINARY : FIN_TEXT, bytes);
+  const start = target.length - bytes;
   if (typeof encoded === 'string') target.write(encoded, start);
   else target.set(encoded, start);
   return { frame: target, bytes: target.subarray(start) };
@@ -48,10 +46,8 @@ export function frameOne(binary: boolean, encoded: Encoded): FramedEnvelope {
 
 /** One frame around a payload that exists already, e.g. a compressed one. */
 export function framePayload(firstByte: number, payload: Uint8Array): Buffer {
-  const start = headerBytes(payload.byteLength);
-  const target = Buffer.allocUnsafe(start + payload.byteLength);
-  writeHeader(target, firstByte, payload.byteLength);
-  target.set(payload, start);
+  const target = begun(firstByte, payload.byteLength);
+  target.set(payload, target.length - payload.byteLength);
   return target;
 }
 
@@ -81,11 +77,15 @@ export function writePayload(
 
 function frame(firstByte: number, envelopes: readonly Buffer[], separator: number | undefined): Buffer {
   const bytes = payloadBytes(envelopes, separator);
-  const start = headerBytes(bytes);
-  // Every byte is written below: nothing of the unzeroed memory leaves the process.
-  const target = Buffer.allocUnsafe(start + bytes);
-  writeHeader(target, firstByte, bytes);
-  writePayload(target, start, envelopes, separator);
+  const target = begun(firstByte, bytes);
+  writePayload(target, target.length - bytes, envelopes, separator);
+  return target;
+}
+
+/** A frame with its header. Whoever asks writes every byte behind it: nothing of the unzeroed memory leaves the process. */
+function begun(firstByte: number, payload: number): Buffer {
+  const target = Buffer.allocUnsafe(headerBytes(payload) + payload);
+  writeHeader(target, firstByte, payload);
   return target;
 }
 

@@ -47,11 +47,16 @@ export class Harness {
     return connection;
   }
 
-  /** Lets the client come back from `waiting`. */
-  async back(welcome: Record<string, unknown> = {}): Promise<ScriptedConnection> {
+  /** Lets the wait of `waiting` pass: the next attempt, which nobody has answered. */
+  async again(): Promise<ScriptedConnection> {
     await this.state('waiting');
     this.clock.advance(this.client.status.delayMs ?? 0);
-    const connection = await this.server.accept();
+    return this.server.accept();
+  }
+
+  /** Lets the client come back from `waiting`. */
+  async back(welcome: Record<string, unknown> = {}): Promise<ScriptedConnection> {
+    const connection = await this.again();
     await connection.welcome(welcome);
     await this.state('live');
     return connection;

@@ -80,9 +80,7 @@ describe('subscribes behind hello (P3)', () => {
       await first.subscribed();
     }
     first.terminate();
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     const hello = await second.expectCommand('hello');
     await second.expectCommand('subscribe');
     await second.expectCommand('subscribe');
@@ -161,9 +159,7 @@ describe('subscribes behind hello (P3)', () => {
     void room.subscribe();
     await before.subscribed();
     before.terminate();
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const connection = await h.server.accept();
+    const connection = await h.again();
     const hello = await connection.expectCommand('hello');
     const first = await connection.expectCommand('subscribe');
     const left = room.unsubscribe();
@@ -191,8 +187,7 @@ describe('subscribes behind hello (P3)', () => {
     await until(() => h.client.state !== 'connecting', 'the end');
     expect(h.client.status).toMatchObject({ state: 'waiting' });
     expect(room.state).toBe('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     const hello = await second.expectCommand('hello');
     // Too much in the frame of `hello` ends so; the second attempt is sure to get through.
     expect(second.unread).toEqual([]);
@@ -200,9 +195,7 @@ describe('subscribes behind hello (P3)', () => {
     await second.subscribed();
     await expect(result).resolves.toMatchObject({ recovery: 'new' });
     second.terminate();
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const third = await h.server.accept();
+    const third = await h.again();
     await third.expectCommand('hello');
     await third.expectCommand('subscribe');
     expect(third.frames).toHaveLength(1);
@@ -217,8 +210,7 @@ describe('subscribes behind hello (P3)', () => {
     first.terminate();
     await h.state('waiting');
     const asked = codeOf(h.client.request('mine'));
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     const hello = await second.expectCommand('hello');
     const subscribe = await second.expectCommand('subscribe');
     welcome(second, hello, { user: 'bob' });
@@ -256,8 +248,7 @@ describe('subscribes behind hello (P3)', () => {
     void large.unsubscribe();
     expect(await given).toBe('not_subscribed');
     const again = room.subscribe();
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     const hello = await second.expectCommand('hello');
     const subscribe = await second.expectCommand('subscribe');
     expect(subscribe).toMatchObject({ channel: 'rooms.2' });
@@ -276,9 +267,7 @@ describe('subscribes behind hello (P3)', () => {
     const first = await h.server.accept();
     await first.expectCommand('hello');
     first.terminate();
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     welcome(second, await second.expectCommand('hello'));
     const asked: unknown[] = [];
     while (asked.length < names.length) asked.push((await second.expectCommand('subscribe'))['channel']);
@@ -326,9 +315,7 @@ describe('subscribes behind hello (P3)', () => {
     await first.expectCommand('subscribe');
     if (code === 1006) first.terminate();
     else first.close(code);
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const second = await h.server.accept();
+    const second = await h.again();
     const hello = await second.expectCommand('hello');
     if (!early) welcome(second, hello);
     await second.expectCommand('subscribe');

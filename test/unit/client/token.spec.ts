@@ -48,9 +48,7 @@ describe('the token on the way in', () => {
     const h = await start();
     const tokens: unknown[] = [];
     const reconnect = async (): Promise<void> => {
-      await h.state('waiting');
-      h.clock.advance(h.client.status.delayMs ?? 0);
-      const connection = await h.server.accept();
+      const connection = await h.again();
       const hello = await connection.welcome({ tokenExpiresInMs: 60_000 });
       tokens.push((hello.payload as { token?: string }).token);
       await h.state('live');
@@ -73,9 +71,7 @@ describe('a stale token', () => {
     const connection = await h.live({ tokenExpiresInMs: 600_000 });
     h.clock.jump(597_000);
     connection.terminate();
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });
 });
 
@@ -104,9 +100,7 @@ describe('refusals', () => {
     const second = await h.server.accept();
     expect((await second.expectCommand('hello')).payload).toMatchObject({ token: 't1' });
     second.close(4801, 'unauthorized|0');
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    const third = await h.server.accept();
+    const third = await h.again();
     expect((await third.expectCommand('hello')).payload).toMatchObject({ token: 't2' });
     third.close(4801, 'unauthorized|0');
     await h.state('closed');
@@ -115,9 +109,7 @@ describe('refusals', () => {
   it('protocol §7: 4008 fetches a token first', async () => {
     const h = await start();
     (await h.live({ tokenExpiresInMs: 600_000 })).close(4008, 'token_expired|0');
-    await h.state('waiting');
-    h.clock.advance(h.client.status.delayMs ?? 0);
-    expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });
 
   it('P18 401 before the upgrade: a fresh token’s refusal stops, and the question carries it', async () => {

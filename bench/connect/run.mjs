@@ -10,6 +10,8 @@ const connections = Number(process.env.CONNECTIONS ?? 5_000);
 const rounds = Number(process.env.ROUNDS ?? 3);
 /** Clients that stay connected throughout. */
 const RESIDENTS = 20;
+/** Rounds that are not counted: until then V8 compiles. */
+const WARM_UP = 3;
 
 pinLoadGenerator();
 const report = new Report('connect', `${thousands(connections)} clients, ${rounds} alternating rounds`);
@@ -21,8 +23,7 @@ for (const contender of [...contenders, patient])
 // would measure the compiler. A server that is stormed has clients already.
 for (const contender of running) await storm(contender, tokens(RESIDENTS));
 const all = tokens(connections);
-// The first round warms up and is not counted.
-for (let index = -1; index < rounds; index++) {
+for (let index = -WARM_UP; index < rounds; index++) {
   for (const contender of running) {
     const { clients, ...sample } = await storm(contender, all);
     if (index >= 0) contender.samples.push(sample);

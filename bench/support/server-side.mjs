@@ -29,8 +29,9 @@ export function unaccounted(run) {
  */
 export async function serve(listen, commands) {
   const all = {
-    async begin() {
-      globalThis.gc?.();
+    /** @param {{ collect?: boolean }} message whether garbage is collected before. Default true. */
+    async begin({ collect = true }) {
+      if (collect) globalThis.gc?.();
       await profiler?.start();
       begun = used();
       offTheBooks = 0;

@@ -24,7 +24,7 @@ describe('what a turn costs in writes and encodings', () => {
   afterEach(() => harness.stop());
 
   async function subscribers(channels: readonly string[]): Promise<FakeConnection[]> {
-    const variant = createPlainVariant(harness.engine, counting);
+    const variant = createPlainVariant(counting);
     const connections = Array.from({ length: SUBSCRIBERS }, () => new FakeConnection(variant));
     for (const connection of connections) {
       connection.handler = harness.engine.open(connection, {});

@@ -119,7 +119,7 @@ export class EngineHarness {
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });
-    this.variant = createPlainVariant(this.engine);
+    this.variant = createPlainVariant();
   }
 
   static async start(...parameters: ConstructorParameters<typeof EngineHarness>): Promise<EngineHarness> {

@@ -1,7 +1,6 @@
 import type { Codec, Encoded } from '../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../lib/protocol/codecs/json.codec.js';
 import type { Envelope } from '../../lib/protocol/envelope.js';
-import type { TransportHost } from '../../lib/core/ports/transport-host.js';
 import type {
   Connection,
   ConnectionHandler,
@@ -10,15 +9,13 @@ import type {
 } from '../../lib/core/session/connection.js';
 
 /** Envelopes with the codec's separator, without a frame around them. */
-export function createPlainVariant(
-  host: Pick<TransportHost, 'createVariant'>,
-  codec: Codec = jsonCodec,
-): WireVariant {
+export function createPlainVariant(codec: Codec = jsonCodec): WireVariant {
   const separator = codec.separator === undefined ? [] : [Buffer.from([codec.separator])];
   // Ended by the separator, so that frames that are written together can be told apart again.
-  return host.createVariant(codec, (envelopes) =>
-    Buffer.concat(envelopes.flatMap((bytes) => [bytes, ...separator])),
-  );
+  return {
+    codec,
+    frame: (envelopes) => Buffer.concat(envelopes.flatMap((bytes) => [bytes, ...separator])),
+  };
 }
 
 /** A connection in memory, whose socket can be made to hold bytes back. */

@@ -1,4 +1,4 @@
-/** What tells variants apart: the object itself. Its index is of one engine, and engines may share a log. */
+/** What tells variants apart: the object itself, for engines may share a log. */
 type VariantKey = object;
 
 /**

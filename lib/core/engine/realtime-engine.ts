@@ -1,5 +1,4 @@
 import type { CloseName } from '../../protocol/close-codes.js';
-import type { Codec } from '../../protocol/codecs/codec.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
@@ -8,12 +7,11 @@ import type { ConnectionRequest } from '../channel/channel-definition.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import { fingerprintOf, writable } from '../commands/publish.js';
 import { recheckAll } from '../commands/recheck.js';
-import { VariantRegistry } from '../hub/variant.registry.js';
 import type { BrokerListener, BrokerState, LogPolicy } from '../ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
 import { rejected, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
-import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
+import type { Connection, ConnectionHandler, Handshake } from '../session/connection.js';
 import type { Authentication, Credentials } from '../session/identity.js';
 import { Session } from '../session/session.js';
 import { applyControl } from './control.applier.js';
@@ -41,7 +39,6 @@ const NO_OPTIONS: ApplicationPublishOptions = {};
 export class RealtimeEngine implements EngineApi {
   readonly maxFrameBytes: number;
   private readonly composed: ComposedEngine;
-  private readonly variants = new VariantRegistry();
   private started = false;
   /** Whether the broker was asked to start: one that failed half-way has to let go as well. */
   private opened = false;
@@ -104,10 +101,6 @@ export class RealtimeEngine implements EngineApi {
 
   probe(timeoutMs: number): Promise<number> {
     return this.options.broker.probe(timeoutMs);
-  }
-
-  createVariant(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant {
-    return this.variants.create(codec, frame, frameOne);
   }
 
   admit(handshake: Handshake): Refusal | undefined {

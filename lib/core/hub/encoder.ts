@@ -1,5 +1,6 @@
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Envelope } from '../../protocol/envelope.js';
+import { BytesByVariant } from '../channel/bytes-by-variant.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { WireVariant } from '../session/connection.js';
 
@@ -9,6 +10,13 @@ export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
   return typeof encoded === 'string'
     ? Buffer.from(encoded)
     : Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+}
+
+/** The bytes of an envelope that several sessions are sent: encoded once per variant, and only for those that somebody has. */
+export function encodedOnce(envelope: Envelope): (variant: WireVariant) => Buffer {
+  const made = new BytesByVariant();
+  return (variant) =>
+    made.bytesFor(variant) ?? made.keepBytes(variant, encodeEnvelope(envelope, variant.codec));
 }
 
 /** The frame of one event, and with it the bytes that are kept with the event, where nobody was sent it before. */

@@ -10,7 +10,7 @@ import type { Subscription } from '../delivery/subscription.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { RevokeView } from '../protection/revoke-view.js';
-import { encodeEnvelope } from './encoder.js';
+import { encodedOnce } from './encoder.js';
 import { EventBatch } from './event-batch.js';
 import { EventRing } from './event-ring.js';
 import type { FlushableChannel, FlushScheduler } from './flush.scheduler.js';
@@ -144,14 +144,11 @@ export class LocalChannel implements FlushableChannel {
   /** Passes an ephemeral message on; encoded once per variant, dropped where the queue is full. */
   signal(signal: SignalMessage): void {
     if (this.isWithheld) return;
-    const bytes: (Buffer | undefined)[] = [];
-    const envelope = { type: 'signal', channel: this.name, ts: this.options.clock.now(), ...signal };
+    const ts = this.options.clock.now();
+    const encode = encodedOnce({ type: 'signal', channel: this.name, ts, ...signal });
     for (const subscription of this.subscriptions) {
-      const { variant } = subscription.outbox.connection;
-      subscription.outbox.pushDroppable(
-        (bytes[variant.index] ??= encodeEnvelope(envelope, variant.codec)),
-        subscription,
-      );
+      const { outbox } = subscription;
+      outbox.pushDroppable(encode(outbox.connection.variant), subscription);
     }
   }
 

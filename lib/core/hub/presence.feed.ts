@@ -2,7 +2,7 @@ import type { PresenceCount, PresenceDiff, PresencePage } from '../../protocol/m
 import type { Subscription } from '../delivery/subscription.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { WireVariant } from '../session/connection.js';
-import { encodeEnvelope } from './encoder.js';
+import { encodedOnce } from './encoder.js';
 
 /** Shortest time between two counts of one channel on one node, in milliseconds (P22b). */
 export const COUNT_INTERVAL_MS = 1_000;
@@ -201,11 +201,8 @@ export class PresenceFeed {
     });
   }
 
-  /** Encodes once per variant, and only for variants that somebody has. */
   private encoder(payload: PresenceDiff | PresenceCount): Encode {
-    const bytes: (Buffer | undefined)[] = [];
-    const envelope = { type: 'presence', channel: this.audience.name, ts: this.clock.now(), payload };
-    return (variant) => (bytes[variant.index] ??= encodeEnvelope(envelope, variant.codec));
+    return encodedOnce({ type: 'presence', channel: this.audience.name, ts: this.clock.now(), payload });
   }
 }
 

@@ -1,8 +1,7 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Authentication, Credentials } from '../session/identity.js';
 import type { MaybePromise } from './maybe-promise.js';
-import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../session/connection.js';
+import type { Connection, ConnectionHandler, Handshake } from '../session/connection.js';
 
 /** A refusal before the upgrade, as plain HTTP (P18). */
 export interface Refusal {
@@ -25,8 +24,6 @@ export interface Opening {
 export interface TransportHost {
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
-  /** Makes the variant of a codec on this transport; once per codec at start. */
-  createVariant(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant;
   /** Whether a new connection may come now: drain, bans, capacity. `undefined` admits (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**

@@ -25,8 +25,6 @@ export interface FramedEnvelope {
  * sent the same bytes, so an event is encoded and framed once per variant (P22).
  */
 export interface WireVariant {
-  /** Small dense number, unique within an engine: the index of caches. */
-  readonly index: number;
   readonly codec: Codec;
   /** Wraps the bytes of envelopes into one frame of the transport. Never modifies its input. */
   frame(envelopes: readonly Buffer[]): Buffer;

@@ -54,7 +54,7 @@ export class WebSocketTransport {
     this.connections = { ...this.settings, writer: new DirectWriter() };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);
-    this.variants = new Map(this.settings.codecs.map((codec) => [codec, this.variantsOf(codec)]));
+    this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));
     this.wss = createWsServer(host.maxFrameBytes, this.settings);
     // What ws refuses, e.g. a malformed extension offer, is answered like everything else.
     this.wss.on('wsClientError', (error, socket) =>
@@ -166,18 +166,15 @@ export class WebSocketTransport {
       connection.fail(error);
     }
   }
+}
 
-  private variantsOf(codec: Codec): Variants {
-    const { binary, separator } = codec;
-    const frame: WireVariant['frame'] = binary
-      ? (envelopes) => frameBinary(envelopes, separator)
-      : (envelopes) => frameText(envelopes, separator);
-    const plain = this.host.createVariant(codec, frame, (encoded) => frameOne(binary, encoded));
-    const { compression } = this.settings;
-    if (compression === undefined) return { plain, deflated: plain };
-    return {
-      plain,
-      deflated: this.host.createVariant(codec, deflatingFrame(binary, separator, frame, compression)),
-    };
-  }
+function variantsOf(codec: Codec, { compression }: WebSocketSettings): Variants {
+  const { binary, separator } = codec;
+  const frame: WireVariant['frame'] = binary
+    ? (envelopes) => frameBinary(envelopes, separator)
+    : (envelopes) => frameText(envelopes, separator);
+  const plain: WireVariant = { codec, frame, frameOne: (encoded) => frameOne(binary, encoded) };
+  if (compression === undefined) return { plain, deflated: plain };
+  const deflating = deflatingFrame(binary, separator, frame, compression);
+  return { plain, deflated: { codec, frame: deflating, frameOne: undefined } };
 }

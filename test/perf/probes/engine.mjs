@@ -73,7 +73,7 @@ export async function startEngine({ broker = (own) => own } = {}) {
     logger: { debug() {}, log() {}, warn() {}, error: (message, error) => console.error(message, error) },
   });
   await engine.start();
-  return { engine, variant: engine.createVariant(jsonCodec, (envelopes) => Buffer.concat(envelopes)) };
+  return { engine, variant: { codec: jsonCodec, frame: (envelopes) => Buffer.concat(envelopes) } };
 }
 
 /** Connections that said hello and subscribed. */

@@ -290,6 +290,47 @@ describe('subscribes behind hello (P3)', () => {
     expect(h.client.status.reason).not.toContain('bad_request');
   });
 
+  it('a server that says bye to hello is followed, and the next one is asked with its subscribes', async () => {
+    const h = await start();
+    const result = h.client.channel('rooms.1').subscribe();
+    const first = await h.server.accept();
+    await first.expectCommand('hello');
+    await first.expectCommand('subscribe');
+    first.send({ type: 'bye', payload: { code: 4001, retryAfterMs: 300, spreadMs: 8_000 } });
+    first.close(4001, 'drain|300');
+    await h.state('waiting');
+    expect(h.client.status).toMatchObject({ name: 'drain', delayMs: 300 + 0.5 * 8_000 });
+    const second = await h.again();
+    const hello = await second.expectCommand('hello');
+    const subscribe = await second.expectCommand('subscribe');
+    expect(second.frames).toHaveLength(1);
+    welcome(second, hello);
+    second.reply(subscribe, ANSWER);
+    await expect(result).resolves.toMatchObject(ANSWER);
+  });
+
+  it('one whose time is over before welcome is left and made anew behind it, once', async () => {
+    const h = await start({ requestTimeoutMs: 1_000, connectTimeoutMs: 10_000 });
+    const room = h.client.channel('rooms.1');
+    const result = room.subscribe();
+    const asked = codeOf(h.client.request('rooms.list'));
+    const connection = await h.server.accept();
+    const hello = await connection.expectCommand('hello');
+    const late = await connection.expectCommand('subscribe');
+    h.clock.advance(1_000);
+    expect(await asked).toBe('timeout');
+    expect(connection.unread).toEqual([]);
+    welcome(connection, hello);
+    // The server may have acted on the first one, whose answer counts for nothing any more.
+    connection.reply(late, { position: { epoch: 'e0', seq: 7 }, recovery: 'new' });
+    connection.reply(await connection.expectCommand('unsubscribe'), {});
+    connection.reply(await connection.expectCommand('subscribe'), ANSWER);
+    await expect(result).resolves.toMatchObject(ANSWER);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    expect(room.state).toBe('subscribed');
+  });
+
   it('a hello that is refused in words is not repeated', async () => {
     const h = await start();
     const given = codeOf(h.client.channel('rooms.1').subscribe());

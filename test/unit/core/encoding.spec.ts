@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
-import { encodeEvent } from '../../../lib/core/hub/encoder.js';
+import { encodedOnce, encodeEvent } from '../../../lib/core/hub/encoder.js';
 import { EventBatch } from '../../../lib/core/hub/event-batch.js';
-import { VariantRegistry } from '../../../lib/core/hub/variant.registry.js';
+import type { WireVariant } from '../../../lib/core/session/connection.js';
 import type { Codec } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
@@ -33,23 +33,22 @@ function event(seq: number): ChannelEvent {
 }
 
 describe('events are encoded once per variant (hot path 1)', () => {
-  const registry = new VariantRegistry();
   const json = counting(jsonCodec);
   const msgpack = counting(msgpackCodec);
   const variants = [
-    registry.create(
-      json.codec,
-      (envelopes) => frameText(envelopes, NEWLINE),
-      (encoded) => frameOne(false, encoded),
-    ),
-    registry.create(
-      msgpack.codec,
-      (envelopes) => frameBinary(envelopes, undefined),
-      (encoded) => frameOne(true, encoded),
-    ),
+    {
+      codec: json.codec,
+      frame: (envelopes) => frameText(envelopes, NEWLINE),
+      frameOne: (encoded) => frameOne(false, encoded),
+    },
+    {
+      codec: msgpack.codec,
+      frame: (envelopes) => frameBinary(envelopes, undefined),
+      frameOne: (encoded) => frameOne(true, encoded),
+    },
     // As one that compresses: it cannot frame an envelope as it is.
-    registry.create(jsonCodec, (envelopes) => frameText([Buffer.concat(envelopes)], NEWLINE)),
-  ] as const;
+    { codec: jsonCodec, frame: (envelopes) => frameText([Buffer.concat(envelopes)], NEWLINE) },
+  ] as const satisfies readonly WireVariant[];
 
   it('one event of a batch lies in its frame, for live delivery and replay alike', () => {
     const only = event(1);
@@ -82,13 +81,13 @@ describe('events are encoded once per variant (hot path 1)', () => {
     }
   });
 
-  it('variants of two engines that share a log never meet, though their index is the same', () => {
+  it('variants of two engines that share a log never meet', () => {
     const only = event(1);
-    const other = new VariantRegistry().create(msgpackCodec, (envelopes) =>
-      frameBinary(envelopes, undefined),
-    );
+    const other: WireVariant = {
+      codec: msgpackCodec,
+      frame: (envelopes) => frameBinary(envelopes, undefined),
+    };
     const [variant] = variants;
-    expect(other.index).toBe(variant.index);
     const text = encodeEvent(only, variant).toString();
     expect(msgpackCodec.decode(encodeEvent(only, other))).toEqual([JSON.parse(text)]);
     expect(encodeEvent(only, variant).toString()).toBe(text);
@@ -110,5 +109,16 @@ describe('events are encoded once per variant (hot path 1)', () => {
       const frame = new EventBatch(events).frameFor(variant);
       expect(frame.equals(variant.frame(events.map((one) => encodeEvent(one, variant))))).toBe(true);
     }
+  });
+
+  it('what is told once, such as a signal, is encoded for the variants that somebody has', () => {
+    const [text, binary] = variants;
+    const before = [json.encoded(), msgpack.encoded()];
+    const encode = encodedOnce({ type: 'signal', channel: 'rooms.1', payload: 'né 😀' });
+    const bytes = encode(text);
+    expect(encode(text)).toBe(bytes);
+    expect([json.encoded(), msgpack.encoded()]).toEqual([(before[0] ?? 0) + 1, before[1]]);
+    expect(msgpackCodec.decode(encode(binary))).toEqual([JSON.parse(bytes.toString())]);
+    expect(encode(text)).toBe(bytes);
   });
 });

@@ -6,6 +6,7 @@ import type { PresenceCount, PresenceDiff, PresencePage } from '../../../lib/pro
 import { ManualClock } from '../../support/manual-clock.js';
 
 const MAX = 10;
+const VARIANT = { codec: jsonCodec };
 
 /** The part of a subscription that the feed looks at, with a queue that can be full. */
 class Subscriber {
@@ -18,7 +19,7 @@ class Subscriber {
   readonly buffers: Buffer[] = [];
   private waiter: (() => void) | undefined;
   readonly outbox = {
-    connection: { variant: { index: 0, codec: jsonCodec } },
+    connection: { variant: VARIANT },
     pushDroppable: (bytes: Buffer) => {
       if (this.full) return false;
       this.buffers.push(bytes);

@@ -270,7 +270,10 @@ describe('frames to the client', () => {
         return { client, messages };
       }),
     );
-    const frames = ['1', '2\n3', '4'].map((text) => host.variants[0]?.frame([Buffer.from(text)]) as Buffer);
+    const variants = new Set(host.sessions.map(({ connection }) => connection.variant));
+    expect(variants.size).toBe(1);
+    const [variant] = variants;
+    const frames = ['1', '2\n3', '4'].map((text) => variant?.frame([Buffer.from(text)]) as Buffer);
     const copies = frames.map((frame) => Buffer.from(frame));
     for (const frame of frames) for (const { connection } of host.sessions) connection.write(frame);
     for (const { connection } of host.sessions) connection.close(1000, '');

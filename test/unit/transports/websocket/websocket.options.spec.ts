@@ -52,10 +52,4 @@ describe('options of the WebSocket transport', () => {
       expect(() => new WebSocketTransport(new FakeHost(maxFrameBytes))).toThrow('limits.maxFrameBytes');
     },
   );
-
-  it('P22: makes one variant per codec', () => {
-    const host = new FakeHost();
-    new WebSocketTransport(host);
-    expect(host.variants.map(({ codec }) => codec)).toEqual([jsonCodec, msgpackCodec]);
-  });
 });

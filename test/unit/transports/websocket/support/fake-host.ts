@@ -1,11 +1,6 @@
-import type { Codec, Encoded } from '../../../../../lib/protocol/codecs/codec.js';
+import type { Encoded } from '../../../../../lib/protocol/codecs/codec.js';
 import type { Opening, Refusal, TransportHost } from '../../../../../lib/core/ports/transport-host.js';
-import type {
-  Connection,
-  ConnectionHandler,
-  Handshake,
-  WireVariant,
-} from '../../../../../lib/core/session/connection.js';
+import type { Connection, ConnectionHandler, Handshake } from '../../../../../lib/core/session/connection.js';
 import type { Authentication, Credentials } from '../../../../../lib/core/session/identity.js';
 
 /** What the engine would keep of one client: here, everything that the transport told. */
@@ -59,7 +54,6 @@ export class FakeHost implements TransportHost {
   readonly sessions: FakeSession[] = [];
   readonly asked: Credentials[] = [];
   readonly admitted: Handshake[] = [];
-  readonly variants: WireVariant[] = [];
   admit: (handshake: Handshake) => Refusal | undefined = (handshake) => {
     this.admitted.push(handshake);
     return undefined;
@@ -72,12 +66,6 @@ export class FakeHost implements TransportHost {
   private taken = 0;
 
   constructor(readonly maxFrameBytes = 256 * 1024) {}
-
-  createVariant(codec: Codec, frame: WireVariant['frame'], frameOne?: WireVariant['frameOne']): WireVariant {
-    const variant = { index: this.variants.length, codec, frame, frameOne };
-    this.variants.push(variant);
-    return variant;
-  }
 
   authenticate(credentials: Credentials): Promise<Authentication> {
     this.asked.push(credentials);

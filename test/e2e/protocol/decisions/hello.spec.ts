@@ -1,0 +1,182 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { encode } from '@msgpack/msgpack';
+import { WireClient } from '../../../support/wire-client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
+import { CHANNELS } from './setting.js';
+
+let server: WireServer;
+
+async function start(options: WireServerOptions = {}): Promise<WireServer> {
+  server = await startWireServer({ channels: CHANNELS, ...options });
+  return server;
+}
+
+afterEach(() => server.close());
+
+describe('negotiation', () => {
+  it('P1, P1a the first known subprotocol is echoed, and JSON is spoken when none was offered', async () => {
+    await start();
+    const choosy = await server.open({
+      protocols: ['realtime.v9.cbor', 'realtime.v1.msgpack', 'realtime.v1.json'],
+    });
+    expect(choosy.protocol).toBe('realtime.v1.msgpack');
+    const silent = await server.connect('alice', { protocols: [] });
+    expect(silent.protocol).toBe('');
+    expect(silent.welcome?.user).toBe('alice');
+  });
+
+  it('P1b, P2, P2b refuses unknown names, credentials alone and malformed headers with 400', async () => {
+    await start();
+    for (const protocols of [
+      ['graphql-ws'],
+      ['bearer.alice'],
+      ['resume.abc'],
+      ['bearer.alice', 'resume.abc'],
+    ]) {
+      expect((await WireClient.refused(server.url, { protocols })).status).toBe(400);
+    }
+    const two = await WireClient.refused(server.url, {
+      protocols: ['realtime.v1.json', 'bearer.alice', 'bearer.bob'],
+    });
+    expect(two.status).toBe(400);
+    const many = Array.from({ length: 33 }, (_, index) => `p${index}`);
+    const refusal = await WireClient.refused(server.url, { protocols: ['realtime.v1.json', ...many] });
+    expect(refusal.status).toBe(400);
+    expect((await WireClient.refused(server.url, { protocols: ['chat'] })).body).toContain(
+      'realtime.v1.json',
+    );
+  });
+
+  it('P1c, P6c frames of the other kind, and frames that are nothing, close with 4805', async () => {
+    await start();
+    const json = await server.connect('alice');
+    json.send(encode({ type: 'ping', id: 'k1' }));
+    await json.expectClose(4805);
+    const packed = await server.connect('alice', { protocols: ['realtime.v1.msgpack'] });
+    packed.send('{"type":"ping","id":"k1"}');
+    await packed.expectClose(4805);
+    const broken = await server.connect('alice');
+    broken.send('{"type":"ping","id":"k1"');
+    await broken.expectClose(4805);
+  });
+
+  it('P2a a token with the upgrade is verified before it is answered (P18)', async () => {
+    await start();
+    const refusal = await WireClient.refused(server.url, { protocols: ['realtime.v1.json', 'bearer.bad'] });
+    expect(refusal.status).toBe(401);
+    expect(refusal.headers['www-authenticate']).toBe('Bearer');
+    const client = await server.connect(undefined, { protocols: ['realtime.v1.json', 'bearer.alice'] });
+    expect(client.protocol).toBe('realtime.v1.json');
+    expect(client.welcome?.user).toBe('alice');
+  });
+
+  it('P18 a client that asks is answered as its upgrade would be', async () => {
+    await start();
+    const ask = async (token?: string): Promise<number> =>
+      (
+        await fetch(
+          server.httpUrl,
+          token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+        )
+      ).status;
+    expect([await ask(), await ask('alice'), await ask('bad')]).toEqual([426, 426, 401]);
+    server.engine.beginDrain();
+    const busy = await fetch(server.httpUrl);
+    expect([busy.status, busy.headers.get('retry-after')]).toEqual([503, '2']);
+    expect((await WireClient.refused(server.url)).status).toBe(503);
+  });
+});
+
+describe('hello', () => {
+  it.each([
+    ['P3a another command', { type: 'ping', id: 'k1' }],
+    ['P3a a malformed one', { type: 'hello', id: 'h1', payload: {} }],
+    ['P3a one without an id', { type: 'hello', payload: { versions: [1] } }],
+  ])('%s first closes with 4805, without a word', async (_, envelope) => {
+    await start();
+    const client = await server.open();
+    client.send(envelope);
+    await client.expectClose(4805);
+    expect(client.received).toEqual([]);
+  });
+
+  it('P3a none in time closes with 4805', async () => {
+    await start({ settings: { helloTimeoutMs: 40 } });
+    await (await server.open()).expectClose(4805);
+  });
+
+  it('P3b no common revision closes with 4804', async () => {
+    await start();
+    const client = await server.open();
+    client.send({ type: 'hello', id: 'h1', payload: { versions: [2, 3], token: 'alice' } });
+    expect(await client.expectClose(4804)).toMatchObject({ reason: 'unsupported_version|0' });
+  });
+
+  it('P3, P3c what is sent behind hello waits and runs in order; too much of it closes with 4805', async () => {
+    let admit = (): void => undefined;
+    await start({
+      onConnect: () => new Promise<void>((resolve) => (admit = resolve)),
+      settings: { limits: { maxEnvelopesPerFrame: 4 } },
+    });
+    const client = await server.open();
+    const hello = { type: 'hello', id: 'h1', payload: { versions: [1], token: 'alice' } };
+    client.sendAll([hello, { type: 'subscribe', id: 's1', channel: 'rooms.1' }]);
+    client.send({ type: 'publish', id: 'p1', channel: 'rooms.1', event: 'said' });
+    await client.expectNothing(30);
+    admit();
+    expect((await client.next()).ref).toBe('h1');
+    await client.take({ type: 'reply', ref: 's1' });
+    await client.take({ type: 'reply', ref: 'p1' });
+
+    const eager = await server.open();
+    eager.sendAll([hello, { type: 'ping', id: 'k1' }]);
+    eager.sendAll([2, 3, 4, 5].map((n) => ({ type: 'ping', id: `k${n}` })));
+    await eager.expectClose(4805);
+  });
+
+  it.each([
+    ['unauthorized', undefined, 4801],
+    ['unauthorized', 'bad', 4801],
+    ['token_expired', 'old', 4008],
+  ])('P3e a refusal is told as %s, then closes (%s → %i)', async (code, token, close) => {
+    await start();
+    const client = await server.open();
+    client.send({
+      type: 'hello',
+      id: 'h1',
+      payload: { versions: [1], ...(token === undefined ? {} : { token }) },
+    });
+    expect(await client.next('error')).toMatchObject({ ref: 'h1', payload: { code } });
+    await client.expectClose(close);
+  });
+
+  it('P3e, P18a bans and the application’s refusals are told in answer to hello', async () => {
+    await start({ onConnect: ({ user }) => user?.id !== 'mallory' });
+    await server.engine.ban('bob', { forMs: 60_000 });
+    const banned = await server.open({ protocols: ['realtime.v1.json', 'bearer.bob'] });
+    banned.send({ type: 'hello', id: 'h1', payload: { versions: [1] } });
+    const { payload } = await banned.next('error');
+    expect(payload['code']).toBe('banned');
+    expect(Number(payload['retryAfterMs'])).toBeGreaterThan(50_000);
+    const { reason } = await banned.expectClose(4803);
+    expect(Number(reason.split('|')[1])).toBeGreaterThan(50_000);
+
+    const mallory = await server.open();
+    mallory.send({ type: 'hello', id: 'h1', payload: { versions: [1], token: 'mallory' } });
+    expect((await mallory.next('error')).payload['code']).toBe('forbidden');
+    await mallory.expectClose(4802);
+  });
+
+  it('P3f, P3g a token in hello must be of the same user as the upgrade’s; a second hello is bad_request', async () => {
+    await start();
+    const protocols = ['realtime.v1.json', 'bearer.alice'];
+    const other = await server.open({ protocols });
+    other.send({ type: 'hello', id: 'h1', payload: { versions: [1], token: 'bob' } });
+    await other.expectClose(4802);
+    const same = await server.connect('alice', { protocols });
+    expect(await same.error({ type: 'hello', payload: { versions: [1] } })).toMatchObject({
+      code: 'bad_request',
+    });
+    expect((await same.call({ type: 'ping' })).type).toBe('pong');
+  });
+});

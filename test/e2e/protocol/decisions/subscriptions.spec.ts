@@ -1,0 +1,267 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Position } from '../../../../lib/protocol/position.js';
+import { ManualClock } from '../../../support/manual-clock.js';
+import { until } from '../../../support/until.js';
+import { wireChannel } from '../../../support/wire-channel.js';
+import { type WireClient } from '../../../support/wire-client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
+import { GRACE_MS, TICK, QUIET, CHANNELS } from './setting.js';
+
+let server: WireServer;
+
+async function start(options: WireServerOptions = {}): Promise<WireServer> {
+  server = await startWireServer({ channels: CHANNELS, ...options });
+  return server;
+}
+
+afterEach(() => server.close());
+
+describe('subscriptions', () => {
+  const positionOf = (answer: Record<string, unknown>): Position => answer['position'] as Position;
+
+  it('P7, P24 unsubscribe is answered whatever there was to end', async () => {
+    await start();
+    const client = await server.connect('alice');
+    expect(await client.reply({ type: 'unsubscribe', channel: 'nothing.of.the.kind' })).toEqual({});
+    await client.subscribe('rooms.1');
+    expect(await client.error({ type: 'subscribe', channel: 'rooms.1' })).toMatchObject({
+      code: 'already_subscribed',
+    });
+    await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
+    await server.engine.publish('rooms.1', 'said', 1);
+    expect(positionOf(await client.subscribe('rooms.1')).seq).toBe(1);
+    // What came meanwhile would have come before this answer.
+    expect(client.pending).toEqual([]);
+  });
+
+  it('P10b a position beyond the end is not good; nor is one of an unknown epoch', async () => {
+    await start();
+    const client = await server.connect('alice');
+    await server.engine.publish('rooms.1', 'said', 1);
+    const { epoch } = positionOf(await client.subscribe('rooms.1'));
+    for (const position of [
+      { epoch, seq: 2 },
+      { epoch: 'other', seq: 1 },
+    ]) {
+      await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
+      expect(await client.subscribe('rooms.1', { position })).toEqual({
+        position: { epoch, seq: 1 },
+        recovery: 'lost',
+        reason: 'epoch_changed',
+      });
+    }
+    // Nothing of a replay comes before what is new.
+    await server.engine.publish('rooms.1', 'said', 2);
+    expect(await client.next('event')).toMatchObject({ seq: 2 });
+  });
+
+  it('P11a members come with the answer unless they are not wanted, 100 of them at most', async () => {
+    await start();
+    const alice = await server.connect('alice');
+    expect(await alice.subscribe('rooms.1', { presence: { data: 1 } })).not.toHaveProperty('presence');
+    expect(await alice.subscribe('halls.1')).toMatchObject({
+      presence: { members: [{ id: 'alice', devices: 1 }], count: 1 },
+    });
+    const bob = await server.connect('bob');
+    expect(await bob.subscribe('halls.1', { presence: false })).not.toHaveProperty('presence');
+    const carol = await server.connect('carol');
+    expect(await carol.subscribe('halls.1', { presence: { receive: false } })).not.toHaveProperty('presence');
+    expect((await alice.next('presence')).payload['join']).toEqual([{ id: 'carol', devices: 1 }]);
+    await server.engine.publish('halls.1', 'said', 'behind the join');
+    await carol.next('event');
+    for (let index = 0; index < 110; index++) {
+      const entry = { channel: 'halls.1', member: `m${index}`, device: 'd', generation: 1 };
+      await server.broker.presence.enter(entry, 60_000);
+    }
+    const dave = await server.connect('dave');
+    const { presence } = await dave.subscribe('halls.1');
+    expect(presence).toMatchObject({ count: 113, more: expect.any(String) });
+    expect((presence as { members: unknown[] }).members).toHaveLength(100);
+  });
+
+  it('P12, P13 a resume that missed nothing is told resumed at once, as often as wanted', async () => {
+    await start();
+    const client = await server.connect('alice');
+    const { epoch } = positionOf(await client.subscribe('rooms.1'));
+    for (let round = 0; round < 2; round++) {
+      await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
+      const answer = await client.subscribe('rooms.1', { position: { epoch, seq: 0 } });
+      expect(answer).toEqual({ position: { epoch, seq: 0 }, recovery: 'complete' });
+      expect(await client.next('resumed')).toMatchObject({ seq: 0, epoch });
+    }
+  });
+
+  it('P12c, P14e an event past its ttl is a gap in a replay, and is not there in history', async () => {
+    const clock = new ManualClock();
+    await start({ clock });
+    const client = await server.connect('alice');
+    const { epoch } = positionOf(await client.subscribe('rooms.1'));
+    await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
+    await server.engine.publish('rooms.1', 'said', 1, { ttlMs: 1 });
+    await server.engine.publish('rooms.1', 'said', 2);
+    clock.advance(2);
+    await client.subscribe('rooms.1', { position: { epoch, seq: 0 } });
+    expect(await client.next('gap')).toMatchObject({
+      epoch,
+      payload: { from: 1, to: 1, reason: 'expired', recoverable: false },
+    });
+    expect(await client.next('event')).toMatchObject({ seq: 2 });
+    await client.next('resumed');
+    const history = await client.reply({ type: 'history', channel: 'rooms.1' });
+    expect((history['events'] as { seq: number }[]).map(({ seq }) => seq)).toEqual([2]);
+  });
+
+  it('P11, P11b truncated says which part follows and why', async () => {
+    await start({
+      channels: [
+        wireChannel('short', { log: { size: 3 } }),
+        wireChannel('long', { policy: { replayLimit: 2 } }),
+      ],
+      settings: { ringSize: 1 },
+    });
+    const client = await server.connect('alice');
+    for (const [channel, from, cause] of [
+      ['short', 3, 'trimmed'],
+      ['long', 4, 'limit'],
+    ] as const) {
+      const { epoch } = await server.broker.subscribe(channel);
+      for (let n = 1; n <= 5; n++) await server.engine.publish(channel, 'said', n);
+      expect(await client.subscribe(channel, { position: { epoch, seq: 0 } })).toEqual({
+        position: { epoch, seq: 5 },
+        recovery: 'truncated',
+        from,
+        to: 5,
+        cause,
+      });
+      for (let seq = from; seq <= 5; seq++) expect(await client.next('event')).toMatchObject({ seq });
+      expect(await client.next('resumed')).toMatchObject({ seq: 5 });
+    }
+  });
+
+  it('P27 a channel without retention resumes at its tip only, and has no history', async () => {
+    await start();
+    const client = await server.connect('alice');
+    const { epoch } = positionOf(await client.subscribe('ticks.a'));
+    await server.engine.publish('ticks.a', 'tick', 1);
+    expect(await client.next('event')).toMatchObject({ seq: 1 });
+    const again = async (seq: number): Promise<unknown> => {
+      await client.reply({ type: 'unsubscribe', channel: 'ticks.a' });
+      return await client.subscribe('ticks.a', { position: { epoch, seq } });
+    };
+    expect(await again(0)).toMatchObject({ recovery: 'lost', reason: 'not_retained' });
+    expect(await again(1)).toMatchObject({ recovery: 'complete' });
+    await client.next('resumed');
+    expect(await client.reply({ type: 'history', channel: 'ticks.a' })).toEqual({
+      events: [],
+      position: { epoch, seq: 1 },
+      more: false,
+    });
+  });
+
+  it('P26, P26c a snapshot comes to those who begin anew, at a position that the rest follows', async () => {
+    let seen = 0;
+    const channel = wireChannel('boards.:board', {
+      publish: ['drawn'],
+      behaviour: {
+        snapshot: {
+          shareable: true,
+          run: async () => {
+            seen++;
+            await server.engine.publish('boards.1', 'drawn', 'meanwhile');
+            return { state: { seen } };
+          },
+        },
+      },
+    });
+    await start({ channels: [channel] });
+    const client = await server.connect('alice');
+    const answer = await client.subscribe('boards.1');
+    expect(answer).toMatchObject({ recovery: 'new', position: { seq: 0 }, snapshot: { seen: 1 } });
+    expect(await client.next('event')).toMatchObject({ seq: 1, payload: 'meanwhile' });
+    await server.engine.publish('boards.1', 'drawn', 'the next');
+    expect(await client.next('event')).toMatchObject({ seq: 2, payload: 'the next' });
+    await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
+    const position = { epoch: positionOf(answer).epoch, seq: 2 };
+    expect(await client.subscribe('boards.1', { position })).not.toHaveProperty('snapshot');
+    await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
+    await client.take({ type: 'resumed' });
+    expect(await client.subscribe('boards.1', { snapshot: false })).not.toHaveProperty('snapshot');
+    expect(seen).toBe(1);
+  });
+
+  it('P26a, P26d a snapshot may state its own position; one that fails refuses the subscribe', async () => {
+    let state: () => { state: unknown; position?: Position } = () => ({ state: null });
+    const snapshot = { shareable: false, run: () => state() };
+    await start({ channels: [wireChannel('boards.:board', { behaviour: { snapshot } })] });
+    const client = await server.connect('alice');
+    const { epoch } = await server.broker.subscribe('boards.1');
+    for (const n of [1, 2, 3]) await server.engine.publish('boards.1', 'drawn', n);
+
+    state = () => ({ state: 'after 2', position: { epoch, seq: 2 } });
+    expect(await client.subscribe('boards.1')).toEqual({
+      position: { epoch, seq: 2 },
+      recovery: 'new',
+      snapshot: 'after 2',
+    });
+    expect(await client.next('event')).toMatchObject({ seq: 3 });
+    await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
+
+    state = () => ({ state: 'of the future', position: { epoch, seq: 9 } });
+    const subscribe = { type: 'subscribe', channel: 'boards.1' };
+    expect(await client.error(subscribe)).toMatchObject({ code: 'unavailable' });
+    state = () => {
+      throw new Error('no state');
+    };
+    expect(await client.error(subscribe)).toMatchObject({ code: 'internal' });
+  });
+
+  it('P28, P28b, P28e a ticket is taken over by its user only; the older connection ends with 4810', async () => {
+    const clock = new ManualClock();
+    await start({ clock, settings: QUIET });
+    const first = await server.connect('alice');
+    const session = first.welcome?.session;
+    const thief = await server.open();
+    await thief.hello('mallory', { session });
+    await thief.subscribe('halls.1');
+    await first.subscribe('halls.1');
+    await thief.next('presence');
+    expect(first.ended).toBeUndefined();
+
+    const second = await server.open();
+    await second.hello('alice', { session });
+    expect(await first.expectClose(4810)).toMatchObject({ reason: 'superseded|0' });
+    await second.subscribe('halls.1');
+    clock.advance(2 * GRACE_MS);
+    // A leave or a join would have come before it.
+    await server.engine.publish('halls.1', 'said', 'later');
+    await thief.next('event');
+    const forged = await server.open();
+    await forged.hello('alice', { session: 'WyJhbGljZSIsIm4iLCJ4IiwxXQ.AAAA' });
+    expect(second.ended).toBeUndefined();
+  });
+
+  it('P19d leaving on purpose ends a membership at once, being cut only after the grace', async () => {
+    const clock = new ManualClock();
+    await start({ clock, settings: QUIET });
+    const watcher = await server.connect('watcher');
+    await watcher.subscribe('halls.1');
+    for (const [name, leave, graced] of [
+      ['bye', (client: WireClient) => client.send({ type: 'bye', id: 'z1' }), false],
+      ['close', (client: WireClient) => void client.close(1000), false],
+      ['cut', (client: WireClient) => client.terminate(), true],
+    ] as const) {
+      const client = await server.connect(name);
+      await client.subscribe('halls.1');
+      expect((await watcher.next('presence')).payload['join']).toEqual([{ id: name, devices: 1 }]);
+      leave(client);
+      if (graced) {
+        await until('the server to notice', () => server.engine.sessionsOf(name).length === 0);
+        clock.advance(GRACE_MS - TICK);
+        await server.engine.publish('halls.1', 'said', 'within the grace');
+        await watcher.next('event');
+        clock.advance(2 * TICK);
+      }
+      expect((await watcher.next('presence')).payload['leave']).toEqual([name]);
+    }
+  });
+});

@@ -1,3 +1,5 @@
+import { missesOf } from './misses.mjs';
+
 const INTRODUCTION = `# Performance
 
 What the library costs beside what else there is, measured by the commands in [bench/](../bench/README.md), which say how, and which you can run on your own machine. This page is made of what they wrote: \`npm run bench:report\`.
@@ -9,7 +11,7 @@ Read the ratios. Absolute figures are of one small machine with two cores on one
 export function renderPerformance(results, chart) {
   const parts = [INTRODUCTION];
   if (chart) parts.push(`![The library beside its peers](${chart})\n`);
-  parts.push(targetsOf(results), ...results.map(section));
+  parts.push(targetsOf(results), missesOf(results), ...results.map(section));
   return `${parts.join('\n').trimEnd()}\n`;
 }
 

@@ -21,8 +21,8 @@ export async function storm({ server, join }, tokens) {
       clients.push(await openSubscriber(server.port, join(token), options));
     }
   };
-  // Not collected before: with the garbage go the shapes of objects that no connection has at the moment, and with them the
-  // compiled code. A storm meets a server that runs.
+  // No collection before: it would also drop the shapes of objects that exist only while a connection is being opened, and
+  // the code compiled for them. A storm meets a server that is warm.
   await server.ask({ type: 'begin', collect: false });
   const measured = startMeasuring();
   await Promise.all(Array.from({ length: AT_ONCE }, opener));

@@ -1,9 +1,9 @@
-/** What tells variants apart: the object itself, for engines may share a log. */
+/** What tells variants apart: the object itself. Engines that share a log have variants of their own. */
 type VariantKey = object;
 
 /**
  * Bytes that are made once per variant and kept. Nearly all events are sent in one variant only, so that one has a place in
- * the object itself: an array, in each event of each log, would weigh more than what most events say.
+ * the object itself: a map, in each event of each log, would weigh more than what most events say.
  */
 export class BytesByVariant {
   private variant: VariantKey | undefined = undefined;

@@ -21,8 +21,9 @@ export interface FramedEnvelope {
 }
 
 /**
- * One way of turning envelopes into bytes on the wire: codec and transport. All connections of a variant are
- * sent the same bytes, so an event is encoded and framed once per variant (P22).
+ * One way of turning envelopes into bytes on the wire: codec, transport, and whether frames are compressed. All connections
+ * of a variant are sent the same bytes, so an event is encoded and framed once per variant (P22). A transport makes each once
+ * and gives the same object to all its connections: what is kept of an event is found by it.
  */
 export interface WireVariant {
   readonly codec: Codec;

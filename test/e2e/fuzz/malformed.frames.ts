@@ -13,7 +13,7 @@ export const bytesOf = (codec: CodecName, value: unknown): Buffer =>
   Buffer.from(codec === 'json' ? JSON.stringify(value) : encode(value, { maxDepth: 1_000 }));
 
 /** JSON text, as broken as can be. */
-export const jsonFrames = (() => {
+const jsonFrames = (() => {
   const wellFormed = fc
     .constantFrom(...TYPES.filter((type) => type !== 'bye'))
     .map((type) => JSON.stringify({ ...WELL_FORMED[type], id: 'f1' }));
@@ -79,7 +79,7 @@ export const jsonFrames = (() => {
 })();
 
 /** MessagePack, likewise. */
-export const msgpackFrames = (() => {
+const msgpackFrames = (() => {
   const wellFormed = fc
     .constantFrom(...TYPES.filter((type) => type !== 'bye'))
     .map((type) => Buffer.from(encode({ ...WELL_FORMED[type], id: 'f1' })));

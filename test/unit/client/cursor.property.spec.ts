@@ -3,7 +3,7 @@ import type { Position } from '../../../lib/protocol/position.js';
 import fc from '../../support/property.js';
 import { started } from './cursor.recorder.js';
 
-describe('property', () => {
+describe('the cursor, whatever a server sends', () => {
   type Op =
     | { readonly kind: 'send' | 'skip' | 'repeat' | 'gap'; readonly count: number }
     | { readonly kind: 'partial'; readonly keep: readonly boolean[] }

@@ -1,16 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../support/manual-clock.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { TICK, QUIET, CHANNELS } from './setting.js';
+import { QUIET, server, start, stop, TICK } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('the end', () => {
   it('P19b, G18 a drain says bye, flushes and closes with 4001', async () => {

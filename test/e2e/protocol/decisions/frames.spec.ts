@@ -1,15 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { CHANNELS } from './setting.js';
+import { server, start, stop } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('frames and envelopes', () => {
   it('P4 limits of a frame close with their codes, counted before anything runs (P4a)', async () => {

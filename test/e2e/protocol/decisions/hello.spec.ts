@@ -1,17 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import { WireClient } from '../../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { CHANNELS } from './setting.js';
+import { server, start, stop } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('negotiation', () => {
   it('P1, P1a the first known subprotocol is echoed, and JSON is spoken when none was offered', async () => {

@@ -1,16 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WireClient } from '../../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { CHANNELS } from './setting.js';
+import { server, start, stop } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('limits (G16)', () => {
   it('a command above the rate is refused with a delay and does not run; subscribes and pongs are free', async () => {

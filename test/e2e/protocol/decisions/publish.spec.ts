@@ -1,17 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { wireChannel } from '../../../support/wire-channel.js';
-import { type WireClient } from '../../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { CHANNELS } from './setting.js';
+import type { WireClient } from '../../../support/wire-client.js';
+import { CHANNELS, server, start, stop } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('publish', () => {
   const publish = (client: WireClient, id: string, payload: unknown, more: object = {}) =>

@@ -1,15 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { CHANNELS } from './setting.js';
+import { server, start, stop } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('signals, requests, history', () => {
   it('signals go to every subscriber, the sender included, and need a subscription and a declaration (G10)', async () => {

@@ -3,18 +3,10 @@ import type { Position } from '../../../../lib/protocol/position.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 import { until } from '../../../support/until.js';
 import { wireChannel } from '../../../support/wire-channel.js';
-import { type WireClient } from '../../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
-import { GRACE_MS, TICK, QUIET, CHANNELS } from './setting.js';
+import type { WireClient } from '../../../support/wire-client.js';
+import { GRACE_MS, QUIET, server, start, stop, TICK } from './setting.js';
 
-let server: WireServer;
-
-async function start(options: WireServerOptions = {}): Promise<WireServer> {
-  server = await startWireServer({ channels: CHANNELS, ...options });
-  return server;
-}
-
-afterEach(() => server.close());
+afterEach(stop);
 
 describe('subscriptions', () => {
   const positionOf = (answer: Record<string, unknown>): Position => answer['position'] as Position;

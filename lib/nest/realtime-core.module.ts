@@ -1,5 +1,6 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
+import { missingAdapterProvider } from './adapter/missing-adapter.js';
 import { REALTIME_CONFIG, REALTIME_OPTIONS } from './constants.js';
 import { ConnectGate } from './lifecycle/connect.gate.js';
 import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
@@ -15,6 +16,9 @@ const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({
   .setExtras({}, (definition) => ({ ...definition, global: true }))
   .build();
 
+/** The one `RealtimeService` of an application, from wherever it is asked for. */
+export const GLOBAL_SERVICE = Symbol('GLOBAL_SERVICE');
+
 /** What `forRoot` and `forRootAsync` take. */
 export type RealtimeAsyncOptions = typeof builder.ASYNC_OPTIONS_TYPE;
 
@@ -26,10 +30,12 @@ export type RealtimeAsyncOptions = typeof builder.ASYNC_OPTIONS_TYPE;
   imports: [DiscoveryModule],
   providers: [
     { provide: REALTIME_CONFIG, useFactory: resolveOptions, inject: [REALTIME_OPTIONS] },
+    missingAdapterProvider,
     ConnectGate,
     RealtimeRuntime,
     RealtimeService,
+    { provide: GLOBAL_SERVICE, useExisting: RealtimeService },
   ],
-  exports: [RealtimeRuntime, RealtimeService],
+  exports: [RealtimeRuntime, RealtimeService, GLOBAL_SERVICE],
 })
 export class RealtimeCoreModule extends builder.ConfigurableModuleClass {}

@@ -1,8 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { BootProblems } from './errors/realtime-boot.error.js';
+import { BootProblems, RealtimeBootError } from './errors/realtime-boot.error.js';
 import { TransportRuntime } from './lifecycle/transport.runtime.js';
-import { RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
+import { GLOBAL_SERVICE, RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
 import type { RealtimeModuleOptions } from './realtime.options.js';
+import { RealtimeService } from './realtime.service.js';
 
 /**
  * Realtime channels for a Nest application: import it once, in the root module. In an application without an HTTP
@@ -16,11 +17,20 @@ import type { RealtimeModuleOptions } from './realtime.options.js';
  * export class AppModule {}
  * @publicApi
  */
-@Module({ providers: [TransportRuntime] })
+@Module({
+  providers: [
+    {
+      provide: RealtimeService,
+      inject: [{ token: GLOBAL_SERVICE, optional: true }],
+      useFactory: globalService,
+    },
+  ],
+  exports: [RealtimeService],
+})
 export class RealtimeModule {
   /** @throws RealtimeBootError, when the application starts, with everything that is wrong with the options. */
   static forRoot(options: RealtimeModuleOptions = {}): DynamicModule {
-    return { module: RealtimeModule, imports: [RealtimeCoreModule.forRoot(options)] };
+    return withTransport(RealtimeCoreModule.forRoot(options));
   }
 
   /**
@@ -45,6 +55,26 @@ export class RealtimeModule {
       );
     }
     problems.throwIfAny();
-    return { module: RealtimeModule, imports: [RealtimeCoreModule.forRootAsync(options)] };
+    return withTransport(RealtimeCoreModule.forRootAsync(options));
   }
+}
+
+/** Not in the decorator: a second import of the bare class would attach a second transport to the server. */
+function withTransport(core: DynamicModule): DynamicModule {
+  return { module: RealtimeModule, imports: [core], providers: [TransportRuntime] };
+}
+
+/**
+ * The class alone, without `forRoot()`, has no options; where another module has called it, importing the class is
+ * harmless.
+ */
+function globalService(service?: RealtimeService): RealtimeService {
+  if (service !== undefined) return service;
+  throw new RealtimeBootError([
+    {
+      path: 'RealtimeModule',
+      problem: 'is imported without options.',
+      remedy: 'Write imports: [RealtimeModule.forRoot({ auth: … })] in the root module.',
+    },
+  ]);
 }

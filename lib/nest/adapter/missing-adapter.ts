@@ -1,19 +1,33 @@
-import { createRequire } from 'node:module';
-import type { ApplicationConfig, DiscoveryService } from '@nestjs/core';
+import type { Provider } from '@nestjs/common';
+import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { isGateway } from '../decorators/subscribe-message.metadata.js';
 import { StandaloneWsAdapter } from './standalone.adapter.js';
 
+/** Codes of a package that is not there, in ES modules and in CommonJS (bundles, tests compiled to CommonJS). */
+const NOT_FOUND = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
+
+/** Resolves when a missing adapter has been provided. */
+export const MISSING_ADAPTER = Symbol('MISSING_ADAPTER');
+
 /**
  * Keeps Nest from ending the process: for an application with a gateway and without an adapter it loads
- * @nestjs/platform-socket.io, and calls `process.exit(1)` when that is not installed. Only there a stand-in is set,
- * before Nest looks; where Socket.IO is installed its gateways stay Socket.IO's, and `app.useWebSocketAdapter()`
- * replaces it as always.
+ * @nestjs/platform-socket.io, and calls `process.exit(1)` when that is not installed. Only there a stand-in is set;
+ * where Socket.IO is installed its gateways stay Socket.IO's, and `app.useWebSocketAdapter()` replaces it as always.
+ * It is a provider because Nest looks for the adapter after all providers are made and before any hook runs.
  */
-export function provideMissingAdapter(config: ApplicationConfig, discovery: DiscoveryService): void {
+export const missingAdapterProvider: Provider = {
+  provide: MISSING_ADAPTER,
+  inject: [ApplicationConfig, DiscoveryService],
+  useFactory: async (config: ApplicationConfig, discovery: DiscoveryService): Promise<void> => {
+    if (lacksAdapter(config) && hasGateway(discovery) && !(await socketIoInstalled()) && lacksAdapter(config))
+      config.setIoAdapter(new StandaloneWsAdapter());
+  },
+};
+
+function lacksAdapter(config: ApplicationConfig): boolean {
   // Null until somebody sets one, whatever its type says.
   const adapter: unknown = config.getIoAdapter();
-  if (adapter == null && hasGateway(discovery) && !socketIoInstalled())
-    config.setIoAdapter(new StandaloneWsAdapter());
+  return adapter == null;
 }
 
 function hasGateway(discovery: DiscoveryService): boolean {
@@ -22,13 +36,12 @@ function hasGateway(discovery: DiscoveryService): boolean {
     .some(({ metatype }) => typeof metatype === 'function' && isGateway(metatype));
 }
 
-/** Looked up from where Nest imports it. */
-function socketIoInstalled(): boolean {
+/** Nest is about to load the package too. One that is there and fails to load is Nest's to report. */
+async function socketIoInstalled(): Promise<boolean> {
   try {
-    const websockets = createRequire(import.meta.url).resolve('@nestjs/websockets');
-    createRequire(websockets).resolve('@nestjs/platform-socket.io');
+    await import('@nestjs/platform-socket.io');
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return !NOT_FOUND.includes(String((error as NodeJS.ErrnoException).code));
   }
 }

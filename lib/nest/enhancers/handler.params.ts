@@ -44,15 +44,17 @@ function pick(payload: unknown, key: unknown): unknown {
     : payload;
 }
 
-/** The parameters of a handler, and the metadata key under which Nest finds them. */
+/** The parameters of a handler. */
 export interface HandlerParams {
   readonly list: readonly HandlerParam[];
+  /** The metadata key under which Nest finds them; `undefined` when there is nothing that pipes could check. */
   readonly metadataKey: string | undefined;
 }
 
 /**
- * Reads the parameters of a handler. Without any decorator they are (connection, payload), as in a gateway, and so
- * pass the pipes: Nest alone would hand them over unvalidated.
+ * Reads the parameters of a handler. Without any decorator they are (connection, payload), as in a gateway, and the
+ * payload passes the pipes: Nest alone would hand it over unvalidated. A connection alone passes none: Nest would warn
+ * of a hook whose method has no decorator that a `ValidationPipe` cannot know its types.
  */
 export function paramsOf({ host, methodName, method, own }: HandlerTarget): HandlerParams {
   if (own === true) return { list: [], metadataKey: undefined };
@@ -67,8 +69,10 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): Hand
   const positional = Object.fromEntries(
     [SOCKET, PAYLOAD].slice(0, count).map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
   );
+  const list = Object.entries(positional).map(describe);
+  if (count < 2) return { list, metadataKey: undefined };
   Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, positional, host.metatype, methodName);
-  return { list: Object.entries(positional).map(describe), metadataKey: POSITIONAL_ARGS_METADATA };
+  return { list, metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
 function describe([key, argument]: [string, RouteArgument]): HandlerParam {

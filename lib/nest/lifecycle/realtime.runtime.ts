@@ -12,7 +12,6 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import { provideMissingAdapter } from '../adapter/missing-adapter.js';
 import { ridingOptions } from '../adapter/riding.js';
 import { AuthenticatorFactory } from '../auth/authenticator.factory.js';
 import { REALTIME_CONFIG } from '../constants.js';
@@ -60,10 +59,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     private readonly httpAdapterHost: HttpAdapterHost,
     private readonly moduleRef: ModuleRef,
     private readonly gate: ConnectGate,
-  ) {
-    // Nest looks for the adapter before any hook runs.
-    provideMissingAdapter(applicationConfig, discovery);
-  }
+  ) {}
 
   /** The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
   get engine(): EngineApi {

@@ -39,9 +39,11 @@ import {
   SequenceInterceptor,
   Snapshot,
   type ChannelPolicyGuard,
+  type RealtimeConnectHook,
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import {
+  byName,
   PLATFORMS,
   startApp,
   until,
@@ -302,6 +304,46 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'mallory' } });
     await expect(client.next('error')).resolves.toMatchObject({ ref: 'h', payload: { code: 'forbidden' } });
     await client.expectClose(4802);
+  });
+
+  it('a connect hook beside a global ValidationPipe: no warning, and the connection is not a payload', async () => {
+    const piped: unknown[] = [];
+    @Injectable()
+    class Hook implements RealtimeConnectHook {
+      onConnect(connection: RealtimeConnection) {
+        connection.data['greeted'] = connection.user?.id;
+      }
+    }
+    @PublicChannel()
+    @Channel('bare')
+    class Bare {
+      @OnSubscribe()
+      joined(connection: RealtimeConnection) {
+        connection.data['joined'] = true;
+      }
+      @OnRequest('ask')
+      ask(connection: RealtimeConnection) {
+        return connection.data;
+      }
+    }
+    const { connect, logger } = await start({
+      realtime: { auth: { authenticator: byName }, connect: Hook },
+      providers: [Hook, Bare],
+      configure: (app) =>
+        app.useGlobalPipes(new ValidationPipe({ transform: true, whitelist: true }), {
+          transform: (value: unknown) => {
+            piped.push(value);
+            return value;
+          },
+        }),
+    });
+    const client = await connect('alice');
+    await client.subscribe('bare');
+    await expect(
+      client.reply({ type: 'request', channel: 'bare', event: 'ask', payload: 1 }),
+    ).resolves.toEqual({ greeted: 'alice', joined: true });
+    expect(piped).toEqual([]);
+    expect(logger.at('warn')).toEqual([]);
   });
 
   it('overrideGuard replaces a guard in tests', async () => {

@@ -290,6 +290,46 @@ describe('boot errors', () => {
       ]);
     });
 
+    it.each([
+      ['nobody', undefined],
+      ['a provider', RealtimeService],
+    ])(
+      'says that the class without forRoot() has no options, when %s asks for the service',
+      async (_who, asked) => {
+        const providers: Provider[] =
+          asked === undefined
+            ? []
+            : [{ provide: 'publisher', inject: [asked], useFactory: (service: unknown) => service }];
+        const builder = Test.createTestingModule({ imports: [RealtimeModule], providers });
+        await expect(builder.setLogger(false as never).compile()).rejects.toThrow(
+          'RealtimeModule cannot start:\n- RealtimeModule: is imported without options. ' +
+            'Write imports: [RealtimeModule.forRoot({ auth: … })] in the root module.',
+        );
+      },
+    );
+
+    it('takes the bare class in a module beside forRoot(), before or after it', async () => {
+      @Injectable()
+      class Publisher {
+        constructor(readonly realtime: RealtimeService) {}
+      }
+      @Module({ imports: [RealtimeModule], providers: [Publisher], exports: [Publisher] })
+      class Feature {}
+      for (const order of [
+        [Feature, RealtimeModule.forRoot()],
+        [RealtimeModule.forRoot(), Feature],
+      ]) {
+        const module = await Test.createTestingModule({ imports: order })
+          .setLogger(false as never)
+          .compile();
+        await module.init();
+        expect(module.get(Publisher, { strict: false }).realtime).toBe(
+          module.get(RealtimeService, { strict: false }),
+        );
+        await module.close();
+      }
+    });
+
     it('import the module once', async () => {
       await expect(boot([], { imports: [RealtimeModule.forRoot({ path: '/other' })] })).resolves.toEqual([
         '- RealtimeModule: is imported with forRoot() more than once. Import it once, in the root module.',

@@ -1,5 +1,4 @@
 import { constants, deflateRawSync } from 'node:zlib';
-import type { PerMessageDeflateOptions } from 'ws';
 import type { WireVariant } from '../../core/session/connection.js';
 import { FIN_BINARY, FIN_TEXT, framePayload, payloadBytes, RSV1, writePayload } from './frame.js';
 
@@ -43,11 +42,19 @@ export function deflatingFrame(
   };
 }
 
+/** Options of ws's permessage-deflate. */
+interface Negotiation {
+  readonly serverNoContextTakeover: true;
+  readonly clientNoContextTakeover: true;
+  readonly threshold: number;
+  readonly concurrencyLimit: number;
+}
+
 /**
  * What ws negotiates. No context is carried from message to message: the server's frames could not be shared
  * otherwise, and a client's window would stay in memory. ws applies `maxPayload` to the inflated size (G24).
  */
-export function negotiation(options: CompressionOptions): PerMessageDeflateOptions {
+export function negotiation(options: CompressionOptions): Negotiation {
   return {
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { WebSocket } from 'ws';
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 
@@ -6,6 +7,22 @@ const INVALID_DATA = 1007;
 const TOO_MANY_PARTS = 1008;
 const TOO_BIG = 1009;
 const NO_CODE = 1005;
+
+/**
+ * The part of ws's WebSocket that is used here. Declared by ourselves, as is what {@link WsServer} has, because ws brings
+ * no types: whoever compiles against this package would need @types/ws for the real ones.
+ */
+interface WsSocket extends EventEmitter {
+  readonly readyState: number;
+  /** What was negotiated, as in the header; empty for nothing. */
+  readonly extensions: string;
+  close(code?: number, data?: string | Buffer): void;
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+}
+
+const WsSocket: new (address: null) => WsSocket = WebSocket;
 
 /** Who is told what happens on a {@link WireSocket}. */
 export interface WireSocketOwner {
@@ -22,7 +39,7 @@ export interface WireSocketOwner {
  * that came back after 1009 would send the same frame again, so what it must not repeat goes out with a code that
  * tells it to stop (P4, P6). Violations of RFC 6455 itself keep its 1002.
  */
-export class WireSocket extends WebSocket {
+export class WireSocket extends WsSocket {
   /** The code of the first close frame in either direction; 1005 for one without a code (RFC 6455 §7.1.5). */
   wireCode: number | undefined;
   /** Set before ws can emit anything. */

@@ -1,4 +1,6 @@
-import { WebSocketServer } from 'ws';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type WebSocket } from 'ws';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec } from '../../protocol/subprotocol.js';
 import { negotiation, type CompressionOptions } from './compression.js';
@@ -14,13 +16,23 @@ export interface WsServerSettings {
 }
 
 /** ws's server, which does no more than the handshake of RFC 6455 §4.2.2. */
-export type WsServer = ReturnType<typeof createWsServer>;
+export interface WsServer {
+  /** Reports what ws refuses by itself, e.g. a malformed offer of an extension; the socket is still to be answered. */
+  on(event: 'wsClientError', listener: (error: Error, socket: Duplex) => void): unknown;
+  handleUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    opened: (socket: WireSocket) => void,
+  ): void;
+  close(): void;
+}
 
 /**
  * @param maxFrameBytes Bound of one client message, before and after inflating (G24).
  * @throws RangeError when the bound is none.
  */
-export function createWsServer(maxFrameBytes: number, { codecs, compression }: WsServerSettings) {
+export function createWsServer(maxFrameBytes: number, { codecs, compression }: WsServerSettings): WsServer {
   if (!Number.isInteger(maxFrameBytes) || maxFrameBytes < 1 || maxFrameBytes > MAX_FRAME_BYTES) {
     throw new RangeError(
       `limits.maxFrameBytes: ${maxFrameBytes} is not an integer from 1 to ${MAX_FRAME_BYTES}`,
@@ -32,7 +44,8 @@ export function createWsServer(maxFrameBytes: number, { codecs, compression }: W
   return new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    WebSocket: WireSocket,
+    // A subclass of ws's own, whose declared part is smaller.
+    WebSocket: WireSocket as unknown as typeof WebSocket & typeof WireSocket,
     maxPayload: maxFrameBytes,
     maxFragments: maxParts,
     maxBufferedChunks: maxParts,

@@ -45,9 +45,8 @@ export default {
     project('unit', 'unit'),
     project('contract', 'contract'),
     project('e2e', 'e2e'),
-    // The e2e specs once more, on the Nest 11 packages of test/nest11. Terminus exists for Nest 12 only.
+    // The e2e specs once more, on the Nest 11 packages of test/nest11.
     project('nest11', 'e2e', {
-      testPathIgnorePatterns: ['/node_modules/', '\\.nest12\\.spec\\.ts$'],
       moduleNameMapper: {
         ...base.moduleNameMapper,
         '^@nestjs/(.*)$': '<rootDir>/test/nest11/node_modules/@nestjs/$1',

@@ -19,7 +19,8 @@ const WITHHELD =
   'events of channels that are not public are withheld: it cannot be proved that every revoke is known here';
 
 /**
- * Health of the realtime part for Terminus 12 (G20).
+ * Health of the realtime part for Terminus 11 and 12 (G20). Terminus 11 has no status `degraded`: there such a result is
+ * `up` with `degraded: true` beside the reason.
  *
  * @example
  * @HealthCheck()
@@ -65,7 +66,7 @@ export class RealtimeHealthIndicator {
       this.awaySince = undefined;
       const detail = { roundTripMs, sessions: this.sessions };
       return this.runtime.engine.status.withholding
-        ? indicator.degraded({ reason: WITHHELD, ...detail })
+        ? degraded(indicator, { reason: WITHHELD, ...detail })
         : indicator.up(detail);
     } catch (error) {
       return this.unproved(indicator, error, graceMs);
@@ -87,7 +88,7 @@ export class RealtimeHealthIndicator {
     this.awaySince ??= now;
     const awayMs = Math.round(now - this.awaySince);
     const detail = { reason: `the broker is away: ${cause}`, awayMs };
-    return awayMs > graceMs ? indicator.down(detail) : indicator.degraded(detail);
+    return awayMs > graceMs ? indicator.down(detail) : degraded(indicator, detail);
   }
 
   private notLive(): string | undefined {
@@ -100,4 +101,15 @@ export class RealtimeHealthIndicator {
   private get sessions(): number {
     return this.runtime.engine.status.sessions;
   }
+}
+
+/** Impaired, but serving: the check stays green, or every node would be taken out of service at once. */
+function degraded<const Key extends string>(
+  indicator: ReturnType<HealthIndicatorService['check']>,
+  detail: Readonly<Record<string, unknown>>,
+): HealthIndicatorResult<Key> {
+  // Declared as in Terminus 12; 11 lacks the method.
+  return (indicator as Partial<typeof indicator>).degraded === undefined
+    ? indicator.up({ degraded: true, ...detail })
+    : indicator.degraded(detail);
 }

@@ -4,7 +4,7 @@ import { RealtimeHealthIndicator } from './realtime-health.indicator.js';
 
 /**
  * Provides {@link RealtimeHealthIndicator}. Needs `RealtimeModule.forRoot()` in the application, and @nestjs/terminus
- * 12.
+ * 11 or 12.
  *
  * @example
  * @Module({ imports: [RealtimeHealthModule], controllers: [HealthController] })

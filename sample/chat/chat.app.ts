@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import type { INestApplication, NestApplicationOptions, Type } from '@nestjs/common';
+import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -12,18 +11,6 @@ export async function createChatApp(
   options: NestApplicationOptions = {},
 ): Promise<INestApplication> {
   const adapter = platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
-  const chat = ChatModule.register(config);
-  const root = { ...chat, imports: [...(chat.imports ?? []), ...(await healthModule())] };
   // The type of the adapter's application depends on the adapter, which is chosen only now.
-  return NestFactory.create(root, adapter as ExpressAdapter, options);
-}
-
-/** Health needs Terminus, whose realtime support exists from Nest 12 on; the chat runs without it. */
-async function healthModule(): Promise<Type[]> {
-  try {
-    createRequire(import.meta.url).resolve('@nestjs/terminus');
-  } catch {
-    return [];
-  }
-  return [(await import('./health/health.module.js')).HealthModule];
+  return NestFactory.create(ChatModule.register(config), adapter as ExpressAdapter, options);
 }

@@ -4,6 +4,7 @@ import { JwtModule } from '@nestjs/jwt';
 import { RealtimeModule } from 'nestjs-realtime';
 import { redisBroker } from 'nestjs-realtime/redis';
 import { TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
+import { HealthModule } from './health/health.module.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
 import { PageController } from './page/page.controller.js';
@@ -14,6 +15,7 @@ import { RoomsRepository } from './rooms/rooms.repository.js';
 import { RoomsService } from './rooms/rooms.service.js';
 
 @Module({
+  imports: [HealthModule],
   controllers: [LoginController, PageController],
   providers: [
     RoomsService,

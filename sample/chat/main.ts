@@ -1,4 +1,6 @@
 import 'reflect-metadata';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createChatApp } from './chat.app.js';
 import { chatConfig, ChatConfigError, listenConfig } from './chat.config.js';
 
@@ -8,7 +10,9 @@ const app = await createChatApp({ platform, config: orExit(chatConfig) });
 app.enableShutdownHooks();
 try {
   await app.listen(port, host);
-  console.log(`Chat is running: http://localhost:${port}`);
+  // With PORT=0 the system chose one.
+  const server = app.getHttpServer() as Server;
+  console.log(`Chat is running: http://localhost:${(server.address() as AddressInfo).port}`);
 } catch (error) {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
   console.error(`Port ${port} is taken. Choose another one: PORT=${port + 1} npm start`);

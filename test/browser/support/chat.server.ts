@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -21,10 +20,9 @@ export class ChatServer {
     platform = 'express',
     env = {},
   }: { port?: number; platform?: string; env?: Readonly<Record<string, string>> } = {}): Promise<ChatServer> {
-    const chosen = port ?? (await freePort());
-    const { child, output } = launch({ PORT: String(chosen), PLATFORM: platform, ...env });
+    const { child, output } = launch({ PORT: String(port ?? 0), PLATFORM: platform, ...env });
     const url = await line(child, output, /^Chat is running: (http:\S+)$/m);
-    return new ChatServer(url, chosen, child, output);
+    return new ChatServer(url, Number(new URL(url).port), child, output);
   }
 
   /** Starts it where it cannot start. */
@@ -84,13 +82,4 @@ function line(child: ChildProcess, output: () => string, pattern: RegExp): Promi
       reject(new Error(`The sample ended with ${code} before it ran:\n${output()}`)),
     );
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

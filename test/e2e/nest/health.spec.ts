@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
-import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { NestFactory } from '@nestjs/core';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { BrokerListener } from '../../../lib/core/ports/broker.js';
@@ -33,6 +33,12 @@ class HealthController {
     return this.health.check([() => this.realtime.ready('realtime', { graceMs: -1 })]);
   }
 }
+
+/** The overall status, and what the indicator says, as this Terminus can: 11 has no status `degraded`. */
+const DEGRADED =
+  'degraded' in new HealthIndicatorService().check('any')
+    ? (['degraded', { status: 'degraded' }] as const)
+    : (['ok', { status: 'up', degraded: true }] as const);
 
 /** A broker whose way can be cut. */
 function cuttable() {
@@ -97,8 +103,8 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     broker.cut('connection refused', true);
     await expect(get('ready')).resolves.toEqual([
       200,
-      'degraded',
-      { status: 'degraded', reason: 'the broker is away: connection refused', awayMs: expect.any(Number) },
+      DEGRADED[0],
+      { ...DEGRADED[1], reason: 'the broker is away: connection refused', awayMs: expect.any(Number) },
     ]);
     await expect(get('live')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
     await expect(get('impatient')).resolves.toMatchObject([503, 'error', { status: 'down' }]);
@@ -119,12 +125,12 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
   it('G11 is degraded while events are withheld, though a probe comes back', async () => {
     const { broker, get } = await start();
     broker.prove(1);
-    await until('the proof to be over', async () => (await get('ready'))[1] === 'degraded');
+    await until('the proof to be over', async () => JSON.stringify(await get('ready')).includes('reason'));
     await expect(get('ready')).resolves.toEqual([
       200,
-      'degraded',
+      DEGRADED[0],
       {
-        status: 'degraded',
+        ...DEGRADED[1],
         reason: expect.stringContaining('it cannot be proved that every revoke is known here'),
         roundTripMs: expect.any(Number),
         sessions: 0,

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { createChatApp } from '../../../sample/chat/chat.app.js';
 import type { Platform } from '../../../sample/chat/chat.config.js';
 
-// Terminus exists for Nest 12 only; on Nest 11 the sample runs without this route.
 describe.each<Platform>(['express', 'fastify'])('the health of the sample chat on %s', (platform) => {
   it('G20 is up once events come back', async () => {
     const app = await createChatApp({ platform }, { logger: false });

@@ -1,27 +1,24 @@
 export { RealtimeClient, type ClientHappenings } from './realtime-client.js';
 export type { RealtimeClientOptions, TokenProvider } from './client.options.js';
 export type { ClientState, ClientStatus, ErrorContext } from './client.state.js';
-export { systemClientClock, type ClientClock, type ClientTimer } from './client.clock.js';
 export type { Off } from './emitter.js';
 export type { ClientFetch } from './transport/probe.js';
 export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.types.js';
 export type { ChannelHandle } from './channel/channel-handle.js';
 export type { ChannelPresence } from './channel/channel.presence.js';
-export {
-  CHANNEL_HAPPENINGS,
-  type ChannelEvent,
-  type ChannelGap,
-  type ChannelHappening,
-  type ChannelHappenings,
-  type ChannelSignal,
-  type ChannelState,
-  type ChannelUnsubscribed,
-  type HistoryOptions,
-  type PublishOptions,
-  type SubscribeOptions,
+export type {
+  ChannelEvent,
+  ChannelGap,
+  ChannelHappenings,
+  ChannelSignal,
+  ChannelState,
+  ChannelUnsubscribed,
+  HistoryOptions,
+  PublishOptions,
+  SubscribeOptions,
 } from './channel/channel.types.js';
 
-export { RealtimeError, type ErrorBody, type ErrorDetail } from '../protocol/realtime-error.js';
+export { RealtimeError } from '../protocol/realtime-error.js';
 export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
 export { jsonCodec } from '../protocol/codecs/json.codec.js';
@@ -35,4 +32,4 @@ export type {
   PublishResult,
   SubscribeResult,
 } from '../protocol/messages.js';
-export type { GapReason, LostReason, Position, Recovery, TruncationCause } from '../protocol/position.js';
+export type { Position, Recovery } from '../protocol/position.js';

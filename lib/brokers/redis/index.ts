@@ -1,4 +1,4 @@
-export { RedisBroker, redisBroker } from './redis.broker.js';
+export { redisBroker, type RedisBroker } from './redis.broker.js';
 export type {
   RedisBrokerOptions,
   RedisClusterTarget,

@@ -1,0 +1,57 @@
+// Lays each package out in test-artifacts/packages/<name>/, from dist/ as it was built last: what its entry points lead
+// to, and the documents whose links work there.
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { withLinks } from './documents.mjs';
+import { entryFiles, manifests } from './manifests.mjs';
+import { reachable } from './reachable.mjs';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Where packages are laid out and packed. */
+export const folder = join(root, 'test-artifacts/packages');
+
+/** Documents of each package: where they are in the repository, and where in the package. */
+const DOCUMENTS = {
+  'nestjs-realtime': {
+    'README.md': 'README.md',
+    'CHANGELOG.md': 'CHANGELOG.md',
+    'SECURITY.md': 'SECURITY.md',
+    'docs/guide.md': 'docs/guide.md',
+    'docs/scaling.md': 'docs/scaling.md',
+    'docs/errors.md': 'docs/errors.md',
+    'docs/protocol.md': 'docs/protocol.md',
+    'docs/guarantees.md': 'docs/guarantees.md',
+  },
+  'nestjs-realtime-client': { 'lib/client/README.md': 'README.md' },
+};
+
+/** @returns {{ name: string, folder: string }[]} the packages, laid out */
+export function layOut() {
+  rmSync(folder, { recursive: true, force: true });
+  const source = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return manifests(source).map((manifest) => ({ name: manifest.name, folder: place(manifest) }));
+}
+
+function place(manifest) {
+  const target = join(folder, manifest.name);
+  const shipped = new Map(Object.entries(DOCUMENTS[manifest.name]));
+  for (const file of reachable(root, entryFiles(manifest))) copy(join(root, file), join(target, file));
+  for (const [from, to] of shipped) {
+    const markdown = readFileSync(join(root, from), 'utf8');
+    write(join(target, to), withLinks(markdown, from, shipped, manifest));
+  }
+  copy(join(root, 'LICENSE'), join(target, 'LICENSE'));
+  write(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  return target;
+}
+
+function copy(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+}
+
+function write(to, text) {
+  mkdirSync(dirname(to), { recursive: true });
+  writeFileSync(to, text);
+}

@@ -1,0 +1,9 @@
+export function withLinks(
+  markdown: string,
+  source: string,
+  shipped: ReadonlyMap<string, string>,
+  manifest: { readonly repository: { readonly url: string }; readonly version: string },
+): string;
+export function relativeLinks(
+  markdown: string,
+): readonly { readonly path: string; readonly anchor: string | undefined }[];

@@ -1,0 +1,216 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { contentProblems } from '../../scripts/package/contents.mjs';
+import { relativeLinks, withLinks } from '../../scripts/package/documents.mjs';
+import { entryFiles, manifests } from '../../scripts/package/manifests.mjs';
+import { promisedOnly } from '../../scripts/package/promised.mjs';
+import { packagesOf, reachable } from '../../scripts/package/reachable.mjs';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'realtime-package-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+}
+
+describe('the files of a package', () => {
+  it('are what its entry points lead to: code, declarations, dynamic imports and types, and nothing beside them', () => {
+    write({
+      'dist/index.js': `export { a } from './a.js';\nconst later = () => import('./later.js');`,
+      'dist/index.d.ts': `export { a } from './a.js';\nexport declare const b: import("./types.js").B;`,
+      'dist/a.js': `import './effect.js';\nexport const a = "from './text.js'";`,
+      'dist/a.d.ts': 'export declare const a: string;',
+      'dist/later.js': '',
+      'dist/effect.js': '',
+      'dist/types.d.ts': 'export type B = 1;',
+      'dist/unused.js': '',
+    });
+    expect(reachable(folder, ['./dist/index.js', './dist/index.d.ts'])).toEqual([
+      'dist/a.d.ts',
+      'dist/a.js',
+      'dist/effect.js',
+      'dist/index.d.ts',
+      'dist/index.js',
+      'dist/later.js',
+      'dist/types.d.ts',
+    ]);
+    expect(() => reachable(folder, ['dist/missing.js'])).toThrow(
+      'dist/missing.js is not there: run npm run build',
+    );
+  });
+
+  it('import packages by name, not those of examples and texts', () => {
+    const text = `/** @example import { x } from 'example'; */
+import { a } from '@nestjs/common/constants.js';
+import type { b } from 'ws';
+const text = "from 'text'";
+export const c: import('rxjs').Observable<1>;
+const d = import('ioredis');`;
+    expect(packagesOf(text)).toEqual(['@nestjs/common', 'ws', 'rxjs', 'ioredis']);
+  });
+});
+
+describe('what must not be in a package', () => {
+  const manifest = (fields: object) => JSON.stringify({ name: 'p', ...fields });
+
+  it.each<[string, Record<string, string>, object, string]>([
+    ['a map', { 'dist/a.js.map': '{}' }, {}, 'dist/a.js.map maps to sources that are not in the package.'],
+    [
+      'import.meta',
+      { 'dist/a.js': 'export const here = import.meta.url;' },
+      {},
+      'dist/a.js needs import.meta, which tests that are compiled to CommonJS cannot load.',
+    ],
+    [
+      'an unknown package',
+      { 'dist/a.js': `import 'other';` },
+      {},
+      'dist/a.js imports other, which is no dependency.',
+    ],
+    [
+      'a package that only development has',
+      { 'dist/a.d.ts': `import type { X } from '@types/x';` },
+      { devDependencies: { '@types/x': '1' } },
+      'dist/a.d.ts imports @types/x, which is no dependency.',
+    ],
+    [
+      "Node's own modules, in a package for pages",
+      { 'dist/a.js': `import { join } from 'node:path';` },
+      { dependencies: {} },
+      'dist/a.js imports node:path, which is no dependency.',
+    ],
+    [
+      'types of ws',
+      { 'dist/a.d.ts': `import type { WebSocket } from 'ws';` },
+      { dependencies: { ws: '8' } },
+      'dist/a.d.ts needs the types of ws, which it does not bring.',
+    ],
+    [
+      'a link out of the package',
+      { 'docs/a.md': '[there](../../b.md)' },
+      {},
+      'docs/a.md links to ../../b.md, which is not in the package.',
+    ],
+    [
+      'a dead link',
+      { 'README.md': '[there](docs/b.md)' },
+      {},
+      'README.md links to docs/b.md, which is not in the package.',
+    ],
+    [
+      'a dead anchor',
+      { 'README.md': '# Here\n\n[there](#there)' },
+      {},
+      'README.md links to #there, a heading that is not there.',
+    ],
+  ])('%s', (_what, files, fields, problem) => {
+    write({ ...files, 'package.json': manifest(fields) });
+    expect(contentProblems(folder)).toEqual([problem]);
+  });
+
+  it('is not what is right: dependencies, peers, addresses, and links that lead somewhere', () => {
+    write({
+      'package.json': manifest({ dependencies: { ws: '8' }, peerDependencies: { rxjs: '7' } }),
+      'dist/a.js': `import { WebSocket } from 'ws';\nimport { of } from 'rxjs';\nimport { join } from 'node:path';`,
+      'README.md':
+        '# Here\n\n[a](#here) [b](docs/b.md#there) [c](https://example.com/#x)\n\n```ts\n[d](dead.md)\n```\n',
+      'docs/b.md': '## There\n\n[back](../README.md#here)',
+    });
+    expect(contentProblems(folder)).toEqual([]);
+  });
+});
+
+describe('the documents of a package', () => {
+  const shipped = new Map([
+    ['lib/client/README.md', 'README.md'],
+    ['docs/guide.md', 'docs/guide.md'],
+  ]);
+  const about = { repository: { url: 'git+https://example.com/a/b.git' }, version: '1.2.3' };
+
+  it('link to what is in it by its place there, and to everything else by its address at that version', () => {
+    const markdown = [
+      '[guide](../../docs/guide.md#testing) [error](../../docs/errors.md#a) ![chat](../../docs/images/chat.png)',
+      '[here](#here) [there](https://example.com/x)',
+      '```ts\n[code](../../docs/errors.md)\n```',
+    ].join('\n');
+    expect(withLinks(markdown, 'lib/client/README.md', shipped, about)).toBe(
+      [
+        '[guide](docs/guide.md#testing) [error](https://example.com/a/b/blob/v1.2.3/docs/errors.md#a) ' +
+          '![chat](https://example.com/a/b/raw/v1.2.3/docs/images/chat.png)',
+        '[here](#here) [there](https://example.com/x)',
+        '```ts\n[code](../../docs/errors.md)\n```',
+      ].join('\n'),
+    );
+    expect(relativeLinks(markdown)).toHaveLength(4);
+  });
+
+  it('import nothing that is not exported', () => {
+    const documents = new Map([
+      [
+        'a.md',
+        "```ts\nimport { A, type B as C } from 'nestjs-realtime';\nimport { D } from 'nestjs-realtime-client/x';\n```",
+      ],
+      [
+        'b.md',
+        "`import { Z } from 'nestjs-realtime'` in a sentence\n```ts\nimport {\n  E,\n} from 'nestjs-realtime/client';\n```",
+      ],
+      ['c.md', "```ts\nimport { F } from 'nestjs-realtime/none';\n```"],
+    ]);
+    const entries = new Map([
+      ['nestjs-realtime', ['A']],
+      ['nestjs-realtime/client', []],
+      ['nestjs-realtime/client/x', ['D']],
+    ]);
+    expect(promisedOnly(documents, entries)).toEqual([
+      'a.md imports B from nestjs-realtime: not exported.',
+      'b.md imports E from nestjs-realtime/client: not exported.',
+      'c.md imports from nestjs-realtime/none, which is not there.',
+    ]);
+  });
+});
+
+describe('the two manifests', () => {
+  const root = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >;
+  const [server, client] = manifests(root);
+
+  it('are of one version, and hold nothing of development', () => {
+    expect([server?.['version'], client?.['version']]).toEqual([root['version'], root['version']]);
+    for (const manifest of [server, client]) {
+      for (const field of ['private', 'scripts', 'devDependencies', 'allowScripts'])
+        expect(manifest).not.toHaveProperty(field);
+      for (const field of ['repository', 'homepage', 'bugs', 'license'])
+        expect(manifest).toHaveProperty(field);
+    }
+  });
+
+  it('the client has no peers, and the entry points of nestjs-realtime/client under its own name', () => {
+    expect(client).not.toHaveProperty('peerDependencies');
+    expect(Object.keys(client?.['dependencies'] as object)).toEqual(['@msgpack/msgpack']);
+    const exported = root['exports'] as Record<string, unknown>;
+    expect(client?.exports).toEqual({
+      '.': exported['./client'],
+      './msgpack': exported['./client/msgpack'],
+      './package.json': './package.json',
+    });
+  });
+
+  it('tell older resolution of TypeScript of every entry point', () => {
+    for (const manifest of [server, client]) {
+      if (manifest === undefined) throw new Error('A manifest is missing');
+      const typed = (manifest['typesVersions'] as Record<string, Record<string, string[]>>)['*'];
+      const all = [manifest['types'], ...Object.values(typed ?? {}).flat()];
+      expect(all).toEqual(entryFiles(manifest).filter((file) => file.endsWith('.d.ts')));
+    }
+  });
+});

@@ -39,8 +39,11 @@ export class RecordingRunner implements ContractRunner {
   readonly tests: Registered[] = [];
 
   readonly describe = (title: string, body: () => void): void => {
+    const before = this.tests.length;
     this.groups.push(title);
     body();
+    // As Vitest does.
+    if (this.tests.length === before) throw new Error(`No test found in the group ${title}`);
     this.groups.pop();
     for (const hooks of [this.before, this.after]) {
       while ((hooks.at(-1)?.depth ?? 0) > this.groups.length) hooks.pop();

@@ -60,6 +60,7 @@ export function describeBrokerContract(
     }
     describe('control', () => controlContract(context));
     describe('life cycle', () => lifeCycleContract(context));
-    describe('faults', () => faultContract(context));
+    // Vitest refuses a group without tests.
+    if (factory.faults.length > 0) describe('faults', () => faultContract(context));
   });
 }

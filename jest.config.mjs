@@ -22,6 +22,8 @@ const base = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     // The sample imports the library by its public names. Here they lead to the sources, as "paths" of tsconfig.json does.
     '^nestjs-realtime$': '<rootDir>/lib/index.ts',
+    '^nestjs-realtime/broker$': '<rootDir>/lib/brokers/broker.ts',
+    '^nestjs-realtime/broker/contract$': '<rootDir>/lib/brokers/contract/index.ts',
     '^nestjs-realtime/client$': '<rootDir>/lib/client/index.ts',
     '^nestjs-realtime/client/msgpack$': '<rootDir>/lib/client/msgpack.ts',
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',

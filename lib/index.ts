@@ -1,4 +1,4 @@
-// What an application writes. What else there is has a subpath: client, health, platform-ws, redis.
+// What an application writes. Everything else has a subpath: broker, client, health, platform-ws, redis.
 export { memoryBroker } from './brokers/memory/index.js';
 export type { Broker } from './core/ports/broker.js';
 export { RealtimeConnection } from './core/session/connection-context.js';

@@ -1,12 +1,17 @@
 /**
- * What an author of a broker needs: the port, the types in its signatures, and nothing that a broker could lean on by
- * accident. A broker is right when `describeBrokerContract` of `test/contract/broker` passes for it unchanged; what it
- * cannot promise it says in {@link BrokerCapabilities}, and a channel that asks for more is refused at boot.
+ * What the author of a broker needs: the port and every type in its signatures. Two of them are classes that a broker
+ * makes itself: a {@link ChannelEvent} for each event that it reads or pushes, and a {@link RealtimeError} of code
+ * `unavailable` or `timeout` for a call that fails.
+ *
+ * A broker is right when `describeBrokerContract` of `nestjs-realtime/broker/contract` passes for it. What it cannot
+ * promise it declares in its {@link BrokerCapabilities}; a channel that asks for more is refused at boot.
  *
  * @example
+ * import { ChannelEvent, RealtimeError, type Broker } from 'nestjs-realtime/broker';
+ *
  * export class MyBroker implements Broker {
  *   readonly name = 'mine';
- *   readonly capabilities = { durability: 'broker', dedupes: true, denseSeq: true, presence: false } as const;
+ *   readonly capabilities = { durability: 'broker', dedupes: true, denseSeq: true, presence: true } as const;
  *   // …
  * }
  */
@@ -26,9 +31,7 @@ export type {
   SignalMessage,
 } from '../core/ports/broker.js';
 export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/channel/channel-event.js';
-export { systemClock, type Clock, type Scheduled } from '../core/ports/clock.js';
 export type { ControlMessage, ControlReceipt } from '../core/ports/control.js';
-export { systemEntropy, type Entropy } from '../core/ports/entropy.js';
 export type { MaybePromise } from '../core/ports/maybe-promise.js';
 export type { PresenceDiff, PresenceMember, PresencePage } from '../protocol/messages.js';
 export type { Position } from '../protocol/position.js';

@@ -69,13 +69,17 @@ export function slug(heading) {
     .replace(/\s/g, '-');
 }
 
-/** Files below `test/` that hold tests, sorted, relative to the root, with forward slashes. */
+/** Contract suites: those that the package ships are below lib/, and specs of test/contract run them. */
+const SUITE = /^(lib\/.*|test)\/contract\/.*\.ts$/;
+
+/** Files that hold tests, sorted, relative to the root, with forward slashes. */
 export function testFiles(root) {
-  return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+  return ['lib', 'test']
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .filter((file) => !file.includes('/node_modules/'))
-    .filter((file) => file.endsWith('.spec.ts') || /^test\/contract\/.*\.ts$/.test(file))
+    .filter((file) => file.endsWith('.spec.ts') || SUITE.test(file))
     .sort();
 }
 
@@ -140,7 +144,7 @@ function textOf(node) {
 }
 
 /**
- * All tests below `test/` that name a clause.
+ * All tests that name a clause.
  *
  * @param {string} root
  * @returns {{file: string, title: string, names: string[], ids: string[]}[]}

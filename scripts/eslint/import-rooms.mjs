@@ -30,6 +30,15 @@ export const ROOMS = {
   'index.ts': { ours: [...NEST_ROOMS, 'nest'], forbid: ['ioredis', '@nestjs/terminus'] },
 };
 
+/**
+ * Folders inside a room with rules of their own. They may import what `ours` lists, as paths below lib/, and neither
+ * packages nor Node's own modules; nothing else in lib/ may import them.
+ */
+export const CLOSED_FOLDERS = {
+  // Runs in the test runner of a broker's author; no server needs it.
+  'brokers/contract': { ours: ['core/ports', 'core/channel/channel-event.js', 'protocol'] },
+};
+
 const PUBLIC_NAME = 'nestjs-realtime';
 
 /** @type {import('eslint').Rule.RuleModule} */
@@ -43,6 +52,8 @@ export const importRooms = {
       unknown:
         '{{from}} is not a room: add it to scripts/eslint/import-rooms.mjs and to docs/architecture.md.',
       package: '{{from}} may not import the package {{to}}.',
+      bare: '{{from}} needs nothing to be installed: it may not import {{to}}.',
+      closed: '{{from}} may not import {{to}}, which only its own files import.',
       only: '{{from}} must run in browsers: it may not import {{to}}.',
       self: 'The library may not import itself by its public name.',
       outside: 'The library may not import {{to}}, which is outside lib/.',
@@ -53,7 +64,8 @@ export const importRooms = {
     const file = toPosix(relative(context.cwd, context.filename));
     const [top, room, ...below] = file.split('/');
     if (top !== 'lib' && top !== 'sample') return {};
-    const judge = top === 'sample' ? judgeSample : judgeRoom;
+    const judge =
+      top === 'sample' ? judgeSample : (...args) => judgeRoom(...args) ?? judgeFolder(file, ...args);
 
     function check(node) {
       if (node?.type !== 'Literal' || typeof node.value !== 'string') return;
@@ -92,6 +104,26 @@ function judgeRoom(specifier, target, room, below) {
   const allowed =
     rules.ours.length > 0 ? rules.ours.map((name) => `lib/${name}`).join(', ') : 'nothing of ours';
   return { messageId: 'room', data: { from, to: `lib/${to}`, allowed } };
+}
+
+/** Both directions of {@link CLOSED_FOLDERS}. */
+function judgeFolder(file, specifier, target) {
+  const within = (path, folder) => `${path}/`.startsWith(`lib/${folder}/`);
+  const closedOf = (path) => Object.keys(CLOSED_FOLDERS).find((folder) => within(path, folder));
+  const here = closedOf(file);
+  if (here === undefined) {
+    const there = target === undefined ? undefined : closedOf(target);
+    if (there === undefined) return undefined;
+    return { messageId: 'closed', data: { from: posix.dirname(file), to: `lib/${there}` } };
+  }
+  const from = `lib/${here}`;
+  if (target === undefined) return { messageId: 'bare', data: { from, to: specifier } };
+  const { ours } = CLOSED_FOLDERS[here];
+  if ([here, ...ours].some((path) => within(target, path))) return undefined;
+  return {
+    messageId: 'room',
+    data: { from, to: target, allowed: ours.map((path) => `lib/${path}`).join(', ') },
+  };
 }
 
 function judgePackage(specifier, from, { forbid = [], onlyPackages }) {

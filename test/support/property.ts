@@ -6,8 +6,8 @@ import fc from 'fast-check';
  *
  * @example PROPERTY_SEED=$RANDOM npm test -- unit
  */
-const seed = Number(process.env['PROPERTY_SEED'] ?? 20_261_124);
-if (!Number.isInteger(seed)) throw new Error('PROPERTY_SEED must be an integer');
-fc.configureGlobal({ ...fc.readConfigureGlobal(), seed });
+export const PROPERTY_SEED = Number(process.env['PROPERTY_SEED'] ?? 20_261_124);
+if (!Number.isInteger(PROPERTY_SEED)) throw new Error('PROPERTY_SEED must be an integer');
+fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: PROPERTY_SEED });
 
 export default fc;

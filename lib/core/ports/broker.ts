@@ -120,11 +120,13 @@ export interface BrokerPresence {
 /** State of the way to the broker. */
 export type BrokerState = 'up' | 'down';
 
-/** What a broker tells its node. Called synchronously in the broker's order; implementations must not throw. */
+/** What a broker notifies its node of. Called synchronously, in the broker's order; implementations must not throw. */
 export interface BrokerListener {
-  /** Events of a subscribed channel, in the order of the log where the broker kept it (G5 mends the rest). */
+  /** Events of a subscribed channel, in the order of the log. The node reads from the log what was lost on the way (G5). */
   onEvents(channel: string, events: readonly ChannelEvent[]): void;
+  /** A signal of a subscribed channel. */
   onSignal(channel: string, signal: SignalMessage): void;
+  /** A change of the members of a subscribed channel. */
   onPresence(channel: string, diff: PresenceDiff): void;
   /**
    * A record of `control`; the returned promise is its confirmation. One that the node does not know is refused by throwing:
@@ -143,35 +145,43 @@ export interface BrokerListener {
    * The bans that hold were told again. The view counts as proved only when what is returned has settled.
    */
   onControlLost(): MaybePromise<void>;
+  /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
 }
 
 /**
- * The port that every broker implements, and `test/contract` proves. All methods but `start` and `close` may
- * reject with a `RealtimeError` of code `unavailable` or `timeout`; nothing else.
+ * The port that every broker implements; `describeBrokerContract` of `lib/brokers/contract` tests it. All methods but
+ * `start` and `close` may reject with a `RealtimeError` of code `unavailable` or `timeout`, and with nothing else. After
+ * `close` they reject with `unavailable`.
  */
 export interface Broker {
+  /** For logs and health checks: lower-case letters, digits and hyphens. */
   readonly name: string;
   readonly capabilities: BrokerCapabilities;
+  /** Where `capabilities.presence` is false, only `members` is called; reject with `unavailable` then. */
   readonly presence: BrokerPresence;
   /**
-   * Resolves once the broker was reached: by then `up` was told, and so were the bans that hold, as records of
-   * `control`, for a node may start after them.
+   * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, as
+   * records of `control`: a node may start after them.
    *
-   * @param nodeId Names this node in the receipts of `control`; left out, the broker makes a name up.
+   * @param nodeId Names this node in the receipts of `control`. Default: a name that the broker makes.
    */
   start(listener: BrokerListener, nodeId?: string): Promise<void>;
   /** Appends in the order given; calls for one channel take effect in the order of the calls (P16). */
   appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>;
-  /** Events carry the epoch of `tip`, whichever they were appended under: who resumes goes on under the new one (P14). */
+  /**
+   * Reads a range of a log. Every event carries the epoch of `tip`, whichever it was appended under: a client that
+   * resumes continues under the current one (P14).
+   */
   read(request: ReadRequest): Promise<ReadResult>;
   /** Tips of many logs; an empty log has a tip too (P11). */
   tips(channels: readonly string[]): Promise<readonly Position[]>;
   /**
-   * Turns interest in a channel on: from before the returned tip on, every event reaches the listener.
-   * Counted by the caller: called once per node and channel.
+   * Subscribes the node to a channel: every event behind the returned tip reaches the listener. The caller counts its
+   * subscribers, and calls this once per channel until it unsubscribes.
    */
   subscribe(channel: string): Promise<Position>;
+  /** Nothing of the channel reaches the listener afterwards. Idempotent, also for a channel that was not subscribed. */
   unsubscribe(channel: string): Promise<void>;
   /** Reaches the listener of every node that subscribed, this one's included. */
   signal(channel: string, message: SignalMessage): Promise<void>;
@@ -182,6 +192,6 @@ export interface Broker {
   control(message: ControlMessage): Promise<ControlReceipt>;
   /** Publishes through the normal path and waits until it came back (G20). Resolves to the round trip in milliseconds. */
   probe(timeoutMs: number): Promise<number>;
-  /** Flushes what was accepted, then lets go of every resource. Idempotent. */
+  /** Flushes what was accepted, then releases every resource. Idempotent; never rejects. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { describeBrokerContract } from './broker.contract.js';
+import { brokerContract } from './suite.js';
 import { memoryHarness } from './memory.harness.js';
 
-describeBrokerContract('memory', memoryHarness);
+brokerContract('memory', memoryHarness);

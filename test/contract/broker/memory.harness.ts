@@ -1,8 +1,14 @@
+import type { Broker } from '../../../lib/brokers/broker.js';
+import {
+  RecordingListener,
+  type BrokerHarness,
+  type BrokerHarnessFactory,
+  type ContractNode,
+  type ContractWindows,
+} from '../../../lib/brokers/contract/index.js';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
-import { RecordingListener } from '../../support/recording-listener.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';
-import type { BrokerHarness, BrokerHarnessFactory, ContractNode, ContractWindows } from './broker.harness.js';
 
 const WINDOWS: ContractWindows = {
   dedupeMs: 300_000,
@@ -13,20 +19,31 @@ const WINDOWS: ContractWindows = {
   slackMs: 1,
 };
 
-/** Memory brokers over one store, on a clock that the test moves. */
-export const memoryHarness: BrokerHarnessFactory = {
-  capabilities: { durability: 'process', dedupes: true, denseSeq: true, presence: true },
-  faults: ['loseEverything', 'loseEnd'],
-  create: async () => createHarness(),
-};
+interface MemoryHarnessOptions {
+  /** Cases of each randomized test. */
+  readonly runs: number;
+  /** Stands between the contract and each broker. */
+  readonly wrap?: ((broker: Broker) => Broker) | undefined;
+}
 
-function createHarness(): BrokerHarness {
+/** Memory brokers over one store, on a clock that the test moves. */
+export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFactory {
+  return {
+    capabilities: { durability: 'process', dedupes: true, denseSeq: true, presence: true },
+    faults: ['loseEverything', 'loseEnd'],
+    create: async () => createHarness(options),
+  };
+}
+
+export const memoryHarness = memoryHarnessOf({ runs: 300 });
+
+function createHarness({ runs, wrap = (broker) => broker }: MemoryHarnessOptions): BrokerHarness {
   const clock = new ManualClock();
   const store = new MemoryStore({ clock, entropy: new SeededEntropy() });
   const nodes: ContractNode[] = [];
   return {
     windows: WINDOWS,
-    runs: 300,
+    runs,
     faults: {
       loseEverything: async (channels) => {
         for (const channel of channels) store.clear(channel);
@@ -36,7 +53,7 @@ function createHarness(): BrokerHarness {
     async node() {
       const node: ContractNode = {
         id: `node${nodes.length + 1}`,
-        broker: memoryBroker({ store, controlTimeoutMs: WINDOWS.controlTimeoutMs }),
+        broker: wrap(memoryBroker({ store, controlTimeoutMs: WINDOWS.controlTimeoutMs })),
         seen: new RecordingListener(),
       };
       nodes.push(node);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { redisCluster } from '../../support/redis-cluster.js';
 import type { RedisDeployment } from '../../support/redis-deployment.js';
-import { describeBrokerContract } from './broker.contract.js';
+import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 
 let deployment: RedisDeployment;
@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.dispose());
 
-describeBrokerContract(
+brokerContract(
   'redis, a Cluster of three masters with a replica each',
   redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
 );

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { redisSentinels } from '../../support/redis-sentinels.js';
 import type { RedisDeployment } from '../../support/redis-deployment.js';
-import { describeBrokerContract } from './broker.contract.js';
+import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 
 let deployment: RedisDeployment;
@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.dispose());
 
-describeBrokerContract(
+brokerContract(
   'redis, a master with a replica behind Sentinels',
   redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
 );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { singleRedis, type RedisDeployment } from '../../support/redis-deployment.js';
-import { describeBrokerContract } from './broker.contract.js';
+import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 
 let deployment: RedisDeployment;
@@ -11,7 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.dispose());
 
-describeBrokerContract(
+brokerContract(
   'redis, a single server',
   redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
 );

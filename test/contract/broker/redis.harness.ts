@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
+import {
+  RecordingListener,
+  type BrokerFaults,
+  type BrokerHarness,
+  type BrokerHarnessFactory,
+  type ContractNode,
+  type ContractWindows,
+} from '../../../lib/brokers/contract/index.js';
 import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../lib/brokers/redis/redis.keys.js';
-import { RecordingListener } from '../../support/recording-listener.js';
 import type { RedisDeployment } from '../../support/redis-deployment.js';
-import type {
-  BrokerFaults,
-  BrokerHarness,
-  BrokerHarnessFactory,
-  ContractNode,
-  ContractWindows,
-} from './broker.harness.js';
 
 /**
  * Short, for a real server's time has to be waited for; what a test does within one of them has a second to spare, for

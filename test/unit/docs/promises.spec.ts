@@ -62,8 +62,14 @@ describe('docs/promises.md', () => {
     }
   });
 
+  it('counts the tests of a contract suite that the package ships', () => {
+    const shipped = tests.filter(({ file }) => file.startsWith('lib/'));
+    expect(new Set(shipped.map(({ file }) => file))).toContain('lib/brokers/contract/append.ts');
+    expect(shipped.length).toBeGreaterThan(100);
+  });
+
   it('leads to files that exist', () => {
-    const files = [...read('docs/promises.md').matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(
+    const files = [...read('docs/promises.md').matchAll(/\]\(\.\.\/((?:lib|test)\/[^)]+)\)/g)].map(
       ([, file]) => file,
     );
     expect(files.length).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import { ManualClock, settle } from '../../../support/manual-clock.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { append, kit, type Kit } from './memory.kit.js';
 
 describe('memoryBroker', () => {

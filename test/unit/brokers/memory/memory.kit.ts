@@ -2,7 +2,7 @@ import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../../lib/br
 import type { MemoryStoreOptions } from '../../../../lib/brokers/memory/memory.options.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
 import { ManualClock } from '../../../support/manual-clock.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { SeededEntropy } from '../../../support/seeded-entropy.js';
 
 export const POLICY: LogPolicy = { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 10_000 };

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { redisBroker, type RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { freePort, RedisProcess } from '../../../support/redis-process.js';
 import { RedisKit, request } from './redis.kit.js';
 

@@ -7,7 +7,7 @@ import {
 } from '../../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { RedisProcess, type RedisProcessOptions } from '../../../support/redis-process.js';
 
 export const POLICY: LogPolicy = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 60_000 };

@@ -5,7 +5,7 @@ import {
   type RedisBrokerOptions,
 } from '../../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { redisCluster } from '../../../support/redis-cluster.js';
 import { redisSentinels, synced } from '../../../support/redis-sentinels.js';
 import { RedisProcess } from '../../../support/redis-process.js';

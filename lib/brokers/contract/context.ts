@@ -1,31 +1,41 @@
-import { randomBytes } from 'node:crypto';
-import type {
-  AppendOutcome,
-  AppendRequest,
-  BrokerCapabilities,
-  LogPolicy,
-} from '../../../lib/core/ports/broker.js';
-import type { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
-import type { Position } from '../../../lib/protocol/position.js';
+import type { AppendOutcome, AppendRequest, BrokerCapabilities, LogPolicy } from '../../core/ports/broker.js';
+import type { ChannelEvent } from '../../core/channel/channel-event.js';
+import type { Position } from '../../protocol/position.js';
 import type {
   BrokerFaults,
   BrokerHarness,
   BrokerHarnessFactory,
   ContractNode,
   ContractWindows,
-} from './broker.harness.js';
+} from './harness.js';
+import type { ContractSettings } from './options.js';
+import { checkProperty, type Property } from './property.js';
+import type { ContractExpect, ContractRunner } from './runner.js';
 
-/** For ids that are to be remembered, however long the test takes, and a restarted server. */
+/** For ids that must be remembered, however long the test and a restart of the server take. */
 const LONG_DEDUPE_MS = 600_000;
 
-/** What the themes of the contract share: the harness of the running test, and short ways to ask. */
+/** Between two attempts of an assertion that does not hold yet, in milliseconds. */
+const RETRY_MS = 2;
+
+/** What the themes of the contract share: the runner, the harness of the running test, and short ways to ask. */
 export class ContractContext {
+  /** Registers a test of the suite, with the suite's time-out. */
+  readonly it: (title: string, body: () => Promise<void>) => void;
+  readonly expect: ContractExpect;
   private current: BrokerHarness | undefined;
   private counter = 0;
-  /** Two runs over one real broker must not meet. */
-  private readonly run = randomBytes(4).toString('hex');
+  /** Keeps the channels of two runs over one real broker apart. */
+  private readonly run = crypto.randomUUID().slice(0, 8);
 
-  constructor(private readonly factory: BrokerHarnessFactory) {}
+  constructor(
+    runner: ContractRunner,
+    private readonly factory: BrokerHarnessFactory,
+    private readonly settings: ContractSettings,
+  ) {
+    this.it = (title, body) => runner.it(title, body, settings.timeoutMs);
+    this.expect = runner.expect;
+  }
 
   get capabilities(): BrokerCapabilities {
     return this.factory.capabilities;
@@ -51,13 +61,19 @@ export class ContractContext {
     return hook;
   }
 
+  /** For what takes longer than an arrival, a multiple of it. */
+  get patienceMs(): number {
+    return this.settings.patienceMs;
+  }
+
   async open(): Promise<void> {
     this.current = await this.factory.create();
   }
 
   async dispose(): Promise<void> {
-    await this.current?.dispose();
+    const harness = this.current;
     this.current = undefined;
+    await harness?.dispose();
   }
 
   /** A channel that no other test uses. */
@@ -120,6 +136,7 @@ export class ContractContext {
       const page = (await node.broker.read({ channel, from, limit: 250 })).events;
       const last = page.at(-1);
       if (last === undefined) return events;
+      if (last.seq < from) throw new Error(`read() from ${from} on ended with the event ${last.seq}`);
       events.push(...page);
       from = last.seq + 1;
     }
@@ -129,6 +146,25 @@ export class ContractContext {
     const [tip] = await node.broker.tips([channel]);
     if (tip === undefined) throw new Error('tips() answered nothing');
     return tip;
+  }
+
+  /** Repeats an assertion until it holds; its last failure is the test's. */
+  async eventually(assertion: () => void | Promise<void>, timeoutMs = this.patienceMs): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      try {
+        await assertion();
+        return;
+      } catch (error) {
+        if (performance.now() >= deadline) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  /** Checks cases from the suite's seed: by default as many as the harness wants. */
+  async check<Case>(property: Property<Case>, runs = this.harness.runs): Promise<void> {
+    await checkProperty(property, { seed: this.settings.seed, runs });
   }
 }
 
@@ -148,18 +184,4 @@ export function range(first: number, last: number): readonly number[] {
 /** Ids `prefix1…prefixN`. */
 export function ids(prefix: string, count: number): readonly string[] {
   return range(1, count).map((number) => `${prefix}${number}`);
-}
-
-/** Repeats an assertion until it holds; its last failure is the test's. */
-export async function eventually(assertion: () => void | Promise<void>, timeoutMs = 5_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    try {
-      await assertion();
-      return;
-    } catch (error) {
-      if (performance.now() >= deadline) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }

@@ -1,7 +1,9 @@
-import { expect, it } from '@jest/globals';
-import { eventually, ids, range, type ContractContext } from './contract.context.js';
+import { ids, range, type ContractContext } from './context.js';
 
+/** Delivery of events to every node that subscribed. */
 export function fanOutContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   it('G2 every subscribed node, the publishing one included, is told every event in the order of the log', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
@@ -13,7 +15,7 @@ export function fanOutContract(context: ContractContext): void {
         right.broker.appendMany([context.request(channel, `r${number}`, { producer: 'right' })]),
       ]),
     );
-    await eventually(() => {
+    await context.eventually(() => {
       for (const node of [left, right]) expect(node.seen.seqsOf(channel)).toEqual(range(1, 2 * count));
     });
     const log = (await context.log(left, channel)).map((event) => event.id);
@@ -26,7 +28,7 @@ export function fanOutContract(context: ContractContext): void {
     const channel = context.channel();
     await right.broker.subscribe(channel);
     const positions = await context.append(left, channel, ['a', 'b']);
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
     const pushed = right.seen.eventsOf(channel).map(({ epoch, seq }) => ({ epoch, seq }));
     expect(pushed).toEqual(positions);
     const read = await context.log(left, channel);
@@ -61,7 +63,7 @@ export function fanOutContract(context: ContractContext): void {
     await left.broker.appendMany(
       ids('e', 30).map((id, index) => context.request(channels[index % 3] ?? '', id)),
     );
-    await eventually(() => {
+    await context.eventually(() => {
       for (const channel of channels) expect(right.seen.seqsOf(channel)).toEqual(range(1, 10));
     });
   });
@@ -72,7 +74,7 @@ export function fanOutContract(context: ContractContext): void {
     await right.broker.subscribe(channel);
     await left.broker.appendMany([
       context.request(channel, 'a'),
-      // Both fail only where the broker dedupes; elsewhere this proves nothing, and hurts nobody.
+      // Both fail only where the broker dedupes.
       ...(context.capabilities.dedupes
         ? [
             context.request(channel, 'a', { payload: 'other' }),
@@ -90,7 +92,7 @@ export function fanOutContract(context: ContractContext): void {
     const channel = context.channel();
     await right.broker.subscribe(channel);
     await context.append(left, channel, ['a', 'b'], { retain: false });
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
   });
 
   it('P11 `subscribe` gives the tip, and what was before it is not pushed', async () => {
@@ -99,7 +101,7 @@ export function fanOutContract(context: ContractContext): void {
     const positions = await context.append(left, channel, ['a', 'b', 'c']);
     expect(await right.broker.subscribe(channel)).toEqual(positions[2]);
     await context.append(left, channel, ['d']);
-    await eventually(() => expect(right.seen.seqsOf(channel)).toContain(4));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toContain(4));
     expect(right.seen.seqsOf(channel).filter((seq) => seq > 3)).toEqual([4]);
   });
 
@@ -108,7 +110,7 @@ export function fanOutContract(context: ContractContext): void {
     const channel = context.channel();
     await right.broker.subscribe(channel);
     await context.append(left, channel, ['a']);
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
     await right.broker.unsubscribe(channel);
     await context.append(left, channel, ['b']);
     await left.broker.signal(channel, { event: 'typing' });
@@ -118,7 +120,7 @@ export function fanOutContract(context: ContractContext): void {
 
     expect((await right.broker.subscribe(channel)).seq).toBe(2);
     await context.append(left, channel, ['c']);
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 3]));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 3]));
   });
 
   it('G11 the end of one node’s interest is not the end of another’s', async () => {
@@ -127,7 +129,7 @@ export function fanOutContract(context: ContractContext): void {
     await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
     await left.broker.unsubscribe(channel);
     await context.append(left, channel, ['a']);
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
     expect(left.seen.seqsOf(channel)).toEqual([]);
   });
 
@@ -158,7 +160,7 @@ export function fanOutContract(context: ContractContext): void {
       }
     };
     await Promise.all(ids('q', 20).map((id) => right.broker.appendMany([context.request(channel, id)])));
-    await eventually(() => {
+    await context.eventually(() => {
       for (const { seen } of [left, right]) expect(seen.seqsOf(channel)).toEqual(range(1, 60));
     });
     await Promise.all(answers);

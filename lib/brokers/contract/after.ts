@@ -1,9 +1,11 @@
-import { expect, it } from '@jest/globals';
-import { ids, range, type ContractContext } from './contract.context.js';
+import { ids, range, type ContractContext } from './context.js';
 
 const OUT_OF_ORDER = { ok: false, code: 'out_of_order' };
 
+/** `after`: an append that names the publish it follows. */
 export function afterContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   it('P16 appends behind the publish that `after` names, in the same batch, the next call and on another node', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();

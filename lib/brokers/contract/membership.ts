@@ -1,13 +1,15 @@
-import { expect, it } from '@jest/globals';
-import type { PresenceEntry } from '../../../lib/core/ports/broker.js';
-import type { ContractNode } from './broker.harness.js';
-import { eventually, type ContractContext } from './contract.context.js';
+import type { PresenceEntry } from '../../core/ports/broker.js';
+import type { ContractNode } from './harness.js';
+import type { ContractContext } from './context.js';
 
-/** For members that are to stay, however long the test takes. */
+/** For members that must stay, however long the test takes. */
 const LONG_LEASE_MS = 600_000;
 
+/** Presence: who is a member, on every node, through leases, graces and generations. */
 export function membershipContract(context: ContractContext): void {
-  /** Two subscribed nodes; what happens on the left must be seen on the right. */
+  const { it, expect } = context;
+
+  /** Two subscribed nodes: what happens on the left must be seen on the right. */
   async function room() {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
@@ -26,7 +28,7 @@ export function membershipContract(context: ContractContext): void {
   const members = async (node: ContractNode, channel: string) =>
     (await node.broker.presence.members(channel, { limit: 100 })).members;
 
-  /** What each diff did, in words, on both nodes. */
+  /** Expects exactly these diffs on each node, as `+member×devices`, `~member×devices` and `-member`. */
   async function expectDiffs(nodes: readonly ContractNode[], channel: string, diffs: readonly string[]) {
     const words = (node: ContractNode) =>
       node.seen
@@ -38,7 +40,7 @@ export function membershipContract(context: ContractContext): void {
             ...leave.map((id) => `-${id}`),
           ].join(' '),
         );
-    await eventually(() => {
+    await context.eventually(() => {
       for (const node of nodes) expect(words(node).length).toBeGreaterThanOrEqual(diffs.length);
     });
     await context.harness.quiet();
@@ -122,10 +124,10 @@ export function membershipContract(context: ContractContext): void {
     await left.broker.close();
     expect(await members(right, channel)).toHaveLength(2);
     await context.harness.advance(leaseMs + slackMs);
-    await eventually(async () => expect(await members(right, channel)).toEqual([]));
+    await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
     await context.harness.quiet();
-    const left_ = right.seen.diffsOf(channel).flatMap((diff) => diff.leave);
-    expect([...left_].sort()).toEqual(['u1', 'u2']);
+    const gone = right.seen.diffsOf(channel).flatMap((diff) => diff.leave);
+    expect([...gone].sort()).toEqual(['u1', 'u2']);
   });
 
   it('G19 renewals keep members beyond their first lease', async () => {
@@ -139,14 +141,14 @@ export function membershipContract(context: ContractContext): void {
     expect(await members(right, channel)).toHaveLength(2);
     await expectDiffs([left, right], channel, ['+u1×1', '+u2×1']);
     await context.harness.advance(leaseMs + slackMs);
-    await eventually(async () => expect(await members(right, channel)).toEqual([]));
+    await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
   it('G19 a renewal brings back whose lease ran out while its node stood still', async () => {
     const { right, channel, entry, presence, leaseMs, slackMs } = await room();
     await presence.enter(entry({ data: 'here' }), leaseMs);
     await context.harness.advance(leaseMs + slackMs);
-    await eventually(async () => expect(await members(right, channel)).toEqual([]));
+    await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
     await presence.renew([entry({ data: 'here' })], leaseMs);
     expect(await members(right, channel)).toEqual([{ id: 'u1', devices: 1, data: 'here' }]);
   });
@@ -157,7 +159,7 @@ export function membershipContract(context: ContractContext): void {
     await presence.leave(entry(), graceMs);
     await presence.renew([entry()], LONG_LEASE_MS);
     await context.harness.advance(graceMs + slackMs);
-    await eventually(async () => expect(await members(right, channel)).toEqual([]));
+    await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
   it('P28 G19 an older generation can neither change nor end a newer one’s membership', async () => {
@@ -183,7 +185,7 @@ export function membershipContract(context: ContractContext): void {
     await context.harness.advance(leaseMs * 0.6);
     await presence.renew([entry({ generation: 1 })], leaseMs);
     await context.harness.advance(leaseMs * 0.4 + slackMs);
-    await eventually(async () => expect(await members(right, channel)).toEqual([]));
+    await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
   it('P28 the newer generation of a session that was leaving stays', async () => {

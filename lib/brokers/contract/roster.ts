@@ -1,9 +1,9 @@
-import { expect, it } from '@jest/globals';
-import type { PresenceEntry } from '../../../lib/core/ports/broker.js';
-import type { PresenceDiff, PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
-import type { ContractNode } from './broker.harness.js';
-import { eventually, ids, type ContractContext } from './contract.context.js';
-import fc from '../../support/property.js';
+import type { PresenceEntry } from '../../core/ports/broker.js';
+import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
+import type { ContractNode } from './harness.js';
+import type { Random } from './random.js';
+import type { ContractExpect } from './runner.js';
+import { ids, type ContractContext } from './context.js';
 
 const entry = (channel: string, member: string, change: Partial<PresenceEntry> = {}): PresenceEntry => ({
   channel,
@@ -13,13 +13,16 @@ const entry = (channel: string, member: string, change: Partial<PresenceEntry> =
   ...change,
 });
 
-/** For members that are to stay, however long the test takes. */
+/** For members that must stay, however long the test takes. */
 const LONG_LEASE_MS = 600_000;
 
 const page = (node: ContractNode, channel: string): Promise<PresencePage> =>
   node.broker.presence.members(channel, { limit: 1_000 });
 
+/** Presence: pages, versions, and diffs that follow one another. */
 export function rosterContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   async function enterAll(node: ContractNode, channel: string, names: readonly string[]): Promise<void> {
     for (const name of names) await node.broker.presence.enter(entry(channel, name), LONG_LEASE_MS);
   }
@@ -27,6 +30,7 @@ export function rosterContract(context: ContractContext): void {
   async function walk(node: ContractNode, channel: string, limit: number, between?: () => Promise<void>) {
     const found: PresenceMember[] = [];
     let cursor: string | undefined;
+    let pages = 0;
     do {
       const { members, more }: PresencePage = await node.broker.presence.members(channel, {
         limit,
@@ -34,6 +38,8 @@ export function rosterContract(context: ContractContext): void {
       });
       expect(members.length).toBeLessThanOrEqual(limit);
       found.push(...members);
+      pages += 1;
+      if (pages > 1_000) throw new Error('members() always names a next page');
       cursor = more;
       await between?.();
     } while (cursor !== undefined);
@@ -55,7 +61,7 @@ export function rosterContract(context: ContractContext): void {
 
     await right.broker.subscribe(channel);
     await enterAll(left, channel, ['u1']);
-    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(1));
     expect(right.seen.diffsOf(channel)[0]).toMatchObject({ epoch: empty.epoch, previous: empty.version });
   });
 
@@ -67,7 +73,7 @@ export function rosterContract(context: ContractContext): void {
     await enterAll(left, channel, ['u1', 'u2', 'u3']);
     await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
     await left.broker.presence.leave(entry(channel, 'u1'), 0);
-    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(5));
+    await context.eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(5));
     let last = before.version;
     for (const diff of right.seen.diffsOf(channel)) {
       expect(diff).toMatchObject({ epoch: before.epoch, previous: last });
@@ -126,53 +132,56 @@ export function rosterContract(context: ContractContext): void {
   it('G19 diffs on top of a page always give the next page', async () => {
     const [left, right] = await context.twoNodes();
     const { leaseMs, slackMs } = context.windows;
-    // Nothing has to be done within it, so it may be short where time costs time.
+    // No step has to finish within it, so it may be short where a test has to wait.
     const graceMs = leaseMs / 6;
-    const action = fc.record({
-      node: fc.constantFrom(0, 1),
-      kind: fc.constantFrom('enter', 'update', 'leave', 'bye', 'renew', 'wait'),
-      member: fc.constantFrom('u1', 'u2', 'u3'),
-      device: fc.constantFrom('d1', 'd2'),
-      generation: fc.integer({ min: 1, max: 3 }),
-      data: fc.constantFrom(undefined, 'a', 'b'),
+    const action = (random: Random) => ({
+      node: random.pick([0, 1]),
+      kind: random.pick(['enter', 'update', 'leave', 'bye', 'renew', 'wait']),
+      member: random.pick(['u1', 'u2', 'u3']),
+      device: random.pick(['d1', 'd2']),
+      generation: random.int(1, 3),
+      data: random.pick([undefined, 'a', 'b']),
     });
-    await fc.assert(
-      fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 25 }), async (actions) => {
-        const channel = context.channel();
-        await left.broker.subscribe(channel);
-        const start = await page(right, channel);
-        for (const { kind, node, ...fields } of actions) {
-          const { presence } = (node === 0 ? left : right).broker;
-          const one: PresenceEntry = { channel, ...fields };
-          if (kind === 'enter') await presence.enter(one, leaseMs);
-          else if (kind === 'update') await presence.update(one);
-          else if (kind === 'leave') await presence.leave(one, graceMs);
-          else if (kind === 'bye') await presence.leave(one, 0);
-          else if (kind === 'renew') await presence.renew([one], leaseMs);
-          // Where time costs time, a fraction of the grace is enough to let steps meet an end halfway.
-          else await context.harness.advance(graceMs * 0.4);
-        }
-        await context.harness.advance(graceMs + slackMs);
-        await context.harness.quiet();
-        const end = await page(right, channel);
-        // The page itself may have ended a lease: its diff is on the way then.
-        await eventually(() => {
-          // A lease that ends behind the page is another page's matter.
-          const told = left.seen.diffsOf(channel).filter(({ version }) => version <= end.version);
-          const applied = apply(start, told);
-          expect(applied.version).toBe(end.version);
-          expect(applied.members).toEqual(new Map(end.members.map((member) => [member.id, member])));
-        });
-        await left.broker.unsubscribe(channel);
-      }),
-      { numRuns: Math.min(context.harness.runs, 100) },
+    await context.check(
+      {
+        make: (random) => random.list(1, 25, action),
+        check: async (actions) => {
+          const channel = context.channel();
+          await left.broker.subscribe(channel);
+          const start = await page(right, channel);
+          for (const { kind, node, ...fields } of actions) {
+            const { presence } = (node === 0 ? left : right).broker;
+            const one: PresenceEntry = { channel, ...fields };
+            if (kind === 'enter') await presence.enter(one, leaseMs);
+            else if (kind === 'update') await presence.update(one);
+            else if (kind === 'leave') await presence.leave(one, graceMs);
+            else if (kind === 'bye') await presence.leave(one, 0);
+            else if (kind === 'renew') await presence.renew([one], leaseMs);
+            // A fraction of the grace: some of the following steps come before its end, some after.
+            else await context.harness.advance(graceMs * 0.4);
+          }
+          await context.harness.advance(graceMs + slackMs);
+          await context.harness.quiet();
+          const end = await page(right, channel);
+          // The page itself may have ended a lease, whose diff is then still on its way.
+          await context.eventually(() => {
+            // A lease that ends after the page is not in the page.
+            const told = left.seen.diffsOf(channel).filter(({ version }) => version <= end.version);
+            const applied = apply(expect, start, told);
+            expect(applied.version).toBe(end.version);
+            expect(applied.members).toEqual(new Map(end.members.map((member) => [member.id, member])));
+          });
+          await left.broker.unsubscribe(channel);
+        },
+      },
+      Math.min(context.harness.runs, 100),
     );
   });
 
   it('P22a G19 a diff says how many members there are after it, and no more than what changed', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    // Two thousand members take a busy machine longer than the short lease of a broker with a real clock.
+    // On a busy machine two thousand members take longer than the short lease of a broker with a real clock.
     await left.broker.presence.renew(
       ids('u', 2_000).map((name) => entry(channel, name)),
       LONG_LEASE_MS,
@@ -181,7 +190,7 @@ export function rosterContract(context: ContractContext): void {
     await enterAll(left, channel, ['one', 'two']);
     await right.broker.presence.leave(entry(channel, 'u1'), 0);
     await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
-    await eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(4));
+    await context.eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(4));
     const told = right.seen.diffsOf(channel).map(({ join, update, leave, count }) => ({
       changed: [...join, ...update].map(({ id }) => id).concat(leave),
       count,
@@ -209,7 +218,7 @@ export function rosterContract(context: ContractContext): void {
     expect(right.seen.diffsOf(channel).length).toBeLessThanOrEqual(40);
     expect(await page(right, channel)).toMatchObject({ count: 40 });
     await context.harness.advance(leaseMs + slackMs);
-    await eventually(async () => expect(await page(right, channel)).toMatchObject({ count: 0 }));
+    await context.eventually(async () => expect(await page(right, channel)).toMatchObject({ count: 0 }));
     await context.harness.quiet();
     const gone = right.seen.diffsOf(channel).flatMap((diff) => diff.leave);
     expect(gone).toHaveLength(40);
@@ -217,8 +226,8 @@ export function rosterContract(context: ContractContext): void {
   });
 }
 
-/** A client's view: throws where a diff does not follow, or says what cannot be. */
-function apply(start: PresencePage, diffs: readonly PresenceDiff[]) {
+/** Members as a client derives them; fails where a diff does not follow the one before, or contradicts it. */
+function apply(expect: ContractExpect, start: PresencePage, diffs: readonly PresenceDiff[]) {
   const members = new Map(start.members.map((member) => [member.id, member]));
   let { version } = start;
   for (const diff of diffs) {

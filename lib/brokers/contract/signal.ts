@@ -1,14 +1,16 @@
-import { expect, it } from '@jest/globals';
-import { eventually, ids, type ContractContext } from './contract.context.js';
+import { ids, type ContractContext } from './context.js';
 
+/** Signals: delivered, never logged. */
 export function signalContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   it('P5 a signal reaches every subscribed node, the sender included, as it was sent', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
     const signal = { event: 'typing', payload: { on: true, text: 'Grüße 👋' }, user: 'u1' };
     await left.broker.signal(channel, signal);
-    await eventually(() => {
+    await context.eventually(() => {
       for (const { seen } of [left, right]) expect(seen.signalsOf(channel)).toEqual([signal]);
     });
   });
@@ -18,7 +20,7 @@ export function signalContract(context: ContractContext): void {
     const channel = context.channel();
     await right.broker.subscribe(channel);
     await left.broker.signal(channel, { event: 'typing' });
-    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
     expect(right.seen.signalsOf(channel)[0]).toMatchObject({ event: 'typing' });
     expect(right.seen.signalsOf(channel)[0]?.payload).toBeUndefined();
     expect(right.seen.signalsOf(channel)[0]?.user).toBeUndefined();
@@ -32,8 +34,8 @@ export function signalContract(context: ContractContext): void {
     await left.broker.signal(channel, { event: 'typing' });
     expect(await context.tip(left, channel)).toEqual(first);
     await context.append(left, channel, ['b']);
-    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
+    await context.eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
     expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
@@ -53,7 +55,7 @@ export function signalContract(context: ContractContext): void {
     await right.broker.subscribe(channel);
     const names = ids('s', 50);
     await Promise.all(names.map((event) => left.broker.signal(channel, { event })));
-    await eventually(() =>
+    await context.eventually(() =>
       expect(right.seen.signalsOf(channel).map((signal) => signal.event)).toEqual(names),
     );
   });

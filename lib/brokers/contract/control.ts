@@ -1,6 +1,5 @@
-import { expect, it } from '@jest/globals';
-import type { ControlMessage } from '../../../lib/core/ports/control.js';
-import { eventually, range, type ContractContext } from './contract.context.js';
+import type { ControlMessage } from '../../core/ports/control.js';
+import { range, type ContractContext } from './context.js';
 
 const RECORDS: readonly ControlMessage[] = [
   { kind: 'disconnect', user: 'u1', reason: 'bye' },
@@ -11,7 +10,18 @@ const RECORDS: readonly ControlMessage[] = [
   { kind: 'supersede', lineage: 'l1', generation: 7 },
 ];
 
+/** How a listener fails to apply a record. */
+const FAILURES: Readonly<Record<string, () => Promise<void>>> = {
+  rejects: () => Promise.reject(new Error('no')),
+  throws: () => {
+    throw new Error('no');
+  },
+};
+
+/** Control records: order, confirmation, and bans for nodes that start later. */
 export function controlContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   it('G11 a record reaches every node, the sender included, as it was sent, and all confirm', async () => {
     const [left, right] = await context.twoNodes();
     for (const record of RECORDS) {
@@ -46,36 +56,30 @@ export function controlContract(context: ContractContext): void {
       resolved = true;
       return receipt;
     });
-    await eventually(() => expect(right.seen.controls).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.controls).toHaveLength(1));
     await context.harness.quiet();
     expect(resolved).toBe(false);
     apply();
     expect((await sent).missing).toEqual([]);
   });
 
-  it.each([
-    ['rejects', () => Promise.reject(new Error('no'))],
-    [
-      'throws',
-      () => {
-        throw new Error('no');
-      },
-    ],
-  ])('G11 names a node whose application of the record %s', async (_name, hook) => {
-    const [left, right] = await context.twoNodes();
-    right.seen.controlHook = hook;
-    const sent = left.broker.control({ kind: 'revoke', user: 'u1' });
-    await eventually(() => expect(right.seen.controls).toHaveLength(1));
-    // A broker may learn of the failure, or only of the silence.
-    await context.harness.advance(context.windows.controlTimeoutMs + context.windows.slackMs);
-    expect(await sent).toEqual({ confirmed: [left.id], missing: [right.id] });
-  });
+  for (const [name, hook] of Object.entries(FAILURES)) {
+    it(`G11 names a node whose application of the record ${name}`, async () => {
+      const [left, right] = await context.twoNodes();
+      right.seen.controlHook = hook;
+      const sent = left.broker.control({ kind: 'revoke', user: 'u1' });
+      await context.eventually(() => expect(right.seen.controls).toHaveLength(1));
+      // A broker may learn of the failure, or only of the silence.
+      await context.harness.advance(context.windows.controlTimeoutMs + context.windows.slackMs);
+      expect(await sent).toEqual({ confirmed: [left.id], missing: [right.id] });
+    });
+  }
 
   it('G11 names a node that does not answer in time', async () => {
     const [left, right] = await context.twoNodes();
     right.seen.controlHook = () => new Promise(() => undefined);
     const sent = left.broker.control({ kind: 'ban', user: 'u1' });
-    await eventually(() => expect(right.seen.controls).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.controls).toHaveLength(1));
     await context.harness.advance(context.windows.controlTimeoutMs + context.windows.slackMs);
     expect(await sent).toEqual({ confirmed: [left.id], missing: [right.id] });
   });

@@ -1,7 +1,18 @@
-import { expect, it } from '@jest/globals';
-import { ids, positionsOf, range, type ContractContext } from './contract.context.js';
+import { ids, positionsOf, range, type ContractContext } from './context.js';
 
+const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
+  ['nothing', undefined],
+  ['null', null],
+  ['false', false],
+  ['zero', 0],
+  ['an empty string', ''],
+  ['an array', [[], {}]],
+];
+
+/** Numbers, fields and order of appended events. */
 export function appendContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   it('P10 numbers the events of an empty log from 1, one by one', async () => {
     const node = await context.node();
     const channel = context.channel();
@@ -86,22 +97,17 @@ export function appendContract(context: ContractContext): void {
     }
   });
 
-  it.each([
-    ['nothing', undefined],
-    ['null', null],
-    ['false', false],
-    ['zero', 0],
-    ['an empty string', ''],
-    ['an array', [[], {}]],
-  ])('P5 a payload may be %s', async (_name, payload) => {
-    const [left, right] = await context.twoNodes();
-    const channel = context.channel();
-    await left.broker.appendMany([context.request(channel, 'a', { payload })]);
-    const [event] = await context.log(right, channel);
-    expect(event?.payload).toEqual(payload);
-    for (const field of ['user', 'key', 'ttl', 'trace', 'meta'] as const)
-      expect(event?.[field]).toBeUndefined();
-  });
+  for (const [name, payload] of PAYLOADS) {
+    it(`P5 a payload may be ${name}`, async () => {
+      const [left, right] = await context.twoNodes();
+      const channel = context.channel();
+      await left.broker.appendMany([context.request(channel, 'a', { payload })]);
+      const [event] = await context.log(right, channel);
+      expect(event?.payload).toEqual(payload);
+      for (const field of ['user', 'key', 'ttl', 'trace', 'meta'] as const)
+        expect(event?.[field]).toBeUndefined();
+    });
+  }
 
   it('P16 calls for one channel take effect in the order of the calls, unawaited', async () => {
     const node = await context.node();

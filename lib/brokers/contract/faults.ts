@@ -1,7 +1,9 @@
-import { expect, it } from '@jest/globals';
-import { eventually, ids, range, type ContractContext } from './contract.context.js';
+import { ids, range, type ContractContext } from './context.js';
 
+/** Faults of the storage, as far as the harness can cause them. */
 export function faultContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   if (context.can('loseEverything')) {
     it('G6 P10 a log that was lost has another epoch, and no position of before is good in it', async () => {
       const [left, right] = await context.twoNodes();
@@ -9,7 +11,7 @@ export function faultContract(context: ContractContext): void {
       await right.broker.subscribe(channel);
       const before = await context.append(left, channel, ids('e', 5));
       const { epoch } = before[0] ?? { epoch: '' };
-      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
+      await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
       await context.fault('loseEverything')([channel]);
 
       const tip = await context.tip(left, channel);
@@ -20,7 +22,7 @@ export function faultContract(context: ContractContext): void {
       }
       const [next] = await context.append(left, channel, ['new']);
       expect(next).toEqual({ epoch: tip.epoch, seq: tip.seq + 1 });
-      await eventually(() =>
+      await context.eventually(() =>
         expect(right.seen.eventsOf(channel).at(-1)).toMatchObject({ id: 'new', ...next }),
       );
     });
@@ -43,7 +45,7 @@ export function faultContract(context: ContractContext): void {
         const { continuous, events } = await from(good);
         expect(continuous).toBe(true);
         expect(events.map((event) => event.id)).toEqual([...ids('e', 6), ...ids('n', 4)].slice(good - 1));
-        // Who resumes goes on under the new epoch, and drops events of any other (P14).
+        // A client that resumes continues under the new epoch, and drops events of any other (P14).
         expect(new Set(events.map((event) => event.epoch))).toEqual(new Set([after[0]?.epoch]));
       }
     });
@@ -89,17 +91,17 @@ export function faultContract(context: ContractContext): void {
       await right.broker.subscribe(channel);
       const before = await context.append(left, channel, ids('e', 5));
       const { epoch } = before[0] ?? { epoch: '' };
-      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
+      await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
       await context.fault('restart')();
 
-      await eventually(async () => {
+      await context.eventually(async () => {
         const result = await left.broker.read({ channel, epoch, from: 3, limit: 9 });
         expect(result.continuous).toBe(true);
         expect(result.events.map((event) => event.id)).toEqual(['e3', 'e4', 'e5']);
-      }, 15_000);
+      }, 3 * context.patienceMs);
       const next = await context.append(left, channel, ['new']);
       expect(next.map((position) => position.seq)).toEqual([6]);
-      await eventually(() => expect(right.seen.seqsOf(channel).at(-1)).toBe(6));
+      await context.eventually(() => expect(right.seen.seqsOf(channel).at(-1)).toBe(6));
       if (!context.capabilities.dedupes) return;
       const [again] = await left.broker.appendMany([context.request(channel, 'e5')]);
       expect(again).toMatchObject({ ok: true, duplicate: true, position: { seq: 5 } });
@@ -112,12 +114,12 @@ export function faultContract(context: ContractContext): void {
       const channel = context.channel();
       await right.broker.subscribe(channel);
       await context.append(left, channel, ['a']);
-      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+      await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
       await context.fault('loseDeliveries')(right, async () => {
         await context.append(left, channel, ['b', 'c']);
       });
       await context.append(left, channel, ['d']);
-      await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 4]));
+      await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 4]));
       const { epoch } = await context.tip(right, channel);
       const { events } = await right.broker.read({ channel, epoch, from: 2, until: 3, limit: 9 });
       expect(events.map((event) => event.id)).toEqual(['b', 'c']);

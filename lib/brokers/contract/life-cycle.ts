@@ -1,8 +1,10 @@
-import { expect, it } from '@jest/globals';
-import type { Broker } from '../../../lib/core/ports/broker.js';
-import { eventually, range, type ContractContext } from './contract.context.js';
+import type { Broker } from '../../core/ports/broker.js';
+import { range, type ContractContext } from './context.js';
 
+/** Start, probe and close, and the log that outlives its nodes. */
 export function lifeCycleContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   const everyCall = (broker: Broker, channel: string): Record<string, () => Promise<unknown>> => {
     const entry = { channel, member: 'u1', device: 'd1', generation: 1 };
     return {
@@ -112,8 +114,8 @@ export function lifeCycleContract(context: ContractContext): void {
     if (context.capabilities.presence) {
       await right.broker.presence.enter({ channel, member: 'u1', device: 'd1', generation: 1 }, 10_000);
     }
-    await eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
-    await eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
+    await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
+    await context.eventually(() => expect(right.seen.signalsOf(channel)).toHaveLength(1));
     await context.harness.quiet();
     expect(left.seen.calls).toBe(calls);
   });

@@ -1,10 +1,12 @@
-import { expect, it } from '@jest/globals';
-import type { ReadResult } from '../../../lib/core/ports/broker.js';
-import { ids, range, type ContractContext } from './contract.context.js';
+import type { ReadResult } from '../../core/ports/broker.js';
+import { ids, range, type ContractContext } from './context.js';
 
 const seqs = (result: ReadResult) => result.events.map((event) => event.seq);
 
+/** Ranged reads, tips, and which positions are continuous. */
 export function readContract(context: ContractContext): void {
+  const { it, expect } = context;
+
   async function filled(count: number, policy = {}) {
     const node = await context.node();
     const channel = context.channel();
@@ -50,11 +52,13 @@ export function readContract(context: ContractContext): void {
     });
   });
 
-  it.each([1, 3, 4])('P10 G6 a position of an unknown epoch is not continuous (from %i)', async (from) => {
-    const { node, channel, tip } = await filled(3);
-    const result = await node.broker.read({ channel, epoch: `${tip.epoch}x`, from, limit: 9 });
-    expect(result).toMatchObject({ tip, continuous: false, events: [] });
-  });
+  for (const from of [1, 3, 4]) {
+    it(`P10 G6 a position of an unknown epoch is not continuous (from ${from})`, async () => {
+      const { node, channel, tip } = await filled(3);
+      const result = await node.broker.read({ channel, epoch: `${tip.epoch}x`, from, limit: 9 });
+      expect(result).toMatchObject({ tip, continuous: false, events: [] });
+    });
+  }
 
   it('P11 history trimmed by size is continuous, and `oldest` tells what is left', async () => {
     const { node, channel, tip } = await filled(25, { size: 10 });
@@ -113,7 +117,8 @@ export function readContract(context: ContractContext): void {
       const page = seqs(await node.broker.read({ channel, epoch: tip.epoch, from, limit: 10 }));
       expect(page.length).toBeLessThanOrEqual(10);
       read.push(...page);
-      from = (page.at(-1) ?? Infinity) + 1;
+      // Ends the loop although a broker gives the same page again and again.
+      from = Math.max(from, page.at(-1) ?? Infinity) + 1;
     }
     expect(read).toEqual(range(1, 53));
   });

@@ -1,26 +1,35 @@
-import type { ChannelEvent } from '../../lib/core/channel/channel-event.js';
-import type { BrokerListener, BrokerState, SignalMessage } from '../../lib/core/ports/broker.js';
-import type { ControlMessage } from '../../lib/core/ports/control.js';
-import type { MaybePromise } from '../../lib/core/ports/maybe-promise.js';
-import type { PresenceDiff } from '../../lib/protocol/messages.js';
+import type { ChannelEvent } from '../../core/channel/channel-event.js';
+import type { BrokerListener, BrokerState, SignalMessage } from '../../core/ports/broker.js';
+import type { ControlMessage } from '../../core/ports/control.js';
+import type { MaybePromise } from '../../core/ports/maybe-promise.js';
+import type { PresenceDiff } from '../../protocol/messages.js';
 
-/** A node's end of a broker that writes down what it is told. The hooks run after the writing. */
+/**
+ * A listener that records every call of its broker, in order. The hooks run after the recording.
+ *
+ * @example
+ * const seen = new RecordingListener();
+ * await broker.start(seen, 'node1');
+ * await broker.subscribe('room.1');
+ * // … append to room.1
+ * seen.seqsOf('room.1'); // [1, 2, 3]
+ */
 export class RecordingListener implements BrokerListener {
   readonly batches: { readonly channel: string; readonly events: readonly ChannelEvent[] }[] = [];
   readonly signals: { readonly channel: string; readonly signal: SignalMessage }[] = [];
   readonly diffs: { readonly channel: string; readonly diff: PresenceDiff }[] = [];
   readonly controls: ControlMessage[] = [];
   readonly states: BrokerState[] = [];
-  /** For how long the view of the control records was proved, in milliseconds, each time. */
+  /** The `forMs` of each proof that the view of the control records is current, in milliseconds. */
   readonly proofs: number[] = [];
-  /** How often control records were lost. */
+  /** Number of calls of `onControlLost`. */
   losses = 0;
 
+  /** Called with each batch of events. */
   eventsHook: ((channel: string, events: readonly ChannelEvent[]) => void) | undefined;
-  /** What confirms a control record; left out, it is confirmed at once. */
+  /** Confirms a control record, by what it returns; without it every record is confirmed at once. */
   controlHook: ((message: ControlMessage) => MaybePromise<void>) | undefined;
-
-  /** What makes up for lost control records; left out, nothing has to. */
+  /** Settles when the loss of control records has been made up for; without it that is at once. */
   lossHook: (() => MaybePromise<void>) | undefined;
 
   onEvents(channel: string, events: readonly ChannelEvent[]): void {
@@ -54,24 +63,27 @@ export class RecordingListener implements BrokerListener {
     this.states.push(state);
   }
 
-  /** Events of a channel, in the order in which they came. */
+  /** Events of a channel, in the order in which they arrived. */
   eventsOf(channel: string): readonly ChannelEvent[] {
     return this.batches.filter((batch) => batch.channel === channel).flatMap((batch) => batch.events);
   }
 
+  /** The `seq` of each event of a channel, in the order in which they arrived. */
   seqsOf(channel: string): readonly number[] {
     return this.eventsOf(channel).map((event) => event.seq);
   }
 
+  /** Signals of a channel, in the order in which they arrived. */
   signalsOf(channel: string): readonly SignalMessage[] {
     return this.signals.filter((item) => item.channel === channel).map((item) => item.signal);
   }
 
+  /** Presence diffs of a channel, in the order in which they arrived. */
   diffsOf(channel: string): readonly PresenceDiff[] {
     return this.diffs.filter((item) => item.channel === channel).map((item) => item.diff);
   }
 
-  /** How often it was told anything. */
+  /** Number of calls of any kind, without those about the view of the control records. */
   get calls(): number {
     return (
       this.batches.length +

@@ -5,7 +5,7 @@ export const budget = {
   names: { '.': 50, './client': 40 },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 440, packed: 380_000, unpacked: 1_250_000 },
+    'nestjs-realtime': { files: 460, packed: 400_000, unpacked: 1_400_000 },
     'nestjs-realtime-client': { files: 100, packed: 80_000, unpacked: 260_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

@@ -1,5 +1,6 @@
 // Run through `npm test` (scripts/test.mjs), which sets NODE_OPTIONS=--experimental-vm-modules:
-// Nest 12 and this library are ES modules.
+// Nest 12 and this library are ES modules. It also measures how slow the machine is (TEST_SLOWNESS).
+import { patience } from './scripts/slowness.mjs';
 
 const swc = {
   jsc: {
@@ -40,9 +41,13 @@ const project = (displayName, folder, more = {}) => ({
 });
 
 export default {
-  testTimeout: 20_000,
+  testTimeout: patience(30_000),
   projects: [
     project('unit', 'unit'),
+    // Of the repository itself: lint rules, documents, links, what the titles of the tests promise.
+    project('repo', 'repo'),
+    // What only a real Redis shows: scripts, topologies, outages.
+    project('redis', 'redis'),
     project('contract', 'contract'),
     project('e2e', 'e2e'),
     // The e2e specs once more, on the Nest 11 packages of test/nest11. Terminus exists for Nest 12 only.

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { redisBroker, type RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
-import { freePort, RedisProcess } from '../../../support/redis-process.js';
-import { RedisKit, request } from './redis.kit.js';
+import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { request } from '../support/append-requests.js';
+import { RecordingListener } from '../support/recording-listener.js';
+import { freePort, RedisProcess } from '../support/redis-process.js';
+import { RedisKit } from './redis.kit.js';
 
 const SECRET = 'hunter2-very-secret';
 

@@ -1,11 +1,12 @@
 // Version N of the library beside version N + 1, as during a rolling deploy.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { NewerNode } from '../../../support/redis-newer-node.js';
-import { SeededEntropy } from '../../../support/seeded-entropy.js';
-import { until } from '../../../support/until.js';
-import { wireChannel } from '../../../support/wire-channel.js';
-import { startWireServer, type WireServer } from '../../../support/wire-server.js';
-import { RedisKit, request } from './redis.kit.js';
+import { request } from '../support/append-requests.js';
+import { NewerNode } from '../support/redis-newer-node.js';
+import { SeededEntropy } from '../support/seeded-entropy.js';
+import { until } from '../support/until.js';
+import { wireChannel } from '../support/wire-channel.js';
+import { startWireServer, type WireServer } from '../support/wire-server.js';
+import { RedisKit } from './redis.kit.js';
 
 const ROOM = 'rooms.1';
 // Nothing here may be owed to the check that comes anyway.

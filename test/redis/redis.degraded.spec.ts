@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Socket } from 'node:net';
-import { until } from '../../../support/until.js';
-import { RedisKit, request, requests } from './redis.kit.js';
+import { request, requests } from '../support/append-requests.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './redis.kit.js';
 
 const CHANNEL = 'rooms.1';
 

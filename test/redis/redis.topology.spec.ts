@@ -1,16 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  redisBroker,
-  type RedisBroker,
-  type RedisBrokerOptions,
-} from '../../../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
-import { RecordingListener } from '../../../support/recording-listener.js';
-import { redisCluster } from '../../../support/redis-cluster.js';
-import { redisSentinels, synced } from '../../../support/redis-sentinels.js';
-import { RedisProcess } from '../../../support/redis-process.js';
-import { until } from '../../../support/until.js';
-import { RedisKit, request, requests } from './redis.kit.js';
+import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { request, requests } from '../support/append-requests.js';
+import { RecordingListener } from '../support/recording-listener.js';
+import { redisCluster } from '../support/redis-cluster.js';
+import { redisSentinels, synced } from '../support/redis-sentinels.js';
+import { RedisProcess } from '../support/redis-process.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './redis.kit.js';
 
 const FAST: RedisBrokerOptions = {
   partitions: 8,

@@ -2,12 +2,13 @@ import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
-import type { Position } from '../../../../lib/protocol/position.js';
-import { RedisProcess } from '../../../support/redis-process.js';
-import { synced } from '../../../support/redis-sentinels.js';
-import { until } from '../../../support/until.js';
-import { RedisKit, request, requests } from './redis.kit.js';
+import type { RedisBroker } from '../../lib/brokers/redis/index.js';
+import type { Position } from '../../lib/protocol/position.js';
+import { request, requests } from '../support/append-requests.js';
+import { RedisProcess } from '../support/redis-process.js';
+import { synced } from '../support/redis-sentinels.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './redis.kit.js';
 
 const CHANNEL = 'rooms.1';
 

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
-import { redisBroker } from '../../../../lib/brokers/redis/index.js';
-import { encodeEvent, encodeRecord } from '../../../../lib/brokers/redis/redis.wire.js';
-import { until } from '../../../support/until.js';
+import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { redisBroker } from '../../lib/brokers/redis/index.js';
+import { encodeEvent, encodeRecord } from '../../lib/brokers/redis/redis.wire.js';
+import { until } from '../support/until.js';
 import { RedisKit } from './redis.kit.js';
 
 const CONTROL = '$rt.control';

@@ -8,8 +8,8 @@ import {
   PRESENCE,
   READ,
   TIPS,
-} from '../../../../lib/brokers/redis/scripts/index.js';
-import type { RedisScript } from '../../../../lib/brokers/redis/scripts/index.js';
+} from '../../lib/brokers/redis/scripts/index.js';
+import type { RedisScript } from '../../lib/brokers/redis/scripts/index.js';
 import { RedisKit } from './redis.kit.js';
 
 type Argument = string | number;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { stretched } from '../support/patience.js';
 import { RecordingListener } from '../support/recording-listener.js';
 import { RedisProcess, type RedisProcessOptions } from '../support/redis-process.js';
 
@@ -32,7 +33,8 @@ export class RedisKit {
       keyPrefix: this.prefix,
       partitions: 4,
       // Longer than a busy machine stands still.
-      commandTimeoutMs: 1_500,
+      commandTimeoutMs: stretched(1_500),
+      controlMaxAgeMs: stretched(10_000),
       heartbeatMs: 50,
       maxReconnectMs: 50,
       sweepMs: 50,

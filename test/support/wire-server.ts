@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../lib/core/channel/channel-definition.js';
 import { ENGINE_DEFAULTS } from '../../lib/core/engine/engine.defaults.js';
@@ -18,7 +18,11 @@ import {
 } from '../../lib/transports/websocket/index.js';
 import { RecordingLogger, type LogRecord } from './recording-logger.js';
 import { SeededEntropy } from './seeded-entropy.js';
+import { until } from './until.js';
 import { WireClient, type WireClientOptions } from './wire-client.js';
+
+/** Turns without a byte on the way: what is handled in several turns may answer meanwhile. */
+const CALM_TURNS = 3;
 
 type Grouped = 'limits' | 'heartbeat' | 'retry' | 'abuse' | 'outbox';
 
@@ -59,6 +63,8 @@ export interface WireServer {
   open(options?: WireClientOptions): Promise<WireClient>;
   /** Opens a connection and greets. @param token a user's name for {@link nameAuthenticator}. */
   connect(token?: string, options?: WireClientOptions): Promise<WireClient>;
+  /** Resolves when both sides have read all that the other wrote: behind it, "nothing came" is worth something. */
+  rest(client: WireClient): Promise<void>;
   /** Cuts the clients of `open` and `connect`, stops engine, broker and HTTP server. Idempotent. */
   close(): Promise<void>;
 }
@@ -113,6 +119,8 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
       res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
     });
   });
+  const sockets = new Map<number | undefined, Socket>();
+  http.on('connection', (socket) => sockets.set(socket.remotePort, socket));
   await engine.start();
   transport.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -145,6 +153,16 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
       const client = await open(clientOptions);
       await client.hello(token);
       return client;
+    },
+    async rest(client) {
+      const here = (client.socket as unknown as { readonly _socket: Socket })._socket;
+      const there = sockets.get(here.localPort);
+      let calm = 0;
+      await until('both sides to have read everything', () => {
+        const isCalm = here.bytesRead === there?.bytesWritten && there.bytesRead === here.bytesWritten;
+        calm = isCalm ? calm + 1 : 0;
+        return calm > CALM_TURNS;
+      });
     },
     close: () => (closing ??= shutDown()),
   };

@@ -41,14 +41,8 @@ import {
   type ChannelPolicyGuard,
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import {
-  PLATFORMS,
-  startApp,
-  until,
-  type AppOptions,
-  type Platform,
-  type TestApp,
-} from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { PLATFORMS, startApp, type AppOptions, type Platform, type TestApp } from './support/nest-app.js';
 
 /** Remembers where it ran: `<name>:<action>[@handler]`. */
 @Injectable()

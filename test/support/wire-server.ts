@@ -16,6 +16,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../../lib/transports/websocket/index.js';
+import { settle } from './manual-clock.js';
 import { RecordingLogger, type LogRecord } from './recording-logger.js';
 import { SeededEntropy } from './seeded-entropy.js';
 import { until } from './until.js';
@@ -120,7 +121,11 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     });
   });
   const sockets = new Map<number | undefined, Socket>();
-  http.on('connection', (socket) => sockets.set(socket.remotePort, socket));
+  http.on('connection', (socket) => {
+    const { remotePort } = socket;
+    sockets.set(remotePort, socket);
+    socket.once('close', () => sockets.delete(remotePort));
+  });
   await engine.start();
   transport.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -157,11 +162,10 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     async rest(client) {
       const here = (client.socket as unknown as { readonly _socket: Socket })._socket;
       const there = sockets.get(here.localPort);
-      let calm = 0;
-      await until('both sides to have read everything', () => {
-        const isCalm = here.bytesRead === there?.bytesWritten && there.bytesRead === here.bytesWritten;
-        calm = isCalm ? calm + 1 : 0;
-        return calm > CALM_TURNS;
+      const isCalm = () => here.bytesRead === there?.bytesWritten && there.bytesRead === here.bytesWritten;
+      await until('both sides to have read everything', async () => {
+        for (let turn = 0; turn < CALM_TURNS && isCalm(); turn++) await settle();
+        return isCalm();
       });
     },
     close: () => (closing ??= shutDown()),

@@ -1,6 +1,7 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import { importRooms } from './scripts/eslint/import-rooms.mjs';
+import { RAW_TIMES } from './scripts/eslint/raw-times.mjs';
 
 const BROWSER_GLOBALS = [
   'window',
@@ -70,6 +71,16 @@ export default defineConfig(
         { name: 'fast-check', message: 'Take it from test/support/property.ts, which owns the seed.' },
       ],
     },
+  },
+  {
+    files: ['test/**/*.ts'],
+    // The contract does not know of our machines: its harness gives it the times.
+    ignores: [
+      'test/support/patience.ts',
+      'test/contract/broker/*.contract.ts',
+      'test/contract/broker/contract.context.ts',
+    ],
+    rules: { 'no-restricted-syntax': ['error', ...RAW_TIMES] },
   },
   {
     // Tests hold hostile and untyped input in their hands; `any` itself stays forbidden.

@@ -1,5 +1,6 @@
 // Run through `npm test` (scripts/test.mjs), which sets NODE_OPTIONS=--experimental-vm-modules:
-// Nest 12 and this library are ES modules.
+// Nest 12 and this library are ES modules. It also measures how slow the machine is (TEST_SLOWNESS).
+import { patience } from './scripts/slowness.mjs';
 
 const swc = {
   jsc: {
@@ -42,9 +43,13 @@ const project = (displayName, folder, more = {}) => ({
 });
 
 export default {
-  testTimeout: 20_000,
+  testTimeout: patience(30_000),
   projects: [
     project('unit', 'unit'),
+    // Of the repository itself: lint rules, documents, links, what the titles of the tests promise.
+    project('repo', 'repo'),
+    // What only a real Redis shows: scripts, topologies, outages.
+    project('redis', 'redis'),
     project('contract', 'contract'),
     project('e2e', 'e2e'),
     // The e2e specs once more, on the Nest 11 packages of test/nest11.
@@ -56,6 +61,14 @@ export default {
         '^rxjs$': '<rootDir>/node_modules/rxjs',
         '^rxjs/(.*)$': '<rootDir>/node_modules/rxjs/$1',
         '^reflect-metadata$': '<rootDir>/node_modules/reflect-metadata',
+      },
+    }),
+    // The Redis broker on the older driver that an application may have.
+    project('ioredis5', 'contract', {
+      testMatch: ['<rootDir>/test/contract/broker/redis.broker.spec.ts'],
+      moduleNameMapper: {
+        ...base.moduleNameMapper,
+        '^ioredis$': '<rootDir>/test/nest11/node_modules/ioredis',
       },
     }),
     project('browser', 'browser'),

@@ -6,23 +6,39 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { findChromium } from './chromium.mjs';
+import { measureSlowness, slowness } from './slowness.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PROJECTS = ['unit', 'contract', 'e2e', 'nest11', 'browser', 'fault', 'perf'];
+const PROJECTS = [
+  'unit',
+  'repo',
+  'redis',
+  'contract',
+  'e2e',
+  'nest11',
+  'ioredis5',
+  'browser',
+  'fault',
+  'perf',
+];
 /** Those that nothing else may run beside: how long a recovery takes, and what a process allocates, are what they prove. */
 const ALONE = ['fault', 'perf'];
+/** Those that start Redis servers. */
+const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
 const REDIS_MAJOR = 7;
 const jestArgs = process.argv.slice(2);
 const selected = selectedProjects(jestArgs);
 const needs = (project) => selected.length === 0 || selected.includes(project);
 
-if (needs('nest11')) ensureNest11();
+if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
-ensureRedis();
+if (WITH_REDIS.some(needs)) ensureRedis();
 if (['browser', 'e2e', ...ALONE].some(needs)) build();
 
+env.TEST_SLOWNESS ||= String(await measureSlowness());
+console.log(`Time-outs of the tests: for a machine that is ${slowness(env)} times slower than an idle one`);
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');

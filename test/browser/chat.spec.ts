@@ -1,13 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions } from 'playwright-core';
 import { findChromium } from '../../scripts/chromium.mjs';
+import { patience } from '../support/patience.js';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
 import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
-
-jest.setTimeout(60_000);
 
 const artifacts = fileURLToPath(new URL('../../test-artifacts/', import.meta.url));
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
@@ -22,7 +21,7 @@ beforeAll(async () => {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   [browser, server] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS }),
+    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
     ChatServer.start(),
   ]);
 });

@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { chromium, type Browser } from 'playwright-core';
 import { findChromium } from '../../scripts/chromium.mjs';
+import { patience } from '../support/patience.js';
 import { RedisProcess } from '../support/redis-process.js';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
 import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
-
-jest.setTimeout(60_000);
 
 const SECRETS = { JWT_SECRET: 'j'.repeat(32), TICKET_SECRET: 't'.repeat(32) };
 
@@ -21,7 +20,7 @@ beforeAll(async () => {
   redis = await RedisProcess.start();
   const env = { ...SECRETS, REDIS_URL: redis.url };
   [browser, here, there] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS }),
+    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
     ChatServer.start({ env }),
     ChatServer.start({ env, platform: 'fastify' }),
   ]);

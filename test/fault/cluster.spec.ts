@@ -5,21 +5,22 @@ import type { Cluster } from 'ioredis';
 import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
 import { RECOVERY_MS, runFault } from '../support/fault-scenario.js';
 import { ownerOf } from '../support/fault-slots.js';
+import { patience, stretched } from '../support/patience.js';
 import { redisCluster, type RedisClusterDeployment } from '../support/redis-cluster.js';
 import { until } from '../support/until.js';
 
 const KEYS = new RedisKeys('rt', 64);
 const MOVED = 500;
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = patience(30_000);
 
 let deployment: RedisClusterDeployment;
 let admin: Cluster;
 
 beforeAll(async () => {
-  deployment = await redisCluster(1_000);
+  deployment = await redisCluster(stretched(1_000));
   admin = deployment.client() as Cluster;
   admin.on('error', () => undefined);
-}, 60_000);
+});
 
 beforeEach(() => deployment.flush());
 
@@ -89,14 +90,10 @@ describe('many nodes over a Redis Cluster', () => {
           const { server, id } = await deployment.masterOf(KEYS.head(channels[0] ?? ''));
           const witness = deployment.servers.find((other) => other !== server) ?? server;
           await server.kill();
-          await until(
-            'the replica to take over',
-            async () => {
-              const owner = await ownerOf(witness, slotOf(channels[0]));
-              return owner !== undefined && owner.id !== id;
-            },
-            15_000,
-          );
+          await until('the replica to take over', async () => {
+            const owner = await ownerOf(witness, slotOf(channels[0]));
+            return owner !== undefined && owner.id !== id;
+          });
           return performance.now();
         },
         { mayLose: true },

@@ -17,7 +17,7 @@ import {
   type Mutation,
 } from '../support/fault-mutations.js';
 import { FaultRawClient } from '../support/fault-raw-client.js';
-import { print, sleep } from '../support/fault-scenario.js';
+import { print } from '../support/fault-scenario.js';
 import { checkHistory, describeViolations, type CheckOptions } from '../support/history-checker.js';
 import { HistoryRecorder } from '../support/history-recorder.js';
 import type { HistoryReport, HistoryRule } from '../support/history-types.js';
@@ -93,8 +93,15 @@ async function run({ broker, events = 320, midway, twice = false, check }: Run =
         await Promise.all([1, 2, 3, 4].map(() => publish(channel)));
       }
     }
-    await sleep(1_500);
-    return checkHistory(history, await readLogs(admin, CHANNELS), check);
+    // The last word in every channel: behind it nothing of the run comes any more.
+    for (const channel of CHANNELS) await publish(channel);
+    const logs = await readLogs(admin, CHANNELS);
+    await until('the last word to reach everybody', () =>
+      clients.every(({ positions }) =>
+        logs.every(({ channel, position }) => positions.get(channel)?.seq === position.seq),
+      ),
+    );
+    return checkHistory(history, logs, check);
   } finally {
     await Promise.all(clients.map((client) => client.stop()));
     await wire.close();

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
 import { HalfDeadProxy } from '../support/fault-half-dead-proxy.js';
+import { stretched } from '../support/patience.js';
 import { redisCluster } from '../support/redis-cluster.js';
 import { RedisProcess } from '../support/redis-process.js';
 import { SeededEntropy } from '../support/seeded-entropy.js';
@@ -11,12 +12,12 @@ import { wireChannel } from '../support/wire-channel.js';
 import type { WireClient } from '../support/wire-client.js';
 import { startWireServer, type WireServer } from '../support/wire-server.js';
 
-const BOUND = 1_500;
+const BOUND = stretched(1_500);
 const TIMINGS = {
   heartbeatMs: 50,
-  commandTimeoutMs: 300,
+  commandTimeoutMs: stretched(300),
   controlMaxAgeMs: BOUND,
-  controlTimeoutMs: 300,
+  controlTimeoutMs: stretched(300),
   maxReconnectMs: 50,
   partitions: 8,
 } satisfies RedisBrokerOptions;
@@ -105,11 +106,11 @@ describe('a node that does not learn of revokes, though events reach it', () => 
     );
     expect(idsOf(ada, room)).toEqual(['before']);
     expect(half.engine.status.withholding).toBe(false);
-  }, 30_000);
+  });
 
   it('G11 in a Cluster: the server of the control records stands still, those of the events go on', async () => {
     // No replica takes over meanwhile.
-    const cluster = await redisCluster(60_000);
+    const cluster = await redisCluster(3_600_000);
     toClose.push(() => cluster.dispose());
     const keyPrefix = 'revokes';
     const keys = new RedisKeys(keyPrefix, TIMINGS.partitions);
@@ -137,7 +138,7 @@ describe('a node that does not learn of revokes, though events reach it', () => 
     expect(idsOf(eve, room)).toEqual(['m0']);
 
     control.resume();
-    await until('the way back', () => !left.engine.status.withholding, 10_000);
+    await until('the way back', () => !left.engine.status.withholding);
     await publish(right, room, 'm21');
     await until('everything', () => idsOf(eve, room).includes('m21'));
     expect(idsOf(eve, room)).toEqual(Array.from({ length: 22 }, (_, index) => `m${index}`));
@@ -145,5 +146,5 @@ describe('a node that does not learn of revokes, though events reach it', () => 
     expect(eve.received.filter(({ type }) => type === 'gap' || type === 'reset')).toEqual([]);
     expect((await right.engine.revoke('eve', room)).missing).toEqual([]);
     await eve.take({ type: 'unsubscribed', channel: room });
-  }, 60_000);
+  });
 });

@@ -3,7 +3,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { flushAll } from '../support/fault-log.js';
 import type { FaultCluster } from '../support/fault-cluster.js';
-import { print, runSingle, SEED, sleep } from '../support/fault-scenario.js';
+import { print, runSingle, SEED } from '../support/fault-scenario.js';
+import { elapse } from '../support/patience.js';
 import type { RedisProcess } from '../support/redis-process.js';
 import { SeededEntropy } from '../support/seeded-entropy.js';
 
@@ -15,13 +16,13 @@ type Fault = (server: RedisProcess, cluster: FaultCluster, entropy: SeededEntrop
 const faults: Readonly<Record<string, Fault>> = {
   async restart(server, _, entropy) {
     await server.kill();
-    await sleep(entropy.int(800));
+    await elapse(entropy.int(800));
     await server.launch();
   },
   async pause(server, _, entropy) {
     server.pause();
     // The broker gives a command up after 3 s.
-    await sleep(200 + entropy.int(4_500));
+    await elapse(200 + entropy.int(4_500));
     server.resume();
   },
   flush: (server) => flushAll(server),
@@ -32,26 +33,22 @@ const faults: Readonly<Record<string, Fault>> = {
 };
 
 describe('a schedule of faults', () => {
-  it.each(SEEDS)(
-    'seed %i: nothing is silent',
-    async (seed) => {
-      const entropy = new SeededEntropy(seed);
-      const names = Array.from({ length: FAULTS }, () => entropy.pick(Object.keys(faults)));
-      print(`seed ${seed}`, { schedule: names.join(' ') });
-      const result = await runSingle(
-        `schedule of seed ${seed}`,
-        async (server, cluster) => {
-          for (const name of names) {
-            await faults[name]?.(server, cluster, entropy);
-            await sleep(entropy.int(1_200));
-          }
-          return performance.now();
-        },
-        { check: { mayLose: names.includes('flush') } },
-      );
-      if (!names.includes('flush')) expect(result.report).toMatchObject({ losses: 0 });
-      expect(result.report).toMatchObject({ gaps: 0, truncations: 0, unknown: 0, refused: 0 });
-    },
-    90_000,
-  );
+  it.each(SEEDS)('seed %i: nothing is silent', async (seed) => {
+    const entropy = new SeededEntropy(seed);
+    const names = Array.from({ length: FAULTS }, () => entropy.pick(Object.keys(faults)));
+    print(`seed ${seed}`, { schedule: names.join(' ') });
+    const result = await runSingle(
+      `schedule of seed ${seed}`,
+      async (server, cluster) => {
+        for (const name of names) {
+          await faults[name]?.(server, cluster, entropy);
+          await elapse(entropy.int(1_200));
+        }
+        return performance.now();
+      },
+      { check: { mayLose: names.includes('flush') } },
+    );
+    if (!names.includes('flush')) expect(result.report).toMatchObject({ losses: 0 });
+    expect(result.report).toMatchObject({ gaps: 0, truncations: 0, unknown: 0, refused: 0 });
+  });
 });

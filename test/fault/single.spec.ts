@@ -3,10 +3,11 @@
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { RECOVERY_MS, runSingle, sleep, type ScenarioResult } from '../support/fault-scenario.js';
+import { RECOVERY_MS, runSingle, type ScenarioResult } from '../support/fault-scenario.js';
 import { flushAll } from '../support/fault-log.js';
+import { elapse, patience } from '../support/patience.js';
 
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = patience(30_000);
 
 describe('many nodes over one Redis', () => {
   let killed: ScenarioResult | undefined;
@@ -34,7 +35,7 @@ describe('many nodes over one Redis', () => {
     async () => {
       const result = await runSingle('restart with data', async (server) => {
         await server.kill();
-        await sleep(1_000);
+        await elapse(1_000);
         await server.launch();
         return performance.now();
       });
@@ -52,7 +53,7 @@ describe('many nodes over one Redis', () => {
         'restart without data',
         async (server) => {
           await server.kill();
-          await sleep(1_000);
+          await elapse(1_000);
           await server.launch();
           return performance.now();
         },
@@ -73,7 +74,7 @@ describe('many nodes over one Redis', () => {
         async (server) => {
           const [data, copy] = [join(server.folder, 'appendonlydir'), join(server.folder, 'copy')];
           cpSync(data, copy, { recursive: true });
-          await sleep(500);
+          await elapse(500);
           await server.kill();
           rmSync(data, { recursive: true });
           renameSync(copy, data);
@@ -113,7 +114,7 @@ describe('many nodes over one Redis', () => {
     async () => {
       const result = await runSingle('SIGSTOP 10 s', async (server) => {
         server.pause();
-        await sleep(10_000);
+        await elapse(10_000);
         server.resume();
         return performance.now();
       });

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { patience } from '../support/patience.js';
 
 /**
  * Runs `test/perf/probes/<name>.process.mjs` on the built library, in a process of its own: what other tests left behind in
@@ -17,7 +18,7 @@ export function probe<Result>(name: string, argument: object, flags: readonly st
     {
       encoding: 'utf8',
       // jest's own limit cannot end what does not yield.
-      timeout: 60_000,
+      timeout: patience(60_000),
       // The flags that jest needs are not for it.
       env: { ...process.env, NODE_OPTIONS: '' },
     },

@@ -9,6 +9,7 @@ import { shuffled } from './fault-shuffle.js';
 import { checkHistory, type CheckOptions } from './history-checker.js';
 import { HistoryRecorder } from './history-recorder.js';
 import type { FinalLog, HistoryReport } from './history-types.js';
+import { patience } from './patience.js';
 import { SeededEntropy } from './seeded-entropy.js';
 import { until } from './until.js';
 
@@ -25,7 +26,7 @@ export interface FaultClusterOptions {
   readonly rate: number;
 }
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = patience(30_000);
 
 /** Server processes over one Redis, clients spread over them, and a publisher per node; everything is recorded. */
 export class FaultCluster {
@@ -78,6 +79,14 @@ export class FaultCluster {
     return recovery.msOf();
   }
 
+  /** Ends the load, so that what is published from now on is what the test publishes, and waits until all is delivered. */
+  async silence(redis: Redis | Cluster): Promise<void> {
+    await this.settle();
+    await until('every client to reach the end of its logs', async () =>
+      this.haveReached(await readLogs(redis, this.channels)),
+    );
+  }
+
   /** Ends the load, waits until all is delivered, and judges the history. */
   async judge(redis: Redis | Cluster, options?: CheckOptions): Promise<HistoryReport> {
     await this.settle();
@@ -85,10 +94,8 @@ export class FaultCluster {
     for (const channel of this.channels) this.publishers[0]?.publish(channel);
     await this.settle();
     let logs: readonly FinalLog[] = [];
-    await until(
-      'every client to reach the end of its logs',
-      async () => this.haveReached((logs = await readLogs(redis, this.channels))),
-      10_000,
+    await until('every client to reach the end of its logs', async () =>
+      this.haveReached((logs = await readLogs(redis, this.channels))),
     ).catch(() => undefined); // Who has not is a finding of the checker.
     return checkHistory(this.history, logs, options);
   }

@@ -2,9 +2,10 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import type { EngineStatus } from '../../lib/core/engine/engine.api.js';
+import { patience } from './patience.js';
 
 const PROGRAM = join(import.meta.dirname, '../fault/node.process.mjs');
-const START_MS = 20_000;
+const START_MS = patience(20_000);
 
 /** Options of the broker that can travel to another process. */
 export type FaultRedisOptions = Omit<RedisBrokerOptions, 'client' | 'clock' | 'entropy' | 'onWarning'>;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { READ } from '../../lib/brokers/redis/scripts/index.js';
 import { RespRelay } from './fault-resp-relay.js';
 import { stringsOf } from './fault-resp.js';
+import { stretched } from './patience.js';
 
 /** What becomes of one pub/sub message on its way to the node. */
 export type MessageFate =
@@ -10,6 +11,8 @@ export type MessageFate =
   | 'twice'
   /** After the next message of its channel, or after a while if none comes. */
   | 'swap'
+  /** When {@link RespProxy.release} is called; what follows overtakes it. */
+  | 'hold'
   /** After this many milliseconds; what follows overtakes it. */
   | { readonly delayMs: number };
 
@@ -19,7 +22,7 @@ export interface SeenRead {
   readonly from: number;
 }
 
-const SWAP_PATIENCE_MS = 300;
+const SWAP_PATIENCE_MS = stretched(300);
 
 /**
  * Stands between one node and Redis and mistreats pub/sub messages of application channels. Commands and answers pass
@@ -31,10 +34,16 @@ export class RespProxy extends RespRelay {
   messages = 0;
   /** Decides; everything passes without it. */
   fate: ((channel: string, text: string) => MessageFate) | undefined;
+  private readonly held: (() => void)[] = [];
   private readonly swapped = new Map<string, () => void>();
 
   static async start(targetPort: number): Promise<RespProxy> {
     return new RespProxy(await RespRelay.listen(), targetPort);
+  }
+
+  /** Lets pass what was held back. */
+  release(): void {
+    for (const send of this.held.splice(0)) send();
   }
 
   readsOf(channel: string): number {
@@ -59,6 +68,7 @@ export class RespProxy extends RespRelay {
     const fate = this.fate?.(channel, text) ?? 'pass';
     const earlier = this.swapped.get(channel);
     if (fate === 'drop') return;
+    if (fate === 'hold') return void this.held.push(send);
     if (typeof fate === 'object') return void setTimeout(send, fate.delayMs);
     if (fate === 'swap' && earlier === undefined) return this.swap(channel, send);
     send();

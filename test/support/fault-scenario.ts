@@ -3,6 +3,7 @@ import { FaultCluster, type FaultClusterOptions } from './fault-cluster.js';
 import { FaultRawClient } from './fault-raw-client.js';
 import { describeViolations, type CheckOptions } from './history-checker.js';
 import type { HistoryReport } from './history-types.js';
+import { elapse, stretched } from './patience.js';
 import { RedisProcess, type RedisProcessOptions } from './redis-process.js';
 
 export const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 200);
@@ -10,7 +11,7 @@ export const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 200);
 export const RATE = 20;
 export const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 /** Beyond the outage. */
-export const RECOVERY_MS = 1_000;
+export const RECOVERY_MS = stretched(1_000);
 
 export interface ScenarioResult {
   readonly report: HistoryReport;
@@ -33,11 +34,11 @@ export async function runFault(
 ): Promise<ScenarioResult> {
   const cluster = await FaultCluster.start({ seed: SEED, clients: CLIENTS, rate: RATE, ...options });
   try {
-    await sleep(500);
+    await elapse(500);
     const faultAt = performance.now();
     const endedAt = await fault(cluster);
     const recoveryMs = await cluster.untilRecovered(endedAt);
-    await sleep(500);
+    await elapse(500);
     const report = await withClient(admin, (client) => cluster.judge(client, check));
     const { disconnects } = cluster;
     const rawRecoveryMs = cluster.recovery.msOf((client) => client instanceof FaultRawClient);
@@ -81,10 +82,6 @@ export async function runSingle(
   } finally {
     await server.dispose();
   }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** One line per scenario in the test's output. */

@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { elapse } from './patience.js';
 import { runInNewContext, runInThisContext } from 'node:vm';
 
 /** Node's own `process`: jest gives tests a copy, which is not told of uncaught errors. */
@@ -27,7 +28,7 @@ export function usedMemory(): number {
 /** Frees what nothing holds any more, after what is under way came to rest. */
 export async function collectGarbage(): Promise<void> {
   for (let round = 0; round < 3; round++) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await elapse(5);
     collect();
   }
 }

@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis';
 import { slotOf } from '../../lib/brokers/redis/redis.partition.js';
 import { loseEnd, type RedisDeployment } from './redis-deployment.js';
 import { RedisProcess } from './redis-process.js';
+import { until } from './until.js';
 
 const run = promisify(execFile);
 
@@ -91,10 +92,8 @@ function quietClient(server: RedisProcess): Redis {
 
 /** Waits until a server sees the whole Cluster. */
 async function whole(admin: Redis): Promise<void> {
-  for (let round = 0; round < 400; round += 1) {
+  await until('the Cluster to come up', async () => {
     const info = String(await admin.call('CLUSTER', 'INFO'));
-    if (/cluster_state:ok/.test(info) && /cluster_known_nodes:6/.test(info)) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  throw new Error('The Cluster did not come up');
+    return /cluster_state:ok/.test(info) && /cluster_known_nodes:6/.test(info);
+  });
 }

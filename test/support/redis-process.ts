@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { patience } from './patience.js';
+import { until } from './until.js';
 
 /** How a server is started, beside its port and folder. */
 export interface RedisProcessOptions {
@@ -58,13 +60,11 @@ export class RedisProcess {
     this.child = child;
     let failed: Error | undefined;
     child.once('error', (error) => (failed = error));
-    const deadline = performance.now() + 10_000;
-    while (!(await answers(this.port))) {
+    await until(`${program} to answer on port ${this.port}`, () => {
       if (failed !== undefined) throw failed;
       if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
-      if (performance.now() > deadline) throw new Error(`${program} does not answer on port ${this.port}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+      return answers(this.port);
+    });
   }
 
   /** Ends the process at once, as a crash does. */
@@ -123,7 +123,7 @@ function answers(port: number): Promise<boolean> {
       socket.destroy();
       resolve(result);
     };
-    socket.setTimeout(500, () => done(false));
+    socket.setTimeout(patience(500), () => done(false));
     socket.once('error', () => done(false));
     socket.once('connect', () => socket.write('PING\r\n'));
     socket.on('data', (chunk) => {

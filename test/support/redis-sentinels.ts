@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { loseEnd, type RedisDeployment } from './redis-deployment.js';
 import { RedisProcess } from './redis-process.js';
+import { until } from './until.js';
 
 /** A master with a replica, watched by three Sentinels. */
 export interface SentinelDeployment extends RedisDeployment {
@@ -43,7 +44,7 @@ export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeplo
   admin.on('error', () => undefined);
   const watcher = new Redis(sentinels[0]?.url ?? '', { retryStrategy: () => 50 });
   watcher.on('error', () => undefined);
-  await eventually(async () => {
+  await until('the Sentinels to agree', async () => {
     const found = await watcher.call('SENTINEL', 'CKQUORUM', NAME).catch(() => '');
     return String(found).startsWith('OK 3');
   });
@@ -64,7 +65,7 @@ export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeplo
     },
     loseEnd: (keys, channel, keep) => loseEnd(admin, admin, keys, channel, keep),
     promoted: (server) =>
-      eventually(async () => {
+      until('the Sentinels to name the new master', async () => {
         const address = (await watcher.call('SENTINEL', 'get-master-addr-by-name', NAME)) as [string, string];
         return address[1] === String(server.port);
       }),
@@ -81,14 +82,8 @@ export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeplo
 export async function synced(replica: RedisProcess): Promise<void> {
   const client = new Redis(replica.url);
   client.on('error', () => undefined);
-  await eventually(async () => /master_link_status:up/.test(await client.info('replication')));
+  await until('the replica to follow its master', async () =>
+    /master_link_status:up/.test(await client.info('replication')),
+  );
   client.disconnect();
-}
-
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('Waited 20 s in vain');
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }

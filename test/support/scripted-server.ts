@@ -4,9 +4,10 @@ import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import type { Codec, Encoded } from '../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../lib/protocol/codecs/json.codec.js';
 import type { Envelope } from '../../lib/protocol/envelope.js';
+import { patience } from './patience.js';
 
 /** Longest real time that a test waits for the client; reached only when the test fails. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = patience(10_000);
 
 /** What a refused upgrade, or the question of P18, is answered with. */
 export interface HttpAnswer {

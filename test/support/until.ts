@@ -1,5 +1,7 @@
+import { elapse, patience } from './patience.js';
+
 /** Longest time that a test waits for a condition; reached only when the test fails. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = patience(10_000);
 const STEP_MS = 2;
 
 /**
@@ -18,6 +20,6 @@ export async function until(
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw failure;
-    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+    await elapse(STEP_MS);
   }
 }

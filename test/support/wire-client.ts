@@ -4,9 +4,10 @@ import { WebSocket, type RawData } from 'ws';
 import type { Envelope } from '../../lib/protocol/envelope.js';
 import type { ErrorBody } from '../../lib/protocol/realtime-error.js';
 import type { WelcomePayload } from '../../lib/protocol/messages.js';
+import { patience } from './patience.js';
 
-/** Reached only when a test fails, on a machine that may be busy with others. */
-const DEFAULT_TIMEOUT_MS = 10_000;
+/** Reached only when a test fails. */
+const DEFAULT_TIMEOUT_MS = patience(10_000);
 /** Envelopes that an error message shows. */
 const SHOWN = 12;
 
@@ -24,7 +25,7 @@ export interface WireClientOptions {
   readonly query?: string;
   /** Whether the server's pings are answered and not shown. Default true: they come at times that no test controls. */
   readonly answersPings?: boolean;
-  /** Longest wait of every method, in milliseconds. Default 10000. */
+  /** Longest wait of every method, in milliseconds. Default: `patience(10_000)`. */
   readonly timeoutMs?: number;
   readonly compression?: boolean;
   /** Shown in errors. */
@@ -229,12 +230,6 @@ export class WireClient {
       },
       timeoutMs,
     );
-  }
-
-  /** Waits, and fails when anything came, or had come unasked. */
-  async expectNothing(forMs = 100): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, forMs));
-    if (this.queue.length > 0) throw new Error(`${this.label}: expected nothing.${this.state()}`);
   }
 
   /** Waits for the end of the connection. @param code the close code that it must have. */

@@ -1,9 +1,10 @@
 import { ChannelFollower } from './channel-follower.js';
+import { patience } from './patience.js';
 import { WireClient, type WireClientOptions, type WireEnvelope } from './wire-client.js';
 import type { SubscribeResult } from '../../lib/protocol/messages.js';
 
 /** Longest silence that a peer waits through; a connection that ends ends the wait. */
-const SILENCE_MS = 60_000;
+const SILENCE_MS = patience(60_000);
 
 /** Where a peer connects to. */
 export interface Endpoint {

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../lib/core/channel/channel-definition.js';
 import { ENGINE_DEFAULTS } from '../../lib/core/engine/engine.defaults.js';
@@ -16,9 +16,14 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../../lib/transports/websocket/index.js';
+import { settle } from './manual-clock.js';
 import { RecordingLogger, type LogRecord } from './recording-logger.js';
 import { SeededEntropy } from './seeded-entropy.js';
+import { until } from './until.js';
 import { WireClient, type WireClientOptions } from './wire-client.js';
+
+/** Turns without a byte on the way: what is handled in several turns may answer meanwhile. */
+const CALM_TURNS = 3;
 
 type Grouped = 'limits' | 'heartbeat' | 'retry' | 'abuse' | 'outbox';
 
@@ -59,6 +64,8 @@ export interface WireServer {
   open(options?: WireClientOptions): Promise<WireClient>;
   /** Opens a connection and greets. @param token a user's name for {@link nameAuthenticator}. */
   connect(token?: string, options?: WireClientOptions): Promise<WireClient>;
+  /** Resolves when both sides have read all that the other wrote: behind it, "nothing came" is worth something. */
+  rest(client: WireClient): Promise<void>;
   /** Cuts the clients of `open` and `connect`, stops engine, broker and HTTP server. Idempotent. */
   close(): Promise<void>;
 }
@@ -113,6 +120,12 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
       res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
     });
   });
+  const sockets = new Map<number | undefined, Socket>();
+  http.on('connection', (socket) => {
+    const { remotePort } = socket;
+    sockets.set(remotePort, socket);
+    socket.once('close', () => sockets.delete(remotePort));
+  });
   await engine.start();
   transport.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
@@ -145,6 +158,15 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
       const client = await open(clientOptions);
       await client.hello(token);
       return client;
+    },
+    async rest(client) {
+      const here = (client.socket as unknown as { readonly _socket: Socket })._socket;
+      const there = sockets.get(here.localPort);
+      const isCalm = () => here.bytesRead === there?.bytesWritten && there.bytesRead === here.bytesWritten;
+      await until('both sides to have read everything', async () => {
+        for (let turn = 0; turn < CALM_TURNS && isCalm(); turn++) await settle();
+        return isCalm();
+      });
     },
     close: () => (closing ??= shutDown()),
   };

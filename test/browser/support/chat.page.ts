@@ -1,4 +1,5 @@
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { patience } from '../../support/patience.js';
 
 /** One person in front of the sample's page: what they see and do, and everything that went wrong behind it. */
 export class ChatPage {
@@ -31,6 +32,7 @@ export class ChatPage {
     options: BrowserContextOptions = {},
   ): Promise<ChatPage> {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
+    context.setDefaultTimeout(patience(10_000));
     const chat = new ChatPage(await context.newPage(), name);
     await chat.page.goto(url);
     return chat;

@@ -8,7 +8,7 @@ let deployment: RedisDeployment;
 
 beforeAll(async () => {
   deployment = await redisCluster();
-}, 60_000);
+});
 
 afterAll(() => deployment.dispose());
 

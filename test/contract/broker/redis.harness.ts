@@ -10,7 +10,10 @@ import {
 } from '../../../lib/brokers/contract/index.js';
 import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../lib/brokers/redis/redis.keys.js';
+import { settle } from '../../support/manual-clock.js';
+import { elapse, stretched } from '../../support/patience.js';
 import type { RedisDeployment } from '../../support/redis-deployment.js';
+import { until } from '../../support/until.js';
 
 /**
  * Short, for a real server's time has to be waited for; what a test does within one of them has a second to spare, for
@@ -22,12 +25,12 @@ const WINDOWS: ContractWindows = {
   leaseMs: 2_500,
   graceMs: 1_500,
   controlTimeoutMs: 2_000,
-  slackMs: 120,
+  slackMs: stretched(120),
 };
 
-/** What passes between a server and a node, and its way back, on one machine. */
-const QUIET_MS = 60;
 const PARTITIONS = 16;
+/** Signals of this name are the harness's own: they show that whatever was sent before them has arrived. */
+const MARK = 'harness-mark-';
 
 /** Redis brokers over a real deployment, which outlives the tests; each test has keys of its own. */
 export function redisHarness(
@@ -49,7 +52,27 @@ async function createHarness(
   const valves = new Map<ContractNode, Valve>();
   const keyPrefix = `t${randomBytes(4).toString('hex')}`;
   const keys = new RedisKeys(keyPrefix, PARTITIONS);
-  const quiet = () => sleep(QUIET_MS);
+  const markChannels = oneOfEachPartition(keys);
+  /** A mark in every partition reaches every node, behind all that was sent before it; then what it started is over. */
+  const quiet = async (): Promise<void> => {
+    const mark = `${MARK}${randomBytes(4).toString('hex')}`;
+    const listening: ContractNode[] = [];
+    for (const node of nodes) {
+      const subscribed = await Promise.all(markChannels.map((name) => node.broker.subscribe(name))).then(
+        () => true,
+        // It was closed.
+        () => false,
+      );
+      if (subscribed) listening.push(node);
+    }
+    const [sender] = listening;
+    await Promise.all(markChannels.map(async (name) => sender?.broker.signal(name, { event: mark })));
+    await until('the marks', () =>
+      listening.every((node) => (valves.get(node)?.marks.get(mark) ?? 0) === PARTITIONS),
+    );
+    await Promise.all(listening.map((node) => node.broker.tips(markChannels)));
+    await settle();
+  };
   const all: BrokerFaults = {
     loseEverything: async () => deployment.flush(),
     restart: () => deployment.restart(),
@@ -68,7 +91,7 @@ async function createHarness(
     runs: 8,
     faults: Object.fromEntries(faults.map((name) => [name, all[name]])),
     async node() {
-      const valve: Valve = { shut: false };
+      const valve: Valve = { shut: false, marks: new Map() };
       const options: RedisBrokerOptions = {
         ...deployment.options,
         client: withValve(deployment.client(), valve),
@@ -91,7 +114,7 @@ async function createHarness(
       await node.broker.start(node.seen, node.id);
       return node;
     },
-    advance: sleep,
+    advance: elapse,
     quiet,
     async dispose() {
       for (const { broker } of nodes) await broker.close();
@@ -102,6 +125,18 @@ async function createHarness(
 /** Whether pub/sub messages are lost at the node's door. */
 interface Valve {
   shut: boolean;
+  /** How often each mark came by. */
+  readonly marks: Map<string, number>;
+}
+
+/** Names of channels, one in each partition. */
+function oneOfEachPartition(keys: RedisKeys): readonly string[] {
+  const found = new Map<number, string>();
+  for (let number = 0; found.size < PARTITIONS; number++) {
+    const name = `harness.${number}`;
+    found.set(keys.partitionOf(name), name);
+  }
+  return [...found.values()];
 }
 
 /** The template's copies, which the broker makes for itself, lose messages while the valve is shut. */
@@ -109,7 +144,13 @@ function withValve<T extends Redis | Cluster>(client: T, valve: Valve): T {
   const door = client as unknown as Door<T>;
   const emit = door.emit.bind(client);
   const duplicate = door.duplicate.bind(client);
-  door.emit = (event, ...args) => (event.startsWith('smessage') && valve.shut ? true : emit(event, ...args));
+  door.emit = (event, ...args) => {
+    if (!event.startsWith('smessage')) return emit(event, ...args);
+    const [mark] = new RegExp(`${MARK}\\w+`).exec(String(args[1])) ?? [];
+    if (mark === undefined) return valve.shut || emit(event, ...args);
+    if (event === 'smessage') valve.marks.set(mark, (valve.marks.get(mark) ?? 0) + 1);
+    return true;
+  };
   door.duplicate = (...args) => withValve(duplicate(...args), valve);
   // In a Cluster subscriptions are copies of the connections to its nodes.
   if (client.isCluster) client.on('+node', (node: Redis) => void withValve(node, valve));
@@ -119,8 +160,4 @@ function withValve<T extends Redis | Cluster>(client: T, valve: Valve): T {
 interface Door<T> {
   emit(event: string, ...args: readonly unknown[]): boolean;
   duplicate(...args: readonly unknown[]): T;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -6,6 +6,7 @@ import { isErrorCode } from '../../../lib/protocol/error-codes.js';
 import { COMMAND_SCHEMAS } from '../../../lib/protocol/validation/command.schemas.js';
 import { COMMAND_FIELDS, spoil, WELL_FORMED, WRONG_VALUES } from '../../support/command-fields.js';
 import { CountingClock } from '../../support/counting-clock.js';
+import { elapse, patience, stretched } from '../../support/patience.js';
 import fc from '../../support/property.js';
 import { collectGarbage, usedMemory, watchUncaught } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
@@ -21,8 +22,8 @@ const REFUSED: readonly number[] = [CLOSE_CODES.protocol_error.code, CLOSE_CODES
 
 const MAX_MEMORY_GROWTH = 4 * 1024 * 1024;
 
-/** Longest wait of a well-behaved neighbour for an answer. The machine may be busy; a server that hangs is far beyond. */
-const MAX_LATENCY_MS = 5_000;
+/** Longest wait of a well-behaved neighbour for an answer; a server that hangs is far beyond. */
+const MAX_LATENCY_MS = stretched(5_000);
 
 let server: WireServer;
 
@@ -75,7 +76,6 @@ class Neighbour {
   static async move(codec: CodecName): Promise<Neighbour> {
     const client = await server.connect(`neighbour-${codec}`, {
       protocols: protocolOf(codec),
-      timeoutMs: 10_000,
     });
     await client.subscribe(`neighbours.${codec}`);
     return new Neighbour(client, `neighbours.${codec}`);
@@ -104,7 +104,7 @@ class Neighbour {
       expect(await this.client.take({ type: 'event' })).toMatchObject({ seq, payload: n });
       this.latencies.push(performance.now() - began);
       this.client.received.length = 0;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await elapse(10);
     }
   }
 }
@@ -114,7 +114,7 @@ async function frames(codec: CodecName, greeted: boolean, numRuns: number, seed:
   let client: WireClient | undefined;
   const fresh = async (): Promise<WireClient> => {
     if (client !== undefined && client.ended === undefined && greeted) return client;
-    client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+    client = await WireClient.open(server.url, { protocols: protocolOf(codec) });
     if (greeted) await client.hello('eve');
     return client;
   };
@@ -208,7 +208,7 @@ function problemOf(
 
 /** Sends all of them on one connection and compares each answer with what the document says of the value. */
 async function envelopes(codec: CodecName): Promise<void> {
-  const client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+  const client = await WireClient.open(server.url, { protocols: protocolOf(codec) });
   await client.hello('eve');
   let batch: Spoiled[] = [];
   const flush = async (): Promise<void> => {
@@ -257,7 +257,7 @@ async function envelopesBeforeHello(codec: CodecName, numRuns: number, seed: num
   const cases = [...spoiledCommands()].filter(({ type, isValid }) => type !== 'hello' || !isValid);
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...cases), async ({ envelope }) => {
-      const client = await WireClient.open(server.url, { protocols: protocolOf(codec), timeoutMs: 10_000 });
+      const client = await WireClient.open(server.url, { protocols: protocolOf(codec) });
       sendFrame(client, codec, bytesOf(codec, envelope));
       await client.expectClose(CLOSE_CODES.protocol_error.code);
       expect(client.pending).toEqual([]);
@@ -340,7 +340,7 @@ describe('hostile input', () => {
       ],
       settings: {
         lingerMs: 5,
-        helloTimeoutMs: 500,
+        helloTimeoutMs: stretched(2_000),
         // Limits of rate are not what is tested here.
         limits: {
           ratePerSecond: 1e9,
@@ -369,39 +369,43 @@ describe('hostile input', () => {
     expect(TYPES.sort()).toEqual(Object.keys(COMMAND_SCHEMAS).sort());
   });
 
-  it('P4 P6 P7 G14 G24 G25 10,000 malformed frames and envelopes: refused by the book, at nobody’s cost', async () => {
-    await collectGarbage();
-    const baseline = { ...server.engine.status };
-    const timers = clock.pending;
-    const { wheel } = server.engine['composed'].context;
-    const waiting = wheel['size'];
-
-    const run = async (): Promise<number> => {
-      for (const neighbour of neighbours) neighbour.start();
-      await attack(SEED);
-      for (const neighbour of neighbours) await neighbour.stop();
-      await until('the sessions to end', () => server.engine.status.sessions === baseline.sessions);
-      await until('the channels to be let go', () => server.engine.status.channels === baseline.channels);
-      // The broker has one timer for all memberships, which waits for the end of a lease that nobody has any more.
-      await until('the timers to be over', () => clock.pending <= timers + 1 && wheel['size'] <= waiting);
-      expect(server.engine.status).toEqual(baseline);
+  it(
+    'P4 P6 P7 G14 G24 G25 10,000 malformed frames and envelopes: refused by the book, at nobody’s cost',
+    async () => {
       await collectGarbage();
-      return usedMemory();
-    };
-    // The same twice: what a first run leaves is warm-up, what a second adds is a leak.
-    const before = await run();
-    const after = await run();
+      const baseline = { ...server.engine.status };
+      const timers = clock.pending;
+      const { wheel } = server.engine['composed'].context;
+      const waiting = wheel['size'];
 
-    expect(sent).toBeGreaterThan(10_000);
-    expect(after - before).toBeLessThan(MAX_MEMORY_GROWTH);
-    expect(uncaught.errors).toEqual([]);
-    expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
-    // What a client controls is not logged above `debug`.
-    expect(server.records.filter(({ level }) => level !== 'debug')).toEqual([]);
-    for (const { latencies } of neighbours) {
-      expect(latencies.length).toBeGreaterThan(20);
-      expect(Math.max(...latencies)).toBeLessThan(MAX_LATENCY_MS);
-    }
-    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
-  }, 120_000);
+      const run = async (): Promise<number> => {
+        for (const neighbour of neighbours) neighbour.start();
+        await attack(SEED);
+        for (const neighbour of neighbours) await neighbour.stop();
+        await until('the sessions to end', () => server.engine.status.sessions === baseline.sessions);
+        await until('the channels to be let go', () => server.engine.status.channels === baseline.channels);
+        // The broker has one timer for all memberships, which waits for the end of a lease that nobody has any more.
+        await until('the timers to be over', () => clock.pending <= timers + 1 && wheel['size'] <= waiting);
+        expect(server.engine.status).toEqual(baseline);
+        await collectGarbage();
+        return usedMemory();
+      };
+      // The same twice: what a first run leaves is warm-up, what a second adds is a leak.
+      const before = await run();
+      const after = await run();
+
+      expect(sent).toBeGreaterThan(10_000);
+      expect(after - before).toBeLessThan(MAX_MEMORY_GROWTH);
+      expect(uncaught.errors).toEqual([]);
+      expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
+      // What a client controls is not logged above `debug`.
+      expect(server.records.filter(({ level }) => level !== 'debug')).toEqual([]);
+      for (const { latencies } of neighbours) {
+        expect(latencies.length).toBeGreaterThan(20);
+        expect(Math.max(...latencies)).toBeLessThan(MAX_LATENCY_MS);
+      }
+      expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    },
+    patience(60_000),
+  );
 });

@@ -17,7 +17,8 @@ import {
   Snapshot,
   snapshotAt,
 } from '../../../lib/nest/index.js';
-import { PLATFORMS, startApp, until, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 
 interface User {
   id: string;

@@ -42,11 +42,11 @@ import {
   type RealtimeConnectHook,
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { until } from '../../support/until.js';
 import {
   byName,
   PLATFORMS,
   startApp,
-  until,
   type AppOptions,
   type Platform,
   type TestApp,

@@ -12,7 +12,8 @@ import {
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import type { WireClient } from '../../support/wire-client.js';
-import { PLATFORMS, startApp, until, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 
 const SECRET = 'postgres://admin:hunter2@10.0.0.1';
 

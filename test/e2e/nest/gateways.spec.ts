@@ -30,7 +30,8 @@ import { RealtimeWsAdapter } from '../../../lib/nest/adapter/index.js';
 import { StandaloneWsAdapter } from '../../../lib/nest/adapter/standalone.adapter.js';
 import type { VirtualWsServer } from '../../../lib/nest/adapter/virtual.server.js';
 import { Authorize, Channel, OnRequest, PublicChannel, RealtimeContext } from '../../../lib/nest/index.js';
-import { makeApp, PLATFORMS, startApp, until, type AppOptions, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { makeApp, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
 /** What a gateway on platform-ws answers. */
 async function gatewayCall(port: number, path: string, event: string, data: unknown): Promise<unknown> {

@@ -8,6 +8,7 @@ import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/heal
 import { RealtimeModule } from '../../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { patience } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 import { PLATFORMS, RecordingNestLogger, startApp, type TestApp } from './support/nest-app.js';
 
@@ -25,7 +26,7 @@ class HealthController {
   @Get('ready')
   @HealthCheck()
   ready() {
-    return this.health.check([() => this.realtime.ready('realtime', { timeoutMs: 500 })]);
+    return this.health.check([() => this.realtime.ready('realtime', { timeoutMs: patience(500) })]);
   }
   @Get('impatient')
   @HealthCheck()

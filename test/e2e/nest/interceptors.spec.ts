@@ -5,7 +5,8 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { IsInt } from 'class-validator';
 import { WebSocket } from 'ws';
 import { DedupeInterceptor, EnvelopeInterceptor, SequenceInterceptor } from '../../../lib/nest/index.js';
-import { PLATFORMS, startApp, until, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 
 class Wait {
   @IsInt()

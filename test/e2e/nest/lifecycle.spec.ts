@@ -29,14 +29,15 @@ import {
 } from '../../../lib/nest/index.js';
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime.options.js';
+import { patience, stretched } from '../../support/patience.js';
 import { WireClient } from '../../support/wire-client.js';
+import { until } from '../../support/until.js';
 import {
   byName,
   makeApp,
   PLATFORMS,
   RecordingNestLogger,
   startApp,
-  until,
   type TestApp,
 } from './support/nest-app.js';
 
@@ -47,7 +48,7 @@ const AUTH: RealtimeModuleOptions = { auth: { authenticator: byName } };
 class News {
   @OnRequest('slow')
   async slow() {
-    await new Promise((resolve) => setTimeout(resolve, 60_000).unref());
+    await new Promise(() => undefined);
   }
 }
 
@@ -96,7 +97,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
   it('G18 drains: bye with the advice, what is queued, 4001; new connections are refused meanwhile', async () => {
     const { app, url, connect } = await start({
       providers: [News],
-      realtime: { drain: { deadline: '5s', spread: '3s' } },
+      realtime: { drain: { deadline: stretched(5_000), spread: '3s' } },
     });
     const client = await connect('alice');
     await client.subscribe('news');
@@ -161,7 +162,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     const begun = performance.now();
     await app.close();
     // 200 ms of drain, 1 s until sockets that do not close are cut, 1 s for the broker.
-    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect(performance.now() - begun).toBeLessThan(stretched(10_000));
     expect(logger.at('warn').join()).toContain('The broker did not close within 1000 ms and is left behind');
     for (const one of [client, deaf, silent]) one.terminate();
   });
@@ -263,7 +264,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
         configure: (app) => app.useWebSocketAdapter(new IoAdapter(app)),
       });
       const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'] });
-      await expect(socket.timeout(3_000).emitWithAck('ping', 7)).resolves.toBe(7);
+      await expect(socket.timeout(patience(3_000)).emitWithAck('ping', 7)).resolves.toBe(7);
       await expect((await connect('alice')).subscribe('news')).resolves.toBeDefined();
       expect(socket.connected).toBe(true);
       socket.disconnect();

@@ -7,7 +7,7 @@ import type {
 import { ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { wireChannel } from '../../support/wire-channel.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { startWireServer, type WireServer, type WireSettings } from '../../support/wire-server.js';
 
 let server: WireServer;
 afterEach(() => server.close());
@@ -15,11 +15,12 @@ afterEach(() => server.close());
 async function start(
   behaviour: Partial<ChannelBehaviour> = {},
   requests: ReadonlyMap<string, ConnectionRequest> = new Map(),
+  settings: WireSettings = {},
 ): Promise<void> {
   server = await startWireServer({
     channels: [wireChannel('rooms.:room', { presence: true, behaviour })],
     requests,
-    settings: { handlerTimeoutMs: 50 },
+    settings,
   });
 }
 
@@ -238,7 +239,8 @@ describe('G25 errors of handlers', () => {
   });
 
   it('P7b a handler that hangs is answered with timeout, once', async () => {
-    await start({ requests: new Map([['hang', () => new Promise(() => undefined)]]) });
+    const hang = () => new Promise(() => undefined);
+    await start({ requests: new Map([['hang', hang]]) }, undefined, { handlerTimeoutMs: 50 });
     const client = await server.connect('ada');
     await client.subscribe('rooms.1');
     expect(

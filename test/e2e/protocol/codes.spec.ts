@@ -3,10 +3,14 @@ import type { ConnectionRequest } from '../../../lib/core/channel/channel-defini
 import { CLOSE_CODES, type CloseName } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
 import { stall } from '../../support/wire-session.js';
+
+/** What the timers of the server may be late by. */
+const TICK = 250;
 
 let server: WireServer;
 let started = false;
@@ -146,7 +150,7 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
   slow_consumer: async () => {
     await server.close();
     await start({ settings: { outbox: { maxMessages: 10, maxBytes: 1e8 } } });
-    const client = await server.connect('ada', { timeoutMs: 10_000 });
+    const client = await server.connect('ada');
     await client.subscribe('rooms.1');
     await stall(server, { client, user: 'ada', channel: 'rooms.1' });
     for (let index = 0; index < 20; index++) await server.engine.publish('rooms.1', 'said', index);
@@ -156,8 +160,11 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
   },
   heartbeat_timeout: async () => {
     await server.close();
-    await start({ settings: { heartbeat: { intervalMs: 20, timeoutMs: 20 } } });
-    return await server.connect('ada', { answersPings: false });
+    const clock = new ManualClock();
+    await start({ clock, settings: { heartbeat: { intervalMs: 1_000, timeoutMs: 1_000 } } });
+    const client = await server.connect('ada', { answersPings: false });
+    for (let passed = 0; passed < 3_000; passed += TICK) clock.advance(TICK);
+    return client;
   },
   internal: async () => {
     await server.close();
@@ -185,7 +192,14 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
     client.send({ ...hello({ token: 'ada' }), id: 'h1' });
     return client;
   },
-  token_expired: async () => await server.connect('ada+30'),
+  token_expired: async () => {
+    await server.close();
+    const clock = new ManualClock();
+    await start({ clock });
+    const client = await server.connect('ada+1000');
+    for (let passed = 0; passed < 3_000; passed += TICK) clock.advance(TICK);
+    return client;
+  },
   unauthorized: async () => {
     const client = await server.open();
     client.send({ ...hello(), id: 'h1' });

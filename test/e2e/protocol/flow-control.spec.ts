@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Position } from '../../../lib/protocol/position.js';
+import { stretched } from '../../support/patience.js';
 import { usedMemory } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';
@@ -34,7 +35,7 @@ async function start(size: number): Promise<void> {
 }
 
 async function join(name: string, channel: string): Promise<WirePeer> {
-  const peer = new WirePeer(name, { timeoutMs: 10_000 });
+  const peer = new WirePeer(name);
   await peer.connect(server);
   await peer.follow(channel);
   return peer;
@@ -54,10 +55,8 @@ describe('G14 one slow client harms nobody else', () => {
       for (let index = 0; index < 100; index++) {
         const { seq } = await server.engine.publish('rooms.1', 'said', payload);
         // Each event reaches the readers before the next is published: nobody waits for the slow ones.
-        await until(
-          'the readers',
-          () => quick.every((peer) => peer.channel('rooms.1').position?.seq === seq),
-          2_000,
+        await until('the readers', () =>
+          quick.every((peer) => peer.channel('rooms.1').position?.seq === seq),
         );
       }
       for (const peer of quick) peer.channel('rooms.1').delivered.length = 0;
@@ -75,7 +74,7 @@ describe('G14 one slow client harms nobody else', () => {
     }
     const began = performance.now();
     for (let index = 0; index < 50; index++) await quick[0]?.settle();
-    expect((performance.now() - began) / 50).toBeLessThan(100);
+    expect((performance.now() - began) / 50).toBeLessThan(stretched(100));
 
     for (const peer of slow) peer.client?.goOnReading();
     const { seq } = await server.engine.publish('rooms.1', 'said', 'last');
@@ -84,7 +83,7 @@ describe('G14 one slow client harms nobody else', () => {
     for (const peer of quick) expect(peer.channel('rooms.1').missing).toEqual([]);
     for (const peer of slow) expect(peer.channel('rooms.1').missing.length).toBeGreaterThan(0);
     await Promise.all([...quick, ...slow].map((peer) => peer.cut()));
-  }, 60_000);
+  });
 });
 
 describe('G8 replay is bounded', () => {
@@ -96,7 +95,7 @@ describe('G8 replay is bounded', () => {
     const payload = 'x'.repeat(EVENT_BYTES);
     for (let index = 0; index < 400; index++) await server.engine.publish('rooms.1', 'said', payload);
 
-    const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+    const peer = new WirePeer('ada');
     peer.channel('rooms.1').position = position;
     await peer.connect(server);
     peer.client?.stopReading();
@@ -132,14 +131,14 @@ describe('G8 replay is bounded', () => {
       Array.from({ length: 450 }, (_, index) => index + 1),
     );
     await peer.cut();
-  }, 60_000);
+  });
 
   it('P12b what trimming overtakes during a replay is a gap in its place', async () => {
     await start(300);
     const { position } = await server.engine.history('rooms.1');
     const payload = 'x'.repeat(EVENT_BYTES);
     for (let index = 0; index < 300; index++) await server.engine.publish('rooms.1', 'said', payload);
-    const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+    const peer = new WirePeer('ada');
     peer.channel('rooms.1').position = position;
     await peer.connect(server);
     peer.client?.stopReading();
@@ -152,5 +151,5 @@ describe('G8 replay is bounded', () => {
     peer.check();
     expect(peer.channel('rooms.1').missing.map(({ why }) => why)).toContain('expired');
     await peer.cut();
-  }, 60_000);
+  });
 });

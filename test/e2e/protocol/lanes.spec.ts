@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
@@ -24,7 +25,7 @@ async function stalled(options: WireServerOptions = {}, token = 'ada'): Promise<
     settings: { outbox: { maxMessages: 1_000, maxBytes: 64 * 1024 * 1024 }, ...options.settings },
     ...options,
   });
-  const client = await server.connect(token, { timeoutMs: 10_000 });
+  const client = await server.connect(token);
   await client.subscribe(CHANNEL);
   await stall(server, { client, user: 'ada', channel: CHANNEL });
   return client;
@@ -55,8 +56,7 @@ async function drain(client: WireClient): Promise<WireEnvelope[]> {
   client.goOnReading();
   await client.call({ type: 'ping', id: 'drained' });
   // The pong overtakes; what the queue held follows it.
-  while (sessionOf(server, 'ada').outbox.bufferedBytes > 0)
-    await new Promise((resolve) => setTimeout(resolve, 2));
+  await until('the queue to drain', () => sessionOf(server, 'ada').outbox.bufferedBytes === 0);
   await client.call({ type: 'ping', id: 'drained-2' });
   return client.pending.filter(({ event }) => event !== 'filled');
 }

@@ -39,7 +39,7 @@ const turn = async (): Promise<void> => {
 /** A subscriber that does not read; everything for it waits in the queue from now on. */
 async function stalled(channel: string): Promise<WireClient> {
   await start(BY_COUNT);
-  const client = await server.connect('ada', { timeoutMs: 10_000 });
+  const client = await server.connect('ada');
   await client.subscribe(channel);
   await stall(server, { client, user: 'ada', channel });
   return client;
@@ -59,7 +59,7 @@ async function publish(channel: string, count: number, key?: (index: number) => 
 /** What comes when the client reads again, fillers aside, up to an event that is published now. */
 async function drained(client: WireClient, channel: string): Promise<WireEnvelope[]> {
   client.goOnReading();
-  await until('the queue to drain', () => sessionOf(server, 'ada').outbox.bufferedBytes === 0, 10_000);
+  await until('the queue to drain', () => sessionOf(server, 'ada').outbox.bufferedBytes === 0);
   await server.engine.publish(channel, 'done', null);
   await client.take({ event: 'done' });
   return client.pending.filter(({ event }) => event !== 'filled');
@@ -73,7 +73,7 @@ const seqs = (envelopes: readonly WireEnvelope[]) =>
 describe('G13 bounded queues', () => {
   it('G13 P25 disconnect: the connection ends with 4003, and the client resumes without loss', async () => {
     await start(BY_COUNT);
-    const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+    const peer = new WirePeer('ada');
     await peer.connect(server);
     await peer.follow('disconnect.1');
     await stall(server, { client: peer.client as WireClient, user: 'ada', channel: 'disconnect.1' });
@@ -176,7 +176,7 @@ describe('G13 bounded queues', () => {
 
   it('P25d signals that do not fit are dropped in silence', async () => {
     await start(BY_COUNT);
-    const client = await server.connect('ada', { timeoutMs: 10_000 });
+    const client = await server.connect('ada');
     await client.subscribe('signals.1');
     await stall(server, { client, user: 'ada', channel: 'signals.1' });
     for (let index = 0; index < 60; index++) await server.engine.signal('signals.1', 'typing', index);
@@ -192,7 +192,7 @@ describe('G13 bounded queues', () => {
 
   it('P25c presence that does not fit becomes a diff without content, from which the client asks anew', async () => {
     await start(BY_COUNT);
-    const client = await server.connect('ada', { timeoutMs: 10_000 });
+    const client = await server.connect('ada');
     const { presence } = (await client.subscribe('members.1')) as { presence: { version: number } };
     await stall(server, { client, user: 'ada', channel: 'members.1' });
     for (let index = 0; index < 40; index++) {
@@ -223,7 +223,7 @@ describe('G13 in bytes', () => {
     'G13 %s: what waits for a client that does not read is bounded, the socket included',
     async (policy) => {
       await start(BY_BYTES);
-      const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+      const peer = new WirePeer('ada');
       await peer.connect(server);
       const channel = `${policy}.1`;
       await peer.follow(channel);
@@ -250,7 +250,7 @@ describe('G13 in bytes', () => {
 
   it('G13 holds for one turn over many channels, too', async () => {
     await start(BY_BYTES);
-    const client = await server.connect('ada', { timeoutMs: 10_000 });
+    const client = await server.connect('ada');
     const channels = Array.from({ length: 60 }, (_, index) => `drop-oldest.${index}`);
     for (const channel of channels) await client.subscribe(channel);
     client.stopReading();
@@ -273,7 +273,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
       await start({ maxMessages: 16, maxBytes: 1024 * 1024 });
       const random = new SeededEntropy(policy.length);
       const channel = `${policy}.1`;
-      const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+      const peer = new WirePeer('ada');
       await peer.connect(server);
       await peer.follow(channel);
       const { outbox } = sessionOf(server, 'ada');
@@ -304,7 +304,6 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
       expect(peer.channel(channel).delivered.length).toBeGreaterThan(100);
       await peer.cut();
     },
-    60_000,
   );
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
@@ -312,7 +311,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
     async (policy) => {
       await start({ maxMessages: 16, maxBytes: 256 * 1024 * 1024 });
       const channel = `${policy}.1`;
-      const peer = new WirePeer('ada', { timeoutMs: 10_000 });
+      const peer = new WirePeer('ada');
       await peer.connect(server);
       await peer.follow(channel);
       await stall(server, { client: peer.client as WireClient, user: 'ada', channel });
@@ -347,7 +346,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
 describe('P25 over MessagePack', () => {
   it('P25 gaps are the same for every codec', async () => {
     await start(BY_COUNT);
-    const client = await server.connect('ada', { timeoutMs: 10_000, protocols: ['realtime.v1.msgpack'] });
+    const client = await server.connect('ada', { protocols: ['realtime.v1.msgpack'] });
     await client.subscribe('drop-oldest.1');
     await stall(server, { client, user: 'ada', channel: 'drop-oldest.1' });
     await publish('drop-oldest.1', 40);

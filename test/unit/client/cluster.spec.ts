@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/channel.types.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { elapse } from '../../support/patience.js';
 import { until } from '../../support/scripted-server.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';
 import { wireChannel } from '../../support/wire-channel.js';
@@ -87,7 +88,7 @@ describe('against a real cluster', () => {
       for (const [index, client] of members.entries()) {
         published.push(client.channel(CHANNEL).publish('said', { n }, { id: `${index}-${n}` }));
       }
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await elapse(2);
       if (entropy.int(6) === 0 && CuttableSocket.open.size > 0)
         entropy.pick([...CuttableSocket.open]).terminate();
     }

@@ -138,12 +138,3 @@ export async function startApp(platform: Platform, options: AppOptions): Promise
       })()),
   };
 }
-
-/** Waits for a condition, not for a time. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 5_000): Promise<void> {
-  const end = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms for ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

@@ -1,3 +1,4 @@
+import { patience } from '../../../support/patience.js';
 import { describe, expect, it } from '@jest/globals';
 import type { Broker, BrokerCapabilities } from '../../../../lib/brokers/broker.js';
 import { describeBrokerContract, type ContractOptions } from '../../../../lib/brokers/contract/index.js';
@@ -30,13 +31,17 @@ const failed = (results: readonly TestResult[]) => results.filter(({ failures })
 const themesOf = (results: readonly TestResult[]) => new Set(results.map(({ groups }) => groups[1]));
 
 describe('describeBrokerContract', () => {
-  it('passes for a broker without faults, and has a faulty broker for each of its themes', async () => {
-    const results = await runContract();
-    expect(failed(results)).toEqual([]);
-    expect(results).toHaveLength(121);
-    expect(results[0]?.groups).toEqual(['broker contract: memory', 'append']);
-    expect([...themesOf(results)].sort()).toEqual(Object.keys(FAULTY_BROKERS).sort());
-  }, 30_000);
+  it(
+    'passes for a broker without faults, and has a faulty broker for each of its themes',
+    async () => {
+      const results = await runContract();
+      expect(failed(results)).toEqual([]);
+      expect(results).toHaveLength(121);
+      expect(results[0]?.groups).toEqual(['broker contract: memory', 'append']);
+      expect([...themesOf(results)].sort()).toEqual(Object.keys(FAULTY_BROKERS).sort());
+    },
+    patience(30_000),
+  );
 
   for (const [theme, brokers] of Object.entries(FAULTY_BROKERS)) {
     describe(`fails under "${theme}" for a broker that`, () => {
@@ -46,19 +51,23 @@ describe('describeBrokerContract', () => {
           async () => {
             expect([...themesOf(failed(await runContract(wrap, SHORT)))]).toContain(theme);
           },
-          60_000,
+          patience(60_000),
         );
       }
     });
   }
 
-  it('prints the seed of a randomized test that fails', async () => {
-    const wrap = FAULTY_BROKERS['interleavings']?.['reads the tip before it subscribes'];
-    const results = failed(await runContract(wrap, { ...SHORT, seed: 7 }));
-    expect(results[0]?.failures[0]?.message).toMatch(
-      /^Case \d+ of 30 with seed 7 does not hold: \{"before":/,
-    );
-  }, 60_000);
+  it(
+    'prints the seed of a randomized test that fails',
+    async () => {
+      const wrap = FAULTY_BROKERS['interleavings']?.['reads the tip before it subscribes'];
+      const results = failed(await runContract(wrap, { ...SHORT, seed: 7 }));
+      expect(results[0]?.failures[0]?.message).toMatch(
+        /^Case \d+ of 30 with seed 7 does not hold: \{"before":/,
+      );
+    },
+    patience(60_000),
+  );
 
   it('registers no test of what the broker does not promise, and none of a fault that nobody can cause', () => {
     const themes = ({ tests }: RecordingRunner) => new Set(tests.map(({ groups }) => groups[1]));

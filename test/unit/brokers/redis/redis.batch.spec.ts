@@ -4,8 +4,8 @@ import { AppendCall, type PendingAppend } from '../../../../lib/brokers/redis/ap
 import { EpochNames } from '../../../../lib/brokers/redis/redis.epochs.js';
 import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
 import type { AppendRequest } from '../../../../lib/core/ports/broker.js';
+import { POLICY, request } from '../../../support/append-requests.js';
 import { SeededEntropy } from '../../../support/seeded-entropy.js';
-import { POLICY, request } from './redis.kit.js';
 
 const KEYS = new RedisKeys('rt', 4);
 const UNREMEMBERED = { policy: { ...POLICY, dedupeMs: 0 } };

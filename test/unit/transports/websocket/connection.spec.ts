@@ -129,7 +129,10 @@ describe('backpressure (G13, G14)', () => {
     const { client, session } = await pair();
     session.connection.pause();
     client.text('held');
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    // What is sent behind it, on another connection, is read.
+    const other = await pair();
+    other.client.text('read');
+    await received(other.session, 1);
     expect(session.frames).toEqual([]);
     session.connection.resume();
     await received(session, 1);

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { elapse } from '../../../support/patience.js';
 import { exchange, RawClient, refusalOf, upgradeRequest } from './support/raw-client.js';
 import { closeServers, serve } from './support/test-server.js';
 
@@ -99,7 +100,8 @@ describe('published advisories', () => {
       const socket = connect(context.port, '127.0.0.1');
       socket.on('error', () => undefined);
       socket.write(upgradeRequest('/realtime', { 'Sec-WebSocket-Version': '99' }));
-      await new Promise((resolve) => setTimeout(resolve, round % 5));
+      // At different moments of it.
+      await elapse(round % 5);
       await new Promise((resolve) => socket.once('close', resolve).resetAndDestroy());
     }
     await unharmed(context);

@@ -71,8 +71,10 @@ describe('frames from the client', () => {
     const socket = connect(port, '127.0.0.1');
     socket.write(upgradeRequest('/realtime', { 'Sec-WebSocket-Protocol': 'realtime.v1.json, bearer.a' }));
     await asked;
-    socket.write(clientFrame(1, Buffer.from('early')));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => socket.write(clientFrame(1, Buffer.from('early')), resolve));
+    // It has reached the server's side; were it read now, nobody would listen.
+    await turn();
+    await turn();
     finish();
     const session = await host.next();
     await received(session, 1);

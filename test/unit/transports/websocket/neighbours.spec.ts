@@ -5,6 +5,7 @@ import { Server as SocketIoServer } from 'socket.io';
 import { io } from 'socket.io-client';
 import { WebSocket, WebSocketServer } from 'ws';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/websocket.transport.js';
+import { elapse } from '../../../support/patience.js';
 import { FakeHost } from './support/fake-host.js';
 import { refusalOf } from './support/raw-client.js';
 import { closeServers, listen } from './support/test-server.js';
@@ -85,7 +86,8 @@ describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
 
   it('Socket.IO, which ends what nobody has answered within a second', async () => {
     const { host, port } = await beside(order, (server) => {
-      const sockets = new SocketIoServer(server, { transports: ['websocket'] });
+      // Sooner here, so that nobody has to wait for it.
+      const sockets = new SocketIoServer(server, { transports: ['websocket'], destroyUpgradeTimeout: 50 });
       sockets.on('connection', (socket) => socket.emit('hello', 'socket.io'));
       cleanups.push(() => sockets.disconnectSockets(true));
     });
@@ -94,7 +96,8 @@ describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
     expect(await new Promise((resolve) => client.on('hello', resolve))).toBe('socket.io');
 
     host.verify = async ({ token }) => {
-      await new Promise((resolve) => setTimeout(resolve, 1_300));
+      // Begun behind its timer, and longer.
+      await elapse(100);
       return { user: { id: token ?? '' } };
     };
     expect(await ourGreeting(host, port, ['realtime.v1.json', 'bearer.slow'])).toBe('ours');

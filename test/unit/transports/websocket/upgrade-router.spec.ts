@@ -221,14 +221,17 @@ describe('upgrades that nobody wants', () => {
   });
 
   it('are left to a neighbour that has touched the socket, however slow it is', async () => {
+    let finish: () => void = () => undefined;
     const slow: Listener = (_req, socket) => {
       socket.on('error', () => undefined);
-      setTimeout(() => socket.end('HTTP/1.1 418 slow\r\n\r\n'), 50);
+      finish = () => socket.end('HTTP/1.1 418 slow\r\n\r\n');
     };
     const { clock, socket, answer, arrived } = await stray(slow);
     socket.write(upgradeRequest('/slow'));
     await arrived;
     clock.advance(60_000);
+    await turn();
+    finish();
     expect(await answer).toContain('418 slow');
   });
 

@@ -2,12 +2,14 @@ import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
-import type { Position } from '../../../../lib/protocol/position.js';
-import { RedisProcess } from '../../../support/redis-process.js';
-import { synced } from '../../../support/redis-sentinels.js';
-import { until } from '../../../support/until.js';
-import { RedisKit, request, requests } from './redis.kit.js';
+import type { RedisBroker } from '../../lib/brokers/redis/index.js';
+import type { Position } from '../../lib/protocol/position.js';
+import { request, requests } from '../support/append-requests.js';
+import { patience } from '../support/patience.js';
+import { RedisProcess } from '../support/redis-process.js';
+import { synced } from '../support/redis-sentinels.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './redis.kit.js';
 
 const CHANNEL = 'rooms.1';
 
@@ -151,7 +153,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       await synced(replica);
       const { broker } = await kit.node();
       const kept = await append(broker, 'a', 5);
-      expect(await kit.admin.wait(1, 2_000)).toBe(1);
+      expect(await kit.admin.wait(1, patience(2_000))).toBe(1);
       replica.pause();
       const lost = await append(broker, 'b', 5);
       await kit.server.kill();

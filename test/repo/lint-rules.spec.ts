@@ -21,7 +21,7 @@ const ROOMS = 'realtime/import-rooms';
 // Loading TypeScript and the configuration takes seconds on a small machine.
 beforeAll(async () => {
   await rulesReported(syntaxOnly, 'lib/core/warm-up.ts', 'export {};\n');
-}, 60_000);
+});
 
 describe('import directions', () => {
   it.each([
@@ -193,13 +193,51 @@ describe('other rules', () => {
     expect(await rulesReported(syntaxOnly, file, code)).toEqual([]);
   });
 
+  const test = (rest: string) => `export const a = [${rest}];\n`;
+  it.each([
+    ['a test with a limit of its own', "it('x', async () => undefined, 60_000)"],
+    ['a table of tests with one', "it.each([1])('%i', async () => undefined, 60_000)"],
+    ['a hook with one', 'beforeAll(async () => undefined, 60_000)'],
+    ['a wait with one', "until('x', () => true, 5_000)"],
+    ['a client with one', "server.connect('ada', { timeoutMs: 10_000 })"],
+    ['a peer with one', "new WirePeer('ada', { timeoutMs: 10_000 })"],
+    ['a process with one', "spawnSync('x', [], { timeout: 60_000 })"],
+    ['a page with one', 'locator.waitFor({ timeout: 5_000 })'],
+    ['a deadline', 'performance.now() + 15_000'],
+    ['a pause', 'new Promise((resolve) => setTimeout(resolve, 20))'],
+    ['a speed', 'expect(performance.now() - begun).toBeLessThan(300)'],
+  ])('reports %s in a test', async (_what, code) => {
+    expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual(['no-restricted-syntax']);
+  });
+
+  it('reports a constant that is a limit in a test', async () => {
+    const code = 'export const TIMEOUT_MS = 90_000;\n';
+    expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', code)).toEqual(['no-restricted-syntax']);
+  });
+
+  it.each([
+    ['a limit that is patience', "it('x', async () => undefined, patience(60_000))"],
+    ['a time of what is tested', 'startWireServer({ settings: { heartbeat: { timeoutMs: 10_000 } } })'],
+    ['a bound that is stretched', 'expect(performance.now() - begun).toBeLessThan(stretched(300))'],
+    ['a manual clock', 'clock.advance(5_000)'],
+  ])('allows %s in a test', async (_what, code) => {
+    expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual([]);
+  });
+
+  it('names the remedy of a pause in a test', async () => {
+    const [result] = await syntaxOnly.lintText(test('new Promise((resolve) => setTimeout(resolve, 20))'), {
+      filePath: `${cwd}/test/unit/a.ts`,
+    });
+    expect(result?.messages[0]?.message).toContain('wait with until()');
+  });
+
   // These need types, hence the name of a file that exists; its content is replaced.
   const REAL_FILE = 'lib/protocol/index.ts';
 
   it('reports a promise that nobody awaits', async () => {
     const code = 'export async function a(): Promise<void> {}\na();\n';
     expect(await rulesReported(typed, REAL_FILE, code)).toEqual(['@typescript-eslint/no-floating-promises']);
-  }, 60_000);
+  });
 
   it('leaves the imports of injected classes alone: Nest needs them at run time', async () => {
     const code = [
@@ -211,5 +249,5 @@ describe('other rules', () => {
       '}\n',
     ].join('\n');
     expect(await rulesReported(typed, REAL_FILE, code)).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -1,10 +1,12 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { redisBroker, type RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
-import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
-import { freePort, RedisProcess } from '../../../support/redis-process.js';
-import { RedisKit, request } from './redis.kit.js';
+import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { request } from '../support/append-requests.js';
+import { patience } from '../support/patience.js';
+import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
+import { freePort, RedisProcess } from '../support/redis-process.js';
+import { RedisKit } from './redis.kit.js';
 
 const SECRET = 'hunter2-very-secret';
 
@@ -17,7 +19,7 @@ describe('how a broker on Redis starts', () => {
   afterAll(() => kit.dispose());
 
   const failure = (options: RedisBrokerOptions): Promise<Error> => {
-    const broker = redisBroker({ connectTimeoutMs: 300, ...options });
+    const broker = redisBroker({ connectTimeoutMs: patience(3_000), ...options });
     return broker.start(new RecordingListener()).then(
       async () => {
         await broker.close();
@@ -43,7 +45,7 @@ describe('how a broker on Redis starts', () => {
 
   it('names the address and the remedy when nothing answers', async () => {
     const port = await freePort();
-    const { message } = await failure({ url: `redis://127.0.0.1:${port}` });
+    const { message } = await failure({ url: `redis://127.0.0.1:${port}`, connectTimeoutMs: 300 });
     expect(message).toContain(`127.0.0.1:${port}`);
     expect(message).toContain('connectTimeoutMs');
   });

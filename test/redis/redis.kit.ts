@@ -1,31 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import {
-  redisBroker,
-  type RedisBroker,
-  type RedisBrokerOptions,
-} from '../../../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
-import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
-import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
-import { RedisProcess, type RedisProcessOptions } from '../../../support/redis-process.js';
-
-export const POLICY: LogPolicy = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 60_000 };
-
-export function request(channel: string, id: string, change: Partial<AppendRequest> = {}): AppendRequest {
-  return {
-    channel,
-    producer: 'u1',
-    fingerprint: id,
-    event: { id, event: 'message', payload: { id } },
-    policy: POLICY,
-    ...change,
-  };
-}
-
-export function requests(channel: string, prefix: string, count: number): readonly AppendRequest[] {
-  return Array.from({ length: count }, (_, index) => request(channel, `${prefix}${index + 1}`));
-}
+import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { stretched } from '../support/patience.js';
+import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
+import { RedisProcess, type RedisProcessOptions } from '../support/redis-process.js';
 
 /** Brokers over one server that a test may do anything to. */
 export class RedisKit {
@@ -54,7 +33,8 @@ export class RedisKit {
       keyPrefix: this.prefix,
       partitions: 4,
       // Longer than a busy machine stands still.
-      commandTimeoutMs: 1_500,
+      commandTimeoutMs: stretched(1_500),
+      controlMaxAgeMs: stretched(10_000),
       heartbeatMs: 50,
       maxReconnectMs: 50,
       sweepMs: 50,

@@ -1,0 +1,37 @@
+// Times in tests that somebody chose for one machine. Selectors of `no-restricted-syntax`, for test/**/*.ts.
+
+const LIMIT =
+  'A bare number is a limit for one machine: write patience(ms), from test/support/patience.ts, or leave it out where the default is enough.';
+const WAIT =
+  'A pause is no condition: wait with until(), for a round trip or for a later event. Where the clock of another process must go on, write elapse(ms), from test/support/patience.ts.';
+const SPEED =
+  'A bound in real time depends on the machine: count, use a ManualClock, or write stretched(ms), from test/support/patience.ts.';
+
+const NUMBER = 'Literal[raw=/^[0-9]/]';
+const TESTS = '/^(it|test|fit|beforeAll|beforeEach|afterAll|afterEach)$/';
+const CLOCK = "CallExpression[callee.object.name=/^(performance|Date)$/][callee.property.name='now']";
+
+const limits = [
+  `CallExpression[callee.name=${TESTS}] > ${NUMBER}.arguments`,
+  `CallExpression[callee.object.name=${TESTS}] > ${NUMBER}.arguments`,
+  `CallExpression[callee.callee.object.name=${TESTS}] > ${NUMBER}.arguments`,
+  `CallExpression[callee.name='until'][arguments.length=3] > ${NUMBER}.arguments`,
+  `CallExpression[callee.property.name=/^(setTimeout|setDefaultTimeout)$/] > ${NUMBER}.arguments`,
+  `CallExpression[callee.property.name=/^(open|connect|refused)$/] > ObjectExpression > Property[key.name='timeoutMs'] > ${NUMBER}`,
+  `NewExpression[callee.name='WirePeer'] Property[key.name='timeoutMs'] > ${NUMBER}`,
+  `CallExpression[callee.name=/^(spawn|exec|fork)/] Property[key.name='timeout'] > ${NUMBER}`,
+  `CallExpression[callee.property.name=/^(waitFor|launch|goto|click|fill)/] Property[key.name='timeout'] > ${NUMBER}`,
+  `VariableDeclarator[id.name=/(TIMEOUT|DEADLINE)_MS$|PATIENCE/] > ${NUMBER}.init`,
+  `BinaryExpression[operator='+']:has(> ${CLOCK}) > ${NUMBER}`,
+];
+const waits = [
+  "NewExpression[callee.name='Promise'] > ArrowFunctionExpression > CallExpression.body[callee.name='setTimeout']",
+  "NewExpression[callee.name='Promise'] > ArrowFunctionExpression > UnaryExpression.body > CallExpression[callee.name='setTimeout']",
+];
+const speeds = [`CallExpression[callee.property.name=/^toBeLess/]:has(${CLOCK}) > ${NUMBER}.arguments`];
+
+export const RAW_TIMES = [
+  ...limits.map((selector) => ({ selector, message: LIMIT })),
+  ...waits.map((selector) => ({ selector, message: WAIT })),
+  ...speeds.map((selector) => ({ selector, message: SPEED })),
+];

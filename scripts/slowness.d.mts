@@ -1,0 +1,3 @@
+export function slowness(env?: NodeJS.ProcessEnv): number;
+export function patience(ms: number): number;
+export function measureSlowness(): Promise<number>;

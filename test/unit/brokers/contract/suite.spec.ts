@@ -1,8 +1,8 @@
-import { patience } from '../../../support/patience.js';
 import { describe, expect, it } from '@jest/globals';
 import type { Broker, BrokerCapabilities } from '../../../../lib/brokers/broker.js';
 import { describeBrokerContract, type ContractOptions } from '../../../../lib/brokers/contract/index.js';
 import { memoryHarnessOf } from '../../../contract/broker/memory.harness.js';
+import { patience } from '../../../support/patience.js';
 import { RecordingRunner, type TestResult } from '../../../support/recording-runner.js';
 import { FAULTY_BROKERS } from './faulty-brokers.js';
 

@@ -23,7 +23,7 @@ export function flushShare(load, period) {
 }
 
 /**
- * What flushing needs when events wait as long as the pace lets them (lib/core/hub/flush.pace.ts): a flush rests three times its
+ * What flushing needs when events wait as long as the pace lets them (lib/core/outbox/flush-pace.ts): a flush rests three times its
  * length, less where that and two flushes together would exceed twice the bound.
  *
  * @param {number} maxDelay in seconds; 0: nothing ever waits.

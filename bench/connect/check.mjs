@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { JwtAuthenticator } from '../../dist/nest/auth/jwt.authenticator.js';
+import { JwtAuthenticator } from '../../dist/nest/auth/jwt-authenticator.js';
 
 /** At least 32 bytes, as RFC 7518 §3.2 advises for HS256. */
 export const SECRET = 'the-secret-of-the-benchmarks-0123456789';

@@ -30,7 +30,7 @@ export type {
   ReadResult,
   SignalMessage,
 } from '../core/ports/broker.js';
-export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/channel/channel-event.js';
+export { ChannelEvent, type ChannelEventFields, type EventDraft } from '../core/ports/channel-event.js';
 export type { ControlMessage, ControlReceipt } from '../core/ports/control.js';
 export type { MaybePromise } from '../core/ports/maybe-promise.js';
 export type { PresenceDiff, PresenceMember, PresencePage } from '../protocol/messages.js';

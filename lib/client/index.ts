@@ -1,11 +1,11 @@
 export { RealtimeClient, type ClientHappenings } from './realtime-client.js';
-export type { RealtimeClientOptions, TokenProvider } from './client.options.js';
-export type { ClientState, ClientStatus, ErrorContext } from './client.state.js';
+export type { RealtimeClientOptions, TokenProvider } from './options.js';
+export type { ClientState, ClientStatus, ErrorContext } from './state.js';
 export type { Off } from './emitter.js';
 export type { ClientFetch } from './transport/probe.js';
-export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.types.js';
-export type { ChannelHandle } from './channel/channel-handle.js';
-export type { ChannelPresence } from './channel/channel.presence.js';
+export type { WebSocketConstructor, WebSocketLike } from './transport/websocket-types.js';
+export type { ChannelHandle } from './channel/handle.js';
+export type { ChannelPresence } from './channel/presence.js';
 export type {
   ChannelEvent,
   ChannelGap,
@@ -16,12 +16,12 @@ export type {
   HistoryOptions,
   PublishOptions,
   SubscribeOptions,
-} from './channel/channel.types.js';
+} from './channel/types.js';
 
 export { RealtimeError } from '../protocol/realtime-error.js';
 export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
-export { jsonCodec } from '../protocol/codecs/json.codec.js';
+export { jsonCodec } from '../protocol/codecs/json.js';
 export type { Codec } from '../protocol/codecs/codec.js';
 export type { PresenceOptions } from '../protocol/commands.js';
 export type {

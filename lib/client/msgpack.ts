@@ -1,2 +1,2 @@
 // Its own entry point, so that a client that speaks JSON does not carry the MessagePack package.
-export { msgpackCodec } from '../protocol/codecs/msgpack.codec.js';
+export { msgpackCodec } from '../protocol/codecs/msgpack.js';

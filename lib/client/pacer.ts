@@ -1,4 +1,4 @@
-import type { ClientClock } from './client.clock.js';
+import type { ClientClock } from './clock.js';
 
 /** Tokens: what the sums of fractions may lack of a whole one, so that who waited `waitMs` is given it. */
 const ROUNDING = 1e-9;

@@ -2,24 +2,24 @@ import { userChannel } from '../protocol/channel-name.js';
 import type { RetryPolicy } from '../protocol/messages.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
-import type { ChannelHandle } from './channel/channel-handle.js';
-import { ChannelRegistry } from './channel/channel.registry.js';
-import { settingsOf, type RealtimeClientOptions } from './client.options.js';
-import type { ClientState, ClientStatus, ErrorContext } from './client.state.js';
+import type { ChannelHandle } from './channel/handle.js';
+import { ChannelRegistry } from './channel/registry.js';
+import { settingsOf, type RealtimeClientOptions } from './options.js';
+import type { ClientState, ClientStatus, ErrorContext } from './state.js';
 import { Connector } from './connection/connector.js';
 import type { Welcome } from './connection/welcome.js';
 import type { EarlyWire, Wire } from './connection/wire.js';
 import { attempt } from './deferred.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
 import { endpointsOf } from './endpoints.js';
-import { route, type Recipients } from './message.router.js';
+import { route, type Recipients } from './message-router.js';
 import { Pacer } from './pacer.js';
 import { PublishQueue } from './publish-queue.js';
-import { CommandQueue } from './requests.js';
+import { CommandQueue } from './command-queue.js';
 import { TokenSource } from './token.js';
-import { TokenRefresher } from './token.refresher.js';
-import { webSocketTransport } from './transport/websocket.transport.js';
-import { webSocketClass } from './transport/websocket.types.js';
+import { TokenRefresher } from './token-refresher.js';
+import { webSocketTransport } from './transport/websocket.js';
+import { webSocketClass } from './transport/websocket-types.js';
 
 /** What a client tells, by name. */
 export type ClientHappenings = {

@@ -1,6 +1,6 @@
 import { RealtimeError } from '../protocol/realtime-error.js';
-import type { ClientClock } from './client.clock.js';
-import type { TokenProvider } from './client.options.js';
+import type { ClientClock } from './clock.js';
+import type { TokenProvider } from './options.js';
 
 /** A token that ends sooner than this would be refused on arrival. */
 const STALE_MS = 5_000;

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
-import { RealtimeHealthIndicator } from './realtime-health.indicator.js';
+import { RealtimeHealthIndicator } from './realtime-health-indicator.js';
 
 /**
  * Provides {@link RealtimeHealthIndicator}. Needs `RealtimeModule.forRoot()` in the application, and @nestjs/terminus

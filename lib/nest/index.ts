@@ -14,14 +14,14 @@ export {
   Snapshot,
   snapshotAt,
   type OnRequestOptions,
-} from './decorators/handlers.decorators.js';
-export { ChannelParam, MessageId, RealtimeUser } from './decorators/params.decorators.js';
+} from './decorators/handlers.decorator.js';
+export { ChannelParam, MessageId, RealtimeUser } from './decorators/params.decorator.js';
 export { RealtimeContext } from './decorators/realtime-context.js';
-export { RealtimeBootError } from './errors/realtime-boot.error.js';
+export { RealtimeBootError } from './errors/realtime-boot-error.js';
 export { DedupeInterceptor } from './interceptors/dedupe.interceptor.js';
 export { EnvelopeInterceptor } from './interceptors/envelope.interceptor.js';
 export { SequenceInterceptor } from './interceptors/sequence.interceptor.js';
-export { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
+export { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 export type { Duration } from './options/duration.js';
 export { RealtimeModule } from './realtime.module.js';
 export type {
@@ -31,5 +31,5 @@ export type {
   RealtimeJwtOptions,
   RealtimeModuleOptions,
   RealtimeOptionsFactory,
-} from './realtime.options.js';
+} from './realtime-options.js';
 export { RealtimeService, type ChannelHandle, type UserHandle } from './realtime.service.js';

@@ -2,10 +2,10 @@ import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { missingAdapterProvider } from './adapter/missing-adapter.js';
 import { REALTIME_CONFIG, REALTIME_OPTIONS } from './constants.js';
-import { ConnectGate } from './lifecycle/connect.gate.js';
-import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
+import { ConnectGate } from './lifecycle/connect-gate.js';
+import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { resolveOptions } from './options/resolve-options.js';
-import type { RealtimeModuleOptions } from './realtime.options.js';
+import type { RealtimeModuleOptions } from './realtime-options.js';
 import { RealtimeService } from './realtime.service.js';
 
 const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({

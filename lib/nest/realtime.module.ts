@@ -1,8 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { BootProblems, RealtimeBootError } from './errors/realtime-boot.error.js';
-import { TransportRuntime } from './lifecycle/transport.runtime.js';
+import { BootProblems, RealtimeBootError } from './errors/realtime-boot-error.js';
+import { TransportRuntime } from './lifecycle/transport-runtime.js';
 import { GLOBAL_SERVICE, RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
-import type { RealtimeModuleOptions } from './realtime.options.js';
+import type { RealtimeModuleOptions } from './realtime-options.js';
 import { RealtimeService } from './realtime.service.js';
 
 /**

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { userChannel } from '../protocol/channel-name.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
-import type { SessionInfo } from '../core/engine/engine.api.js';
+import type { SessionInfo } from '../core/engine/api.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import { rejected } from '../core/ports/maybe-promise.js';
-import { RealtimeRuntime } from './lifecycle/realtime.runtime.js';
+import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { durationMs, type Duration } from './options/duration.js';
-import { checkInput } from './service.input.js';
+import { checkInput } from './service-input.js';
 
 /** What may be said beside event and payload. */
 export interface PublishOptions {

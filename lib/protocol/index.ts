@@ -1,7 +1,7 @@
 export * from './channel-name.js';
 export * from './close-codes.js';
 export * from './codecs/codec.js';
-export { jsonCodec } from './codecs/json.codec.js';
+export { jsonCodec } from './codecs/json.js';
 export * from './commands.js';
 export * from './envelope.js';
 export * from './error-codes.js';
@@ -11,4 +11,4 @@ export * from './position.js';
 export * from './realtime-error.js';
 export * from './subprotocol.js';
 export { validateCommand, type CommandValidation } from './validation/validate-command.js';
-export { MAX_PAGE } from './validation/command.schemas.js';
+export { MAX_PAGE } from './validation/command-schemas.js';

@@ -2,7 +2,7 @@
 // 200 clients.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
-import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { RECOVERY_MS, runFault } from '../support/fault-scenario.js';
 import { ownerOf } from '../support/fault-slots.js';
 import { patience, stretched } from '../support/patience.js';

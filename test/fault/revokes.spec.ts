@@ -1,7 +1,7 @@
 // A node whose way to the control records is dead while events still reach it: what it does not know may be a revoke.
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { HalfDeadProxy } from '../support/fault-half-dead-proxy.js';
 import { stretched } from '../support/patience.js';
 import { redisCluster } from '../support/redis-cluster.js';

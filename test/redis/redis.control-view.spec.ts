@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { redisBroker } from '../../lib/brokers/redis/index.js';
-import { encodeEvent, encodeRecord } from '../../lib/brokers/redis/redis.wire.js';
+import { encodeEvent, encodeRecord } from '../../lib/brokers/redis/wire.js';
 import { stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { RedisKit } from './redis.kit.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { stretched } from '../support/patience.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import { RedisProcess, type RedisProcessOptions } from '../support/redis-process.js';

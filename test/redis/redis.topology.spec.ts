@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { request, requests } from '../support/append-requests.js';
 import { elapse, stretched } from '../support/patience.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';

@@ -4,13 +4,13 @@ import type {
   ChannelDefinition,
   ChannelPolicy,
   PresencePolicy,
-} from '../../lib/core/channel/channel-definition.js';
-import { ENGINE_DEFAULTS } from '../../lib/core/engine/engine.defaults.js';
-import type { EngineOptions, EngineSettings } from '../../lib/core/engine/engine.options.js';
+} from '../../lib/core/ports/channel-definition.js';
+import { ENGINE_DEFAULTS } from '../../lib/core/ports/settings-defaults.js';
+import type { EngineOptions, EngineSettings } from '../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../lib/core/ports/broker.js';
-import type { Authenticator } from '../../lib/core/session/identity.js';
-import type { WireVariant } from '../../lib/core/session/connection.js';
+import type { Authenticator } from '../../lib/core/ports/identity.js';
+import type { WireVariant } from '../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../lib/protocol/realtime-error.js';
 import { createPlainVariant, FakeConnection } from './fake-connection.js';
 import { ManualClock, settle } from './manual-clock.js';

@@ -1,12 +1,12 @@
 import type { Codec, Encoded } from '../../lib/protocol/codecs/codec.js';
-import { jsonCodec } from '../../lib/protocol/codecs/json.codec.js';
+import { jsonCodec } from '../../lib/protocol/codecs/json.js';
 import type { Envelope } from '../../lib/protocol/envelope.js';
 import type {
   Connection,
   ConnectionHandler,
   Handshake,
   WireVariant,
-} from '../../lib/core/session/connection.js';
+} from '../../lib/core/ports/connection.js';
 
 /** Envelopes with the codec's separator, without a frame around them. */
 export function createPlainVariant(codec: Codec = jsonCodec): WireVariant {

@@ -1,5 +1,5 @@
 import { Redis, type Cluster } from 'ioredis';
-import { RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import type { FinalLog } from './history-types.js';
 import type { RedisProcess } from './redis-process.js';
 

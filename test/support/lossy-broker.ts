@@ -1,4 +1,4 @@
-import type { ChannelEvent } from '../../lib/core/channel/channel-event.js';
+import type { ChannelEvent } from '../../lib/core/ports/channel-event.js';
 import type { Broker, BrokerListener, ReadRequest, ReadResult } from '../../lib/core/ports/broker.js';
 
 /** What becomes of events between the broker and its node. */

@@ -1,6 +1,6 @@
 import { Redis, type Cluster } from 'ioredis';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
-import { idField, type RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
+import { idField, type RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { RedisProcess } from './redis-process.js';
 
 /** Servers that belong together, and what can be done to them. */

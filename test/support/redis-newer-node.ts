@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
-import type { ChannelEvent } from '../../lib/core/channel/channel-event.js';
-import { CONTROL_CHANNEL, idField, type RedisKeys } from '../../lib/brokers/redis/redis.keys.js';
-import { decodeMessage, encodeEvent, encodeRecord } from '../../lib/brokers/redis/redis.wire.js';
+import type { ChannelEvent } from '../../lib/core/ports/channel-event.js';
+import { CONTROL_CHANNEL, idField, type RedisKeys } from '../../lib/brokers/redis/keys.js';
+import { decodeMessage, encodeEvent, encodeRecord } from '../../lib/brokers/redis/wire.js';
 import { APPEND, CONTROL, HEARTBEAT } from '../../lib/brokers/redis/scripts/index.js';
 import { until } from './until.js';
 

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import type { Codec, Encoded } from '../../lib/protocol/codecs/codec.js';
-import { jsonCodec } from '../../lib/protocol/codecs/json.codec.js';
+import { jsonCodec } from '../../lib/protocol/codecs/json.js';
 import type { Envelope } from '../../lib/protocol/envelope.js';
 import { patience } from './patience.js';
 

@@ -3,7 +3,7 @@ import type {
   ChannelDefinition,
   ChannelPolicy,
   PresencePolicy,
-} from '../../lib/core/channel/channel-definition.js';
+} from '../../lib/core/ports/channel-definition.js';
 import type { LogPolicy } from '../../lib/core/ports/broker.js';
 
 /** What a test says of a channel; the rest is what most tests want: public, retained, no presence. */

@@ -1,14 +1,14 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../lib/brokers/memory/index.js';
-import type { ChannelDefinition, ConnectionRequest } from '../../lib/core/channel/channel-definition.js';
-import { ENGINE_DEFAULTS } from '../../lib/core/engine/engine.defaults.js';
-import type { EngineOptions, EngineSettings } from '../../lib/core/engine/engine.options.js';
+import type { ChannelDefinition, ConnectionRequest } from '../../lib/core/ports/channel-definition.js';
+import { ENGINE_DEFAULTS } from '../../lib/core/ports/settings-defaults.js';
+import type { EngineOptions, EngineSettings } from '../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../lib/core/ports/broker.js';
 import { systemClock, type Clock } from '../../lib/core/ports/clock.js';
 import type { Entropy } from '../../lib/core/ports/entropy.js';
-import type { Authenticator } from '../../lib/core/session/identity.js';
+import type { Authenticator } from '../../lib/core/ports/identity.js';
 import { RealtimeError } from '../../lib/protocol/realtime-error.js';
 import {
   refusalBody,

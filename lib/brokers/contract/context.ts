@@ -1,5 +1,5 @@
 import type { AppendOutcome, AppendRequest, BrokerCapabilities, LogPolicy } from '../../core/ports/broker.js';
-import type { ChannelEvent } from '../../core/channel/channel-event.js';
+import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import type {
   BrokerFaults,

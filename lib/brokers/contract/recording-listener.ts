@@ -1,4 +1,4 @@
-import type { ChannelEvent } from '../../core/channel/channel-event.js';
+import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { BrokerListener, BrokerState, SignalMessage } from '../../core/ports/broker.js';
 import type { ControlMessage } from '../../core/ports/control.js';
 import type { MaybePromise } from '../../core/ports/maybe-promise.js';

@@ -1,3 +1,3 @@
-export { MemoryBroker, memoryBroker } from './memory.broker.js';
-export type { MemoryBrokerOptions, MemoryStoreOptions } from './memory.options.js';
-export { MemoryStore } from './memory.store.js';
+export { MemoryBroker, memoryBroker } from './broker.js';
+export type { MemoryBrokerOptions, MemoryStoreOptions } from './options.js';
+export { MemoryStore } from './store.js';

@@ -1,7 +1,7 @@
-export { redisBroker, type RedisBroker } from './redis.broker.js';
+export { redisBroker, type RedisBroker } from './broker.js';
 export type {
   RedisBrokerOptions,
   RedisClusterTarget,
   RedisReplicated,
   RedisSentinelTarget,
-} from './redis.options.js';
+} from './options.js';

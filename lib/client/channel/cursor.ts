@@ -1,6 +1,6 @@
 import type { GapPayload, SubscribeResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
-import type { ChannelGap } from './channel.types.js';
+import type { ChannelGap } from './types.js';
 
 /** The part of an event that places it in the log. */
 export type Placed = Position;

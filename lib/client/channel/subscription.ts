@@ -2,19 +2,19 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { exponentialDelay } from '../backoff.js';
-import type { ClientTimer } from '../client.clock.js';
-import { errorFromFrame } from '../client.errors.js';
+import type { ClientTimer } from '../clock.js';
+import { errorFromFrame } from '../errors.js';
 import { isDuration, recordOf } from '../connection/welcome.js';
 import { deferred, type Deferred } from '../deferred.js';
-import type { ChannelHost } from './channel.host.js';
-import { ChannelListeners } from './channel.listeners.js';
-import { deliver } from './channel.inbox.js';
-import { readSubscribeResult } from './channel.messages.js';
-import type { ChannelEvent, ChannelGap, ChannelState, SubscribeOptions } from './channel.types.js';
+import type { ChannelHost } from './host.js';
+import { ChannelListeners } from './listeners.js';
+import { deliver } from './inbox.js';
+import { readSubscribeResult } from './messages.js';
+import type { ChannelEvent, ChannelGap, ChannelState, SubscribeOptions } from './types.js';
 import { Cursor } from './cursor.js';
-import { readHole } from './hole.reader.js';
-import { PresenceTracker } from './presence.tracker.js';
-import { RetryCounter } from './retry.counter.js';
+import { readHole } from './gap-reader.js';
+import { PresenceTracker } from './presence-tracker.js';
+import { RetryCounter } from './retry-counter.js';
 
 /**
  * One channel's subscription through all connections: wanted or not, subscribed or on the way to it. Every

@@ -3,7 +3,7 @@ import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import { FEATURES } from '../../protocol/features.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { offerSubprotocols } from '../../protocol/subprotocol.js';
-import type { ClientSettings } from '../client.options.js';
+import type { ClientSettings } from '../options.js';
 
 /** Characters of an HTTP token (RFC 9110 §5.6.2): a page's WebSocket throws for a subprotocol with any other. */
 const HTTP_TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;

@@ -1,4 +1,4 @@
-import type { ClientClock } from '../client.clock.js';
+import type { ClientClock } from '../clock.js';
 import { isDuration, recordOf } from '../connection/welcome.js';
 
 /** As much of `fetch` as the client uses. */

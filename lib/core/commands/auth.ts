@@ -1,6 +1,6 @@
 import type { AuthCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { bounded } from '../ports/bounded.js';
+import { bounded } from '../async/with-timeout.js';
 import type { Session } from '../session/session.js';
 
 /** Refreshes the credential in place (G12). Another user than before is refused, and the old token stands. */

@@ -1,14 +1,14 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ChannelMatch } from '../channel/channel.registry.js';
+import type { ChannelMatch } from '../channel/registry.js';
 import {
   isGuarded,
   type AuthorizationResult,
   type ChannelAction,
   type ChannelDefinition,
   type HandlerCall,
-} from '../channel/channel-definition.js';
-import type { Subscription } from '../delivery/subscription.js';
-import { bounded } from '../ports/bounded.js';
+} from '../ports/channel-definition.js';
+import type { Subscription } from '../hub/subscription.js';
+import { bounded } from '../async/with-timeout.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 

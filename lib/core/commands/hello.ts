@@ -5,12 +5,12 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { commonFeatures } from '../../protocol/features.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { bounded } from '../ports/bounded.js';
+import { bounded } from '../async/with-timeout.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Opening } from '../ports/transport-host.js';
-import type { Authentication } from '../session/identity.js';
+import type { Authentication } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
-import { toRealtimeError } from '../session/session.errors.js';
+import { toRealtimeError } from '../session/errors.js';
 import { takeOver } from './take-over.js';
 
 /** How a refused `hello` ends: the code says whether to come back. */

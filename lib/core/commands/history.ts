@@ -1,9 +1,9 @@
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
-import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
-import type { ChannelEvent } from '../channel/channel-event.js';
+import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
 import type { Broker } from '../ports/broker.js';
-import { positionOf } from '../delivery/recovery.js';
+import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
 import { authorizeSubscriber } from './authorization.js';
 

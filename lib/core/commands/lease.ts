@@ -1,5 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Subscription } from '../delivery/subscription.js';
+import type { Subscription } from '../hub/subscription.js';
 import type { Session } from '../session/session.js';
 import { authorize, type Grant } from './authorization.js';
 import { endSubscription } from './unsubscribe.js';

@@ -1,6 +1,6 @@
-import type { HandlerCall } from '../channel/channel-definition.js';
-import type { EngineContext } from '../engine/engine.context.js';
-import { bounded } from '../ports/bounded.js';
+import type { HandlerCall } from '../ports/channel-definition.js';
+import type { EngineContext } from '../engine/context.js';
+import { bounded } from '../async/with-timeout.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 
 /** Runs the `@OnUnsubscribe` of a channel that ended. */

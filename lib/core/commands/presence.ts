@@ -1,6 +1,6 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
+import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { Session } from '../session/session.js';
 import { authorizeSubscriber, requireSubscription } from './authorization.js';
 

@@ -1,5 +1,5 @@
-import type { Subscription } from '../delivery/subscription.js';
-import type { EngineContext } from '../engine/engine.context.js';
+import type { Subscription } from '../hub/subscription.js';
+import type { EngineContext } from '../engine/context.js';
 import type { Session } from '../session/session.js';
 import { recheck } from './lease.js';
 

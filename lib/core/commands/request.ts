@@ -1,7 +1,7 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ConnectionRequest, HandlerCall, RequestHandler } from '../channel/channel-definition.js';
-import { bounded } from '../ports/bounded.js';
+import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
+import { bounded } from '../async/with-timeout.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { authorizeSubscriber, matchOf } from './authorization.js';

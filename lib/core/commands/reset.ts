@@ -1,6 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Subscription } from '../delivery/subscription.js';
-import type { EngineContext } from '../engine/engine.context.js';
+import type { Subscription } from '../hub/subscription.js';
+import type { EngineContext } from '../engine/context.js';
 import { planWithSnapshot } from './snapshot.js';
 import { resumedAt, toResult } from './subscribe.js';
 

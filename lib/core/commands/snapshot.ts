@@ -1,10 +1,10 @@
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { SnapshotHandler, SnapshotState } from '../channel/channel-definition.js';
-import { planRecovery, positionOf, type RecoveryPlan } from '../delivery/recovery.js';
-import type { Subscription } from '../delivery/subscription.js';
-import type { EngineContext } from '../engine/engine.context.js';
-import { bounded } from '../ports/bounded.js';
+import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition.js';
+import { planRecovery, positionOf, type RecoveryPlan } from '../hub/recovery.js';
+import type { Subscription } from '../hub/subscription.js';
+import type { EngineContext } from '../engine/context.js';
+import { bounded } from '../async/with-timeout.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 
 /** A plan, with the state for a subscriber that starts anew. */

@@ -1,8 +1,8 @@
-import { bounded } from '../ports/bounded.js';
+import { bounded } from '../async/with-timeout.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { notifyUnsubscribed } from './lifecycle.js';
 import type { Session } from '../session/session.js';
-import type { Ticket } from '../session/ticket.js';
+import type { Ticket } from '../access/ticket.js';
 
 /**
  * How long `welcome` waits for the older connection's node, in milliseconds. A node that is alive confirms within a round

@@ -1,6 +1,6 @@
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Subscription } from '../delivery/subscription.js';
+import type { Subscription } from '../hub/subscription.js';
 import type { Session } from '../session/session.js';
 import { notify, notifyUnsubscribed } from './lifecycle.js';
 

@@ -1,6 +1,6 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Session } from '../session/session.js';
-import type { EngineContext } from './engine.context.js';
+import type { EngineContext } from './context.js';
 
 /** Share of the deadline over which the goodbyes are spread; the rest is for what is still queued. */
 const PACE = 0.8;

@@ -2,8 +2,8 @@ import type { CloseName } from '../../protocol/close-codes.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MAX_PAGE } from '../../protocol/validation/command.schemas.js';
-import type { ConnectionRequest } from '../channel/channel-definition.js';
+import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
+import type { ConnectionRequest } from '../ports/channel-definition.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import { fingerprintOf, writable } from '../commands/publish.js';
 import { recheckAll } from '../commands/recheck.js';
@@ -11,10 +11,10 @@ import type { BrokerListener, BrokerState, LogPolicy } from '../ports/broker.js'
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
 import { rejected, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
-import type { Connection, ConnectionHandler, Handshake } from '../session/connection.js';
-import type { Authentication, Credentials } from '../session/identity.js';
+import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
+import type { Authentication, Credentials } from '../ports/identity.js';
 import { Session } from '../session/session.js';
-import { applyControl } from './control.applier.js';
+import { applyControl } from './control-applier.js';
 import { drainSessions } from './drain.js';
 import type {
   ApplicationPublishOptions,
@@ -22,9 +22,9 @@ import type {
   EngineApi,
   EngineStatus,
   SessionInfo,
-} from './engine.api.js';
-import { composeEngine, type ComposedEngine } from './engine.composition.js';
-import type { EngineOptions } from './engine.options.js';
+} from './api.js';
+import { composeEngine, type ComposedEngine } from './composition.js';
+import type { EngineOptions } from '../ports/settings.js';
 
 /** Advice to a client that was refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;

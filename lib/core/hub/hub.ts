@@ -1,15 +1,15 @@
 import type { PresenceDiff } from '../../protocol/messages.js';
-import type { ChannelMatch } from '../channel/channel.registry.js';
-import type { ChannelEvent } from '../channel/channel-event.js';
-import { OrderKeeper, type OrderKeeperOwner } from '../delivery/order-keeper.js';
-import type { RetryQueue } from '../delivery/retry.queue.js';
-import type { Subscription } from '../delivery/subscription.js';
+import type { ChannelMatch } from '../channel/registry.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
+import { OrderKeeper, type OrderKeeperOwner } from './order-keeper.js';
+import type { RetryQueue } from '../async/retry-queue.js';
+import type { Subscription } from './subscription.js';
 import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
-import type { RevokeView } from '../protection/revoke-view.js';
-import type { FlushScheduler } from './flush.scheduler.js';
+import type { RevokeView } from '../access/revocation-freshness.js';
+import type { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { LocalChannel } from './local-channel.js';
 
 /** A served channel with what keeps it in order; `ready` settles when the broker's interest is on. */

@@ -1,20 +1,20 @@
 import type { Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../channel/channel-event.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
 import {
   isGuarded,
   type ChannelDefinition,
   type SnapshotHandler,
   type SnapshotState,
-} from '../channel/channel-definition.js';
-import type { Subscription } from '../delivery/subscription.js';
+} from '../ports/channel-definition.js';
+import type { Subscription } from './subscription.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
-import type { RevokeView } from '../protection/revoke-view.js';
-import { encodedOnce } from './encoder.js';
-import { EventBatch } from './event-batch.js';
-import { EventRing } from './event-ring.js';
-import type { FlushableChannel, FlushScheduler } from './flush.scheduler.js';
-import { PresenceFeed } from './presence.feed.js';
+import type { RevokeView } from '../access/revocation-freshness.js';
+import { encodedOnce } from '../outbox/encoder.js';
+import { EventBatch } from '../outbox/event-batch.js';
+import { EventRing } from '../log/event-ring.js';
+import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
+import { PresenceFeed } from './presence-feed.js';
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;

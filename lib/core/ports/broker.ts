@@ -1,7 +1,7 @@
 import type { PresenceDiff, PresencePage } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { ChannelEvent, EventDraft } from '../channel/channel-event.js';
+import type { ChannelEvent, EventDraft } from './channel-event.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { MaybePromise } from './maybe-promise.js';
 

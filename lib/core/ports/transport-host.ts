@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Authentication, Credentials } from '../session/identity.js';
+import type { Authentication, Credentials } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
-import type { Connection, ConnectionHandler, Handshake } from '../session/connection.js';
+import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 
 /** A refusal before the upgrade, as plain HTTP (P18). */
 export interface Refusal {

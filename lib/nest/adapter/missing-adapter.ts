@@ -1,6 +1,6 @@
 import type { Provider } from '@nestjs/common';
 import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
-import { isGateway } from '../decorators/subscribe-message.metadata.js';
+import { isGateway } from '../decorators/subscribe-message-metadata.js';
 import { StandaloneWsAdapter } from './standalone.adapter.js';
 
 /** Codes of a package that is not there, in ES modules and in CommonJS (bundles, tests compiled to CommonJS). */

@@ -1,8 +1,8 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
-import { RealtimeRuntime } from '../lifecycle/realtime.runtime.js';
-import { RIDING, type RidingAdapter, type RidingOptions } from './riding.js';
-import { VirtualWsServers } from './virtual.server.js';
+import { RealtimeRuntime } from '../lifecycle/realtime-runtime.js';
+import { RIDING, type RidingAdapter, type RidingOptions } from './shared-connection.js';
+import { VirtualWsServers } from './virtual-server.js';
 
 /** How plain gateways ride on realtime connections. */
 export interface RealtimeWsAdapterOptions {

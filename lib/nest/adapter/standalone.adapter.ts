@@ -1,6 +1,6 @@
 import type { WebSocketAdapter } from '@nestjs/common';
-import { RIDING, type RidingAdapter } from './riding.js';
-import { VirtualWsServers, type VirtualWsServer } from './virtual.server.js';
+import { RIDING, type RidingAdapter } from './shared-connection.js';
+import { VirtualWsServers, type VirtualWsServer } from './virtual-server.js';
 
 /**
  * Stands in where an application has gateways and no WebSocket adapter: Nest would end the process for want of one.

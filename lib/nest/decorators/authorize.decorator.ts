@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
-import type { ChannelAction } from '../../core/channel/channel-definition.js';
+import type { ChannelAction } from '../../core/ports/channel-definition.js';
 import { POLICY_METADATA, PUBLIC_CHANNEL_METADATA } from '../constants.js';
 import type { ChannelPolicyGuard } from './channel-policy.guard.js';
-import { declareHandler } from './handler.metadata.js';
+import { declareHandler } from './handler-metadata.js';
 
 /** Everything that can be authorized. */
 export const CHANNEL_ACTIONS: readonly ChannelAction[] = [

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
-import type { OverflowPolicy } from '../../core/channel/channel-definition.js';
+import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
 import type { Durability } from '../../core/ports/broker.js';
 import { CHANNEL_METADATA } from '../constants.js';
 import type { Duration } from '../options/duration.js';
-import { hideFromGateway } from './subscribe-message.metadata.js';
+import { hideFromGateway } from './subscribe-message-metadata.js';
 
 /** Where `@SubscribeMessage` handlers of a class that is also a gateway can be reached. */
 export type Exposure = 'channel' | 'gateway';

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
-import type { ChannelAction, ChannelParams, HandlerCall } from '../../core/channel/channel-definition.js';
-import type { RealtimeConnection } from '../../core/session/connection-context.js';
-import type { RealtimeIdentity } from '../../core/session/identity.js';
+import type { ChannelAction, ChannelParams, HandlerCall } from '../../core/ports/channel-definition.js';
+import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
+import type { RealtimeIdentity } from '../../core/ports/identity.js';
 
 /** What is going on: a client's command, or a moment in the life of a connection or subscription. */
 export type RealtimeAction = ChannelAction | 'connect' | 'snapshot' | 'subscribed' | 'unsubscribed';

@@ -1,4 +1,4 @@
-import type { AuthorizationResult } from '../../core/channel/channel-definition.js';
+import type { AuthorizationResult } from '../../core/ports/channel-definition.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { isRecord } from '../../protocol/validation/checks.js';

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { PUBLIC_CHANNEL_METADATA } from '../constants.js';
-import { methodsOf } from './channel.methods.js';
+import { methodsOf } from './channel-methods.js';
 
 /**
  * Name of a metadata that looks like the `@Public()` of an application's own HTTP guard, on the class or one of its

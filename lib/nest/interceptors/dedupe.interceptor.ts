@@ -9,7 +9,7 @@ import { EMPTY, tap, type Observable } from 'rxjs';
 import { systemClock, type Clock } from '../../core/ports/clock.js';
 import { durationMs, type Duration } from '../options/duration.js';
 import { EngineStage } from './engine-stage.js';
-import { clientOf, isGatewayMessage, messageIdOf } from './gateway.message.js';
+import { clientOf, isGatewayMessage, messageIdOf } from './gateway-message.js';
 
 /** How long and how much {@link DedupeInterceptor} remembers. */
 export interface DedupeInterceptorOptions {

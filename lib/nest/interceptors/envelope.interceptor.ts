@@ -6,7 +6,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
 import { checkFields, finite, isRecord, text, type Field } from '../../protocol/validation/checks.js';
 import { EngineStage } from './engine-stage.js';
-import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway.message.js';
+import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
 
 const FIELDS: readonly (readonly [string, Field])[] = [
   ['type', { check: text(MAX_EVENT_LENGTH), required: true }],

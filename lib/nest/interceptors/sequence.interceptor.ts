@@ -9,8 +9,8 @@ import { WsException } from '@nestjs/websockets';
 import { map, Observable } from 'rxjs';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { EngineStage } from './engine-stage.js';
-import { clientOf, isGatewayMessage } from './gateway.message.js';
-import { SequenceLane } from './sequence.lane.js';
+import { clientOf, isGatewayMessage } from './gateway-message.js';
+import { SequenceLane } from './sequence-lane.js';
 
 /** How much {@link SequenceInterceptor} lets wait. */
 export interface SequenceInterceptorOptions {

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
-import { ENGINE_DEFAULTS } from '../../core/engine/engine.defaults.js';
-import type { EngineSettings } from '../../core/engine/engine.options.js';
+import { ENGINE_DEFAULTS } from '../../core/ports/settings-defaults.js';
+import type { EngineSettings } from '../../core/ports/settings.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/limits.js';
-import { BootProblems } from '../errors/realtime-boot.error.js';
-import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime.options.js';
-import { resolveAuth } from './auth.config.js';
-import { OptionReader } from './option.reader.js';
-import type { RealtimeConfig } from './realtime.config.js';
-import { resolveTransport } from './transport.config.js';
+import { BootProblems } from '../errors/realtime-boot-error.js';
+import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
+import { resolveAuth } from './auth-config.js';
+import { OptionReader } from './option-reader.js';
+import type { RealtimeConfig } from './realtime-config.js';
+import { resolveTransport } from './transport-config.js';
 
 const DEFAULT_PROXY_IDLE_MS = 60_000;
 const DEFAULT_DRAIN_DEADLINE_MS = 10_000;

@@ -2,7 +2,7 @@ import type { ClientCommand, ClientCommandType } from '../commands.js';
 import { MAX_ID_LENGTH } from '../envelope.js';
 import type { ErrorDetail } from '../realtime-error.js';
 import { checkFields, isRecord } from './checks.js';
-import { COMMAND_SCHEMAS } from './command.schemas.js';
+import { COMMAND_SCHEMAS } from './command-schemas.js';
 
 /** Outcome of {@link validateCommand}. */
 export type CommandValidation =

@@ -1,5 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib';
-import type { WireVariant } from '../../core/session/connection.js';
+import type { WireVariant } from '../../core/ports/connection.js';
 import { FIN_BINARY, FIN_TEXT, framePayload, payloadBytes, RSV1, writePayload } from './frame.js';
 
 /**

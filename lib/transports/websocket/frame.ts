@@ -1,4 +1,4 @@
-import type { FramedEnvelope } from '../../core/session/connection.js';
+import type { FramedEnvelope } from '../../core/ports/connection.js';
 import type { Encoded } from '../../protocol/codecs/codec.js';
 
 /** First byte of a whole text message: FIN and opcode 1 (RFC 6455 §5.2). */

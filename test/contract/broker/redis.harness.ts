@@ -9,7 +9,7 @@ import {
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
 import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
-import { RedisKeys } from '../../../lib/brokers/redis/redis.keys.js';
+import { RedisKeys } from '../../../lib/brokers/redis/keys.js';
 import { settle } from '../../support/manual-clock.js';
 import { elapse, stretched } from '../../support/patience.js';
 import type { RedisDeployment } from '../../support/redis-deployment.js';

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommandType } from '../../../lib/protocol/commands.js';
 import { isErrorCode } from '../../../lib/protocol/error-codes.js';
-import { COMMAND_SCHEMAS } from '../../../lib/protocol/validation/command.schemas.js';
+import { COMMAND_SCHEMAS } from '../../../lib/protocol/validation/command-schemas.js';
 import { COMMAND_FIELDS, spoil, WELL_FORMED, WRONG_VALUES } from '../../support/command-fields.js';
 import { CountingClock } from '../../support/counting-clock.js';
 import { elapse, patience, stretched } from '../../support/patience.js';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { Injectable, Module, UnauthorizedException } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import type { Authenticator, Credentials } from '../../../lib/core/session/identity.js';
+import type { Authenticator, Credentials } from '../../../lib/core/ports/identity.js';
 import {
   Channel,
   OnRequest,
@@ -10,8 +10,8 @@ import {
   RealtimeUser,
   type RealtimeConnectHook,
 } from '../../../lib/nest/index.js';
-import type { RealtimeConnection } from '../../../lib/core/session/connection-context.js';
-import type { RealtimeModuleOptions } from '../../../lib/nest/realtime.options.js';
+import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
+import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
 import { WireClient } from '../../support/wire-client.js';
 import { makeApp, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { ConnectedSocket, MessageBody, SubscribeMessage } from '@nestjs/websockets';
 import { of } from 'rxjs';
-import type { RealtimeConnection } from '../../../lib/core/session/connection-context.js';
+import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   Authorize,
   Channel,

@@ -22,7 +22,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@ne
 import { BaseWsExceptionFilter, MessageBody, WsException } from '@nestjs/websockets';
 import { IsString, MaxLength } from 'class-validator';
 import { map, of, throwError, type Observable } from 'rxjs';
-import type { RealtimeConnection } from '../../../lib/core/session/connection-context.js';
+import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   Authorize,
   Channel,

@@ -6,7 +6,7 @@ import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { BrokerListener } from '../../../lib/core/ports/broker.js';
 import { RealtimeHealthIndicator, RealtimeHealthModule } from '../../../lib/health/index.js';
 import { RealtimeModule } from '../../../lib/nest/index.js';
-import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
+import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime-runtime.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { patience } from '../../support/patience.js';
 import { until } from '../../support/until.js';

@@ -3,7 +3,7 @@ import type {
   ChannelBehaviour,
   ConnectionRequest,
   HandlerCall,
-} from '../../../lib/core/channel/channel-definition.js';
+} from '../../../lib/core/ports/channel-definition.js';
 import { ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { wireChannel } from '../../support/wire-channel.js';

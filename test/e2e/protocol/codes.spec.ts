@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ConnectionRequest } from '../../../lib/core/channel/channel-definition.js';
+import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { CLOSE_CODES, type CloseName } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';

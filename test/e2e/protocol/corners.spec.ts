@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import { applyOverflow } from '../../../lib/core/delivery/overflow.js';
-import type { Subscription } from '../../../lib/core/delivery/subscription.js';
-import { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
-import { OutboxQueue, type GapEntry } from '../../../lib/core/session/outbox.queue.js';
+import { applyOverflow } from '../../../lib/core/outbox/overflow.js';
+import type { Subscription } from '../../../lib/core/hub/subscription.js';
+import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
+import { OutboxQueue, type GapEntry } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
 import { ManualClock } from '../../support/manual-clock.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
-import type { ConnectionRequest } from '../../../lib/core/channel/channel-definition.js';
+import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
 import { startWireServer, type WireServer } from '../../support/wire-server.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
-import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
-import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
 import { until } from '../../support/until.js';
 import { assertStrings } from '../../support/msgpack-strings.js';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
-import type { OverflowPolicy } from '../../../lib/core/channel/channel-definition.js';
+import type { OverflowPolicy } from '../../../lib/core/ports/channel-definition.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire-channel.js';

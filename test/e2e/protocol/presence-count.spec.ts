@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { redisBroker } from '../../../lib/brokers/redis/index.js';
-import { COUNT_INTERVAL_MS } from '../../../lib/core/hub/presence.feed.js';
+import { COUNT_INTERVAL_MS } from '../../../lib/core/hub/presence-feed.js';
 import type { PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { RedisProcess } from '../../support/redis-process.js';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
-import type { HandlerCall } from '../../../lib/core/channel/channel-definition.js';
+import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
 import type { AppendRequest, Broker } from '../../../lib/core/ports/broker.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { lossyBroker } from '../../support/lossy-broker.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import type { ConnectionRequest } from '../../../lib/core/channel/channel-definition.js';
+import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { readTranscript, TranscriptPlayer } from '../../support/transcript.js';
 import { wireChannel } from '../../support/wire-channel.js';
 import { startWireServer } from '../../support/wire-server.js';

@@ -1,10 +1,10 @@
 // The built library without Nest and without sockets, for the processes that count what it does.
 import { memoryBroker } from '../../../dist/brokers/memory/index.js';
-import { ENGINE_DEFAULTS } from '../../../dist/core/engine/engine.defaults.js';
+import { ENGINE_DEFAULTS } from '../../../dist/core/ports/settings-defaults.js';
 import { RealtimeEngine } from '../../../dist/core/engine/realtime-engine.js';
 import { systemClock } from '../../../dist/core/ports/clock.js';
 import { systemEntropy } from '../../../dist/core/ports/entropy.js';
-import { jsonCodec } from '../../../dist/protocol/codecs/json.codec.js';
+import { jsonCodec } from '../../../dist/protocol/codecs/json.js';
 
 export const CHANNEL = 'rooms.1';
 const UNLIMITED = { ratePerSecond: 1e9, burst: 1e9, bytesPerSecond: 1e12, userRatePerSecond: 1e9 };

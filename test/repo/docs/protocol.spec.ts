@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { ENGINE_DEFAULTS } from '../../../lib/core/engine/engine.defaults.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { isChannelName, MAX_CHANNEL_LENGTH, userChannel } from '../../../lib/protocol/channel-name.js';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommand } from '../../../lib/protocol/commands.js';
@@ -8,7 +8,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH } from '../../../lib/pr
 import { ERROR_CODES } from '../../../lib/protocol/error-codes.js';
 import { MAX_DEPTH } from '../../../lib/protocol/limits.js';
 import { SERVER_MESSAGE_TYPES } from '../../../lib/protocol/messages.js';
-import { COMMAND_SCHEMAS, MAX_PAGE } from '../../../lib/protocol/validation/command.schemas.js';
+import { COMMAND_SCHEMAS, MAX_PAGE } from '../../../lib/protocol/validation/command-schemas.js';
 import { validateCommand } from '../../../lib/protocol/validation/validate-command.js';
 
 const document = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
-import type { ChannelHandle } from '../../../lib/client/channel/channel-handle.js';
-import { CHANNEL_HAPPENINGS } from '../../../lib/client/channel/channel.types.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
+import type { ChannelHandle } from '../../../lib/client/channel/handle.js';
+import { CHANNEL_HAPPENINGS } from '../../../lib/client/channel/types.js';
 import { eventMessage, type ScriptedConnection } from '../../support/scripted-server.js';
 import { codeOf, Harness } from './client.harness.js';
 

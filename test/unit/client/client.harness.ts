@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
-import type { ClientState, ClientStatus, ErrorContext } from '../../../lib/client/client.state.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
+import type { ClientState, ClientStatus, ErrorContext } from '../../../lib/client/state.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import type { Codec } from '../../../lib/protocol/codecs/codec.js';
 import { ManualClock } from '../../support/manual-clock.js';

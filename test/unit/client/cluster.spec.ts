@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
-import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/channel.types.js';
+import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/types.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { elapse } from '../../support/patience.js';

@@ -1,4 +1,4 @@
-import type { ChannelGap } from '../../../lib/client/channel/channel.types.js';
+import type { ChannelGap } from '../../../lib/client/channel/types.js';
 import { Cursor, type Hole } from '../../../lib/client/channel/cursor.js';
 import type { GapPayload, SubscribeResult } from '../../../lib/protocol/messages.js';
 import type { Position } from '../../../lib/protocol/position.js';

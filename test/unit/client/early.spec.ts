@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { MIN_ENVELOPES_PER_FRAME } from '../../../lib/protocol/limits.js';
-import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import type { Codec } from '../../../lib/protocol/codecs/codec.js';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
 import { until, WELCOME, type ScriptedConnection } from '../../support/scripted-server.js';
 import { codeOf, Harness } from './client.harness.js';
 

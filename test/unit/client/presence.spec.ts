@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
-import type { ChannelHandle } from '../../../lib/client/channel/channel-handle.js';
-import { PresenceList, readPresence } from '../../../lib/client/channel/presence.list.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
+import type { ChannelHandle } from '../../../lib/client/channel/handle.js';
+import { PresenceList, readPresence } from '../../../lib/client/channel/presence-list.js';
 import fc from '../../support/property.js';
 import type { ScriptedConnection } from '../../support/scripted-server.js';
 import { codeOf, Harness } from './client.harness.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
 import { type RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import type { Script, ScriptedConnection } from '../../support/scripted-server.js';
 import { WELCOME } from '../../support/scripted-server.js';

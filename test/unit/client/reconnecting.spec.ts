@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
 import type { Codec } from '../../../lib/protocol/codecs/codec.js';
 import { until } from '../../support/scripted-server.js';
 import { Harness } from './client.harness.js';

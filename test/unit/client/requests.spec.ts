@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
-import type { RealtimeClientOptions } from '../../../lib/client/client.options.js';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { until } from '../../support/scripted-server.js';

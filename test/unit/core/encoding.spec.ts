@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
-import { encodedOnce, encodeEvent } from '../../../lib/core/hub/encoder.js';
-import { EventBatch } from '../../../lib/core/hub/event-batch.js';
-import type { WireVariant } from '../../../lib/core/session/connection.js';
+import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
+import { encodedOnce, encodeEvent } from '../../../lib/core/outbox/encoder.js';
+import { EventBatch } from '../../../lib/core/outbox/event-batch.js';
+import type { WireVariant } from '../../../lib/core/ports/connection.js';
 import type { Codec } from '../../../lib/protocol/codecs/codec.js';
-import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
-import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import { frameBinary, frameOne, frameText } from '../../../lib/transports/websocket/frame.js';
 
 const NEWLINE = 0x0a;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { FlushPace } from '../../../lib/core/hub/flush.pace.js';
-import { FlushScheduler, type FlushableChannel } from '../../../lib/core/hub/flush.scheduler.js';
+import { FlushPace } from '../../../lib/core/outbox/flush-pace.js';
+import { FlushScheduler, type FlushableChannel } from '../../../lib/core/outbox/flush-scheduler.js';
 import { ManualClock, settle } from '../../support/manual-clock.js';
 
 const FLUSH_MS = 8;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../lib/brokers/memory/index.js';
-import type { ChannelEvent } from '../../../lib/core/channel/channel-event.js';
+import type { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
 import type { GapPayload } from '../../../lib/protocol/messages.js';
-import type { OverflowPolicy } from '../../../lib/core/channel/channel-definition.js';
+import type { OverflowPolicy } from '../../../lib/core/ports/channel-definition.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Subscription } from '../../../lib/core/delivery/subscription.js';
-import { COUNT_INTERVAL_MS, PresenceFeed } from '../../../lib/core/hub/presence.feed.js';
-import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
+import type { Subscription } from '../../../lib/core/hub/subscription.js';
+import { COUNT_INTERVAL_MS, PresenceFeed } from '../../../lib/core/hub/presence-feed.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import type { PresenceCount, PresenceDiff, PresencePage } from '../../../lib/protocol/messages.js';
 import { ManualClock } from '../../support/manual-clock.js';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ErrorBody } from '../../../lib/protocol/realtime-error.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import type { HandlerCall, PublishHandler } from '../../../lib/core/channel/channel-definition.js';
+import type { HandlerCall, PublishHandler } from '../../../lib/core/ports/channel-definition.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 

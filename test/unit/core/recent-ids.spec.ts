@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RecentIds } from '../../../lib/core/protection/recent-ids.js';
+import { RecentIds } from '../../../lib/core/log/recent-publishes.js';
 
 const publish = (seq: number, until = 1_000) => ({
   fingerprint: `f${seq}`,

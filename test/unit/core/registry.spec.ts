@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { ChannelPattern } from '../../../lib/core/channel/channel-pattern.js';
-import { ChannelRegistry } from '../../../lib/core/channel/channel.registry.js';
-import { checkCapabilities } from '../../../lib/core/engine/capability.check.js';
+import { ChannelPattern } from '../../../lib/core/channel/pattern.js';
+import { ChannelRegistry } from '../../../lib/core/channel/registry.js';
+import { checkCapabilities } from '../../../lib/core/engine/capability-check.js';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import { channel } from '../../support/engine.harness.js';
 

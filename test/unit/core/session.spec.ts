@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { WelcomePayload } from '../../../lib/protocol/messages.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import type { Authentication } from '../../../lib/core/session/identity.js';
+import type { Authentication } from '../../../lib/core/ports/identity.js';
 import { channel, EngineHarness, quiet } from '../../support/engine.harness.js';
 
 let harness: EngineHarness;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Staging } from '../../../lib/core/hub/staging.js';
+import { Staging } from '../../../lib/core/outbox/write-coalescer.js';
 
 /** One flush of `channels` channels in which `frames` frames go out, `merged` of them to a session that has one already. */
 function flush(staging: Staging, { channels = 10, frames = 100, merged = 0 } = {}): boolean {

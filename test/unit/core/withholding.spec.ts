@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import type { AuthorizationResult, ChannelDefinition } from '../../../lib/core/channel/channel-definition.js';
+import type { AuthorizationResult, ChannelDefinition } from '../../../lib/core/ports/channel-definition.js';
 import type { MaybePromise } from '../../../lib/core/ports/maybe-promise.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';

@@ -28,8 +28,8 @@ import {
   Snapshot,
   type ChannelPolicyGuard,
 } from '../../../lib/nest/index.js';
-import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
-import type { RealtimeModuleOptions } from '../../../lib/nest/realtime.options.js';
+import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime-runtime.js';
+import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
 import { RealtimeService } from '../../../lib/nest/realtime.service.js';
 
 @Injectable()

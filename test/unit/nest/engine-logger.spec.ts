@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { NestEngineLogger } from '../../../lib/nest/lifecycle/engine.logger.js';
+import { NestEngineLogger } from '../../../lib/nest/lifecycle/engine-logger.js';
 import { RecordingNestLogger } from '../../e2e/nest/support/nest-app.js';
 
 describe('what the log says of an error', () => {

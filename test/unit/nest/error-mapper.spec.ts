@@ -15,7 +15,7 @@ import {
 } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
 import { IsInt, IsString, validate, ValidateNested } from 'class-validator';
-import { ErrorMapper } from '../../../lib/nest/errors/error.mapper.js';
+import { ErrorMapper } from '../../../lib/nest/errors/error-mapper.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { RecordingLogger } from '../../support/recording-logger.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';

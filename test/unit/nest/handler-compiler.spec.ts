@@ -12,7 +12,7 @@ import {
 import { ApplicationConfig, DiscoveryModule, DiscoveryService, ExternalContextCreator } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { ConnectedSocket, MessageBody } from '@nestjs/websockets';
-import { RealtimeConnection } from '../../../lib/core/session/connection-context.js';
+import { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   ChannelParam,
   DedupeInterceptor,
@@ -20,10 +20,10 @@ import {
   RealtimeContext,
   RealtimeUser,
 } from '../../../lib/nest/index.js';
-import { HandlerCompiler } from '../../../lib/nest/enhancers/handler.compiler.js';
-import type { Method } from '../../../lib/nest/enhancers/handler.target.js';
-import { ErrorMapper } from '../../../lib/nest/errors/error.mapper.js';
-import { BootProblems } from '../../../lib/nest/errors/realtime-boot.error.js';
+import { HandlerCompiler } from '../../../lib/nest/enhancers/handler-compiler.js';
+import type { Method } from '../../../lib/nest/enhancers/handler-target.js';
+import { ErrorMapper } from '../../../lib/nest/errors/error-mapper.js';
+import { BootProblems } from '../../../lib/nest/errors/realtime-boot-error.js';
 import { RecordingLogger } from '../../support/recording-logger.js';
 import { SeededEntropy } from '../../support/seeded-entropy.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime.runtime.js';
+import type { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime-runtime.js';
 import { RealtimeService } from '../../../lib/nest/realtime.service.js';
 
 /** What reached the engine: nothing of what is tested here may. */

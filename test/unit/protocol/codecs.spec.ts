@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { decodeMulti, encode } from '@msgpack/msgpack';
 import { FrameError, type Codec, type Encoded } from '../../../lib/protocol/codecs/codec.js';
-import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
-import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
-import { endOfValue } from '../../../lib/protocol/codecs/msgpack.scanner.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
+import { endOfValue } from '../../../lib/protocol/codecs/msgpack-scanner.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
 import type { FrameLimits } from '../../../lib/protocol/limits.js';
 import fc from '../../support/property.js';

@@ -8,8 +8,8 @@ import {
   parseCloseReason,
 } from '../../../lib/protocol/close-codes.js';
 import { offerSubprotocols, readSubprotocols, selectCodec } from '../../../lib/protocol/subprotocol.js';
-import { jsonCodec } from '../../../lib/protocol/codecs/json.codec.js';
-import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.codec.js';
+import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import fc from '../../support/property.js';
 
 describe('channel names', () => {

@@ -4,9 +4,9 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import type { Authenticator } from '../../../../lib/core/session/identity.js';
+import type { Authenticator } from '../../../../lib/core/ports/identity.js';
 import { RealtimeModule } from '../../../../lib/nest/index.js';
-import type { RealtimeModuleOptions } from '../../../../lib/nest/realtime.options.js';
+import type { RealtimeModuleOptions } from '../../../../lib/nest/realtime-options.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { WireClient, type WireClientOptions } from '../../../support/wire-client.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { MemoryChannel } from '../../../../lib/brokers/memory/memory.channel.js';
+import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
 import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import { append, kit, type Kit } from './memory.kit.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Deadlines, type Timed } from '../../../../lib/brokers/memory/memory.deadlines.js';
+import { Deadlines, type Timed } from '../../../../lib/brokers/memory/deadlines.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 import { SeededEntropy } from '../../../support/seeded-entropy.js';
 

@@ -1,5 +1,5 @@
 import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
-import type { MemoryStoreOptions } from '../../../../lib/brokers/memory/memory.options.js';
+import type { MemoryStoreOptions } from '../../../../lib/brokers/memory/options.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';

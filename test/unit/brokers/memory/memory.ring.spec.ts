@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RingBuffer } from '../../../../lib/brokers/memory/memory.ring.js';
+import { RingBuffer } from '../../../../lib/brokers/memory/ring.js';
 import fc from '../../../support/property.js';
 
 describe('RingBuffer', () => {

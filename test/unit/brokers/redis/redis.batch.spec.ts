@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { AppendBatch } from '../../../../lib/brokers/redis/append/redis.batch.js';
-import { AppendCall, type PendingAppend } from '../../../../lib/brokers/redis/append/redis.pending.js';
-import { EpochNames } from '../../../../lib/brokers/redis/redis.epochs.js';
-import { RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
+import { AppendBatch } from '../../../../lib/brokers/redis/append/batch.js';
+import { AppendCall, type PendingAppend } from '../../../../lib/brokers/redis/append/pending.js';
+import { EpochNames } from '../../../../lib/brokers/redis/epochs.js';
+import { RedisKeys } from '../../../../lib/brokers/redis/keys.js';
 import type { AppendRequest } from '../../../../lib/core/ports/broker.js';
 import { POLICY, request } from '../../../support/append-requests.js';
 import { SeededEntropy } from '../../../support/seeded-entropy.js';

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { ReplicaProofs } from '../../../../lib/brokers/redis/connection/redis.proofs.js';
+import { ReplicaProofs } from '../../../../lib/brokers/redis/connection/replica-acks.js';
 
 /** Questions that were asked, to be answered by the test. */
 class Questions {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Cluster } from 'ioredis';
-import { endSlotsTimer, RedisTarget } from '../../../../lib/brokers/redis/connection/redis.target.js';
-import { redisSettings } from '../../../../lib/brokers/redis/redis.settings.js';
+import { endSlotsTimer, RedisTarget } from '../../../../lib/brokers/redis/connection/target.js';
+import { redisSettings } from '../../../../lib/brokers/redis/settings.js';
 
 describe('clients of a Cluster', () => {
   it('G18 leave no timer behind: ioredis begins one anew when it is closed while it asks, and the process never ends', () => {

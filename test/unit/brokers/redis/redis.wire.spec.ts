@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ChannelEvent, EventDraft } from '../../../../lib/core/channel/channel-event.js';
-import { idField, RedisKeys } from '../../../../lib/brokers/redis/redis.keys.js';
-import { partitionOf, slotOf } from '../../../../lib/brokers/redis/redis.partition.js';
+import type { ChannelEvent, EventDraft } from '../../../../lib/core/ports/channel-event.js';
+import { idField, RedisKeys } from '../../../../lib/brokers/redis/keys.js';
+import { partitionOf, slotOf } from '../../../../lib/brokers/redis/partition.js';
 import {
   decodeMember,
   decodeMessage,
@@ -10,7 +10,7 @@ import {
   encodeEvent,
   encodeRecord,
   encodeSignal,
-} from '../../../../lib/brokers/redis/redis.wire.js';
+} from '../../../../lib/brokers/redis/wire.js';
 import fc from '../../../support/property.js';
 
 describe('what is stored and published', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { clientAddress, type TrustProxy } from '../../../../lib/transports/websocket/client-address.js';
+import { clientAddress, type TrustProxy } from '../../../../lib/transports/http/client-address.js';
 
 const PROXY = '10.0.0.1';
 const isProxy: TrustProxy = (address) => address.startsWith('10.');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { readCookie } from '../../../../lib/transports/websocket/cookies.js';
+import { readCookie } from '../../../../lib/transports/http/cookies.js';
 
 describe('one cookie by name', () => {
   it.each([

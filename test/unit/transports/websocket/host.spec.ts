@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { compileHosts } from '../../../../lib/transports/websocket/host.js';
+import { compileHosts } from '../../../../lib/transports/http/host.js';
 
 describe('allowed hosts', () => {
   const judge = compileHosts(['example.com', 'localhost:3000', '[::1]']);

@@ -1,10 +1,6 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import {
-  refusalBody,
-  refusalHeaders,
-  writeRefusal,
-} from '../../../../lib/transports/websocket/http-refusal.js';
+import { refusalBody, refusalHeaders, writeRefusal } from '../../../../lib/transports/http/refusal.js';
 import { ManualClock, settle } from '../../../support/manual-clock.js';
 import { parseResponse } from './support/raw-client.js';
 

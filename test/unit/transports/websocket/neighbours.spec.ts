@@ -4,7 +4,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { Server as SocketIoServer } from 'socket.io';
 import { io } from 'socket.io-client';
 import { WebSocket, WebSocketServer } from 'ws';
-import { WebSocketTransport } from '../../../../lib/transports/websocket/websocket.transport.js';
+import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { elapse } from '../../../support/patience.js';
 import { FakeHost } from './support/fake-host.js';
 import { refusalOf } from './support/raw-client.js';

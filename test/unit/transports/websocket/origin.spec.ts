@@ -1,10 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Handshake } from '../../../../lib/core/session/connection.js';
-import {
-  canonicalOrigin,
-  compileOrigins,
-  isSameOrigin,
-} from '../../../../lib/transports/websocket/origin.js';
+import type { Handshake } from '../../../../lib/core/ports/connection.js';
+import { canonicalOrigin, compileOrigins, isSameOrigin } from '../../../../lib/transports/http/origin.js';
 
 const handshake: Handshake = {
   transport: 'websocket',

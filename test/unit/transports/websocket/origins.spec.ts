@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RawClient, refusalOf, type HeaderLines } from './support/raw-client.js';
 import { closeServers, serve } from './support/test-server.js';
-import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/websocket.options.js';
+import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
 
 afterEach(closeServers);
 

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
-import { refusalBody, refusalHeaders } from '../../../../lib/transports/websocket/http-refusal.js';
-import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/websocket.options.js';
-import { WebSocketTransport } from '../../../../lib/transports/websocket/websocket.transport.js';
+import { refusalBody, refusalHeaders } from '../../../../lib/transports/http/refusal.js';
+import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
+import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { FakeHost } from './support/fake-host.js';
 import { closeServers, listen } from './support/test-server.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { takeQueryToken } from '../../../../lib/transports/websocket/query-token.js';
+import { takeQueryToken } from '../../../../lib/transports/http/query-token.js';
 
 describe('a token in the query (G23)', () => {
   it.each([

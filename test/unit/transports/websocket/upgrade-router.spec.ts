@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { UpgradeRouter } from '../../../../lib/transports/websocket/upgrade-router.js';
+import { UpgradeRouter } from '../../../../lib/transports/http/upgrade-router.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 import { exchange, parseResponse, refusalOf, upgradeRequest } from './support/raw-client.js';
 import { closeServers, listen } from './support/test-server.js';

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { jsonCodec } from '../../../../lib/protocol/codecs/json.codec.js';
-import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.codec.js';
+import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
+import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
 import {
   resolveOptions,
   type WebSocketTransportOptions,
-} from '../../../../lib/transports/websocket/websocket.options.js';
-import { WebSocketTransport } from '../../../../lib/transports/websocket/websocket.transport.js';
+} from '../../../../lib/transports/websocket/options.js';
+import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { FakeHost } from './support/fake-host.js';
 
 describe('options of the WebSocket transport', () => {

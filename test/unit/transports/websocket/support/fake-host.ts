@@ -1,7 +1,7 @@
 import type { Encoded } from '../../../../../lib/protocol/codecs/codec.js';
 import type { Opening, Refusal, TransportHost } from '../../../../../lib/core/ports/transport-host.js';
-import type { Connection, ConnectionHandler, Handshake } from '../../../../../lib/core/session/connection.js';
-import type { Authentication, Credentials } from '../../../../../lib/core/session/identity.js';
+import type { Connection, ConnectionHandler, Handshake } from '../../../../../lib/core/ports/connection.js';
+import type { Authentication, Credentials } from '../../../../../lib/core/ports/identity.js';
 
 /** What the engine would keep of one client: here, everything that the transport told. */
 export class FakeSession implements ConnectionHandler {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { WebSocketTransportOptions } from '../../../../../lib/transports/websocket/websocket.options.js';
+import type { WebSocketTransportOptions } from '../../../../../lib/transports/websocket/options.js';
 import { FakeHost, type FakeSession } from './fake-host.js';
 import { RawClient, type HeaderLines } from './raw-client.js';
 import { serve } from './test-server.js';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { WebSocketTransportOptions } from '../../../../../lib/transports/websocket/websocket.options.js';
-import { WebSocketTransport } from '../../../../../lib/transports/websocket/websocket.transport.js';
+import type { WebSocketTransportOptions } from '../../../../../lib/transports/websocket/options.js';
+import { WebSocketTransport } from '../../../../../lib/transports/websocket/transport.js';
 import { ManualClock } from '../../../../support/manual-clock.js';
 import { FakeHost } from './fake-host.js';
 

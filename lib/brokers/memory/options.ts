@@ -1,0 +1,62 @@
+import { systemClock, type Clock } from '../../core/ports/clock.js';
+import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
+import type { MemoryStore } from './store.js';
+
+/** What a {@link MemoryStore} can be told. History and dedupe windows are the channels' own policy. */
+export interface MemoryStoreOptions {
+  /** Time of expiry, windows and leases. Default: the system's clock. */
+  readonly clock?: Clock;
+  /** Names epochs and nodes. Default: the system's randomness. */
+  readonly entropy?: Entropy;
+  /**
+   * Channels without a subscriber that are kept in memory. Past it a long unused one is forgotten, history
+   * included; who comes back to it is told `lost: epoch_changed`. Channels with ids inside their dedupe window or with
+   * members are never forgotten. Default 100 000.
+   */
+  readonly maxIdleChannels?: number;
+  /** How long the head (epoch and `seq`) of an unused channel is kept, in milliseconds (P10). Default 30 days. */
+  readonly headMs?: number;
+  /**
+   * Ids that all channels together may remember (P15), at about 350 bytes each. At the bound, appends that want to be
+   * remembered fail with `unavailable` until ids age out: forgetting one early would append a retry twice. Reached by
+   * more than `maxIds / dedupeMs` appends a millisecond, so the remedy is a shorter `dedupeMs`, or a larger bound.
+   * Default 2 000 000.
+   */
+  readonly maxIds?: number;
+  /** Between two steps of the sweep that frees what is past its time, in milliseconds. Default 5 000. */
+  readonly sweepMs?: number;
+}
+
+/** What {@link memoryBroker} can be told. */
+export interface MemoryBrokerOptions extends MemoryStoreOptions {
+  /**
+   * A store that this broker shares with others of the same process, which are then nodes of one cluster. It has its
+   * own clock and bounds, so the other options of a store may not be given beside it. Default: a store of its own.
+   */
+  readonly store?: MemoryStore;
+  /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
+  readonly controlTimeoutMs?: number;
+}
+
+/** Options of a store with every default filled in. */
+export type MemoryStoreSettings = Required<MemoryStoreOptions>;
+
+const DAY_MS = 24 * 60 * 60_000;
+
+/** @throws RangeError when a bound is not a positive number; it names the option. */
+export function storeSettings(options: MemoryStoreOptions): MemoryStoreSettings {
+  return {
+    clock: options.clock ?? systemClock,
+    entropy: options.entropy ?? systemEntropy,
+    maxIdleChannels: positive('maxIdleChannels', options.maxIdleChannels ?? 100_000),
+    headMs: positive('headMs', options.headMs ?? 30 * DAY_MS),
+    maxIds: positive('maxIds', options.maxIds ?? 2_000_000),
+    sweepMs: positive('sweepMs', options.sweepMs ?? 5_000),
+  };
+}
+
+/** @throws RangeError when the value is not a positive number. */
+export function positive(option: keyof MemoryBrokerOptions, value: number): number {
+  if (value > 0) return value;
+  throw new RangeError(`memoryBroker: \`${option}\` must be a positive number, not ${String(value)}.`);
+}

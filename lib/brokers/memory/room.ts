@@ -1,0 +1,172 @@
+import type { PresenceEntry } from '../../core/ports/broker.js';
+import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
+import type { Timed } from './deadlines.js';
+import { Roster, type RosterItem } from './roster.js';
+import { sameData } from './same-data.js';
+
+interface Member extends RosterItem {
+  data: unknown;
+  readonly devices: Map<string, PresenceDevice>;
+}
+
+/** One device of a member. */
+export interface PresenceDevice extends Timed {
+  readonly room: PresenceRoom;
+  readonly member: Member;
+  readonly name: string;
+  generation: number;
+  /** Whether it left and its grace runs; until then it counts as if it were there. */
+  leaving: boolean;
+}
+
+/**
+ * Members of one channel (G19). Changes gather until `takeDiff`, so that what happens at once is one diff, and what
+ * changes nothing that a member's peers can see is none.
+ */
+export class PresenceRoom {
+  private version = 0;
+  private readonly members = new Roster<Member>();
+  private readonly joined = new Set<Member>();
+  private readonly updated = new Set<Member>();
+  private readonly left: string[] = [];
+
+  constructor(
+    readonly channel: string,
+    private readonly epoch: string,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.members.size === 0;
+  }
+
+  /** The device, unless the entry is of an older generation than the one that is there (P28). */
+  private find(entry: PresenceEntry): PresenceDevice | 'fenced' | undefined {
+    const device = this.members.get(entry.member)?.devices.get(entry.device);
+    return device !== undefined && entry.generation < device.generation ? 'fenced' : device;
+  }
+
+  /** @returns The device whose end moved, or nothing when the entry was fenced off. */
+  enter(entry: PresenceEntry, until: number): PresenceDevice | undefined {
+    const found = this.find(entry);
+    if (found === 'fenced') return undefined;
+    const device = found ?? this.admit(entry);
+    device.generation = entry.generation;
+    device.leaving = false;
+    device.until = until;
+    if (entry.data !== undefined) this.setData(device.member, entry.data);
+    return device;
+  }
+
+  /** Like `enter` for a device that is not there; one that is leaving stays leaving. */
+  renew(entry: PresenceEntry, until: number): PresenceDevice | undefined {
+    const found = this.find(entry);
+    if (found === 'fenced') return undefined;
+    if (found === undefined || entry.generation > found.generation) return this.enter(entry, until);
+    if (found.leaving) return undefined;
+    found.until = until;
+    return found;
+  }
+
+  update(entry: PresenceEntry): void {
+    const found = this.find(entry);
+    if (found === undefined || found === 'fenced') return;
+    found.generation = entry.generation;
+    this.setData(found.member, entry.data);
+  }
+
+  /** @returns The device whose end moved. */
+  leave(entry: PresenceEntry, until: number): PresenceDevice | undefined {
+    const found = this.find(entry);
+    if (found === undefined || found === 'fenced') return undefined;
+    // A second leave may hasten the end (`bye` after a lost connection), never put it off.
+    found.until = found.leaving ? Math.min(found.until, until) : until;
+    found.leaving = true;
+    return found;
+  }
+
+  /** Ends a device now. */
+  end(device: PresenceDevice): void {
+    const { member } = device;
+    device.until = Infinity;
+    if (!member.devices.delete(device.name)) return;
+    if (member.devices.size > 0) {
+      this.updated.add(member);
+      return;
+    }
+    this.members.delete(member);
+    this.updated.delete(member);
+    // Joined and gone inside one diff: nobody saw it.
+    if (!this.joined.delete(member)) this.left.push(member.id);
+  }
+
+  /** What changed since the last call, as the next version. */
+  takeDiff(): PresenceDiff | undefined {
+    for (const member of this.joined) this.updated.delete(member);
+    if (this.joined.size + this.updated.size + this.left.length === 0) return undefined;
+    const previous = this.version;
+    this.version += 1;
+    const diff: PresenceDiff = {
+      epoch: this.epoch,
+      version: this.version,
+      previous,
+      join: [...this.joined].map(view),
+      update: [...this.updated].map(view),
+      leave: this.left.splice(0),
+      count: this.members.size,
+    };
+    this.joined.clear();
+    this.updated.clear();
+    return diff;
+  }
+
+  page(cursor: string | undefined, limit: number): PresencePage {
+    const { items, more } = this.members.page(cursor, limit);
+    return {
+      epoch: this.epoch,
+      version: this.version,
+      members: items.map(view),
+      count: this.members.size,
+      ...(more === undefined ? {} : { more }),
+    };
+  }
+
+  private admit(entry: PresenceEntry): PresenceDevice {
+    let member = this.members.get(entry.member);
+    if (member === undefined) {
+      member = this.members.add(entry.member, (order) => ({
+        id: entry.member,
+        order,
+        data: undefined,
+        devices: new Map<string, PresenceDevice>(),
+      }));
+      this.joined.add(member);
+    } else {
+      this.updated.add(member);
+    }
+    const device: PresenceDevice = {
+      room: this,
+      member,
+      name: entry.device,
+      generation: entry.generation,
+      leaving: false,
+      until: Infinity,
+      queuedAt: Infinity,
+    };
+    member.devices.set(entry.device, device);
+    return device;
+  }
+
+  private setData(member: Member, data: unknown): void {
+    if (sameData(member.data, data)) return;
+    member.data = data;
+    this.updated.add(member);
+  }
+}
+
+function view(member: Member): PresenceMember {
+  return {
+    id: member.id,
+    devices: member.devices.size,
+    ...(member.data === undefined ? {} : { data: member.data }),
+  };
+}

@@ -1,0 +1,209 @@
+import type {
+  AppendOutcome,
+  AppendRequest,
+  ReadRequest,
+  ReadResult,
+  SignalMessage,
+} from '../../core/ports/broker.js';
+import type { Clock } from '../../core/ports/clock.js';
+import type { Entropy } from '../../core/ports/entropy.js';
+import type { Position } from '../../protocol/position.js';
+import { MemoryChannel, type MemorySubscriber } from './channel.js';
+import { MemoryControl } from './control.js';
+import { IdBudget, idKey } from './dedupe.js';
+import { MemoryDispatcher } from './dispatcher.js';
+import type { MemoryNode } from './node.js';
+import { storeSettings, type MemoryStoreOptions } from './options.js';
+import { MemoryPresence } from './presence.js';
+import { MemorySweeper } from './sweeper.js';
+
+/**
+ * The logs, ids, members and bans of one or more {@link MemoryBroker}s. Brokers with the same store are nodes of one
+ * cluster inside one process; what the store holds outlives each of them, and ends with the process. It owns two
+ * timers, and only while a broker is started on it.
+ *
+ * @example
+ * const store = new MemoryStore();
+ * const [left, right] = [memoryBroker({ store }), memoryBroker({ store })];
+ */
+export class MemoryStore {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  /** @internal */
+  readonly presence: MemoryPresence;
+  /** @internal */
+  readonly control: MemoryControl;
+  private readonly channels = new Map<string, MemoryChannel>();
+  private readonly nodes = new Set<MemoryNode>();
+  private readonly dispatcher = new MemoryDispatcher();
+  private readonly ids: IdBudget;
+  private readonly sweeper: MemorySweeper;
+  /** Channels with a subscriber. */
+  private active = 0;
+
+  /** @throws RangeError when a bound is not a positive number. */
+  constructor(options: MemoryStoreOptions = {}) {
+    const settings = storeSettings(options);
+    this.clock = settings.clock;
+    this.entropy = settings.entropy;
+    this.ids = new IdBudget(settings.maxIds);
+    this.sweeper = new MemorySweeper(
+      this.channels,
+      settings.clock,
+      settings,
+      () => this.channels.size - this.active,
+    );
+    this.control = new MemoryControl(settings.clock, this.dispatcher);
+    this.presence = new MemoryPresence(
+      (channel) => this.open(channel, this.clock.now()),
+      (channel) => this.channels.get(channel),
+      settings.clock,
+      settings.entropy,
+      this.dispatcher,
+    );
+  }
+
+  /** Channels in memory, used or idle. */
+  get size(): number {
+    return this.channels.size;
+  }
+
+  /**
+   * Forgets a channel's events and begins a new, empty log: every position of before is `lost: epoch_changed`. Ids stay
+   * remembered, so that a late retry does not bring back what was just deleted. Pushes nothing by itself: subscribers
+   * learn of the new epoch with the next event, or at the next check of the tips (G5).
+   */
+  clear(channel: string): void {
+    this.channels.get(channel)?.log.clear(this.entropy.token());
+  }
+
+  /**
+   * Does to a log what a failover to a lagging replica does (G6): what is behind `keep` is lost, ids included, and a new
+   * epoch goes on from there. Positions of the old epoch up to `keep` stay good. For tests of the code above a broker.
+   */
+  failOver(channel: string, keep: number): void {
+    const found = this.channels.get(channel);
+    if (found === undefined) return;
+    found.log.fork(this.entropy.token(), keep);
+    found.ids.forgetAfter(keep);
+  }
+
+  /** @internal */
+  attach(node: MemoryNode): void {
+    this.nodes.add(node);
+    this.sweeper.start();
+    this.presence.start();
+  }
+
+  /** @internal */
+  detach(node: MemoryNode): void {
+    node.closed = true;
+    for (const channel of [...node.channels]) this.unsubscribe(channel.name, node);
+    this.nodes.delete(node);
+    this.control.forget(node);
+    if (this.nodes.size > 0) return;
+    this.sweeper.stop();
+    this.presence.stop();
+  }
+
+  /** @internal Nodes that are started, in the order in which they were. */
+  get started(): readonly MemoryNode[] {
+    return [...this.nodes];
+  }
+
+  /** @internal */
+  append(requests: readonly AppendRequest[]): readonly AppendOutcome[] {
+    const now = this.clock.now();
+    const touched: MemoryChannel[] = [];
+    const outcomes = requests.map((request) => this.appendOne(request, now, touched));
+    // All batches wait before the first is handed out: its listener may append to the channel of the next.
+    for (const channel of touched) {
+      if (channel.pending !== undefined)
+        this.dispatcher.enqueue({ kind: 'events', channel, events: channel.pending });
+      channel.pending = undefined;
+    }
+    this.dispatcher.flush();
+    return outcomes;
+  }
+
+  /** @internal */
+  read(request: ReadRequest): ReadResult {
+    const now = this.clock.now();
+    return this.open(request.channel, now).log.read(request, now);
+  }
+
+  /** @internal */
+  tip(channel: string): Position {
+    return this.open(channel, this.clock.now()).log.position;
+  }
+
+  /** @internal Idempotent for one subscriber. */
+  subscribe(name: string, subscriber: MemorySubscriber): MemoryChannel {
+    const channel = this.open(name, this.clock.now());
+    if (channel.add(subscriber)) this.active += 1;
+    return channel;
+  }
+
+  /** @internal Idempotent. */
+  unsubscribe(name: string, subscriber: MemorySubscriber): MemoryChannel | undefined {
+    const channel = this.channels.get(name);
+    if (channel?.remove(subscriber) !== true) return channel;
+    this.active -= 1;
+    channel.usedAt = this.clock.now();
+    return channel;
+  }
+
+  /** @internal */
+  signal(name: string, signal: SignalMessage): void {
+    const channel = this.channels.get(name);
+    if (channel === undefined || channel.subscribers.length === 0) return;
+    this.dispatcher.enqueue({ kind: 'signal', channel, signal });
+    this.dispatcher.flush();
+  }
+
+  private appendOne(request: AppendRequest, now: number, touched: MemoryChannel[]): AppendOutcome {
+    const { channel: name, event: draft, policy, producer } = request;
+    const channel = this.open(name, now);
+    const { ids } = channel;
+    ids.trim(now);
+    const { dedupeMs } = policy;
+    // Many channels remember no ids at all, and then there is nothing that a key would find.
+    const key = ids.size > 0 || dedupeMs > 0 ? idKey(producer, draft.id) : '';
+    const first = ids.find(key, now);
+    if (first !== undefined) {
+      return first.fingerprint === request.fingerprint
+        ? { ok: true, position: first.position, duplicate: true }
+        : { ok: false, code: 'conflict' };
+    }
+    if (request.after !== undefined && ids.find(idKey(producer, request.after), now) === undefined) {
+      return { ok: false, code: 'out_of_order' };
+    }
+    if (dedupeMs > 0 && this.ids.isSpent) return { ok: false, code: 'unavailable' };
+
+    const event = channel.log.append(draft, policy, now);
+    const position: Position = { epoch: event.epoch, seq: event.seq };
+    if (dedupeMs > 0) {
+      ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });
+    }
+    if (channel.subscribers.length > 0) {
+      if (channel.pending === undefined) {
+        channel.pending = [];
+        touched.push(channel);
+      }
+      channel.pending.push(event);
+    }
+    return { ok: true, position, duplicate: false };
+  }
+
+  private open(name: string, now: number): MemoryChannel {
+    let channel = this.channels.get(name);
+    if (channel === undefined) {
+      this.sweeper.makeRoom();
+      channel = new MemoryChannel(name, this.entropy.token(), this.ids, now);
+      this.channels.set(name, channel);
+      this.sweeper.wake();
+    }
+    channel.usedAt = now;
+    return channel;
+  }
+}

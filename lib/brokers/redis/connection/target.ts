@@ -1,0 +1,167 @@
+import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { optionError } from '../errors.js';
+import type { RedisBrokerOptions } from '../options.js';
+import type { RedisSettings } from '../settings.js';
+
+/** A client for commands. */
+export type RedisClient = Redis | Cluster;
+
+/** Where Redis is, and how connections to it are made. */
+export class RedisTarget {
+  readonly clustered: boolean;
+  /** For messages: addresses only, never credentials. */
+  readonly where: string;
+  private readonly make: (name: string) => RedisClient;
+
+  /** @throws RangeError for options that contradict one another; it names them. */
+  constructor(
+    options: RedisBrokerOptions,
+    private readonly settings: RedisSettings,
+  ) {
+    const given = (['url', 'client', 'cluster', 'sentinel'] as const).filter(
+      (name) => options[name] !== undefined,
+    );
+    if (given.length > 1) throw optionError(given.join('`, `'), 'exclude one another: give one of them');
+    const { client, cluster, sentinel, tls, username, password, db } = options;
+    const access: RedisOptions = {
+      ...(tls === undefined ? {} : { tls }),
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      ...(db === undefined ? {} : { db }),
+    };
+    this.clustered = cluster !== undefined || (client !== undefined && client.isCluster === true);
+    if (this.clustered && db !== undefined && db !== 0)
+      throw optionError('db', 'must be 0: a Cluster has no other');
+
+    if (client !== undefined) {
+      this.where = 'the given client';
+      this.make = (name) =>
+        isCluster(client)
+          ? client.duplicate([], this.clusterOptions(name, {}))
+          : client.duplicate(this.options(name));
+    } else if (cluster !== undefined) {
+      if (cluster.nodes.length === 0) throw optionError('cluster.nodes', 'must name at least one node');
+      this.where = `the Cluster of ${cluster.nodes.map(addressOf).join(', ')}`;
+      const own: ClusterOptions = {
+        ...(cluster.natMap === undefined ? {} : { natMap: cluster.natMap }),
+        ...(cluster.dnsLookup === undefined ? {} : { dnsLookup: cluster.dnsLookup }),
+      };
+      this.make = (name) => new Cluster([...cluster.nodes], { ...own, ...this.clusterOptions(name, access) });
+    } else if (sentinel !== undefined) {
+      if (sentinel.sentinels.length === 0) throw optionError('sentinel.sentinels', 'must name at least one');
+      this.where = `the master "${sentinel.name}" of the Sentinels ${sentinel.sentinels.map(addressOf).join(', ')}`;
+      const through: RedisOptions = {
+        name: sentinel.name,
+        sentinels: [...sentinel.sentinels],
+        ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
+        ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
+        ...(sentinel.tls === true ? { enableTLSForSentinelMode: true, sentinelTLS: tls ?? {} } : {}),
+        sentinelRetryStrategy: (times) => this.pause(times),
+      };
+      this.make = (name) => new Redis({ ...access, ...through, ...this.options(name) });
+    } else {
+      const url = options.url ?? 'redis://127.0.0.1:6379';
+      this.where = whereOf(url);
+      this.make = (name) => new Redis(url, { ...access, ...this.options(name) });
+    }
+  }
+
+  /** A client that is not connected yet. */
+  create(name: string): RedisClient {
+    return silenced(this.make(name));
+  }
+
+  /** A client, not connected yet, for one server of a Cluster. */
+  createFor(node: Redis, name: string): Redis {
+    return silenced(node.duplicate({ ...this.options(name), readOnly: false }));
+  }
+
+  /**
+   * What makes a client safe for appends: nothing is kept for later and nothing is sent twice, for a repeated script call
+   * could append twice. Subscriptions are renewed by the broker, which must know when.
+   */
+  private options(name: string): RedisOptions {
+    return {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      enableAutoPipelining: false,
+      maxRetriesPerRequest: 0,
+      keyPrefix: '',
+      connectTimeout: Math.min(this.settings.connectTimeoutMs, 2 * this.settings.commandTimeoutMs),
+      sentinelCommandTimeout: this.settings.commandTimeoutMs,
+      connectionName: `nestjs-realtime-${name}`,
+      retryStrategy: (times) => this.pause(times),
+      // A master that became a replica: look for the new one, but do not send the command again.
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    };
+  }
+
+  private clusterOptions(name: string, access: RedisOptions): ClusterOptions {
+    return {
+      lazyConnect: true,
+      // A command may wait for the first connection to its server; without this it would fail while that is being made.
+      enableOfflineQueue: true,
+      enableAutoPipelining: false,
+      scaleReads: 'master',
+      keyPrefix: '',
+      slotsRefreshInterval: 2_000,
+      // Only answers that prove that nothing was done may be followed by another attempt.
+      retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
+      clusterRetryStrategy: (times) => this.pause(times),
+      redisOptions: {
+        ...access,
+        maxRetriesPerRequest: 0,
+        autoResubscribe: false,
+        autoResendUnfulfilledCommands: false,
+        keyPrefix: '',
+        connectionName: `nestjs-realtime-${name}`,
+      },
+    };
+  }
+
+  private pause(times: number): number {
+    const longest = Math.min(this.settings.maxReconnectMs, 25 * 2 ** Math.min(times, 10));
+    return longest * (0.5 + this.settings.entropy.random() / 2);
+  }
+}
+
+export function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster === true;
+}
+
+/** ioredis begins its timer for slots anew when it is closed while it asks for them, and the process would never end. */
+export function endSlotsTimer(cluster: Cluster): void {
+  Object.defineProperty(cluster, 'slotsTimer', {
+    get: () => null,
+    set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
+  });
+}
+
+/** Without a listener ioredis writes errors to the console, with all it knows; the broker looks at states instead. */
+function silenced<T extends RedisClient>(client: T): T {
+  client.on('error', () => undefined);
+  return client;
+}
+
+function addressOf(
+  node: string | number | { readonly host?: string | undefined; readonly port?: number | undefined },
+): string {
+  if (typeof node === 'number') return `127.0.0.1:${node}`;
+  if (typeof node === 'string') return whereOf(node.includes('://') ? node : `redis://${node}`);
+  return `${node.host ?? '127.0.0.1'}:${node.port ?? 6379}`;
+}
+
+/** The address in a URL. The URL itself may hold a password, and is named in no message. */
+function whereOf(url: string): string {
+  try {
+    const { hostname, port } = new URL(url);
+    if (/^rediss?:\/\//.test(url))
+      return `${hostname === '' ? '127.0.0.1' : hostname}:${port === '' ? 6379 : port}`;
+  } catch {
+    // Said below, without the URL.
+  }
+  throw optionError('url', 'must be like redis://host:6379 or rediss://user:password@host:6380');
+}

@@ -1,0 +1,128 @@
+import { MEMORY } from './memory.js';
+import { PRELUDE } from './prelude.js';
+import { RedisScript } from './script.js';
+
+/**
+ * Appends many events, to many logs of one slot. They come in sections; a section is a run of events of one log, becomes
+ * one record of it, and is published as one message.
+ *
+ * KEYS: of each section head, stream, topic, both hashes of ids. ARGV: token, touch, sections; of each section retain,
+ * size, ttl, dedupe, head (ms), events, ids, form, the events as the record will have them, the ids; then what its form
+ * wants:
+ * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
+ * - `i`ds: the claim of each event, `section-rank fingerprint` as it is remembered. Each event has an id of its own, in the
+ *   order of the ids, and no `after`. A section is called `token.number`.
+ * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint.
+ *
+ * Answers, for each section, its epoch and the `seq` that its first event got; when not all were appended, also for each
+ * event its `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
+ *
+ * `touch` writes something even when every event is a duplicate: `WAIT` counts from this connection's last write, so a
+ * retry would otherwise be promised a replica that nobody asked.
+ *
+ * The keys of a log outlive their time by up to a quarter of it, so that not every append must renew them; what is told is
+ * bounded by the times and sizes themselves.
+ */
+export const APPEND = new RedisScript(
+  'append',
+  `${PRELUDE}${MEMORY}
+local token, touch = ARGV[1], ARGV[2] == '1'
+
+-- The events of a section without those that were not appended. JSON has no line break inside a string.
+local function appended(text, answers)
+  local kept, start = {}, 2
+  for item = 1, #answers do
+    local stop = string.find(text, ',\\n', start, true) or #text
+    if type(answers[item]) == 'number' then kept[#kept + 1] = string.sub(text, start, stop - 1) end
+    start = stop + 2
+  end
+  return '[' .. table.concat(kept, ',\\n') .. ']'
+end
+
+-- The seq of an event that is appended, or why it is not.
+local function decide(log, memory, id, after, print)
+  local known = id > 0 and memory.find(id)
+  if known then return known.print == print and int(known.seq) .. ' ' .. known.epoch or 'c' end
+  if after > 0 and not memory.find(after) then return 'o' end
+  log.s = log.s + 1
+  if id > 0 then memory.add(id, log.s, print) end
+  return log.s
+end
+
+-- Makes a key live for at least so long; a little longer, so that not every append must. The head's field says how long.
+local function outlive(log, field, key, ms)
+  if now + ms <= log[field] then return end
+  local longer = ms + math.ceil(ms / 8)
+  redis.call('PEXPIRE', key, int(longer))
+  log[field] = now + longer
+  log.set(field, int(log[field]))
+end
+
+local function store(log, count, text, retain, size, ttl)
+  if retain then
+    if not log.kept then
+      log.set('k', '1')
+      log.kept, log.o, log.y = true, 0, 0
+    end
+    if log.z ~= size then log.set('z', size) end
+    if log.t ~= ttl then
+      log.set('t', int(ttl))
+      log.t, log.o = ttl, 0
+    end
+    redis.call('XADD', log.stream, 'MINID', '~', int(math.max(log.s - size + 1, 0)), int(log.s) .. '-' .. count,
+      't', int(now), 'b', text)
+    outlive(log, 'y', log.stream, ttl)
+    if now - log.o >= ttl + ttl / 8 then log.set('o', dropAged(log)[2][2]) end
+  elseif log.kept then
+    -- Kept events before one that is not kept would read as a log with a hole.
+    redis.call('DEL', log.stream)
+    log.set('k', '0')
+  end
+end
+
+local out, at = {}, 3
+for section = 1, tonumber(ARGV[3]) do
+  local key = 5 * section - 5
+  local retain, size, ttl, dedupe = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local headMs, count, ids = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
+  local form, text = ARGV[at + 8], ARGV[at + 9]
+  at = at + 9
+  local name = token .. '.' .. section
+  local log = open(KEYS[key + 1], KEYS[key + 2], name, headMs)
+  local changed = {}
+  function log.set(field, value) changed[#changed + 1], changed[#changed + 2] = field, value end
+  local memory = ids > 0 and recall(log, { KEYS[key + 4], KEYS[key + 5] }, at, ids, dedupe, name)
+  at = at + ids
+  local first, answers = log.s + 1, {}
+  if form == 'm' then
+    for item = 1, count do
+      answers[item] = decide(log, memory, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3])
+      at = at + 3
+    end
+  elseif form == 'p' or memory.addAll(at) then
+    log.s = log.s + count
+    at = at + ids
+  else
+    for item = 1, count do
+      answers[item] = decide(log, memory, item, 0, string.match(ARGV[at + item], ' (.*)$'))
+    end
+    at = at + ids
+  end
+  local added = log.s - first + 1
+  if added == count then answers = {} else text = appended(text, answers) end
+  if added > 0 then
+    log.set('s', int(log.s))
+    store(log, added, text, retain, size, ttl)
+    if memory then memory.write() end
+    outlive(log, 'x', log.head, headMs)
+    redis.call('HSET', log.head, unpack(changed))
+    redis.call('SPUBLISH', KEYS[key + 3], '1e' .. log.e .. ' ' .. int(first) .. ' ' .. int(now) .. '\\n' .. text)
+  elseif touch then
+    redis.call('HSET', log.head, 's', int(log.s))
+    redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
+  end
+  out[section] = { log.e, first, unpack(answers) }
+end
+return out
+`,
+);

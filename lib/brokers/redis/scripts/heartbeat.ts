@@ -1,0 +1,28 @@
+import { PRELUDE } from './prelude.js';
+import { RedisScript } from './script.js';
+
+/**
+ * Says that a node lives, and compares what the nodes of a deployment must agree on. Repeated with every heartbeat: the
+ * data may have been lost meanwhile.
+ *
+ * Also tells where the log of control records ends: a node that has all of them up to there knew every revoke at this moment
+ * (G11).
+ *
+ * KEYS: layout, nodes, meta, head and stream of the control records. ARGV: layout, node, how long it counts as alive (ms),
+ * partitions, token, head (ms). Answers layout and partitions as stored and, when they are the node's, epoch and `seq` of the
+ * last control record. A layout may be stored with what was added to it, as in `1.2`: that is the same layout.
+ */
+export const HEARTBEAT = new RedisScript(
+  'heartbeat',
+  `${PRELUDE}
+redis.call('SETNX', KEYS[1], ARGV[1])
+local layout = redis.call('GET', KEYS[1])
+if string.match(layout, '^%d+') ~= ARGV[1] then return { layout } end
+redis.call('HSETNX', KEYS[3], 'partitions', ARGV[4])
+local partitions = redis.call('HGET', KEYS[3], 'partitions')
+if partitions ~= ARGV[4] then return { layout, partitions } end
+redis.call('ZADD', KEYS[2], int(now + ARGV[3]), ARGV[2])
+local log = open(KEYS[4], KEYS[5], ARGV[5], ARGV[6])
+return { layout, partitions, log.e, log.s }
+`,
+);

@@ -1,0 +1,60 @@
+import { PRELUDE } from './prelude.js';
+import { RedisScript } from './script.js';
+
+/**
+ * Reads the records that hold a range of a log, bounded in events and bytes, and proves on which incarnation it read (G6).
+ *
+ * KEYS: head, stream. ARGV: token, head (ms), epoch or '', from, until or '', limit, '1' for reverse, bytes.
+ * Answers epoch, tip, 1 or 0 for continuous, oldest; then `seq` of the first event, `ts` and events of each record, in the
+ * order asked. The first and the last record may hold more than was asked for.
+ */
+export const READ = new RedisScript(
+  'read',
+  `${PRELUDE}
+local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+local from, limit, bytes = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8])
+local reverse = ARGV[7] == '1'
+local kept = dropAged(log)
+local oldest = kept and math.max(span(kept), log.s - log.z + 1) or log.s + 1
+
+local function holds(epoch, seq)
+  if epoch == '' or epoch == log.e then return seq <= log.s end
+  for name, last in string.gmatch(log.f, '([^:,]+):(%d+)') do
+    if name == epoch and seq <= tonumber(last) then return true end
+  end
+  return false
+end
+
+if not holds(ARGV[3], from - 1) then return { log.e, log.s, 0, oldest } end
+local low, high = math.max(from, oldest), log.s
+if ARGV[5] ~= '' then high = math.min(tonumber(ARGV[5]), high) end
+local out = { log.e, log.s, 1, oldest }
+
+local function take(record)
+  local first, last = span(record)
+  local text = record[2][4]
+  out[#out + 1], out[#out + 2], out[#out + 3] = first, record[2][2], text
+  bytes = bytes - #text
+  limit = limit - (math.min(last, high) - math.max(first, low) + 1)
+  if reverse then high = first - 1 else low = last + 1 end
+end
+
+if reverse and low <= high then
+  -- The record that holds the last one wanted may end behind it.
+  local record = recordAt(log, high)
+  if record then take(record) else high = low - 1 end
+end
+while limit > 0 and bytes > 0 and low <= high do
+  -- Records are of 64 KiB at most, or of one event.
+  local count = math.min(limit, math.ceil(bytes / 65536))
+  local chunk = reverse and redis.call('XREVRANGE', log.stream, int(high), int(low), 'COUNT', count)
+    or redis.call('XRANGE', log.stream, int(low), '+', 'COUNT', count)
+  if #chunk == 0 then break end
+  for _, record in ipairs(chunk) do
+    if bytes <= 0 or limit <= 0 or low > high then break end
+    take(record)
+  end
+end
+return out
+`,
+);

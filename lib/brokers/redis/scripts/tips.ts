@@ -1,0 +1,20 @@
+import { PRELUDE } from './prelude.js';
+import { RedisScript } from './script.js';
+
+/**
+ * Tips of many logs of one slot; an empty log gets an epoch (P11), and a head that is asked for lives on (P10).
+ *
+ * KEYS: head and stream of each log. ARGV: token, head (ms). Answers epoch and `seq` of each.
+ */
+export const TIPS = new RedisScript(
+  'tips',
+  `${PRELUDE}
+local out = {}
+for index = 1, #KEYS / 2 do
+  local log = open(KEYS[2 * index - 1], KEYS[2 * index], ARGV[1] .. '.' .. index, ARGV[2])
+  if redis.call('PTTL', log.head) < tonumber(ARGV[2]) / 2 then redis.call('PEXPIRE', log.head, ARGV[2]) end
+  out[2 * index - 1], out[2 * index] = log.e, log.s
+end
+return out
+`,
+);

@@ -1,0 +1,85 @@
+import { systemClock } from '../../core/ports/clock.js';
+import { systemEntropy } from '../../core/ports/entropy.js';
+import { EpochNames } from './epochs.js';
+import { optionError } from './errors.js';
+import type { RedisBrokerOptions } from './options.js';
+
+/** Options with every default filled in, without those that say where Redis is. */
+export type RedisSettings = Readonly<ReturnType<typeof redisSettings>>;
+
+const DAY_MS = 24 * 60 * 60_000;
+const MAX_PARTITIONS = 4_096;
+
+/** @throws RangeError that names the option and what it must be. */
+export function redisSettings(options: RedisBrokerOptions) {
+  const replicated = typeof options.durability === 'object' ? options.durability : undefined;
+  const number = (path: string, value: number | undefined, fallback: number, max = Infinity): number => {
+    const given = value ?? fallback;
+    if (given > 0 && given <= max) return given;
+    throw optionError(
+      path,
+      `must be a positive number${max === Infinity ? '' : ` of at most ${max}`}, not ${given}`,
+    );
+  };
+  const whole = (path: string, value: number | undefined, fallback: number, max = Infinity): number => {
+    const given = number(path, value, fallback, max);
+    if (Number.isInteger(given)) return given;
+    throw optionError(path, `must be a whole number, not ${given}`);
+  };
+  const { durability = 'broker', entropy = systemEntropy } = options;
+  if (durability !== 'broker' && replicated?.level !== 'replicated') {
+    throw optionError('durability', "must be 'broker' or { level: 'replicated' }");
+  }
+  const heartbeatMs = number('heartbeatMs', options.heartbeatMs, 1_000);
+  const commandTimeoutMs = number('commandTimeoutMs', options.commandTimeoutMs, 3_000);
+  const controlMaxAgeMs = number('controlMaxAgeMs', options.controlMaxAgeMs, 10_000);
+  if (controlMaxAgeMs < heartbeatMs + commandTimeoutMs) {
+    throw optionError(
+      'controlMaxAgeMs',
+      `must be at least \`heartbeatMs\` and \`commandTimeoutMs\` together (${heartbeatMs + commandTimeoutMs}), not ` +
+        `${controlMaxAgeMs}: one slow answer would hold back events`,
+    );
+  }
+  return {
+    keyPrefix: prefix(options.keyPrefix ?? 'rt'),
+    partitions: whole('partitions', options.partitions, 64, MAX_PARTITIONS),
+    replicated:
+      replicated === undefined
+        ? undefined
+        : {
+            replicas: whole('durability.replicas', replicated.replicas, 1),
+            timeoutMs: whole('durability.timeoutMs', replicated.timeoutMs, 1_000),
+          },
+    connectTimeoutMs: number('connectTimeoutMs', options.connectTimeoutMs, 10_000),
+    commandTimeoutMs,
+    maxReconnectMs: number('maxReconnectMs', options.maxReconnectMs, 200),
+    maxQueued: number('maxQueued', options.maxQueued, 20_000),
+    maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
+    maxBatch: whole('maxBatch', options.maxBatch, 256, 1_000),
+    maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024),
+    pipelineDepth: whole('pipelineDepth', options.pipelineDepth, 4),
+    maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 1024 * 1024),
+    tipCheckMs: number('tipCheck.intervalMs', options.tipCheck?.intervalMs, 25_000),
+    unsubscribeLingerMs: number('unsubscribeLingerMs', options.unsubscribeLingerMs, 1_000),
+    headMs: whole('headMs', options.headMs, 30 * DAY_MS),
+    heartbeatMs,
+    controlMaxAgeMs,
+    nodeTtlMs: whole('nodeTtlMs', options.nodeTtlMs, 15_000),
+    sweepMs: number('sweepMs', options.sweepMs, 1_000),
+    controlTimeoutMs: number('controlTimeoutMs', options.controlTimeoutMs, 5_000),
+    onWarning: options.onWarning ?? warn,
+    clock: options.clock ?? systemClock,
+    entropy,
+    epochs: new EpochNames(entropy),
+  };
+}
+
+/** Braces would decide, in place of the broker, on which slot a key lies. */
+function prefix(value: string): string {
+  if (/^[^{}\s]{1,64}$/.test(value)) return value;
+  throw optionError('keyPrefix', 'must be 1–64 characters without braces and blanks');
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, { code: 'NESTJS_REALTIME_REDIS' });
+}

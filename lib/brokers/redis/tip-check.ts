@@ -1,0 +1,151 @@
+import { ChannelEvent } from '../../core/ports/channel-event.js';
+import type { Scheduled } from '../../core/ports/clock.js';
+import type { Position } from '../../protocol/position.js';
+import type { RedisFeeds } from './feed.js';
+import type { RedisLog } from './log.js';
+import type { RedisSettings } from './settings.js';
+
+/** Channels that are asked about in one call. */
+const BATCH = 100;
+/** A message that is on its way is not lost: who seems behind is asked again after this long. */
+const SETTLE_MS = 100;
+/** Missing events that are handed over as they are; past it the node's order keeper reads at its own pace. */
+const PAGE = 100;
+/** Between two batches when many channels are due at once. */
+const PACE_MS = 5;
+
+/**
+ * Finds what was published and never arrived, when nothing later arrives that would show the hole (G5). Every channel is
+ * looked at once per interval, a few at a time; after a lost connection all are looked at at once.
+ */
+export class RedisTipCheck {
+  private readonly due: string[] = [];
+  private readonly urgent = new Set<string>();
+  private readonly soon = new Set<string>();
+  private timer: Scheduled | undefined;
+  private soonTimer: Scheduled | undefined;
+  private working = false;
+  private closed = false;
+
+  constructor(
+    private readonly feeds: RedisFeeds,
+    private readonly log: RedisLog,
+    private readonly settings: RedisSettings,
+  ) {}
+
+  start(): void {
+    this.arm();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.timer?.cancel();
+    this.soonTimer?.cancel();
+  }
+
+  /** Looks at these channels as soon as possible. */
+  checkNow(channels: readonly string[]): void {
+    for (const channel of channels) this.urgent.add(channel);
+    void this.workOff();
+  }
+
+  /** Looks at the channel within {@link SETTLE_MS}, together with all that are asked for until then: so it has a bounded price. */
+  checkSoon(channel: string): void {
+    this.soon.add(channel);
+    if (this.closed) return;
+    this.soonTimer ??= this.settings.clock.schedule(SETTLE_MS, () => {
+      this.soonTimer = undefined;
+      const channels = [...this.soon];
+      this.soon.clear();
+      this.checkNow(channels);
+    });
+  }
+
+  private arm(): void {
+    const { clock, tipCheckMs, entropy } = this.settings;
+    if (this.closed) return;
+    const steps = Math.max(1, Math.ceil(this.feeds.channels.length / BATCH));
+    // Nodes that were started together must not ask together.
+    const pause = (tipCheckMs / steps) * (0.9 + entropy.random() / 5);
+    this.timer = clock.schedule(pause, () => {
+      if (this.due.length === 0) this.due.push(...this.feeds.channels);
+      void this.check(this.due.splice(0, BATCH), SETTLE_MS).finally(() => this.arm());
+    });
+  }
+
+  private async workOff(): Promise<void> {
+    if (this.working) return;
+    this.working = true;
+    while (this.urgent.size > 0 && !this.closed) {
+      const batch = [...this.urgent].slice(0, BATCH);
+      for (const channel of batch) this.urgent.delete(channel);
+      const done = await this.check(batch, 0);
+      if (!done) for (const channel of batch) this.urgent.add(channel);
+      await this.sleep(done ? PACE_MS : 5 * SETTLE_MS);
+    }
+    this.working = false;
+  }
+
+  /** @returns Whether the tips could be asked for. */
+  private async check(channels: readonly string[], settleMs: number): Promise<boolean> {
+    try {
+      let behind = await this.behind(channels);
+      if (behind.length > 0 && settleMs > 0) {
+        await this.sleep(settleMs);
+        behind = behind.filter(([channel, tip]) => this.isBehind(channel, tip));
+      }
+      for (const [channel, tip] of behind) await this.heal(channel, tip);
+      return true;
+    } catch {
+      // Away or slow: the next round, or the next connection, asks again.
+      return false;
+    }
+  }
+
+  private async behind(channels: readonly string[]): Promise<(readonly [string, Position])[]> {
+    const known = channels.filter((channel) => this.feeds.seenOf(channel) !== undefined);
+    if (known.length === 0) return [];
+    const tips = await this.log.tips(known);
+    return known.flatMap((channel, index) => {
+      const tip = tips[index];
+      return tip !== undefined && this.isBehind(channel, tip) ? [[channel, tip] as const] : [];
+    });
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.settings.clock.schedule(ms, resolve));
+  }
+
+  private isBehind(channel: string, tip: Position): boolean {
+    const seen = this.feeds.seenOf(channel);
+    return seen !== undefined && (seen.epoch !== tip.epoch || seen.seq < tip.seq);
+  }
+
+  private async heal(channel: string, found: Position): Promise<void> {
+    const seen = this.feeds.seenOf(channel);
+    if (seen === undefined || this.closed) return;
+    const { tip, events, continuous } = await this.log.read({
+      channel,
+      epoch: seen.epoch,
+      from: seen.seq + 1,
+      limit: PAGE,
+    });
+    if (this.closed || !this.isBehind(channel, found)) return;
+    // Another incarnation that lost nothing, and nothing happened: there is nothing to tell (G6).
+    const same = continuous && tip.seq === seen.seq;
+    const last = events.at(-1);
+    const whole = events[0]?.seq === seen.seq + 1 && last?.seq === tip.seq;
+    if (!same) this.feeds.deliver(channel, whole ? events : [notice(channel, tip)]);
+    // After a notice the position is the listener's to find: it reads, and what follows arrives as ever.
+    this.feeds.setTip(channel, tip);
+  }
+}
+
+/**
+ * Says "look at the log" to a listener, where there is nothing to hand over: too much is missing, it was never kept, or
+ * another log took its place. It has no epoch, so it can be taken for no event of any log, and whoever keeps the order
+ * reads the log, which knows.
+ */
+function notice(channel: string, tip: Position): ChannelEvent {
+  return new ChannelEvent({ channel, seq: tip.seq, epoch: '', ts: 0, id: '$tip', event: '$tip' });
+}

@@ -1,0 +1,82 @@
+import type { PresenceMember } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Off } from '../emitter.js';
+import type { ChannelHost } from './host.js';
+import type { Subscription } from './subscription.js';
+
+/**
+ * Who is in a channel (G19), as `room.presence`. Known while subscribed, to channels that have presence.
+ *
+ * @example
+ * room.presence.on('change', (members) => renderAvatars(members));
+ * await room.subscribe({ presence: { data: { name: 'Ada' } } });
+ */
+export class ChannelPresence {
+  constructor(
+    private readonly subscription: Subscription,
+    private readonly host: ChannelHost,
+  ) {}
+
+  /**
+   * The members as last known; a new array each time. Several devices of a user are one member. In a large channel
+   * (`maxMembers` on the server, 200 unless set) these are the first ones, as they were told last: they are not followed
+   * until the channel is small again, so use {@link count} for how many there are.
+   */
+  get members(): readonly PresenceMember[] {
+    return this.subscription.presence.list.all;
+  }
+
+  /** Number of members, also in channels so large that they are only counted; then it is at most about a second old. */
+  get count(): number {
+    return this.subscription.presence.list.count;
+  }
+
+  /** Whether `members` are all of them. False in channels so large that they are only counted, and above `maxPresenceMembers`. */
+  get complete(): boolean {
+    return this.subscription.presence.list.complete;
+  }
+
+  /**
+   * Calls `listener` with {@link members} whenever one joined, changed or left, and whenever {@link count} changed.
+   *
+   * @returns Takes the listener off again.
+   */
+  on(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): Off {
+    void name;
+    return this.subscription.listeners.onPresence(listener);
+  }
+
+  /** Takes a listener off. */
+  off(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): void {
+    void name;
+    this.subscription.listeners.offPresence(listener);
+  }
+
+  /**
+   * Changes the data of one's own membership, now and for every later reconnect.
+   *
+   * @throws RealtimeError `not_subscribed` when the channel is not subscribed: subscribe first, with
+   * `presence: { data }`. Also whatever the server answers.
+   * @example
+   * await room.presence.update({ typing: true });
+   */
+  async update(data: unknown): Promise<void> {
+    const { subscription, host } = this;
+    if (!subscription.wanted) throw new RealtimeError('not_subscribed');
+    subscription.remember(data);
+    // Not yet, or no longer, subscribed: the next `subscribe` carries the data.
+    if (subscription.state !== 'subscribed') return;
+    try {
+      await host.commands.request({
+        type: 'presence_update',
+        channel: subscription.channel,
+        payload: { data },
+        now: true,
+      });
+    } catch (error) {
+      const interrupted =
+        error instanceof RealtimeError && (error.code === 'outcome_unknown' || error.code === 'unavailable');
+      if (!interrupted) throw error;
+    }
+  }
+}

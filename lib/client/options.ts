@@ -1,0 +1,107 @@
+import type { Codec } from '../protocol/codecs/codec.js';
+import { jsonCodec } from '../protocol/codecs/json.js';
+import { systemClientClock, type ClientClock } from './clock.js';
+import { uuidv7 } from './ids.js';
+import type { ClientFetch } from './transport/probe.js';
+import type { WebSocketConstructor } from './transport/websocket-types.js';
+
+/** Gives the token that authenticates the user. */
+export type TokenProvider = () => string | Promise<string>;
+
+/**
+ * Settings of a {@link RealtimeClient}. All are optional; durations are in milliseconds.
+ *
+ * @example
+ * new RealtimeClient('https://example.com/realtime', { token: () => fetchShortLivedToken() });
+ */
+export interface RealtimeClientOptions {
+  /**
+   * Gives the token. Called before a connect whose token is stale or was refused, and again ahead of its expiry,
+   * which is then refreshed in place (G12). When it throws, the client waits and asks again; throw
+   * `new RealtimeError('unauthorized')` to stop for good. Leave it out with cookie authentication.
+   */
+  readonly token?: TokenProvider;
+  /**
+   * How the token travels when connecting: inside `hello` (default), or with the upgrade as the subprotocol
+   * `bearer.<token>` (P2), for servers that refuse upgrades without one. Never in the URL.
+   */
+  readonly tokenIn?: 'hello' | 'subprotocol';
+  /** Wire format. Default JSON; `msgpackCodec` is in `nestjs-realtime/client/msgpack`. */
+  readonly codec?: Codec;
+  /** WebSocket class. Default the platform's own; Node 20 has none: pass `WebSocket` of the package `ws`. */
+  readonly webSocket?: WebSocketConstructor;
+  /** Third argument of that class, e.g. `{ headers: { cookie } }` for `ws`. A browser's has none. */
+  readonly webSocketOptions?: Record<string, unknown>;
+  /** Asks the server why an upgrade failed (P18). Default the platform's `fetch`; `false` never asks. */
+  readonly fetch?: ClientFetch | false;
+  /** What the server's logs and metrics call this client. Default `{ name: 'nestjs-realtime' }`. */
+  readonly client?: { readonly name?: string; readonly version?: string };
+  /** Longest way from the start of an attempt to `welcome`, and longest run of the token provider. Default 10 000. */
+  readonly connectTimeoutMs?: number;
+  /** Longest wait for the answer to a command, publishes apart. Default 30 000. */
+  readonly requestTimeoutMs?: number;
+  /** Longest wait of a publish for a connection to be sent on; then it fails with `timeout`. Default 120 000. */
+  readonly publishTimeoutMs?: number;
+  /** Commands that wait for a connection or an answer. One more fails with `rate_limited`. Default 1 024. */
+  readonly maxPendingCommands?: number;
+  /** Publishes that wait for their acknowledgement. One more fails with `rate_limited`. Default 1 000. */
+  readonly maxQueuedPublishes?: number;
+  /** Encoded bytes of those publishes. Default 4 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** Events of one channel that are held while a jump is fetched (P14); more, and the channel resumes anew. Default 1 000. */
+  readonly maxHeldEvents?: number;
+  /** Members kept for one channel; of more only the number is known. Default 10 000. */
+  readonly maxPresenceMembers?: number;
+  /** Time. Default the machine's. */
+  readonly clock?: ClientClock;
+  /** Uniform in [0, 1), for jitter. Default `Math.random`. */
+  readonly random?: () => number;
+  /** Unique ids of 1–64 characters, for commands and publishes. Default UUIDv7. */
+  readonly ids?: () => string;
+}
+
+/** Options with every default filled in. */
+export type ClientSettings = Required<
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>
+>;
+
+type NumberOption = {
+  [Name in keyof ClientSettings]: ClientSettings[Name] extends number ? Name : never;
+}[keyof ClientSettings];
+
+/** @throws RangeError when a number is no number of its kind, TypeError for a token that is no function; both name the option. */
+export function settingsOf(options: RealtimeClientOptions): ClientSettings {
+  const number = (name: NumberOption, fallback: number): number => {
+    const value: unknown = options[name] ?? fallback;
+    if (typeof value === 'number' && value > 0) return value;
+    throw new RangeError(`The client's option "${name}" must be a number above 0.`);
+  };
+  if (options.token !== undefined && typeof (options.token as unknown) !== 'function') {
+    throw new TypeError(
+      'The client\'s option "token" must be a function that gives the token: token: () => token.',
+    );
+  }
+  return {
+    tokenIn: options.tokenIn ?? 'hello',
+    codec: options.codec ?? jsonCodec,
+    fetch: options.fetch ?? platformFetch(),
+    client: options.client ?? { name: 'nestjs-realtime' },
+    connectTimeoutMs: number('connectTimeoutMs', 10_000),
+    requestTimeoutMs: number('requestTimeoutMs', 30_000),
+    publishTimeoutMs: number('publishTimeoutMs', 120_000),
+    maxPendingCommands: number('maxPendingCommands', 1_024),
+    maxQueuedPublishes: number('maxQueuedPublishes', 1_000),
+    maxQueuedBytes: number('maxQueuedBytes', 4 * 1_024 * 1_024),
+    maxHeldEvents: number('maxHeldEvents', 1_000),
+    maxPresenceMembers: number('maxPresenceMembers', 10_000),
+    clock: options.clock ?? systemClientClock(),
+    random: options.random ?? Math.random,
+    ids: options.ids ?? uuidv7,
+  };
+}
+
+function platformFetch(): ClientFetch | false {
+  const { fetch } = globalThis as { fetch?: ClientFetch };
+  // Called as a method of nothing, a browser's fetch throws "Illegal invocation".
+  return fetch === undefined ? false : (url, init) => fetch.call(globalThis, url, init);
+}

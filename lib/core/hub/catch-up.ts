@@ -1,0 +1,133 @@
+import type { ChannelEvent } from '../ports/channel-event.js';
+import type { Broker, ReadResult } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
+import { PageCache } from '../log/page-cache.js';
+import type { RetryQueue } from '../async/retry-queue.js';
+import type { Subscription } from './subscription.js';
+
+export interface CatchUpOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly retries: RetryQueue;
+  /** The log under a replaying subscription is another one: it must be told `reset`. */
+  readonly onNewEpoch: (subscription: Subscription) => void;
+  /** An event of the application cannot be written down. */
+  readonly onFailed: (subscription: Subscription, error: unknown) => void;
+}
+
+/**
+ * Brings subscriptions from their cursor to the tip (P12, G7, G8). Events are pulled as the client's socket drains: from
+ * the log page by page, from the node's ring once it reaches that far. The step from the last of them to live is
+ * one synchronous piece, so nothing can come between or twice.
+ */
+export class CatchUp {
+  private readonly pages: PageCache;
+
+  constructor(private readonly options: CatchUpOptions) {
+    this.pages = new PageCache(options.broker, options.clock);
+  }
+
+  close(): void {
+    this.pages.close();
+  }
+
+  /** Goes on until the subscription is live or has ended. */
+  pump(subscription: Subscription): void {
+    // Called by timers and promises, where what is thrown would end the process.
+    try {
+      this.advance(subscription);
+    } catch (error) {
+      this.options.onFailed(subscription, error);
+    }
+  }
+
+  private advance(subscription: Subscription): void {
+    const { channel, outbox } = subscription;
+    // Goes on when the node knows the revokes again (G11).
+    if (channel.isWithheld) return;
+    while (!subscription.ended && !subscription.live && !subscription.moving) {
+      if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
+      this.announceResumed(subscription);
+      // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
+      if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
+        return channel.goLive(subscription);
+      if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
+      const next = subscription.cursor + 1;
+      if (!channel.ring.covers(next)) return this.readPage(subscription, next);
+      this.push(subscription, channel.ring.at(next));
+    }
+  }
+
+  private readPage(subscription: Subscription, from: number, again = false): void {
+    const { epoch } = subscription;
+    this.pages.read(subscription.channel.name, epoch, from).then(
+      (page) => {
+        if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
+        if (subscription.live || subscription.channel.isWithheld) return;
+        if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
+        try {
+          this.take(subscription, page);
+        } catch (error) {
+          return this.options.onFailed(subscription, error);
+        }
+        if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
+        // A page that was shared may have been read before this event was there.
+        else if (!again) this.readPage(subscription, from, true);
+        else this.retry(subscription);
+      },
+      // The broker is away: the subscription stays, and goes on where it was (G21).
+      () => this.retry(subscription),
+    );
+  }
+
+  private take(subscription: Subscription, page: ReadResult): void {
+    this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
+    for (const event of page.events) {
+      // A page is bounded in events only. What is too much now is read again when there is room (G13).
+      if (subscription.ended || !subscription.outbox.hasRoom) return;
+      this.skipTrimmed(subscription, event.seq);
+      if (event.seq === subscription.cursor + 1) this.push(subscription, event);
+    }
+  }
+
+  private retry(subscription: Subscription): void {
+    this.options.retries.later(() => this.pump(subscription));
+  }
+
+  /** Announces what trimming overtook during the replay (P12). */
+  private skipTrimmed(subscription: Subscription, oldest: number): void {
+    const next = subscription.cursor + 1;
+    if (oldest <= next) return;
+    // `resumed` has its place behind `position.seq`, even when that event is gone.
+    const { resumedAt } = subscription;
+    if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
+      subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
+      subscription.cursor = resumedAt;
+      this.announceResumed(subscription);
+      return this.skipTrimmed(subscription, oldest);
+    }
+    subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
+    subscription.cursor = oldest - 1;
+  }
+
+  private push(subscription: Subscription, event: ChannelEvent): void {
+    this.announceResumed(subscription);
+    subscription.outbox.pushReplay(subscription, event);
+    subscription.cursor = event.seq;
+    this.announceResumed(subscription);
+  }
+
+  private announceResumed(subscription: Subscription): void {
+    const { resumedAt, cursor, epoch, channel, outbox } = subscription;
+    if (resumedAt === undefined || cursor < resumedAt) return;
+    subscription.resumedAt = undefined;
+    const ts = this.options.clock.now();
+    outbox.pushReplayMarker(subscription, {
+      type: 'resumed',
+      channel: channel.name,
+      seq: resumedAt,
+      epoch,
+      ts,
+    });
+  }
+}

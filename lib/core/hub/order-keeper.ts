@@ -1,0 +1,136 @@
+import type { Position } from '../../protocol/position.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
+import type { LocalChannel } from './local-channel.js';
+import type { Broker } from '../ports/broker.js';
+import type { EngineLogger } from '../ports/logger.js';
+import type { RetryQueue } from '../async/retry-queue.js';
+
+/** Most events that wait behind a hole; what is beyond is read from the log again. */
+const MAX_HELD = 1024;
+/** Events of one ranged read. */
+const HEAL_PAGE = 500;
+
+/** What the keeper cannot decide alone. */
+export interface OrderKeeperOwner {
+  /** The log under the channel is another one (G6): subscribers must be told `reset`. */
+  onNewEpoch(channel: LocalChannel, tip: Position): void;
+  /** A hole that the log cannot fill any more: subscribers are told `gap`. */
+  onLostRange(channel: LocalChannel, from: number, to: number): void;
+}
+
+/**
+ * Makes a channel's events contiguous whatever the way from the broker did to them (G2, G5): repeats are dropped, a
+ * hole is read from the log once, and what came behind it waits.
+ */
+export class OrderKeeper {
+  private readonly held = new Map<number, ChannelEvent>();
+  private healing = false;
+  /** What came during a read may be newer than its answer. */
+  private lookAgain = false;
+  private healed: (() => void)[] = [];
+  private closed = false;
+
+  constructor(
+    private readonly channel: LocalChannel,
+    private readonly broker: Broker,
+    private readonly retries: RetryQueue,
+    private readonly logger: EngineLogger,
+    private readonly owner: OrderKeeperOwner,
+  ) {}
+
+  onEvents(events: readonly ChannelEvent[]): void {
+    for (const event of events) this.onEvent(event);
+  }
+
+  /** Compares the channel with the log, heals it where they differ, and calls back when they agree. */
+  verify(then: () => void): void {
+    this.healed.push(then);
+    this.heal();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.healed = [];
+    this.held.clear();
+  }
+
+  private onEvent(event: ChannelEvent): void {
+    const { tip } = this.channel;
+    if (event.epoch !== tip.epoch) {
+      // Which of the two logs is the newer one only the broker can tell.
+      this.lookAgain = this.healing;
+      this.heal();
+    } else if (event.seq === tip.seq + 1) {
+      this.channel.accept(event);
+      if (this.held.size > 0) this.releaseHeld();
+    } else if (event.seq > tip.seq) {
+      if (this.held.size < MAX_HELD) this.held.set(event.seq, event);
+      this.heal();
+    }
+  }
+
+  private releaseHeld(): void {
+    for (let next = this.takeHeld(); next !== undefined; next = this.takeHeld()) this.channel.accept(next);
+  }
+
+  private takeHeld(): ChannelEvent | undefined {
+    const seq = this.channel.tip.seq + 1;
+    const event = this.held.get(seq);
+    if (event === undefined) return undefined;
+    this.held.delete(seq);
+    return event.epoch === this.channel.tip.epoch ? event : undefined;
+  }
+
+  /** Reads from the tip on until nothing is missing; one read at a time, however many events point at the hole. */
+  private heal(): void {
+    if (this.healing || this.closed) return;
+    this.healing = true;
+    this.lookAgain = false;
+    this.readOn().then(
+      (done) => {
+        this.healing = false;
+        if (!done || this.lookAgain) return this.heal();
+        for (const then of this.healed.splice(0)) then();
+      },
+      (error: unknown) => {
+        this.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
+        this.retries.later(() => {
+          this.healing = false;
+          this.heal();
+        });
+      },
+    );
+  }
+
+  /** @returns whether the channel is contiguous with the log again. */
+  private async readOn(): Promise<boolean> {
+    const { tip, name } = this.channel;
+    const page = await this.broker.read({
+      channel: name,
+      epoch: tip.epoch,
+      from: tip.seq + 1,
+      limit: HEAL_PAGE,
+    });
+    if (this.closed) return true;
+    if (page.tip.epoch !== this.channel.tip.epoch) {
+      this.held.clear();
+      this.owner.onNewEpoch(this.channel, page.tip);
+      // Events of the new log that came during the read were not kept: look once more.
+      return false;
+    }
+    // Events may have come while the read was under way; only what follows the tip of now counts.
+    const next = this.channel.tip.seq + 1;
+    const resumeAt = Math.min(page.oldest, page.tip.seq + 1);
+    if (resumeAt > next) this.owner.onLostRange(this.channel, next, resumeAt - 1);
+    for (const event of page.events) {
+      if (event.seq === this.channel.tip.seq + 1) this.channel.accept(event);
+    }
+    for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.held.delete(seq);
+    this.releaseHeld();
+    const done = this.held.size === 0 && this.channel.tip.seq >= page.tip.seq;
+    // Events beyond the end of the log: the read was answered by a server that lags behind. Asking at once would ask it again.
+    if (!done && this.channel.tip.seq === tip.seq)
+      throw new Error('The log does not reach the events that came');
+    return done;
+  }
+}

@@ -1,0 +1,98 @@
+import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
+import type { ChannelPolicy } from '../ports/channel-definition.js';
+import type { LocalChannel } from './local-channel.js';
+import type { Broker, ReadResult } from '../ports/broker.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
+
+/** How a subscription continues (P11), and where its delivery starts. */
+export interface RecoveryPlan {
+  readonly recovery: Recovery;
+  /** Tip at commit. */
+  readonly position: Position;
+  readonly reason?: LostReason;
+  readonly from?: number;
+  readonly to?: number;
+  readonly cause?: TruncationCause;
+  /** `seq` behind which delivery starts: the client's cursor after the answer (P14). */
+  readonly cursor: number;
+}
+
+/**
+ * Decides how a subscriber that was at `since` continues (P10–P12, P27). Whether the position is still good is always
+ * asked of the broker, even where this node could replay: only the broker knows that its log is the same (G6).
+ *
+ * @throws RealtimeError `unavailable` when the broker is needed and away.
+ */
+export function planRecovery(
+  channel: LocalChannel,
+  since: Position | undefined,
+  broker: Broker,
+  policy: ChannelPolicy,
+): MaybePromise<RecoveryPlan> {
+  const tip = positionOf(channel.tip);
+  if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
+  return proof(channel, since, broker).then((log) => planWithin(channel, since, log, policy));
+}
+
+function planWithin(
+  channel: LocalChannel,
+  since: Position,
+  log: ReadResult,
+  policy: ChannelPolicy,
+): RecoveryPlan {
+  // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
+  const current = positionOf(channel.tip);
+  const position =
+    log.tip.epoch === current.epoch && log.tip.seq < current.seq ? current : positionOf(log.tip);
+  if (!log.continuous) return lost(position, 'epoch_changed');
+  if (!policy.log.retain && since.seq !== position.seq) return lost(position, 'not_retained');
+  return withinLog(since.seq, position, log.oldest, policy.replayLimit);
+}
+
+/**
+ * Subscribers who come back in one turn ask together. One answer proves every position in the epoch that the log is in;
+ * of an earlier epoch each has to be asked for.
+ */
+async function proof(channel: LocalChannel, since: Position, broker: Broker): Promise<ReadResult> {
+  if (since.epoch === channel.tip.epoch) {
+    const log = await askOnce(channel, since.epoch, since, broker);
+    if (log.tip.epoch === since.epoch && since.seq <= log.tip.seq) return { ...log, continuous: true };
+  }
+  return await askOnce(channel, `${since.epoch} ${since.seq}`, since, broker);
+}
+
+function askOnce(
+  channel: LocalChannel,
+  key: string,
+  { epoch, seq }: Position,
+  broker: Broker,
+): Promise<ReadResult> {
+  let read = channel.proofs.get(key);
+  if (read === undefined) {
+    read = broker.read({ channel: channel.name, epoch, from: seq + 1, limit: 1 });
+    channel.proofs.set(key, read);
+    const forget = (): void => void setImmediate(() => channel.proofs.delete(key));
+    read.then(forget, forget);
+  }
+  return read;
+}
+
+function withinLog(since: number, position: Position, oldest: number, replayLimit: number): RecoveryPlan {
+  const missed = position.seq - since;
+  if (missed === 0) return { recovery: 'complete', position, cursor: since };
+  if (oldest > position.seq) return lost(position, 'expired');
+  const limitedFrom = position.seq - replayLimit + 1;
+  const from = Math.max(since + 1, oldest, limitedFrom);
+  if (from === since + 1) return { recovery: 'complete', position, cursor: since };
+  const cause = limitedFrom > oldest ? 'limit' : 'trimmed';
+  return { recovery: 'truncated', position, from, to: position.seq, cause, cursor: from - 1 };
+}
+
+function lost(position: Position, reason: LostReason): RecoveryPlan {
+  return { recovery: 'lost', position, reason, cursor: position.seq };
+}
+
+/** A bare position: the tip of a channel is its newest event, which must not travel along. */
+export function positionOf({ epoch, seq }: Position): Position {
+  return { epoch, seq };
+}

@@ -1,0 +1,400 @@
+import type { Envelope } from '../../protocol/envelope.js';
+import type { GapReason } from '../../protocol/position.js';
+import type { ChannelEvent } from '../ports/channel-event.js';
+import { applyOverflow } from './overflow.js';
+import type { Subscription } from '../hub/subscription.js';
+import type { OutboxLimits } from '../ports/settings.js';
+import { encodeEnvelope, encodeEvent } from './encoder.js';
+import type { EventBatch } from './event-batch.js';
+import type { FlushScheduler, Flushable } from './flush-scheduler.js';
+import type { Clock } from '../ports/clock.js';
+import type { TimerWheel } from '../async/timer-wheel.js';
+import type { Connection } from '../ports/connection.js';
+import { OutboxQueue, type GapEntry, type QueueEntry } from './queue.js';
+
+/** Most bytes of one frame that the outbox assembles; what is more goes into the next. */
+const MAX_FRAME_BYTES = 64 * 1024;
+/** Share of the limits below which catch-up may add more. */
+const ROOM = 0.25;
+
+/** What an outbox asks of its session. */
+export interface OutboxOwner {
+  /** The client reads too slowly and nothing may be dropped. */
+  onSlowConsumer(): void;
+  /** The server cannot go on with this client. */
+  onFailed(): void;
+}
+
+/** What the outboxes of one engine share. */
+export interface OutboxShared {
+  readonly limits: OutboxLimits;
+  readonly scheduler: FlushScheduler;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+}
+
+// Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
+// thousand sessions each further one is a miss of the processor's cache.
+const BLOCKED = 1;
+const CLOSED = 2;
+const QUEUED = 4;
+const CONTROL = 8;
+/** The announcement of a dropped tail has its place before whatever comes next. */
+const DROPPED_TAILS = 16;
+
+/**
+ * Everything that waits for one client, in two lanes (P24): the connection lane overtakes, the channel lane keeps
+ * its order. Bounded in bytes and messages (G13); what the socket holds back counts.
+ */
+export class Outbox implements Flushable {
+  private busy = 0;
+  /** {@link TimerWheel.stamp} of the last frame. */
+  sentStamp: number;
+  private scheduled = false;
+  readonly queue = new OutboxQueue();
+  private control: Buffer[] | undefined;
+  private controlBytes = 0;
+  /** Shared frames of this turn; they precede whatever is queued after them. */
+  private staged: Buffer | Buffer[] | undefined;
+  private stagedBytes = 0;
+  private roomWaiters: (() => void)[] | undefined;
+  private droppedTails: Set<Subscription> | undefined;
+
+  constructor(
+    readonly connection: Connection,
+    private readonly owner: OutboxOwner,
+    private readonly shared: OutboxShared,
+  ) {
+    this.sentStamp = shared.wheel.stamp;
+  }
+
+  /** Whether a frame may go straight to the socket without overtaking anything. */
+  get isIdle(): boolean {
+    return this.busy === 0;
+  }
+
+  /** Whether the socket holds back what it was given. */
+  get isBlocked(): boolean {
+    return (this.busy & BLOCKED) !== 0;
+  }
+
+  /** Bytes that wait in this process. */
+  get bufferedBytes(): number {
+    return this.queue.bytes + this.stagedBytes + this.connection.bufferedBytes;
+  }
+
+  /** Whether the socket takes bytes and the queue is short enough for more of a replay. */
+  get hasRoom(): boolean {
+    const { limits } = this.shared;
+    return (
+      !this.isBlocked &&
+      this.queue.bytes < limits.maxBytes * ROOM &&
+      this.queue.length < limits.maxMessages * ROOM
+    );
+  }
+
+  /** Calls back once when there is room again. */
+  whenRoom(callback: () => void): void {
+    (this.roomWaiters ??= []).push(callback);
+    this.schedule();
+  }
+
+  /** Queues a message of the connection lane. */
+  pushControl(envelope: Envelope): void {
+    if (this.isClosed) return;
+    // Answers to commands that cost the client nothing come here: who asks and does not read must not fill the memory.
+    if (this.isControlFull) this.flush();
+    if (this.isControlFull) return this.owner.onSlowConsumer();
+    const bytes = this.encode(envelope);
+    (this.control ??= []).push(bytes);
+    this.controlBytes += bytes.length;
+    this.busy |= CONTROL;
+    this.schedule();
+  }
+
+  /**
+   * Queues an answer or a message of the channel lane that may not be dropped: past the limit the client is too slow.
+   * The limit is asked before: a single answer may be larger than it, e.g. a snapshot.
+   */
+  pushData(envelope: Envelope, subscription?: Subscription): void {
+    if (this.isClosed) return;
+    if (this.isOver(0, 0)) this.flush();
+    if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
+    // Under the epoch that it was dropped in: a `reset` may be what follows.
+    if (subscription !== undefined) this.announceDroppedTail(subscription);
+    this.append({ bytes: this.encode(envelope), subscription, ref: envelope.ref });
+  }
+
+  /** Queues shared bytes that may be dropped in silence: signals. Returns whether they were queued. */
+  pushDroppable(bytes: Buffer, subscription: Subscription): boolean {
+    if (this.isClosed || this.isOver(bytes.length, 1)) return false;
+    this.append({ bytes, subscription });
+    return true;
+  }
+
+  /** Queues one event of a subscription under the overflow policy of its channel (G13). */
+  pushEvent(subscription: Subscription, event: ChannelEvent): void {
+    if (this.isClosed) return;
+    const bytes = encodeEvent(event, this.connection.variant);
+    // A burst may exceed the limit although the socket would take it all: only what the client does not read counts.
+    if (this.isOver(bytes.length, 1)) this.flush();
+    if (this.isOver(bytes.length, 1)) {
+      const verdict = applyOverflow(subscription, event, this.queue, (length) =>
+        this.isOver(bytes.length + length, 1),
+      );
+      if (verdict === 'disconnect') return this.owner.onSlowConsumer();
+      if (verdict === 'dropped') {
+        (this.droppedTails ??= new Set()).add(subscription);
+        this.busy |= DROPPED_TAILS;
+        return this.schedule();
+      }
+    }
+    this.announceDroppedTail(subscription);
+    this.append({ bytes, subscription, event });
+  }
+
+  /** Queues one event of a replay. It was pulled while there was room, so it never counts as overflow (P12). */
+  pushReplay(subscription: Subscription, event: ChannelEvent): void {
+    if (this.isClosed) return;
+    this.append({ bytes: encodeEvent(event, this.connection.variant), subscription, event });
+  }
+
+  /** Queues a message that belongs between the events of a replay, under the same rule. */
+  pushReplayMarker(subscription: Subscription, envelope: Envelope): void {
+    if (this.isClosed) return;
+    this.append({ bytes: this.encode(envelope), subscription });
+  }
+
+  /** Queues the announcement of a range that will not come (P25). */
+  pushGap(
+    subscription: Subscription,
+    from: number,
+    to: number,
+    reason: GapReason,
+    recoverable: boolean,
+  ): void {
+    if (this.isClosed) return;
+    this.append({
+      subscription,
+      gap: { from, to, reason, partial: false, recoverable, epoch: subscription.epoch },
+    });
+  }
+
+  /**
+   * Writes a frame that many sessions share; only while {@link isIdle}. When several channels flush in this turn the frame
+   * may wait for the end of it, so that a session of more than one of them is written to once.
+   */
+  writeShared(frame: Buffer): void {
+    const { staging } = this.shared.scheduler;
+    if (staging.active || this.staged !== undefined) {
+      staging.note(this.staged !== undefined);
+      this.stage(frame);
+      return;
+    }
+    this.write(frame);
+  }
+
+  /** Whether a batch may bypass the queue's limits: it may be as large as the queue itself. */
+  takes(batch: EventBatch, frame: Buffer): boolean {
+    const { limits } = this.shared;
+    return this.stagedBytes + frame.length <= limits.maxBytes && batch.events.length <= limits.maxMessages;
+  }
+
+  /**
+   * Forgets what is queued of a subscription: nothing of it comes any more (P24).
+   *
+   * @returns the commands whose answers were among it; the caller answers them otherwise.
+   */
+  purge(subscription: Subscription): readonly string[] {
+    this.forgetDroppedTail(subscription);
+    const refs = this.queue.purge(subscription);
+    this.noteQueue();
+    return refs;
+  }
+
+  /** Puts aside what is queued of channels that are withheld, so that it may be written later, or never (G11). */
+  hold(): void {
+    // What is announced at the end of the queue has its place behind what is put aside.
+    for (const subscription of this.droppedTails ?? [])
+      if (subscription.channel.isWithheld) this.announceDroppedTail(subscription);
+    this.queue.hold(({ subscription }) => subscription?.channel.isWithheld === true);
+    this.noteQueue();
+  }
+
+  /** Puts back what {@link hold} put aside. */
+  release(): void {
+    if (this.queue.heldLength === 0) return;
+    this.queue.release();
+    this.busy |= QUEUED;
+    this.schedule();
+  }
+
+  /** The socket takes bytes again. */
+  onDrain(): void {
+    this.busy &= ~BLOCKED;
+    this.flush();
+  }
+
+  /** Ends the session with 4005: the client comes back with its positions. */
+  fail(): void {
+    this.owner.onFailed();
+  }
+
+  /** Drops everything; later calls do nothing. */
+  close(): void {
+    this.busy |= CLOSED;
+    this.queue.clear();
+    this.control = undefined;
+    this.controlBytes = 0;
+    this.staged = undefined;
+    this.stagedBytes = 0;
+    this.roomWaiters = undefined;
+    this.droppedTails = undefined;
+  }
+
+  /** Writes what is queued, in frames of bounded size, until the socket holds back. */
+  flush(): void {
+    this.scheduled = false;
+    if (this.staged !== undefined) this.writeStaged(this.staged);
+    while ((this.busy & (BLOCKED | CLOSED)) === 0 && (this.control !== undefined || !this.queue.isEmpty)) {
+      const envelopes = this.control ?? [];
+      this.control = undefined;
+      this.controlBytes = 0;
+      this.busy &= ~CONTROL;
+      this.takeData(envelopes);
+      this.noteQueue();
+      if (envelopes.length === 0) continue;
+      this.write(this.connection.variant.frame(envelopes));
+    }
+    if (this.queue.isEmpty) this.announceDroppedTails();
+    if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
+      const waiters = this.roomWaiters;
+      this.roomWaiters = undefined;
+      for (const waiter of waiters) waiter();
+    }
+  }
+
+  private stage(frame: Buffer): void {
+    // Most sessions get one frame a turn, which needs no list.
+    if (this.staged === undefined) this.staged = frame;
+    else if (Array.isArray(this.staged)) this.staged.push(frame);
+    else this.staged = [this.staged, frame];
+    this.stagedBytes += frame.length;
+    this.schedule();
+  }
+
+  private writeStaged(staged: Buffer | Buffer[]): void {
+    const frame = Array.isArray(staged) ? Buffer.concat(staged) : staged;
+    this.staged = undefined;
+    this.stagedBytes = 0;
+    this.write(frame);
+  }
+
+  private takeData(into: Buffer[]): void {
+    let bytes = 0;
+    const now = this.shared.clock.now();
+    while (bytes < MAX_FRAME_BYTES) {
+      const entry = this.queue.shift();
+      if (entry === undefined) return;
+      const encoded = this.encodeEntry(entry, now);
+      into.push(encoded);
+      bytes += encoded.length;
+    }
+  }
+
+  private encodeEntry(entry: QueueEntry, now: number): Buffer {
+    if (entry.gap !== undefined)
+      return this.encode(gapEnvelope(entry.subscription as Subscription, entry.gap));
+    const { event } = entry;
+    if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
+    const gap = {
+      from: event.seq,
+      to: event.seq,
+      reason: 'expired',
+      partial: false,
+      recoverable: false,
+      epoch: event.epoch,
+    } as const;
+    return this.encode(gapEnvelope(entry.subscription as Subscription, gap));
+  }
+
+  private append(entry: QueueEntry): void {
+    this.queue.push(entry);
+    this.busy |= QUEUED;
+    this.schedule();
+  }
+
+  private write(frame: Buffer): void {
+    this.sentStamp = this.shared.wheel.stamp;
+    // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
+    if (!this.connection.write(frame) && this.connection.bufferedBytes > 0) this.busy |= BLOCKED;
+  }
+
+  private noteQueue(): void {
+    if (this.queue.isEmpty) this.busy &= ~QUEUED;
+  }
+
+  private get isClosed(): boolean {
+    return (this.busy & CLOSED) !== 0;
+  }
+
+  private isOver(bytes: number, messages: number): boolean {
+    const { limits } = this.shared;
+    const { length, heldLength, heldBytes } = this.queue;
+    return (
+      length + heldLength + messages > limits.maxMessages ||
+      this.bufferedBytes + heldBytes + bytes > limits.maxBytes
+    );
+  }
+
+  private get isControlFull(): boolean {
+    const { limits } = this.shared;
+    return (
+      this.control !== undefined &&
+      (this.control.length >= limits.maxMessages || this.controlBytes >= limits.maxBytes)
+    );
+  }
+
+  private announceDroppedTails(): void {
+    if (this.droppedTails === undefined) return;
+    const tails = this.droppedTails;
+    this.droppedTails = undefined;
+    this.busy &= ~DROPPED_TAILS;
+    for (const subscription of tails) this.announceDroppedTail(subscription);
+  }
+
+  private announceDroppedTail(subscription: Subscription): void {
+    const { dropped } = subscription;
+    if (dropped === undefined) return;
+    this.forgetDroppedTail(subscription);
+    const recoverable = subscription.channel.definition.policy.log.retain;
+    this.pushGap(subscription, dropped.from, dropped.to, 'overflow', recoverable);
+  }
+
+  private forgetDroppedTail(subscription: Subscription): void {
+    subscription.dropped = undefined;
+    if (this.droppedTails?.delete(subscription) !== true || this.droppedTails.size > 0) return;
+    this.droppedTails = undefined;
+    this.busy &= ~DROPPED_TAILS;
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.isClosed) return;
+    this.scheduled = true;
+    this.shared.scheduler.session(this);
+  }
+
+  private encode(envelope: Envelope): Buffer {
+    return encodeEnvelope(envelope, this.connection.variant.codec);
+  }
+}
+
+function gapEnvelope(subscription: Subscription, gap: GapEntry): Envelope {
+  const { epoch, partial, ...range } = gap;
+  return {
+    type: 'gap',
+    channel: subscription.channel.name,
+    epoch,
+    payload: partial ? { ...range, partial } : range,
+  };
+}

@@ -1,0 +1,115 @@
+import type { ChannelEvent } from '../ports/channel-event.js';
+import type { GapEntry, OutboxQueue, QueueEntry } from './queue.js';
+import type { Subscription } from '../hub/subscription.js';
+
+/** What becomes of the event that found the queue full. */
+export type OverflowVerdict = 'queue' | 'dropped' | 'disconnect';
+
+/** Share of the channel's queued events that a drop removes: the work of looking for them is then paid once per many events. */
+const DROP_SHARE = 4;
+
+/**
+ * Makes room for `event`, or says that there is none, by the policy of the channel (G13). Only events of the same
+ * subscription are ever dropped: a channel pays for its own traffic, and answers are not dropped at all (P25).
+ *
+ * @param isOver whether the queue would still be too full with the event and some more bytes.
+ */
+export function applyOverflow(
+  subscription: Subscription,
+  event: ChannelEvent,
+  queue: OutboxQueue,
+  isOver: (moreBytes: number) => boolean,
+): OverflowVerdict {
+  const policy = subscription.channel.definition.policy.overflow;
+  if (policy === 'disconnect') return 'disconnect';
+  if (policy === 'conflate') conflate(subscription, event, queue);
+  if (policy !== 'drop-newest' && isOver(0)) dropOldest(subscription, queue);
+  if (!isOver(0) && policy !== 'drop-newest') return 'queue';
+  const { dropped } = subscription;
+  if (dropped === undefined) subscription.dropped = { from: event.seq, to: event.seq };
+  else dropped.to = event.seq;
+  return 'dropped';
+}
+
+function dropOldest(subscription: Subscription, queue: OutboxQueue): void {
+  const entries = queue.toArray();
+  const own = entries.filter((entry) => isOwnEvent(entry, subscription));
+  const doomed = new Set(own.slice(0, Math.max(1, Math.ceil(own.length / DROP_SHARE))));
+  if (own.length === 0) return;
+  rewrite(subscription, queue, doomed, 'overflow');
+}
+
+/** Keeps the newest event of each key; the one that is about to be queued counts as the newest of its key. */
+function conflate(subscription: Subscription, incoming: ChannelEvent, queue: OutboxQueue): void {
+  const entries = queue.toArray();
+  const seen = new Set<string>();
+  if (incoming.key !== undefined) seen.add(incoming.key);
+  const doomed = new Set<QueueEntry>();
+  for (let index = entries.length - 1; index >= 0; index--) {
+    const entry = entries[index] as QueueEntry;
+    if (!isOwnEvent(entry, subscription)) continue;
+    const { key } = entry.event as ChannelEvent;
+    if (key === undefined) continue;
+    if (seen.has(key)) doomed.add(entry);
+    else seen.add(key);
+  }
+  if (doomed.size > 0) rewrite(subscription, queue, doomed, 'conflated', incoming.seq);
+}
+
+/**
+ * Takes the doomed entries out and announces them in their place: an overflow as a plain gap before what remains,
+ * a conflation as one partial gap before the thinned batch, up to its last event (P25).
+ */
+function rewrite(
+  subscription: Subscription,
+  queue: OutboxQueue,
+  doomed: ReadonlySet<QueueEntry>,
+  reason: 'overflow' | 'conflated',
+  thinnedTo?: number,
+): void {
+  const seqs = [...doomed].map((entry) => (entry.event as ChannelEvent).seq);
+  const gap: GapEntry = {
+    from: Math.min(...seqs),
+    to: thinnedTo ?? Math.max(...seqs),
+    reason,
+    partial: reason === 'conflated',
+    recoverable: subscription.channel.definition.policy.log.retain,
+    epoch: subscription.epoch,
+  };
+  const kept: QueueEntry[] = [];
+  let announced = false;
+  for (const entry of queue.toArray()) {
+    const waiting = joining(entry, subscription, gap);
+    if (waiting !== undefined) {
+      // They become one, at the place of the first: before everything that it covers.
+      gap.from = Math.min(gap.from, waiting.from);
+      gap.to = Math.max(gap.to, waiting.to);
+    }
+    const isPlace =
+      waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, subscription, gap.from);
+    if (!announced && isPlace) {
+      kept.push({ subscription, gap });
+      announced = true;
+    }
+    if (waiting === undefined && !doomed.has(entry)) kept.push(entry);
+  }
+  queue.replace(kept);
+}
+
+/** Events that wait from before a `reset` belong to another log: they are left as they are. */
+function isOwnEvent(entry: QueueEntry, subscription: Subscription): boolean {
+  return entry.subscription === subscription && entry.event?.epoch === subscription.epoch;
+}
+
+function isOwnEventAfter(entry: QueueEntry, subscription: Subscription, seq: number): boolean {
+  return isOwnEvent(entry, subscription) && (entry.event as ChannelEvent).seq >= seq;
+}
+
+/** The gap that waits already and says the same: of the same kind and log, and for a plain one without an event between. */
+function joining(entry: QueueEntry, subscription: Subscription, gap: GapEntry): GapEntry | undefined {
+  const { gap: waiting } = entry;
+  if (waiting === undefined || entry.subscription !== subscription) return undefined;
+  if (waiting.reason !== gap.reason || waiting.epoch !== gap.epoch) return undefined;
+  const touches = waiting.to + 1 >= gap.from && waiting.from <= gap.to + 1;
+  return gap.partial || touches ? waiting : undefined;
+}

@@ -1,0 +1,108 @@
+import type { Position } from '../../protocol/position.js';
+import type { Durability, LogPolicy } from './broker.js';
+import type { MaybePromise } from './maybe-promise.js';
+import type { RealtimeConnection } from './realtime-connection.js';
+import type { RealtimeIdentity } from './identity.js';
+
+/** What happens when a connection's outbound queue is full (G13). */
+export type OverflowPolicy = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'conflate';
+
+/** What a client wants to do with a channel. */
+export type ChannelAction = 'subscribe' | 'publish' | 'signal' | 'request' | 'history' | 'presence';
+
+/** How presence is kept on a channel. */
+export interface PresencePolicy {
+  /** How long a device may be away before its member leaves, in milliseconds. */
+  readonly graceMs: number;
+  /** Most members whose changes are told one by one; of more, their number is told (P22a). */
+  readonly maxMembers: number;
+}
+
+/** How a channel behaves, with every default filled in. */
+export interface ChannelPolicy {
+  readonly log: LogPolicy;
+  /** Level that the channel needs; the broker must declare at least as much (G1). */
+  readonly durability: Durability;
+  /** Most events that a resume replays; what is beyond is `truncated` with cause `limit` (P11). */
+  readonly replayLimit: number;
+  readonly presence: PresencePolicy | false;
+  readonly overflow: OverflowPolicy;
+}
+
+/** Parameters that a pattern took from a channel name. */
+export type ChannelParams = Readonly<Record<string, string>>;
+
+/** One call of the application's code. */
+export interface HandlerCall {
+  readonly connection: RealtimeConnection;
+  /** What the engine verified; `connection.user` may have been replaced by a guard. */
+  readonly user: RealtimeIdentity | undefined;
+  /** Empty for a request without a channel. */
+  readonly channel: string;
+  readonly params: ChannelParams;
+  /** The client command's id; for `publish` the idempotency key (G4). */
+  readonly id: string;
+  /** Name of the event, where the command has one. */
+  readonly event: string;
+  /** Payload of `publish`, `signal` and `request`; `params` of `subscribe`. */
+  readonly payload: unknown;
+}
+
+/** Result of an authorization: yes, no, or yes for a while, after which it is asked again. */
+export type AuthorizationResult = boolean | { readonly forMs: number };
+
+export type AuthorizeHandler = (call: HandlerCall) => MaybePromise<AuthorizationResult>;
+
+/** Returns what is appended; `undefined` appends the payload as it came. */
+export type PublishHandler = (call: HandlerCall) => MaybePromise<unknown>;
+
+export type RequestHandler = (call: HandlerCall) => MaybePromise<unknown>;
+
+/** State for newcomers (P26). */
+export interface SnapshotHandler {
+  /** Whether the result depends on the channel alone, so that subscribers of one moment may share a run. */
+  readonly shareable: boolean;
+  run(call: HandlerCall): MaybePromise<SnapshotState>;
+}
+
+/** What a snapshot handler gives. */
+export interface SnapshotState {
+  readonly state: unknown;
+  /** Position that the state contains, at or before the tip; left out, the tip that was read before the handler ran. */
+  readonly position?: Position;
+}
+
+/** Application code of one channel pattern. */
+export interface ChannelBehaviour {
+  /** `'public'` admits everybody; an action without an entry follows G10. `subscribe` is always there (G9). */
+  readonly authorize: Readonly<Partial<Record<ChannelAction, AuthorizeHandler | 'public'>>>;
+  /** The only events that clients may publish. */
+  readonly publish: ReadonlyMap<string, PublishHandler | undefined>;
+  /** The only events that clients may signal. */
+  readonly signals: ReadonlySet<string>;
+  readonly requests: ReadonlyMap<string, RequestHandler>;
+  readonly snapshot?: SnapshotHandler;
+  readonly onSubscribe?: (call: HandlerCall) => MaybePromise<void>;
+  readonly onUnsubscribe?: (call: HandlerCall) => MaybePromise<void>;
+}
+
+/** One channel pattern of the application. */
+export interface ChannelDefinition {
+  /** Dotted segments; `:name` takes one segment as a parameter (P23). */
+  readonly pattern: string;
+  /** Where it was declared, for messages: the class name. */
+  readonly source: string;
+  readonly policy: ChannelPolicy;
+  readonly behaviour: ChannelBehaviour;
+}
+
+/** Whether subscribing needs an authorization. Events of other channels are for everybody. */
+export function isGuarded({ behaviour }: ChannelDefinition): boolean {
+  return behaviour.authorize.subscribe !== 'public';
+}
+
+/** A request that needs no channel; reached only because it is declared so, with its own authorization (G10). */
+export interface ConnectionRequest {
+  readonly authorize: AuthorizeHandler | 'public';
+  readonly handle: RequestHandler;
+}

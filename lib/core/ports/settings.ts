@@ -1,0 +1,90 @@
+import type { AnnouncedLimits } from '../../protocol/limits.js';
+import type { RetryPolicy } from '../../protocol/messages.js';
+import type { ChannelDefinition, ConnectionRequest } from './channel-definition.js';
+import type { Broker } from './broker.js';
+import type { Clock } from './clock.js';
+import type { Entropy } from './entropy.js';
+import type { EngineLogger } from './logger.js';
+import type { MaybePromise } from './maybe-promise.js';
+import type { RealtimeConnection } from './realtime-connection.js';
+import type { Authenticator } from './identity.js';
+
+/** Bounds of what one client may send (G16); the announced ones are told in `welcome`. */
+export interface InboundLimits extends AnnouncedLimits {
+  /** Commands that may come at once above the sustained rate. */
+  readonly burst: number;
+  /** Bytes of one connection a second, sustained; the burst is twice that. */
+  readonly bytesPerSecond: number;
+  /** The same bounds over all connections of one user. */
+  readonly userRatePerSecond: number;
+  /** Commands whose answer is pending; at the bound reading pauses. */
+  readonly maxInFlight: number;
+  /** Connections of one address; further ones are refused with 429. */
+  readonly maxConnectionsPerAddress: number;
+  /** Connections of this node; further ones are refused with 503. */
+  readonly maxConnections: number;
+}
+
+/** How abuse of the limits escalates (G16): an error each time, then a pause in reading, then 4807 and a ban. */
+export interface AbusePolicy {
+  /** Violations within `windowMs` after which reading is paused. */
+  readonly throttleAfter: number;
+  /** Violations within `windowMs` after which the connection is closed with 4807. */
+  readonly closeAfter: number;
+  readonly windowMs: number;
+  /** How long the user, or the address of an anonymous client, is refused after a 4807; 0 for not at all. */
+  readonly banMs: number;
+}
+
+/** Bounds of a connection's outbound queue (G13). */
+export interface OutboxLimits {
+  readonly maxBytes: number;
+  readonly maxMessages: number;
+}
+
+/** Numbers of the engine, with every default filled in. Durations in milliseconds. */
+export interface EngineSettings {
+  /** Names this node in tickets, control receipts and logs. */
+  readonly nodeId: string;
+  /** Producer name of the application's own publishes (P15). */
+  readonly applicationName: string;
+  readonly helloTimeoutMs: number;
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly retry: RetryPolicy;
+  readonly limits: InboundLimits;
+  readonly abuse: AbusePolicy;
+  readonly outbox: OutboxLimits;
+  /** Half of what events wait at most under load: for others to share a write with, and for being written. */
+  readonly maxFlushDelayMs: number;
+  /** Longest run of one application handler; then the command is answered with `timeout`. */
+  readonly handlerTimeoutMs: number;
+  /** Whether a client without credentials may connect; it then has no user. */
+  readonly anonymous: boolean;
+  /** How long before a token's expiry `auth_required` is sent (G12). */
+  readonly authRequiredAheadMs: number;
+  /** Signs session tickets (P28); the same on every node of a cluster. */
+  readonly ticketSecret: string;
+  /** How long interest in a channel outlives its last subscriber. */
+  readonly lingerMs: number;
+  /** Most recent events of a served channel that a node keeps for joining replay with live (G8). */
+  readonly ringSize: number;
+  /** Life of a presence entry without renewal. */
+  readonly presenceLeaseMs: number;
+  /** Spread that `bye` advises at a drain. */
+  readonly drainSpreadMs: number;
+}
+
+/** Everything an engine needs. */
+export interface EngineOptions {
+  readonly broker: Broker;
+  readonly authenticator: Authenticator;
+  readonly channels: readonly ChannelDefinition[];
+  /** Requests without a channel, by event (G10). */
+  readonly requests?: ReadonlyMap<string, ConnectionRequest>;
+  /** Runs after authentication and before `welcome`; `false` or a thrown error refuses with 4802 or the error's code. */
+  readonly onConnect?: (connection: RealtimeConnection) => MaybePromise<boolean | void>;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly logger: EngineLogger;
+}

@@ -1,0 +1,127 @@
+import { createPublicKey, createSecretKey } from 'node:crypto';
+import type { JwtService, JwtVerifyOptions } from '@nestjs/jwt';
+import type {
+  Authentication,
+  Authenticator,
+  Credentials,
+  RealtimeIdentity,
+} from '../../core/ports/identity.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import { isRecord } from '../../protocol/validation/checks.js';
+import { toMilliseconds } from '../options/duration.js';
+import type { RealtimeJwtOptions } from '../realtime-options.js';
+import { jwtKey, type JwtKey } from './jwt-key.js';
+
+const DEFAULT_TOLERANCE_MS = 5_000;
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** What `@nestjs/jwt` gives with `complete: true`. */
+interface VerifiedToken {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly payload: unknown;
+}
+
+/**
+ * Verifies tokens with `@nestjs/jwt`. Nothing is kept between two tokens: a result that is remembered would outlive its
+ * token, or its revocation.
+ */
+export class JwtAuthenticator implements Authenticator {
+  private readonly verifyOptions: JwtVerifyOptions & { readonly complete: true };
+  private readonly toleranceMs: number;
+
+  private constructor(
+    private readonly jwt: JwtService,
+    key: JwtKey,
+    private readonly options: RealtimeJwtOptions,
+  ) {
+    this.toleranceMs = toMilliseconds(options.clockTolerance) ?? DEFAULT_TOLERANCE_MS;
+    this.verifyOptions = verifyOptionsOf(key, options, this.toleranceMs);
+  }
+
+  /**
+   * Loads `@nestjs/jwt`, which only applications with tokens need.
+   *
+   * @throws Error that says how to install it.
+   */
+  static async create(options: RealtimeJwtOptions): Promise<JwtAuthenticator> {
+    const key = jwtKey(options);
+    const { JwtService } = await import('@nestjs/jwt').catch((cause: unknown) => {
+      throw new Error('auth.jwt needs the package @nestjs/jwt. Install it: npm i @nestjs/jwt', { cause });
+    });
+    return new JwtAuthenticator(new JwtService({}), key, options);
+  }
+
+  authenticate({ token }: Credentials): MaybePromise<Authentication> {
+    if (token === undefined) throw new RealtimeError('unauthorized', 'A token is needed');
+    const { header, payload } = this.verify(token);
+    // RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid; jsonwebtoken ignores
+    // it.
+    if (header.crit !== undefined)
+      throw new RealtimeError('unauthorized', 'The token has an unknown critical header');
+    if (!isRecord(payload)) throw new RealtimeError('unauthorized', 'The token has no claims');
+    const expiresAt = this.expiryOf(payload);
+    const toResult = (user: RealtimeIdentity): Authentication =>
+      expiresAt === undefined ? { user } : { user, expiresAt };
+    const user = this.userOf(payload);
+    return isPromise(user) ? user.then(toResult) : toResult(user);
+  }
+
+  /** Not `verifyAsync`, which does the same work on the same thread and lets every connection wait for its callbacks. */
+  private verify(token: string): VerifiedToken {
+    try {
+      return this.jwt.verify<VerifiedToken & object>(token, this.verifyOptions);
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  private userOf(claims: Claims): MaybePromise<RealtimeIdentity> {
+    if (this.options.user !== undefined) return this.options.user(claims);
+    const { sub } = claims;
+    if ((typeof sub !== 'string' && typeof sub !== 'number') || sub === '') {
+      throw new RealtimeError('unauthorized', 'The token names no user (claim "sub")');
+    }
+    return { ...claims, id: String(sub) };
+  }
+
+  /** `exp`, and no earlier than it is refused: who is let in late by the tolerance is not thrown out at once. */
+  private expiryOf({ exp }: Claims): number | undefined {
+    return typeof exp === 'number' ? exp * 1_000 + this.toleranceMs : undefined;
+  }
+}
+
+function verifyOptionsOf(
+  { kind, value, algorithms }: JwtKey,
+  { issuer, audience, maxAge }: RealtimeJwtOptions,
+  toleranceMs: number,
+): JwtVerifyOptions & { readonly complete: true } {
+  const maxAgeMs = toMilliseconds(maxAge);
+  return {
+    // jsonwebtoken would make a key of it for each token again. The types of @nestjs/jwt do not know that it takes one.
+    ...(kind === 'secret'
+      ? { secret: createSecretKey(Buffer.from(value)) as unknown as Buffer }
+      : { publicKey: createPublicKey(value) as unknown as Buffer }),
+    algorithms: [...algorithms],
+    clockTolerance: toleranceMs / 1_000,
+    complete: true,
+    ...(issuer === undefined ? {} : { issuer: listOrOne(issuer) }),
+    ...(audience === undefined ? {} : { audience: listOrOne(audience) }),
+    ...(maxAgeMs === undefined ? {} : { maxAge: `${maxAgeMs}ms` }),
+  };
+}
+
+type StringOrList = string | [string, ...string[]];
+
+function listOrOne(value: string | readonly string[]): StringOrList {
+  return typeof value === 'string' ? value : ([...value] as [string, ...string[]]);
+}
+
+/** By name: the classes are those of the copy of jsonwebtoken that @nestjs/jwt brings. */
+function refusal(error: unknown): RealtimeError {
+  // A token older than `maxAge` is reported the same way, and a fresh one helps all the same.
+  if ((error as Error).name === 'TokenExpiredError') return new RealtimeError('token_expired');
+  // Which check failed is for the server's own eyes: it tells a forger how far he came.
+  return new RealtimeError('unauthorized', 'The token is not valid', { cause: error });
+}

@@ -1,0 +1,126 @@
+import 'reflect-metadata';
+import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
+import { POSITIONAL_ARGS_METADATA } from '../constants.js';
+import { isChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
+import type { RealtimeContext } from '../decorators/realtime-context.js';
+import type { HandlerTarget } from './handler-target.js';
+
+// `@ConnectedSocket()`, `@MessageBody()` and `@Ack()` share the numbers of HTTP's `@Req()`, `@Body()` and of nothing.
+const SOCKET = 0;
+const PAYLOAD = 3;
+const ACK = 13;
+
+/** One decorated parameter, as Nest keeps it. */
+interface RouteArgument {
+  readonly index: number;
+  readonly data?: unknown;
+  readonly pipes?: readonly unknown[];
+  readonly factory?: unknown;
+  readonly schema?: unknown;
+}
+
+/** One parameter of a handler. */
+export interface HandlerParam {
+  readonly index: number;
+  readonly data: unknown;
+  readonly pipes: readonly unknown[];
+  /** Takes the value from the call without Nest; `undefined` for decorators of others. */
+  readonly read: ParamReader | undefined;
+  /** Whether it depends on the channel's name alone. */
+  readonly ofChannel: boolean;
+  /** Name of a channel parameter that must exist. */
+  readonly channelParam: string | undefined;
+  /** Whether it is a decorator of HTTP that has no meaning here. */
+  readonly foreign: boolean;
+}
+
+const readConnection: ParamReader = (_data, _context, connection) => connection;
+const readPayload: ParamReader = (key, context) => pick(context?.payload, key);
+
+function pick(payload: unknown, key: unknown): unknown {
+  return typeof key === 'string' && key !== ''
+    ? (payload as Record<string, unknown> | null | undefined)?.[key]
+    : payload;
+}
+
+/** The parameters of a handler. */
+export interface HandlerParams {
+  readonly list: readonly HandlerParam[];
+  /** The metadata key under which Nest finds them; `undefined` when there is nothing that pipes could check. */
+  readonly metadataKey: string | undefined;
+}
+
+/**
+ * Reads the parameters of a handler. Without any decorator they are (connection, payload), as in a gateway, and the
+ * payload passes the pipes: Nest alone would hand it over unvalidated. A connection alone passes none: Nest would warn
+ * of a hook whose method has no decorator that a `ValidationPipe` cannot know its types.
+ */
+export function paramsOf({ host, methodName, method, own }: HandlerTarget): HandlerParams {
+  if (own === true) return { list: [], metadataKey: undefined };
+  const decorated = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as
+    Record<string, RouteArgument> | undefined;
+  if (decorated !== undefined && Object.keys(decorated).length > 0) {
+    return { list: Object.entries(decorated).map(describe), metadataKey: ROUTE_ARGS_METADATA };
+  }
+  const types = Reflect.getMetadata(PARAMTYPES_METADATA, host.metatype.prototype as object, methodName) as
+    unknown[] | undefined;
+  const count = Math.min(2, Math.max(method.length, types?.length ?? 0));
+  const positional = Object.fromEntries(
+    [SOCKET, PAYLOAD].slice(0, count).map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
+  );
+  const list = Object.entries(positional).map(describe);
+  if (count < 2) return { list, metadataKey: undefined };
+  Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, positional, host.metatype, methodName);
+  return { list, metadataKey: POSITIONAL_ARGS_METADATA };
+}
+
+function describe([key, argument]: [string, RouteArgument]): HandlerParam {
+  const { index, data, factory } = argument;
+  const common = {
+    index,
+    data,
+    pipes: argument.pipes ?? [],
+    ofChannel: false,
+    channelParam: undefined,
+    foreign: false,
+  };
+  if (factory !== undefined) {
+    const read = readerOf(factory);
+    if (!isChannelParam(factory)) return { ...common, read };
+    return { ...common, read, ofChannel: true, channelParam: typeof data === 'string' ? data : undefined };
+  }
+  switch (Number(key.split(':')[0])) {
+    case SOCKET:
+      return { ...common, read: readConnection };
+    case PAYLOAD:
+      // A schema is checked by a pipe, which only Nest's way runs.
+      return { ...common, read: argument.schema === undefined ? readPayload : undefined };
+    case ACK:
+      return { ...common, read: () => undefined };
+    default:
+      return { ...common, read: undefined, foreign: true };
+  }
+}
+
+/** How Nest takes parameters of gateways from the arguments of a call. */
+export const paramsFactory = {
+  exchangeKeyForValue(type: number, data: unknown, args: unknown[]): unknown {
+    if (type === SOCKET) return args[0];
+    return type === PAYLOAD ? pick(args[1], data) : undefined;
+  },
+};
+
+/** Fills the arguments of a handler without Nest; `undefined` when a parameter needs it. */
+export function directArguments(
+  params: readonly HandlerParam[],
+): ((context: RealtimeContext, connection: RealtimeConnection) => unknown[]) | undefined {
+  if (params.some(({ read, pipes }) => read === undefined || pipes.length > 0)) return undefined;
+  const length = params.reduce((most, { index }) => Math.max(most, index + 1), 0);
+  return (context, connection) => {
+    const args = new Array<unknown>(length).fill(undefined);
+    for (const { index, data, read } of params)
+      args[index] = read?.(data as string | undefined, context, connection);
+    return args;
+  };
+}

@@ -1,0 +1,56 @@
+import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
+import type { Broker } from '../../core/ports/broker.js';
+import type { EngineLogger } from '../../core/ports/logger.js';
+import { jwtKey } from '../auth/jwt-key.js';
+import type { AuthConfig, RealtimeConfig } from '../options/realtime-config.js';
+
+/** Shortest HMAC secret that RFC 7518 §3.2 allows with HS256, in bytes. */
+const LEAST_SECRET_BYTES = 32;
+
+/**
+ * What is said at boot: one line per channel, and one about authentication, broker and durability. Never a secret
+ * (G23).
+ */
+export function reportBoot(
+  config: RealtimeConfig,
+  broker: Broker,
+  channels: readonly ChannelDefinition[],
+  attaches: boolean,
+  logger: EngineLogger,
+): void {
+  for (const { pattern, source } of channels) logger.log(`Mapped {${pattern}} ${source}`);
+  const { capabilities, name } = broker;
+  const where = attaches ? `on ${config.transport.path}, auth ${describeAuth(config)}` : 'as publisher only';
+  const dedupe = capabilities.dedupes ? '' : ', without dedupe';
+  logger.log(`Realtime ${where}, broker ${name}, durability ${capabilities.durability}${dedupe}`);
+  if (!attaches) return;
+  warnOfSecrets(config.auth, logger);
+  if (config.randomTicketSecret && capabilities.durability !== 'process') {
+    logger.warn(
+      'ticketSecret is not set: clients that come to another node count as new. Set the same on every node.',
+    );
+  }
+}
+
+function describeAuth({ auth, settings }: RealtimeConfig): string {
+  const others = settings.anonymous && auth.mode !== 'anonymous' ? ' or anonymous' : '';
+  switch (auth.mode) {
+    case 'jwt':
+      return `jwt (${jwtKey(auth.jwt).algorithms.join(', ')})${others}`;
+    case 'custom': {
+      const { authenticator } = auth;
+      const { name } = typeof authenticator === 'function' ? authenticator : authenticator.constructor;
+      return (name === 'Object' ? 'custom' : name) + others;
+    }
+    default:
+      return auth.mode;
+  }
+}
+
+function warnOfSecrets(auth: AuthConfig, logger: EngineLogger): void {
+  if (auth.mode !== 'jwt' || auth.jwt.secret === undefined) return;
+  if (Buffer.byteLength(auth.jwt.secret) >= LEAST_SECRET_BYTES) return;
+  logger.warn(
+    `auth.jwt.secret is shorter than ${LEAST_SECRET_BYTES} bytes: short secrets can be guessed offline (RFC 7518 §3.2).`,
+  );
+}

@@ -1,0 +1,92 @@
+import { decode, encode } from '@msgpack/msgpack';
+import type { Envelope } from '../envelope.js';
+import { MAX_DEPTH, type FrameLimits } from '../limits.js';
+import { FrameError, type Codec, type Encoded } from './codec.js';
+import { endOfValue } from './msgpack-scanner.js';
+
+// Deeper than what is accepted, since an envelope and a handler may wrap what came.
+const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH };
+
+/** MessagePack values that follow one another in binary frames (P1, P4). */
+export const msgpackCodec: Codec = {
+  name: 'msgpack',
+  subprotocol: 'realtime.v1.msgpack',
+  binary: true,
+  separator: undefined,
+
+  encode(envelope: Envelope): Uint8Array {
+    const bytes = encodeValue(envelope);
+    return isReadable(bytes) ? bytes : encodeValue(readable(envelope));
+  },
+
+  decode(frame: Encoded, limits?: FrameLimits): unknown[] {
+    if (typeof frame === 'string')
+      throw new FrameError('protocol_error', 'MessagePack travels in binary frames');
+    const values: unknown[] = [];
+    let start = 0;
+    while (start < frame.byteLength) {
+      if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame) {
+        throw new FrameError(
+          'protocol_error',
+          `More than ${limits.maxEnvelopesPerFrame} envelopes in a frame`,
+        );
+      }
+      const end = endOfValue(frame, start, limits === undefined ? Infinity : MAX_DEPTH);
+      if (limits !== undefined && end - start > limits.maxMessageBytes) {
+        throw new FrameError('message_too_large', `A message of more than ${limits.maxMessageBytes} bytes`);
+      }
+      values.push(decodeValue(frame.subarray(start, end)));
+      start = end;
+    }
+    return values;
+  },
+};
+
+function encodeValue(value: unknown): Uint8Array {
+  try {
+    return encode(value, OPTIONS);
+  } catch {
+    // What JSON leaves out or writes in its own way (functions, `toJSON`), a subscriber of this codec gets as JSON has it.
+    return encode(JSON.parse(JSON.stringify(value)), OPTIONS);
+  }
+}
+
+/** The key as the encoder writes it: the tag of a string of nine bytes, and those. */
+const PROTO_KEY = Uint8Array.from('\xa9__proto__', (character) => character.charCodeAt(0));
+
+/**
+ * Whether every decoder reads these bytes: JSON may hold half a surrogate pair, which is no UTF-8, and the key
+ * `__proto__`, which the decoder of the library's own client refuses. One client's event must not end the connections of
+ * all others. Numbers and binary data may look the same; then the slow way is taken in vain.
+ */
+function isReadable(bytes: Uint8Array): boolean {
+  for (let at = bytes.indexOf(0xed); at !== -1; at = bytes.indexOf(0xed, at + 1)) {
+    if ((bytes[at + 1] ?? 0) >= 0xa0) return false;
+  }
+  for (let at = bytes.indexOf(0xa9); at !== -1; at = bytes.indexOf(0xa9, at + 1)) {
+    if (PROTO_KEY.every((byte, index) => bytes[at + index] === byte)) return false;
+  }
+  return true;
+}
+
+/** The value with U+FFFD for each half of a pair, and without `__proto__` keys. */
+function readable(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd');
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== '__proto__')
+      .map(([key, entry]) => [readable(key), readable(entry)]),
+  );
+}
+
+function decodeValue(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes);
+  } catch {
+    // The decoder refuses what the scanner cannot see: a `__proto__` key, a key that is no string.
+    throw new FrameError('protocol_error', 'A frame that is not MessagePack');
+  }
+}

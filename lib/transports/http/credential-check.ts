@@ -1,0 +1,79 @@
+import { refusalOf } from '../../core/ports/refusal.js';
+import type { Clock } from '../../core/ports/clock.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Authentication } from '../../core/ports/identity.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Admission } from './handshake-policy.js';
+
+/** Says nothing of what went wrong here (G25). */
+export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
+
+type Attached = NonNullable<Admission['credentials']>;
+
+/** What a check needs. */
+export interface CredentialCheckSettings {
+  readonly clock: Clock;
+  readonly handshakeTimeoutMs: number;
+  readonly maxPendingHandshakes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Verifies credentials before the upgrade, bounded in time and number: an authenticator that hangs holds sockets no
+ * longer than the timeout, and a storm of upgrades holds no more of them than the bound.
+ */
+export class CredentialCheck {
+  private readonly pending = new Set<(outcome: Refusal) => void>();
+
+  constructor(
+    private readonly host: TransportHost,
+    private readonly settings: CredentialCheckSettings,
+  ) {}
+
+  /** At once where the authenticator decides at once. Neither throws nor rejects. */
+  verify(credentials: Attached): MaybePromise<Opening | Refusal> {
+    const { maxPendingHandshakes } = this.settings;
+    if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
+    try {
+      const authentication = this.host.authenticate(credentials);
+      return isPromise(authentication)
+        ? this.follow(authentication, credentials)
+        : openingOf(authentication, credentials);
+    } catch (error) {
+      return this.refusalOf(error);
+    }
+  }
+
+  private follow(work: Promise<Authentication>, credentials: Attached): Promise<Opening | Refusal> {
+    const { clock, handshakeTimeoutMs } = this.settings;
+    return new Promise((resolve) => {
+      const settle = (outcome: Opening | Refusal): void => {
+        timer.cancel();
+        this.pending.delete(settle);
+        resolve(outcome);
+      };
+      const timer = clock.schedule(handshakeTimeoutMs, () => settle(TRY_LATER));
+      this.pending.add(settle);
+      work.then(
+        (authentication) => settle(openingOf(authentication, credentials)),
+        (error: unknown) => settle(this.refusalOf(error)),
+      );
+    });
+  }
+
+  /** Refuses what is still being verified. */
+  dispose(): void {
+    for (const settle of this.pending) settle(TRY_LATER);
+  }
+
+  private refusalOf(error: unknown): Refusal {
+    if (error instanceof RealtimeError) return refusalOf(error);
+    this.settings.onError(error);
+    return TRY_LATER;
+  }
+}
+
+function openingOf(authentication: Authentication, { token }: Attached): Opening {
+  return { authentication, token };
+}

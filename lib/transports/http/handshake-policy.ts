@@ -1,0 +1,174 @@
+import type { IncomingMessage } from 'node:http';
+import type { Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Handshake } from '../../core/ports/connection.js';
+import type { Credentials } from '../../core/ports/identity.js';
+import type { Codec } from '../../protocol/codecs/codec.js';
+import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../protocol/subprotocol.js';
+import { clientAddress, type Peer } from './client-address.js';
+import { readCookie } from './cookies.js';
+import { isSameOrigin, type Scheme } from './origin.js';
+import { takeQueryToken } from './query-token.js';
+import { parseSubprotocols } from '../websocket/subprotocol-header.js';
+import type { WebSocketSettings } from '../websocket/options.js';
+
+/** What a request is judged as: an upgrade, or a client's question how an upgrade would fare (P18). */
+export type Purpose = 'upgrade' | 'probe';
+
+/** A request that may go on to authentication. */
+export interface Admission {
+  readonly handshake: Handshake;
+  readonly codec: Codec;
+  /** What came with the request; left out when `hello` must bring it. */
+  readonly credentials: (Credentials & { readonly token: string }) | undefined;
+}
+
+type Source = Pick<Admission['credentials'] & object, 'token' | 'via'>;
+
+const refused = (status: Refusal['status'], message: string): Refusal => ({ status, message });
+
+/** Whether a judgement is a refusal. */
+export function isRefusal(judgement: object): judgement is Refusal {
+  return 'status' in judgement;
+}
+
+/**
+ * What makes a request an upgrade to WebSocket (RFC 6455 §4.2.1); ws checks the same, but later and less
+ * precisely.
+ */
+export function judgeProtocol({ method, headers }: IncomingMessage): Refusal | undefined {
+  if (method !== 'GET') return refused(400, 'A WebSocket is opened with GET');
+  // More headers than Node keeps may have hidden this one (CVE-2024-37890), and `h2c` comes here too.
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return refused(426, 'This is a WebSocket endpoint');
+  // ws also takes version 8, whose clients put their origin into another header, past every check of `Origin`.
+  if (headers['sec-websocket-version'] !== '13') return refused(426, 'WebSocket version 13 is needed');
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    return refused(400, 'Sec-WebSocket-Key is missing or malformed');
+  }
+  return undefined;
+}
+
+/** Judges requests by their headers, cheapest check first; the one set of rules for upgrades and probes. */
+export class HandshakePolicy {
+  constructor(
+    private readonly host: TransportHost,
+    private readonly settings: WebSocketSettings,
+  ) {}
+
+  judge(req: IncomingMessage, peer: Peer, purpose: Purpose): Refusal | Admission {
+    const { headers } = req;
+    const { ip, scheme } = clientAddress(headers, peer, this.settings.trustProxy);
+    const query = this.queryOf(req.url ?? '/');
+    const offered = offerOf(headers['sec-websocket-protocol']);
+    const source = this.sourceOf(req, offered, query.token, purpose);
+    const handshake: Handshake = {
+      transport: 'websocket',
+      headers,
+      url: query.url,
+      ip,
+      secure: scheme === 'https',
+    };
+
+    const refusal =
+      this.judgeHost(headers.host) ??
+      this.host.admit(handshake) ??
+      this.judgeOrigin(handshake, scheme, source, purpose);
+    if (refusal !== undefined) return refusal;
+    if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
+    const selection = selectCodec(offered, this.settings.codecs);
+    if ('refused' in selection) {
+      return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
+    }
+    const seen = this.withoutForeignCookies(handshake, scheme);
+    const credentials = source === undefined ? undefined : { ...source, handshake: seen };
+    return { handshake: seen, codec: selection.codec, credentials };
+  }
+
+  private judgeHost(host: string | undefined): Refusal | undefined {
+    switch (this.settings.judgeHost?.(host)) {
+      case 'malformed':
+        return refused(400, 'Host is missing or malformed');
+      case 'foreign':
+        return refused(403, 'This host is not served here');
+      default:
+        return undefined;
+    }
+  }
+
+  /**
+   * Cross-site WebSocket hijacking (CWE-1385): browsers send cookies along from any page, and apply no CORS to
+   * upgrades.
+   */
+  private judgeOrigin(
+    handshake: Handshake,
+    scheme: Scheme,
+    source: Source | undefined,
+    purpose: Purpose,
+  ): Refusal | undefined {
+    const { origin } = handshake.headers;
+    const byCookie = source?.via === 'cookie';
+    if (origin === undefined) {
+      // A page's upgrade always has one; its `fetch` of the same origin, which the probe is, never.
+      return byCookie && purpose === 'upgrade'
+        ? refused(403, 'A cookie needs an Origin beside it')
+        : undefined;
+    }
+    if (this.settings.allowsOrigin === undefined && !byCookie) return undefined;
+    return this.trusts(origin, handshake, scheme) ? undefined : refused(403, 'This origin may not connect');
+  }
+
+  private trusts(origin: string, handshake: Handshake, scheme: Scheme): boolean {
+    const { allowsOrigin } = this.settings;
+    if (allowsOrigin !== undefined) return allowsOrigin(origin, handshake, scheme);
+    return isSameOrigin(origin, handshake.headers.host, scheme);
+  }
+
+  /**
+   * A page of another origin that brings a token of its own may connect. But the browser adds the victim's cookies, and
+   * a guard written for HTTP would find them in the handshake's headers and take the page for the victim.
+   */
+  private withoutForeignCookies(handshake: Handshake, scheme: Scheme): Handshake {
+    const { origin, cookie } = handshake.headers;
+    if (origin === undefined || cookie === undefined || this.trusts(origin, handshake, scheme))
+      return handshake;
+    const headers = { ...handshake.headers };
+    delete headers.cookie;
+    return { ...handshake, headers };
+  }
+
+  private sourceOf(
+    { headers }: IncomingMessage,
+    offered: SubprotocolOffer | undefined,
+    query: string | undefined,
+    purpose: Purpose,
+  ): Source | undefined {
+    if (offered?.token !== undefined) return { token: offered.token, via: 'subprotocol' };
+    if (purpose === 'probe') {
+      // A page cannot set Sec-WebSocket-Protocol on a `fetch`, but it can set this.
+      const bearer = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1];
+      if (bearer !== undefined) return { token: bearer, via: 'subprotocol' };
+    }
+    if (query !== undefined) return { token: query, via: 'subprotocol' };
+    const { cookieName } = this.settings;
+    const cookie = cookieName === undefined ? undefined : readCookie(headers.cookie, cookieName);
+    return cookie === undefined ? undefined : { token: cookie, via: 'cookie' };
+  }
+
+  private queryOf(url: string): { readonly token?: string; readonly url: string } {
+    const { queryToken } = this.settings;
+    return queryToken === undefined ? { url } : takeQueryToken(url, queryToken);
+  }
+
+  private spoken(): string {
+    return this.settings.codecs.map((codec) => codec.subprotocol).join(', ');
+  }
+}
+
+/** What the header offers; `undefined` when it is malformed, which includes empty credentials and two of a kind. */
+function offerOf(header: string | undefined): SubprotocolOffer | undefined {
+  const entries = header === undefined ? [] : parseSubprotocols(header);
+  if (entries === undefined) return undefined;
+  const offer = readSubprotocols(entries);
+  if (offer.token === '' || offer.ticket === '') return undefined;
+  const carried = (offer.token === undefined ? 0 : 1) + (offer.ticket === undefined ? 0 : 1);
+  return offer.protocols.length + carried === entries.length ? offer : undefined;
+}

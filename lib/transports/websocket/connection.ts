@@ -1,0 +1,211 @@
+import type { Duplex } from 'node:stream';
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
+import {
+  isPlainTcp,
+  NOT_WRITTEN,
+  WRITE_FAILED,
+  type DirectSocket,
+  type DirectWriteOwner,
+  type DirectWriter,
+} from './direct-writer.js';
+import type { WireSocket, WireSocketOwner } from './wire-socket.js';
+
+/** Longest reason of a close frame (RFC 6455 §5.5). */
+const MAX_REASON_BYTES = 123;
+/** The close code of a connection that ended without a close frame (RFC 6455 §7.1.5). */
+const ABNORMAL = 1006;
+/**
+ * WebSocket pings and pongs that a client may send in a window. They never reach the engine, whose limits count
+ * messages, and each ping costs a write (G16). Clients that ping at all do so every few seconds.
+ */
+const MAX_CONTROL_FRAMES = 100;
+const CONTROL_WINDOW_MS = 10_000;
+
+const CONNECTION = Symbol('connection');
+interface Owned {
+  [CONNECTION]?: WebSocketConnection;
+}
+/** `setNoDelay` is absent on the in-memory streams that test tools inject. */
+type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
+
+/** What all connections of a transport share. */
+export interface ConnectionSettings {
+  readonly clock: Clock;
+  /** How long a client may take to answer a close frame, in milliseconds. */
+  readonly closeTimeoutMs: number;
+  readonly onError: (error: unknown) => void;
+  readonly writer: DirectWriter;
+}
+
+/**
+ * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
+ * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
+ */
+export class WebSocketConnection implements Connection, WireSocketOwner, DirectWriteOwner {
+  /** Whether frames may be written: ws's own state, kept here because every write asks for it. */
+  private open = true;
+  /** Bytes that libuv waits with, beside those in the socket's own queue. */
+  private heldBytes = 0;
+  private readonly writer: DirectWriter | undefined;
+  private handler: ConnectionHandler | undefined;
+  private closeTimer: Scheduled | undefined;
+  private controlFrames = 0;
+  private controlSince = 0;
+
+  constructor(
+    private readonly socket: RawSocket,
+    readonly variant: WireVariant,
+    private readonly ws: WireSocket,
+    readonly handshake: Handshake,
+    private readonly settings: ConnectionSettings,
+  ) {
+    socket.setNoDelay?.(true);
+    if (isPlainTcp(socket)) this.writer = settings.writer;
+    socket[CONNECTION] = this;
+    ws.owner = this;
+    socket.on('drain', onDrain);
+    socket.on('end', onEnd);
+  }
+
+  /** Begins to deliver. Called in the turn of the upgrade, before ws can emit anything. */
+  start(handler: ConnectionHandler): void {
+    this.handler = handler;
+  }
+
+  get bufferedBytes(): number {
+    return this.heldBytes + this.socket.writableLength;
+  }
+
+  write(frame: Buffer): boolean {
+    // Behind a close frame nothing may follow (RFC 6455 §5.5.1).
+    if (!this.open) return false;
+    // What is in libuv's queue is ahead of whatever the socket is given now.
+    if (this.writer === undefined || this.heldBytes > 0) return this.socket.write(frame);
+    const waiting = this.writer.write(this.socket as DirectSocket, frame, this);
+    if (waiting === 0) return true;
+    if (waiting === NOT_WRITTEN) return this.socket.write(frame);
+    if (waiting === WRITE_FAILED) {
+      // The other end is gone; ws tells so by 'close', as after every error of a socket.
+      this.socket.destroy();
+      return false;
+    }
+    this.heldBytes = waiting;
+    return false;
+  }
+
+  /** @internal */
+  onWritten(failed: boolean): void {
+    this.heldBytes = 0;
+    if (failed) this.socket.destroy();
+    // What was queued behind it has a 'drain' of its own.
+    else if (!this.socket.writableNeedDrain) this.drained();
+  }
+
+  pause(): void {
+    if (this.open) this.ws.pause();
+  }
+
+  resume(): void {
+    this.ws.resume();
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.open) return;
+    try {
+      this.ws.close(code, bounded(reason));
+      // The client's answer could not be read otherwise.
+      this.ws.resume();
+    } catch (error) {
+      // A code that must not be sent, e.g. 1006. The connection ends all the same.
+      this.settings.onError(error);
+      this.terminate();
+    }
+  }
+
+  terminate(): void {
+    this.open = false;
+    this.ws.terminate();
+  }
+
+  /** @internal */
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (!this.open) return;
+    try {
+      this.handler?.onFrame(isBinary ? data : data.toString(), data.length);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** @internal */
+  onControlFrame(): void {
+    const now = this.settings.clock.now();
+    if (now - this.controlSince >= CONTROL_WINDOW_MS) {
+      this.controlSince = now;
+      this.controlFrames = 0;
+    }
+    if (++this.controlFrames > MAX_CONTROL_FRAMES) {
+      this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
+    }
+  }
+
+  /** @internal */
+  drained(): void {
+    if (!this.open) return;
+    try {
+      this.handler?.onDrain();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * @internal A client that neither answers nor reads would keep a closing socket, and the bytes that wait in it, for
+   * ever: ws's own timer does not cover one that ended its side without a close frame.
+   */
+  onClosing(): void {
+    this.open = false;
+    const { clock, closeTimeoutMs } = this.settings;
+    this.closeTimer ??= clock.schedule(closeTimeoutMs, () => this.ws.terminate());
+  }
+
+  /** @internal */
+  onClosed(): void {
+    this.open = false;
+    this.closeTimer?.cancel();
+    try {
+      this.handler?.onClose(this.ws.wireCode ?? ABNORMAL);
+    } catch (error) {
+      this.settings.onError(error);
+    }
+  }
+
+  /** Ends the connection after a failure of ours: an exception in a socket's listener would end the process. */
+  fail(error: unknown): void {
+    this.settings.onError(error);
+    this.close(CLOSE_CODES.internal.code, closeReason('internal'));
+  }
+}
+
+function onDrain(this: Duplex): void {
+  ownerOf(this)?.drained();
+}
+
+function onEnd(this: Duplex): void {
+  ownerOf(this)?.onClosing();
+}
+
+function ownerOf(emitter: object): WebSocketConnection | undefined {
+  return (emitter as Owned)[CONNECTION];
+}
+
+/** At most 123 bytes, cut between characters. */
+function bounded(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.byteLength <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

@@ -1,0 +1,176 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { isPromise } from '../../core/ports/maybe-promise.js';
+import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { WireVariant } from '../../core/ports/connection.js';
+import type { Codec } from '../../protocol/codecs/codec.js';
+import type { Peer } from '../http/client-address.js';
+import { deflatingFrame, takesSharedFrames } from './compression.js';
+import { CredentialCheck, TRY_LATER } from '../http/credential-check.js';
+import { DirectWriter } from './direct-writer.js';
+import { frameBinary, frameOne, frameText } from './frame.js';
+import { HandshakePolicy, isRefusal, judgeProtocol, type Admission } from '../http/handshake-policy.js';
+import { writeRefusal } from '../http/refusal.js';
+import { UpgradeRouter, type UpgradeHandler } from '../http/upgrade-router.js';
+import { WebSocketConnection, type ConnectionSettings } from './connection.js';
+import { resolveOptions, type WebSocketSettings, type WebSocketTransportOptions } from './options.js';
+import type { WireSocket } from './wire-socket.js';
+import { createWsServer, type WsServer } from './ws-server.js';
+
+/** The two ways of writing a codec's frames. */
+interface Variants {
+  readonly plain: WireVariant;
+  readonly deflated: WireVariant;
+}
+
+/**
+ * The WebSocket edge: takes upgrades of one path, refuses what must not come in with plain HTTP (P18), and hands
+ * the rest to the engine.
+ *
+ * @example
+ * const transport = new WebSocketTransport(engine, { allowedOrigins: 'https://app.example.com' });
+ * transport.attach(app.getHttpServer());
+ */
+export class WebSocketTransport {
+  private readonly settings: WebSocketSettings;
+  private readonly connections: ConnectionSettings;
+  private readonly policy: HandshakePolicy;
+  private readonly check: CredentialCheck;
+  private readonly wss: WsServer;
+  private readonly variants: ReadonlyMap<Codec, Variants>;
+  private readonly releases: (() => void)[] = [];
+  private disposed = false;
+
+  /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
+  constructor(
+    private readonly host: TransportHost,
+    options: WebSocketTransportOptions = {},
+  ) {
+    this.settings = resolveOptions(options);
+    this.connections = { ...this.settings, writer: new DirectWriter() };
+    this.policy = new HandshakePolicy(host, this.settings);
+    this.check = new CredentialCheck(host, this.settings);
+    this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));
+    this.wss = createWsServer(host.maxFrameBytes, this.settings);
+    // What ws refuses, e.g. a malformed extension offer, is answered like everything else.
+    this.wss.on('wsClientError', (error, socket) =>
+      this.refuse(socket, { status: 400, message: error.message }),
+    );
+  }
+
+  /** Path of the endpoint. */
+  get path(): string {
+    return this.settings.path;
+  }
+
+  /**
+   * Takes the upgrades of the path on a server; may be called for several servers.
+   *
+   * @throws Error when the path is taken on that server, or after `dispose`.
+   */
+  attach(server: Server): void {
+    if (this.disposed) throw new Error('This transport is disposed. Create a new one.');
+    const release = UpgradeRouter.of(server, this.settings.clock).claim(this.path, this.onUpgrade);
+    this.releases.push(release);
+  }
+
+  /**
+   * Answers a client's `GET {path}` as an upgrade of the same client would be answered, for browsers that see every
+   * refusal as 1006 (P18): the refusal, or 426 when an upgrade would succeed. The token may come as
+   * `Authorization: Bearer`. Send it with `refusalHeaders` and `refusalBody`.
+   */
+  async probe(req: IncomingMessage): Promise<Refusal> {
+    const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));
+    if (isRefusal(judgement)) return judgement;
+    const opening = judgement.credentials === undefined ? {} : await this.check.verify(judgement.credentials);
+    return isRefusal(opening) ? opening : { status: 426, message: 'Open a WebSocket here' };
+  }
+
+  /**
+   * Lets go of every server and refuses what is still authenticating. Open connections are the engine's to close.
+   * Idempotent.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const release of this.releases.splice(0)) release();
+    this.check.dispose();
+    this.wss.close();
+  }
+
+  private readonly onUpgrade: UpgradeHandler = (req, socket, head) => {
+    const judgement = this.judge(
+      () => judgeProtocol(req) ?? this.policy.judge(req, socket as Peer, 'upgrade'),
+    );
+    if (isRefusal(judgement)) {
+      this.refuse(socket, judgement);
+    } else if (judgement.credentials === undefined) {
+      this.open(judgement, {}, req, socket, head);
+    } else {
+      const settle = (opening: Opening | Refusal): void => {
+        if (isRefusal(opening)) this.refuse(socket, opening);
+        else this.open(judgement, opening, req, socket, head);
+      };
+      const opening = this.check.verify(judgement.credentials);
+      // Frames that the client sends meanwhile wait, bounded, in the paused socket.
+      if (isPromise(opening)) void opening.then(settle);
+      else settle(opening);
+    }
+  };
+
+  /** A rule of the application may throw, and so may the engine: the client learns nothing of it. */
+  private judge(rules: () => Refusal | Admission): Refusal | Admission {
+    if (this.disposed) return TRY_LATER;
+    try {
+      return rules();
+    } catch (error) {
+      this.settings.onError(error);
+      return TRY_LATER;
+    }
+  }
+
+  private refuse(socket: Duplex, refusal: Refusal): void {
+    writeRefusal(socket, refusal, this.settings.clock);
+  }
+
+  private open(
+    admission: Admission,
+    opening: Opening,
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): void {
+    if (this.disposed) return this.refuse(socket, TRY_LATER);
+    // The client may have gone while it was being verified.
+    if (socket.destroyed) return;
+    try {
+      this.wss.handleUpgrade(req, socket, head, (ws) => this.connect(admission, opening, ws, socket));
+    } catch (error) {
+      this.settings.onError(error);
+      socket.destroy();
+    }
+  }
+
+  private connect({ handshake, codec }: Admission, opening: Opening, ws: WireSocket, socket: Duplex): void {
+    const variants = this.variants.get(codec) as Variants;
+    const deflate = ws.extensions !== '' && takesSharedFrames(handshake.headers['sec-websocket-extensions']);
+    const variant = deflate ? variants.deflated : variants.plain;
+    const connection = new WebSocketConnection(socket, variant, ws, handshake, this.connections);
+    try {
+      connection.start(this.host.open(connection, opening));
+    } catch (error) {
+      connection.fail(error);
+    }
+  }
+}
+
+function variantsOf(codec: Codec, { compression }: WebSocketSettings): Variants {
+  const { binary, separator } = codec;
+  const frame: WireVariant['frame'] = binary
+    ? (envelopes) => frameBinary(envelopes, separator)
+    : (envelopes) => frameText(envelopes, separator);
+  const plain: WireVariant = { codec, frame, frameOne: (encoded) => frameOne(binary, encoded) };
+  if (compression === undefined) return { plain, deflated: plain };
+  const deflating = deflatingFrame(binary, separator, frame, compression);
+  return { plain, deflated: { codec, frame: deflating, frameOne: undefined } };
+}

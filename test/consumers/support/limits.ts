@@ -1,14 +1,16 @@
+import { patience } from '../../support/patience.js';
+
 /**
- * How long the steps may take, in milliseconds: about ten times what they take on two idle cores with a warm npm cache.
- * They are reached only when something hangs.
+ * How long the steps may take, in milliseconds: several times what they take on two idle cores with a warm npm cache.
+ * Reached only when something hangs.
  */
 export const LIMITS = {
   /** An npm or npx command that may download. */
-  install: 300_000,
+  install: patience(100_000),
   /** A compiler, a test run of a scaffold, a script. */
-  command: 120_000,
+  command: patience(60_000),
   /** A server that starts, or an event that is shown. */
-  ready: 60_000,
+  ready: patience(20_000),
   /** A whole cell. */
-  cell: 420_000,
+  cell: patience(200_000),
 } as const;

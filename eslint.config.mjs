@@ -22,6 +22,8 @@ export default defineConfig(
     'dist-typecheck/',
     'coverage/',
     'test-artifacts/',
+    // Belong to other projects, with compilers of their own.
+    'test/consumers/files/',
   ]),
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },

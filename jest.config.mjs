@@ -76,5 +76,7 @@ export default {
     project('fault', 'fault'),
     // Counts of writes, allocations, promises and timers, in processes of their own.
     project('perf', 'perf'),
+    // Applications, pages and scripts made in a temporary folder, which install the packed library. `files/` is theirs.
+    project('consumers', 'consumers', { testMatch: ['<rootDir>/test/consumers/*.spec.ts'] }),
   ],
 };

@@ -1,4 +1,4 @@
-// What `npm test` runs: prepares what the tests need, then runs jest, faults and counts by themselves. Arguments go to jest:
+// What `npm test` runs: prepares what the tests need, then runs jest; faults, counts and consumers by themselves. Arguments go to jest:
 //   npm test -- --selectProjects unit e2e
 //   npm test -- --selectProjects unit --testPathPatterns envelope
 // Only what the selected projects need is prepared.
@@ -20,9 +20,17 @@ const PROJECTS = [
   'browser',
   'fault',
   'perf',
+  'consumers',
 ];
-/** Those that nothing else may run beside: how long a recovery takes, and what a process allocates, are what they prove. */
-const ALONE = ['fault', 'perf'];
+/**
+ * Those that nothing else may run beside, and their workers: how long a recovery takes, and what a process allocates, are
+ * what they prove; the consumers keep two cores busy with compilers of their own.
+ */
+const ALONE = new Map([
+  ['fault', '--runInBand'],
+  ['perf', '--runInBand'],
+  ['consumers', '--maxWorkers=2'],
+]);
 /** Those that start Redis servers. */
 const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
@@ -33,9 +41,10 @@ const needs = (project) => selected.length === 0 || selected.includes(project);
 
 if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
-if (needs('browser')) env.CHROMIUM_PATH = ensureChromium();
+if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
-if (['browser', 'e2e', ...ALONE].some(needs)) build();
+if (['browser', 'e2e', ...ALONE.keys()].some(needs)) build();
+if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
 env.TEST_SLOWNESS ||= String(await measureSlowness());
 console.log(`Time-outs of the tests: for a machine that is ${slowness(env)} times slower than an idle one`);
@@ -43,12 +52,13 @@ env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-wa
   .filter(Boolean)
   .join(' ');
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.includes(project));
+const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.has(project));
 const statuses = [];
 if (others.length > 0) statuses.push(runJest(others, jestArgs));
-for (const project of ALONE.filter(needs)) {
+for (const [project, workers] of ALONE) {
+  if (!needs(project)) continue;
   const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));
-  statuses.push(runJest([project], [...separate, '--runInBand']));
+  statuses.push(runJest([project], [...separate, workers]));
 }
 process.exit(Math.max(...statuses));
 

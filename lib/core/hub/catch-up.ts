@@ -102,30 +102,30 @@ export class CatchUp {
     const { resumedAt } = subscription;
     if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
       subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
-      subscription.cursor = resumedAt;
+      subscription.skipTo(resumedAt);
       this.announceResumed(subscription);
       return this.skipTrimmed(subscription, oldest);
     }
     subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
-    subscription.cursor = oldest - 1;
+    subscription.skipTo(oldest - 1);
   }
 
   private push(subscription: Subscription, event: ChannelEvent): void {
     this.announceResumed(subscription);
     subscription.outbox.pushReplay(subscription, event);
-    subscription.cursor = event.seq;
+    subscription.advance(event.seq);
     this.announceResumed(subscription);
   }
 
   private announceResumed(subscription: Subscription): void {
-    const { resumedAt, cursor, epoch, channel, outbox } = subscription;
-    if (resumedAt === undefined || cursor < resumedAt) return;
-    subscription.resumedAt = undefined;
+    const { epoch, channel, outbox } = subscription;
+    const seq = subscription.takeResumed();
+    if (seq === undefined) return;
     const ts = this.options.clock.now();
     outbox.pushReplayMarker(subscription, {
       type: 'resumed',
       channel: channel.name,
-      seq: resumedAt,
+      seq,
       epoch,
       ts,
     });

@@ -3,7 +3,7 @@ import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { OrderKeeper, type OrderKeeperOwner } from './order-keeper.js';
 import type { RetryQueue } from '../async/retry-queue.js';
-import type { Subscription } from './subscription.js';
+import type { ServedChannel, Subscription } from './subscription.js';
 import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
@@ -14,7 +14,7 @@ import { LocalChannel } from './local-channel.js';
 
 /** A served channel with what keeps it in order; `ready` settles when the broker's interest is on. */
 interface Served {
-  readonly channel: LocalChannel;
+  readonly channel: ServedChannel;
   readonly keeper: OrderKeeper;
   readonly ready: Promise<void>;
   /** Events that came before the tip was known. */
@@ -57,7 +57,7 @@ export class Hub {
    *
    * @throws RealtimeError `unavailable` when the broker cannot be reached; nothing needs a release then.
    */
-  acquire(match: ChannelMatch): MaybePromise<LocalChannel> {
+  acquire(match: ChannelMatch): MaybePromise<ServedChannel> {
     const served = this.served.get(match.channel) ?? this.serve(match);
     const { channel } = served;
     channel.interest++;
@@ -66,7 +66,7 @@ export class Hub {
     return served.early === undefined ? channel : this.whenServed(served);
   }
 
-  private async whenServed({ channel, ready }: Served): Promise<LocalChannel> {
+  private async whenServed({ channel, ready }: Served): Promise<ServedChannel> {
     try {
       await ready;
     } catch (error) {
@@ -76,25 +76,25 @@ export class Hub {
     return channel;
   }
 
-  release(channel: LocalChannel): void {
+  release(channel: ServedChannel): void {
     channel.interest--;
     if (channel.interest > 0) return;
     channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
   }
 
   /** Compares a served channel with its log, and calls back when they agree (G6). */
-  verify(channel: LocalChannel, then: () => void): void {
+  verify(channel: ServedChannel, then: () => void): void {
     const served = this.served.get(channel.name);
     if (served?.channel === channel) served.keeper.verify(then);
   }
 
   /** The channel, when this node serves it. */
-  find(name: string): LocalChannel | undefined {
+  find(name: string): ServedChannel | undefined {
     return this.served.get(name)?.channel;
   }
 
   /** The channels that are served now. */
-  channels(): readonly LocalChannel[] {
+  channels(): readonly ServedChannel[] {
     return [...this.served.values()].map(({ channel }) => channel);
   }
 
@@ -124,14 +124,14 @@ export class Hub {
 
   private serve(match: ChannelMatch): Served {
     const { broker, logger, retries } = this.options;
-    const channel = new LocalChannel(match.channel, match.definition, this.options);
+    const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
     const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
     return served;
   }
 
-  private async open(channel: LocalChannel): Promise<void> {
+  private async open(channel: ServedChannel): Promise<void> {
     try {
       const tip = await this.options.broker.subscribe(channel.name);
       channel.tip = { epoch: tip.epoch, seq: tip.seq };
@@ -149,7 +149,7 @@ export class Hub {
     );
   }
 
-  private stopServing(channel: LocalChannel): void {
+  private stopServing(channel: ServedChannel): void {
     if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
     this.forget(channel);
     this.options.broker.unsubscribe(channel.name).catch((error: unknown) => {
@@ -157,7 +157,7 @@ export class Hub {
     });
   }
 
-  private forget(channel: LocalChannel): void {
+  private forget(channel: ServedChannel): void {
     const served = this.served.get(channel.name);
     if (served?.channel !== channel) return;
     served.keeper.close();

@@ -6,7 +6,6 @@ import {
   type SnapshotHandler,
   type SnapshotState,
 } from '../ports/channel-definition.js';
-import type { Subscription } from './subscription.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { RevokeView } from '../access/revocation-freshness.js';
@@ -15,6 +14,7 @@ import { EventBatch } from '../outbox/event-batch.js';
 import { EventRing } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
+import type { Subscriber } from './subscriber.js';
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
@@ -22,25 +22,25 @@ interface SnapshotRun extends Position {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelOptions {
+export interface LocalChannelOptions<S extends Subscriber> {
   readonly ringSize: number;
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
   readonly revokes: Pick<RevokeView, 'isStale'>;
   /** Takes over a live subscription that missed something: it catches up from the log. */
-  readonly onBehind: (subscription: Subscription) => void;
+  readonly onBehind: (subscription: S) => void;
 }
 
 /**
  * A channel as this node serves it: the tip that it knows, the newest events, and who is told. Events enter in
  * order and without holes (the `OrderKeeper` sees to that) and leave once per turn as one shared batch.
  */
-export class LocalChannel implements FlushableChannel {
+export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Newest event that this node has; what is committed here is the `position` of subscribe answers. */
   tip: Position = { epoch: '', seq: 0 };
   readonly ring: EventRing;
   /** Everybody with a place in the channel, catching up or live. */
-  readonly subscriptions = new Set<Subscription>();
+  readonly subscriptions = new Set<S>();
   /** Interest that keeps the channel served: subscriptions, and subscribes that are under way. */
   interest = 0;
   lingering: Scheduled | undefined;
@@ -52,13 +52,13 @@ export class LocalChannel implements FlushableChannel {
   readonly presence: PresenceFeed | undefined;
   /** Whether subscribers need an authorization, which can be revoked. */
   readonly isGuarded: boolean;
-  private readonly live: Subscription[] = [];
+  private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
 
   constructor(
     readonly name: string,
     readonly definition: ChannelDefinition,
-    private readonly options: LocalChannelOptions,
+    private readonly options: LocalChannelOptions<S>,
   ) {
     this.ring = new EventRing(options.ringSize);
     this.isGuarded = isGuarded(definition);
@@ -98,19 +98,19 @@ export class LocalChannel implements FlushableChannel {
     this.ring.clear();
   }
 
-  goLive(subscription: Subscription): void {
-    subscription.live = true;
-    subscription.liveIndex = this.live.length;
+  goLive(subscription: S): void {
+    subscription.goLive(this.live.length);
     this.live.push(subscription);
   }
 
-  stopLive(subscription: Subscription): void {
+  stopLive(subscription: S): void {
     if (!subscription.live) return;
-    subscription.live = false;
-    const last = this.live.pop() as Subscription;
+    const index = subscription.liveIndex;
+    subscription.stopLive();
+    const last = this.live.pop() as S;
     if (last === subscription) return;
-    this.live[subscription.liveIndex] = last;
-    last.liveIndex = subscription.liveIndex;
+    this.live[index] = last;
+    last.goLive(index);
   }
 
   /** Takes every subscription out of live delivery: it goes on from the log, when it may. */
@@ -118,7 +118,7 @@ export class LocalChannel implements FlushableChannel {
     for (let last = this.live.at(-1); last !== undefined; last = this.live.at(-1)) this.stopLive(last);
   }
 
-  remove(subscription: Subscription): void {
+  remove(subscription: S): void {
     this.stopLive(subscription);
     this.subscriptions.delete(subscription);
     this.presence?.remove(subscription);
@@ -152,12 +152,12 @@ export class LocalChannel implements FlushableChannel {
     }
   }
 
-  private deliver(subscription: Subscription, batch: EventBatch, shareable: boolean): void {
+  private deliver(subscription: S, batch: EventBatch, shareable: boolean): void {
     const { outbox } = subscription;
     if (shareable && subscription.cursor === batch.first - 1 && outbox.isIdle) {
       const frame = batch.frameFor(outbox.connection.variant);
       if (outbox.takes(batch, frame)) {
-        subscription.cursor = batch.last;
+        subscription.advance(batch.last);
         outbox.writeShared(frame);
         return;
       }
@@ -168,7 +168,7 @@ export class LocalChannel implements FlushableChannel {
     }
     for (const event of batch.events) {
       if (event.seq <= subscription.cursor) continue;
-      subscription.cursor = event.seq;
+      subscription.advance(event.seq);
       outbox.pushEvent(subscription, event);
       if (subscription.ended) return;
     }

@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { LocalChannel } from './local-channel.js';
+import type { ServedChannel } from './subscription.js';
 import type { Broker } from '../ports/broker.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { RetryQueue } from '../async/retry-queue.js';
@@ -13,9 +13,9 @@ const HEAL_PAGE = 500;
 /** What the keeper cannot decide alone. */
 export interface OrderKeeperOwner {
   /** The log under the channel is another one (G6): subscribers must be told `reset`. */
-  onNewEpoch(channel: LocalChannel, tip: Position): void;
+  onNewEpoch(channel: ServedChannel, tip: Position): void;
   /** A hole that the log cannot fill any more: subscribers are told `gap`. */
-  onLostRange(channel: LocalChannel, from: number, to: number): void;
+  onLostRange(channel: ServedChannel, from: number, to: number): void;
 }
 
 /**
@@ -31,7 +31,7 @@ export class OrderKeeper {
   private closed = false;
 
   constructor(
-    private readonly channel: LocalChannel,
+    private readonly channel: ServedChannel,
     private readonly broker: Broker,
     private readonly retries: RetryQueue,
     private readonly logger: EngineLogger,

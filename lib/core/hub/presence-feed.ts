@@ -1,5 +1,5 @@
 import type { PresenceCount, PresenceDiff, PresencePage } from '../../protocol/messages.js';
-import type { Subscription } from './subscription.js';
+import type { Subscriber } from './subscriber.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { WireVariant } from '../ports/connection.js';
 import { encodedOnce } from '../outbox/encoder.js';
@@ -22,7 +22,7 @@ interface Version {
 /** The channel that is told. */
 export interface PresenceAudience {
   readonly name: string;
-  readonly subscriptions: ReadonlySet<Subscription>;
+  readonly subscriptions: ReadonlySet<Subscriber>;
   /** Whether nothing may be told for now (G11). */
   readonly isWithheld: boolean;
   /** Hands out the events of the turn. */
@@ -43,7 +43,7 @@ export class PresenceFeed {
   private passed: Version | undefined;
   private readonly resumeAt: number;
   /** Subscribers that are told each change however large the channel is: their clients take no counts. */
-  private readonly followers = new Set<Subscription>();
+  private readonly followers = new Set<Subscriber>();
   private countedAt = -Infinity;
   private timer: Scheduled | undefined;
   private closed = false;
@@ -72,14 +72,14 @@ export class PresenceFeed {
   /**
    * The page as this subscriber is answered. It was read just now, so it may know more than the diffs that came.
    */
-  answer(subscription: Subscription, page: PresencePage): PresencePage {
+  answer(subscription: Subscriber, page: PresencePage): PresencePage {
     const { epoch, version, count } = page;
     if (!contains(this.known, page)) this.know({ epoch, version, count });
     return this.counted && subscription.takesCounts ? { ...page, counted: true } : page;
   }
 
   /** Whether a change that this page does not contain went out already, and will not be told to this subscriber. */
-  hasMissed(subscription: Subscription, page: PresencePage | undefined): boolean {
+  hasMissed(subscription: Subscriber, page: PresencePage | undefined): boolean {
     if (page === undefined || this.passed === undefined) return false;
     // The next count makes up for it.
     if (this.counted && subscription.takesCounts) return false;
@@ -87,11 +87,10 @@ export class PresenceFeed {
   }
 
   /** The subscriber has this page, and is told what comes after it. */
-  follow(subscription: Subscription, page: PresencePage): void {
+  follow(subscription: Subscriber, page: PresencePage): void {
     // The answer may have been too much for its client; nobody would take it off again.
     if (subscription.ended) return;
-    subscription.presenceEpoch = page.epoch;
-    subscription.presenceVersion = page.version;
+    subscription.notePresence(page.epoch, page.version);
     if (!subscription.takesCounts) this.followers.add(subscription);
     else if (this.counted && isNewer(this.known, page)) this.countSoon();
   }
@@ -103,7 +102,7 @@ export class PresenceFeed {
     this.tellAll(this.counted, nothingSince(this.known));
   }
 
-  remove(subscription: Subscription): void {
+  remove(subscription: Subscriber): void {
     this.followers.delete(subscription);
   }
 
@@ -166,17 +165,16 @@ export class PresenceFeed {
     for (const subscription of told) this.tell(subscription, diff, encode);
   }
 
-  private tell(subscription: Subscription, news: Version, encode: Encode): void {
+  private tell(subscription: Subscriber, news: Version, encode: Encode): void {
     const { presenceVersion, presenceEpoch } = subscription;
     if (presenceVersion === undefined) return;
     if (presenceEpoch === news.epoch && news.version <= presenceVersion) return;
     this.send(subscription, news, encode);
   }
 
-  private send(subscription: Subscription, { epoch, version }: Version, encode: Encode): void {
+  private send(subscription: Subscriber, { epoch, version }: Version, encode: Encode): void {
     const { outbox } = subscription;
-    subscription.presenceEpoch = epoch;
-    subscription.presenceVersion = version;
+    subscription.notePresence(epoch, version);
     if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription)) this.resync(subscription);
   }
 
@@ -184,16 +182,16 @@ export class PresenceFeed {
    * A change did not fit (P25). When there is room again, a diff without content shows the client that versions are
    * missing, and it asks for the members anew.
    */
-  private resync(subscription: Subscription): void {
+  private resync(subscription: Subscriber): void {
     if (subscription.presenceStale) return;
-    subscription.presenceStale = true;
+    subscription.markPresence(true);
     const { outbox } = subscription;
     outbox.whenRoom(() => {
-      subscription.presenceStale = false;
+      subscription.markPresence(false);
       if (subscription.ended || this.known === undefined) return;
       if (this.audience.isWithheld) {
         // Then it is `catchUp` that makes the client ask: it has not what it was counted as having.
-        subscription.presenceEpoch = '';
+        subscription.forgetPresence();
         return;
       }
       const diff = nothingSince(this.known);

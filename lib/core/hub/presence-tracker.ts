@@ -34,20 +34,20 @@ export class PresenceTracker {
   }
 
   async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
-    subscription.presence = entry;
+    subscription.enterPresence(entry);
     this.members.add(subscription);
     await this.broker.presence.enter(entry, this.leaseMs);
   }
 
-  async update(entry: PresenceEntry): Promise<void> {
+  async update(subscription: Subscription, entry: PresenceEntry): Promise<void> {
+    subscription.enterPresence(entry);
     await this.broker.presence.update(entry);
   }
 
   /** @param graceMs how long the device may be away before its member leaves; 0 when it left on purpose. */
   leave(subscription: Subscription, graceMs: number): void {
-    const { presence } = subscription;
+    const presence = subscription.leavePresence();
     if (presence === undefined) return;
-    subscription.presence = undefined;
     this.members.delete(subscription);
     this.note(this.broker.presence.leave(presence, graceMs));
   }

@@ -1,8 +1,15 @@
 import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
-import type { LocalChannel } from './local-channel.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
+
+/** What is known of the channel's log on this node. */
+export interface ProvableChannel {
+  readonly name: string;
+  readonly tip: Position;
+  /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
+  readonly proofs: Map<string, Promise<ReadResult>>;
+}
 
 /** How a subscription continues (P11), and where its delivery starts. */
 export interface RecoveryPlan {
@@ -24,7 +31,7 @@ export interface RecoveryPlan {
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
 export function planRecovery(
-  channel: LocalChannel,
+  channel: ProvableChannel,
   since: Position | undefined,
   broker: Broker,
   policy: ChannelPolicy,
@@ -35,7 +42,7 @@ export function planRecovery(
 }
 
 function planWithin(
-  channel: LocalChannel,
+  channel: ProvableChannel,
   since: Position,
   log: ReadResult,
   policy: ChannelPolicy,
@@ -53,7 +60,7 @@ function planWithin(
  * Subscribers who come back in one turn ask together. One answer proves every position in the epoch that the log is in;
  * of an earlier epoch each has to be asked for.
  */
-async function proof(channel: LocalChannel, since: Position, broker: Broker): Promise<ReadResult> {
+async function proof(channel: ProvableChannel, since: Position, broker: Broker): Promise<ReadResult> {
   if (since.epoch === channel.tip.epoch) {
     const log = await askOnce(channel, since.epoch, since, broker);
     if (log.tip.epoch === since.epoch && since.seq <= log.tip.seq) return { ...log, continuous: true };
@@ -62,7 +69,7 @@ async function proof(channel: LocalChannel, since: Position, broker: Broker): Pr
 }
 
 function askOnce(
-  channel: LocalChannel,
+  channel: ProvableChannel,
   key: string,
   { epoch, seq }: Position,
   broker: Broker,
@@ -90,6 +97,11 @@ function withinLog(since: number, position: Position, oldest: number, replayLimi
 
 function lost(position: Position, reason: LostReason): RecoveryPlan {
   return { recovery: 'lost', position, reason, cursor: position.seq };
+}
+
+/** Where `resumed` has its place: a replay always ends with it (P12). */
+export function resumedAt({ recovery, position }: RecoveryPlan): number | undefined {
+  return recovery === 'complete' || recovery === 'truncated' ? position.seq : undefined;
 }
 
 /** A bare position: the tip of a channel is its newest event, which must not travel along. */

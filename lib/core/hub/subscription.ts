@@ -1,47 +1,208 @@
-import type { HandlerCall } from '../ports/channel-definition.js';
-import type { LocalChannel } from './local-channel.js';
+import type { Position } from '../../protocol/position.js';
+import type { HandlerCall, OverflowPolicy } from '../ports/channel-definition.js';
 import type { PresenceEntry } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { Outbox } from '../outbox/outbox.js';
+import type { LocalChannel } from './local-channel.js';
+import type { Subscriber } from './subscriber.js';
 
-/** Events that were dropped at the end of a queue and are announced when it drains (P25). */
-export interface DroppedRange {
-  from: number;
-  to: number;
+/** A channel as this node serves it, with the sessions' subscriptions. */
+export type ServedChannel = LocalChannel<Subscription>;
+
+/** Where the delivery of a subscription begins. */
+export interface StartingPoint {
+  /** The tip when the place was taken. */
+  readonly position: Position;
+  /** Everything up to here is the client's already, or was announced as missing. */
+  readonly cursor: number;
+  /** `seq` behind which `resumed` is due (P12); `undefined` when there is nothing to replay. */
+  readonly resumedAt: number | undefined;
 }
 
-/** One session's place in one channel. */
-export class Subscription {
-  /** Everything of `epoch` up to here has been queued for the client, or announced as missing. */
-  cursor = 0;
-  epoch = '';
-  /** Whether live events go to this subscription; until then its catch-up reads the log. */
-  live = false;
-  /** Place among the live subscriptions of the channel. */
-  liveIndex = -1;
-  ended = false;
-  /** Whether it is being moved to another log: what is read of the old one meanwhile is not for it. */
-  moving = false;
-  /** `seq` after which `resumed` is due (P12). */
-  resumedAt: number | undefined;
-  dropped: DroppedRange | undefined;
-  /** Membership, when the subscriber is a member. */
-  presence: PresenceEntry | undefined;
-  /** Newest presence version that the client has; `undefined` when it does not want presence. */
-  presenceVersion: number | undefined;
-  presenceEpoch = '';
+/** What a subscription takes from the session and the command that make it. */
+export interface SubscriptionDeps {
+  readonly outbox: Outbox;
+  readonly channel: ServedChannel;
+  /** What the application's handlers of this subscription are given. */
+  readonly call: HandlerCall;
+  /** Whether the client wants the channel's snapshot where it would be given. */
+  readonly wantsSnapshot: boolean;
   /** Whether the client takes the number of members instead of their changes (P22a). */
-  takesCounts = false;
-  /** A presence diff did not fit: the client will be made to ask again (P25). */
-  presenceStale = false;
-  leaseTimer: Scheduled | undefined;
+  readonly takesCounts: boolean;
+}
 
-  constructor(
-    readonly outbox: Outbox,
-    readonly channel: LocalChannel,
-    /** What the application's handlers of this subscription are given. */
-    readonly call: HandlerCall,
-    /** Whether the client wants the channel's snapshot where it would be given. */
-    readonly wantsSnapshot: boolean,
-  ) {}
+const NOT_LIVE = -1;
+
+/**
+ * One session's place in one channel. Its state changes only through its methods: where it stands ({@link begin},
+ * {@link advance}, {@link skipTo}), whether live events go to it ({@link goLive}, {@link stopLive}, {@link startMoving},
+ * {@link stopMoving}), and that it is over ({@link end}).
+ */
+export class Subscription implements Subscriber {
+  readonly outbox: Outbox;
+  readonly channel: ServedChannel;
+  readonly call: HandlerCall;
+  readonly wantsSnapshot: boolean;
+  readonly takesCounts: boolean;
+  private lastSeq = 0;
+  private currentEpoch = '';
+  private place = NOT_LIVE;
+  private over = false;
+  private underWay = false;
+  private resumedSeq: number | undefined;
+  private entry: PresenceEntry | undefined;
+  private seenVersion: number | undefined;
+  private seenEpoch = '';
+  private stale = false;
+  private lease: Scheduled | undefined;
+
+  constructor({ outbox, channel, call, wantsSnapshot, takesCounts }: SubscriptionDeps) {
+    this.outbox = outbox;
+    this.channel = channel;
+    this.call = call;
+    this.wantsSnapshot = wantsSnapshot;
+    this.takesCounts = takesCounts;
+  }
+
+  get name(): string {
+    return this.channel.name;
+  }
+
+  get overflow(): OverflowPolicy {
+    return this.channel.definition.policy.overflow;
+  }
+
+  get retains(): boolean {
+    return this.channel.definition.policy.log.retain;
+  }
+
+  get isWithheld(): boolean {
+    return this.channel.isWithheld;
+  }
+
+  /** Everything of {@link epoch} up to here has been queued for the client, or announced as missing. */
+  get cursor(): number {
+    return this.lastSeq;
+  }
+
+  get epoch(): string {
+    return this.currentEpoch;
+  }
+
+  /** Whether live events go to this subscription; until then its catch-up reads the log. */
+  get live(): boolean {
+    return this.place !== NOT_LIVE;
+  }
+
+  get liveIndex(): number {
+    return this.place;
+  }
+
+  get ended(): boolean {
+    return this.over;
+  }
+
+  /** Whether it is being moved to another log: what is read of the old one is not for it. */
+  get moving(): boolean {
+    return this.underWay;
+  }
+
+  get resumedAt(): number | undefined {
+    return this.resumedSeq;
+  }
+
+  /** Membership, when the subscriber is a member. */
+  get presence(): PresenceEntry | undefined {
+    return this.entry;
+  }
+
+  get presenceVersion(): number | undefined {
+    return this.seenVersion;
+  }
+
+  get presenceEpoch(): string {
+    return this.seenEpoch;
+  }
+
+  get presenceStale(): boolean {
+    return this.stale;
+  }
+
+  /** Starts delivery at a point of a log: after the subscribe answer, or after `reset` (P10, P11). */
+  begin({ position, cursor, resumedAt }: StartingPoint): void {
+    this.currentEpoch = position.epoch;
+    this.lastSeq = cursor;
+    this.resumedSeq = resumedAt;
+  }
+
+  /** The event that follows the cursor was queued. */
+  advance(seq: number): void {
+    this.lastSeq = seq;
+  }
+
+  /** Everything up to `seq` was announced as missing. */
+  skipTo(seq: number): void {
+    this.lastSeq = seq;
+  }
+
+  /** @returns the `seq` of a `resumed` that is due now, once. */
+  takeResumed(): number | undefined {
+    const resumed = this.resumedSeq;
+    if (resumed === undefined || this.lastSeq < resumed) return undefined;
+    this.resumedSeq = undefined;
+    return resumed;
+  }
+
+  goLive(index: number): void {
+    this.place = index;
+  }
+
+  stopLive(): void {
+    this.place = NOT_LIVE;
+  }
+
+  startMoving(): void {
+    this.underWay = true;
+  }
+
+  stopMoving(): void {
+    this.underWay = false;
+  }
+
+  /** Nothing of it is delivered any more. */
+  end(): void {
+    this.over = true;
+    this.lease?.cancel();
+    this.lease = undefined;
+  }
+
+  /** Keeps the timer after which the authorization is asked again, in place of the one before it. */
+  scheduleLease(timer: Scheduled | undefined): void {
+    this.lease?.cancel();
+    this.lease = timer;
+  }
+
+  enterPresence(entry: PresenceEntry): void {
+    this.entry = entry;
+  }
+
+  /** @returns the membership that ends. */
+  leavePresence(): PresenceEntry | undefined {
+    const { entry } = this;
+    this.entry = undefined;
+    return entry;
+  }
+
+  notePresence(epoch: string, version: number): void {
+    this.seenEpoch = epoch;
+    this.seenVersion = version;
+  }
+
+  forgetPresence(): void {
+    this.seenEpoch = '';
+  }
+
+  markPresence(stale: boolean): void {
+    this.stale = stale;
+  }
 }

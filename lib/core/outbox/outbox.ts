@@ -2,7 +2,6 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
-import type { Subscription } from '../hub/subscription.js';
 import type { OutboxLimits } from '../ports/settings.js';
 import { encodeEnvelope, encodeEvent } from './encoder.js';
 import type { EventBatch } from './event-batch.js';
@@ -10,7 +9,7 @@ import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { Clock } from '../ports/clock.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { Connection } from '../ports/connection.js';
-import { OutboxQueue, type GapEntry, type QueueEntry } from './queue.js';
+import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; what is more goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -23,6 +22,11 @@ export interface OutboxOwner {
   onSlowConsumer(): void;
   /** The server cannot go on with this client. */
   onFailed(): void;
+}
+
+interface DroppedRange {
+  from: number;
+  to: number;
 }
 
 /** What the outboxes of one engine share. */
@@ -58,7 +62,8 @@ export class Outbox implements Flushable {
   private staged: Buffer | Buffer[] | undefined;
   private stagedBytes = 0;
   private roomWaiters: (() => void)[] | undefined;
-  private droppedTails: Set<Subscription> | undefined;
+  /** Events that were dropped at the end of the queue and are announced when it drains (P25). */
+  private droppedTails: Map<Flow, DroppedRange> | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -116,58 +121,54 @@ export class Outbox implements Flushable {
    * Queues an answer or a message of the channel lane that may not be dropped: past the limit the client is too slow.
    * The limit is asked before: a single answer may be larger than it, e.g. a snapshot.
    */
-  pushData(envelope: Envelope, subscription?: Subscription): void {
+  pushData(envelope: Envelope, flow?: Flow): void {
     if (this.isClosed) return;
     if (this.isOver(0, 0)) this.flush();
     if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
     // Under the epoch that it was dropped in: a `reset` may be what follows.
-    if (subscription !== undefined) this.announceDroppedTail(subscription);
-    this.append({ bytes: this.encode(envelope), subscription, ref: envelope.ref });
+    if (flow !== undefined) this.announceDroppedTail(flow);
+    this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
   }
 
   /** Queues shared bytes that may be dropped in silence: signals. Returns whether they were queued. */
-  pushDroppable(bytes: Buffer, subscription: Subscription): boolean {
+  pushDroppable(bytes: Buffer, flow: Flow): boolean {
     if (this.isClosed || this.isOver(bytes.length, 1)) return false;
-    this.append({ bytes, subscription });
+    this.append({ bytes, flow });
     return true;
   }
 
   /** Queues one event of a subscription under the overflow policy of its channel (G13). */
-  pushEvent(subscription: Subscription, event: ChannelEvent): void {
+  pushEvent(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
     const bytes = encodeEvent(event, this.connection.variant);
     // A burst may exceed the limit although the socket would take it all: only what the client does not read counts.
     if (this.isOver(bytes.length, 1)) this.flush();
     if (this.isOver(bytes.length, 1)) {
-      const verdict = applyOverflow(subscription, event, this.queue, (length) =>
+      const verdict = applyOverflow(flow, event, this.queue, (length) =>
         this.isOver(bytes.length + length, 1),
       );
       if (verdict === 'disconnect') return this.owner.onSlowConsumer();
-      if (verdict === 'dropped') {
-        (this.droppedTails ??= new Set()).add(subscription);
-        this.busy |= DROPPED_TAILS;
-        return this.schedule();
-      }
+      if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
-    this.announceDroppedTail(subscription);
-    this.append({ bytes, subscription, event });
+    this.announceDroppedTail(flow);
+    this.append({ bytes, flow, event });
   }
 
   /** Queues one event of a replay. It was pulled while there was room, so it never counts as overflow (P12). */
-  pushReplay(subscription: Subscription, event: ChannelEvent): void {
+  pushReplay(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    this.append({ bytes: encodeEvent(event, this.connection.variant), subscription, event });
+    this.append({ bytes: encodeEvent(event, this.connection.variant), flow, event });
   }
 
   /** Queues a message that belongs between the events of a replay, under the same rule. */
-  pushReplayMarker(subscription: Subscription, envelope: Envelope): void {
+  pushReplayMarker(flow: Flow, envelope: Envelope): void {
     if (this.isClosed) return;
-    this.append({ bytes: this.encode(envelope), subscription });
+    this.append({ bytes: this.encode(envelope), flow });
   }
 
   /** Queues the announcement of a range that will not come (P25). */
   pushGap(
-    subscription: Subscription,
+    flow: Flow,
     from: number,
     to: number,
     reason: GapReason,
@@ -175,8 +176,8 @@ export class Outbox implements Flushable {
   ): void {
     if (this.isClosed) return;
     this.append({
-      subscription,
-      gap: { from, to, reason, partial: false, recoverable, epoch: subscription.epoch },
+      flow,
+      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch },
     });
   }
 
@@ -205,9 +206,9 @@ export class Outbox implements Flushable {
    *
    * @returns the commands whose answers were among it; the caller answers them otherwise.
    */
-  purge(subscription: Subscription): readonly string[] {
-    this.forgetDroppedTail(subscription);
-    const refs = this.queue.purge(subscription);
+  purge(flow: Flow): readonly string[] {
+    this.forgetDroppedTail(flow);
+    const refs = this.queue.purge(flow);
     this.noteQueue();
     return refs;
   }
@@ -215,9 +216,8 @@ export class Outbox implements Flushable {
   /** Puts aside what is queued of channels that are withheld, so that it may be written later, or never (G11). */
   hold(): void {
     // What is announced at the end of the queue has its place behind what is put aside.
-    for (const subscription of this.droppedTails ?? [])
-      if (subscription.channel.isWithheld) this.announceDroppedTail(subscription);
-    this.queue.hold(({ subscription }) => subscription?.channel.isWithheld === true);
+    for (const flow of this.droppedTails?.keys() ?? []) if (flow.isWithheld) this.announceDroppedTail(flow);
+    this.queue.hold(({ flow }) => flow?.isWithheld === true);
     this.noteQueue();
   }
 
@@ -304,7 +304,7 @@ export class Outbox implements Flushable {
 
   private encodeEntry(entry: QueueEntry, now: number): Buffer {
     if (entry.gap !== undefined)
-      return this.encode(gapEnvelope(entry.subscription as Subscription, entry.gap));
+      return this.encode(gapEnvelope(entry.flow as Flow, entry.gap));
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
     const gap = {
@@ -315,7 +315,7 @@ export class Outbox implements Flushable {
       recoverable: false,
       epoch: event.epoch,
     } as const;
-    return this.encode(gapEnvelope(entry.subscription as Subscription, gap));
+    return this.encode(gapEnvelope(entry.flow as Flow, gap));
   }
 
   private append(entry: QueueEntry): void {
@@ -355,25 +355,28 @@ export class Outbox implements Flushable {
     );
   }
 
+  private noteDropped(flow: Flow, seq: number): void {
+    const tails = (this.droppedTails ??= new Map<Flow, DroppedRange>());
+    const dropped = tails.get(flow);
+    if (dropped === undefined) tails.set(flow, { from: seq, to: seq });
+    else dropped.to = seq;
+    this.busy |= DROPPED_TAILS;
+    this.schedule();
+  }
+
   private announceDroppedTails(): void {
-    if (this.droppedTails === undefined) return;
-    const tails = this.droppedTails;
-    this.droppedTails = undefined;
-    this.busy &= ~DROPPED_TAILS;
-    for (const subscription of tails) this.announceDroppedTail(subscription);
+    for (const flow of this.droppedTails?.keys() ?? []) this.announceDroppedTail(flow);
   }
 
-  private announceDroppedTail(subscription: Subscription): void {
-    const { dropped } = subscription;
+  private announceDroppedTail(flow: Flow): void {
+    const dropped = this.droppedTails?.get(flow);
     if (dropped === undefined) return;
-    this.forgetDroppedTail(subscription);
-    const recoverable = subscription.channel.definition.policy.log.retain;
-    this.pushGap(subscription, dropped.from, dropped.to, 'overflow', recoverable);
+    this.forgetDroppedTail(flow);
+    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.retains);
   }
 
-  private forgetDroppedTail(subscription: Subscription): void {
-    subscription.dropped = undefined;
-    if (this.droppedTails?.delete(subscription) !== true || this.droppedTails.size > 0) return;
+  private forgetDroppedTail(flow: Flow): void {
+    if (this.droppedTails?.delete(flow) !== true || this.droppedTails.size > 0) return;
     this.droppedTails = undefined;
     this.busy &= ~DROPPED_TAILS;
   }
@@ -389,11 +392,11 @@ export class Outbox implements Flushable {
   }
 }
 
-function gapEnvelope(subscription: Subscription, gap: GapEntry): Envelope {
+function gapEnvelope(flow: Flow, gap: GapEntry): Envelope {
   const { epoch, partial, ...range } = gap;
   return {
     type: 'gap',
-    channel: subscription.channel.name,
+    channel: flow.name,
     epoch,
     payload: partial ? { ...range, partial } : range,
   };

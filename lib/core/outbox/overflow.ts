@@ -1,6 +1,5 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { GapEntry, OutboxQueue, QueueEntry } from './queue.js';
-import type { Subscription } from '../hub/subscription.js';
+import type { Flow, GapEntry, OutboxQueue, QueueEntry } from './queue.js';
 
 /** What becomes of the event that found the queue full. */
 export type OverflowVerdict = 'queue' | 'dropped' | 'disconnect';
@@ -15,45 +14,42 @@ const DROP_SHARE = 4;
  * @param isOver whether the queue would still be too full with the event and some more bytes.
  */
 export function applyOverflow(
-  subscription: Subscription,
+  flow: Flow,
   event: ChannelEvent,
   queue: OutboxQueue,
   isOver: (moreBytes: number) => boolean,
 ): OverflowVerdict {
-  const policy = subscription.channel.definition.policy.overflow;
+  const policy = flow.overflow;
   if (policy === 'disconnect') return 'disconnect';
-  if (policy === 'conflate') conflate(subscription, event, queue);
-  if (policy !== 'drop-newest' && isOver(0)) dropOldest(subscription, queue);
+  if (policy === 'conflate') conflate(flow, event, queue);
+  if (policy !== 'drop-newest' && isOver(0)) dropOldest(flow, queue);
   if (!isOver(0) && policy !== 'drop-newest') return 'queue';
-  const { dropped } = subscription;
-  if (dropped === undefined) subscription.dropped = { from: event.seq, to: event.seq };
-  else dropped.to = event.seq;
   return 'dropped';
 }
 
-function dropOldest(subscription: Subscription, queue: OutboxQueue): void {
+function dropOldest(flow: Flow, queue: OutboxQueue): void {
   const entries = queue.toArray();
-  const own = entries.filter((entry) => isOwnEvent(entry, subscription));
+  const own = entries.filter((entry) => isOwnEvent(entry, flow));
   const doomed = new Set(own.slice(0, Math.max(1, Math.ceil(own.length / DROP_SHARE))));
   if (own.length === 0) return;
-  rewrite(subscription, queue, doomed, 'overflow');
+  rewrite(flow, queue, doomed, 'overflow');
 }
 
 /** Keeps the newest event of each key; the one that is about to be queued counts as the newest of its key. */
-function conflate(subscription: Subscription, incoming: ChannelEvent, queue: OutboxQueue): void {
+function conflate(flow: Flow, incoming: ChannelEvent, queue: OutboxQueue): void {
   const entries = queue.toArray();
   const seen = new Set<string>();
   if (incoming.key !== undefined) seen.add(incoming.key);
   const doomed = new Set<QueueEntry>();
   for (let index = entries.length - 1; index >= 0; index--) {
     const entry = entries[index] as QueueEntry;
-    if (!isOwnEvent(entry, subscription)) continue;
+    if (!isOwnEvent(entry, flow)) continue;
     const { key } = entry.event as ChannelEvent;
     if (key === undefined) continue;
     if (seen.has(key)) doomed.add(entry);
     else seen.add(key);
   }
-  if (doomed.size > 0) rewrite(subscription, queue, doomed, 'conflated', incoming.seq);
+  if (doomed.size > 0) rewrite(flow, queue, doomed, 'conflated', incoming.seq);
 }
 
 /**
@@ -61,7 +57,7 @@ function conflate(subscription: Subscription, incoming: ChannelEvent, queue: Out
  * a conflation as one partial gap before the thinned batch, up to its last event (P25).
  */
 function rewrite(
-  subscription: Subscription,
+  flow: Flow,
   queue: OutboxQueue,
   doomed: ReadonlySet<QueueEntry>,
   reason: 'overflow' | 'conflated',
@@ -73,22 +69,22 @@ function rewrite(
     to: thinnedTo ?? Math.max(...seqs),
     reason,
     partial: reason === 'conflated',
-    recoverable: subscription.channel.definition.policy.log.retain,
-    epoch: subscription.epoch,
+    recoverable: flow.retains,
+    epoch: flow.epoch,
   };
   const kept: QueueEntry[] = [];
   let announced = false;
   for (const entry of queue.toArray()) {
-    const waiting = joining(entry, subscription, gap);
+    const waiting = joining(entry, flow, gap);
     if (waiting !== undefined) {
       // They become one, at the place of the first: before everything that it covers.
       gap.from = Math.min(gap.from, waiting.from);
       gap.to = Math.max(gap.to, waiting.to);
     }
     const isPlace =
-      waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, subscription, gap.from);
+      waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
     if (!announced && isPlace) {
-      kept.push({ subscription, gap });
+      kept.push({ flow, gap });
       announced = true;
     }
     if (waiting === undefined && !doomed.has(entry)) kept.push(entry);
@@ -97,18 +93,18 @@ function rewrite(
 }
 
 /** Events that wait from before a `reset` belong to another log: they are left as they are. */
-function isOwnEvent(entry: QueueEntry, subscription: Subscription): boolean {
-  return entry.subscription === subscription && entry.event?.epoch === subscription.epoch;
+function isOwnEvent(entry: QueueEntry, flow: Flow): boolean {
+  return entry.flow === flow && entry.event?.epoch === flow.epoch;
 }
 
-function isOwnEventAfter(entry: QueueEntry, subscription: Subscription, seq: number): boolean {
-  return isOwnEvent(entry, subscription) && (entry.event as ChannelEvent).seq >= seq;
+function isOwnEventAfter(entry: QueueEntry, flow: Flow, seq: number): boolean {
+  return isOwnEvent(entry, flow) && (entry.event as ChannelEvent).seq >= seq;
 }
 
 /** The gap that waits already and says the same: of the same kind and log, and for a plain one without an event between. */
-function joining(entry: QueueEntry, subscription: Subscription, gap: GapEntry): GapEntry | undefined {
+function joining(entry: QueueEntry, flow: Flow, gap: GapEntry): GapEntry | undefined {
   const { gap: waiting } = entry;
-  if (waiting === undefined || entry.subscription !== subscription) return undefined;
+  if (waiting === undefined || entry.flow !== flow) return undefined;
   if (waiting.reason !== gap.reason || waiting.epoch !== gap.epoch) return undefined;
   const touches = waiting.to + 1 >= gap.from && waiting.from <= gap.to + 1;
   return gap.partial || touches ? waiting : undefined;

@@ -1,6 +1,19 @@
 import type { GapReason } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { Subscription } from '../hub/subscription.js';
+import type { OverflowPolicy } from '../ports/channel-definition.js';
+
+/** Whose messages wait for a client: what the outbox knows of a subscription. */
+export interface Flow {
+  /** Name of the channel. */
+  readonly name: string;
+  /** The log that its events are of now. */
+  readonly epoch: string;
+  readonly overflow: OverflowPolicy;
+  /** Whether what is dropped can be read from the log again. */
+  readonly retains: boolean;
+  /** Whether nothing of it may be written for now (G11). */
+  readonly isWithheld: boolean;
+}
 
 /** A range that is announced as missing when its turn comes; it may still grow while it waits. */
 export interface GapEntry {
@@ -15,7 +28,7 @@ export interface GapEntry {
 /** One waiting message. An event keeps its event, so that a policy can find and drop it. */
 export interface QueueEntry {
   readonly bytes?: Buffer;
-  readonly subscription?: Subscription;
+  readonly flow?: Flow;
   readonly event?: ChannelEvent;
   readonly gap?: GapEntry;
   /** The command that this answers: an answer is never dropped without another one in its place (P7, P25). */
@@ -95,9 +108,9 @@ export class OutboxQueue {
     return entry;
   }
 
-  /** Takes out what waits of a subscription. @returns the commands whose answers were among it. */
-  purge(subscription: Subscription): readonly string[] {
-    const isOwn = (entry: QueueEntry): boolean => entry.subscription === subscription;
+  /** Takes out what waits of a flow. @returns the commands whose answers were among it. */
+  purge(flow: Flow): readonly string[] {
+    const isOwn = (entry: QueueEntry): boolean => entry.flow === flow;
     const held = this.held?.entries ?? NOTHING;
     const refs = [...held, ...this.toArray()].flatMap((entry) =>
       isOwn(entry) && entry.ref !== undefined ? [entry.ref] : [],

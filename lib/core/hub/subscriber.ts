@@ -1,0 +1,26 @@
+import type { Flow } from '../outbox/queue.js';
+import type { Outbox } from '../outbox/outbox.js';
+
+/** A subscription as its channel and the presence feed know it. */
+export interface Subscriber extends Flow {
+  readonly outbox: Outbox;
+  /** Everything of the epoch up to here has been queued for the client, or announced as missing. */
+  readonly cursor: number;
+  readonly live: boolean;
+  /** Place among the live subscriptions of the channel. */
+  readonly liveIndex: number;
+  readonly ended: boolean;
+  /** Whether the client takes the number of members instead of their changes (P22a). */
+  readonly takesCounts: boolean;
+  /** Newest presence version that the client has; `undefined` when it does not want presence. */
+  readonly presenceVersion: number | undefined;
+  readonly presenceEpoch: string;
+  /** Whether a presence change did not fit, and the client will be made to ask again (P25). */
+  readonly presenceStale: boolean;
+  advance(seq: number): void;
+  goLive(index: number): void;
+  stopLive(): void;
+  notePresence(epoch: string, version: number): void;
+  forgetPresence(): void;
+  markPresence(stale: boolean): void;
+}

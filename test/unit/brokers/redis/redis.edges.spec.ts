@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import type { RedisBroker, RedisBrokerOptions } from '../../../../lib/brokers/redis/index.js';
+import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
 import type { AppendRequest } from '../../../../lib/core/ports/broker.js';
 import { until } from '../../../support/until.js';
 import { POLICY, RedisKit, request, requests } from './redis.kit.js';

@@ -43,18 +43,18 @@ export type JwtAlgorithm =
 /** How tokens are verified, with `@nestjs/jwt`. Exactly one of `secret` and `publicKey` is needed. */
 export interface RealtimeJwtOptions {
   /** Shared secret of HMAC tokens (HS*). At least 32 bytes are advised (RFC 7518 §3.2). */
-  readonly secret?: string | Buffer;
+  readonly secret?: string | Buffer | undefined;
   /** Public key, PEM, of signed tokens (RS*, PS*, ES*). */
-  readonly publicKey?: string | Buffer;
+  readonly publicKey?: string | Buffer | undefined;
   /**
    * Algorithms that are accepted; others are refused whatever the token's header says. Default: those that fit the
    * kind of the key, so a public key can never be used as an HMAC secret.
    */
   readonly algorithms?: readonly JwtAlgorithm[];
   /** Required `iss`. Default: not checked. */
-  readonly issuer?: string | readonly string[];
+  readonly issuer?: string | readonly string[] | undefined;
   /** Required `aud`. Default: not checked. Set it when the secret signs tokens for other purposes too. */
-  readonly audience?: string | readonly string[];
+  readonly audience?: string | readonly string[] | undefined;
   /** Clock difference that is forgiven at `exp` and `nbf`. Default `'5s'`. */
   readonly clockTolerance?: Duration;
   /** Longest age of a token since its `iat`; a token without `iat` is then refused. Default: not checked. */
@@ -177,7 +177,7 @@ export interface RealtimeModuleOptions {
    * Query parameter that may carry the token. Default: none, because URLs end up in the logs of proxies and servers
    * (G23).
    */
-  readonly queryToken?: string;
+  readonly queryToken?: string | undefined;
 
   /** Liveness (P8). Default `{ interval: '25s', timeout: '10s' }`. */
   readonly heartbeat?: { readonly interval?: Duration; readonly timeout?: Duration };
@@ -216,7 +216,7 @@ export interface RealtimeModuleOptions {
    * Signs session tickets (P28); at least 32 characters, the same on every node. Default: random for each process, so
    * clients that move to another node lose their place in the queue and the take-over of presence, but no events.
    */
-  readonly ticketSecret?: string;
+  readonly ticketSecret?: string | undefined;
   /**
    * How `app.close()` lets clients go (G18): longest wait, and over how much of it they are asked to come back.
    * Default `{ deadline: '10s', spread: '5s' }`. The broker gets as long again to let go, so keep twice the deadline
@@ -245,7 +245,7 @@ export interface RealtimeModuleOptions {
   /** Life of a presence entry whose node died (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
   /** Name of this node in tickets, receipts and logs. Default: random. */
-  readonly nodeId?: string;
+  readonly nodeId?: string | undefined;
   /** Producer name of the application's own publishes (P15). Default `'application'`. */
   readonly applicationName?: string;
 }

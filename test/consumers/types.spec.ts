@@ -152,10 +152,16 @@ function writeProject(
   return config;
 }
 
+/** What applications write of options that come from the environment, where they may be missing. */
+const USES: Readonly<Record<string, string>> = {
+  'nestjs-realtime': `entry.RealtimeModule.forRoot({ auth: { jwt: { secret: process.env['SECRET'] } }, ticketSecret: process.env['TICKETS'] });\n`,
+  'nestjs-realtime/redis': `entry.redisBroker({ url: process.env['REDIS_URL'], password: process.env['PASSWORD'] });\n`,
+};
+
 function sourceOf(entry: string, importer: string): { file: string; text: string } {
   return {
     file: fileOf(entry, importer),
-    text: `import * as entry from '${entry}';\nexport const names: string[] = Object.keys(entry);\n`,
+    text: `import * as entry from '${entry}';\nexport const names: string[] = Object.keys(entry);\n${USES[entry] ?? ''}`,
   };
 }
 

@@ -85,7 +85,7 @@ export const tokenAuthenticator: Authenticator = {
 
 /** An engine on the memory broker under a clock that stands still, with clients in memory. */
 export class EngineHarness {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly errors: unknown[] = [];
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
@@ -96,13 +96,18 @@ export class EngineHarness {
     channels: readonly ChannelDefinition[],
     {
       settings,
+      clock = new ManualClock(),
       ...options
-    }: { settings?: SettingsPatch; broker?: Broker } & Partial<
-      Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect'>
-    > = {},
+    }: {
+      settings?: SettingsPatch;
+      broker?: Broker;
+      /** For a test whose broker, or second engine, must have the same time. */
+      clock?: ManualClock;
+    } & Partial<Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect'>> = {},
   ) {
+    this.clock = clock;
     const entropy = new SeededEntropy(1);
-    this.broker = options.broker ?? memoryBroker({ clock: this.clock, entropy });
+    this.broker = options.broker ?? memoryBroker({ clock, entropy });
     this.engine = new RealtimeEngine({
       broker: this.broker,
       authenticator: options.authenticator ?? tokenAuthenticator,

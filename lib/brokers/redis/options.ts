@@ -19,9 +19,9 @@ export interface RedisSentinelTarget {
   readonly name: string;
   readonly sentinels: readonly { readonly host?: string; readonly port?: number }[];
   /** Of the Sentinels themselves. Default: none. */
-  readonly username?: string;
+  readonly username?: string | undefined;
   /** Of the Sentinels themselves. Default: none. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Whether the Sentinels speak TLS, with the options of `tls`. Default `false`. */
   readonly tls?: boolean;
 }
@@ -38,7 +38,7 @@ export interface RedisReplicated {
 /** What {@link redisBroker} can be told. Exactly one of `url`, `client`, `cluster`, `sentinel`, or none for localhost. */
 export interface RedisBrokerOptions {
   /** A single server, `redis://` or `rediss://`; may hold user and password. Default `redis://127.0.0.1:6379`. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   /**
    * An existing client, whose settings are taken over. The broker makes its own connections from them (the client's own
    * could send a command again after a reconnect, which would append twice), so it is neither used nor closed.
@@ -51,14 +51,14 @@ export interface RedisBrokerOptions {
   /** TLS towards the servers. Default: none, or what `rediss://` implies. */
   readonly tls?: ConnectionOptions;
   /** Default: that of `url`, or none. */
-  readonly username?: string;
+  readonly username?: string | undefined;
   /** Default: that of `url`, or none. Never logged. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Number of the database; a Cluster has only 0. Default 0, or that of `url`. */
   readonly db?: number;
 
   /** First part of every key, e.g. one per environment. Without braces. Default `rt`. */
-  readonly keyPrefix?: string;
+  readonly keyPrefix?: string | undefined;
   /**
    * Parts into which the channels are divided; one part lies on one slot of a Cluster. Fixed when a prefix is first
    * used, and compared at boot. More spread better over many masters, fewer make larger batches: 64 is even enough up

@@ -114,7 +114,8 @@ export function refuseIfWithheld({ context }: Session, definition: ChannelDefini
     throw new RealtimeError('unavailable', 'It cannot be proved at the moment that access was not revoked');
 }
 
-function toGrant(result: AuthorizationResult): Grant {
+/** @throws RealtimeError `forbidden` for everything but `true` and a lease that has some time. */
+export function toGrant(result: AuthorizationResult): Grant {
   if (result === true) return FOR_GOOD;
   if (typeof result === 'object' && result !== null && result.forMs > 0) return result;
   throw new RealtimeError('forbidden');

@@ -1,10 +1,15 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
+import type {
+  AuthorizationResult,
+  ConnectionRequest,
+  HandlerCall,
+  RequestHandler,
+} from '../ports/channel-definition.js';
 import { bounded } from '../async/with-timeout.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber, matchOf } from './authorization.js';
+import { authorizeSubscriber, matchOf, toGrant } from './authorization.js';
 import { unwritable } from './unwritable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
@@ -66,8 +71,8 @@ function run(
   call: HandlerCall,
 ): MaybePromise<unknown> {
   const { settings, clock } = session.context;
-  const admit = (allowed: unknown): MaybePromise<unknown> => {
-    if (allowed !== true && typeof allowed !== 'object') throw new RealtimeError('forbidden');
+  const admit = (verdict: AuthorizationResult): MaybePromise<unknown> => {
+    toGrant(verdict);
     return bounded(handle(call), settings.handlerTimeoutMs, clock);
   };
   if (authorize === 'public') return admit(true);

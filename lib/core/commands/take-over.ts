@@ -1,4 +1,6 @@
+import type { HandlerCall } from '../ports/channel-definition.js';
 import { bounded } from '../async/with-timeout.js';
+import type { Scheduled } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { notifyUnsubscribed } from './lifecycle.js';
 import type { Session } from '../session/session.js';
@@ -9,6 +11,12 @@ import type { Ticket } from '../access/ticket.js';
  * trip; one that was killed never does, and its clients must not wait until it counts as dead.
  */
 const SUPERSEDE_WAIT_MS = 200;
+
+/** Channels of an older generation, with the call that their hooks are given, until they are taken up again. */
+export class InheritedChannels extends Map<string, HandlerCall> {
+  /** Ends those that are not taken up again. */
+  timer: Scheduled | undefined;
+}
 
 /**
  * Gives the session its lineage (P28). A valid ticket of the same user continues the lineage: the older connection,
@@ -40,13 +48,14 @@ function continueLineage(session: Session, { lineage, generation }: Ticket): voi
 }
 
 function inherit(session: Session, older: Session): void {
-  const inherited = new Map(older.inherited);
+  const inherited = new InheritedChannels(older.inherited);
   for (const [channel, { call }] of older.subscriptions) inherited.set(channel, call);
   session.inherited = inherited.size === 0 ? undefined : inherited;
   older.close('superseded');
+  if (inherited.size === 0) return;
   const { wheel, settings } = session.context;
   endUnclaimed(session, settings.limits.maxChannels);
-  wheel.schedule(settings.retry.stableMs, { onTimer: () => endUnclaimed(session, 0) });
+  inherited.timer = wheel.schedule(settings.retry.stableMs, { onTimer: () => endUnclaimed(session, 0) });
 }
 
 /**

@@ -32,6 +32,7 @@ export function leaveChannels(session: Session, code: number): void {
     ended.push(subscription.call);
   }
   session.subscriptions.clear();
+  session.inherited?.timer?.cancel();
   session.inherited = undefined;
   // The newer generation inherited the channels, and with them the hooks (P28).
   if (superseded) return;

@@ -41,6 +41,7 @@ export interface HubOptions {
  */
 export class Hub {
   private readonly served = new Map<string, Served>();
+  private closed = false;
 
   constructor(
     private readonly options: HubOptions,
@@ -78,7 +79,8 @@ export class Hub {
 
   release(channel: ServedChannel): void {
     channel.interest--;
-    if (channel.interest > 0) return;
+    // After the end of the engine a subscribe that was under way still gives back what it took.
+    if (channel.interest > 0 || this.closed) return;
     channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
   }
 
@@ -114,6 +116,7 @@ export class Hub {
   }
 
   close(): void {
+    this.closed = true;
     for (const { channel, keeper } of this.served.values()) {
       channel.lingering?.cancel();
       channel.presence?.close();

@@ -73,9 +73,10 @@ export class Heartbeat implements Timed {
   }
 
   private ping(): void {
-    this.owner.sendPing();
     this.pingStamp = this.wheel.stamp;
     this.next(this.options.timeoutMs);
+    // Last: it may be one message too many for the client, whose end then stops the timer.
+    this.owner.sendPing();
   }
 
   private next(delayMs: number): void {

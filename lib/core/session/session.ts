@@ -9,6 +9,7 @@ import type { HandlerCall } from '../ports/channel-definition.js';
 import { hello } from '../commands/hello.js';
 import { route } from '../commands/router.js';
 import type { PendingSubscription } from '../commands/subscribe.js';
+import type { InheritedChannels } from '../commands/take-over.js';
 import type { Subscription } from '../hub/subscription.js';
 import type { EngineContext } from '../engine/context.js';
 import type { Scheduled } from '../ports/clock.js';
@@ -53,7 +54,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   /** Subscribes that are under way; there while there are some, as of most sessions there are none. */
   pendingSubscriptions: Map<string, PendingSubscription> | undefined;
   /** Channels of an older generation whose `@OnUnsubscribe` is this session's business now (P28). */
-  inherited: Map<string, HandlerCall> | undefined;
+  inherited: InheritedChannels | undefined;
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;

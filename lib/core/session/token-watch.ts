@@ -46,15 +46,13 @@ export class TokenWatch implements Timed {
   onTimer(): void {
     const left = this.expiresInMs ?? 0;
     if (left <= 0) return this.session.close('token_expired');
-    if (!this.asked && left <= this.context.settings.authRequiredAheadMs && this.session.isLive) {
-      this.asked = true;
-      this.session.outbox.pushControl({
-        type: 'auth_required',
-        ts: this.context.clock.now(),
-        payload: { withinMs: left },
-      });
-    }
+    const asks = !this.asked && left <= this.context.settings.authRequiredAheadMs && this.session.isLive;
+    if (asks) this.asked = true;
     this.arm();
+    if (!asks) return;
+    // Last: it may be one message too many for the client, whose end then stops the timer.
+    const ts = this.context.clock.now();
+    this.session.outbox.pushControl({ type: 'auth_required', ts, payload: { withinMs: left } });
   }
 
   /** A token that lives shorter than the notice is asked for at half its life. */

@@ -1,5 +1,6 @@
 import { afterAll, it } from '@jest/globals';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -119,6 +120,12 @@ export class Workspace {
 
   private close(): void {
     if (this.failed) process.stderr.write(`Kept for a look: ${this.root}\n`);
-    else rmSync(this.root, { recursive: true, force: true });
+    else removeInBackground(this.root);
   }
+}
+
+/** A disk that discards blocks takes up to minutes for the thousands of files of an installation: nobody waits for that. */
+function removeInBackground(folder: string): void {
+  const script = `require('node:fs').rmSync(${JSON.stringify(folder)}, { recursive: true, force: true })`;
+  spawn(process.execPath, ['-e', script], { detached: true, stdio: 'ignore', env: {} }).unref();
 }

@@ -55,6 +55,35 @@ describe('subscriptions', () => {
     await client.take({ ref: 's1' });
   });
 
+  it('answers a subscribe whose reply was dropped by the unsubscribe behind it with not_subscribed, once, and first (P7, P24a)', async () => {
+    const running = await start();
+    const client = await stalled(running);
+    await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
+    client.send({ type: 'unsubscribe', id: 'u1', channel: 'rooms.1' });
+    client.goOnReading();
+    await client.take({ ref: 'u1' });
+    await client.call({ type: 'ping', id: 'p1' });
+    const answers = client.received.filter(({ ref }) => ref === 's1' || ref === 'u1');
+    expect(answers).toMatchObject([
+      { type: 'error', ref: 's1', payload: { code: 'not_subscribed' } },
+      { type: 'reply', ref: 'u1' },
+    ]);
+    // The channel can be had again, and its answer is a reply.
+    await client.subscribe('rooms.1');
+  });
+
+  it('answers a subscribe that nothing called off with a reply, however long it waited (P7)', async () => {
+    const running = await start();
+    const client = await stalled(running);
+    await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
+    await running.engine.publish('rooms.1', 'said', 'behind the answer');
+    client.goOnReading();
+    expect(await client.take({ ref: 's1' })).toMatchObject({ type: 'reply', payload: { recovery: 'new' } });
+    expect(await client.take({ type: 'event', channel: 'rooms.1' })).toMatchObject({
+      payload: 'behind the answer',
+    });
+  });
+
   it('P24 a subscribe behind an unsubscribe is not refused because of the one that was called off', async () => {
     const { connect } = await start();
     const client = await connect('alice');

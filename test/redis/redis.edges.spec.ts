@@ -271,10 +271,10 @@ describe('the memory of ids, whose two hashes take turns', () => {
     await turn(broker, [CHANNEL]);
     const at = (...ids: readonly string[]) => ids.map((id) => publish(CHANNEL, id));
     expect(await other.appendMany(at('late'))).toEqual([known(2)]);
-    await sleep(DEDUPE_MS - 800);
+    await elapse(0.73 * DEDUPE_MS);
     // Still within the window of the first turn's id, and past that of everything before it.
     expect(await other.appendMany(at('turn', 'last'))).toEqual([known(3), fresh(4)]);
-    await sleep(820);
+    await elapse(0.28 * DEDUPE_MS);
     // Another turn: the hash that is dropped holds nothing that counts.
     expect(await broker.appendMany(at('third'))).toEqual([fresh(5)]);
     expect(await other.appendMany(at('last'))).toEqual([known(4)]);

@@ -26,7 +26,8 @@ import {
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { WireClient } from '../../support/wire-client.js';
-import { PLATFORMS, startApp, until, type AppOptions, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
 // A class of the application may answer at once or later, throw or reject, with errors of Nest or its own. Each pair of a
 // form and an error gives the same answer, wherever it was thrown.

@@ -30,7 +30,8 @@ import {
   type ChannelPolicyGuard,
 } from '../../../lib/nest/index.js';
 import type { WireClient } from '../../support/wire-client.js';
-import { byName, PLATFORMS, startApp, until, type AppOptions, type TestApp } from './support/nest-app.js';
+import { until } from '../../support/until.js';
+import { byName, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
 // Which results may be shared is decided while Nest's decorators are read, and the sharing is done in the engine. What
 // depends on the user must never be shared, whatever makes it depend; what depends on the channel alone is made once.

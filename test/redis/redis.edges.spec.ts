@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import type { RedisBroker } from '../../../../lib/brokers/redis/index.js';
-import type { AppendRequest } from '../../../../lib/core/ports/broker.js';
-import { until } from '../../../support/until.js';
-import { POLICY, RedisKit, request, requests } from './redis.kit.js';
+import type { RedisBroker } from '../../lib/brokers/redis/index.js';
+import type { AppendRequest } from '../../lib/core/ports/broker.js';
+import { elapse, stretched } from '../support/patience.js';
+import { until } from '../support/until.js';
+import { POLICY, request, requests } from '../support/append-requests.js';
+import { RedisKit } from './redis.kit.js';
 
 // What the Redis broker does in pages, batches and turns, met exactly at their edges and one beyond.
 const CHANNEL = 'rooms.1';
@@ -194,9 +196,8 @@ describe('control records', () => {
 });
 
 describe('the memory of ids, whose two hashes take turns', () => {
-  const DEDUPE_MS = 3_000;
+  const DEDUPE_MS = stretched(3_000);
   const policy = { ...POLICY, dedupeMs: DEDUPE_MS };
-  const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   const publish = (channel: string, id: string, change: Partial<AppendRequest> = {}): AppendRequest =>
     request(channel, id, { policy, ...change });
   const answer = (seq: number, duplicate: boolean): unknown =>
@@ -210,9 +211,9 @@ describe('the memory of ids, whose two hashes take turns', () => {
     const begun = performance.now();
     const each = (id: string) => broker.appendMany(channels.map((channel) => publish(channel, id)));
     await each('early');
-    await sleep(DEDUPE_MS - 500 - (performance.now() - begun));
+    await elapse((5 / 6) * DEDUPE_MS - (performance.now() - begun));
     await each('late');
-    await sleep(DEDUPE_MS + 20 - (performance.now() - begun));
+    await elapse(DEDUPE_MS + 20 - (performance.now() - begun));
     await each('turn');
   }
 
@@ -270,10 +271,10 @@ describe('the memory of ids, whose two hashes take turns', () => {
     await turn(broker, [CHANNEL]);
     const at = (...ids: readonly string[]) => ids.map((id) => publish(CHANNEL, id));
     expect(await other.appendMany(at('late'))).toEqual([known(2)]);
-    await sleep(DEDUPE_MS - 800);
+    await elapse(0.73 * DEDUPE_MS);
     // Still within the window of the first turn's id, and past that of everything before it.
     expect(await other.appendMany(at('turn', 'last'))).toEqual([known(3), fresh(4)]);
-    await sleep(820);
+    await elapse(0.28 * DEDUPE_MS);
     // Another turn: the hash that is dropped holds nothing that counts.
     expect(await broker.appendMany(at('third'))).toEqual([fresh(5)]);
     expect(await other.appendMany(at('last'))).toEqual([known(4)]);

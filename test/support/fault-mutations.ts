@@ -1,5 +1,5 @@
 import { OrderKeeper } from '../../lib/core/hub/order-keeper.js';
-import type { Subscription } from '../../lib/core/hub/subscription.js';
+import type { ServedChannel, Subscription } from '../../lib/core/hub/subscription.js';
 import { ChannelEvent } from '../../lib/core/ports/channel-event.js';
 import type { EventBatch } from '../../lib/core/outbox/event-batch.js';
 import { LocalChannel } from '../../lib/core/hub/local-channel.js';
@@ -28,14 +28,14 @@ export function mutateDelivery(mutation: Mutation, oneIn: number): () => number 
   const { deliver } = hub;
   let delivered = 0;
   let broken = 0;
-  hub.deliver = function (this: LocalChannel, subscription, batch, shareable) {
+  hub.deliver = function (this: ServedChannel, subscription, batch, shareable) {
     delivered += batch.events.length;
     // Only where nothing is replayed at the moment: there `cursor` is the event before the batch.
     const isDue = delivered >= (broken + 1) * oneIn && subscription.cursor === batch.first - 1;
     const events = isDue ? mutation(batch.events) : undefined;
     if (events === undefined) return deliver.call(this, subscription, batch, shareable);
     broken++;
-    subscription.cursor = batch.last;
+    subscription.advance(batch.last);
     for (const event of events) subscription.outbox.pushEvent(subscription, event);
   };
   return () => {
@@ -51,11 +51,11 @@ export function mutateOrder(): () => void {
   const { onEvent } = keeper;
   const { deliver } = hub;
   keeper.onEvent = function (event) {
-    (this as unknown as { readonly channel: LocalChannel }).channel.accept(event);
+    (this as unknown as { readonly channel: ServedChannel }).channel.accept(event);
   };
   hub.deliver = (subscription, { events }) => {
     for (const event of events) {
-      subscription.cursor = event.seq;
+      subscription.advance(event.seq);
       subscription.outbox.pushEvent(subscription, event);
     }
   };

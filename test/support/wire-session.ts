@@ -9,7 +9,7 @@ const MAX_FILLERS = 1_000;
 
 /** The server's side of a user's only connection: what a client cannot see, e.g. how much waits for it. */
 export function sessionOf(server: WireServer, user: string): Session {
-  const sessions = server.engine['composed'].context.sessions.ofUser(user);
+  const sessions = server.engine['parts'].sessions.ofUser(user);
   const [session] = sessions;
   if (session === undefined || sessions.length > 1)
     throw new Error(`${user} has ${sessions.length} sessions`);

@@ -1,7 +1,7 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 
 /** Told when the view is no longer proven, and when it is again. */
-export interface RevokeViewOwner {
+export interface RevocationFreshnessEvents {
   onStale(): void;
   onCurrent(): void;
 }
@@ -10,7 +10,7 @@ export interface RevokeViewOwner {
  * Whether this node may take its view of revokes and bans for current (G11). The broker proves it for a time; when the
  * time is over and no newer proof has come, a revoke may be in force that this node does not know.
  */
-export class RevokeView {
+export class RevocationFreshness {
   /** A broker that never lends trust cannot be late. */
   private until = Number.POSITIVE_INFINITY;
   private stale = false;
@@ -18,7 +18,7 @@ export class RevokeView {
 
   constructor(
     private readonly clock: Clock,
-    private readonly owner: RevokeViewOwner,
+    private readonly owner: RevocationFreshnessEvents,
   ) {}
 
   /**

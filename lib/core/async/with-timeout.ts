@@ -8,7 +8,7 @@ import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
  *
  * @throws RealtimeError `timeout` after `timeoutMs`; what the work does later is ignored.
  */
-export function bounded<T>(work: MaybePromise<T>, timeoutMs: number, clock: Clock): MaybePromise<T> {
+export function withTimeout<T>(work: MaybePromise<T>, timeoutMs: number, clock: Clock): MaybePromise<T> {
   if (!isPromise(work)) return work;
   return new Promise<T>((resolve, reject) => {
     const timer = clock.schedule(timeoutMs, () => reject(new RealtimeError('timeout')));

@@ -3,9 +3,10 @@ import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { Broker } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
 import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber } from './authorization.js';
+import type { Authorizer } from './authorization.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -23,16 +24,26 @@ export interface HistoryQuery {
   readonly reverse?: boolean;
 }
 
+export interface HistoryDeps {
+  readonly authorizer: Authorizer;
+  readonly broker: Broker;
+  readonly clock: Clock;
+}
+
 /** Reads a range of the log. Of an epoch that is not a prefix of it, nothing; the answer's `position` says so. */
-export async function history(session: Session, command: HistoryCommand): Promise<void> {
-  const { context } = session;
-  const match = context.channels.resolve(command.channel);
-  const call = session.call(match, command.id, '', command.payload);
-  const checkAgain = await authorizeSubscriber(session, match, 'history', call);
-  const result = await readHistory(context.broker, match.channel, command.payload, context.clock.now());
-  checkAgain();
-  // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
-  if (!session.isClosed) session.reply(command.id, result, session.subscriptions.get(match.channel));
+export class History {
+  constructor(private readonly deps: HistoryDeps) {}
+
+  async run(session: Session, command: HistoryCommand): Promise<void> {
+    const { authorizer, broker, clock } = this.deps;
+    const match = authorizer.resolve(command.channel);
+    const call = session.call(match, command.id, '', command.payload);
+    const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'history', call);
+    const result = await readHistory(broker, match.channel, command.payload, clock.now());
+    requireStillAllowed();
+    // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
+    if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
+  }
 }
 
 /** A page of the log, for clients and for the application alike. */

@@ -1,46 +1,83 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { withTimeout } from '../async/with-timeout.js';
 import type {
   AuthorizationResult,
   ConnectionRequest,
   HandlerCall,
   RequestHandler,
 } from '../ports/channel-definition.js';
-import { bounded } from '../async/with-timeout.js';
+import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
-import { authorizeSubscriber, matchOf, toGrant } from './authorization.js';
-import { unwritable } from './unwritable.js';
+import { toGrant, type Authorizer } from './authorization.js';
+import { notSerializable } from './not-serializable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
 
+export interface RequestDeps {
+  readonly authorizer: Authorizer;
+  /** Requests without a channel, by event. */
+  readonly requests: ReadonlyMap<string, ConnectionRequest>;
+  readonly clock: Clock;
+  readonly settings: { readonly handlerTimeoutMs: number };
+}
+
 /** Runs an RPC; what the handler returns is the answer. A `request` is never sent again by a client (P17). */
-export function request(session: Session, command: RequestCommand): MaybePromise<void> {
-  return command.channel === undefined
-    ? withoutChannel(session, command)
-    : onChannel(session, command, command.channel);
-}
+export class Request {
+  constructor(private readonly deps: RequestDeps) {}
 
-function onChannel(session: Session, command: RequestCommand, channel: string): MaybePromise<void> {
-  const match = matchOf(session, channel);
-  const call = session.call(match, command.id, command.event, command.payload);
-  const handler = match.definition.behaviour.requests.get(command.event);
-  const allowed = authorizeSubscriber(session, match, 'request', call);
-  return isPromise(allowed)
-    ? allowed.then(() => handle(session, handler, call))
-    : handle(session, handler, call);
-}
+  run(session: Session, command: RequestCommand): MaybePromise<void> {
+    return command.channel === undefined
+      ? this.withoutChannel(session, command)
+      : this.onChannel(session, command, command.channel);
+  }
 
-function handle(
-  session: Session,
-  handler: RequestHandler | undefined,
-  call: HandlerCall,
-): MaybePromise<void> {
-  // Asked only after the authorization: who may not ask does not learn what there is to ask.
-  if (handler === undefined)
-    throw new RealtimeError('bad_request', 'There is no such request on this channel');
-  const { settings, clock } = session.context;
-  return answer(session, call, bounded(handler(call), settings.handlerTimeoutMs, clock));
+  private onChannel(session: Session, command: RequestCommand, channel: string): MaybePromise<void> {
+    const { authorizer } = this.deps;
+    const match = authorizer.matchOf(session, channel);
+    const call = session.call(match, command.id, command.event, command.payload);
+    const handler = match.definition.behaviour.requests.get(command.event);
+    const allowed = authorizer.authorizeSubscriber(session, match, 'request', call);
+    return isPromise(allowed)
+      ? allowed.then(() => this.handle(session, handler, call))
+      : this.handle(session, handler, call);
+  }
+
+  private handle(
+    session: Session,
+    handler: RequestHandler | undefined,
+    call: HandlerCall,
+  ): MaybePromise<void> {
+    // Asked only after the authorization: who may not ask does not learn what there is to ask.
+    if (handler === undefined)
+      throw new RealtimeError('bad_request', 'There is no such request on this channel');
+    return answer(session, call, this.bound(handler(call)));
+  }
+
+  private withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
+    const request = this.deps.requests.get(command.event);
+    if (request === undefined) throw new RealtimeError('bad_request', 'There is no such request');
+    const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
+    return answer(session, call, this.authorizeAndHandle(request, call));
+  }
+
+  private authorizeAndHandle(
+    { authorize, handle }: ConnectionRequest,
+    call: HandlerCall,
+  ): MaybePromise<unknown> {
+    if (authorize === 'public') return this.bound(handle(call));
+    const admit = (verdict: AuthorizationResult): MaybePromise<unknown> => {
+      toGrant(verdict);
+      return this.bound(handle(call));
+    };
+    const allowed = this.bound(authorize(call));
+    return isPromise(allowed) ? allowed.then(admit) : admit(allowed);
+  }
+
+  private bound<T>(work: MaybePromise<T>): MaybePromise<T> {
+    return withTimeout(work, this.deps.settings.handlerTimeoutMs, this.deps.clock);
+  }
 }
 
 function answer(session: Session, call: HandlerCall, result: MaybePromise<unknown>): MaybePromise<void> {
@@ -54,28 +91,6 @@ function reply(session: Session, { id, event }: HandlerCall, value: unknown): vo
   try {
     session.reply(id, value ?? null);
   } catch (error) {
-    throw unwritable(`the handler of the request "${event}"`, error);
+    throw notSerializable(`the handler of the request "${event}"`, error);
   }
-}
-
-function withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
-  const handler = session.context.requests.get(command.event);
-  if (handler === undefined) throw new RealtimeError('bad_request', 'There is no such request');
-  const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
-  return answer(session, call, run(session, handler, call));
-}
-
-function run(
-  session: Session,
-  { authorize, handle }: ConnectionRequest,
-  call: HandlerCall,
-): MaybePromise<unknown> {
-  const { settings, clock } = session.context;
-  const admit = (verdict: AuthorizationResult): MaybePromise<unknown> => {
-    toGrant(verdict);
-    return bounded(handle(call), settings.handlerTimeoutMs, clock);
-  };
-  if (authorize === 'public') return admit(true);
-  const allowed = bounded(authorize(call), settings.handlerTimeoutMs, clock);
-  return isPromise(allowed) ? allowed.then(admit) : admit(allowed);
 }

@@ -1,15 +1,17 @@
 import type { ClientCommand, ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { DrainSwitch } from '../access/drain-switch.js';
+import type { Clock } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
-import { auth } from './auth.js';
-import { history } from './history.js';
-import { presence, presenceUpdate } from './presence.js';
-import { publish } from './publish.js';
-import { request } from './request.js';
-import { signal } from './signal.js';
-import { subscribe } from './subscribe.js';
-import { unsubscribe } from './unsubscribe.js';
+import type { Auth } from './auth.js';
+import type { History } from './history.js';
+import type { Presence } from './presence.js';
+import type { Publish } from './publish.js';
+import type { Request } from './request.js';
+import type { Signal } from './signal.js';
+import type { Subscribe } from './subscribe.js';
+import type { Unsubscribe } from './unsubscribe.js';
 
 const CALLS_APPLICATION: ReadonlySet<ClientCommandType> = new Set([
   'subscribe',
@@ -20,38 +22,59 @@ const CALLS_APPLICATION: ReadonlySet<ClientCommandType> = new Set([
   'presence',
 ]);
 
+/** What runs each command of a live session. */
+export interface Commands {
+  readonly auth: Auth;
+  readonly history: History;
+  readonly presence: Presence;
+  readonly publish: Publish;
+  readonly request: Request;
+  readonly signal: Signal;
+  readonly subscribe: Subscribe;
+  readonly unsubscribe: Unsubscribe;
+}
+
 /** Runs one command of a live session. It answers itself, or throws what becomes the `error` answer (P7). */
-export function route(session: Session, command: ClientCommand): MaybePromise<void> {
-  if (session.context.draining && CALLS_APPLICATION.has(command.type)) {
-    // What the application's handlers need may be closed already; another node takes the command.
-    throw new RealtimeError('unavailable', 'This node is going away');
-  }
-  switch (command.type) {
-    case 'publish':
-      return publish(session, command);
-    case 'request':
-      return request(session, command);
-    case 'signal':
-      return signal(session, command);
-    case 'subscribe':
-      return subscribe(session, command);
-    case 'unsubscribe':
-      return unsubscribe(session, command);
-    case 'history':
-      return history(session, command);
-    case 'presence':
-      return presence(session, command);
-    case 'presence_update':
-      return presenceUpdate(session, command);
-    case 'auth':
-      return auth(session, command);
-    case 'ping':
-      return session.outbox.pushControl({ type: 'pong', ref: command.id, ts: session.context.clock.now() });
-    case 'pong':
-      return undefined;
-    case 'bye':
-      return session.close('normal');
-    case 'hello':
-      throw new RealtimeError('bad_request', 'This connection has been greeted already');
+export class CommandRouter {
+  constructor(
+    private readonly commands: Commands,
+    private readonly drain: DrainSwitch,
+    private readonly clock: Clock,
+  ) {}
+
+  run(session: Session, command: ClientCommand): MaybePromise<void> {
+    if (this.drain.isDraining && CALLS_APPLICATION.has(command.type)) {
+      // What the application's handlers need may be closed already; another node takes the command.
+      throw new RealtimeError('unavailable', 'This node is going away');
+    }
+    const { commands } = this;
+    switch (command.type) {
+      case 'publish':
+        return commands.publish.run(session, command);
+      case 'request':
+        return commands.request.run(session, command);
+      case 'signal':
+        return commands.signal.run(session, command);
+      case 'subscribe':
+        return commands.subscribe.run(session, command);
+      case 'unsubscribe':
+        return commands.unsubscribe.run(session, command);
+      case 'history':
+        return commands.history.run(session, command);
+      case 'presence':
+        return commands.presence.list(session, command);
+      case 'presence_update':
+        return commands.presence.update(session, command);
+      case 'auth':
+        return commands.auth.run(session, command);
+      case 'ping':
+        return session.outbox.pushControl({ type: 'pong', ref: command.id, ts: this.clock.now() });
+      case 'pong':
+        return undefined;
+      case 'bye':
+        return session.close('normal');
+      case 'hello':
+        throw new RealtimeError('bad_request', 'This connection has been greeted already');
+    }
   }
 }

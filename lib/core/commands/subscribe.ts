@@ -2,215 +2,203 @@ import type { SubscribeCommand } from '../../protocol/commands.js';
 import { PRESENCE_COUNT } from '../../protocol/features.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { HandlerCall } from '../ports/channel-definition.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
-import type { RecoveryPlan } from '../hub/recovery.js';
-import { Subscription } from '../hub/subscription.js';
-import type { LocalChannel } from '../hub/local-channel.js';
+import type { CatchUp } from '../hub/catch-up.js';
+import type { Hub } from '../hub/hub.js';
+import type { PresenceTracker } from '../hub/presence-tracker.js';
+import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
+import { Subscription, type ServedChannel } from '../hub/subscription.js';
+import type { HandlerCall } from '../ports/channel-definition.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
+import type { Authorizer, Grant } from './authorization.js';
+import type { LifecycleHooks } from './lifecycle.js';
+import type { Reauthorization } from './reauthorization.js';
+import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './teardown.js';
-import { authorize, refuseIfRevoked, refuseIfWithheld, type Grant } from './authorization.js';
-import { followGrant } from './lease.js';
-import { notify } from './lifecycle.js';
-import { planWithSnapshot, type PlanWithSnapshot } from './snapshot.js';
-import { unwritable } from './unwritable.js';
+import { notSerializable } from './not-serializable.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
-
-/** A subscribe that is under way. */
-export class PendingSubscription {
-  /** Set by `unsubscribe`, a revoke or the end of the session: it must not be committed. */
-  cancelled = false;
-  /** Settles, without failing, when it was committed or refused. */
-  settled: Promise<void> = Promise.resolve();
-}
 
 /** What one subscribe knows by the time that it may join. */
 interface Attempt {
   readonly command: SubscribeCommand;
   readonly pending: PendingSubscription;
   readonly call: HandlerCall;
-  /** {@link Revocations.current} when it began. */
+  /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
   readonly grant: Grant;
+}
+
+export interface SubscribeDeps {
+  readonly authorizer: Authorizer;
+  readonly access: AccessGuard;
+  readonly hub: Hub;
+  readonly planner: SubscribePlanner;
+  readonly catchUp: CatchUp;
+  readonly presence: PresenceTracker;
+  readonly hooks: LifecycleHooks;
+  readonly reauthorization: Reauthorization;
+  readonly settings: { readonly limits: { readonly maxChannels: number } };
 }
 
 /**
  * Authorizes, finds where the subscriber continues, commits, answers, and starts delivery (protocol §4). Where nothing has to
  * be waited for, all of it at once.
  */
-export function subscribe(session: Session, command: SubscribeCommand): MaybePromise<void> {
-  const { channel } = command;
-  const match = session.context.channels.resolve(channel);
-  const earlier = session.pendingSubscriptions?.get(channel);
-  if (session.subscriptions.has(channel) || earlier?.cancelled === false) {
-    throw new RealtimeError('already_subscribed');
-  }
-  const { maxChannels } = session.context.settings.limits;
-  if (session.subscriptions.size + (session.pendingSubscriptions?.size ?? 0) >= maxChannels) {
-    throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
-  }
-  const pending = new PendingSubscription();
-  // One that was called off must be gone before this one takes its place.
-  const made =
-    earlier === undefined
-      ? make(session, command, match, pending)
-      : earlier.settled.then(() => make(session, command, match, pending));
-  return isPromise(made) ? whileUnderWay(session, channel, pending, made) : made;
-}
+export class Subscribe {
+  constructor(private readonly deps: SubscribeDeps) {}
 
-/** Lets `unsubscribe`, revokes and other commands for the channel find the subscribe until it is done. */
-function whileUnderWay(
-  session: Session,
-  channel: string,
-  pending: PendingSubscription,
-  made: Promise<void>,
-): Promise<void> {
-  const underWay = (session.pendingSubscriptions ??= new Map<string, PendingSubscription>());
-  underWay.set(channel, pending);
-  const done = made.finally(() => {
-    if (underWay.get(channel) === pending) underWay.delete(channel);
-    if (underWay.size === 0 && session.pendingSubscriptions === underWay)
-      session.pendingSubscriptions = undefined;
-  });
-  pending.settled = done.catch(() => undefined);
-  return done;
-}
+  run(session: Session, command: SubscribeCommand): MaybePromise<void> {
+    const { channel } = command;
+    const { channels } = session;
+    const match = this.deps.authorizer.resolve(channel);
+    const earlier = channels.pendingOf(channel);
+    if (channels.get(channel) !== undefined || earlier?.cancelled === false) {
+      throw new RealtimeError('already_subscribed');
+    }
+    const { maxChannels } = this.deps.settings.limits;
+    if (channels.size >= maxChannels) {
+      throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
+    }
+    const pending = new PendingSubscription();
+    // One that was called off must be gone before this one takes its place.
+    const made =
+      earlier === undefined
+        ? this.authorizeAndJoin(session, command, match, pending)
+        : earlier.settled.then(() => this.authorizeAndJoin(session, command, match, pending));
+    return isPromise(made) ? channels.follow(channel, pending, made) : made;
+  }
 
-function make(
-  session: Session,
-  command: SubscribeCommand,
-  match: ChannelMatch,
-  pending: PendingSubscription,
-): MaybePromise<void> {
-  const { hub, revocations } = session.context;
-  const revision = revocations.current;
-  const call = session.call(match, command.id, '', command.payload.params);
-  return whenReady(authorize(session, match, 'subscribe', call), (grant) => {
+  private authorizeAndJoin(
+    session: Session,
+    command: SubscribeCommand,
+    match: ChannelMatch,
+    pending: PendingSubscription,
+  ): MaybePromise<void> {
+    const { authorizer, access, hub } = this.deps;
+    const { revision } = access;
+    const call = session.call(match, command.id, '', command.payload.params);
+    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) => {
+      refuseIfOver(session, pending);
+      access.requireFresh(match.definition);
+      return whenReady(hub.acquire(match), (channel) =>
+        this.join(session, channel, { command, pending, call, revision, grant }),
+      );
+    });
+  }
+
+  private join(session: Session, channel: ServedChannel, attempt: Attempt): MaybePromise<void> {
+    const { hub, planner, presence, catchUp } = this.deps;
+    const { command, call } = attempt;
+    const subscription = new Subscription({
+      outbox: session.outbox,
+      channel,
+      call,
+      wantsSnapshot: command.payload.snapshot !== false,
+      takesCounts: session.features.includes(PRESENCE_COUNT),
+    });
+    const undo = (error: unknown): never => {
+      subscription.end();
+      // A connection that was lost in between may come back, as with a subscription that was made.
+      const { closedWith } = session;
+      const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
+      presence.leave(subscription, graceMs);
+      hub.release(channel);
+      throw error;
+    };
+    const start = (): void => {
+      catchUp.pump(subscription);
+      this.afterCommit(session, subscription);
+    };
+    let committed: MaybePromise<void>;
+    try {
+      const planned = planner.plan(subscription, command.payload.position);
+      committed = whenReady(planned, (found) =>
+        whenReady(this.enterPresence(session, subscription, command), (page) =>
+          this.answer(session, subscription, attempt, found, page),
+        ),
+      );
+    } catch (error) {
+      return undo(error);
+    }
+    return isPromise(committed) ? committed.then(start, undo) : start();
+  }
+
+  /** Nothing waits between the checks and the answer: what is checked is true when it is sent. */
+  private answer(
+    session: Session,
+    subscription: Subscription,
+    attempt: Attempt,
+    found: PlanWithSnapshot,
+    presence: PresencePage | undefined,
+    reads = PAGE_ATTEMPTS,
+  ): MaybePromise<void> {
+    const { channel } = subscription;
+    const { access } = this.deps;
+    // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
+    if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
+      const again = this.deps.presence.page(channel.name);
+      return again.then((page) => this.answer(session, subscription, attempt, found, page, reads - 1));
+    }
+    const { command, pending, revision, grant } = attempt;
+    const { plan, snapshot } = found;
     refuseIfOver(session, pending);
-    refuseIfWithheld(session, match.definition);
-    return whenReady(hub.acquire(match), (channel) =>
-      join(session, channel, { command, pending, call, revision, grant }),
-    );
-  });
-}
+    access.requireFresh(channel.definition);
+    access.requireUnrevoked(session.user?.id, channel.name, revision);
+    const members = presence && channel.presence?.answer(subscription, presence);
+    try {
+      session.reply(command.id, toResult(plan, snapshot, members), subscription);
+    } catch (error) {
+      throw snapshot === undefined
+        ? error
+        : notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
+    }
+    // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
+    refuseIfOver(session, pending);
+    subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
+    session.channels.add(subscription);
+    channel.subscriptions.add(subscription);
+    this.deps.reauthorization.schedule(session, subscription, grant);
+    if (presence !== undefined) channel.presence?.follow(subscription, presence);
+  }
 
-function join(session: Session, channel: LocalChannel, attempt: Attempt): MaybePromise<void> {
-  const { context } = session;
-  const { command, call } = attempt;
-  const subscription = new Subscription(session.outbox, channel, call, command.payload.snapshot !== false);
-  subscription.takesCounts = session.features.includes(PRESENCE_COUNT);
-  const undo = (error: unknown): never => {
-    subscription.ended = true;
-    // A connection that was lost meanwhile may come back, as with a subscription that was made.
-    const { closedWith } = session;
-    const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
-    context.presence.leave(subscription, graceMs);
-    context.hub.release(channel);
-    throw error;
-  };
-  const start = (): void => {
-    context.catchUp.pump(subscription);
-    afterCommit(session, subscription);
-  };
-  let committed: MaybePromise<void>;
-  try {
-    const planned = planWithSnapshot(context, subscription, command.payload.position);
-    committed = whenReady(planned, (found) =>
-      whenReady(enterPresence(session, subscription, command), (presence) =>
-        answer(session, subscription, attempt, found, presence),
-      ),
-    );
-  } catch (error) {
-    return undo(error);
+  private enterPresence(
+    session: Session,
+    subscription: Subscription,
+    { payload }: SubscribeCommand,
+  ): MaybePromise<PresencePage | undefined> {
+    const { presence: tracker } = this.deps;
+    const { channel } = subscription;
+    if (payload.presence === false || channel.definition.policy.presence === false) return undefined;
+    const { data, receive } = payload.presence ?? {};
+    const entry = {
+      channel: channel.name,
+      member: session.member,
+      device: session.lineage,
+      generation: session.generation,
+      ...(data === undefined ? {} : { data }),
+    };
+    const entered = tracker.enter(subscription, entry);
+    return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
   }
-  return isPromise(committed) ? committed.then(start, undo) : start();
-}
 
-/** Nothing waits between the checks and the answer: what is checked is true when it is sent. */
-function answer(
-  session: Session,
-  subscription: Subscription,
-  attempt: Attempt,
-  found: PlanWithSnapshot,
-  presence: PresencePage | undefined,
-  reads = PAGE_ATTEMPTS,
-): MaybePromise<void> {
-  const { channel } = subscription;
-  // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
-  if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
-    const again = session.context.presence.page(channel.name);
-    return again.then((page) => answer(session, subscription, attempt, found, page, reads - 1));
+  private afterCommit(session: Session, subscription: Subscription): void {
+    if (subscription.ended) return;
+    const { onSubscribe } = subscription.channel.definition.behaviour;
+    // Taken over from an older generation: for the application nothing began (P28).
+    const inherited = session.channels.claim(subscription.name) !== undefined;
+    if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
   }
-  const { command, pending, revision, grant } = attempt;
-  const { plan, snapshot } = found;
-  refuseIfOver(session, pending);
-  refuseIfWithheld(session, channel.definition);
-  refuseIfRevoked(session, channel.name, revision);
-  const members = presence && channel.presence?.answer(subscription, presence);
-  try {
-    session.reply(command.id, toResult(plan, snapshot, members), subscription);
-  } catch (error) {
-    throw snapshot === undefined
-      ? error
-      : unwritable(`the snapshot handler of ${channel.definition.source}`, error);
-  }
-  // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
-  refuseIfOver(session, pending);
-  commit(session, subscription, plan, grant);
-  if (presence !== undefined) channel.presence?.follow(subscription, presence);
 }
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {
   if (session.isClosed || pending.cancelled) {
     throw new RealtimeError('not_subscribed', 'The subscription was ended before it was made');
   }
-}
-
-function enterPresence(
-  session: Session,
-  subscription: Subscription,
-  { payload }: SubscribeCommand,
-): MaybePromise<PresencePage | undefined> {
-  const { presence: tracker } = session.context;
-  const { channel } = subscription;
-  if (payload.presence === false || channel.definition.policy.presence === false) return undefined;
-  const { data, receive } = payload.presence ?? {};
-  const entry = {
-    channel: channel.name,
-    member: session.member,
-    device: session.lineage,
-    generation: session.generation,
-    ...(data === undefined ? {} : { data }),
-  };
-  const entered = tracker.enter(subscription, entry);
-  return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
-}
-
-function commit(session: Session, subscription: Subscription, plan: RecoveryPlan, grant: Grant): void {
-  const { channel } = subscription;
-  subscription.epoch = plan.position.epoch;
-  subscription.cursor = plan.cursor;
-  subscription.resumedAt = resumedAt(plan);
-  session.subscriptions.set(channel.name, subscription);
-  channel.subscriptions.add(subscription);
-  followGrant(session, subscription, grant);
-}
-
-function afterCommit(session: Session, subscription: Subscription): void {
-  if (subscription.ended) return;
-  const { behaviour } = subscription.channel.definition;
-  // Taken over from an older generation: for the application nothing began (P28).
-  const inherited = session.inherited?.delete(subscription.channel.name) === true;
-  if (!inherited && behaviour.onSubscribe !== undefined)
-    notify(session.context, behaviour.onSubscribe, subscription.call);
-}
-
-/** Where `resumed` has its place: a replay always ends with it (P12). */
-export function resumedAt(plan: RecoveryPlan): number | undefined {
-  return plan.recovery === 'complete' || plan.recovery === 'truncated' ? plan.position.seq : undefined;
 }
 
 /** The body of a subscribe answer and of `reset` (P11). */

@@ -1,54 +1,67 @@
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Hub } from '../hub/hub.js';
+import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { Clock } from '../ports/clock.js';
 import type { Session } from '../session/session.js';
-import { notify, notifyUnsubscribed } from './lifecycle.js';
+import type { LifecycleHooks } from './lifecycle.js';
 
-/** Ends a subscription on the client's wish. Idempotent; a subscribe that is under way is called off. */
-export function unsubscribe(session: Session, command: UnsubscribeCommand): void {
-  const pending = session.pendingSubscriptions?.get(command.channel);
-  if (pending !== undefined) pending.cancelled = true;
-  const subscription = session.subscriptions.get(command.channel);
-  if (subscription !== undefined) {
-    const refs = drop(session, subscription);
-    if (refs.length > 0) refuse(session, refs, new RealtimeError('not_subscribed'));
+export interface UnsubscribeDeps {
+  readonly hub: Hub;
+  readonly presence: PresenceTracker;
+  readonly hooks: LifecycleHooks;
+  readonly clock: Clock;
+}
+
+/** Ends subscriptions, on the client's wish or by the server's decision. */
+export class Unsubscribe {
+  constructor(private readonly deps: UnsubscribeDeps) {}
+
+  /** The client's wish. Idempotent; a subscribe that is under way is called off. */
+  run(session: Session, command: UnsubscribeCommand): void {
+    const { channels } = session;
+    channels.pendingOf(command.channel)?.cancel();
+    const subscription = channels.get(command.channel);
+    if (subscription !== undefined) {
+      const refs = this.drop(session, subscription);
+      if (refs.length > 0) this.refuse(session, refs, new RealtimeError('not_subscribed'));
+    }
+    const inherited = channels.claim(command.channel);
+    if (inherited !== undefined) this.deps.hooks.unsubscribed(inherited);
+    session.replyControl(command.id, {});
   }
-  const inherited = session.inherited?.get(command.channel);
-  if (inherited !== undefined && session.inherited?.delete(command.channel) === true)
-    notifyUnsubscribed(session.context, inherited);
-  session.replyControl(command.id, {});
-}
 
-/** Ends a subscription by the server's decision, and says why (P24). */
-export function endSubscription(session: Session, subscription: Subscription, reason: RealtimeError): void {
-  refuse(session, drop(session, subscription), reason);
-  const { code, message, retryable, retryAfterMs } = reason;
-  session.outbox.pushControl({
-    type: 'unsubscribed',
-    channel: subscription.channel.name,
-    ts: session.context.clock.now(),
-    payload: { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
-  });
-}
+  /** The server's decision, which the client is told with its reason (P24). */
+  end(session: Session, subscription: Subscription, reason: RealtimeError): void {
+    this.refuse(session, this.drop(session, subscription), reason);
+    const { code, message, retryable, retryAfterMs } = reason;
+    session.outbox.pushControl({
+      type: 'unsubscribed',
+      channel: subscription.name,
+      ts: this.deps.clock.now(),
+      payload: { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    });
+  }
 
-/** Answers commands whose replies told of a subscription and were dropped with it (P7), ahead of the word of its end. */
-function refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
-  const ts = session.context.clock.now();
-  for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });
-}
+  /** Answers commands whose replies told of a subscription and were dropped with it (P7), before its end is told. */
+  private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
+    const ts = this.deps.clock.now();
+    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });
+  }
 
-/** @returns the commands whose answers were dropped. */
-function drop(session: Session, subscription: Subscription): readonly string[] {
-  const { channel, outbox } = subscription;
-  const { context } = session;
-  subscription.ended = true;
-  subscription.leaseTimer?.cancel();
-  session.subscriptions.delete(channel.name);
-  channel.remove(subscription);
-  const refs = outbox.purge(subscription);
-  context.presence.leave(subscription, 0);
-  context.hub.release(channel);
-  const { onUnsubscribe } = channel.definition.behaviour;
-  if (onUnsubscribe !== undefined) notify(context, onUnsubscribe, subscription.call);
-  return refs;
+  /** @returns the commands whose answers were dropped. */
+  private drop(session: Session, subscription: Subscription): readonly string[] {
+    const { channel, outbox } = subscription;
+    const { hub, presence, hooks } = this.deps;
+    subscription.end();
+    session.channels.remove(subscription);
+    channel.remove(subscription);
+    const refs = outbox.purge(subscription);
+    presence.leave(subscription, 0);
+    hub.release(channel);
+    const { onUnsubscribe } = channel.definition.behaviour;
+    if (onUnsubscribe !== undefined) hooks.runHook(onUnsubscribe, subscription.call);
+    return refs;
+  }
 }

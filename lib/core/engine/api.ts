@@ -2,7 +2,7 @@ import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/
 import type { ConnectionRequest } from '../ports/channel-definition.js';
 import type { ControlReceipt } from '../ports/control.js';
 import type { TransportHost } from '../ports/transport-host.js';
-import type { RealtimeConnection } from '../ports/realtime-connection.js';
+import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 
 /** What the application may say beside event and payload. */
@@ -39,12 +39,6 @@ export interface EngineStatus {
   readonly withholding: boolean;
   readonly sessions: number;
   readonly channels: number;
-}
-
-/** Follows connections from `welcome` to the end, once each. */
-export interface ConnectionListener {
-  opened(connection: RealtimeConnection): void;
-  closed(connection: RealtimeConnection, code: number): void;
 }
 
 /** What the Nest layer uses of the engine. */

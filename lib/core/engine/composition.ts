@@ -1,108 +1,195 @@
-import { ChannelRegistry } from '../channel/registry.js';
-import { Resetter } from '../commands/reset.js';
-import { AppendQueue } from '../log/append-queue.js';
-import { CatchUp } from '../hub/catch-up.js';
-import type { OrderKeeperOwner } from '../hub/order-keeper.js';
+import { AccessGuard } from '../access/access-guard.js';
+import { BanList } from '../access/ban-list.js';
+import { DrainSwitch } from '../access/drain-switch.js';
+import { RateLimit } from '../access/rate-limit.js';
+import { RevocationFreshness } from '../access/revocation-freshness.js';
+import { Revocations } from '../access/revocations.js';
+import { TicketSigner } from '../access/ticket.js';
+import { UserBuckets } from '../access/user-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
+import { TimerWheel } from '../async/timer-wheel.js';
+import { ChannelRegistry } from '../channel/registry.js';
+import { Auth } from '../commands/auth.js';
+import { Authorizer } from '../commands/authorization.js';
+import { Hello } from '../commands/hello.js';
+import { History } from '../commands/history.js';
+import { LifecycleHooks } from '../commands/lifecycle.js';
+import { Presence } from '../commands/presence.js';
+import { Publish } from '../commands/publish.js';
+import { Reauthorization } from '../commands/reauthorization.js';
+import { Request } from '../commands/request.js';
+import { Resetter } from '../commands/reset.js';
+import { CommandRouter } from '../commands/router.js';
+import { Signal } from '../commands/signal.js';
+import { SubscribePlanner } from '../commands/snapshot.js';
+import { Subscribe } from '../commands/subscribe.js';
+import { TakeOver } from '../commands/take-over.js';
+import { Teardown } from '../commands/teardown.js';
+import { Unsubscribe } from '../commands/unsubscribe.js';
+import { CatchUp } from '../hub/catch-up.js';
+import { Hub } from '../hub/hub.js';
+import type { OrderKeeperOwner } from '../hub/order-keeper.js';
+import { PresenceTracker } from '../hub/presence-tracker.js';
+import { AppendQueue } from '../log/append-queue.js';
+import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
-import { Hub } from '../hub/hub.js';
-import { TimerWheel } from '../async/timer-wheel.js';
-import { PresenceTracker } from '../hub/presence-tracker.js';
-import { BanList } from '../access/ban-list.js';
-import { RateLimit } from '../access/rate-limit.js';
-import { RecentIds } from '../log/recent-publishes.js';
-import { Revocations } from '../access/revocations.js';
-import { RevokeView } from '../access/revocation-freshness.js';
-import { UserBuckets } from '../access/user-buckets.js';
-import { SessionRegistry } from '../session/registry.js';
-import { TicketSigner } from '../access/ticket.js';
-import { checkCapabilities } from './capability-check.js';
-import type { EngineContext } from './context.js';
+import type { ConnectionRequest } from '../ports/channel-definition.js';
+import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import { SessionRegistry } from '../session/registry.js';
+import type { Session, SessionDeps } from '../session/session.js';
+import { Admission } from './admission.js';
+import { ApplicationLog } from './application-log.js';
+import { checkCapabilities } from './capability-check.js';
+import { ControlApplier } from './control-applier.js';
+import { DeliveryFreeze } from './delivery-freeze.js';
 import { userChannelDefinition } from './user-channel.js';
-import { Withholding } from './delivery-freeze.js';
 
-/** The parts of one engine, put together. */
-export interface ComposedEngine {
-  readonly context: EngineContext;
-}
+/** The parts of an engine that it drives itself. */
+export type EngineParts = ReturnType<typeof composeEngine>;
 
-/** Builds the services of an engine and ties the knots between them. */
-export function composeEngine(options: EngineOptions): ComposedEngine {
-  const { broker, settings, clock, entropy, logger } = options;
+/** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
+export function composeEngine(options: EngineOptions) {
+  const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
   checkCapabilities(options.channels, broker);
+  const requests = new Map<string, ConnectionRequest>(options.requests);
+  const listeners = new Set<ConnectionListener>();
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
+  const channels = new ChannelRegistry(options.channels, own);
+  const sessions = new SessionRegistry<Session>();
+  const drain = new DrainSwitch();
+  const wheel = new TimerWheel(clock, granularityOf(settings));
+  const retries = new RetryQueue(clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
-  const wheel = new TimerWheel(clock, granularityOf(settings));
-  const retries = new RetryQueue(clock);
-  const resetter = new Resetter(() => context);
-  const revokeView = new RevokeView(clock, new Withholding(() => context));
-  const hub = new Hub(
+
+  const bans = new BanList();
+  const addressBans = new BanList();
+  const revocations = new Revocations();
+  const freshness: RevocationFreshness = new RevocationFreshness(
+    clock,
+    new DeliveryFreeze(() => ({ hub, catchUp, sessions, logger })),
+  );
+  const access = new AccessGuard(revocations, freshness);
+
+  const appends = new AppendQueue(broker);
+  const presence = new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs);
+  const planner = new SubscribePlanner({ broker, clock, logger, settings });
+  const resetter: Resetter = new Resetter({
+    planner,
+    retries,
+    clock,
+    logger,
+    pump: (subscription) => catchUp.pump(subscription),
+  });
+  const hub: Hub = new Hub(
     {
       broker,
       scheduler,
       clock,
       logger,
       retries,
-      revokes: revokeView,
+      access,
       lingerMs: settings.lingerMs,
       ringSize: settings.ringSize,
-      onBehind: (subscription) => context.catchUp.pump(subscription),
+      onBehind: (subscription) => catchUp.pump(subscription),
     },
     keeperOwner(resetter),
   );
-  const context: EngineContext = {
-    draining: false,
+  const catchUp: CatchUp = new CatchUp({
+    broker,
+    clock,
+    retries,
+    // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
+    onNewEpoch: (subscription) =>
+      hub.verify(subscription.channel, () => {
+        if (subscription.epoch === subscription.channel.tip.epoch) catchUp.pump(subscription);
+        else resetter.reset(subscription);
+      }),
+    onFailed: (subscription, error) => {
+      logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
+      subscription.outbox.fail();
+    },
+  });
+
+  const hooks = new LifecycleHooks({ channels, clock, logger, settings });
+  const authorizer = new Authorizer({ channels, access, clock, settings });
+  const unsubscribe = new Unsubscribe({ hub, presence, hooks, clock });
+  const reauthorization = new Reauthorization({ authorizer, unsubscribe, sessions, drain, clock, logger });
+  const recentPublishes = new RecentPublishes();
+  const router = new CommandRouter(
+    {
+      auth: new Auth({ authenticator, clock, settings }),
+      history: new History({ authorizer, broker, clock }),
+      presence: new Presence({ authorizer, broker, presence }),
+      publish: new Publish({ authorizer, access, appends, recentPublishes, broker, drain, clock, settings }),
+      request: new Request({ authorizer, requests, clock, settings }),
+      signal: new Signal({ authorizer, broker }),
+      subscribe: new Subscribe({
+        authorizer,
+        access,
+        hub,
+        planner,
+        catchUp,
+        presence,
+        hooks,
+        reauthorization,
+        settings,
+      }),
+      unsubscribe,
+    },
+    drain,
+    clock,
+  );
+  const tickets = new TicketSigner(settings.ticketSecret);
+  const identityDeps = { tickets, sessions, clock, entropy, logger, settings };
+  const takeOver = new TakeOver({ ...identityDeps, hooks, broker, wheel });
+  const hello = new Hello({ ...identityDeps, authenticator, onConnect, takeOver, bans });
+  const teardown = new Teardown({ hub, presence, hooks });
+
+  const sessionDeps: SessionDeps = {
+    commands: {
+      greet: (session, command) => hello.run(session, command),
+      run: (session, command) => router.run(session, command),
+      leave: (session, code) => teardown.run(session, code),
+    },
     settings,
     clock,
     entropy,
     logger,
     wheel,
-    scheduler,
-    broker,
-    channels: new ChannelRegistry(options.channels, own),
-    requests: new Map(options.requests),
-    authenticator: options.authenticator,
-    onConnect: options.onConnect,
-    sessions: new SessionRegistry(),
+    sessions,
+    listeners,
+    bans,
+    addressBans,
     outboxes: { limits: settings.outbox, scheduler, clock, wheel },
-    listeners: new Set(),
-    tickets: new TicketSigner(settings.ticketSecret),
-    hub,
-    appends: new AppendQueue(broker),
-    retries,
-    catchUp: new CatchUp({
-      broker,
-      clock,
-      retries,
-      // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
-      onNewEpoch: (subscription) =>
-        hub.verify(subscription.channel, () => {
-          if (subscription.epoch === subscription.channel.tip.epoch) context.catchUp.pump(subscription);
-          else resetter.reset(subscription);
-        }),
-      onFailed: (subscription, error) => {
-        logger.error(`Delivery failed on connection ${subscription.call.connection.id}`, error);
-        subscription.outbox.fail();
-      },
-    }),
-    presence: new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs),
-    bans: new BanList(),
-    addressBans: new BanList(),
-    revocations: new Revocations(),
-    revokeView,
-    recentIds: new RecentIds(),
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
       bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
     },
+    beforeWrite: () => freshness.look(),
   };
-  return { context };
+  return {
+    admission: new Admission({ sessions, sessionDeps, addressBans, drain, clock, settings }),
+    applicationLog: new ApplicationLog({ channels, hub, appends, broker, clock, entropy, settings }),
+    controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
+    reauthorization,
+    sessions,
+    hub,
+    presence,
+    catchUp,
+    freshness,
+    retries,
+    scheduler,
+    wheel,
+    drain,
+    requests,
+    listeners,
+  };
 }
 
 function keeperOwner(resetter: Resetter): OrderKeeperOwner {
@@ -115,17 +202,12 @@ function keeperOwner(resetter: Resetter): OrderKeeperOwner {
     },
     onLostRange(channel, from, to) {
       channel.skipTo(to);
-      // Who is still catching up meets the hole in the log itself.
+      // A subscription that is still catching up meets the gap in the log itself.
       for (const subscription of channel.subscriptions) {
         if (!subscription.live || subscription.cursor >= to) continue;
-        subscription.outbox.pushGap(
-          subscription,
-          Math.max(from, subscription.cursor + 1),
-          to,
-          'expired',
-          false,
-        );
-        subscription.cursor = to;
+        const first = Math.max(from, subscription.cursor + 1);
+        subscription.outbox.pushGap(subscription, first, to, 'expired', false);
+        subscription.skipTo(to);
       }
     },
   };

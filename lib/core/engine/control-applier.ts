@@ -1,48 +1,67 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { endSubscription } from '../commands/unsubscribe.js';
+import type { BanList } from '../access/ban-list.js';
+import type { Revocations } from '../access/revocations.js';
+import type { Unsubscribe } from '../commands/unsubscribe.js';
+import type { Clock } from '../ports/clock.js';
 import type { ControlMessage } from '../ports/control.js';
-import type { EngineContext } from './context.js';
+import type { SessionRegistry } from '../session/registry.js';
+import type { Session } from '../session/session.js';
 
-/** Applies a control record on this node. When it returns, the record holds here (G11). */
-export function applyControl(context: EngineContext, message: ControlMessage): void {
-  switch (message.kind) {
-    case 'disconnect':
-      for (const session of context.sessions.ofUser(message.user)) session.close('kicked');
-      return;
-    case 'revoke':
-      return revoke(context, message.user, message.channel);
-    case 'ban': {
-      const until = message.until ?? Number.POSITIVE_INFINITY;
-      context.bans.add(message.user, { until, reason: message.reason });
-      context.revocations.record(message.user);
-      const retryAfterMs = Number.isFinite(until) ? until - context.clock.now() : 0;
-      for (const session of context.sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
-      return;
-    }
-    case 'unban':
-      context.bans.remove(message.user);
-      return;
-    case 'supersede': {
-      const session = context.sessions.ofLineage(message.lineage);
-      if (session !== undefined && session.generation < message.generation) session.close('superseded');
-      return;
-    }
-    default:
-      // Of a newer version of the library, on another node. Who sent it learns that it has no effect here.
-      throw new Error(
-        `The control record ${JSON.stringify((message satisfies never as ControlMessage).kind)} is not known`,
-      );
-  }
+export interface ControlApplierDeps {
+  readonly sessions: SessionRegistry<Session>;
+  readonly bans: BanList;
+  readonly revocations: Revocations;
+  readonly unsubscribe: Unsubscribe;
+  readonly clock: Clock;
 }
 
-function revoke(context: EngineContext, user: string, channel: string | undefined): void {
-  // Noted first: a subscribe or publish that is under way finds it at its commit.
-  context.revocations.record(user, channel);
-  const error = new RealtimeError('forbidden', 'Access was revoked');
-  for (const session of context.sessions.ofUser(user)) {
-    for (const subscription of [...session.subscriptions.values()]) {
-      if (channel === undefined || subscription.channel.name === channel)
-        endSubscription(session, subscription, error);
+/** Applies control records on this node. */
+export class ControlApplier {
+  constructor(private readonly deps: ControlApplierDeps) {}
+
+  /** When it returns, the record holds here (G11). */
+  apply(message: ControlMessage): void {
+    const { sessions, bans, revocations, clock } = this.deps;
+    switch (message.kind) {
+      case 'disconnect':
+        for (const session of sessions.ofUser(message.user)) session.close('kicked');
+        return;
+      case 'revoke':
+        return this.revoke(message.user, message.channel);
+      case 'ban': {
+        const until = message.until ?? Number.POSITIVE_INFINITY;
+        bans.add(message.user, { until, reason: message.reason });
+        revocations.record(message.user);
+        const retryAfterMs = Number.isFinite(until) ? until - clock.now() : 0;
+        for (const session of sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
+        return;
+      }
+      case 'unban':
+        bans.remove(message.user);
+        return;
+      case 'supersede': {
+        const session = sessions.ofLineage(message.lineage);
+        if (session !== undefined && session.generation < message.generation) session.close('superseded');
+        return;
+      }
+      default:
+        // Of a newer version of the library, on another node. Who sent it learns that it has no effect here.
+        throw new Error(
+          `The control record ${JSON.stringify((message satisfies never as ControlMessage).kind)} is not known`,
+        );
+    }
+  }
+
+  private revoke(user: string, channel: string | undefined): void {
+    const { sessions, revocations, unsubscribe } = this.deps;
+    // Noted first: a subscribe or publish that is under way finds it at its commit.
+    revocations.record(user, channel);
+    const error = new RealtimeError('forbidden', 'Access was revoked');
+    for (const session of sessions.ofUser(user)) {
+      for (const subscription of session.channels.list()) {
+        if (channel === undefined || subscription.name === channel)
+          unsubscribe.end(session, subscription, error);
+      }
     }
   }
 }

@@ -1,31 +1,39 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Session } from '../session/session.js';
-import type { EngineContext } from './context.js';
+import type { FlushScheduler } from '../outbox/flush-scheduler.js';
+import type { Clock } from '../ports/clock.js';
+import type { SessionRegistry } from '../session/registry.js';
 
 /** Share of the deadline over which the goodbyes are spread; the rest is for what is still queued. */
 const PACE = 0.8;
 const STEP_MS = 50;
 
+export interface DrainDeps {
+  readonly clock: Clock;
+  readonly scheduler: FlushScheduler;
+  readonly sessions: SessionRegistry<Session>;
+  readonly settings: { readonly drainSpreadMs: number };
+}
+
 /**
  * Lets every session go in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
  * way, the queue, the close. Ends at the deadline at the latest, with whoever is left.
  */
-export async function drainSessions(context: EngineContext, deadlineMs: number): Promise<void> {
-  const { clock, scheduler, sessions } = context;
+export async function drainSessions(deps: DrainDeps, deadlineMs: number): Promise<void> {
+  const { clock, scheduler, sessions, settings } = deps;
   const start = clock.monotonic();
   const leaving = sessions.list();
   const steps = Math.max(1, Math.floor((deadlineMs * PACE) / STEP_MS));
   // A handful of sessions need no pacing; a multitude is spread so that it does not fall on the other nodes at once.
   const batch = Math.max(64, Math.ceil(leaving.length / steps));
   for (let index = 0; index < leaving.length; index += batch) {
-    for (const session of leaving.slice(index, index + batch))
-      sayBye(session, context.settings.drainSpreadMs);
-    if (index + batch < leaving.length) await wait(context, STEP_MS);
+    for (const session of leaving.slice(index, index + batch)) sayBye(session, clock, settings.drainSpreadMs);
+    if (index + batch < leaving.length) await wait(clock, STEP_MS);
     if (clock.monotonic() - start >= deadlineMs) break;
   }
   while (sessions.size > 0 && clock.monotonic() - start < deadlineMs) {
     // Waits first: what was published in this turn is in no queue yet.
-    await wait(context, STEP_MS);
+    await wait(clock, STEP_MS);
     scheduler.flushNow();
     for (const session of sessions.list()) if (isDone(session)) session.close('drain');
   }
@@ -37,13 +45,12 @@ function isDone(session: Session): boolean {
   return !session.isAnswering && session.outbox.bufferedBytes === 0;
 }
 
-function sayBye(session: Session, spreadMs: number): void {
-  const { clock } = session.context;
+function sayBye(session: Session, clock: Clock, spreadMs: number): void {
   const payload = { code: CLOSE_CODES.drain.code, retryAfterMs: 0, spreadMs };
   session.outbox.pushControl({ type: 'bye', ts: clock.now(), payload });
   session.outbox.flush();
 }
 
-function wait({ clock }: EngineContext, ms: number): Promise<void> {
+function wait(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.schedule(ms, resolve));
 }

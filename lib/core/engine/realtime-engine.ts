@@ -1,34 +1,17 @@
-import type { CloseName } from '../../protocol/close-codes.js';
-import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
+import type { HistoryQuery } from '../commands/history.js';
+import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ConnectionRequest } from '../ports/channel-definition.js';
-import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { fingerprintOf, writable } from '../commands/publish.js';
-import { recheckAll } from '../commands/recheck.js';
-import type { BrokerListener, BrokerState, LogPolicy } from '../ports/broker.js';
-import type { ControlMessage, ControlReceipt } from '../ports/control.js';
-import { rejected, type MaybePromise } from '../ports/maybe-promise.js';
-import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
+import type { ControlMessage, ControlReceipt } from '../ports/control.js';
 import type { Authentication, Credentials } from '../ports/identity.js';
-import { Session } from '../session/session.js';
-import { applyControl } from './control-applier.js';
-import { drainSessions } from './drain.js';
-import type {
-  ApplicationPublishOptions,
-  ConnectionListener,
-  EngineApi,
-  EngineStatus,
-  SessionInfo,
-} from './api.js';
-import { composeEngine, type ComposedEngine } from './composition.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
-
-/** Advice to a client that was refused for lack of room, in milliseconds. */
-const RETRY_AFTER_MS = 2_000;
-const NO_OPTIONS: ApplicationPublishOptions = {};
+import type { Opening, Refusal } from '../ports/transport-host.js';
+import type { ApplicationPublishOptions, EngineApi, EngineStatus, SessionInfo } from './api.js';
+import { composeEngine, type EngineParts } from './composition.js';
+import { drainSessions } from './drain.js';
 
 /**
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
@@ -38,48 +21,44 @@ const NO_OPTIONS: ApplicationPublishOptions = {};
  */
 export class RealtimeEngine implements EngineApi {
   readonly maxFrameBytes: number;
-  private readonly composed: ComposedEngine;
-  private started = false;
+  private readonly parts: EngineParts;
   /** Whether the broker was asked to start: one that failed half-way has to let go as well. */
   private opened = false;
   private stopping: Promise<void> | undefined;
-  /** Who is responsible for ids of the application (P15). */
-  private readonly producer: string;
-  /** Policies of logs, as they are for an event whose id is not remembered. */
-  private readonly forgetfulPolicies = new WeakMap<LogPolicy, LogPolicy>();
   private broker: BrokerState = 'up';
 
   constructor(private readonly options: EngineOptions) {
-    this.composed = composeEngine(options);
+    this.parts = composeEngine(options);
     this.maxFrameBytes = options.settings.limits.maxFrameBytes;
-    this.producer = `a:${options.settings.applicationName}`;
   }
 
   async start(): Promise<void> {
-    const { context } = this.composed;
+    const { hub, controlApplier, freshness, reauthorization, presence, admission } = this.parts;
     const listener: BrokerListener = {
-      onEvents: (channel, events) => context.hub.onEvents(channel, events),
-      onSignal: (channel, signal) => context.hub.onSignal(channel, signal),
-      onPresence: (channel, diff) => context.hub.onPresence(channel, diff),
-      onControl: (message) => applyControl(context, message),
-      onControlCurrent: (forMs) => context.revokeView.prove(forMs),
-      onControlLost: () => recheckAll(context),
+      onEvents: (channel, events) => hub.onEvents(channel, events),
+      onSignal: (channel, signal) => hub.onSignal(channel, signal),
+      onPresence: (channel, diff) => hub.onPresence(channel, diff),
+      onControl: (message) => controlApplier.apply(message),
+      onControlCurrent: (forMs) => freshness.prove(forMs),
+      onControlLost: () => reauthorization.reauthorizeAll(),
       onState: (state, reason) => this.onBrokerState(state, reason),
     };
     this.opened = true;
     await this.options.broker.start(listener, this.options.settings.nodeId);
     if (this.stopping !== undefined) return;
-    context.presence.start();
-    this.started = true;
+    presence.start();
+    admission.open();
   }
 
   beginDrain(): void {
-    this.composed.context.draining = true;
+    this.parts.drain.begin();
   }
 
   async drain(deadlineMs: number): Promise<void> {
     this.beginDrain();
-    await drainSessions(this.composed.context, deadlineMs);
+    const { scheduler, sessions } = this.parts;
+    const { clock, settings } = this.options;
+    await drainSessions({ clock, settings, scheduler, sessions }, deadlineMs);
   }
 
   stop(): Promise<void> {
@@ -88,12 +67,12 @@ export class RealtimeEngine implements EngineApi {
   }
 
   get status(): EngineStatus {
-    const { sessions, hub, revokeView } = this.composed.context;
+    const { sessions, hub, freshness, drain, admission } = this.parts;
     return {
-      started: this.started,
-      draining: this.composed.context.draining,
+      started: admission.opened,
+      draining: drain.isDraining,
       broker: this.broker,
-      withholding: revokeView.isStale,
+      withholding: freshness.isStale,
       sessions: sessions.size,
       channels: hub.size,
     };
@@ -104,23 +83,7 @@ export class RealtimeEngine implements EngineApi {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
-    const { sessions, settings, addressBans, clock } = this.composed.context;
-    if (!this.started || this.composed.context.draining) {
-      return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
-    }
-    const now = clock.now();
-    const ban = addressBans.find(handshake.ip, now);
-    if (ban !== undefined) {
-      const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
-      return { status: 403, message: 'This address is banned', code: 'banned', ...wait };
-    }
-    if (sessions.size >= settings.limits.maxConnections) {
-      return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
-    }
-    if (sessions.connectionsOf(handshake.ip) >= settings.limits.maxConnectionsPerAddress) {
-      return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
-    }
-    return undefined;
+    return this.parts.admission.admit(handshake);
   }
 
   authenticate(credentials: Credentials): MaybePromise<Authentication> {
@@ -128,101 +91,39 @@ export class RealtimeEngine implements EngineApi {
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
-    const session = new Session(this.composed.context, connection, opening);
-    // Whoever was admitted before may be one too many, or banned, by the time that the upgrade is authenticated.
-    const refusal = this.admit(connection.handshake);
-    this.composed.context.sessions.add(session);
-    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
-    return session;
+    return this.parts.admission.accept(connection, opening);
   }
 
-  /** Not `async`: at a thousand publishes a turn its promises and frames were a third of what was collected. */
   publish(
     channel: string,
     event: string,
     payload: unknown,
-    options: ApplicationPublishOptions = NO_OPTIONS,
+    options?: ApplicationPublishOptions,
   ): Promise<PublishResult> {
-    try {
-      return this.append(channel, event, payload, options);
-    } catch (error) {
-      return rejected(error);
-    }
+    return this.parts.applicationLog.publish(channel, event, payload, options);
   }
 
-  private append(
-    channel: string,
-    event: string,
-    payload: unknown,
-    options: ApplicationPublishOptions,
-  ): Promise<PublishResult> {
-    const { channels, entropy, appends, hub } = this.composed.context;
-    const { log } = (hub.find(channel) ?? channels.resolve(channel)).definition.policy;
-    const id = options.id ?? entropy.id();
-    if (id.length < 1 || id.length > MAX_ID_LENGTH) {
-      throw new RealtimeError('bad_request', `The id of a publish has 1 to ${MAX_ID_LENGTH} characters`);
-    }
-    if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
-      throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
-    }
-    return appends.append({
-      channel,
-      producer: this.producer,
-      fingerprint:
-        options.id === undefined
-          ? writable(payload, options.meta)
-          : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
-      // An id that was made here is never sent again, so nothing is gained by remembering it.
-      policy: options.id === undefined ? this.forgetful(log) : log,
-      event: {
-        id,
-        event,
-        payload,
-        user: options.user,
-        key: options.key,
-        ttl: options.ttlMs,
-        trace: options.trace,
-        meta: options.meta,
-      },
-    });
+  signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
+    return this.parts.applicationLog.signal(channel, event, payload, user);
   }
 
-  private forgetful(log: LogPolicy): LogPolicy {
-    let policy = this.forgetfulPolicies.get(log);
-    if (policy === undefined) this.forgetfulPolicies.set(log, (policy = { ...log, dedupeMs: 0 }));
-    return policy;
+  history(channel: string, query?: HistoryQuery): Promise<HistoryResult> {
+    return this.parts.applicationLog.history(channel, query);
   }
 
-  async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
-    this.composed.context.channels.resolve(channel);
-    fingerprintOf(event, payload);
-    await this.options.broker.signal(channel, { event, payload, user });
-  }
-
-  async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
-    const { channels, broker, clock } = this.composed.context;
-    channels.resolve(channel);
-    return await readHistory(broker, channel, query, clock.now());
-  }
-
-  async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
-    this.composed.context.channels.resolve(channel);
-    const { cursor, limit } = page;
-    return await this.options.broker.presence.members(channel, {
-      limit: Math.min(limit ?? 100, MAX_PAGE),
-      ...(cursor === undefined ? {} : { cursor }),
-    });
+  members(channel: string, page?: { cursor?: string; limit?: number }): Promise<PresencePage> {
+    return this.parts.applicationLog.members(channel, page);
   }
 
   sessionsOf(user: string): readonly SessionInfo[] {
-    const live = this.composed.context.sessions.ofUser(user).filter(({ isLive }) => isLive);
+    const live = this.parts.sessions.ofUser(user).filter(({ isLive }) => isLive);
     return live.map((session) => ({
       id: session.id,
       user: session.user,
       ip: session.view.ip,
       transport: session.view.transport,
       connectedAt: session.connectedAt,
-      channels: [...session.subscriptions.keys()],
+      channels: session.channels.names,
     }));
   }
 
@@ -247,19 +148,13 @@ export class RealtimeEngine implements EngineApi {
   }
 
   addRequest(event: string, request: ConnectionRequest): void {
-    this.composed.context.requests.set(event, request);
+    this.parts.requests.set(event, request);
   }
 
   addConnectionListener(listener: ConnectionListener): () => void {
-    const { listeners } = this.composed.context;
+    const { listeners } = this.parts;
     listeners.add(listener);
     return () => void listeners.delete(listener);
-  }
-
-  private closeOf({ status }: Refusal): CloseName {
-    if (status === 403) return 'banned';
-    if (status === 429) return 'too_many_connections';
-    return this.composed.context.draining ? 'drain' : 'overloaded';
   }
 
   private control(message: ControlMessage): Promise<ControlReceipt> {
@@ -279,20 +174,20 @@ export class RealtimeEngine implements EngineApi {
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'no reason given'}`);
     else {
       this.options.logger.log('The broker is back');
-      this.composed.context.retries.wake();
+      this.parts.retries.wake();
     }
   }
 
   private async end(): Promise<void> {
-    const { context } = this.composed;
+    const { sessions, presence, hub, retries, freshness, catchUp, wheel } = this.parts;
     this.beginDrain();
-    for (const session of context.sessions.list()) session.close('drain');
-    context.presence.stop();
-    context.hub.close();
-    context.retries.close();
-    context.revokeView.close();
-    context.catchUp.close();
-    context.wheel.stop();
+    for (const session of sessions.list()) session.close('drain');
+    presence.stop();
+    hub.close();
+    retries.close();
+    freshness.close();
+    catchUp.close();
+    wheel.stop();
     if (this.opened) await this.options.broker.close();
   }
 }

@@ -8,7 +8,7 @@ import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
-import type { RevokeView } from '../access/revocation-freshness.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import type { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { LocalChannel } from './local-channel.js';
 
@@ -27,8 +27,7 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly retries: RetryQueue;
-  /** Whether events of channels that are not public may go out. */
-  readonly revokes: Pick<RevokeView, 'isStale'>;
+  readonly access: Pick<AccessGuard, 'isFrozen'>;
   readonly lingerMs: number;
   readonly ringSize: number;
   /** Takes over a live subscription that missed something. */

@@ -8,7 +8,7 @@ import {
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
-import type { RevokeView } from '../access/revocation-freshness.js';
+import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce } from '../outbox/encoder.js';
 import { EventBatch } from '../outbox/event-batch.js';
 import { EventRing } from '../log/event-ring.js';
@@ -26,7 +26,7 @@ export interface LocalChannelOptions<S extends Subscriber> {
   readonly ringSize: number;
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
-  readonly revokes: Pick<RevokeView, 'isStale'>;
+  readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Takes over a live subscription that missed something: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
 }
@@ -44,14 +44,14 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Interest that keeps the channel served: subscriptions, and subscribes that are under way. */
   interest = 0;
   lingering: Scheduled | undefined;
-  /** A snapshot that is being made, and the tip that it was begun at (P26). */
-  snapshotRun: SnapshotRun | undefined;
   /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** There where the channel keeps presence. */
   readonly presence: PresenceFeed | undefined;
   /** Whether subscribers need an authorization, which can be revoked. */
   readonly isGuarded: boolean;
+  /** A snapshot that is being made, and the tip that it was begun at (P26). */
+  private snapshotRun: SnapshotRun | undefined;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
 
@@ -68,7 +68,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
 
   /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know (G11). */
   get isWithheld(): boolean {
-    return this.isGuarded && this.options.revokes.isStale;
+    return this.options.access.isFrozen(this.definition);
   }
 
   get pendingCount(): number {
@@ -116,6 +116,23 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Takes every subscription out of live delivery: it goes on from the log, when it may. */
   withhold(): void {
     for (let last = this.live.at(-1); last !== undefined; last = this.live.at(-1)) this.stopLive(last);
+  }
+
+  /** Subscribers of one moment share one run of the snapshot handler, so a thousand newcomers cost one query (P26). */
+  sharedSnapshot(
+    handler: SnapshotHandler,
+    { epoch, seq }: Position,
+    run: () => Promise<SnapshotState>,
+  ): Promise<SnapshotState> {
+    const current = this.snapshotRun;
+    if (current?.handler === handler && current.epoch === epoch && current.seq === seq) return current.result;
+    const mine = { handler, epoch, seq, result: run() };
+    this.snapshotRun = mine;
+    const forget = (): void => {
+      if (this.snapshotRun === mine) this.snapshotRun = undefined;
+    };
+    mine.result.then(forget, forget);
+    return mine.result;
   }
 
   remove(subscription: S): void {

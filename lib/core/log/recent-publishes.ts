@@ -11,7 +11,7 @@ export interface RecentPublish {
  * The node's own memory of recent publishes, in front of the broker's dedupe (P15): a retry is answered without
  * running the application's handler again. Only a shortcut: the broker decides, on any node.
  */
-export class RecentIds {
+export class RecentPublishes {
   /**
    * Two generations, of which the older is let go whole when the younger is full: taking out the oldest entry of a map one
    * by one makes it slower and slower, for what is taken out stays in its table until that is made anew.

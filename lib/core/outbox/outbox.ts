@@ -167,13 +167,7 @@ export class Outbox implements Flushable {
   }
 
   /** Queues the announcement of a range that will not come (P25). */
-  pushGap(
-    flow: Flow,
-    from: number,
-    to: number,
-    reason: GapReason,
-    recoverable: boolean,
-  ): void {
+  pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
     this.append({
       flow,
@@ -303,8 +297,7 @@ export class Outbox implements Flushable {
   }
 
   private encodeEntry(entry: QueueEntry, now: number): Buffer {
-    if (entry.gap !== undefined)
-      return this.encode(gapEnvelope(entry.flow as Flow, entry.gap));
+    if (entry.gap !== undefined) return this.encode(gapEnvelope(entry.flow as Flow, entry.gap));
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
     const gap = {

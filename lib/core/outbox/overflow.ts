@@ -81,8 +81,7 @@ function rewrite(
       gap.from = Math.min(gap.from, waiting.from);
       gap.to = Math.max(gap.to, waiting.to);
     }
-    const isPlace =
-      waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
+    const isPlace = waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
     if (!announced && isPlace) {
       kept.push({ flow, gap });
       announced = true;

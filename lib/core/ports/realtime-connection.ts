@@ -73,3 +73,9 @@ export class RealtimeConnection {
     if (this.#headers !== undefined) this.#headers.authorization = `Bearer ${token}`;
   }
 }
+
+/** Follows connections from `welcome` to the end, once each. */
+export interface ConnectionListener {
+  opened(connection: RealtimeConnection): void;
+  closed(connection: RealtimeConnection, code: number): void;
+}

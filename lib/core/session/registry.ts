@@ -1,11 +1,18 @@
-import type { Session } from './session.js';
+import type { Connection } from '../ports/connection.js';
+
+/** A session as the registry finds it. */
+export interface RegisteredSession {
+  readonly connection: Connection;
+  readonly user: { readonly id: string } | undefined;
+  readonly lineage: string;
+}
 
 /** The live sessions of this node, found by what commands and records name. */
-export class SessionRegistry {
-  private readonly all = new Set<Session>();
+export class SessionRegistry<S extends RegisteredSession> {
+  private readonly all = new Set<S>();
   /** A set only for who has several: most users have one connection, and a set costs ten times its entry. */
-  private readonly users = new Map<string, Session | Set<Session>>();
-  private readonly lineages = new Map<string, Session>();
+  private readonly users = new Map<string, S | Set<S>>();
+  private readonly lineages = new Map<string, S>();
   private readonly addresses = new Map<string, number>();
 
   /** Connections, from the upgrade on. */
@@ -17,19 +24,19 @@ export class SessionRegistry {
     return this.addresses.get(ip) ?? 0;
   }
 
-  add(session: Session): void {
+  add(session: S): void {
     this.all.add(session);
     const { ip } = session.connection.handshake;
     this.addresses.set(ip, this.connectionsOf(ip) + 1);
   }
 
   /** Called as soon as the lineage is known: from then on a newer generation finds it. */
-  adopt(session: Session): void {
+  adopt(session: S): void {
     this.lineages.set(session.lineage, session);
   }
 
   /** Called as soon as the user is known: a ban must also end whoever still waits for `welcome`. */
-  identify(session: Session): void {
+  identify(session: S): void {
     const id = session.user?.id;
     if (id === undefined) return;
     const known = this.users.get(id);
@@ -37,7 +44,7 @@ export class SessionRegistry {
     else this.users.set(id, known === undefined || known === session ? session : new Set([known, session]));
   }
 
-  remove(session: Session): void {
+  remove(session: S): void {
     if (!this.all.delete(session)) return;
     const { ip } = session.connection.handshake;
     const connections = this.connectionsOf(ip) - 1;
@@ -52,17 +59,17 @@ export class SessionRegistry {
     else if (known instanceof Set && known.delete(session) && known.size === 0) this.users.delete(id);
   }
 
-  ofUser(user: string): readonly Session[] {
+  ofUser(user: string): readonly S[] {
     const known = this.users.get(user);
     if (known === undefined) return [];
     return known instanceof Set ? [...known] : [known];
   }
 
-  ofLineage(lineage: string): Session | undefined {
+  ofLineage(lineage: string): S | undefined {
     return this.lineages.get(lineage);
   }
 
-  list(): readonly Session[] {
+  list(): readonly S[] {
     return [...this.all];
   }
 }

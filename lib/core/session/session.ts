@@ -4,29 +4,31 @@ import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
+import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { ChannelMatch } from '../channel/registry.js';
+import { Outbox, type OutboxOwner, type OutboxShared } from '../outbox/outbox.js';
+import type { Flow } from '../outbox/queue.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
-import { hello } from '../commands/hello.js';
-import { route } from '../commands/router.js';
-import type { PendingSubscription } from '../commands/subscribe.js';
-import type { InheritedChannels } from '../commands/take-over.js';
-import type { Subscription } from '../hub/subscription.js';
-import type { EngineContext } from '../engine/context.js';
-import type { Scheduled } from '../ports/clock.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
-import type { Timed } from '../async/timer-wheel.js';
-import type { Opening } from '../ports/transport-host.js';
-import { InboundGuard } from './inbound-limits.js';
+import type { Clock, Scheduled } from '../ports/clock.js';
 import type { Connection, ConnectionHandler } from '../ports/connection.js';
-import { RealtimeConnection, type ConnectionOwner } from '../ports/realtime-connection.js';
-import type { RealtimeIdentity } from '../ports/identity.js';
-import { PublishLanes } from './publish-lanes.js';
-import { ReadingPause } from './reading-pause.js';
+import type { Entropy } from '../ports/entropy.js';
+import type { Authentication, RealtimeIdentity } from '../ports/identity.js';
+import type { EngineLogger } from '../ports/logger.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import {
+  RealtimeConnection,
+  type ConnectionListener,
+  type ConnectionOwner,
+} from '../ports/realtime-connection.js';
+import type { EngineSettings } from '../ports/settings.js';
+import type { Opening } from '../ports/transport-host.js';
+import { SessionChannels } from './channels.js';
 import { toRealtimeError } from './errors.js';
 import { Heartbeat, type HeartbeatOwner } from './heartbeat.js';
-import { Outbox, type OutboxOwner } from '../outbox/outbox.js';
-import { leaveChannels } from '../commands/teardown.js';
-import { TokenWatch } from './token-watch.js';
+import { InboundLimits, type InboundDeps, type InboundOwner } from './inbound-limits.js';
+import { PublishLanes } from './publish-lanes.js';
+import { ReadingPause } from './reading-pause.js';
+import { TokenWatch, type TokenWatchOwner } from './token-watch.js';
 
 /** Shared: most fields of an idle session cost nothing of its own. */
 const NONE: readonly string[] = [];
@@ -37,36 +39,66 @@ interface Refused {
   readonly error: RealtimeError;
 }
 
+/** What runs the commands of a session. */
+export interface SessionCommands {
+  /** `hello`: ends in {@link Session.goLive}, or in the end of the session. */
+  greet(session: Session, command: HelloCommand): MaybePromise<void>;
+  /** Any other command. It answers itself, or throws what becomes the `error` answer (P7). */
+  run(session: Session, command: ClientCommand): MaybePromise<void>;
+  /** Takes a session that ended with this code out of its channels. */
+  leave(session: Session, code: number): void;
+}
+
+/** What the sessions of one engine share. */
+export interface SessionDeps extends InboundDeps {
+  readonly commands: SessionCommands;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly logger: EngineLogger;
+  readonly wheel: TimerWheel;
+  readonly outboxes: OutboxShared;
+  readonly sessions: { remove(session: Session): void };
+  readonly listeners: ReadonlySet<ConnectionListener>;
+  /** Called before what was queued is written: revokes that came late must be noticed first (G11). */
+  readonly beforeWrite: () => void;
+}
+
+const JUDGED: Opening = {};
+
 type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner, HeartbeatOwner, Timed {
+export class Session
+  implements
+    ConnectionHandler,
+    ConnectionOwner,
+    OutboxOwner,
+    HeartbeatOwner,
+    TokenWatchOwner,
+    InboundOwner,
+    Timed
+{
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
-  /** What came with the upgrade; nothing once it was judged, for an idle session keeps no more than it must. */
-  opening: Opening;
-  readonly subscriptions = new Map<string, Subscription>();
-  /** Subscribes that are under way; there while there are some, as of most sessions there are none. */
-  pendingSubscriptions: Map<string, PendingSubscription> | undefined;
-  /** Channels of an older generation whose `@OnUnsubscribe` is this session's business now (P28). */
-  inherited: InheritedChannels | undefined;
+  readonly channels = new SessionChannels();
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
-  user: RealtimeIdentity | undefined;
-  /** Optional features that both sides named (P22). */
-  features: readonly string[] = NONE;
-  lineage = '';
-  generation = 0;
-  /** The code that it ended with; `undefined` before. */
-  closedWith: number | undefined;
   private state: State = 'hello';
-  private readonly guard: InboundGuard;
+  private readonly inbound: InboundLimits;
+  private identity: RealtimeIdentity | undefined;
+  /** What came with the upgrade; nothing once it was judged, for an idle session keeps no more than it must. */
+  private unjudged: Opening;
+  private agreed = NONE;
+  private lineageId = '';
+  private generationNumber = 0;
+  private closeCode: number | undefined;
   /** Commands that came before `welcome`. */
   private waiting: (ClientCommand | Refused)[] | undefined;
   private helloTimer: Scheduled | undefined;
@@ -75,21 +107,50 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   private transportClosed = false;
 
   constructor(
-    readonly context: EngineContext,
+    private readonly deps: SessionDeps,
     readonly connection: Connection,
     opening: Opening,
   ) {
-    this.opening = opening;
-    const { settings, clock, entropy, wheel } = context;
+    this.unjudged = opening;
+    const { settings, clock, entropy, wheel, outboxes } = deps;
     this.id = entropy.id();
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
-    this.outbox = new Outbox(connection, this, context.outboxes);
-    this.guard = new InboundGuard(context, connection.handshake.ip);
+    this.outbox = new Outbox(connection, this, outboxes);
+    this.inbound = new InboundLimits(deps, connection.handshake.ip);
     this.reading = new ReadingPause(connection, clock);
-    this.tokenWatch = new TokenWatch(context, this);
+    this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
     this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
+  }
+
+  /** Who the client was verified to be; `undefined` for an anonymous one. */
+  get user(): RealtimeIdentity | undefined {
+    return this.identity;
+  }
+
+  get opening(): Opening {
+    return this.unjudged;
+  }
+
+  /** Optional features that both sides named (P22). */
+  get features(): readonly string[] {
+    return this.agreed;
+  }
+
+  /** What connections of one client that follow one another have in common (P28). */
+  get lineage(): string {
+    return this.lineageId;
+  }
+
+  /** Which of them this one is. */
+  get generation(): number {
+    return this.generationNumber;
+  }
+
+  /** The code that it ended with; `undefined` before. */
+  get closedWith(): number | undefined {
+    return this.closeCode;
   }
 
   get isLive(): boolean {
@@ -120,10 +181,28 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
     return this.user?.id ?? this.lineage;
   }
 
+  /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
+  identify(authentication: Authentication, token: string | undefined): void {
+    this.identity = authentication.user;
+    this.view.user = authentication.user;
+    this.unjudged = JUDGED;
+    this.tokenWatch.follow(authentication);
+    if (token !== undefined) this.view.setToken(token);
+  }
+
+  agreeOn(features: readonly string[]): void {
+    this.agreed = features;
+  }
+
+  continueLineage(lineage: string, generation: number): void {
+    this.lineageId = lineage;
+    this.generationNumber = generation;
+  }
+
   onFrame(frame: Encoded, size?: number): void {
     if (this.isClosed) return;
     this.heartbeat.received();
-    const { settings, clock } = this.context;
+    const { settings, clock } = this.deps;
     const { limits } = settings;
     const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
     if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
@@ -134,7 +213,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
       return this.close(error instanceof FrameError ? error.close : 'protocol_error');
     }
     const now = clock.monotonic();
-    this.guard.countBytes(bytes, now);
+    this.inbound.countBytes(bytes, now);
     for (const value of values) {
       this.onEnvelope(value, now);
       if (this.isClosed) return;
@@ -142,7 +221,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   }
 
   onDrain(): void {
-    this.context.revokeView.look();
+    this.deps.beforeWrite();
     this.outbox.onDrain();
   }
 
@@ -157,7 +236,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   }
 
   sendPing(): void {
-    const { clock, entropy } = this.context;
+    const { clock, entropy } = this.deps;
     this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
   }
 
@@ -171,6 +250,18 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   onTimer(): void {
     if (this.state === 'hello') this.close('protocol_error');
     else if (this.state === 'authenticating') this.close('internal');
+  }
+
+  onTokenExpired(): void {
+    this.close('token_expired');
+  }
+
+  requireAuth(withinMs: number): void {
+    this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
+  }
+
+  onRateAbuse(retryAfterMs: number): void {
+    this.close('rate_abuse', retryAfterMs);
   }
 
   onFailed(): void {
@@ -204,13 +295,13 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   }
 
   /** Answers a command in the channel lane. */
-  reply(ref: string, payload: unknown, subscription?: Subscription): void {
-    this.outbox.pushData({ type: 'reply', ref, ts: this.context.clock.now(), payload }, subscription);
+  reply(ref: string, payload: unknown, flow?: Flow): void {
+    this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
   }
 
   /** Answers a command in the connection lane (P24). */
   replyControl(ref: string, payload: unknown): void {
-    this.outbox.pushControl({ type: 'reply', ref, ts: this.context.clock.now(), payload });
+    this.outbox.pushControl({ type: 'reply', ref, ts: this.deps.clock.now(), payload });
   }
 
   /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
@@ -228,13 +319,13 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
     this.state = 'live';
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
-    this.heartbeat.start(this.context.entropy.random());
-    for (const listener of this.context.listeners) listener.opened(this.view);
+    this.heartbeat.start(this.deps.entropy.random());
+    for (const listener of this.deps.listeners) listener.opened(this.view);
     const { waiting } = this;
     this.waiting = undefined;
     for (const command of waiting ?? []) {
       if (!this.isLive) return;
-      this.act(command);
+      this.run(command);
     }
   }
 
@@ -256,40 +347,40 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
       return this.startHello(validation.command);
     }
     const type = 'command' in validation ? validation.command.type : undefined;
-    const refusal = this.guard.admit(type, this, now);
+    const refusal = this.inbound.admit(type, this, now);
     if (this.isClosed) return;
     if (refusal !== undefined) {
       const ref = 'command' in validation ? (validation.command as { id?: string }).id : validation.ref;
-      return this.arrived({ ref, error: refusal });
+      return this.runOrQueue({ ref, error: refusal });
     }
-    if ('command' in validation) return this.arrived(validation.command);
+    if ('command' in validation) return this.runOrQueue(validation.command);
     const { ref, message, details } = validation;
-    this.arrived({ ref, error: new RealtimeError('bad_request', message, { details }) });
+    this.runOrQueue({ ref, error: new RealtimeError('bad_request', message, { details }) });
   }
 
   /** Acts on a command at once, or behind `welcome`; so with one that is refused, whose answer must not come before it. */
-  private arrived(command: ClientCommand | Refused): void {
-    if (this.state === 'live') return this.act(command);
+  private runOrQueue(command: ClientCommand | Refused): void {
+    if (this.state === 'live') return this.run(command);
     this.waiting ??= [];
-    if (this.waiting.length >= this.context.settings.limits.maxEnvelopesPerFrame)
+    if (this.waiting.length >= this.deps.settings.limits.maxEnvelopesPerFrame)
       return this.close('protocol_error');
     this.waiting.push(command);
   }
 
-  private act(command: ClientCommand | Refused): void {
+  private run(command: ClientCommand | Refused): void {
     if ('error' in command) this.fail(command.ref, command.error);
     else this.dispatch(command);
   }
 
   private startHello(command: HelloCommand): void {
     this.state = 'authenticating';
-    this.track(hello(this, command), command.id);
+    this.track(this.deps.commands.greet(this, command), command.id);
   }
 
   private dispatch(command: ClientCommand): void {
     const ref = command.type === 'pong' ? undefined : command.id;
     try {
-      const result = route(this, command);
+      const result = this.deps.commands.run(this, command);
       if (isPromise(result)) this.track(result, ref);
     } catch (error) {
       this.fail(ref, error);
@@ -299,7 +390,7 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   /** Follows a command that is under way; at the bound, reading pauses until some are done (G16). */
   track(work: MaybePromise<void>, ref: string | undefined): void {
     if (!isPromise(work)) return;
-    const { maxInFlight } = this.context.settings.limits;
+    const { maxInFlight } = this.deps.settings.limits;
     this.inFlight++;
     if (this.inFlight >= maxInFlight) this.reading.pause('in_flight');
     const done = (): void => {
@@ -323,23 +414,23 @@ export class Session implements ConnectionHandler, ConnectionOwner, OutboxOwner,
   }
 
   private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
-    const payload = toRealtimeError(error, this.context, this.id).toBody();
-    return { type: 'error', ts: this.context.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
+    const payload = toRealtimeError(error, this.deps, this.id).toBody();
+    return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 
   private end(code: number): void {
     if (this.isClosed) return;
     const wasLive = this.isLive;
     this.state = 'closed';
-    this.closedWith = code;
+    this.closeCode = code;
     this.helloTimer?.cancel();
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
     this.waiting = undefined;
     this.outbox.close();
-    this.context.sessions.remove(this);
-    leaveChannels(this, code);
-    if (wasLive) for (const listener of this.context.listeners) listener.closed(this.view, code);
+    this.deps.sessions.remove(this);
+    this.deps.commands.leave(this, code);
+    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
   }
 }

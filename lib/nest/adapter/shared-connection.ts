@@ -1,4 +1,4 @@
-import type { ConnectionListener } from '../../core/engine/api.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 
 /**
  * Marks WebSocket adapters whose gateways ride on realtime connections. A registered symbol, so that this module and

@@ -1,4 +1,4 @@
-import type { ConnectionListener } from '../../core/engine/api.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
-import type { ConnectionListener } from '../../core/engine/api.js';
+import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import { isPromise } from '../../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import { isRecord } from '../../protocol/validation/checks.js';

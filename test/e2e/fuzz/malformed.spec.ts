@@ -375,7 +375,7 @@ describe('hostile input', () => {
       await collectGarbage();
       const baseline = { ...server.engine.status };
       const timers = clock.pending;
-      const { wheel } = server.engine['composed'].context;
+      const { wheel } = server.engine['parts'];
       const waiting = wheel['size'];
 
       const run = async (): Promise<number> => {

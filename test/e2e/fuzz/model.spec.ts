@@ -188,7 +188,7 @@ class Client {
     this.reading = true;
     this.peer.client?.goOnReading();
     if (!toTheEnd || !this.peer.isConnected) return;
-    const { sessions } = (nodes[this.node] as WireServer).engine['composed'].context;
+    const { sessions } = (nodes[this.node] as WireServer).engine['parts'];
     await until('the queue to drain', () =>
       sessions.ofUser(this.name).every(({ outbox }) => outbox.bufferedBytes === 0),
     );

@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import { applyOverflow } from '../../../lib/core/outbox/overflow.js';
-import type { Subscription } from '../../../lib/core/hub/subscription.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
-import { OutboxQueue, type GapEntry } from '../../../lib/core/outbox/queue.js';
+import { OutboxQueue, type GapEntry, type Flow } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
 import { ManualClock } from '../../support/manual-clock.js';
@@ -182,15 +181,16 @@ describe('gaps (P25)', () => {
     reset: boolean,
   ): (GapEntry | number)[] {
     const queue = new OutboxQueue();
-    const definition = { policy: { overflow: 'drop-oldest', log: { retain: true } } };
-    const subscription = {
-      channel: { definition },
+    const flow: Flow = {
+      name: 'rooms.1',
       epoch: 'new',
-      dropped: undefined,
-    } as unknown as Subscription;
+      overflow: 'drop-oldest',
+      retains: true,
+      isWithheld: false,
+    };
     const epoch = reset ? 'old' : 'new';
-    queue.push({ subscription, gap: { from: 5, to: 10, partial: false, epoch, ...gap } });
-    if (reset) queue.push({ subscription, bytes: Buffer.from('reset') });
+    queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, ...gap } });
+    if (reset) queue.push({ flow, bytes: Buffer.from('reset') });
     for (let seq = 11; seq <= 14; seq++) {
       const event = new ChannelEvent({
         channel: 'rooms.1',
@@ -200,8 +200,8 @@ describe('gaps (P25)', () => {
         id: `e${seq}`,
         event: 'said',
       });
-      if (queue.length >= 4) applyOverflow(subscription, event, queue, () => queue.length + 1 > 4);
-      queue.push({ subscription, bytes: Buffer.from('event'), event });
+      if (queue.length >= 4) applyOverflow(flow, event, queue, () => queue.length + 1 > 4);
+      queue.push({ flow, bytes: Buffer.from('event'), event });
     }
     return queue.toArray().flatMap((entry) => entry.gap ?? entry.event?.seq ?? []);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RecentIds } from '../../../lib/core/log/recent-publishes.js';
+import { RecentPublishes } from '../../../lib/core/log/recent-publishes.js';
 
 const publish = (seq: number, until = 1_000) => ({
   fingerprint: `f${seq}`,
@@ -9,7 +9,7 @@ const publish = (seq: number, until = 1_000) => ({
 
 describe('recent ids', () => {
   it('P15 knows a publish by channel, producer and id, until its time is over', () => {
-    const ids = new RecentIds();
+    const ids = new RecentPublishes();
     ids.remember('rooms.1', 'u:ada', 'a', publish(1));
     expect(ids.find('rooms.1', 'u:ada', 'a', 999)).toEqual(publish(1));
     expect(ids.find('rooms.1', 'u:ada', 'a', 1_000)).toBeUndefined();
@@ -24,7 +24,7 @@ describe('recent ids', () => {
 
   it('G13 keeps at least half of its capacity, and never more than all of it', () => {
     const capacity = 100;
-    const ids = new RecentIds(capacity);
+    const ids = new RecentPublishes(capacity);
     for (let seq = 1; seq <= 1_000; seq++) {
       ids.remember('c', 'p', `i${seq}`, publish(seq));
       const known = Array.from({ length: seq }, (_, index) => ids.find('c', 'p', `i${index + 1}`, 0)).filter(

@@ -4,7 +4,7 @@
  *
  * @param handler which one, in words that the application chose: nothing that only a client said (G23).
  */
-export function unwritable(handler: string, cause: unknown): Error {
+export function notSerializable(handler: string, cause: unknown): Error {
   const problem = cause instanceof Error ? cause.message : 'unknown problem';
   return new Error(
     `What ${handler} returned cannot be written down: ${problem}. ` +

@@ -1,0 +1,124 @@
+import type { Subscription } from '../hub/subscription.js';
+import type { HandlerCall } from '../ports/channel-definition.js';
+import type { Scheduled } from '../ports/clock.js';
+
+/** A subscribe that is under way. */
+export class PendingSubscription {
+  private calledOff = false;
+  private done: Promise<void> = Promise.resolve();
+
+  /** Whether it must not be committed any more. */
+  get cancelled(): boolean {
+    return this.calledOff;
+  }
+
+  /** Settles, without failing, when it was committed or refused. */
+  get settled(): Promise<void> {
+    return this.done;
+  }
+
+  /** Called by `unsubscribe`, a revoke, or the end of the session. */
+  cancel(): void {
+    this.calledOff = true;
+  }
+
+  follow(made: Promise<void>): void {
+    this.done = made.catch(() => undefined);
+  }
+}
+
+/**
+ * The channels of one session: subscriptions, subscribes that are under way, and those that it inherited from an older
+ * connection of the same client, whose `@OnUnsubscribe` is its business (P28). What most sessions do not have costs nothing.
+ */
+export class SessionChannels {
+  private readonly joined = new Map<string, Subscription>();
+  private pending: Map<string, PendingSubscription> | undefined;
+  private unclaimed: Map<string, HandlerCall> | undefined;
+  private unclaimedTimer: Scheduled | undefined;
+
+  /** Subscriptions, and subscribes that are under way. */
+  get size(): number {
+    return this.joined.size + (this.pending?.size ?? 0);
+  }
+
+  get names(): readonly string[] {
+    return [...this.joined.keys()];
+  }
+
+  get(channel: string): Subscription | undefined {
+    return this.joined.get(channel);
+  }
+
+  /** A copy, since what is done to one may take it out. */
+  list(): readonly Subscription[] {
+    return [...this.joined.values()];
+  }
+
+  add(subscription: Subscription): void {
+    this.joined.set(subscription.name, subscription);
+  }
+
+  remove(subscription: Subscription): void {
+    this.joined.delete(subscription.name);
+  }
+
+  pendingOf(channel: string): PendingSubscription | undefined {
+    return this.pending?.get(channel);
+  }
+
+  /** Lets `unsubscribe`, revokes and other commands for the channel find the subscribe until `made` settles. */
+  follow(channel: string, pending: PendingSubscription, made: Promise<void>): Promise<void> {
+    const underWay = (this.pending ??= new Map<string, PendingSubscription>());
+    underWay.set(channel, pending);
+    const done = made.finally(() => {
+      if (underWay.get(channel) === pending) underWay.delete(channel);
+      if (underWay.size === 0 && this.pending === underWay) this.pending = undefined;
+    });
+    pending.follow(done);
+    return done;
+  }
+
+  /** Takes over the channels of an older connection. @returns how many there are. */
+  inherit(older: SessionChannels): number {
+    const inherited = new Map(older.unclaimed);
+    for (const { name, call } of older.joined.values()) inherited.set(name, call);
+    this.unclaimed = inherited.size === 0 ? undefined : inherited;
+    return inherited.size;
+  }
+
+  /** Keeps the timer after which inherited channels end that were not taken up again. */
+  endUnclaimedBy(timer: Scheduled): void {
+    this.unclaimedTimer = timer;
+  }
+
+  /** @returns the call of a channel that was inherited and is taken up, or given up, now. */
+  claim(channel: string): HandlerCall | undefined {
+    const call = this.unclaimed?.get(channel);
+    this.unclaimed?.delete(channel);
+    return call;
+  }
+
+  /** Gives up inherited channels that nobody has claimed, the oldest first, until `keep` are left. @returns their calls. */
+  dropUnclaimed(keep: number): readonly HandlerCall[] {
+    const dropped: HandlerCall[] = [];
+    for (const [channel, call] of this.unclaimed ?? []) {
+      if (this.unclaimed !== undefined && this.unclaimed.size <= keep) break;
+      if (this.pending?.has(channel) === true) continue;
+      this.unclaimed?.delete(channel);
+      dropped.push(call);
+    }
+    return dropped;
+  }
+
+  /** Empties it at the end of the session. @returns what the hooks of inherited channels are given, and the subscriptions. */
+  leave(): { readonly inherited: readonly HandlerCall[]; readonly subscriptions: readonly Subscription[] } {
+    for (const pending of this.pending?.values() ?? []) pending.cancel();
+    const inherited = [...(this.unclaimed?.values() ?? [])];
+    const subscriptions = [...this.joined.values()];
+    this.joined.clear();
+    this.unclaimedTimer?.cancel();
+    this.unclaimed = undefined;
+    return { inherited, subscriptions };
+  }
+}

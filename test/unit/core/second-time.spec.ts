@@ -80,9 +80,12 @@ describe('the same channel again', () => {
       await send(client, { type: 'subscribe', id: `s${time}`, channel: ROOM });
       await send(client, { type: 'unsubscribe', id: `u${time}`, channel: ROOM });
       await rest(900);
-      expect(harness.engine.status.channels).toBe(1);
-      // Back within the linger: it is not over for who is here.
+      // Back within the linger: it is not over for who is here, and the next begins at its own time.
       await send(client, { type: 'subscribe', id: `t${time}`, channel: ROOM });
+      await send(client, { type: 'unsubscribe', id: `w${time}`, channel: ROOM });
+      await rest(900);
+      expect(harness.engine.status.channels).toBe(1);
+      await send(client, { type: 'subscribe', id: `x${time}`, channel: ROOM });
       await rest(2_000);
       expect(harness.engine.status.channels).toBe(1);
       client.take();

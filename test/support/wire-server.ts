@@ -19,6 +19,7 @@ import {
 import { settle } from './manual-clock.js';
 import { RecordingLogger, type LogRecord } from './recording-logger.js';
 import { SeededEntropy } from './seeded-entropy.js';
+import { patience } from './patience.js';
 import { until } from './until.js';
 import { WireClient, type WireClientOptions } from './wire-client.js';
 
@@ -103,7 +104,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     broker,
     authenticator: options.authenticator ?? nameAuthenticator(clock),
     channels,
-    settings: settingsOf(options.settings),
+    settings: settingsOf(options.settings, clock === systemClock),
     clock,
     entropy,
     logger,
@@ -172,7 +173,13 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   };
 }
 
-function settingsOf(settings: WireSettings = {}): EngineSettings {
+/**
+ * Longer than any test. On a real clock a client that does not read, or a process that stands still, would be taken for
+ * dead on a slow machine.
+ */
+const NO_HEARTBEAT = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
+
+function settingsOf(settings: WireSettings | undefined = {}, isRealTime: boolean): EngineSettings {
   const { limits, heartbeat, retry, abuse, outbox, ...rest } = settings;
   return {
     ...ENGINE_DEFAULTS,
@@ -180,9 +187,10 @@ function settingsOf(settings: WireSettings = {}): EngineSettings {
     maxFlushDelayMs: 0,
     nodeId: 'node-1',
     ticketSecret: 'a secret of tests',
+    ...(isRealTime ? { helloTimeoutMs: patience(ENGINE_DEFAULTS.helloTimeoutMs) } : {}),
     ...rest,
     limits: { ...ENGINE_DEFAULTS.limits, ...limits },
-    heartbeat: { ...ENGINE_DEFAULTS.heartbeat, ...heartbeat },
+    heartbeat: { ...(isRealTime ? NO_HEARTBEAT : ENGINE_DEFAULTS.heartbeat), ...heartbeat },
     retry: { ...ENGINE_DEFAULTS.retry, ...retry },
     abuse: { ...ENGINE_DEFAULTS.abuse, ...abuse },
     outbox: { ...ENGINE_DEFAULTS.outbox, ...outbox },

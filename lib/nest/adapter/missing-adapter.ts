@@ -3,6 +3,7 @@ import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
 import { StandaloneWsAdapter } from './standalone.adapter.js';
 
+const SOCKET_IO = '@nestjs/platform-socket.io';
 /** Codes of a package that is not there, in ES modules and in CommonJS (bundles, tests compiled to CommonJS). */
 const NOT_FOUND = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 
@@ -42,6 +43,11 @@ async function socketIoInstalled(): Promise<boolean> {
     await import('@nestjs/platform-socket.io');
     return true;
   } catch (error) {
-    return !NOT_FOUND.includes(String((error as NodeJS.ErrnoException).code));
+    return !isMissing(error as NodeJS.ErrnoException);
   }
+}
+
+/** Whether it is this package that is not there, and not one that it needs itself. */
+function isMissing({ code, message }: NodeJS.ErrnoException): boolean {
+  return code !== undefined && NOT_FOUND.includes(code) && message.includes(`'${SOCKET_IO}'`);
 }

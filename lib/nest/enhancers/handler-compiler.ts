@@ -57,7 +57,7 @@ export class HandlerCompiler {
     // The library's own functions decide; what interceptors do to results has no place there.
     const interceptors =
       target.own !== true && (enhancers.interceptors.length > 0 || enhancers.global.interceptors);
-    const pipes = params.metadataKey !== undefined && (enhancers.pipes.length > 0 || enhancers.global.pipes);
+    const pipes = target.own !== true && (enhancers.pipes.length > 0 || enhancers.global.pipes);
     const direct = guards || interceptors || pipes ? undefined : this.direct(target, params.list);
     const call = direct ?? this.throughNest(target, params.metadataKey, { guards, interceptors });
     const filters = new FilterRunner(target, enhancers.filters, this.mapper);

@@ -1,5 +1,10 @@
 import 'reflect-metadata';
-import { PARAMTYPES_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
+import type { ExecutionContext } from '@nestjs/common';
+import {
+  CUSTOM_ROUTE_ARGS_METADATA,
+  PARAMTYPES_METADATA,
+  ROUTE_ARGS_METADATA,
+} from '@nestjs/common/constants.js';
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import { POSITIONAL_ARGS_METADATA } from '../constants.js';
 import { isChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
@@ -35,6 +40,13 @@ export interface HandlerParam {
   readonly foreign: boolean;
 }
 
+/**
+ * The connection as a parameter of a custom decorator. As `@ConnectedSocket()` it would make Nest warn, for every hook whose
+ * method has no decorator, that a `ValidationPipe` cannot know its types.
+ */
+const CONNECTION_KEY = `connection${CUSTOM_ROUTE_ARGS_METADATA}:0`;
+const connectionOf = (_data: unknown, context: ExecutionContext): unknown => context.getArgByIndex(SOCKET);
+
 const readConnection: ParamReader = (_data, _context, connection) => connection;
 const readPayload: ParamReader = (key, context) => pick(context?.payload, key);
 
@@ -47,14 +59,14 @@ function pick(payload: unknown, key: unknown): unknown {
 /** The parameters of a handler. */
 export interface HandlerParams {
   readonly list: readonly HandlerParam[];
-  /** The metadata key under which Nest finds them; `undefined` when there is nothing that pipes could check. */
+  /** The metadata key under which Nest finds them; `undefined` for the library's own functions, which take none. */
   readonly metadataKey: string | undefined;
 }
 
 /**
  * Reads the parameters of a handler. Without any decorator they are (connection, payload), as in a gateway, and the
- * payload passes the pipes: Nest alone would hand it over unvalidated. A connection alone passes none: Nest would warn
- * of a hook whose method has no decorator that a `ValidationPipe` cannot know its types.
+ * payload passes the pipes: Nest alone would hand it over unvalidated. At least one is always declared, or Nest would call
+ * the method with everything that it was called with itself.
  */
 export function paramsOf({ host, methodName, method, own }: HandlerTarget): HandlerParams {
   if (own === true) return { list: [], metadataKey: undefined };
@@ -65,14 +77,14 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): Hand
   }
   const types = Reflect.getMetadata(PARAMTYPES_METADATA, host.metatype.prototype as object, methodName) as
     unknown[] | undefined;
-  const count = Math.min(2, Math.max(method.length, types?.length ?? 0));
-  const positional = Object.fromEntries(
+  const count = Math.min(2, Math.max(1, method.length, types?.length ?? 0));
+  const positional: Record<string, RouteArgument> = Object.fromEntries(
     [SOCKET, PAYLOAD].slice(0, count).map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
   );
-  const list = Object.entries(positional).map(describe);
-  if (count < 2) return { list, metadataKey: undefined };
-  Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, positional, host.metatype, methodName);
-  return { list, metadataKey: POSITIONAL_ARGS_METADATA };
+  const { [`${SOCKET}:0`]: connection, ...payload } = positional;
+  const declared = { [CONNECTION_KEY]: { ...connection, factory: connectionOf }, ...payload };
+  Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, declared, host.metatype, methodName);
+  return { list: Object.entries(positional).map(describe), metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
 function describe([key, argument]: [string, RouteArgument]): HandlerParam {

@@ -243,6 +243,17 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       }
     }
 
+    it('a gateway on Socket.IO without a line in main.ts, as it is installed', async () => {
+      const { port, connect } = await start({ providers: [News, IoGateway] });
+      const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'] });
+      try {
+        await expect(socket.emitWithAck('ping', 1)).resolves.toBe(1);
+        await expect((await connect('alice')).subscribe('news')).resolves.toBeDefined();
+      } finally {
+        socket.disconnect();
+      }
+    });
+
     it('a plain gateway on WsAdapter', async () => {
       const { port, connect } = await start({
         providers: [News, PlainGateway],

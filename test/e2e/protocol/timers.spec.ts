@@ -30,7 +30,7 @@ async function start(): Promise<void> {
       wireChannel('rooms.:room'),
     ],
     settings: { anonymous: true, lingerMs: 1, heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 } },
-    transport: { closeTimeoutMs: 60_000, handshakeTimeoutMs: 60_000 },
+    transport: { closeTimeoutMs: 60_000, handshakeTimeoutMs: 60_000, maxPendingHandshakes: 60 },
   });
   // The timers that a server, and a broker that has a channel, keep as long as they run.
   await server.engine.publish('rooms.1', 'said', 1);

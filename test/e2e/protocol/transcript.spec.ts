@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { readTranscript, TranscriptPlayer } from '../../support/transcript.js';
 import { wireChannel } from '../../support/wire-channel.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { startWireServer } from '../../support/wire-server.js';
 
 const DOCUMENT = new URL('../../../docs/protocol.md', import.meta.url);
@@ -24,7 +25,13 @@ describe('the transcript of docs/protocol.md', () => {
   it('is what a raw client sees, line by line (P1, P2, P3, P5, P6, P7, P10–P13, P15, P16, P18, G2, G4, G9)', async () => {
     const steps = readTranscript(readFileSync(DOCUMENT, 'utf8'));
     expect(steps.length).toBeGreaterThan(50);
-    const server = await startWireServer({ channels: CHANNELS, requests: REQUESTS });
+    // The numbers of `welcome` are the defaults.
+    const { heartbeat } = ENGINE_DEFAULTS;
+    const server = await startWireServer({
+      channels: CHANNELS,
+      requests: REQUESTS,
+      settings: { heartbeat },
+    });
     const player = new TranscriptPlayer(server.url);
     try {
       await player.play(steps);

@@ -327,6 +327,24 @@ describe.each(Object.keys(handlers) as ('subscribe' | 'publish' | 'request')[])(
   });
 });
 
+describe('a publish handler', () => {
+  it.each(
+    inBothForms([
+      ['a value', { n: 1 }, { n: 1 }],
+      ['false', false, false],
+      ['nothing, for the payload as it came', undefined, 'as it came'],
+      ['null, for the payload as it came', null, 'as it came'],
+    ] as const),
+  )('that gives %s %s has that appended (P15)', async (form, _what, given, appended) => {
+    harness = await EngineHarness.start([
+      channel('rooms.:room', { behaviour: { publish: new Map([['said', () => give(form, () => given)]]) } }),
+    ]);
+    const connection = await harness.subscriber('rooms.1');
+    expect(await ask(connection, { ...COMMANDS.publish, payload: 'as it came' })).toBe('reply');
+    expect(connection.take('event').map(({ payload }) => payload)).toEqual([appended]);
+  });
+});
+
 describe('a handler of a request without a channel', () => {
   it.each(inBothForms(OUTCOMES))(
     'that gives %s %s is answered once (P7, G25)',

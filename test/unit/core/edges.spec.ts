@@ -121,6 +121,35 @@ describe('a replay', () => {
   });
 });
 
+describe('a snapshot', () => {
+  it.each([
+    ['the tip', 5, []],
+    ['one before the tip', 4, [5]],
+    ['one before the oldest event', 2, [3, 4, 5]],
+    ['two before the oldest event', 1, 'unavailable'],
+    ['one behind the tip', 6, 'unavailable'],
+  ] as const)(
+    'that states %s is replayed from exactly there, or refused (P26a)',
+    async (_where, seq, expected) => {
+      let position: Position = { epoch: '', seq: 0 };
+      await start({
+        policy: { log: { retain: true, size: 3, ttlMs: 3_600_000, dedupeMs: 0 } },
+        behaviour: { snapshot: { shareable: true, run: () => ({ state: 1, position }) } },
+      });
+      await harness.publish(ROOM, 5);
+      position = await positionAt(seq);
+      const client = await harness.greet();
+      client.take();
+      client.send({ type: 'subscribe', id: 's', channel: ROOM });
+      await quiet();
+      const answer = client.received.find(({ ref }) => ref === 's');
+      if (typeof expected === 'string') expect(answer?.payload).toMatchObject({ code: expected });
+      else expect(answer?.payload).toMatchObject({ position: { seq } });
+      expect(seqs(client)).toEqual(typeof expected === 'string' ? [] : expected);
+    },
+  );
+});
+
 describe('healing', () => {
   // One read gives 500 events; at most 1024 wait behind what is missing.
   it.each([1, 2, 499, 500, 501, 999, 1_000, 1_001])(

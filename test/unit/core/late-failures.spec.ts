@@ -144,6 +144,14 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'timeout',
   ],
   'the members cannot be read': ['members', away, 'unavailable'],
+  'the user is revoked from every channel meanwhile': [
+    'snapshot',
+    async (work) => {
+      await harness.engine.revoke('ada');
+      return work();
+    },
+    'forbidden',
+  ],
   'the user is revoked meanwhile': [
     'snapshot',
     async (work) => {

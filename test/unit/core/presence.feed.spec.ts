@@ -32,6 +32,19 @@ class Subscriber {
     this.takesCounts = takesCounts;
   }
 
+  notePresence(epoch: string, version: number): void {
+    this.presenceEpoch = epoch;
+    this.presenceVersion = version;
+  }
+
+  forgetPresence(): void {
+    this.presenceEpoch = '';
+  }
+
+  markPresence(stale: boolean): void {
+    this.presenceStale = stale;
+  }
+
   get asSubscription(): Subscription {
     return this as unknown as Subscription;
   }

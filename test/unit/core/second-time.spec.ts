@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, type MemoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { AuthorizationResult } from '../../../lib/core/ports/channel-definition.js';
+import type { PresenceEntry } from '../../../lib/core/ports/broker.js';
 import type { PresenceDiff } from '../../../lib/protocol/messages.js';
 import type { Position } from '../../../lib/protocol/position.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../support/engine.harness.js';
 import type { FakeConnection } from '../../support/fake-connection.js';
 import { lossyBroker } from '../../support/lossy-broker.js';
@@ -80,9 +82,12 @@ describe('the same channel again', () => {
       await send(client, { type: 'subscribe', id: `s${time}`, channel: ROOM });
       await send(client, { type: 'unsubscribe', id: `u${time}`, channel: ROOM });
       await rest(900);
-      expect(harness.engine.status.channels).toBe(1);
-      // Back within the linger: it is not over for who is here.
+      // Back within the linger: it is not over for who is here, and the next begins at its own time.
       await send(client, { type: 'subscribe', id: `t${time}`, channel: ROOM });
+      await send(client, { type: 'unsubscribe', id: `w${time}`, channel: ROOM });
+      await rest(900);
+      expect(harness.engine.status.channels).toBe(1);
+      await send(client, { type: 'subscribe', id: `x${time}`, channel: ROOM });
       await rest(2_000);
       expect(harness.engine.status.channels).toBe(1);
       client.take();
@@ -168,6 +173,30 @@ describe('a gap, a replay and a reset', () => {
     }
   });
 
+  it('come again: a reset that fails is made again until it succeeds, and then told once (G6, G21)', async () => {
+    await start();
+    const client = await harness.subscriber(ROOM);
+    for (const time of TIMES) {
+      let failures = time;
+      await memory.clear(ROOM);
+      // Only the plan of the reset asks for a single event.
+      broker.onRead = (request, result) => {
+        if (request.limit === 1 && failures-- > 0) throw new RealtimeError('unavailable');
+        return result;
+      };
+      await harness.publish(ROOM);
+      for (let attempt = 0; attempt < time; attempt++) {
+        expect(client.take('reset')).toEqual([]);
+        await rest(500);
+      }
+      expect(client.take('reset')).toHaveLength(1);
+      broker.onRead = undefined;
+      await harness.publish(ROOM);
+      expect(seqs(client)).toHaveLength(1);
+    }
+    expect(client.closed).toBeUndefined();
+  });
+
   it('come again: each hole is read once, and each failed read is tried again (G5)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
@@ -244,6 +273,37 @@ describe('presence', () => {
       expect(client.take('reply')).toHaveLength(2);
       const told = watcher.take('presence').map(({ payload }) => payload as PresenceDiff);
       expect(told.flatMap(({ update: changed }) => changed.map(({ data }) => data))).toEqual([{ time }]);
+    }
+  });
+});
+
+describe('a membership that was lost on the way', () => {
+  it('is made again with the data that was given last, each time that its lease is renewed (G19)', async () => {
+    await start({ policy: { presence: {} } }, { presenceLeaseMs: 9_000 });
+    const entries: PresenceEntry[] = [];
+    const { enter } = broker.presence;
+    Object.assign(broker.presence, {
+      enter: (entry: PresenceEntry, leaseMs: number) => {
+        entries.push(entry);
+        return enter(entry, leaseMs);
+      },
+    });
+    const client = await harness.greet('user:ada');
+    const presence = { data: { time: 0 } };
+    await send(client, { type: 'subscribe', id: 's', channel: ROOM, payload: { presence } });
+    const [entry] = entries;
+    if (entry === undefined) throw new Error('Nobody entered');
+    for (const time of TIMES) {
+      await send(client, {
+        type: 'presence_update',
+        id: `d${time}`,
+        channel: ROOM,
+        payload: { data: { time } },
+      });
+      await broker.presence.leave(entry, 0);
+      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      await rest(3_000);
+      expect((await harness.engine.members(ROOM)).members).toMatchObject([{ id: 'ada', data: { time } }]);
     }
   });
 });

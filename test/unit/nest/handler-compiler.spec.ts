@@ -50,6 +50,16 @@ class Handlers {
   nothing(...args: unknown[]) {
     return args;
   }
+  @UseGuards(pass)
+  guardedNothing(...args: unknown[]) {
+    return args;
+  }
+  guardedOne(connection: RealtimeConnection, ...rest: unknown[]) {
+    return [connection, ...rest];
+  }
+  guardedDefault(connection: RealtimeConnection, payload: unknown = 'default') {
+    return [connection, payload];
+  }
   @UseInterceptors(DedupeInterceptor)
   lifted() {}
   @UseGuards(pass)
@@ -128,9 +138,23 @@ describe('the handler compiler', () => {
       'm1',
     ]);
     expect(compile(Handlers, 'bare').run(context)).toEqual(['c1', { text: 'hi' }]);
-    expect(compile(Handlers, 'nothing').run(context)).toEqual([]);
+    expect(compile(Handlers, 'nothing').run(context)).toEqual([connection]);
     expect(compile(Handlers, 'lifted').direct).toBe(true);
   });
+
+  it.each(['nothing', 'guardedNothing', 'guardedOne', 'guardedDefault'])(
+    'gives %s what it declares, whatever stands before it',
+    async (method) => {
+      const wanted = method === 'guardedDefault' ? [connection, 'default'] : [connection];
+      const alone = await compiler();
+      expect(await alone(Handlers, method).run(context)).toEqual(wanted);
+      const behind = await compiler((config) => {
+        config.useGlobalGuards(pass);
+        config.useGlobalPipes(same);
+      });
+      expect(await behind(Handlers, method).run(context)).toEqual(wanted);
+    },
+  );
 
   it.each(['guarded', 'intercepted', 'piped', 'paramPiped', 'custom'])(
     'goes through Nest for %s',

@@ -13,9 +13,20 @@ import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MemoryNode } from './node.js';
-import { positive, type MemoryBrokerOptions } from './options.js';
+import { positive, type MemoryStoreOptions } from './options.js';
 import { MemoryProbe } from './probe.js';
 import { MemoryStore } from './store.js';
+
+/** What {@link memoryBroker} can be told. */
+export interface MemoryBrokerOptions extends MemoryStoreOptions {
+  /**
+   * A store that this broker shares with others of the same process, which are then nodes of one cluster. It has its
+   * own clock and bounds, so the other options of a store may not be given beside it. Default: a store of its own.
+   */
+  readonly store?: MemoryStore;
+  /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
+  readonly controlTimeoutMs?: number;
+}
 
 /**
  * The embedded broker: logs, dedupe, presence and control inside the process. For one node, and for tests; its events

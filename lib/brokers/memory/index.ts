@@ -1,3 +1,3 @@
 export { MemoryBroker, memoryBroker } from './broker.js';
-export type { MemoryBrokerOptions, MemoryStoreOptions } from './options.js';
+export type { MemoryStoreOptions } from './options.js';
 export { MemoryStore } from './store.js';

@@ -1,8 +1,7 @@
 import { systemClock, type Clock } from '../../core/ports/clock.js';
 import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
-import type { MemoryStore } from './store.js';
 
-/** What a {@link MemoryStore} can be told. History and dedupe windows are the channels' own policy. */
+/** What a memory store can be told. History and dedupe windows are the channels' own policy. */
 export interface MemoryStoreOptions {
   /** Time of expiry, windows and leases. Default: the system's clock. */
   readonly clock?: Clock;
@@ -27,17 +26,6 @@ export interface MemoryStoreOptions {
   readonly sweepMs?: number;
 }
 
-/** What {@link memoryBroker} can be told. */
-export interface MemoryBrokerOptions extends MemoryStoreOptions {
-  /**
-   * A store that this broker shares with others of the same process, which are then nodes of one cluster. It has its
-   * own clock and bounds, so the other options of a store may not be given beside it. Default: a store of its own.
-   */
-  readonly store?: MemoryStore;
-  /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
-  readonly controlTimeoutMs?: number;
-}
-
 /** Options of a store with every default filled in. */
 export type MemoryStoreSettings = Required<MemoryStoreOptions>;
 
@@ -56,7 +44,7 @@ export function storeSettings(options: MemoryStoreOptions): MemoryStoreSettings 
 }
 
 /** @throws RangeError when the value is not a positive number. */
-export function positive(option: keyof MemoryBrokerOptions, value: number): number {
+export function positive(option: keyof MemoryStoreOptions | 'controlTimeoutMs', value: number): number {
   if (value > 0) return value;
   throw new RangeError(`memoryBroker: \`${option}\` must be a positive number, not ${String(value)}.`);
 }

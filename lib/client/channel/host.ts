@@ -3,10 +3,9 @@ import type { ClientClock } from '../clock.js';
 import type { ErrorContext } from '../state.js';
 import type { PublishQueue } from '../publish-queue.js';
 import type { CommandQueue } from '../command-queue.js';
-import type { Subscription } from './subscription.js';
 
 /** What a channel may use of its client. */
-export interface ChannelHost {
+export interface ChannelHost<S = never> {
   readonly clock: ClientClock;
   readonly random: () => number;
   readonly ids: () => string;
@@ -28,5 +27,5 @@ export interface ChannelHost {
   readonly ensureStarted: () => void;
   readonly report: (error: unknown, context: ErrorContext) => void;
   /** Whether the channel is subscribed or listened to changed: it is kept, or may be forgotten. */
-  readonly inUse: (subscription: Subscription, used: boolean) => void;
+  readonly inUse: (subscription: S, used: boolean) => void;
 }

@@ -16,7 +16,7 @@ export class ChannelRegistry {
     // The name may have been taken anew in the meantime.
     if (this.known.get(name)?.deref() === undefined) this.known.delete(name);
   });
-  private readonly host: ChannelHost;
+  private readonly host: ChannelHost<Subscription>;
 
   constructor(host: Omit<ChannelHost, 'inUse'>) {
     this.host = { ...host, inUse: (subscription, used) => this.setUsed(subscription, used) };

@@ -36,7 +36,7 @@ export class Subscription {
 
   constructor(
     readonly channel: string,
-    private readonly host: ChannelHost,
+    private readonly host: ChannelHost<Subscription>,
   ) {
     this.retry = new RetryCounter(host);
     this.listeners = new ChannelListeners(

@@ -15,7 +15,7 @@ import type { CompiledHandler, HandlerCompiler } from '../enhancers/handler-comp
 import type { Method } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { VerdictReader } from './authorization.js';
-import type { ChannelHost } from './channel-scanner.js';
+import type { ChannelHost } from './channel-methods.js';
 import { resolveInjectable } from './injectable-resolver.js';
 
 /** Who may do what, as far as a channel class says it. */

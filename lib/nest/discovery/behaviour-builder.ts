@@ -19,7 +19,7 @@ import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { AuthorizationBuilder } from './authorization-builder.js';
 import { declaredMethods, type DeclaredMethod } from './channel-methods.js';
 import { checkEvent } from './channel-policy.js';
-import type { ChannelHost } from './channel-scanner.js';
+import type { ChannelHost } from './channel-methods.js';
 import { checkDeclarations } from './declaration-check.js';
 import { HandlerIndex } from './handler-index.js';
 

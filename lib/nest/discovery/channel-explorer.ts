@@ -6,7 +6,8 @@ import type { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { BehaviourBuilder } from './behaviour-builder.js';
 import { resolvePolicy, type PolicyBounds } from './channel-policy.js';
-import type { ChannelHost, ChannelScanner } from './channel-scanner.js';
+import type { ChannelHost } from './channel-methods.js';
+import type { ChannelScanner } from './channel-scanner.js';
 
 /** Everything that the application's channel classes declare. */
 export interface Exploration {

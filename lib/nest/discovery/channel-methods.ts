@@ -1,9 +1,14 @@
 import { MetadataScanner } from '@nestjs/core';
 import { handlersOf, type HandlerDeclaration } from '../decorators/handler-metadata.js';
 import { isGateway, subscribedMessage } from '../decorators/subscribe-message-metadata.js';
-import type { Method } from '../enhancers/handler-target.js';
+import type { HandlerHost, Method } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import type { ChannelHost } from './channel-scanner.js';
+import type { ChannelMetadata } from '../decorators/channel.decorator.js';
+
+/** A provider that carries `@Channel`. */
+export interface ChannelHost extends HandlerHost {
+  readonly channel: ChannelMetadata;
+}
 
 /** A method with one thing that it is for. */
 export interface DeclaredMethod {

@@ -8,12 +8,7 @@ import { handlersOf } from '../decorators/handler-metadata.js';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
 import type { HandlerHost } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import { methodsOf } from './channel-methods.js';
-
-/** A provider that carries `@Channel`. */
-export interface ChannelHost extends HandlerHost {
-  readonly channel: ChannelMetadata;
-}
+import { methodsOf, type ChannelHost } from './channel-methods.js';
 
 /**
  * Finds the channel classes of the application, and its gateways, among the providers of all modules. Modules that

@@ -1,6 +1,6 @@
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { Authorizations } from './authorization-builder.js';
-import type { ChannelHost } from './channel-scanner.js';
+import type { ChannelHost } from './channel-methods.js';
 import { foreignPublicMetadata } from './foreign-public.js';
 import type { HandlerIndex } from './handler-index.js';
 

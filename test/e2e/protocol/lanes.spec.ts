@@ -39,15 +39,15 @@ const say = async (count: number): Promise<void> => {
 
 /** Sends what the server reads although its answer cannot leave, and waits until it has. */
 async function send(client: WireClient, ...envelopes: readonly Record<string, unknown>[]): Promise<void> {
-  const { guard } = sessionOf(server, 'ada') as unknown as {
-    guard: { admit(...given: unknown[]): unknown };
+  const { inbound } = sessionOf(server, 'ada') as unknown as {
+    inbound: { admit(...given: unknown[]): unknown };
   };
-  const admit = guard.admit.bind(guard);
+  const admit = inbound.admit.bind(inbound);
   let read = 0;
-  guard.admit = (...given) => (read++, admit(...given));
+  inbound.admit = (...given) => (read++, admit(...given));
   client.sendAll(envelopes);
   while (read < envelopes.length) await new Promise((resolve) => setImmediate(resolve));
-  guard.admit = admit;
+  inbound.admit = admit;
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -22,6 +22,7 @@ export interface ContractRunner {
 
 /** Jest's `expect`, as far as the suite uses it. */
 export interface ContractExpect {
+  /** Starts an assertion about a value. */
   (actual: unknown): ContractMatchers;
   /** Equals every value that `constructor` makes, e.g. `any(Number)`. */
   any(constructor: unknown): unknown;
@@ -37,15 +38,21 @@ export interface ContractMatchers {
   readonly not: Omit<ContractMatchers, 'not'>;
   /** The same value, by `Object.is`. */
   toBe(expected: unknown): void;
+  /** A number above `expected`. */
   toBeGreaterThan(expected: number): void;
+  /** A number of at least `expected`. */
   toBeGreaterThanOrEqual(expected: number): void;
+  /** A number of at most `expected`. */
   toBeLessThanOrEqual(expected: number): void;
+  /** The value `undefined`. */
   toBeUndefined(): void;
   /** An array that holds `item`. */
   toContain(item: unknown): void;
   /** Deeply equal; a property that is `undefined` counts as absent. */
   toEqual(expected: unknown): void;
+  /** An array or a text of this length. */
   toHaveLength(length: number): void;
+  /** A text that the pattern matches. */
   toMatch(pattern: RegExp): void;
   /** Deeply equal in the properties of `expected`; others are ignored. Arrays have the same length. */
   toMatchObject(expected: object): void;

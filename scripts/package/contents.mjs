@@ -1,4 +1,4 @@
-// What must not be in a package: maps without sources, code that tests compiled to CommonJS cannot load, imports that
+// What must be in a package, and what must not: maps without sources, code that tests compiled to CommonJS cannot load, imports that
 // nothing brings, links that lead nowhere.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -9,12 +9,16 @@ import { packagesOf } from './reachable.mjs';
 
 /** Packages that bring no types, so that no declaration may need them. */
 const WITHOUT_TYPES = ['ws'];
+/** What every package has. */
+const NEEDED = ['LICENSE', 'README.md', 'package.json'];
 
 /**
  * @param {string} folder a package, laid out
  * @returns {string[]} what is wrong with its files
  */
 export function contentProblems(folder) {
+  const missing = NEEDED.filter((name) => !existsSync(join(folder, name)));
+  if (missing.length > 0) return missing.map((name) => `${name} is not there.`);
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   return filesIn(folder).flatMap((file) => {
     const path = relative(folder, file);

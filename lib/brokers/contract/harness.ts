@@ -79,9 +79,10 @@ export interface BrokerHarness {
  *       faults: {},
  *       runs: 8,
  *       async node() {
- *         const node = { id: `node${nodes.length + 1}`, broker: new MyBroker({ prefix }), seen: new RecordingListener() };
+ *         const broker = new MyBroker({ prefix, controlTimeoutMs: 2_000 });
+ *         const node = { id: `node${nodes.length + 1}`, broker, seen: new RecordingListener() };
  *         nodes.push(node);
- *         await node.broker.start(node.seen, node.id);
+ *         await broker.start(node.seen, node.id);
  *         return node;
  *       },
  *       advance: (ms) => setTimeout(ms), // of node:timers/promises

@@ -10,7 +10,10 @@
 export interface ContractRunner {
   /** Opens a group of tests; `body` is called at once and registers them. */
   readonly describe: (title: string, body: () => void) => void;
-  /** Registers a test, which fails when its promise rejects or `timeoutMs` milliseconds have passed. */
+  /**
+   * Registers a test, which fails when its promise rejects or `timeoutMs` milliseconds have passed. A runner may ignore
+   * `timeoutMs`, as `node:test` does: its own time-out holds then.
+   */
   readonly it: (title: string, body: () => Promise<void>, timeoutMs?: number) => void;
   /** Starts an assertion. */
   readonly expect: ContractExpect;

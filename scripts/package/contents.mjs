@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, normalize, relative } from 'node:path';
-import { slug } from '../docs/promises.mjs';
+import { anchorsOf } from '../docs/markdown.mjs';
 import { relativeLinks } from './documents.mjs';
 import { packagesOf } from './reachable.mjs';
 
@@ -54,11 +54,6 @@ function linkProblems(file, path, folder) {
       problems.push(`${path} links to ${target}#${anchor}, a heading that is not there.`);
   }
   return problems;
-}
-
-function anchorsOf(markdown) {
-  const text = markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '');
-  return new Set([...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading]) => slug(heading)));
 }
 
 /** @returns {string[]} all files below a folder */

@@ -55,7 +55,8 @@ describe('the files of a package', () => {
       'dist/index.js': `import './effect.js';\nexport * from './names.js';\nvoid import('./lazy.js');`,
       'dist/index.d.ts': 'export {};',
       'dist/effect.js': `import { deep } from './deep.js';\ndeep();`,
-      'dist/names.js': '',
+      'dist/names.js': `require('./required.js');`,
+      'dist/required.js': '',
       'dist/lazy.js': '',
       'dist/deep.js': 'export const deep = () => undefined;',
     });
@@ -65,6 +66,7 @@ describe('the files of a package', () => {
       'dist/index.js',
       'dist/lazy.js',
       'dist/names.js',
+      'dist/required.js',
     ]);
   });
 
@@ -75,8 +77,9 @@ import { a } from '@nestjs/common/constants.js';
 import type { b } from 'ws';
 const text = "from 'text'";
 export const c: import('rxjs').Observable<1>;
-const d = import('ioredis');`;
-    expect(packagesOf(text)).toEqual(['@nestjs/common', 'ws', 'rxjs', 'ioredis', 'node']);
+const d = import('ioredis');
+const e = require('pg');`;
+    expect(packagesOf(text)).toEqual(['@nestjs/common', 'ws', 'rxjs', 'ioredis', 'pg', 'node']);
   });
 });
 

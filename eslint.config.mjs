@@ -76,12 +76,7 @@ export default defineConfig(
   },
   {
     files: ['test/**/*.ts'],
-    // The contract does not know of our machines: its harness gives it the times.
-    ignores: [
-      'test/support/patience.ts',
-      'test/contract/broker/*.contract.ts',
-      'test/contract/broker/contract.context.ts',
-    ],
+    ignores: ['test/support/patience.ts'],
     rules: { 'no-restricted-syntax': ['error', ...RAW_TIMES] },
   },
   {

@@ -1,8 +1,9 @@
 // What an application writes. Everything else has a subpath: broker, client, health, platform-ws, redis.
 export { memoryBroker } from './brokers/memory/index.js';
 export type { Broker } from './core/ports/broker.js';
-export { RealtimeConnection } from './core/ports/realtime-connection.js';
-export type { Authentication, Credentials, RealtimeIdentity } from './core/ports/identity.js';
+export type { ControlReceipt } from './core/ports/control.js';
+export { RealtimeConnection } from './core/session/connection-context.js';
+export type { Authentication, Credentials, RealtimeIdentity } from './core/session/identity.js';
 export {
   Authorize,
   Channel,
@@ -28,12 +29,15 @@ export {
   type ChannelPolicyGuard,
   type Duration,
   type RealtimeAuthenticator,
+  type RealtimeAuthOptions,
   type RealtimeConnectHook,
+  type RealtimeLimits,
   type RealtimeModuleOptions,
   type RealtimeOptionsFactory,
   type UserHandle,
 } from './nest/index.js';
-export { jsonCodec } from './protocol/codecs/json.js';
-export { msgpackCodec } from './protocol/codecs/msgpack.js';
+export type { ErrorCode } from './protocol/error-codes.js';
+export { jsonCodec } from './protocol/codecs/json.codec.js';
+export { msgpackCodec } from './protocol/codecs/msgpack.codec.js';
 export type { HistoryResult, PresencePage, PublishResult } from './protocol/messages.js';
 export { RealtimeError } from './protocol/realtime-error.js';

@@ -20,7 +20,8 @@ export function slowness(env = process.env) {
   const given = env.TEST_SLOWNESS;
   if (given === undefined || given === '') return 1;
   const value = Number(given);
-  if (!(value >= 1)) throw new Error(`TEST_SLOWNESS must be a number of at least 1, not "${given}"`);
+  if (!(value >= 1) || value === Infinity)
+    throw new Error(`TEST_SLOWNESS must be a number of at least 1, and finite, not "${given}"`);
   return value;
 }
 
@@ -41,7 +42,15 @@ export function patience(ms) {
 export async function measureSlowness() {
   const workers = Array.from({ length: availableParallelism() }, sampleInWorker);
   const means = await Promise.all(workers);
-  return Math.min(MOST, Math.max(1, Math.round((10 * Math.max(...means)) / REFERENCE_MS) / 10));
+  return slownessOf(Math.max(...means));
+}
+
+/**
+ * @param {number} ms what a sample took
+ * @returns {number} 1 to 12, with one decimal
+ */
+export function slownessOf(ms) {
+  return Math.min(MOST, Math.max(1, Math.round((10 * ms) / REFERENCE_MS) / 10));
 }
 
 function sampleInWorker() {

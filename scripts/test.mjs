@@ -5,23 +5,12 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import jestConfig from '../jest.config.mjs';
 import { findChromium } from './chromium.mjs';
 import { measureSlowness, slowness } from './slowness.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PROJECTS = [
-  'unit',
-  'repo',
-  'redis',
-  'contract',
-  'e2e',
-  'nest11',
-  'ioredis5',
-  'browser',
-  'fault',
-  'perf',
-  'consumers',
-];
+const PROJECTS = jestConfig.projects.map(({ displayName }) => displayName);
 /**
  * Those that nothing else may run beside, and their workers: how long a recovery takes, and what a process allocates, are
  * what they prove; the consumers keep two cores busy with compilers of their own.
@@ -47,7 +36,9 @@ if (['browser', 'e2e', ...ALONE.keys()].some(needs)) build();
 if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
 env.TEST_SLOWNESS ||= String(await measureSlowness());
-console.log(`Time-outs of the tests: for a machine that is ${slowness(env)} times slower than an idle one`);
+console.log(
+  `Time-outs of the tests: for a machine that is ${slowness(env)} times slower than the reference machine`,
+);
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');

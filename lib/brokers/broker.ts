@@ -35,4 +35,5 @@ export type { ControlMessage, ControlReceipt } from '../core/ports/control.js';
 export type { MaybePromise } from '../core/ports/maybe-promise.js';
 export type { PresenceDiff, PresenceMember, PresencePage } from '../protocol/messages.js';
 export type { Position } from '../protocol/position.js';
+export type { ErrorCode } from '../protocol/error-codes.js';
 export { RealtimeError } from '../protocol/realtime-error.js';

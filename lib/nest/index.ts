@@ -29,6 +29,7 @@ export type {
   RealtimeAuthOptions,
   RealtimeConnectHook,
   RealtimeJwtOptions,
+  RealtimeLimits,
   RealtimeModuleOptions,
   RealtimeOptionsFactory,
 } from './realtime-options.js';

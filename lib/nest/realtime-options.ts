@@ -94,6 +94,7 @@ export interface RealtimeAuthOptions {
  * }
  */
 export interface RealtimeConnectHook {
+  /** Called once for each connection. `false` refuses it; `true` or nothing accepts it. */
   onConnect(connection: RealtimeConnection): MaybePromise<boolean | void>;
 }
 
@@ -263,5 +264,6 @@ export interface RealtimeModuleOptions {
  * }
  */
 export interface RealtimeOptionsFactory {
+  /** Called once, before the module starts. What it throws ends the start. */
   createRealtimeOptions(): MaybePromise<RealtimeModuleOptions>;
 }

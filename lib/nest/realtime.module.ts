@@ -28,7 +28,11 @@ import { RealtimeService } from './realtime.service.js';
   exports: [RealtimeService],
 })
 export class RealtimeModule {
-  /** @throws RealtimeBootError, when the application starts, with everything that is wrong with the options. */
+  /**
+   * Starts the library with these options. Call it once, in the root module; the module is global.
+   *
+   * @throws RealtimeBootError, when the application starts, with everything that is wrong with the options.
+   */
   static forRoot(options: RealtimeModuleOptions = {}): DynamicModule {
     return withTransport(RealtimeCoreModule.forRoot(options));
   }

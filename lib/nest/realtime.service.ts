@@ -61,6 +61,7 @@ export interface BanOptions extends ActOptions {
 export class ChannelHandle {
   constructor(
     private readonly runtime: RealtimeRuntime,
+    /** Name of the channel, e.g. `rooms.42`. */
     readonly name: string,
   ) {}
 
@@ -124,6 +125,7 @@ export class UserHandle {
 
   constructor(
     private readonly runtime: RealtimeRuntime,
+    /** Id of the user, as `user.id` of the connections has it. */
     readonly id: string,
   ) {
     this.own = new ChannelHandle(runtime, userChannel(id));

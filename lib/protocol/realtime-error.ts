@@ -41,6 +41,7 @@ export interface RealtimeErrorOptions {
  * @example throw new RealtimeError('muted', 'You are muted in this room', { retryAfterMs: 60_000 });
  */
 export class RealtimeError extends Error {
+  /** Always `RealtimeError`: tells it from other errors where two copies of the package are loaded. */
   override readonly name = 'RealtimeError';
   /** Whether the same command can succeed later; follows from the code. */
   readonly retryable: boolean;
@@ -50,6 +51,7 @@ export class RealtimeError extends Error {
   readonly details?: readonly ErrorDetail[];
 
   constructor(
+    /** Stable, for programs. The remedy of each code is in docs/errors.md. */
     readonly code: ErrorCode,
     message: string = ERROR_CODES[code].meaning,
     options: RealtimeErrorOptions = {},

@@ -25,7 +25,6 @@ export function readClauses(markdown: string): {
   readonly clauses: ReadonlyMap<string, Clause>;
   readonly subs: ReadonlySet<string>;
 };
-export function slug(heading: string): string;
 export function testFiles(root: string): string[];
 export function testTitles(source: string): { readonly title: string; readonly path: string }[];
 export function readTests(root: string): readonly Proof[];

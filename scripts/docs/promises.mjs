@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import ts from 'typescript';
+import { slug } from './markdown.mjs';
 
 /** Clauses and guarantees that must have a test. The others are reserved, or need a broker with several nodes. */
 export const REQUIRED = [
@@ -59,14 +60,6 @@ export function readClauses(markdown) {
   }
   const subs = new Set([...markdown.matchAll(/^\s*- \*\*([PG]\d+[a-z])\*\*/gm)].map(([, name]) => name));
   return { clauses, subs };
-}
-
-/** The anchor that GitHub gives a heading. */
-export function slug(heading) {
-  return heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replace(/\s/g, '-');
 }
 
 /** Contract suites: those that the package ships are below lib/, and specs of test/contract run them. */

@@ -7,7 +7,8 @@ const WAIT =
 const SPEED =
   'A bound in real time depends on the machine: count, use a ManualClock, or write stretched(ms), from test/support/patience.ts.';
 
-const NUMBER = 'Literal[raw=/^[0-9]/]';
+/** A number, or arithmetic of numbers alone: `60 * 1000`. */
+const NUMBER = ':matches(Literal[raw=/^[0-9]/], BinaryExpression:not(:has(Identifier)))';
 const TESTS = '/^(it|test|fit|beforeAll|beforeEach|afterAll|afterEach)$/';
 const CLOCK = "CallExpression[callee.object.name=/^(performance|Date)$/][callee.property.name='now']";
 
@@ -19,14 +20,24 @@ const limits = [
   `CallExpression[callee.property.name=/^(setTimeout|setDefaultTimeout)$/] > ${NUMBER}.arguments`,
   `CallExpression[callee.property.name=/^(open|connect|refused)$/] > ObjectExpression > Property[key.name='timeoutMs'] > ${NUMBER}`,
   `NewExpression[callee.name='WirePeer'] Property[key.name='timeoutMs'] > ${NUMBER}`,
+  `CallExpression[callee.object.name='AbortSignal'][callee.property.name='timeout'] > ${NUMBER}.arguments`,
   `CallExpression[callee.name=/^(spawn|exec|fork)/] Property[key.name='timeout'] > ${NUMBER}`,
   `CallExpression[callee.property.name=/^(waitFor|launch|goto|click|fill)/] Property[key.name='timeout'] > ${NUMBER}`,
   `VariableDeclarator[id.name=/(TIMEOUT|DEADLINE)_MS$|PATIENCE/] > ${NUMBER}.init`,
   `BinaryExpression[operator='+']:has(> ${CLOCK}) > ${NUMBER}`,
 ];
+const EXECUTOR =
+  "NewExpression[callee.name='Promise'] > :matches(ArrowFunctionExpression, FunctionExpression)";
+const PAUSE = "CallExpression[callee.name='setTimeout']";
+/** `timers/promises`: the selectors know no escaped slash. */
+const TIMERS = '[source.value=/^(node:)?timers.promises$/]';
 const waits = [
-  "NewExpression[callee.name='Promise'] > ArrowFunctionExpression > CallExpression.body[callee.name='setTimeout']",
-  "NewExpression[callee.name='Promise'] > ArrowFunctionExpression > UnaryExpression.body > CallExpression[callee.name='setTimeout']",
+  `${EXECUTOR} > ${PAUSE}.body`,
+  `${EXECUTOR} > UnaryExpression.body > ${PAUSE}`,
+  // Beside other statements it may be the time-out of what they begin; a pause hands `resolve` itself to the timer.
+  `:matches(${EXECUTOR} > BlockStatement[body.length=1] > ExpressionStatement > ${PAUSE}, ${EXECUTOR} > BlockStatement > ExpressionStatement > ${PAUSE}[arguments.0.type='Identifier'])`,
+  `ImportDeclaration${TIMERS}`,
+  `ImportExpression${TIMERS}`,
 ];
 const speeds = [`CallExpression[callee.property.name=/^toBeLess/]:has(${CLOCK}) > ${NUMBER}.arguments`];
 

@@ -1,12 +1,14 @@
-// `npm run api`: writes what each entry point exports, with its signatures, to docs/api/. Without `--update` (in CI) it
-// fails when that differs from what is committed, so that no public name comes, changes or goes unreviewed.
+// `npm run api`: writes what each entry point exports, with its signatures and the types in them, to docs/api/. Without
+// `--update` (in CI) it fails when that differs from what is committed, so that no public name comes, changes or goes
+// unreviewed.
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { budget } from './budget.mjs';
+import { allowed, budget } from './budget.mjs';
 import { promisedOnly } from './promised.mjs';
+import { undocumentedIn } from './undocumented.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const reports = join(root, 'docs/api');
@@ -24,22 +26,28 @@ const documents = [
 ];
 const texts = new Map(documents.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const entryPoints = new Map();
+const reported = new Set();
 for (const [subpath, entry] of Object.entries(manifest.exports)) {
   if (typeof entry === 'string') continue;
   const name = subpath === '.' ? 'main' : subpath.slice('./'.length).replaceAll('/', '-');
   const { names, values } = exportsOf(join(root, entry.types));
   entryPoints.set(subpath.replace(/^\./, 'nestjs-realtime'), names);
-  const allowed = budget.names[subpath] ?? Infinity;
-  console.log(`${subpath}: ${names.length} names${allowed === Infinity ? '' : `, at most ${allowed}`}`);
-  if (names.length > allowed)
-    problems.push(`${subpath} exports ${names.length} names: scripts/package/budget.mjs allows ${allowed}.`);
+  const most = budget.names[subpath] ?? Infinity;
+  console.log(`${subpath}: ${names.length} names${most === Infinity ? '' : `, at most ${most}`}`);
+  if (names.length > most)
+    problems.push(`${subpath} exports ${names.length} names: scripts/package/budget.mjs allows ${most}.`);
   for (const value of values) {
     if (![...texts.values()].some((text) => new RegExp(`\\b${value}\\b`).test(text)))
       problems.push(`${subpath} exports ${value}, which no document mentions.`);
   }
   if (!report(entry.types, name))
     problems.push(`The exports of ${subpath} changed: review docs/api/${name}.api.md after npm run api.`);
+  checkDocstrings(subpath, name);
+  reported.add(`${name}.api.md`);
 }
+for (const file of readdirSync(reports))
+  if (file.endsWith('.api.md') && !reported.has(file))
+    problems.push(`docs/api/${file} is of an entry point that is gone: remove it.`);
 problems.push(...promisedOnly(texts, entryPoints));
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
@@ -58,7 +66,7 @@ function report(types, name) {
         reportFileName: `${name}.api.md`,
         reportFolder: reports,
         reportTempFolder: scratch,
-        includeForgottenExports: false,
+        includeForgottenExports: true,
       },
       docModel: { enabled: false },
       dtsRollup: { enabled: false },
@@ -66,7 +74,7 @@ function report(types, name) {
       newlineKind: 'lf',
       messages: {
         compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
-        // The names are the report; docstrings are judged by people.
+        // The names are the report; checkDocstrings counts what has no docstring.
         extractorMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
         tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
       },
@@ -81,7 +89,24 @@ function report(types, name) {
       if (message.logLevel !== ExtractorLogLevel.Error) message.handled = true;
     },
   });
+  // A report that differs is the other reason, which is what this returns.
+  if (!result.succeeded && (update || !result.apiReportChanged))
+    problems.push(`API Extractor failed for ${name}: ${result.errorCount} errors, shown above.`);
   return !result.apiReportChanged || update;
+}
+
+/** Counts what has no docstring, in the report that is made from the declarations as they are now. */
+function checkDocstrings(subpath, name) {
+  const { exported, others } = undocumentedIn(readFileSync(join(scratch, `${name}.api.md`), 'utf8'));
+  const most = allowed('undocumented', subpath);
+  console.log(
+    `${subpath}: ${exported.length} exported without a docstring, at most ${most}; ${others.length} in types that are not exported`,
+  );
+  if (exported.length > most)
+    problems.push(
+      `${subpath} exports ${exported.length} declarations without a docstring: scripts/package/budget.mjs allows ${most}.`,
+      ...exported.map((line) => `  ${line}`),
+    );
 }
 
 function exportsOf(file) {

@@ -6,8 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { spawnSync } from 'node:child_process';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
-import { budget } from './budget.mjs';
+import { allowed, budget } from './budget.mjs';
 import { contentProblems, filesIn } from './contents.mjs';
+import { installScripts } from './install-scripts.mjs';
 import { folder, root } from './layout.mjs';
 import { pack } from './pack.mjs';
 
@@ -24,7 +25,7 @@ async function check({ name, folder: laidOut, tarball }) {
   const files = filesIn(laidOut);
   checkSizes(name, tarball, files, complain);
   for (const problem of contentProblems(laidOut)) complain(problem);
-  checkInstallScripts(manifest, complain);
+  for (const problem of installScripts(Object.keys(manifest.dependencies), lock)) complain(problem);
 
   const { messages, pkg } = await publint({
     pkgDir: laidOut,
@@ -50,26 +51,14 @@ function checkSizes(name, tarball, files, complain) {
   };
   console.log(`${name}: ${sizes.files} files, ${sizes.packed} bytes packed, ${sizes.unpacked} unpacked`);
   for (const [what, size] of Object.entries(sizes)) {
-    const allowed = budget.tarballs[name][what];
-    if (size > allowed) complain(`${what}: ${size}, and scripts/package/budget.mjs allows ${allowed}.`);
-  }
-}
-
-/** Nothing that the main entry brings may run code at its installation. */
-function checkInstallScripts(manifest, complain) {
-  const waiting = Object.keys(manifest.dependencies);
-  const seen = new Set();
-  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-    const entry = lock.packages[`node_modules/${name}`];
-    if (seen.has(name) || entry === undefined) continue;
-    seen.add(name);
-    if (entry.hasInstallScript) complain(`${name} has an install script.`);
-    waiting.push(...Object.keys(entry.dependencies ?? {}));
+    const most = allowed('tarballs', name, what);
+    if (size > most) complain(`${what}: ${size}, and scripts/package/budget.mjs allows ${most}.`);
   }
 }
 
 async function checkBundles() {
-  for (const [subpath, allowed] of Object.entries(budget.bundles)) {
+  for (const subpath of Object.keys(budget.bundles)) {
+    const most = allowed('bundles', subpath);
     const entry = join(
       folder,
       'nestjs-realtime-client/dist',
@@ -84,7 +73,7 @@ async function checkBundles() {
     });
     const size = gzipSync(outputFiles[0].contents, { level: 9 }).byteLength;
     console.log(`${subpath}: ${size} bytes, bundled, minified and compressed`);
-    if (size > allowed)
-      problems.push(`${subpath}: ${size} bytes in a page, and scripts/package/budget.mjs allows ${allowed}.`);
+    if (size > most)
+      problems.push(`${subpath}: ${size} bytes in a page, and scripts/package/budget.mjs allows ${most}.`);
   }
 }

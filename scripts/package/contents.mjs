@@ -1,20 +1,24 @@
-// What must not be in a package: maps without sources, code that tests compiled to CommonJS cannot load, imports that
+// What must be in a package, and what must not: maps without sources, code that tests compiled to CommonJS cannot load, imports that
 // nothing brings, links that lead nowhere.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, normalize, relative } from 'node:path';
-import { slug } from '../docs/promises.mjs';
+import { anchorsOf } from '../docs/markdown.mjs';
 import { relativeLinks } from './documents.mjs';
 import { packagesOf } from './reachable.mjs';
 
 /** Packages that bring no types, so that no declaration may need them. */
 const WITHOUT_TYPES = ['ws'];
+/** What every package has. */
+const NEEDED = ['LICENSE', 'README.md', 'package.json'];
 
 /**
  * @param {string} folder a package, laid out
  * @returns {string[]} what is wrong with its files
  */
 export function contentProblems(folder) {
+  const missing = NEEDED.filter((name) => !existsSync(join(folder, name)));
+  if (missing.length > 0) return missing.map((name) => `${name} is not there.`);
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   return filesIn(folder).flatMap((file) => {
     const path = relative(folder, file);
@@ -50,11 +54,6 @@ function linkProblems(file, path, folder) {
       problems.push(`${path} links to ${target}#${anchor}, a heading that is not there.`);
   }
   return problems;
-}
-
-function anchorsOf(markdown) {
-  const text = markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '');
-  return new Set([...text.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading]) => slug(heading)));
 }
 
 /** @returns {string[]} all files below a folder */

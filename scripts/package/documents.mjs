@@ -1,5 +1,6 @@
 // Documents as a package holds them: what they link to must be there once they are installed, or be an address.
 import { dirname, join, normalize, relative } from 'node:path/posix';
+import { outsideFences, withoutFences } from '../docs/markdown.mjs';
 
 /** `](target)`, an image's mark before it, and an anchor behind it. */
 const LINK = /(!?)(\[(?:[^[\]]|\[[^\]]*\])*\])\(([^)\s#]*)(#[^)\s]*)?\)/g;
@@ -15,7 +16,7 @@ export function withLinks(markdown, source, shipped, { repository, version }) {
   const home = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
   const own = shipped.get(source);
   if (own === undefined) throw new Error(`${source} is not in the package`);
-  return outsideCode(markdown, (text) =>
+  return outsideFences(markdown, (text) =>
     text.replace(LINK, (link, image, label, path, anchor = '') => {
       if (path === '' || isAddress(path)) return link;
       const target = normalize(join(dirname(source), path));
@@ -35,22 +36,11 @@ export function withLinks(markdown, source, shipped, { repository, version }) {
  */
 export function relativeLinks(markdown) {
   const links = [];
-  outsideCode(markdown, (text) => {
-    for (const [, , , path, anchor] of text.matchAll(LINK))
-      if (!isAddress(path)) links.push({ path, anchor: anchor?.slice(1) });
-    return text;
-  });
+  for (const [, , , path, anchor] of withoutFences(markdown).matchAll(LINK))
+    if (!isAddress(path)) links.push({ path, anchor: anchor?.slice(1) });
   return links;
 }
 
 function isAddress(path) {
   return /^[a-z]+:/.test(path);
-}
-
-/** Applies a change to the text between fences. */
-function outsideCode(markdown, change) {
-  return markdown
-    .split(/(^[ \t]*```[\s\S]*?^[ \t]*```$)/gm)
-    .map((part, index) => (index % 2 === 0 ? change(part) : part))
-    .join('');
 }

@@ -1,7 +1,9 @@
 // What the documents import must be exported.
+import { fencesOf } from '../docs/markdown.mjs';
 
-/** `import { A, type B as C } from 'nestjs-realtime/…'`, in a fence of TypeScript or JavaScript. */
-const FENCE = /^[ \t]*```(?:ts|typescript|js|javascript|html)\b[\s\S]*?^[ \t]*```$/gm;
+/** A fence of TypeScript or JavaScript. */
+const CODE = /^[ \t]*```(?:ts|typescript|js|javascript|html)\b/;
+/** `import { A, type B as C } from 'nestjs-realtime/…'` */
 const IMPORT = /import\s+(?:type\s+)?\{([^}]*)\}\s*from\s*(['"])(nestjs-realtime[^'"]*)\2/g;
 
 /**
@@ -12,7 +14,8 @@ const IMPORT = /import\s+(?:type\s+)?\{([^}]*)\}\s*from\s*(['"])(nestjs-realtime
 export function promisedOnly(documents, entryPoints) {
   const problems = [];
   for (const [file, text] of documents) {
-    for (const [, list, , specifier] of (text.match(FENCE) ?? []).join('\n').matchAll(IMPORT)) {
+    const code = fencesOf(text).filter((fence) => CODE.test(fence));
+    for (const [, list, , specifier] of code.join('\n').matchAll(IMPORT)) {
       // The package of the client has the same entry points under its own name.
       const exported = entryPoints.get(
         specifier.replace(/^nestjs-realtime-client/, 'nestjs-realtime/client'),

@@ -36,5 +36,7 @@ export function packagesOf(text) {
 }
 
 function importsOf(text) {
-  return ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
+  const { importedFiles, typeReferenceDirectives } = ts.preProcessFile(text, true, true);
+  // `/// <reference types="node" />` needs the package as an import does.
+  return [...importedFiles, ...typeReferenceDirectives].map(({ fileName }) => fileName);
 }

@@ -27,6 +27,9 @@ const APPLICATIONS = [
   },
 ];
 
+/** Peers that nobody has to install. */
+const OPTIONAL = ['ioredis', '@nestjs/terminus', '@nestjs/platform-ws', '@nestjs/platform-socket.io'];
+
 /** Only the resolution: that is where npm finds peers that do not fit. Whole installations are in the other specs. */
 const RESOLVE = 'npm install --package-lock-only';
 
@@ -51,6 +54,11 @@ describe('the install lines of the README', () => {
         expect(output).not.toContain('ERESOLVE');
         const lock = Object.keys(workspace.readJson(`${app}/package-lock.json`).packages as object);
         expect(lock).toContain(`node_modules/${SERVER}`);
+        // What an application does not ask for, the library does not bring.
+        if (packages.length === 0)
+          expect(
+            lock.filter((path) => OPTIONAL.some((name) => path.endsWith(`node_modules/${name}`))),
+          ).toEqual([]);
         // Peers of its own would be a second Nest.
         expect(
           lock.filter((path) => path.startsWith(`node_modules/${SERVER}/node_modules/@nestjs/`)),

@@ -196,6 +196,7 @@ describe('other rules', () => {
   const test = (rest: string) => `export const a = [${rest}];\n`;
   it.each([
     ['a test with a limit of its own', "it('x', async () => undefined, 60_000)"],
+    ['a test with a product for a limit', "it('x', async () => undefined, 60 * 1000)"],
     ['a table of tests with one', "it.each([1])('%i', async () => undefined, 60_000)"],
     ['a hook with one', 'beforeAll(async () => undefined, 60_000)'],
     ['a wait with one', "until('x', () => true, 5_000)"],
@@ -205,9 +206,20 @@ describe('other rules', () => {
     ['a page with one', 'locator.waitFor({ timeout: 5_000 })'],
     ['a deadline', 'performance.now() + 15_000'],
     ['a pause', 'new Promise((resolve) => setTimeout(resolve, 20))'],
+    ['a pause in a block', 'new Promise((resolve) => { setTimeout(resolve, 20); })'],
+    ['a pause that calls', 'new Promise<void>((resolve) => { setTimeout(() => resolve(), 20); })'],
+    ['a pause beside others', 'new Promise((resolve) => { begin(); setTimeout(resolve, 20); })'],
+    ['a pause in a function', 'new Promise(function (resolve) { setTimeout(resolve, 20); })'],
+    ['timers/promises', "import('timers/promises')"],
+    ['a signal with a limit', 'AbortSignal.timeout(5_000)'],
     ['a speed', 'expect(performance.now() - begun).toBeLessThan(300)'],
   ])('reports %s in a test', async (_what, code) => {
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual(['no-restricted-syntax']);
+  });
+
+  it.each(['node:timers/promises', 'timers/promises'])('reports an import of %s in a test', async (name) => {
+    const code = `import { setTimeout as sleep } from '${name}';\nexport const a = sleep;\n`;
+    expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', code)).toEqual(['no-restricted-syntax']);
   });
 
   it('reports a constant that is a limit in a test', async () => {
@@ -220,6 +232,12 @@ describe('other rules', () => {
     ['a time of what is tested', 'startWireServer({ settings: { heartbeat: { timeoutMs: 10_000 } } })'],
     ['a bound that is stretched', 'expect(performance.now() - begun).toBeLessThan(stretched(300))'],
     ['a manual clock', 'clock.advance(5_000)'],
+    ['a manual clock by days', 'clock.advance(29 * 24 * 3_600_000)'],
+    ['a product of patience', "it('x', async () => undefined, 2 * patience(60_000))"],
+    [
+      'a time-out',
+      'new Promise((resolve, reject) => { begin(resolve); setTimeout(() => reject(late), ms); })',
+    ],
   ])('allows %s in a test', async (_what, code) => {
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual([]);
   });

@@ -2,11 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { allowed } from '../../scripts/package/budget.mjs';
 import { contentProblems } from '../../scripts/package/contents.mjs';
 import { relativeLinks, withLinks } from '../../scripts/package/documents.mjs';
+import { installScripts } from '../../scripts/package/install-scripts.mjs';
 import { entryFiles, manifests } from '../../scripts/package/manifests.mjs';
 import { promisedOnly } from '../../scripts/package/promised.mjs';
 import { packagesOf, reachable } from '../../scripts/package/reachable.mjs';
+import { undocumentedIn } from '../../scripts/package/undocumented.mjs';
 
 let folder: string;
 beforeEach(() => {
@@ -47,19 +50,42 @@ describe('the files of a package', () => {
     );
   });
 
+  it('follow JavaScript where no declaration leads: a side effect, a lazy module, another name', () => {
+    write({
+      'dist/index.js': `import './effect.js';\nexport * from './names.js';\nvoid import('./lazy.js');`,
+      'dist/index.d.ts': 'export {};',
+      'dist/effect.js': `import { deep } from './deep.js';\ndeep();`,
+      'dist/names.js': `require('./required.js');`,
+      'dist/required.js': '',
+      'dist/lazy.js': '',
+      'dist/deep.js': 'export const deep = () => undefined;',
+    });
+    expect(reachable(folder, ['dist/index.js'])).toEqual([
+      'dist/deep.js',
+      'dist/effect.js',
+      'dist/index.js',
+      'dist/lazy.js',
+      'dist/names.js',
+      'dist/required.js',
+    ]);
+  });
+
   it('import packages by name, not those of examples and texts', () => {
-    const text = `/** @example import { x } from 'example'; */
+    const text = `/// <reference types="node" />
+/** @example import { x } from 'example'; */
 import { a } from '@nestjs/common/constants.js';
 import type { b } from 'ws';
 const text = "from 'text'";
 export const c: import('rxjs').Observable<1>;
-const d = import('ioredis');`;
-    expect(packagesOf(text)).toEqual(['@nestjs/common', 'ws', 'rxjs', 'ioredis']);
+const d = import('ioredis');
+const e = require('pg');`;
+    expect(packagesOf(text)).toEqual(['@nestjs/common', 'ws', 'rxjs', 'ioredis', 'pg', 'node']);
   });
 });
 
 describe('what must not be in a package', () => {
   const manifest = (fields: object) => JSON.stringify({ name: 'p', ...fields });
+  beforeEach(() => write({ LICENSE: 'MIT', 'README.md': '# p' }));
 
   it.each<[string, Record<string, string>, object, string]>([
     ['a map', { 'dist/a.js.map': '{}' }, {}, 'dist/a.js.map maps to sources that are not in the package.'],
@@ -86,6 +112,12 @@ describe('what must not be in a package', () => {
       { 'dist/a.js': `import { join } from 'node:path';` },
       { dependencies: {} },
       'dist/a.js imports node:path, which is no dependency.',
+    ],
+    [
+      'types that it does not bring, by reference',
+      { 'dist/a.d.ts': '/// <reference types="node" />' },
+      {},
+      'dist/a.d.ts imports node, which is no dependency.',
     ],
     [
       'types of ws',
@@ -125,6 +157,63 @@ describe('what must not be in a package', () => {
       'docs/b.md': '## There\n\n[back](../README.md#here)',
     });
     expect(contentProblems(folder)).toEqual([]);
+  });
+});
+
+describe('what a package needs', () => {
+  it('is a licence, a README and a manifest', () => {
+    expect(contentProblems(folder)).toEqual([
+      'LICENSE is not there.',
+      'README.md is not there.',
+      'package.json is not there.',
+    ]);
+  });
+
+  it('runs nothing when it is installed, nor does anything that it brings; the lock knows them all', () => {
+    const packages = {
+      'node_modules/a': { dependencies: { b: '1', c: '1' } },
+      'node_modules/b': { hasInstallScript: true, dependencies: { a: '1' } },
+      'node_modules/dev': { hasInstallScript: true },
+    };
+    expect(installScripts(['a'], { packages })).toEqual([
+      'c is not in package-lock.json: run npm run lock.',
+      'b has an install script.',
+    ]);
+    expect(installScripts([], { packages })).toEqual([]);
+  });
+
+  it('has a limit for each measure: one that is missing allows nothing', () => {
+    expect(allowed('tarballs', 'nestjs-realtime', 'files')).toBeGreaterThan(0);
+    expect(() => allowed('tarballs', 'nestjs-realtime', 'weight')).toThrow(
+      'scripts/package/budget.mjs has no number for tarballs nestjs-realtime weight.',
+    );
+    expect(() => allowed('undocumented', './none')).toThrow('no number for undocumented ./none');
+  });
+});
+
+describe('a report of the exports', () => {
+  it('names what has no docstring, apart for types that are not exported', () => {
+    const report = [
+      '// @public',
+      'export interface A {',
+      '    readonly told: string;',
+      '    // (undocumented)',
+      '    readonly untold: string;',
+      '}',
+      '',
+      '// (undocumented)',
+      'export type B = 1;',
+      '',
+      '// @public',
+      'interface C {',
+      '    // (undocumented)',
+      '    hidden(): void;',
+      '}',
+    ].join('\n');
+    expect(undocumentedIn(report)).toEqual({
+      exported: ['A: readonly untold: string;', 'export type B = 1;'],
+      others: ['C: hidden(): void;'],
+    });
   });
 });
 
@@ -194,9 +283,28 @@ describe('the two manifests', () => {
     }
   });
 
+  it('the server has the dependencies and the peers of package.json, and no others', () => {
+    for (const field of ['dependencies', 'peerDependencies', 'peerDependenciesMeta'])
+      expect(server?.[field]).toEqual(root[field]);
+  });
+
+  it('every peer is optional but Nest itself and what it needs', () => {
+    const peers = Object.keys(server?.['peerDependencies'] as object);
+    const meta = server?.['peerDependenciesMeta'] as Record<string, { optional?: boolean }>;
+    expect(peers.filter((name) => meta[name]?.optional !== true).sort()).toEqual([
+      '@nestjs/common',
+      '@nestjs/core',
+      '@nestjs/websockets',
+      'reflect-metadata',
+      'rxjs',
+    ]);
+    expect(Object.keys(meta).filter((name) => !peers.includes(name))).toEqual([]);
+  });
+
   it('the client has no peers, and the entry points of nestjs-realtime/client under its own name', () => {
     expect(client).not.toHaveProperty('peerDependencies');
-    expect(Object.keys(client?.['dependencies'] as object)).toEqual(['@msgpack/msgpack']);
+    const { '@msgpack/msgpack': range } = root['dependencies'] as Record<string, string>;
+    expect(client?.['dependencies']).toEqual({ '@msgpack/msgpack': range });
     const exported = root['exports'] as Record<string, unknown>;
     expect(client?.exports).toEqual({
       '.': exported['./client'],

@@ -6,7 +6,7 @@ const OUT_OF_ORDER = { ok: false, code: 'out_of_order' };
 export function afterContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('P16 appends behind the publish that `after` names, in the same batch, the next call and on another node', async () => {
+  it('P16 appends after the publish that `after` names, in the same batch, the next call and on another node', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const batch = await left.broker.appendMany([
@@ -95,12 +95,12 @@ export function afterContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
-    const behindA = (id: string) => context.request(channel, id, { after: 'a', policy: { dedupeMs } });
+    const afterA = (id: string) => context.request(channel, id, { after: 'a', policy: { dedupeMs } });
     await context.append(node, channel, ['a'], { dedupeMs });
     await context.harness.advance(dedupeMs * 0.5);
-    const [first] = await node.broker.appendMany([behindA('b')]);
+    const [first] = await node.broker.appendMany([afterA('b')]);
     await context.harness.advance(dedupeMs * 0.5 + slackMs);
-    const outcomes = await node.broker.appendMany([behindA('b'), behindA('c')]);
+    const outcomes = await node.broker.appendMany([afterA('b'), afterA('c')]);
     expect(first).toMatchObject({ ok: true, position: { seq: 2 } });
     expect(outcomes).toEqual([{ ...first, duplicate: true }, OUT_OF_ORDER]);
   });

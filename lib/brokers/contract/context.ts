@@ -56,9 +56,11 @@ export class ContractContext {
   }
 
   fault<Name extends keyof BrokerFaults>(name: Name): BrokerFaults[Name] {
-    const hook = this.harness.faults[name];
+    const { faults } = this.harness;
+    const hook = faults[name];
     if (hook === undefined) throw new Error(`The factory declares the fault ${name}, its harness lacks it`);
-    return hook;
+    // A harness may be a class, whose methods need `this`.
+    return hook.bind(faults) as BrokerFaults[Name];
   }
 
   /** For what takes longer than an arrival, a multiple of it. */

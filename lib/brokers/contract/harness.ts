@@ -5,7 +5,9 @@ import type { RecordingListener } from './recording-listener.js';
 export interface ContractNode {
   /** The `nodeId` that the broker was started with; no two nodes of a harness share one. */
   readonly id: string;
+  /** The broker under test. */
   readonly broker: Broker;
+  /** Everything that the broker told its node. */
   readonly seen: RecordingListener;
 }
 
@@ -43,6 +45,7 @@ export interface BrokerFaults {
 
 /** One broker with an empty log, for one test. */
 export interface BrokerHarness {
+  /** How long leases, windows and time-outs last for this broker. */
   readonly windows: ContractWindows;
   /** Every fault that the factory names. */
   readonly faults: Partial<BrokerFaults>;
@@ -57,7 +60,7 @@ export interface BrokerHarness {
    * before they look, so one that resolves too early hides faults.
    */
   quiet(): Promise<void>;
-  /** Closes every node, closed ones too, and removes what the test stored. */
+  /** Closes every node, also those that a test has closed, and removes what the test stored. */
   dispose(): Promise<void>;
 }
 
@@ -76,9 +79,10 @@ export interface BrokerHarness {
  *       faults: {},
  *       runs: 8,
  *       async node() {
- *         const node = { id: `node${nodes.length + 1}`, broker: new MyBroker({ prefix }), seen: new RecordingListener() };
+ *         const broker = new MyBroker({ prefix, controlTimeoutMs: 2_000 });
+ *         const node = { id: `node${nodes.length + 1}`, broker, seen: new RecordingListener() };
  *         nodes.push(node);
- *         await node.broker.start(node.seen, node.id);
+ *         await broker.start(node.seen, node.id);
  *         return node;
  *       },
  *       advance: (ms) => setTimeout(ms), // of node:timers/promises

@@ -15,13 +15,13 @@ function step(random: Random): Step {
   return kind === 'toggle' ? { kind, node: side(random) } : { kind };
 }
 
-/** One subscription of one node: everything behind the tip that `subscribe` gave must be pushed. */
+/** One subscription of one node: everything after the tip that `subscribe` gave must be pushed. */
 interface Span {
   readonly node: 0 | 1;
   readonly tip: number;
   /** Index of the first pushed event that came after `subscribe` was called. */
   readonly start: number;
-  /** Index behind the last event that was pushed before `unsubscribe` was called. */
+  /** Index after the last event that was pushed before `unsubscribe` was called. */
   end?: number;
 }
 
@@ -29,7 +29,7 @@ interface Span {
 export function interleavingContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('G2 G7 P12 whatever is appended meanwhile: behind the tip of `subscribe` nothing is missing, on any node', async () => {
+  it('G2 G7 P12 whatever is appended meanwhile: after the tip of `subscribe` nothing is missing, on any node', async () => {
     const nodes = await context.twoNodes();
     await context.check({
       make: (random) => random.list(2, 40, step),
@@ -37,7 +37,7 @@ export function interleavingContract(context: ContractContext): void {
     });
   });
 
-  it('G7 P12 a replay up to the tip of `subscribe` and what is pushed behind it meet exactly', async () => {
+  it('G7 P12 a replay up to the tip of `subscribe` and what is pushed after it meet exactly', async () => {
     const [writer, reader] = await context.twoNodes();
     await context.check({
       make: (random) => ({ before: random.int(0, 20), during: random.int(0, 20), cut: random.int(0, 20) }),

@@ -14,7 +14,7 @@ export function readContract(context: ContractContext): void {
     return { node, channel, tip: await context.tip(node, channel) };
   }
 
-  it('P10 P13 the tip is a good position with nothing behind it, on every node', async () => {
+  it('P10 P13 the tip is a good position with nothing after it, on every node', async () => {
     const { channel, tip } = await filled(5);
     const other = await context.node();
     const result = await other.broker.read({ channel, epoch: tip.epoch, from: 6, limit: 10 });

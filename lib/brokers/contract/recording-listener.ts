@@ -15,10 +15,15 @@ import type { PresenceDiff } from '../../protocol/messages.js';
  * seen.seqsOf('room.1'); // [1, 2, 3]
  */
 export class RecordingListener implements BrokerListener {
+  /** Each call of `onEvents`. */
   readonly batches: { readonly channel: string; readonly events: readonly ChannelEvent[] }[] = [];
+  /** Each call of `onSignal`. */
   readonly signals: { readonly channel: string; readonly signal: SignalMessage }[] = [];
+  /** Each call of `onPresence`. */
   readonly diffs: { readonly channel: string; readonly diff: PresenceDiff }[] = [];
+  /** Each call of `onControl`. */
   readonly controls: ControlMessage[] = [];
+  /** Each call of `onState`, without the reason. */
   readonly states: BrokerState[] = [];
   /** The `forMs` of each proof that the view of the control records is current, in milliseconds. */
   readonly proofs: number[] = [];
@@ -32,33 +37,40 @@ export class RecordingListener implements BrokerListener {
   /** Settles when the loss of control records has been made up for; without it that is at once. */
   lossHook: (() => MaybePromise<void>) | undefined;
 
+  /** Called by the broker. Records the batch. */
   onEvents(channel: string, events: readonly ChannelEvent[]): void {
     this.batches.push({ channel, events });
     this.eventsHook?.(channel, events);
   }
 
+  /** Called by the broker. Records the signal. */
   onSignal(channel: string, signal: SignalMessage): void {
     this.signals.push({ channel, signal });
   }
 
+  /** Called by the broker. Records the diff. */
   onPresence(channel: string, diff: PresenceDiff): void {
     this.diffs.push({ channel, diff });
   }
 
+  /** Called by the broker. Records the message; resolves when `controlHook` confirms it. */
   onControl(message: ControlMessage): MaybePromise<void> {
     this.controls.push(message);
     return this.controlHook?.(message);
   }
 
+  /** Called by the broker. Records the proof. */
   onControlCurrent(forMs: number): void {
     this.proofs.push(forMs);
   }
 
+  /** Called by the broker. Counts the loss; resolves when `lossHook` has. */
   onControlLost(): MaybePromise<void> {
     this.losses++;
     return this.lossHook?.();
   }
 
+  /** Called by the broker. Records the state. */
   onState(state: BrokerState): void {
     this.states.push(state);
   }

@@ -16,8 +16,8 @@ import type { ContractRunner } from './runner.js';
 import { signalContract } from './signal.js';
 
 /**
- * Registers the tests that every broker must pass, whatever it is made of. What the broker declares not to promise, and
- * the faults that its harness cannot cause, register no tests.
+ * Registers the tests that every broker must pass, whatever it is made of. What `capabilities` leaves
+ * out, and the faults that the harness cannot cause, register no tests.
  *
  * @param runner Functions of the test runner: Jest's, Vitest's, or others of the same shapes.
  * @param name Names the broker in the title of the suite.

@@ -59,6 +59,8 @@ export class RedisBroker implements Broker {
   }
 
   /**
+   * Connects, checks the server, and resolves when events can be appended and received. Called by the module.
+   *
    * @param nodeId Names the node in control receipts; two nodes of a deployment may not share it. Default: a random name.
    * @throws Error when Redis cannot be reached or is not fit, with the remedy; and when it was started or closed before.
    */

@@ -17,6 +17,7 @@ export interface RedisClusterTarget {
 export interface RedisSentinelTarget {
   /** Name of the master, as the Sentinels know it. */
   readonly name: string;
+  /** Where the Sentinels are; the first that answers names the master. Port: default 26379. */
   readonly sentinels: readonly { readonly host?: string; readonly port?: number }[];
   /** Of the Sentinels themselves. Default: none. */
   readonly username?: string | undefined;
@@ -28,6 +29,7 @@ export interface RedisSentinelTarget {
 
 /** An acknowledgement that promises replicas (G1). */
 export interface RedisReplicated {
+  /** Selects this kind of acknowledgement. */
   readonly level: 'replicated';
   /** Replicas that must have an event before it is acknowledged. Default 1. */
   readonly replicas?: number;

@@ -71,6 +71,11 @@ export class ChannelHandle {
    * @returns Takes the listener off again.
    */
   on<Name extends ChannelHappening>(name: Name, listener: (...args: ChannelHappenings[Name]) => unknown): Off;
+  /**
+   * Listens to one application event, or to all with `*`.
+   *
+   * @returns Takes the listener off again.
+   */
   on<Payload = unknown>(name: string, listener: EventListener<Payload>): Off;
   on(name: string, listener: (...args: never[]) => unknown): Off {
     return this.subscription.listeners.on(name, listener);

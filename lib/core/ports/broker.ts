@@ -10,6 +10,7 @@ export type Durability = 'process' | 'broker' | 'replicated';
 
 /** What a broker can promise. A channel that asks for more is refused at boot. */
 export interface BrokerCapabilities {
+  /** How far an acknowledged event survives: the process, the storage, or the loss of one of its copies (G1). */
   readonly durability: Durability;
   /** Whether the same (channel, producer, id) is appended once inside a window (P15). */
   readonly dedupes: boolean;
@@ -33,6 +34,7 @@ export interface LogPolicy {
 
 /** One append. */
 export interface AppendRequest {
+  /** Name of the channel, as clients write it. */
   readonly channel: string;
   /** Who is responsible for the id: the user, the session's lineage or the application's name (P15). */
   readonly producer: string;
@@ -40,7 +42,9 @@ export interface AppendRequest {
   readonly fingerprint: string;
   /** Id of this producer's previous unacknowledged publish to the channel (P16). */
   readonly after?: string;
+  /** What is appended; the broker adds `seq`, `epoch` and `ts`. */
   readonly event: EventDraft;
+  /** How long the event and its id are kept. */
   readonly policy: LogPolicy;
 }
 
@@ -54,6 +58,7 @@ export type AppendOutcome =
 
 /** A ranged read of a log. */
 export interface ReadRequest {
+  /** Name of the channel whose log is read. */
   readonly channel: string;
   /** The epoch that `from − 1` was learned in; left out, the current one. */
   readonly epoch?: string;
@@ -75,18 +80,23 @@ export interface ReadResult {
   readonly continuous: boolean;
   /** Smallest `seq` that is still kept; `tip.seq + 1` when nothing is. */
   readonly oldest: number;
+  /** The events of the range that are still kept, at most `limit`, in the order that was asked for. */
   readonly events: readonly ChannelEvent[];
 }
 
 /** An ephemeral message: never stored, never sequenced. */
 export interface SignalMessage {
+  /** Name of the signal. */
   readonly event: string;
+  /** Data of the sender; must be serializable. */
   readonly payload?: unknown;
+  /** Id of the user it comes from; absent for anonymous clients. */
   readonly user?: string;
 }
 
 /** One device of a member of a channel. */
 export interface PresenceEntry {
+  /** Name of the channel. */
   readonly channel: string;
   /** The member: user id, or lineage of an anonymous session. */
   readonly member: string;
@@ -94,6 +104,7 @@ export interface PresenceEntry {
   readonly device: string;
   /** Generation of the session; an older one can neither change nor end a newer one's membership (P28). */
   readonly generation: number;
+  /** What the member shows to the others; must be serializable. */
   readonly data?: unknown;
 }
 
@@ -157,6 +168,7 @@ export interface BrokerListener {
 export interface Broker {
   /** For logs and health checks: lower-case letters, digits and hyphens. */
   readonly name: string;
+  /** What it promises. A channel that asks for more is refused when the application starts. */
   readonly capabilities: BrokerCapabilities;
   /** Where `capabilities.presence` is false, only `members` is called; reject with `unavailable` then. */
   readonly presence: BrokerPresence;
@@ -177,7 +189,7 @@ export interface Broker {
   /** Tips of many logs; an empty log has a tip too (P11). */
   tips(channels: readonly string[]): Promise<readonly Position[]>;
   /**
-   * Subscribes the node to a channel: every event behind the returned tip reaches the listener. The caller counts its
+   * Subscribes the node to a channel: every event after the returned tip reaches the listener. The caller counts its
    * subscribers, and calls this once per channel until it unsubscribes.
    */
   subscribe(channel: string): Promise<Position>;

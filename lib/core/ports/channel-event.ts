@@ -2,22 +2,31 @@ import { BytesByVariant } from './bytes-by-variant.js';
 
 /** What the publisher, or the application on its behalf, hands to the log. */
 export interface EventDraft {
+  /** Given by the publisher; a repeated append with the same id is a retry. */
   readonly id: string;
+  /** Name of the event. */
   readonly event: string;
+  /** Data of the publisher; must be serializable. */
   readonly payload?: unknown;
+  /** Id of the user it comes from; absent for anonymous clients. */
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
   /** Milliseconds after which delivery is pointless; counted on the broker's clock. */
   readonly ttl?: number;
+  /** Trace context of the publisher, passed through. */
   readonly trace?: string;
+  /** Further fields of the publisher, passed through. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
 /** Fields of a logged event. */
 export interface ChannelEventFields extends EventDraft {
+  /** Name of the channel. */
   readonly channel: string;
+  /** Place in the log; grows by one with each event. */
   readonly seq: number;
+  /** Incarnation of the log; another one means that events may have been lost. */
   readonly epoch: string;
   /** The broker's clock at append, in milliseconds. */
   readonly ts: number;
@@ -28,17 +37,29 @@ export interface ChannelEventFields extends EventDraft {
  * event once made: replay and live share them, and nothing is encoded per connection (hot path 1).
  */
 export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
+  /** Name of the channel. */
   readonly channel: string;
+  /** Place in the log. */
   readonly seq: number;
+  /** Incarnation of the log. */
   readonly epoch: string;
+  /** The broker's clock at append, in milliseconds. */
   readonly ts: number;
+  /** Given by the publisher. */
   readonly id: string;
+  /** Name of the event. */
   readonly event: string;
+  /** Data of the publisher. */
   readonly payload?: unknown;
+  /** Id of the user who published it. */
   readonly user?: string;
+  /** Conflation key. */
   readonly key?: string;
+  /** Milliseconds after `ts` from which delivery is pointless. */
   readonly ttl?: number;
+  /** Trace context of the publisher. */
   readonly trace?: string;
+  /** Further fields of the publisher. */
   readonly meta?: Readonly<Record<string, unknown>>;
 
   constructor(fields: ChannelEventFields) {

@@ -31,6 +31,8 @@ export type ControlMessage =
 
 /** Which nodes applied a control record, and which did not answer in time. */
 export interface ControlReceipt {
+  /** Ids of the nodes that applied it. */
   readonly confirmed: readonly string[];
+  /** Ids of the nodes that did not answer in time. The record is stored: they apply it once they can be reached. */
   readonly missing: readonly string[];
 }

@@ -5,6 +5,7 @@ import type { Handshake } from './connection.js';
 export interface RealtimeIdentity {
   /** As text: a number from a database is converted first. */
   readonly id: string;
+  /** Anything else that the authenticator knows of the user, e.g. the claims of the token. */
   readonly [claim: string]: unknown;
 }
 
@@ -36,5 +37,6 @@ export interface Authentication {
  * refuse; anything else thrown counts as `internal` and refuses too.
  */
 export interface Authenticator {
+  /** Called when a client connects, and again with each token that it sends later. */
   authenticate(credentials: Credentials): MaybePromise<Authentication>;
 }

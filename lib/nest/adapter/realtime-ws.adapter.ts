@@ -28,6 +28,7 @@ type ServerOptions = Record<string, unknown> & { namespace?: string; server?: un
  * @publicApi
  */
 export class RealtimeWsAdapter extends WsAdapter implements RidingAdapter {
+  /** How the library finds the adapter. Not for applications. */
   readonly [RIDING]: RidingOptions;
   private readonly servers = new VirtualWsServers();
 
@@ -47,15 +48,18 @@ export class RealtimeWsAdapter extends WsAdapter implements RidingAdapter {
     this[RIDING] = { anonymous, listener: this.servers };
   }
 
+  /** Called by Nest. A gateway without a port of its own shares the realtime connections. */
   override create(port: number, options?: ServerOptions): unknown {
     return port === 0 ? this.servers.create() : (super.create(port, options) as unknown);
   }
 
+  /** Called by Nest. */
   override bindClientConnect(server: never, callback: (...args: unknown[]) => void): void {
     // The engine drives the handlers of gateways that ride.
     if (!this.servers.has(server)) super.bindClientConnect(server, callback);
   }
 
+  /** Called by Nest. Closes servers with a port of their own; the library closes the shared one. */
   override async close(server: never): Promise<void> {
     if (!this.servers.has(server)) await super.close(server);
   }

@@ -23,10 +23,16 @@ export type AuthorizationAnswer = AuthorizationVerdict | Promise<AuthorizationVe
  * }
  */
 export interface ChannelPolicyGuard {
+  /** Asked before a client subscribes, and again when a verdict `{ for }` has run out. */
   subscribe?(context: RealtimeContext): AuthorizationAnswer;
+  /** Asked before each publish of a client. */
   publish?(context: RealtimeContext): AuthorizationAnswer;
+  /** Asked before each signal of a client. */
   signal?(context: RealtimeContext): AuthorizationAnswer;
+  /** Asked before each request of a client. */
   request?(context: RealtimeContext): AuthorizationAnswer;
+  /** Asked before each read of the history, where the channel exposes it. */
   history?(context: RealtimeContext): AuthorizationAnswer;
+  /** Asked before the members are shown, where the channel exposes them. */
   presence?(context: RealtimeContext): AuthorizationAnswer;
 }

@@ -23,6 +23,7 @@ export type RealtimeAction = ChannelAction | 'connect' | 'snapshot' | 'subscribe
  */
 export class RealtimeContext implements HandlerCall {
   constructor(
+    /** What the client does: why the handler, guard or policy was called. */
     readonly action: RealtimeAction,
     private readonly call: HandlerCall,
   ) {}
@@ -33,6 +34,7 @@ export class RealtimeContext implements HandlerCall {
     return candidate instanceof RealtimeContext ? candidate : undefined;
   }
 
+  /** The client's connection, for `data`, address and headers. */
   get connection(): RealtimeConnection {
     return this.call.connection;
   }

@@ -77,14 +77,17 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): Hand
   }
   const types = Reflect.getMetadata(PARAMTYPES_METADATA, host.metatype.prototype as object, methodName) as
     unknown[] | undefined;
-  const count = Math.min(2, Math.max(1, method.length, types?.length ?? 0));
+  const count = Math.min(2, Math.max(method.length, types?.length ?? 0));
   const positional: Record<string, RouteArgument> = Object.fromEntries(
-    [SOCKET, PAYLOAD].slice(0, count).map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
+    [SOCKET, PAYLOAD]
+      .slice(0, Math.max(1, count))
+      .map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
   );
   const { [`${SOCKET}:0`]: connection, ...payload } = positional;
   const declared = { [CONNECTION_KEY]: { ...connection, factory: connectionOf }, ...payload };
   Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, declared, host.metatype, methodName);
-  return { list: Object.entries(positional).map(describe), metadataKey: POSITIONAL_ARGS_METADATA };
+  const list = Object.entries(positional).slice(0, count);
+  return { list: list.map(describe), metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
 function describe([key, argument]: [string, RouteArgument]): HandlerParam {

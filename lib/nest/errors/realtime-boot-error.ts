@@ -2,7 +2,9 @@
 export interface BootProblem {
   /** Path of the option, or class and method. */
   readonly path: string;
+  /** What is wrong there: a sentence that goes on from the path. */
   readonly problem: string;
+  /** What to write instead. */
   readonly remedy: string;
 }
 
@@ -11,9 +13,11 @@ export interface BootProblem {
  * everything that was found, so that one run shows all of it.
  */
 export class RealtimeBootError extends Error {
+  /** Always `RealtimeBootError`. */
   override readonly name = 'RealtimeBootError';
 
   constructor(
+    /** Everything that was found, one entry for each mistake. */
     readonly problems: readonly BootProblem[],
     options?: { readonly cause?: unknown },
   ) {

@@ -47,6 +47,7 @@ export class DedupeInterceptor implements NestInterceptor {
     this.clock = clock;
   }
 
+  /** Called by Nest. Completes without a value for a message that is dropped. */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const id = isGatewayMessage(context) ? messageIdOf(context) : undefined;
     if (id === undefined) return next.handle();

@@ -31,7 +31,11 @@ const FIELDS: readonly (readonly [string, Field])[] = [
 @EngineStage()
 @Injectable()
 export class EnvelopeInterceptor implements NestInterceptor {
-  /** @throws WsException for a message that is not an envelope. */
+  /**
+   * Called by Nest.
+   *
+   * @throws WsException `bad_request` for a message that is not an envelope; `details` name the fields.
+   */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (!isGatewayMessage(context)) return next.handle();
     const envelope = check(context.switchToWs().getData());

@@ -43,7 +43,11 @@ export class SequenceInterceptor implements NestInterceptor {
     this.maxPending = maxPending;
   }
 
-  /** @throws WsException `rate_limited` when too many messages of the connection wait. */
+  /**
+   * Called by Nest.
+   *
+   * @throws WsException `rate_limited` when more than `maxPending` messages of the connection wait.
+   */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (!isGatewayMessage(context)) return next.handle();
     const lane = this.laneOf(clientOf(context));

@@ -11,6 +11,6 @@ export const LIMITS = {
   command: patience(60_000),
   /** A server that starts, or an event that is shown. */
   ready: patience(20_000),
-  /** A whole cell. */
+  /** A cell: one test of a consumer, with all its commands. */
   cell: patience(200_000),
 } as const;

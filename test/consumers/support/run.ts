@@ -98,6 +98,14 @@ export async function serve(
   };
 }
 
+/** Commands that have not ended. */
+const open = new Set<ChildProcess>();
+
+/** Ends every command that still runs: jest's time-out of a test ends none. */
+export function killAll(): void {
+  for (const child of open) kill(child);
+}
+
 function launch(
   command: string,
   args: readonly string[],
@@ -112,6 +120,9 @@ function launch(
     // A group of its own: npm and npx start shells that start the program.
     detached: true,
   });
+  open.add(child);
+  child.once('close', () => open.delete(child));
+  child.once('error', () => open.delete(child));
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));

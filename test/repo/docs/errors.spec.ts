@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { CLOSE_CODES, closeActionOf } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { renderErrors, strayNotes } from '../../../scripts/docs/errors.mjs';
-import { slug } from '../../../scripts/docs/promises.mjs';
+import { slug } from '../../../scripts/docs/markdown.mjs';
 import { sameMarkdown } from '../../support/markdown.js';
 
 const document = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');

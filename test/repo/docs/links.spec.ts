@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { slug } from '../../../scripts/docs/promises.mjs';
+import { anchorsOf, withoutFences } from '../../../scripts/docs/markdown.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const DOCUMENTS = readdirSync(`${root}docs`)
@@ -11,22 +11,7 @@ const DOCUMENTS = readdirSync(`${root}docs`)
 
 /** The text without code, where brackets and hashes mean something else. */
 function prose(markdown: string): string {
-  return markdown
-    .replace(/^\s*```[\s\S]*?^\s*```$/gm, '')
-    .replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, '·'));
-}
-
-function anchorsOf(markdown: string): Set<string> {
-  const text = markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '');
-  const seen = new Map<string, number>();
-  const anchors = new Set<string>();
-  for (const [, heading] of text.matchAll(/^#{1,6} (.+)$/gm)) {
-    const anchor = slug(String(heading));
-    const count = seen.get(anchor) ?? 0;
-    seen.set(anchor, count + 1);
-    anchors.add(count === 0 ? anchor : `${anchor}-${count}`);
-  }
-  return anchors;
+  return withoutFences(markdown).replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, '·'));
 }
 
 describe.each(DOCUMENTS)('%s', (file) => {
@@ -48,7 +33,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
   it('has tables whose rows have as many cells as their heads, and fences that are closed', () => {
     const uneven: string[] = [];
     let cells = 0;
-    for (const line of markdown.replace(/^\s*```[\s\S]*?^\s*```$/gm, '').split('\n')) {
+    for (const line of withoutFences(markdown).split('\n')) {
       const row = line.trim();
       if (!row.startsWith('|')) {
         cells = 0;

@@ -1,0 +1,1 @@
+export function undocumentedIn(report: string): { readonly exported: string[]; readonly others: string[] };

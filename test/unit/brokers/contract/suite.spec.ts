@@ -2,12 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import type { Broker, BrokerCapabilities } from '../../../../lib/brokers/broker.js';
 import { describeBrokerContract, type ContractOptions } from '../../../../lib/brokers/contract/index.js';
 import { memoryHarnessOf } from '../../../contract/broker/memory.harness.js';
-import { patience } from '../../../support/patience.js';
+import { patience, stretched } from '../../../support/patience.js';
 import { RecordingRunner, type TestResult } from '../../../support/recording-runner.js';
 import { FAULTY_BROKERS } from './faulty-brokers.js';
 
 /** What has not arrived after a few milliseconds in memory never does, and a test that hangs need not do so for long. */
-const SHORT: ContractOptions = { patienceMs: 20, timeoutMs: 500 };
+const SHORT: ContractOptions = { patienceMs: 20, timeoutMs: stretched(500) };
 
 async function runContract(
   wrap?: (broker: Broker) => Broker,
@@ -64,7 +64,7 @@ describe('describeBrokerContract', () => {
     'prints the seed of a randomized test that fails',
     async () => {
       const { wrap } = FAULTY_BROKERS['interleavings']?.['reads the tip before it subscribes'] ?? {};
-      const results = failed(await runContract(wrap, { ...SHORT, seed: 7 }));
+      const results = failed(await runContract(wrap, { ...SHORT, timeoutMs: patience(20_000), seed: 7 }));
       expect(results[0]?.failures[0]?.message).toMatch(
         /^Case \d+ of 30 with seed 7 does not hold: \{"before":/,
       );

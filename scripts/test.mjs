@@ -7,7 +7,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 import { fileURLToPath } from 'node:url';
 import jestConfig from '../jest.config.mjs';
 import { findChromium } from './chromium.mjs';
-import { measureSlowness, slowness } from './slowness.mjs';
+import { measureSlowness } from './slowness.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const PROJECTS = jestConfig.projects.map(({ displayName }) => displayName);
@@ -32,33 +32,34 @@ if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
-if (['browser', 'e2e', ...ALONE.keys()].some(needs)) build();
+if (['browser', 'e2e', 'nest11', ...ALONE.keys()].some(needs)) build();
 if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
-env.TEST_SLOWNESS ||= String(await measureSlowness());
-console.log(
-  `Time-outs of the tests: for a machine that is ${slowness(env)} times slower than the reference machine`,
-);
 env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   .filter(Boolean)
   .join(' ');
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
 const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.has(project));
 const statuses = [];
-if (others.length > 0) statuses.push(runJest(others, jestArgs));
+if (others.length > 0) statuses.push(await runJest(others, jestArgs));
 for (const [project, workers] of ALONE) {
   if (!needs(project)) continue;
   const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));
-  statuses.push(runJest([project], [...separate, workers]));
+  statuses.push(await runJest([project], [...separate, workers]));
 }
 process.exit(Math.max(...statuses));
 
-function runJest(projects, args) {
+async function runJest(projects, args) {
   const rest = withoutProjects(args);
+  // Measured for each, since the last begins many minutes after the first.
+  const TEST_SLOWNESS = process.env.TEST_SLOWNESS || String(await measureSlowness());
+  console.log(
+    `Time-outs of the tests: for a machine that is ${TEST_SLOWNESS} times slower than the reference machine`,
+  );
   const result = spawnSync(
     process.execPath,
     [jest, '--watchAll=false', ...rest, '--selectProjects', ...projects],
-    { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] },
+    { cwd: root, env: { ...env, TEST_SLOWNESS }, stdio: ['ignore', 'inherit', 'inherit'] },
   );
   return result.status ?? 1;
 }

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../lib/brokers/redis/keys.js';
 import { HalfDeadProxy } from '../support/fault-half-dead-proxy.js';
-import { stretched } from '../support/patience.js';
+import { patience, stretched } from '../support/patience.js';
 import { redisCluster } from '../support/redis-cluster.js';
 import { RedisProcess } from '../support/redis-process.js';
 import { SeededEntropy } from '../support/seeded-entropy.js';
@@ -124,7 +124,8 @@ describe('a node that does not learn of revokes, though events reach it', () => 
       }
     };
     const [room, news] = [await elsewhere('rooms'), await elsewhere('news')];
-    const options = { cluster: { nodes }, keyPrefix };
+    // Nobody is missing here: the receipt comes when both have confirmed.
+    const options = { cluster: { nodes }, keyPrefix, controlTimeoutMs: patience(3_000) };
     const [left, right] = [await node('left', 1, options), await node('right', 2, options)];
     const eve = await follow(left, 'eve', room, news);
     await publish(right, room, 'm0');

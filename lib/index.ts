@@ -2,8 +2,8 @@
 export { memoryBroker } from './brokers/memory/index.js';
 export type { Broker } from './core/ports/broker.js';
 export type { ControlReceipt } from './core/ports/control.js';
-export { RealtimeConnection } from './core/session/connection-context.js';
-export type { Authentication, Credentials, RealtimeIdentity } from './core/session/identity.js';
+export { RealtimeConnection } from './core/ports/realtime-connection.js';
+export type { Authentication, Credentials, RealtimeIdentity } from './core/ports/identity.js';
 export {
   Authorize,
   Channel,
@@ -37,7 +37,7 @@ export {
   type UserHandle,
 } from './nest/index.js';
 export type { ErrorCode } from './protocol/error-codes.js';
-export { jsonCodec } from './protocol/codecs/json.codec.js';
-export { msgpackCodec } from './protocol/codecs/msgpack.codec.js';
+export { jsonCodec } from './protocol/codecs/json.js';
+export { msgpackCodec } from './protocol/codecs/msgpack.js';
 export type { HistoryResult, PresencePage, PublishResult } from './protocol/messages.js';
 export { RealtimeError } from './protocol/realtime-error.js';

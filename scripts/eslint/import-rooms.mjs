@@ -30,13 +30,27 @@ export const ROOMS = {
   'index.ts': { ours: [...NEST_ROOMS, 'nest'], forbid: ['ioredis', '@nestjs/terminus'] },
 };
 
+/** The floors of lib/core, from the ground up: each may import those before it, none behind it. */
+export const FLOORS = [
+  'ports',
+  'async',
+  'access',
+  'channel',
+  'log',
+  'outbox',
+  'hub',
+  'session',
+  'commands',
+  'engine',
+];
+
 /**
  * Folders inside a room with rules of their own. They may import what `ours` lists, as paths below lib/, and neither
  * packages nor Node's own modules; nothing else in lib/ may import them.
  */
 export const CLOSED_FOLDERS = {
   // Runs in the test runner of a broker's author; no server needs it.
-  'brokers/contract': { ours: ['core/ports', 'core/channel/channel-event.js', 'protocol'] },
+  'brokers/contract': { ours: ['core/ports', 'protocol'] },
 };
 
 const PUBLIC_NAME = 'nestjs-realtime';
@@ -51,6 +65,8 @@ export const importRooms = {
       room: '{{from}} may not import {{to}}: it may import {{allowed}} (rooms table in docs/architecture.md).',
       unknown:
         '{{from}} is not a room: add it to scripts/eslint/import-rooms.mjs and to docs/architecture.md.',
+      floor:
+        '{{from}} may not import {{to}}: it is a floor above it, or none (floors in docs/architecture.md).',
       package: '{{from}} may not import the package {{to}}.',
       bare: '{{from}} needs nothing to be installed: it may not import {{to}}.',
       closed: '{{from}} may not import {{to}}, which only its own files import.',
@@ -100,7 +116,8 @@ function judgeRoom(specifier, target, room, below) {
 
   const [top, to] = target.split('/');
   if (top !== 'lib' || !to) return { messageId: 'outside', data: { to: target } };
-  if (to === room || rules.ours.includes(to)) return undefined;
+  if (to === room) return room === 'core' ? judgeFloor(target, below) : undefined;
+  if (rules.ours.includes(to)) return undefined;
   const allowed =
     rules.ours.length > 0 ? rules.ours.map((name) => `lib/${name}`).join(', ') : 'nothing of ours';
   return { messageId: 'room', data: { from, to: `lib/${to}`, allowed } };
@@ -124,6 +141,14 @@ function judgeFolder(file, specifier, target) {
     messageId: 'room',
     data: { from, to: target, allowed: ours.map((path) => `lib/${path}`).join(', ') },
   };
+}
+
+/** @param {readonly string[]} below path of the importing file inside lib/core */
+function judgeFloor(target, [from]) {
+  const to = target.split('/')[2];
+  const [own, other] = [FLOORS.indexOf(from), FLOORS.indexOf(to)];
+  if (own >= 0 && other >= 0 && other <= own) return undefined;
+  return { messageId: 'floor', data: { from: `lib/core/${from}`, to: `lib/core/${to}` } };
 }
 
 function judgePackage(specifier, from, { forbid = [], onlyPackages }) {

@@ -1,0 +1,1 @@
+export function circlesOf(sources: ReadonlyMap<string, string>): readonly (readonly string[])[];

@@ -1,11 +1,10 @@
 import type { Provider } from '@nestjs/common';
 import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
+import { isMissingPackage } from '../errors/missing-package.js';
 import { StandaloneWsAdapter } from './standalone.adapter.js';
 
 const SOCKET_IO = '@nestjs/platform-socket.io';
-/** Codes of a package that is not there, in ES modules and in CommonJS (bundles, tests compiled to CommonJS). */
-const NOT_FOUND = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 
 /** Resolves when a missing adapter has been provided. */
 export const MISSING_ADAPTER = Symbol('MISSING_ADAPTER');
@@ -43,11 +42,6 @@ async function socketIoInstalled(): Promise<boolean> {
     await import('@nestjs/platform-socket.io');
     return true;
   } catch (error) {
-    return !isMissing(error as NodeJS.ErrnoException);
+    return !isMissingPackage(error, SOCKET_IO);
   }
-}
-
-/** Whether it is this package that is not there, and not one that it needs itself. */
-function isMissing({ code, message }: NodeJS.ErrnoException): boolean {
-  return code !== undefined && NOT_FOUND.includes(code) && message.includes(`'${SOCKET_IO}'`);
 }

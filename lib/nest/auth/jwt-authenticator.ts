@@ -11,6 +11,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { toMilliseconds } from '../options/duration.js';
 import type { RealtimeJwtOptions } from '../realtime-options.js';
+import { isMissingPackage } from '../errors/missing-package.js';
 import { jwtKey, type JwtKey } from './jwt-key.js';
 
 const DEFAULT_TOLERANCE_MS = 5_000;
@@ -48,7 +49,13 @@ export class JwtAuthenticator implements Authenticator {
   static async create(options: RealtimeJwtOptions): Promise<JwtAuthenticator> {
     const key = jwtKey(options);
     const { JwtService } = await import('@nestjs/jwt').catch((cause: unknown) => {
-      throw new Error('auth.jwt needs the package @nestjs/jwt. Install it: npm i @nestjs/jwt', { cause });
+      throw new Error(
+        isMissingPackage(cause, '@nestjs/jwt')
+          ? 'auth.jwt needs the package @nestjs/jwt, of the major version of your Nest. ' +
+              'Install it: npm i @nestjs/jwt@11 for Nest 11, npm i @nestjs/jwt@12 for Nest 12'
+          : `auth.jwt needs the package @nestjs/jwt, which is installed and cannot be loaded: ${String(cause)}`,
+        { cause },
+      );
     });
     return new JwtAuthenticator(new JwtService({}), key, options);
   }

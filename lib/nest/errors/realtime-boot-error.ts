@@ -16,13 +16,14 @@ export class RealtimeBootError extends Error {
   /** Always `RealtimeBootError`. */
   override readonly name = 'RealtimeBootError';
 
-  constructor(
-    /** Everything that was found, one entry for each mistake. */
-    readonly problems: readonly BootProblem[],
-    options?: { readonly cause?: unknown },
-  ) {
+  /** Everything that was found, one entry for each mistake. */
+  declare readonly problems: readonly BootProblem[];
+
+  constructor(problems: readonly BootProblem[], options?: { readonly cause?: unknown }) {
     const lines = problems.map(({ path, problem, remedy }) => `- ${path}: ${problem} ${remedy}`);
     super(['RealtimeModule cannot start:', ...lines].join('\n'), options);
+    // Not enumerable: Node prints an error with its fields, and the message has said it all.
+    Object.defineProperty(this, 'problems', { value: problems });
   }
 }
 

@@ -19,6 +19,8 @@ export function reportBoot(
   logger: EngineLogger,
 ): void {
   for (const { pattern, source } of channels) logger.log(`Mapped {${pattern}} ${source}`);
+  if (channels.length === 0)
+    logger.log('No class with @Channel() was found. Channel classes belong into the providers of a module.');
   const { capabilities, name } = broker;
   const where = attaches ? `on ${config.transport.path}, auth ${describeAuth(config)}` : 'as publisher only';
   const dedupe = capabilities.dedupes ? '' : ', without dedupe';

@@ -128,7 +128,8 @@ describe('an application that installed none of the optional packages', () => {
 
   it('is told what to install for tokens', async () => {
     await expect(run('jwt').port).rejects.toThrow(
-      '- auth.jwt: cannot be used. auth.jwt needs the package @nestjs/jwt. Install it: npm i @nestjs/jwt',
+      '- auth.jwt: cannot be used. auth.jwt needs the package @nestjs/jwt, of the major version of your Nest. ' +
+        'Install it: npm i @nestjs/jwt@11 for Nest 11, npm i @nestjs/jwt@12 for Nest 12',
     );
   });
 });

@@ -113,7 +113,6 @@ export class SessionChannels {
 
   /** Empties it at the end of the session. @returns what the hooks of inherited channels are given, and the subscriptions. */
   leave(): { readonly inherited: readonly HandlerCall[]; readonly subscriptions: readonly Subscription[] } {
-    for (const pending of this.pending?.values() ?? []) pending.cancel();
     const inherited = [...(this.unclaimed?.values() ?? [])];
     const subscriptions = [...this.joined.values()];
     this.joined.clear();

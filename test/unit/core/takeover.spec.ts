@@ -49,6 +49,39 @@ describe('takeover and presence', () => {
     expect(hooks).toEqual(['-ada']);
   });
 
+  it('P28 a channel that is just being subscribed again when unclaimed ones end is not ended for the application', async () => {
+    const hooks: string[] = [];
+    let answer: (allowed: boolean) => void = () => undefined;
+    let waits = false;
+    const { policy, behaviour } = rooms(hooks);
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          policy,
+          behaviour: {
+            ...behaviour,
+            authorize: {
+              subscribe: () => (waits ? new Promise<boolean>((resolve) => (answer = resolve)) : true),
+            },
+          },
+        }),
+      ],
+      { settings: { retry: { stableMs: 1_000 } } },
+    );
+    const older = await harness.greet('user:ada');
+    await join(older);
+    const newer = await harness.greet('user:ada', ticketOf(older));
+    hooks.length = 0;
+    waits = true;
+    await join(newer);
+    harness.clock.advance(2_000);
+    await quiet();
+    answer(true);
+    await quiet();
+    expect(hooks).toEqual([]);
+    expect(newer.received.some(({ type, ref }) => type === 'reply' && ref === 'join')).toBe(true);
+  });
+
   it('P28 of two connections with one ticket the later wins, every time', async () => {
     harness = await EngineHarness.start([rooms([])]);
     const first = await harness.greet('user:ada');

@@ -17,7 +17,7 @@ export class PendingSubscription {
     return this.done;
   }
 
-  /** Called by `unsubscribe`, a revoke, or the end of the session. */
+  /** Called when the client unsubscribes before the subscribe is answered. */
   cancel(): void {
     this.calledOff = true;
   }

@@ -25,7 +25,7 @@ import type { Opening } from '../ports/transport-host.js';
 import { SessionChannels } from './channels.js';
 import { toRealtimeError } from './errors.js';
 import { Heartbeat, type HeartbeatOwner } from './heartbeat.js';
-import { InboundLimits, type InboundDeps, type InboundOwner } from './inbound-limits.js';
+import { InboundLimiter, type InboundDeps, type InboundOwner } from './inbound-limiter.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenWatchOwner } from './token-watch.js';
@@ -91,7 +91,7 @@ export class Session
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
   private state: State = 'hello';
-  private readonly inbound: InboundLimits;
+  private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
   /** What came with the upgrade; nothing once it was judged, for an idle session keeps no more than it must. */
   private unjudged: Opening;
@@ -117,7 +117,7 @@ export class Session
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.outbox = new Outbox(connection, this, outboxes);
-    this.inbound = new InboundLimits(deps, connection.handshake.ip);
+    this.inbound = new InboundLimiter(deps, connection.handshake.ip);
     this.reading = new ReadingPause(connection, clock);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);

@@ -45,6 +45,7 @@ export interface HandlerParam {
  * method has no decorator, that a `ValidationPipe` cannot know its types.
  */
 const CONNECTION_KEY = `connection${CUSTOM_ROUTE_ARGS_METADATA}:0`;
+const PAYLOAD_KEY = `${PAYLOAD}:1`;
 const connectionOf = (_data: unknown, context: ExecutionContext): unknown => context.getArgByIndex(SOCKET);
 
 const readConnection: ParamReader = (_data, _context, connection) => connection;
@@ -78,16 +79,15 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): Hand
   const types = Reflect.getMetadata(PARAMTYPES_METADATA, host.metatype.prototype as object, methodName) as
     unknown[] | undefined;
   const count = Math.min(2, Math.max(method.length, types?.length ?? 0));
-  const positional: Record<string, RouteArgument> = Object.fromEntries(
-    [SOCKET, PAYLOAD]
-      .slice(0, Math.max(1, count))
-      .map((type, index) => [`${type}:${index}`, { index, pipes: [] }]),
-  );
-  const { [`${SOCKET}:0`]: connection, ...payload } = positional;
-  const declared = { [CONNECTION_KEY]: { ...connection, factory: connectionOf }, ...payload };
+  const connection: RouteArgument = { index: 0, pipes: [] };
+  const payload: RouteArgument = { index: 1, pipes: [] };
+  const declared = {
+    [CONNECTION_KEY]: { ...connection, factory: connectionOf },
+    ...(count === 2 ? { [PAYLOAD_KEY]: payload } : {}),
+  };
   Reflect.defineMetadata(POSITIONAL_ARGS_METADATA, declared, host.metatype, methodName);
-  const list = Object.entries(positional).slice(0, count);
-  return { list: list.map(describe), metadataKey: POSITIONAL_ARGS_METADATA };
+  const list = [describe([`${SOCKET}:0`, connection]), describe([PAYLOAD_KEY, payload])];
+  return { list: list.slice(0, count), metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
 function describe([key, argument]: [string, RouteArgument]): HandlerParam {

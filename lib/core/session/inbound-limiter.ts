@@ -31,7 +31,7 @@ export interface InboundOwner {
 }
 
 /** Bounds what one connection sends (G16): commands and bytes a second, and what happens when it goes on. */
-export class InboundLimits {
+export class InboundLimiter {
   /** When the buckets of commands and bytes are full again. */
   private commandsFullAt = 0;
   private bytesFullAt = 0;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { chromium, type Browser } from 'playwright-core';
 import { findChromium } from '../../scripts/chromium.mjs';
 import { patience } from '../support/patience.js';
-import { RedisProcess } from '../support/redis-process.js';
+import { RedisProcess } from '../support/redis/process.js';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
 import { CHROMIUM_FLAGS } from './support/chromium.flags.js';

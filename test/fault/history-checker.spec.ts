@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { checkHistory, type CheckOptions } from '../support/history-checker.js';
-import { HistoryRecorder } from '../support/history-recorder.js';
-import type { FinalLog, HistoryAnswer, HistoryRule } from '../support/history-types.js';
+import { checkHistory, type CheckOptions } from '../support/fault/history-checker.js';
+import { HistoryRecorder } from '../support/fault/history-recorder.js';
+import type { FinalLog, HistoryAnswer, HistoryRule } from '../support/fault/history-types.js';
 
 const ROOM = 'rooms.1';
 

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Redis } from 'ioredis';
 import { redisBroker } from '../../lib/brokers/redis/index.js';
 import type { Broker } from '../../lib/core/ports/broker.js';
-import { readLogs } from '../support/fault-log.js';
+import { readLogs } from '../support/fault/log.js';
 import {
   acknowledgingNothing,
   again,
@@ -15,18 +15,18 @@ import {
   mutateOrder,
   swap,
   type Mutation,
-} from '../support/fault-mutations.js';
-import { FaultRawClient } from '../support/fault-raw-client.js';
-import { print } from '../support/fault-scenario.js';
-import { checkHistory, describeViolations, type CheckOptions } from '../support/history-checker.js';
-import { HistoryRecorder } from '../support/history-recorder.js';
-import type { HistoryReport, HistoryRule } from '../support/history-types.js';
-import { lossyBroker } from '../support/lossy-broker.js';
-import { RedisProcess } from '../support/redis-process.js';
-import { SeededEntropy } from '../support/seeded-entropy.js';
+} from '../support/fault/mutations.js';
+import { FaultRawClient } from '../support/fault/raw-client.js';
+import { print } from '../support/fault/scenario.js';
+import { checkHistory, describeViolations, type CheckOptions } from '../support/fault/history-checker.js';
+import { HistoryRecorder } from '../support/fault/history-recorder.js';
+import type { HistoryReport, HistoryRule } from '../support/fault/history-types.js';
+import { lossyBroker } from '../support/fault/lossy-broker.js';
+import { RedisProcess } from '../support/redis/process.js';
+import { SeededEntropy } from '../support/engine/seeded-entropy.js';
 import { until } from '../support/until.js';
-import { wireChannel } from '../support/wire-channel.js';
-import { startWireServer } from '../support/wire-server.js';
+import { wireChannel } from '../support/wire/channel.js';
+import { startWireServer } from '../support/wire/server.js';
 
 const CHANNELS = ['rooms.1', 'rooms.2'];
 const CLIENTS = 20;

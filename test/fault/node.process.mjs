@@ -1,5 +1,5 @@
 // A server process of the fault tests: the built library without Nest, on a port of its own. Started by
-// test/support/fault-node.ts, which gives it one argument, JSON: { nodeId, redis, settings }.
+// test/support/fault/node.ts, which gives it one argument, JSON: { nodeId, redis, settings }.
 import { createServer } from 'node:http';
 import { redisBroker } from '../../dist/brokers/redis/index.js';
 import { systemClock } from '../../dist/core/ports/clock.js';

@@ -2,14 +2,14 @@
 // with one ranged read per channel and hole, and no client notices (G5). 200 clients.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { FaultCluster } from '../support/fault-cluster.js';
-import { RespProxy, type MessageFate } from '../support/fault-resp-proxy.js';
-import { CLIENTS, print, RATE, SEED } from '../support/fault-scenario.js';
-import { describeViolations } from '../support/history-checker.js';
-import type { HistoryReport } from '../support/history-types.js';
+import { FaultCluster } from '../support/fault/cluster.js';
+import { RespProxy, type MessageFate } from '../support/fault/resp-proxy.js';
+import { CLIENTS, print, RATE, SEED } from '../support/fault/scenario.js';
+import { describeViolations } from '../support/fault/history-checker.js';
+import type { HistoryReport } from '../support/fault/history-types.js';
 import { elapse, stretched } from '../support/patience.js';
-import { RedisProcess } from '../support/redis-process.js';
-import { SeededEntropy } from '../support/seeded-entropy.js';
+import { RedisProcess } from '../support/redis/process.js';
+import { SeededEntropy } from '../support/engine/seeded-entropy.js';
 import { until } from '../support/until.js';
 
 const HOLES = 20;

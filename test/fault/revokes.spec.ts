@@ -2,15 +2,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { redisBroker, type RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../lib/brokers/redis/keys.js';
-import { HalfDeadProxy } from '../support/fault-half-dead-proxy.js';
+import { HalfDeadProxy } from '../support/fault/half-dead-proxy.js';
 import { patience, stretched } from '../support/patience.js';
-import { redisCluster } from '../support/redis-cluster.js';
-import { RedisProcess } from '../support/redis-process.js';
-import { SeededEntropy } from '../support/seeded-entropy.js';
+import { redisCluster } from '../support/redis/cluster.js';
+import { RedisProcess } from '../support/redis/process.js';
+import { SeededEntropy } from '../support/engine/seeded-entropy.js';
 import { until } from '../support/until.js';
-import { wireChannel } from '../support/wire-channel.js';
-import type { WireClient } from '../support/wire-client.js';
-import { startWireServer, type WireServer } from '../support/wire-server.js';
+import { wireChannel } from '../support/wire/channel.js';
+import type { WireClient } from '../support/wire/client.js';
+import { startWireServer, type WireServer } from '../support/wire/server.js';
 
 const BOUND = stretched(1_500);
 const TIMINGS = {

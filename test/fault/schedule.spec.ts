@@ -1,12 +1,12 @@
 // Faults after one another and into one another's recovery, in an order that a seed decides. FAULT_SEED=n runs another
 // schedule, which must hold as well; one that fails is to be added to SEEDS.
 import { describe, expect, it } from '@jest/globals';
-import { flushAll } from '../support/fault-log.js';
-import type { FaultCluster } from '../support/fault-cluster.js';
-import { print, runSingle, SEED } from '../support/fault-scenario.js';
+import { flushAll } from '../support/fault/log.js';
+import type { FaultCluster } from '../support/fault/cluster.js';
+import { print, runSingle, SEED } from '../support/fault/scenario.js';
 import { elapse } from '../support/patience.js';
-import type { RedisProcess } from '../support/redis-process.js';
-import { SeededEntropy } from '../support/seeded-entropy.js';
+import type { RedisProcess } from '../support/redis/process.js';
+import { SeededEntropy } from '../support/engine/seeded-entropy.js';
 
 const SEEDS = [...new Set([1, SEED])];
 const FAULTS = 5;

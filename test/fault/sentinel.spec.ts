@@ -2,9 +2,9 @@
 // lack the end of the logs: that must be announced (G1, G6). 200 clients.
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { RECOVERY_MS, runFault, type ScenarioResult } from '../support/fault-scenario.js';
+import { RECOVERY_MS, runFault, type ScenarioResult } from '../support/fault/scenario.js';
 import { elapse, patience, stretched } from '../support/patience.js';
-import { redisSentinels, type SentinelDeployment } from '../support/redis-sentinels.js';
+import { redisSentinels, type SentinelDeployment } from '../support/redis/sentinels.js';
 
 const TIMEOUT_MS = patience(30_000);
 

@@ -3,8 +3,8 @@
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { RECOVERY_MS, runSingle, type ScenarioResult } from '../support/fault-scenario.js';
-import { flushAll } from '../support/fault-log.js';
+import { RECOVERY_MS, runSingle, type ScenarioResult } from '../support/fault/scenario.js';
+import { flushAll } from '../support/fault/log.js';
 import { elapse, patience } from '../support/patience.js';
 
 const TIMEOUT_MS = patience(30_000);

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Codec } from '../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../lib/protocol/codecs/json.js';
-import { channel, EngineHarness, quiet } from '../support/engine.harness.js';
-import { createPlainVariant, FakeConnection } from '../support/fake-connection.js';
+import { channel, EngineHarness, quiet } from '../support/engine/harness.js';
+import { createPlainVariant, FakeConnection } from '../support/engine/fake-connection.js';
 
 const SUBSCRIBERS = 50;
 

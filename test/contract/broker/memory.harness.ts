@@ -7,8 +7,8 @@ import {
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import { ManualClock, settle } from '../../support/manual-clock.js';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { ManualClock, settle } from '../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 
 const WINDOWS: ContractWindows = {
   dedupeMs: 300_000,

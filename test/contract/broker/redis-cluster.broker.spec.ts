@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
-import { redisCluster } from '../../support/redis-cluster.js';
-import type { RedisDeployment } from '../../support/redis-deployment.js';
+import { redisCluster } from '../../support/redis/cluster.js';
+import type { RedisDeployment } from '../../support/redis/deployment.js';
 import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
-import { redisSentinels } from '../../support/redis-sentinels.js';
-import type { RedisDeployment } from '../../support/redis-deployment.js';
+import { redisSentinels } from '../../support/redis/sentinels.js';
+import type { RedisDeployment } from '../../support/redis/deployment.js';
 import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from '@jest/globals';
-import { singleRedis, type RedisDeployment } from '../../support/redis-deployment.js';
+import { singleRedis, type RedisDeployment } from '../../support/redis/deployment.js';
 import { brokerContract } from './suite.js';
 import { redisHarness } from './redis.harness.js';
 

@@ -10,9 +10,9 @@ import {
 } from '../../../lib/brokers/contract/index.js';
 import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../lib/brokers/redis/keys.js';
-import { settle } from '../../support/manual-clock.js';
+import { settle } from '../../support/engine/manual-clock.js';
 import { elapse, stretched } from '../../support/patience.js';
-import type { RedisDeployment } from '../../support/redis-deployment.js';
+import type { RedisDeployment } from '../../support/redis/deployment.js';
 import { until } from '../../support/until.js';
 
 /**

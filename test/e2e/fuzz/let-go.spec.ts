@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { CountingClock } from '../../support/counting-clock.js';
+import { CountingClock } from '../../support/engine/counting-clock.js';
 import { collectGarbage } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 let server: WireServer;
 afterEach(() => server.close());

@@ -1,6 +1,6 @@
 import { encode } from '@msgpack/msgpack';
 import type { ClientCommandType } from '../../../lib/protocol/commands.js';
-import { COMMAND_FIELDS, spoil, WELL_FORMED } from '../../support/command-fields.js';
+import { COMMAND_FIELDS, spoil, WELL_FORMED } from '../../support/wire/command-fields.js';
 import fc from '../../support/property.js';
 
 export const CODECS = ['json', 'msgpack'] as const;

@@ -3,12 +3,12 @@ import type { Position } from '../../../lib/protocol/position.js';
 import { elapse, patience } from '../../support/patience.js';
 import fc from '../../support/property.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireEnvelope } from '../../support/wire-client.js';
-import { readLog, startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { WirePeer } from '../../support/wire-peer.js';
-import type { WireServer } from '../../support/wire-server.js';
-import { stall } from '../../support/wire-session.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireEnvelope } from '../../support/wire/client.js';
+import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { WirePeer } from '../../support/wire/peer.js';
+import type { WireServer } from '../../support/wire/server.js';
+import { stall } from '../../support/wire/session.js';
 
 // Random clients against two nodes over one store; a checker of histories says whether the promises were kept. What is
 // checked while it runs (each event once and in order, or its range announced) is in ChannelFollower.

@@ -12,7 +12,7 @@ import {
 } from '../../../lib/nest/index.js';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient } from '../../support/wire/client.js';
 import { makeApp, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 
 const SECRET = 'a-secret-of-at-least-thirty-two-bytes!';

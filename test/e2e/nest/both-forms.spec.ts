@@ -25,7 +25,7 @@ import {
   type RealtimeContext,
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient } from '../../support/wire/client.js';
 import { until } from '../../support/until.js';
 import { PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 

@@ -11,7 +11,7 @@ import {
   Snapshot,
 } from '../../../lib/nest/index.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import type { WireClient } from '../../support/wire-client.js';
+import type { WireClient } from '../../support/wire/client.js';
 import { until } from '../../support/until.js';
 import { PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 

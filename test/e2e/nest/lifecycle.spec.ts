@@ -30,7 +30,7 @@ import {
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime-runtime.js';
 import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.js';
 import { patience, stretched } from '../../support/patience.js';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient } from '../../support/wire/client.js';
 import { until } from '../../support/until.js';
 import {
   byName,

@@ -13,7 +13,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient } from '../../support/wire/client.js';
 
 // Which Nest this project runs on decides where its packages are.
 const nest = join(dirname(createRequire(import.meta.url).resolve('@nestjs/core/package.json')), '..');

@@ -29,7 +29,7 @@ import {
   snapshotAt,
   type ChannelPolicyGuard,
 } from '../../../lib/nest/index.js';
-import type { WireClient } from '../../support/wire-client.js';
+import type { WireClient } from '../../support/wire/client.js';
 import { until } from '../../support/until.js';
 import { byName, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const MINUTE = 60_000;
 const TICK = 250;

@@ -6,8 +6,8 @@ import type {
 } from '../../../lib/core/ports/channel-definition.js';
 import { ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { startWireServer, type WireServer, type WireSettings } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { startWireServer, type WireServer, type WireSettings } from '../../support/wire/server.js';
 
 let server: WireServer;
 afterEach(() => server.close());

@@ -3,11 +3,11 @@ import type { ConnectionRequest } from '../../../lib/core/ports/channel-definiti
 import { CLOSE_CODES, type CloseName } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
-import { stall } from '../../support/wire-session.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
+import { stall } from '../../support/wire/session.js';
 
 /** What the timers of the server may be late by. */
 const TICK = 250;

@@ -4,13 +4,13 @@ import { applyOverflow } from '../../../lib/core/outbox/overflow.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { OutboxQueue, type GapEntry, type Flow } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
-import { lossyBroker } from '../../support/lossy-broker.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
-import { sessionOf, stall } from '../../support/wire-session.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
+import { sessionOf, stall } from '../../support/wire/session.js';
 
 // Corners in which the protocol is easily broken.
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { readLog, startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { WirePeer } from '../../support/wire-peer.js';
-import type { WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { WirePeer } from '../../support/wire/peer.js';
+import type { WireServer } from '../../support/wire/server.js';
 
 const ROOM = 'rooms.1';
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 const LIMITS = { maxFrameBytes: 8_000, maxMessageBytes: 2_000, maxEnvelopesPerFrame: 8 };
 const NO_RATE = { ratePerSecond: 1e6, burst: 1e6, bytesPerSecond: 1e9, userRatePerSecond: 0 };

@@ -3,11 +3,11 @@ import type { Position } from '../../../lib/protocol/position.js';
 import { stretched } from '../../support/patience.js';
 import { usedMemory } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { WirePeer } from '../../support/wire-peer.js';
-import type { WireServer } from '../../support/wire-server.js';
-import { sessionOf } from '../../support/wire-session.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { WirePeer } from '../../support/wire/peer.js';
+import type { WireServer } from '../../support/wire/server.js';
+import { sessionOf } from '../../support/wire/session.js';
 
 const OUTBOX = { maxBytes: 512 * 1024, maxMessages: 1_000 };
 const EVENT_BYTES = 64 * 1024;

@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ErrorCode } from '../../../lib/protocol/error-codes.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
+import { wireChannel } from '../../support/wire/channel.js';
 import {
   nameAuthenticator,
   startWireServer,
   type WireServer,
   type WireServerOptions,
-} from '../../support/wire-server.js';
+} from '../../support/wire/server.js';
 
 const JSON_V1 = 'realtime.v1.json';
 const MSGPACK_V1 = 'realtime.v1.msgpack';

@@ -5,10 +5,10 @@ import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
 import { until } from '../../support/until.js';
-import { assertStrings } from '../../support/msgpack-strings.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { assertStrings } from '../../support/wire/msgpack-strings.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 const CODECS: Readonly<Record<string, Codec>> = { json: jsonCodec, msgpack: msgpackCodec };
 /** Brackets around a value. */

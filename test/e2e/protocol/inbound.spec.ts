@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireSettings } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireSettings } from '../../support/wire/server.js';
 
 let server: WireServer;
 let clock: ManualClock;

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
-import { sessionOf, stall } from '../../support/wire-session.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
+import { sessionOf, stall } from '../../support/wire/session.js';
 
 const CHANNEL = 'rooms.1';
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { stretched } from '../../support/patience.js';
 import { until } from '../../support/until.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const INTERVAL = 25_000;
 const TIMEOUT = 10_000;

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const JSON_V1 = 'realtime.v1.json';
 const MSGPACK_V1 = 'realtime.v1.msgpack';

@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import type { OverflowPolicy } from '../../../lib/core/ports/channel-definition.js';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { WirePeer } from '../../support/wire-peer.js';
-import type { WireServer } from '../../support/wire-server.js';
-import { sessionOf, stall } from '../../support/wire-session.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { WirePeer } from '../../support/wire/peer.js';
+import type { WireServer } from '../../support/wire/server.js';
+import { sessionOf, stall } from '../../support/wire/session.js';
 
 const POLICIES: readonly OverflowPolicy[] = ['disconnect', 'drop-oldest', 'drop-newest', 'conflate'];
 /** Messages that wait for one client at most; bytes do not decide. */

@@ -3,14 +3,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { redisBroker } from '../../../lib/brokers/redis/index.js';
 import { COUNT_INTERVAL_MS } from '../../../lib/core/hub/presence-feed.js';
 import type { PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { RedisProcess } from '../../support/redis-process.js';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+import { RedisProcess } from '../../support/redis/process.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { startWireCluster } from '../../support/wire-cluster.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireCluster } from '../../support/wire/cluster.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const ROOM = 'rooms.1';
 const MAX = 10;

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../../lib/protocol/messages.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import type { WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import type { WireServer } from '../../support/wire/server.js';
 
 const ROOM = 'rooms.1';
 const GRACE_MS = 5_000;

@@ -3,11 +3,11 @@ import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
 import type { AppendRequest, Broker } from '../../../lib/core/ports/broker.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { lossyBroker } from '../../support/lossy-broker.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { readLog, startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 const CHANNEL = 'rooms.1';
 

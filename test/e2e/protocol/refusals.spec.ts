@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { request } from 'node:http';
 import { until } from '../../support/until.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire-server.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const JSON_V1 = 'realtime.v1.json';
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { Position } from '../../../lib/protocol/position.js';
-import { lossyBroker } from '../../support/lossy-broker.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient, WireEnvelope } from '../../support/wire-client.js';
-import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient, WireEnvelope } from '../../support/wire/client.js';
+import { startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 const CHANNELS = [
   wireChannel('rooms.:room', { publish: ['said'] }),

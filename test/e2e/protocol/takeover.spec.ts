@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import type { WireClient } from '../../support/wire-client.js';
-import { startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
-import type { WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
+import type { WireServer } from '../../support/wire/server.js';
 
 const GRACE_MS = 5_000;
 

@@ -2,11 +2,11 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { Authentication, Credentials } from '../../../lib/core/ports/identity.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { CountingClock } from '../../support/counting-clock.js';
+import { CountingClock } from '../../support/engine/counting-clock.js';
 import { until } from '../../support/until.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 // Over real sockets: what a connection, or one that never came to be, had scheduled is gone with it. All timers of engine,
 // transport and broker run on one clock, which counts those that wait.

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import { RealtimeClient, type ChannelEvent, type ChannelHandle } from '../../../lib/client/index.js';
 import { createChatApp } from '../../../sample/chat/chat.app.js';
 import type { Platform } from '../../../sample/chat/chat.config.js';
-import { WireClient } from '../../support/wire-client.js';
+import { WireClient } from '../../support/wire/client.js';
 
 interface Login {
   readonly user: { readonly id: string; readonly name: string };

@@ -9,9 +9,9 @@ import {
   listenConfig,
   type Platform,
 } from '../../../sample/chat/chat.config.js';
-import { RedisProcess } from '../../support/redis-process.js';
+import { RedisProcess } from '../../support/redis/process.js';
 import { until } from '../../support/until.js';
-import { WireClient, type WireEnvelope } from '../../support/wire-client.js';
+import { WireClient, type WireEnvelope } from '../../support/wire/client.js';
 
 /** What every process of the chat is given. */
 const SECRETS = { JWT_SECRET: 'j'.repeat(32), TICKET_SECRET: 't'.repeat(32) };

@@ -2,12 +2,12 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import type { ChannelEvent, ChannelGap } from '../../../lib/client/channel/types.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import { elapse } from '../../support/patience.js';
-import { until } from '../../support/scripted-server.js';
-import { SeededEntropy } from '../../support/seeded-entropy.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { readLog, startWireCluster, type WireCluster } from '../../support/wire-cluster.js';
+import { until } from '../../support/wire/scripted-server.js';
+import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
 
 /** Sockets that a test can cut, as a network does: without a close frame. */
 class CuttableSocket extends WebSocket {

@@ -19,7 +19,7 @@ import type { WebSocketConstructor } from '../../../lib/client/transport/websock
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
-import { ManualClock, settle } from '../../support/manual-clock.js';
+import { ManualClock, settle } from '../../support/engine/manual-clock.js';
 import fc from '../../support/property.js';
 
 afterEach(() => {

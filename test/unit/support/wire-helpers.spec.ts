@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
-import { wireChannel } from '../../support/wire-channel.js';
-import { WireClient } from '../../support/wire-client.js';
-import { startWireServer, type WireServer } from '../../support/wire-server.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 /** How long a wait that must fail is let wait. */
 const SOON_MS = 50;

@@ -8,7 +8,7 @@ import type { Authenticator } from '../../../../lib/core/ports/identity.js';
 import { RealtimeModule } from '../../../../lib/nest/index.js';
 import type { RealtimeModuleOptions } from '../../../../lib/nest/realtime-options.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
-import { WireClient, type WireClientOptions } from '../../../support/wire-client.js';
+import { WireClient, type WireClientOptions } from '../../../support/wire/client.js';
 
 /** The HTTP platforms that everything must work on. */
 export const PLATFORMS = [

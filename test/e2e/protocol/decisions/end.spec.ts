@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { QUIET, server, start, stop, TICK } from './setting.js';
 
 afterEach(stop);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
-import { WireClient } from '../../../support/wire-client.js';
+import { WireClient } from '../../../support/wire/client.js';
 import { server, start, stop } from './setting.js';
 
 afterEach(stop);

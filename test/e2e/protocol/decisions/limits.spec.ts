@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { WireClient } from '../../../support/wire-client.js';
+import { WireClient } from '../../../support/wire/client.js';
 import { server, start, stop } from './setting.js';
 
 afterEach(stop);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { wireChannel } from '../../../support/wire-channel.js';
-import type { WireClient } from '../../../support/wire-client.js';
+import { wireChannel } from '../../../support/wire/channel.js';
+import type { WireClient } from '../../../support/wire/client.js';
 import { CHANNELS, server, start, stop } from './setting.js';
 
 afterEach(stop);

@@ -1,5 +1,5 @@
-import { wireChannel } from '../../../support/wire-channel.js';
-import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire-server.js';
+import { wireChannel } from '../../../support/wire/channel.js';
+import { startWireServer, type WireServer, type WireServerOptions } from '../../../support/wire/server.js';
 
 export const GRACE_MS = 10_000;
 

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Position } from '../../../../lib/protocol/position.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { until } from '../../../support/until.js';
-import { wireChannel } from '../../../support/wire-channel.js';
-import type { WireClient } from '../../../support/wire-client.js';
+import { wireChannel } from '../../../support/wire/channel.js';
+import type { WireClient } from '../../../support/wire/client.js';
 import { GRACE_MS, QUIET, server, start, stop, TICK } from './setting.js';
 
 afterEach(stop);

@@ -3,7 +3,7 @@ import { ContractContext } from '../../../../lib/brokers/contract/context.js';
 import type { BrokerFaults, BrokerHarness } from '../../../../lib/brokers/contract/index.js';
 import { contractSettings } from '../../../../lib/brokers/contract/options.js';
 import { memoryHarnessOf } from '../../../contract/broker/memory.harness.js';
-import { RecordingRunner } from '../../../support/recording-runner.js';
+import { RecordingRunner } from '../../../support/engine/recording-runner.js';
 
 /** Faults whose methods need `this`. */
 class Faults implements Partial<BrokerFaults> {

@@ -7,7 +7,7 @@ import type {
   PresenceEntry,
   ReadResult,
 } from '../../../../lib/brokers/broker.js';
-import { settle } from '../../../support/manual-clock.js';
+import { settle } from '../../../support/engine/manual-clock.js';
 
 /** A broker that breaks one promise. */
 export interface FaultyBroker {

@@ -3,7 +3,7 @@ import type { Broker, BrokerCapabilities } from '../../../../lib/brokers/broker.
 import { describeBrokerContract, type ContractOptions } from '../../../../lib/brokers/contract/index.js';
 import { memoryHarnessOf } from '../../../contract/broker/memory.harness.js';
 import { patience, stretched } from '../../../support/patience.js';
-import { RecordingRunner, type TestResult } from '../../../support/recording-runner.js';
+import { RecordingRunner, type TestResult } from '../../../support/engine/recording-runner.js';
 import { FAULTY_BROKERS } from './faulty-brokers.js';
 
 /** What has not arrived after a few milliseconds in memory never does, and a test that hangs need not do so for long. */

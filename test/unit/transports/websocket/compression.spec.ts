@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { FakeHost } from './support/fake-host.js';
-import { RawClient, refusalOf } from './support/raw-client.js';
-import { closeServers, serve } from './support/test-server.js';
+import { FakeHost } from '../support/fake-host.js';
+import { RawClient, refusalOf } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
 
 afterEach(closeServers);
 

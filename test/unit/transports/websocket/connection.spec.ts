@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { type FakeSession } from './support/fake-host.js';
-import { clientFrame, RawClient } from './support/raw-client.js';
-import { closeServers, serve } from './support/test-server.js';
-import { MSGPACK, pair, closed, received, turn } from './support/pair.js';
+import { type FakeSession } from '../support/fake-host.js';
+import { clientFrame, RawClient } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
+import { MSGPACK, pair, closed, received, turn } from '../support/pair.js';
 
 afterEach(closeServers);
 

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { elapse } from '../../../support/patience.js';
-import { exchange, RawClient, refusalOf, upgradeRequest } from './support/raw-client.js';
-import { closeServers, serve } from './support/test-server.js';
+import { exchange, RawClient, refusalOf, upgradeRequest } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
 
 afterEach(closeServers);
 

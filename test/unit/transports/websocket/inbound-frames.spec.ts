@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { FakeHost } from './support/fake-host.js';
-import { clientFrame, upgradeRequest } from './support/raw-client.js';
-import { closeServers, serve } from './support/test-server.js';
-import { pair, closed, received, turn } from './support/pair.js';
+import { FakeHost } from '../support/fake-host.js';
+import { clientFrame, upgradeRequest } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
+import { pair, closed, received, turn } from '../support/pair.js';
 
 afterEach(closeServers);
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
-import { RawClient, refusalOf } from './support/raw-client.js';
-import { closeServers, serve } from './support/test-server.js';
+import { RawClient, refusalOf } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
 
 afterEach(closeServers);
 

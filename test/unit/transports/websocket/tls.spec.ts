@@ -2,8 +2,8 @@ import { createServer } from 'node:https';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket, type ClientOptions } from 'ws';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
-import { FakeHost } from './support/fake-host.js';
-import { closeServers, listen } from './support/test-server.js';
+import { FakeHost } from '../support/fake-host.js';
+import { closeServers, listen } from '../support/test-server.js';
 
 afterEach(closeServers);
 

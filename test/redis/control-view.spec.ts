@@ -1,0 +1,181 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
+import { redisBroker } from '../../lib/brokers/redis/index.js';
+import { encodeEvent, encodeRecord } from '../../lib/brokers/redis/wire.js';
+import { stretched } from '../support/patience.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './kit.js';
+
+const CONTROL = '$rt.control';
+const BOUND = stretched(4_000);
+
+describe('how a node proves that it knows every revoke', () => {
+  let kit: RedisKit;
+
+  const node = (options: RedisBrokerOptions = {}) => kit.node({ controlMaxAgeMs: BOUND, ...options });
+
+  /** Stores a record of which nobody is told, as when its message is lost. @returns its `seq`. */
+  async function storeSilently(user: string): Promise<number> {
+    const { admin, keys } = kit;
+    const seq = Number(await admin.hget(keys.head(CONTROL), 's')) + 1;
+    const payload = { r: `record-${seq}`, s: 'another', m: { kind: 'revoke', user } };
+    const record = encodeRecord([encodeEvent({ id: payload.r, event: 'revoke', payload })]);
+    await admin
+      .multi()
+      .xadd(keys.stream(CONTROL), `${seq}-1`, 't', String(Date.now()), 'b', record)
+      .hset(keys.head(CONTROL), 's', seq, 'k', '1', 'z', '10000')
+      .exec();
+    return seq;
+  }
+
+  /** Waits until the only node has said so many times more that it lives. */
+  async function signsOfLife(count: number): Promise<void> {
+    const lease = async () => String(await kit.admin.call('ZRANGE', kit.keys.nodes, 0, -1, 'WITHSCORES'));
+    let last = await lease();
+    let renewed = 0;
+    await until(`${count} signs of life`, async () => {
+      const now = await lease();
+      if (now !== last) renewed += 1;
+      last = now;
+      return renewed >= count;
+    });
+  }
+
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(() => kit.reset());
+  afterAll(() => kit.dispose());
+
+  it('G11 before it has started, then with every sign of life, for no longer than the bound', async () => {
+    const { seen } = await node();
+    expect(seen.proofs.length).toBeGreaterThan(0);
+    await until('some signs of life', () => seen.proofs.length > 5);
+    for (const forMs of seen.proofs) {
+      expect(forMs).toBeGreaterThan(0);
+      // What the answer took is gone: the view was current when it was asked for, not when the answer came.
+      expect(forMs).toBeLessThan(BOUND);
+    }
+  });
+
+  it('G11 costs no command of its own: the sign of life answers it', async () => {
+    // Sweeps are calls too, and have their own pace.
+    const { seen } = await node({ sweepMs: 600_000 });
+    await until('a sign of life', () => seen.proofs.length > 2);
+    await kit.admin.config('RESETSTAT');
+    const before = seen.proofs.length;
+    await until('ten signs of life', () => seen.proofs.length >= before + 10);
+    const stats = await kit.admin.info('commandstats');
+    const scripts = Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1]);
+    expect(scripts).toBeLessThanOrEqual(seen.proofs.length - before + 2);
+  });
+
+  it('G11 a revoke whose message was lost is found by the next sign of life, and handed over before the proof', async () => {
+    const { seen } = await node({ tipCheck: { intervalMs: 600_000 } });
+    const order: string[] = [];
+    seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
+    const proofs = seen.onControlCurrent.bind(seen);
+    seen.onControlCurrent = (forMs) => {
+      order.push('proof');
+      proofs(forMs);
+    };
+    await storeSilently('ada');
+    await storeSilently('eve');
+    await until('both', () => order.includes('eve'));
+    await until('a proof after them', () => order.at(-1) === 'proof');
+    const found = order.slice(order.indexOf('ada'));
+    expect(found.slice(0, 3)).toEqual(['ada', 'eve', 'proof']);
+    expect(seen.controls).toHaveLength(2);
+  });
+
+  it('G11 no proof while the records cannot be read, though the tip is known', async () => {
+    const { seen } = await node();
+    const { admin, keys } = kit;
+    await storeSilently('ada');
+    await until('the record', () => seen.controls.length === 1);
+    // The head says that there is one more, and the log does not have it.
+    await admin.hincrby(keys.head(CONTROL), 's', 1);
+    // The one that is under way may not know of it yet.
+    await signsOfLife(2);
+    const proved = seen.proofs.length;
+    await signsOfLife(5);
+    expect(seen.proofs).toHaveLength(proved);
+    await admin.hincrby(keys.head(CONTROL), 's', -1);
+    await storeSilently('eve');
+    const count = seen.proofs.length;
+    await until('the next proof', () => seen.proofs.length > count);
+    expect(seen.controls).toHaveLength(2);
+  });
+
+  describe('G11 G21 none while Redis is away, one as soon as it is back, without waiting for the next sign of life', () => {
+    // Longer than `until` waits: the proof must come of the way back.
+    const rarely = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000 };
+
+    it('when it stood still', async () => {
+      const { broker, seen } = await node(rarely);
+      kit.server.pause();
+      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
+      expect(seen.states.at(-1)).toBe('down');
+      const count = seen.proofs.length;
+      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'unavailable' });
+      expect(seen.proofs).toHaveLength(count);
+      kit.server.resume();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+      await until('a proof', () => seen.proofs.length > count);
+    });
+
+    it('when its process ended', async () => {
+      const { seen } = await node(rarely);
+      await kit.server.kill();
+      await until('the state to be down', () => seen.states.at(-1) === 'down');
+      const count = seen.proofs.length;
+      await kit.server.launch();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+      await until('a proof', () => seen.proofs.length > count);
+    });
+  });
+
+  it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
+    const { broker, seen } = await node();
+    await broker.control({ kind: 'disconnect', user: 'u1' });
+    expect(seen.losses).toBe(0);
+    let madeUp: () => void = () => undefined;
+    seen.lossHook = () => new Promise((resolve) => (madeUp = resolve));
+    await kit.admin.flushall();
+    await until('the loss', () => seen.losses === 1);
+    const count = seen.proofs.length;
+    // A later record does not wait.
+    await broker.control({ kind: 'disconnect', user: 'u2' });
+    expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual(['u1', 'u2']);
+    await signsOfLife(5);
+    expect(seen.proofs).toHaveLength(count);
+    madeUp();
+    await until('new proofs', () => seen.proofs.length > count + 1);
+    expect(seen.losses).toBe(1);
+  });
+
+  it('G11 an incarnation that lost nothing loses no records', async () => {
+    const { broker, seen } = await node();
+    await broker.control({ kind: 'disconnect', user: 'u1' });
+    await kit.server.kill();
+    await kit.server.launch();
+    const count = seen.proofs.length;
+    await until('new proofs', () => seen.proofs.length > count + 1);
+    expect(seen.losses).toBe(0);
+  });
+
+  it.each([
+    [{ controlMaxAgeMs: 3_999 }, '4000'],
+    [{ heartbeatMs: 8_000 }, '11000'],
+    [{ commandTimeoutMs: 200, heartbeatMs: 100, controlMaxAgeMs: 250 }, '300'],
+  ])('G11 a bound that one slow answer would exceed fails the boot: %j', (options, least) => {
+    expect(() => redisBroker(options)).toThrow(RangeError);
+    expect(() => redisBroker(options)).toThrow('`controlMaxAgeMs` must be at least');
+    expect(() => redisBroker(options)).toThrow(least);
+  });
+
+  it('G11 the default is ten seconds', () => {
+    expect(() => redisBroker({ heartbeatMs: 7_000 })).not.toThrow();
+    expect(() => redisBroker({ heartbeatMs: 7_001 })).toThrow('not 10000');
+  });
+});

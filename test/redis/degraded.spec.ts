@@ -1,0 +1,167 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Socket } from 'node:net';
+import { TIPS } from '../../lib/brokers/redis/scripts/index.js';
+import { request, requests } from '../support/engine/append-requests.js';
+import { elapse, patience, stretched } from '../support/patience.js';
+import { until } from '../support/until.js';
+import { RedisKit } from './kit.js';
+
+const CHANNEL = 'rooms.1';
+const COMMAND_MS = stretched(1_500);
+
+describe('Redis away, slow or forgetful (G5, G21)', () => {
+  let kit: RedisKit;
+
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(() => kit.reset());
+  afterAll(() => kit.dispose());
+
+  it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
+    const { broker, seen } = await kit.node({ commandTimeoutMs: COMMAND_MS });
+    await broker.subscribe(CHANNEL);
+    kit.server.pause();
+    const first = await broker.appendMany([request(CHANNEL, 'a')]);
+    expect(first).toEqual([{ ok: false, code: 'timeout' }]);
+    expect(seen.states.at(-1)).toBe('down');
+    const before = performance.now();
+    expect(await broker.appendMany([request(CHANNEL, 'b')])).toEqual([{ ok: false, code: 'unavailable' }]);
+    await expect(broker.read({ channel: CHANNEL, from: 1, limit: 1 })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    await expect(broker.subscribe('rooms.2')).rejects.toMatchObject({ name: 'RealtimeError' });
+    // Each of the three would have cost a timeout.
+    expect(performance.now() - before).toBeLessThan(2 * COMMAND_MS);
+    kit.server.resume();
+    await until('the way back', () => seen.states.at(-1) === 'up');
+    const [again] = await broker.appendMany([request(CHANNEL, 'c')]);
+    expect(again).toMatchObject({ ok: true });
+    await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
+  });
+
+  it('G21 a connection is given up once, however long a server that stands still takes to let go', async () => {
+    const ends = jest.spyOn(Socket.prototype, 'end');
+    try {
+      const { seen } = await kit.node({ commandTimeoutMs: stretched(300), heartbeatMs: 20 });
+      kit.server.pause();
+      const givenUp = () => ends.mock.contexts as Socket[];
+      // The connections that were there, and one that was made since: only the system took that.
+      await until('some to be gone', () => new Set(givenUp().filter((one) => one.destroyed)).size >= 4);
+      expect(givenUp().length).toBe(new Set(givenUp()).size);
+      kit.server.resume();
+      await until('the way back', () => seen.states.at(-1) === 'up');
+    } finally {
+      ends.mockRestore();
+    }
+  });
+
+  it('G21 a command that was cut off is not sent again: its outcome is unknown', async () => {
+    const { broker, seen } = await kit.node({
+      commandTimeoutMs: patience(2_000),
+      heartbeatMs: 600_000,
+      controlMaxAgeMs: 900_000,
+    });
+    const unremembered = { policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 } };
+    await broker.appendMany([request(CHANNEL, 'a', unremembered)]);
+    kit.server.pause();
+    const cut = broker.appendMany([request(CHANNEL, 'b', unremembered)]);
+    // It may have been written by now, or not: either holds.
+    await elapse(50);
+    const killed = kit.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    kit.server.resume();
+    await killed;
+    const [outcome] = await cut;
+    await until('the way back', async () => (await broker.tips([CHANNEL]).catch(() => [])).length === 1);
+    const { events } = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
+    // It may have been carried out before the connection went; never twice.
+    expect(events.filter(({ id }) => id === 'b').length).toBeLessThanOrEqual(1);
+    if (outcome?.ok !== true) expect(outcome).toEqual({ ok: false, code: 'timeout' });
+    expect(seen.states).toContain('up');
+  });
+
+  it('G13 G21 a full queue fails at once, and what was accepted goes through', async () => {
+    const { broker } = await kit.node({ maxQueued: 10 });
+    const outcomes = await broker.appendMany(requests(CHANNEL, 'e', 15));
+    expect(outcomes.map((outcome) => outcome.ok)).toEqual([
+      ...Array.from({ length: 10 }, () => true),
+      ...Array.from({ length: 5 }, () => false),
+    ]);
+    expect(outcomes.at(-1)).toEqual({ ok: false, code: 'unavailable' });
+  });
+
+  it('G13 a queue is bounded in bytes too; one event alone always fits', async () => {
+    const { broker } = await kit.node({ maxQueuedBytes: 500 });
+    const big = (id: string) =>
+      request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
+    expect(await broker.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
+  });
+
+  it('what cannot be written fails its own append, and no other', async () => {
+    const { broker } = await kit.node();
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    const bad = request(CHANNEL, 'bad', { event: { id: 'bad', event: 'message', payload: cycle } });
+    expect(await broker.appendMany([bad, request(CHANNEL, 'good')])).toMatchObject([
+      { ok: false },
+      { ok: true, position: { seq: 1 } },
+    ]);
+  });
+
+  it('P16 a server that forgot its scripts is given them again, and the order stays', async () => {
+    const { broker } = await kit.node({ maxBatch: 5 });
+    await broker.appendMany(requests(CHANNEL, 'a', 5));
+    for (let round = 0; round < 5; round += 1) {
+      await kit.admin.script('FLUSH');
+      const calls = requests(CHANNEL, `r${round}-`, 40).map((one) => broker.appendMany([one]));
+      const outcomes = (await Promise.all(calls)).flat();
+      const seqs = outcomes.map((outcome) => (outcome.ok ? outcome.position.seq : 0));
+      expect(seqs).toEqual([...seqs].sort((left, right) => left - right));
+      expect(new Set(seqs).size).toBe(40);
+    }
+    await kit.admin.script('FLUSH');
+    expect((await broker.presence.members(CHANNEL, { limit: 1 })).count).toBe(0);
+    expect((await broker.tips([CHANNEL]))[0]?.seq).toBe(205);
+  });
+
+  it('G5 a lost last message is found by the check of the tips, and delivered', async () => {
+    const writer = await kit.node();
+    const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 60 } });
+    await broker.subscribe(CHANNEL);
+    // Published without the topic: the events are in the log, and nobody was told.
+    await writer.broker.appendMany(requests(CHANNEL, 'a', 2));
+    await until('what was told', () => seen.seqsOf(CHANNEL).length === 2);
+    await kit.admin.xadd(
+      kit.keys.stream(CHANNEL),
+      '3-1',
+      't',
+      String(Date.now()),
+      'b',
+      '[{"i":"x","n":"message"}]',
+    );
+    await kit.admin.hset(kit.keys.head(CHANNEL), 's', 3);
+    await until('what was lost', () => seen.seqsOf(CHANNEL).length === 3);
+    expect(seen.eventsOf(CHANNEL).at(-1)).toMatchObject({ seq: 3, id: 'x' });
+    // Later checks find nothing more: each ends in a call that Redis sees.
+    const monitor = await kit.admin.monitor();
+    let checks = 0;
+    monitor.on('monitor', (_time: string, [command, sha]: string[]) => {
+      if (command === 'evalsha' && sha === TIPS.sha) checks++;
+    });
+    await until('more checks', () => checks >= 5);
+    monitor.disconnect();
+    expect(seen.seqsOf(CHANNEL)).toEqual([1, 2, 3]);
+  });
+
+  it('G5 what was published while the subscription was away is delivered when it is back', async () => {
+    const writer = await kit.node();
+    const { broker, seen } = await kit.node({ maxReconnectMs: 400 });
+    const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);
+    await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+    await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await writer.broker.appendMany(channels.flatMap((channel) => requests(channel, 'm', 3)));
+    await until('every channel', () => channels.every((channel) => seen.seqsOf(channel).includes(3)));
+    for (const channel of channels) expect([...new Set(seen.seqsOf(channel))]).toEqual([1, 2, 3]);
+    expect(seen.states.at(-1)).toBe('up');
+  });
+});

@@ -1,0 +1,75 @@
+import { Redis, type Cluster } from 'ioredis';
+import type { RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
+import { idField, type RedisKeys } from '../../../lib/brokers/redis/keys.js';
+import { RedisProcess } from './process.js';
+
+/** Servers that belong together, and what can be done to them. */
+export interface RedisDeployment {
+  /** How a broker finds them. */
+  readonly options: RedisBrokerOptions;
+  /** A client that a broker may copy; not connected. */
+  client(): Redis | Cluster;
+  /** Forgets everything, on every master. */
+  flush(): Promise<void>;
+  /** Ends every master at once and starts it again with what it had on disk. */
+  restart(): Promise<void>;
+  /** Leaves of a log what a replica would have that saw only the first `keep` events, under a new incarnation. */
+  loseEnd(keys: RedisKeys, channel: string, keep: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** One server with an append-only file. */
+export async function singleRedis(): Promise<RedisDeployment> {
+  const server = await RedisProcess.start({ args: ['--enable-debug-command', 'local'] });
+  const admin = new Redis(server.url, { maxRetriesPerRequest: 10 });
+  admin.on('error', () => undefined);
+  return {
+    options: {},
+    client: () => new Redis(server.url, { lazyConnect: true }),
+    flush: async () => void (await admin.flushall()),
+    async restart() {
+      await server.kill();
+      await server.launch();
+    },
+    loseEnd: (keys, channel, keep) => loseEnd(admin, admin, keys, channel, keep),
+    async dispose() {
+      admin.disconnect();
+      await server.dispose();
+    },
+  };
+}
+
+/**
+ * Cuts a log back, with the ids that were remembered behind the cut, and gives the server another identity.
+ *
+ * @param admin Where the keys are.
+ * @param server The process that holds them.
+ */
+export async function loseEnd(
+  admin: Redis | Cluster,
+  server: Redis,
+  keys: RedisKeys,
+  channel: string,
+  keep: number,
+): Promise<void> {
+  const [head, stream] = [keys.head(channel), keys.stream(channel)];
+  // Records that end behind the cut; the first of them may begin before it.
+  const records = await admin.xrange(stream, keep + 1, '+');
+  if (records.length > 0) {
+    await admin.xdel(stream, ...records.map(([id]) => id));
+    const [top] = await admin.xrevrange(stream, '+', '-', 'COUNT', 1);
+    await admin.call('XSETID', stream, top?.[0] ?? '0-1');
+  }
+  for (const [id, [, ts, , text]] of records) {
+    const events = JSON.parse(text ?? '[]') as readonly { readonly i: string }[];
+    const before = Number.parseInt(id, 10) - events.length;
+    const kept = events.slice(0, Math.max(0, keep - before));
+    if (kept.length > 0) {
+      await admin.xadd(stream, `${keep}-${kept.length}`, 't', ts ?? '', 'b', JSON.stringify(kept));
+    }
+    for (const { i } of events.slice(kept.length))
+      for (const hash of keys.of(channel).ids) await admin.hdel(hash, idField('u1', i));
+  }
+  await admin.hset(head, 's', keep);
+  await server.call('DEBUG', 'CHANGE-REPL-ID');
+}

@@ -1,0 +1,150 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
+import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
+import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
+import { append, kit, type Kit } from './kit.js';
+
+describe('memoryBroker', () => {
+  let made: Kit | undefined;
+  const open = async () => (made = await kit());
+  afterEach(() => made?.broker.close());
+
+  it('needs no options, and keeps no process alive', async () => {
+    const broker = memoryBroker();
+    await broker.start(new RecordingListener());
+    await broker.subscribe('a');
+    expect(await broker.appendMany([append('a', 'x')])).toMatchObject([{ ok: true, position: { seq: 1 } }]);
+    await broker.close();
+  });
+
+  it.each([
+    { maxIds: 0 },
+    { maxIdleChannels: -1 },
+    { headMs: Number.NaN },
+    { sweepMs: 0 },
+    { controlTimeoutMs: 0 },
+  ])('refuses %j and names the option', (options) => {
+    expect(() => memoryBroker(options)).toThrow(RangeError);
+    expect(() => memoryBroker(options)).toThrow(Object.keys(options)[0]);
+  });
+
+  it('refuses the options of a store beside a store, and says where they go', () => {
+    const store = new MemoryStore();
+    expect(() => memoryBroker({ store, maxIds: 5, clock: new ManualClock() })).toThrow(
+      /clock, maxIds|maxIds, clock/,
+    );
+    expect(() => memoryBroker({ store, maxIds: 5 })).toThrow('new MemoryStore()');
+  });
+
+  it('G21 answers `unavailable` before it is started', async () => {
+    const broker = memoryBroker();
+    for (const call of [broker.appendMany([append('a', 'x')]), broker.tips(['a']), broker.probe(10)]) {
+      await expect(call).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    await broker.close();
+  });
+
+  it('starts once, and never after it was closed', async () => {
+    const { broker } = await open();
+    await expect(broker.start(new RecordingListener())).rejects.toThrow('started once');
+    await broker.close();
+    await expect(broker.start(new RecordingListener())).rejects.toThrow('started once');
+    const never = memoryBroker();
+    await never.close();
+    await expect(never.start(new RecordingListener())).rejects.toThrow('started once');
+  });
+
+  it('two brokers without a common store know nothing of one another', async () => {
+    const [left, right] = [memoryBroker(), memoryBroker()];
+    const seen = new RecordingListener();
+    await left.start(new RecordingListener());
+    await right.start(seen);
+    await right.subscribe('a');
+    await left.appendMany([append('a', 'x')]);
+    expect(seen.batches).toEqual([]);
+    expect(await right.tips(['a'])).toMatchObject([{ seq: 0 }]);
+    await Promise.all([left.close(), right.close()]);
+  });
+
+  it('G11 a node that closes while a record waits for it is missing at once', async () => {
+    const { broker, seen, node } = await open();
+    const second = await node();
+    second.seen.controlHook = () => new Promise(() => undefined);
+    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    await second.broker.close();
+    expect((await receipt).missing).toHaveLength(1);
+    expect(seen.controls).toHaveLength(1);
+  });
+
+  it('G11 G18 a node that closes while its own record waits gets its receipt, and no timer stays', async () => {
+    const { broker, clock, node } = await open();
+    const second = await node();
+    second.seen.controlHook = () => new Promise(() => undefined);
+    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    await broker.close();
+    expect((await receipt).missing).toHaveLength(2 - (await receipt).confirmed.length);
+    await second.broker.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('G11 a confirmation after the time is not counted twice', async () => {
+    const { broker, clock, seen } = await open();
+    let apply: () => void = () => undefined;
+    seen.controlHook = () => new Promise((resolve) => (apply = resolve));
+    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    clock.advance(5_000);
+    apply();
+    await settle();
+    expect(await receipt).toEqual({ confirmed: [], missing: [expect.any(String)] });
+    expect(clock.pending).toBe(0);
+  });
+
+  it('G16 forgets bans whose end has come', async () => {
+    const { broker, clock, store } = await open();
+    for (let index = 0; index < 1_000; index += 1) {
+      await broker.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
+      clock.advance(1);
+    }
+    const { bans } = store.control as unknown as { bans: ReadonlyMap<string, unknown> };
+    expect(bans.size).toBeLessThanOrEqual(100);
+  });
+
+  it('G20 a probe that is asked for inside a listener waits for its turn, and is cut by `close`', async () => {
+    const { broker, seen } = await open();
+    await broker.subscribe('a');
+    let waiting: Promise<number> | undefined;
+    seen.eventsHook = () => void (waiting ??= broker.probe(1_000));
+    await broker.appendMany([append('a', '1')]);
+    expect(await waiting).toBe(0);
+
+    let cut: Promise<unknown> | undefined;
+    seen.eventsHook = () => {
+      cut = broker.probe(1_000).catch((error: unknown) => error);
+      void broker.close();
+    };
+    await broker.appendMany([append('a', '2')]);
+    expect(await cut).toMatchObject({ code: 'unavailable' });
+  });
+
+  it('G20 a probe leaves no timer and no subscription', async () => {
+    const { broker, clock, store } = await open();
+    await broker.probe(1_000);
+    // The sweep, for the head of the probe's channel.
+    expect(clock.pending).toBe(1);
+    const { active } = store as unknown as { active: number };
+    expect(active).toBe(0);
+  });
+
+  it('G19 members stay while their only node restarts on the same store', async () => {
+    const { broker, node, clock } = await open();
+    await broker.presence.enter({ channel: 'a', member: 'u', device: 'd', generation: 1 }, 30_000);
+    await broker.close();
+    clock.advance(10_000);
+    const second = await node();
+    expect(await second.broker.presence.members('a', { limit: 9 })).toMatchObject({ count: 1 });
+    await second.broker.subscribe('a');
+    clock.advance(20_000);
+    expect(second.seen.diffsOf('a').map((diff) => diff.leave)).toEqual([['u']]);
+    await second.broker.close();
+  });
+});

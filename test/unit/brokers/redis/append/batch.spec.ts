@@ -1,0 +1,114 @@
+import { describe, expect, it } from '@jest/globals';
+import { AppendBatch } from '../../../../../lib/brokers/redis/append/batch.js';
+import { AppendCall, type PendingAppend } from '../../../../../lib/brokers/redis/append/pending.js';
+import { EpochNames } from '../../../../../lib/brokers/redis/epochs.js';
+import { RedisKeys } from '../../../../../lib/brokers/redis/keys.js';
+import type { AppendRequest } from '../../../../../lib/core/ports/broker.js';
+import { POLICY, request } from '../../../../support/engine/append-requests.js';
+import { SeededEntropy } from '../../../../support/engine/seeded-entropy.js';
+
+const KEYS = new RedisKeys('rt', 4);
+const UNREMEMBERED = { policy: { ...POLICY, dedupeMs: 0 } };
+
+function batchOf(requests: readonly AppendRequest[], bytes = 10) {
+  const call = new AppendCall(requests.length);
+  const items: PendingAppend[] = requests.map((one, index) => ({
+    request: one,
+    body: `{"i":"${one.event.id}"}`,
+    bytes,
+    call,
+    index,
+  }));
+  return { call, batch: new AppendBatch(items, KEYS, 'tok', 1_000, false) };
+}
+
+/** Number of events, form and events of each section, as the script reads them. */
+function sectionsOf({ args }: AppendBatch): readonly (readonly [string, string, string])[] {
+  const sections: [string, string, string][] = [];
+  let at = 3;
+  for (let section = 0; section < Number(args[2]); section += 1) {
+    const [count = '', ids = '', form = '', text = ''] = args.slice(at + 5, at + 9);
+    sections.push([count, form, text]);
+    const details = { p: 0, i: 1, m: 3 }[form] ?? NaN;
+    at += 9 + Number(ids) + details * Number(count);
+  }
+  expect(at).toBe(args.length);
+  return sections;
+}
+
+describe('what travels in one script call', () => {
+  it('P16 one section for each channel, its events in order', () => {
+    const { batch } = batchOf([request('a', '1'), request('b', '2'), request('a', '3')]);
+    expect(sectionsOf(batch)).toEqual([
+      ['2', 'i', '[{"i":"1"},\n{"i":"3"}]'],
+      ['1', 'i', '[{"i":"2"}]'],
+    ]);
+    expect(batch.keys).toHaveLength(10);
+  });
+
+  it('P27 another policy begins another section; a publish without a window does not', () => {
+    const other = { policy: { ...POLICY, size: 7 } };
+    const longer = { policy: { ...POLICY, dedupeMs: 1 } };
+    const { batch } = batchOf([
+      request('a', '1'),
+      request('a', '2', UNREMEMBERED),
+      request('a', '3', other),
+      request('a', '4'),
+      request('a', '5', longer),
+    ]);
+    expect(sectionsOf(batch).map(([count, form]) => [count, form])).toEqual([
+      ['2', 'm'],
+      ['1', 'i'],
+      ['1', 'i'],
+      ['1', 'i'],
+    ]);
+  });
+
+  it('G8 a record ends at 64 KiB, and a larger event is one by itself', () => {
+    const ids = Array.from({ length: 5 }, (_, index) => request('a', `${index}`));
+    expect(sectionsOf(batchOf(ids, 30_000).batch).map(([count]) => count)).toEqual(['2', '2', '1']);
+    expect(sectionsOf(batchOf(ids, 90_000).batch).map(([count]) => count)).toEqual(['1', '1', '1', '1', '1']);
+  });
+
+  it('P15 sends ids only where one is remembered or named, and the careful form where one comes twice', () => {
+    const forms = (requests: readonly AppendRequest[]) =>
+      sectionsOf(batchOf(requests).batch).map(([, form]) => form);
+    expect(forms([request('a', '1', UNREMEMBERED), request('a', '1', UNREMEMBERED)])).toEqual(['p']);
+    expect(forms([request('a', '1'), request('a', '2')])).toEqual(['i']);
+    expect(forms([request('a', '1'), request('a', '1')])).toEqual(['m']);
+    expect(forms([request('a', '1'), request('a', '1', { producer: 'u2' })])).toEqual(['i']);
+    expect(forms([request('a', '1'), request('a', '2', { after: '1' })])).toEqual(['m']);
+  });
+
+  it('P15 hands out the answers: numbers that follow one another, or one for each', async () => {
+    const { batch, call } = batchOf(['1', '2', '3', '4', '5'].map((id) => request(id < '3' ? 'a' : 'b', id)));
+    batch.settle([
+      ['e', 8],
+      ['e', 4, '2 old', 4, 'c'],
+    ]);
+    expect(await call.result).toEqual([
+      { ok: true, position: { epoch: 'e', seq: 8 }, duplicate: false },
+      { ok: true, position: { epoch: 'e', seq: 9 }, duplicate: false },
+      { ok: true, position: { epoch: 'old', seq: 2 }, duplicate: true },
+      { ok: true, position: { epoch: 'e', seq: 4 }, duplicate: false },
+      { ok: false, code: 'conflict' },
+    ]);
+  });
+
+  it('G1 promises nothing that is not proven, and refuses what it would refuse anyway', async () => {
+    const { batch, call } = batchOf(['1', '2', '3', '4'].map((id) => request('a', id)));
+    batch.settleUnproven([['e', 4, '2 old', 4, 'c', 'o']]);
+    expect(await call.result).toEqual(
+      ['timeout', 'timeout', 'conflict', 'out_of_order'].map((code) => ({ ok: false, code })),
+    );
+  });
+
+  it('P10 names of epochs are used once, by one broker and by all', () => {
+    const entropy = new SeededEntropy(1);
+    const all = [new EpochNames(entropy), new EpochNames(entropy)];
+    const names = all.flatMap((epochs) => Array.from({ length: 100 }, () => epochs.next()));
+    expect(new Set(names).size).toBe(200);
+    // With a section's number behind it, it must fit into a position (P10).
+    expect(Math.max(...names.map(({ length }) => length))).toBeLessThanOrEqual(48);
+  });
+});

@@ -1,0 +1,96 @@
+import { EventEmitter } from 'node:events';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { ReplicaProofs } from '../../../../../lib/brokers/redis/connection/replica-acks.js';
+
+/** Questions that were asked, to be answered by the test. */
+class Questions {
+  readonly open: {
+    readonly connection: EventEmitter;
+    readonly answer: (replicas: number | Error) => void;
+  }[] = [];
+  asked = 0;
+
+  readonly ask = (connection: EventEmitter): Promise<number> =>
+    new Promise((resolve, reject) => {
+      this.asked += 1;
+      this.open.push({
+        connection,
+        answer: (replicas) => (replicas instanceof Error ? reject(replicas) : resolve(replicas)),
+      });
+    });
+
+  answer(replicas: number | Error): void {
+    this.open.shift()?.answer(replicas);
+  }
+}
+
+const turn = () => new Promise(setImmediate);
+
+describe('how many replicas have what was written (G1)', () => {
+  let questions: Questions;
+  let proofs: ReplicaProofs<EventEmitter>;
+  let connection: EventEmitter;
+
+  beforeEach(() => {
+    questions = new Questions();
+    proofs = new ReplicaProofs(questions.ask);
+    connection = new EventEmitter();
+  });
+
+  it('G1 is asked once for all who wrote in a turn, behind all of them', async () => {
+    const all = [proofs.of(connection), proofs.of(connection), proofs.of(connection)];
+    expect(questions.asked).toBe(0);
+    await turn();
+    expect(questions.asked).toBe(1);
+    questions.answer(2);
+    expect(await Promise.all(all)).toEqual([2, 2, 2]);
+    expect(questions.asked).toBe(1);
+  });
+
+  it('G1 who wrote while a question was under way shares the next, and nobody the one before', async () => {
+    const first = proofs.of(connection);
+    await turn();
+    const later = [proofs.of(connection), proofs.of(connection)];
+    await turn();
+    expect(questions.asked).toBe(1);
+    questions.answer(1);
+    expect(await first).toBe(1);
+    await turn();
+    expect(questions.asked).toBe(2);
+    questions.answer(0);
+    expect(await Promise.all(later)).toEqual([0, 0]);
+  });
+
+  it('G1 connections are asked apart', async () => {
+    const other = new EventEmitter();
+    const answers = [proofs.of(connection), proofs.of(other)];
+    await turn();
+    expect(questions.open.map((question) => question.connection)).toEqual([connection, other]);
+    questions.answer(1);
+    questions.answer(3);
+    expect(await Promise.all(answers)).toEqual([1, 3]);
+  });
+
+  it('G1 nothing is proven by a connection that was closed since, whoever answers on the new one', async () => {
+    const first = proofs.of(connection);
+    await turn();
+    const before = proofs.of(connection);
+    connection.emit('close');
+    const behind = proofs.of(connection);
+    questions.answer(new Error('The connection was closed'));
+    await turn();
+    questions.answer(5);
+    expect(await Promise.all([first, before, behind])).toEqual([0, 0, 5]);
+  });
+
+  it('G1 a question that fails proves nothing, and the next is asked again', async () => {
+    const first = proofs.of(connection);
+    await turn();
+    questions.answer(new Error('No answer in time'));
+    expect(await first).toBe(0);
+    const second = proofs.of(connection);
+    await turn();
+    questions.answer(1);
+    expect(await second).toBe(1);
+  });
+});

@@ -1,0 +1,530 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
+import type { ChannelHandle } from '../../../../lib/client/channel/handle.js';
+import { CHANNEL_HAPPENINGS } from '../../../../lib/client/channel/types.js';
+import { eventMessage, type ScriptedConnection } from '../../../support/wire/scripted-server.js';
+import { codeOf, Harness } from '../harness.js';
+
+let harness: Harness | undefined;
+afterEach(() => harness?.stop());
+
+interface Room {
+  readonly h: Harness;
+  readonly connection: ScriptedConnection;
+  readonly room: ChannelHandle;
+  /** Everything that the room told, in order. */
+  readonly log: unknown[];
+}
+
+/** Subscribed to `rooms.1`. */
+async function subscribed(
+  result: Record<string, unknown> = {},
+  options: RealtimeClientOptions = {},
+): Promise<Room> {
+  const h = (harness = await Harness.start(options));
+  const room = h.client.channel('rooms.1');
+  const log = recorded(room);
+  const answer = room.subscribe();
+  const connection = await h.live();
+  await connection.subscribed(result);
+  await answer;
+  return { h, connection, room, log };
+}
+
+function recorded(room: ChannelHandle): unknown[] {
+  const log: unknown[] = [];
+  room.on('*', (_, event) => log.push(event.seq));
+  for (const name of CHANNEL_HAPPENINGS) {
+    if (name !== 'state') room.on(name, (first: unknown) => log.push([name, first]));
+  }
+  return log;
+}
+
+const names = (log: unknown[]): unknown[] =>
+  log.map((entry) => (Array.isArray(entry) ? (entry[0] as string) : entry));
+const event = (seq: number, more = {}) => eventMessage('rooms.1', seq, more);
+const at = (seq: number, epoch = 'e1') => ({ position: { epoch, seq } });
+
+describe('subscribing', () => {
+  it('P11 sends position, params, snapshot and presence, and resolves with the answer', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const answer = h.client.channel('rooms.1').subscribe({
+      position: { epoch: 'e1', seq: 4 },
+      params: { tab: 2 },
+      snapshot: false,
+      presence: { data: 'me' },
+    });
+    const command = await connection.expectCommand('subscribe');
+    expect(command).toMatchObject({
+      channel: 'rooms.1',
+      payload: {
+        position: { epoch: 'e1', seq: 4 },
+        params: { tab: 2 },
+        snapshot: false,
+        presence: { data: 'me' },
+      },
+    });
+    connection.reply(command, { ...at(9), recovery: 'complete', later: 'ignored' });
+    expect(await answer).toEqual({ ...at(9), recovery: 'complete' });
+    expect(h.client.channel('rooms.1').position).toEqual({ epoch: 'e1', seq: 4 });
+  });
+
+  it('gives the same object for the same name, and refuses what is no name (P23)', async () => {
+    const { client } = (harness = await Harness.start());
+    expect(client.channel('rooms.1')).toBe(client.channel('rooms.1'));
+    expect(() => client.channel('rooms..1')).toThrow(RangeError);
+  });
+
+  it('a second subscribe shares the first one’s answer', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    const both = Promise.all([room.subscribe(), room.subscribe()]);
+    await connection.subscribed();
+    const [first, second] = await both;
+    expect(second).toBe(first);
+    expect(await room.subscribe()).toBe(first);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+  });
+
+  it('a final refusal rejects, and is told', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    const log = recorded(room);
+    const refused = codeOf(room.subscribe());
+    connection.error(await connection.expectCommand('subscribe'), 'forbidden', { message: 'No' });
+    expect(await refused).toBe('forbidden');
+    expect(log).toEqual([['unsubscribed', { code: 'forbidden', message: 'No', willRetry: false }]]);
+    expect(room.state).toBe('unsubscribed');
+  });
+
+  it('a refusal that time can heal is retried, after its advice or with backoff', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const answer = h.client.channel('rooms.1').subscribe();
+    connection.error(await connection.expectCommand('subscribe'), 'unavailable', { retryAfterMs: 5_000 });
+    await connection.sync();
+    h.clock.advance(4_999);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    h.clock.advance(1);
+    connection.error(await connection.expectCommand('subscribe'), 'timeout');
+    await connection.expectCommand('unsubscribe');
+    await connection.sync();
+    h.clock.advance(2_000);
+    await connection.subscribed();
+    expect((await answer).recovery).toBe('new');
+  });
+
+  it('an answer that cannot be read is no subscription', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const answer = h.client.channel('rooms.1').subscribe();
+    connection.reply(await connection.expectCommand('subscribe'), { recovery: 'new' });
+    await connection.expectCommand('unsubscribe');
+    await connection.subscribed();
+    await answer;
+    expect(h.errors[0]?.context).toEqual({ source: 'protocol', channel: 'rooms.1' });
+  });
+
+  it('an answer that does not come in time: leaves, then tries again', async () => {
+    const h = (harness = await Harness.start({ requestTimeoutMs: 5_000 }));
+    const connection = await h.live();
+    const answer = h.client.channel('rooms.1').subscribe();
+    const late = await connection.expectCommand('subscribe');
+    h.clock.advance(5_000);
+    await connection.expectCommand('unsubscribe');
+    const second = await connection.expectCommand('subscribe');
+    connection.reply(late, { ...at(3), recovery: 'new' });
+    connection.reply(second, { ...at(7), recovery: 'new' });
+    expect((await answer).position.seq).toBe(7);
+  });
+});
+
+describe('delivery', () => {
+  it('G2 G3 gives each event once and in order, with its payload', async () => {
+    const { connection, room } = await subscribed();
+    const seen: unknown[] = [];
+    room.on<{ n: number }>('tick', ({ n }, { seq, user }) => seen.push([n, seq, user]));
+    connection.send(event(1, { user: 'u2' }), event(1, { user: 'u2' }), event(2));
+    await connection.sync();
+    expect(seen).toEqual([
+      [1, 1, 'u2'],
+      [2, 2, undefined],
+    ]);
+  });
+
+  it('P12 snapshot first, then the replay, resumed, and live; all of it in one frame', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    const log = recorded(room);
+    void room.subscribe({ position: { epoch: 'e0', seq: 4 } });
+    const command = await connection.expectCommand('subscribe');
+    connection.send(
+      {
+        type: 'reply',
+        ref: command.id,
+        payload: { ...at(2), recovery: 'lost', reason: 'expired', snapshot: null },
+      },
+      event(3),
+      { type: 'resumed', channel: 'rooms.1', epoch: 'e1', seq: 3 },
+      event(4),
+    );
+    await connection.sync();
+    expect(names(log)).toEqual(['subscribed', 'lost', 'snapshot', 3, 'resumed', 4]);
+    expect(log[2]).toEqual(['snapshot', null]);
+  });
+
+  it('P11 truncated: tells the range that will not come', async () => {
+    const { h, connection, room, log } = await subscribed(at(2));
+    connection.terminate();
+    const second = await h.back();
+    await second.subscribed({ ...at(9), recovery: 'truncated', from: 8, to: 9, cause: 'trimmed' });
+    second.send(event(8), event(9), { type: 'resumed', channel: 'rooms.1', epoch: 'e1', seq: 9 });
+    await second.sync();
+    expect(names(log).slice(1)).toEqual(['subscribed', 'gap', 8, 9, 'resumed']);
+    expect(log[2]).toEqual([
+      'gap',
+      { epoch: 'e1', from: 3, to: 7, reason: 'trimmed', partial: false, recoverable: false },
+    ]);
+    expect(room.position).toEqual({ epoch: 'e1', seq: 9 });
+  });
+
+  it('P14 fetches a jump with history while later events are held', async () => {
+    const { connection, log } = await subscribed();
+    connection.send(event(1), event(4));
+    const command = await connection.expectCommand('history');
+    expect(command).toMatchObject({
+      channel: 'rooms.1',
+      payload: { epoch: 'e1', from: 2, until: 3, limit: 2 },
+    });
+    connection.send(event(5));
+    await connection.sync();
+    expect(log.slice(1)).toEqual([1]);
+    const events = [2, 3].map((seq) => ({
+      id: `event-${seq}`,
+      ts: 1,
+      seq,
+      event: 'tick',
+      payload: { n: seq },
+    }));
+    connection.reply(command, { events, ...at(5), more: false });
+    await connection.sync();
+    expect(log.slice(1)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('P14 a jump that history cannot read is resumed from before it', async () => {
+    const { connection, log } = await subscribed();
+    connection.send(event(1), event(4));
+    connection.error(await connection.expectCommand('history'), 'forbidden');
+    await connection.expectCommand('unsubscribe');
+    const again = await connection.expectCommand('subscribe');
+    expect(again.payload).toMatchObject(at(1));
+    connection.send(event(5));
+    connection.reply(again, { ...at(5), recovery: 'complete' });
+    connection.send(event(2), event(3), event(4), event(5));
+    await connection.sync();
+    expect(names(log).slice(1)).toEqual([1, 'subscribed', 2, 3, 4, 5]);
+  });
+
+  it('P14 an event of another epoch is dropped and the channel subscribed again, ever more slowly', async () => {
+    const { h, connection, log } = await subscribed();
+    connection.send(event(1), event(2, { epoch: 'e9' }), event(2));
+    await connection.expectCommand('unsubscribe');
+    expect((await connection.expectCommand('subscribe')).payload).toMatchObject(at(1));
+    await connection.sync();
+    expect(names(log)).toEqual(['subscribed', 1]);
+    // The same happens again: not in a loop.
+    connection.terminate();
+    const second = await h.back();
+    await second.subscribed({ ...at(2), recovery: 'complete' });
+    second.send(event(2, { epoch: 'e9' }));
+    await second.expectCommand('unsubscribe');
+    await second.sync();
+    expect(second.unread).toEqual([]);
+    h.clock.advance(1_000);
+    await second.expectCommand('subscribe');
+  });
+
+  it('P25 partial gap: events inside it ascend, the cursor ends at its end', async () => {
+    const { connection, log } = await subscribed();
+    connection.send(
+      {
+        type: 'gap',
+        channel: 'rooms.1',
+        epoch: 'e1',
+        payload: { from: 1, to: 9, reason: 'conflated', partial: true, recoverable: true },
+      },
+      event(4),
+      event(9),
+      event(10),
+    );
+    await connection.sync();
+    expect(log.slice(1)).toEqual([
+      ['gap', { epoch: 'e1', from: 1, to: 9, reason: 'conflated', partial: true, recoverable: true }],
+      4,
+      9,
+      10,
+    ]);
+  });
+
+  it('G6 reset: told before the first event of the new epoch, with the snapshot', async () => {
+    const { connection, room, log } = await subscribed(at(5));
+    connection.send(
+      {
+        type: 'reset',
+        channel: 'rooms.1',
+        payload: { ...at(3, 'e2'), recovery: 'lost', reason: 'epoch_changed', snapshot: { s: 1 } },
+      },
+      event(4, { epoch: 'e2' }),
+    );
+    await connection.sync();
+    expect(names(log).slice(1)).toEqual(['reset', 'snapshot', 4]);
+    expect(room.position).toEqual({ epoch: 'e2', seq: 4 });
+  });
+
+  it('a handler that throws, or rejects, does not keep the others from the event', async () => {
+    const { h, connection, room } = await subscribed();
+    const seen: unknown[] = [];
+    room.on('tick', () => {
+      throw new Error('broken');
+    });
+    room.on('tick', async () => {
+      throw new Error('broken later');
+    });
+    room.on('tick', (_, { seq }) => seen.push(seq));
+    connection.send(event(1), event(2));
+    await connection.sync();
+    expect(seen).toEqual([1, 2]);
+    expect(h.errors).toHaveLength(4);
+    expect(h.errors[0]).toMatchObject({ context: { source: 'handler', channel: 'rooms.1', event: 'tick' } });
+    expect(room.position?.seq).toBe(2);
+  });
+
+  it('nothing is delivered after a handler unsubscribed, and the position is that of the last event', async () => {
+    const { connection, room, log } = await subscribed();
+    room.on('tick', (_, { seq }) => {
+      if (seq === 2) void room.unsubscribe();
+    });
+    connection.send(event(1), event(2), event(3));
+    await connection.expectCommand('unsubscribe');
+    await connection.sync();
+    expect(log.slice(1)).toEqual([1, 2]);
+    expect(room.position?.seq).toBe(2);
+  });
+
+  it('events without a place in the log, and of channels that nobody subscribed, are ignored', async () => {
+    const { h, connection, log } = await subscribed();
+    connection.send(
+      { type: 'event', channel: 'rooms.1', event: 'tick' },
+      eventMessage('rooms.2', 1),
+      event(1),
+    );
+    await connection.sync();
+    expect(log.slice(1)).toEqual([1]);
+    expect(h.errors).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  it('application events and signals with reserved names are received with onEvent and onSignal', async () => {
+    const { connection, room, log } = await subscribed();
+    const seen: unknown[] = [];
+    const off = room.onEvent('gap', (payload) => seen.push(['event', payload]));
+    room.onSignal('snapshot', (payload, signal) => seen.push(['signal', payload, signal.user]));
+    connection.send(event(1, { event: 'gap', payload: 'mine' }), {
+      type: 'signal',
+      channel: 'rooms.1',
+      event: 'snapshot',
+      user: 'u2',
+      payload: 'typing',
+    });
+    await connection.sync();
+    expect(seen).toEqual([
+      ['event', 'mine'],
+      ['signal', 'typing', 'u2'],
+    ]);
+    expect(names(log)).toEqual(['subscribed', 1, 'signal']);
+    off();
+    off();
+    connection.send(event(2, { event: 'gap' }));
+    await connection.sync();
+    expect(seen).toHaveLength(2);
+  });
+
+  it('off takes a listener off', async () => {
+    const { connection, room } = await subscribed();
+    const seen: unknown[] = [];
+    const listener = (payload: unknown): unknown => seen.push(payload);
+    room.on('tick', listener);
+    room.off('tick', listener);
+    connection.send(event(1));
+    await connection.sync();
+    expect(seen).toEqual([]);
+  });
+});
+
+describe('reconnecting', () => {
+  it('P13 P14 subscribes again with the position of what was delivered, all channels in the frame of hello', async () => {
+    const { h, connection, log } = await subscribed();
+    void h.client.channel('rooms.2').subscribe();
+    await connection.subscribed(at(40, 'f1'));
+    connection.send(event(1), event(2));
+    await connection.sync();
+    connection.terminate();
+    const second = await h.back();
+    const first = await second.expectCommand('subscribe');
+    expect(first).toMatchObject({ channel: 'rooms.1', payload: at(2) });
+    expect(await second.expectCommand('subscribe')).toMatchObject({
+      channel: 'rooms.2',
+      payload: at(40, 'f1'),
+    });
+    expect(second.frames).toHaveLength(1);
+    second.reply(first, { ...at(3), recovery: 'complete' });
+    second.send(event(2), event(3), { type: 'resumed', channel: 'rooms.1', epoch: 'e1', seq: 3 });
+    await second.sync();
+    expect(names(log)).toEqual(['subscribed', 1, 2, 'subscribed', 3, 'resumed']);
+  });
+
+  it('P14 what was held behind a jump is asked for again', async () => {
+    const { h, connection, log } = await subscribed();
+    connection.send(event(1), event(4));
+    await connection.expectCommand('history');
+    connection.terminate();
+    const second = await h.back();
+    expect((await second.subscribed({ ...at(4), recovery: 'complete' })).payload).toMatchObject(at(1));
+    second.send(event(2), event(3), event(4));
+    await second.sync();
+    expect(names(log)).toEqual(['subscribed', 1, 'subscribed', 2, 3, 4]);
+  });
+
+  it('a channel that may no longer be read is told', async () => {
+    const { h, connection, room, log } = await subscribed();
+    connection.terminate();
+    const second = await h.back();
+    second.error(await second.expectCommand('subscribe'), 'forbidden');
+    await second.sync();
+    expect(log.at(-1)).toEqual([
+      'unsubscribed',
+      { code: 'forbidden', message: 'forbidden', willRetry: false },
+    ]);
+    expect(room.state).toBe('unsubscribed');
+  });
+
+  it('channels resume after connect() when the server had closed the client, but not after close()', async () => {
+    const { h, connection, room } = await subscribed(at(6));
+    connection.close(4811, 'kicked|0');
+    await h.state('closed');
+    expect(room.state).toBe('waiting');
+    expect(await codeOf(room.subscribe())).toBe('forbidden');
+    const second = await h.live();
+    expect((await second.subscribed({ ...at(6), recovery: 'complete' })).payload).toMatchObject(at(6));
+    await second.sync();
+    expect(room.state).toBe('subscribed');
+    await h.client.close();
+    expect(room.state).toBe('unsubscribed');
+    const third = await h.live();
+    await third.sync();
+    expect(third.unread).toEqual([]);
+  });
+});
+
+describe('unsubscribing', () => {
+  it('P24 takes nothing of the channel until the next successful subscribe', async () => {
+    const { connection, room, log } = await subscribed();
+    const gone = room.unsubscribe();
+    expect(room.state).toBe('unsubscribed');
+    const command = await connection.expectCommand('unsubscribe');
+    const again = room.subscribe();
+    const subscribe = await connection.expectCommand('subscribe');
+    expect(subscribe.payload).toEqual({});
+    connection.send(event(1));
+    connection.reply(command, {});
+    connection.reply(subscribe, { ...at(1), recovery: 'new' });
+    connection.send(event(2));
+    await Promise.all([gone, again]);
+    await connection.sync();
+    expect(names(log)).toEqual(['subscribed', 'subscribed', 2]);
+  });
+
+  it('before the answer rejects the subscribe', async () => {
+    const h = (harness = await Harness.start());
+    const room = h.client.channel('rooms.1');
+    const refused = codeOf(room.subscribe());
+    await room.unsubscribe();
+    expect(await refused).toBe('not_subscribed');
+    const connection = await h.live();
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+  });
+
+  it('P24 a revoke ends the subscription for good', async () => {
+    const { connection, room, log } = await subscribed();
+    connection.send(
+      {
+        type: 'unsubscribed',
+        channel: 'rooms.1',
+        payload: { code: 'forbidden', message: 'Revoked', retryable: false },
+      },
+      event(1),
+    );
+    await connection.sync();
+    expect(log.slice(1)).toEqual([
+      ['unsubscribed', { code: 'forbidden', message: 'Revoked', willRetry: false }],
+    ]);
+    expect(room.state).toBe('unsubscribed');
+  });
+
+  it('a retryable unsubscribed comes back as advised, with the position', async () => {
+    const { h, connection, room, log } = await subscribed(at(3));
+    connection.send({
+      type: 'unsubscribed',
+      channel: 'rooms.1',
+      payload: { code: 'unavailable', message: 'Soon', retryable: true, retryAfterMs: 1_000, spreadMs: 500 },
+    });
+    await connection.sync();
+    expect(log.at(-1)).toEqual([
+      'unsubscribed',
+      { code: 'unavailable', message: 'Soon', willRetry: true, delayMs: 1_250 },
+    ]);
+    expect(room.state).toBe('waiting');
+    h.clock.advance(1_250);
+    expect((await connection.expectCommand('subscribe')).payload).toMatchObject(at(3));
+  });
+
+  it('P24 a revoke that crosses a subscribe: the answer is not trusted', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    const answer = codeOf(h.client.channel('rooms.1').subscribe());
+    const first = await connection.expectCommand('subscribe');
+    connection.send({
+      type: 'unsubscribed',
+      channel: 'rooms.1',
+      payload: { code: 'forbidden', retryable: false },
+    });
+    connection.reply(first, { ...at(1), recovery: 'new' });
+    await connection.expectCommand('unsubscribe');
+    connection.error(await connection.expectCommand('subscribe'), 'forbidden');
+    expect(await answer).toBe('forbidden');
+  });
+});
+
+describe('client.me', () => {
+  it('is the channel of the user that welcome names', async () => {
+    const h = (harness = await Harness.start());
+    expect(() => h.client.me).toThrow(/connect/);
+    await h.live({ user: 'auth0|7' });
+    expect(h.client.me).toBe(h.client.channel('$user.auth0~7C7'));
+    expect(h.client.user).toBe('auth0|7');
+  });
+
+  it('says that an anonymous client has none', async () => {
+    const h = (harness = await Harness.start());
+    await h.live({ user: undefined });
+    expect(() => h.client.me).toThrow(/anonymous/);
+  });
+});

@@ -1,0 +1,242 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
+import { RealtimeClient } from '../../../lib/client/realtime-client.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { until } from '../../support/wire/scripted-server.js';
+import { codeOf, Harness } from './harness.js';
+
+let harness: Harness | undefined;
+const start = async (options?: RealtimeClientOptions): Promise<Harness> =>
+  (harness = await Harness.start(options));
+afterEach(() => harness?.stop());
+
+describe('request', () => {
+  it('P7 each command takes the one answer with its ref, in whatever order they come', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const [first, second] = [h.client.request('a'), h.client.request('b')];
+    const commands = [await connection.expectCommand('request'), await connection.expectCommand('request')];
+    for (const command of commands.reverse()) connection.reply(command, command.event);
+    expect(await Promise.all([first, second])).toEqual(['a', 'b']);
+  });
+
+  it('rejects with the server’s error, its details and its advice', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const result = h.client.request('a').catch((error: unknown) => error);
+    const details = [{ path: 'title', message: 'is empty' }];
+    connection.error(await connection.expectCommand('request'), 'validation_failed', {
+      details,
+      retryAfterMs: 7,
+    });
+    const error = await result;
+    expect(error).toBeInstanceOf(RealtimeError);
+    expect(error).toMatchObject({ code: 'validation_failed', retryable: false, details, retryAfterMs: 7 });
+  });
+
+  it('P6 keeps the name of a code that a later server adds', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const results = [h.client.request('a'), h.client.request('b')].map((result) =>
+      result.catch(({ code, message }: RealtimeError) => [code, message]),
+    );
+    connection.error(await connection.expectCommand('request'), 'out_of_tea', {
+      message: 'Later',
+      retryable: true,
+    });
+    connection.error(await connection.expectCommand('request'), 'no_tea', {
+      message: 'Never',
+      retryable: false,
+    });
+    expect(await Promise.all(results)).toEqual([
+      ['unavailable', 'out_of_tea: Later'],
+      ['internal', 'no_tea: Never'],
+    ]);
+  });
+
+  it('P17 an interrupted request fails with outcome_unknown and is never sent again', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const sent = codeOf(h.client.request('a'));
+    await connection.expectCommand('request');
+    connection.terminate();
+    expect(await sent).toBe('outcome_unknown');
+    await h.state('waiting');
+    const waiting = h.client.request('b');
+    const second = await h.back();
+    const command = await second.expectCommand('request');
+    expect(command.event).toBe('b');
+    second.reply(command, 1);
+    expect(await waiting).toBe(1);
+  });
+
+  it('times out: never sent is timeout, sent is outcome_unknown', async () => {
+    const h = await start({ requestTimeoutMs: 9_000 });
+    const unsent = codeOf(h.client.request('a'));
+    h.clock.advance(9_000);
+    expect(await unsent).toBe('timeout');
+    await h.stop();
+    const other = await start();
+    const connection = await other.live();
+    const sent = codeOf(other.client.request('a', 1, { timeoutMs: 2_000 }));
+    await connection.expectCommand('request');
+    other.clock.advance(2_000);
+    expect(await sent).toBe('outcome_unknown');
+  });
+
+  it('a bounded number waits', async () => {
+    const h = await start({ maxPendingCommands: 2 });
+    const kept = [codeOf(h.client.request('a')), codeOf(h.client.request('b'))];
+    expect(await codeOf(h.client.request('c'))).toBe('rate_limited');
+    await h.client.close();
+    expect(await Promise.all(kept)).toEqual(['unavailable', 'unavailable']);
+  });
+
+  it('P4 what is too large, or cannot be encoded, fails here', async () => {
+    const h = await start();
+    await h.live({ limits: { maxMessageBytes: 500 } });
+    expect(await codeOf(h.client.request('a', 'x'.repeat(500)))).toBe('message_too_large');
+    expect(await codeOf(h.client.request('a', 1n))).toBe('bad_request');
+  });
+
+  it('an error that answers nothing is reported; an answer to what was given up is not', async () => {
+    const h = await start();
+    const connection = await h.live();
+    connection.send({ type: 'error', payload: { code: 'rate_limited', message: 'Slow down' } });
+    connection.error({ id: 'given-up' }, 'timeout');
+    await connection.sync();
+    expect(h.errors).toHaveLength(1);
+    expect(h.errors[0]).toMatchObject({ error: { code: 'rate_limited' }, context: { source: 'server' } });
+  });
+
+  it('a request of a channel waits until the channel is subscribed (G10)', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    void room.subscribe();
+    const result = room.request('rename', { title: 'Tea' });
+    const subscribe = await connection.expectCommand('subscribe');
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    connection.reply(subscribe, { position: { epoch: 'e1', seq: 0 }, recovery: 'new' });
+    const command = await connection.expectCommand('request');
+    expect(command).toMatchObject({ channel: 'rooms.1', event: 'rename', payload: { title: 'Tea' } });
+    connection.reply(command, { ok: true });
+    expect(await result).toEqual({ ok: true });
+  });
+
+  it('a request of a channel whose subscribe was refused goes out all the same: it has its own authorization', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    const refused = codeOf(room.subscribe());
+    const result = codeOf(room.request('join'));
+    connection.error(await connection.expectCommand('subscribe'), 'forbidden');
+    connection.error(await connection.expectCommand('request'), 'not_subscribed');
+    expect([await refused, await result]).toEqual(['forbidden', 'not_subscribed']);
+  });
+});
+
+describe('history', () => {
+  const page = {
+    events: [{ id: 'a', ts: 1, seq: 3, event: 'tick', payload: 1 }],
+    position: { epoch: 'e1', seq: 9 },
+    more: true,
+  };
+
+  it('sends its bounds with the epoch of the own position', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const room = h.client.channel('rooms.1');
+    const subscribed = room.subscribe();
+    await connection.subscribed({ position: { epoch: 'e1', seq: 9 } });
+    await subscribed;
+    const result = room.history({ from: 3, until: 5, limit: 1, reverse: true });
+    const command = await connection.expectCommand('history');
+    expect(command.payload).toEqual({ epoch: 'e1', from: 3, until: 5, limit: 1, reverse: true });
+    connection.reply(command, page);
+    expect(await result).toEqual(page);
+    const all = room.history({ limit: 10 });
+    const unbounded = await connection.expectCommand('history');
+    expect(unbounded.payload).toEqual({ limit: 10 });
+    connection.reply(unbounded, {});
+    expect(await codeOf(all)).toBe('internal');
+  });
+
+  it('is a read: asked again after a reconnect', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const result = h.client.channel('rooms.1').history();
+    await connection.expectCommand('history');
+    connection.terminate();
+    const second = await h.back();
+    second.reply(await second.expectCommand('history'), page);
+    expect((await result).more).toBe(true);
+  });
+});
+
+describe('signal', () => {
+  it('says whether there was a connection to take it, and waits for none', async () => {
+    const h = await start();
+    const room = h.client.channel('rooms.1');
+    expect(await room.signal('typing')).toBe(false);
+    const connection = await h.live();
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    const taken = room.signal('typing', { on: true });
+    const command = await connection.expectCommand('signal');
+    expect(command).toMatchObject({ channel: 'rooms.1', event: 'typing', payload: { on: true } });
+    connection.reply(command, {});
+    expect(await taken).toBe(true);
+    const refused = codeOf(room.signal('typing'));
+    connection.error(await connection.expectCommand('signal'), 'forbidden');
+    expect(await refused).toBe('forbidden');
+    const lost = room.signal('typing');
+    await connection.expectCommand('signal');
+    connection.terminate();
+    expect(await lost).toBe(false);
+  });
+});
+
+describe('listeners', () => {
+  it('what one throws goes to the error listeners; without one it is an uncaught error, as with an EventTarget', async () => {
+    const thrown: unknown[] = [];
+    const original = globalThis.queueMicrotask;
+    // Caught here, or it would end the test run.
+    globalThis.queueMicrotask = (task) =>
+      original(() => {
+        try {
+          task();
+        } catch (error) {
+          thrown.push(String(error));
+        }
+      });
+    try {
+      const h = await start();
+      h.client.on('state', ({ state }) => {
+        throw new Error(`in ${state}`);
+      });
+      h.client.on('error', () => {
+        throw new Error('in error');
+      });
+      await h.live();
+      expect(h.errors.map(({ error, context }) => [String(error), context.source])).toEqual([
+        ['Error: in connecting', 'handler'],
+        ['Error: in live', 'handler'],
+      ]);
+      expect(thrown).toEqual(['Error: in error', 'Error: in error']);
+
+      const bare = new RealtimeClient(h.server.url, { webSocket: WebSocket });
+      bare.on('state', ({ state }) => {
+        throw new Error(`bare ${state}`);
+      });
+      await bare.close();
+      await until(() => thrown.length === 3, 'the error');
+      expect(thrown[2]).toBe('Error: bare closed');
+      await h.stop();
+    } finally {
+      globalThis.queueMicrotask = original;
+    }
+  });
+});

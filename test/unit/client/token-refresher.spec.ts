@@ -1,0 +1,267 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { RealtimeClientOptions } from '../../../lib/client/options.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { until } from '../../support/wire/scripted-server.js';
+import { codeOf, Harness } from './harness.js';
+
+let harness: Harness | undefined;
+let given = 0;
+
+/** A client whose provider gives `t1`, `t2` … */
+const start = async (options: RealtimeClientOptions = {}): Promise<Harness> => {
+  given = 0;
+  return (harness = await Harness.start({ token: () => `t${++given}`, ...options }));
+};
+afterEach(() => harness?.stop());
+
+describe('the token on the way in', () => {
+  it('P2 travels in hello by default, not in the upgrade', async () => {
+    const { client, server } = await start();
+    void client.connect();
+    const connection = await server.accept();
+    expect((await connection.expectCommand('hello')).payload).toMatchObject({ token: 't1' });
+    expect(connection.protocols).toEqual(['realtime.v1.json']);
+    expect(connection.request.url).toBe('/realtime');
+  });
+
+  it('P2 travels as a subprotocol if so wanted, and then not in hello', async () => {
+    const { client, server } = await start({ tokenIn: 'subprotocol' });
+    void client.connect();
+    const connection = await server.accept();
+    expect(connection.protocols).toEqual(['realtime.v1.json', 'bearer.t1']);
+    expect((await connection.expectCommand('hello')).payload).not.toHaveProperty('token');
+  });
+
+  it('P2 says what is wrong with a token that no subprotocol can carry', async () => {
+    const { client } = await start({ tokenIn: 'subprotocol', token: () => 'a b=' });
+    expect(await codeOf(client.connect())).toBe('bad_request');
+    expect(client.status.reason).toContain('tokenIn: "hello"');
+  });
+
+  it('without a provider no token is sent: cookies authenticate', async () => {
+    const h = (harness = await Harness.start());
+    void h.client.connect();
+    expect((await (await h.server.accept()).expectCommand('hello')).payload).not.toHaveProperty('token');
+  });
+
+  it('is used again while the server’s word says that it lives, and fetched anew when it is stale', async () => {
+    const h = await start();
+    const tokens: unknown[] = [];
+    const reconnect = async (): Promise<void> => {
+      const connection = await h.again();
+      const hello = await connection.welcome({ tokenExpiresInMs: 60_000 });
+      tokens.push((hello.payload as { token?: string }).token);
+      await h.state('live');
+      connection.terminate();
+    };
+    (await h.live({ tokenExpiresInMs: 60_000 })).terminate();
+    await reconnect();
+    await reconnect();
+    await h.state('waiting');
+    h.clock.advance(1);
+    h.clock.jump(60_000);
+    await reconnect();
+    expect(tokens).toEqual(['t1', 't1', 't2']);
+  });
+});
+
+describe('a stale token', () => {
+  it('is one that would be refused on arrival', async () => {
+    const h = await start();
+    const connection = await h.live({ tokenExpiresInMs: 600_000 });
+    h.clock.jump(597_000);
+    connection.terminate();
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+  });
+});
+
+describe('refusals', () => {
+  it('protocol §7: 4801 with a fresh token stops', async () => {
+    const h = await start();
+    const connected = codeOf(h.client.connect());
+    const connection = await h.server.accept();
+    const hello = await connection.expectCommand('hello');
+    connection.error(hello, 'unauthorized', { message: 'Unknown key' });
+    connection.close(4801, 'unauthorized|0');
+    expect(await connected).toBe('unauthorized');
+    expect(h.client.status).toMatchObject({
+      state: 'closed',
+      code: 4801,
+      name: 'unauthorized',
+      reason: 'Unknown key',
+    });
+  });
+
+  it('protocol §7: 4801 with an older token fetches another, once', async () => {
+    const h = await start();
+    (await h.live()).terminate();
+    await h.state('waiting');
+    h.clock.advance(5_000);
+    const second = await h.server.accept();
+    expect((await second.expectCommand('hello')).payload).toMatchObject({ token: 't1' });
+    second.close(4801, 'unauthorized|0');
+    const third = await h.again();
+    expect((await third.expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+    third.close(4801, 'unauthorized|0');
+    await h.state('closed');
+  });
+
+  it('protocol §7: 4008 fetches a token first', async () => {
+    const h = await start();
+    (await h.live({ tokenExpiresInMs: 600_000 })).close(4008, 'token_expired|0');
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+  });
+
+  it('P18 401 before the upgrade: a fresh token’s refusal stops, and the question carries it', async () => {
+    const h = await start({ tokenIn: 'subprotocol' });
+    h.server.refuse = () => ({ status: 401 });
+    h.server.answer = () => ({ status: 401 });
+    expect(await codeOf(h.client.connect())).toBe('unauthorized');
+    expect(h.server.requests[0]?.headers.authorization).toBe('Bearer t1');
+  });
+});
+
+describe('the provider', () => {
+  it('that fails is asked again later', async () => {
+    let calls = 0;
+    const h = await start({
+      token: async () => {
+        if (++calls === 1) throw new Error('offline');
+        return 'good';
+      },
+    });
+    void h.client.connect();
+    await h.state('waiting');
+    expect(h.client.status.reason).toBe('No token: offline');
+    expect(h.errors[0]?.context.source).toBe('token');
+    h.clock.advance(h.client.status.delayMs ?? 0);
+    expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 'good' });
+  });
+
+  it('that throws a final error stops the client', async () => {
+    const h = await start({
+      token: () => {
+        throw new RealtimeError('unauthorized', 'Signed out');
+      },
+    });
+    expect(await codeOf(h.client.connect())).toBe('unauthorized');
+    expect(h.client.status).toMatchObject({
+      state: 'closed',
+      name: 'unauthorized',
+      reason: 'No token: Signed out',
+    });
+  });
+
+  it('that gives no token at all stops the client rather than connect as nobody', async () => {
+    const h = await start({ token: () => '' });
+    expect(await codeOf(h.client.connect())).toBe('unauthorized');
+    expect(h.server.upgrades).toBe(0);
+  });
+
+  it('that never answers is given up, and asked again', async () => {
+    const h = await start({ token: () => new Promise<string>(() => undefined), connectTimeoutMs: 4_000 });
+    void h.client.connect();
+    h.clock.advance(4_000);
+    await h.state('waiting');
+    expect(h.client.status.reason).toContain('4000 ms');
+  });
+});
+
+describe('G12 a token’s life', () => {
+  it('G12 refreshes ahead of the expiry, in place, again and again', async () => {
+    const h = await start();
+    const heartbeat = { intervalMs: 1_000_000, timeoutMs: 1_000_000 };
+    const connection = await h.live({ tokenExpiresInMs: 100_000, heartbeat });
+    // A fifth of its life, and jitter: 100 − 20 × 1.5.
+    h.clock.advance(69_999);
+    await connection.sync();
+    expect(given).toBe(1);
+    for (const token of ['t2', 't3']) {
+      h.clock.advance(1);
+      const auth = await connection.expectCommand('auth');
+      expect(auth.payload).toEqual({ token });
+      connection.reply(auth, { expiresInMs: 100_000 });
+      await connection.sync();
+      h.clock.advance(69_999);
+      await connection.sync();
+      expect(connection.unread).toEqual([]);
+    }
+    expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'live']);
+  });
+
+  it('G12 answers auth_required, once while the provider runs', async () => {
+    const h = await start();
+    const connection = await h.live();
+    connection.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
+    connection.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
+    const auth = await connection.expectCommand('auth');
+    expect(auth.payload).toEqual({ token: 't2' });
+    connection.reply(auth, { expiresInMs: 60_000 });
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    expect(given).toBe(2);
+  });
+
+  it('G12 tries again before the deadline when the provider or the server fails', async () => {
+    let fail = false;
+    const h = await start({
+      token: () => {
+        if (fail) throw new Error('offline');
+        return `t${++given}`;
+      },
+    });
+    const connection = await h.live();
+    fail = true;
+    connection.send({ type: 'auth_required', payload: { withinMs: 10_000 } });
+    await until(() => h.errors.length === 1, 'the error');
+    fail = false;
+    h.clock.advance(5_000);
+    const refused = await connection.expectCommand('auth');
+    connection.error(refused, 'unauthorized');
+    await connection.sync();
+    h.clock.advance(2_500);
+    const auth = await connection.expectCommand('auth');
+    connection.reply(auth, { expiresInMs: 60_000 });
+    await connection.sync();
+    expect(h.errors).toHaveLength(2);
+    expect(h.client.state).toBe('live');
+  });
+
+  it('G12 does not insist on a token of another user: the old one stands', async () => {
+    const h = await start();
+    const connection = await h.live({ tokenExpiresInMs: 100_000 });
+    connection.send({ type: 'auth_required', payload: { withinMs: 60_000 } });
+    connection.error(await connection.expectCommand('auth'), 'forbidden');
+    await connection.sync();
+    for (let n = 0; n < 3; n++) {
+      h.clock.advance(15_000);
+      await connection.sync();
+    }
+    expect(connection.unread).toEqual([]);
+    expect(h.errors).toHaveLength(1);
+  });
+
+  it('G12 without a provider it says what will happen', async () => {
+    const h = (harness = await Harness.start());
+    const connection = await h.live();
+    connection.send({ type: 'auth_required', payload: { withinMs: 1_000 } });
+    await connection.sync();
+    expect(String(h.errors[0]?.error)).toContain('option "token"');
+  });
+
+  it('a refresh of an old connection does not touch the new one', async () => {
+    let release: (token: string) => void = () => undefined;
+    const h = await start({
+      token: () => (++given === 2 ? new Promise<string>((resolve) => (release = resolve)) : `t${given}`),
+    });
+    const first = await h.live({ tokenExpiresInMs: 600_000 });
+    first.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
+    await first.sync();
+    first.terminate();
+    const second = await h.back({ tokenExpiresInMs: 600_000 });
+    release('late');
+    await second.sync();
+    await second.sync();
+    expect(second.unread).toEqual([]);
+  });
+});

@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import { ChannelPattern } from '../../../../lib/core/channel/pattern.js';
+import { ChannelRegistry } from '../../../../lib/core/channel/registry.js';
+import { checkCapabilities } from '../../../../lib/core/engine/capability-check.js';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { channel } from '../../../support/engine/harness.js';
+
+describe('channel registry', () => {
+  const registry = new ChannelRegistry([
+    channel('rooms.:room'),
+    channel('rooms.:room.files.:file'),
+    channel('news'),
+  ]);
+
+  it('P23 G9 a parameter takes exactly one segment; a name that nothing matches does not exist', () => {
+    expect(registry.find('rooms.42')?.params).toEqual({ room: '42' });
+    expect(registry.find('rooms.42.files.a:b')?.params).toEqual({ room: '42', file: 'a:b' });
+    for (const name of [
+      'rooms',
+      'rooms.',
+      'rooms.1.2',
+      'Rooms.42',
+      'news.1',
+      'rooms..files.x',
+      '$user.x',
+      ':room',
+      '',
+    ]) {
+      expect(registry.find(name)).toBeUndefined();
+    }
+    expect(() => registry.resolve('rooms')).toThrow(expect.objectContaining({ code: 'unknown_channel' }));
+  });
+
+  it.each([
+    ['rooms.:room', 'rooms.lobby'],
+    [':a.x', 'y.:b'],
+    ['a.b', 'a.b'],
+  ])('refuses %s and %s, which match the same names, and says what to do', (one, two) => {
+    expect(() => new ChannelRegistry([channel(one), channel(two)])).toThrow(
+      /match the same names.*Make a literal segment differ/,
+    );
+  });
+
+  it('takes patterns that only look alike', () => {
+    expect(
+      () => new ChannelRegistry([channel('rooms.:room.a'), channel('rooms.lobby.b'), channel('rooms.:room')]),
+    ).not.toThrow();
+  });
+
+  it.each(['', 'a..b', 'a.:', 'a.:1x', 'a b', 'a.:x.:x', '*'])('refuses the pattern %j', (pattern) => {
+    expect(() => ChannelPattern.parse(pattern)).toThrow(RangeError);
+  });
+
+  it('refuses patterns of the library’s own names', () => {
+    expect(() => new ChannelRegistry([channel('$mine.:x')])).toThrow(/begin with "\$"/);
+  });
+
+  it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
+    expect(() =>
+      checkCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
+    ).toThrow(
+      /TestChannel: the channel "rooms\.:room" asks for durability 'broker'.*lower the channel's durability/,
+    );
+  });
+});

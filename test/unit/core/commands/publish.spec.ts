@@ -1,0 +1,294 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import type { HandlerCall, PublishHandler } from '../../../../lib/core/ports/channel-definition.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+const say = (id: string, payload: unknown = id, more: object = {}) => ({
+  type: 'publish',
+  id,
+  channel: 'rooms.1',
+  event: 'said',
+  payload,
+  ...more,
+});
+
+async function answers(connection: FakeConnection): Promise<unknown[]> {
+  await quiet();
+  return connection.take().flatMap(({ type, ref, payload }) => {
+    if (type === 'reply')
+      return [[ref, (payload as { seq: number }).seq, (payload as { duplicate: boolean }).duplicate]];
+    return type === 'error' ? [[ref, (payload as ErrorBody).code]] : [];
+  });
+}
+
+async function startWith(handler: PublishHandler | undefined): Promise<void> {
+  harness = await EngineHarness.start([
+    channel('rooms.:room', { behaviour: { publish: new Map([['said', handler]]) } }),
+  ]);
+}
+
+describe('publish', () => {
+  it('P15 G4 gives the first result again for a retried id, from any connection of the user', async () => {
+    let runs = 0;
+    await startWith(() => void runs++);
+    const one = await harness.greet('user:ada');
+    const two = await harness.greet('user:ada');
+    const other = await harness.greet('user:eve');
+    one.send(say('m1', { text: 'hi' }));
+    expect(await answers(one)).toEqual([['m1', 1, false]]);
+    two.send(say('m1', { text: 'hi' }));
+    expect((await answers(two)).slice(-1)).toEqual([['m1', 1, true]]);
+    other.send(say('m1', { text: 'hi' }));
+    expect((await answers(other)).slice(-1)).toEqual([['m1', 2, false]]);
+    expect(runs).toBe(2);
+  });
+
+  it('P15 another payload or event under a used id is a conflict, judged by what the client sent', async () => {
+    await startWith(() => ({ enriched: Math.random() }));
+    const connection = await harness.greet('user:ada');
+    connection.send(say('m1', { text: 'hi' }));
+    connection.send(say('m1', { text: 'hi' }));
+    expect(await answers(connection)).toEqual([
+      ['m1', 1, false],
+      ['m1', 1, true],
+    ]);
+    connection.send(say('m1', { text: 'other' }));
+    expect(await answers(connection)).toEqual([['m1', 'conflict']]);
+  });
+
+  it('P15 the lineage of its ticket is the producer of an anonymous client', async () => {
+    await startWith(undefined);
+    const first = await harness.greet();
+    const session = (first.take('welcome')[0]?.payload as { session: string }).session;
+    first.send(say('m1'));
+    expect(await answers(first)).toEqual([['m1', 1, false]]);
+    first.drop();
+    const second = await harness.greet(undefined, session);
+    second.send(say('m1'));
+    expect(await answers(second)).toEqual([['m1', 1, true]]);
+    const stranger = await harness.greet();
+    stranger.send(say('m1'));
+    expect(await answers(stranger)).toEqual([['m1', 2, false]]);
+  });
+
+  it('P16 appends in the order sent although handlers take their time, among those accepted', async () => {
+    const started: string[] = [];
+    const gates = new Map<string, () => void>();
+    await startWith(({ id }: HandlerCall) => {
+      started.push(id);
+      if (id === 'm3') throw new RealtimeError('validation_failed');
+      return new Promise((resolve) => gates.set(id, () => resolve(undefined)));
+    });
+    const connection = await harness.greet('user:ada');
+    connection.send(say('m1'), say('m2'), say('m3'), say('m4'));
+    await quiet();
+    expect(started).toEqual(['m1']);
+    for (const id of ['m1', 'm2', 'm4']) {
+      gates.get(id)?.();
+      await quiet();
+    }
+    expect(await answers(connection)).toEqual(
+      [
+        ['m1', 1, false],
+        ['m3', 'validation_failed'],
+        ['m2', 2, false],
+        ['m4', 3, false],
+      ].sort(
+        (a, b) =>
+          ['m1', 'm2', 'm3', 'm4'].indexOf(a[0] as string) - ['m1', 'm2', 'm3', 'm4'].indexOf(b[0] as string),
+      ),
+    );
+  });
+
+  it('P16 refuses retryably what follows a publish that is not in the log', async () => {
+    await startWith(({ payload }: HandlerCall) => {
+      if (payload === 'bad') throw new RealtimeError('validation_failed');
+    });
+    const connection = await harness.greet('user:ada');
+    connection.send(say('m1', 'bad'), say('m2', 'good', { after: 'm1' }));
+    expect(await answers(connection)).toEqual([
+      ['m1', 'validation_failed'],
+      ['m2', 'out_of_order'],
+    ]);
+    connection.send(say('m3', 'good'), say('m2', 'good', { after: 'm3' }));
+    expect(await answers(connection)).toEqual([
+      ['m3', 1, false],
+      ['m2', 2, false],
+    ]);
+  });
+
+  it('G4 hands the id to the handler as idempotency key, and appends what it returns', async () => {
+    const keys: string[] = [];
+    await startWith(({ id, payload, user }: HandlerCall) => {
+      keys.push(id);
+      return { text: payload, author: user?.id };
+    });
+    const connection = await harness.subscriber('rooms.1', 'user:ada');
+    connection.send(say('m1', 'hi'));
+    await quiet();
+    expect(connection.take('event')[0]).toMatchObject({
+      id: 'm1',
+      user: 'ada',
+      seq: 1,
+      payload: { text: 'hi', author: 'ada' },
+    });
+    expect(keys).toEqual(['m1']);
+  });
+
+  it('G25 a handler that returns what cannot be written down fails its own publish, and nobody else', async () => {
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    await startWith(({ payload }: HandlerCall) => (payload === 'circle' ? circle : { big: 1n }));
+    const connection = await harness.subscriber('rooms.1', 'user:ada');
+    connection.send(say('m1', 'circle'), say('m2', 'bigint'));
+    expect(await answers(connection)).toEqual([
+      ['m1', 'internal'],
+      ['m2', 'internal'],
+    ]);
+    await expect(harness.engine.publish('rooms.1', 'said', circle)).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await expect(harness.engine.signal('rooms.1', 'typing', 1n)).rejects.toMatchObject({
+      code: 'bad_request',
+    });
+    await harness.publish('rooms.1');
+    expect(connection.take('event')).toHaveLength(1);
+  });
+
+  it('G9 G10 refuses a channel that nothing matches, an event that is not declared, and a publish that is not', async () => {
+    harness = await EngineHarness.start([
+      channel('rooms.:room'),
+      channel('news', { behaviour: { authorize: { subscribe: 'public' } } }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    connection.send(
+      say('m1', 1, { channel: 'nowhere' }),
+      say('m2', 1, { event: 'undeclared' }),
+      say('m3', 1, { channel: 'news' }),
+      { type: 'subscribe', id: 's1', channel: 'rooms' },
+      { type: 'subscribe', id: 's2', channel: 'rooms.1.extra' },
+      { type: 'subscribe', id: 's3', channel: '$user.eve' },
+      { type: 'subscribe', id: 's4', channel: '$user.ada' },
+    );
+    expect(await answers(connection)).toEqual([
+      ['m1', 'unknown_channel'],
+      ['m2', 'forbidden'],
+      ['m3', 'forbidden'],
+      ['s1', 'unknown_channel'],
+      ['s2', 'unknown_channel'],
+      ['s3', 'forbidden'],
+      ['s4', undefined, undefined],
+    ]);
+  });
+
+  it('G10 request, history, presence and signal need the own live subscription', async () => {
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        policy: { presence: { graceMs: 0 } },
+        behaviour: { requests: new Map([['ask', () => 42]]) },
+      }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    const commands = [
+      { type: 'request', id: 'r1', channel: 'rooms.1', event: 'ask' },
+      { type: 'history', id: 'r2', channel: 'rooms.1' },
+      { type: 'presence', id: 'r3', channel: 'rooms.1' },
+      { type: 'signal', id: 'r4', channel: 'rooms.1', event: 'typing' },
+      { type: 'request', id: 'r5', event: 'ask' },
+    ];
+    connection.send(...commands);
+    expect(await answers(connection)).toEqual([
+      ['r1', 'not_subscribed'],
+      ['r5', 'bad_request'],
+      ['r2', 'not_subscribed'],
+      ['r3', 'not_subscribed'],
+      ['r4', 'not_subscribed'],
+    ]);
+    connection.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }, ...commands.slice(0, 4));
+    const replies = (await answers(connection)) as string[][];
+    expect(replies.map(([ref]) => ref).sort()).toEqual(['r1', 'r2', 'r3', 'r4', 's1']);
+    expect(replies.every(([, code]) => typeof code !== 'string')).toBe(true);
+  });
+
+  it('G11 a revoke that races with a publish or a subscribe wins', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<boolean>((resolve) => (release = () => resolve(true)));
+    harness = await EngineHarness.start([
+      channel('rooms.:room', { behaviour: { authorize: { subscribe: () => gate, publish: () => gate } } }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    connection.take();
+    connection.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }, say('m1'));
+    await quiet();
+    const receipt = await harness.engine.revoke('ada', 'rooms.1');
+    expect(receipt.missing).toEqual([]);
+    release();
+    expect(await answers(connection)).toEqual([
+      ['m1', 'forbidden'],
+      ['s1', 'forbidden'],
+    ]);
+    await harness.publish('rooms.1');
+    expect(connection.take('event')).toEqual([]);
+  });
+
+  it('G11 after a revoke nothing more of the channel is written, not even what was queued', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { policy: { overflow: 'drop-oldest' } })]);
+    const connection = await harness.subscriber('rooms.1', 'user:ada');
+    connection.stall();
+    await harness.publish('rooms.1', 5);
+    await harness.publish('rooms.1', 5);
+    await harness.engine.revoke('ada', 'rooms.1', 'left the team');
+    await harness.publish('rooms.1', 5);
+    connection.drain();
+    await quiet();
+    const envelopes = connection.take();
+    expect(envelopes.filter(({ type }) => type === 'event').map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+    expect(envelopes.at(-1)).toMatchObject({
+      type: 'unsubscribed',
+      channel: 'rooms.1',
+      payload: { code: 'forbidden', message: 'Access was revoked', retryable: false },
+    });
+  });
+
+  it('G11 an authorization for a while is asked again, and an error in it revokes', async () => {
+    let asked = 0;
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          behaviour: {
+            authorize: {
+              subscribe: () => {
+                if (++asked === 3) throw new Error('the database is away');
+                return { forMs: 60_000 };
+              },
+            },
+          },
+        }),
+      ],
+      { settings: { heartbeat: { intervalMs: 3_600_000, timeoutMs: 10_000 } } },
+    );
+    const connection = await harness.subscriber('rooms.1', 'user:ada');
+    for (let minute = 0; minute < 2; minute++) {
+      harness.clock.advance(60_000);
+      await quiet();
+    }
+    await quiet();
+    expect(asked).toBe(3);
+    expect(connection.take('unsubscribed')).toHaveLength(1);
+  });
+
+  it('a ban closes with 4803 and refuses the user until it ends', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet('user:ada');
+    await harness.engine.ban('ada', { forMs: 60_000, reason: 'spam', by: 'moderator' });
+    expect(connection.closed).toEqual({ code: 4803, reason: 'banned|60000' });
+    expect((await harness.greet('user:ada')).closed?.code).toBe(4803);
+    harness.clock.advance(60_001);
+    expect((await harness.greet('user:ada')).closed).toBeUndefined();
+  });
+});

@@ -1,0 +1,168 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+describe('what a client cannot make grow', () => {
+  it('G13 the connection lane of one that asks and does not read', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
+    });
+    const client = await harness.greet('user:ada');
+    client.stall();
+    for (let index = 0; index < 50; index++) client.send({ type: 'ping', id: `p${index}` });
+    await quiet();
+    expect(client.closed).toBeUndefined();
+    for (let index = 0; index < 200; index++) client.send({ type: 'ping', id: `q${index}` });
+    await quiet();
+    expect(client.closed).toEqual({ code: 4003, reason: 'slow_consumer|0' });
+  });
+
+  it('G13 nor of one that asks much in a turn, and reads', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
+    });
+    const client = await harness.greet('user:ada');
+    client.take();
+    for (let index = 0; index < 250; index++) client.send({ type: 'ping', id: `p${index}` });
+    await quiet();
+    expect(client.closed).toBeUndefined();
+    expect(client.take('pong')).toHaveLength(250);
+  });
+
+  it('P28 the channels that a session hands on from generation to generation', async () => {
+    const ended: string[] = [];
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
+      { settings: { limits: { maxChannels: 2 } } },
+    );
+    let ticket: string | undefined;
+    for (let generation = 0; generation < 4; generation++) {
+      const client = await harness.greet('user:ada', ticket);
+      ticket = (client.received.find(({ type }) => type === 'welcome')?.payload as { session: string })
+        .session;
+      for (const name of ['a', 'b'])
+        client.send({ type: 'subscribe', id: name, channel: `rooms.${generation}${name}` });
+      await quiet();
+    }
+    // Those of the third may still be taken up again; nobody came back for the older ones.
+    expect(ended).toEqual(['rooms.0a', 'rooms.0b', 'rooms.1a', 'rooms.1b']);
+  });
+});
+
+describe('channels that a newer generation does not take up again', () => {
+  it.each(['unsubscribe', 'wait'])('P28 end while it lives on: %s', async (way) => {
+    const ended: string[] = [];
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
+      { settings: { retry: { stableMs: 1_000 } } },
+    );
+    const older = await harness.greet('user:ada');
+    for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
+    await quiet();
+    const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as { session: string };
+    const newer = await harness.greet('user:ada', session);
+    newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
+    if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
+    else harness.clock.advance(1_500);
+    await quiet();
+    expect(ended).toEqual(['rooms.b']);
+    newer.drop();
+    await quiet();
+    expect(ended).toEqual(['rooms.b', 'rooms.a']);
+  });
+});
+
+describe('a history of which much has expired', () => {
+  it.each([false, true])(
+    'G3 a page never ends before what is still worth reading (reverse: %s)',
+    async (reverse) => {
+      harness = await EngineHarness.start([channel('rooms.:room')]);
+      const { engine, clock } = harness;
+      await engine.publish('rooms.1', 'said', 'first', { meta: { page: 1 } });
+      for (let index = 0; index < 20; index++) await engine.publish('rooms.1', 'said', index, { ttlMs: 10 });
+      await engine.publish('rooms.1', 'said', 'last');
+      clock.advance(1_000);
+      const seqs = reverse ? [22, 1] : [1, 22];
+      expect(await engine.history('rooms.1', { limit: 1, reverse })).toMatchObject({
+        events: [{ seq: seqs[0] }],
+        more: true,
+      });
+      const all = await engine.history('rooms.1', { limit: 5, reverse });
+      expect([all.events.map(({ seq }) => seq), all.more]).toEqual([seqs, false]);
+      expect(all.events.find(({ seq }) => seq === 1)?.meta).toEqual({ page: 1 });
+    },
+  );
+});
+
+describe('what an error of the application cannot do', () => {
+  it('G25 one that cannot be written down is answered as internal', async () => {
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      requests: new Map([
+        [
+          'fail',
+          {
+            authorize: 'public',
+            handle: async () => {
+              throw new RealtimeError('validation_failed', undefined, { details: [circular as never] });
+            },
+          },
+        ],
+      ]),
+    });
+    const client = await harness.greet('user:ada');
+    client.take();
+    client.send({ type: 'request', id: 'r', event: 'fail' });
+    await quiet();
+    expect(client.take('error')).toMatchObject([{ ref: 'r', payload: { code: 'internal' } }]);
+    expect(harness.errors).toHaveLength(1);
+  });
+});
+
+describe('an event that cannot be written down any more', () => {
+  it('G25 ends the connection that catches up with it, and nothing else', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
+    const payload: Record<string, unknown> = {};
+    await harness.engine.publish('rooms.1', 'said', payload);
+    payload['self'] = payload;
+    await harness.engine.publish('rooms.1', 'said', 'sound');
+    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const client = await harness.greet('user:ada');
+    const position = { epoch, seq: 0 };
+    client.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { position } });
+    await quiet();
+    expect(client.closed?.code).toBe(4005);
+    expect(harness.errors).toHaveLength(1);
+  });
+});
+
+describe('a start that fails', () => {
+  it('G18 lets go of the broker all the same', async () => {
+    const broker = memoryBroker();
+    let closed = 0;
+    broker.start = () => Promise.reject(new Error('half-way'));
+    broker.close = async () => void closed++;
+    harness = new EngineHarness([channel('rooms.:room')], { broker });
+    await expect(harness.engine.start()).rejects.toThrow('half-way');
+    await harness.engine.stop();
+    expect(closed).toBe(1);
+  });
+
+  it('G18 one that ends after the stop leaves no timer behind', async () => {
+    const broker = memoryBroker();
+    let go!: () => void;
+    broker.start = () => new Promise<void>((resolve) => (go = resolve));
+    harness = new EngineHarness([channel('rooms.:room')], { broker });
+    const starting = harness.engine.start();
+    await harness.engine.stop();
+    go();
+    await starting;
+    expect(harness.clock.pending).toBe(0);
+    expect(harness.engine.status.started).toBe(false);
+  });
+});

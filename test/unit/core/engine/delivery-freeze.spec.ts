@@ -1,0 +1,545 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
+import type {
+  AuthorizationResult,
+  ChannelDefinition,
+} from '../../../../lib/core/ports/channel-definition.js';
+import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
+import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { lossyBroker } from '../../../support/fault/lossy-broker.js';
+import { settle } from '../../../support/engine/manual-clock.js';
+import { until } from '../../../support/until.js';
+
+const BOUND = 10_000;
+const ROOM = 'rooms.1';
+const NEWS = 'news.1';
+
+let harness: EngineHarness;
+let store: MemoryStore;
+let broker: ReturnType<typeof lossyBroker>;
+let authorizer: (user: string) => MaybePromise<AuthorizationResult>;
+afterEach(() => harness.stop());
+
+/** Channels of which the one needs an authorization and the other does not. */
+function channels(policy: Parameters<typeof channel>[1] = {}): readonly ChannelDefinition[] {
+  const requests = new Map([['count', () => 7]]);
+  return [
+    channel('rooms.:room', {
+      ...policy,
+      behaviour: {
+        authorize: { subscribe: ({ user }) => authorizer(user?.id ?? ''), publish: () => true },
+        requests,
+      },
+    }),
+    channel('news.:topic', { behaviour: { requests } }),
+  ];
+}
+
+async function begin(
+  policy: Parameters<typeof channel>[1] = { policy: { presence: { graceMs: 0 } } },
+  settings: SettingsPatch = {},
+): Promise<void> {
+  authorizer = () => true;
+  store = new MemoryStore();
+  broker = lossyBroker(memoryBroker({ store }));
+  harness = await EngineHarness.start(channels(policy), {
+    broker,
+    // Nobody here answers pings.
+    settings: { heartbeat: { intervalMs: 1e9 }, ...settings },
+  });
+  prove();
+}
+
+const prove = (forMs = BOUND): void => broker.listener?.onControlCurrent(forMs);
+
+async function expire(): Promise<void> {
+  harness.clock.advance(BOUND);
+  await quiet();
+}
+
+async function recover(): Promise<void> {
+  prove();
+  await quiet();
+}
+
+const seqs = (client: FakeConnection): (number | undefined)[] => client.take('event').map(({ seq }) => seq);
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
+
+/** Subscribed to both channels; the answers are taken. */
+async function follower(user: string): Promise<FakeConnection> {
+  const client = await harness.subscriber(ROOM, `user:${user}`);
+  client.send({ type: 'subscribe', id: 'news', channel: NEWS });
+  await quiet();
+  client.take();
+  return client;
+}
+
+describe('a node that cannot prove that it knows every revoke', () => {
+  beforeEach(() => begin());
+
+  it('G11 withholds the events of authorized channels from the bound on, and disconnects nobody', async () => {
+    const ada = await follower('ada');
+    harness.clock.advance(BOUND - 1);
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([1]);
+    expect(harness.engine.status.withholding).toBe(false);
+    harness.clock.advance(1);
+    await harness.publish(ROOM, 3);
+    expect(ada.take()).toEqual([]);
+    expect(ada.closed).toBeUndefined();
+    expect(harness.engine.status.withholding).toBe(true);
+  });
+
+  it('G11 goes on without a gap or a repeat when the view is proved again', async () => {
+    const ada = await follower('ada');
+    await harness.publish(ROOM, 2);
+    await expire();
+    await harness.publish(ROOM, 600);
+    expect(seqs(ada)).toEqual([1, 2]);
+    await recover();
+    await harness.publish(ROOM, 2);
+    expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual(
+      range(3, 604).map((seq) => ['event', seq]),
+    );
+    expect(harness.engine.status.withholding).toBe(false);
+  });
+
+  it('G11 public channels are untouched', async () => {
+    const ada = await follower('ada');
+    await expire();
+    const frames = ada.frames.length;
+    await harness.publish(NEWS, 3);
+    await harness.publish(ROOM, 3);
+    expect(ada.take().map(({ channel: name, seq }) => [name, seq])).toEqual([
+      [NEWS, 1],
+      [NEWS, 2],
+      [NEWS, 3],
+    ]);
+    // Straight from the shared batch, as ever.
+    expect(ada.frames.length - frames).toBe(1);
+  });
+
+  it('G11 a revoke that becomes known wins over everything that was withheld', async () => {
+    const [ada, eve] = [await follower('ada'), await follower('eve')];
+    ada.take();
+    await expire();
+    await harness.publish(ROOM, 3);
+    await harness.engine.revoke('ada', ROOM);
+    await recover();
+    await harness.publish(ROOM);
+    expect(ada.take().map(({ type, channel: name }) => [type, name])).toEqual([['unsubscribed', ROOM]]);
+    expect(seqs(eve)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('G11 nor is written what was queued before; it comes first afterwards', async () => {
+    const ada = await follower('ada');
+    ada.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM, 2);
+    await harness.publish(NEWS);
+    await expire();
+    ada.drain();
+    await harness.publish(ROOM, 2);
+    // The first had been handed to the socket already.
+    expect(ada.take().map(({ channel: name, seq }) => [name, seq])).toEqual([
+      [ROOM, 1],
+      [NEWS, 1],
+    ]);
+    await recover();
+    expect(seqs(ada)).toEqual([2, 3, 4, 5]);
+  });
+
+  it('G11 P24 what was queued and is revoked meanwhile is never written', async () => {
+    const ada = await follower('ada');
+    ada.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM, 2);
+    ada.send({ type: 'history', id: 'h', channel: ROOM, payload: {} });
+    await quiet();
+    await expire();
+    await harness.engine.revoke('ada');
+    ada.drain();
+    await recover();
+    expect(ada.take().map(({ type, seq, ref }) => [type, seq ?? ref])).toEqual([
+      ['event', 1],
+      ['error', 'h'],
+      ['unsubscribed', undefined],
+      ['unsubscribed', undefined],
+    ]);
+  });
+
+  it('G11 P12 a replay stops where it is, goes on to its end, and then comes what is live', async () => {
+    await harness.publish(ROOM, 700);
+    const { epoch } = (await harness.engine.history(ROOM, { limit: 1 })).position;
+    const ada = await harness.greet('user:ada');
+    ada.take();
+    ada.send({ type: 'subscribe', id: 's', channel: ROOM, payload: { position: { epoch, seq: 100 } } });
+    let reads = 0;
+    broker.onRead = async (_, page) => {
+      // The proof runs out while a page is on its way.
+      if (++reads === 4) harness.clock.advance(BOUND);
+      await quiet();
+      return page;
+    };
+    await until('the fourth read', () => reads === 4);
+    await quiet();
+    await quiet();
+    const [answer, ...events] = ada.take();
+    expect(answer).toMatchObject({ type: 'reply', ref: 's', payload: { recovery: 'complete' } });
+    expect(events.length).toBeGreaterThan(0);
+    await harness.publish(ROOM, 2);
+    expect(reads).toBe(4);
+    expect(ada.take()).toEqual([]);
+    broker.onRead = undefined;
+    await recover();
+    await harness.publish(ROOM);
+    const all = [...events, ...ada.take()].map(({ type, seq }) => (type === 'event' ? seq : type));
+    expect(all).toEqual([...range(101, 700), 'resumed', ...range(701, 703)]);
+    expect(events.length).toBeLessThan(600);
+  });
+
+  it('G11 a log that became another meanwhile is announced before its first event', async () => {
+    const ada = await follower('ada');
+    await harness.publish(ROOM, 3);
+    ada.take();
+    await expire();
+    store.failOver(ROOM, 3);
+    await harness.publish(ROOM, 2);
+    expect(ada.take()).toEqual([]);
+    await recover();
+    const [reset, ...rest] = ada.take();
+    expect(reset).toMatchObject({ type: 'reset', payload: { recovery: 'complete' } });
+    expect(rest.filter(({ type }) => type === 'event').map(({ seq }) => seq)).toEqual([4, 5]);
+  });
+
+  it('G11 a reset that is being made when the proof runs out is not told before the next', async () => {
+    const ada = await follower('ada');
+    await harness.publish(ROOM, 3);
+    ada.take();
+    store.failOver(ROOM, 3);
+    broker.onRead = async (_, page) => {
+      if (!harness.engine.status.withholding) harness.clock.advance(BOUND);
+      return page;
+    };
+    await harness.publish(ROOM);
+    expect(ada.take()).toEqual([]);
+    broker.onRead = undefined;
+    await recover();
+    expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual([
+      ['reset', undefined],
+      ['event', 4],
+      ['resumed', 4],
+    ]);
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([5]);
+  });
+
+  it.each(['subscribe', 'history', 'presence', 'request', 'signal'])(
+    'G11 a %s of an authorized channel is answered with unavailable, to be tried again',
+    async (type) => {
+      const ada = type === 'subscribe' ? await harness.greet('user:ada') : await follower('ada');
+      await expire();
+      ada.take();
+      const command = {
+        ...(type === 'request' || type === 'signal' ? { event: type === 'signal' ? 'typing' : 'count' } : {}),
+        type,
+        payload: {},
+      };
+      ada.send({ ...command, id: 'q', channel: ROOM });
+      await quiet();
+      expect(ada.take()).toMatchObject([
+        { type: 'error', ref: 'q', payload: { code: 'unavailable', retryable: true } },
+      ]);
+      await recover();
+      ada.send({ ...command, id: 'again', channel: ROOM });
+      await quiet();
+      expect(ada.take('reply')).toMatchObject([{ ref: 'again' }]);
+    },
+  );
+
+  it.each(['subscribe', 'history', 'request', 'signal'])(
+    'G11 a %s of a public channel is answered',
+    async (type) => {
+      const ada = type === 'subscribe' ? await harness.greet('user:ada') : await follower('ada');
+      await expire();
+      ada.take();
+      const event = type === 'signal' ? 'typing' : 'count';
+      ada.send({
+        type,
+        id: 'q',
+        channel: NEWS,
+        payload: {},
+        ...(type.startsWith('s') && type !== 'signal' ? {} : { event }),
+      });
+      await quiet();
+      expect(ada.take('reply')).toMatchObject([{ ref: 'q' }]);
+    },
+  );
+
+  it.each(['its authorization', 'the log'])(
+    'G11 a subscribe that waits for %s when the proof runs out is not committed',
+    async (what) => {
+      await harness.publish(ROOM, 2);
+      const { epoch } = (await harness.engine.history(ROOM)).position;
+      const ada = await harness.greet('user:ada');
+      ada.take();
+      if (what === 'the log') {
+        broker.onRead = async (_, page) => {
+          harness.clock.advance(BOUND);
+          return page;
+        };
+      } else {
+        authorizer = async () => {
+          harness.clock.advance(BOUND);
+          return true;
+        };
+      }
+      ada.send({ type: 'subscribe', id: 's', channel: ROOM, payload: { position: { epoch, seq: 0 } } });
+      await quiet();
+      expect(ada.take()).toMatchObject([{ type: 'error', ref: 's', payload: { code: 'unavailable' } }]);
+      await recover();
+      expect(ada.take()).toEqual([]);
+    },
+  );
+
+  it('G11 a page of history that was read before is not answered', async () => {
+    const ada = await follower('ada');
+    broker.onRead = async (_, page) => {
+      harness.clock.advance(BOUND);
+      return page;
+    };
+    ada.send({ type: 'history', id: 'h', channel: ROOM, payload: {} });
+    await quiet();
+    expect(ada.take()).toMatchObject([{ type: 'error', ref: 'h', payload: { code: 'unavailable' } }]);
+  });
+
+  it('G11 signals are dropped, and of presence the client is shown afterwards that it missed something', async () => {
+    const ada = await follower('ada');
+    await expire();
+    await harness.engine.signal(ROOM, 'typing', {});
+    await harness.engine.signal(NEWS, 'typing', {});
+    await broker.presence.enter({ channel: ROOM, member: 'eve', device: 'd', generation: 1 }, 30_000);
+    await quiet();
+    expect(ada.take().map(({ type, channel: name }) => [type, name])).toEqual([['signal', NEWS]]);
+    await recover();
+    const { epoch, version } = await harness.engine.members(ROOM);
+    expect(ada.take()).toMatchObject([
+      { type: 'presence', payload: { epoch, version, previous: version, join: [], update: [], leave: [] } },
+    ]);
+    // Who missed nothing is told nothing.
+    await expire();
+    await recover();
+    expect(ada.take()).toEqual([]);
+  });
+
+  it('G11 a process that stood still does not deliver what came meanwhile, though no timer told it', async () => {
+    const ada = await follower('ada');
+    const at = harness.clock.monotonic() + BOUND;
+    const stood = jest.spyOn(harness.clock, 'monotonic').mockReturnValue(at);
+    await harness.publish(ROOM, 2);
+    expect(ada.take()).toEqual([]);
+    await recover();
+    expect(seqs(ada)).toEqual([1, 2]);
+    stood.mockRestore();
+  });
+
+  it('G11 a process that stood still does not write what was queued for a slow client either', async () => {
+    const ada = await follower('ada');
+    ada.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM);
+    const stood = jest.spyOn(harness.clock, 'monotonic').mockReturnValue(harness.clock.monotonic() + BOUND);
+    ada.drain();
+    await quiet();
+    expect(seqs(ada)).toEqual([1]);
+    stood.mockRestore();
+  });
+});
+
+describe('many times', () => {
+  it('G11 G3 through any number of times, with slow and fast clients, each is given the log once and in order', async () => {
+    await begin({ policy: { log: { retain: true, size: 100_000, ttlMs: 1e9, dedupeMs: 0 } } });
+    const clients = [await follower('ada'), await follower('eve'), await follower('bob')];
+    let state = 7;
+    const next = (bound: number): number => (state = (state * 48271) % 2147483647) % bound;
+    const slow = new Set<FakeConnection>();
+    for (let round = 0; round < 120; round++) {
+      const client = clients[next(clients.length)];
+      if (client !== undefined && slow.delete(client)) client.drain();
+      else if (client !== undefined && next(3) === 0) slow.add(client).forEach((one) => one.stall());
+      if (next(4) === 0) harness.clock.advance(BOUND);
+      if (next(3) === 0) prove();
+      // Now and then without letting the turn end.
+      if (next(3) === 0) void harness.publish(ROOM, next(5));
+      else await harness.publish(ROOM, next(400));
+    }
+    for (const client of slow) client.drain();
+    await quiet();
+    await recover();
+    await harness.publish(ROOM);
+    harness.clock.advance(500);
+    await quiet();
+    const tip = (await harness.engine.history(ROOM, { limit: 1 })).position.seq;
+    for (const client of clients) {
+      expect(client.closed).toBeUndefined();
+      expect(client.received.filter(({ type }) => type === 'gap')).toEqual([]);
+      expect(seqs(client)).toEqual(range(1, tip));
+    }
+    expect(tip).toBeGreaterThan(5_000);
+  });
+});
+
+describe('a multitude', () => {
+  it('G11 G14 goes on a part at a time, and what runs out meanwhile holds for the rest', async () => {
+    await begin({}, { limits: { maxConnectionsPerAddress: 1_000 } });
+    const clients = Array.from({ length: 600 }, (_, index) => {
+      const client = harness.connect();
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: `user:u${index}` } });
+      client.send({ type: 'subscribe', id: 's', channel: ROOM });
+      return client;
+    });
+    await quiet();
+    await expire();
+    await harness.publish(ROOM, 3);
+    for (const client of clients) client.take();
+    prove();
+    harness.clock.advance(BOUND);
+    await quiet();
+    // What had gone on was queued, and waits aside again.
+    expect(clients.flatMap(seqs)).toEqual([]);
+    prove();
+    await settle();
+    const first = clients.filter((client) => client.received.some(({ type }) => type === 'event'));
+    expect(first.length).toBeGreaterThan(0);
+    expect(first.length).toBeLessThan(600);
+    await quiet();
+    expect(clients.map(seqs)).toEqual(clients.map(() => [1, 2, 3]));
+  });
+});
+
+describe('records of revokes that are lost', () => {
+  beforeEach(() => begin({}));
+
+  it('G11 every authorization is asked again: who has none any more is out, the others notice nothing', async () => {
+    const allowed = new Map<string, boolean | string>([
+      ['ada', false],
+      ['eve', true],
+      ['bob', 'an error'],
+    ]);
+    const names = [...allowed.keys()];
+    const clients = await Promise.all(names.map(follower));
+    authorizer = (user) => {
+      const answer = allowed.get(user);
+      if (typeof answer === 'string') throw new Error(answer);
+      return answer === true;
+    };
+    await broker.listener?.onControlLost();
+    await quiet();
+    await harness.publish(ROOM);
+    await harness.publish(NEWS);
+    expect(clients.map((client) => client.take().map(({ type, channel: name }) => [type, name]))).toEqual([
+      [
+        ['unsubscribed', ROOM],
+        ['event', NEWS],
+      ],
+      [
+        ['event', ROOM],
+        ['event', NEWS],
+      ],
+      [
+        ['unsubscribed', ROOM],
+        ['event', NEWS],
+      ],
+    ]);
+    expect(harness.errors).toEqual([new Error('an error')]);
+  });
+
+  it('G11 asks a bounded number at once, and a lease that it renews runs once', async () => {
+    authorizer = () => ({ forMs: 60_000 });
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => harness.subscriber(ROOM, `user:u${index}`)),
+    );
+    prove(1e9);
+    const { pending } = harness.clock;
+    let underWay = 0;
+    let most = 0;
+    let asked = 0;
+    authorizer = async () => {
+      asked++;
+      most = Math.max(most, ++underWay);
+      await settle();
+      underWay--;
+      return { forMs: 60_000 };
+    };
+    await broker.listener?.onControlLost();
+    expect([asked, most]).toEqual([100, 64]);
+    expect(harness.clock.pending).toBe(pending);
+    harness.clock.advance(60_000);
+    await quiet();
+    expect(asked).toBe(200);
+    expect(clients.filter((client) => client.closed !== undefined)).toEqual([]);
+  });
+});
+
+describe('proofs', () => {
+  it('G11 the longest one counts, in whatever order they come, and one timer waits for all of them', async () => {
+    await begin();
+    const ada = await follower('ada');
+    const { pending } = harness.clock;
+    harness.clock.advance(4_000);
+    prove(9_000);
+    prove(500);
+    prove(-1);
+    expect(harness.clock.pending).toBe(pending);
+    harness.clock.advance(8_999);
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([1]);
+    harness.clock.advance(1);
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([]);
+    // One that is over by the time that it comes proves nothing.
+    prove(0);
+    await quiet();
+    expect(seqs(ada)).toEqual([]);
+  });
+
+  it('G11 a broker that cannot be late has to prove nothing', async () => {
+    authorizer = () => true;
+    harness = await EngineHarness.start(channels(), { settings: { heartbeat: { intervalMs: 1e9 } } });
+    const ada = await harness.subscriber(ROOM, 'user:ada');
+    harness.clock.advance(86_400_000);
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([1]);
+  });
+
+  it('G11 P25 the announcement of a dropped tail waits behind what was queued before it', async () => {
+    await begin({ policy: { overflow: 'drop-newest' } }, { outbox: { maxBytes: 2_000 } });
+    const ada = await follower('ada');
+    ada.stall();
+    for (let index = 0; index < 6; index++) await harness.publish(ROOM, 1, { size: 500 });
+    await expire();
+    ada.drain();
+    await quiet();
+    expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual([['event', 1]]);
+    await recover();
+    const rest = ada.take().map(({ type, seq, payload }) => (type === 'gap' ? payload : seq));
+    expect(rest.at(-1)).toMatchObject({ to: 6, reason: 'overflow' });
+    const { from } = rest.at(-1) as { readonly from: number };
+    expect(rest.slice(0, -1)).toEqual(range(2, from - 1));
+    expect(from).toBeGreaterThan(2);
+  });
+
+  it('G13 what waits aside counts: a client that read slowly before has no second queue', async () => {
+    await begin({}, { outbox: { maxBytes: 3_000 } });
+    const ada = await follower('ada');
+    ada.stall();
+    for (let index = 0; index < 4; index++) await harness.publish(ROOM, 1, { size: 500 });
+    await expire();
+    for (let index = 0; index < 6; index++) await harness.publish(NEWS, 1, { size: 500 });
+    expect(ada.closed?.code).toBe(4003);
+  });
+});

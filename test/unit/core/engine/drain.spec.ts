@@ -1,0 +1,210 @@
+import { describe, expect, it } from '@jest/globals';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+
+const handshake = {
+  transport: 'websocket',
+  headers: {},
+  url: '/realtime',
+  ip: '10.0.0.1',
+  secure: false,
+} as const;
+
+async function pass(harness: EngineHarness, ms: number): Promise<void> {
+  for (let elapsed = 0; elapsed < ms; elapsed += 50) {
+    harness.clock.advance(50);
+    await quiet();
+  }
+}
+
+describe('drain and admission', () => {
+  it('G18 refuses newcomers, says bye with advice, flushes what waits, closes with 4001', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.subscriber('rooms.1');
+    expect(harness.engine.admit(handshake)).toBeUndefined();
+    await harness.engine.publish('rooms.1', 'said', 'the last word');
+    let drained = false;
+    const drain = harness.engine.drain(5_000).then(() => (drained = true));
+    expect(harness.engine.admit(handshake)).toMatchObject({ status: 503, retryAfterMs: expect.any(Number) });
+    await quiet();
+    await pass(harness, 200);
+    await drain;
+    expect(connection.take().map(({ type }) => type)).toEqual(['bye', 'event']);
+    expect(connection.received.find(({ type }) => type === 'bye')?.payload).toEqual({
+      code: 4001,
+      retryAfterMs: 0,
+      spreadMs: 5_000,
+    });
+    expect(connection.closed).toEqual({ code: 4001, reason: 'drain|0' });
+    expect(drained).toBe(true);
+    await harness.stop();
+  });
+
+  it('G18 calls the application no more once the drain has begun: what it needs may be closed', async () => {
+    let calls = 0;
+    const harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: { authorize: { subscribe: 'public', publish: () => ++calls > 0 } },
+      }),
+    ]);
+    const connection = await harness.subscriber('rooms.1');
+    harness.engine.beginDrain();
+    connection.send(
+      { type: 'publish', id: 'm1', channel: 'rooms.1', event: 'said' },
+      { type: 'ping', id: 'p1' },
+      { type: 'unsubscribe', id: 'u1', channel: 'rooms.1' },
+    );
+    await quiet();
+    const answers = connection.take();
+    expect(answers.map(({ type, ref }) => [type, ref])).toEqual([
+      ['pong', 'p1'],
+      ['reply', 'u1'],
+      ['error', 'm1'],
+    ]);
+    expect(answers[2]?.payload).toMatchObject({ code: 'unavailable', retryable: true });
+    expect(calls).toBe(0);
+    await harness.stop();
+  });
+
+  describe('G18 commands that are under way', () => {
+    async function inFlight(type: 'request' | 'publish') {
+      let answer: (value: unknown) => void = () => undefined;
+      let calls = 0;
+      const handler = () => (calls++, new Promise((resolve) => (answer = resolve)));
+      const harness = await EngineHarness.start([
+        channel('rooms.:room', {
+          behaviour: {
+            requests: new Map([['ask', handler]]),
+            publish: new Map([['said', handler]]),
+          },
+        }),
+      ]);
+      const asking = await harness.subscriber('rooms.1');
+      const idle = await harness.subscriber('rooms.2');
+      asking.send({ type, id: 'r1', channel: 'rooms.1', event: type === 'request' ? 'ask' : 'said' });
+      await quiet();
+      return { harness, asking, idle, calls: () => calls, answer: (value: unknown) => answer(value) };
+    }
+
+    it.each(['request', 'publish'] as const)('G18 are answered before the close: %s', async (type) => {
+      const { harness, asking, idle, answer } = await inFlight(type);
+      let drained = false;
+      void harness.engine.drain(5_000).then(() => (drained = true));
+      await pass(harness, 300);
+      expect(idle.closed?.code).toBe(4001);
+      expect(asking.closed).toBeUndefined();
+      expect(drained).toBe(false);
+      answer({ done: true });
+      await quiet();
+      await pass(harness, 50);
+      expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
+      expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
+        'reply',
+      ]);
+      await pass(harness, 50);
+      expect(drained).toBe(true);
+      await harness.stop();
+    });
+
+    it('G18 cost the deadline at most, when they are never answered', async () => {
+      const { harness, asking } = await inFlight('request');
+      let drained = false;
+      void harness.engine.drain(2_000).then(() => (drained = true));
+      await pass(harness, 1_900);
+      expect(asking.closed).toBeUndefined();
+      await pass(harness, 150);
+      expect(asking.closed?.code).toBe(4001);
+      expect(drained).toBe(true);
+      await harness.stop();
+    });
+
+    it('G18 what waits behind one of them is refused as retryable: its handler has not begun', async () => {
+      const { harness, asking, calls, answer } = await inFlight('publish');
+      asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
+      await quiet();
+      void harness.engine.drain(5_000);
+      await pass(harness, 100);
+      answer({ done: true });
+      await quiet();
+      await pass(harness, 50);
+      const answers = asking.received.filter(({ ref }) => ref === 'r1' || ref === 'r2');
+      expect(answers.map(({ type, ref }) => [type, ref])).toEqual(
+        expect.arrayContaining([
+          ['reply', 'r1'],
+          ['error', 'r2'],
+        ]),
+      );
+      expect(answers.find(({ ref }) => ref === 'r2')?.payload).toMatchObject({
+        code: 'unavailable',
+        retryable: true,
+      });
+      expect(calls()).toBe(1);
+      expect(asking.closed?.code).toBe(4001);
+      await harness.stop();
+    });
+
+    it('G18 an identity that is being verified is not waited for: the client needs another node anyway', async () => {
+      const harness = await EngineHarness.start([channel('rooms.:room')], {
+        authenticator: { authenticate: () => new Promise(() => undefined) },
+      });
+      const connection = await harness.greet('user:ada');
+      void harness.engine.drain(5_000);
+      await pass(harness, 100);
+      expect(connection.closed?.code).toBe(4001);
+      await harness.stop();
+    });
+  });
+
+  it('G18 ends at the deadline although a client does not read', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.subscriber('rooms.1');
+    connection.stall();
+    await harness.publish('rooms.1', 3);
+    let drained = false;
+    void harness.engine.drain(2_000).then(() => (drained = true));
+    await pass(harness, 1_900);
+    expect(drained).toBe(false);
+    expect(connection.closed).toBeUndefined();
+    await pass(harness, 300);
+    expect(drained).toBe(true);
+    expect(connection.closed?.code).toBe(4001);
+    await harness.stop();
+  });
+
+  it('G18 spreads the goodbyes over the deadline', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    const clients = await Promise.all(Array.from({ length: 300 }, () => harness.greet()));
+    for (const client of clients) client.take();
+    void harness.engine.drain(1_000);
+    await quiet();
+    const told = () => clients.filter((client) => client.received.some(({ type }) => type === 'bye')).length;
+    expect(told()).toBe(64);
+    await pass(harness, 500);
+    expect(told()).toBe(300);
+    await harness.stop();
+  });
+
+  it('P18 refuses a full node with 503 and a full address with 429, each with advice', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { maxConnections: 3, maxConnectionsPerAddress: 2 } },
+    });
+    const first = harness.connect({ ip: '10.0.0.1' });
+    harness.connect({ ip: '10.0.0.1' });
+    expect(harness.engine.admit(handshake)).toMatchObject({ status: 429, retryAfterMs: expect.any(Number) });
+    expect(harness.engine.admit({ ...handshake, ip: '10.0.0.2' })).toBeUndefined();
+    harness.connect({ ip: '10.0.0.2' });
+    expect(harness.engine.admit({ ...handshake, ip: '10.0.0.3' })).toMatchObject({ status: 503 });
+    first.drop();
+    expect(harness.engine.admit(handshake)).toBeUndefined();
+    await harness.stop();
+  });
+
+  it('stop closes what is left, and is idempotent', async () => {
+    const harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    await Promise.all([harness.engine.stop(), harness.engine.stop()]);
+    expect(connection.closed?.code).toBe(4001);
+    expect(harness.engine.status.sessions).toBe(0);
+    expect(harness.clock.pending).toBe(0);
+    await expect(harness.engine.publish('rooms.1', 'said', 1)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});

@@ -1,0 +1,254 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import type { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { lossyBroker } from '../../../support/fault/lossy-broker.js';
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+/** Something that hangs until the test lets it go. */
+function gate<T = void>(): { readonly opened: Promise<T>; open(value: T): void } {
+  let open!: (value: T) => void;
+  const opened = new Promise<T>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+function hello(token?: string): FakeConnection {
+  const connection = harness.connect();
+  connection.send({ type: 'hello', id: 'h', payload: { versions: [1], token } });
+  return connection;
+}
+
+describe('what races with a greeting', () => {
+  it.each([
+    ['ban', 4803],
+    ['disconnect', 4811],
+  ] as const)('G16 a %s wins over a connect guard that still decides', async (act, code) => {
+    const guard = gate();
+    harness = await EngineHarness.start([channel('rooms.:room')], { onConnect: () => guard.opened });
+    const ada = hello('user:ada');
+    await quiet();
+    expect(harness.engine.sessionsOf('ada')).toEqual([]);
+    await harness.engine[act]('ada');
+    guard.open();
+    await quiet();
+    expect(ada.closed?.code).toBe(code);
+    expect(ada.take('welcome')).toEqual([]);
+  });
+
+  it('G17 connections of one address that were verified together do not get past its bound', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { maxConnectionsPerAddress: 2 } },
+    });
+    const connections = [1, 2, 3].map(() => harness.connect());
+    expect(connections.map(({ closed }) => closed?.code)).toEqual([undefined, undefined, 4009]);
+  });
+
+  it('G17 nor past the bound of the node', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { maxConnections: 2 } },
+    });
+    const connections = [1, 2, 3].map(() => harness.connect());
+    expect(connections.map(({ closed }) => closed?.code)).toEqual([undefined, undefined, 4006]);
+  });
+});
+
+describe('what races with the end of a subscription', () => {
+  it.each(['history', 'presence'])(
+    'G11 a %s that is being read when the lease ends is not answered',
+    async (type) => {
+      const memory = memoryBroker();
+      const page = gate();
+      const broker = lossyBroker({
+        ...bound(memory),
+        presence: {
+          ...memory.presence,
+          members: async (...args) => {
+            await page.opened;
+            return memory.presence.members(...args);
+          },
+        },
+      });
+      let allowed = true;
+      harness = await EngineHarness.start(
+        [
+          channel('rooms.:room', {
+            policy: { presence: { graceMs: 0 } },
+            behaviour: { authorize: { subscribe: () => allowed && { forMs: 1_000 } } },
+          }),
+        ],
+        { broker },
+      );
+      const ada = await harness.greet('user:ada');
+      ada.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: { receive: false } } });
+      await quiet();
+      await harness.publish('rooms.1', 3);
+      broker.onRead = async (_request, result) => {
+        await page.opened;
+        return result;
+      };
+      ada.take();
+      ada.send({ type, id: 'q', channel: 'rooms.1', payload: {} });
+      await quiet();
+      allowed = false;
+      harness.clock.advance(1_000);
+      await quiet();
+      page.open();
+      await quiet();
+      const answers = ada
+        .take()
+        .map(({ type: kind, ref, payload }) => [kind, ref, (payload as RealtimeError).code]);
+      expect(answers).toEqual([
+        ['unsubscribed', undefined, 'forbidden'],
+        ['error', 'q', 'not_subscribed'],
+      ]);
+    },
+  );
+
+  it.each(['signal', 'request'])(
+    'G11 a revoke that races with the authorization of a %s wins',
+    async (type) => {
+      const decision = gate<boolean>();
+      const ran: string[] = [];
+      harness = await EngineHarness.start([
+        channel('rooms.:room', {
+          behaviour: {
+            authorize: {
+              subscribe: 'public',
+              signal: () => decision.opened,
+              request: () => decision.opened,
+            },
+            requests: new Map([['typing', () => void ran.push('request')]]),
+          },
+        }),
+      ]);
+      const eve = await harness.subscriber('rooms.1', 'user:eve');
+      const ada = await harness.subscriber('rooms.1', 'user:ada');
+      ada.send({ type, id: 'q', channel: 'rooms.1', event: 'typing' });
+      await quiet();
+      await harness.engine.revoke('ada', 'rooms.1');
+      decision.open(true);
+      await quiet();
+      expect(ada.take('error')).toMatchObject([{ ref: 'q', payload: { code: 'forbidden' } }]);
+      expect(eve.take()).toEqual([]);
+      expect(ran).toEqual([]);
+    },
+  );
+
+  it('a lease that runs out while the node drains asks nobody, and takes the channel from nobody', async () => {
+    let asked = 0;
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: {
+            subscribe: () => {
+              if (asked++ === 0) return { forMs: 1_000 };
+              throw new Error('The database is closed already');
+            },
+          },
+        },
+      }),
+    ]);
+    const ada = await harness.subscriber('rooms.1', 'user:ada');
+    harness.engine.beginDrain();
+    harness.clock.advance(1_000);
+    await quiet();
+    expect(asked).toBe(1);
+    expect(ada.take()).toEqual([]);
+  });
+});
+
+describe('presence and a connection that is lost while it subscribes', () => {
+  it('G19 a blip in the middle of resubscribing is no leave and join', async () => {
+    const memory = memoryBroker();
+    const snapshot = gate();
+    let slow = false;
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          policy: { presence: { graceMs: 10_000 } },
+          behaviour: { snapshot: { shareable: false, run: async () => ({ state: 1 }) } },
+        }),
+      ],
+      {
+        broker: {
+          ...bound(memory),
+          presence: {
+            ...memory.presence,
+            members: async (...args) => {
+              if (slow) await snapshot.opened;
+              return memory.presence.members(...args);
+            },
+          },
+        },
+      },
+    );
+    const watcher = await harness.subscriber('rooms.1', 'user:eve');
+    const first = await harness.greet('user:ada');
+    const ticket = (first.received.find(({ type }) => type === 'welcome')?.payload as { session: string })
+      .session;
+    first.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });
+    await quiet();
+    watcher.take();
+    const second = await harness.greet('user:ada', ticket);
+    slow = true;
+    second.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });
+    await quiet();
+    second.drop();
+    slow = false;
+    snapshot.open();
+    await quiet();
+    expect(watcher.take('presence')).toEqual([]);
+  });
+});
+
+describe('a dropped tail and the next batch', () => {
+  it('P25 the gap precedes what comes after it, also within one turn', async () => {
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          policy: { overflow: 'drop-newest', presence: { graceMs: 0 } },
+        }),
+      ],
+      { settings: { outbox: { maxBytes: 2_000 } } },
+    );
+    const ada = await harness.greet('user:ada');
+    ada.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { presence: { receive: false } } });
+    await quiet();
+    ada.take();
+    const { presence } = harness.broker;
+    const enter = (device: string): Promise<void> =>
+      presence.enter({ channel: 'rooms.1', member: 'eve', device, generation: 1 }, 30_000);
+    await harness.engine.publish('rooms.1', 'said', 'x'.repeat(5_000));
+    // A diff hands out what came before it, in the middle of the turn.
+    await enter('one');
+    await harness.engine.publish('rooms.1', 'said', 'small');
+    await enter('two');
+    await quiet();
+    expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual([
+      ['gap', undefined],
+      ['event', 2],
+    ]);
+  });
+});
+
+/** The methods of a broker as properties, to be replaced one by one. */
+function bound(broker: ReturnType<typeof memoryBroker>) {
+  return {
+    name: broker.name,
+    capabilities: broker.capabilities,
+    presence: broker.presence,
+    start: broker.start.bind(broker),
+    read: broker.read.bind(broker),
+    appendMany: broker.appendMany.bind(broker),
+    tips: broker.tips.bind(broker),
+    subscribe: broker.subscribe.bind(broker),
+    unsubscribe: broker.unsubscribe.bind(broker),
+    signal: broker.signal.bind(broker),
+    control: broker.control.bind(broker),
+    probe: broker.probe.bind(broker),
+    close: broker.close.bind(broker),
+  };
+}

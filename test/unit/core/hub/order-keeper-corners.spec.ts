@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { lossyBroker } from '../../../support/fault/lossy-broker.js';
+
+let harness: EngineHarness;
+let memory: MemoryBroker;
+let broker: ReturnType<typeof lossyBroker>;
+
+beforeEach(async () => {
+  memory = memoryBroker();
+  broker = lossyBroker(memory);
+  harness = await EngineHarness.start([channel('rooms.:room')], { broker, settings: { ringSize: 2 } });
+});
+afterEach(() => harness.stop());
+
+/** Holds the answers of reads back, each until its own release; what they say is from before. */
+function holdReads(): (() => void)[] {
+  const releases: (() => void)[] = [];
+  broker.onRead = async (_request, result) => {
+    await new Promise<void>((resolve) => releases.push(resolve));
+    return result;
+  };
+  return releases;
+}
+
+const seen = (client: FakeConnection): unknown[][] =>
+  client.take().map(({ type, seq, payload }) => [type, seq ?? (payload as { recovery?: string }).recovery]);
+
+describe('a log that changes while it is read', () => {
+  it('G6 an event of the new log that comes during a read of the old one is not forgotten', async () => {
+    const client = await harness.subscriber('rooms.1');
+    broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
+    const releases = holdReads();
+    await harness.publish('rooms.1', 3);
+    memory.store.failOver('rooms.1', 3);
+    await harness.publish('rooms.1', 1);
+    broker.onRead = undefined;
+    for (const release of releases) release();
+    await quiet();
+    expect(seen(client)).toEqual([
+      ['event', 1],
+      ['event', 2],
+      ['event', 3],
+      ['reset', 'complete'],
+      ['event', 4],
+      ['resumed', 4],
+    ]);
+  });
+
+  it('G3 G6 a page of the old log that comes during a reset is not replayed', async () => {
+    const live = await harness.subscriber('rooms.1');
+    await harness.publish('rooms.1', 10);
+    const { epoch } = live.take('event')[0] as { epoch: string };
+    const late = await harness.greet();
+    late.take();
+    let reads = 0;
+    const releases: (() => void)[] = [];
+    broker.onRead = async (_request, result) => {
+      // The first is the plan of the subscribe.
+      if (reads++ > 0) await new Promise<void>((resolve) => releases.push(resolve));
+      return result;
+    };
+    late.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { position: { epoch, seq: 1 } } });
+    await quiet();
+    expect(releases).toHaveLength(1);
+    memory.store.failOver('rooms.1', 5);
+    await harness.publish('rooms.1', 2);
+    // The keeper's look at the log, and then the plans of both resets.
+    releases.splice(1).forEach((release) => release());
+    await quiet();
+    const [page, ...plans] = releases.splice(0);
+    page?.();
+    await quiet();
+    broker.onRead = undefined;
+    for (const release of [...plans, ...releases]) release();
+    await quiet();
+    expect(seen(late)).toEqual([
+      ['reply', 'complete'],
+      ['reset', 'complete'],
+      ...[2, 3, 4, 5, 6, 7].map((seq) => ['event', seq]),
+      ['resumed', 7],
+    ]);
+  });
+});

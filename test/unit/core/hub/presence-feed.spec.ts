@@ -1,0 +1,295 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Subscription } from '../../../../lib/core/hub/subscription.js';
+import { COUNT_INTERVAL_MS, PresenceFeed } from '../../../../lib/core/hub/presence-feed.js';
+import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
+import type { PresenceCount, PresenceDiff, PresencePage } from '../../../../lib/protocol/messages.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+
+const MAX = 10;
+const VARIANT = { codec: jsonCodec };
+
+/** The part of a subscription that the feed looks at, with a queue that can be full. */
+class Subscriber {
+  readonly takesCounts: boolean;
+  ended = false;
+  presenceVersion: number | undefined;
+  presenceEpoch = '';
+  presenceStale = false;
+  full = false;
+  readonly buffers: Buffer[] = [];
+  private waiter: (() => void) | undefined;
+  readonly outbox = {
+    connection: { variant: VARIANT },
+    pushDroppable: (bytes: Buffer) => {
+      if (this.full) return false;
+      this.buffers.push(bytes);
+      return true;
+    },
+    whenRoom: (waiter: () => void) => (this.waiter = waiter),
+  };
+
+  constructor(takesCounts = true) {
+    this.takesCounts = takesCounts;
+  }
+
+  notePresence(epoch: string, version: number): void {
+    this.presenceEpoch = epoch;
+    this.presenceVersion = version;
+  }
+
+  forgetPresence(): void {
+    this.presenceEpoch = '';
+  }
+
+  markPresence(stale: boolean): void {
+    this.presenceStale = stale;
+  }
+
+  get asSubscription(): Subscription {
+    return this as unknown as Subscription;
+  }
+
+  drain(): void {
+    this.full = false;
+    this.waiter?.();
+  }
+
+  /** What came since the last call: a number, or a diff in words. */
+  take(): (number | string)[] {
+    return this.buffers.splice(0).map((bytes) => {
+      const { payload } = JSON.parse(bytes.toString()) as { payload: PresenceDiff | PresenceCount };
+      if (!('previous' in payload)) return payload.count;
+      const { previous, version, join, leave } = payload;
+      return `${previous}→${version}${join.map(({ id }) => `+${id}`).join('')}${leave.map((id) => `-${id}`).join('')}`;
+    });
+  }
+}
+
+let clock: ManualClock;
+let subscriptions: Set<Subscription>;
+let feed: PresenceFeed;
+let flushes: number;
+let audience: { isWithheld: boolean };
+let version: number;
+beforeEach(() => {
+  clock = new ManualClock();
+  subscriptions = new Set();
+  flushes = 0;
+  version = 0;
+  const told = { name: 'rooms.1', subscriptions, isWithheld: false, flush: () => void flushes++ };
+  audience = told;
+  feed = new PresenceFeed(told, MAX, clock);
+});
+
+const page = (at: number, count: number, epoch = 'p'): PresencePage => ({
+  epoch,
+  version: at,
+  count,
+  members: [],
+});
+
+/** What the broker tells; `count` as the version before this one has it: not at all. */
+function diff(join: string[], leave: string[] = [], count?: number, epoch = 'p'): void {
+  const previous = version++;
+  const members = join.map((id) => ({ id, devices: 1 }));
+  feed.onDiff({
+    ...{ epoch, version, previous, join: members, update: [], leave },
+    ...(count === undefined ? {} : { count }),
+  });
+}
+
+function subscriber(at: PresencePage, takesCounts = true): { one: Subscriber; answer: PresencePage } {
+  const one = new Subscriber(takesCounts);
+  const answer = feed.answer(one.asSubscription, at);
+  subscriptions.add(one.asSubscription);
+  feed.follow(one.asSubscription, at);
+  return { one, answer };
+}
+
+describe('PresenceFeed (G19)', () => {
+  it('P22b the bytes of a count, and of a diff, are made once and shared', () => {
+    const [ada, bob] = [subscriber(page(0, MAX)).one, subscriber(page(0, MAX)).one];
+    const [old, older] = [subscriber(page(0, MAX), false).one, subscriber(page(0, MAX), false).one];
+    diff(['x'], [], MAX + 1);
+    expect(ada.buffers[0]).toBe(bob.buffers[0]);
+    expect(old.buffers[0]).toBe(older.buffers[0]);
+    expect([ada.take(), bob.take(), old.take()]).toEqual([[11], [11], ['0→1+x']]);
+  });
+
+  it('G13 a subscription that ended with its own answer is told nothing and not kept', () => {
+    const gone = new Subscriber(false);
+    gone.ended = true;
+    gone.presenceVersion = 0;
+    feed.follow(gone.asSubscription, page(0, MAX + 5));
+    subscriber(page(0, MAX + 5));
+    diff([], ['a'], MAX + 4);
+    expect(gone.take()).toEqual([]);
+  });
+
+  it('P24 the events of the turn go out before a count that waited for its time', () => {
+    subscriber(page(0, MAX + 5));
+    diff([], ['a'], MAX + 4);
+    diff([], ['b'], MAX + 3);
+    const before = flushes;
+    clock.advance(COUNT_INTERVAL_MS);
+    expect(flushes).toBe(before + 1);
+  });
+
+  it('P22a a page can be the first to know that the channel is large: the answer says so, and the others are told', () => {
+    const { one: early, answer } = subscriber(page(0, MAX));
+    expect(answer).not.toHaveProperty('counted');
+    // Read by somebody else; its diffs are still on the way.
+    const { one: late, answer: counted } = subscriber(page(3, MAX + 3));
+    expect(counted).toMatchObject({ counted: true, count: MAX + 3 });
+    expect(early.take()).toEqual([MAX + 3]);
+    for (const name of ['a', 'b', 'c']) diff([name], [], MAX + version);
+    clock.advance(10 * COUNT_INTERVAL_MS);
+    expect([early.take(), late.take()]).toEqual([[], []]);
+  });
+
+  it('P22c a page can be the first to know that it is small again', () => {
+    const { one: early } = subscriber(page(0, MAX + 1));
+    const { answer } = subscriber(page(2, 9));
+    expect(answer).not.toHaveProperty('counted');
+    expect(early.take()).toEqual(['2→2']);
+    diff([], ['a'], MAX);
+    diff([], ['b'], 9);
+    expect(early.take()).toEqual([]);
+    diff(['c'], [], 10);
+    expect(early.take()).toEqual(['2→3+c']);
+  });
+
+  it('P22b who subscribes with an older page than was told is told at the next time', () => {
+    subscriber(page(0, MAX + 1));
+    diff(['a'], [], MAX + 2);
+    const { one } = subscriber(page(0, MAX + 1));
+    expect(one.take()).toEqual([]);
+    clock.advance(COUNT_INTERVAL_MS);
+    expect(one.take()).toEqual([MAX + 2]);
+  });
+
+  it('P22a G19 a page is read again only where a change would be missed', () => {
+    const counts = subscriber(page(0, MAX)).one.asSubscription;
+    const follows = subscriber(page(0, MAX), false).one.asSubscription;
+    expect(feed.hasMissed(counts, undefined)).toBe(false);
+    expect(feed.hasMissed(follows, page(0, MAX))).toBe(false);
+    diff(['a'], [], MAX + 1);
+    // The next count makes up for what is missing here.
+    expect(feed.hasMissed(counts, page(0, MAX))).toBe(false);
+    expect(feed.hasMissed(follows, page(0, MAX))).toBe(true);
+    expect(feed.hasMissed(follows, page(1, MAX + 1))).toBe(false);
+    expect(feed.hasMissed(follows, page(1, MAX + 1, 'other'))).toBe(true);
+  });
+
+  it('P25c a count that does not fit is made up for by a diff without content', () => {
+    const { one } = subscriber(page(0, MAX + 1));
+    one.full = true;
+    diff(['a'], [], MAX + 2);
+    diff(['b'], [], MAX + 3);
+    clock.advance(COUNT_INTERVAL_MS);
+    one.drain();
+    expect(one.take()).toEqual(['2→2']);
+  });
+
+  it('P22a adds up what nodes of a version before this one do not say', () => {
+    const { one } = subscriber(page(0, MAX - 1));
+    diff(['a']);
+    diff(['b']);
+    diff(['c', 'd'], ['a']);
+    clock.advance(COUNT_INTERVAL_MS);
+    expect(one.take()).toEqual(['0→1+a', 11, 12]);
+    // One that is known already is not added twice.
+    feed.onDiff({
+      epoch: 'p',
+      version: 2,
+      previous: 1,
+      join: [{ id: 'b', devices: 1 }],
+      update: [],
+      leave: [],
+    });
+    clock.advance(COUNT_INTERVAL_MS);
+    diff(['e']);
+    clock.advance(COUNT_INTERVAL_MS);
+    expect(one.take()).toEqual([13]);
+  });
+
+  it('G6 G19 goes on counting under another epoch', () => {
+    const { one } = subscriber(page(7, MAX + 1));
+    version = 0;
+    diff(['a'], [], MAX + 2, 'q');
+    clock.advance(COUNT_INTERVAL_MS);
+    diff(['b'], [], MAX + 3, 'q');
+    clock.advance(COUNT_INTERVAL_MS);
+    expect(one.take()).toEqual([MAX + 2, MAX + 3]);
+  });
+
+  it('tells nothing to who wants nothing, and forgets who is gone', () => {
+    const silent = new Subscriber();
+    subscriptions.add(silent.asSubscription);
+    const { one: gone } = subscriber(page(0, MAX), false);
+    subscriptions.delete(gone.asSubscription);
+    feed.remove(gone.asSubscription);
+    diff(['a'], [], MAX + 1);
+    diff([], ['a', 'b'], MAX - 1);
+    expect([silent.take(), gone.take()]).toEqual([[], []]);
+  });
+
+  describe('while nothing may be told (G11)', () => {
+    it('G11 says nothing, and afterwards makes those ask who missed something', () => {
+      const { one: behind } = subscriber(page(0, 5));
+      const { one: old } = subscriber(page(0, 5), false);
+      audience.isWithheld = true;
+      diff(['a']);
+      diff(['b'], ['a']);
+      const { one: current } = subscriber(page(2, 6));
+      expect([behind.take(), old.take(), current.take()]).toEqual([[], [], []]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect([behind.take(), old.take(), current.take()]).toEqual([['2→2'], ['2→2'], []]);
+      diff(['c']);
+      expect([behind.take(), old.take(), current.take()]).toEqual([['2→3+c'], ['2→3+c'], ['2→3+c']]);
+    });
+
+    it('G11 P22a neither counts, nor tells that it counts no longer; afterwards the one or the other', () => {
+      const { one } = subscriber(page(0, MAX + 1));
+      diff(['a'], [], MAX + 2);
+      clock.advance(COUNT_INTERVAL_MS);
+      expect(one.take()).toEqual([MAX + 2]);
+      audience.isWithheld = true;
+      diff(['b'], [], MAX + 3);
+      clock.advance(COUNT_INTERVAL_MS);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect(one.take()).toEqual([MAX + 3]);
+      audience.isWithheld = true;
+      diff([], ['a', 'b', 'c', 'd', 'e'], MAX - 2);
+      expect(one.take()).toEqual([]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      clock.advance(10 * COUNT_INTERVAL_MS);
+      expect(one.take()).toEqual(['3→3']);
+    });
+
+    it('G11 P25 one whose queue was full, and has room meanwhile, is made to ask afterwards', () => {
+      const { one } = subscriber(page(0, 5));
+      one.full = true;
+      diff(['a']);
+      audience.isWithheld = true;
+      one.drain();
+      expect(one.take()).toEqual([]);
+      audience.isWithheld = false;
+      feed.catchUp();
+      expect(one.take()).toEqual(['1→1']);
+    });
+  });
+
+  it('leaves no timer behind when the channel is served no longer', () => {
+    subscriber(page(0, MAX + 1));
+    diff(['a'], [], MAX + 2);
+    diff(['b'], [], MAX + 3);
+    expect(clock.pending).toBe(1);
+    feed.close();
+    diff(['c'], [], MAX + 4);
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,360 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { WelcomePayload } from '../../../../lib/protocol/messages.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import type { Authentication } from '../../../../lib/core/ports/identity.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+const hello = (payload: object = {}) => ({ type: 'hello', id: 'h1', payload: { versions: [1], ...payload } });
+
+describe('session', () => {
+  it('P3 closes with 4805 when the first envelope is not hello', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = harness.connect();
+    connection.send({ type: 'ping', id: 'p1' });
+    expect(connection.closed).toEqual({ code: 4805, reason: 'protocol_error|0' });
+  });
+
+  it('P3 closes with 4805 when no hello comes inside helloTimeout, and not before', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = harness.connect();
+    harness.clock.advance(9_900);
+    expect(connection.closed).toBeUndefined();
+    harness.clock.advance(400);
+    expect(connection.closed?.code).toBe(4805);
+  });
+
+  it('P3 closes with 4804 when no version is in common', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = harness.connect();
+    connection.send(hello({ versions: [2, 3] }));
+    await quiet();
+    expect(connection.closed?.code).toBe(4804);
+  });
+
+  it('P3 commands behind hello wait for welcome and run in their order', async () => {
+    let verify = (): void => undefined;
+    const verified = new Promise<Authentication>(
+      (resolve) => (verify = () => resolve({ user: { id: 'ada' } })),
+    );
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      authenticator: { authenticate: () => verified },
+    });
+    const connection = harness.connect();
+    connection.send(hello({ token: 't' }), { type: 'ping', id: 'p1' }, { type: 'ping', id: 'p2' });
+    await quiet();
+    expect(connection.received).toEqual([]);
+    verify();
+    await quiet();
+    expect(connection.take().map(({ type, ref }) => [type, ref])).toEqual([
+      ['welcome', 'h1'],
+      ['pong', 'p1'],
+      ['pong', 'p2'],
+    ]);
+  });
+
+  it('P3 what waits for welcome is bounded', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      authenticator: { authenticate: () => new Promise(() => undefined) },
+    });
+    const connection = harness.connect();
+    connection.send(hello({ token: 't' }));
+    for (let index = 0; index < 300 && connection.closed === undefined; index++)
+      connection.send({ type: 'pong' });
+    expect(connection.closed?.code).toBe(4805);
+  });
+
+  it('P5 P22 welcome announces limits, heartbeat, retry policy and only features of both sides', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = harness.connect();
+    connection.send(hello({ features: ['delta', 'ack'] }));
+    await quiet();
+    const [welcome] = connection.take();
+    expect(welcome).toMatchObject({ type: 'welcome', ref: 'h1' });
+    const payload = welcome?.payload as WelcomePayload;
+    expect(payload.features).toEqual([]);
+    expect(payload.version).toBe(1);
+    expect(payload.heartbeat).toEqual({ intervalMs: 25_000, timeoutMs: 10_000 });
+    expect(payload.limits.maxEnvelopesPerFrame).toBe(256);
+    expect(payload.retry.firstSpreadMs).toBeGreaterThan(0);
+    expect(payload.user).toBeUndefined();
+  });
+
+  it.each([
+    ['a missing token', undefined, 4801, 'unauthorized'],
+    ['a refused token', 'nonsense', 4801, 'unauthorized'],
+  ])('P7 answers hello with %s by error and 4801', async (_, token, code, error) => {
+    harness = await EngineHarness.start([channel('rooms.:room')], { settings: { anonymous: false } });
+    const connection = harness.connect();
+    connection.send(hello({ token }));
+    await quiet();
+    expect(connection.take()).toEqual([
+      expect.objectContaining({
+        type: 'error',
+        ref: 'h1',
+        payload: expect.objectContaining({ code: error }),
+      }),
+    ]);
+    expect(connection.closed?.code).toBe(code);
+  });
+
+  it('P6 answers malformed envelopes with bad_request and their ref, and goes on', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    connection.take();
+    connection.send(
+      { type: 'fly', id: 'x1' },
+      { type: 'subscribe', id: 'x2', channel: 7 },
+      { type: 'ping' },
+      { type: 'ping', id: 'p1', extra: {} },
+    );
+    await quiet();
+    const [pong, ...errors] = connection.take();
+    expect(pong).toMatchObject({ type: 'pong', ref: 'p1' });
+    expect(errors.map(({ type, ref, payload }) => [type, ref, (payload as RealtimeError).code])).toEqual([
+      ['error', 'x1', 'bad_request'],
+      ['error', 'x2', 'bad_request'],
+      ['error', undefined, 'bad_request'],
+    ]);
+    expect(errors[1]?.payload).toMatchObject({ details: [{ path: 'channel' }] });
+  });
+
+  it('P6 closes with 4805 on a frame that cannot be parsed', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    connection.sendRaw('{"type":');
+    expect(connection.closed?.code).toBe(4805);
+  });
+
+  it('P4 counts envelopes before they are parsed and ignores empty lines', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const patient = await harness.greet();
+    patient.sendRaw('\n\n{"type":"ping","id":"p1"}\n\n');
+    await quiet();
+    expect(patient.take('pong')).toHaveLength(1);
+    const eager = await harness.greet();
+    eager.sendRaw(Array.from({ length: 257 }, () => '{').join('\n'));
+    expect(eager.closed).toEqual({ code: 4805, reason: 'protocol_error|0' });
+  });
+
+  it('G24 closes with 4806 on a message above maxMessageBytes', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { maxMessageBytes: 1_000 } },
+    });
+    const connection = await harness.greet();
+    connection.sendRaw(`{"type":"ping","id":"p1","meta":{"x":"${'é'.repeat(600)}"}}`);
+    expect(connection.closed?.code).toBe(4806);
+  });
+
+  it('P8 pings a client that sends nothing although it is sent events, and closes with 4004 without a sign of life', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.subscriber('rooms.1');
+    let pings = 0;
+    for (let second = 0; second < 60 && connection.closed === undefined; second++) {
+      harness.clock.advance(1_000);
+      if (second < 25) await harness.publish('rooms.1');
+      else await quiet();
+      pings += connection.take('ping').length;
+    }
+    expect(pings).toBe(1);
+    expect(connection.closed).toEqual({ code: 4004, reason: 'heartbeat_timeout|0' });
+  });
+
+  it('P8 any frame is a sign of life', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    for (let second = 0; second < 120; second++) {
+      harness.clock.advance(1_000);
+      if (second % 9 === 0) connection.send({ type: 'pong' });
+    }
+    await quiet();
+    expect(connection.closed).toBeUndefined();
+    expect(connection.take('ping').length).toBeGreaterThan(2);
+  });
+
+  it('P8 a wall clock that jumps by an hour closes nobody', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    harness.clock.jump(3_600_000);
+    harness.clock.advance(1_000);
+    harness.clock.jump(-7_200_000);
+    harness.clock.advance(1_000);
+    await quiet();
+    expect(connection.closed).toBeUndefined();
+  });
+
+  it('P7 bye ends with 1000', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const connection = await harness.greet();
+    connection.send({ type: 'bye', id: 'b1' });
+    expect(connection.closed).toEqual({ code: 1000, reason: 'normal|0' });
+  });
+
+  it('G12 asks for a token ahead of its end, takes a fresh one in place, and refuses another user', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { heartbeat: { intervalMs: 3_600_000 } },
+    });
+    const at = (seconds: number) => harness.clock.now() + seconds * 1_000;
+    const connection = await harness.greet(`user:ada:${at(60)}`);
+    expect(connection.take('welcome')[0]?.payload).toMatchObject({ tokenExpiresInMs: 60_000 });
+    harness.clock.advance(31_000);
+    await quiet();
+    const [asked] = connection.take('auth_required');
+    expect((asked?.payload as { withinMs: number }).withinMs).toBeLessThanOrEqual(30_000);
+    connection.send({ type: 'auth', id: 'a1', payload: { token: `user:eve:${at(600)}` } });
+    await quiet();
+    expect(connection.take()).toEqual([
+      expect.objectContaining({
+        type: 'error',
+        ref: 'a1',
+        payload: expect.objectContaining({ code: 'forbidden' }),
+      }),
+    ]);
+    connection.send({ type: 'auth', id: 'a2', payload: { token: `user:ada:${at(120)}` } });
+    await quiet();
+    expect(connection.take('reply')[0]).toMatchObject({ ref: 'a2', payload: { expiresInMs: 120_000 } });
+    harness.clock.advance(80_000);
+    expect(connection.closed).toBeUndefined();
+    harness.clock.advance(41_000);
+    expect(connection.closed).toEqual({ code: 4008, reason: 'token_expired|0' });
+  });
+
+  it('G16 refuses what is above the rate, then stops reading, then closes with 4807 and bans for a while', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: {
+        limits: { ratePerSecond: 10, burst: 10 },
+        abuse: { throttleAfter: 5, closeAfter: 30, banMs: 10_000 },
+      },
+    });
+    const connection = await harness.greet('user:ada');
+    connection.take();
+    for (let index = 0; index < 12; index++) connection.send({ type: 'ping', id: `p${index}` });
+    await quiet();
+    const answers = connection.take();
+    expect(answers.filter(({ type }) => type === 'pong')).toHaveLength(10);
+    expect(answers.filter(({ type }) => type === 'error').map(({ payload }) => payload)).toEqual([
+      expect.objectContaining({ code: 'rate_limited', retryable: true, retryAfterMs: expect.any(Number) }),
+      expect.objectContaining({ code: 'rate_limited' }),
+    ]);
+    expect(connection.paused).toBe(false);
+    for (let index = 0; index < 4; index++) connection.send({ type: 'ping', id: `q${index}` });
+    expect(connection.paused).toBe(true);
+    harness.clock.advance(1_000);
+    expect(connection.paused).toBe(false);
+    for (let index = 0; index < 60 && connection.closed === undefined; index++)
+      connection.send({ type: 'ping', id: `r${index}` });
+    expect(connection.closed).toEqual({ code: 4807, reason: 'rate_abuse|10000' });
+
+    const again = await harness.greet('user:ada');
+    expect(again.closed?.code).toBe(4803);
+    harness.clock.advance(11_000);
+    expect((await harness.greet('user:ada')).closed).toBeUndefined();
+  });
+
+  it('G16 coming back with every channel at once is not abuse', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { ratePerSecond: 5, burst: 5, maxChannels: 100 } },
+    });
+    const connection = await harness.greet();
+    connection.take();
+    connection.send(
+      ...Array.from({ length: 100 }, (_, index) => ({
+        type: 'subscribe',
+        id: `s${index}`,
+        channel: `rooms.${index}`,
+      })),
+    );
+    await quiet();
+    expect(connection.take('reply')).toHaveLength(100);
+    connection.send({ type: 'subscribe', id: 'over', channel: 'rooms.over' });
+    await quiet();
+    expect(connection.take()[0]).toMatchObject({ type: 'error', payload: { code: 'too_many_channels' } });
+  });
+
+  it('G16 bounds bytes a second', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      settings: { limits: { bytesPerSecond: 1_000 } },
+    });
+    const connection = await harness.greet();
+    connection.take();
+    for (let index = 0; index < 3; index++)
+      connection.send({ type: 'ping', id: `p${index}`, meta: { filler: 'x'.repeat(900) } });
+    await quiet();
+    const types = connection.take().map(({ type }) => type);
+    expect(types).toEqual(['pong', 'pong', 'error']);
+  });
+
+  it('G16 stops reading while too many commands are under way, and goes on when they are done', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          behaviour: {
+            authorize: { subscribe: 'public', request: 'public' },
+            requests: new Map([['wait', () => gate]]),
+          },
+        }),
+      ],
+      { settings: { limits: { maxInFlight: 8 } } },
+    );
+    const connection = await harness.greet();
+    for (let index = 0; index < 8; index++)
+      connection.send({ type: 'request', id: `r${index}`, channel: 'rooms.1', event: 'wait' });
+    expect(connection.paused).toBe(true);
+    release();
+    await quiet();
+    expect(connection.paused).toBe(false);
+    expect(connection.take('reply')).toHaveLength(8);
+  });
+
+  it('a handler that hangs is answered with timeout', async () => {
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', request: 'public' },
+          requests: new Map([['hang', () => new Promise(() => undefined)]]),
+        },
+      }),
+    ]);
+    const connection = await harness.greet();
+    connection.take();
+    connection.send({ type: 'request', id: 'r1', channel: 'rooms.1', event: 'hang' });
+    await quiet();
+    harness.clock.advance(10_001);
+    await quiet();
+    expect(connection.take('error')[0]).toMatchObject({
+      ref: 'r1',
+      payload: { code: 'timeout', retryable: true },
+    });
+  });
+
+  it('G25 a handler’s error reaches the client as internal with an id, and the log with the rest', async () => {
+    const secret = new Error('password is hunter2');
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', request: 'public' },
+          requests: new Map([
+            ['break', () => Promise.reject(secret)],
+            ['refuse', () => Promise.reject(new RealtimeError('muted'))],
+          ]),
+        },
+      }),
+    ]);
+    const connection = await harness.greet();
+    connection.take();
+    connection.send(
+      { type: 'request', id: 'r1', channel: 'rooms.1', event: 'break' },
+      { type: 'request', id: 'r2', channel: 'rooms.1', event: 'refuse' },
+    );
+    await quiet();
+    const [broken, refused] = connection.take('error');
+    expect(broken).toMatchObject({ ref: 'r1', payload: { code: 'internal' } });
+    expect(JSON.stringify(broken)).not.toContain('hunter2');
+    expect(refused).toMatchObject({ ref: 'r2', payload: { code: 'muted' } });
+    expect(harness.errors).toEqual([secret]);
+  });
+});

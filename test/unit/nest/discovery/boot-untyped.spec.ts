@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+import { Test } from '@nestjs/testing';
+import {
+  Authorize,
+  Channel,
+  ChannelParam,
+  OnRequest,
+  OnSubscribe,
+  PublicChannel,
+  RealtimeModule,
+  type ChannelPolicyGuard,
+} from '../../../../lib/nest/index.js';
+
+// Mistakes that types would have caught, of JavaScript or of a value that an environment variable should have had, and what
+// was forgotten.
+
+const untyped = <T>(value: unknown): T => value as T;
+
+async function boot(provider: new () => object): Promise<void> {
+  const builder = Test.createTestingModule({ imports: [RealtimeModule.forRoot()], providers: [provider] });
+  const module = await builder.setLogger(false as never).compile();
+  await module.init().finally(() => module.close());
+}
+
+describe('boot errors of what has no types or was forgotten', () => {
+  it.each([undefined, null, 5, ['rooms']])('G9 a pattern that is no string is none: %j', async (pattern) => {
+    @PublicChannel()
+    @Channel(untyped(pattern))
+    class Rooms {}
+    await expect(boot(Rooms)).rejects.toThrow(
+      '- Rooms: its pattern is no string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+    );
+  });
+
+  it('a parameter of a pattern without parameters', async () => {
+    @PublicChannel()
+    @Channel('rooms')
+    class Rooms {
+      @OnRequest('where')
+      where(@ChannelParam('room') room: string) {
+        return room;
+      }
+    }
+    await expect(boot(Rooms)).rejects.toThrow(
+      '- Rooms.where: takes @ChannelParam(\'room\'), which "rooms" does not have. Write it into the pattern as ":room", or take the parameter out.',
+    );
+  });
+
+  it('G9 a class that says who may do what, of no channel: it would be there for nobody, in silence', async () => {
+    class Policy implements ChannelPolicyGuard {
+      subscribe = () => true;
+    }
+    class ByMethod {
+      @OnSubscribe()
+      joined() {}
+    }
+    @PublicChannel()
+    class ByClass {}
+    @Authorize(Policy)
+    class ByPolicy {}
+    class Inherited extends ByMethod {}
+    for (const type of [ByMethod, ByClass, ByPolicy, Inherited]) {
+      await expect(boot(type)).rejects.toThrow(
+        `- ${type.name}: has decorators of a channel, but is none. Add @Channel(pattern) to the class, or take them off.`,
+      );
+    }
+    class Ordinary {
+      joined() {}
+    }
+    await expect(boot(Ordinary)).resolves.toBeUndefined();
+  });
+
+  it('forRootAsync without anything that makes the options', () => {
+    expect(() => RealtimeModule.forRootAsync({})).toThrow(
+      '- forRootAsync: has nothing that makes the options. Give useFactory, or a class in useClass or useExisting.',
+    );
+    expect(() => RealtimeModule.forRootAsync({ useFactory: untyped(undefined) })).toThrow('forRootAsync');
+    expect(() => RealtimeModule.forRootAsync({ useFactory: () => ({}) })).not.toThrow();
+  });
+});

@@ -1,0 +1,116 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CallHandler, ExecutionContext } from '@nestjs/common';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { WsException } from '@nestjs/websockets';
+import { lastValueFrom, NEVER, of, Subject, throwError, type Observable } from 'rxjs';
+import { isEngineStage } from '../../../../lib/nest/interceptors/engine-stage.js';
+import { DedupeInterceptor, EnvelopeInterceptor, SequenceInterceptor } from '../../../../lib/nest/index.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+
+function message(client: object, data: unknown, type = 'ws'): ExecutionContext {
+  const context = new ExecutionContextHost([client, data, 'event']);
+  context.setType(type);
+  return context;
+}
+
+const answering = (value: unknown): CallHandler => ({ handle: () => of(value) });
+const collect = (stream: Observable<unknown>): unknown[] => {
+  const values: unknown[] = [];
+  stream.subscribe({ next: (value) => values.push(value), error: (error) => values.push(error) });
+  return values;
+};
+
+describe('DedupeInterceptor', () => {
+  const clock = new ManualClock();
+  const client = {};
+  const run = (interceptor: DedupeInterceptor, id: unknown, who: object = client) =>
+    collect(interceptor.intercept(message(who, { id }), answering(id)));
+
+  it('forgets an id after the window', () => {
+    const dedupe = new DedupeInterceptor({ window: '1s', clock });
+    expect(run(dedupe, 'a')).toEqual(['a']);
+    clock.advance(999);
+    expect(run(dedupe, 'a')).toEqual([]);
+    clock.advance(1);
+    expect(run(dedupe, 'a')).toEqual(['a']);
+  });
+
+  it('remembers no more than max, and lets the oldest go', () => {
+    const dedupe = new DedupeInterceptor({ max: 2, clock });
+    for (const id of ['a', 'b', 'c']) run(dedupe, id);
+    expect(run(dedupe, 'c')).toEqual([]);
+    expect(run(dedupe, 'a')).toEqual(['a']);
+  });
+
+  it('lets pass what has no id, what failed, other connections and other contexts', () => {
+    const dedupe = new DedupeInterceptor({ clock });
+    for (const id of [undefined, '', 5]) {
+      expect(run(dedupe, id)).toEqual([id]);
+      expect(run(dedupe, id)).toEqual([id]);
+    }
+    const failing = { handle: () => throwError(() => new Error('x')) };
+    expect(collect(dedupe.intercept(message(client, { id: 'f' }), failing))).toHaveLength(1);
+    expect(run(dedupe, 'f')).toEqual(['f']);
+    expect(run(dedupe, 'f', {})).toEqual(['f']);
+    expect(collect(dedupe.intercept(message(client, { id: 'f' }, 'http'), answering(1)))).toEqual([1]);
+  });
+
+  it('takes a duration only', () => {
+    expect(() => new DedupeInterceptor({ window: 'soon' as never })).toThrow(
+      'DedupeInterceptor: window: not a duration.',
+    );
+  });
+});
+
+describe('SequenceInterceptor', () => {
+  it('starts the next when the one before has ended, was given up, or failed', async () => {
+    const sequence = new SequenceInterceptor();
+    const client = {};
+    const first = new Subject<unknown>();
+    const begun: string[] = [];
+    const next = (name: string, stream: Observable<unknown>): CallHandler => ({
+      handle: () => {
+        begun.push(name);
+        return stream;
+      },
+    });
+    const one = collect(sequence.intercept(message(client, 1), next('one', first)));
+    const givenUp = sequence.intercept(message(client, 2), next('waiting', of(2))).subscribe();
+    const running = sequence.intercept(message(client, 3), next('running', NEVER)).subscribe();
+    const last = lastValueFrom(sequence.intercept(message(client, 4), next('last', of('text'))));
+    expect(begun).toEqual(['one']);
+    givenUp.unsubscribe();
+    first.next({ a: 1 });
+    first.complete();
+    await Promise.resolve();
+    expect(begun).toEqual(['one', 'running']);
+    running.unsubscribe();
+    await expect(last).resolves.toEqual({ payload: 'text', seq: 2 });
+    expect(one).toEqual([{ a: 1, seq: 1 }]);
+  });
+
+  it('bounds what waits, and a long queue does not grow the stack', async () => {
+    const sequence = new SequenceInterceptor({ maxPending: 20_000 });
+    const client = {};
+    const gate = new Subject<unknown>();
+    sequence.intercept(message(client, 0), { handle: () => gate }).subscribe();
+    let done = 0;
+    for (let index = 0; index < 20_000; index++) {
+      sequence.intercept(message(client, index), answering(index)).subscribe(() => done++);
+    }
+    expect(() => sequence.intercept(message(client, 'more'), answering(1))).toThrow(WsException);
+    gate.complete();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(done).toBe(20_000);
+  });
+});
+
+describe('what the explorer lifts', () => {
+  it('is these very classes, not what an application makes of them', () => {
+    class Own extends DedupeInterceptor {}
+    expect([EnvelopeInterceptor, DedupeInterceptor, new SequenceInterceptor()].every(isEngineStage)).toBe(
+      true,
+    );
+    expect([Own, new Own(), {}, null, undefined, 'x'].some(isEngineStage)).toBe(false);
+  });
+});

@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { NestEngineLogger } from '../../../../lib/nest/lifecycle/engine-logger.js';
+import { RecordingNestLogger } from '../../../e2e/nest/support/nest-app.js';
+
+describe('what the log says of an error', () => {
+  let logger: RecordingNestLogger;
+
+  beforeEach(() => {
+    logger = new RecordingNestLogger();
+    Logger.overrideLogger(logger);
+  });
+  afterEach(() => Logger.overrideLogger(true));
+
+  function logged(error: unknown): string {
+    new NestEngineLogger().error('Error 1', error);
+    const [line] = logger.at('error');
+    return line ?? '';
+  }
+
+  it('G25 has the stack of an error', () => {
+    expect(logged(new Error('broken'))).toContain('engine-logger.spec.ts');
+  });
+
+  it.each([
+    ['broken', 'Thrown: "broken"'],
+    ['', 'Thrown: ""'],
+    [42, 'Thrown: 42'],
+    [10n, 'Thrown: 10'],
+    [null, 'Thrown: null'],
+    [false, 'Thrown: false'],
+    [{ password: 'hunter2' }, 'Thrown: object'],
+    [Symbol('hunter2'), 'Thrown: symbol'],
+  ])('G25 has what was thrown instead of an error: %p', (thrown, text) => {
+    expect(logged(thrown)).toContain(`| ${text} |`);
+  });
+
+  it('G25 a thrown text cannot make a line of its own', () => {
+    const line = logged('a\nb\r\u001b[2Jc\u0085d\u009be\u2028f\u2029g\u202eh"i');
+    expect(line).toContain('"a\\nb\\r\\u001b[2Jc\\u0085d\\u009be\\u2028f\\u2029g\\u202eh\\"i"');
+    expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+  });
+
+  it('G25 of a long thrown text the log has the first 200 characters, and says so', () => {
+    expect(logged('x'.repeat(200))).toContain(`| Thrown: "${'x'.repeat(200)}" |`);
+    expect(logger.lines.splice(0)).toHaveLength(1);
+    expect(logged('x'.repeat(100_000))).toContain(`| Thrown: "${'x'.repeat(200)}"… (100000 characters) |`);
+  });
+});

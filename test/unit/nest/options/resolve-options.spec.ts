@@ -1,0 +1,253 @@
+import { describe, expect, it } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
+import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
+import { resolveOptions } from '../../../../lib/nest/options/resolve-options.js';
+
+const anonymous = { anonymous: true };
+const resolve = (options: Record<string, unknown>) => resolveOptions({ auth: anonymous, ...options });
+
+/** The message without its first line, one problem a line. */
+function problemsOf(options: Record<string, unknown>): string[] {
+  try {
+    resolve(options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(RealtimeBootError);
+    return (error as Error).message.split('\n').slice(1);
+  }
+  return [];
+}
+
+describe('module options', () => {
+  it('fills in every default', () => {
+    const config = resolve({});
+    expect(config).toMatchObject({
+      transport: { path: '/realtime' },
+      publisherOnly: false,
+      drainDeadlineMs: 10_000,
+      randomTicketSecret: true,
+    });
+    const { nodeId, ticketSecret, ...numbers } = config.settings;
+    expect(numbers).toEqual({ ...ENGINE_DEFAULTS, anonymous: true });
+    expect(nodeId).not.toBe('');
+    expect(ticketSecret.length).toBeGreaterThanOrEqual(32);
+  });
+
+  it('makes a broker of its own for each application', () => {
+    const { broker } = resolve({});
+    expect(broker()).not.toBe(broker());
+  });
+
+  it('reads durations in every form', () => {
+    const { settings, drainDeadlineMs } = resolve({
+      heartbeat: { interval: '20s', timeout: 5_000 },
+      limits: { dedupe: '10m', ratePerSecond: 7 },
+      drain: { deadline: '1m', spread: 0 },
+      abuse: { ban: '1h' },
+    });
+    expect(settings).toMatchObject({
+      heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 },
+      limits: { dedupeMs: 600_000, ratePerSecond: 7 },
+      abuse: { banMs: 3_600_000 },
+      drainSpreadMs: 0,
+    });
+    expect(drainDeadlineMs).toBe(60_000);
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ['unknown key', { paht: '/rt' }, '- paht: is not an option. Did you mean "path"?'],
+    [
+      'frame that could never be admitted',
+      { limits: { bytesPerSecond: 100_000 } },
+      '- limits.maxFrameBytes: is more than twice limits.bytesPerSecond, so a frame of that size would always be refused. Lower it, or raise limits.bytesPerSecond.',
+    ],
+    [
+      'unknown nested key',
+      { heartbeat: { intervall: '20s' } },
+      '- heartbeat.intervall: is not an option. Did you mean "interval"?',
+    ],
+    [
+      'unlike key',
+      { heartbeat: { zzz: 1 } },
+      '- heartbeat.zzz: is not an option. Known here: interval, timeout.',
+    ],
+    [
+      'duration',
+      { helloTimeout: 'soon' },
+      '- helloTimeout: is "soon", which is not a duration. Write milliseconds or a number with a unit: 500, "500ms", "30s", "5m", "1h", "1d".',
+    ],
+    ['range', { heartbeat: { interval: '10ms' } }, '- heartbeat.interval: is "10ms". Give at least 1000 ms.'],
+    [
+      'number',
+      { limits: { maxChannels: Number.NaN } },
+      '- limits.maxChannels: is NaN. Give a whole number of at least 1.',
+    ],
+    [
+      'object',
+      { limits: 5 },
+      '- limits: is not an object. Give an object, or leave it out for the defaults.',
+    ],
+    ['flag', { publisherOnly: 'yes' }, '- publisherOnly: is "yes". Give true or false.'],
+    [
+      'path',
+      { path: 'realtime/' },
+      '- path: is "realtime/". Give an absolute path such as "/realtime", without query or trailing slash.',
+    ],
+    ...['/a/../b', '/..', '/./a', '/a/.'].map((path): [string, Record<string, unknown>, string] => [
+      `path that no client gets to: ${path}`,
+      { path },
+      `- path: is "${path}". Give an absolute path such as "/realtime", without query or trailing slash.`,
+    ]),
+    [
+      'origin with a path',
+      { allowedOrigins: ['https://a.example/x'] },
+      '- allowedOrigins: is refused. "https://a.example/x" is not an origin. Write scheme, host and port only, e.g. "https://app.example.com".',
+    ],
+    [
+      'wildcard origin',
+      { allowedOrigins: '*' },
+      '- allowedOrigins: is refused. "*" is a wildcard. Name the origins, or use a RegExp, e.g. /https:\\/\\/[a-z0-9-]+\\.example\\.com/.',
+    ],
+    [
+      'believing every proxy',
+      { trustProxy: true },
+      '- trustProxy: is neither a number nor a function. Give the number of proxies in front, e.g. 1.',
+    ],
+    [
+      'broker',
+      { broker: {} },
+      '- broker: is not a broker. Give memoryBroker(), another broker, or a function that returns one.',
+    ],
+    [
+      'connect',
+      { connect: class {} },
+      '- connect: is not a class with an onConnect() method. Give a class that implements RealtimeConnectHook.',
+    ],
+    ['codecs', { codecs: [] }, '- codecs: is not a list of codecs. Give at least one, such as [jsonCodec].'],
+    [
+      'frame smaller than message',
+      { limits: { maxFrameBytes: 2_048 } },
+      '- limits.maxMessageBytes: is larger than limits.maxFrameBytes. A message must fit into a frame.',
+    ],
+    [
+      'drain',
+      { drain: { deadline: '1s', spread: '2s' } },
+      '- drain.spread: is longer than drain.deadline. Clients would be cut before they leave: make it shorter.',
+    ],
+    [
+      'short ticket secret, which is not shown (G23)',
+      { ticketSecret: 'hunter2' },
+      '- ticketSecret: is not usable. Give a string of 32 to 1024 characters.',
+    ],
+    [
+      'auth without anything',
+      { auth: {} },
+      '- auth.jwt: is missing, so nobody could connect. Set auth.jwt, auth.authenticator, or auth.anonymous: true.',
+    ],
+    [
+      'authenticator',
+      { auth: { authenticator: {} } },
+      '- auth.authenticator: has no authenticate() method. Give a class or an instance of RealtimeAuthenticator.',
+    ],
+    [
+      'class that does not authenticate',
+      { auth: class {} },
+      '- auth: has no authenticate() method. Give a class or an instance of RealtimeAuthenticator.',
+    ],
+    [
+      'level of compression',
+      { compression: { level: 99 } },
+      '- compression.level: is refused. 99 is not an integer from 1 to 9',
+    ],
+    [
+      'cookie name',
+      { auth: { ...anonymous, cookie: { name: 'a b' } } },
+      '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',
+    ],
+  ])('refuses with path, problem and remedy: %s', (_what, options, expected) => {
+    expect(problemsOf(options)).toEqual([expected]);
+  });
+
+  it('lists every mistake at once', () => {
+    expect(problemsOf({ paht: 1, limits: { maxChannels: 0 }, outbox: { maxBytes: 'x' } })).toHaveLength(3);
+  });
+
+  describe('the heartbeat against proxies (P8)', () => {
+    it('refuses one that a proxy would cut', () => {
+      expect(problemsOf({ heartbeat: { interval: '55s' } })).toEqual([
+        '- heartbeat: leaves 65000 ms of silence (interval 55000 + timeout 10000), and a proxy cuts after 60000 ms. ' +
+          'Shorten heartbeat.interval, or set proxyIdleTimeout to what your proxies really allow (false for none).',
+      ]);
+    });
+
+    it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])('accepts it with %p', (proxy) => {
+      expect(problemsOf({ heartbeat: { interval: '55s' }, ...proxy })).toEqual([]);
+    });
+  });
+
+  describe('keys of tokens', () => {
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+    const pem = rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string;
+    const ed = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) as string;
+
+    it.each<[string, Record<string, unknown>, string]>([
+      [
+        'a missing environment variable',
+        { secret: undefined },
+        '- auth.jwt: neither "secret" nor "publicKey" has a value. Is the environment variable set?',
+      ],
+      [
+        'a public key as a secret (RS/HS confusion)',
+        { secret: pem },
+        '- auth.jwt: "secret" is a PEM key. Give it as "publicKey": as a secret, everybody who has it could sign.',
+      ],
+      [
+        'an algorithm that does not fit the key',
+        { publicKey: pem, algorithms: ['HS256', 'RS256'] },
+        '- auth.jwt: "algorithms" has HS256. The public key fits RS256, RS384, RS512, PS256, PS384, PS512.',
+      ],
+      [
+        'no algorithm at all',
+        { secret: 's', algorithms: [] },
+        '- auth.jwt: "algorithms" is empty. The secret fits HS256, HS384, HS512.',
+      ],
+      [
+        'a kind of key that nobody verifies',
+        { publicKey: ed },
+        '- auth.jwt: "publicKey" is of kind ed25519, which @nestjs/jwt cannot verify. Use RSA or EC (P-256, P-384, P-521), or a class that implements RealtimeAuthenticator.',
+      ],
+      [
+        'both keys',
+        { secret: 's', publicKey: pem },
+        '- auth.jwt.secret: is given beside auth.jwt.publicKey. Keep one of them.',
+      ],
+      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
+      [
+        'algorithms that are no list',
+        { secret: 's', algorithms: 'HS256' },
+        '- auth.jwt.algorithms: is no list. Give a list such as ["RS256"].',
+      ],
+      [
+        'a user that is no function',
+        { secret: 's', user: 'sub' },
+        '- auth.jwt.user: is no function. Give (claims) => ({ id: … }).',
+      ],
+      ...['issuer', 'audience'].flatMap((claim) =>
+        ['', [], [''], 5].map((value): [string, Record<string, unknown>, string] => [
+          `the ${claim} ${JSON.stringify(value)}, since an empty one would accept every token`,
+          { secret: 's', [claim]: value },
+          `- auth.jwt.${claim}: is neither a text nor a list of texts, or is empty. Give what tokens must say, or leave it out to accept any. Is the environment variable set?`,
+        ]),
+      ),
+      ['a typo', { secret: 's', isuer: 'x' }, '- auth.jwt.isuer: is not an option. Did you mean "issuer"?'],
+    ])('refuses %s', (_what, jwt, expected) => {
+      expect(problemsOf({ auth: { jwt } })).toEqual([expected]);
+    });
+
+    it('G23 never shows an unreadable key', () => {
+      const [problem] = problemsOf({ auth: { jwt: { publicKey: 'top-secret-material' } } });
+      expect(problem).toContain('"publicKey" is not a public key in PEM');
+      expect(problem).not.toContain('top-secret-material');
+    });
+  });
+});

@@ -1,0 +1,145 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { RawClient, refusalOf, type HeaderLines } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
+import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
+
+afterEach(closeServers);
+
+const COOKIE = { Cookie: 'session=abc' };
+const BEARER = { 'Sec-WebSocket-Protocol': 'realtime.v1.json, bearer.abc' };
+const byCookie: WebSocketTransportOptions = { cookie: { name: 'session' } };
+
+/** 101 or the status of the refusal. */
+async function outcome(port: number, headers: HeaderLines): Promise<number> {
+  try {
+    const client = await RawClient.open(port, '/realtime', headers);
+    client.socket.destroy();
+    return 101;
+  } catch (error) {
+    return Number((error as Error).message.split(' ')[1]);
+  }
+}
+
+describe('an allow-list (G22)', () => {
+  const allowedOrigins = ['https://app.example.com', /https:\/\/pr-\d+\.example\.com/];
+
+  it.each([
+    ['https://app.example.com', 101],
+    ['https://APP.example.com:443', 101],
+    ['https://pr-12.example.com', 101],
+    ['https://pr-12.example.com.evil.net', 403],
+    ['https://app.example.com.evil.net', 403],
+    ['https://evil-app.example.com', 403],
+    ['https://evil.app.example.com', 403],
+    ['https://app.example.com@evil.net', 403],
+    ['http://app.example.com', 403],
+    ['https://app.example.com:8443', 403],
+    ['https://example.com', 403],
+    ['null', 403],
+    ['', 403],
+    ['\u00ff', 403],
+  ])('G22: an upgrade of %j is %i, whatever authenticates', async (origin, expected) => {
+    const { port } = await serve({ ...byCookie, allowedOrigins });
+    expect(await outcome(port, { Origin: origin })).toBe(expected);
+    expect(await outcome(port, { Origin: origin, ...BEARER })).toBe(expected);
+    expect(await outcome(port, { Origin: origin, ...COOKIE })).toBe(expected);
+  });
+
+  it('G22: the refusal is plain HTTP and asks no authenticator', async () => {
+    const { host, port } = await serve({ ...byCookie, allowedOrigins });
+    const response = await refusalOf(port, '/realtime', { Origin: 'https://evil.net', ...COOKIE });
+    expect(response.statusLine).toBe('HTTP/1.1 403 Forbidden');
+    expect(response.headers['connection']).toBe('close');
+    expect(host.asked).toEqual([]);
+    // Counting and banning come first (P18), and cost less than what follows.
+    expect(host.admitted).toHaveLength(1);
+  });
+
+  it('G22: two origins are none', async () => {
+    const { port } = await serve({ allowedOrigins });
+    expect(await outcome(port, { Origin: ['https://app.example.com', 'https://evil.net'] })).toBe(403);
+    expect(await outcome(port, { Origin: ['https://app.example.com', 'https://app.example.com'] })).toBe(403);
+  });
+
+  it('G22: a client without an Origin is no page, and needs a token of its own', async () => {
+    const { port } = await serve({ ...byCookie, allowedOrigins });
+    expect(await outcome(port, {})).toBe(101);
+    expect(await outcome(port, BEARER)).toBe(101);
+    expect(await outcome(port, COOKIE)).toBe(403);
+  });
+
+  it('a rule of the application that throws refuses, and is reported', async () => {
+    const failure = new Error('rule');
+    const { port, errors } = await serve({
+      allowedOrigins: () => {
+        throw failure;
+      },
+    });
+    expect(await outcome(port, { Origin: 'https://a.com' })).toBe(503);
+    expect(errors).toEqual([failure]);
+  });
+});
+
+describe('cookies without an allow-list (G22)', () => {
+  it.each([
+    ['http://example.com', 'example.com', 101],
+    ['https://example.com', 'example.com', 101],
+    ['https://EXAMPLE.com', 'example.com:443', 101],
+    ['http://example.com:3000', 'example.com:3000', 101],
+    ['https://example.com:3000', 'example.com', 403],
+    ['https://sub.example.com', 'example.com', 403],
+    ['https://example.com.evil.net', 'example.com', 403],
+    ['https://evil.net', 'example.com', 403],
+    ['null', 'example.com', 403],
+    ['file://', 'example.com', 403],
+  ])('G22: a page of %s that connects to %s is %i', async (origin, name, expected) => {
+    const { port } = await serve(byCookie);
+    expect(await outcome(port, { Origin: origin, Host: name, ...COOKIE })).toBe(expected);
+  });
+
+  it.each([
+    ['https://example.com', 'https', 101],
+    ['http://example.com', 'https', 403],
+    ['https://example.com', 'http', 403],
+    ['http://example.com', 'http', 101],
+  ])('G22: a page of %s, over %s as a trusted proxy says, is %i', async (origin, proto, expected) => {
+    const { port } = await serve({ ...byCookie, trustProxy: 1 });
+    expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(expected);
+  });
+
+  it('G22: no Origin is 403', async () => {
+    const { host, port } = await serve(byCookie);
+    expect(await outcome(port, COOKIE)).toBe(403);
+    expect(host.asked).toEqual([]);
+  });
+
+  it('G22: a foreign page with a token of its own may connect, without the cookies of its victim', async () => {
+    const { host, port } = await serve(byCookie);
+    expect(await outcome(port, { Origin: 'https://evil.net', ...COOKIE, ...BEARER })).toBe(101);
+    const session = await host.next();
+    expect(session.connection.handshake.headers.cookie).toBeUndefined();
+    expect(host.asked).toMatchObject([{ token: 'abc', via: 'subprotocol' }]);
+    expect(host.asked[0]?.handshake.headers.cookie).toBeUndefined();
+  });
+
+  it('G22: so does one without a token, even if the application reads cookies itself', async () => {
+    const { host, port } = await serve();
+    await outcome(port, { Origin: 'https://evil.net', ...COOKIE });
+    expect((await host.next()).connection.handshake.headers.cookie).toBeUndefined();
+    await outcome(port, { Origin: 'http://example.com', ...COOKIE });
+    expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
+    await outcome(port, COOKIE);
+    expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
+  });
+
+  it('G22: an allowed page keeps its cookies', async () => {
+    const { host, port } = await serve({ allowedOrigins: 'https://app.example.com' });
+    await outcome(port, { Origin: 'https://app.example.com', ...COOKIE });
+    expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
+  });
+
+  it('without cookies any page may connect, as its token is its own', async () => {
+    const { port } = await serve();
+    expect(await outcome(port, { Origin: 'https://evil.net', ...BEARER })).toBe(101);
+  });
+});

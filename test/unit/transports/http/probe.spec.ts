@@ -1,0 +1,87 @@
+import { createServer } from 'node:http';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { refusalBody, refusalHeaders } from '../../../../lib/transports/http/refusal.js';
+import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
+import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
+import { FakeHost } from '../support/fake-host.js';
+import { closeServers, listen } from '../support/test-server.js';
+
+afterEach(closeServers);
+
+/** The route as the Nest layer mounts it. */
+async function route(options: WebSocketTransportOptions = {}) {
+  const host = new FakeHost();
+  const transport = new WebSocketTransport(host, options);
+  const { port } = await listen(
+    createServer((req, res) => {
+      void transport.probe(req).then((refusal) => {
+        res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
+      });
+    }),
+  );
+  const ask = (headers: Record<string, string> = {}, query = ''): Promise<Response> =>
+    fetch(`http://127.0.0.1:${port}/realtime${query}`, { headers });
+  return { host, transport, ask };
+}
+
+describe('GET {path}, the client’s question after a WebSocket that never opened (P18)', () => {
+  it('P18: is 426 when an upgrade would succeed', async () => {
+    const { host, ask } = await route();
+    const response = await ask();
+    expect(response.status).toBe(426);
+    expect(response.headers.get('upgrade')).toBe('websocket');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(await response.json()).toMatchObject({ statusCode: 426 });
+    expect(host.sessions).toEqual([]);
+  });
+
+  it('P18: carries the token in Authorization, as a page cannot set Sec-WebSocket-Protocol', async () => {
+    const { host, ask } = await route();
+    expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(426);
+    expect(host.asked).toMatchObject([{ token: 'abc', via: 'subprotocol' }]);
+    host.verify = () => Promise.reject(new RealtimeError('token_expired'));
+    const refused = await ask({ Authorization: 'bearer abc' });
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get('www-authenticate')).toBe('Bearer');
+  });
+
+  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('P18: %s is no token', async (authorization) => {
+    const { host, ask } = await route();
+    expect((await ask({ Authorization: authorization })).status).toBe(426);
+    expect(host.asked).toEqual([]);
+  });
+
+  it('P18: is what the engine would answer', async () => {
+    const { host, ask } = await route();
+    host.admit = () => ({ status: 503, message: 'Draining', retryAfterMs: 1_500 });
+    const response = await ask();
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('2');
+  });
+
+  it('P18, G22: applies the same rules of Origin and Host', async () => {
+    const { ask } = await route({ allowedOrigins: 'https://app.example.com' });
+    expect((await ask({ Origin: 'https://evil.net' })).status).toBe(403);
+    expect((await ask({ Origin: 'https://app.example.com' })).status).toBe(426);
+    const hosts = await route({ allowedHosts: ['example.com'] });
+    expect((await hosts.ask()).status).toBe(403);
+  });
+
+  it('P18: needs no Origin with a cookie, as a fetch of the same origin has none', async () => {
+    const { host, ask } = await route({ cookie: { name: 'session' } });
+    expect((await ask({ Cookie: 'session=abc' })).status).toBe(426);
+    expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);
+    expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
+  });
+
+  it('P18: is 503 when something fails here, or after dispose', async () => {
+    const failures: unknown[] = [];
+    const { host, transport, ask } = await route({ onError: (error) => failures.push(error) });
+    host.verify = () => Promise.reject(new Error('database'));
+    expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(503);
+    expect(failures).toHaveLength(1);
+    transport.dispose();
+    expect((await ask()).status).toBe(503);
+  });
+});

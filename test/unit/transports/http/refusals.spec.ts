@@ -1,0 +1,264 @@
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
+import { settle } from '../../../support/engine/manual-clock.js';
+import { RawClient, refusalOf, upgradeRequest, type HeaderLines } from '../support/raw-client.js';
+import { closeServers, listen, serve } from '../support/test-server.js';
+
+afterEach(closeServers);
+
+const BEARER = { 'Sec-WebSocket-Protocol': 'realtime.v1.json, bearer.abc' };
+
+describe('refusals before the upgrade (P18)', () => {
+  it.each<[string, HeaderLines, number, string]>([
+    ['another upgrade', { Upgrade: 'h2c' }, 426, 'Upgrade Required'],
+    ['no version', { 'Sec-WebSocket-Version': undefined }, 426, 'Upgrade Required'],
+    // Version 8 names its origin in another header, past every check of Origin.
+    [
+      'version 8',
+      { 'Sec-WebSocket-Version': '8', 'Sec-WebSocket-Origin': 'https://evil.net' },
+      426,
+      'Upgrade Required',
+    ],
+    ['version 14', { 'Sec-WebSocket-Version': '14' }, 426, 'Upgrade Required'],
+    ['two versions', { 'Sec-WebSocket-Version': ['13', '13'] }, 426, 'Upgrade Required'],
+    ['no key', { 'Sec-WebSocket-Key': undefined }, 400, 'Bad Request'],
+    ['a short key', { 'Sec-WebSocket-Key': 'abc' }, 400, 'Bad Request'],
+    [
+      'two keys',
+      { 'Sec-WebSocket-Key': ['dGhlIHNhbXBsZSBub25jZQ==', 'dGhlIHNhbXBsZSBub25jZQ=='] },
+      400,
+      'Bad Request',
+    ],
+  ])('P18: %s', async (_name, headers, status, reason) => {
+    const { host, port } = await serve();
+    const response = await refusalOf(port, '/realtime', headers);
+
+    expect(response.statusLine).toBe(`HTTP/1.1 ${status} ${reason}`);
+    expect(response.headers['content-length']).toBe(String(response.body.length));
+    expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(response.headers['connection']).toBe(status === 426 ? 'close, Upgrade' : 'close');
+    expect(response.headers['upgrade']).toBe(status === 426 ? 'websocket' : undefined);
+    expect(response.headers['sec-websocket-version']).toBe(status === 426 ? '13' : undefined);
+    expect(JSON.parse(response.body)).toMatchObject({ statusCode: status, message: expect.any(String) });
+    // Such a request costs neither an admission nor a verification.
+    expect(host.admitted).toEqual([]);
+  });
+
+  it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('P18: %s is 400', async (method) => {
+    const { port } = await serve();
+    expect((await refusalOf(port, '/realtime', {}, method)).statusLine).toBe('HTTP/1.1 400 Bad Request');
+  });
+
+  it('Upgrade is compared without case', async () => {
+    const { port } = await serve();
+    await expect(RawClient.open(port, '/realtime', { Upgrade: 'WebSocket' })).resolves.toBeDefined();
+  });
+
+  it.each<[Refusal, string, string | undefined]>([
+    [{ status: 503, message: 'Draining', retryAfterMs: 2_500 }, 'HTTP/1.1 503 Service Unavailable', '3'],
+    [{ status: 429, message: 'Too many', retryAfterMs: 1_000 }, 'HTTP/1.1 429 Too Many Requests', '1'],
+    [{ status: 403, message: 'Banned' }, 'HTTP/1.1 403 Forbidden', undefined],
+    [{ status: 413, message: 'Too large' }, 'HTTP/1.1 413 Payload Too Large', undefined],
+  ])('P18: the engine’s own refusal %j', async (refusal, statusLine, retryAfter) => {
+    const { host, port } = await serve();
+    host.admit = () => refusal;
+    const response = await refusalOf(port, '/realtime', BEARER);
+
+    expect(response.statusLine).toBe(statusLine);
+    expect(response.headers['retry-after']).toBe(retryAfter);
+    expect(JSON.parse(response.body)).toMatchObject({ message: refusal.message });
+    expect(host.asked).toEqual([]);
+  });
+
+  it.each<[RealtimeError, string, string | undefined]>([
+    [new RealtimeError('unauthorized', 'Bad signature'), 'HTTP/1.1 401 Unauthorized', undefined],
+    [new RealtimeError('token_expired'), 'HTTP/1.1 401 Unauthorized', undefined],
+    [new RealtimeError('forbidden'), 'HTTP/1.1 403 Forbidden', undefined],
+    [new RealtimeError('banned', 'Until noon', { retryAfterMs: 60_000 }), 'HTTP/1.1 403 Forbidden', '60'],
+    [
+      new RealtimeError('rate_limited', 'Slow down', { retryAfterMs: 1 }),
+      'HTTP/1.1 429 Too Many Requests',
+      '1',
+    ],
+    [new RealtimeError('unavailable'), 'HTTP/1.1 503 Service Unavailable', '1'],
+    [new RealtimeError('internal', 'secret detail'), 'HTTP/1.1 503 Service Unavailable', '1'],
+  ])('P18: credentials that are refused with %s', async (error, statusLine, retryAfter) => {
+    const { host, port, errors } = await serve();
+    host.verify = () => Promise.reject(error);
+    const response = await refusalOf(port, '/realtime', BEARER);
+
+    expect(response.statusLine).toBe(statusLine);
+    expect(response.headers['retry-after']).toBe(retryAfter);
+    expect(response.headers['www-authenticate']).toBe(statusLine.includes('401') ? 'Bearer' : undefined);
+    expect(response.body).not.toContain('secret detail');
+    expect(host.sessions).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+
+  it('P18, G25: an authenticator that fails says nothing to the client, and everything to the operator', async () => {
+    const { host, port, errors } = await serve();
+    const failure = new TypeError('connect ECONNREFUSED 10.0.0.5:5432');
+    host.verify = () => Promise.reject(failure);
+    const response = await refusalOf(port, '/realtime', BEARER);
+
+    expect(response.statusLine).toBe('HTTP/1.1 503 Service Unavailable');
+    expect(response.headers['retry-after']).toBe('1');
+    expect(response.body).not.toContain('10.0.0.5');
+    expect(errors).toEqual([failure]);
+  });
+
+  it('an authenticator that throws synchronously, and an engine that does, end no process', async () => {
+    const { host, port, errors } = await serve();
+    const failure = new Error('sync');
+    host.verify = () => {
+      throw failure;
+    };
+    expect((await refusalOf(port, '/realtime', BEARER)).status).toBe(503);
+    host.admit = () => {
+      throw failure;
+    };
+    expect((await refusalOf(port)).status).toBe(503);
+    expect(errors).toEqual([failure, failure]);
+  });
+
+  it('an authenticator that hangs is given up after handshakeTimeoutMs', async () => {
+    const { host, port, clock } = await serve({ handshakeTimeoutMs: 3_000 });
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise(() => undefined));
+    });
+    const answer = refusalOf(port, '/realtime', BEARER);
+    await asked;
+    clock.advance(2_999);
+    expect(await Promise.race([answer, settle().then(() => 'waiting')])).toBe('waiting');
+    clock.advance(1);
+    expect((await answer).status).toBe(503);
+  });
+
+  it('verifications at the same time are bounded', async () => {
+    const { host, port } = await serve({ maxPendingHandshakes: 1 });
+    let finish: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise((settle) => (finish = () => settle({}))));
+    });
+    const first = RawClient.open(port, '/realtime', BEARER);
+    await asked;
+    const second = await refusalOf(port, '/realtime', BEARER);
+    expect(second.status).toBe(503);
+    expect(second.headers['retry-after']).toBe('1');
+    finish();
+    await first;
+    host.verify = async () => ({});
+    await expect(RawClient.open(port, '/realtime', BEARER)).resolves.toBeDefined();
+  });
+
+  it('a client that goes while it is verified opens nothing', async () => {
+    const { host, port, server } = await serve();
+    let finish: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise((settle) => (finish = () => settle({}))));
+    });
+    const gone = new Promise<void>((resolve) =>
+      server.once('connection', (socket) => socket.once('close', () => resolve())),
+    );
+    const client = RawClient.open(port, '/realtime', BEARER).catch(() => 'gone');
+    await asked;
+    server.emit('close-for-test');
+    await gone;
+    finish();
+    expect(await client).toBe('gone');
+    expect(host.sessions).toEqual([]);
+  });
+
+  it('a client that resets while it is verified harms nobody', async () => {
+    const { host, port, server, errors } = await serve();
+    let finish: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise((settle) => (finish = () => settle({}))));
+    });
+    const gone = new Promise<void>((resolve) =>
+      server.once('connection', (accepted) => accepted.once('close', () => resolve())),
+    );
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(upgradeRequest('/realtime', BEARER));
+    await asked;
+    socket.resetAndDestroy();
+    await gone;
+    finish();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(host.sessions).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('hosts', () => {
+  const allowedHosts = ['example.com', 'localhost:3000'];
+
+  it.each(['example.com', 'EXAMPLE.com:8080', 'localhost:3000'])('%s is served', async (host) => {
+    const { port } = await serve({ allowedHosts });
+    await expect(RawClient.open(port, '/realtime', { Host: host })).resolves.toBeDefined();
+  });
+
+  it.each([
+    ['evil.net', 403],
+    ['example.com.evil.net', 403],
+    ['localhost:3001', 403],
+    ['a@example.com', 400],
+    ['', 400],
+  ])('%j is %i, before anybody is asked', async (name, status) => {
+    const { host, port } = await serve({ allowedHosts });
+    expect((await refusalOf(port, '/realtime', { Host: name })).status).toBe(status);
+    expect(host.admitted).toEqual([]);
+  });
+});
+
+describe('dispose', () => {
+  it('refuses what is still being verified, at once, and lets go of the path', async () => {
+    const { transport, host, port, server } = await serve();
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise(() => undefined));
+    });
+    const answer = refusalOf(port, '/realtime', BEARER);
+    await asked;
+    transport.dispose();
+    transport.dispose();
+    expect((await answer).status).toBe(503);
+    expect(server.listenerCount('upgrade')).toBe(0);
+    expect(() => transport.attach(server)).toThrow('disposed');
+  });
+
+  it('opens nothing that finished verification in the same turn', async () => {
+    const { transport, host, port } = await serve();
+    let finish: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      host.verify = () => (resolve(), new Promise((settle) => (finish = () => settle({}))));
+    });
+    const answer = refusalOf(port, '/realtime', BEARER);
+    await asked;
+    finish();
+    transport.dispose();
+    expect(await answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(host.sessions).toEqual([]);
+  });
+
+  it('leaves open connections to the engine', async () => {
+    const { transport, host, port } = await serve();
+    const client = await RawClient.open(port);
+    const session = await host.next();
+    transport.dispose();
+    session.send('still here');
+    expect((await client.frame()).payload.toString()).toBe('still here');
+  });
+
+  it('one transport serves several servers', async () => {
+    const { transport, port } = await serve();
+    const second = await listen();
+    transport.attach(second.server);
+    await RawClient.open(port);
+    await RawClient.open(second.port);
+    transport.dispose();
+    expect(second.server.listenerCount('upgrade')).toBe(0);
+  });
+});

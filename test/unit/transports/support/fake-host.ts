@@ -1,0 +1,88 @@
+import type { Encoded } from '../../../../lib/protocol/codecs/codec.js';
+import type { Opening, Refusal, TransportHost } from '../../../../lib/core/ports/transport-host.js';
+import type { Connection, ConnectionHandler, Handshake } from '../../../../lib/core/ports/connection.js';
+import type { Authentication, Credentials } from '../../../../lib/core/ports/identity.js';
+
+/** What the engine would keep of one client: here, everything that the transport told. */
+export class FakeSession implements ConnectionHandler {
+  readonly frames: Encoded[] = [];
+  readonly closes: number[] = [];
+  drains = 0;
+  onEachFrame: (frame: Encoded) => void = () => undefined;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(
+    readonly connection: Connection,
+    readonly opening: Opening,
+  ) {}
+
+  onFrame(frame: Encoded): void {
+    this.frames.push(frame);
+    this.wake();
+    this.onEachFrame(frame);
+  }
+
+  onDrain(): void {
+    this.drains++;
+    this.wake();
+  }
+
+  onClose(code: number): void {
+    this.closes.push(code);
+    this.wake();
+  }
+
+  /** Sends envelopes of text as the engine would. */
+  send(...envelopes: string[]): boolean {
+    return this.connection.write(
+      this.connection.variant.frame(envelopes.map((envelope) => Buffer.from(envelope))),
+    );
+  }
+
+  /** Resolves once `condition` holds; it is looked at whenever the transport calls. */
+  async until(condition: (session: this) => boolean): Promise<void> {
+    while (!condition(this)) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+}
+
+/** An engine that says yes, and remembers. */
+export class FakeHost implements TransportHost {
+  readonly sessions: FakeSession[] = [];
+  readonly asked: Credentials[] = [];
+  readonly admitted: Handshake[] = [];
+  admit: (handshake: Handshake) => Refusal | undefined = (handshake) => {
+    this.admitted.push(handshake);
+    return undefined;
+  };
+  verify: (credentials: Credentials) => Promise<Authentication> = async ({ token }) => ({
+    user: { id: token ?? '' },
+  });
+  onOpen: (session: FakeSession) => void = () => undefined;
+  private readonly waiting: ((session: FakeSession) => void)[] = [];
+  private taken = 0;
+
+  constructor(readonly maxFrameBytes = 256 * 1024) {}
+
+  authenticate(credentials: Credentials): Promise<Authentication> {
+    this.asked.push(credentials);
+    return this.verify(credentials);
+  }
+
+  open(connection: Connection, opening: Opening): ConnectionHandler {
+    const session = new FakeSession(connection, opening);
+    this.onOpen(session);
+    this.sessions.push(session);
+    this.waiting.shift()?.(session);
+    return session;
+  }
+
+  /** The next connection that was opened and not yet asked for. */
+  async next(): Promise<FakeSession> {
+    const session = this.sessions[this.taken++];
+    return session ?? new Promise((resolve) => this.waiting.push(resolve));
+  }
+}

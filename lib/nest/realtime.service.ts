@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { userChannel } from '../protocol/channel-name.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
-import type { SessionInfo } from '../core/engine/api.js';
+import type { SessionInfo } from '../core/engine/realtime-engine.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import { rejected } from '../core/ports/maybe-promise.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
@@ -75,12 +75,12 @@ export class ChannelHandle {
     try {
       if (options === undefined) {
         checkInput('publish', { event });
-        return this.runtime.engine.publish(this.name, event, payload);
+        return this.runtime.engine.application.publish(this.name, event, payload);
       }
       checkInput('publish', { event, ...options });
       const { ttl, ...rest } = options;
       const ttlMs = ttl === undefined ? {} : { ttlMs: durationMs(ttl, 'publish: ttl') };
-      return this.runtime.engine.publish(this.name, event, payload, { ...rest, ...ttlMs });
+      return this.runtime.engine.application.publish(this.name, event, payload, { ...rest, ...ttlMs });
     } catch (error) {
       return rejected(error);
     }
@@ -94,7 +94,7 @@ export class ChannelHandle {
    */
   async signal(event: string, payload?: unknown, user?: string): Promise<void> {
     checkInput('signal', { event, user });
-    return this.runtime.engine.signal(this.name, event, payload, user);
+    return this.runtime.engine.application.signal(this.name, event, payload, user);
   }
 
   /**
@@ -104,7 +104,7 @@ export class ChannelHandle {
    */
   async history(query: HistoryQuery = {}): Promise<HistoryResult> {
     checkInput('history', { ...query });
-    return this.runtime.engine.history(this.name, query);
+    return this.runtime.engine.application.history(this.name, query);
   }
 
   /**
@@ -115,7 +115,7 @@ export class ChannelHandle {
    */
   async members(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<PresencePage> {
     checkInput('members', { ...page });
-    return this.runtime.engine.members(this.name, page);
+    return this.runtime.engine.application.members(this.name, page);
   }
 }
 

@@ -80,8 +80,8 @@ async function run({ broker, events = 320, midway, twice = false, check }: Run =
   const publish = async (channel: string): Promise<void> => {
     const id = `e${++count}`;
     history.invoke('application', channel, id);
-    if (twice) await wire.engine.publish(channel, 'said', count, { id });
-    history.acknowledged(id, await wire.engine.publish(channel, 'said', count, { id }));
+    if (twice) await wire.engine.application.publish(channel, 'said', count, { id });
+    history.acknowledged(id, await wire.engine.application.publish(channel, 'said', count, { id }));
   };
   try {
     for (const client of clients) client.start();

@@ -62,7 +62,7 @@ const engine = new RealtimeEngine({
   logger,
 });
 
-const transport = new WebSocketTransport(engine, {
+const transport = new WebSocketTransport(engine.host, {
   clock: systemClock,
   onError: (error) => logger.error('transport', error),
 });

@@ -51,7 +51,7 @@ async function follow(server: WireServer, user: string, ...channels: readonly st
 async function publish(server: WireServer, channel: string, id: string): Promise<void> {
   await until(`${id} to be in the log`, async () => {
     try {
-      await server.engine.publish(channel, 'said', id, { id });
+      await server.engine.application.publish(channel, 'said', id, { id });
       return true;
     } catch {
       return false;

@@ -27,7 +27,7 @@ describe('what a turn costs in writes and encodings', () => {
     const variant = createPlainVariant(counting);
     const connections = Array.from({ length: SUBSCRIBERS }, () => new FakeConnection(variant));
     for (const connection of connections) {
-      connection.handler = harness.engine.open(connection, {});
+      connection.handler = harness.engine.host.open(connection, {});
       connection.send(
         { type: 'hello', id: 'h', payload: { versions: [1] } },
         ...channels.map((name, index) => ({ type: 'subscribe', id: `s${index}`, channel: name })),
@@ -55,8 +55,8 @@ describe('what a turn costs in writes and encodings', () => {
   it('is one write per subscriber for events of two channels', async () => {
     const connections = await subscribers(['rooms.1', 'rooms.2']);
     await Promise.all([
-      harness.engine.publish('rooms.1', 'said', 1),
-      harness.engine.publish('rooms.2', 'said', 2),
+      harness.engine.application.publish('rooms.1', 'said', 1),
+      harness.engine.application.publish('rooms.2', 'said', 2),
     ]);
     await quiet();
     expect(connections.map(({ frames }) => frames.length)).toEqual(Array(SUBSCRIBERS).fill(1));

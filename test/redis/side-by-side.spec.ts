@@ -84,7 +84,7 @@ describe('beside a node of a later version', () => {
     for (let round = 0; round < 60; round++) {
       const id = `m${round}`;
       // Two unknown ones in a row, one that is known behind them, and so on.
-      if (round % 5 === 4) await node.engine.publish(ROOM, 'said', id, { id });
+      if (round % 5 === 4) await node.engine.application.publish(ROOM, 'said', id, { id });
       else await newer.append(ROOM, 'u1', [id], round % 3 === 0 ? 'added' : 'unknown');
       ids.push(id);
     }
@@ -96,7 +96,7 @@ describe('beside a node of a later version', () => {
     const heard = () => newer.told.get(ROOM)?.map(({ id, seq }) => [id, seq]) ?? [];
     await until('the last of them', () => heard().some(([id]) => id === ids.at(-1)));
     expect(heard()).toEqual(expect.arrayContaining(own));
-    const page = await node.engine.history(ROOM, { limit: 1_000 });
+    const page = await node.engine.application.history(ROOM, { limit: 1_000 });
     expect(page.events.map(({ id }) => id)).toEqual(ids);
   });
 

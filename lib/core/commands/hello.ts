@@ -9,14 +9,11 @@ import type { BanList } from '../access/ban-list.js';
 import type { TicketSigner } from '../access/ticket.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { Clock } from '../ports/clock.js';
-import type { Entropy } from '../ports/entropy.js';
-import type { EngineLogger } from '../ports/logger.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Authentication, Authenticator } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
-import { toRealtimeError } from '../session/errors.js';
 import type { TakeOver } from './take-over.js';
 
 /** How a refused `hello` ends: the code says whether to come back. */
@@ -38,8 +35,6 @@ export interface HelloDeps {
   readonly sessions: SessionRegistry<Session>;
   readonly tickets: TicketSigner;
   readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly logger: EngineLogger;
   readonly settings: EngineSettings;
 }
 
@@ -51,7 +46,7 @@ export class Hello {
     if (!command.payload.versions.includes(PROTOCOL_VERSION)) return session.close('unsupported_version');
     const refuse = (error: unknown): void => {
       if (session.isClosed) return;
-      const known = toRealtimeError(error, this.deps, session.id);
+      const known = session.toClientError(error);
       session.fail(command.id, known);
       session.close(CLOSE_OF[known.code] ?? 'internal', known.retryAfterMs ?? 0);
     };

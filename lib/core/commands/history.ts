@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.js';
 import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -37,7 +38,7 @@ export class History {
   async run(session: Session, command: HistoryCommand): Promise<void> {
     const { authorizer, broker, clock } = this.deps;
     const match = authorizer.resolve(command.channel);
-    const call = session.call(match, command.id, '', command.payload);
+    const call = handlerCall(session, match, command);
     const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'history', call);
     const result = await readHistory(broker, match.channel, command.payload, clock.now());
     requireStillAllowed();

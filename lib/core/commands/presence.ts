@@ -5,6 +5,7 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Broker } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import { requireSubscription, type Authorizer } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -21,7 +22,7 @@ export class Presence {
   async list(session: Session, command: PresenceCommand): Promise<void> {
     const { authorizer, broker } = this.deps;
     const match = authorizer.resolve(command.channel);
-    const call = session.call(match, command.id, '', command.payload);
+    const call = handlerCall(session, match, command);
     const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'presence', call);
     if (match.definition.policy.presence === false)
       throw new RealtimeError('bad_request', 'This channel keeps no presence');

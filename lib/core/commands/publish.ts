@@ -15,6 +15,7 @@ import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 import { notSerializable } from './not-serializable.js';
 
 export interface PublishDeps {
@@ -68,7 +69,7 @@ export class Publish {
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
     const { authorizer, broker } = this.deps;
-    const call = session.call(match, command.id, command.event, command.payload);
+    const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
     const log = await broker.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!log.continuous) return this.append(attempt);
@@ -98,7 +99,7 @@ export class Publish {
     // It may have waited in its lane until a drain began; the handler of another node takes it.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     const { revision } = access;
-    const call = session.call(match, command.id, command.event, command.payload);
+    const call = handlerCall(session, match, command);
     const handle = (): MaybePromise<EventDraft> => {
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return draft(session, command, command.payload);

@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import { toGrant, type Authorizer } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 import { notSerializable } from './not-serializable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
@@ -36,7 +37,7 @@ export class Request {
   private onChannel(session: Session, command: RequestCommand, channel: string): MaybePromise<void> {
     const { authorizer } = this.deps;
     const match = authorizer.matchOf(session, channel);
-    const call = session.call(match, command.id, command.event, command.payload);
+    const call = handlerCall(session, match, command);
     const handler = match.definition.behaviour.requests.get(command.event);
     const allowed = authorizer.authorizeSubscriber(session, match, 'request', call);
     return isPromise(allowed)
@@ -58,7 +59,7 @@ export class Request {
   private withoutChannel(session: Session, command: RequestCommand): MaybePromise<void> {
     const request = this.deps.requests.get(command.event);
     if (request === undefined) throw new RealtimeError('bad_request', 'There is no such request');
-    const call = session.call(NO_CHANNEL, command.id, command.event, command.payload);
+    const call = handlerCall(session, NO_CHANNEL, command);
     return answer(session, call, this.authorizeAndHandle(request, call));
   }
 

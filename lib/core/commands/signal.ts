@@ -3,6 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Broker } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 
 export interface SignalDeps {
   readonly authorizer: Authorizer;
@@ -19,7 +20,7 @@ export class Signal {
     if (!match.definition.behaviour.signals.has(command.event)) {
       throw new RealtimeError('forbidden', 'Clients may not signal this event here');
     }
-    const call = session.call(match, command.id, command.event, command.payload);
+    const call = handlerCall(session, match, command);
     await authorizer.authorizeSubscriber(session, match, 'signal', call);
     await broker.signal(match.channel, {
       event: command.event,

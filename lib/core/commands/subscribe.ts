@@ -14,6 +14,7 @@ import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer, Grant } from './authorization.js';
+import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
@@ -81,7 +82,7 @@ export class Subscribe {
   ): MaybePromise<void> {
     const { authorizer, access, hub } = this.deps;
     const { revision } = access;
-    const call = session.call(match, command.id, '', command.payload.params);
+    const call = handlerCall(session, match, command);
     return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) => {
       refuseIfOver(session, pending);
       access.requireFresh(match.definition);

@@ -3,40 +3,42 @@ import type { BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
-import type { InboundLimits } from '../ports/settings.js';
-import type { Opening, Refusal } from '../ports/transport-host.js';
+import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { EngineSettings } from '../ports/settings.js';
+import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { Session, type SessionDeps } from '../session/session.js';
 
-/** Advice to a client that was refused for lack of room, in milliseconds. */
+/** Advice to a client that is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
+  readonly authenticator: Authenticator;
   readonly sessions: SessionRegistry<Session>;
   readonly sessionDeps: SessionDeps;
   /** Addresses that are refused. */
   readonly addressBans: BanList;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
-  readonly settings: { readonly limits: InboundLimits };
+  readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
 /** Decides which connections may come, and makes their sessions (P18, G16, G17). */
-export class Admission {
-  private isOpen = false;
+export class Admission implements TransportHost {
+  /** Whether the broker has started: before that, no connection may come. */
+  isOpen = false;
 
   constructor(private readonly deps: AdmissionDeps) {}
 
-  /** The broker is there: connections may come. */
-  open(): void {
-    this.isOpen = true;
+  get nodeId(): string {
+    return this.deps.settings.nodeId;
   }
 
-  get opened(): boolean {
-    return this.isOpen;
+  get maxFrameBytes(): number {
+    return this.deps.settings.limits.maxFrameBytes;
   }
 
-  /** @returns why a connection may not come now; `undefined` admits it. */
   admit(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
     if (!this.isOpen || drain.isDraining) {
@@ -57,14 +59,21 @@ export class Admission {
     return undefined;
   }
 
-  /** Makes the session of a connection. */
-  accept(connection: Connection, opening: Opening): ConnectionHandler {
+  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+    return this.deps.authenticator.authenticate(credentials);
+  }
+
+  open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.deps.sessionDeps, connection, opening);
-    // One that was admitted before may be one too many, or banned, by the time that its upgrade is authenticated.
+    // Of connections that were admitted together, the last may be one too many by the time that it is authenticated.
     const refusal = this.admit(connection.handshake);
     this.deps.sessions.add(session);
     if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
     return session;
+  }
+
+  locate(connectionId: string): string | undefined {
+    return this.deps.sessions.has(connectionId) ? this.nodeId : undefined;
   }
 
   private closeOf({ status }: Refusal): CloseName {

@@ -11,7 +11,21 @@ import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
-import type { ApplicationPublishOptions } from './api.js';
+
+/** What the application may say beside event and payload. */
+export interface ApplicationPublishOptions {
+  /** Idempotency key; the same id inside the dedupe window is appended once (G4). Default: a new id. */
+  readonly id?: string;
+  /** Conflation key. */
+  readonly key?: string;
+  /** Milliseconds after which delivery is pointless. */
+  readonly ttlMs?: number;
+  /** Shown to subscribers as the author. Default: none. */
+  readonly user?: string;
+  /** W3C `traceparent`. */
+  readonly trace?: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+}
 
 const NO_OPTIONS: ApplicationPublishOptions = {};
 
@@ -25,18 +39,25 @@ export interface ApplicationLogDeps {
   readonly settings: { readonly applicationName: string };
 }
 
-/** What the application itself writes to channels and reads from them. It is trusted: nothing is authorized. */
+/**
+ * What the application itself writes to channels and reads from them. It is trusted: nothing is authorized. Every method rejects with
+ * a `RealtimeError`: `unknown_channel`, `bad_request`, `unavailable` or `timeout`.
+ */
 export class ApplicationLog {
-  /** Who is responsible for ids of the application (P15). */
+  /** In whose name the ids of the application are unique (P15). */
   private readonly producer: string;
-  /** Policies of logs, as they are for an event whose id is not remembered. */
+  /** Policies of logs, for an event whose id is not remembered. */
   private readonly forgetfulPolicies = new WeakMap<LogPolicy, LogPolicy>();
 
   constructor(private readonly deps: ApplicationLogDeps) {
     this.producer = `a:${deps.settings.applicationName}`;
   }
 
-  /** Not `async`: at a thousand publishes a turn its promises and frames were a third of what was collected. */
+  /**
+   * Appends an event. Rejects with `conflict` as well, for an `id` that was used with other content.
+   *
+   * Not `async`: at a thousand publishes a turn its promises and frames were a third of the garbage.
+   */
   publish(
     channel: string,
     event: string,
@@ -50,18 +71,21 @@ export class ApplicationLog {
     }
   }
 
+  /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     this.deps.channels.resolve(channel);
     fingerprintOf(event, payload);
     await this.deps.broker.signal(channel, { event, payload, user });
   }
 
+  /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock } = this.deps;
     channels.resolve(channel);
     return await readHistory(broker, channel, query, clock.now());
   }
 
+  /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
     const { channels, broker } = this.deps;
     channels.resolve(channel);
@@ -94,7 +118,7 @@ export class ApplicationLog {
         options.id === undefined
           ? assertSerializable(payload, options.meta)
           : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
-      // An id that was made here is never sent again, so nothing is gained by remembering it.
+      // An id that is made here is never sent again, so nothing is gained by remembering it.
       policy: options.id === undefined ? this.forgetful(log) : log,
       event: {
         id,

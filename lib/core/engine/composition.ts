@@ -1,3 +1,4 @@
+import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { DrainSwitch } from '../access/drain-switch.js';
@@ -9,6 +10,7 @@ import { UserBuckets } from '../access/user-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { ChannelRegistry } from '../channel/registry.js';
+import { unmetNeeds } from '../channel/unmet-needs.js';
 import { Auth } from '../commands/auth.js';
 import { Authorizer } from '../commands/authorization.js';
 import { Hello } from '../commands/hello.js';
@@ -34,17 +36,19 @@ import { AppendQueue } from '../log/append-queue.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
-import type { ConnectionRequest } from '../ports/channel-definition.js';
+import type { BrokerCapabilities } from '../ports/broker.js';
+import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { SessionRegistry } from '../session/registry.js';
 import type { Session, SessionDeps } from '../session/session.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
-import { checkCapabilities } from './capability-check.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
-import { userChannelDefinition } from './user-channel.js';
+
+/** Events that are kept of a user's own channel, for a device that comes back. */
+const USER_CHANNEL_HISTORY = { size: 100, ttlMs: 3_600_000 };
 
 /** The parts of an engine that it drives itself. */
 export type EngineParts = ReturnType<typeof composeEngine>;
@@ -53,8 +57,10 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
-  checkCapabilities(options.channels, broker);
-  const requests = new Map<string, ConnectionRequest>(options.requests);
+  for (const { source, pattern, policy } of options.channels) {
+    for (const { option, problem, remedy } of unmetNeeds(policy, broker))
+      throw new RangeError(`${source}: ${option} of the channel "${pattern}" ${problem} ${remedy}`);
+  }
   const listeners = new Set<ConnectionListener>();
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);
@@ -126,7 +132,7 @@ export function composeEngine(options: EngineOptions) {
       history: new History({ authorizer, broker, clock }),
       presence: new Presence({ authorizer, broker, presence }),
       publish: new Publish({ authorizer, access, appends, recentPublishes, broker, drain, clock, settings }),
-      request: new Request({ authorizer, requests, clock, settings }),
+      request: new Request({ authorizer, requests: options.requests ?? new Map(), clock, settings }),
       signal: new Signal({ authorizer, broker }),
       subscribe: new Subscribe({
         authorizer,
@@ -145,9 +151,18 @@ export function composeEngine(options: EngineOptions) {
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const identityDeps = { tickets, sessions, clock, entropy, logger, settings };
-  const takeOver = new TakeOver({ ...identityDeps, hooks, broker, wheel });
-  const hello = new Hello({ ...identityDeps, authenticator, onConnect, takeOver, bans });
+  const takeOver = new TakeOver({
+    tickets,
+    sessions,
+    clock,
+    entropy,
+    logger,
+    settings,
+    hooks,
+    broker,
+    wheel,
+  });
+  const hello = new Hello({ authenticator, onConnect, takeOver, bans, sessions, tickets, clock, settings });
   const teardown = new Teardown({ hub, presence, hooks });
 
   const sessionDeps: SessionDeps = {
@@ -174,7 +189,7 @@ export function composeEngine(options: EngineOptions) {
     beforeWrite: () => freshness.look(),
   };
   return {
-    admission: new Admission({ sessions, sessionDeps, addressBans, drain, clock, settings }),
+    admission: new Admission({ authenticator, sessions, sessionDeps, addressBans, drain, clock, settings }),
     applicationLog: new ApplicationLog({ channels, hub, appends, broker, clock, entropy, settings }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,
@@ -187,8 +202,31 @@ export function composeEngine(options: EngineOptions) {
     scheduler,
     wheel,
     drain,
-    requests,
     listeners,
+  };
+}
+
+/**
+ * The channel of each user (`realtime.user(id).publish()`): the application writes, only the user reads. As durable as the broker,
+ * since it asks for nothing more.
+ */
+function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: number): ChannelDefinition {
+  return {
+    pattern: '$user.:user',
+    source: 'nestjs-realtime',
+    policy: {
+      log: { retain: true, ...USER_CHANNEL_HISTORY, dedupeMs: capabilities.dedupes ? dedupeMs : 0 },
+      durability: capabilities.durability,
+      replayLimit: USER_CHANNEL_HISTORY.size,
+      presence: false,
+      overflow: 'disconnect',
+    },
+    behaviour: {
+      authorize: { subscribe: ({ user, channel }) => user !== undefined && userChannel(user.id) === channel },
+      publish: new Map(),
+      signals: new Set(),
+      requests: new Map(),
+    },
   };
 }
 

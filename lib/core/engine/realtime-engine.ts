@@ -1,17 +1,34 @@
-import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
-import type { HistoryQuery } from '../commands/history.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ConnectionRequest } from '../ports/channel-definition.js';
-import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { ControlMessage, ControlReceipt } from '../ports/control.js';
-import type { Authentication, Credentials } from '../ports/identity.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import type { RealtimeIdentity } from '../ports/identity.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
-import type { Opening, Refusal } from '../ports/transport-host.js';
-import type { ApplicationPublishOptions, EngineApi, EngineStatus, SessionInfo } from './api.js';
+import type { TransportHost } from '../ports/transport-host.js';
+import type { ApplicationLog } from './application-log.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
+
+/** One live connection, as {@link RealtimeEngine.sessionsOf} lists it. */
+export interface SessionInfo {
+  readonly id: string;
+  readonly user: RealtimeIdentity | undefined;
+  readonly ip: string;
+  readonly transport: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly connectedAt: number;
+  readonly channels: readonly string[];
+}
+
+/** State of the engine on this node. */
+export interface EngineStatus {
+  readonly started: boolean;
+  readonly draining: boolean;
+  readonly broker: 'up' | 'down';
+  /** Whether events of channels that are not public are withheld, as a revoke may not be known here yet (G11). */
+  readonly withholding: boolean;
+  readonly sessions: number;
+  readonly channels: number;
+}
 
 /**
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
@@ -19,19 +36,24 @@ import { drainSessions } from './drain.js';
  *
  * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
  */
-export class RealtimeEngine implements EngineApi {
-  readonly maxFrameBytes: number;
+export class RealtimeEngine {
+  /** What transports are given. */
+  readonly host: TransportHost;
+  /** What the application writes and reads by itself. */
+  readonly application: ApplicationLog;
   private readonly parts: EngineParts;
-  /** Whether the broker was asked to start: one that failed half-way has to let go as well. */
+  /** Whether the broker was asked to start: one that failed to must be closed as well. */
   private opened = false;
   private stopping: Promise<void> | undefined;
   private broker: BrokerState = 'up';
 
   constructor(private readonly options: EngineOptions) {
     this.parts = composeEngine(options);
-    this.maxFrameBytes = options.settings.limits.maxFrameBytes;
+    this.host = this.parts.admission;
+    this.application = this.parts.applicationLog;
   }
 
+  /** Starts the broker. Rejects when the broker cannot start. */
   async start(): Promise<void> {
     const { hub, controlApplier, freshness, reauthorization, presence, admission } = this.parts;
     const listener: BrokerListener = {
@@ -47,13 +69,15 @@ export class RealtimeEngine implements EngineApi {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     if (this.stopping !== undefined) return;
     presence.start();
-    admission.open();
+    admission.isOpen = true;
   }
 
+  /** Refuses new connections from now on (503) and turns readiness red (G18). Idempotent. */
   beginDrain(): void {
     this.parts.drain.begin();
   }
 
+  /** Says `bye` to every session in paced batches, flushes queues, closes; resolves at the deadline at the latest (G18). */
   async drain(deadlineMs: number): Promise<void> {
     this.beginDrain();
     const { scheduler, sessions } = this.parts;
@@ -61,6 +85,7 @@ export class RealtimeEngine implements EngineApi {
     await drainSessions({ clock, settings, scheduler, sessions }, deadlineMs);
   }
 
+  /** Ends all sessions and closes the broker. Idempotent. */
   stop(): Promise<void> {
     this.stopping ??= this.end();
     return this.stopping;
@@ -69,7 +94,7 @@ export class RealtimeEngine implements EngineApi {
   get status(): EngineStatus {
     const { sessions, hub, freshness, drain, admission } = this.parts;
     return {
-      started: admission.opened,
+      started: admission.isOpen,
       draining: drain.isDraining,
       broker: this.broker,
       withholding: freshness.isStale,
@@ -78,43 +103,12 @@ export class RealtimeEngine implements EngineApi {
     };
   }
 
+  /** Round trip of a probe through the normal publish path, in milliseconds (G20). */
   probe(timeoutMs: number): Promise<number> {
     return this.options.broker.probe(timeoutMs);
   }
 
-  admit(handshake: Handshake): Refusal | undefined {
-    return this.parts.admission.admit(handshake);
-  }
-
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
-    return this.options.authenticator.authenticate(credentials);
-  }
-
-  open(connection: Connection, opening: Opening): ConnectionHandler {
-    return this.parts.admission.accept(connection, opening);
-  }
-
-  publish(
-    channel: string,
-    event: string,
-    payload: unknown,
-    options?: ApplicationPublishOptions,
-  ): Promise<PublishResult> {
-    return this.parts.applicationLog.publish(channel, event, payload, options);
-  }
-
-  signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
-    return this.parts.applicationLog.signal(channel, event, payload, user);
-  }
-
-  history(channel: string, query?: HistoryQuery): Promise<HistoryResult> {
-    return this.parts.applicationLog.history(channel, query);
-  }
-
-  members(channel: string, page?: { cursor?: string; limit?: number }): Promise<PresencePage> {
-    return this.parts.applicationLog.members(channel, page);
-  }
-
+  /** Connections of a user on this node. */
   sessionsOf(user: string): readonly SessionInfo[] {
     const live = this.parts.sessions.ofUser(user).filter(({ isLive }) => isLive);
     return live.map((session) => ({
@@ -147,10 +141,7 @@ export class RealtimeEngine implements EngineApi {
     return this.control({ kind: 'unban', user, by });
   }
 
-  addRequest(event: string, request: ConnectionRequest): void {
-    this.parts.requests.set(event, request);
-  }
-
+  /** Follows connections. @returns ends that. */
   addConnectionListener(listener: ConnectionListener): () => void {
     const { listeners } = this.parts;
     listeners.add(listener);

@@ -1,7 +1,8 @@
 import type { Envelope } from '../../protocol/envelope.js';
-import type { GapReason } from '../../protocol/position.js';
+import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
+import type { ClosableSession } from '../ports/realtime-connection.js';
 import type { OutboxLimits } from '../ports/settings.js';
 import { encodeEnvelope, encodeEvent } from './encoder.js';
 import type { EventBatch } from './event-batch.js';
@@ -15,14 +16,6 @@ import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.
 const MAX_FRAME_BYTES = 64 * 1024;
 /** Share of the limits below which catch-up may add more. */
 const ROOM = 0.25;
-
-/** What an outbox asks of its session. */
-export interface OutboxOwner {
-  /** The client reads too slowly and nothing may be dropped. */
-  onSlowConsumer(): void;
-  /** The server cannot go on with this client. */
-  onFailed(): void;
-}
 
 interface DroppedRange {
   from: number;
@@ -67,7 +60,7 @@ export class Outbox implements Flushable {
 
   constructor(
     readonly connection: Connection,
-    private readonly owner: OutboxOwner,
+    private readonly session: ClosableSession,
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
@@ -109,7 +102,7 @@ export class Outbox implements Flushable {
     if (this.isClosed) return;
     // Answers to commands that cost the client nothing come here: who asks and does not read must not fill the memory.
     if (this.isControlFull) this.flush();
-    if (this.isControlFull) return this.owner.onSlowConsumer();
+    if (this.isControlFull) return this.session.close('slow_consumer');
     const bytes = this.encode(envelope);
     (this.control ??= []).push(bytes);
     this.controlBytes += bytes.length;
@@ -124,7 +117,7 @@ export class Outbox implements Flushable {
   pushData(envelope: Envelope, flow?: Flow): void {
     if (this.isClosed) return;
     if (this.isOver(0, 0)) this.flush();
-    if (this.isOver(0, 0)) return this.owner.onSlowConsumer();
+    if (this.isOver(0, 0)) return this.session.close('slow_consumer');
     // Under the epoch that it was dropped in: a `reset` may be what follows.
     if (flow !== undefined) this.announceDroppedTail(flow);
     this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
@@ -147,7 +140,7 @@ export class Outbox implements Flushable {
       const verdict = applyOverflow(flow, event, this.queue, (length) =>
         this.isOver(bytes.length + length, 1),
       );
-      if (verdict === 'disconnect') return this.owner.onSlowConsumer();
+      if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
     this.announceDroppedTail(flow);
@@ -223,6 +216,14 @@ export class Outbox implements Flushable {
     this.schedule();
   }
 
+  /** Where the client stands in the flows of which something waits, as {@link OutboxQueue.positions} has it. */
+  positions(): ReadonlyMap<Flow, Position | undefined> {
+    const positions = this.queue.positions();
+    for (const [flow, { from }] of this.droppedTails ?? [])
+      if (!positions.has(flow)) positions.set(flow, { epoch: flow.epoch, seq: from - 1 });
+    return positions;
+  }
+
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
@@ -231,7 +232,7 @@ export class Outbox implements Flushable {
 
   /** Ends the session with 4005: the client comes back with its positions. */
   fail(): void {
-    this.owner.onFailed();
+    this.session.close('internal');
   }
 
   /** Drops everything; later calls do nothing. */

@@ -1,4 +1,4 @@
-import type { GapReason } from '../../protocol/position.js';
+import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { OverflowPolicy } from '../ports/channel-definition.js';
 
@@ -118,6 +118,21 @@ export class OutboxQueue {
     this.replace(this.toArray().filter((entry) => !isOwn(entry)));
     if (held.length > 0) this.putAside(held.filter((entry) => !isOwn(entry)));
     return refs;
+  }
+
+  /**
+   * Where the client stands in each flow of which something waits: before the first event or gap. `undefined` when what comes first is
+   * neither: its place in the log is not known here.
+   */
+  positions(): Map<Flow, Position | undefined> {
+    const positions = new Map<Flow, Position | undefined>();
+    for (const { flow, event, gap } of [...(this.held?.entries ?? NOTHING), ...this.toArray()]) {
+      if (flow === undefined || positions.has(flow)) continue;
+      const first = event ?? gap;
+      const seq = event?.seq ?? gap?.from ?? 0;
+      positions.set(flow, first && { epoch: first.epoch, seq: seq - 1 });
+    }
+    return positions;
   }
 
   /** What waits, in order. */

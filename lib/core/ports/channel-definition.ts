@@ -46,6 +46,14 @@ export interface HandlerCall {
   readonly event: string;
   /** Payload of `publish`, `signal` and `request`; `params` of `subscribe`. */
   readonly payload: unknown;
+  /** Trace context of the client (W3C `traceparent`), for a span to continue. */
+  readonly trace?: string;
+  /** Further fields of the client's envelope. */
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** Conflation key of a `publish`. */
+  readonly key?: string;
+  /** Milliseconds after which delivery of a `publish` is pointless. */
+  readonly ttl?: number;
 }
 
 /** Result of an authorization: yes, no, or yes for a while, after which it is asked again. */

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
+import type { Position } from '../../protocol/position.js';
 
 /** What is known of a client before its first frame. */
 export interface Handshake {
@@ -40,6 +41,8 @@ export interface WireVariant {
 export interface Connection {
   readonly handshake: Handshake;
   readonly variant: WireVariant;
+  /** Whether the client cannot answer: the engine sends it no `ping`, and its silence proves nothing. Default `false`. */
+  readonly oneWay?: boolean;
   /**
    * Hands one frame to the socket. `false` when the socket holds bytes back: nothing is lost, but more should
    * wait for `onDrain`. A write on a closed connection is ignored.
@@ -56,10 +59,31 @@ export interface Connection {
   terminate(): void;
 }
 
+/** What became of a frame. */
+export type FrameVerdict =
+  /** `paused`: it was taken, and the engine wants no more before it calls `resume` of the connection (G16). */
+  | { readonly outcome: 'accepted' | 'paused' }
+  /** The connection is closed, by this frame or before it, with this code (protocol §7). */
+  | { readonly outcome: 'refused'; readonly code: number };
+
+/** Verdicts of nearly all frames, which cost no object each. */
+export const ACCEPTED: FrameVerdict = { outcome: 'accepted' };
+export const PAUSED: FrameVerdict = { outcome: 'paused' };
+
 /** What the engine gives a transport for one client. */
 export interface ConnectionHandler {
-  /** @param size bytes of the frame, where the transport knows them already. */
-  onFrame(frame: Encoded, size?: number): void;
+  /**
+   * Takes one frame of the client.
+   *
+   * @param size bytes of the frame, where the transport knows them already.
+   */
+  onFrame(frame: Encoded, size?: number): FrameVerdict;
+  /**
+   * Where the client stands in its channels once it has read all frames that were written: a subscribe from there continues
+   * without a loss, and may repeat events. A channel is left out while something that waits for the client decides where it
+   * stands, e.g. the answer of its subscribe; what the transport was told before is then still true. Not to be called from `write`.
+   */
+  positions(): ReadonlyMap<string, Position>;
   /** The socket takes bytes again. */
   onDrain(): void;
   /** Called once, whoever closed; `code` as on the wire, 1006 when there was none. */

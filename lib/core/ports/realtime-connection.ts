@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { CloseName } from '../../protocol/close-codes.js';
 import type { Handshake } from './connection.js';
 import type { RealtimeIdentity } from './identity.js';
 
-/** Whose connection it is. */
-export interface ConnectionOwner {
-  /** Ends it with 4811. */
-  kick(): void;
+/** A session as those see it that may end it. */
+export interface ClosableSession {
+  /** Ends it with the code of that name (protocol §7), and the advice when to come back, in milliseconds. */
+  close(name: CloseName, retryAfterMs?: number): void;
 }
 
 /**
@@ -36,10 +37,10 @@ export class RealtimeConnection {
   #data: Record<string, unknown> | undefined;
   #token: string | undefined;
   readonly #handshake: Handshake;
-  readonly #owner: ConnectionOwner;
+  readonly #session: ClosableSession;
 
-  constructor(id: string, handshake: Handshake, owner: ConnectionOwner) {
-    this.#owner = owner;
+  constructor(id: string, handshake: Handshake, session: ClosableSession) {
+    this.#session = session;
     this.id = id;
     this.transport = handshake.transport;
     this.url = handshake.url;
@@ -64,7 +65,7 @@ export class RealtimeConnection {
 
   /** Ends the connection with 4811 `kicked`. */
   disconnect(): void {
-    this.#owner.kick();
+    this.#session.close('kicked');
   }
 
   /** @internal The current token (hello, bearer, each `auth`): what `headers.authorization` says from now on. */

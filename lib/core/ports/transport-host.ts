@@ -22,6 +22,8 @@ export interface Opening {
 
 /** What the engine is to a transport. */
 export interface TransportHost {
+  /** Name of this node in the cluster. */
+  readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
   /** Whether a new connection may come now: drain, bans, capacity. `undefined` admits (P18). */
@@ -29,9 +31,11 @@ export interface TransportHost {
   /**
    * Verifies credentials that came with the handshake.
    *
-   * @throws RealtimeError that {@link refusalOf} turns into the refusal.
+   * @throws RealtimeError that `refusalOf` turns into the refusal.
    */
   authenticate(credentials: Credentials): MaybePromise<Authentication>;
   /** Takes the connection over. Frames may be handed in at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
+  /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */
+  locate(connectionId: string): string | undefined;
 }

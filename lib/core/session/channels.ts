@@ -1,4 +1,6 @@
+import type { Position } from '../../protocol/position.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { Flow } from '../outbox/queue.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Scheduled } from '../ports/clock.js';
 
@@ -53,6 +55,17 @@ export class SessionChannels {
   /** A copy, since what is done to one may take it out. */
   list(): readonly Subscription[] {
     return [...this.joined.values()];
+  }
+
+  /** @param waiting where the client stands in subscriptions of which something waits for it; `undefined` for unknown. */
+  positions(waiting: ReadonlyMap<Flow, Position | undefined>): ReadonlyMap<string, Position> {
+    const positions = new Map<string, Position>();
+    for (const subscription of this.joined.values()) {
+      const { name, epoch, cursor } = subscription;
+      const position = waiting.has(subscription) ? waiting.get(subscription) : { epoch, seq: cursor };
+      if (position !== undefined) positions.set(name, position);
+    }
+    return positions;
   }
 
   add(subscription: Subscription): void {

@@ -1,17 +1,18 @@
-import type { Scheduled } from '../ports/clock.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
+import type { Scheduled } from '../ports/clock.js';
+import type { ClosableSession } from '../ports/realtime-connection.js';
 
 export interface HeartbeatOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
 }
 
-/** What the heartbeat asks of its session. */
-export interface HeartbeatOwner {
-  /** {@link TimerWheel.stamp} of the last frame that was sent. */
-  readonly sentStamp: number;
+/** A session as its heartbeat sees it. */
+export interface HeartbeatSession extends ClosableSession {
+  /** With the {@link TimerWheel.stamp} of the last frame that was sent. */
+  readonly outbox: { readonly sentStamp: number };
+  readonly reading: { readonly isPaused: boolean };
   sendPing(): void;
-  onHeartbeatTimeout(): void;
 }
 
 /**
@@ -27,7 +28,7 @@ export class Heartbeat implements Timed {
   constructor(
     private readonly wheel: TimerWheel,
     private readonly options: HeartbeatOptions,
-    private readonly owner: HeartbeatOwner,
+    private readonly session: HeartbeatSession,
   ) {
     this.receivedStamp = wheel.stamp;
   }
@@ -62,12 +63,12 @@ export class Heartbeat implements Timed {
     if (this.pingStamp !== undefined) {
       const waited = wheel.since(this.pingStamp);
       if (waited < options.timeoutMs) return this.next(options.timeoutMs - waited);
-      this.owner.onHeartbeatTimeout();
-      // The owner may have let it pass by calling `received`; then the watch goes on.
-      if (this.pingStamp === undefined) this.next(options.intervalMs);
-      return;
+      if (!this.session.reading.isPaused) return this.session.close('heartbeat_timeout');
+      // A client that we do not read from cannot answer: its silence proves nothing.
+      this.received();
+      return this.next(options.intervalMs);
     }
-    const quietMs = Math.max(wheel.since(this.owner.sentStamp), wheel.since(this.receivedStamp));
+    const quietMs = Math.max(wheel.since(this.session.outbox.sentStamp), wheel.since(this.receivedStamp));
     if (quietMs >= options.intervalMs) this.ping();
     else this.next(options.intervalMs - quietMs);
   }
@@ -76,7 +77,7 @@ export class Heartbeat implements Timed {
     this.pingStamp = this.wheel.stamp;
     this.next(this.options.timeoutMs);
     // Last: it may be one message too many for the client, whose end then stops the timer.
-    this.owner.sendPing();
+    this.session.sendPing();
   }
 
   private next(delayMs: number): void {

@@ -4,8 +4,8 @@ import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
 import type { UserBuckets } from '../access/user-buckets.js';
 import type { Clock } from '../ports/clock.js';
-import type { EngineSettings } from '../ports/settings.js';
-import { AbuseMeter } from './abuse-meter.js';
+import type { ClosableSession } from '../ports/realtime-connection.js';
+import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
 
 /** Longest pause in reading that a violation causes, in milliseconds. */
 const MAX_THROTTLE_MS = 1_000;
@@ -19,27 +19,45 @@ export interface InboundDeps {
   readonly userBuckets: UserBuckets;
   /** Users that are refused. */
   readonly bans: BanList;
-  /** Addresses that are refused; a list of its own, because clients can cause its entries. */
+  /** Addresses that are refused; a list of their own, because clients can cause its entries. */
   readonly addressBans: BanList;
 }
 
-/** Whose commands are counted. */
-export interface InboundOwner {
+/** A session whose commands are counted. */
+export interface LimitedSession extends ClosableSession {
   readonly user: { readonly id: string } | undefined;
   readonly reading: { throttle(ms: number): void };
-  onRateAbuse(retryAfterMs: number): void;
 }
 
-/** Bounds what one connection sends (G16): commands and bytes a second, and what happens when it goes on. */
+/** Counts the violations of one connection in windows of `windowMs`. */
+class AbuseMeter {
+  private count = 0;
+  private windowStart = 0;
+
+  constructor(private readonly policy: AbusePolicy) {}
+
+  /** Counts one more. @returns what it leads to (G16). */
+  violation(now: number): 'warn' | 'throttle' | 'close' {
+    if (now - this.windowStart >= this.policy.windowMs) {
+      this.windowStart = now;
+      this.count = 0;
+    }
+    this.count++;
+    if (this.count >= this.policy.closeAfter) return 'close';
+    return this.count >= this.policy.throttleAfter ? 'throttle' : 'warn';
+  }
+}
+
+/** Bounds the commands and bytes that one connection sends a second, and escalates when it exceeds them again and again (G16). */
 export class InboundLimiter {
   /** When the buckets of commands and bytes are full again. */
   private commandsFullAt = 0;
   private bytesFullAt = 0;
-  /** There from the first violation on. */
+  /** Made at the first violation. */
   private abuse: AbuseMeter | undefined;
-  /** Coming back with every channel at once is not abuse. */
+  /** A client that reconnects with all its channels at once is no abuser. */
   private freeSubscribes: number;
-  /** Bytes of the present frame when they are too many, else 0. */
+  /** Bytes of the current frame when they exceed the rate, else 0. */
   private overBytes = 0;
 
   constructor(
@@ -49,15 +67,19 @@ export class InboundLimiter {
     this.freeSubscribes = deps.settings.limits.maxChannels;
   }
 
-  /** Counts a frame; when the bytes are used up, its commands are refused. */
+  /** Counts a frame. When it exceeds the rate of bytes, its commands are refused. */
   countBytes(length: number, now: number): void {
     const after = this.deps.rates.bytes.take(this.bytesFullAt, length, now);
     this.overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;
   }
 
-  /** The refusal of a command that is too many, after its consequences took effect; `undefined` admits. */
-  admit(type: ClientCommandType | undefined, owner: InboundOwner, now: number): RealtimeError | undefined {
+  /** @returns the refusal of a command above the rate, once its consequences took effect; `undefined` admits it. */
+  admit(
+    type: ClientCommandType | undefined,
+    session: LimitedSession,
+    now: number,
+  ): RealtimeError | undefined {
     if (type === 'pong' && this.overBytes === 0) return undefined;
     if (type === 'subscribe' && this.freeSubscribes > 0 && this.overBytes === 0) {
       this.freeSubscribes--;
@@ -65,30 +87,30 @@ export class InboundLimiter {
     }
     const { rates, userBuckets, settings } = this.deps;
     if (this.overBytes > 0)
-      return this.refuse(owner, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now));
+      return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now));
     const after = rates.commands.take(this.commandsFullAt, 1, now);
-    if (after === undefined) return this.refuse(owner, rates.commands.waitFor(this.commandsFullAt, 1, now));
+    if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
     this.commandsFullAt = after;
-    const user = owner.user?.id;
+    const user = session.user?.id;
     if (user !== undefined && settings.limits.userRatePerSecond > 0 && !userBuckets.take(user, now)) {
-      return this.refuse(owner, userBuckets.waitFor(user, now));
+      return this.refuse(session, userBuckets.waitFor(user, now));
     }
     return undefined;
   }
 
-  private refuse(owner: InboundOwner, waitMs: number): RealtimeError | undefined {
+  private refuse(session: LimitedSession, waitMs: number): RealtimeError | undefined {
     const { clock, settings, bans, addressBans } = this.deps;
     this.abuse ??= new AbuseMeter(settings.abuse);
     const verdict = this.abuse.violation(clock.monotonic());
-    if (verdict === 'throttle') owner.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS));
+    if (verdict === 'throttle') session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS));
     if (verdict === 'close') {
       const { banMs } = settings.abuse;
       if (banMs > 0) {
         const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
-        if (owner.user === undefined) addressBans.add(this.ip, ban);
-        else bans.add(owner.user.id, ban);
+        if (session.user === undefined) addressBans.add(this.ip, ban);
+        else bans.add(session.user.id, ban);
       }
-      owner.onRateAbuse(banMs);
+      session.close('rate_abuse', banMs);
       return undefined;
     }
     return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.max(1, Math.ceil(waitMs)) });

@@ -1,45 +1,50 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { Connection } from '../ports/connection.js';
 
-/** Why the engine does not read from a client. */
-export type PauseReason = 'in_flight' | 'throttle';
+// Why the engine does not read from a client, a bit each: every session has one of these.
+const IN_FLIGHT = 1;
+const THROTTLED = 2;
 
-const BIT: Readonly<Record<PauseReason, number>> = { in_flight: 1, throttle: 2 };
+export interface ReadingPauseDeps {
+  readonly clock: Clock;
+  readonly settings: { readonly limits: { readonly maxInFlight: number } };
+}
 
-/** Stops reading while at least one reason holds: the client is slowed down by its own socket. */
+/** Stops reading while there is a reason to: the client is slowed down by its own socket (G16). */
 export class ReadingPause {
-  /** One bit per reason: every session has one of these. */
   private reasons = 0;
   private timer: Scheduled | undefined;
+  /** Commands that are under way. */
+  inFlight = 0;
 
   constructor(
     private readonly connection: Connection,
-    private readonly clock: Clock,
+    private readonly deps: ReadingPauseDeps,
   ) {}
 
   get isPaused(): boolean {
     return this.reasons !== 0;
   }
 
-  pause(reason: PauseReason): void {
-    const before = this.reasons;
-    this.reasons |= BIT[reason];
-    if (before === 0) this.connection.pause();
+  /** A command is under way. At the bound, reading pauses until half of them are done. */
+  begin(): void {
+    this.inFlight++;
+    if (this.inFlight >= this.deps.settings.limits.maxInFlight) this.pause(IN_FLIGHT);
   }
 
-  resume(reason: PauseReason): void {
-    if (this.reasons === 0) return;
-    this.reasons &= ~BIT[reason];
-    if (this.reasons === 0) this.connection.resume();
+  /** A command is done. */
+  done(): void {
+    this.inFlight--;
+    if (this.inFlight <= this.deps.settings.limits.maxInFlight / 2) this.resume(IN_FLIGHT);
   }
 
   /** Pauses for a time, in milliseconds. */
   throttle(forMs: number): void {
     if (this.timer !== undefined) return;
-    this.pause('throttle');
-    this.timer = this.clock.schedule(forMs, () => {
+    this.pause(THROTTLED);
+    this.timer = this.deps.clock.schedule(forMs, () => {
       this.timer = undefined;
-      this.resume('throttle');
+      this.resume(THROTTLED);
     });
   }
 
@@ -49,5 +54,17 @@ export class ReadingPause {
     // The closing handshake must still be read.
     if (this.isPaused) this.connection.resume();
     this.reasons = 0;
+  }
+
+  private pause(reason: number): void {
+    const before = this.reasons;
+    this.reasons |= reason;
+    if (before === 0) this.connection.pause();
+  }
+
+  private resume(reason: number): void {
+    if (this.reasons === 0) return;
+    this.reasons &= ~reason;
+    if (this.reasons === 0) this.connection.resume();
   }
 }

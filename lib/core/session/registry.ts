@@ -2,6 +2,7 @@ import type { Connection } from '../ports/connection.js';
 
 /** A session as the registry finds it. */
 export interface RegisteredSession {
+  readonly id: string;
   readonly connection: Connection;
   readonly user: { readonly id: string } | undefined;
   readonly lineage: string;
@@ -9,8 +10,8 @@ export interface RegisteredSession {
 
 /** The live sessions of this node, found by what commands and records name. */
 export class SessionRegistry<S extends RegisteredSession> {
-  private readonly all = new Set<S>();
-  /** A set only for who has several: most users have one connection, and a set costs ten times its entry. */
+  private readonly all = new Map<string, S>();
+  /** A set only for a user with several connections: most have one, and a set costs ten times its entry. */
   private readonly users = new Map<string, S | Set<S>>();
   private readonly lineages = new Map<string, S>();
   private readonly addresses = new Map<string, number>();
@@ -24,8 +25,12 @@ export class SessionRegistry<S extends RegisteredSession> {
     return this.addresses.get(ip) ?? 0;
   }
 
+  has(id: string): boolean {
+    return this.all.has(id);
+  }
+
   add(session: S): void {
-    this.all.add(session);
+    this.all.set(session.id, session);
     const { ip } = session.connection.handshake;
     this.addresses.set(ip, this.connectionsOf(ip) + 1);
   }
@@ -35,7 +40,7 @@ export class SessionRegistry<S extends RegisteredSession> {
     this.lineages.set(session.lineage, session);
   }
 
-  /** Called as soon as the user is known: a ban must also end whoever still waits for `welcome`. */
+  /** Called as soon as the user is known: a ban must also end a session that still waits for `welcome`. */
   identify(session: S): void {
     const id = session.user?.id;
     if (id === undefined) return;
@@ -45,12 +50,12 @@ export class SessionRegistry<S extends RegisteredSession> {
   }
 
   remove(session: S): void {
-    if (!this.all.delete(session)) return;
+    if (!this.all.delete(session.id)) return;
     const { ip } = session.connection.handshake;
     const connections = this.connectionsOf(ip) - 1;
     if (connections > 0) this.addresses.set(ip, connections);
     else this.addresses.delete(ip);
-    // A newer generation may have taken the place of this one already.
+    // A newer generation may already be in the place of this one.
     if (this.lineages.get(session.lineage) === session) this.lineages.delete(session.lineage);
     const id = session.user?.id;
     if (id === undefined) return;
@@ -70,6 +75,6 @@ export class SessionRegistry<S extends RegisteredSession> {
   }
 
   list(): readonly S[] {
-    return [...this.all];
+    return [...this.all.values()];
   }
 }

@@ -2,38 +2,39 @@ import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-c
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
+import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import type { ChannelMatch } from '../channel/registry.js';
-import { Outbox, type OutboxOwner, type OutboxShared } from '../outbox/outbox.js';
+import { Outbox, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/queue.js';
-import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
-import type { Connection, ConnectionHandler } from '../ports/connection.js';
+import {
+  ACCEPTED,
+  PAUSED,
+  type Connection,
+  type ConnectionHandler,
+  type FrameVerdict,
+} from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
 import type { Authentication, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
-import {
-  RealtimeConnection,
-  type ConnectionListener,
-  type ConnectionOwner,
-} from '../ports/realtime-connection.js';
+import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
 import { SessionChannels } from './channels.js';
-import { toRealtimeError } from './errors.js';
-import { Heartbeat, type HeartbeatOwner } from './heartbeat.js';
-import { InboundLimiter, type InboundDeps, type InboundOwner } from './inbound-limiter.js';
+import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
+import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
-import { TokenWatch, type TokenWatchOwner } from './token-watch.js';
+import { TokenWatch, type TokenSession } from './token-watch.js';
 
-/** Shared: most fields of an idle session cost nothing of its own. */
-const NONE: readonly string[] = [];
+// Shared, so that an idle session has no objects of its own for what it does not use.
+const NO_FEATURES: readonly string[] = [];
+const NO_OPENING: Opening = {};
 
-/** A command that is answered with an error without being looked at further. */
+/** A command that is answered with an error instead of being run. */
 interface Refused {
   readonly ref: string | undefined;
   readonly error: RealtimeError;
@@ -64,24 +65,13 @@ export interface SessionDeps extends InboundDeps {
   readonly beforeWrite: () => void;
 }
 
-const JUDGED: Opening = {};
-
 type State = 'hello' | 'authenticating' | 'live' | 'closed';
 
 /**
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session
-  implements
-    ConnectionHandler,
-    ConnectionOwner,
-    OutboxOwner,
-    HeartbeatOwner,
-    TokenWatchOwner,
-    InboundOwner,
-    Timed
-{
+export class Session implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, Timed {
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
@@ -93,32 +83,30 @@ export class Session
   private state: State = 'hello';
   private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
-  /** What came with the upgrade; nothing once it was judged, for an idle session keeps no more than it must. */
-  private unjudged: Opening;
-  private agreed = NONE;
+  /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
+  private unverified: Opening;
+  private agreed = NO_FEATURES;
   private lineageId = '';
   private generationNumber = 0;
   private closeCode: number | undefined;
   /** Commands that came before `welcome`. */
   private waiting: (ClientCommand | Refused)[] | undefined;
   private helloTimer: Scheduled | undefined;
-  private inFlight = 0;
   private publishLanes: PublishLanes | undefined;
-  private transportClosed = false;
 
   constructor(
     private readonly deps: SessionDeps,
     readonly connection: Connection,
     opening: Opening,
   ) {
-    this.unjudged = opening;
+    this.unverified = opening;
     const { settings, clock, entropy, wheel, outboxes } = deps;
     this.id = entropy.id();
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps, connection.handshake.ip);
-    this.reading = new ReadingPause(connection, clock);
+    this.reading = new ReadingPause(connection, deps);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
     this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
@@ -130,7 +118,7 @@ export class Session
   }
 
   get opening(): Opening {
-    return this.unjudged;
+    return this.unverified;
   }
 
   /** Optional features that both sides named (P22). */
@@ -138,17 +126,17 @@ export class Session
     return this.agreed;
   }
 
-  /** What connections of one client that follow one another have in common (P28). */
+  /** Names the session through all its connections (P28). */
   get lineage(): string {
     return this.lineageId;
   }
 
-  /** Which of them this one is. */
+  /** Counts these connections. */
   get generation(): number {
     return this.generationNumber;
   }
 
-  /** The code that it ended with; `undefined` before. */
+  /** The close code that it ended with; `undefined` while it is open. */
   get closedWith(): number | undefined {
     return this.closeCode;
   }
@@ -161,22 +149,22 @@ export class Session
     return this.state === 'closed';
   }
 
-  /** Whether commands are under way that the client waits for; never before `welcome`. */
+  /** Whether the client waits for the answer of a command; never before `welcome`. */
   get isAnswering(): boolean {
-    return this.isLive && this.inFlight > 0;
+    return this.isLive && this.reading.inFlight > 0;
   }
 
-  /** Keeps publishes in order; there from the first one on, as most connections never publish. */
+  /** Keeps publishes in order; made at the first one, as most connections never publish. */
   get lanes(): PublishLanes {
     return (this.publishLanes ??= new PublishLanes());
   }
 
-  /** Who is responsible for ids of this session's publishes (P15). */
+  /** In whose name the ids of this session's publishes are unique (P15). */
   get producer(): string {
     return this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`;
   }
 
-  /** The member that this session's presence counts for (G19). */
+  /** The member that this session belongs to (G19). */
   get member(): string {
     return this.user?.id ?? this.lineage;
   }
@@ -185,7 +173,7 @@ export class Session
   identify(authentication: Authentication, token: string | undefined): void {
     this.identity = authentication.user;
     this.view.user = authentication.user;
-    this.unjudged = JUDGED;
+    this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
     if (token !== undefined) this.view.setToken(token);
   }
@@ -199,8 +187,85 @@ export class Session
     this.generationNumber = generation;
   }
 
-  onFrame(frame: Encoded, size?: number): void {
+  onFrame(frame: Encoded, size?: number): FrameVerdict {
+    if (!this.isClosed) this.read(frame, size);
+    if (this.closeCode !== undefined) return { outcome: 'refused', code: this.closeCode };
+    return this.reading.isPaused ? PAUSED : ACCEPTED;
+  }
+
+  positions(): ReadonlyMap<string, Position> {
+    return this.channels.positions(this.outbox.positions());
+  }
+
+  onDrain(): void {
+    this.deps.beforeWrite();
+    this.outbox.onDrain();
+  }
+
+  onClose(code: number): void {
+    this.end(code);
+  }
+
+  sendPing(): void {
+    const { clock, entropy } = this.deps;
+    this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
+  }
+
+  /** The time for `hello` has passed. */
+  onTimer(): void {
+    if (this.state === 'hello') this.close('protocol_error');
+    else if (this.state === 'authenticating') this.close('internal');
+  }
+
+  requireAuth(withinMs: number): void {
+    this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
+  }
+
+  /** Answers a command in the channel lane. */
+  reply(ref: string, payload: unknown, flow?: Flow): void {
+    this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+  }
+
+  /** Answers a command in the connection lane (P24). */
+  replyControl(ref: string, payload: unknown): void {
+    this.outbox.pushControl({ type: 'reply', ref, ts: this.deps.clock.now(), payload });
+  }
+
+  /** Answers a command with an error, as {@link toClientError} has it. */
+  fail(ref: string | undefined, error: unknown): void {
+    this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope));
+  }
+
+  /** The same in the connection lane, for the commands that are answered there (P24). */
+  failControl(ref: string, error: unknown): void {
+    this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope));
+  }
+
+  /** Called after `welcome`: runs the commands that waited for it, in their order (P3). */
+  goLive(): void {
+    this.state = 'live';
+    this.helloTimer?.cancel();
+    this.helloTimer = undefined;
+    if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
+    for (const listener of this.deps.listeners) listener.opened(this.view);
+    const { waiting } = this;
+    this.waiting = undefined;
+    for (const command of waiting ?? []) {
+      if (!this.isLive) return;
+      this.run(command);
+    }
+  }
+
+  /** Flushes what waits, ends the session at once on this side, and tells the client why in a close frame. */
+  close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
+    this.outbox.flush();
+    const { code } = CLOSE_CODES[name];
+    this.end(code);
+    this.connection.close(code, closeReason(name, retryAfterMs));
+  }
+
+  private read(frame: Encoded, size: number | undefined): void {
     this.heartbeat.received();
     const { settings, clock } = this.deps;
     const { limits } = settings;
@@ -220,128 +285,10 @@ export class Session
     }
   }
 
-  onDrain(): void {
-    this.deps.beforeWrite();
-    this.outbox.onDrain();
-  }
-
-  onClose(code: number): void {
-    if (this.transportClosed) return;
-    this.transportClosed = true;
-    this.end(code);
-  }
-
-  get sentStamp(): number {
-    return this.outbox.sentStamp;
-  }
-
-  sendPing(): void {
-    const { clock, entropy } = this.deps;
-    this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
-  }
-
-  onHeartbeatTimeout(): void {
-    // A client that we do not read from cannot answer: its silence proves nothing.
-    if (this.reading.isPaused) this.heartbeat.received();
-    else this.close('heartbeat_timeout');
-  }
-
-  /** The time for `hello` is over. */
-  onTimer(): void {
-    if (this.state === 'hello') this.close('protocol_error');
-    else if (this.state === 'authenticating') this.close('internal');
-  }
-
-  onTokenExpired(): void {
-    this.close('token_expired');
-  }
-
-  requireAuth(withinMs: number): void {
-    this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
-  }
-
-  onRateAbuse(retryAfterMs: number): void {
-    this.close('rate_abuse', retryAfterMs);
-  }
-
-  onFailed(): void {
-    this.close('internal');
-  }
-
-  kick(): void {
-    this.close('kicked');
-  }
-
-  onSlowConsumer(): void {
-    this.close('slow_consumer');
-  }
-
-  /** What handlers of the application are given. */
-  call(
-    match: Pick<ChannelMatch, 'channel' | 'params'>,
-    id: string,
-    event: string,
-    payload: unknown,
-  ): HandlerCall {
-    return {
-      connection: this.view,
-      user: this.user,
-      channel: match.channel,
-      params: match.params,
-      id,
-      event,
-      payload,
-    };
-  }
-
-  /** Answers a command in the channel lane. */
-  reply(ref: string, payload: unknown, flow?: Flow): void {
-    this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
-  }
-
-  /** Answers a command in the connection lane (P24). */
-  replyControl(ref: string, payload: unknown): void {
-    this.outbox.pushControl({ type: 'reply', ref, ts: this.deps.clock.now(), payload });
-  }
-
-  /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
-  fail(ref: string | undefined, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope));
-  }
-
-  /** The same in the connection lane, for the commands that are answered there (P24). */
-  failControl(ref: string, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope));
-  }
-
-  /** From `welcome` on: runs what waited for it, in the order it came (P3). */
-  goLive(): void {
-    this.state = 'live';
-    this.helloTimer?.cancel();
-    this.helloTimer = undefined;
-    this.heartbeat.start(this.deps.entropy.random());
-    for (const listener of this.deps.listeners) listener.opened(this.view);
-    const { waiting } = this;
-    this.waiting = undefined;
-    for (const command of waiting ?? []) {
-      if (!this.isLive) return;
-      this.run(command);
-    }
-  }
-
-  /** Says why in a close frame, flushes what waits, and ends the session at once on this side. */
-  close(name: CloseName, retryAfterMs = 0): void {
-    if (this.isClosed) return;
-    this.outbox.flush();
-    const { code } = CLOSE_CODES[name];
-    this.end(code);
-    this.connection.close(code, closeReason(name, retryAfterMs));
-  }
-
   private onEnvelope(value: unknown, now: number): void {
     const validation = validateCommand(value);
     if (this.state === 'hello') {
-      // Before `welcome` a client has said nothing that deserves a friendly answer (P3).
+      // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
       if (!('command' in validation) || validation.command.type !== 'hello')
         return this.close('protocol_error');
       return this.startHello(validation.command);
@@ -358,7 +305,7 @@ export class Session
     this.runOrQueue({ ref, error: new RealtimeError('bad_request', message, { details }) });
   }
 
-  /** Acts on a command at once, or behind `welcome`; so with one that is refused, whose answer must not come before it. */
+  /** Runs a command at once, or after `welcome`; the answer of a refused one must not come before that either. */
   private runOrQueue(command: ClientCommand | Refused): void {
     if (this.state === 'live') return this.run(command);
     this.waiting ??= [];
@@ -368,8 +315,13 @@ export class Session
   }
 
   private run(command: ClientCommand | Refused): void {
-    if ('error' in command) this.fail(command.ref, command.error);
-    else this.dispatch(command);
+    if ('error' in command) return this.fail(command.ref, command.error);
+    const ref = command.type === 'pong' ? undefined : command.id;
+    try {
+      this.track(this.deps.commands.run(this, command), ref);
+    } catch (error) {
+      this.fail(ref, error);
+    }
   }
 
   private startHello(command: HelloCommand): void {
@@ -377,44 +329,43 @@ export class Session
     this.track(this.deps.commands.greet(this, command), command.id);
   }
 
-  private dispatch(command: ClientCommand): void {
-    const ref = command.type === 'pong' ? undefined : command.id;
-    try {
-      const result = this.deps.commands.run(this, command);
-      if (isPromise(result)) this.track(result, ref);
-    } catch (error) {
-      this.fail(ref, error);
-    }
-  }
-
-  /** Follows a command that is under way; at the bound, reading pauses until some are done (G16). */
+  /** Counts a command that is under way, and answers it with the error when it fails. */
   track(work: MaybePromise<void>, ref: string | undefined): void {
     if (!isPromise(work)) return;
-    const { maxInFlight } = this.deps.settings.limits;
-    this.inFlight++;
-    if (this.inFlight >= maxInFlight) this.reading.pause('in_flight');
-    const done = (): void => {
-      this.inFlight--;
-      if (this.inFlight <= maxInFlight / 2) this.reading.resume('in_flight');
-    };
-    work.then(done, (error: unknown) => {
-      done();
-      this.fail(ref, error);
-    });
+    this.reading.begin();
+    work.then(
+      () => this.reading.done(),
+      (error: unknown) => {
+        this.reading.done();
+        this.fail(ref, error);
+      },
+    );
   }
 
   private sendError(ref: string | undefined, error: unknown, push: (envelope: Envelope) => void): void {
     if (this.isClosed) return;
     try {
       push(this.errorEnvelope(ref, error));
-    } catch (unwritable) {
-      // Its `details` are the application's: nobody waits for this, so what it throws would end the process.
-      push(this.errorEnvelope(ref, unwritable));
+    } catch (encodingError) {
+      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      push(this.errorEnvelope(ref, encodingError));
     }
   }
 
+  /**
+   * What a client may learn of an error (G25): a `RealtimeError` as it is; of anything else only an id, under which the log has
+   * the rest.
+   */
+  toClientError(error: unknown): RealtimeError {
+    if (error instanceof RealtimeError) return error;
+    const { entropy, logger } = this.deps;
+    const id = entropy.id();
+    logger.error(`Error ${id} on connection ${this.id}`, error);
+    return new RealtimeError('internal', `Internal error ${id}`, { cause: error });
+  }
+
   private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
-    const payload = toRealtimeError(error, this.deps, this.id).toBody();
+    const payload = this.toClientError(error).toBody();
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 

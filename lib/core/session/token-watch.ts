@@ -1,21 +1,20 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { Authentication } from '../ports/identity.js';
+import type { ClosableSession } from '../ports/realtime-connection.js';
 
-/** Longest single wait of the wheel; longer lives are waited for in pieces. */
+/** Longest single wait of the wheel, in milliseconds; a longer life of a token is waited for in pieces. */
 const MAX_WAIT_MS = 3_600_000;
 
-/** What the token watch needs of the engine. */
 export interface TokenWatchDeps {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly settings: { readonly authRequiredAheadMs: number };
 }
 
-/** What it asks of its session. */
-export interface TokenWatchOwner {
+/** A session as the watch over its token sees it. */
+export interface TokenSession extends ClosableSession {
   readonly isLive: boolean;
-  onTokenExpired(): void;
   /** The client is to send a fresh token within this time. */
   requireAuth(withinMs: number): void;
 }
@@ -28,7 +27,7 @@ export class TokenWatch implements Timed {
 
   constructor(
     private readonly deps: TokenWatchDeps,
-    private readonly owner: TokenWatchOwner,
+    private readonly session: TokenSession,
   ) {}
 
   /** Milliseconds until the token ends; `undefined` when it does not. */
@@ -36,7 +35,7 @@ export class TokenWatch implements Timed {
     return this.expiresAt === undefined ? undefined : Math.max(0, this.expiresAt - this.deps.clock.now());
   }
 
-  /** Follows a new credential; the one before it is forgotten. */
+  /** Follows a new credential in place of the one before it. */
   follow(authentication: Authentication): void {
     this.expiresAt = authentication.expiresAt;
     this.asked = false;
@@ -57,12 +56,12 @@ export class TokenWatch implements Timed {
 
   onTimer(): void {
     const left = this.expiresInMs ?? 0;
-    if (left <= 0) return this.owner.onTokenExpired();
-    const asks = !this.asked && left <= this.deps.settings.authRequiredAheadMs && this.owner.isLive;
+    if (left <= 0) return this.session.close('token_expired');
+    const asks = !this.asked && left <= this.deps.settings.authRequiredAheadMs && this.session.isLive;
     if (asks) this.asked = true;
     this.arm();
     // Last: it may be one message too many for the client, whose end then stops the timer.
-    if (asks) this.owner.requireAuth(left);
+    if (asks) this.session.requireAuth(left);
   }
 
   /** A token that lives shorter than the notice is asked for at half its life. */

@@ -1,10 +1,10 @@
+import { DURABILITIES, unmetNeeds } from '../../core/channel/unmet-needs.js';
+import type { Broker } from '../../core/ports/broker.js';
 import type { ChannelPolicy } from '../../core/ports/channel-definition.js';
-import type { BrokerCapabilities, Durability } from '../../core/ports/broker.js';
 import { MAX_EVENT_LENGTH } from '../../protocol/envelope.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { OptionReader } from '../options/option-reader.js';
 
-const LEVELS: readonly Durability[] = ['process', 'broker', 'replicated'];
 const OVERFLOWS: readonly ChannelPolicy['overflow'][] = [
   'disconnect',
   'drop-oldest',
@@ -19,7 +19,7 @@ const DEFAULT_MAX_MEMBERS = 200;
 
 /** What the options of a channel are checked against. */
 export interface PolicyBounds {
-  readonly broker: BrokerCapabilities & { readonly name: string };
+  readonly broker: Pick<Broker, 'name' | 'capabilities'>;
   /** What `welcome` announces: clients repeat a publish for that long. */
   readonly dedupeMs: number;
 }
@@ -28,20 +28,14 @@ export interface PolicyBounds {
 export function resolvePolicy(options: unknown, path: string, bounds: PolicyBounds, problems: BootProblems) {
   const reader = OptionReader.of(options, path, problems);
   const { broker } = bounds;
-  const durability = one(reader, 'durability', LEVELS) ?? broker.durability;
-  if (LEVELS.indexOf(durability) > LEVELS.indexOf(broker.durability)) {
-    reader.report(
-      'durability',
-      `is "${durability}", but the ${broker.name} broker promises "${broker.durability}".`,
-      'Use a broker that promises more, or ask for less.',
-    );
-  }
   const policy: ChannelPolicy = {
-    durability,
+    durability: one(reader, 'durability', DURABILITIES) ?? broker.capabilities.durability,
     ...resolveLog(reader, bounds),
-    presence: resolvePresence(reader, broker),
+    presence: resolvePresence(reader),
     overflow: one(reader, 'overflow', OVERFLOWS) ?? 'disconnect',
   };
+  for (const { option, problem, remedy } of unmetNeeds(policy, broker))
+    reader.report(option, problem, remedy);
   const signals = reader.texts('signals') ?? [];
   for (const signal of signals) checkEvent(signal, `${path}.signals`, problems);
   reader.value('expose');
@@ -80,17 +74,8 @@ function resolveLog(reader: OptionReader, bounds: PolicyBounds): Pick<ChannelPol
 function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds): number {
   const given = reader.value('dedupe');
   if (given === false) return 0;
-  if (!broker.dedupes) {
-    // Not asked for, not promised; what is asked for must be kept.
-    if (given !== undefined) {
-      reader.report(
-        'dedupe',
-        `is set, but the ${broker.name} broker does not dedupe.`,
-        'Leave it out, or use another broker.',
-      );
-    }
-    return 0;
-  }
+  // Not asked for, not promised.
+  if (given === undefined && !broker.capabilities.dedupes) return 0;
   const windowMs = reader.duration('dedupe', dedupeMs, { min: 1 });
   if (windowMs < dedupeMs) {
     reader.report(
@@ -102,16 +87,9 @@ function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds)
   return windowMs;
 }
 
-function resolvePresence(reader: OptionReader, broker: PolicyBounds['broker']): ChannelPolicy['presence'] {
+function resolvePresence(reader: OptionReader): ChannelPolicy['presence'] {
   const given = reader.value('presence');
   if (given === undefined || given === false) return false;
-  if (!broker.presence) {
-    reader.report(
-      'presence',
-      `is set, but the ${broker.name} broker keeps none.`,
-      'Leave it out, or use another broker.',
-    );
-  }
   if (given === true) return { graceMs: DEFAULT_GRACE_MS, maxMembers: DEFAULT_MAX_MEMBERS };
   const presence = reader.object('presence');
   const graceMs = presence.duration('grace', DEFAULT_GRACE_MS);

@@ -7,7 +7,6 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
-import type { EngineApi } from '../../core/engine/api.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
@@ -46,7 +45,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   attached = false;
   /** Definitions of the application's channels. */
   channels: readonly ChannelDefinition[] = [];
-  private running: EngineApi | undefined;
+  private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();
   private readonly mapper = new ErrorMapper(this.logger, systemEntropy);
@@ -62,7 +61,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   /** The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
-  get engine(): EngineApi {
+  get engine(): RealtimeEngine {
     if (this.running !== undefined) return this.running;
     throw new Error(
       'RealtimeModule has not started yet. Use it from onModuleInit() on, not in a constructor.',
@@ -70,7 +69,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** The engine, where it got so far: an application can be closed after a failed start. */
-  get engineIfAny(): EngineApi | undefined {
+  get engineIfAny(): RealtimeEngine | undefined {
     return this.running;
   }
 
@@ -82,10 +81,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
 
     const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, this.mapper);
     const scanner = new ChannelScanner(this.discovery);
-    const bounds = {
-      broker: { ...broker.capabilities, name: broker.name },
-      dedupeMs: this.config.settings.limits.dedupeMs,
-    };
+    const bounds = { broker, dedupeMs: this.config.settings.limits.dedupeMs };
     const { channels, requests } = await new ChannelExplorer(scanner, compiler, this.logger).explore(
       bounds,
       problems,

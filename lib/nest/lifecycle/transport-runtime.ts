@@ -39,7 +39,7 @@ export class TransportRuntime
 
   onModuleInit(): void {
     if (!this.runtime.attaches) return;
-    this.transport = new WebSocketTransport(this.runtime.engine, {
+    this.transport = new WebSocketTransport(this.runtime.engine.host, {
       ...this.runtime.config.transport,
       closeTimeoutMs: this.closeTimeoutMs,
       onError: (error) => this.logger.error('A connection could not be opened', error),

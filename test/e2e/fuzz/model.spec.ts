@@ -337,7 +337,7 @@ async function take(step: Step, { cluster, clients, nodes }: World): Promise<voi
     case 'stop reading':
       await client.stopReading(nodes);
       for (let index = 0; index < n % 40; index++) {
-        void node.engine.publish(channel, 'said', index, { key: `k${index % 3}` });
+        void node.engine.application.publish(channel, 'said', index, { key: `k${index % 3}` });
         if (index % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
       return;
@@ -346,7 +346,7 @@ async function take(step: Step, { cluster, clients, nodes }: World): Promise<voi
     case 'flood':
       // The application's own events.
       for (let index = 0; index < n % 30; index++) {
-        void node.engine.publish(channel, 'said', n % 3 === 0 ? 'x'.repeat(50_000) : index, {
+        void node.engine.application.publish(channel, 'said', n % 3 === 0 ? 'x'.repeat(50_000) : index, {
           key: `k${index % 3}`,
         });
       }
@@ -358,7 +358,7 @@ async function take(step: Step, { cluster, clients, nodes }: World): Promise<voi
       return;
     }
     case 'lose the end of a log': {
-      const { seq } = (await node.engine.history(channel, { limit: 1 })).position;
+      const { seq } = (await node.engine.application.history(channel, { limit: 1 })).position;
       cluster.store.failOver(channel, Math.max(0, seq - (n % 5)));
       return;
     }
@@ -382,8 +382,8 @@ async function comeToRest({ clients, nodes }: World): Promise<void> {
   const tips = new Map<string, Position>();
   for (const channel of CHANNELS) {
     // The last event shows that nothing before it is missing in silence.
-    await nodes[0].engine.publish(channel, 'said', 'the last');
-    tips.set(channel, (await nodes[0].engine.history(channel, { limit: 1 })).position);
+    await nodes[0].engine.application.publish(channel, 'said', 'the last');
+    tips.set(channel, (await nodes[0].engine.application.history(channel, { limit: 1 })).position);
   }
   const isThere = ({ peer }: Client): boolean =>
     peer.failure !== undefined ||

@@ -55,7 +55,7 @@ describe('G12 a token’s life bounds the connection', () => {
       expiresInMs: 10 * MINUTE,
     });
     pass(5 * MINUTE);
-    await server.engine.publish('rooms.1', 'said', 'still here');
+    await server.engine.application.publish('rooms.1', 'said', 'still here');
     expect((await client.next('event')).payload).toBe('still here');
     // A token without an end puts an end to asking.
     expect(await client.reply({ type: 'auth', payload: { token: 'ada' } })).toEqual({});
@@ -74,7 +74,7 @@ describe('G12 a token’s life bounds the connection', () => {
     expect(await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said' })).toMatchObject({
       seq: 1,
     });
-    expect((await server.engine.history('rooms.1')).events[0]?.user).toBe('ada');
+    expect((await server.engine.application.history('rooms.1')).events[0]?.user).toBe('ada');
     pass(2 * MINUTE + TICK);
     await client.take({ type: 'auth_required' });
     await client.expectClose(4008);

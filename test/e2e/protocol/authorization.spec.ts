@@ -74,7 +74,7 @@ describe('G9 deny by default', () => {
     const readOnly = await other.error({ type: 'publish', channel: 'rooms.1', event: 'said' });
     // P15b: the two are not told apart.
     expect(readOnly.code).toBe('forbidden');
-    expect((await server.engine.history('rooms.1')).position.seq).toBe(0);
+    expect((await server.engine.application.history('rooms.1')).position.seq).toBe(0);
   });
 });
 
@@ -100,7 +100,7 @@ describe('G10 every command is authorized on the server', () => {
       ['bob', 'rooms.1', { room: '1' }, undefined],
       ['ada', 'rooms.1', { room: '1' }, undefined],
     ]);
-    await server.engine.publish('rooms.1', 'said', 'secret');
+    await server.engine.application.publish('rooms.1', 'said', 'secret');
     await bob.call({ type: 'ping' });
     expect(bob.pending).toEqual([]);
   });

@@ -153,7 +153,8 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
     const client = await server.connect('ada');
     await client.subscribe('rooms.1');
     await stall(server, { client, user: 'ada', channel: 'rooms.1' });
-    for (let index = 0; index < 20; index++) await server.engine.publish('rooms.1', 'said', index);
+    for (let index = 0; index < 20; index++)
+      await server.engine.application.publish('rooms.1', 'said', index);
     await new Promise((resolve) => setImmediate(resolve));
     client.goOnReading();
     return client;

@@ -75,7 +75,7 @@ describe('subscriptions', () => {
     const running = await start();
     const client = await stalled(running);
     await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
-    await running.engine.publish('rooms.1', 'said', 'behind the answer');
+    await running.engine.application.publish('rooms.1', 'said', 'behind the answer');
     client.goOnReading();
     expect(await client.take({ ref: 's1' })).toMatchObject({ type: 'reply', payload: { recovery: 'new' } });
     expect(await client.take({ type: 'event', channel: 'rooms.1' })).toMatchObject({
@@ -99,15 +99,15 @@ describe('subscriptions', () => {
     const { engine, connect } = await start({ broker, settings: { ringSize: 16 } });
     const alice = await connect('alice');
     const { epoch } = (await alice.subscribe('rooms.1'))['position'] as Position;
-    for (let n = 0; n < 300; n++) await engine.publish('rooms.1', 'said', n);
+    for (let n = 0; n < 300; n++) await engine.application.publish('rooms.1', 'said', n);
     broker.mangle = () => [];
-    for (let n = 0; n < 3; n++) await engine.publish('rooms.1', 'said', 'lost on the way');
+    for (let n = 0; n < 3; n++) await engine.application.publish('rooms.1', 'said', 'lost on the way');
     broker.mangle = undefined;
     const bob = await connect('bob');
     // A page of the replay ends inside the ring, whose newest event is older than `position`.
     const answer = await bob.subscribe('rooms.1', { position: { epoch, seq: 33 } });
     expect(answer).toMatchObject({ recovery: 'complete', position: { seq: 303 } });
-    await engine.publish('rooms.1', 'said', 'the next');
+    await engine.application.publish('rooms.1', 'said', 'the next');
     await until('the next', () => bob.pending.at(-1)?.seq === 304);
     expect(bob.pending.filter(({ type }) => type === 'resumed')).toHaveLength(1);
   });
@@ -117,7 +117,7 @@ describe('subscriptions', () => {
     const { engine, connect } = await start({ broker: memoryBroker({ store }) });
     const alice = await connect('alice');
     const { position } = await alice.subscribe('rooms.1');
-    await engine.publish('rooms.1', 'said', 1);
+    await engine.application.publish('rooms.1', 'said', 1);
     store.clear('rooms.1');
     const bob = await connect('bob');
     expect(await bob.subscribe('rooms.1', { position })).toMatchObject({ recovery: 'lost' });
@@ -127,7 +127,7 @@ describe('subscriptions', () => {
     const running = await start();
     const client = await running.connect('alice');
     await client.subscribe('rooms.secret');
-    await running.engine.publish('rooms.secret', 'said', 'secret');
+    await running.engine.application.publish('rooms.secret', 'said', 'secret');
     await client.next('event');
     await client.subscribe('rooms.flood');
     await stall(running, { client, user: 'alice', channel: 'rooms.flood' });
@@ -159,7 +159,7 @@ describe('publish', () => {
     await publish(client, 'p1');
     store.failOver('rooms.1', 0);
     await publish(client, 'p1');
-    expect((await engine.history('rooms.1')).events).toHaveLength(1);
+    expect((await engine.application.history('rooms.1')).events).toHaveLength(1);
   });
 
   it('G16 the delay of rate_limited is one after which the same command passes', async () => {

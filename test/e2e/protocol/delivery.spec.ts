@@ -53,7 +53,9 @@ function flood(random: SeededEntropy): { stop(): Promise<number> } {
     while (!stopped) {
       const burst = 1 + random.int(6);
       await Promise.all(
-        Array.from({ length: burst }, () => random.pick([left, right]).engine.publish(ROOM, 'said', ++count)),
+        Array.from({ length: burst }, () =>
+          random.pick([left, right]).engine.application.publish(ROOM, 'said', ++count),
+        ),
       );
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -159,11 +161,11 @@ describe('G3 nothing twice, nothing lost', () => {
     let count = 0;
     for (let round = 0; round < 5; round++) {
       const node = cluster.nodes.at(-1) as WireServer;
-      for (let n = 0; n < 20; n++) await node.engine.publish(ROOM, 'said', ++count);
+      for (let n = 0; n < 20; n++) await node.engine.application.publish(ROOM, 'said', ++count);
       const last = cluster.nodes.at(random.int(2) === 0 ? -1 : -2) as WireServer;
       const next = await cluster.start();
       await last.close();
-      for (let n = 0; n < 20; n++) await next.engine.publish(ROOM, 'said', ++count);
+      for (let n = 0; n < 20; n++) await next.engine.application.publish(ROOM, 'said', ++count);
       await client.connect(next);
       await client.follow(ROOM);
     }
@@ -185,7 +187,7 @@ describe('G7 replay and live never interleave', () => {
       const { epoch } = (await readLog(left, ROOM)).position;
       // A past to replay: within one page, and beyond the ring and several pages.
       const past = random.pick([5, 200, 700]);
-      for (let n = 0; n < past; n++) await left.engine.publish(ROOM, 'said', `past ${n}`);
+      for (let n = 0; n < past; n++) await left.engine.application.publish(ROOM, 'said', `past ${n}`);
       const flow = flood(random);
       const joined: { client: WirePeer; from: number }[] = [];
       for (let index = 0; index < 24; index++) {

@@ -79,7 +79,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       await client.subscribe(channel);
       const before = client.frames;
       await Promise.all(
-        Array.from({ length: 50 }, (_, index) => server.engine.publish(channel, 'said', index)),
+        Array.from({ length: 50 }, (_, index) => server.engine.application.publish(channel, 'said', index)),
       );
       const events = await client.nextAll(50, 'event');
       expect(events.map(({ seq, payload }) => [seq, payload])).toEqual(
@@ -183,7 +183,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
         const { code } = await client.expectClose();
         expect([4805, 4806]).toContain(code);
       }
-      expect((await server.engine.history(channel)).events).toEqual([]);
+      expect((await server.engine.application.history(channel)).events).toEqual([]);
     });
 
     it('P4c fragments are one message', async () => {
@@ -473,7 +473,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       ).toBe('unknown_channel');
       await client.call({ type: 'ping' });
       expect(client.pending).toEqual([]);
-      expect((await server.engine.history(`${channel}~`)).position.seq).toBe(1);
+      expect((await server.engine.application.history(`${channel}~`)).position.seq).toBe(1);
     });
 
     it('P23b P23c names that begin with $ are the library’s; of them a user may subscribe to the own one', async () => {
@@ -486,7 +486,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       );
       const odd = await server.connect('auth0|7', { protocols });
       expect((await odd.subscribe('$user.auth0~7C7'))['recovery']).toBe('new');
-      await server.engine.publish('$user.auth0~7C7', 'greeted', 'hi');
+      await server.engine.application.publish('$user.auth0~7C7', 'greeted', 'hi');
       expect(await odd.next('event')).toMatchObject({ channel: '$user.auth0~7C7', payload: 'hi' });
     });
   });

@@ -53,7 +53,7 @@ describe('G14 one slow client harms nobody else', () => {
 
     const round = async (): Promise<void> => {
       for (let index = 0; index < 100; index++) {
-        const { seq } = await server.engine.publish('rooms.1', 'said', payload);
+        const { seq } = await server.engine.application.publish('rooms.1', 'said', payload);
         // Each event reaches the readers before the next is published: nobody waits for the slow ones.
         await until('the readers', () =>
           quick.every((peer) => peer.channel('rooms.1').position?.seq === seq),
@@ -77,7 +77,7 @@ describe('G14 one slow client harms nobody else', () => {
     expect((performance.now() - began) / 50).toBeLessThan(stretched(100));
 
     for (const peer of slow) peer.client?.goOnReading();
-    const { seq } = await server.engine.publish('rooms.1', 'said', 'last');
+    const { seq } = await server.engine.application.publish('rooms.1', 'said', 'last');
     await until('the slow ones', () => slow.every((peer) => peer.channel('rooms.1').covered === seq));
     for (const peer of [...quick, ...slow]) peer.check();
     for (const peer of quick) expect(peer.channel('rooms.1').missing).toEqual([]);
@@ -93,7 +93,8 @@ describe('G8 replay is bounded', () => {
     const { position } = (await watcher.subscribe('rooms.1')) as { position: Position };
     watcher.terminate();
     const payload = 'x'.repeat(EVENT_BYTES);
-    for (let index = 0; index < 400; index++) await server.engine.publish('rooms.1', 'said', payload);
+    for (let index = 0; index < 400; index++)
+      await server.engine.application.publish('rooms.1', 'said', payload);
 
     const peer = new WirePeer('ada');
     peer.channel('rooms.1').position = position;
@@ -105,7 +106,7 @@ describe('G8 replay is bounded', () => {
     let most = 0;
     // Live events come all the while; they wait in the log, not in the session (P12a).
     for (let index = 0; index < 50; index++) {
-      await server.engine.publish('rooms.1', 'said', payload);
+      await server.engine.application.publish('rooms.1', 'said', payload);
       await turn();
       most = Math.max(most, outbox.bufferedBytes);
     }
@@ -135,9 +136,10 @@ describe('G8 replay is bounded', () => {
 
   it('P12b what trimming overtakes during a replay is a gap in its place', async () => {
     await start(300);
-    const { position } = await server.engine.history('rooms.1');
+    const { position } = await server.engine.application.history('rooms.1');
     const payload = 'x'.repeat(EVENT_BYTES);
-    for (let index = 0; index < 300; index++) await server.engine.publish('rooms.1', 'said', payload);
+    for (let index = 0; index < 300; index++)
+      await server.engine.application.publish('rooms.1', 'said', payload);
     const peer = new WirePeer('ada');
     peer.channel('rooms.1').position = position;
     await peer.connect(server);
@@ -145,7 +147,8 @@ describe('G8 replay is bounded', () => {
     void peer.follow('rooms.1');
     const { outbox } = sessionOf(server, 'ada');
     await until('the socket to be full', () => outbox.isBlocked);
-    for (let index = 0; index < 350; index++) await server.engine.publish('rooms.1', 'said', index);
+    for (let index = 0; index < 350; index++)
+      await server.engine.application.publish('rooms.1', 'said', index);
     peer.client?.goOnReading();
     await until('the end', () => peer.failure !== undefined || peer.channel('rooms.1').position?.seq === 650);
     peer.check();

@@ -85,7 +85,7 @@ describe('what one client may send, every subscriber can read', () => {
         if (answer === undefined) await client.expectClose(4805);
         else expect(['reply', 'error']).toContain(answer.type);
       }
-      await server.engine.publish(channel, 'said', 'the last');
+      await server.engine.application.publish(channel, 'said', 'the last');
       const isLast = ({ payload }: WireEnvelope | Envelope) => payload === 'the last';
       for (const { client, failures, envelopes } of readers) {
         await until('the last event', () => failures.length > 0 || envelopes.some(isLast));
@@ -97,7 +97,7 @@ describe('what one client may send, every subscriber can read', () => {
       for (const name of Object.keys(CODECS)) {
         const client = await server.connect(`late-${name}`, { protocols: [`realtime.v1.${name}`] });
         const reader = new Reader(client, CODECS[name] as Codec);
-        const { epoch } = (await server.engine.history(channel)).position;
+        const { epoch } = (await server.engine.application.history(channel)).position;
         await client.subscribe(channel, { position: { epoch, seq: 0 } });
         await client.call({ type: 'ping', id: 'p1' });
         expect(reader.failures).toEqual([]);
@@ -133,7 +133,7 @@ describe('what one client may send, every subscriber can read', () => {
       await client.call({ type: 'ping', id: 'p1' }).catch(() => client.expectClose(4805));
       expect(own.failures).toEqual([]);
     }
-    await server.engine.publish(channel, 'said', 'the last');
+    await server.engine.application.publish(channel, 'said', 'the last');
     await until('the last event', () => reader.envelopes.some(({ payload }) => payload === 'the last'));
     expect(reader.failures).toEqual([]);
   });

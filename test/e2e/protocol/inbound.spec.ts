@@ -32,7 +32,7 @@ describe('G16 inbound is bounded', () => {
     expect(refused).toMatchObject({ code: 'rate_limited', retryable: true });
     expect(refused.retryAfterMs).toBeGreaterThanOrEqual(1);
     expect(refused.retryAfterMs).toBeLessThanOrEqual(100);
-    expect((await server.engine.history('rooms.1')).events).toEqual([]);
+    expect((await server.engine.application.history('rooms.1')).events).toEqual([]);
     clock.advance(refused.retryAfterMs as number);
     expect(
       await client.reply({ type: 'publish', id: 'm1', channel: 'rooms.1', event: 'said' }),

@@ -33,7 +33,7 @@ async function stalled(options: WireServerOptions = {}, token = 'ada'): Promise<
 
 /** Publishes, and lets the turn pass in which the events are queued. */
 const say = async (count: number): Promise<void> => {
-  for (let index = 0; index < count; index++) await server.engine.publish(CHANNEL, 'said', index);
+  for (let index = 0; index < count; index++) await server.engine.application.publish(CHANNEL, 'said', index);
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -132,7 +132,7 @@ describe('P24 two lanes', () => {
     const client = await stalled();
     await send(client, { type: 'presence', id: 'q1', channel: CHANNEL, payload: {} });
     await send(client, { type: 'subscribe', id: 's2', channel: 'rooms.2', payload: {} });
-    await server.engine.publish('rooms.2', 'said', 'dropped');
+    await server.engine.application.publish('rooms.2', 'said', 'dropped');
     await send(client, { type: 'unsubscribe', id: 'u2', channel: 'rooms.2' });
     await send(client, { type: 'unsubscribe', id: 'u1', channel: CHANNEL });
     const rest = await drain(client);

@@ -52,7 +52,7 @@ describe('P8 the server’s heartbeat', () => {
     // From here on the client is silent, while events keep coming.
     for (let passed = 0; passed < INTERVAL; passed += 1_000) {
       clock.advance(1_000);
-      await server.engine.publish('rooms.1', 'said', passed);
+      await server.engine.application.publish('rooms.1', 'said', passed);
       await client.take({ type: 'event' });
     }
     clock.advance(TICK);

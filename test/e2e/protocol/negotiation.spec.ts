@@ -148,7 +148,9 @@ describe('P22 features', () => {
       frames.push(own);
       client.socket.on('message', (data) => own.push(data as Buffer));
     }
-    await Promise.all([1, 2, 3].map((payload) => server.engine.publish('rooms.1', 'said', payload)));
+    await Promise.all(
+      [1, 2, 3].map((payload) => server.engine.application.publish('rooms.1', 'said', payload)),
+    );
     await until('the frames', () => frames.every((own) => own.length > 0));
     expect(frames[1]).toEqual(frames[0]);
     expect(frames[2]).toEqual(frames[0]);

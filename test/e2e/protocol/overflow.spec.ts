@@ -50,7 +50,7 @@ async function publish(channel: string, count: number, key?: (index: number) => 
   let last = 0;
   for (let index = 0; index < count; index++) {
     const options = key === undefined ? {} : { key: key(index) };
-    last = (await server.engine.publish(channel, 'said', index, options)).seq;
+    last = (await server.engine.application.publish(channel, 'said', index, options)).seq;
     await turn();
   }
   return last;
@@ -60,7 +60,7 @@ async function publish(channel: string, count: number, key?: (index: number) => 
 async function drained(client: WireClient, channel: string): Promise<WireEnvelope[]> {
   client.goOnReading();
   await until('the queue to drain', () => sessionOf(server, 'ada').outbox.bufferedBytes === 0);
-  await server.engine.publish(channel, 'done', null);
+  await server.engine.application.publish(channel, 'done', null);
   await client.take({ event: 'done' });
   return client.pending.filter(({ event }) => event !== 'filled');
 }
@@ -179,7 +179,8 @@ describe('G13 bounded queues', () => {
     const client = await server.connect('ada');
     await client.subscribe('signals.1');
     await stall(server, { client, user: 'ada', channel: 'signals.1' });
-    for (let index = 0; index < 60; index++) await server.engine.signal('signals.1', 'typing', index);
+    for (let index = 0; index < 60; index++)
+      await server.engine.application.signal('signals.1', 'typing', index);
     const got = await drained(client, 'signals.1');
     const signals = got
       .filter(({ type }) => type === 'signal')
@@ -231,7 +232,9 @@ describe('G13 in bytes', () => {
       const { outbox } = sessionOf(server, 'ada');
       let most = 0;
       for (let index = 0; index < 400; index++) {
-        await server.engine.publish(channel, 'said', 'x'.repeat(EVENT_BYTES), { key: `k${index % 3}` });
+        await server.engine.application.publish(channel, 'said', 'x'.repeat(EVENT_BYTES), {
+          key: `k${index % 3}`,
+        });
         await turn();
         most = Math.max(most, outbox.bufferedBytes);
       }
@@ -240,7 +243,7 @@ describe('G13 in bytes', () => {
       expect(most).toBeLessThanOrEqual(BY_BYTES.maxBytes + 2 * EVENT_BYTES);
       peer.client?.goOnReading();
       await until('the queue to drain', () => outbox.bufferedBytes === 0);
-      const { seq } = await server.engine.publish(channel, 'said', 'last');
+      const { seq } = await server.engine.application.publish(channel, 'said', 'last');
       await until('the last event', () => peer.channel(channel).covered === seq);
       peer.check();
       expect(peer.channel(channel).missing.length).toBeGreaterThan(0);
@@ -258,7 +261,9 @@ describe('G13 in bytes', () => {
     let most = 0;
     for (let round = 0; round < 3; round++) {
       const payload = 'x'.repeat(3 * EVENT_BYTES);
-      await Promise.all(channels.map((channel) => server.engine.publish(channel, 'said', payload)));
+      await Promise.all(
+        channels.map((channel) => server.engine.application.publish(channel, 'said', payload)),
+      );
       await turn();
       most = Math.max(most, outbox.bufferedBytes);
     }
@@ -285,7 +290,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
           const events = Array.from({ length: 1 + random.int(4) }, () => random.int(8));
           await Promise.all(
             events.map((key) =>
-              server.engine.publish(channel, 'said', key, key === 0 ? {} : { key: `k${key}` }),
+              server.engine.application.publish(channel, 'said', key, key === 0 ? {} : { key: `k${key}` }),
             ),
           );
           if (random.int(2) === 0) await turn();
@@ -294,7 +299,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
         if (random.int(3) > 0) await until('the queue to drain', () => outbox.bufferedBytes === 0);
       }
       await until('the queue to drain', () => outbox.bufferedBytes === 0);
-      const { seq } = await server.engine.publish(channel, 'said', 'last');
+      const { seq } = await server.engine.application.publish(channel, 'said', 'last');
       await until(
         'the last event',
         () => peer.failure !== undefined || peer.channel(channel).covered === seq,
@@ -323,7 +328,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
       await publish(channel, 30, (index) => `k${index % 4}`);
       peer.client?.goOnReading();
       await until('the queue to drain', () => outbox.bufferedBytes === 0);
-      const { seq, epoch } = await server.engine.publish(channel, 'said', 'last');
+      const { seq, epoch } = await server.engine.application.publish(channel, 'said', 'last');
       const follower = peer.channel(channel);
       await until('the last event', () => peer.failure !== undefined || follower.covered === seq);
       peer.check();

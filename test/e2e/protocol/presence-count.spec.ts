@@ -182,7 +182,8 @@ const join = (names: readonly string[]): Promise<Member[]> =>
 const names = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
 
-const truth = (node: WireServer): Promise<PresencePage> => node.engine.members(ROOM, { limit: 1_000 });
+const truth = (node: WireServer): Promise<PresencePage> =>
+  node.engine.application.members(ROOM, { limit: 1_000 });
 
 describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (broker) => {
   const start = async (): Promise<void> => {

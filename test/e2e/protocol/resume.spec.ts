@@ -25,7 +25,8 @@ async function start(): Promise<void> {
 }
 
 const publish = async (channel: string, count: number): Promise<void> => {
-  for (let index = 0; index < count; index++) await left.engine.publish(channel, 'said', `n${index}`);
+  for (let index = 0; index < count; index++)
+    await left.engine.application.publish(channel, 'said', `n${index}`);
 };
 const positionOf = (answer: Record<string, unknown>): Position => answer['position'] as Position;
 const seqs = (events: readonly WireEnvelope[]) => events.map(({ seq }) => seq);
@@ -56,10 +57,10 @@ describe('P10 positions', () => {
   it('P10 G6 a position inside a true prefix is good under a new epoch; what lies behind it is lost', async () => {
     await start();
     await publish('rooms.1', 5);
-    const before = (await left.engine.history('rooms.1')).position;
+    const before = (await left.engine.application.history('rooms.1')).position;
     cluster.store.failOver('rooms.1', 3);
     await publish('rooms.1', 2);
-    const after = (await left.engine.history('rooms.1')).position;
+    const after = (await left.engine.application.history('rooms.1')).position;
     expect(after).toMatchObject({ seq: 5 });
     expect(after.epoch).not.toBe(before.epoch);
 
@@ -88,7 +89,7 @@ describe('P10 positions', () => {
   ])('P10b P11 a position %s is lost: epoch_changed, and live goes on from the tip', async (_, position) => {
     await start();
     await publish('rooms.1', 5);
-    const tip = (await left.engine.history('rooms.1')).position;
+    const tip = (await left.engine.application.history('rooms.1')).position;
     const client = await right.connect('ada');
     expect(await client.subscribe('rooms.1', { position: { ...tip, ...position } })).toEqual({
       position: tip,
@@ -106,7 +107,7 @@ describe('P10 positions', () => {
     await publish('rooms.1', 4);
     cluster.store.failOver('rooms.1', 4);
     await publish('rooms.1', 1);
-    const { epoch } = (await left.engine.history('rooms.1')).position;
+    const { epoch } = (await left.engine.application.history('rooms.1')).position;
     for (const client of clients) {
       await client.nextAll(4, 'event');
       expect((await client.next('reset')).payload).toMatchObject({
@@ -143,7 +144,7 @@ describe('P11 P12 the answer and what follows', () => {
   it('P12 resumed comes even when nothing was missed', async () => {
     await start();
     await publish('rooms.1', 2);
-    const position = (await left.engine.history('rooms.1')).position;
+    const position = (await left.engine.application.history('rooms.1')).position;
     const client = await left.connect('ada');
     expect(await client.subscribe('rooms.1', { position })).toEqual({ position, recovery: 'complete' });
     expect(await client.next('resumed')).toMatchObject(position);
@@ -160,7 +161,7 @@ describe('P11 P12 the answer and what follows', () => {
   it('P11 truncated by trimming: the newest part follows, and the answer says which', async () => {
     await start();
     await publish('short.1', 1);
-    const { epoch } = (await left.engine.history('short.1')).position;
+    const { epoch } = (await left.engine.application.history('short.1')).position;
     await publish('short.1', 11);
     const client = await right.connect('ada');
     expect(await client.subscribe('short.1', { position: { epoch, seq: 1 } })).toEqual({
@@ -177,7 +178,7 @@ describe('P11 P12 the answer and what follows', () => {
   it('P11b truncated by the limit: the rest is readable by history', async () => {
     await start();
     await publish('limited.1', 10);
-    const { epoch } = (await left.engine.history('limited.1')).position;
+    const { epoch } = (await left.engine.application.history('limited.1')).position;
     const client = await right.connect('ada');
     expect(await client.subscribe('limited.1', { position: { epoch, seq: 2 } })).toEqual({
       position: { epoch, seq: 10 },
@@ -199,7 +200,7 @@ describe('P11 P12 the answer and what follows', () => {
   it('P11 lost: expired when nothing of what was missed is stored any more', async () => {
     await start();
     await publish('rooms.1', 3);
-    const { epoch } = (await left.engine.history('rooms.1')).position;
+    const { epoch } = (await left.engine.application.history('rooms.1')).position;
     // The log that was told to keep nothing counts on.
     cluster.store.append([
       {
@@ -222,9 +223,9 @@ describe('P11 P12 the answer and what follows', () => {
     await start();
     const position = positionOf(await (await left.connect('eve')).subscribe('rooms.1'));
     await publish('rooms.1', 1);
-    await left.engine.publish('rooms.1', 'said', 'stale', { ttlMs: 1 });
+    await left.engine.application.publish('rooms.1', 'said', 'stale', { ttlMs: 1 });
     await publish('rooms.1', 1);
-    const stale = (await left.engine.history('rooms.1', { from: 2, limit: 1 })).position;
+    const stale = (await left.engine.application.history('rooms.1', { from: 2, limit: 1 })).position;
     expect(stale.seq).toBe(3);
     // The clock of the log has moved on by more than its ttl.
     const appendedAt = Date.now();
@@ -248,12 +249,13 @@ describe('P11 P12 the answer and what follows', () => {
     try {
       const watcher = await server.connect('eve');
       const { position } = (await watcher.subscribe('rooms.1')) as { position: Position };
-      for (let index = 0; index < 128; index++) await server.engine.publish('rooms.1', 'said', index);
+      for (let index = 0; index < 128; index++)
+        await server.engine.application.publish('rooms.1', 'said', index);
       await watcher.take({ type: 'event', seq: 128 });
       // The last two are on their way to the node for a long time.
       broker.mangle = () => [];
-      await server.engine.publish('rooms.1', 'said', 128);
-      await server.engine.publish('rooms.1', 'said', 129);
+      await server.engine.application.publish('rooms.1', 'said', 128);
+      await server.engine.application.publish('rooms.1', 'said', 129);
       const client = await server.connect('ada');
       expect(await client.subscribe('rooms.1', { position })).toEqual({
         position: { ...position, seq: 130 },
@@ -263,7 +265,7 @@ describe('P11 P12 the answer and what follows', () => {
       expect(seqs(events)).toEqual(Array.from({ length: 130 }, (_, index) => index + 1));
       expect(resumed.seq).toBe(130);
       broker.mangle = undefined;
-      await server.engine.publish('rooms.1', 'said', 130);
+      await server.engine.application.publish('rooms.1', 'said', 130);
       expect((await client.next('event')).seq).toBe(131);
     } finally {
       await server.close();
@@ -291,7 +293,7 @@ describe('P13 resume is a read', () => {
   it('P13 needs no ticket, and no earlier subscription of anybody', async () => {
     await start();
     await publish('rooms.1', 2);
-    const { epoch } = (await left.engine.history('rooms.1')).position;
+    const { epoch } = (await left.engine.application.history('rooms.1')).position;
     const stranger = await right.connect('eve');
     await stranger.subscribe('rooms.1', { position: { epoch, seq: 0 } });
     expect(seqs((await replay(stranger)).events)).toEqual([1, 2]);
@@ -372,7 +374,7 @@ describe('P26 snapshots', () => {
     cluster = await startWireCluster(1, { channels: [docs] });
     [left] = cluster.nodes as [WireServer];
     await publish('docs.1', 5);
-    const { epoch } = (await left.engine.history('docs.1')).position;
+    const { epoch } = (await left.engine.application.history('docs.1')).position;
     stated = { epoch, seq: 2 };
     const client = await left.connect('ada');
     expect(await client.subscribe('docs.1')).toEqual({ position: stated, recovery: 'new', snapshot: 'old' });
@@ -394,7 +396,7 @@ describe('P27 channels without retention', () => {
     await client.subscribe('live.1');
     await publish('live.1', 3);
     expect(seqs(await client.nextAll(3, 'event'))).toEqual([1, 2, 3]);
-    const tip = (await left.engine.history('live.1')).position;
+    const tip = (await left.engine.application.history('live.1')).position;
     const back = await right.connect('ada');
     expect(await back.subscribe('live.1', { position: tip })).toEqual({
       position: tip,

@@ -113,7 +113,7 @@ describe('P28 takeover', () => {
     await start();
     const first = await left.connect('ada');
     const { position } = await first.subscribe('rooms.1');
-    await left.engine.publish('rooms.1', 'said', 1);
+    await left.engine.application.publish('rooms.1', 'said', 1);
     const { token, ticket } = forge(ticketOf(first));
     const thief = await comeBack(left, ticket, token);
     expect(await thief.subscribe('rooms.1', { position })).toMatchObject({ recovery: 'complete' });

@@ -33,7 +33,7 @@ async function start(): Promise<void> {
     transport: { closeTimeoutMs: 60_000, handshakeTimeoutMs: 60_000, maxPendingHandshakes: 60 },
   });
   // The timers that a server, and a broker that has a channel, keep as long as they run.
-  await server.engine.publish('rooms.1', 'said', 1);
+  await server.engine.application.publish('rooms.1', 'said', 1);
   pending = clock.pending;
 }
 

@@ -56,7 +56,7 @@ async function withMore() {
 
 async function turns(count) {
   for (let turn = 0; turn < count; turn++) {
-    for (let event = 0; event < EVENTS; event++) void engine.publish(CHANNEL, 'said', 'x');
+    for (let event = 0; event < EVENTS; event++) void engine.application.publish(CHANNEL, 'said', 'x');
     await new Promise(setImmediate);
     await new Promise(setImmediate);
   }

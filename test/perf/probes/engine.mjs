@@ -79,7 +79,7 @@ export async function startEngine({ broker = (own) => own } = {}) {
 /** Connections that said hello and subscribed. */
 export async function subscribe(engine, connections) {
   for (const connection of connections) {
-    connection.handler = engine.open(connection, {});
+    connection.handler = engine.host.open(connection, {});
     connection.handler.onFrame(
       '{"type":"hello","id":"h","payload":{"versions":[1]}}\n' +
         `{"type":"subscribe","id":"s","channel":"${CHANNEL}"}`,

@@ -1,11 +1,13 @@
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
-import type {
-  Connection,
-  ConnectionHandler,
-  Handshake,
-  WireVariant,
+import {
+  ACCEPTED,
+  type Connection,
+  type ConnectionHandler,
+  type FrameVerdict,
+  type Handshake,
+  type WireVariant,
 } from '../../../lib/core/ports/connection.js';
 
 /** Envelopes with the codec's separator, without a frame around them. */
@@ -29,7 +31,8 @@ export class FakeConnection implements Connection {
   paused = false;
   /** Nobody, while the engine opens it: it may refuse at once. */
   handler: ConnectionHandler = {
-    onFrame: () => undefined,
+    onFrame: () => ACCEPTED,
+    positions: () => new Map(),
     onDrain: () => undefined,
     onClose: () => undefined,
   };
@@ -40,6 +43,7 @@ export class FakeConnection implements Connection {
   constructor(
     readonly variant: WireVariant,
     handshake: Partial<Handshake> = {},
+    readonly oneWay = false,
   ) {
     this.handshake = {
       transport: 'websocket',
@@ -105,12 +109,13 @@ export class FakeConnection implements Connection {
     this.handler.onClose(1006);
   }
 
-  send(...envelopes: readonly object[]): void {
-    this.sendRaw(envelopes.map((envelope) => JSON.stringify(envelope)).join('\n'));
+  /** @returns what the engine says of the frame. */
+  send(...envelopes: readonly object[]): FrameVerdict {
+    return this.sendRaw(envelopes.map((envelope) => JSON.stringify(envelope)).join('\n'));
   }
 
-  sendRaw(frame: Encoded): void {
-    this.handler.onFrame(frame);
+  sendRaw(frame: Encoded): FrameVerdict {
+    return this.handler.onFrame(frame);
   }
 
   /** Envelopes since the last call. */

@@ -10,7 +10,7 @@ import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/sett
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
-import type { WireVariant } from '../../../lib/core/ports/connection.js';
+import type { Handshake, WireVariant } from '../../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { createPlainVariant, FakeConnection } from './fake-connection.js';
 import { ManualClock, settle } from './manual-clock.js';
@@ -133,9 +133,9 @@ export class EngineHarness {
     return harness;
   }
 
-  connect(handshake: ConstructorParameters<typeof FakeConnection>[1] = {}): FakeConnection {
-    const connection = new FakeConnection(this.variant, handshake);
-    connection.handler = this.engine.open(connection, {});
+  connect(handshake: Partial<Handshake> = {}, oneWay = false): FakeConnection {
+    const connection = new FakeConnection(this.variant, handshake, oneWay);
+    connection.handler = this.engine.host.open(connection, {});
     return connection;
   }
 
@@ -166,7 +166,9 @@ export class EngineHarness {
     for (let index = 0; index < count; index++) {
       const key = fields.key?.(index);
       const payload = fields.size === undefined ? index : 'x'.repeat(fields.size);
-      work.push(this.engine.publish(channelName, 'said', payload, key === undefined ? {} : { key }));
+      work.push(
+        this.engine.application.publish(channelName, 'said', payload, key === undefined ? {} : { key }),
+      );
     }
     await Promise.all(work);
     await quiet();

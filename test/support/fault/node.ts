@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
-import type { EngineStatus } from '../../../lib/core/engine/api.js';
+import type { EngineStatus } from '../../../lib/core/engine/realtime-engine.js';
 import { patience } from '../patience.js';
 
 const PROGRAM = join(import.meta.dirname, '../../fault/node.process.mjs');

@@ -63,7 +63,7 @@ export async function readLog(
 ): Promise<{ readonly events: readonly HistoryEvent[]; readonly position: Position }> {
   const events: HistoryEvent[] = [];
   for (let from = 1; ;) {
-    const page = await server.engine.history(channel, { from, limit: 1_000 });
+    const page = await server.engine.application.history(channel, { from, limit: 1_000 });
     events.push(...page.events);
     const last = page.events.at(-1);
     if (!page.more || last === undefined) return { events, position: page.position };

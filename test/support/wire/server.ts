@@ -111,7 +111,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   });
-  const transport = new WebSocketTransport(engine, {
+  const transport = new WebSocketTransport(engine.host, {
     clock,
     onError: (error) => logger.error('transport', error),
     ...options.transport,

@@ -30,7 +30,7 @@ export async function stall(
   const filler = 'f'.repeat(FILLER_BYTES);
   client.stopReading();
   for (let count = 1; count <= MAX_FILLERS; count++) {
-    await server.engine.publish(channel, 'filled', filler);
+    await server.engine.application.publish(channel, 'filled', filler);
     // The turn in which the server writes, and one in which the kernel may have taken more.
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     if (outbox.isBlocked) return count;

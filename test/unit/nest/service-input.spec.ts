@@ -4,7 +4,12 @@ import { RealtimeService } from '../../../lib/nest/realtime.service.js';
 
 /** What reached the engine: nothing of what is tested here may. */
 const reached: string[] = [];
-const engine = new Proxy({}, { get: (_, name) => () => void reached.push(String(name)) });
+const engine: object = new Proxy(
+  {},
+  {
+    get: (_, name) => (name === 'application' ? engine : () => void reached.push(String(name))),
+  },
+);
 const realtime = new RealtimeService({ engine } as unknown as RealtimeRuntime);
 const room = realtime.channel('rooms.42');
 const ada = realtime.user('ada');

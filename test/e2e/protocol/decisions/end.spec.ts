@@ -9,7 +9,7 @@ describe('the end', () => {
     await start({ settings: { drainSpreadMs: 700 } });
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');
-    await server.engine.publish('rooms.1', 'said', 1);
+    await server.engine.application.publish('rooms.1', 'said', 1);
     await server.engine.drain(1_000);
     expect(await client.take({ type: 'bye' })).toMatchObject({
       payload: { code: 4001, retryAfterMs: 0, spreadMs: 700 },

@@ -64,7 +64,7 @@ describe('frames and envelopes', () => {
     await start();
     const client = await server.connect('auth0|7');
     await client.subscribe('$user.auth0~7C7');
-    await server.engine.publish('$user.auth0~7C7', 'notice', { n: 1 });
+    await server.engine.application.publish('$user.auth0~7C7', 'notice', { n: 1 });
     expect(await client.next('event')).toMatchObject({ channel: '$user.auth0~7C7', payload: { n: 1 } });
     const code = async (command: Record<string, unknown>): Promise<string> =>
       (await client.error(command)).code;

@@ -17,7 +17,7 @@ describe('limits (G16)', () => {
       if (n === 2) expect(Number(answer.payload['retryAfterMs'])).toBeGreaterThan(100);
     }
     expect(codes).toEqual([undefined, undefined, 'rate_limited']);
-    expect((await server.engine.history('rooms.9')).events).toHaveLength(2);
+    expect((await server.engine.application.history('rooms.9')).events).toHaveLength(2);
   });
 
   it('who goes on is closed with 4807 and banned for a while', async () => {

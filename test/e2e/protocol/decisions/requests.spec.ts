@@ -50,7 +50,7 @@ describe('signals, requests, history', () => {
     await start();
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');
-    for (let n = 1; n <= 1_050; n++) await server.engine.publish('rooms.1', 'said', n);
+    for (let n = 1; n <= 1_050; n++) await server.engine.application.publish('rooms.1', 'said', n);
     const seqs = async (payload: Record<string, unknown>): Promise<[number, number, number, unknown]> => {
       const page = await client.reply({ type: 'history', channel: 'rooms.1', payload });
       const events = page['events'] as { seq: number }[];

@@ -20,7 +20,7 @@ describe('subscriptions', () => {
       code: 'already_subscribed',
     });
     await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
-    await server.engine.publish('rooms.1', 'said', 1);
+    await server.engine.application.publish('rooms.1', 'said', 1);
     expect(positionOf(await client.subscribe('rooms.1')).seq).toBe(1);
     // What came meanwhile would have come before this answer.
     expect(client.pending).toEqual([]);
@@ -29,7 +29,7 @@ describe('subscriptions', () => {
   it('P10b a position beyond the end is not good; nor is one of an unknown epoch', async () => {
     await start();
     const client = await server.connect('alice');
-    await server.engine.publish('rooms.1', 'said', 1);
+    await server.engine.application.publish('rooms.1', 'said', 1);
     const { epoch } = positionOf(await client.subscribe('rooms.1'));
     for (const position of [
       { epoch, seq: 2 },
@@ -43,7 +43,7 @@ describe('subscriptions', () => {
       });
     }
     // Nothing of a replay comes before what is new.
-    await server.engine.publish('rooms.1', 'said', 2);
+    await server.engine.application.publish('rooms.1', 'said', 2);
     expect(await client.next('event')).toMatchObject({ seq: 2 });
   });
 
@@ -59,7 +59,7 @@ describe('subscriptions', () => {
     const carol = await server.connect('carol');
     expect(await carol.subscribe('halls.1', { presence: { receive: false } })).not.toHaveProperty('presence');
     expect((await alice.next('presence')).payload['join']).toEqual([{ id: 'carol', devices: 1 }]);
-    await server.engine.publish('halls.1', 'said', 'behind the join');
+    await server.engine.application.publish('halls.1', 'said', 'behind the join');
     await carol.next('event');
     for (let index = 0; index < 110; index++) {
       const entry = { channel: 'halls.1', member: `m${index}`, device: 'd', generation: 1 };
@@ -89,8 +89,8 @@ describe('subscriptions', () => {
     const client = await server.connect('alice');
     const { epoch } = positionOf(await client.subscribe('rooms.1'));
     await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
-    await server.engine.publish('rooms.1', 'said', 1, { ttlMs: 1 });
-    await server.engine.publish('rooms.1', 'said', 2);
+    await server.engine.application.publish('rooms.1', 'said', 1, { ttlMs: 1 });
+    await server.engine.application.publish('rooms.1', 'said', 2);
     clock.advance(2);
     await client.subscribe('rooms.1', { position: { epoch, seq: 0 } });
     expect(await client.next('gap')).toMatchObject({
@@ -117,7 +117,7 @@ describe('subscriptions', () => {
       ['long', 4, 'limit'],
     ] as const) {
       const { epoch } = await server.broker.subscribe(channel);
-      for (let n = 1; n <= 5; n++) await server.engine.publish(channel, 'said', n);
+      for (let n = 1; n <= 5; n++) await server.engine.application.publish(channel, 'said', n);
       expect(await client.subscribe(channel, { position: { epoch, seq: 0 } })).toEqual({
         position: { epoch, seq: 5 },
         recovery: 'truncated',
@@ -134,7 +134,7 @@ describe('subscriptions', () => {
     await start();
     const client = await server.connect('alice');
     const { epoch } = positionOf(await client.subscribe('ticks.a'));
-    await server.engine.publish('ticks.a', 'tick', 1);
+    await server.engine.application.publish('ticks.a', 'tick', 1);
     expect(await client.next('event')).toMatchObject({ seq: 1 });
     const again = async (seq: number): Promise<unknown> => {
       await client.reply({ type: 'unsubscribe', channel: 'ticks.a' });
@@ -159,7 +159,7 @@ describe('subscriptions', () => {
           shareable: true,
           run: async () => {
             seen++;
-            await server.engine.publish('boards.1', 'drawn', 'meanwhile');
+            await server.engine.application.publish('boards.1', 'drawn', 'meanwhile');
             return { state: { seen } };
           },
         },
@@ -170,7 +170,7 @@ describe('subscriptions', () => {
     const answer = await client.subscribe('boards.1');
     expect(answer).toMatchObject({ recovery: 'new', position: { seq: 0 }, snapshot: { seen: 1 } });
     expect(await client.next('event')).toMatchObject({ seq: 1, payload: 'meanwhile' });
-    await server.engine.publish('boards.1', 'drawn', 'the next');
+    await server.engine.application.publish('boards.1', 'drawn', 'the next');
     expect(await client.next('event')).toMatchObject({ seq: 2, payload: 'the next' });
     await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
     const position = { epoch: positionOf(answer).epoch, seq: 2 };
@@ -187,7 +187,7 @@ describe('subscriptions', () => {
     await start({ channels: [wireChannel('boards.:board', { behaviour: { snapshot } })] });
     const client = await server.connect('alice');
     const { epoch } = await server.broker.subscribe('boards.1');
-    for (const n of [1, 2, 3]) await server.engine.publish('boards.1', 'drawn', n);
+    for (const n of [1, 2, 3]) await server.engine.application.publish('boards.1', 'drawn', n);
 
     state = () => ({ state: 'after 2', position: { epoch, seq: 2 } });
     expect(await client.subscribe('boards.1')).toEqual({
@@ -225,7 +225,7 @@ describe('subscriptions', () => {
     await second.subscribe('halls.1');
     clock.advance(2 * GRACE_MS);
     // A leave or a join would have come before it.
-    await server.engine.publish('halls.1', 'said', 'later');
+    await server.engine.application.publish('halls.1', 'said', 'later');
     await thief.next('event');
     const forged = await server.open();
     await forged.hello('alice', { session: 'WyJhbGljZSIsIm4iLCJ4IiwxXQ.AAAA' });
@@ -249,7 +249,7 @@ describe('subscriptions', () => {
       if (graced) {
         await until('the server to notice', () => server.engine.sessionsOf(name).length === 0);
         clock.advance(GRACE_MS - TICK);
-        await server.engine.publish('halls.1', 'said', 'within the grace');
+        await server.engine.application.publish('halls.1', 'said', 'within the grace');
         await watcher.next('event');
         clock.advance(2 * TICK);
       }

@@ -1,9 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelPattern } from '../../../../lib/core/channel/pattern.js';
 import { ChannelRegistry } from '../../../../lib/core/channel/registry.js';
-import { checkCapabilities } from '../../../../lib/core/engine/capability-check.js';
-import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
-import { channel } from '../../../support/engine/harness.js';
+import { channel, EngineHarness } from '../../../support/engine/harness.js';
 
 describe('channel registry', () => {
   const registry = new ChannelRegistry([
@@ -56,10 +54,8 @@ describe('channel registry', () => {
   });
 
   it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
-    expect(() =>
-      checkCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
-    ).toThrow(
-      /TestChannel: the channel "rooms\.:room" asks for durability 'broker'.*lower the channel's durability/,
+    expect(() => new EngineHarness([channel('rooms.:room', { policy: { durability: 'broker' } })])).toThrow(
+      /TestChannel: durability of the channel "rooms\.:room" is "broker".*promises "process".*ask for less/,
     );
   });
 });

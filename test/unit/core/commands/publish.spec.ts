@@ -150,10 +150,10 @@ describe('publish', () => {
       ['m1', 'internal'],
       ['m2', 'internal'],
     ]);
-    await expect(harness.engine.publish('rooms.1', 'said', circle)).rejects.toMatchObject({
+    await expect(harness.engine.application.publish('rooms.1', 'said', circle)).rejects.toMatchObject({
       code: 'bad_request',
     });
-    await expect(harness.engine.signal('rooms.1', 'typing', 1n)).rejects.toMatchObject({
+    await expect(harness.engine.application.signal('rooms.1', 'typing', 1n)).rejects.toMatchObject({
       code: 'bad_request',
     });
     await harness.publish('rooms.1');

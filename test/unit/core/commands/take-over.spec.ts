@@ -135,7 +135,7 @@ describe('takeover and presence', () => {
     const phone = await harness.subscriber('rooms.1', 'user:ada');
     const laptop = await harness.subscriber('rooms.1', 'user:ada');
     const members = async () =>
-      (await harness.engine.members('rooms.1')).members.map(({ id, devices }) => [id, devices]);
+      (await harness.engine.application.members('rooms.1')).members.map(({ id, devices }) => [id, devices]);
     expect((await members()).sort()).toEqual([
       ['ada', 2],
       ['eve', 1],
@@ -195,7 +195,7 @@ describe('takeover and presence', () => {
       expect(diff.previous).toBe(version);
       version = diff.version;
     }
-    const { members, version: tip } = await harness.engine.members('rooms.1');
+    const { members, version: tip } = await harness.engine.application.members('rooms.1');
     expect(tip).toBe(version);
     expect(members.find(({ id }) => id === 'c')?.data).toEqual({ mood: 'c' });
   });
@@ -212,7 +212,7 @@ describe('takeover and presence', () => {
       .map(({ payload }) => payload as { version: number; previous: number });
     const hole = diffs.some((diff, index) => index > 0 && diff.previous !== diffs[index - 1]?.version);
     expect(hole).toBe(true);
-    expect(diffs.at(-1)?.version).toBe((await harness.engine.members('rooms.1')).version);
+    expect(diffs.at(-1)?.version).toBe((await harness.engine.application.members('rooms.1')).version);
     expect(slow.closed).toBeUndefined();
   });
 
@@ -237,6 +237,6 @@ describe('takeover and presence', () => {
     await quiet();
     expect(slow.closed).toBeUndefined();
     expect(slow.take('signal').length).toBeLessThan(20);
-    expect((await harness.engine.history('rooms.1')).events).toEqual([]);
+    expect((await harness.engine.application.history('rooms.1')).events).toEqual([]);
   });
 });

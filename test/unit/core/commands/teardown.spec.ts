@@ -110,7 +110,7 @@ const SLOW: SettingsPatch = {
   abuse: { throttleAfter: 2, closeAfter: 100 },
 };
 
-const ends: Readonly<Record<string, (connection: FakeConnection) => Promise<unknown> | void>> = {
+const ends: Readonly<Record<string, (connection: FakeConnection) => unknown>> = {
   'is cut off': (connection) => connection.drop(),
   'says goodbye': (connection) => connection.send({ type: 'bye', id: 'bye' }),
   'breaks the protocol': (connection) => connection.sendRaw('{'),
@@ -183,7 +183,7 @@ describe('a session that ends of what it had scheduled', () => {
     const before = await start({ outbox: { maxMessages: 4 } });
     const connection = await harness.greet(token());
     connection.stall();
-    await harness.engine.signal('plain.1', 'typing', 1);
+    await harness.engine.application.signal('plain.1', 'typing', 1);
     await send(connection, { type: 'ping', id: 'held' });
     for (let index = 0; index < 4; index++) await send(connection, { type: 'ping', id: `p${index}` });
     expect(connection.closed).toBeUndefined();
@@ -266,7 +266,7 @@ describe('members', () => {
     end(connection);
     // The lease that was given is looked at once more.
     for (let round = 0; round < 8; round++) await rest(5_000);
-    expect((await harness.engine.members('rooms.1')).count).toBe(0);
+    expect((await harness.engine.application.members('rooms.1')).count).toBe(0);
     expect(harness.clock.pending).toBe(before);
   });
 

@@ -148,7 +148,7 @@ describe('an authenticator', () => {
       });
       const open = (): FakeConnection => {
         const connection = harness.connect();
-        connection.handler = harness.engine.open(connection, {
+        connection.handler = harness.engine.host.open(connection, {
           authentication: { user: { id: 'ada' } },
           token: 'u',
         });
@@ -303,7 +303,7 @@ describe.each(Object.keys(handlers) as ('subscribe' | 'publish' | 'request')[])(
       expect(await ask(connection, COMMANDS[kind])).toBe(outcome);
       expect(JSON.stringify(connection.received)).not.toContain('hunter2');
       expect(connection.closed).toBeUndefined();
-      expect(await harness.engine.history('rooms.1')).toMatchObject({
+      expect(await harness.engine.application.history('rooms.1')).toMatchObject({
         position: { seq: kind === 'publish' && outcome === 'reply' ? 1 : 0 },
       });
     },
@@ -386,7 +386,7 @@ describe('a snapshot', () => {
         }),
       ]);
       await harness.publish('rooms.1', 3);
-      const { position } = await harness.engine.history('rooms.1');
+      const { position } = await harness.engine.application.history('rooms.1');
       state = what === 'a position of the log' ? { ...position, seq: 1 } : { ...position, seq: 9 };
       const connection = await harness.greet();
       connection.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });

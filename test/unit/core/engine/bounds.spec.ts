@@ -82,16 +82,17 @@ describe('a history of which much has expired', () => {
     async (reverse) => {
       harness = await EngineHarness.start([channel('rooms.:room')]);
       const { engine, clock } = harness;
-      await engine.publish('rooms.1', 'said', 'first', { meta: { page: 1 } });
-      for (let index = 0; index < 20; index++) await engine.publish('rooms.1', 'said', index, { ttlMs: 10 });
-      await engine.publish('rooms.1', 'said', 'last');
+      await engine.application.publish('rooms.1', 'said', 'first', { meta: { page: 1 } });
+      for (let index = 0; index < 20; index++)
+        await engine.application.publish('rooms.1', 'said', index, { ttlMs: 10 });
+      await engine.application.publish('rooms.1', 'said', 'last');
       clock.advance(1_000);
       const seqs = reverse ? [22, 1] : [1, 22];
-      expect(await engine.history('rooms.1', { limit: 1, reverse })).toMatchObject({
+      expect(await engine.application.history('rooms.1', { limit: 1, reverse })).toMatchObject({
         events: [{ seq: seqs[0] }],
         more: true,
       });
-      const all = await engine.history('rooms.1', { limit: 5, reverse });
+      const all = await engine.application.history('rooms.1', { limit: 5, reverse });
       expect([all.events.map(({ seq }) => seq), all.more]).toEqual([seqs, false]);
       expect(all.events.find(({ seq }) => seq === 1)?.meta).toEqual({ page: 1 });
     },
@@ -128,10 +129,10 @@ describe('an event that cannot be written down any more', () => {
   it('G25 ends the connection that catches up with it, and nothing else', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
     const payload: Record<string, unknown> = {};
-    await harness.engine.publish('rooms.1', 'said', payload);
+    await harness.engine.application.publish('rooms.1', 'said', payload);
     payload['self'] = payload;
-    await harness.engine.publish('rooms.1', 'said', 'sound');
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    await harness.engine.application.publish('rooms.1', 'said', 'sound');
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     const client = await harness.greet('user:ada');
     const position = { epoch, seq: 0 };
     client.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { position } });

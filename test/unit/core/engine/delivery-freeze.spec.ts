@@ -174,7 +174,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
 
   it('G11 P12 a replay stops where it is, goes on to its end, and then comes what is live', async () => {
     await harness.publish(ROOM, 700);
-    const { epoch } = (await harness.engine.history(ROOM, { limit: 1 })).position;
+    const { epoch } = (await harness.engine.application.history(ROOM, { limit: 1 })).position;
     const ada = await harness.greet('user:ada');
     ada.take();
     ada.send({ type: 'subscribe', id: 's', channel: ROOM, payload: { position: { epoch, seq: 100 } } });
@@ -284,7 +284,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     'G11 a subscribe that waits for %s when the proof runs out is not committed',
     async (what) => {
       await harness.publish(ROOM, 2);
-      const { epoch } = (await harness.engine.history(ROOM)).position;
+      const { epoch } = (await harness.engine.application.history(ROOM)).position;
       const ada = await harness.greet('user:ada');
       ada.take();
       if (what === 'the log') {
@@ -320,13 +320,13 @@ describe('a node that cannot prove that it knows every revoke', () => {
   it('G11 signals are dropped, and of presence the client is shown afterwards that it missed something', async () => {
     const ada = await follower('ada');
     await expire();
-    await harness.engine.signal(ROOM, 'typing', {});
-    await harness.engine.signal(NEWS, 'typing', {});
+    await harness.engine.application.signal(ROOM, 'typing', {});
+    await harness.engine.application.signal(NEWS, 'typing', {});
     await broker.presence.enter({ channel: ROOM, member: 'eve', device: 'd', generation: 1 }, 30_000);
     await quiet();
     expect(ada.take().map(({ type, channel: name }) => [type, name])).toEqual([['signal', NEWS]]);
     await recover();
-    const { epoch, version } = await harness.engine.members(ROOM);
+    const { epoch, version } = await harness.engine.application.members(ROOM);
     expect(ada.take()).toMatchObject([
       { type: 'presence', payload: { epoch, version, previous: version, join: [], update: [], leave: [] } },
     ]);
@@ -383,7 +383,7 @@ describe('many times', () => {
     await harness.publish(ROOM);
     harness.clock.advance(500);
     await quiet();
-    const tip = (await harness.engine.history(ROOM, { limit: 1 })).position.seq;
+    const tip = (await harness.engine.application.history(ROOM, { limit: 1 })).position.seq;
     for (const client of clients) {
       expect(client.closed).toBeUndefined();
       expect(client.received.filter(({ type }) => type === 'gap')).toEqual([]);

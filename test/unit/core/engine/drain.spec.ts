@@ -20,11 +20,14 @@ describe('drain and admission', () => {
   it('G18 refuses newcomers, says bye with advice, flushes what waits, closes with 4001', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
-    expect(harness.engine.admit(handshake)).toBeUndefined();
-    await harness.engine.publish('rooms.1', 'said', 'the last word');
+    expect(harness.engine.host.admit(handshake)).toBeUndefined();
+    await harness.engine.application.publish('rooms.1', 'said', 'the last word');
     let drained = false;
     const drain = harness.engine.drain(5_000).then(() => (drained = true));
-    expect(harness.engine.admit(handshake)).toMatchObject({ status: 503, retryAfterMs: expect.any(Number) });
+    expect(harness.engine.host.admit(handshake)).toMatchObject({
+      status: 503,
+      retryAfterMs: expect.any(Number),
+    });
     await quiet();
     await pass(harness, 200);
     await drain;
@@ -189,12 +192,15 @@ describe('drain and admission', () => {
     });
     const first = harness.connect({ ip: '10.0.0.1' });
     harness.connect({ ip: '10.0.0.1' });
-    expect(harness.engine.admit(handshake)).toMatchObject({ status: 429, retryAfterMs: expect.any(Number) });
-    expect(harness.engine.admit({ ...handshake, ip: '10.0.0.2' })).toBeUndefined();
+    expect(harness.engine.host.admit(handshake)).toMatchObject({
+      status: 429,
+      retryAfterMs: expect.any(Number),
+    });
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.2' })).toBeUndefined();
     harness.connect({ ip: '10.0.0.2' });
-    expect(harness.engine.admit({ ...handshake, ip: '10.0.0.3' })).toMatchObject({ status: 503 });
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.3' })).toMatchObject({ status: 503 });
     first.drop();
-    expect(harness.engine.admit(handshake)).toBeUndefined();
+    expect(harness.engine.host.admit(handshake)).toBeUndefined();
     await harness.stop();
   });
 
@@ -205,6 +211,8 @@ describe('drain and admission', () => {
     expect(connection.closed?.code).toBe(4001);
     expect(harness.engine.status.sessions).toBe(0);
     expect(harness.clock.pending).toBe(0);
-    await expect(harness.engine.publish('rooms.1', 'said', 1)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(harness.engine.application.publish('rooms.1', 'said', 1)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
   });
 });

@@ -47,7 +47,7 @@ async function resume(
 }
 
 async function positionAt(seq: number): Promise<Position> {
-  return { ...(await harness.engine.history(ROOM, { limit: 1 })).position, seq };
+  return { ...(await harness.engine.application.history(ROOM, { limit: 1 })).position, seq };
 }
 
 describe('a replay', () => {
@@ -263,7 +263,7 @@ describe('a page of history', () => {
     await start();
     await harness.publish(ROOM, 5);
     for (const reverse of [false, true]) {
-      const { events } = await harness.engine.history(ROOM, { from, until, reverse });
+      const { events } = await harness.engine.application.history(ROOM, { from, until, reverse });
       expect(events.map(({ seq }) => seq)).toEqual(expected);
     }
   });
@@ -305,7 +305,7 @@ describe('a page of members', () => {
   ])('with limit %i of %i members says whether there is more: %p', async (limit, count, more) => {
     await start({ policy: { presence: {} } });
     for (let index = 1; index <= count; index++) await harness.subscriber(ROOM, `user:u${index}`);
-    const page = await harness.engine.members(ROOM, { limit });
+    const page = await harness.engine.application.members(ROOM, { limit });
     expect(page.members).toHaveLength(limit);
     expect(page.more !== undefined).toBe(more);
   });
@@ -474,9 +474,9 @@ describe('a connection', () => {
     harness = await EngineHarness.start([], { settings: { limits: { [limit]: 2 } } });
     const [first, second] = [await harness.greet(), await harness.greet()];
     expect(harness.connect().closed?.code).toBe(code);
-    expect(harness.engine.admit(first.handshake)).toBeDefined();
+    expect(harness.engine.host.admit(first.handshake)).toBeDefined();
     second.drop();
-    expect(harness.engine.admit(first.handshake)).toBeUndefined();
+    expect(harness.engine.host.admit(first.handshake)).toBeUndefined();
     const third = await harness.greet();
     expect(third.closed).toBeUndefined();
     expect(harness.connect().closed?.code).toBe(code);

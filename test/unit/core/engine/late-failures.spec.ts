@@ -99,7 +99,7 @@ async function baseline(connection: FakeConnection): Promise<number> {
 
 /** A position of an epoch that the log does not know: it must be proved, and the snapshot is asked for. */
 async function strangePosition(): Promise<Position> {
-  const { position } = await harness.engine.history(ROOM);
+  const { position } = await harness.engine.application.history(ROOM);
   return { ...position, epoch: `not ${position.epoch}` };
 }
 
@@ -176,7 +176,7 @@ describe.each(Object.keys(failures))('a subscribe that fails because %s', (what)
     await subscribeFrom(connection, position);
     world.instead.clear();
     expect(answersTo(connection, 's')).toEqual([code]);
-    expect((await harness.engine.members(ROOM)).members).toEqual([]);
+    expect((await harness.engine.application.members(ROOM)).members).toEqual([]);
     expect(harness.engine.sessionsOf('ada')[0]?.channels).toEqual([]);
     await rest();
     expect(harness.engine.status.channels).toBe(0);
@@ -190,7 +190,7 @@ describe.each(Object.keys(failures))('a subscribe that fails because %s', (what)
     await quiet();
     expect(answersTo(connection, 'again')).toEqual(['reply']);
     expect(world.hooks).toEqual(['+ada']);
-    expect((await harness.engine.members(ROOM)).count).toBe(1);
+    expect((await harness.engine.application.members(ROOM)).count).toBe(1);
     connection.send(
       { type: 'unsubscribe', id: 'u', channel: ROOM },
       { type: 'subscribe', id: 'o', channel: 'rooms.2' },
@@ -272,9 +272,9 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
       await quiet();
       expect(answersTo(connection, 's')).toEqual([]);
       // Who leaves on purpose is gone at once; who was cut off has its grace.
-      if (end === 'bye') expect((await harness.engine.members(ROOM)).count).toBe(0);
+      if (end === 'bye') expect((await harness.engine.application.members(ROOM)).count).toBe(0);
       await rest();
-      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      expect((await harness.engine.application.members(ROOM)).count).toBe(0);
       expect(harness.engine.status).toMatchObject({ channels: 0, sessions: 1 });
       expect([...world.interest]).toEqual([]);
       expect(world.hooks).toEqual([]);
@@ -299,7 +299,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
       release();
       await quiet();
       expect(answersTo(connection, 's')).toEqual(['not_subscribed']);
-      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      expect((await harness.engine.application.members(ROOM)).count).toBe(0);
       await rest();
       expect(harness.engine.status.channels).toBe(0);
       expect(harness.clock.pending).toBe(timers);

@@ -57,12 +57,12 @@ describe('the same channel again', () => {
     for (const time of TIMES) {
       await send(client, { type: 'subscribe', id: `s${time}`, channel: ROOM });
       expect(client.take('reply')).toHaveLength(1);
-      expect((await harness.engine.members(ROOM)).count).toBe(1);
+      expect((await harness.engine.application.members(ROOM)).count).toBe(1);
       await harness.publish(ROOM);
       expect(seqs(client)).toEqual([2 * time - 1]);
       await send(client, { type: 'unsubscribe', id: `u${time}`, channel: ROOM });
       expect(types(client)).toEqual(['reply']);
-      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      expect((await harness.engine.application.members(ROOM)).count).toBe(0);
       await harness.publish(ROOM);
       expect(types(client)).toEqual([]);
     }
@@ -143,7 +143,7 @@ describe('a gap, a replay and a reset', () => {
     await start();
     const client = await harness.greet();
     client.take();
-    let position: Position = (await harness.engine.history(ROOM)).position;
+    let position: Position = (await harness.engine.application.history(ROOM)).position;
     for (const time of TIMES) {
       await harness.publish(ROOM, 2);
       await send(client, { type: 'subscribe', id: `s${time}`, channel: ROOM, payload: { position } });
@@ -232,7 +232,7 @@ describe('presence', () => {
       await quiet();
       const diffs = slow.take('presence').map(({ payload }) => payload as PresenceDiff);
       const last = diffs.at(-1);
-      expect(last?.version).toBe((await harness.engine.members(ROOM)).version);
+      expect(last?.version).toBe((await harness.engine.application.members(ROOM)).version);
       // Without content, and not behind the one before: the client sees that it missed something.
       expect(last).toMatchObject({ previous: last?.version, join: [], update: [], leave: [] });
       expect(diffs.at(-2)?.version).not.toBe(last?.version);
@@ -301,9 +301,11 @@ describe('a membership that was lost on the way', () => {
         payload: { data: { time } },
       });
       await broker.presence.leave(entry, 0);
-      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      expect((await harness.engine.application.members(ROOM)).count).toBe(0);
       await rest(3_000);
-      expect((await harness.engine.members(ROOM)).members).toMatchObject([{ id: 'ada', data: { time } }]);
+      expect((await harness.engine.application.members(ROOM)).members).toMatchObject([
+        { id: 'ada', data: { time } },
+      ]);
     }
   });
 });

@@ -57,7 +57,7 @@ async function without(stopped: number): Promise<[EngineHarness, EngineHarness]>
 
 const seqs = (client: FakeConnection): (number | undefined)[] => client.take('event').map(({ seq }) => seq);
 const memberIds = async (on: EngineHarness): Promise<string[]> =>
-  (await on.engine.members(ROOM)).members.map(({ id }) => id).sort();
+  (await on.engine.application.members(ROOM)).members.map(({ id }) => id).sort();
 
 // The first that was started may own what is shared, and so may the last.
 describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
@@ -68,7 +68,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     const there = clients.filter((_, index) => index !== stopped);
     await left.publish(ROOM, 1);
     await right.publish(ROOM, 1);
-    await left.engine.signal(ROOM, 'typing', 1);
+    await left.engine.application.signal(ROOM, 'typing', 1);
     await quiet();
     for (const client of there) {
       expect(client.take().filter(({ type }) => type === 'event' || type === 'signal')).toMatchObject([
@@ -88,7 +88,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(client && seqs(client)).toEqual([1, 2]);
     const [left, right] = await without(stopped);
     await right.publish(ROOM, 2);
-    const { position } = await left.engine.history(ROOM);
+    const { position } = await left.engine.application.history(ROOM);
     const back = await left.greet('user:ada');
     back.take();
     back.send({ type: 'subscribe', id: 's', channel: ROOM, payload: { position: { ...position, seq: 2 } } });
@@ -110,7 +110,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(client.take('reply')[0]?.payload).toMatchObject({ seq: 1, duplicate: true });
     // The first look is on the node itself, and as long as the window from then on; so another user asks.
     await rest(1_000);
-    const { length } = (await left.engine.history(ROOM)).events;
+    const { length } = (await left.engine.application.history(ROOM)).events;
     expect(length).toBe(1);
     const [, right] = nodes.filter((_, index) => index !== stopped);
     const other = await right?.greet('user:ada');

@@ -62,7 +62,7 @@ describe('healing', () => {
     for (let round = 0; round < 50; round++) await harness.publish('rooms.1', next(12));
     broker.mangle = undefined;
     await harness.publish('rooms.1');
-    const tip = (await harness.engine.history('rooms.1', { limit: 1 })).position.seq;
+    const tip = (await harness.engine.application.history('rooms.1', { limit: 1 })).position.seq;
     expect(client.take().map(({ type, seq }) => [type, seq])).toEqual(
       Array.from({ length: tip }, (_, index) => ['event', index + 1]),
     );
@@ -126,7 +126,7 @@ describe('healing', () => {
     broker.reads.length = 0;
     await harness.publish('rooms.1', 2);
     await quiet();
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     for (const client of clients) {
       const [reset, ...rest] = client.take();
       expect(reset).toMatchObject({ type: 'reset', payload: { recovery: 'complete', position: { epoch } } });
@@ -143,7 +143,7 @@ describe('healing', () => {
     await memory.clear('rooms.1');
     await harness.publish('rooms.1', 2);
     await quiet();
-    const { position } = await harness.engine.history('rooms.1');
+    const { position } = await harness.engine.application.history('rooms.1');
     const [reset, ...rest] = client.take();
     expect(reset).toMatchObject({
       type: 'reset',

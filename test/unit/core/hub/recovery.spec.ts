@@ -57,7 +57,7 @@ describe('resume', () => {
   it('P11 truncates to what is still kept, and says which range follows', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(10) } })]);
     await harness.publish('rooms.1', 1);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     await harness.publish('rooms.1', 29);
     const connection = await harness.greet();
     const answer = await subscribeAt(connection, { epoch, seq: 5 });
@@ -74,18 +74,18 @@ describe('resume', () => {
   it('P11 truncates to the newest events that the replay limit allows, and the rest is readable by history', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { replayLimit: 5 } })]);
     await harness.publish('rooms.1', 20);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     const connection = await harness.greet();
     const answer = await subscribeAt(connection, { epoch, seq: 2 });
     expect(answer).toMatchObject({ recovery: 'truncated', cause: 'limit', from: 16, to: 20 });
-    const missed = await harness.engine.history('rooms.1', { from: 3, until: 15 });
+    const missed = await harness.engine.application.history('rooms.1', { from: 3, until: 15 });
     expect(missed.events.map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   });
 
   it('P10 P11 a position of an unknown epoch is lost, one beyond the tip too', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     await harness.publish('rooms.1', 3);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     const stranger = await harness.greet();
     expect(await subscribeAt(stranger, { epoch: 'other', seq: 2 })).toMatchObject({
       recovery: 'lost',
@@ -105,7 +105,7 @@ describe('resume', () => {
       channel('rooms.:room', { policy: { log: { ...log(10), ttlMs: 1_000 } } }),
     ]);
     await harness.publish('rooms.1', 2);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     harness.clock.advance(5_000);
     const connection = await harness.greet();
     expect(await subscribeAt(connection, { epoch, seq: 1 })).toMatchObject({
@@ -133,7 +133,7 @@ describe('resume', () => {
       settings: { outbox: { maxBytes: 64 * 1024 } },
     });
     await harness.publish('rooms.1', 1);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     await harness.publish('rooms.1', 3_999, { size: 200 });
     const connection = await harness.greet();
     connection.stall();
@@ -162,7 +162,7 @@ describe('resume', () => {
       settings: { ringSize: 32 },
     });
     await harness.publish('rooms.1', 600);
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     const connection = await harness.greet();
     connection.send({
       type: 'subscribe',
@@ -171,7 +171,7 @@ describe('resume', () => {
       payload: { position: { epoch, seq: 0 } },
     });
     for (let turn = 0; turn < 40; turn++) {
-      void harness.engine.publish('rooms.1', 'said', turn);
+      void harness.engine.application.publish('rooms.1', 'said', turn);
       await Promise.resolve();
       if (turn % 4 === 0) await quiet();
     }
@@ -188,7 +188,7 @@ describe('resume', () => {
       settings: { ringSize: 4, outbox: { maxBytes: 16 * 1024 } },
     });
     await harness.publish('rooms.1', 300, { size: 100 });
-    const { epoch } = (await harness.engine.history('rooms.1')).position;
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
     const connection = await harness.greet();
     connection.stall();
     connection.send({
@@ -269,7 +269,7 @@ describe('resume', () => {
       }),
     ]);
     await harness.publish('rooms.1', 5);
-    const position = { ...(await harness.engine.history('rooms.1')).position, seq: 3 };
+    const position = { ...(await harness.engine.application.history('rooms.1')).position, seq: 3 };
     stated.position = position;
     const connection = await harness.greet();
     const answer = await subscribeAt(connection);

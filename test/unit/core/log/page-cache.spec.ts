@@ -23,7 +23,7 @@ beforeEach(async () => {
     },
   );
   await harness.publish('rooms.1', 1_000);
-  ({ epoch } = (await harness.engine.history('rooms.1', { limit: 1 })).position);
+  ({ epoch } = (await harness.engine.application.history('rooms.1', { limit: 1 })).position);
   broker.reads.length = 0;
 });
 afterEach(() => harness.stop());

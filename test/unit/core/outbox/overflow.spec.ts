@@ -122,7 +122,7 @@ describe('overflow', () => {
       }
       connection.drain();
       await quiet();
-      const { position } = await harness.engine.history('rooms.1', { limit: 1 });
+      const { position } = await harness.engine.application.history('rooms.1', { limit: 1 });
       expect(
         follow(
           connection.take().filter(({ type }) => type === 'event' || type === 'gap'),
@@ -175,7 +175,7 @@ describe('overflow', () => {
 
   it('P25 an event whose ttl ran out in the queue is announced as expired, not delivered', async () => {
     const connection = await slowSubscriber('drop-oldest');
-    await harness.engine.publish('rooms.1', 'said', 'soon stale', { ttlMs: 1_000 });
+    await harness.engine.application.publish('rooms.1', 'said', 'soon stale', { ttlMs: 1_000 });
     await harness.publish('rooms.1');
     harness.clock.advance(2_000);
     const [, gap, event] = await catchUp(connection);
@@ -191,7 +191,7 @@ describe('overflow', () => {
     client.take();
     const before = client.frames.length;
     await Promise.all(
-      ['rooms.1', 'rooms.2', 'rooms.3'].map((room) => harness.engine.publish(room, 'said', room)),
+      ['rooms.1', 'rooms.2', 'rooms.3'].map((room) => harness.engine.application.publish(room, 'said', room)),
     );
     await quiet();
     expect(client.take('event').map((event) => event.channel)).toEqual(['rooms.1', 'rooms.2', 'rooms.3']);

@@ -83,7 +83,7 @@ class GuardedClass {
 const connection = new RealtimeConnection(
   'c1',
   { transport: 'websocket', headers: {}, url: '/', ip: '::1', secure: false },
-  { kick: () => undefined },
+  { close: () => undefined },
 );
 connection.user = { id: 'alice' };
 const context = new RealtimeContext('request', {

@@ -1,6 +1,13 @@
 import type { Encoded } from '../../../../lib/protocol/codecs/codec.js';
 import type { Opening, Refusal, TransportHost } from '../../../../lib/core/ports/transport-host.js';
-import type { Connection, ConnectionHandler, Handshake } from '../../../../lib/core/ports/connection.js';
+import {
+  ACCEPTED,
+  type Connection,
+  type ConnectionHandler,
+  type FrameVerdict,
+  type Handshake,
+} from '../../../../lib/core/ports/connection.js';
+import type { Position } from '../../../../lib/protocol/position.js';
 import type { Authentication, Credentials } from '../../../../lib/core/ports/identity.js';
 
 /** What the engine would keep of one client: here, everything that the transport told. */
@@ -16,10 +23,15 @@ export class FakeSession implements ConnectionHandler {
     readonly opening: Opening,
   ) {}
 
-  onFrame(frame: Encoded): void {
+  onFrame(frame: Encoded): FrameVerdict {
     this.frames.push(frame);
     this.wake();
     this.onEachFrame(frame);
+    return ACCEPTED;
+  }
+
+  positions(): ReadonlyMap<string, Position> {
+    return new Map<string, Position>();
   }
 
   onDrain(): void {
@@ -51,6 +63,7 @@ export class FakeSession implements ConnectionHandler {
 
 /** An engine that says yes, and remembers. */
 export class FakeHost implements TransportHost {
+  readonly nodeId = 'node-1';
   readonly sessions: FakeSession[] = [];
   readonly asked: Credentials[] = [];
   readonly admitted: Handshake[] = [];
@@ -70,6 +83,10 @@ export class FakeHost implements TransportHost {
   authenticate(credentials: Credentials): Promise<Authentication> {
     this.asked.push(credentials);
     return this.verify(credentials);
+  }
+
+  locate(): undefined {
+    return undefined;
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

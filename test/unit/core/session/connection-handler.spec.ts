@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ChannelPolicy } from '../../../../lib/core/ports/channel-definition.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
+
+const ROOM = 'rooms.1';
+
+let harness: EngineHarness;
+afterEach(() => harness.stop());
+
+async function start(settings: SettingsPatch = {}, overflow: ChannelPolicy['overflow'] = 'disconnect') {
+  harness = await EngineHarness.start([channel('rooms.:room', { policy: { overflow } })], { settings });
+}
+
+/** Where the engine says that the client stands, without the epoch, which is always the log's. */
+async function seqs({ handler }: FakeConnection): Promise<Record<string, number>> {
+  const { epoch } = (await harness.engine.application.history(ROOM, { limit: 1 })).position;
+  const positions = [...handler.positions()];
+  expect(positions.every(([, position]) => position.epoch === epoch)).toBe(true);
+  return Object.fromEntries(positions.map(([name, { seq }]) => [name, seq]));
+}
+
+describe('the verdict on a frame', () => {
+  it('is accepted for what is taken, an envelope that is answered with an error included', async () => {
+    await start();
+    const connection = await harness.greet();
+    expect(connection.send({ type: 'ping', id: 'p1' })).toEqual({ outcome: 'accepted' });
+    expect(connection.send({ type: 'fly', id: 'x1' })).toEqual({ outcome: 'accepted' });
+  });
+
+  it('is paused while the engine wants no more (G16)', async () => {
+    const settings = { limits: { ratePerSecond: 1, burst: 1 }, abuse: { throttleAfter: 1, closeAfter: 3 } };
+    await start(settings);
+    const connection = await harness.greet();
+    expect(connection.send({ type: 'ping', id: 'p1' })).toEqual({ outcome: 'accepted' });
+    expect(connection.send({ type: 'ping', id: 'p2' })).toEqual({ outcome: 'paused' });
+    harness.clock.advance(1_000);
+    expect(connection.send({ type: 'ping', id: 'p3' })).toEqual({ outcome: 'accepted' });
+  });
+
+  it.each([
+    ['cannot be parsed', '{"type":', 4805],
+    ['is too large', JSON.stringify({ type: 'ping', id: 'p1', meta: { x: 'x'.repeat(2_000) } }), 4806],
+    ['says goodbye', JSON.stringify({ type: 'bye', id: 'b1' }), 1000],
+  ])('is refused with the close code for one that %s, and for all that follow', async (_, frame, code) => {
+    await start({ limits: { maxMessageBytes: 1_000 } });
+    const connection = await harness.greet();
+    expect(connection.sendRaw(frame)).toEqual({ outcome: 'refused', code });
+    expect(connection.send({ type: 'ping', id: 'p2' })).toEqual({ outcome: 'refused', code });
+  });
+});
+
+describe('the positions of a client', () => {
+  it('are those of its subscriptions, behind everything that was written', async () => {
+    await start();
+    const connection = await harness.subscriber(ROOM);
+    expect(await seqs(connection)).toEqual({ [ROOM]: 0 });
+    await harness.publish(ROOM, 3);
+    expect(await seqs(connection)).toEqual({ [ROOM]: 3 });
+    connection.send({ type: 'unsubscribe', id: 'u', channel: ROOM });
+    expect(await seqs(connection)).toEqual({});
+  });
+
+  it('claim nothing that still waits, so a resume from there misses nothing', async () => {
+    await start();
+    const connection = await harness.subscriber(ROOM);
+    connection.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM, 2);
+    expect(connection.frames).toHaveLength(3);
+    expect(await seqs(connection)).toEqual({ [ROOM]: 1 });
+    const position = connection.handler.positions().get(ROOM);
+    const again = await harness.greet();
+    again.send({ type: 'subscribe', id: 's', channel: ROOM, payload: { position } });
+    await quiet();
+    expect(again.take('event').map(({ seq }) => seq)).toEqual([2, 3]);
+    connection.drain();
+    expect(await seqs(connection)).toEqual({ [ROOM]: 3 });
+  });
+
+  it('leave a channel out while the answer of its subscribe waits', async () => {
+    await start();
+    const connection = await harness.greet();
+    connection.stall();
+    connection.send({ type: 'ping', id: 'p' });
+    await quiet();
+    connection.send({ type: 'subscribe', id: 's', channel: ROOM });
+    await quiet();
+    expect(await seqs(connection)).toEqual({});
+    connection.drain();
+    expect(await seqs(connection)).toEqual({ [ROOM]: 0 });
+  });
+
+  it('stand before events that were dropped and not yet announced (P25)', async () => {
+    await start({ outbox: { maxMessages: 1 } }, 'drop-newest');
+    const connection = await harness.subscriber(ROOM);
+    connection.send({ type: 'subscribe', id: 's2', channel: 'rooms.2' });
+    await quiet();
+    connection.stall();
+    await harness.publish(ROOM);
+    await harness.publish('rooms.2');
+    await harness.publish(ROOM, 2);
+    const positions = () => [...connection.handler.positions()].map(([name, { seq }]) => [name, seq]);
+    expect(positions()).toEqual([
+      [ROOM, 1],
+      ['rooms.2', 0],
+    ]);
+    connection.drain();
+    await quiet();
+    expect(connection.take('gap').map(({ payload }) => payload)).toMatchObject([{ from: 2, to: 3 }]);
+    expect(positions()).toEqual([
+      [ROOM, 3],
+      ['rooms.2', 1],
+    ]);
+  });
+});
+
+describe('a connection that is one-way', () => {
+  const hello = { type: 'hello', id: 'h1', payload: { versions: [1] } };
+
+  it.each([
+    [true, undefined],
+    [false, 4004],
+  ])(
+    '(%s) is closed for its silence with %s, and pinged only when it can answer (P8)',
+    async (oneWay, code) => {
+      await start();
+      const connection = harness.connect({ transport: 'sse' }, oneWay);
+      connection.send(hello);
+      await quiet();
+      for (let second = 0; second < 120; second++) harness.clock.advance(1_000);
+      await quiet();
+      expect(connection.closed?.code).toBe(code);
+      expect(connection.take('ping').length > 0).toBe(!oneWay);
+    },
+  );
+
+  it('still has to say hello in time (P3)', async () => {
+    await start();
+    const connection = harness.connect({ transport: 'sse' }, true);
+    harness.clock.advance(10_300);
+    expect(connection.closed?.code).toBe(4805);
+  });
+});

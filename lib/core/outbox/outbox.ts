@@ -2,14 +2,13 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
-import type { ClosableSession } from '../ports/realtime-connection.js';
 import type { OutboxLimits } from '../ports/settings.js';
 import { encodeEnvelope, encodeEvent } from './encoder.js';
 import type { EventBatch } from './event-batch.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { Clock } from '../ports/clock.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
-import type { Connection } from '../ports/connection.js';
+import type { ClosableSession, Connection } from '../ports/connection.js';
 import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; what is more goes into the next. */

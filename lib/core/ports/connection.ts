@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { CloseName } from '../../protocol/close-codes.js';
 import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
 import type { Position } from '../../protocol/position.js';
 
@@ -88,4 +89,10 @@ export interface ConnectionHandler {
   onDrain(): void;
   /** Called once, whoever closed; `code` as on the wire, 1006 when there was none. */
   onClose(code: number): void;
+}
+
+/** A session, as the parts of the engine know it that may end it. */
+export interface ClosableSession {
+  /** Ends it with the close code of that name (protocol §7). @param retryAfterMs Advice when to come back, in milliseconds. Default 0. */
+  close(name: CloseName, retryAfterMs?: number): void;
 }

@@ -1,13 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { CloseName } from '../../protocol/close-codes.js';
 import type { Handshake } from './connection.js';
 import type { RealtimeIdentity } from './identity.js';
-
-/** A session as those see it that may end it. */
-export interface ClosableSession {
-  /** Ends it with the code of that name (protocol §7), and the advice when to come back, in milliseconds. */
-  close(name: CloseName, retryAfterMs?: number): void;
-}
 
 /**
  * The connection as guards, pipes and handlers see it. It looks like an HTTP request where that helps:
@@ -37,9 +30,9 @@ export class RealtimeConnection {
   #data: Record<string, unknown> | undefined;
   #token: string | undefined;
   readonly #handshake: Handshake;
-  readonly #session: ClosableSession;
+  readonly #session: { close(name: 'kicked'): void };
 
-  constructor(id: string, handshake: Handshake, session: ClosableSession) {
+  constructor(id: string, handshake: Handshake, session: { close(name: 'kicked'): void }) {
     this.#session = session;
     this.id = id;
     this.transport = handshake.transport;

@@ -1,6 +1,6 @@
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { Scheduled } from '../ports/clock.js';
-import type { ClosableSession } from '../ports/realtime-connection.js';
+import type { ClosableSession } from '../ports/connection.js';
 
 export interface HeartbeatOptions {
   readonly intervalMs: number;

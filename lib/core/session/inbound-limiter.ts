@@ -4,7 +4,7 @@ import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
 import type { UserBuckets } from '../access/user-buckets.js';
 import type { Clock } from '../ports/clock.js';
-import type { ClosableSession } from '../ports/realtime-connection.js';
+import type { ClosableSession } from '../ports/connection.js';
 import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
 
 /** Longest pause in reading that a violation causes, in milliseconds. */

@@ -1,7 +1,7 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
+import type { ClosableSession } from '../ports/connection.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { Authentication } from '../ports/identity.js';
-import type { ClosableSession } from '../ports/realtime-connection.js';
 
 /** Longest single wait of the wheel, in milliseconds; a longer life of a token is waited for in pieces. */
 const MAX_WAIT_MS = 3_600_000;

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import {
   ApplicationConfig,
@@ -24,24 +25,21 @@ import type { RealtimeConfig } from '../options/realtime-config.js';
 import { isBroker } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
-import { withDeadline } from './deadline.js';
 import { NestEngineLogger } from './engine-logger.js';
-import { checkGlobalEnhancers } from './global-enhancers-check.js';
-import { httpServerOf } from './http-server.js';
 
-/** Least time that the broker has to let go at the end, in milliseconds. */
+/** Least time that the broker has for closing, in milliseconds. */
 const LEAST_STOP_MS = 1_000;
 
 /**
  * Holds the engine of one application. Lives in the global module, so it starts before every other module's
- * `onModuleInit` and stops after every other module is gone: whoever has `RealtimeService` can publish from the first
- * hook to the last.
+ * `onModuleInit` and stops after every other module is destroyed: a class that injects `RealtimeService` can publish from
+ * the first hook to the last.
  */
 @Injectable()
 export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   /** Whether clients connect to this application at all; a publisher has none. */
   attaches = false;
-  /** Whether the way in is open now. */
+  /** Whether transports are attached now. */
   attached = false;
   /** Definitions of the application's channels. */
   channels: readonly ChannelDefinition[] = [];
@@ -60,7 +58,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     private readonly gate: ConnectGate,
   ) {}
 
-  /** The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
+  /** @internal The engine. @throws Error before `onModuleInit` of this module, e.g. in a constructor. */
   get engine(): RealtimeEngine {
     if (this.running !== undefined) return this.running;
     throw new Error(
@@ -68,7 +66,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     );
   }
 
-  /** The engine, where it got so far: an application can be closed after a failed start. */
+  /** @internal The engine, `undefined` before it starts: an application can be closed after a failed start. */
   get engineIfAny(): RealtimeEngine | undefined {
     return this.running;
   }
@@ -76,7 +74,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
-    checkGlobalEnhancers(this.applicationConfig, this.logger, problems);
+    this.checkGlobalEnhancers(problems);
     const broker = this.makeBroker(problems);
 
     const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, this.mapper);
@@ -129,8 +127,9 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     if (engine === undefined || this.stopped) return;
     this.stopped = true;
     const deadlineMs = Math.max(LEAST_STOP_MS, this.config.drainDeadlineMs);
-    const closed = await withDeadline(engine.stop(), deadlineMs, systemClock);
-    if (!closed) this.logger.warn(`The broker did not close within ${deadlineMs} ms and is left behind`);
+    const closed = await endsWithin(deadlineMs, engine.stop());
+    if (!closed)
+      this.logger.warn(`The broker did not close within ${deadlineMs} ms; the shutdown continues without it`);
   }
 
   private checkSetUp(problems: BootProblems): void {
@@ -149,6 +148,24 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
         'auth',
         'is missing, so it is open who may connect.',
         'Set auth: { jwt: { secret } }, a class, { anonymous: true }, or publisherOnly: true.',
+      );
+    }
+  }
+
+  /**
+   * Global enhancers of request scope cannot run where there is no request, and Nest leaves them out in silence. For a
+   * guard or pipe that would open a hole, so it is an error; an interceptor is announced.
+   */
+  private checkGlobalEnhancers(problems: BootProblems): void {
+    const config = this.applicationConfig;
+    const remedy = 'Make it a singleton; what it needs of a request is in the ExecutionContext.';
+    for (const wrapper of [...config.getGlobalRequestGuards(), ...config.getGlobalRequestPipes()]) {
+      const problem = 'is a global guard or pipe of request scope, which Nest would skip here.';
+      problems.add(nameOf(wrapper), problem, remedy);
+    }
+    for (const wrapper of config.getGlobalRequestInterceptors()) {
+      this.logger.warn(
+        `The global interceptor ${nameOf(wrapper)} is request-scoped and does not run on channels. ${remedy}`,
       );
     }
   }
@@ -185,4 +202,29 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     }
     return { requests: gateways.requests, listeners: [riding.listener, ...gateways.listeners] };
   }
+}
+
+/** The application's HTTP server; `undefined` in workers, application contexts and microservices. */
+export function httpServerOf(host: HttpAdapterHost): Server | undefined {
+  // Nest's type does not say so, but there is no adapter in an application without HTTP.
+  const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
+  const server = adapter?.getHttpServer() as Server | null | undefined;
+  return typeof server?.on === 'function' ? server : undefined;
+}
+
+/**
+ * Waits for work, but not for ever: `app.close()` must end whatever a broker or a socket does.
+ *
+ * @returns `false` when the time was over first; a later failure of the work is ignored.
+ */
+export function endsWithin(ms: number, work: Promise<void>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = systemClock.schedule(ms, () => resolve(false));
+    void work.then(() => resolve(true), reject).finally(() => timer.cancel());
+  });
+}
+
+function nameOf({ metatype, name }: { readonly metatype: unknown; readonly name: unknown }): string {
+  // The wrapper itself is named like "APP_GUARD (UUID: …)".
+  return typeof metatype === 'function' ? metatype.name : String(name);
 }

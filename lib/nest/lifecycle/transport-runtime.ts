@@ -6,15 +6,13 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { systemClock } from '../../core/ports/clock.js';
+import type { Transport } from '../../core/ports/transport.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
-import { withDeadline } from './deadline.js';
 import { NestEngineLogger } from './engine-logger.js';
-import { httpServerOf } from './http-server.js';
 import { ProbeRoute } from './probe-route.js';
-import { RealtimeRuntime } from './realtime-runtime.js';
+import { endsWithin, httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
 
-/** What a drain may take beyond its deadline before it is given up, in milliseconds. */
+/** How much longer than its deadline a drain may take before the shutdown continues without it, in milliseconds. */
 const DRAIN_SLACK_MS = 1_000;
 
 /** Bounds of the time that a client has to answer a close frame, in milliseconds. */
@@ -22,14 +20,14 @@ const LEAST_CLOSE_MS = 1_000;
 const MOST_CLOSE_MS = 5_000;
 
 /**
- * Attaches the way in to the application's HTTP server, and takes it off again. Not in the global module: that one is
+ * Attaches the transports to the application's HTTP server, and closes them. Not in the global module: that one is
  * destroyed last, after the databases that handlers need, and clients must be gone before.
  */
 @Injectable()
 export class TransportRuntime
   implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
 {
-  private transport: WebSocketTransport | undefined;
+  private readonly transports: Transport[] = [];
   private readonly logger = new NestEngineLogger();
 
   constructor(
@@ -39,25 +37,26 @@ export class TransportRuntime
 
   onModuleInit(): void {
     if (!this.runtime.attaches) return;
-    this.transport = new WebSocketTransport(this.runtime.engine.host, {
+    const websocket = new WebSocketTransport(this.runtime.engine.host, {
       ...this.runtime.config.transport,
       closeTimeoutMs: this.closeTimeoutMs,
       onError: (error) => this.logger.error('A connection could not be opened', error),
     });
-    // Routes of the application are in already; a moment later Nest's 404 would be before this one.
-    new ProbeRoute(this.transport, this.logger).register(this.httpAdapterHost.httpAdapter);
+    this.transports.push(websocket);
+    // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.
+    new ProbeRoute(websocket, this.logger).register(this.httpAdapterHost.httpAdapter);
   }
 
-  /** Who does not answer a close frame must not hold up an end that the application wants to be short. */
+  /** A client that does not answer a close frame must not delay a shutdown that the application wants to be short. */
   private get closeTimeoutMs(): number {
     return Math.min(MOST_CLOSE_MS, Math.max(LEAST_CLOSE_MS, this.runtime.config.drainDeadlineMs));
   }
 
   onApplicationBootstrap(): void {
     const server = httpServerOf(this.httpAdapterHost);
-    if (this.transport === undefined || server === undefined) return;
-    this.transport.attach(server);
-    this.runtime.attached = true;
+    if (server === undefined) return;
+    for (const transport of this.transports) transport.attach(server);
+    this.runtime.attached = this.transports.some(({ attached }) => attached);
   }
 
   onModuleDestroy(): void {
@@ -67,11 +66,11 @@ export class TransportRuntime
   async beforeApplicationShutdown(): Promise<void> {
     const engine = this.runtime.engineIfAny;
     const { drainDeadlineMs } = this.runtime.config;
-    // Until then upgrades are answered with 503, so clients go to another node instead of waiting for this one.
+    // Until the transports are closed, upgrades are answered with 503, so clients go to another node at once.
     if (engine !== undefined) {
-      await withDeadline(engine.drain(drainDeadlineMs), drainDeadlineMs + DRAIN_SLACK_MS, systemClock);
+      await endsWithin(drainDeadlineMs + DRAIN_SLACK_MS, engine.drain(drainDeadlineMs));
     }
     this.runtime.attached = false;
-    this.transport?.dispose();
+    for (const transport of this.transports) transport.close();
   }
 }

@@ -1,6 +1,6 @@
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../../transports/websocket/index.js';
-import { checkCompression } from '../../transports/websocket/compression.js';
+import { checkCompression } from '../../transports/websocket/options.js';
 import { compileHosts } from '../../transports/http/host.js';
 import { compileOrigins } from '../../transports/http/origin.js';
 import type { OptionReader } from './option-reader.js';

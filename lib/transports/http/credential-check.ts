@@ -1,13 +1,10 @@
-import { refusalOf } from '../../core/ports/refusal.js';
 import type { Clock } from '../../core/ports/clock.js';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
 import type { Authentication } from '../../core/ports/identity.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Admission } from './handshake-policy.js';
-
-/** Says nothing of what went wrong here (G25). */
-export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
+import { refusalOf, TRY_LATER } from './refusal.js';
 
 type Attached = NonNullable<Admission['credentials']>;
 
@@ -20,8 +17,8 @@ export interface CredentialCheckSettings {
 }
 
 /**
- * Verifies credentials before the upgrade, bounded in time and number: an authenticator that hangs holds sockets no
- * longer than the timeout, and a storm of upgrades holds no more of them than the bound.
+ * Verifies credentials before the upgrade, bounded in time and number: an authenticator that hangs holds a socket for no
+ * longer than the timeout, and a storm of upgrades holds no more sockets than the bound.
  */
 export class CredentialCheck {
   private readonly pending = new Set<(outcome: Refusal) => void>();
@@ -31,7 +28,7 @@ export class CredentialCheck {
     private readonly settings: CredentialCheckSettings,
   ) {}
 
-  /** At once where the authenticator decides at once. Neither throws nor rejects. */
+  /** Synchronous when the authenticator is. Neither throws nor rejects. */
   verify(credentials: Attached): MaybePromise<Opening | Refusal> {
     const { maxPendingHandshakes } = this.settings;
     if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
@@ -63,7 +60,7 @@ export class CredentialCheck {
   }
 
   /** Refuses what is still being verified. */
-  dispose(): void {
+  close(): void {
     for (const settle of this.pending) settle(TRY_LATER);
   }
 

@@ -4,17 +4,17 @@ import type { Handshake } from '../../core/ports/connection.js';
 import type { Credentials } from '../../core/ports/identity.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../protocol/subprotocol.js';
-import { clientAddress, type Peer } from './client-address.js';
+import { clientAddress, type Peer, type TrustProxy } from './client-address.js';
 import { readCookie } from './cookies.js';
-import { isSameOrigin, type Scheme } from './origin.js';
+import type { HostVerdict } from './host.js';
+import { isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
 import { takeQueryToken } from './query-token.js';
-import { parseSubprotocols } from '../websocket/subprotocol-header.js';
-import type { WebSocketSettings } from '../websocket/options.js';
+import { parseSubprotocols } from './subprotocol-header.js';
 
-/** What a request is judged as: an upgrade, or a client's question how an upgrade would fare (P18). */
+/** What a request is judged as: an upgrade, or a probe that asks how an upgrade would be answered (P18). */
 export type Purpose = 'upgrade' | 'probe';
 
-/** A request that may go on to authentication. */
+/** A request whose credentials may be verified. */
 export interface Admission {
   readonly handshake: Handshake;
   readonly codec: Codec;
@@ -22,41 +22,35 @@ export interface Admission {
   readonly credentials: (Credentials & { readonly token: string }) | undefined;
 }
 
+/** Rules that requests are judged by. */
+export interface HandshakeRules {
+  readonly codecs: readonly [Codec, ...Codec[]];
+  readonly allowsOrigin: OriginCheck | undefined;
+  readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
+  readonly cookieName: string | undefined;
+  readonly trustProxy: TrustProxy;
+  readonly queryToken: string | undefined;
+}
+
 type Source = Pick<Admission['credentials'] & object, 'token' | 'via'>;
 
-const refused = (status: Refusal['status'], message: string): Refusal => ({ status, message });
+export const refused = (status: Refusal['status'], message: string): Refusal => ({ status, message });
 
 /** Whether a judgement is a refusal. */
 export function isRefusal(judgement: object): judgement is Refusal {
   return 'status' in judgement;
 }
 
-/**
- * What makes a request an upgrade to WebSocket (RFC 6455 §4.2.1); ws checks the same, but later and less
- * precisely.
- */
-export function judgeProtocol({ method, headers }: IncomingMessage): Refusal | undefined {
-  if (method !== 'GET') return refused(400, 'A WebSocket is opened with GET');
-  // More headers than Node keeps may have hidden this one (CVE-2024-37890), and `h2c` comes here too.
-  if (headers.upgrade?.toLowerCase() !== 'websocket') return refused(426, 'This is a WebSocket endpoint');
-  // ws also takes version 8, whose clients put their origin into another header, past every check of `Origin`.
-  if (headers['sec-websocket-version'] !== '13') return refused(426, 'WebSocket version 13 is needed');
-  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
-    return refused(400, 'Sec-WebSocket-Key is missing or malformed');
-  }
-  return undefined;
-}
-
 /** Judges requests by their headers, cheapest check first; the one set of rules for upgrades and probes. */
 export class HandshakePolicy {
   constructor(
     private readonly host: TransportHost,
-    private readonly settings: WebSocketSettings,
+    private readonly rules: HandshakeRules,
   ) {}
 
   judge(req: IncomingMessage, peer: Peer, purpose: Purpose): Refusal | Admission {
     const { headers } = req;
-    const { ip, scheme } = clientAddress(headers, peer, this.settings.trustProxy);
+    const { ip, scheme } = clientAddress(headers, peer, this.rules.trustProxy);
     const query = this.queryOf(req.url ?? '/');
     const offered = offerOf(headers['sec-websocket-protocol']);
     const source = this.sourceOf(req, offered, query.token, purpose);
@@ -74,7 +68,7 @@ export class HandshakePolicy {
       this.judgeOrigin(handshake, scheme, source, purpose);
     if (refusal !== undefined) return refusal;
     if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
-    const selection = selectCodec(offered, this.settings.codecs);
+    const selection = selectCodec(offered, this.rules.codecs);
     if ('refused' in selection) {
       return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
     }
@@ -84,7 +78,7 @@ export class HandshakePolicy {
   }
 
   private judgeHost(host: string | undefined): Refusal | undefined {
-    switch (this.settings.judgeHost?.(host)) {
+    switch (this.rules.judgeHost?.(host)) {
       case 'malformed':
         return refused(400, 'Host is missing or malformed');
       case 'foreign':
@@ -112,12 +106,12 @@ export class HandshakePolicy {
         ? refused(403, 'A cookie needs an Origin beside it')
         : undefined;
     }
-    if (this.settings.allowsOrigin === undefined && !byCookie) return undefined;
+    if (this.rules.allowsOrigin === undefined && !byCookie) return undefined;
     return this.trusts(origin, handshake, scheme) ? undefined : refused(403, 'This origin may not connect');
   }
 
   private trusts(origin: string, handshake: Handshake, scheme: Scheme): boolean {
-    const { allowsOrigin } = this.settings;
+    const { allowsOrigin } = this.rules;
     if (allowsOrigin !== undefined) return allowsOrigin(origin, handshake, scheme);
     return isSameOrigin(origin, handshake.headers.host, scheme);
   }
@@ -148,18 +142,18 @@ export class HandshakePolicy {
       if (bearer !== undefined) return { token: bearer, via: 'subprotocol' };
     }
     if (query !== undefined) return { token: query, via: 'subprotocol' };
-    const { cookieName } = this.settings;
+    const { cookieName } = this.rules;
     const cookie = cookieName === undefined ? undefined : readCookie(headers.cookie, cookieName);
     return cookie === undefined ? undefined : { token: cookie, via: 'cookie' };
   }
 
   private queryOf(url: string): { readonly token?: string; readonly url: string } {
-    const { queryToken } = this.settings;
+    const { queryToken } = this.rules;
     return queryToken === undefined ? { url } : takeQueryToken(url, queryToken);
   }
 
   private spoken(): string {
-    return this.settings.codecs.map((codec) => codec.subprotocol).join(', ');
+    return this.rules.codecs.map((codec) => codec.subprotocol).join(', ');
   }
 }
 

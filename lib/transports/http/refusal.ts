@@ -2,9 +2,35 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
+import type { RealtimeError } from '../../protocol/realtime-error.js';
 
-/** How long a refused client may keep its socket open. */
+/** How long a refused client may keep its socket open, in milliseconds. */
 const LINGER_MS = 2_000;
+
+/** Tells the client nothing of what failed here (G25); a later attempt may succeed. */
+export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
+
+/** The HTTP refusal with the meaning of an error that was thrown before the upgrade (P18). */
+export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refusal {
+  const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
+  switch (code) {
+    case 'unauthorized':
+    case 'token_expired':
+      return { status: 401, message, code };
+    case 'forbidden':
+    case 'banned':
+      return { status: 403, message, code, ...retry };
+    case 'rate_limited':
+      return { status: 429, message, code, retryAfterMs: retryAfterMs ?? 1_000 };
+    case 'message_too_large':
+      return { status: 413, message, code };
+    case 'bad_request':
+    case 'validation_failed':
+      return { status: 400, message, code };
+    default:
+      return { ...TRY_LATER, ...retry };
+  }
+}
 
 /** Body of a refusal, JSON (P18). */
 export function refusalBody(refusal: Refusal): string {
@@ -39,7 +65,7 @@ export function refusalHeaders(refusal: Refusal): Record<string, string> {
 }
 
 /**
- * Answers an upgrade with plain HTTP and ends the socket. A client that does not close its side within 2 s is cut off.
+ * Answers an upgrade with plain HTTP and ends the socket; it is destroyed when the client does not close its side within 2 s.
  * The caller has put an `'error'` listener on the socket.
  */
 export function writeRefusal(socket: Duplex, refusal: Refusal, clock: Clock): void {

@@ -1,12 +1,25 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
+import type { Refusal } from '../../core/ports/transport-host.js';
+import type { PathClaims, UpgradeHandler } from '../../core/ports/transport.js';
 import { writeRefusal } from './refusal.js';
-import { watchStray } from './stray-upgrade.js';
-import { UpgradeGuard, type UpgradeListener } from './upgrade-guard.js';
 
-/** Takes the upgrades of one path. The socket has an `'error'` listener already. */
-export type UpgradeHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/** A listener of an HTTP server's `'upgrade'` event. */
+type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
+
+/** A listener that stands in for another one. `listener` is what `removeListener` and `listeners()` compare and show. */
+interface Guard extends UpgradeListener {
+  listener?: UpgradeListener;
+}
+
+/** What `EventEmitter` names the function that it keeps for `once`. */
+const ONCE_WRAPPER = 'bound onceWrapper';
+
+/** How long an upgrade may stay untouched, in milliseconds; as Engine.IO waits (`destroyUpgradeTimeout`). */
+const STRAY_AFTER_MS = 1_000;
+
+const NOT_FOUND: Refusal = { status: 404, message: 'Nothing here takes upgrades' };
 
 /** Kept on the server under a global name: two copies of this package in one process must find each other. */
 const ROUTER = Symbol.for('nestjs-realtime.upgrade-router.v1');
@@ -14,17 +27,17 @@ type RoutedServer = Server & { [ROUTER]?: UpgradeRouter };
 
 /**
  * Shares the `'upgrade'` event of one HTTP server. Claimed paths are ours alone; every other upgrade reaches the
- * other listeners (a gateway's WsAdapter, Socket.IO, GraphQL) as if we were not there, whether they came before
- * or come after us, and they can be removed as always. There is one router per server, so two applications
+ * other listeners (a gateway's WsAdapter, Socket.IO, GraphQL) as if we were not there, whether they were added before
+ * us or after, and they can be removed as always. There is one router per server, so two applications
  * on one server share it; when its last path is released everything is put back.
  *
  * @example
  * const release = UpgradeRouter.of(server, systemClock).claim('/realtime', (req, socket, head) => …);
  */
-export class UpgradeRouter {
+export class UpgradeRouter implements PathClaims<UpgradeHandler> {
   private readonly routes = new Map<string, UpgradeHandler>();
-  /** The stand-ins of other listeners, by what is registered on the server. */
-  private readonly guards = new WeakMap<UpgradeListener, UpgradeGuard>();
+  /** The listeners of others, a `once` wrapper included, by the guard that is registered on the server instead. */
+  private readonly guarded = new WeakMap<UpgradeListener, UpgradeListener>();
   private arranging = false;
   private scheduled = false;
 
@@ -38,11 +51,6 @@ export class UpgradeRouter {
     return (server as RoutedServer)[ROUTER] ?? new UpgradeRouter(server, clock);
   }
 
-  /**
-   * Takes a path over, with and without one trailing slash. The returned function lets go of it; idempotent.
-   *
-   * @throws Error when the path is taken.
-   */
   claim(path: string, handler: UpgradeHandler): () => void {
     const route = withoutSlash(path);
     if (this.routes.has(route)) {
@@ -60,18 +68,15 @@ export class UpgradeRouter {
   }
 
   private readonly dispatch: UpgradeListener = (req, socket, head) => {
-    // Node has taken its own listener off: a reset while somebody authenticates, or while nobody cares for the
-    // socket,
-    // would be an unhandled 'error' and the end of the process (CVE-2020-7693).
+    // Node has taken its own listener off: a reset while a client is verified, or while the socket is nobody's, would be
+    // an unhandled 'error' and the end of the process (CVE-2020-7693).
     socket.on('error', ignore);
     const handler = this.routes.get(routeOf(req.url));
     if (handler !== undefined) handler(req, socket, head);
     // `dispatch` is always the first listener, so the others are about to run.
     else if (this.server.listenerCount('upgrade') > 1) watchStray(socket, this.clock);
-    else writeRefusal(socket, { status: 404, message: 'Nothing here takes upgrades' }, this.clock);
+    else writeRefusal(socket, NOT_FOUND, this.clock);
   };
-
-  private readonly isOurs = (req: IncomingMessage): boolean => this.routes.has(routeOf(req.url));
 
   /**
    * `newListener` comes before the listener is added, so the work waits for the end of the current code; no request can
@@ -92,8 +97,8 @@ export class UpgradeRouter {
     this.observe(true);
     const registered = this.server.rawListeners('upgrade') as UpgradeListener[];
     const others = registered.filter((listener) => listener !== this.dispatch);
-    if (registered[0] === this.dispatch && others.every((listener) => this.guards.has(listener))) return;
-    this.register([this.dispatch, ...others.map((listener) => this.guarded(listener))]);
+    if (registered[0] === this.dispatch && others.every((listener) => this.guarded.has(listener))) return;
+    this.register([this.dispatch, ...others.map((listener) => this.guard(listener))]);
   }
 
   private restore(): void {
@@ -101,14 +106,27 @@ export class UpgradeRouter {
     this.observe(false);
     const registered = this.server.rawListeners('upgrade') as UpgradeListener[];
     const others = registered.filter((listener) => listener !== this.dispatch);
-    this.register(others.map((listener) => this.guards.get(listener)?.original ?? listener));
+    this.register(others.map((listener) => this.guarded.get(listener) ?? listener));
   }
 
-  private guarded(listener: UpgradeListener): UpgradeListener {
-    if (this.guards.has(listener)) return listener;
-    const guard = new UpgradeGuard(this.server, listener, this.isOurs);
-    this.guards.set(guard.registered, guard);
-    return guard.registered;
+  /**
+   * Keeps our upgrades from somebody else's listener: Node offers no way to stop an event, and WsAdapter destroys the socket
+   * of every path it does not know. The guard wraps as `once` does, with the original in `listener`, so to its owner the
+   * listener is still there: `listeners()` shows it and `removeListener` really removes it.
+   */
+  private guard(listener: UpgradeListener): UpgradeListener {
+    if (this.guarded.has(listener)) return listener;
+    const { server, routes } = this;
+    const once = listener.name === ONCE_WRAPPER;
+    const guard: Guard = (req, socket, head) => {
+      if (routes.has(routeOf(req.url))) return undefined;
+      // The wrapper of `once` would look for itself on the server, where only the guard is.
+      if (once) server.removeListener('upgrade', guard);
+      return listener.call(server, req, socket, head);
+    };
+    guard.listener = (listener as Guard).listener ?? listener;
+    this.guarded.set(guard, listener);
+    return guard;
   }
 
   private observe(on: boolean): void {
@@ -129,6 +147,27 @@ export class UpgradeRouter {
   }
 }
 
+/**
+ * Watches the socket of an upgrade that other listeners may or may not want. Some of them (GraphQL) leave what they do
+ * not know open for ever; so an upgrade that nobody has touched for a second is answered with 404.
+ *
+ * A listener that wrote, read or listened took it, and may take as long as it likes: bytes alone would not tell a
+ * neighbour whose authentication is slow, and a connection that was kept alive has written before.
+ */
+function watchStray(socket: Duplex, clock: Clock): void {
+  const timer = clock.schedule(STRAY_AFTER_MS, () => {
+    if (!socket.destroyed && traceOf(socket) === before) writeRefusal(socket, NOT_FOUND, clock);
+  });
+  socket.once('close', () => timer.cancel());
+  const before = traceOf(socket);
+}
+
+/** Changes as soon as anybody does anything with the socket. */
+function traceOf(socket: Duplex & { readonly bytesWritten?: number }): string {
+  const listeners = socket.eventNames().map((event) => `${String(event)}:${socket.listenerCount(event)}`);
+  return [socket.bytesWritten, socket.readableFlowing, socket.writableEnded, ...listeners.sort()].join();
+}
+
 /** The path of a request target without its query, and without one trailing slash. */
 function routeOf(target = ''): string {
   const path = target.startsWith('/') ? target : pathOfAbsolute(target);
@@ -146,5 +185,5 @@ function withoutSlash(path: string): string {
 }
 
 function ignore(): void {
-  // The 'close' that follows is all that anybody needs to know.
+  // 'close' follows.
 }

@@ -1,20 +1,7 @@
 import { constants, deflateRawSync } from 'node:zlib';
 import type { WireVariant } from '../../core/ports/connection.js';
+import type { CompressionOptions } from './options.js';
 import { FIN_BINARY, FIN_TEXT, framePayload, payloadBytes, RSV1, writePayload } from './frame.js';
-
-/**
- * permessage-deflate (RFC 7692). Outbound, a frame is compressed once for all subscribers of a variant, on the
- * event loop: worth it for large events with many subscribers, a cost for answers to one client. Secrets beside
- * text that a client chooses do not belong into compressed frames (CRIME, BREACH).
- */
-export interface CompressionOptions {
-  /** Frames with a smaller payload, in bytes, are sent as they are. Default 1024. */
-  readonly threshold?: number;
-  /** zlib level, 1 (fast) to 9 (small). Default 3. */
-  readonly level?: number;
-  /** Client frames of the whole process that are inflated at the same time. Default 10. */
-  readonly concurrency?: number;
-}
 
 /** Every sync flush ends in these four bytes, which RFC 7692 §7.2.1 takes off. */
 const TRAILER_BYTES = 4;
@@ -27,9 +14,8 @@ export function deflatingFrame(
   binary: boolean,
   separator: number | undefined,
   plain: WireVariant['frame'],
-  options: CompressionOptions,
+  { threshold, level }: Required<CompressionOptions>,
 ): WireVariant['frame'] {
-  const { threshold = 1_024, level = 3 } = options;
   const firstByte = (binary ? FIN_BINARY : FIN_TEXT) | RSV1;
   return (envelopes) => {
     const bytes = payloadBytes(envelopes, separator);
@@ -54,12 +40,12 @@ interface Negotiation {
  * What ws negotiates. No context is carried from message to message: the server's frames could not be shared
  * otherwise, and a client's window would stay in memory. ws applies `maxPayload` to the inflated size (G24).
  */
-export function negotiation(options: CompressionOptions): Negotiation {
+export function negotiation({ threshold, concurrency }: Required<CompressionOptions>): Negotiation {
   return {
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,
-    threshold: options.threshold ?? 1_024,
-    concurrencyLimit: options.concurrency ?? 10,
+    threshold,
+    concurrencyLimit: concurrency,
   };
 }
 
@@ -69,19 +55,4 @@ export function negotiation(options: CompressionOptions): Negotiation {
  */
 export function takesSharedFrames(extensions: string | undefined): boolean {
   return extensions !== undefined && !/server_max_window_bits/i.test(extensions);
-}
-
-/** @throws RangeError naming the option. */
-export function checkCompression({
-  threshold = 1_024,
-  level = 3,
-  concurrency = 10,
-}: CompressionOptions): void {
-  const check = (name: string, value: number, min: number, max: number): void => {
-    if (Number.isInteger(value) && value >= min && value <= max) return;
-    throw new RangeError(`compression.${name}: ${value} is not an integer from ${min} to ${max}`);
-  };
-  check('threshold', threshold, 0, 2 ** 31 - 1);
-  check('level', level, 1, 9);
-  check('concurrency', concurrency, 1, 1_024);
 }

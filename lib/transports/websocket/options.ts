@@ -3,9 +3,23 @@ import type { Codec } from '../../protocol/codecs/codec.js';
 import { jsonCodec } from '../../protocol/codecs/json.js';
 import { msgpackCodec } from '../../protocol/codecs/msgpack.js';
 import type { TrustProxy } from '../http/client-address.js';
-import { checkCompression, type CompressionOptions } from './compression.js';
-import { compileHosts, type HostVerdict } from '../http/host.js';
-import { compileOrigins, type OriginCheck, type OriginRule } from '../http/origin.js';
+import type { HandshakeRules } from '../http/handshake-policy.js';
+import { compileHosts } from '../http/host.js';
+import { compileOrigins, type OriginRule } from '../http/origin.js';
+
+/**
+ * permessage-deflate (RFC 7692). Outbound, a frame is compressed once for all subscribers of a variant, on the
+ * event loop: worth it for large events with many subscribers, a cost for answers to one client. Secrets beside
+ * text that a client chooses do not belong into compressed frames (CRIME, BREACH).
+ */
+export interface CompressionOptions {
+  /** Frames with a smaller payload, in bytes, are sent as they are. Default 1024. */
+  readonly threshold?: number;
+  /** zlib level, 1 (fast) to 9 (small). Default 3. */
+  readonly level?: number;
+  /** Client frames of the whole process that are inflated at the same time. Default 10. */
+  readonly concurrency?: number;
+}
 
 /** How clients reach the server over WebSocket. */
 export interface WebSocketTransportOptions {
@@ -52,22 +66,27 @@ export interface WebSocketTransportOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
   /**
-   * Told of failures on the server's side: of the engine, of an authenticator, of a rule. Never of what
-   * clients do. Default: nobody.
+   * Called for failures of the server: of the engine, of an authenticator, of a rule. Never for what clients do.
+   * Default: nothing is called.
    */
   readonly onError?: (error: unknown) => void;
 }
 
+/** What holds where an option is left out. */
+export const WEBSOCKET_DEFAULTS = {
+  path: '/realtime',
+  codecs: [jsonCodec, msgpackCodec],
+  trustProxy: false,
+  compression: { threshold: 1_024, level: 3, concurrency: 10 },
+  handshakeTimeoutMs: 10_000,
+  maxPendingHandshakes: 10_000,
+  closeTimeoutMs: 5_000,
+} satisfies WebSocketTransportOptions;
+
 /** The options, checked, with defaults and compiled rules. */
-export interface WebSocketSettings {
+export interface WebSocketSettings extends HandshakeRules {
   readonly path: string;
-  readonly codecs: readonly [Codec, ...Codec[]];
-  readonly allowsOrigin: OriginCheck | undefined;
-  readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
-  readonly cookieName: string | undefined;
-  readonly trustProxy: TrustProxy;
-  readonly queryToken: string | undefined;
-  readonly compression: CompressionOptions | undefined;
+  readonly compression: Required<CompressionOptions> | undefined;
   readonly handshakeTimeoutMs: number;
   readonly maxPendingHandshakes: number;
   readonly closeTimeoutMs: number;
@@ -77,29 +96,52 @@ export interface WebSocketSettings {
 
 /** @throws TypeError or RangeError naming the option and the remedy. */
 export function resolveOptions(options: WebSocketTransportOptions): WebSocketSettings {
-  const { path = '/realtime', trustProxy = false, compression = false, onError = () => undefined } = options;
+  const d = WEBSOCKET_DEFAULTS;
+  const { path = d.path, trustProxy = d.trustProxy, compression = false } = options;
   if (!/^\/[^?#\s]*$/.test(path)) {
     throw new TypeError(
       `path: "${path}" is not a path. It begins with "/" and has no query, e.g. "/realtime".`,
     );
   }
   if (typeof trustProxy === 'number') positive('trustProxy', trustProxy);
-  if (compression !== false) checkCompression(compression);
   return {
     path,
-    codecs: checkCodecs(options.codecs ?? [jsonCodec, msgpackCodec]),
+    codecs: checkCodecs(options.codecs ?? d.codecs),
     allowsOrigin: options.allowedOrigins === undefined ? undefined : compileOrigins(options.allowedOrigins),
     judgeHost: options.allowedHosts === undefined ? undefined : compileHosts(options.allowedHosts),
     cookieName: options.cookie === undefined ? undefined : named('cookie.name', options.cookie.name),
     trustProxy,
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
-    compression: compression === false ? undefined : compression,
-    handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? 10_000),
-    maxPendingHandshakes: positive('maxPendingHandshakes', options.maxPendingHandshakes ?? 10_000),
-    closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? 5_000),
+    compression: compression === false ? undefined : checkCompression(compression),
+    handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
+    maxPendingHandshakes: positive(
+      'maxPendingHandshakes',
+      options.maxPendingHandshakes ?? d.maxPendingHandshakes,
+    ),
+    closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),
     clock: options.clock ?? systemClock,
-    onError,
+    onError: options.onError ?? (() => undefined),
   };
+}
+
+/**
+ * The options of compression, with defaults.
+ *
+ * @throws RangeError naming the option.
+ */
+export function checkCompression(options: CompressionOptions): Required<CompressionOptions> {
+  const d = WEBSOCKET_DEFAULTS.compression;
+  const { threshold = d.threshold, level = d.level, concurrency = d.concurrency } = options;
+  const settings = { threshold, level, concurrency };
+  const check = (name: keyof CompressionOptions, min: number, max: number): void => {
+    const value = settings[name];
+    if (Number.isInteger(value) && value >= min && value <= max) return;
+    throw new RangeError(`compression.${name}: ${value} is not an integer from ${min} to ${max}`);
+  };
+  check('threshold', 0, 2 ** 31 - 1);
+  check('level', 1, 9);
+  check('concurrency', 1, 1_024);
+  return settings;
 }
 
 function checkCodecs(codecs: readonly Codec[]): readonly [Codec, ...Codec[]] {

@@ -2,16 +2,17 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isPromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Transport, UpgradeHandler } from '../../core/ports/transport.js';
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
-import { CredentialCheck, TRY_LATER } from '../http/credential-check.js';
+import { CredentialCheck } from '../http/credential-check.js';
 import { DirectWriter } from './direct-writer.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
-import { HandshakePolicy, isRefusal, judgeProtocol, type Admission } from '../http/handshake-policy.js';
-import { writeRefusal } from '../http/refusal.js';
-import { UpgradeRouter, type UpgradeHandler } from '../http/upgrade-router.js';
+import { HandshakePolicy, isRefusal, refused, type Admission } from '../http/handshake-policy.js';
+import { TRY_LATER, writeRefusal } from '../http/refusal.js';
+import { UpgradeRouter } from '../http/upgrade-router.js';
 import { WebSocketConnection, type ConnectionSettings } from './connection.js';
 import { resolveOptions, type WebSocketSettings, type WebSocketTransportOptions } from './options.js';
 import type { WireSocket } from './wire-socket.js';
@@ -28,10 +29,11 @@ interface Variants {
  * the rest to the engine.
  *
  * @example
- * const transport = new WebSocketTransport(engine, { allowedOrigins: 'https://app.example.com' });
+ * const transport = new WebSocketTransport(engine.host, { allowedOrigins: 'https://app.example.com' });
  * transport.attach(app.getHttpServer());
  */
-export class WebSocketTransport {
+export class WebSocketTransport implements Transport {
+  readonly name = 'websocket';
   private readonly settings: WebSocketSettings;
   private readonly connections: ConnectionSettings;
   private readonly policy: HandshakePolicy;
@@ -39,7 +41,7 @@ export class WebSocketTransport {
   private readonly wss: WsServer;
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
-  private disposed = false;
+  private closed = false;
 
   /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
   constructor(
@@ -63,13 +65,12 @@ export class WebSocketTransport {
     return this.settings.path;
   }
 
-  /**
-   * Takes the upgrades of the path on a server; may be called for several servers.
-   *
-   * @throws Error when the path is taken on that server, or after `dispose`.
-   */
+  get attached(): boolean {
+    return this.releases.length > 0;
+  }
+
   attach(server: Server): void {
-    if (this.disposed) throw new Error('This transport is disposed. Create a new one.');
+    if (this.closed) throw new Error('This transport is closed. Create a new one.');
     const release = UpgradeRouter.of(server, this.settings.clock).claim(this.path, this.onUpgrade);
     this.releases.push(release);
   }
@@ -86,15 +87,11 @@ export class WebSocketTransport {
     return isRefusal(opening) ? opening : { status: 426, message: 'Open a WebSocket here' };
   }
 
-  /**
-   * Lets go of every server and refuses what is still authenticating. Open connections are the engine's to close.
-   * Idempotent.
-   */
-  dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
     for (const release of this.releases.splice(0)) release();
-    this.check.dispose();
+    this.check.close();
     this.wss.close();
   }
 
@@ -112,15 +109,15 @@ export class WebSocketTransport {
         else this.open(judgement, opening, req, socket, head);
       };
       const opening = this.check.verify(judgement.credentials);
-      // Frames that the client sends meanwhile wait, bounded, in the paused socket.
+      // Frames that the client sends before it is verified wait, bounded, in the paused socket.
       if (isPromise(opening)) void opening.then(settle);
       else settle(opening);
     }
   };
 
-  /** A rule of the application may throw, and so may the engine: the client learns nothing of it. */
+  /** A rule of the application may throw, and so may the engine: the client is told nothing of it. */
   private judge(rules: () => Refusal | Admission): Refusal | Admission {
-    if (this.disposed) return TRY_LATER;
+    if (this.closed) return TRY_LATER;
     try {
       return rules();
     } catch (error) {
@@ -140,7 +137,7 @@ export class WebSocketTransport {
     socket: Duplex,
     head: Buffer,
   ): void {
-    if (this.disposed) return this.refuse(socket, TRY_LATER);
+    if (this.closed) return this.refuse(socket, TRY_LATER);
     // The client may have gone while it was being verified.
     if (socket.destroyed) return;
     try {
@@ -162,6 +159,22 @@ export class WebSocketTransport {
       connection.fail(error);
     }
   }
+}
+
+/**
+ * What makes a request an upgrade to WebSocket (RFC 6455 §4.2.1); ws checks the same, but later and less
+ * precisely.
+ */
+function judgeProtocol({ method, headers }: IncomingMessage): Refusal | undefined {
+  if (method !== 'GET') return refused(400, 'A WebSocket is opened with GET');
+  // More headers than Node keeps may have hidden this one (CVE-2024-37890), and `h2c` comes here too.
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return refused(426, 'This is a WebSocket endpoint');
+  // ws also takes version 8, whose clients put their origin into another header, past every check of `Origin`.
+  if (headers['sec-websocket-version'] !== '13') return refused(426, 'WebSocket version 13 is needed');
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    return refused(400, 'Sec-WebSocket-Key is missing or malformed');
+  }
+  return undefined;
 }
 
 function variantsOf(codec: Codec, { compression }: WebSocketSettings): Variants {

@@ -1,19 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec } from '../../protocol/subprotocol.js';
-import { negotiation, type CompressionOptions } from './compression.js';
+import { negotiation } from './compression.js';
+import type { WebSocketSettings } from './options.js';
 import { WireSocket } from './wire-socket.js';
 
 /** ws keeps 32-bit sizes, where a larger one would wrap round to "no limit". */
 const MAX_FRAME_BYTES = 2 ** 31 - 1;
-
-/** What {@link createWsServer} needs. */
-export interface WsServerSettings {
-  readonly codecs: readonly Codec[];
-  readonly compression: CompressionOptions | undefined;
-}
 
 /** ws's server, which does no more than the handshake of RFC 6455 §4.2.2. */
 export interface WsServer {
@@ -32,7 +26,10 @@ export interface WsServer {
  * @param maxFrameBytes Bound of one client message, before and after inflating (G24).
  * @throws RangeError when the bound is none.
  */
-export function createWsServer(maxFrameBytes: number, { codecs, compression }: WsServerSettings): WsServer {
+export function createWsServer(
+  maxFrameBytes: number,
+  { codecs, compression }: Pick<WebSocketSettings, 'codecs' | 'compression'>,
+): WsServer {
   if (!Number.isInteger(maxFrameBytes) || maxFrameBytes < 1 || maxFrameBytes > MAX_FRAME_BYTES) {
     throw new RangeError(
       `limits.maxFrameBytes: ${maxFrameBytes} is not an integer from 1 to ${MAX_FRAME_BYTES}`,

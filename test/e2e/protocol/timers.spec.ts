@@ -134,7 +134,7 @@ describe('an upgrade that brings a token leaves no timer', () => {
     };
     const refused = WireClient.refused(server.url, bearer('ada'));
     await until('the authenticator to be asked', () => asked);
-    server.transport.dispose();
+    server.transport.close();
     expect((await refused).status).toBe(503);
     await nothingLeft();
   });

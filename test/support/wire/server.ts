@@ -143,7 +143,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const shutDown = async (): Promise<void> => {
     for (const client of clients) client.terminate();
     await engine.stop();
-    transport.dispose();
+    transport.close();
     http.closeAllConnections();
     await new Promise<void>((resolve) => http.close(() => resolve()));
   };

@@ -33,7 +33,7 @@ async function beside(
   transport.attach(server);
   if (order === 'after') await attach(server);
   const { port } = await listen(server);
-  cleanups.push(() => transport.dispose());
+  cleanups.push(() => transport.close());
   return { server, host, transport, port };
 }
 
@@ -111,7 +111,7 @@ describe('two applications on one server', () => {
     const second = new WebSocketTransport(other, { path: '/second' });
     second.attach(server);
     other.onOpen = (session) => void setImmediate(() => session.send('second'));
-    cleanups.push(() => second.dispose());
+    cleanups.push(() => second.close());
 
     expect(await ourGreeting(host, port)).toBe('ours');
     expect(await greeting(`ws://127.0.0.1:${port}/second`)).toBe('second');
@@ -119,10 +119,10 @@ describe('two applications on one server', () => {
       'already taken',
     );
 
-    transport.dispose();
+    transport.close();
     expect((await refusalOf(port, '/realtime')).status).toBe(404);
     expect(await greeting(`ws://127.0.0.1:${port}/second`)).toBe('second');
-    second.dispose();
+    second.close();
     expect(server.listenerCount('upgrade')).toBe(0);
   });
 });

@@ -75,13 +75,13 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
   });
 
-  it('P18: is 503 when something fails here, or after dispose', async () => {
+  it('P18: is 503 when something fails here, or after close', async () => {
     const failures: unknown[] = [];
     const { host, transport, ask } = await route({ onError: (error) => failures.push(error) });
     host.verify = () => Promise.reject(new Error('database'));
     expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(503);
     expect(failures).toHaveLength(1);
-    transport.dispose();
+    transport.close();
     expect((await ask()).status).toBe(503);
   });
 });

@@ -214,7 +214,7 @@ describe('hosts', () => {
   });
 });
 
-describe('dispose', () => {
+describe('close', () => {
   it('refuses what is still being verified, at once, and lets go of the path', async () => {
     const { transport, host, port, server } = await serve();
     const asked = new Promise<void>((resolve) => {
@@ -222,11 +222,11 @@ describe('dispose', () => {
     });
     const answer = refusalOf(port, '/realtime', BEARER);
     await asked;
-    transport.dispose();
-    transport.dispose();
+    transport.close();
+    transport.close();
     expect((await answer).status).toBe(503);
     expect(server.listenerCount('upgrade')).toBe(0);
-    expect(() => transport.attach(server)).toThrow('disposed');
+    expect(() => transport.attach(server)).toThrow('closed');
   });
 
   it('opens nothing that finished verification in the same turn', async () => {
@@ -238,7 +238,7 @@ describe('dispose', () => {
     const answer = refusalOf(port, '/realtime', BEARER);
     await asked;
     finish();
-    transport.dispose();
+    transport.close();
     expect(await answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     expect(host.sessions).toEqual([]);
   });
@@ -247,7 +247,7 @@ describe('dispose', () => {
     const { transport, host, port } = await serve();
     const client = await RawClient.open(port);
     const session = await host.next();
-    transport.dispose();
+    transport.close();
     session.send('still here');
     expect((await client.frame()).payload.toString()).toBe('still here');
   });
@@ -258,7 +258,7 @@ describe('dispose', () => {
     transport.attach(second.server);
     await RawClient.open(port);
     await RawClient.open(second.port);
-    transport.dispose();
+    transport.close();
     expect(second.server.listenerCount('upgrade')).toBe(0);
   });
 });

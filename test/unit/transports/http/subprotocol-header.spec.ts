@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseSubprotocols } from '../../../../lib/transports/websocket/subprotocol-header.js';
+import { parseSubprotocols } from '../../../../lib/transports/http/subprotocol-header.js';
 import { stretched } from '../../../support/patience.js';
 
 describe('Sec-WebSocket-Protocol (P1, RFC 6455 §4.1)', () => {

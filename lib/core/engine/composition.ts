@@ -57,6 +57,7 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
+  const { log } = broker;
   for (const { source, pattern, policy } of options.channels) {
     for (const { option, problem, remedy } of unmetNeeds(policy, broker))
       throw new RangeError(`${source}: ${option} of the channel "${pattern}" ${problem} ${remedy}`);
@@ -81,9 +82,9 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
-  const appends = new AppendQueue(broker);
-  const presence = new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs);
-  const planner = new SubscribePlanner({ broker, clock, logger, settings });
+  const appends = new AppendQueue(broker.log);
+  const presence = new PresenceTracker(broker.presence, clock, logger, settings.presenceLeaseMs);
+  const planner = new SubscribePlanner({ log, clock, logger, settings });
   const resetter: Resetter = new Resetter({
     planner,
     retries,
@@ -93,7 +94,7 @@ export function composeEngine(options: EngineOptions) {
   });
   const hub: Hub = new Hub(
     {
-      broker,
+      log,
       scheduler,
       clock,
       logger,
@@ -106,7 +107,7 @@ export function composeEngine(options: EngineOptions) {
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
-    broker,
+    log,
     clock,
     retries,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
@@ -129,11 +130,11 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth({ authenticator, clock, settings }),
-      history: new History({ authorizer, broker, clock }),
-      presence: new Presence({ authorizer, broker, presence }),
-      publish: new Publish({ authorizer, access, appends, recentPublishes, broker, drain, clock, settings }),
+      history: new History({ authorizer, log, clock }),
+      presence: new Presence({ authorizer, members: broker.presence, presence }),
+      publish: new Publish({ authorizer, access, appends, recentPublishes, log, drain, clock, settings }),
       request: new Request({ authorizer, requests: options.requests ?? new Map(), clock, settings }),
-      signal: new Signal({ authorizer, broker }),
+      signal: new Signal({ authorizer, log }),
       subscribe: new Subscribe({
         authorizer,
         access,
@@ -151,18 +152,9 @@ export function composeEngine(options: EngineOptions) {
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const takeOver = new TakeOver({
-    tickets,
-    sessions,
-    clock,
-    entropy,
-    logger,
-    settings,
-    hooks,
-    broker,
-    wheel,
-  });
-  const hello = new Hello({ authenticator, onConnect, takeOver, bans, sessions, tickets, clock, settings });
+  const shared = { tickets, sessions, clock, settings };
+  const takeOver = new TakeOver({ ...shared, entropy, logger, hooks, bus: broker.bus, wheel });
+  const hello = new Hello({ ...shared, authenticator, onConnect, takeOver, bans });
   const teardown = new Teardown({ hub, presence, hooks });
 
   const sessionDeps: SessionDeps = {

@@ -19,7 +19,7 @@ export class Auth {
     try {
       await this.refresh(session, command);
     } catch (error) {
-      session.failControl(command.id, error);
+      session.fail(command.id, error, 'pushControl');
     }
   }
 

@@ -32,7 +32,7 @@ export interface HelloDeps {
   readonly takeOver: TakeOver;
   /** Users that are refused. */
   readonly bans: BanList;
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly tickets: TicketSigner;
   readonly clock: Clock;
   readonly settings: EngineSettings;

@@ -14,7 +14,7 @@ const AT_ONCE = 64;
 export interface ReauthorizationDeps {
   readonly authorizer: Authorizer;
   readonly unsubscribe: Unsubscribe;
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly logger: EngineLogger;

@@ -19,7 +19,7 @@ const SUPERSEDE_WAIT_MS = 200;
 
 export interface TakeOverDeps {
   readonly tickets: TicketSigner;
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly hooks: LifecycleHooks;
   readonly bus: Pick<BrokerBus, 'control'>;
   readonly wheel: TimerWheel;

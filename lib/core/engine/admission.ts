@@ -15,7 +15,7 @@ const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
   readonly authenticator: Authenticator;
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
   /** Addresses that are refused. */
   readonly addressBans: BanList;

@@ -41,7 +41,7 @@ import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { SessionRegistry } from '../session/registry.js';
-import type { Session, SessionDeps } from '../session/session.js';
+import type { SessionDeps } from '../session/session.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
@@ -65,7 +65,7 @@ export function composeEngine(options: EngineOptions) {
   const listeners = new Set<ConnectionListener>();
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);
-  const sessions = new SessionRegistry<Session>();
+  const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);

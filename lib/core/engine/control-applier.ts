@@ -5,10 +5,9 @@ import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
 import type { ControlMessage } from '../ports/control.js';
 import type { SessionRegistry } from '../session/registry.js';
-import type { Session } from '../session/session.js';
 
 export interface ControlApplierDeps {
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly bans: BanList;
   readonly revocations: Revocations;
   readonly unsubscribe: Unsubscribe;

@@ -4,7 +4,6 @@ import type { CatchUp } from '../hub/catch-up.js';
 import type { Hub } from '../hub/hub.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { SessionRegistry } from '../session/registry.js';
-import type { Session } from '../session/session.js';
 
 /** Subscriptions that go on in one turn: each may have to be given all that the node keeps of its channel. */
 const A_TURN = 256;
@@ -12,7 +11,7 @@ const A_TURN = 256;
 export interface DeliveryFreezeDeps {
   readonly hub: Hub;
   readonly catchUp: CatchUp;
-  readonly sessions: SessionRegistry<Session>;
+  readonly sessions: SessionRegistry;
   readonly logger: EngineLogger;
 }
 

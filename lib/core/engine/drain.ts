@@ -1,30 +1,26 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Session } from '../session/session.js';
-import type { FlushScheduler } from '../outbox/flush-scheduler.js';
 import type { Clock } from '../ports/clock.js';
-import type { SessionRegistry } from '../session/registry.js';
+import type { EngineOptions } from '../ports/settings.js';
+import type { EngineParts } from './composition.js';
 
-/** Share of the deadline over which the goodbyes are spread; the rest is for what is still queued. */
+/** Share of the deadline over which `bye` is spread; the rest is for what is still queued. */
 const PACE = 0.8;
 const STEP_MS = 50;
 
-export interface DrainDeps {
-  readonly clock: Clock;
-  readonly scheduler: FlushScheduler;
-  readonly sessions: SessionRegistry<Session>;
-  readonly settings: { readonly drainSpreadMs: number };
-}
-
 /**
- * Lets every session go in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
- * way, the queue, the close. Ends at the deadline at the latest, with whoever is left.
+ * Ends every session in paced batches (G18): `bye` with the advice when to come back, the answers to what is under
+ * way, the queue, the close. Closes those that are left at the deadline.
  */
-export async function drainSessions(deps: DrainDeps, deadlineMs: number): Promise<void> {
-  const { clock, scheduler, sessions, settings } = deps;
+export async function drainSessions(
+  { scheduler, sessions }: EngineParts,
+  { clock, settings }: EngineOptions,
+  deadlineMs: number,
+): Promise<void> {
   const start = clock.monotonic();
   const leaving = sessions.list();
   const steps = Math.max(1, Math.floor((deadlineMs * PACE) / STEP_MS));
-  // A handful of sessions need no pacing; a multitude is spread so that it does not fall on the other nodes at once.
+  // A few sessions need no pacing; many are spread, so that they do not all reach the other nodes at once.
   const batch = Math.max(64, Math.ceil(leaving.length / steps));
   for (let index = 0; index < leaving.length; index += batch) {
     for (const session of leaving.slice(index, index + batch)) sayBye(session, clock, settings.drainSpreadMs);

@@ -80,9 +80,7 @@ export class RealtimeEngine {
   /** Says `bye` to every session in paced batches, flushes queues, closes; resolves at the deadline at the latest (G18). */
   async drain(deadlineMs: number): Promise<void> {
     this.beginDrain();
-    const { scheduler, sessions } = this.parts;
-    const { clock, settings } = this.options;
-    await drainSessions({ clock, settings, scheduler, sessions }, deadlineMs);
+    await drainSessions(this.parts, this.options, deadlineMs);
   }
 
   /** Ends all sessions and closes the broker. Idempotent. */

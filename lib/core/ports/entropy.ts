@@ -13,31 +13,29 @@ export interface Entropy {
 /** Bytes of an id: 120 bits, as good as a UUID's 122, and twenty characters without a pad. */
 const ID_BYTES = 15;
 const TOKEN_BYTES = 9;
-/** Bytes of one call to the operating system: a hundred ids. */
+/** Random bytes that are fetched at once from the operating system: enough for a hundred ids. */
 const POOL_BYTES = 1_500;
 
-/**
- * The randomness of the operating system. Ids are made at the rate of publishes and live as long as a log keeps them: a
- * UUID of Node's is put together of some twenty pieces, ten times its size, and is nearly twice as long on the wire.
- */
-function createSystemEntropy(): Entropy {
-  const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
-  let next = POOL_BYTES;
-  const text = (bytes: number): string => {
-    if (next + bytes > POOL_BYTES) {
-      randomFillSync(pool);
-      next = 0;
-    }
-    const start = next;
-    next += bytes;
-    return pool.toString('base64url', start, next);
-  };
-  return {
-    id: () => text(ID_BYTES),
-    token: () => text(TOKEN_BYTES),
-    random: () => Math.random(),
-  };
+const pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+let next = POOL_BYTES;
+
+function randomText(bytes: number): string {
+  if (next + bytes > POOL_BYTES) {
+    randomFillSync(pool);
+    next = 0;
+  }
+  const start = next;
+  next += bytes;
+  return pool.toString('base64url', start, next);
 }
 
-/** Shared by all engines of the process, as the source behind it is: no two draw the same bytes. */
-export const systemEntropy: Entropy = createSystemEntropy();
+/**
+ * The randomness of the operating system. Ids are made at the rate of publishes and live as long as a log keeps them: Node
+ * builds a UUID from some twenty strings, ten times its size, and it is nearly twice as long on the wire. All engines of the
+ * process share the source: no two draw the same bytes.
+ */
+export const systemEntropy: Entropy = {
+  id: () => randomText(ID_BYTES),
+  token: () => randomText(TOKEN_BYTES),
+  random: () => Math.random(),
+};

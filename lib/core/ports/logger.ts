@@ -1,15 +1,7 @@
-/** Where the engine reports. What a client controls is never logged above `debug`: a public socket must not be able to flood a log. */
+/** The engine's log. What a client controls is never logged above `debug`: a public socket must not be able to flood a log. */
 export interface EngineLogger {
   debug(message: string): void;
   log(message: string): void;
   warn(message: string): void;
   error(message: string, error?: unknown): void;
 }
-
-/** Discards everything. */
-export const silentLogger: EngineLogger = {
-  debug: () => undefined,
-  log: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};

@@ -1,11 +1,7 @@
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
-
-export interface HeartbeatOptions {
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-}
+import type { EngineSettings } from '../ports/settings.js';
 
 /** A session as its heartbeat sees it. */
 export interface HeartbeatSession extends ClosableSession {
@@ -27,7 +23,7 @@ export class Heartbeat implements Timed {
 
   constructor(
     private readonly wheel: TimerWheel,
-    private readonly options: HeartbeatOptions,
+    private readonly options: EngineSettings['heartbeat'],
     private readonly session: HeartbeatSession,
   ) {
     this.receivedStamp = wheel.stamp;

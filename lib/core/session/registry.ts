@@ -1,19 +1,11 @@
-import type { Connection } from '../ports/connection.js';
-
-/** A session as the registry finds it. */
-export interface RegisteredSession {
-  readonly id: string;
-  readonly connection: Connection;
-  readonly user: { readonly id: string } | undefined;
-  readonly lineage: string;
-}
+import type { Session } from './session.js';
 
 /** The live sessions of this node, found by what commands and records name. */
-export class SessionRegistry<S extends RegisteredSession> {
-  private readonly all = new Map<string, S>();
+export class SessionRegistry {
+  private readonly all = new Map<string, Session>();
   /** A set only for a user with several connections: most have one, and a set costs ten times its entry. */
-  private readonly users = new Map<string, S | Set<S>>();
-  private readonly lineages = new Map<string, S>();
+  private readonly users = new Map<string, Session | Set<Session>>();
+  private readonly lineages = new Map<string, Session>();
   private readonly addresses = new Map<string, number>();
 
   /** Connections, from the upgrade on. */
@@ -29,19 +21,19 @@ export class SessionRegistry<S extends RegisteredSession> {
     return this.all.has(id);
   }
 
-  add(session: S): void {
+  add(session: Session): void {
     this.all.set(session.id, session);
     const { ip } = session.connection.handshake;
     this.addresses.set(ip, this.connectionsOf(ip) + 1);
   }
 
   /** Called as soon as the lineage is known: from then on a newer generation finds it. */
-  adopt(session: S): void {
+  adopt(session: Session): void {
     this.lineages.set(session.lineage, session);
   }
 
   /** Called as soon as the user is known: a ban must also end a session that still waits for `welcome`. */
-  identify(session: S): void {
+  identify(session: Session): void {
     const id = session.user?.id;
     if (id === undefined) return;
     const known = this.users.get(id);
@@ -49,7 +41,7 @@ export class SessionRegistry<S extends RegisteredSession> {
     else this.users.set(id, known === undefined || known === session ? session : new Set([known, session]));
   }
 
-  remove(session: S): void {
+  remove(session: Session): void {
     if (!this.all.delete(session.id)) return;
     const { ip } = session.connection.handshake;
     const connections = this.connectionsOf(ip) - 1;
@@ -64,17 +56,17 @@ export class SessionRegistry<S extends RegisteredSession> {
     else if (known instanceof Set && known.delete(session) && known.size === 0) this.users.delete(id);
   }
 
-  ofUser(user: string): readonly S[] {
+  ofUser(user: string): readonly Session[] {
     const known = this.users.get(user);
     if (known === undefined) return [];
     return known instanceof Set ? [...known] : [known];
   }
 
-  ofLineage(lineage: string): S | undefined {
+  ofLineage(lineage: string): Session | undefined {
     return this.lineages.get(lineage);
   }
 
-  list(): readonly S[] {
+  list(): readonly Session[] {
     return [...this.all.values()];
   }
 }

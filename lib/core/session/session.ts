@@ -232,13 +232,14 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   }
 
   /** Answers a command with an error, as {@link toClientError} has it. */
-  fail(ref: string | undefined, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope));
-  }
-
-  /** The same in the connection lane, for the commands that are answered there (P24). */
-  failControl(ref: string, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope));
+  fail(ref: string | undefined, error: unknown, lane: 'pushData' | 'pushControl' = 'pushData'): void {
+    if (this.isClosed) return;
+    try {
+      this.outbox[lane](this.errorEnvelope(ref, error));
+    } catch (encodingError) {
+      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      this.outbox[lane](this.errorEnvelope(ref, encodingError));
+    }
   }
 
   /** Called after `welcome`: runs the commands that waited for it, in their order (P3). */
@@ -340,16 +341,6 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
         this.fail(ref, error);
       },
     );
-  }
-
-  private sendError(ref: string | undefined, error: unknown, push: (envelope: Envelope) => void): void {
-    if (this.isClosed) return;
-    try {
-      push(this.errorEnvelope(ref, error));
-    } catch (encodingError) {
-      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
-      push(this.errorEnvelope(ref, encodingError));
-    }
   }
 
   /**

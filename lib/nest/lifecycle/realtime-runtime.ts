@@ -7,7 +7,6 @@ import {
   HttpAdapterHost,
   ModuleRef,
 } from '@nestjs/core';
-import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
 import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
@@ -41,8 +40,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   attaches = false;
   /** Whether transports are attached now. */
   attached = false;
-  /** Definitions of the application's channels. */
-  channels: readonly ChannelDefinition[] = [];
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();
@@ -118,7 +115,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     // Before it is started, so that a broker that fails half-way is closed with the application.
     this.running = engine;
     await engine.start();
-    this.channels = channels;
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
   }
 

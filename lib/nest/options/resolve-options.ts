@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Type } from '@nestjs/common';
 import { memoryBroker } from '../../brokers/memory/index.js';
-import { ENGINE_DEFAULTS } from '../../core/ports/settings-defaults.js';
-import type { EngineSettings } from '../../core/ports/settings.js';
+import { ENGINE_DEFAULTS, type EngineSettings } from '../../core/ports/settings.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/limits.js';

@@ -28,27 +28,6 @@ export function deflatingFrame(
   };
 }
 
-/** Options of ws's permessage-deflate. */
-interface Negotiation {
-  readonly serverNoContextTakeover: true;
-  readonly clientNoContextTakeover: true;
-  readonly threshold: number;
-  readonly concurrencyLimit: number;
-}
-
-/**
- * What ws negotiates. No context is carried from message to message: the server's frames could not be shared
- * otherwise, and a client's window would stay in memory. ws applies `maxPayload` to the inflated size (G24).
- */
-export function negotiation({ threshold, concurrency }: Required<CompressionOptions>): Negotiation {
-  return {
-    serverNoContextTakeover: true,
-    clientNoContextTakeover: true,
-    threshold,
-    concurrencyLimit: concurrency,
-  };
-}
-
 /**
  * Whether a client that negotiated the extension takes the shared frames: they use the full window of 32 KiB.
  * One that asked for a smaller window is sent plain frames, which every client takes.

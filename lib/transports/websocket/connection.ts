@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
@@ -10,6 +10,7 @@ import {
   type DirectWriteOwner,
   type DirectWriter,
 } from './direct-writer.js';
+import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketOwner } from './wire-socket.js';
 
 /** Longest reason of a close frame (RFC 6455 §5.5). */
@@ -31,11 +32,7 @@ interface Owned {
 type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 
 /** What all connections of a transport share. */
-export interface ConnectionSettings {
-  readonly clock: Clock;
-  /** How long a client may take to answer a close frame, in milliseconds. */
-  readonly closeTimeoutMs: number;
-  readonly onError: (error: unknown) => void;
+export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
 }
 

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { readSubprotocols, selectCodec } from '../../protocol/subprotocol.js';
-import { negotiation } from './compression.js';
 import type { WebSocketSettings } from './options.js';
 import { WireSocket } from './wire-socket.js';
 
@@ -46,7 +45,14 @@ export function createWsServer(
     maxPayload: maxFrameBytes,
     maxFragments: maxParts,
     maxBufferedChunks: maxParts,
-    perMessageDeflate: compression === undefined ? false : negotiation(compression),
+    // No context is carried from message to message: the server's frames could not be shared otherwise, and a client's
+    // window would stay in memory. ws applies `maxPayload` to the inflated size (G24).
+    perMessageDeflate: compression !== undefined && {
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+      threshold: compression.threshold,
+      concurrencyLimit: compression.concurrency,
+    },
     autoPong: true,
     skipUTF8Validation: false,
     // Never the entries that carry credentials (P2).

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
-import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings.js';
 import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
 import { resolveOptions } from '../../../../lib/nest/options/resolve-options.js';
 

@@ -12,7 +12,7 @@ import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 
-/** What the application may say beside event and payload. */
+/** Optional fields of an application's publish. */
 export interface ApplicationPublishOptions {
   /** Idempotency key; the same id inside the dedupe window is appended once (G4). Default: a new id. */
   readonly id?: string;

@@ -18,7 +18,7 @@ export interface ControlApplierDeps {
 export class ControlApplier {
   constructor(private readonly deps: ControlApplierDeps) {}
 
-  /** When it returns, the record holds here (G11). */
+  /** When it returns, the record is in force on this node (G11). */
   apply(message: ControlMessage): void {
     const { sessions, bans, revocations, clock } = this.deps;
     switch (message.kind) {
@@ -44,16 +44,16 @@ export class ControlApplier {
         return;
       }
       default:
-        // Of a newer version of the library, on another node. Who sent it learns that it has no effect here.
+        // Of a newer version of the library, on another node. Its sender is told that it has no effect here.
         throw new Error(
-          `The control record ${JSON.stringify((message satisfies never as ControlMessage).kind)} is not known`,
+          `Control records of the kind ${JSON.stringify((message satisfies never as ControlMessage).kind)} are unknown to this node: update its nestjs-realtime`,
         );
     }
   }
 
   private revoke(user: string, channel: string | undefined): void {
     const { sessions, revocations, unsubscribe } = this.deps;
-    // Noted first: a subscribe or publish that is under way finds it at its commit.
+    // Recorded first: a subscribe or publish that is under way checks it at its commit.
     revocations.record(user, channel);
     const error = new RealtimeError('forbidden', 'Access was revoked');
     for (const session of sessions.ofUser(user)) {

@@ -5,8 +5,8 @@ import type { Hub } from '../hub/hub.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { SessionRegistry } from '../session/registry.js';
 
-/** Subscriptions that go on in one turn: each may have to be given all that the node keeps of its channel. */
-const A_TURN = 256;
+/** Subscriptions that resume in one turn: each may have to be sent all events that the node keeps of its channel. */
+const PER_TURN = 256;
 
 export interface DeliveryFreezeDeps {
   readonly hub: Hub;
@@ -16,23 +16,23 @@ export interface DeliveryFreezeDeps {
 }
 
 /**
- * Keeps the events of channels that are not public from the sessions while a revoke may be in force that this node does not
- * know (G11). Subscriptions stay, with their cursors; what was queued waits aside, and what comes stays in the log, from
- * which each goes on where it was. So nothing is lost, and nobody is disconnected.
+ * Withholds the events of channels that are not public while a revoke may be in force that this node does not know (G11).
+ * Subscriptions stay, with their cursors; queued events are put aside, and new ones stay in the log, from which each
+ * subscription resumes at its cursor. So nothing is lost, and no client is disconnected.
  */
 export class DeliveryFreeze implements RevocationFreshnessEvents {
-  /** Counts the changes: what is left of an earlier one is not gone on with. */
+  /** Counts the changes, so that a later one stops the work of an earlier one. */
   private round = 0;
 
-  /** @param deps asked for late: the hub needs to know the freshness that this acts on. */
+  /** @param deps Called late: the hub needs the freshness whose events this handles. */
   constructor(private readonly deps: () => DeliveryFreezeDeps) {}
 
   onStale(): void {
     this.round++;
     const { hub, sessions, logger } = this.deps();
     logger.warn(
-      'Events of authorized channels are withheld: it cannot be proved that every revoke and ban is known here. ' +
-        'They go out when the broker proves it again.',
+      'Events of channels with an authorization are withheld: the broker has not proved in time that every revoke and ban is ' +
+        'known here. Delivery resumes with its next proof; until then check the connection to the broker.',
     );
     for (const channel of hub.channels()) if (channel.isWithheld) channel.withhold();
     for (const { outbox } of sessions.list()) outbox.hold();
@@ -41,21 +41,21 @@ export class DeliveryFreeze implements RevocationFreshnessEvents {
   onCurrent(): void {
     this.round++;
     const { hub, sessions, logger } = this.deps();
-    logger.log('Every revoke and ban is known again: events of authorized channels go out');
-    // First what was queued before: it is older than whatever the log has for the same subscription.
+    logger.log('Delivery resumes: the broker has proved that every revoke and ban is known here');
+    // First what was put aside: it is older than what the log has for the same subscription.
     for (const { outbox } of sessions.list()) outbox.release();
     const guarded = hub.channels().filter(({ isGuarded }) => isGuarded);
     for (const { presence } of guarded) presence?.catchUp();
-    this.goOn(
+    this.resume(
       guarded.flatMap(({ subscriptions }) => [...subscriptions]),
       this.round,
     );
   }
 
-  private goOn(waiting: readonly Subscription[], round: number): void {
+  private resume(waiting: readonly Subscription[], round: number): void {
     if (round !== this.round) return;
     const { catchUp } = this.deps();
-    for (const subscription of waiting.slice(0, A_TURN)) catchUp.pump(subscription);
-    if (waiting.length > A_TURN) setImmediate(() => this.goOn(waiting.slice(A_TURN), round));
+    for (const subscription of waiting.slice(0, PER_TURN)) catchUp.pump(subscription);
+    if (waiting.length > PER_TURN) setImmediate(() => this.resume(waiting.slice(PER_TURN), round));
   }
 }

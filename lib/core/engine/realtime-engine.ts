@@ -32,7 +32,7 @@ export interface EngineStatus {
 
 /**
  * One realtime server without its edges: sessions, logs and the hub between them. Transports bring sessions in, the
- * broker holds the logs, the application's code comes as channel definitions. Nothing is shared between engines.
+ * broker holds the logs, channel definitions bring the application's code. Engines share nothing.
  *
  * @throws RangeError from the constructor, for patterns that overlap or a channel that asks for more than the broker declares.
  */
@@ -152,7 +152,7 @@ export class RealtimeEngine {
     const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
     const why =
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
-    // Quoted, for a name with a line break must not forge a line of the log.
+    // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
     return this.options.broker.bus.control(message);
   }
@@ -160,7 +160,7 @@ export class RealtimeEngine {
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
-    if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'no reason given'}`);
+    if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
     else {
       this.options.logger.log('The broker is back');
       this.parts.retries.wake();

@@ -7,23 +7,23 @@ import type { RealtimeIdentity } from './identity.js';
 /** What happens when a connection's outbound queue is full (G13). */
 export type OverflowPolicy = 'disconnect' | 'drop-oldest' | 'drop-newest' | 'conflate';
 
-/** What a client wants to do with a channel. */
+/** What a client does with a channel, as authorizations name it. */
 export type ChannelAction = 'subscribe' | 'publish' | 'signal' | 'request' | 'history' | 'presence';
 
 /** How presence is kept on a channel. */
 export interface PresencePolicy {
-  /** How long a device may be away before its member leaves, in milliseconds. */
+  /** How long a device may be disconnected before its member leaves, in milliseconds. */
   readonly graceMs: number;
-  /** Most members whose changes are told one by one; of more, their number is told (P22a). */
+  /** Most members whose changes are sent one by one; of a larger channel only the number of members is sent (P22a). */
   readonly maxMembers: number;
 }
 
 /** How a channel behaves, with every default filled in. */
 export interface ChannelPolicy {
   readonly log: LogPolicy;
-  /** Level that the channel needs; the broker must declare at least as much (G1). */
+  /** Level that the channel needs; the broker must declare at least that (G1). */
   readonly durability: Durability;
-  /** Most events that a resume replays; what is beyond is `truncated` with cause `limit` (P11). */
+  /** Most events that a resume replays; a longer one is `truncated` with cause `limit` (P11). */
   readonly replayLimit: number;
   readonly presence: PresencePolicy | false;
   readonly overflow: OverflowPolicy;
@@ -56,19 +56,19 @@ export interface HandlerCall {
   readonly ttl?: number;
 }
 
-/** Result of an authorization: yes, no, or yes for a while, after which it is asked again. */
+/** Result of an authorization: yes, no, or yes for some milliseconds, after which it is asked again. */
 export type AuthorizationResult = boolean | { readonly forMs: number };
 
 export type AuthorizeHandler = (call: HandlerCall) => MaybePromise<AuthorizationResult>;
 
-/** Returns what is appended; `undefined` appends the payload as it came. */
+/** Returns the payload that is appended; `undefined` appends the client's. */
 export type PublishHandler = (call: HandlerCall) => MaybePromise<unknown>;
 
 export type RequestHandler = (call: HandlerCall) => MaybePromise<unknown>;
 
 /** State for newcomers (P26). */
 export interface SnapshotHandler {
-  /** Whether the result depends on the channel alone, so that subscribers of one moment may share a run. */
+  /** Whether the result depends on the channel alone, so that subscribes at the same time may share a run. */
   readonly shareable: boolean;
   run(call: HandlerCall): MaybePromise<SnapshotState>;
 }
@@ -76,13 +76,13 @@ export interface SnapshotHandler {
 /** What a snapshot handler gives. */
 export interface SnapshotState {
   readonly state: unknown;
-  /** Position that the state contains, at or before the tip; left out, the tip that was read before the handler ran. */
+  /** Position up to which the state has the events, at or before the tip. Default: the tip that was read before the handler ran. */
   readonly position?: Position;
 }
 
 /** Application code of one channel pattern. */
 export interface ChannelBehaviour {
-  /** `'public'` admits everybody; an action without an entry follows G10. `subscribe` is always there (G9). */
+  /** `'public'` admits everybody; an action without an entry follows G10. `subscribe` always has one (G9). */
   readonly authorize: Readonly<Partial<Record<ChannelAction, AuthorizeHandler | 'public'>>>;
   /** The only events that clients may publish. */
   readonly publish: ReadonlyMap<string, PublishHandler | undefined>;
@@ -98,18 +98,18 @@ export interface ChannelBehaviour {
 export interface ChannelDefinition {
   /** Dotted segments; `:name` takes one segment as a parameter (P23). */
   readonly pattern: string;
-  /** Where it was declared, for messages: the class name. */
+  /** Name of the class that declares it, for messages. */
   readonly source: string;
   readonly policy: ChannelPolicy;
   readonly behaviour: ChannelBehaviour;
 }
 
-/** Whether subscribing needs an authorization. Events of other channels are for everybody. */
+/** Whether a subscribe needs an authorization. Events of other channels are public. */
 export function isGuarded({ behaviour }: ChannelDefinition): boolean {
   return behaviour.authorize.subscribe !== 'public';
 }
 
-/** A request that needs no channel; reached only because it is declared so, with its own authorization (G10). */
+/** A request without a channel, which has an authorization of its own (G10). */
 export interface ConnectionRequest {
   readonly authorize: AuthorizeHandler | 'public';
   readonly handle: RequestHandler;

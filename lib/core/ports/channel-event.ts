@@ -1,14 +1,14 @@
 import { BytesByVariant } from './bytes-by-variant.js';
 
-/** What the publisher, or the application on its behalf, hands to the log. */
+/** An event as it is handed to the log. */
 export interface EventDraft {
-  /** Given by the publisher; a repeated append with the same id is a retry. */
+  /** Made by the publisher; a second append with the same id is a retry. */
   readonly id: string;
   /** Name of the event. */
   readonly event: string;
   /** Data of the publisher; must be serializable. */
   readonly payload?: unknown;
-  /** Id of the user it comes from; absent for anonymous clients. */
+  /** Id of the user who published it; absent for anonymous clients. */
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
@@ -26,7 +26,7 @@ export interface ChannelEventFields extends EventDraft {
   readonly channel: string;
   /** Place in the log; grows by one with each event. */
   readonly seq: number;
-  /** Incarnation of the log; another one means that events may have been lost. */
+  /** Incarnation of the log; in a new one, events of the old one may be lost. */
   readonly epoch: string;
   /** The broker's clock at append, in milliseconds. */
   readonly ts: number;

@@ -1,4 +1,4 @@
-/** A task that was scheduled and may still be cancelled. */
+/** A scheduled task, which may be cancelled until it runs. */
 export interface Scheduled {
   /** Idempotent; a task that already ran is not affected. */
   cancel(): void;
@@ -8,7 +8,7 @@ export interface Scheduled {
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
-  /** Milliseconds since some moment; never goes back and never jumps, whatever is done to the system's clock. */
+  /** Milliseconds since an arbitrary moment; unlike the system's clock it never goes back and never jumps. */
   monotonic(): number;
   /** Runs `task` once, not before `delayMs` milliseconds. Never keeps the process alive. */
   schedule(delayMs: number, task: () => void): Scheduled;

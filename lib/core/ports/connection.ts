@@ -3,13 +3,13 @@ import type { CloseName } from '../../protocol/close-codes.js';
 import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
 import type { Position } from '../../protocol/position.js';
 
-/** What is known of a client before its first frame. */
+/** What a transport knows of a client before its first frame. */
 export interface Handshake {
   readonly transport: 'websocket' | 'sse' | 'polling';
   readonly headers: IncomingHttpHeaders;
-  /** Path and query as requested. */
+  /** Path and query of the request. */
   readonly url: string;
-  /** Address of the client, after the proxies that are trusted. */
+  /** Address of the client, as the trusted proxies report it. */
   readonly ip: string;
   /** Whether the connection came over TLS, as far as this process or a trusted proxy knows. */
   readonly secure: boolean;
@@ -32,8 +32,8 @@ export interface WireVariant {
   /** Wraps the bytes of envelopes into one frame of the transport. Never modifies its input. */
   frame(envelopes: readonly Buffer[]): Buffer;
   /**
-   * Frames one envelope that nobody encoded before: what the log keeps of it lies in the frame, and is not copied. Left out
-   * where frames do not hold envelopes as they are, e.g. compressed ones.
+   * Frames one envelope that was not encoded before: the bytes that the log keeps lie in the frame, and are not copied. Left
+   * out where a frame does not hold the envelopes as they are, e.g. a compressed one.
    */
   readonly frameOne?: ((encoded: Encoded) => FramedEnvelope) | undefined;
 }
@@ -45,24 +45,24 @@ export interface Connection {
   /** Whether the client cannot answer: the engine sends it no `ping`, and its silence proves nothing. Default `false`. */
   readonly oneWay?: boolean;
   /**
-   * Hands one frame to the socket. `false` when the socket holds bytes back: nothing is lost, but more should
+   * Hands one frame to the socket. `false` when the socket buffers bytes: nothing is lost, but the next frame should
    * wait for `onDrain`. A write on a closed connection is ignored.
    */
   write(frame: Buffer): boolean;
-  /** Bytes handed over that have not left the process. */
+  /** Bytes of written frames that have not left the process. */
   readonly bufferedBytes: number;
-  /** Stops and starts reading from the client. */
+  /** Stops reading from the client; `resume` starts it again. */
   pause(): void;
   resume(): void;
   /** Ends the connection with a close code and reason (protocol §7); `onClose` follows. */
   close(code: number, reason: string): void;
-  /** Ends it without a closing handshake. */
+  /** Ends the connection without a closing handshake; `onClose` follows. */
   terminate(): void;
 }
 
 /** What became of a frame. */
 export type FrameVerdict =
-  /** `paused`: it was taken, and the engine wants no more before it calls `resume` of the connection (G16). */
+  /** `paused`: it was taken, and no more should be read before the engine calls `resume` of the connection (G16). */
   | { readonly outcome: 'accepted' | 'paused' }
   /** The connection is closed, by this frame or before it, with this code (protocol §7). */
   | { readonly outcome: 'refused'; readonly code: number };
@@ -85,9 +85,9 @@ export interface ConnectionHandler {
    * stands, e.g. the answer of its subscribe; what the transport was told before is then still true. Not to be called from `write`.
    */
   positions(): ReadonlyMap<string, Position>;
-  /** The socket takes bytes again. */
+  /** Called when the socket can take more bytes. */
   onDrain(): void;
-  /** Called once, whoever closed; `code` as on the wire, 1006 when there was none. */
+  /** Called when the connection is closed, by either side. @param code As on the wire, 1006 when there was none. */
   onClose(code: number): void;
 }
 

@@ -1,9 +1,9 @@
 import type { MaybePromise } from './maybe-promise.js';
 import type { Handshake } from './connection.js';
 
-/** Who a connection belongs to, as verified. `id` is stable and unique; the rest is the application's. */
+/** The verified user of a connection. `id` is stable and unique; other fields are the application's. */
 export interface RealtimeIdentity {
-  /** As text: a number from a database is converted first. */
+  /** A string: convert a number from a database first. */
   readonly id: string;
   /** Anything else that the authenticator knows of the user, e.g. the claims of the token. */
   readonly [claim: string]: unknown;
@@ -14,13 +14,12 @@ export interface Credentials {
   /** The token; absent when the client sent none. */
   readonly token?: string;
   /**
-   * How the token came: with the upgrade (`subprotocol`, `cookie`), in `hello`, or in `auth`; `none` without a token.
-   * `subprotocol` is every way in which a client hands over a token of its own: the query string, where that is switched
-   * on (G23), and the `Authorization` header of the connection probe (P18) count as it too. `cookie` alone is what a
-   * browser adds by itself.
+   * How the token was sent: with the upgrade (`subprotocol`, `cookie`), in `hello`, or in `auth`; `none` without a token.
+   * `subprotocol` includes every way in which a client itself sends a token: the query string, where that is enabled
+   * (G23), and the `Authorization` header of the connection probe (P18). Only a `cookie` is added by the browser itself.
    */
   readonly via: 'subprotocol' | 'cookie' | 'hello' | 'auth' | 'none';
-  /** Headers, address and URL that the client came with. */
+  /** Headers, address and URL of the client's handshake. */
   readonly handshake: Handshake;
 }
 
@@ -28,13 +27,13 @@ export interface Credentials {
 export interface Authentication {
   /** Left out for an anonymous client. */
   readonly user?: RealtimeIdentity;
-  /** When the credential ends, in milliseconds since the Unix epoch (G12). */
+  /** When the credential expires, in milliseconds since the Unix epoch (G12). Default: never. */
   readonly expiresAt?: number;
 }
 
 /**
  * Verifies credentials. Throws a `RealtimeError` (`unauthorized`, `token_expired`, `forbidden`, `banned`) to
- * refuse; anything else thrown counts as `internal` and refuses too.
+ * refuse; any other error refuses with `internal`.
  */
 export interface Authenticator {
   /** Called when a client connects, and again with each token that it sends later. */

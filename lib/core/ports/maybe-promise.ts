@@ -1,4 +1,4 @@
-/** A value, or a promise of it: synchronous work is not made to wait a turn. */
+/** A value, or a promise of it: synchronous work does not have to wait for a turn. */
 export type MaybePromise<T> = T | Promise<T>;
 
 /** Whether a value must be awaited. */
@@ -8,7 +8,7 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   );
 }
 
-/** Goes on with a value: at once where it is there, so that a chain of steps costs a promise only where one of them does. */
+/** Passes a value on, at once when it is no promise: a chain of steps costs a promise only where one of them does. */
 export function whenReady<T, R>(
   value: MaybePromise<T>,
   next: (value: T) => MaybePromise<R>,
@@ -16,7 +16,7 @@ export function whenReady<T, R>(
   return isPromise(value) ? value.then(next) : next(value);
 }
 
-/** A promise of what was thrown, for functions that return promises and are not `async`. */
+/** A promise that rejects with what was thrown, for functions that return promises and are not `async`. */
 export async function rejected(error: unknown): Promise<never> {
   throw error;
 }

@@ -19,13 +19,13 @@ export class RealtimeConnection {
   readonly transport: Handshake['transport'];
   /** Path and query of the handshake, without a token that came in the query (G23). */
   readonly url: string;
-  /** Address of the client, behind the proxies that `trustProxy` names. */
+  /** Address of the client, as the proxies that `trustProxy` names report it. */
   readonly ip: string;
-  /** Whether the client spoke TLS, to us or to a proxy that is believed. */
+  /** Whether the client used TLS, to this server or to a trusted proxy. */
   readonly secure: boolean;
   /** What the engine verified, until a guard sets something else. */
   user: RealtimeIdentity | undefined;
-  // Made when somebody asks: most connections have no guard that reads headers, and nothing to remember.
+  // Made at the first read: most connections have no guard that reads headers, and no data.
   #headers: IncomingHttpHeaders | undefined;
   #data: Record<string, unknown> | undefined;
   #token: string | undefined;
@@ -44,7 +44,7 @@ export class RealtimeConnection {
 
   /** Headers of the handshake, names in lower case, and `authorization` with the current token. */
   get headers(): IncomingHttpHeaders {
-    // A copy: the synthesised `authorization` must not leak into the request that other listeners of the upgrade see.
+    // A copy: the added `authorization` must not leak into the request that other listeners of the upgrade see.
     return (this.#headers ??= {
       ...this.#handshake.headers,
       ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
@@ -61,14 +61,14 @@ export class RealtimeConnection {
     this.#session.close('kicked');
   }
 
-  /** @internal The current token (hello, bearer, each `auth`): what `headers.authorization` says from now on. */
+  /** @internal Sets the token that `headers.authorization` shows: of the handshake, of `hello`, and of each `auth`. */
   setToken(token: string): void {
     this.#token = token;
     if (this.#headers !== undefined) this.#headers.authorization = `Bearer ${token}`;
   }
 }
 
-/** Follows connections from `welcome` to the end, once each. */
+/** Notified of each connection once at its `welcome`, and once at its end. */
 export interface ConnectionListener {
   opened(connection: RealtimeConnection): void;
   closed(connection: RealtimeConnection, code: number): void;

@@ -9,15 +9,15 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator } from './identity.js';
 
-/** Bounds of what one client may send (G16); the announced ones are told in `welcome`. */
+/** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
-  /** Commands that may come at once above the sustained rate. */
+  /** Commands that a client may send at once, above the sustained rate. */
   readonly burst: number;
-  /** Bytes of one connection a second, sustained; the burst is twice that. */
+  /** Bytes a second of one connection, sustained; the burst is twice that. */
   readonly bytesPerSecond: number;
-  /** The same bounds over all connections of one user. */
+  /** Commands a second over all connections of one user; the burst is twice that. 0 for no bound. */
   readonly userRatePerSecond: number;
-  /** Commands whose answer is pending; at the bound reading pauses. */
+  /** Commands whose answer is pending; at the bound the engine stops reading from the client. */
   readonly maxInFlight: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
@@ -25,7 +25,7 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxConnections: number;
 }
 
-/** How abuse of the limits escalates (G16): an error each time, then a pause in reading, then 4807 and a ban. */
+/** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */
 export interface AbusePolicy {
   /** Violations within `windowMs` after which reading is paused. */
   readonly throttleAfter: number;
@@ -54,9 +54,9 @@ export interface EngineSettings {
   readonly limits: InboundLimits;
   readonly abuse: AbusePolicy;
   readonly outbox: OutboxLimits;
-  /** Half of what events wait at most under load: for others to share a write with, and for being written. */
+  /** Half of the time that events wait at most under load, to share a write with others and to be written. */
   readonly maxFlushDelayMs: number;
-  /** Longest run of one application handler; then the command is answered with `timeout`. */
+  /** Longest run of one handler of the application; after it the command is answered with `timeout`. */
   readonly handlerTimeoutMs: number;
   /** Whether a client without credentials may connect; it then has no user. */
   readonly anonymous: boolean;
@@ -64,13 +64,13 @@ export interface EngineSettings {
   readonly authRequiredAheadMs: number;
   /** Signs session tickets (P28); the same on every node of a cluster. */
   readonly ticketSecret: string;
-  /** How long interest in a channel outlives its last subscriber. */
+  /** How long this node serves a channel after its last subscriber has left. */
   readonly lingerMs: number;
   /** Most recent events of a served channel that a node keeps for joining replay with live (G8). */
   readonly ringSize: number;
-  /** Life of a presence entry without renewal. */
+  /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;
-  /** Spread that `bye` advises at a drain. */
+  /** Time over which `bye` advises the clients to spread their reconnects at a drain. */
   readonly drainSpreadMs: number;
 }
 

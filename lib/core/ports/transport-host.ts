@@ -7,14 +7,14 @@ import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 404 | 413 | 426 | 429 | 503;
   readonly message: string;
-  /** Tells apart what shares a status, e.g. `banned` and `forbidden`. */
+  /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;
   readonly retryAfterMs?: number;
 }
 
-/** What a transport learned before it opened a connection. */
+/** What a transport has verified before it opens a connection. */
 export interface Opening {
-  /** Result of the credentials that came with the handshake; left out when `hello` must bring them. */
+  /** Result of the credentials of the handshake; left out when `hello` must bring them. */
   readonly authentication?: Authentication;
   /** The token behind `authentication`, shown to guards as `headers.authorization`. Never logged (G23). */
   readonly token?: string;
@@ -26,15 +26,15 @@ export interface TransportHost {
   readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
-  /** Whether a new connection may come now: drain, bans, capacity. `undefined` admits (P18). */
+  /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
-   * Verifies credentials that came with the handshake.
+   * Verifies the credentials of a handshake.
    *
    * @throws RealtimeError that `refusalOf` turns into the refusal.
    */
   authenticate(credentials: Credentials): MaybePromise<Authentication>;
-  /** Takes the connection over. Frames may be handed in at once. */
+  /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */
   locate(connectionId: string): string | undefined;

@@ -9,12 +9,12 @@ export class PendingSubscription {
   private calledOff = false;
   private done: Promise<void> = Promise.resolve();
 
-  /** Whether it must not be committed any more. */
+  /** Whether it must not be committed. */
   get cancelled(): boolean {
     return this.calledOff;
   }
 
-  /** Settles, without failing, when it was committed or refused. */
+  /** Settles, and never rejects, when the subscribe is committed or refused. */
   get settled(): Promise<void> {
     return this.done;
   }
@@ -31,7 +31,7 @@ export class PendingSubscription {
 
 /**
  * The channels of one session: subscriptions, subscribes that are under way, and those that it inherited from an older
- * connection of the same client, whose `@OnUnsubscribe` is its business (P28). What most sessions do not have costs nothing.
+ * connection of the same client, whose `@OnUnsubscribe` it must call (P28). What most sessions do not have costs nothing.
  */
 export class SessionChannels {
   private readonly joined = new Map<string, Subscription>();
@@ -52,7 +52,7 @@ export class SessionChannels {
     return this.joined.get(channel);
   }
 
-  /** A copy, since what is done to one may take it out. */
+  /** A copy, since the caller may remove some of them. */
   list(): readonly Subscription[] {
     return [...this.joined.values()];
   }
@@ -80,7 +80,7 @@ export class SessionChannels {
     return this.pending?.get(channel);
   }
 
-  /** Lets `unsubscribe`, revokes and other commands for the channel find the subscribe until `made` settles. */
+  /** Lets other commands for the channel, and revokes, find the subscribe until `made` settles. */
   follow(channel: string, pending: PendingSubscription, made: Promise<void>): Promise<void> {
     const underWay = (this.pending ??= new Map<string, PendingSubscription>());
     underWay.set(channel, pending);
@@ -92,7 +92,7 @@ export class SessionChannels {
     return done;
   }
 
-  /** Takes over the channels of an older connection. @returns how many there are. */
+  /** Inherits the channels of an older connection. @returns how many there are. */
   inherit(older: SessionChannels): number {
     const inherited = new Map(older.unclaimed);
     for (const { name, call } of older.joined.values()) inherited.set(name, call);
@@ -100,19 +100,19 @@ export class SessionChannels {
     return inherited.size;
   }
 
-  /** Keeps the timer after which inherited channels end that were not taken up again. */
+  /** Keeps the timer after which unclaimed inherited channels end. */
   endUnclaimedBy(timer: Scheduled): void {
     this.unclaimedTimer = timer;
   }
 
-  /** @returns the call of a channel that was inherited and is taken up, or given up, now. */
+  /** Takes an inherited channel out. @returns the call of its subscription. */
   claim(channel: string): HandlerCall | undefined {
     const call = this.unclaimed?.get(channel);
     this.unclaimed?.delete(channel);
     return call;
   }
 
-  /** Gives up inherited channels that nobody has claimed, the oldest first, until `keep` are left. @returns their calls. */
+  /** Drops unclaimed inherited channels, the oldest first, until `keep` are left. @returns their calls. */
   dropUnclaimed(keep: number): readonly HandlerCall[] {
     const dropped: HandlerCall[] = [];
     for (const [channel, call] of this.unclaimed ?? []) {
@@ -124,7 +124,7 @@ export class SessionChannels {
     return dropped;
   }
 
-  /** Empties it at the end of the session. @returns what the hooks of inherited channels are given, and the subscriptions. */
+  /** Empties it at the end of the session. @returns the calls of inherited channels, and the subscriptions. */
   leave(): { readonly inherited: readonly HandlerCall[]; readonly subscriptions: readonly Subscription[] } {
     const inherited = [...(this.unclaimed?.values() ?? [])];
     const subscriptions = [...this.joined.values()];

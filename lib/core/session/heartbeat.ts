@@ -29,7 +29,7 @@ export class Heartbeat implements Timed {
     this.receivedStamp = wheel.stamp;
   }
 
-  /** @param random where in the interval the first ping lies, so that a restart does not synchronise a fleet. */
+  /** @param random 0 to 1, the place of the first ping in the interval: a restart must not synchronise all clients. */
   start(random: number): void {
     this.receivedStamp = this.wheel.stamp;
     this.next(this.options.intervalMs * random);
@@ -72,7 +72,7 @@ export class Heartbeat implements Timed {
   private ping(): void {
     this.pingStamp = this.wheel.stamp;
     this.next(this.options.timeoutMs);
-    // Last: it may be one message too many for the client, whose end then stops the timer.
+    // Last: it may be one message too many for the client, and the end of the session then stops the timer.
     this.session.sendPing();
   }
 

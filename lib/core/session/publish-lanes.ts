@@ -1,11 +1,11 @@
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 
 /**
- * Keeps a connection's publishes to one channel in the order sent (P16): the next one's handler runs when the one
- * before it has been handed to the broker or refused. What has no one before it runs at once, without a promise.
+ * Keeps a connection's publishes to one channel in the order sent (P16): the handler of each runs when the publish
+ * before it has been handed to the broker or refused. A publish that is the first runs at once, without a promise.
  */
 export class PublishLanes {
-  /** There while something waits: most connections never publish, and none does all the time. */
+  /** Made while a publish is under way: most connections never publish, and none does all the time. */
   private tails: Map<string, Promise<void>> | undefined;
 
   /**

@@ -8,7 +8,7 @@ export class SessionRegistry {
   private readonly lineages = new Map<string, Session>();
   private readonly addresses = new Map<string, number>();
 
-  /** Connections, from the upgrade on. */
+  /** Number of connections, those before `welcome` included. */
   get size(): number {
     return this.all.size;
   }
@@ -27,7 +27,7 @@ export class SessionRegistry {
     this.addresses.set(ip, this.connectionsOf(ip) + 1);
   }
 
-  /** Called as soon as the lineage is known: from then on a newer generation finds it. */
+  /** Called as soon as the lineage is known, so that a newer generation finds the session. */
   adopt(session: Session): void {
     this.lineages.set(session.lineage, session);
   }

@@ -44,7 +44,7 @@ interface Refused {
 export interface SessionCommands {
   /** `hello`: ends in {@link Session.goLive}, or in the end of the session. */
   greet(session: Session, command: HelloCommand): MaybePromise<void>;
-  /** Any other command. It answers itself, or throws what becomes the `error` answer (P7). */
+  /** Any other command. It answers itself; what it throws becomes the `error` answer (P7). */
   run(session: Session, command: ClientCommand): MaybePromise<void>;
   /** Takes a session that ended with this code out of its channels. */
   leave(session: Session, code: number): void;
@@ -61,7 +61,7 @@ export interface SessionDeps extends InboundDeps {
   readonly outboxes: OutboxShared;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ReadonlySet<ConnectionListener>;
-  /** Called before what was queued is written: revokes that came late must be noticed first (G11). */
+  /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
 

@@ -15,11 +15,11 @@ export interface TokenWatchDeps {
 /** A session as the watch over its token sees it. */
 export interface TokenSession extends ClosableSession {
   readonly isLive: boolean;
-  /** The client is to send a fresh token within this time. */
+  /** Asks the client to send a fresh token within this time, in milliseconds. */
   requireAuth(withinMs: number): void;
 }
 
-/** Bounds a connection by the life of its token (G12): `auth_required` ahead of the end, 4008 at it. */
+/** Bounds a connection by the life of its token (G12): `auth_required` before it expires, 4008 when it does. */
 export class TokenWatch implements Timed {
   private timer: Scheduled | undefined;
   private expiresAt: number | undefined;
@@ -30,7 +30,7 @@ export class TokenWatch implements Timed {
     private readonly session: TokenSession,
   ) {}
 
-  /** Milliseconds until the token ends; `undefined` when it does not. */
+  /** Milliseconds until the token expires; `undefined` when it does not. */
   get expiresInMs(): number | undefined {
     return this.expiresAt === undefined ? undefined : Math.max(0, this.expiresAt - this.deps.clock.now());
   }
@@ -60,11 +60,11 @@ export class TokenWatch implements Timed {
     const asks = !this.asked && left <= this.deps.settings.authRequiredAheadMs && this.session.isLive;
     if (asks) this.asked = true;
     this.arm();
-    // Last: it may be one message too many for the client, whose end then stops the timer.
+    // Last: it may be one message too many for the client, and the end of the session then stops the timer.
     if (asks) this.session.requireAuth(left);
   }
 
-  /** A token that lives shorter than the notice is asked for at half its life. */
+  /** Of a token that expires sooner than that, the notice is sent at half its life. */
   private aheadMs(left: number): number {
     const { authRequiredAheadMs } = this.deps.settings;
     return left > authRequiredAheadMs ? authRequiredAheadMs : left / 2;

@@ -8,7 +8,7 @@ import type { AuthConfig, RealtimeConfig } from '../options/realtime-config.js';
 const LEAST_SECRET_BYTES = 32;
 
 /**
- * What is said at boot: one line per channel, and one about authentication, broker and durability. Never a secret
+ * Logs at boot one line per channel, and one about authentication, broker and durability. Never a secret
  * (G23).
  */
 export function reportBoot(
@@ -20,7 +20,7 @@ export function reportBoot(
 ): void {
   for (const { pattern, source } of channels) logger.log(`Mapped {${pattern}} ${source}`);
   if (channels.length === 0)
-    logger.log('No class with @Channel() was found. Channel classes belong into the providers of a module.');
+    logger.log('No class with @Channel() was found. List channel classes in the providers of a module.');
   const { capabilities, name } = broker;
   const where = attaches ? `on ${config.transport.path}, auth ${describeAuth(config)}` : 'as publisher only';
   const dedupe = capabilities.dedupes ? '' : ', without dedupe';
@@ -29,7 +29,7 @@ export function reportBoot(
   warnOfSecrets(config.auth, logger);
   if (config.randomTicketSecret && capabilities.durability !== 'process') {
     logger.warn(
-      'ticketSecret is not set: clients that come to another node count as new. Set the same on every node.',
+      'ticketSecret is not set: a client that reconnects to another node counts as a new one. Set the same secret on every node.',
     );
   }
 }
@@ -53,6 +53,6 @@ function warnOfSecrets(auth: AuthConfig, logger: EngineLogger): void {
   if (auth.mode !== 'jwt' || auth.jwt.secret === undefined) return;
   if (Buffer.byteLength(auth.jwt.secret) >= LEAST_SECRET_BYTES) return;
   logger.warn(
-    `auth.jwt.secret is shorter than ${LEAST_SECRET_BYTES} bytes: short secrets can be guessed offline (RFC 7518 §3.2).`,
+    `auth.jwt.secret is shorter than ${LEAST_SECRET_BYTES} bytes and can be guessed offline (RFC 7518 §3.2). Use a longer one.`,
   );
 }

@@ -10,7 +10,7 @@ import type { HostModule, Method } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook } from '../realtime-options.js';
 
-/** The handler that global guards stand before at connect, where the application has no hook of its own. */
+/** The handler at connect that global guards run before, where the application has no hook of its own. */
 @Injectable()
 export class ConnectGate {
   connect(): boolean {
@@ -68,13 +68,13 @@ async function compileHook(
   );
 }
 
-/** The module that provides a class; for one that nobody provides, the library's own. */
+/** The module that provides a class; the library's own for a class without one. */
 function moduleOf(type: Type, discovery: DiscoveryService): HostModule {
   const find = (wanted: Type) =>
     discovery.getProviders().find(({ metatype, isAlias }) => metatype === wanted && !isAlias)?.host;
   const module = find(type) ?? find(ConnectGate);
   if (module === undefined)
-    throw new Error('ConnectGate has no module, which RealtimeCoreModule makes impossible');
+    throw new Error('ConnectGate has no module: import RealtimeModule with forRoot() or forRootAsync()');
   return module;
 }
 

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { LOGGER_CONTEXT } from '../constants.js';
 
-/** How much of a thrown text the log gets. */
+/** Most characters of a thrown text that are logged. */
 const MOST_CHARACTERS = 200;
 
 /** The engine's reports through Nest's logger, so that the application's own logger gets them. */
@@ -32,16 +32,16 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : `Thrown: ${describe(error)}`;
 }
 
-/** Of an object only that it is one: what its fields hold may be anybody's secret. */
+/** Of an object only its type: its fields may hold secrets. */
 function describe(thrown: unknown): string {
   if (typeof thrown === 'string') return quote(thrown);
   if (thrown !== null && (typeof thrown === 'object' || typeof thrown === 'function')) return typeof thrown;
   return typeof thrown === 'symbol' ? 'symbol' : String(thrown);
 }
 
-/** A text may hold what a client sent: it must neither fill the log, nor look like a line of it. */
+/** A text may come from a client: it must neither fill the log nor forge a line of it. */
 function quote(text: string): string {
-  // JSON leaves the controls of C1, separators of lines and marks of direction as they are.
+  // JSON does not escape C1 controls, line separators and direction marks.
   const quoted = JSON.stringify(text.slice(0, MOST_CHARACTERS)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeUnits);
   return text.length > MOST_CHARACTERS ? `${quoted}… (${text.length} characters)` : quoted;
 }

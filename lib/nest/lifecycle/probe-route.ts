@@ -3,7 +3,7 @@ import type { HttpAdapterHost } from '@nestjs/core';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { refusalBody, refusalHeaders, type WebSocketTransport } from '../../transports/websocket/index.js';
 
-/** The two frameworks' requests and responses, as far as they lead to Node's own. */
+/** Requests and responses of Express and Fastify, as far as they lead to Node's own. */
 interface FrameworkRequest {
   readonly raw?: IncomingMessage;
 }
@@ -15,8 +15,8 @@ type RouteHandler = (request: FrameworkRequest, reply: FrameworkReply) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
 
 /**
- * `GET {path}`: answers as an upgrade would, for browsers that see every refusal as 1006 (P18). Registered after the
- * routes of the application, which so keep precedence, and before Nest's own 404.
+ * `GET {path}`: answers as an upgrade would be answered, for browsers that see every refusal as 1006 (P18). Registered after
+ * the routes of the application, which so take precedence, and before Nest's own 404.
  */
 export class ProbeRoute {
   constructor(
@@ -39,7 +39,7 @@ export class ProbeRoute {
       // Fastify refuses a second route; Express keeps the first. Either way the application's route stays.
       const reason = (error as Error).message;
       this.logger.warn(
-        `GET ${path} is a route of the application, so browsers cannot learn why a connection failed: ${reason}`,
+        `GET ${path} is a route of the application, so browsers cannot learn why a connection failed. Move that route, or set path: ${reason}`,
       );
     }
   }
@@ -82,8 +82,8 @@ export class ProbeRoute {
 }
 
 /**
- * Lets the page read the answer, whatever its origin: a page that may not connect should learn that (403). There is
- * nothing to protect: cookies of a foreign page are refused before they are looked at, and the answer holds no data
+ * Lets a page of any origin read the answer: a page that may not connect should learn that (403). There is
+ * nothing to protect: cookies of a foreign page are refused before they are read, and the answer holds no data
  * of a user.
  */
 function corsOf({ headers: { origin } }: IncomingMessage): Record<string, string> {

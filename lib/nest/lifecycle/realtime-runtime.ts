@@ -59,7 +59,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   get engine(): RealtimeEngine {
     if (this.running !== undefined) return this.running;
     throw new Error(
-      'RealtimeModule has not started yet. Use it from onModuleInit() on, not in a constructor.',
+      'RealtimeModule has not started yet. Use RealtimeService from onModuleInit() on, not in a constructor.',
     );
   }
 
@@ -105,14 +105,14 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
       channels,
       requests: new Map([...requests, ...gateways.requests]),
       ...(onConnect === undefined ? {} : { onConnect }),
-      // A class of the application may recognise clients by other things than a token, so it is always asked.
+      // A class of the application may recognise clients without a token, so it is always called.
       settings: auth.mode === 'custom' ? { ...settings, anonymous: true } : settings,
       clock: systemClock,
       entropy: systemEntropy,
       logger: this.logger,
     });
     for (const listener of gateways.listeners) engine.addConnectionListener(listener);
-    // Before it is started, so that a broker that fails half-way is closed with the application.
+    // Before the start, so that a broker that fails to start is closed with the application.
     this.running = engine;
     await engine.start();
     reportBoot(this.config, broker, channels, this.attaches, this.logger);
@@ -150,7 +150,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * Global enhancers of request scope cannot run where there is no request, and Nest leaves them out in silence. For a
-   * guard or pipe that would open a hole, so it is an error; an interceptor is announced.
+   * guard or pipe that would be a security hole, so it is an error; an interceptor is reported in the log.
    */
   private checkGlobalEnhancers(problems: BootProblems): void {
     const config = this.applicationConfig;
@@ -202,7 +202,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
 
 /** The application's HTTP server; `undefined` in workers, application contexts and microservices. */
 export function httpServerOf(host: HttpAdapterHost): Server | undefined {
-  // Nest's type does not say so, but there is no adapter in an application without HTTP.
+  // Unlike its type, the adapter is absent in an application without HTTP.
   const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | null | undefined;
   const server = adapter?.getHttpServer() as Server | null | undefined;
   return typeof server?.on === 'function' ? server : undefined;

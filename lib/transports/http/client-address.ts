@@ -3,12 +3,12 @@ import { isIP } from 'node:net';
 import type { Scheme } from './origin.js';
 
 /**
- * Which proxies are believed: none; the given number in front of this process; or those whose address the
- * predicate accepts. A header of anybody else is what an attacker wrote.
+ * Which proxies are trusted: none; the given number in front of this process; or those whose address the
+ * predicate accepts. A header from any other address may be an attacker's.
  */
 export type TrustProxy = false | number | ((address: string) => boolean);
 
-/** The part of a socket that tells who is at the other end. */
+/** The part of a socket that identifies its other end. */
 export interface Peer {
   readonly remoteAddress?: string | undefined;
   /** Set by TLS sockets. */
@@ -19,13 +19,13 @@ export interface Peer {
 export interface ClientAddress {
   /** IPv4 or IPv6 without port, brackets or the `::ffff:` of a mapped IPv4; `unknown` for a Unix socket. */
   readonly ip: string;
-  /** As the client used it; `undefined` when TLS may have ended at a proxy that is not trusted. */
+  /** Scheme that the client used; `undefined` when TLS may have ended at a proxy that is not trusted. */
   readonly scheme: Scheme;
 }
 
 /**
- * Address and scheme of the client. `X-Forwarded-For` is walked from the right, as far as the proxies are
- * trusted, and the first address that is not a trusted proxy is the client: everything left of it is hearsay.
+ * Address and scheme of the client. `X-Forwarded-For` is read from the right while the proxies are
+ * trusted, and the first address that is not a trusted proxy is the client: entries to the left of it prove nothing.
  *
  * @example clientAddress({ 'x-forwarded-for': '6.6.6.6, 9.9.9.9' }, { remoteAddress: '10.0.0.1' }, 1).ip // '9.9.9.9'
  */
@@ -38,7 +38,7 @@ export function clientAddress(headers: IncomingHttpHeaders, peer: Peer, trust: T
   let hops = 0;
   while (hops < forwarded.length && isTrusted(trust, ip, hops)) {
     const address = plainAddress(forwarded[forwarded.length - 1 - hops]);
-    // `unknown`, an obfuscated name or garbage: whoever wrote it is the last one that is known.
+    // `unknown`, an obfuscated name or garbage: the proxy that wrote it is the last known address.
     if (address === undefined) break;
     ip = address;
     hops++;
@@ -47,7 +47,7 @@ export function clientAddress(headers: IncomingHttpHeaders, peer: Peer, trust: T
 }
 
 /**
- * What the outermost trusted proxy said of its own client: its entry where proxies append, the only one where
+ * The scheme that the outermost trusted proxy reports of its client: its entry where proxies append, the only one where
  * they replace.
  */
 function forwardedScheme(headers: IncomingHttpHeaders, hops: number): Scheme {
@@ -75,8 +75,8 @@ function listOf(header: string | string[] | undefined): string[] {
 }
 
 /**
- * Some proxies add the port: `1.2.3.4:5678`, `[2001:db8::1]:443`. One client is one spelling, or bans and
- * limits would leak.
+ * Some proxies add the port: `1.2.3.4:5678`, `[2001:db8::1]:443`. A client must have one spelling, or it would escape
+ * bans and limits by another one.
  */
 function plainAddress(entry: string | undefined): string | undefined {
   if (entry === undefined) return undefined;

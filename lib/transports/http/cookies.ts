@@ -27,7 +27,7 @@ function decode(value: string): string {
   try {
     return decodeURIComponent(value);
   } catch {
-    // Not percent-encoded after all; the verifier decides what it is worth.
+    // Not percent-encoded; the authenticator decides about it as it is.
     return value;
   }
 }

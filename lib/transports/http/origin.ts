@@ -2,18 +2,18 @@ import type { Handshake } from '../../core/ports/connection.js';
 
 /**
  * Which pages may connect. A string is one exact origin (`https://app.example.com`, with the port where it is
- * not the default one) or `same-origin`; a RegExp must match the *whole* origin in lower case; a function sees
- * the header as it came, `null` included.
+ * not the default one) or `same-origin`; a RegExp must match the *whole* origin in lower case; a function is given
+ * the header unchanged, `null` included.
  */
 export type OriginRule = string | RegExp | ((origin: string, handshake: Handshake) => boolean);
 
-/** Scheme of a connection; `undefined` when a proxy that nobody told us about may have ended TLS. */
+/** Scheme of a connection; `undefined` when TLS may have ended at a proxy that is not trusted. */
 export type Scheme = 'http' | 'https' | undefined;
 
 /** Decides about the `Origin` header of one handshake. */
 export type OriginCheck = (origin: string, handshake: Handshake, scheme: Scheme) => boolean;
 
-/** The serialisation of RFC 6454 §6.2: scheme, host, port and not one character more. */
+/** The serialisation of RFC 6454 §6.2: scheme, host and port only. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\%]+$/i;
 const MAX_LENGTH = 512;
 
@@ -29,8 +29,8 @@ export function compileOrigins(rules: OriginRule | readonly OriginRule[]): Origi
 }
 
 /**
- * Whether a page of this origin was served from the host it now connects to. The scheme counts where it is
- * known; where TLS may have ended at a proxy, host and port decide.
+ * Whether a page of this origin was served from the host that it connects to. The scheme is compared where it is
+ * known; where TLS may have ended at a proxy, only host and port are.
  *
  * @example isSameOrigin('https://example.com', 'example.com:443', 'https') // true
  */
@@ -43,7 +43,7 @@ export function isSameOrigin(origin: string, host: string | undefined, scheme: S
   return page === canonicalOrigin(`${pageScheme}://${host}`);
 }
 
-/** Lower case and without a default port; `undefined` for `null` and whatever else names no single place. */
+/** Lower case and without a default port; `undefined` for `null` and everything else that is not one origin. */
 export function canonicalOrigin(origin: string): string | undefined {
   // URL.parse would be kinder, but Node 20 does not have it.
   if (origin.length > MAX_LENGTH || !ORIGIN.test(origin) || !URL.canParse(origin)) return undefined;
@@ -63,7 +63,7 @@ function compileRule(rule: OriginRule): OriginCheck {
 }
 
 function matching(rule: RegExp): OriginCheck {
-  // Whole, so that a forgotten anchor is no hole; without `g` and `y`, whose memory makes every other test fail.
+  // Whole, so that a forgotten anchor lets no other origin in; without `g` and `y`, whose state makes every other test fail.
   const whole = new RegExp(`^(?:${rule.source})$`, rule.flags.replace(/[gy]/g, ''));
   return (origin) => {
     const canonical = canonicalOrigin(origin);

@@ -9,8 +9,8 @@ export interface QueryToken {
 const REDACTED = 'redacted';
 
 /**
- * Reads a token from the query string and takes it out of the URL that the application sees: tokens are never
- * logged (G23), and URLs are what everybody logs. The first of several counts, all are replaced.
+ * Reads a token from the query string and replaces it in the URL that the application sees: tokens are never
+ * logged (G23), and URLs often are. The first of several counts; all are replaced.
  *
  * @example takeQueryToken('/realtime?v=1&token=abc', 'token') // { token: 'abc', url: '/realtime?v=1&token=redacted' }
  */

@@ -68,8 +68,8 @@ export class UpgradeRouter implements PathClaims<UpgradeHandler> {
   }
 
   private readonly dispatch: UpgradeListener = (req, socket, head) => {
-    // Node has taken its own listener off: a reset while a client is verified, or while the socket is nobody's, would be
-    // an unhandled 'error' and the end of the process (CVE-2020-7693).
+    // Node has removed its own listener: a reset while a client is verified, or before a listener takes the socket, would
+    // be an unhandled 'error' and end the process (CVE-2020-7693).
     socket.on('error', ignore);
     const handler = this.routes.get(routeOf(req.url));
     if (handler !== undefined) handler(req, socket, head);
@@ -91,7 +91,7 @@ export class UpgradeRouter implements PathClaims<UpgradeHandler> {
     });
   };
 
-  /** Makes sure that we are the first listener, that all others are guarded, and that changes are noticed. */
+  /** Makes `dispatch` the first listener, guards all others, and watches for changes. */
   private arrange(): void {
     this.server[ROUTER] = this;
     this.observe(true);
@@ -110,7 +110,7 @@ export class UpgradeRouter implements PathClaims<UpgradeHandler> {
   }
 
   /**
-   * Keeps our upgrades from somebody else's listener: Node offers no way to stop an event, and WsAdapter destroys the socket
+   * Keeps our upgrades from another listener: Node offers no way to stop an event, and WsAdapter destroys the socket
    * of every path it does not know. The guard wraps as `once` does, with the original in `listener`, so to its owner the
    * listener is still there: `listeners()` shows it and `removeListener` really removes it.
    */
@@ -149,7 +149,7 @@ export class UpgradeRouter implements PathClaims<UpgradeHandler> {
 
 /**
  * Watches the socket of an upgrade that other listeners may or may not want. Some of them (GraphQL) leave what they do
- * not know open for ever; so an upgrade that nobody has touched for a second is answered with 404.
+ * not know open for ever; so an upgrade that no listener has touched for a second is answered with 404.
  *
  * A listener that wrote, read or listened took it, and may take as long as it likes: bytes alone would not tell a
  * neighbour whose authentication is slow, and a connection that was kept alive has written before.
@@ -162,7 +162,7 @@ function watchStray(socket: Duplex, clock: Clock): void {
   const before = traceOf(socket);
 }
 
-/** Changes as soon as anybody does anything with the socket. */
+/** Changes as soon as a listener does anything with the socket. */
 function traceOf(socket: Duplex & { readonly bytesWritten?: number }): string {
   const listeners = socket.eventNames().map((event) => `${String(event)}:${socket.listenerCount(event)}`);
   return [socket.bytesWritten, socket.readableFlowing, socket.writableEnded, ...listeners.sort()].join();

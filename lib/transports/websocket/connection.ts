@@ -41,9 +41,9 @@ export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'c
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
 export class WebSocketConnection implements Connection, WireSocketOwner, DirectWriteOwner {
-  /** Whether frames may be written: ws's own state, kept here because every write asks for it. */
+  /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
-  /** Bytes that libuv waits with, beside those in the socket's own queue. */
+  /** Bytes in libuv's queue, which are not in the socket's own. */
   private heldBytes = 0;
   private readonly writer: DirectWriter | undefined;
   private handler: ConnectionHandler | undefined;
@@ -84,7 +84,7 @@ export class WebSocketConnection implements Connection, WireSocketOwner, DirectW
     if (waiting === 0) return true;
     if (waiting === NOT_WRITTEN) return this.socket.write(frame);
     if (waiting === WRITE_FAILED) {
-      // The other end is gone; ws tells so by 'close', as after every error of a socket.
+      // The other end is gone; 'close' of ws follows, as after every error of a socket.
       this.socket.destroy();
       return false;
     }
@@ -115,7 +115,7 @@ export class WebSocketConnection implements Connection, WireSocketOwner, DirectW
       // The client's answer could not be read otherwise.
       this.ws.resume();
     } catch (error) {
-      // A code that must not be sent, e.g. 1006. The connection ends all the same.
+      // A code that must not be sent, e.g. 1006. The connection must end nevertheless.
       this.settings.onError(error);
       this.terminate();
     }
@@ -159,8 +159,8 @@ export class WebSocketConnection implements Connection, WireSocketOwner, DirectW
   }
 
   /**
-   * @internal A client that neither answers nor reads would keep a closing socket, and the bytes that wait in it, for
-   * ever: ws's own timer does not cover one that ended its side without a close frame.
+   * @internal A client that neither answers nor reads would keep a closing socket, and the bytes in its queue, for
+   * ever: ws's own timer does not cover a client that ended its side without a close frame.
    */
   onClosing(): void {
     this.open = false;
@@ -179,7 +179,7 @@ export class WebSocketConnection implements Connection, WireSocketOwner, DirectW
     }
   }
 
-  /** Ends the connection after a failure of ours: an exception in a socket's listener would end the process. */
+  /** Ends the connection after a failure of the server: an exception in a socket's listener would end the process. */
   fail(error: unknown): void {
     this.settings.onError(error);
     this.close(CLOSE_CODES.internal.code, closeReason('internal'));

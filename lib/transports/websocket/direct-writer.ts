@@ -25,15 +25,15 @@ export function isPlainTcp(socket: Duplex): socket is DirectSocket {
   return socket instanceof Socket && !('encrypted' in socket);
 }
 
-/** Who wrote. */
+/** The connection that a write belongs to. */
 export interface DirectWriteOwner {
-  /** What the kernel did not take at once is written, or has failed. */
+  /** Called when the bytes that the kernel did not take at once are written, or have failed. */
   onWritten(failed: boolean): void;
 }
 
-/** The write was not made here: the socket's own way is to be taken. */
+/** Nothing was written: the caller writes to the socket. */
 export const NOT_WRITTEN = -1;
-/** The write failed: the socket is to be destroyed. */
+/** The write failed: the caller destroys the socket. */
 export const WRITE_FAILED = -2;
 
 /**
@@ -65,7 +65,7 @@ export class DirectWriter {
     return waiting;
   }
 
-  /** A request that is under way belongs to libuv until it is done, and another takes its place here. */
+  /** A request that is under way belongs to libuv until it is done, so the next write needs another. */
   private follow(request: WriteRequest, frame: Buffer, owner: DirectWriteOwner): void {
     this.spare = undefined;
     request.buffer = frame;
@@ -79,7 +79,7 @@ export class DirectWriter {
     return this.spare;
   }
 
-  /** Looks at the request of the write that follows, which takes the documented way. */
+  /** Learns the class of requests from the next write, which goes through the socket. */
   private learn(handle: StreamHandle): void {
     if (typeof handle.writeBuffer !== 'function' || typeof handle.writeQueueSize !== 'number') {
       this.unusable = true;

@@ -82,7 +82,7 @@ function frame(firstByte: number, envelopes: readonly Buffer[], separator: numbe
   return target;
 }
 
-/** A frame with its header. Whoever asks writes every byte behind it: nothing of the unzeroed memory leaves the process. */
+/** A frame with its header. The caller writes every byte behind it, so no unzeroed memory leaves the process. */
 function begun(firstByte: number, payload: number): Buffer {
   const target = Buffer.allocUnsafe(headerBytes(payload) + payload);
   writeHeader(target, firstByte, payload);

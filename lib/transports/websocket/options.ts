@@ -26,7 +26,7 @@ export interface WebSocketTransportOptions {
   /** Path of the endpoint, matched exactly, with or without one trailing slash. Default `/realtime`. */
   readonly path?: string;
   /**
-   * What the server speaks; the first is for clients that offer no subprotocol (P1). Default JSON, then
+   * Codecs of the server; the first is used for clients that offer no subprotocol (P1). Default JSON, then
    * MessagePack.
    */
   readonly codecs?: readonly Codec[];
@@ -46,8 +46,8 @@ export interface WebSocketTransportOptions {
    */
   readonly cookie?: { readonly name: string };
   /**
-   * Proxies that are believed about the client's address (`X-Forwarded-For`) and scheme (`X-Forwarded-Proto`):
-   * their number, or a predicate of the address. Default `false`: what the socket says counts.
+   * Proxies that are trusted about the client's address (`X-Forwarded-For`) and scheme (`X-Forwarded-Proto`):
+   * their number, or a predicate of the address. Default `false`: the address of the socket is the client's.
    */
   readonly trustProxy?: TrustProxy;
   /**
@@ -57,11 +57,11 @@ export interface WebSocketTransportOptions {
   readonly queryToken?: string;
   /** permessage-deflate. Default `false` (G24). */
   readonly compression?: false | CompressionOptions;
-  /** Longest verification of credentials, in milliseconds; then 503. Default 10 000. */
+  /** Longest verification of credentials, in milliseconds; after it the answer is 503. Default 10 000. */
   readonly handshakeTimeoutMs?: number;
   /** Upgrades whose credentials are being verified at the same time; further ones get 503. Default 10 000. */
   readonly maxPendingHandshakes?: number;
-  /** How long a client may take to answer a close frame, in milliseconds; then the socket is cut. Default 5000. */
+  /** How long a client may take to answer a close frame, in milliseconds; then the socket is destroyed. Default 5000. */
   readonly closeTimeoutMs?: number;
   /** Default: the system's. */
   readonly clock?: Clock;
@@ -146,20 +146,23 @@ export function checkCompression(options: CompressionOptions): Required<Compress
 
 function checkCodecs(codecs: readonly Codec[]): readonly [Codec, ...Codec[]] {
   const [first, ...others] = codecs;
-  if (first === undefined) throw new TypeError('codecs: at least one is needed, e.g. [jsonCodec]');
+  if (first === undefined)
+    throw new TypeError('codecs: the list is empty. Give at least one codec, e.g. [jsonCodec].');
   if (new Set(codecs.map((codec) => codec.subprotocol)).size < codecs.length) {
-    throw new TypeError('codecs: two of them have the same subprotocol; a client could not choose');
+    throw new TypeError(
+      'codecs: two codecs have the same subprotocol, so a client could not choose. Leave one of them out.',
+    );
   }
   return [first, ...others];
 }
 
 function positive(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new RangeError(`${name}: ${value} is not a positive integer`);
+  throw new RangeError(`${name}: ${value} is not a positive integer. Give a whole number of at least 1.`);
 }
 
 function named(name: string, value: string): string {
   // The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name.
   if (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value)) return value;
-  throw new TypeError(`${name}: "${value}" is not a name`);
+  throw new TypeError(`${name}: "${value}" is not a name. Use letters, digits and any of !#$%&'*+-.^_\`|~.`);
 }

@@ -18,7 +18,7 @@ import { resolveOptions, type WebSocketSettings, type WebSocketTransportOptions 
 import type { WireSocket } from './wire-socket.js';
 import { createWsServer, type WsServer } from './ws-server.js';
 
-/** The two ways of writing a codec's frames. */
+/** The variants of a codec. */
 interface Variants {
   readonly plain: WireVariant;
   readonly deflated: WireVariant;
@@ -115,7 +115,7 @@ export class WebSocketTransport implements Transport {
     }
   };
 
-  /** A rule of the application may throw, and so may the engine: the client is told nothing of it. */
+  /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
   private judge(rules: () => Refusal | Admission): Refusal | Admission {
     if (this.closed) return TRY_LATER;
     try {
@@ -138,7 +138,7 @@ export class WebSocketTransport implements Transport {
     head: Buffer,
   ): void {
     if (this.closed) return this.refuse(socket, TRY_LATER);
-    // The client may have gone while it was being verified.
+    // The client may have disconnected while it was verified.
     if (socket.destroyed) return;
     try {
       this.wss.handleUpgrade(req, socket, head, (ws) => this.connect(admission, opening, ws, socket));

@@ -10,7 +10,7 @@ const NO_CODE = 1005;
 
 /**
  * The part of ws's WebSocket that is used here. Declared by ourselves, as is what {@link WsServer} has, because ws brings
- * no types: whoever compiles against this package would need @types/ws for the real ones.
+ * no types: users of this package would need @types/ws to compile against the real ones.
  */
 interface WsSocket extends EventEmitter {
   readonly readyState: number;
@@ -24,7 +24,7 @@ interface WsSocket extends EventEmitter {
 
 const WsSocket: new (address: null) => WsSocket = WebSocket;
 
-/** Who is told what happens on a {@link WireSocket}. */
+/** What a {@link WireSocket} notifies its connection of. */
 export interface WireSocketOwner {
   onMessage(data: Buffer, isBinary: boolean): void;
   /** A ping or pong of the client's. */
@@ -46,7 +46,7 @@ export class WireSocket extends WsSocket {
   owner: WireSocketOwner | undefined;
 
   /**
-   * Events go straight to the one who wants them: five listeners and their table would be a tenth of what an idle
+   * Events go straight to the owner: five listeners and their table would be a tenth of what an idle
    * connection costs, and a detour for every message.
    */
   override emit(event: string | symbol, ...args: unknown[]): boolean {

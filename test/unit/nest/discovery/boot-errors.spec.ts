@@ -496,7 +496,7 @@ describe('boot errors', () => {
   it('a runtime that did not start says so instead of failing somewhere', async () => {
     const module = await Test.createTestingModule({ imports: [RealtimeModule.forRoot()] }).compile();
     expect(() => module.get(RealtimeRuntime).engine).toThrow(
-      'RealtimeModule has not started yet. Use it from onModuleInit() on, not in a constructor.',
+      'RealtimeModule has not started yet. Use RealtimeService from onModuleInit() on, not in a constructor.',
     );
     // Whoever publishes from a constructor has a promise to look at, as after every other mistake.
     const room = module.get(RealtimeService).channel('rooms.1');

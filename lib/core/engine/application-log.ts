@@ -40,8 +40,8 @@ export interface ApplicationLogDeps {
 }
 
 /**
- * What the application itself writes to channels and reads from them. It is trusted: nothing is authorized. Every method rejects with
- * a `RealtimeError`: `unknown_channel`, `bad_request`, `unavailable` or `timeout`.
+ * What the application itself writes to channels and reads from them. It is trusted: nothing is authorized. Every method
+ * rejects with a `RealtimeError`: `unknown_channel`, `bad_request`, `unavailable` or `timeout`.
  */
 export class ApplicationLog {
   /** In whose name the ids of the application are unique (P15). */

@@ -199,8 +199,8 @@ export function composeEngine(options: EngineOptions) {
 }
 
 /**
- * The channel of each user (`realtime.user(id).publish()`): the application writes, only the user reads. As durable as the broker,
- * since it asks for nothing more.
+ * The channel of each user (`realtime.user(id).publish()`): the application writes, only the user reads. It is as durable as
+ * the broker allows.
  */
 function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: number): ChannelDefinition {
   return {

@@ -46,7 +46,8 @@ export class ControlApplier {
       default:
         // Of a newer version of the library, on another node. Its sender is told that it has no effect here.
         throw new Error(
-          `Control records of the kind ${JSON.stringify((message satisfies never as ControlMessage).kind)} are unknown to this node: update its nestjs-realtime`,
+          `Control records of the kind ${JSON.stringify((message satisfies never as ControlMessage).kind)} ` +
+            'are unknown to this node: update its nestjs-realtime',
         );
     }
   }

@@ -121,8 +121,8 @@ export class OutboxQueue {
   }
 
   /**
-   * Where the client stands in each flow of which something waits: before the first event or gap. `undefined` when what comes first is
-   * neither: its place in the log is not known here.
+   * Where the client stands in each flow of which something waits: before the first event or gap. `undefined` when what
+   * comes first is neither: its place in the log is not known here.
    */
   positions(): Map<Flow, Position | undefined> {
     const positions = new Map<Flow, Position | undefined>();

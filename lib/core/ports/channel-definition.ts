@@ -76,7 +76,10 @@ export interface SnapshotHandler {
 /** What a snapshot handler gives. */
 export interface SnapshotState {
   readonly state: unknown;
-  /** Position up to which the state has the events, at or before the tip. Default: the tip that was read before the handler ran. */
+  /**
+   * Position up to which the state has the events, at or before the tip. Default: the tip that was read before the handler
+   * ran.
+   */
   readonly position?: Position;
 }
 

@@ -82,7 +82,7 @@ export interface ConnectionHandler {
   /**
    * Where the client stands in its channels once it has read all frames that were written: a subscribe from there continues
    * without a loss, and may repeat events. A channel is left out while something that waits for the client decides where it
-   * stands, e.g. the answer of its subscribe; what the transport was told before is then still true. Not to be called from `write`.
+   * stands, e.g. the answer of its subscribe; an earlier position of it is then still true. Not to be called from `write`.
    */
   positions(): ReadonlyMap<string, Position>;
   /** Called when the socket can take more bytes. */
@@ -93,6 +93,10 @@ export interface ConnectionHandler {
 
 /** A session, as the parts of the engine know it that may end it. */
 export interface ClosableSession {
-  /** Ends it with the close code of that name (protocol §7). @param retryAfterMs Advice when to come back, in milliseconds. Default 0. */
+  /**
+   * Ends it with the close code of that name (protocol §7).
+   *
+   * @param retryAfterMs Advice when to reconnect, in milliseconds. Default 0.
+   */
   close(name: CloseName, retryAfterMs?: number): void;
 }

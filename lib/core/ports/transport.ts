@@ -31,6 +31,9 @@ export interface Transport {
    * @throws Error when a path is taken on that server, or after `close`.
    */
   attach(server: Server): void;
-  /** Releases the paths and refuses clients that are still authenticating; open connections are the engine's to close. Idempotent. */
+  /**
+   * Releases the paths, and refuses clients that are still authenticating. Open connections are the engine's to close.
+   * Idempotent.
+   */
   close(): void;
 }

@@ -69,6 +69,26 @@ export class RealtimeContext implements HandlerCall {
     return this.call.payload;
   }
 
+  /** W3C `traceparent` of the client, for a span to continue. */
+  get trace(): string | undefined {
+    return this.call.trace;
+  }
+
+  /** Further fields of the client's envelope. */
+  get meta(): Readonly<Record<string, unknown>> | undefined {
+    return this.call.meta;
+  }
+
+  /** Conflation key of a publish. */
+  get key(): string | undefined {
+    return this.call.key;
+  }
+
+  /** Of a publish, milliseconds after which its delivery is pointless. */
+  get ttl(): number | undefined {
+    return this.call.ttl;
+  }
+
   /** What Nest calls the pattern of the message. */
   get pattern(): string {
     return this.call.event === '' ? `realtime.${this.action}` : this.call.event;

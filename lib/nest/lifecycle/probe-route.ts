@@ -39,7 +39,8 @@ export class ProbeRoute {
       // Fastify refuses a second route; Express keeps the first. Either way the application's route stays.
       const reason = (error as Error).message;
       this.logger.warn(
-        `GET ${path} is a route of the application, so browsers cannot learn why a connection failed. Move that route, or set path: ${reason}`,
+        `GET ${path} is a route of the application, so browsers cannot learn why a connection failed. ` +
+          `Move that route, or set path: ${reason}`,
       );
     }
   }

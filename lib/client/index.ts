@@ -1,15 +1,15 @@
-export { RealtimeClient, type ClientHappenings } from './realtime-client.js';
+export { RealtimeClient, type ClientEventMap } from './realtime-client.js';
 export type { RealtimeClientOptions, TokenProvider } from './options.js';
 export type { ClientState, ClientStatus, ErrorContext } from './state.js';
 export type { Off } from './emitter.js';
 export type { ClientFetch } from './transport/probe.js';
-export type { WebSocketConstructor, WebSocketLike } from './transport/websocket-types.js';
+export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.js';
 export type { ChannelHandle } from './channel/handle.js';
 export type { ChannelPresence } from './channel/presence.js';
 export type {
   ChannelEvent,
+  ChannelEventMap,
   ChannelGap,
-  ChannelHappenings,
   ChannelSignal,
   ChannelState,
   ChannelUnsubscribed,

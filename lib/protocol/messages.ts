@@ -1,4 +1,4 @@
-import type { AnnouncedLimits } from './limits.js';
+import type { AnnouncedLimits } from './envelope.js';
 import type { GapReason, LostReason, Position, Recovery, TruncationCause } from './position.js';
 
 /** Reconnect policy that the server announces (P19), all in milliseconds. */

@@ -5,7 +5,7 @@ import { ENGINE_DEFAULTS } from '../../core/ports/settings-defaults.js';
 import type { EngineSettings } from '../../core/ports/settings.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/limits.js';
+import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/envelope.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAuth } from './auth-config.js';

@@ -1,6 +1,5 @@
 import { CLOSE_CODES } from '../close-codes.js';
-import type { Envelope } from '../envelope.js';
-import type { FrameLimits } from '../limits.js';
+import type { Envelope, FrameLimits } from '../envelope.js';
 
 /** One encoded envelope: text for JSON, bytes for binary codecs. */
 export type Encoded = string | Uint8Array;

@@ -1,5 +1,4 @@
-import type { Envelope } from '../envelope.js';
-import { MAX_DEPTH, type FrameLimits } from '../limits.js';
+import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
 import { FrameError, type Codec, type Encoded } from './codec.js';
 
 const TAB = 0x09;

@@ -1,4 +1,4 @@
-import { MAX_DEPTH } from '../limits.js';
+import { MAX_DEPTH } from '../envelope.js';
 import { FrameError } from './codec.js';
 
 /**

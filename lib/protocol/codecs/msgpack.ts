@@ -1,6 +1,5 @@
 import { decode, encode } from '@msgpack/msgpack';
-import type { Envelope } from '../envelope.js';
-import { MAX_DEPTH, type FrameLimits } from '../limits.js';
+import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
 import { FrameError, type Codec, type Encoded } from './codec.js';
 import { endOfValue } from './msgpack-scanner.js';
 

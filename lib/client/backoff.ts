@@ -57,14 +57,12 @@ export class Backoff {
    * @returns Milliseconds to wait.
    */
   next(lost: boolean, advice?: Advice): number {
+    const { policy, random } = this;
     const retry = this.retries++;
-    if (advice !== undefined) {
-      const spread = advice.spreadMs ?? this.policy.firstSpreadMs;
-      const advised = advice.retryAfterMs + this.random() * spread;
-      return retry === 0 ? advised : Math.max(advised, exponentialDelay(this.policy, retry, this.random));
-    }
-    if (retry === 0 && lost) return this.random() * this.policy.firstSpreadMs;
-    return exponentialDelay(this.policy, retry, this.random);
+    const delay = exponentialDelay(policy, retry, random);
+    if (advice === undefined) return retry === 0 && lost ? random() * policy.firstSpreadMs : delay;
+    const advised = advice.retryAfterMs + random() * (advice.spreadMs ?? policy.firstSpreadMs);
+    return retry === 0 ? advised : Math.max(advised, delay);
   }
 }
 
@@ -104,9 +102,15 @@ export class ChannelBackoff {
     this.since = Infinity;
   }
 
-  /** Milliseconds until the next attempt. */
-  next(): number {
+  /**
+   * Milliseconds until the next attempt. The first advice of a count stands alone; a channel that the server ends again
+   * and again comes back more slowly.
+   */
+  next({ retryAfterMs, spreadMs = 0 }: Advice = { retryAfterMs: 0 }): number {
+    const { random, retry } = this.deps;
     this.ended();
-    return exponentialDelay(this.deps.retry(), this.retries++, this.deps.random);
+    const delay = exponentialDelay(retry(), this.retries++, random);
+    const advised = retryAfterMs + random() * spreadMs;
+    return this.isFirst && retryAfterMs + spreadMs > 0 ? advised : Math.max(advised, delay);
   }
 }

@@ -95,14 +95,14 @@ export class CommandQueue {
     this.send(command);
   }
 
-  /** Sends what waits and may be sent, in the order in which it was dispatched. */
-  flush(): void {
-    for (const command of [...this.pending.values()]) this.send(command);
-  }
-
-  /** Sends what had no place in the frame of `hello`. */
-  flushImmediate(): void {
-    for (const command of [...this.pending.values()]) if (command.spec.immediate === true) this.send(command);
+  /**
+   * Sends what waits and may be sent, in the order in which it was dispatched.
+   *
+   * @param onlyImmediate Only what had no place in the frame of `hello`.
+   */
+  flush(onlyImmediate = false): void {
+    for (const command of [...this.pending.values()])
+      if (!onlyImmediate || command.spec.immediate === true) this.send(command);
   }
 
   /** @returns Whether the message answers one of these commands. */

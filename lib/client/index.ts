@@ -13,9 +13,7 @@ export type {
   ChannelSignal,
   ChannelState,
   ChannelUnsubscribed,
-  HistoryOptions,
   PublishOptions,
-  SubscribeOptions,
 } from './channel/types.js';
 
 export { RealtimeError } from '../protocol/realtime-error.js';
@@ -23,7 +21,7 @@ export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
 export { jsonCodec } from '../protocol/codecs/json.js';
 export type { Codec } from '../protocol/codecs/codec.js';
-export type { PresenceOptions } from '../protocol/commands.js';
+export type { HistoryOptions, PresenceOptions, SubscribeOptions } from '../protocol/commands.js';
 export type {
   HistoryEvent,
   HistoryResult,

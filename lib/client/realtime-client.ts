@@ -235,7 +235,7 @@ export class RealtimeClient {
     this.wire = wire;
     this.pacer.adopt(welcome.limits.ratePerSecond);
     this.refresher.start(welcome.tokenExpiresInMs);
-    this.commands.flushImmediate();
+    this.commands.flush(true);
     this.joinAll();
     this.publishes.resume(welcome.limits.dedupeMs);
     this.commands.flush();

@@ -5,17 +5,12 @@ export function recordOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** Whether the value is a finite number of milliseconds, or of anything else that cannot be negative. */
-export function isDuration(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
 /** The value if it is a string. */
 export function stringOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** The value if it is a {@link isDuration duration}. */
+/** The value if it is a finite number of milliseconds, or of anything else that cannot be negative. */
 export function durationOf(value: unknown): number | undefined {
-  return isDuration(value) ? value : undefined;
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }

@@ -1,3 +1,4 @@
+import type { HistoryOptions, SubscribeOptions } from '../../protocol/commands.js';
 import type { HistoryResult, PublishResult, SubscribeResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
@@ -13,10 +14,8 @@ import type {
   ChannelEventMap,
   ChannelSignal,
   ChannelState,
-  HistoryOptions,
   LibraryEvent,
   PublishOptions,
-  SubscribeOptions,
 } from './types.js';
 import type { ClientSubscription } from './subscription.js';
 

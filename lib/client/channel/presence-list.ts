@@ -1,4 +1,4 @@
-import type { PresenceMember } from '../../protocol/messages.js';
+import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import { recordOf, stringOf } from '../received.js';
 
@@ -6,17 +6,12 @@ import { recordOf, stringOf } from '../received.js';
 export type PresenceEffect = 'none' | 'changed' | 'behind';
 
 /** The body of a `presence` message or page. */
-export interface PresenceChange {
-  readonly epoch?: string;
-  readonly version?: number;
-  readonly previous?: number;
-  readonly count?: number;
-  readonly more?: string;
+export interface PresenceChange
+  extends
+    Pick<PresenceDiff, 'join' | 'update' | 'leave'>,
+    Partial<Pick<PresenceDiff, 'epoch' | 'version' | 'previous' | 'count'>>,
+    Pick<PresencePage, 'members' | 'more'> {
   readonly counted: boolean;
-  readonly members: readonly PresenceMember[];
-  readonly join: readonly PresenceMember[];
-  readonly update: readonly PresenceMember[];
-  readonly leave: readonly string[];
 }
 
 /** Reads a page, a diff, or the bare count of a large channel. Any field may be missing. */

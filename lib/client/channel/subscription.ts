@@ -1,3 +1,4 @@
+import type { SubscribeOptions } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
@@ -13,7 +14,7 @@ import { Cursor, type UnannouncedGap } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
-import type { ChannelEvent, ChannelGap, ChannelState, SubscribeOptions } from './types.js';
+import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
 
 /** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
 const GAP_PAGE = 500;
@@ -252,13 +253,10 @@ export class ClientSubscription {
       this.listeners.library('unsubscribed', { ...cause, willRetry: false });
       return;
     }
-    const backoff = this.backoff.next();
-    const after = durationOf(retryAfterMs) ?? 0;
-    const spread = durationOf(spreadMs) ?? 0;
-    const advised = after + spread > 0;
-    const advice = after + this.deps.random() * spread;
-    // The first time the advice stands alone; a channel that the server ends again and again comes back more slowly.
-    const delayMs = advised && this.backoff.isFirst ? advice : Math.max(advice, backoff);
+    const delayMs = this.backoff.next({
+      retryAfterMs: durationOf(retryAfterMs) ?? 0,
+      spreadMs: durationOf(spreadMs),
+    });
     this.waitFor(delayMs);
     this.listeners.library('unsubscribed', { ...cause, willRetry: true, delayMs });
   }

@@ -1,4 +1,3 @@
-import type { PresenceOptions } from '../../protocol/commands.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
 import type { GapReason, Position } from '../../protocol/position.js';
 
@@ -83,18 +82,6 @@ export interface ChannelUnsubscribed {
   readonly delayMs?: number;
 }
 
-/** How to subscribe. */
-export interface SubscribeOptions {
-  /** Continue from here, e.g. from a stored `room.position` (P13). Default: from now on, with the snapshot. */
-  readonly position?: Position;
-  /** Given to the server's authorization and snapshot handlers. */
-  readonly params?: Readonly<Record<string, unknown>>;
-  /** Whether the channel's snapshot is wanted. Default true. */
-  readonly snapshot?: boolean;
-  /** How to take part in presence; `false` for not at all. Default: as the channel is declared. */
-  readonly presence?: false | PresenceOptions;
-}
-
 /** How to publish. */
 export interface PublishOptions {
   /**
@@ -106,20 +93,6 @@ export interface PublishOptions {
   readonly key?: string;
   /** Milliseconds after which the event is not worth delivering; if it was not sent by then, the publish fails. */
   readonly ttl?: number;
-}
-
-/** Which part of the log to read; bounds are inclusive. */
-export interface HistoryOptions {
-  /** First `seq` wanted. Default: the oldest that is kept. */
-  readonly from?: number;
-  /** Last `seq` wanted. Default: the newest. */
-  readonly until?: number;
-  /** Events of one page; more than 1 000 counts as 1 000. Default 100. */
-  readonly limit?: number;
-  /** Newest first. Default false. */
-  readonly reverse?: boolean;
-  /** Epoch that the bounds belong to. Default that of the own position. */
-  readonly epoch?: string;
 }
 
 /**

@@ -155,25 +155,23 @@ export class HelloFrame {
    * why. From then on no other command is added, which would overtake it.
    */
   tryAdd(command: Envelope): boolean {
-    const encoded = this.full ? undefined : this.encoded(command);
-    const bytes = encoded === undefined ? Infinity : bytesOf(encoded);
+    if (this.full) return false;
     const { maxEnvelopesPerFrame, maxFrameBytes, maxMessageBytes } = this.limits;
-    this.full =
-      bytes > maxMessageBytes ||
-      this.bytes + SEPARATOR + bytes > maxFrameBytes ||
-      this.envelopes >= maxEnvelopesPerFrame;
-    if (encoded === undefined || this.full) return false;
-    this.envelopes++;
-    this.bytes += SEPARATOR + bytes;
-    this.batcher.addEncoded(encoded, bytes);
-    return true;
-  }
-
-  private encoded(command: Envelope): Encoded | undefined {
     try {
-      return this.codec.encode(command);
+      const encoded = this.codec.encode(command);
+      const bytes = bytesOf(encoded);
+      this.full =
+        bytes > maxMessageBytes ||
+        this.bytes + SEPARATOR + bytes > maxFrameBytes ||
+        this.envelopes >= maxEnvelopesPerFrame;
+      if (this.full) return false;
+      this.envelopes++;
+      this.bytes += SEPARATOR + bytes;
+      this.batcher.addEncoded(encoded, bytes);
+      return true;
     } catch {
-      return undefined;
+      this.full = true;
+      return false;
     }
   }
 }

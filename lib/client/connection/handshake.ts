@@ -1,6 +1,6 @@
 import type { HelloCommand } from '../../protocol/commands.js';
 import { FEATURES, PROTOCOL_VERSION, type AnnouncedLimits } from '../../protocol/envelope.js';
-import type { RetryPolicy, WelcomePayload } from '../../protocol/messages.js';
+import type { WelcomePayload } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { offerSubprotocols } from '../../protocol/subprotocol.js';
@@ -62,14 +62,8 @@ const DEFAULT_LIMITS: AnnouncedLimits = {
 const DEFAULT_HEARTBEAT = { intervalMs: 25_000, timeoutMs: 10_000 };
 
 /** The part of a `welcome` that the client uses: every number is there and usable. */
-export interface Welcome {
-  readonly version: number;
+export interface Welcome extends Omit<WelcomePayload, 'session' | 'features' | 'serverTime'> {
   readonly session?: string;
-  readonly user?: string;
-  readonly heartbeat: WelcomePayload['heartbeat'];
-  readonly limits: AnnouncedLimits;
-  readonly retry: RetryPolicy;
-  readonly tokenExpiresInMs?: number;
 }
 
 /** Reads the payload of `welcome`. A missing or unusable number becomes its default; unknown fields are ignored (P6). */

@@ -1,4 +1,4 @@
-import type { AnnouncedLimits } from '../../protocol/limits.js';
+import type { AnnouncedLimits } from '../../protocol/envelope.js';
 import type { RetryPolicy } from '../../protocol/messages.js';
 import type { ChannelDefinition, ConnectionRequest } from './channel-definition.js';
 import type { Broker } from './broker.js';

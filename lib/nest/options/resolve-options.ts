@@ -4,7 +4,7 @@ import { memoryBroker } from '../../brokers/memory/index.js';
 import { ENGINE_DEFAULTS, type EngineSettings } from '../../core/ports/settings.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/limits.js';
+import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/envelope.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
 import type { RealtimeConnectHook, RealtimeModuleOptions } from '../realtime-options.js';
 import { resolveAuth } from './auth-config.js';

@@ -4,12 +4,33 @@ import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings.js';
 import { isChannelName, MAX_CHANNEL_LENGTH, userChannel } from '../../../lib/protocol/channel-name.js';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommand } from '../../../lib/protocol/commands.js';
-import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH } from '../../../lib/protocol/envelope.js';
+import {
+  MAX_DEPTH,
+  MAX_EVENT_LENGTH,
+  MAX_ID_LENGTH,
+  MAX_KEY_LENGTH,
+} from '../../../lib/protocol/envelope.js';
 import { ERROR_CODES } from '../../../lib/protocol/error-codes.js';
-import { MAX_DEPTH } from '../../../lib/protocol/limits.js';
-import { SERVER_MESSAGE_TYPES } from '../../../lib/protocol/messages.js';
 import { COMMAND_SCHEMAS, MAX_PAGE } from '../../../lib/protocol/validation/command-schemas.js';
 import { validateCommand } from '../../../lib/protocol/validation/validate-command.js';
+
+/** The closed set of P5, written down by hand: no code of the server needs the list. */
+const SERVER_MESSAGE_TYPES = [
+  'welcome',
+  'reply',
+  'error',
+  'event',
+  'signal',
+  'presence',
+  'resumed',
+  'gap',
+  'reset',
+  'unsubscribed',
+  'auth_required',
+  'ping',
+  'pong',
+  'bye',
+];
 
 const document = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
 const section = (heading: string): string => {
@@ -58,7 +79,7 @@ describe('docs/protocol.md', () => {
   it('shows every server message', () => {
     const types = new Set(examples('server').map(({ type }) => type));
     expect(SERVER_MESSAGE_TYPES.filter((type) => !types.has(type))).toEqual([]);
-    expect([...types].filter((type) => !SERVER_MESSAGE_TYPES.includes(type as 'ping'))).toEqual([]);
+    expect([...types].filter((type) => !SERVER_MESSAGE_TYPES.includes(String(type)))).toEqual([]);
   });
 
   it('lists the error codes and the close codes of the catalogues', () => {

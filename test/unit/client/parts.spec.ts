@@ -1,21 +1,18 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket as NodeWebSocket } from 'ws';
-import { DEFAULT_RETRY } from '../../../lib/client/backoff.js';
+import { ChannelBackoff, DEFAULT_RETRY } from '../../../lib/client/backoff.js';
 import { ChannelListeners } from '../../../lib/client/channel/listeners.js';
 import type { ChannelRegistry } from '../../../lib/client/channel/registry.js';
-import { RetryCounter } from '../../../lib/client/channel/retry-counter.js';
 import { systemClientClock } from '../../../lib/client/clock.js';
-import { settingsOf } from '../../../lib/client/options.js';
-import { verdictOf } from '../../../lib/client/connection/reconnect-policy.js';
-import { bytesOf, Outbox } from '../../../lib/client/connection/outbox.js';
-import { readWelcome } from '../../../lib/client/connection/welcome.js';
-import { endpointsOf } from '../../../lib/client/endpoints.js';
-import { uuidv7 } from '../../../lib/client/ids.js';
+import { settingsOf, uuidv7 } from '../../../lib/client/options.js';
+import { decide } from '../../../lib/client/connection/reconnect-policy.js';
+import { bytesOf, FrameBatcher } from '../../../lib/client/connection/frames.js';
+import { readWelcome } from '../../../lib/client/connection/handshake.js';
 import * as entry from '../../../lib/client/index.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { Pacer } from '../../../lib/client/pacer.js';
 import type { ClientFetch } from '../../../lib/client/transport/probe.js';
-import type { WebSocketConstructor } from '../../../lib/client/transport/websocket-types.js';
+import { endpointsOf, type WebSocketConstructor } from '../../../lib/client/transport/websocket.js';
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
@@ -187,8 +184,8 @@ describe('P4 the outbox', () => {
         async (texts, maxEnvelopesPerFrame) => {
           const frames: Encoded[] = [];
           const limits = { maxFrameBytes: 600, maxMessageBytes: 500, maxEnvelopesPerFrame };
-          const outbox = new Outbox(codec, limits, (frame) => frames.push(frame));
-          texts.forEach((text, index) => outbox.add({ type: 'request', id: `id${index}`, payload: text }));
+          const batcher = new FrameBatcher(codec, limits, (frame) => frames.push(frame));
+          texts.forEach((text, index) => batcher.add({ type: 'request', id: `id${index}`, payload: text }));
           await settle();
           const decoded = frames.flatMap((frame) => codec.decode(frame, limits)) as { payload: unknown }[];
           expect(decoded.map(({ payload }) => payload)).toEqual(texts);
@@ -233,7 +230,7 @@ describe('the verdict (protocol §7)', () => {
         fc.boolean(),
         fc.boolean(),
         (code, renewable, fresh) => {
-          const { action } = verdictOf({ ...end, code }, { renewable, fresh });
+          const { action } = decide({ ...end, code }, { renewable, fresh });
           const expected =
             code === 1000
               ? 'closed'
@@ -248,15 +245,15 @@ describe('the verdict (protocol §7)', () => {
 
   it('reads advice from bye before the close reason, and takes 0 in a reason for none', () => {
     const bye = { code: 4001, retryAfterMs: 5, spreadMs: 6 };
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9', bye }, credentials).advice).toEqual({
+    expect(decide({ ...end, code: 4001, reason: 'drain|9', bye }, credentials).advice).toEqual({
       retryAfterMs: 5,
       spreadMs: 6,
     });
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9' }, credentials).advice).toEqual({
+    expect(decide({ ...end, code: 4001, reason: 'drain|9' }, credentials).advice).toEqual({
       retryAfterMs: 9,
     });
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|0' }, credentials).advice).toBeUndefined();
-    expect(verdictOf({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
+    expect(decide({ ...end, code: 4001, reason: 'drain|0' }, credentials).advice).toBeUndefined();
+    expect(decide({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
       'proxy restarts',
     );
   });
@@ -271,10 +268,10 @@ describe('listeners', () => {
     );
     const presence = (): void => undefined;
     const off = listeners.on('gap', () => undefined);
-    listeners.onEvent('gap', () => undefined)();
-    listeners.onPresence(presence);
+    listeners.add('event', 'gap', () => undefined)();
+    listeners.add('presence', 'change', presence);
     off();
-    listeners.offPresence(presence);
+    listeners.off('change', presence);
     expect(uses).toEqual([1, 2, 1, 2, 1, 0]);
   });
 });
@@ -282,7 +279,7 @@ describe('listeners', () => {
 describe('P19 a channel’s retries', () => {
   it('P19 grow while the subscription does not last, and begin anew when it did', () => {
     const clock = new ManualClock();
-    const retry = new RetryCounter({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
+    const retry = new ChannelBackoff({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
     const delays: number[] = [];
     for (const lasted of [0, 9_999, 9_999, 10_000, 0]) {
       retry.began();

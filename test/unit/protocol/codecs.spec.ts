@@ -5,7 +5,7 @@ import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import { endOfValue } from '../../../lib/protocol/codecs/msgpack-scanner.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
-import type { FrameLimits } from '../../../lib/protocol/limits.js';
+import type { FrameLimits } from '../../../lib/protocol/envelope.js';
 import fc from '../../support/property.js';
 
 const limits: FrameLimits = { maxFrameBytes: 64 * 1024, maxMessageBytes: 1_000, maxEnvelopesPerFrame: 4 };

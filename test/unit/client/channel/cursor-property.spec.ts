@@ -53,12 +53,12 @@ describe('the cursor, whatever a server sends', () => {
             cursor.resumed({ epoch: 'e1', seq: tip });
           };
           const answerOne = (page: number): void => {
-            const hole = recorder.holes[answered];
-            if (hole === undefined) return;
+            const gap = recorder.readings[answered];
+            if (gap === undefined) return;
             answered++;
-            const all = range(Math.max(hole.from, first), hole.until);
+            const all = range(Math.max(gap.from, first), gap.until);
             const events = all.slice(0, page).map((seq) => ({ epoch: 'e1', seq }));
-            cursor.page(hole.token, { epoch: 'e1', events, more: all.length > page });
+            cursor.page(gap.token, { epoch: 'e1', events, more: all.length > page });
           };
           const settle = (): void => {
             while (resubscribed < recorder.resubscribes) {
@@ -108,7 +108,7 @@ describe('the cursor, whatever a server sends', () => {
           cursor.resumed({ epoch: 'e1', seq: tip });
           for (
             let round = 0;
-            round < 1_000 && (answered < recorder.holes.length || resubscribed < recorder.resubscribes);
+            round < 1_000 && (answered < recorder.readings.length || resubscribed < recorder.resubscribes);
             round++
           ) {
             answerOne(3);

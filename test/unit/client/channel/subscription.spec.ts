@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
 import type { ChannelHandle } from '../../../../lib/client/channel/handle.js';
-import { CHANNEL_HAPPENINGS } from '../../../../lib/client/channel/types.js';
+import { LIBRARY_EVENTS } from '../../../../lib/client/channel/types.js';
 import { eventMessage, type ScriptedConnection } from '../../../support/wire/scripted-server.js';
 import { codeOf, Harness } from '../harness.js';
 
@@ -34,7 +34,7 @@ async function subscribed(
 function recorded(room: ChannelHandle): unknown[] {
   const log: unknown[] = [];
   room.on('*', (_, event) => log.push(event.seq));
-  for (const name of CHANNEL_HAPPENINGS) {
+  for (const name of LIBRARY_EVENTS) {
     if (name !== 'state') room.on(name, (first: unknown) => log.push([name, first]));
   }
   return log;

@@ -2,10 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeClient } from '../../../../lib/client/realtime-client.js';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
 import { msgpackCodec } from '../../../../lib/client/msgpack.js';
-import type {
-  WebSocketConstructor,
-  WebSocketLike,
-} from '../../../../lib/client/transport/websocket-types.js';
+import type { WebSocketConstructor, WebSocketLike } from '../../../../lib/client/transport/websocket.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
 import { CLOSE_CODES } from '../../../../lib/protocol/close-codes.js';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { OverflowPolicy } from '../../../../lib/core/ports/channel-definition.js';
 import type { Envelope } from '../../../../lib/protocol/envelope.js';
-import { PRESENCE_COUNT } from '../../../../lib/protocol/features.js';
+import { PRESENCE_COUNT } from '../../../../lib/protocol/envelope.js';
 import type { Position } from '../../../../lib/protocol/position.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';

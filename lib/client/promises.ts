@@ -1,13 +1,12 @@
-/** A promise together with what settles it. */
+/** A promise together with the functions that settle it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
-  /** Nobody has to care for a rejection that follows: it is no uncaught error if nobody does. */
-  readonly quiet: () => void;
+  /** A later rejection that nobody handles is not reported as an uncaught error. */
+  readonly ignoreRejection: () => void;
 }
 
-/** Makes a {@link Deferred}. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: Error) => void;
@@ -15,11 +14,10 @@ export function deferred<T>(): Deferred<T> {
     resolve = settle;
     reject = fail;
   });
-  const quiet = (): void => void promise.catch(() => undefined);
-  return { promise, resolve, reject, quiet };
+  return { promise, resolve, reject, ignoreRejection: () => void promise.catch(() => undefined) };
 }
 
-/** Runs what returns a promise; what it throws becomes a rejection. Unlike an `async` function it adds no promise of its own. */
+/** Runs `run`; what it throws becomes a rejection. Unlike an `async` function it adds no promise of its own. */
 export function attempt<T>(run: () => Promise<T>): Promise<T> {
   try {
     return run();

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { MIN_ENVELOPES_PER_FRAME } from '../../../../lib/protocol/limits.js';
+import { MIN_ENVELOPES_PER_FRAME } from '../../../../lib/protocol/envelope.js';
 import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';

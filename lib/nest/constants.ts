@@ -7,10 +7,5 @@ export const HANDLERS_METADATA = 'nestjs-realtime:handlers';
 /** Parameters of handlers without parameter decorators, in the shape of Nest's own route arguments. */
 export const POSITIONAL_ARGS_METADATA = 'nestjs-realtime:positional-args';
 
-/** Options as the application gave them. */
-export const REALTIME_OPTIONS = Symbol('REALTIME_OPTIONS');
-/** Options after validation, every default filled in. */
-export const REALTIME_CONFIG = Symbol('REALTIME_CONFIG');
-
 /** Context of the log lines of this library. */
 export const LOGGER_CONTEXT = 'RealtimeModule';

@@ -1,12 +1,14 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { missingAdapterProvider } from './adapter/missing-adapter.js';
-import { REALTIME_CONFIG, REALTIME_OPTIONS } from './constants.js';
 import { ConnectGate } from './lifecycle/connect-gate.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
-import { resolveOptions } from './options/resolve-options.js';
+import { REALTIME_CONFIG, resolveOptions } from './options/resolve-options.js';
 import type { RealtimeModuleOptions } from './realtime-options.js';
 import { RealtimeService } from './realtime.service.js';
+
+/** Injection token of the options as the application gave them. */
+const REALTIME_OPTIONS = Symbol('REALTIME_OPTIONS');
 
 const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({
   optionsInjectionToken: REALTIME_OPTIONS,

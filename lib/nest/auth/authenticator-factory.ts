@@ -3,7 +3,7 @@ import type { Authenticator } from '../../core/ports/identity.js';
 import { resolveInjectable } from '../discovery/injectable-resolver.js';
 import type { ErrorMapper } from '../errors/error-mapper.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import type { RealtimeConfig } from '../options/realtime-config.js';
+import type { RealtimeConfig } from '../options/resolve-options.js';
 import type { RealtimeAuthenticator } from '../realtime-options.js';
 import { anonymousOnly, CheckedAuthenticator, TokenOptional } from './checked-authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';

@@ -14,15 +14,13 @@ import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import { ridingOptions } from '../adapter/shared-connection.js';
 import { AuthenticatorFactory } from '../auth/authenticator-factory.js';
-import { REALTIME_CONFIG } from '../constants.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
 import { GatewayExplorer, type RidingGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
-import type { RealtimeConfig } from '../options/realtime-config.js';
-import { isBroker } from '../options/resolve-options.js';
+import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { withDeadline } from './deadline.js';
@@ -82,10 +80,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
 
     const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, this.mapper);
     const scanner = new ChannelScanner(this.discovery);
-    const bounds = {
-      broker: { ...broker.capabilities, name: broker.name },
-      dedupeMs: this.config.settings.limits.dedupeMs,
-    };
+    const bounds = { broker, dedupeMs: this.config.settings.limits.dedupeMs };
     const { channels, requests } = await new ChannelExplorer(scanner, compiler, this.logger).explore(
       bounds,
       problems,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { assertCapabilities } from '../../../../lib/core/channel/capabilities.js';
 import { ChannelPattern } from '../../../../lib/core/channel/pattern.js';
 import { ChannelRegistry } from '../../../../lib/core/channel/registry.js';
-import { checkCapabilities } from '../../../../lib/core/engine/capability-check.js';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import { channel } from '../../../support/engine/harness.js';
 
@@ -57,9 +57,9 @@ describe('channel registry', () => {
 
   it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
     expect(() =>
-      checkCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
+      assertCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
     ).toThrow(
-      /TestChannel: the channel "rooms\.:room" asks for durability 'broker'.*lower the channel's durability/,
+      'TestChannel: durability of the channel "rooms.:room" is "broker", but the memory broker promises "process". Use a broker that promises more, or ask for less.',
     );
   });
 });

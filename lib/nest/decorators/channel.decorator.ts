@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
 import type { Durability } from '../../core/ports/broker.js';
-import { CHANNEL_METADATA } from '../constants.js';
 import type { Duration } from '../options/duration.js';
 import { hideFromGateway } from './subscribe-message-metadata.js';
+
+const CHANNEL_METADATA = 'nestjs-realtime:channel';
 
 /** Where clients reach the `@SubscribeMessage` handlers of a class that is also a gateway. */
 export type Exposure = 'channel' | 'gateway';
@@ -89,4 +90,9 @@ export function Channel(pattern: string, options: ChannelOptions = {}): ClassDec
     const { expose } = options;
     if (Array.isArray(expose) && !expose.includes('gateway')) hideFromGateway(target.prototype as object);
   };
+}
+
+/** What `@Channel` stored on a class; `undefined` where it has none. */
+export function channelOf(type: object): ChannelMetadata | undefined {
+  return Reflect.getMetadata(CHANNEL_METADATA, type) as ChannelMetadata | undefined;
 }

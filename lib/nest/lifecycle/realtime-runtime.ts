@@ -12,11 +12,11 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import { ridingOptions } from '../adapter/shared-connection.js';
-import { AuthenticatorFactory } from '../auth/authenticator-factory.js';
+import { sharedConnectionOf } from '../adapter/shared-connection.js';
+import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
-import { GatewayExplorer, type RidingGateways } from '../discovery/gateway-explorer.js';
+import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
@@ -78,23 +78,18 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     checkGlobalEnhancers(this.applicationConfig, this.logger, problems);
     const broker = this.makeBroker(problems);
 
-    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, this.mapper);
-    const scanner = new ChannelScanner(this.discovery);
+    const { logger, mapper } = this;
+    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, mapper, problems);
+    const scanner = new ChannelScanner(this.discovery, problems);
     const bounds = { broker, dedupeMs: this.config.settings.limits.dedupeMs };
-    const { channels, requests } = await new ChannelExplorer(scanner, compiler, this.logger).explore(
-      bounds,
-      problems,
-    );
-    const gateways = this.exploreGateways(
-      new GatewayExplorer(scanner, compiler, this.mapper),
-      requests,
-      problems,
-    );
-    const authenticator = await new AuthenticatorFactory(this.moduleRef, this.mapper).create(
-      this.config,
-      problems,
-    );
+    const channelExplorer = new ChannelExplorer(scanner, compiler, logger, problems);
+    const { channels, requests } = await channelExplorer.explore(bounds);
+    const gatewayExplorer = new GatewayExplorer(scanner, compiler, mapper, problems);
+    const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
+    const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
+    const deps = { moduleRef, mapper, problems };
+    const authenticator = await createAuthenticator(auth, settings.anonymous, deps);
     const onConnect = await compileConnect(
       this.config.connect,
       { compiler, discovery, moduleRef, gate },
@@ -102,7 +97,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     );
     problems.throwIfAny();
 
-    const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
       authenticator,
@@ -169,10 +163,10 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     explorer: GatewayExplorer,
     requests: ReadonlyMap<string, unknown>,
     problems: BootProblems,
-  ): RidingGateways {
-    const riding = ridingOptions(this.applicationConfig.getIoAdapter());
-    if (riding === undefined) return { requests: new Map(), listeners: [] };
-    const gateways = explorer.explore(riding.anonymous, problems);
+  ): BridgedGateways {
+    const shared = sharedConnectionOf(this.applicationConfig.getIoAdapter());
+    if (shared === undefined) return { requests: new Map(), listeners: [] };
+    const gateways = explorer.explore(shared.anonymous);
     for (const event of gateways.requests.keys()) {
       if (requests.has(event)) {
         problems.add(
@@ -182,6 +176,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
         );
       }
     }
-    return { requests: gateways.requests, listeners: [riding.listener, ...gateways.listeners] };
+    return { requests: gateways.requests, listeners: [shared.listener, ...gateways.listeners] };
   }
 }

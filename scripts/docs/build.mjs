@@ -1,10 +1,12 @@
-// `npm run docs`: writes the documents that are made from the sources, docs/errors.md and docs/promises.md.
+// `npm run docs`: writes the documents that are made from the sources, docs/errors.md, docs/options.md and
+// docs/promises.md.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 import ts from 'typescript';
 import { renderErrors } from './errors.mjs';
+import { OPTION_FILES, renderOptions, sectionsOf } from './options.mjs';
 import { readClauses, readTests, renderPromises } from './promises.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -12,6 +14,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
 const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
 await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
+
+const tables = await load('lib/nest/options/option-table.ts');
+const optionTypes = OPTION_FILES.map((file) => readFileSync(join(root, file), 'utf8'));
+await write('docs/options.md', renderOptions(optionTypes, sectionsOf(tables)));
 
 const documents = [
   { document: 'protocol.md', heading: 'Clauses of the protocol' },
@@ -22,12 +28,19 @@ const documents = [
 });
 await write('docs/promises.md', renderPromises(documents, readTests(root)));
 
-/** A TypeScript module without imports of its own, which the catalogues are: no build is needed. */
+/** A TypeScript module whose imports are relative, as those of the catalogues and tables are: no build is needed. */
 async function load(file) {
+  return await import(urlOf(file));
+}
+
+function urlOf(file) {
   const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  return await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+  const linked = outputText.replace(/(?<=\bfrom ')\.[^']+(?=';)/g, (name) =>
+    urlOf(join(dirname(file), name).replace(/\.js$/, '.ts')),
+  );
+  return `data:text/javascript,${encodeURIComponent(linked).replaceAll("'", '%27')}`;
 }
 
 async function write(file, markdown) {

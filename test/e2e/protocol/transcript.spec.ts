@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { readTranscript, TranscriptPlayer } from '../../support/wire/transcript.js';
 import { wireChannel } from '../../support/wire/channel.js';
-import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { startWireServer } from '../../support/wire/server.js';
 
 const DOCUMENT = new URL('../../../docs/protocol.md', import.meta.url);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { isChannelName, MAX_CHANNEL_LENGTH, userChannel } from '../../../lib/protocol/channel-name.js';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommand } from '../../../lib/protocol/commands.js';

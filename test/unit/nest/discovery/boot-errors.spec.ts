@@ -464,7 +464,7 @@ describe('boot errors', () => {
       }
       await expect(boot([Rooms])).resolves.toEqual([
         "- Rooms: is a @WebSocketGateway and a @Channel, and Nest serves @SubscribeMessage (x) on the gateway's path to everybody who connects there, without the channel's authorization. " +
-          'Say where they may be reached: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
+          'Declare where clients reach them: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
       ]);
     });
 

@@ -28,7 +28,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     @Channel(untyped(pattern))
     class Rooms {}
     await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms: its pattern is no string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+      '- Rooms: its pattern is not a string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
     );
   });
 
@@ -42,7 +42,7 @@ describe('boot errors of what has no types or was forgotten', () => {
       }
     }
     await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms.where: takes @ChannelParam(\'room\'), which "rooms" does not have. Write it into the pattern as ":room", or take the parameter out.',
+      '- Rooms.where: takes @ChannelParam(\'room\'), which "rooms" does not have. Write it into the pattern as ":room", or remove the parameter.',
     );
   });
 
@@ -61,7 +61,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     class Inherited extends ByMethod {}
     for (const type of [ByMethod, ByClass, ByPolicy, Inherited]) {
       await expect(boot(type)).rejects.toThrow(
-        `- ${type.name}: has decorators of a channel, but is none. Add @Channel(pattern) to the class, or take them off.`,
+        `- ${type.name}: has decorators of a channel, but no @Channel(). Add @Channel(pattern) to the class, or remove them.`,
       );
     }
     class Ordinary {

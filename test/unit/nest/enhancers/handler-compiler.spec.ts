@@ -103,24 +103,18 @@ async function compiler(configure: (config: ApplicationConfig) => void = () => u
   }).compile();
   const config = new ApplicationConfig();
   configure(config);
-  const handlers = new HandlerCompiler(
-    module.get(ExternalContextCreator, { strict: false }),
-    config,
-    new ErrorMapper(new RecordingLogger(), new SeededEntropy()),
-  );
+  const contexts = module.get(ExternalContextCreator, { strict: false });
+  const mapper = new ErrorMapper(new RecordingLogger(), new SeededEntropy());
   const wrappers = module.get(DiscoveryService).getProviders();
   return (type: typeof Handlers | typeof GuardedClass, methodName: string) => {
     const wrapper = wrappers.find(({ metatype }) => metatype === type);
     const instance = module.get<object>(type);
     const problems = new BootProblems();
-    const compiled = handlers.compile(
-      {
-        host: { instance, metatype: type, module: wrapper?.host as never },
-        method: (instance as Record<string, Method>)[methodName] as Method,
-        methodName,
-      },
-      problems,
-    );
+    const compiled = new HandlerCompiler(contexts, config, mapper, problems).compile({
+      host: { instance, metatype: type, module: wrapper?.host as never },
+      method: (instance as Record<string, Method>)[methodName] as Method,
+      methodName,
+    });
     problems.throwIfAny();
     return compiled;
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
-import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
 import { resolveOptions } from '../../../../lib/nest/options/resolve-options.js';
 
@@ -221,16 +221,16 @@ describe('module options', () => {
         { secret: 's', publicKey: pem },
         '- auth.jwt.secret: is given beside auth.jwt.publicKey. Keep one of them.',
       ],
-      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
+      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is not a key. Give a string or a Buffer.'],
       [
         'algorithms that are no list',
         { secret: 's', algorithms: 'HS256' },
-        '- auth.jwt.algorithms: is no list. Give a list such as ["RS256"].',
+        '- auth.jwt.algorithms: is not a list. Give a list such as ["RS256"].',
       ],
       [
         'a user that is no function',
         { secret: 's', user: 'sub' },
-        '- auth.jwt.user: is no function. Give (claims) => ({ id: … }).',
+        '- auth.jwt.user: is not a function. Give (claims) => ({ id: … }).',
       ],
       ...['issuer', 'audience'].flatMap((claim) =>
         ['', [], [''], 5].map((value): [string, Record<string, unknown>, string] => [

@@ -1,17 +1,34 @@
 import type { Codec } from '../../protocol/codecs/codec.js';
-import type { CompressionOptions, OriginRule, TrustProxy } from '../../transports/websocket/index.js';
+import type {
+  CompressionOptions,
+  OriginRule,
+  TrustProxy,
+  WebSocketTransportOptions,
+} from '../../transports/websocket/index.js';
 import { checkCompression } from '../../transports/websocket/options.js';
 import { compileHosts } from '../../transports/http/host.js';
 import { compileOrigins } from '../../transports/http/origin.js';
 import type { OptionReader } from './option-reader.js';
-import type { TransportConfig } from './realtime-config.js';
 
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+/** Options of the transport, after validation. */
+export type TransportConfig = WebSocketTransportOptions & { readonly path: string };
 
-/** Reads what concerns the way in: path, origins, hosts, proxies, compression and codecs. */
-export function resolveTransport(reader: OptionReader, cookieName: string | undefined): TransportConfig {
-  const path = reader.text('path') ?? '/realtime';
-  // No client gets to a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
+/** What other options decide about the transport. */
+interface Given {
+  readonly path: string;
+  readonly queryToken: string | undefined;
+  readonly cookieName: string | undefined;
+}
+
+/** The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name and of `queryToken`. */
+export const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
+
+/** Reads how clients reach the server: path, origins, hosts, proxies, compression and codecs. */
+export function resolveTransport(
+  reader: OptionReader,
+  { path, queryToken, cookieName }: Given,
+): TransportConfig {
+  // No client reaches a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
   if (!/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) {
     reader.report(
       'path',
@@ -19,10 +36,8 @@ export function resolveTransport(reader: OptionReader, cookieName: string | unde
       'Give an absolute path such as "/realtime", without query or trailing slash.',
     );
   }
-  const queryToken = reader.text('queryToken', { max: 64 });
-  if (queryToken !== undefined && !TOKEN.test(queryToken)) {
+  if (queryToken !== undefined && !TOKEN.test(queryToken))
     reader.report('queryToken', 'is not the name of a parameter.', 'Give a name such as "token".');
-  }
   const codecs = resolveCodecs(reader);
   const allowedOrigins = resolveOrigins(reader);
   const allowedHosts = reader.texts('allowedHosts');
@@ -66,7 +81,7 @@ function resolveProxy(reader: OptionReader): TrustProxy {
   if (given === undefined || given === false || given === 0) return false;
   if (typeof given === 'function') return given as (address: string) => boolean;
   if (typeof given === 'number' && Number.isSafeInteger(given) && given > 0) return given;
-  // `true` would believe everybody, so every client could choose its address.
+  // `true` would trust every address, so every client could choose its own.
   reader.report(
     'trustProxy',
     'is neither a number nor a function.',
@@ -103,7 +118,7 @@ function isCodec(value: unknown): value is Codec {
   );
 }
 
-/** The transport's own checks, whose texts name the option and the remedy. */
+/** Runs a check of the transport, whose error says the option and the remedy. */
 function attempt(reader: OptionReader, key: string, check: () => unknown): void {
   try {
     check();

@@ -2,7 +2,7 @@ import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
@@ -26,7 +26,7 @@ export interface HistoryQuery {
 
 export interface HistoryDeps {
   readonly authorizer: Authorizer;
-  readonly broker: Broker;
+  readonly log: Pick<BrokerLog, 'read'>;
   readonly clock: Clock;
 }
 
@@ -35,11 +35,11 @@ export class History {
   constructor(private readonly deps: HistoryDeps) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { authorizer, broker, clock } = this.deps;
+    const { authorizer, log, clock } = this.deps;
     const match = authorizer.resolve(command.channel);
     const call = session.call(match, command.id, '', command.payload);
     const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(broker, match.channel, command.payload, clock.now());
+    const result = await readHistory(log, match.channel, command.payload, clock.now());
     requireStillAllowed();
     // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
     if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
@@ -48,7 +48,7 @@ export class History {
 
 /** A page of the log, for clients and for the application alike. */
 export async function readHistory(
-  broker: Broker,
+  log: Pick<BrokerLog, 'read'>,
   channel: string,
   query: HistoryQuery,
   now: number,
@@ -60,7 +60,7 @@ export async function readHistory(
   // One more than asked for tells whether there is more.
   let step = limit + 1;
   for (;;) {
-    const page = await broker.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
+    const page = await log.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
     for (const event of page.events) if (!event.isExpired(now)) found.push(event);
     const last = page.events[step - 1];
     if (last === undefined || found.length > limit) {

@@ -2,7 +2,7 @@ import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/comm
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerPresence } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import { requireSubscription, type Authorizer } from './authorization.js';
 
@@ -10,7 +10,7 @@ const DEFAULT_LIMIT = 100;
 
 export interface PresenceDeps {
   readonly authorizer: Authorizer;
-  readonly broker: Pick<Broker, 'presence'>;
+  readonly members: Pick<BrokerPresence, 'members'>;
   readonly presence: PresenceTracker;
 }
 
@@ -19,14 +19,14 @@ export class Presence {
   constructor(private readonly deps: PresenceDeps) {}
 
   async list(session: Session, command: PresenceCommand): Promise<void> {
-    const { authorizer, broker } = this.deps;
+    const { authorizer, members } = this.deps;
     const match = authorizer.resolve(command.channel);
     const call = session.call(match, command.id, '', command.payload);
     const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'presence', call);
     if (match.definition.policy.presence === false)
       throw new RealtimeError('bad_request', 'This channel keeps no presence');
     const { cursor, limit } = command.payload;
-    const page = await broker.presence.members(match.channel, {
+    const page = await members.members(match.channel, {
       limit: Math.min(limit ?? DEFAULT_LIMIT, MAX_PAGE),
       ...(cursor === undefined ? {} : { cursor }),
     });

@@ -9,7 +9,7 @@ import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { RecentPublishes } from '../log/recent-publishes.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
@@ -22,7 +22,7 @@ export interface PublishDeps {
   readonly access: AccessGuard;
   readonly appends: AppendQueue;
   readonly recentPublishes: RecentPublishes;
-  readonly broker: Pick<Broker, 'read'>;
+  readonly log: Pick<BrokerLog, 'read'>;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly settings: { readonly handlerTimeoutMs: number };
@@ -67,11 +67,11 @@ export class Publish {
    */
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
-    const { authorizer, broker } = this.deps;
+    const { authorizer, log } = this.deps;
     const call = session.call(match, command.id, command.event, command.payload);
     await authorizer.authorize(match, 'publish', call);
-    const log = await broker.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
-    if (!log.continuous) return this.append(attempt);
+    const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
+    if (!read.continuous) return this.append(attempt);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 

@@ -3,7 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition.js';
 import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { withTimeout } from '../async/with-timeout.js';
@@ -16,7 +16,7 @@ export interface PlanWithSnapshot {
 }
 
 export interface SubscribePlannerDeps {
-  readonly broker: Broker;
+  readonly log: Pick<BrokerLog, 'read'>;
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly settings: { readonly handlerTimeoutMs: number };
@@ -32,7 +32,7 @@ export class SubscribePlanner {
   plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
     const { policy, behaviour } = channel.definition;
-    return whenReady(planRecovery(channel, since, this.deps.broker, policy), (plan) => {
+    return whenReady(planRecovery(channel, since, this.deps.log, policy), (plan) => {
       const { snapshot } = behaviour;
       const startsFresh = plan.recovery === 'new' || plan.recovery === 'lost';
       return snapshot === undefined || !wantsSnapshot || !startsFresh
@@ -59,19 +59,19 @@ export class SubscribePlanner {
 
   /** A position that the handler states must be one from which the log can continue. */
   private async acceptStated(channel: ServedChannel, position: Position): Promise<Position> {
-    const { broker, logger } = this.deps;
-    const log = await broker.read({
+    const { log, logger } = this.deps;
+    const read = await log.read({
       channel: channel.name,
       epoch: position.epoch,
       from: position.seq + 1,
       limit: 1,
     });
-    if (log.continuous && (log.oldest <= position.seq + 1 || position.seq === log.tip.seq)) {
-      return { epoch: log.tip.epoch, seq: position.seq };
+    if (read.continuous && (read.oldest <= position.seq + 1 || position.seq === read.tip.seq)) {
+      return { epoch: read.tip.epoch, seq: position.seq };
     }
     logger.error(
       `The snapshot of ${channel.definition.source} states the position ${position.epoch}/${position.seq}, ` +
-        `which the log of the channel cannot go on from (its tip is ${log.tip.epoch}/${log.tip.seq}, its oldest event ${log.oldest}). ` +
+        `which the log of the channel cannot go on from (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
         'State the position that the state was stored with, or none.',
     );
     throw new RealtimeError('unavailable', 'The state of the channel is not ready');

@@ -1,7 +1,7 @@
 import type { Ticket, TicketSigner } from '../access/ticket.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import { withTimeout } from '../async/with-timeout.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerBus } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import type { EngineLogger } from '../ports/logger.js';
@@ -21,7 +21,7 @@ export interface TakeOverDeps {
   readonly tickets: TicketSigner;
   readonly sessions: SessionRegistry<Session>;
   readonly hooks: LifecycleHooks;
-  readonly broker: Pick<Broker, 'control'>;
+  readonly bus: Pick<BrokerBus, 'control'>;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -73,10 +73,10 @@ export class TakeOver {
   }
 
   private async supersedeElsewhere({ lineage, generation }: Ticket): Promise<void> {
-    const { broker, clock, logger } = this.deps;
+    const { bus, clock, logger } = this.deps;
     try {
       await withTimeout(
-        broker.control({ kind: 'supersede', lineage, generation: generation + 1 }),
+        bus.control({ kind: 'supersede', lineage, generation: generation + 1 }),
         SUPERSEDE_WAIT_MS,
         clock,
       );

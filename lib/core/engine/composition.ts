@@ -53,6 +53,7 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
+  const { log } = broker;
   checkCapabilities(options.channels, broker);
   const requests = new Map<string, ConnectionRequest>(options.requests);
   const listeners = new Set<ConnectionListener>();
@@ -75,9 +76,9 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
-  const appends = new AppendQueue(broker);
-  const presence = new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs);
-  const planner = new SubscribePlanner({ broker, clock, logger, settings });
+  const appends = new AppendQueue(broker.log);
+  const presence = new PresenceTracker(broker.presence, clock, logger, settings.presenceLeaseMs);
+  const planner = new SubscribePlanner({ log, clock, logger, settings });
   const resetter: Resetter = new Resetter({
     planner,
     retries,
@@ -87,7 +88,7 @@ export function composeEngine(options: EngineOptions) {
   });
   const hub: Hub = new Hub(
     {
-      broker,
+      log,
       scheduler,
       clock,
       logger,
@@ -100,7 +101,7 @@ export function composeEngine(options: EngineOptions) {
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
-    broker,
+    log,
     clock,
     retries,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
@@ -123,11 +124,11 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth({ authenticator, clock, settings }),
-      history: new History({ authorizer, broker, clock }),
-      presence: new Presence({ authorizer, broker, presence }),
-      publish: new Publish({ authorizer, access, appends, recentPublishes, broker, drain, clock, settings }),
+      history: new History({ authorizer, log, clock }),
+      presence: new Presence({ authorizer, members: broker.presence, presence }),
+      publish: new Publish({ authorizer, access, appends, recentPublishes, log, drain, clock, settings }),
       request: new Request({ authorizer, requests, clock, settings }),
-      signal: new Signal({ authorizer, broker }),
+      signal: new Signal({ authorizer, log }),
       subscribe: new Subscribe({
         authorizer,
         access,
@@ -146,7 +147,7 @@ export function composeEngine(options: EngineOptions) {
   );
   const tickets = new TicketSigner(settings.ticketSecret);
   const identityDeps = { tickets, sessions, clock, entropy, logger, settings };
-  const takeOver = new TakeOver({ ...identityDeps, hooks, broker, wheel });
+  const takeOver = new TakeOver({ ...identityDeps, hooks, bus: broker.bus, wheel });
   const hello = new Hello({ ...identityDeps, authenticator, onConnect, takeOver, bans });
   const teardown = new Teardown({ hub, presence, hooks });
 

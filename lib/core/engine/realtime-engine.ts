@@ -165,7 +165,7 @@ export class RealtimeEngine implements EngineApi {
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted, for a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
-    return this.options.broker.control(message);
+    return this.options.broker.bus.control(message);
   }
 
   private onBrokerState(state: BrokerState, reason: string | undefined): void {

@@ -1,12 +1,12 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { Broker, ReadResult } from '../ports/broker.js';
+import type { BrokerLog, ReadResult } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
 
 export interface CatchUpOptions {
-  readonly broker: Broker;
+  readonly log: Pick<BrokerLog, 'read'>;
   readonly clock: Clock;
   readonly retries: RetryQueue;
   /** The log under a replaying subscription is another one: it must be told `reset`. */
@@ -24,7 +24,7 @@ export class CatchUp {
   private readonly pages: PageCache;
 
   constructor(private readonly options: CatchUpOptions) {
-    this.pages = new PageCache(options.broker, options.clock);
+    this.pages = new PageCache(options.log, options.clock);
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import type { ChannelEvent } from '../ports/channel-event.js';
 import { OrderKeeper, type OrderKeeperOwner } from './order-keeper.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { ServedChannel, Subscription } from './subscription.js';
-import type { Broker, SignalMessage } from '../ports/broker.js';
+import type { BrokerLog, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
@@ -22,7 +22,7 @@ interface Served {
 }
 
 export interface HubOptions {
-  readonly broker: Broker;
+  readonly log: Pick<BrokerLog, 'read' | 'subscribe' | 'unsubscribe'>;
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
   readonly logger: EngineLogger;
@@ -125,9 +125,9 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { broker, logger, retries } = this.options;
+    const { log, logger, retries } = this.options;
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
-    const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
+    const keeper = new OrderKeeper(channel, log, retries, logger, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
     return served;
@@ -135,7 +135,7 @@ export class Hub {
 
   private async open(channel: ServedChannel): Promise<void> {
     try {
-      const tip = await this.options.broker.subscribe(channel.name);
+      const tip = await this.options.log.subscribe(channel.name);
       channel.tip = { epoch: tip.epoch, seq: tip.seq };
     } catch (error) {
       // The next one who asks tries again.
@@ -154,7 +154,7 @@ export class Hub {
   private stopServing(channel: ServedChannel): void {
     if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
     this.forget(channel);
-    this.options.broker.unsubscribe(channel.name).catch((error: unknown) => {
+    this.options.log.unsubscribe(channel.name).catch((error: unknown) => {
       this.options.logger.debug(`Unsubscribing from a channel failed: ${String(error)}`);
     });
   }

@@ -1,7 +1,7 @@
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { ServedChannel } from './subscription.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
@@ -32,7 +32,7 @@ export class OrderKeeper {
 
   constructor(
     private readonly channel: ServedChannel,
-    private readonly broker: Broker,
+    private readonly log: Pick<BrokerLog, 'read'>,
     private readonly retries: RetryQueue,
     private readonly logger: EngineLogger,
     private readonly owner: OrderKeeperOwner,
@@ -105,7 +105,7 @@ export class OrderKeeper {
   /** @returns whether the channel is contiguous with the log again. */
   private async readOn(): Promise<boolean> {
     const { tip, name } = this.channel;
-    const page = await this.broker.read({
+    const page = await this.log.read({
       channel: name,
       epoch: tip.epoch,
       from: tip.seq + 1,

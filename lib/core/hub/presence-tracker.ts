@@ -1,6 +1,6 @@
 import type { PresencePage } from '../../protocol/messages.js';
 import type { Subscription } from './subscription.js';
-import type { Broker, PresenceEntry } from '../ports/broker.js';
+import type { BrokerPresence, PresenceEntry } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
 
@@ -14,7 +14,7 @@ export class PresenceTracker {
   private renewal: Scheduled | undefined;
 
   constructor(
-    private readonly broker: Broker,
+    private readonly presence: BrokerPresence,
     private readonly clock: Clock,
     private readonly logger: EngineLogger,
     private readonly leaseMs: number,
@@ -24,7 +24,7 @@ export class PresenceTracker {
   start(): void {
     this.renewal = this.clock.schedule(this.leaseMs / 3, () => {
       const entries = [...this.members].flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
-      if (entries.length > 0) this.note(this.broker.presence.renew(entries, this.leaseMs));
+      if (entries.length > 0) this.note(this.presence.renew(entries, this.leaseMs));
       this.start();
     });
   }
@@ -36,12 +36,12 @@ export class PresenceTracker {
   async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
     this.members.add(subscription);
-    await this.broker.presence.enter(entry, this.leaseMs);
+    await this.presence.enter(entry, this.leaseMs);
   }
 
   async update(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
-    await this.broker.presence.update(entry);
+    await this.presence.update(entry);
   }
 
   /** @param graceMs how long the device may be away before its member leaves; 0 when it left on purpose. */
@@ -49,12 +49,12 @@ export class PresenceTracker {
     const presence = subscription.leavePresence();
     if (presence === undefined) return;
     this.members.delete(subscription);
-    this.note(this.broker.presence.leave(presence, graceMs));
+    this.note(this.presence.leave(presence, graceMs));
   }
 
   /** The first page of members. */
   page(channel: string): Promise<PresencePage> {
-    return this.broker.presence.members(channel, { limit: PAGE });
+    return this.presence.members(channel, { limit: PAGE });
   }
 
   private note(work: Promise<void>): void {

@@ -1,6 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
-import type { AppendOutcome, AppendRequest, Broker } from '../ports/broker.js';
+import type { AppendOutcome, AppendRequest, BrokerLog } from '../ports/broker.js';
 
 interface Waiting {
   readonly request: AppendRequest;
@@ -12,9 +12,9 @@ interface Waiting {
 export class AppendQueue {
   private waiting: Waiting[] = [];
 
-  constructor(private readonly broker: Broker) {}
+  constructor(private readonly log: Pick<BrokerLog, 'appendMany'>) {}
 
-  /** @throws RealtimeError `conflict`, `out_of_order`, `unavailable` or `timeout`. */
+  /** @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`. */
   append(request: AppendRequest): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) queueMicrotask(() => this.flush());
@@ -24,7 +24,7 @@ export class AppendQueue {
 
   /** A broker that throws at once, against its port, must not end the process. */
   private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
-    return await this.broker.appendMany(batch.map(({ request }) => request));
+    return await this.log.appendMany(batch.map(({ request }) => request));
   }
 
   private flush(): void {

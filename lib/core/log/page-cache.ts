@@ -1,4 +1,4 @@
-import type { Broker, ReadResult } from '../ports/broker.js';
+import type { BrokerLog, ReadResult } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 
 /** Events of one page. */
@@ -27,7 +27,7 @@ export class PageCache {
   private timer: Scheduled | undefined;
 
   constructor(
-    private readonly broker: Broker,
+    private readonly log: Pick<BrokerLog, 'read'>,
     private readonly clock: Clock,
   ) {}
 
@@ -44,7 +44,7 @@ export class PageCache {
       this.usedAt = this.clock.monotonic();
       return known.result;
     }
-    const result = this.broker.read({ channel, epoch, from, until, limit: PAGE });
+    const result = this.log.read({ channel, epoch, from, until, limit: PAGE });
     const page: Page = { result, last: undefined, cut: false };
     this.pages.set(key, page);
     const forget = (): void => {

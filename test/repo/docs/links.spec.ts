@@ -5,9 +5,21 @@ import { fileURLToPath } from 'node:url';
 import { anchorsOf, withoutFences } from '../../../scripts/docs/markdown.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const DOCUMENTS = readdirSync(`${root}docs`)
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => `docs/${name}`);
+/** Every document that people read; docs/api holds reports, which a tool writes. */
+const DOCUMENTS = [
+  ...markdownIn('.'),
+  ...markdownIn('docs'),
+  ...markdownIn('docs/decisions'),
+  'bench/README.md',
+  'sample/README.md',
+  'lib/client/README.md',
+];
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => normalize(join(folder, name)));
+}
 
 /** The text without code, where brackets and hashes mean something else. */
 function prose(markdown: string): string {

@@ -79,7 +79,7 @@ describe('the sample chat in a browser', () => {
     expect(await grace.page.locator('.new-day > .day').allTextContents()).toEqual(['Today']);
   });
 
-  it('G19 shows who is here, several devices of somebody as one person', async () => {
+  it('shows who is here, several devices of somebody as one person (G19)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.person('ada').filter({ hasText: 'owner' }).waitFor();
     const phone = await open('Ada’s phone', PHONE);
@@ -106,7 +106,7 @@ describe('the sample chat in a browser', () => {
     await ada.page.locator('#typing:empty').waitFor({ state: 'attached' });
   });
 
-  it('G3 gives what was missed while the connection was cut: all of it, once, in order', async () => {
+  it('gives what was missed while the connection was cut: all of it, once, in order (G3)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.say('Before');
     await ada.message('Before').waitFor();
@@ -124,7 +124,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.happening('resumed').count()).toBe(1);
   });
 
-  it('G4 sends what was written while the connection was cut, once', async () => {
+  it('sends what was written while the connection was cut, once (G4)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.cut();
     await ada.say('Written in a tunnel', 'And this');
@@ -138,7 +138,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.page.locator('.pending').count()).toBe(0);
   });
 
-  it('G19 a short blip is no leave and join', async () => {
+  it('a short blip is no leave and join (G19)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.page.evaluate(() => {
       const list = document.getElementById('people') as HTMLElement;
@@ -224,7 +224,7 @@ describe('the sample chat in a browser', () => {
     expect(await grace.page.getByRole('button', { name: /^(Mute|Remove)/ }).count()).toBe(0);
   });
 
-  it('G11 lets the owner remove somebody, at once and for a while', async () => {
+  it('lets the owner remove somebody, at once and for a while (G11)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.page.getByRole('button', { name: 'Remove Grace from the room' }).click();
     await grace.page

@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 describe('the sample chat as two processes, a page at each', () => {
-  it('G3 a process is killed: its page waits, the other goes on, and nothing is missed', async () => {
+  it('a process is killed: its page waits, the other goes on, and nothing is missed (G3)', async () => {
     const [ada, grace] = await Promise.all([
       ChatPage.open(browser, here.url, 'Ada'),
       ChatPage.open(browser, there.url, 'Grace'),

@@ -100,7 +100,7 @@ async function readsFor(cluster: FaultCluster, fate: MessageFate): Promise<numbe
   return proxy.readsOf(ROOM) - before;
 }
 
-describe('G5 between Redis and one node', () => {
+describe('between Redis and one node (G5)', () => {
   it('one hole costs one ranged read, however many clients the node has', async () => {
     await withCluster({ tipCheckMs: 600_000 }, async (cluster) => {
       await cluster.silence(admin);

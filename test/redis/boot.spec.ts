@@ -117,20 +117,20 @@ describe('how a broker on Redis starts', () => {
       ['a wrong password', (port) => ({ url: `redis://127.0.0.1:${port}`, password: `${SECRET}-wrong` })],
       ['a wrong URL', (port) => ({ url: `redis://someone:${SECRET}-wrong@127.0.0.1:${port}` })],
       ['no password', (port) => ({ url: `redis://127.0.0.1:${port}` })],
-    ])('G23 names the option and no secret: %s', async (_name, options) => {
+    ])('names the option and no secret: %s (G23)', async (_name, options) => {
       const error = await failure(options(server.port));
       expect(error.message).toMatch(/`password`/);
       expect(inspect(error, { depth: 9 })).not.toContain(SECRET);
     });
 
-    it('G23 a malformed URL is not repeated', () => {
+    it('a malformed URL is not repeated (G23)', () => {
       const make = () => redisBroker({ url: `redis:/${SECRET}:::` });
       expect(make).toThrow('`url`');
       expect(make).not.toThrow(SECRET);
     });
   });
 
-  it('G23 an error of a command holds neither what was sent nor a password', async () => {
+  it('an error of a command holds neither what was sent nor a password (G23)', async () => {
     const { broker, seen } = await kit.node();
     const payload = { token: SECRET };
     const entry = { channel: 'rooms.secret', member: 'u1', device: 'd1', generation: 1, data: payload };

@@ -47,7 +47,7 @@ describe('how a node proves that it knows every revoke', () => {
   afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
-  it('G11 before it has started, then with every sign of life, for no longer than the bound', async () => {
+  it('before it has started, then with every sign of life, for no longer than the bound (G11)', async () => {
     const { seen } = await node();
     expect(seen.proofs.length).toBeGreaterThan(0);
     await until('some signs of life', () => seen.proofs.length > 5);
@@ -58,7 +58,7 @@ describe('how a node proves that it knows every revoke', () => {
     }
   });
 
-  it('G11 costs no command of its own: the sign of life answers it', async () => {
+  it('costs no command of its own: the sign of life answers it (G11)', async () => {
     // Sweeps are calls too, and have their own pace.
     const { seen } = await node({ sweepMs: 600_000 });
     await until('a sign of life', () => seen.proofs.length > 2);
@@ -70,7 +70,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(scripts).toBeLessThanOrEqual(seen.proofs.length - before + 2);
   });
 
-  it('G11 a revoke whose message was lost is found by the next sign of life, and handed over before the proof', async () => {
+  it('a revoke whose message was lost is found by the next sign of life, and handed over before the proof (G11)', async () => {
     const { seen } = await node({ tipCheck: { intervalMs: 600_000 } });
     const order: string[] = [];
     seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
@@ -88,7 +88,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  it('G11 no proof while the records cannot be read, though the tip is known', async () => {
+  it('no proof while the records cannot be read, though the tip is known (G11)', async () => {
     const { seen } = await node();
     const { admin, keys } = kit;
     await storeSilently('ada');
@@ -107,7 +107,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  describe('G11 G21 none while Redis is away, one as soon as it is back, without waiting for the next sign of life', () => {
+  describe('none while Redis is away, one as soon as it is back, without waiting for the next sign of life (G11, G21)', () => {
     // Longer than `until` waits: the proof must come of the way back.
     const rarely = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000 };
 
@@ -135,7 +135,7 @@ describe('how a node proves that it knows every revoke', () => {
     });
   });
 
-  it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
+  it('a log of records that was lost is told, and nothing is proved until the node has made up for it (G11)', async () => {
     const { broker, seen } = await node();
     await broker.control({ kind: 'disconnect', user: 'u1' });
     expect(seen.losses).toBe(0);
@@ -154,7 +154,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.losses).toBe(1);
   });
 
-  it('G11 an incarnation that lost nothing loses no records', async () => {
+  it('an incarnation that lost nothing loses no records (G11)', async () => {
     const { broker, seen } = await node();
     await broker.control({ kind: 'disconnect', user: 'u1' });
     await kit.server.kill();
@@ -168,13 +168,13 @@ describe('how a node proves that it knows every revoke', () => {
     [{ controlMaxAgeMs: 3_999 }, '4000'],
     [{ heartbeatMs: 8_000 }, '11000'],
     [{ commandTimeoutMs: 200, heartbeatMs: 100, controlMaxAgeMs: 250 }, '300'],
-  ])('G11 a bound that one slow answer would exceed fails the boot: %j', (options, least) => {
+  ])('a bound that one slow answer would exceed fails the boot: %j (G11)', (options, least) => {
     expect(() => redisBroker(options)).toThrow(RangeError);
     expect(() => redisBroker(options)).toThrow('`controlMaxAgeMs` must be at least');
     expect(() => redisBroker(options)).toThrow(least);
   });
 
-  it('G11 the default is ten seconds', () => {
+  it('the default is ten seconds (G11)', () => {
     expect(() => redisBroker({ heartbeatMs: 7_000 })).not.toThrow();
     expect(() => redisBroker({ heartbeatMs: 7_001 })).toThrow('not 10000');
   });

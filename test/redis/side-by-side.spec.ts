@@ -59,7 +59,7 @@ describe('beside a node of a later version', () => {
   });
 
   it.each(['added', 'unknown'] as const)(
-    'G5 the last event reaches it, told with something %s, before any check is due',
+    'the last event reaches it, told with something %s, before any check is due (G5)',
     async (telling) => {
       await meet();
       const { broker, seen } = await today();
@@ -74,7 +74,7 @@ describe('beside a node of a later version', () => {
     },
   );
 
-  it('P10 G3 one log with both writing: a client of today is given every event once, in order', async () => {
+  it('one log with both writing: a client of today is given every event once, in order (P10, G3)', async () => {
     await meet();
     const node = await server();
     await newer.listen(ROOM);
@@ -100,7 +100,7 @@ describe('beside a node of a later version', () => {
     expect(page.events.map(({ id }) => id)).toEqual(ids);
   });
 
-  it('P15 an id that either appended is a duplicate for the other', async () => {
+  it('an id that either appended is a duplicate for the other (P15)', async () => {
     await meet();
     const { broker } = await today();
     expect(await newer.append(ROOM, 'u1', ['a'], 'unknown')).toBe(1);
@@ -112,7 +112,7 @@ describe('beside a node of a later version', () => {
     expect(await newer.append(ROOM, 'u1', ['b', 'c'], 'added')).toEqual([`2 ${epoch}`, 3]);
   });
 
-  it('P6 signals and presence with something added are passed on, and of unknown kinds nothing is', async () => {
+  it('signals and presence with something added are passed on, and of unknown kinds nothing is (P6)', async () => {
     await meet();
     const { broker, seen } = await today();
     await broker.subscribe(ROOM);
@@ -139,7 +139,7 @@ describe('beside a node of a later version', () => {
     expect(seen.diffsOf(ROOM)).toMatchObject([{ version: 2, leave: ['u'] }]);
   });
 
-  it('G13 what it cannot read costs a few looks a second, however much of it comes', async () => {
+  it('what it cannot read costs a few looks a second, however much of it comes (G13)', async () => {
     await meet();
     // Neither signs of life nor sweeps are among the calls that are counted.
     const { broker } = await kit.node({
@@ -163,7 +163,7 @@ describe('beside a node of a later version', () => {
   });
 
   it.each(['added', 'unknown'] as const)(
-    'G11 control records with something %s: known ones take effect, others do not, and the receipt says so',
+    'control records with something %s: known ones take effect, others do not, and the receipt says so (G11)',
     async (telling) => {
       await meet();
       const node = await server();
@@ -204,7 +204,7 @@ describe('beside a node of a later version', () => {
     expect(await kit.admin.zrange(kit.keys.nodes, '0', '-1')).toEqual([newer.id]);
   });
 
-  it('G21 writes nothing more once the deployment has moved on to another layout, until it is taken back', async () => {
+  it('writes nothing more once the deployment has moved on to another layout, until it is taken back (G21)', async () => {
     await meet();
     const warnings: string[] = [];
     const { broker, seen } = await kit.node({ onWarning: (text) => warnings.push(text) });

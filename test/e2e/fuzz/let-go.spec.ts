@@ -9,7 +9,7 @@ let server: WireServer;
 afterEach(() => server.close());
 
 describe('connections that ended', () => {
-  it('G13 leave nothing behind: no session, no timer, no channel, and no memory while the others go on', async () => {
+  it('leave nothing behind: no session, no timer, no channel, and no memory while the others go on (G13)', async () => {
     const clock = new CountingClock();
     const views: WeakRef<object>[] = [];
     server = await startWireServer({

@@ -78,7 +78,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
   });
 
   describe('with a JWT', () => {
-    it('P2 in the subprotocol, P3 in hello, or in a cookie: claims are the user, sub the id', async () => {
+    it('in the subprotocol, P3 in hello, or in a cookie: claims are the user, sub the id (P2)', async () => {
       const app = await start({ jwt: { secret: SECRET }, cookie: { name: 'session' } });
       const token = jwt.sign({ sub: 'alice', role: 'admin' });
 
@@ -92,7 +92,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       }
     });
 
-    it('G22 a cookie counts for pages of the same or an allowed origin only', async () => {
+    it('a cookie counts for pages of the same or an allowed origin only (G22)', async () => {
       const app = await start(
         { jwt: { secret: SECRET }, cookie: { name: 'session' } },
         { allowedOrigins: ['https://app.example.com'] },
@@ -106,7 +106,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       await expect(user(friendly)).resolves.toMatchObject({ id: 'alice' });
     });
 
-    it('G23 never in the query, unless that is switched on', async () => {
+    it('never in the query, unless that is switched on (G23)', async () => {
       const query = `?token=${jwt.sign({ sub: 'alice' })}`;
       const closed = await start({ jwt: { secret: SECRET } });
       const client = await closed.open({ query });
@@ -155,7 +155,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       expect(app.logger.at('error')).toEqual([]);
     });
 
-    it('G12 bounds the connection by its life, forgiving clockTolerance', async () => {
+    it('bounds the connection by its life, forgiving clockTolerance (G12)', async () => {
       const app = await start({ jwt: { secret: SECRET, clockTolerance: '30s', maxAge: '1h' } });
       const now = Math.floor(Date.now() / 1_000);
       await expect(refusal(app, jwt.sign({ sub: 'a', exp: now - 60 }))).resolves.toBe('token_expired');
@@ -191,7 +191,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       await expect(refusal(app, 'bad')).resolves.toBe('unauthorized');
     });
 
-    it('G23 logs the algorithms, and never secret or token', async () => {
+    it('logs the algorithms, and never secret or token (G23)', async () => {
       const app = await start({ jwt: { secret: 'short' } });
       const token = jwt.sign({ sub: 'alice' }, { secret: 'short' });
       await app.connect(token);
@@ -234,7 +234,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       expect(app.logger.text).toContain('auth SessionAuthenticator');
     });
 
-    it('G25 whose failure is internal for the client, before and after the upgrade', async () => {
+    it('whose failure is internal for the client, before and after the upgrade (G25)', async () => {
       const app = await start(SessionAuthenticator, {}, { imports: [SessionModule] });
       await expect(refusal(app, 'crash')).resolves.toBe('internal');
       const early = await WireClient.refused(app.url, { protocols: ['realtime.v1.json', 'bearer.crash'] });

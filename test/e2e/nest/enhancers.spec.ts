@@ -210,7 +210,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     ]);
   });
 
-  it('G10 a guard that says no, or throws, refuses with its code', async () => {
+  it('a guard that says no, or throws, refuses with its code (G10)', async () => {
     @Injectable()
     class Throwing implements CanActivate {
       canActivate(): boolean {
@@ -239,7 +239,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('G9 guards of the class stand before a public channel too', async () => {
+  it('guards of the class stand before a public channel too (G9)', async () => {
     const { connect } = await start({ providers: [Trace, Open] });
     const client = await connect('alice');
     await expect(
@@ -248,7 +248,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open')).resolves.toMatchObject({ recovery: 'new' });
   });
 
-  it('G9 a global guard stands before handlers that have nothing else: no fast path around it', async () => {
+  it('a global guard stands before handlers that have nothing else: no fast path around it (G9)', async () => {
     @PublicChannel()
     @Channel('bare')
     class Bare {
@@ -435,7 +435,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('G9 an interceptor that wraps an authorization refuses it, and the log says why', async () => {
+  it('an interceptor that wraps an authorization refuses it, and the log says why (G9)', async () => {
     const wrap: NestInterceptor = {
       intercept: (_context, next) => next.handle().pipe(map((data) => ({ data }))),
     };

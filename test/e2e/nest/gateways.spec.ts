@@ -82,7 +82,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       [['channel'], 'silence', { code: 'not_subscribed' }, 'both'],
       [['gateway'], 'gateway', { code: 'not_subscribed' }, undefined],
       [['channel', 'gateway'], 'gateway', { code: 'not_subscribed' }, 'both'],
-    ] as const)('G10 exposes @SubscribeMessage on %p only', async (expose, onGateway, _code, onChannel) => {
+    ] as const)('exposes @SubscribeMessage on %p only (G10)', async (expose, onGateway, _code, onChannel) => {
       @WebSocketGateway({ path: '/gateway' })
       @Channel('rooms.:room', { expose })
       class Both {
@@ -207,7 +207,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       configure: (app) => app.useWebSocketAdapter(new RealtimeWsAdapter(app)),
     };
 
-    it('P7 events are requests without a channel; the reply is what is returned', async () => {
+    it('events are requests without a channel; the reply is what is returned (P7)', async () => {
       const { connect } = await start(riding);
       const client = await connect('alice');
       const request = (event: string, payload?: unknown) => client.call({ type: 'request', event, payload });
@@ -245,7 +245,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       expect(clients.clients.size).toBe(0);
     });
 
-    it('G10 clients without a user reach gateways only where that is said', async () => {
+    it('clients without a user reach gateways only where that is said (G10)', async () => {
       const anonymous: AppOptions = { ...riding, realtime: { auth: { anonymous: true } } };
       const closed = await start(anonymous);
       await expect((await closed.connect()).error({ type: 'request', event: 'many' })).resolves.toMatchObject(

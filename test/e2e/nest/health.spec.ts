@@ -64,7 +64,7 @@ function cuttable() {
   });
 }
 
-describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => {
+describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) => {
   let server: TestApp | undefined;
 
   afterEach(async () => {
@@ -123,7 +123,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     ]);
   });
 
-  it('G11 is degraded while events are withheld, though a probe comes back', async () => {
+  it('is degraded while events are withheld, though a probe comes back (G11)', async () => {
     const { broker, get } = await start();
     broker.prove(1);
     await until('the proof to be over', async () => JSON.stringify(await get('ready')).includes('reason'));
@@ -150,7 +150,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
   });
 });
 
-describe('G20 health of a publisher', () => {
+describe('health of a publisher (G20)', () => {
   it('is up once it has started', async () => {
     @Module({ imports: [RealtimeModule.forRoot(), RealtimeHealthModule] })
     class Worker {}

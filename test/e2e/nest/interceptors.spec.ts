@@ -80,7 +80,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     };
   }
 
-  it('P5 take envelopes and give envelopes: pipes and handler get the payload, the reply names what it answers', async () => {
+  it('take envelopes and give envelopes: pipes and handler get the payload, the reply names what it answers (P5)', async () => {
     const client = await open();
     client.work('a', 'one');
     client.work('b', { ms: 5 }, 'typed');
@@ -99,7 +99,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     client.end();
   });
 
-  it('P6 refuse what is no envelope, naming the fields', async () => {
+  it('refuse what is no envelope, naming the fields (P6)', async () => {
     const client = await open();
     client.send('work', 'text');
     client.send('work', { type: 'work', id: '', ts: 'now' });

@@ -94,7 +94,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     expect(seen).toEqual(['init 1', 'bootstrap 2', 'destroy 3', 'before 4', 'shutdown 5']);
   });
 
-  it('G18 drains: bye with the advice, what is queued, 4001; new connections are refused meanwhile', async () => {
+  it('drains: bye with the advice, what is queued, 4001; new connections are refused meanwhile (G18)', async () => {
     const { app, url, connect } = await start({
       providers: [News],
       realtime: { drain: { deadline: stretched(5_000), spread: '3s' } },
@@ -117,7 +117,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await client.expectClose(4001);
   });
 
-  it('G18 a handler that runs when the application closes answers its client first', async () => {
+  it('a handler that runs when the application closes answers its client first (G18)', async () => {
     let begun = false;
     let release: () => void = () => undefined;
     const running = new Promise<void>((resolve) => (release = resolve));
@@ -147,7 +147,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await client.expectClose(4001);
   });
 
-  it('G18 app.close() never hangs: clients that do not answer, handlers that run, a broker that does not end', async () => {
+  it('app.close() never hangs: clients that do not answer, handlers that run, a broker that does not end (G18)', async () => {
     const broker = Object.assign(memoryBroker(), { close: () => new Promise<void>(() => undefined) });
     const { app, connect, url, logger } = await start({
       providers: [News],
@@ -189,7 +189,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     expect(server.listenerCount('upgrade')).toBe(before);
   });
 
-  describe('P18 the probe', () => {
+  describe('the probe (P18)', () => {
     it('answers GET as an upgrade would be answered, readably for any page', async () => {
       const { httpUrl } = await start({});
       const open = await fetch(httpUrl, { headers: { Origin: 'https://app.example.com' } });

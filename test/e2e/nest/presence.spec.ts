@@ -23,7 +23,7 @@ describe.each(PLATFORMS)('the option presence on %s', (_, platform) => {
     return { client, page: (await client.subscribe(channel))['presence'] };
   }
 
-  it('P22a G19 sets from how many members on a channel is only counted', async () => {
+  it('sets from how many members on a channel is only counted (P22a, G19)', async () => {
     const { client, page } = await join('ada', 'halls.1');
     expect(page).toMatchObject({ count: 1 });
     await join('bob', 'halls.1');
@@ -39,7 +39,7 @@ describe.each(PLATFORMS)('the option presence on %s', (_, platform) => {
     });
   });
 
-  it('P22a G19 counts above 200 members unless it is set', async () => {
+  it('counts above 200 members unless it is set (P22a, G19)', async () => {
     const people = await Promise.all(
       Array.from({ length: 200 }, (__, index) => join(`u${index}`, 'rooms.1')),
     );

@@ -27,8 +27,8 @@ function pass(ms: number): void {
   for (let passed = 0; passed < ms; passed += TICK) clock.advance(Math.min(TICK, ms - passed));
 }
 
-describe('G12 a token’s life bounds the connection', () => {
-  it('G12 auth_required comes ahead of the end; unanswered, the connection is closed with 4008', async () => {
+describe('a token’s life bounds the connection (G12)', () => {
+  it('auth_required comes ahead of the end; unanswered, the connection is closed with 4008 (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${5 * MINUTE}`);
     expect(client.welcome?.tokenExpiresInMs).toBe(5 * MINUTE);
@@ -45,7 +45,7 @@ describe('G12 a token’s life bounds the connection', () => {
     expect((await client.expectClose(4008)).reason).toBe('token_expired|0');
   });
 
-  it('G12 auth refreshes in place: neither the connection nor a subscription is lost', async () => {
+  it('auth refreshes in place: neither the connection nor a subscription is lost (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${MINUTE}`);
     await client.subscribe('rooms.1');
@@ -67,7 +67,7 @@ describe('G12 a token’s life bounds the connection', () => {
     ['of another user', 'eve+6000000', 'forbidden'],
     ['that is bad', 'bad', 'unauthorized'],
     ['that has expired', 'old', 'token_expired'],
-  ])('G12 a token %s is refused, and the old one stands, with its end', async (_, token, code) => {
+  ])('a token %s is refused, and the old one stands, with its end (G12)', async (_, token, code) => {
     await start();
     const client = await server.connect(`ada+${2 * MINUTE}`);
     expect((await client.error({ type: 'auth', payload: { token } })).code).toBe(code);
@@ -80,7 +80,7 @@ describe('G12 a token’s life bounds the connection', () => {
     await client.expectClose(4008);
   });
 
-  it('G12 a token that lives shorter than the notice is asked for at half its life', async () => {
+  it('a token that lives shorter than the notice is asked for at half its life (G12)', async () => {
     await start();
     const client = await server.connect('ada+10000');
     pass(5_000 + 2 * TICK);
@@ -89,7 +89,7 @@ describe('G12 a token’s life bounds the connection', () => {
     await client.expectClose(4008);
   });
 
-  it('G12 the token of the upgrade counts as well, and one that ran out before hello is 4008', async () => {
+  it('the token of the upgrade counts as well, and one that ran out before hello is 4008 (G12)', async () => {
     await start();
     const client = await server.open({ protocols: ['realtime.v1.json', 'bearer.ada+10000'] });
     await client.hello();
@@ -103,12 +103,12 @@ describe('G12 a token’s life bounds the connection', () => {
   });
 });
 
-describe('G22 Origin', () => {
+describe('Origin (G22)', () => {
   const cookie = { cookie: 'session=ada' };
   const transport = { cookie: { name: 'session' } };
   const refused = (headers: Record<string, string>) => WireClient.refused(server.url, { headers });
 
-  it('G22 P18b a cookie counts for pages of the same origin only, and never without an Origin', async () => {
+  it('a cookie counts for pages of the same origin only, and never without an Origin (G22, P18b)', async () => {
     await start({ transport });
     const host = new URL(server.httpUrl).host;
     expect((await refused({ ...cookie, origin: 'https://evil.example' })).status).toBe(403);
@@ -119,7 +119,7 @@ describe('G22 Origin', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('G22 the allow-list holds for every upgrade with an Origin, whatever authenticates', async () => {
+  it('the allow-list holds for every upgrade with an Origin, whatever authenticates (G22)', async () => {
     await start({ transport: { ...transport, allowedOrigins: ['https://app.example.com'] } });
     expect((await refused({ origin: 'https://evil.example' })).status).toBe(403);
     expect((await refused({ ...cookie, origin: 'https://app.example.com.evil.example' })).status).toBe(403);
@@ -127,7 +127,7 @@ describe('G22 Origin', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('G22 a page of another origin that brings its own token may connect, but not with the cookie’s user', async () => {
+  it('a page of another origin that brings its own token may connect, but not with the cookie’s user (G22)', async () => {
     const seen: unknown[] = [];
     await start({
       transport,
@@ -144,15 +144,15 @@ describe('G22 Origin', () => {
   });
 });
 
-describe('G23 tokens are nobody’s business', () => {
-  it('G23 a token in the query is not looked at unless that is switched on', async () => {
+describe('tokens are nobody’s business (G23)', () => {
+  it('a token in the query is not looked at unless that is switched on (G23)', async () => {
     await start();
     const client = await server.open({ query: '?token=ada&access_token=ada' });
     expect((await client.error({ type: 'hello', payload: { versions: [1] } })).code).toBe('unauthorized');
     await client.expectClose(4801);
   });
 
-  it('G23 switched on, it authenticates, and the application does not see it in the URL', async () => {
+  it('switched on, it authenticates, and the application does not see it in the URL (G23)', async () => {
     const urls: string[] = [];
     await start({ transport: { queryToken: 'token' }, onConnect: ({ url }) => void urls.push(url) });
     const client = await server.open({ query: '?token=ada&v=1' });
@@ -161,7 +161,7 @@ describe('G23 tokens are nobody’s business', () => {
     expect((await WireClient.refused(server.url, { query: '?token=bad' })).status).toBe(401);
   });
 
-  it('G23 neither tokens nor tickets nor payloads are logged, whatever fails', async () => {
+  it('neither tokens nor tickets nor payloads are logged, whatever fails (G23)', async () => {
     const TOKEN = 'ada-s3cr3t-t0ken';
     const PAYLOAD = 's3cr3t-payl0ad';
     await start({
@@ -219,15 +219,15 @@ describe('G23 tokens are nobody’s business', () => {
   });
 });
 
-describe('G24 sizes', () => {
-  it('G24 compression is off by default, and an offer of it is not taken', async () => {
+describe('sizes (G24)', () => {
+  it('compression is off by default, and an offer of it is not taken (G24)', async () => {
     await start();
     const client = await server.open({ compression: true });
     expect(client.socket.extensions).toBe('');
     expect((await client.hello('ada')).user).toBe('ada');
   });
 
-  it('G24 limits hold after decompression: a bomb is refused with 4806', async () => {
+  it('limits hold after decompression: a bomb is refused with 4806 (G24)', async () => {
     await start({ transport: { compression: {} }, settings: { limits: { maxFrameBytes: 100_000 } } });
     const client = await server.connect('ada', { compression: true });
     expect(client.socket.extensions).toContain('permessage-deflate');
@@ -236,7 +236,7 @@ describe('G24 sizes', () => {
     await client.expectClose(4806);
   });
 
-  it('G24 a message within the frame’s limit but above its own is refused before it is parsed', async () => {
+  it('a message within the frame’s limit but above its own is refused before it is parsed (G24)', async () => {
     await start({ settings: { limits: { maxMessageBytes: 1_000 } } });
     const client = await server.connect('ada');
     // It is not JSON at all, which nobody found out.

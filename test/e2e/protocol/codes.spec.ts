@@ -119,7 +119,7 @@ describe('§6 error codes', () => {
   });
 
   it.each(Object.keys(PROVOKED) as ErrorCode[])(
-    'P6 P7 a client that provokes %s is answered with it',
+    'a client that provokes %s is answered with it (P6, P7)',
     async (code) => {
       await start();
       const answer = await PROVOKED[code]?.();
@@ -260,7 +260,7 @@ describe('§7 close codes', () => {
   });
 
   it.each(Object.keys(CLOSED) as CloseName[])(
-    'P7 P19 %s: the code, and name and advice as the reason',
+    '%s: the code, and name and advice as the reason (P7, P19)',
     async (name) => {
       await start();
       const client = await (CLOSED[name] as () => Promise<WireClient>)();
@@ -271,7 +271,7 @@ describe('§7 close codes', () => {
     },
   );
 
-  it('P19d a client that closes by itself is let go with its own code', async () => {
+  it('a client that closes by itself is let go with its own code (P19d)', async () => {
     await start();
     const client = await server.connect('ada');
     expect((await client.close(1000, 'bye')).code).toBe(1000);

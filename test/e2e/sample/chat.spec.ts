@@ -183,7 +183,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect((await channel.history()).events).toEqual([]);
   });
 
-  it('G3 gives who was cut off everything, once, in order', async () => {
+  it('gives who was cut off everything, once, in order (G3)', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const name = await room(ada);
     const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
@@ -217,7 +217,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect(texts.filter((text) => text === 'written meanwhile')).toHaveLength(1);
   });
 
-  it('G19 counts several devices of somebody as one member', async () => {
+  it('counts several devices of somebody as one member (G19)', async () => {
     const [ada, phone, grace] = [person('Ada'), person('ADA'), await wire('Grace')];
     const name = await room(ada);
     await ada.client.channel(name).subscribe();
@@ -245,7 +245,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('G11 lets the owner remove somebody: told why, sent nothing more, and kept out', async () => {
+  it('lets the owner remove somebody: told why, sent nothing more, and kept out (G11)', async () => {
     const [ada, grace] = [person('Ada'), await wire('Grace')];
     const name = await room(ada);
     const channel = ada.client.channel(name);
@@ -293,7 +293,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('G10 lets nobody but the owner moderate, and nobody who is not there', async () => {
+  it('lets nobody but the owner moderate, and nobody who is not there (G10)', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const name = await room(ada);
     await ada.client.channel(name).subscribe();

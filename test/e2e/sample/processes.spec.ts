@@ -108,7 +108,7 @@ function given(wire: WireClient, channel: string): { seq: number | undefined; te
 const texts = (events: unknown) => (events as WireEnvelope[]).map(({ payload }) => payload['text']);
 
 describe('the sample chat as two processes over one Redis', () => {
-  it('G2 G3 gives what is written at either process to both, once and in the same order', async () => {
+  it('gives what is written at either process to both, once and in the same order (G2, G3)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     const own = (name: string) => Array.from({ length: EACH }, (_, n) => `${name} ${n}`);
@@ -132,7 +132,7 @@ describe('the sample chat as two processes over one Redis', () => {
     }
   });
 
-  it('G4 appends a message that is sent again to the other process once', async () => {
+  it('appends a message that is sent again to the other process once (G4)', async () => {
     const { ada, room } = await adaAndGrace();
     const again = await connect('Ada', there);
     const message = { ...saying(room, 'once'), id: 'the-same' };
@@ -141,7 +141,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(await again.reply(message)).toEqual({ ...first, duplicate: true });
   });
 
-  it('P13 P28 lets who was cut off go on at the other process, with the same token and ticket', async () => {
+  it('lets who was cut off go on at the other process, with the same token and ticket (P13, P28)', async () => {
     const { ada, room } = await adaAndGrace();
     const token = await tokenOf('Linus', there);
     const linus = await connect('Linus', there, token);
@@ -154,7 +154,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(given(back, room).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
   });
 
-  it('G19 counts who is at both processes as one member, and tells each of the other', async () => {
+  it('counts who is at both processes as one member, and tells each of the other (G19)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await ada.subscribe(room);
     expect((await grace.subscribe(room))['presence']).toMatchObject({ count: 2 });
@@ -174,7 +174,7 @@ describe('the sample chat as two processes over one Redis', () => {
     });
   });
 
-  it('G11 removes somebody from her own room at the other process, and keeps them out of it at both', async () => {
+  it('removes somebody from her own room at the other process, and keeps them out of it at both (G11)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await ada.subscribe(room, { presence: false });
     await grace.subscribe('$user.grace');
@@ -198,7 +198,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(texts(events)).toEqual([undefined, 'Peace']);
   });
 
-  it('G10 mutes at one process, refuses at the other, and lets only the owner do it', async () => {
+  it('mutes at one process, refuses at the other, and lets only the owner do it (G10)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     expect(await grace.error(asking(room, 'mute', { user: 'ada', muted: true }))).toMatchObject({
@@ -253,7 +253,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(texts(events)).toEqual([undefined, 'I was here']);
   });
 
-  it('G21 says unavailable while Redis is away, and goes on when it is back', async () => {
+  it('says unavailable while Redis is away, and goes on when it is back (G21)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     await ada.reply(saying(room, 'before'));

@@ -95,7 +95,7 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('P23c has the right example of an own channel', () => {
+  it('has the right example of an own channel (P23c)', () => {
     const [, id, name] = /so `([^`]+)` has the channel `([^`]+)`/.exec(document) ?? [];
     expect(userChannel(String(id))).toBe(name);
     expect(isChannelName(name)).toBe(true);

@@ -44,7 +44,7 @@ function join(node: number, user: string): RealtimeClient {
 }
 
 describe('against a real cluster', () => {
-  it('P3c more subscribes at once than a server takes with hello: it comes in all the same', async () => {
+  it('more subscribes at once than a server takes with hello: it comes in all the same (P3c)', async () => {
     cluster = await startWireCluster(1, {
       channels: [wireChannel('rooms.:room')],
       settings: { retry: settings.retry, limits: { ...settings.limits, maxEnvelopesPerFrame: 2 } },
@@ -61,7 +61,7 @@ describe('against a real cluster', () => {
     ]);
   });
 
-  it('G2 G3 G4 P16 connections cut at random: each event once and in order, each publish appended once', async () => {
+  it('connections cut at random: each event once and in order, each publish appended once (G2, G3, G4, P16)', async () => {
     const entropy = new SeededEntropy(11);
     cluster = await startWireCluster(2, {
       channels: [wireChannel('rooms.:room', { publish: ['said'] })],
@@ -117,7 +117,7 @@ describe('against a real cluster', () => {
     expect(resumes).toBeGreaterThan(5);
   });
 
-  it('G19 P22a P22c says how many there are in a small channel and in a large one, and who, where it can know', async () => {
+  it('says how many there are in a small channel and in a large one, and who, where it can know (G19, P22a, P22c)', async () => {
     const MAX = 5;
     const clock = new ManualClock();
     cluster = await startWireCluster(2, {

@@ -12,7 +12,7 @@ const start = async (options?: RealtimeClientOptions): Promise<Harness> =>
 afterEach(() => harness?.stop());
 
 describe('request', () => {
-  it('P7 each command takes the one answer with its ref, in whatever order they come', async () => {
+  it('each command takes the one answer with its ref, in whatever order they come (P7)', async () => {
     const h = await start();
     const connection = await h.live();
     const [first, second] = [h.client.request('a'), h.client.request('b')];
@@ -35,7 +35,7 @@ describe('request', () => {
     expect(error).toMatchObject({ code: 'validation_failed', retryable: false, details, retryAfterMs: 7 });
   });
 
-  it('P6 keeps the name of a code that a later server adds', async () => {
+  it('keeps the name of a code that a later server adds (P6)', async () => {
     const h = await start();
     const connection = await h.live();
     const results = [h.client.request('a'), h.client.request('b')].map((result) =>
@@ -55,7 +55,7 @@ describe('request', () => {
     ]);
   });
 
-  it('P17 an interrupted request fails with outcome_unknown and is never sent again', async () => {
+  it('an interrupted request fails with outcome_unknown and is never sent again (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const sent = codeOf(h.client.request('a'));
@@ -93,7 +93,7 @@ describe('request', () => {
     expect(await Promise.all(kept)).toEqual(['unavailable', 'unavailable']);
   });
 
-  it('P4 what is too large, or cannot be encoded, fails here', async () => {
+  it('what is too large, or cannot be encoded, fails here (P4)', async () => {
     const h = await start();
     await h.live({ limits: { maxMessageBytes: 500 } });
     expect(await codeOf(h.client.request('a', 'x'.repeat(500)))).toBe('message_too_large');

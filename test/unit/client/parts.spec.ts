@@ -83,7 +83,7 @@ describe('ids', () => {
 });
 
 describe('the clock', () => {
-  it('P17 never goes back, and counts the time that the machine slept', () => {
+  it('never goes back, and counts the time that the machine slept (P17)', () => {
     let wall = 1_000_000;
     let steady = 5_000;
     jest.spyOn(Date, 'now').mockImplementation(() => wall);
@@ -122,8 +122,8 @@ describe('the clock', () => {
   });
 });
 
-describe('P17 the pacer', () => {
-  it('P17 property: never more than rate × time + one second’s worth', () => {
+describe('the pacer (P17)', () => {
+  it('property: never more than rate × time + one second’s worth (P17)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100 }),
@@ -175,11 +175,11 @@ describe('P17 the pacer', () => {
   });
 });
 
-describe('P4 the outbox', () => {
+describe('the outbox (P4)', () => {
   it.each<[string, Codec]>([
     ['json', jsonCodec],
     ['msgpack', msgpackCodec],
-  ])('P4 property: %s frames hold everything in order, within the limits', async (_, codec) => {
+  ])('property: %s frames hold everything in order, within the limits (P4)', async (_, codec) => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.string({ maxLength: 40, unit: 'binary' }), { maxLength: 40 }),
@@ -208,7 +208,7 @@ describe('P4 the outbox', () => {
 });
 
 describe('welcome', () => {
-  it('P6 falls back where a number is missing or senseless, and ignores the rest', () => {
+  it('falls back where a number is missing or senseless, and ignores the rest (P6)', () => {
     const welcome = readWelcome({
       retry: { baseMs: -1, maxMs: 'x', firstSpreadMs: 3 },
       limits: { maxFrameBytes: null },
@@ -279,8 +279,8 @@ describe('listeners', () => {
   });
 });
 
-describe('P19 a channel’s retries', () => {
-  it('P19 grow while the subscription does not last, and begin anew when it did', () => {
+describe('a channel’s retries (P19)', () => {
+  it('grow while the subscription does not last, and begin anew when it did (P19)', () => {
     const clock = new ManualClock();
     const retry = new RetryCounter({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
     const delays: number[] = [];

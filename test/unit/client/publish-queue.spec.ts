@@ -51,7 +51,7 @@ describe('publishing', () => {
     expect(await result).toMatchObject({ seq: 1 });
   });
 
-  it('P16 names the previous unacknowledged publish of the same channel', async () => {
+  it('names the previous unacknowledged publish of the same channel (P16)', async () => {
     const h = await start();
     const connection = await h.live();
     const [one, two] = [h.client.channel('rooms.1'), h.client.channel('rooms.2')];
@@ -103,7 +103,7 @@ describe('publishing', () => {
     await connection.expectCommand('publish');
   });
 
-  it('P4 a publish above maxMessageBytes fails here, and those behind it go on', async () => {
+  it('a publish above maxMessageBytes fails here, and those behind it go on (P4)', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const early = codeOf(room.publish('a', 'x'.repeat(1_000), { id: 'early' }));
@@ -115,8 +115,8 @@ describe('publishing', () => {
   });
 });
 
-describe('P17 reconnecting', () => {
-  it('P17 G4 sends unacknowledged publishes again: same id, same order, with after', async () => {
+describe('reconnecting (P17)', () => {
+  it('sends unacknowledged publishes again: same id, same order, with after (P17, G4)', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -145,7 +145,7 @@ describe('P17 reconnecting', () => {
     ]);
   });
 
-  it('P15 P17 sends the same content again, whatever became of the object', async () => {
+  it('sends the same content again, whatever became of the object (P15, P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const payload = { text: 'before', at: new Date(0) };
@@ -157,7 +157,7 @@ describe('P17 reconnecting', () => {
     expect(again.payload).toEqual({ text: 'before', at: '1970-01-01T00:00:00.000Z' });
   });
 
-  it('P17 paces within ratePerSecond', async () => {
+  it('paces within ratePerSecond (P17)', async () => {
     const h = await start({ maxQueuedPublishes: 500 });
     const room = h.client.channel('rooms.1');
     for (let n = 0; n < 100; n++) void room.publish('a', n);
@@ -175,7 +175,7 @@ describe('P17 reconnecting', () => {
     expect(sent).toBe(100);
   });
 
-  it('P17 other commands count too, but do not wait', async () => {
+  it('other commands count too, but do not wait (P17)', async () => {
     const h = await start();
     const connection = await h.live(limits({ ratePerSecond: 10 }));
     const room = h.client.channel('rooms.1');
@@ -191,7 +191,7 @@ describe('P17 reconnecting', () => {
     await publishes(connection, 2);
   });
 
-  it('P17 what is older than dedupeMs fails with outcome_unknown and is never sent again', async () => {
+  it('what is older than dedupeMs fails with outcome_unknown and is never sent again (P17)', async () => {
     const h = await start();
     const connection = await h.live(limits({ dedupeMs: 100_000 }));
     const room = h.client.channel('rooms.1');
@@ -210,7 +210,7 @@ describe('P17 reconnecting', () => {
     await fresh;
   });
 
-  it('P17 fails while it is offline, a little before the window ends: the retry must arrive inside it', async () => {
+  it('fails while it is offline, a little before the window ends: the retry must arrive inside it (P17)', async () => {
     const h = await start();
     h.server.refuse = () => undefined;
     const connection = await h.live(limits({ dedupeMs: 10_000 }));
@@ -245,7 +245,7 @@ describe('P17 reconnecting', () => {
     expect(connection.frames).toHaveLength(2);
   });
 
-  it('P15 sends nothing again as another user', async () => {
+  it('sends nothing again as another user (P15)', async () => {
     const h = await start();
     const connection = await h.live({ user: 'ada' });
     const room = h.client.channel('rooms.1');
@@ -271,9 +271,9 @@ describe('P17 reconnecting', () => {
   });
 });
 
-describe('P17 refusals', () => {
+describe('refusals (P17)', () => {
   it.each(['unavailable', 'timeout', 'rate_limited', 'token_expired'])(
-    'P17 %s is tried again with the same id, and holds back what stands behind it',
+    '%s is tried again with the same id, and holds back what stands behind it (P17)',
     async (code) => {
       const h = await start();
       const connection = await h.live();
@@ -299,7 +299,7 @@ describe('P17 refusals', () => {
     },
   );
 
-  it('P16 what stood behind a refused one goes on without it', async () => {
+  it('what stood behind a refused one goes on without it (P16)', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -325,7 +325,7 @@ describe('P17 refusals', () => {
     expect((await connection.expectCommand('publish')).channel).toBe('rooms.2');
   });
 
-  it('P17 a final refusal of a second sending says nothing about the first', async () => {
+  it('a final refusal of a second sending says nothing about the first (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const result = h.client.channel('rooms.1').publish('a');
@@ -338,7 +338,7 @@ describe('P17 refusals', () => {
     expect((error as RealtimeError).cause).toMatchObject({ code: 'forbidden' });
   });
 
-  it('P17 a final refusal after unavailable says nothing about the first sending either', async () => {
+  it('a final refusal after unavailable says nothing about the first sending either (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const result = codeOf(h.client.channel('rooms.1').publish('a'));
@@ -372,7 +372,7 @@ describe('P17 refusals', () => {
     await (await h.back()).expectCommand('publish');
   });
 
-  it('P17 what became too old while the machine slept is not sent again, though its timer is still to come', async () => {
+  it('what became too old while the machine slept is not sent again, though its timer is still to come (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const old = codeOf(h.client.channel('rooms.1').publish('a'));

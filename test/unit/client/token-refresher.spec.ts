@@ -15,7 +15,7 @@ const start = async (options: RealtimeClientOptions = {}): Promise<Harness> => {
 afterEach(() => harness?.stop());
 
 describe('the token on the way in', () => {
-  it('P2 travels in hello by default, not in the upgrade', async () => {
+  it('travels in hello by default, not in the upgrade (P2)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -24,7 +24,7 @@ describe('the token on the way in', () => {
     expect(connection.request.url).toBe('/realtime');
   });
 
-  it('P2 travels as a subprotocol if so wanted, and then not in hello', async () => {
+  it('travels as a subprotocol if so wanted, and then not in hello (P2)', async () => {
     const { client, server } = await start({ tokenIn: 'subprotocol' });
     void client.connect();
     const connection = await server.accept();
@@ -32,7 +32,7 @@ describe('the token on the way in', () => {
     expect((await connection.expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
-  it('P2 says what is wrong with a token that no subprotocol can carry', async () => {
+  it('says what is wrong with a token that no subprotocol can carry (P2)', async () => {
     const { client } = await start({ tokenIn: 'subprotocol', token: () => 'a b=' });
     expect(await codeOf(client.connect())).toBe('bad_request');
     expect(client.status.reason).toContain('tokenIn: "hello"');
@@ -112,7 +112,7 @@ describe('refusals', () => {
     expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });
 
-  it('P18 401 before the upgrade: a fresh token’s refusal stops, and the question carries it', async () => {
+  it('401 before the upgrade: a fresh token’s refusal stops, and the question carries it (P18)', async () => {
     const h = await start({ tokenIn: 'subprotocol' });
     h.server.refuse = () => ({ status: 401 });
     h.server.answer = () => ({ status: 401 });
@@ -167,8 +167,8 @@ describe('the provider', () => {
   });
 });
 
-describe('G12 a token’s life', () => {
-  it('G12 refreshes ahead of the expiry, in place, again and again', async () => {
+describe('a token’s life (G12)', () => {
+  it('refreshes ahead of the expiry, in place, again and again (G12)', async () => {
     const h = await start();
     const heartbeat = { intervalMs: 1_000_000, timeoutMs: 1_000_000 };
     const connection = await h.live({ tokenExpiresInMs: 100_000, heartbeat });
@@ -189,7 +189,7 @@ describe('G12 a token’s life', () => {
     expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'live']);
   });
 
-  it('G12 answers auth_required, once while the provider runs', async () => {
+  it('answers auth_required, once while the provider runs (G12)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
@@ -202,7 +202,7 @@ describe('G12 a token’s life', () => {
     expect(given).toBe(2);
   });
 
-  it('G12 tries again before the deadline when the provider or the server fails', async () => {
+  it('tries again before the deadline when the provider or the server fails (G12)', async () => {
     let fail = false;
     const h = await start({
       token: () => {
@@ -227,7 +227,7 @@ describe('G12 a token’s life', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('G12 does not insist on a token of another user: the old one stands', async () => {
+  it('does not insist on a token of another user: the old one stands (G12)', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 100_000 });
     connection.send({ type: 'auth_required', payload: { withinMs: 60_000 } });
@@ -241,7 +241,7 @@ describe('G12 a token’s life', () => {
     expect(h.errors).toHaveLength(1);
   });
 
-  it('G12 without a provider it says what will happen', async () => {
+  it('without a provider it says what will happen (G12)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     connection.send({ type: 'auth_required', payload: { withinMs: 1_000 } });

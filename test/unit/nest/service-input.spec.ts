@@ -29,16 +29,19 @@ describe('what the application gives to RealtimeService', () => {
     ['a bound that is none', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
     ['a page of nothing', () => room.members({ limit: -1 }), 'members: limit must be a whole number of at'],
     ['a channel that cannot be', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
-  ])('P5 refuses %s with its name and what it must be, before anything happens', async (_, call, message) => {
-    await expect(call()).rejects.toMatchObject({
-      code: 'bad_request',
-      message: expect.stringContaining(message),
-      details: [{ path: message.split(/[: ]+/)[1] }],
-    });
-    expect(reached).toEqual([]);
-  });
+  ])(
+    'refuses %s with its name and what it must be, before anything happens (P5)',
+    async (_, call, message) => {
+      await expect(call()).rejects.toMatchObject({
+        code: 'bad_request',
+        message: expect.stringContaining(message),
+        details: [{ path: message.split(/[: ]+/)[1] }],
+      });
+      expect(reached).toEqual([]);
+    },
+  );
 
-  it('G11 does not take a number for the id of a user: nobody would be revoked, and nobody told', () => {
+  it('does not take a number for the id of a user: nobody would be revoked, and nobody told (G11)', () => {
     expect(() => realtime.user(untyped(7))).toThrow(
       new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).'),
     );

@@ -14,7 +14,7 @@ import fc from '../../support/property.js';
 
 describe('channel names', () => {
   it.each(['a', 'rooms.42', 'Rooms.42', 'user:7.a-b_c@d~e', '$user.u7', 'x'.repeat(200)])(
-    'P23 takes %s',
+    'takes %s (P23)',
     (name) => {
       expect(isChannelName(name)).toBe(true);
     },
@@ -37,11 +37,11 @@ describe('channel names', () => {
     'x'.repeat(201),
     7,
     null,
-  ])('P23 refuses %j', (name) => {
+  ])('refuses %j (P23)', (name) => {
     expect(isChannelName(name)).toBe(false);
   });
 
-  it('P23 a hostile name costs one pass', () => {
+  it('a hostile name costs one pass (P23)', () => {
     const started = process.hrtime.bigint();
     for (let index = 0; index < 1_000; index++) isChannelName(`${'a.'.repeat(99)}!`);
     // A pattern that tries every way to cut a name would take longer than the universe has.
@@ -102,14 +102,14 @@ describe('subprotocols', () => {
     return 'codec' in selection ? [selection.codec.name, selection.echo] : selection.refused;
   };
 
-  it('P1 follows the client’s preference; none offered means JSON', () => {
+  it('follows the client’s preference; none offered means JSON (P1)', () => {
     expect(select('realtime.v1.msgpack', 'realtime.v1.json')).toEqual(['msgpack', 'realtime.v1.msgpack']);
     expect(select('realtime.v9', 'realtime.v1.json')).toEqual(['json', 'realtime.v1.json']);
     expect(select()).toEqual(['json', undefined]);
     expect(select('realtime.v9', 'chat')).toBe('unknown_subprotocol');
   });
 
-  it('P2 credentials are no protocols: alone they are refused, and they are never echoed', () => {
+  it('credentials are no protocols: alone they are refused, and they are never echoed (P2)', () => {
     expect(select('bearer.abc')).toBe('credentials_only');
     expect(select('resume.abc', 'bearer.abc')).toBe('credentials_only');
     expect(select('bearer.abc', 'realtime.v1.json')).toEqual(['json', 'realtime.v1.json']);

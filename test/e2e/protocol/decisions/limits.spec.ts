@@ -37,7 +37,7 @@ describe('limits (G16)', () => {
     await server.connect('bob');
   });
 
-  it('G17, P18 connections of one address, and of the node, are bounded; refusals say when to come back', async () => {
+  it('connections of one address, and of the node, are bounded; refusals say when to come back (G17, P18)', async () => {
     await start({ settings: { limits: { maxConnectionsPerAddress: 1 } } });
     const client = await server.connect('alice');
     const busy = await WireClient.refused(server.url);

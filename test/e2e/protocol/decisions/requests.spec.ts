@@ -23,7 +23,7 @@ describe('signals, requests, history', () => {
     expect((await alice.reply({ type: 'history', channel: 'rooms.1' }))['events']).toEqual([]);
   });
 
-  it('P7b a handler that hangs is answered with timeout', async () => {
+  it('a handler that hangs is answered with timeout (P7b)', async () => {
     const never = (): Promise<never> => new Promise(() => undefined);
     await start({
       requests: new Map([['hang', { authorize: 'public', handle: never }]]),

@@ -36,7 +36,7 @@ describe('memoryBroker', () => {
     expect(() => memoryBroker({ store, maxIds: 5 })).toThrow('new MemoryStore()');
   });
 
-  it('G21 answers `unavailable` before it is started', async () => {
+  it('answers `unavailable` before it is started (G21)', async () => {
     const broker = memoryBroker();
     for (const call of [broker.appendMany([append('a', 'x')]), broker.tips(['a']), broker.probe(10)]) {
       await expect(call).rejects.toMatchObject({ code: 'unavailable' });
@@ -66,7 +66,7 @@ describe('memoryBroker', () => {
     await Promise.all([left.close(), right.close()]);
   });
 
-  it('G11 a node that closes while a record waits for it is missing at once', async () => {
+  it('a node that closes while a record waits for it is missing at once (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -76,7 +76,7 @@ describe('memoryBroker', () => {
     expect(seen.controls).toHaveLength(1);
   });
 
-  it('G11 G18 a node that closes while its own record waits gets its receipt, and no timer stays', async () => {
+  it('a node that closes while its own record waits gets its receipt, and no timer stays (G11, G18)', async () => {
     const { broker, clock, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -87,7 +87,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G11 a confirmation after the time is not counted twice', async () => {
+  it('a confirmation after the time is not counted twice (G11)', async () => {
     const { broker, clock, seen } = await open();
     let apply: () => void = () => undefined;
     seen.controlHook = () => new Promise((resolve) => (apply = resolve));
@@ -99,7 +99,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G16 forgets bans whose end has come', async () => {
+  it('forgets bans whose end has come (G16)', async () => {
     const { broker, clock, store } = await open();
     for (let index = 0; index < 1_000; index += 1) {
       await broker.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
@@ -109,7 +109,7 @@ describe('memoryBroker', () => {
     expect(bans.size).toBeLessThanOrEqual(100);
   });
 
-  it('G20 a probe that is asked for inside a listener waits for its turn, and is cut by `close`', async () => {
+  it('a probe that is asked for inside a listener waits for its turn, and is cut by `close` (G20)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     let waiting: Promise<number> | undefined;
@@ -126,7 +126,7 @@ describe('memoryBroker', () => {
     expect(await cut).toMatchObject({ code: 'unavailable' });
   });
 
-  it('G20 a probe leaves no timer and no subscription', async () => {
+  it('a probe leaves no timer and no subscription (G20)', async () => {
     const { broker, clock, store } = await open();
     await broker.probe(1_000);
     // The sweep, for the head of the probe's channel.
@@ -135,7 +135,7 @@ describe('memoryBroker', () => {
     expect(active).toBe(0);
   });
 
-  it('G19 members stay while their only node restarts on the same store', async () => {
+  it('members stay while their only node restarts on the same store (G19)', async () => {
     const { broker, node, clock } = await open();
     await broker.presence.enter({ channel: 'a', member: 'u', device: 'd', generation: 1 }, 30_000);
     await broker.close();

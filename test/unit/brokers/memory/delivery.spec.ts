@@ -18,7 +18,7 @@ describe('MemoryBroker: delivery', () => {
     await call;
   });
 
-  it('G2 an append from inside a listener is delivered after what runs, to every node', async () => {
+  it('an append from inside a listener is delivered after what runs, to every node (G2)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     for (const { broker: one } of [{ broker }, second]) {
@@ -49,7 +49,7 @@ describe('MemoryBroker: delivery', () => {
     ]);
   });
 
-  it('G2 signals, presence and control from inside a listener wait their turn as well', async () => {
+  it('signals, presence and control from inside a listener wait their turn as well (G2)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     const order: string[] = [];
@@ -68,7 +68,7 @@ describe('MemoryBroker: delivery', () => {
     expect(order).toEqual(['begin', 'end', 'signal', 'presence', 'control']);
   });
 
-  it('G11 a node that unsubscribes inside a listener is not told what already waits for it', async () => {
+  it('a node that unsubscribes inside a listener is not told what already waits for it (G11)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     await broker.subscribe('b');
@@ -79,7 +79,7 @@ describe('MemoryBroker: delivery', () => {
     expect(seen.batches.map((batch) => batch.channel)).toEqual(['a']);
   });
 
-  it('G11 one that subscribes inside a listener is told what comes behind its tip, and nothing before', async () => {
+  it('one that subscribes inside a listener is told what comes behind its tip, and nothing before (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.subscribe('a');
@@ -95,7 +95,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.seqsOf('a')).toEqual([3]);
   });
 
-  it('G18 a node that is closed inside a listener is not told anything more', async () => {
+  it('a node that is closed inside a listener is not told anything more (G18)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.subscribe('a');
@@ -109,7 +109,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.controls).toEqual([]);
   });
 
-  it('P11 subscribing twice is one subscription', async () => {
+  it('subscribing twice is one subscription (P11)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     await broker.subscribe('a');

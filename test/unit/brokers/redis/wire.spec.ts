@@ -20,7 +20,7 @@ describe('what is stored and published', () => {
     return event;
   };
 
-  it('P5 an event comes back as it was, bytes included', () => {
+  it('an event comes back as it was, bytes included (P5)', () => {
     const draft = {
       id: 'a',
       event: 'e',
@@ -45,7 +45,7 @@ describe('what is stored and published', () => {
     expect([...(payload.deep[0]?.more ?? [])]).toEqual([7]);
   });
 
-  it('P5 any JSON comes back as it was, even one that looks like our own wrapping', () => {
+  it('any JSON comes back as it was, even one that looks like our own wrapping (P5)', () => {
     const special = fc.constantFrom<unknown>({ b: 'AAAA' }, [[1]], { b: { b: 1 } }, null, '');
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), special), (payload) => {
@@ -61,12 +61,12 @@ describe('what is stored and published', () => {
     );
   });
 
-  it('G19 equal data has one text', () => {
+  it('equal data has one text (G19)', () => {
     expect(encodeData({ a: 1, b: { c: 2, d: 3 } })).toBe(encodeData({ b: { d: 3, c: 2 }, a: 1 }));
     expect(encodeData([1, 2])).not.toBe(encodeData([2, 1]));
   });
 
-  it('P22a reads diffs of nodes that do not say how many there are, and of those that do', () => {
+  it('reads diffs of nodes that do not say how many there are, and of those that do (P22a)', () => {
     const diff = {
       epoch: 'p',
       version: 2,
@@ -123,7 +123,7 @@ describe('where a channel lies', () => {
     );
   });
 
-  it('P15 no two ids of a channel are taken for one another, whatever their producers are called', () => {
+  it('no two ids of a channel are taken for one another, whatever their producers are called (P15)', () => {
     const digits = fc.string({ unit: fc.constantFrom('1', '2', ':', 'a') });
     fc.assert(
       fc.property(digits, digits, digits, digits, (producer, id, other, otherId) => {

@@ -24,7 +24,7 @@ describe('the cursor, whatever a server sends', () => {
     fc.record({ kind: fc.constant('drop' as const) }),
   );
 
-  it('P14 G2 G3 whatever is lost, repeated, thinned, trimmed or cut: each event once and in order, or its range told', () => {
+  it('whatever is lost, repeated, thinned, trimmed or cut: each event once and in order, or its range told (P14, G2, G3)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 5 }),
@@ -131,7 +131,7 @@ describe('the cursor, whatever a server sends', () => {
     );
   });
 
-  it('P14 never goes back inside an epoch, whatever a server sends', () => {
+  it('never goes back inside an epoch, whatever a server sends (P14)', () => {
     const seq = fc.integer({ min: 0, max: 30 });
     const epoch = fc.constantFrom('e1', 'e2');
     const message = fc.oneof(

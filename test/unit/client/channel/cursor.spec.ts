@@ -8,11 +8,11 @@ describe('the answer to subscribe (P11, P14)', () => {
     return recorder;
   };
 
-  it('P14 new: the cursor takes the position', () => {
+  it('new: the cursor takes the position (P14)', () => {
     expect(started(7).cursor.position).toEqual({ epoch: 'e1', seq: 7 });
   });
 
-  it('P14 complete: its own seq, under the new epoch', () => {
+  it('complete: its own seq, under the new epoch (P14)', () => {
     const recorder = own(5, 'e0');
     recorder.answer({ recovery: 'complete', position: { epoch: 'e1', seq: 9 } });
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 5 });
@@ -20,7 +20,7 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.delivered).toEqual([6, 7]);
   });
 
-  it('P14 truncated: from − 1, and the range before it is told', () => {
+  it('truncated: from − 1, and the range before it is told (P14)', () => {
     const recorder = own(5);
     const gap = recorder.answer({
       recovery: 'truncated',
@@ -33,7 +33,7 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 20 });
   });
 
-  it('P14 truncated never takes the cursor back', () => {
+  it('truncated never takes the cursor back (P14)', () => {
     const recorder = own(25);
     const gap = recorder.answer({
       recovery: 'truncated',
@@ -46,7 +46,7 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.delivered).toEqual([26]);
   });
 
-  it('P14 lost: the position, also when it is lower', () => {
+  it('lost: the position, also when it is lower (P14)', () => {
     const recorder = own(50, 'e0');
     recorder.answer({ recovery: 'lost', position: { epoch: 'e1', seq: 3 } });
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 3 });
@@ -67,7 +67,7 @@ describe('the answer to subscribe (P11, P14)', () => {
 });
 
 describe('events (P14)', () => {
-  it('P14 G2 delivers in order and stands at each event while it is delivered', () => {
+  it('delivers in order and stands at each event while it is delivered (P14, G2)', () => {
     const recorder = started();
     const positions: unknown[] = [];
     recorder.onDeliver = () => positions.push(recorder.cursor.position?.seq);
@@ -75,14 +75,14 @@ describe('events (P14)', () => {
     expect(positions).toEqual([1, 2, 3]);
   });
 
-  it('P14 drops an event at or below the cursor', () => {
+  it('drops an event at or below the cursor (P14)', () => {
     const recorder = started(5);
     recorder.event(4, 5, 6, 6, 1, 7);
     expect(recorder.delivered).toEqual([6, 7]);
     expect(recorder.holes).toEqual([]);
   });
 
-  it('P14 drops an event of another epoch without reset, and subscribes again', () => {
+  it('drops an event of another epoch without reset, and subscribes again (P14)', () => {
     const recorder = started(5);
     recorder.cursor.event({ epoch: 'e2', seq: 6 });
     expect(recorder.delivered).toEqual([]);
@@ -94,7 +94,7 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([6]);
   });
 
-  it('P14 fetches a jump that no gap announced, while later events are held', () => {
+  it('fetches a jump that no gap announced, while later events are held (P14)', () => {
     const recorder = started();
     recorder.event(1, 4, 5);
     expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 2, until: 3 }]);
@@ -105,7 +105,7 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it('P14 reads a large jump page by page', () => {
+  it('reads a large jump page by page (P14)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([1, 2, 3], true);
@@ -115,21 +115,21 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  it('G3 tells the exact range of a jump that the log no longer holds', () => {
+  it('tells the exact range of a jump that the log no longer holds (G3)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([4, 5, 8]);
     expect(recorder.log).toEqual(['gap 1-3 expired', 4, 5, 'gap 6-7 expired', 8, 'gap 9-9 expired', 10]);
   });
 
-  it('G3 tells a jump of which the log holds nothing, also if the server claims more', () => {
+  it('tells a jump of which the log holds nothing, also if the server claims more (G3)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([], true);
     expect(recorder.log).toEqual(['gap 1-9 expired', 10]);
   });
 
-  it('P14 finds a second jump among what was held', () => {
+  it('finds a second jump among what was held (P14)', () => {
     const recorder = started();
     recorder.event(3, 6);
     recorder.page([1, 2]);
@@ -139,7 +139,7 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('P14 holds gaps and resumed in their place', () => {
+  it('holds gaps and resumed in their place (P14)', () => {
     const recorder = started();
     recorder.event(3);
     recorder.gap(4, 6);
@@ -149,7 +149,7 @@ describe('events (P14)', () => {
     expect(recorder.log).toEqual([1, 2, 3, 'gap 4-6 overflow', 7, 'resumed 7']);
   });
 
-  it('P14 holds a bounded number, then resumes from before the jump', () => {
+  it('holds a bounded number, then resumes from before the jump (P14)', () => {
     const recorder = started(0, 3);
     recorder.event(1, 3, 4, 4, 5);
     expect(recorder.resubscribes).toBe(0);
@@ -204,14 +204,14 @@ describe('events (P14)', () => {
 });
 
 describe('gaps (P14, P25)', () => {
-  it('P14 moves the cursor to the end of a gap', () => {
+  it('moves the cursor to the end of a gap (P14)', () => {
     const recorder = started();
     recorder.gap(1, 4);
     recorder.event(4, 5);
     expect(recorder.log).toEqual(['gap 1-4 overflow', 5]);
   });
 
-  it('P14 tells of an overlapping gap only what is new', () => {
+  it('tells of an overlapping gap only what is new (P14)', () => {
     const recorder = started(3);
     recorder.gap(1, 3);
     recorder.gap(2, 6);
@@ -219,7 +219,7 @@ describe('gaps (P14, P25)', () => {
     expect(recorder.cursor.position?.seq).toBe(6);
   });
 
-  it('P14 fetches what lies before a gap and was not announced', () => {
+  it('fetches what lies before a gap and was not announced (P14)', () => {
     const recorder = started();
     recorder.gap(4, 6);
     expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 1, until: 3 }]);
@@ -227,13 +227,13 @@ describe('gaps (P14, P25)', () => {
     expect(recorder.log).toEqual([1, 2, 3, 'gap 4-6 overflow']);
   });
 
-  it('P14 a gap of another epoch is no gap of this log', () => {
+  it('a gap of another epoch is no gap of this log (P14)', () => {
     const recorder = started();
     recorder.cursor.gap('e2', { from: 1, to: 9, reason: 'overflow', recoverable: false });
     expect([recorder.resubscribes, recorder.log]).toEqual([1, []]);
   });
 
-  it('P25 inside a partial gap seq only ascends; the cursor ends at its end', () => {
+  it('inside a partial gap seq only ascends; the cursor ends at its end (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true, reason: 'conflated' });
     recorder.event(3, 2, 7, 7);
@@ -243,14 +243,14 @@ describe('gaps (P14, P25)', () => {
     expect(recorder.holes).toEqual([]);
   });
 
-  it('P25 fetches a jump beyond the end of a partial gap, and not what the gap announced', () => {
+  it('fetches a jump beyond the end of a partial gap, and not what the gap announced (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true });
     recorder.event(3, 13);
     expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 11, until: 12 }]);
   });
 
-  it('P25 partial gaps follow, and overlap, one another', () => {
+  it('partial gaps follow, and overlap, one another (P25)', () => {
     const recorder = started();
     recorder.gap(1, 5, { partial: true });
     recorder.event(2);
@@ -269,7 +269,7 @@ describe('gaps (P14, P25)', () => {
     expect(recorder.holes).toEqual([]);
   });
 
-  it('P25 a partial gap ends where something beyond it begins: also a gap, resumed and reset', () => {
+  it('a partial gap ends where something beyond it begins: also a gap, resumed and reset (P25)', () => {
     const before = (): Recorder => {
       const recorder = started();
       recorder.gap(1, 5, { partial: true });
@@ -296,7 +296,7 @@ describe('gaps (P14, P25)', () => {
     expect(inside.delivered).toEqual([2, 3]);
   });
 
-  it('P25 a connection lost inside a partial gap resumes from the last event given, not from its end', () => {
+  it('a connection lost inside a partial gap resumes from the last event given, not from its end (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true });
     recorder.event(4);
@@ -306,7 +306,7 @@ describe('gaps (P14, P25)', () => {
 });
 
 describe('resumed (P12)', () => {
-  it('P12 passes it on in its place', () => {
+  it('passes it on in its place (P12)', () => {
     const recorder = started();
     recorder.event(1);
     recorder.cursor.resumed({ epoch: 'e1', seq: 1 });
@@ -314,7 +314,7 @@ describe('resumed (P12)', () => {
     expect(recorder.log).toEqual([1, 'resumed 1', 2]);
   });
 
-  it('P12 G3 finds what the replay left out by the seq that it names', () => {
+  it('finds what the replay left out by the seq that it names (P12, G3)', () => {
     const recorder = started();
     recorder.event(1);
     recorder.cursor.resumed({ epoch: 'e1', seq: 3 });
@@ -325,14 +325,14 @@ describe('resumed (P12)', () => {
 });
 
 describe('reset (P10, P14)', () => {
-  it('P14 lost: the new position', () => {
+  it('lost: the new position (P14)', () => {
     const recorder = started(5);
     recorder.cursor.reset({ recovery: 'lost', position: { epoch: 'e2', seq: 2 } });
     recorder.cursor.event({ epoch: 'e2', seq: 3 });
     expect(recorder.delivered).toEqual([3]);
   });
 
-  it('P14 complete: its own seq under the new epoch', () => {
+  it('complete: its own seq under the new epoch (P14)', () => {
     const recorder = started(5);
     recorder.cursor.reset({ recovery: 'complete', position: { epoch: 'e2', seq: 6 } });
     recorder.cursor.event({ epoch: 'e2', seq: 6 });
@@ -340,7 +340,7 @@ describe('reset (P10, P14)', () => {
     expect(recorder.holes).toEqual([]);
   });
 
-  it('P14 complete while a jump is read: resumes from before the jump under the new epoch', () => {
+  it('complete while a jump is read: resumes from before the jump under the new epoch (P14)', () => {
     const recorder = started(5);
     recorder.event(8);
     recorder.cursor.reset({ recovery: 'complete', position: { epoch: 'e2', seq: 8 } });

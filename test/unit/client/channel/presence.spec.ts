@@ -69,7 +69,7 @@ describe('presence (G19, P25)', () => {
     expect(changes).toEqual(['ada']);
   });
 
-  it('P25 a version gap is healed by asking again, and what comes meanwhile is not lost', async () => {
+  it('a version gap is healed by asking again, and what comes meanwhile is not lost (P25)', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(6, { join: [member('cid')] });
     const command = await connection.expectCommand('presence');
@@ -82,7 +82,7 @@ describe('presence (G19, P25)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P25 another epoch is healed by asking again', async () => {
+  it('another epoch is healed by asking again (P25)', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(5, { epoch: 'p2', join: [member('cid')] });
     connection.reply(await connection.expectCommand('presence'), { ...page(1, ['eve']), epoch: 'p2' });
@@ -162,7 +162,7 @@ describe('presence (G19, P25)', () => {
       await connection.sync();
     };
 
-    it('P22a keeps the first members and follows their number, without reading page after page', async () => {
+    it('keeps the first members and follows their number, without reading page after page (P22a)', async () => {
       const room = await subscribed(large(4, ['ada', 'bob'], 12_000));
       expect(room.connection.unread).toEqual([]);
       expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
@@ -175,7 +175,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22a keeps whom it knew when the channel becomes large', async () => {
+    it('keeps whom it knew when the channel becomes large (P22a)', async () => {
       const room = await subscribed(page(4, ['ada', 'bob']));
       await tell(room, { epoch: 'p1', version: 7, count: 5 });
       expect(room.room.presence).toMatchObject({ count: 5, complete: false });
@@ -186,7 +186,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22a takes a number without a version too', async () => {
+    it('takes a number without a version too (P22a)', async () => {
       const room = await subscribed(page(4, ['ada']));
       await tell(room, { count: 12_000 });
       expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
@@ -196,7 +196,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 2, complete: true });
     });
 
-    it('P22a reads anew when more are known than there are: some of them have left', async () => {
+    it('reads anew when more are known than there are: some of them have left (P22a)', async () => {
       const room = await subscribed(page(4, ['ada', 'bob', 'cid']));
       await tell(room, { epoch: 'p1', version: 5, count: 4 });
       await tell(room, { epoch: 'p1', version: 6, count: 2 });
@@ -208,7 +208,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22c reads the members anew when changes are told again, and follows them', async () => {
+    it('reads the members anew when changes are told again, and follows them (P22c)', async () => {
       const room = await subscribed(large(4, ['ada'], 12));
       await tell(room, { epoch: 'p1', version: 8, count: 10 });
       await room.diff(9, {}, 9);
@@ -221,7 +221,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 1, complete: true });
     });
 
-    it('P22c reads anew by the first change, should the word of it be lost', async () => {
+    it('reads anew by the first change, should the word of it be lost (P22c)', async () => {
       const room = await subscribed(large(4, ['ada'], 12));
       await room.diff(5, { join: [member('bob')] });
       room.connection.reply(await room.connection.expectCommand('presence'), page(5, ['ada', 'bob']));
@@ -229,7 +229,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 2, complete: true });
     });
 
-    it('P22a a channel that becomes large while its pages are read is read no further', async () => {
+    it('a channel that becomes large while its pages are read is read no further (P22a)', async () => {
       const room = await subscribed({ ...page(4, ['ada'], 'c1'), count: 3 });
       const second = await room.connection.expectCommand('presence');
       room.connection.reply(second, large(6, ['bob'], 900));
@@ -240,7 +240,7 @@ describe('presence (G19, P25)', () => {
     });
   });
 
-  it('G19 counts by what diffs say where it does not keep everybody', async () => {
+  it('counts by what diffs say where it does not keep everybody (G19)', async () => {
     const { room, diff } = await subscribed(
       { ...page(4, ['ada', 'bob'], 'c1'), count: 9 },
       { maxPresenceMembers: 2 },
@@ -287,7 +287,7 @@ describe('presence (G19, P25)', () => {
     expect(await codeOf(h.client.channel('rooms.1').presence.update(1))).toBe('not_subscribed');
   });
 
-  it('G19 property: whatever page of whatever version, all diffs since the first page give the true list', () => {
+  it('property: whatever page of whatever version, all diffs since the first page give the true list (G19)', () => {
     const change = fc.record({ join: fc.boolean(), id: fc.integer({ min: 0, max: 5 }) });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 30 }), fc.nat(30), fc.nat(30), (changes, a, b) => {

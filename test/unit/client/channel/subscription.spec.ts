@@ -46,7 +46,7 @@ const event = (seq: number, more = {}) => eventMessage('rooms.1', seq, more);
 const at = (seq: number, epoch = 'e1') => ({ position: { epoch, seq } });
 
 describe('subscribing', () => {
-  it('P11 sends position, params, snapshot and presence, and resolves with the answer', async () => {
+  it('sends position, params, snapshot and presence, and resolves with the answer (P11)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = h.client.channel('rooms.1').subscribe({
@@ -145,7 +145,7 @@ describe('subscribing', () => {
 });
 
 describe('delivery', () => {
-  it('G2 G3 gives each event once and in order, with its payload', async () => {
+  it('gives each event once and in order, with its payload (G2, G3)', async () => {
     const { connection, room } = await subscribed();
     const seen: unknown[] = [];
     room.on<{ n: number }>('tick', ({ n }, { seq, user }) => seen.push([n, seq, user]));
@@ -157,7 +157,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('P12 snapshot first, then the replay, resumed, and live; all of it in one frame', async () => {
+  it('snapshot first, then the replay, resumed, and live; all of it in one frame (P12)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -179,7 +179,7 @@ describe('delivery', () => {
     expect(log[2]).toEqual(['snapshot', null]);
   });
 
-  it('P11 truncated: tells the range that will not come', async () => {
+  it('truncated: tells the range that will not come (P11)', async () => {
     const { h, connection, room, log } = await subscribed(at(2));
     connection.terminate();
     const second = await h.back();
@@ -194,7 +194,7 @@ describe('delivery', () => {
     expect(room.position).toEqual({ epoch: 'e1', seq: 9 });
   });
 
-  it('P14 fetches a jump with history while later events are held', async () => {
+  it('fetches a jump with history while later events are held (P14)', async () => {
     const { connection, log } = await subscribed();
     connection.send(event(1), event(4));
     const command = await connection.expectCommand('history');
@@ -217,7 +217,7 @@ describe('delivery', () => {
     expect(log.slice(1)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('P14 a jump that history cannot read is resumed from before it', async () => {
+  it('a jump that history cannot read is resumed from before it (P14)', async () => {
     const { connection, log } = await subscribed();
     connection.send(event(1), event(4));
     connection.error(await connection.expectCommand('history'), 'forbidden');
@@ -231,7 +231,7 @@ describe('delivery', () => {
     expect(names(log).slice(1)).toEqual([1, 'subscribed', 2, 3, 4, 5]);
   });
 
-  it('P14 an event of another epoch is dropped and the channel subscribed again, ever more slowly', async () => {
+  it('an event of another epoch is dropped and the channel subscribed again, ever more slowly (P14)', async () => {
     const { h, connection, log } = await subscribed();
     connection.send(event(1), event(2, { epoch: 'e9' }), event(2));
     await connection.expectCommand('unsubscribe');
@@ -250,7 +250,7 @@ describe('delivery', () => {
     await second.expectCommand('subscribe');
   });
 
-  it('P25 partial gap: events inside it ascend, the cursor ends at its end', async () => {
+  it('partial gap: events inside it ascend, the cursor ends at its end (P25)', async () => {
     const { connection, log } = await subscribed();
     connection.send(
       {
@@ -272,7 +272,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('G6 reset: told before the first event of the new epoch, with the snapshot', async () => {
+  it('reset: told before the first event of the new epoch, with the snapshot (G6)', async () => {
     const { connection, room, log } = await subscribed(at(5));
     connection.send(
       {
@@ -369,7 +369,7 @@ describe('names', () => {
 });
 
 describe('reconnecting', () => {
-  it('P13 P14 subscribes again with the position of what was delivered, all channels in the frame of hello', async () => {
+  it('subscribes again with the position of what was delivered, all channels in the frame of hello (P13, P14)', async () => {
     const { h, connection, log } = await subscribed();
     void h.client.channel('rooms.2').subscribe();
     await connection.subscribed(at(40, 'f1'));
@@ -390,7 +390,7 @@ describe('reconnecting', () => {
     expect(names(log)).toEqual(['subscribed', 1, 2, 'subscribed', 3, 'resumed']);
   });
 
-  it('P14 what was held behind a jump is asked for again', async () => {
+  it('what was held behind a jump is asked for again (P14)', async () => {
     const { h, connection, log } = await subscribed();
     connection.send(event(1), event(4));
     await connection.expectCommand('history');
@@ -434,7 +434,7 @@ describe('reconnecting', () => {
 });
 
 describe('unsubscribing', () => {
-  it('P24 takes nothing of the channel until the next successful subscribe', async () => {
+  it('takes nothing of the channel until the next successful subscribe (P24)', async () => {
     const { connection, room, log } = await subscribed();
     const gone = room.unsubscribe();
     expect(room.state).toBe('unsubscribed');
@@ -462,7 +462,7 @@ describe('unsubscribing', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P24 a revoke ends the subscription for good', async () => {
+  it('a revoke ends the subscription for good (P24)', async () => {
     const { connection, room, log } = await subscribed();
     connection.send(
       {
@@ -496,7 +496,7 @@ describe('unsubscribing', () => {
     expect((await connection.expectCommand('subscribe')).payload).toMatchObject(at(3));
   });
 
-  it('P24 a revoke that crosses a subscribe: the answer is not trusted', async () => {
+  it('a revoke that crosses a subscribe: the answer is not trusted (P24)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = codeOf(h.client.channel('rooms.1').subscribe());

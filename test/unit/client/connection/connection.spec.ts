@@ -39,7 +39,7 @@ function openingWith(protocol: string): WebSocketConstructor {
 }
 
 describe('opening', () => {
-  it('P19 retryNow ends a wait at once, and does nothing otherwise', async () => {
+  it('retryNow ends a wait at once, and does nothing otherwise (P19)', async () => {
     const h = await start();
     h.client.retryNow();
     expect(h.client.state).toBe('idle');
@@ -52,7 +52,7 @@ describe('opening', () => {
     await h.state('live');
   });
 
-  it('P1 P3 offers its codec and says hello first, alone', async () => {
+  it('offers its codec and says hello first, alone (P1, P3)', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const subscribed = room.subscribe();
@@ -70,7 +70,7 @@ describe('opening', () => {
     expect((await subscribed).recovery).toBe('new');
   });
 
-  it('P22 names no feature that it does not implement, and speaks none that the server names', async () => {
+  it('names no feature that it does not implement, and speaks none that the server names (P22)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -81,7 +81,7 @@ describe('opening', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P1 speaks MessagePack in binary frames when that codec is given', async () => {
+  it('speaks MessagePack in binary frames when that codec is given (P1)', async () => {
     const { client, server } = await start({}, msgpackCodec);
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -150,7 +150,7 @@ describe('opening', () => {
 });
 
 describe('frames', () => {
-  it('P4 sends what is sent in one turn as one frame', async () => {
+  it('sends what is sent in one turn as one frame (P4)', async () => {
     const h = await start();
     const connection = await h.live();
     const before = connection.frames.length;
@@ -163,7 +163,7 @@ describe('frames', () => {
     expect(connection.frames).toHaveLength(before + 1);
   });
 
-  it('P4 keeps to maxEnvelopesPerFrame and maxFrameBytes', async () => {
+  it('keeps to maxEnvelopesPerFrame and maxFrameBytes (P4)', async () => {
     const h = await start();
     const connection = await h.live({
       limits: { maxEnvelopesPerFrame: 3, maxFrameBytes: 400, maxMessageBytes: 400, ratePerSecond: 1_000 },
@@ -180,7 +180,7 @@ describe('frames', () => {
     expect(frames.length).toBeLessThan(11);
   });
 
-  it('P4 reads several messages, and empty lines, from one frame', async () => {
+  it('reads several messages, and empty lines, from one frame (P4)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('\n{"type":"ping","id":"p1"}\n\n{"type":"ping","id":"p2"}\n');
@@ -188,7 +188,7 @@ describe('frames', () => {
     expect((await connection.expectCommand('pong')).ref).toBe('p2');
   });
 
-  it('P6 ignores unknown types, unknown fields and what is no envelope', async () => {
+  it('ignores unknown types, unknown fields and what is no envelope (P6)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"brand_new","channel":"rooms.1"}\n17\nnull\n[]\n{"no":"type"}\n{"type":5}');
@@ -198,7 +198,7 @@ describe('frames', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('G3 reconnects after a frame that cannot be read, rather than skip it', async () => {
+  it('reconnects after a frame that cannot be read, rather than skip it (G3)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"event", oops');
@@ -210,7 +210,7 @@ describe('frames', () => {
 });
 
 describe('liveness', () => {
-  it('P8 answers every ping of the server with a pong', async () => {
+  it('answers every ping of the server with a pong (P8)', async () => {
     const h = await start();
     const connection = await h.live();
     for (const id of ['a', 'b', 'c']) {
@@ -219,7 +219,7 @@ describe('liveness', () => {
     }
   });
 
-  it('P9 treats a connection as dead on which nothing is heard for intervalMs + timeoutMs', async () => {
+  it('treats a connection as dead on which nothing is heard for intervalMs + timeoutMs (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.advance(24_999);
@@ -233,7 +233,7 @@ describe('liveness', () => {
     await until(() => connection.ended !== undefined, 'the close');
   });
 
-  it('P9 asks first when its timer came late: the frames of a sleeping page were not read yet', async () => {
+  it('asks first when its timer came late: the frames of a sleeping page were not read yet (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);
@@ -247,7 +247,7 @@ describe('liveness', () => {
     expect(h.client.state).toBe('waiting');
   });
 
-  it('P9 asks once: a timer that is late again finds a dead connection', async () => {
+  it('asks once: a timer that is late again finds a dead connection (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);

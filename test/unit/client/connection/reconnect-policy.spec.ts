@@ -12,7 +12,7 @@ const start = async (options?: RealtimeClientOptions, codec?: Codec): Promise<Ha
 afterEach(() => harness?.stop());
 
 describe('reconnecting', () => {
-  it('P19 spreads the first attempt after an unannounced loss, then backs off, until a connection is stable', async () => {
+  it('spreads the first attempt after an unannounced loss, then backs off, until a connection is stable (P19)', async () => {
     const h = await start();
     (await h.live()).terminate();
     await h.state('waiting');
@@ -37,7 +37,7 @@ describe('reconnecting', () => {
     expect(h.client.status).toMatchObject({ attempt: 1, delayMs: 0.5 * 2_000 });
   });
 
-  it('P19 follows the advice of bye, and of a close reason', async () => {
+  it('follows the advice of bye, and of a close reason (P19)', async () => {
     const h = await start();
     const first = await h.live();
     h.clock.advance(10_000);
@@ -52,7 +52,7 @@ describe('reconnecting', () => {
     expect(h.client.status).toMatchObject({ name: 'overloaded', delayMs: 7_000 + 0.5 * 2_000 });
   });
 
-  it('P19 a drain does not reset the backoff', async () => {
+  it('a drain does not reset the backoff (P19)', async () => {
     const h = await start();
     const drain = { type: 'bye', payload: { code: 4001, retryAfterMs: 0, spreadMs: 0 } };
     const delays: (number | undefined)[] = [];
@@ -130,7 +130,7 @@ describe('reconnecting', () => {
     expect(h.client.status.name).toBe('kicked');
   });
 
-  it('P28 hands over the last ticket, in hello and for admission, and forgets it when it leaves', async () => {
+  it('hands over the last ticket, in hello and for admission, and forgets it when it leaves (P28)', async () => {
     const h = await start();
     (await h.live({ session: 'ticket-7' })).terminate();
     await h.state('waiting');
@@ -146,7 +146,7 @@ describe('reconnecting', () => {
     expect((await third.expectCommand('hello')).payload).not.toHaveProperty('session');
   });
 
-  it('P28 does not take a superseded session back by itself, nor with its ticket', async () => {
+  it('does not take a superseded session back by itself, nor with its ticket (P28)', async () => {
     const h = await start();
     (await h.live()).close(4810, 'superseded|0');
     await h.state('closed');
@@ -155,7 +155,7 @@ describe('reconnecting', () => {
   });
 });
 
-describe('P18 a WebSocket that never opened', () => {
+describe('a WebSocket that never opened (P18)', () => {
   const refused = async (
     status: number,
     headers: Record<string, string> = {},
@@ -171,7 +171,7 @@ describe('P18 a WebSocket that never opened', () => {
     return h;
   };
 
-  it('P18 asks GET {path} once; 401 without a token to renew stops', async () => {
+  it('asks GET {path} once; 401 without a token to renew stops (P18)', async () => {
     expect((await refused(401)).client.status).toMatchObject({
       state: 'closed',
       code: 4801,
@@ -179,7 +179,7 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 403 stops', async () => {
+  it('403 stops (P18)', async () => {
     expect((await refused(403)).client.status).toMatchObject({
       state: 'closed',
       code: 4802,
@@ -187,7 +187,7 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 403 of a ban says so', async () => {
+  it('403 of a ban says so (P18)', async () => {
     const body = JSON.stringify({ code: 'banned', message: 'Until Friday' });
     const h = await refused(403, { 'content-type': 'application/json' }, body);
     expect(h.client.status).toMatchObject({
@@ -198,12 +198,12 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it.each([429, 503])('P18 %i waits for Retry-After, spread', async (status) => {
+  it.each([429, 503])('%i waits for Retry-After, spread (P18)', async (status) => {
     const h = await refused(status, { 'retry-after': '12' });
     expect(h.client.status).toMatchObject({ state: 'waiting', delayMs: 12_000 + 0.5 * 2_000 });
   });
 
-  it('P18 takes the delay of the body, and believes no more than an hour', async () => {
+  it('takes the delay of the body, and believes no more than an hour (P18)', async () => {
     const h = await refused(503, { 'retry-after': '1' }, '{"statusCode":503,"retryAfterMs":650}');
     expect(h.client.status.delayMs).toBe(650 + 0.5 * 2_000);
     await h.stop();
@@ -214,7 +214,7 @@ describe('P18 a WebSocket that never opened', () => {
     expect(long.client.status.delayMs).toBe(3_600_000 + 0.5 * 2_000);
   });
 
-  it('P18 426 is an ordinary failure: the upgrade would succeed', async () => {
+  it('426 is an ordinary failure: the upgrade would succeed (P18)', async () => {
     expect((await refused(426)).client.status).toMatchObject({
       state: 'waiting',
       code: 1006,
@@ -222,13 +222,13 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 an answer that is none of these waits, and is reported', async () => {
+  it('an answer that is none of these waits, and is reported (P18)', async () => {
     const h = await refused(404);
     expect(h.client.state).toBe('waiting');
     expect(h.errors[0]?.context.source).toBe('connection');
   });
 
-  it('P18 no answer at all waits', async () => {
+  it('no answer at all waits (P18)', async () => {
     const h = await start();
     await h.server.stop();
     void h.client.connect().catch(() => undefined);
@@ -236,7 +236,7 @@ describe('P18 a WebSocket that never opened', () => {
     expect(h.client.status.reason).toBe('The server cannot be reached');
   });
 
-  it('P18 asks with cookies, and is given up with the client', async () => {
+  it('asks with cookies, and is given up with the client (P18)', async () => {
     const fetch = jest.fn<NonNullable<Exclude<RealtimeClientOptions['fetch'], false>>>(
       (_url, { signal }) =>
         new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))),

@@ -12,7 +12,7 @@ describe('channel registry', () => {
     channel('news'),
   ]);
 
-  it('P23 G9 a parameter takes exactly one segment; a name that nothing matches does not exist', () => {
+  it('a parameter takes exactly one segment; a name that nothing matches does not exist (P23, G9)', () => {
     expect(registry.find('rooms.42')?.params).toEqual({ room: '42' });
     expect(registry.find('rooms.42.files.a:b')?.params).toEqual({ room: '42', file: 'a:b' });
     for (const name of [
@@ -55,7 +55,7 @@ describe('channel registry', () => {
     expect(() => new ChannelRegistry([channel('$mine.:x')])).toThrow(/begin with "\$"/);
   });
 
-  it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
+  it('refuses a channel that asks for more than its broker declares, and names the remedy (G1)', () => {
     expect(() =>
       checkCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
     ).toThrow(

@@ -7,7 +7,7 @@ let harness: EngineHarness;
 afterEach(() => harness.stop());
 
 describe('what a client cannot make grow', () => {
-  it('G13 the connection lane of one that asks and does not read', async () => {
+  it('the connection lane of one that asks and does not read (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -21,7 +21,7 @@ describe('what a client cannot make grow', () => {
     expect(client.closed).toEqual({ code: 4003, reason: 'slow_consumer|0' });
   });
 
-  it('G13 nor of one that asks much in a turn, and reads', async () => {
+  it('nor of one that asks much in a turn, and reads (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -33,7 +33,7 @@ describe('what a client cannot make grow', () => {
     expect(client.take('pong')).toHaveLength(250);
   });
 
-  it('P28 the channels that a session hands on from generation to generation', async () => {
+  it('the channels that a session hands on from generation to generation (P28)', async () => {
     const ended: string[] = [];
     harness = await EngineHarness.start(
       [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
@@ -54,7 +54,7 @@ describe('what a client cannot make grow', () => {
 });
 
 describe('channels that a newer generation does not take up again', () => {
-  it.each(['unsubscribe', 'wait'])('P28 end while it lives on: %s', async (way) => {
+  it.each(['unsubscribe', 'wait'])('end while it lives on: %s (P28)', async (way) => {
     const ended: string[] = [];
     harness = await EngineHarness.start(
       [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
@@ -78,7 +78,7 @@ describe('channels that a newer generation does not take up again', () => {
 
 describe('a history of which much has expired', () => {
   it.each([false, true])(
-    'G3 a page never ends before what is still worth reading (reverse: %s)',
+    'a page never ends before what is still worth reading (reverse: %s) (G3)',
     async (reverse) => {
       harness = await EngineHarness.start([channel('rooms.:room')]);
       const { engine, clock } = harness;
@@ -99,7 +99,7 @@ describe('a history of which much has expired', () => {
 });
 
 describe('what an error of the application cannot do', () => {
-  it('G25 one that cannot be written down is answered as internal', async () => {
+  it('one that cannot be written down is answered as internal (G25)', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
     harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -125,7 +125,7 @@ describe('what an error of the application cannot do', () => {
 });
 
 describe('an event that cannot be written down any more', () => {
-  it('G25 ends the connection that catches up with it, and nothing else', async () => {
+  it('ends the connection that catches up with it, and nothing else (G25)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
     const payload: Record<string, unknown> = {};
     await harness.engine.publish('rooms.1', 'said', payload);
@@ -142,7 +142,7 @@ describe('an event that cannot be written down any more', () => {
 });
 
 describe('a start that fails', () => {
-  it('G18 lets go of the broker all the same', async () => {
+  it('lets go of the broker all the same (G18)', async () => {
     const broker = memoryBroker();
     let closed = 0;
     broker.start = () => Promise.reject(new Error('half-way'));
@@ -153,7 +153,7 @@ describe('a start that fails', () => {
     expect(closed).toBe(1);
   });
 
-  it('G18 one that ends after the stop leaves no timer behind', async () => {
+  it('one that ends after the stop leaves no timer behind (G18)', async () => {
     const broker = memoryBroker();
     let go!: () => void;
     broker.start = () => new Promise<void>((resolve) => (go = resolve));

@@ -17,7 +17,7 @@ async function pass(harness: EngineHarness, ms: number): Promise<void> {
 }
 
 describe('drain and admission', () => {
-  it('G18 refuses newcomers, says bye with advice, flushes what waits, closes with 4001', async () => {
+  it('refuses newcomers, says bye with advice, flushes what waits, closes with 4001 (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     expect(harness.engine.admit(handshake)).toBeUndefined();
@@ -39,7 +39,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('G18 calls the application no more once the drain has begun: what it needs may be closed', async () => {
+  it('calls the application no more once the drain has begun: what it needs may be closed (G18)', async () => {
     let calls = 0;
     const harness = await EngineHarness.start([
       channel('rooms.:room', {
@@ -65,7 +65,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  describe('G18 commands that are under way', () => {
+  describe('commands that are under way (G18)', () => {
     async function inFlight(type: 'request' | 'publish') {
       let answer: (value: unknown) => void = () => undefined;
       let calls = 0;
@@ -85,7 +85,7 @@ describe('drain and admission', () => {
       return { harness, asking, idle, calls: () => calls, answer: (value: unknown) => answer(value) };
     }
 
-    it.each(['request', 'publish'] as const)('G18 are answered before the close: %s', async (type) => {
+    it.each(['request', 'publish'] as const)('are answered before the close: %s (G18)', async (type) => {
       const { harness, asking, idle, answer } = await inFlight(type);
       let drained = false;
       void harness.engine.drain(5_000).then(() => (drained = true));
@@ -105,7 +105,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('G18 cost the deadline at most, when they are never answered', async () => {
+    it('cost the deadline at most, when they are never answered (G18)', async () => {
       const { harness, asking } = await inFlight('request');
       let drained = false;
       void harness.engine.drain(2_000).then(() => (drained = true));
@@ -117,7 +117,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('G18 what waits behind one of them is refused as retryable: its handler has not begun', async () => {
+    it('what waits behind one of them is refused as retryable: its handler has not begun (G18)', async () => {
       const { harness, asking, calls, answer } = await inFlight('publish');
       asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
       await quiet();
@@ -142,7 +142,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('G18 an identity that is being verified is not waited for: the client needs another node anyway', async () => {
+    it('an identity that is being verified is not waited for: the client needs another node anyway (G18)', async () => {
       const harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => new Promise(() => undefined) },
       });
@@ -154,7 +154,7 @@ describe('drain and admission', () => {
     });
   });
 
-  it('G18 ends at the deadline although a client does not read', async () => {
+  it('ends at the deadline although a client does not read (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     connection.stall();
@@ -170,7 +170,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('G18 spreads the goodbyes over the deadline', async () => {
+  it('spreads the goodbyes over the deadline (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const clients = await Promise.all(Array.from({ length: 300 }, () => harness.greet()));
     for (const client of clients) client.take();
@@ -183,7 +183,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('P18 refuses a full node with 503 and a full address with 429, each with advice', async () => {
+  it('refuses a full node with 503 and a full address with 429, each with advice (P18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 3, maxConnectionsPerAddress: 2 } },
     });

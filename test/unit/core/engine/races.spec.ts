@@ -25,7 +25,7 @@ describe('what races with a greeting', () => {
   it.each([
     ['ban', 4803],
     ['disconnect', 4811],
-  ] as const)('G16 a %s wins over a connect guard that still decides', async (act, code) => {
+  ] as const)('a %s wins over a connect guard that still decides (G16)', async (act, code) => {
     const guard = gate();
     harness = await EngineHarness.start([channel('rooms.:room')], { onConnect: () => guard.opened });
     const ada = hello('user:ada');
@@ -38,7 +38,7 @@ describe('what races with a greeting', () => {
     expect(ada.take('welcome')).toEqual([]);
   });
 
-  it('G17 connections of one address that were verified together do not get past its bound', async () => {
+  it('connections of one address that were verified together do not get past its bound (G17)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnectionsPerAddress: 2 } },
     });
@@ -46,7 +46,7 @@ describe('what races with a greeting', () => {
     expect(connections.map(({ closed }) => closed?.code)).toEqual([undefined, undefined, 4009]);
   });
 
-  it('G17 nor past the bound of the node', async () => {
+  it('nor past the bound of the node (G17)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 2 } },
     });
@@ -57,7 +57,7 @@ describe('what races with a greeting', () => {
 
 describe('what races with the end of a subscription', () => {
   it.each(['history', 'presence'])(
-    'G11 a %s that is being read when the lease ends is not answered',
+    'a %s that is being read when the lease ends is not answered (G11)',
     async (type) => {
       const memory = memoryBroker();
       const page = gate();
@@ -108,7 +108,7 @@ describe('what races with the end of a subscription', () => {
   );
 
   it.each(['signal', 'request'])(
-    'G11 a revoke that races with the authorization of a %s wins',
+    'a revoke that races with the authorization of a %s wins (G11)',
     async (type) => {
       const decision = gate<boolean>();
       const ran: string[] = [];
@@ -161,7 +161,7 @@ describe('what races with the end of a subscription', () => {
 });
 
 describe('presence and a connection that is lost while it subscribes', () => {
-  it('G19 a blip in the middle of resubscribing is no leave and join', async () => {
+  it('a blip in the middle of resubscribing is no leave and join (G19)', async () => {
     const memory = memoryBroker();
     const snapshot = gate();
     let slow = false;
@@ -205,7 +205,7 @@ describe('presence and a connection that is lost while it subscribes', () => {
 });
 
 describe('a dropped tail and the next batch', () => {
-  it('P25 the gap precedes what comes after it, also within one turn', async () => {
+  it('the gap precedes what comes after it, also within one turn (P25)', async () => {
     harness = await EngineHarness.start(
       [
         channel('rooms.:room', {

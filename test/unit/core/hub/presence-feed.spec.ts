@@ -107,7 +107,7 @@ function subscriber(at: PresencePage, takesCounts = true): { one: Subscriber; an
 }
 
 describe('PresenceFeed (G19)', () => {
-  it('P22b the bytes of a count, and of a diff, are made once and shared', () => {
+  it('the bytes of a count, and of a diff, are made once and shared (P22b)', () => {
     const [ada, bob] = [subscriber(page(0, MAX)).one, subscriber(page(0, MAX)).one];
     const [old, older] = [subscriber(page(0, MAX), false).one, subscriber(page(0, MAX), false).one];
     diff(['x'], [], MAX + 1);
@@ -116,7 +116,7 @@ describe('PresenceFeed (G19)', () => {
     expect([ada.take(), bob.take(), old.take()]).toEqual([[11], [11], ['0→1+x']]);
   });
 
-  it('G13 a subscription that ended with its own answer is told nothing and not kept', () => {
+  it('a subscription that ended with its own answer is told nothing and not kept (G13)', () => {
     const gone = new Subscriber(false);
     gone.ended = true;
     gone.presenceVersion = 0;
@@ -126,7 +126,7 @@ describe('PresenceFeed (G19)', () => {
     expect(gone.take()).toEqual([]);
   });
 
-  it('P24 the events of the turn go out before a count that waited for its time', () => {
+  it('the events of the turn go out before a count that waited for its time (P24)', () => {
     subscriber(page(0, MAX + 5));
     diff([], ['a'], MAX + 4);
     diff([], ['b'], MAX + 3);
@@ -135,7 +135,7 @@ describe('PresenceFeed (G19)', () => {
     expect(flushes).toBe(before + 1);
   });
 
-  it('P22a a page can be the first to know that the channel is large: the answer says so, and the others are told', () => {
+  it('a page can be the first to know that the channel is large: the answer says so, and the others are told (P22a)', () => {
     const { one: early, answer } = subscriber(page(0, MAX));
     expect(answer).not.toHaveProperty('counted');
     // Read by somebody else; its diffs are still on the way.
@@ -147,7 +147,7 @@ describe('PresenceFeed (G19)', () => {
     expect([early.take(), late.take()]).toEqual([[], []]);
   });
 
-  it('P22c a page can be the first to know that it is small again', () => {
+  it('a page can be the first to know that it is small again (P22c)', () => {
     const { one: early } = subscriber(page(0, MAX + 1));
     const { answer } = subscriber(page(2, 9));
     expect(answer).not.toHaveProperty('counted');
@@ -159,7 +159,7 @@ describe('PresenceFeed (G19)', () => {
     expect(early.take()).toEqual(['2→3+c']);
   });
 
-  it('P22b who subscribes with an older page than was told is told at the next time', () => {
+  it('who subscribes with an older page than was told is told at the next time (P22b)', () => {
     subscriber(page(0, MAX + 1));
     diff(['a'], [], MAX + 2);
     const { one } = subscriber(page(0, MAX + 1));
@@ -168,7 +168,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual([MAX + 2]);
   });
 
-  it('P22a G19 a page is read again only where a change would be missed', () => {
+  it('a page is read again only where a change would be missed (P22a, G19)', () => {
     const counts = subscriber(page(0, MAX)).one.asSubscription;
     const follows = subscriber(page(0, MAX), false).one.asSubscription;
     expect(feed.hasMissed(counts, undefined)).toBe(false);
@@ -181,7 +181,7 @@ describe('PresenceFeed (G19)', () => {
     expect(feed.hasMissed(follows, page(1, MAX + 1, 'other'))).toBe(true);
   });
 
-  it('P25c a count that does not fit is made up for by a diff without content', () => {
+  it('a count that does not fit is made up for by a diff without content (P25c)', () => {
     const { one } = subscriber(page(0, MAX + 1));
     one.full = true;
     diff(['a'], [], MAX + 2);
@@ -191,7 +191,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual(['2→2']);
   });
 
-  it('P22a adds up what nodes of a version before this one do not say', () => {
+  it('adds up what nodes of a version before this one do not say (P22a)', () => {
     const { one } = subscriber(page(0, MAX - 1));
     diff(['a']);
     diff(['b']);
@@ -213,7 +213,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual([13]);
   });
 
-  it('G6 G19 goes on counting under another epoch', () => {
+  it('goes on counting under another epoch (G6, G19)', () => {
     const { one } = subscriber(page(7, MAX + 1));
     version = 0;
     diff(['a'], [], MAX + 2, 'q');
@@ -235,7 +235,7 @@ describe('PresenceFeed (G19)', () => {
   });
 
   describe('while nothing may be told (G11)', () => {
-    it('G11 says nothing, and afterwards makes those ask who missed something', () => {
+    it('says nothing, and afterwards makes those ask who missed something (G11)', () => {
       const { one: behind } = subscriber(page(0, 5));
       const { one: old } = subscriber(page(0, 5), false);
       audience.isWithheld = true;
@@ -250,7 +250,7 @@ describe('PresenceFeed (G19)', () => {
       expect([behind.take(), old.take(), current.take()]).toEqual([['2→3+c'], ['2→3+c'], ['2→3+c']]);
     });
 
-    it('G11 P22a neither counts, nor tells that it counts no longer; afterwards the one or the other', () => {
+    it('neither counts, nor tells that it counts no longer; afterwards the one or the other (G11, P22a)', () => {
       const { one } = subscriber(page(0, MAX + 1));
       diff(['a'], [], MAX + 2);
       clock.advance(COUNT_INTERVAL_MS);
@@ -270,7 +270,7 @@ describe('PresenceFeed (G19)', () => {
       expect(one.take()).toEqual(['3→3']);
     });
 
-    it('G11 P25 one whose queue was full, and has room meanwhile, is made to ask afterwards', () => {
+    it('one whose queue was full, and has room meanwhile, is made to ask afterwards (G11, P25)', () => {
       const { one } = subscriber(page(0, 5));
       one.full = true;
       diff(['a']);

@@ -23,14 +23,17 @@ async function boot(provider: new () => object): Promise<void> {
 }
 
 describe('boot errors of what has no types or was forgotten', () => {
-  it.each([undefined, null, 5, ['rooms']])('G9 a pattern that is no string is none: %j', async (pattern) => {
-    @PublicChannel()
-    @Channel(untyped(pattern))
-    class Rooms {}
-    await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms: its pattern is no string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
-    );
-  });
+  it.each([undefined, null, 5, ['rooms']])(
+    'a pattern that is no string is none: %j (G9)',
+    async (pattern) => {
+      @PublicChannel()
+      @Channel(untyped(pattern))
+      class Rooms {}
+      await expect(boot(Rooms)).rejects.toThrow(
+        '- Rooms: its pattern is no string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+      );
+    },
+  );
 
   it('a parameter of a pattern without parameters', async () => {
     @PublicChannel()
@@ -46,7 +49,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     );
   });
 
-  it('G9 a class that says who may do what, of no channel: it would be there for nobody, in silence', async () => {
+  it('a class that says who may do what, of no channel: it would be there for nobody, in silence (G9)', async () => {
     class Policy implements ChannelPolicyGuard {
       subscribe = () => true;
     }

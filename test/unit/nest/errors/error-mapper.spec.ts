@@ -69,7 +69,7 @@ describe('the error mapper', () => {
     ['a 500', new InternalServerErrorException('db at 10.0.0.1')],
     ['a thrown string', 'oops'],
     ['nothing', undefined],
-  ])('G25 hides %s behind an id, and logs it once with the connection', (_what, error) => {
+  ])('hides %s behind an id, and logs it once with the connection (G25)', (_what, error) => {
     const { body, records } = mapped(error);
     expect(body).toMatchObject({ code: 'internal', message: 'Internal error id1-1' });
     expect(JSON.stringify(body)).not.toMatch(/hunter2|10\.0\.0\.1|oops/);

@@ -244,7 +244,7 @@ describe('module options', () => {
       expect(problemsOf({ auth: { jwt } })).toEqual([expected]);
     });
 
-    it('G23 never shows an unreadable key', () => {
+    it('never shows an unreadable key (G23)', () => {
       const [problem] = problemsOf({ auth: { jwt: { publicKey: 'top-secret-material' } } });
       expect(problem).toContain('"publicKey" is not a public key in PEM');
       expect(problem).not.toContain('top-secret-material');

@@ -11,7 +11,7 @@ const bearer = (token: string): HeaderLines => ({
 const ORIGIN = { Origin: 'http://example.com' };
 
 describe('credentials of the handshake (P2, G22, G23)', () => {
-  it('P2: a bearer is verified before the upgrade, and known to the engine', async () => {
+  it('a bearer is verified before the upgrade, and known to the engine (P2)', async () => {
     const { host, port } = await serve();
     host.verify = async () => ({ user: { id: 'u1' }, expiresAt: 5 });
     await RawClient.open(port, '/realtime', bearer('a.b.c'));
@@ -20,7 +20,7 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(session.opening).toEqual({ authentication: { user: { id: 'u1' }, expiresAt: 5 }, token: 'a.b.c' });
   });
 
-  it('P2: without credentials hello must bring them, and nobody is asked', async () => {
+  it('without credentials hello must bring them, and nobody is asked (P2)', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' }, queryToken: 'token' });
     await RawClient.open(port, '/realtime', { 'Sec-WebSocket-Protocol': 'realtime.v1.json, resume.t' });
     expect((await host.next()).opening).toEqual({});
@@ -47,13 +47,13 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.asked).toMatchObject([{ token: 'abc' }]);
   });
 
-  it('G23: a token in the query is nothing by default', async () => {
+  it('a token in the query is nothing by default (G23)', async () => {
     const { host, port } = await serve();
     await RawClient.open(port, '/realtime?token=abc&access_token=abc');
     expect((await host.next()).opening).toEqual({});
   });
 
-  it('G23: a token in the query counts where it is switched on, and is seen by nobody else', async () => {
+  it('a token in the query counts where it is switched on, and is seen by nobody else (G23)', async () => {
     const { host, port } = await serve({ queryToken: 'token' });
     await RawClient.open(port, '/realtime?v=1&token=a%2Eb');
     const session = await host.next();
@@ -71,7 +71,7 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.asked.map(({ token }) => token)).toEqual(['from-bearer', 'from-query', 'from-cookie']);
   });
 
-  it('G22: a bearer that is refused is not replaced by a cookie', async () => {
+  it('a bearer that is refused is not replaced by a cookie (G22)', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' } });
     host.verify = () => Promise.reject(new RealtimeError('unauthorized'));
     await expect(

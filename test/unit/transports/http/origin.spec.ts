@@ -14,7 +14,7 @@ describe('allowed origins (G22)', () => {
   const check = compileOrigins('https://example.com');
 
   it.each(['https://example.com', 'https://EXAMPLE.com', 'HTTPS://example.com', 'https://example.com:443'])(
-    'G22: %s is https://example.com',
+    '%s is https://example.com (G22)',
     (origin) => expect(check(origin, handshake, 'https')).toBe(true),
   );
 
@@ -44,9 +44,11 @@ describe('allowed origins (G22)', () => {
     'file://',
     'javascript:alert(1)',
     `https://${'a'.repeat(600)}.com`,
-  ])('G22: %j is not https://example.com', (origin) => expect(check(origin, handshake, 'https')).toBe(false));
+  ])('%j is not https://example.com (G22)', (origin) =>
+    expect(check(origin, handshake, 'https')).toBe(false),
+  );
 
-  it('G22: a RegExp must match the whole origin', () => {
+  it('a RegExp must match the whole origin (G22)', () => {
     const byPattern = compileOrigins(/https:\/\/[a-z]+\.example\.com/);
     expect(byPattern('https://app.example.com', handshake, 'https')).toBe(true);
     expect(byPattern('https://app.example.com.evil.net', handshake, 'https')).toBe(false);

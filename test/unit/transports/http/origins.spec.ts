@@ -38,14 +38,14 @@ describe('an allow-list (G22)', () => {
     ['null', 403],
     ['', 403],
     ['\u00ff', 403],
-  ])('G22: an upgrade of %j is %i, whatever authenticates', async (origin, expected) => {
+  ])('an upgrade of %j is %i, whatever authenticates (G22)', async (origin, expected) => {
     const { port } = await serve({ ...byCookie, allowedOrigins });
     expect(await outcome(port, { Origin: origin })).toBe(expected);
     expect(await outcome(port, { Origin: origin, ...BEARER })).toBe(expected);
     expect(await outcome(port, { Origin: origin, ...COOKIE })).toBe(expected);
   });
 
-  it('G22: the refusal is plain HTTP and asks no authenticator', async () => {
+  it('the refusal is plain HTTP and asks no authenticator (G22)', async () => {
     const { host, port } = await serve({ ...byCookie, allowedOrigins });
     const response = await refusalOf(port, '/realtime', { Origin: 'https://evil.net', ...COOKIE });
     expect(response.statusLine).toBe('HTTP/1.1 403 Forbidden');
@@ -55,13 +55,13 @@ describe('an allow-list (G22)', () => {
     expect(host.admitted).toHaveLength(1);
   });
 
-  it('G22: two origins are none', async () => {
+  it('two origins are none (G22)', async () => {
     const { port } = await serve({ allowedOrigins });
     expect(await outcome(port, { Origin: ['https://app.example.com', 'https://evil.net'] })).toBe(403);
     expect(await outcome(port, { Origin: ['https://app.example.com', 'https://app.example.com'] })).toBe(403);
   });
 
-  it('G22: a client without an Origin is no page, and needs a token of its own', async () => {
+  it('a client without an Origin is no page, and needs a token of its own (G22)', async () => {
     const { port } = await serve({ ...byCookie, allowedOrigins });
     expect(await outcome(port, {})).toBe(101);
     expect(await outcome(port, BEARER)).toBe(101);
@@ -92,7 +92,7 @@ describe('cookies without an allow-list (G22)', () => {
     ['https://evil.net', 'example.com', 403],
     ['null', 'example.com', 403],
     ['file://', 'example.com', 403],
-  ])('G22: a page of %s that connects to %s is %i', async (origin, name, expected) => {
+  ])('a page of %s that connects to %s is %i (G22)', async (origin, name, expected) => {
     const { port } = await serve(byCookie);
     expect(await outcome(port, { Origin: origin, Host: name, ...COOKIE })).toBe(expected);
   });
@@ -102,18 +102,18 @@ describe('cookies without an allow-list (G22)', () => {
     ['http://example.com', 'https', 403],
     ['https://example.com', 'http', 403],
     ['http://example.com', 'http', 101],
-  ])('G22: a page of %s, over %s as a trusted proxy says, is %i', async (origin, proto, expected) => {
+  ])('a page of %s, over %s as a trusted proxy says, is %i (G22)', async (origin, proto, expected) => {
     const { port } = await serve({ ...byCookie, trustProxy: 1 });
     expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(expected);
   });
 
-  it('G22: no Origin is 403', async () => {
+  it('no Origin is 403 (G22)', async () => {
     const { host, port } = await serve(byCookie);
     expect(await outcome(port, COOKIE)).toBe(403);
     expect(host.asked).toEqual([]);
   });
 
-  it('G22: a foreign page with a token of its own may connect, without the cookies of its victim', async () => {
+  it('a foreign page with a token of its own may connect, without the cookies of its victim (G22)', async () => {
     const { host, port } = await serve(byCookie);
     expect(await outcome(port, { Origin: 'https://evil.net', ...COOKIE, ...BEARER })).toBe(101);
     const session = await host.next();
@@ -122,7 +122,7 @@ describe('cookies without an allow-list (G22)', () => {
     expect(host.asked[0]?.handshake.headers.cookie).toBeUndefined();
   });
 
-  it('G22: so does one without a token, even if the application reads cookies itself', async () => {
+  it('so does one without a token, even if the application reads cookies itself (G22)', async () => {
     const { host, port } = await serve();
     await outcome(port, { Origin: 'https://evil.net', ...COOKIE });
     expect((await host.next()).connection.handshake.headers.cookie).toBeUndefined();
@@ -132,7 +132,7 @@ describe('cookies without an allow-list (G22)', () => {
     expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
   });
 
-  it('G22: an allowed page keeps its cookies', async () => {
+  it('an allowed page keeps its cookies (G22)', async () => {
     const { host, port } = await serve({ allowedOrigins: 'https://app.example.com' });
     await outcome(port, { Origin: 'https://app.example.com', ...COOKIE });
     expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');

@@ -26,7 +26,7 @@ async function route(options: WebSocketTransportOptions = {}) {
 }
 
 describe('GET {path}, the client’s question after a WebSocket that never opened (P18)', () => {
-  it('P18: is 426 when an upgrade would succeed', async () => {
+  it('is 426 when an upgrade would succeed (P18)', async () => {
     const { host, ask } = await route();
     const response = await ask();
     expect(response.status).toBe(426);
@@ -36,7 +36,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(host.sessions).toEqual([]);
   });
 
-  it('P18: carries the token in Authorization, as a page cannot set Sec-WebSocket-Protocol', async () => {
+  it('carries the token in Authorization, as a page cannot set Sec-WebSocket-Protocol (P18)', async () => {
     const { host, ask } = await route();
     expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'subprotocol' }]);
@@ -46,13 +46,13 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(refused.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('P18: %s is no token', async (authorization) => {
+  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('%s is no token (P18)', async (authorization) => {
     const { host, ask } = await route();
     expect((await ask({ Authorization: authorization })).status).toBe(426);
     expect(host.asked).toEqual([]);
   });
 
-  it('P18: is what the engine would answer', async () => {
+  it('is what the engine would answer (P18)', async () => {
     const { host, ask } = await route();
     host.admit = () => ({ status: 503, message: 'Draining', retryAfterMs: 1_500 });
     const response = await ask();
@@ -60,7 +60,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(response.headers.get('retry-after')).toBe('2');
   });
 
-  it('P18, G22: applies the same rules of Origin and Host', async () => {
+  it('applies the same rules of Origin and Host (P18, G22)', async () => {
     const { ask } = await route({ allowedOrigins: 'https://app.example.com' });
     expect((await ask({ Origin: 'https://evil.net' })).status).toBe(403);
     expect((await ask({ Origin: 'https://app.example.com' })).status).toBe(426);
@@ -68,14 +68,14 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect((await hosts.ask()).status).toBe(403);
   });
 
-  it('P18: needs no Origin with a cookie, as a fetch of the same origin has none', async () => {
+  it('needs no Origin with a cookie, as a fetch of the same origin has none (P18)', async () => {
     const { host, ask } = await route({ cookie: { name: 'session' } });
     expect((await ask({ Cookie: 'session=abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);
     expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
   });
 
-  it('P18: is 503 when something fails here, or after dispose', async () => {
+  it('is 503 when something fails here, or after dispose (P18)', async () => {
     const failures: unknown[] = [];
     const { host, transport, ask } = await route({ onError: (error) => failures.push(error) });
     host.verify = () => Promise.reject(new Error('database'));

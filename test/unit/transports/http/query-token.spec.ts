@@ -8,7 +8,7 @@ describe('a token in the query (G23)', () => {
     ['/realtime?%74oken=a%2Eb', 'a.b', '/realtime?%74oken=redacted'],
     ['/realtime?token=first&token=second', 'first', '/realtime?token=redacted&token=redacted'],
     ['/realtime?token=a=b', 'a=b', '/realtime?token=redacted'],
-  ])('G23: is read from %s and taken out', (url, token, seen) => {
+  ])('is read from %s and taken out (G23)', (url, token, seen) => {
     expect(takeQueryToken(url, 'token')).toEqual({ token, url: seen });
   });
 

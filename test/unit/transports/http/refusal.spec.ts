@@ -18,7 +18,7 @@ function memorySocket(): { socket: Duplex; written: Buffer[] } {
 }
 
 describe('refusals before the upgrade (P18)', () => {
-  it('P18: are one complete HTTP answer', () => {
+  it('are one complete HTTP answer (P18)', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -52,15 +52,15 @@ describe('refusals before the upgrade (P18)', () => {
     [-5, '0'],
     [Number.NaN, '0'],
     [Number.POSITIVE_INFINITY, '0'],
-  ])('P18: Retry-After is in whole seconds, rounded up: %d ms', (retryAfterMs, expected) => {
+  ])('Retry-After is in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
     expect(refusalHeaders({ status: 503, message: '', retryAfterMs })['Retry-After']).toBe(expected);
   });
 
-  it('P18: there is no Retry-After without advice', () => {
+  it('there is no Retry-After without advice (P18)', () => {
     expect(refusalHeaders({ status: 403, message: '' })).not.toHaveProperty('Retry-After');
   });
 
-  it('P18: 401 and 426 say what is wanted', () => {
+  it('401 and 426 say what is wanted (P18)', () => {
     expect(refusalHeaders({ status: 401, message: '' })['WWW-Authenticate']).toBe('Bearer');
     expect(refusalHeaders({ status: 426, message: '' })).toMatchObject({
       Upgrade: 'websocket',

@@ -31,7 +31,7 @@ describe('refusals before the upgrade (P18)', () => {
       400,
       'Bad Request',
     ],
-  ])('P18: %s', async (_name, headers, status, reason) => {
+  ])('%s (P18)', async (_name, headers, status, reason) => {
     const { host, port } = await serve();
     const response = await refusalOf(port, '/realtime', headers);
 
@@ -46,7 +46,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(host.admitted).toEqual([]);
   });
 
-  it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('P18: %s is 400', async (method) => {
+  it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('%s is 400 (P18)', async (method) => {
     const { port } = await serve();
     expect((await refusalOf(port, '/realtime', {}, method)).statusLine).toBe('HTTP/1.1 400 Bad Request');
   });
@@ -61,7 +61,7 @@ describe('refusals before the upgrade (P18)', () => {
     [{ status: 429, message: 'Too many', retryAfterMs: 1_000 }, 'HTTP/1.1 429 Too Many Requests', '1'],
     [{ status: 403, message: 'Banned' }, 'HTTP/1.1 403 Forbidden', undefined],
     [{ status: 413, message: 'Too large' }, 'HTTP/1.1 413 Payload Too Large', undefined],
-  ])('P18: the engine’s own refusal %j', async (refusal, statusLine, retryAfter) => {
+  ])('the engine’s own refusal %j (P18)', async (refusal, statusLine, retryAfter) => {
     const { host, port } = await serve();
     host.admit = () => refusal;
     const response = await refusalOf(port, '/realtime', BEARER);
@@ -84,7 +84,7 @@ describe('refusals before the upgrade (P18)', () => {
     ],
     [new RealtimeError('unavailable'), 'HTTP/1.1 503 Service Unavailable', '1'],
     [new RealtimeError('internal', 'secret detail'), 'HTTP/1.1 503 Service Unavailable', '1'],
-  ])('P18: credentials that are refused with %s', async (error, statusLine, retryAfter) => {
+  ])('credentials that are refused with %s (P18)', async (error, statusLine, retryAfter) => {
     const { host, port, errors } = await serve();
     host.verify = () => Promise.reject(error);
     const response = await refusalOf(port, '/realtime', BEARER);
@@ -97,7 +97,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(errors).toEqual([]);
   });
 
-  it('P18, G25: an authenticator that fails says nothing to the client, and everything to the operator', async () => {
+  it('an authenticator that fails says nothing to the client, and everything to the operator (P18, G25)', async () => {
     const { host, port, errors } = await serve();
     const failure = new TypeError('connect ECONNREFUSED 10.0.0.5:5432');
     host.verify = () => Promise.reject(failure);

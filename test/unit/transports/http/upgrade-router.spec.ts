@@ -61,7 +61,7 @@ describe('paths', () => {
     '*',
     'http://[/realtime',
     'ftp://example.com/realtime',
-  ])('P18: %s is a real 404 when nobody else listens', async (target) => {
+  ])('%s is a real 404 when nobody else listens (P18)', async (target) => {
     const { port } = await routed();
     const response = await refusalOf(port, target);
     expect(response.statusLine).toBe('HTTP/1.1 404 Not Found');
@@ -209,7 +209,7 @@ describe('upgrades that nobody wants', () => {
     return { ...context, socket, answer, arrived };
   }
 
-  it('P18: get a 404 after a second (GraphQL leaves them open for ever)', async () => {
+  it('get a 404 after a second (GraphQL leaves them open for ever) (P18)', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write(upgradeRequest('/unknown'));
     await arrived;

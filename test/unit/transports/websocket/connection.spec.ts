@@ -8,7 +8,7 @@ import { MSGPACK, pair, closed, received, turn } from '../support/pair.js';
 afterEach(closeServers);
 
 describe('frames to the client', () => {
-  it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])('P4: %i bytes arrive whole', async (length) => {
+  it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])('%i bytes arrive whole (P4)', async (length) => {
     const { client, session } = await pair();
     const payload = 'x'.repeat(length);
     session.send(payload);
@@ -17,13 +17,13 @@ describe('frames to the client', () => {
     expect(frame.payload.toString()).toBe(payload);
   });
 
-  it('P4: MessagePack goes out in binary frames without separator', async () => {
+  it('MessagePack goes out in binary frames without separator (P4)', async () => {
     const { client, session } = await pair({ headers: MSGPACK });
     session.send('a', 'b');
     expect(await client.frame()).toMatchObject({ opcode: 2, payload: Buffer.from('ab') });
   });
 
-  it('P22: one buffer serves many sockets, in the order of the writes, and the ws package reads it', async () => {
+  it('one buffer serves many sockets, in the order of the writes, and the ws package reads it (P22)', async () => {
     const { host, port } = await serve();
     const clients = await Promise.all(
       Array.from({ length: 5 }, async () => {
@@ -71,7 +71,7 @@ describe('backpressure (G13, G14)', () => {
     return frames;
   }
 
-  it('G13: a client that stops reading is seen, and its queue measured', async () => {
+  it('a client that stops reading is seen, and its queue measured (G13)', async () => {
     const { client, session } = await pair();
     client.socket.pause();
     expect(session.connection.bufferedBytes).toBe(0);
@@ -88,7 +88,7 @@ describe('backpressure (G13, G14)', () => {
     expect(session.send('again')).toBe(true);
   });
 
-  it('G14: another client is served meanwhile', async () => {
+  it('another client is served meanwhile (G14)', async () => {
     const { client, session, port, host } = await pair();
     client.socket.pause();
     await fill(session);
@@ -97,7 +97,7 @@ describe('backpressure (G13, G14)', () => {
     expect((await other.frame()).payload.toString()).toBe('hello');
   });
 
-  it('G13: a client that neither reads nor answers does not keep a closing socket', async () => {
+  it('a client that neither reads nor answers does not keep a closing socket (G13)', async () => {
     const { client, session, clock, serverSocket } = await pair();
     client.socket.pause();
     await fill(session);
@@ -113,7 +113,7 @@ describe('backpressure (G13, G14)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G13: neither does one that ends its side without a close frame', async () => {
+  it('neither does one that ends its side without a close frame (G13)', async () => {
     const { client, session, clock, serverSocket } = await pair();
     client.socket.pause();
     await fill(session);

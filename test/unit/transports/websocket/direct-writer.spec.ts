@@ -106,7 +106,7 @@ describe('the direct writer', () => {
     expect(socket.destroyed || results.has(WRITE_FAILED)).toBe(true);
   });
 
-  it('G14 leaves a request to libuv whose rest the kernel took before anybody looked', () => {
+  it('leaves a request to libuv whose rest the kernel took before anybody looked (G14)', () => {
     /** Node's request: it has an async id while it is under way. */
     class WriteWrap {
       asyncId = -1;

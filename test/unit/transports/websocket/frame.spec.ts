@@ -33,7 +33,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     [65_535, 4],
     [65_536, 10],
     [70_000, 10],
-  ])('P4: a payload of %i bytes has a header of %i', async (length, headerBytes) => {
+  ])('a payload of %i bytes has a header of %i (P4)', async (length, headerBytes) => {
     const payload = Buffer.alloc(length, 'x');
     const frame = frameText([payload], NEWLINE);
 
@@ -46,7 +46,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
   });
 
   it.each(['', 'x'.repeat(125), 'x'.repeat(126), 'é'.repeat(100), 'x'.repeat(65_536), 'half a 😀: \ud83d'])(
-    'P4: one envelope is framed as several are, and lies in its frame (%#)',
+    'one envelope is framed as several are, and lies in its frame (%#) (P4)',
     (text) => {
       const encoded = Buffer.from(text);
       const asText = frameOne(false, text);
@@ -61,12 +61,12 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     },
   );
 
-  it('P4: envelopes of JSON are separated by a newline, with none at the end', () => {
+  it('envelopes of JSON are separated by a newline, with none at the end (P4)', () => {
     const frame = frameText([Buffer.from('{"a":1}'), Buffer.from('{"b":"é"}'), Buffer.from('3')], NEWLINE);
     expect(frame.toString('utf8', 2)).toBe('{"a":1}\n{"b":"é"}\n3');
   });
 
-  it('P4: MessagePack values follow one another in a binary frame', async () => {
+  it('MessagePack values follow one another in a binary frame (P4)', async () => {
     const frame = frameBinary([Buffer.from([0x81]), Buffer.from([0x01, 0x02])], undefined);
     expect([...frame]).toEqual([0x82, 3, 0x81, 0x01, 0x02]);
     await expect(parsed(frame)).resolves.toMatchObject({ isBinary: true });
@@ -88,7 +88,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     ).toBe('a\n\nb');
   });
 
-  it('P22: the envelopes, which other frames share, are not changed', () => {
+  it('the envelopes, which other frames share, are not changed (P22)', () => {
     const envelope = Buffer.from('{"type":"event"}');
     frameText([envelope, envelope], NEWLINE);
     expect(envelope.toString()).toBe('{"type":"event"}');

@@ -85,14 +85,14 @@ describe('frames from the client', () => {
 describe('frames that break a rule (P4, P6, RFC 6455)', () => {
   const host = (): FakeHost => new FakeHost(1_000);
 
-  it('P4, G24: one of exactly maxFrameBytes is taken', async () => {
+  it('one of exactly maxFrameBytes is taken (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.text('x'.repeat(1_000));
     await received(session, 1);
     expect(session.frames[0]).toHaveLength(1_000);
   });
 
-  it('P4, G24: a larger one is refused with 4806 by its header, before a byte of it is kept', async () => {
+  it('a larger one is refused with 4806 by its header, before a byte of it is kept (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { claim: 1_001 });
     expect(await client.close()).toEqual({ code: 4806, reason: 'message_too_large|0' });
@@ -103,13 +103,13 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('P4, G24: one whose length no machine can hold is 4806 too', async () => {
+  it('one whose length no machine can hold is 4806 too (P4, G24)', async () => {
     const { client } = await pair({ host: host() });
     client.socket.write(Buffer.from([0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4]));
     expect((await client.close()).code).toBe(4806);
   });
 
-  it('P4, G24: fragments count together', async () => {
+  it('fragments count together (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(600, 'x'), { fin: false });
     client.send(0, Buffer.alloc(600, 'x'));
@@ -119,7 +119,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.closes).toEqual([4806]);
   });
 
-  it('P4: more fragments than a message can need are 4805 (CVE-2026-42786)', async () => {
+  it('more fragments than a message can need are 4805 (CVE-2026-42786) (P4)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { fin: false });
     client.socket.write(
@@ -129,7 +129,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('P4: and so are more pieces of one frame than its bytes can need (ws 8.21)', async () => {
+  it('and so are more pieces of one frame than its bytes can need (ws 8.21) (P4)', async () => {
     const { client, serverSocket } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { claim: 1_000 });
     await turn();
@@ -143,7 +143,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     ['a surrogate', Buffer.from([0xed, 0xa0, 0x80])],
     ['a long form', Buffer.from([0xc0, 0xaf])],
     ['a byte that is never UTF-8', Buffer.from([0xff])],
-  ])('P6: text that is not UTF-8 (%s) cannot be parsed: 4805', async (_name, payload) => {
+  ])('text that is not UTF-8 (%s) cannot be parsed: 4805 (P6)', async (_name, payload) => {
     const { client, session } = await pair();
     client.send(1, payload);
     expect(await client.close()).toEqual({ code: 4805, reason: 'protocol_error|0' });
@@ -205,7 +205,7 @@ describe('control frames', () => {
     });
   });
 
-  it('G16: a flood of them is 4807, ordinary use is not', async () => {
+  it('a flood of them is 4807, ordinary use is not (G16)', async () => {
     const { client, session, clock } = await pair();
     const pings = (count: number): Buffer =>
       Buffer.concat(Array.from({ length: count }, () => clientFrame(9, Buffer.alloc(0))));

@@ -8,14 +8,14 @@ describe('Sec-WebSocket-Protocol (P1, RFC 6455 §4.1)', () => {
     ['a,b', ['a', 'b']],
     ['a , b\t,c', ['a', 'b', 'c']],
     ['realtime.v1.json, bearer.eyJ-_.x.y', ['realtime.v1.json', 'bearer.eyJ-_.x.y']],
-  ])('P1: %j', (header, expected) => expect(parseSubprotocols(header)).toEqual(expected));
+  ])('%j (P1)', (header, expected) => expect(parseSubprotocols(header)).toEqual(expected));
 
   it.each(['', ',', 'a,', ',a', 'a,,b', 'a b', 'a;b', 'a/b', '"a"', 'é', 'a\u00a0', 'a,a', 'a\r\nb', 'a\0'])(
-    'P1: %j is malformed',
+    '%j is malformed (P1)',
     (header) => expect(parseSubprotocols(header)).toBeUndefined(),
   );
 
-  it('P1: the number is bounded', () => {
+  it('the number is bounded (P1)', () => {
     const many = (count: number): string =>
       Array.from({ length: count }, (_, index) => `p${index}`).join(',');
     expect(parseSubprotocols(many(32))).toHaveLength(32);

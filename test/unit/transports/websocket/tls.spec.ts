@@ -53,7 +53,7 @@ describe('TLS that ends in this process', () => {
     expect(session.closes).toEqual([4001]);
   });
 
-  it('G22: a page that came without it is of another origin', async () => {
+  it('a page that came without it is of another origin (G22)', async () => {
     const { port, open } = await secure();
     await expect(open(`http://localhost:${port}`)).rejects.toThrow('403');
   });

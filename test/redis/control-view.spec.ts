@@ -9,7 +9,7 @@ import { RedisKit } from './kit.js';
 const CONTROL = '$rt.control';
 const BOUND = stretched(4_000);
 
-describe('how a node proves that it knows every revoke', () => {
+describe('proofs that a node knows every revoke', () => {
   let kit: RedisKit;
 
   const node = (options: RedisBrokerOptions = {}) => kit.node({ controlMaxAgeMs: BOUND, ...options });
@@ -47,7 +47,7 @@ describe('how a node proves that it knows every revoke', () => {
   afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
-  it('before it has started, then with every sign of life, for no longer than the bound (G11)', async () => {
+  it('come with each heartbeat from the start, valid for less than the bound (G11)', async () => {
     const { seen } = await node();
     expect(seen.proofs.length).toBeGreaterThan(0);
     await until('some signs of life', () => seen.proofs.length > 5);
@@ -58,7 +58,7 @@ describe('how a node proves that it knows every revoke', () => {
     }
   });
 
-  it('costs no command of its own: the sign of life answers it (G11)', async () => {
+  it('cost no command of their own: the heartbeat answers them (G11)', async () => {
     // Sweeps are calls too, and have their own pace.
     const { seen } = await node({ sweepMs: 600_000 });
     await until('a sign of life', () => seen.proofs.length > 2);
@@ -70,7 +70,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(scripts).toBeLessThanOrEqual(seen.proofs.length - before + 2);
   });
 
-  it('a revoke whose message was lost is found by the next sign of life, and handed over before the proof (G11)', async () => {
+  it('come after a revoke whose message was lost, which the next heartbeat finds (G11)', async () => {
     const { seen } = await node({ tipCheck: { intervalMs: 600_000 } });
     const order: string[] = [];
     seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
@@ -88,7 +88,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  it('no proof while the records cannot be read, though the tip is known (G11)', async () => {
+  it('do not come while the records cannot be read, even if the tip is known (G11)', async () => {
     const { seen } = await node();
     const { admin, keys } = kit;
     await storeSilently('ada');
@@ -107,11 +107,11 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  describe('none while Redis is away, one as soon as it is back, without waiting for the next sign of life (G11, G21)', () => {
+  describe('do not come while Redis is away, and come on reconnect without waiting for the next heartbeat (G11, G21)', () => {
     // Longer than `until` waits: the proof must come of the way back.
     const rarely = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000 };
 
-    it('when it stood still', async () => {
+    it('when Redis was paused', async () => {
       const { broker, seen } = await node(rarely);
       kit.server.pause();
       await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
@@ -124,7 +124,7 @@ describe('how a node proves that it knows every revoke', () => {
       await until('a proof', () => seen.proofs.length > count);
     });
 
-    it('when its process ended', async () => {
+    it('when the process of Redis ended', async () => {
       const { seen } = await node(rarely);
       await kit.server.kill();
       await until('the state to be down', () => seen.states.at(-1) === 'down');
@@ -135,7 +135,7 @@ describe('how a node proves that it knows every revoke', () => {
     });
   });
 
-  it('a log of records that was lost is told, and nothing is proved until the node has made up for it (G11)', async () => {
+  it('stop when the log of records is lost, until the node has reauthorized everything (G11)', async () => {
     const { broker, seen } = await node();
     await broker.control({ kind: 'disconnect', user: 'u1' });
     expect(seen.losses).toBe(0);
@@ -154,7 +154,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.losses).toBe(1);
   });
 
-  it('an incarnation that lost nothing loses no records (G11)', async () => {
+  it('continue after a restart that lost no records (G11)', async () => {
     const { broker, seen } = await node();
     await broker.control({ kind: 'disconnect', user: 'u1' });
     await kit.server.kill();
@@ -168,13 +168,13 @@ describe('how a node proves that it knows every revoke', () => {
     [{ controlMaxAgeMs: 3_999 }, '4000'],
     [{ heartbeatMs: 8_000 }, '11000'],
     [{ commandTimeoutMs: 200, heartbeatMs: 100, controlMaxAgeMs: 250 }, '300'],
-  ])('a bound that one slow answer would exceed fails the boot: %j (G11)', (options, least) => {
+  ])('fail the boot with a bound that one slow answer would exceed: %j (G11)', (options, least) => {
     expect(() => redisBroker(options)).toThrow(RangeError);
     expect(() => redisBroker(options)).toThrow('`controlMaxAgeMs` must be at least');
     expect(() => redisBroker(options)).toThrow(least);
   });
 
-  it('the default is ten seconds (G11)', () => {
+  it('have a default bound of ten seconds (G11)', () => {
     expect(() => redisBroker({ heartbeatMs: 7_000 })).not.toThrow();
     expect(() => redisBroker({ heartbeatMs: 7_001 })).toThrow('not 10000');
   });

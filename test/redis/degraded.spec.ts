@@ -9,7 +9,7 @@ import { RedisKit } from './kit.js';
 const CHANNEL = 'rooms.1';
 const COMMAND_MS = stretched(1_500);
 
-describe('Redis away, slow or forgetful (G5, G21)', () => {
+describe('Redis that is unreachable, slow or restarted (G5, G21)', () => {
   let kit: RedisKit;
 
   beforeAll(async () => {
@@ -18,7 +18,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
-  it('a server that stands still costs a timeout, then every call fails at once, until it goes on (G21)', async () => {
+  it('a paused server costs one timeout, then every call fails at once until it continues (G21)', async () => {
     const { broker, seen } = await kit.node({ commandTimeoutMs: COMMAND_MS });
     await broker.subscribe(CHANNEL);
     kit.server.pause();
@@ -40,7 +40,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
   });
 
-  it('a connection is given up once, however long a server that stands still takes to let go (G21)', async () => {
+  it('a connection to a paused server is closed once, however long it takes to end (G21)', async () => {
     const ends = jest.spyOn(Socket.prototype, 'end');
     try {
       const { seen } = await kit.node({ commandTimeoutMs: stretched(300), heartbeatMs: 20 });
@@ -80,7 +80,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(seen.states).toContain('up');
   });
 
-  it('a full queue fails at once, and what was accepted goes through (G13, G21)', async () => {
+  it('a full queue refuses commands at once, and accepted commands are still sent (G13, G21)', async () => {
     const { broker } = await kit.node({ maxQueued: 10 });
     const outcomes = await broker.appendMany(requests(CHANNEL, 'e', 15));
     expect(outcomes.map((outcome) => outcome.ok)).toEqual([
@@ -90,14 +90,14 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(outcomes.at(-1)).toEqual({ ok: false, code: 'unavailable' });
   });
 
-  it('a queue is bounded in bytes too; one event alone always fits (G13)', async () => {
+  it('a queue is bounded in bytes too, but always accepts a single event (G13)', async () => {
     const { broker } = await kit.node({ maxQueuedBytes: 500 });
     const big = (id: string) =>
       request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
     expect(await broker.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
   });
 
-  it('what cannot be written fails its own append, and no other', async () => {
+  it('an event that cannot be serialized fails its own append only', async () => {
     const { broker } = await kit.node();
     const cycle: { self?: unknown } = {};
     cycle.self = cycle;
@@ -108,7 +108,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     ]);
   });
 
-  it('a server that forgot its scripts is given them again, and the order stays (P16)', async () => {
+  it('a server that forgot its scripts gets them again, and the order stays (P16)', async () => {
     const { broker } = await kit.node({ maxBatch: 5 });
     await broker.appendMany(requests(CHANNEL, 'a', 5));
     for (let round = 0; round < 5; round += 1) {
@@ -153,7 +153,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(seen.seqsOf(CHANNEL)).toEqual([1, 2, 3]);
   });
 
-  it('what was published while the subscription was away is delivered when it is back (G5)', async () => {
+  it('events published while the subscription is down are delivered when it is restored (G5)', async () => {
     const writer = await kit.node();
     const { broker, seen } = await kit.node({ maxReconnectMs: 400 });
     const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);

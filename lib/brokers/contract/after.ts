@@ -6,7 +6,7 @@ const OUT_OF_ORDER = { ok: false, code: 'out_of_order' };
 export function afterContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('appends after the publish that `after` names, in the same batch, the next call and on another node (P16)', async () => {
+  it('appends after the publish that `after` names, whether it is in the same batch, an earlier call or on another node (P16)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const batch = await left.broker.appendMany([
@@ -20,7 +20,7 @@ export function afterContract(context: ContractContext): void {
     );
   });
 
-  it('fails while the named publish is not in the log, and appends nothing (P16)', async () => {
+  it('fails a publish whose `after` is not in the log, and appends nothing (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     expect(await node.broker.appendMany([context.request(channel, 'b', { after: 'a' })])).toEqual([
@@ -34,7 +34,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('a pipeline whose first fails fails as a whole, and succeeds in order when it is sent again (P16)', async () => {
+  it('fails a whole pipeline whose first publish fails, and appends it in order when it is sent again (P16)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const names = ids('e', 10);
@@ -53,7 +53,7 @@ export function afterContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['other', ...names]);
   });
 
-  it('does not take the id of another producer, or of another channel, for the named one (P16)', async () => {
+  it('does not accept the id of another producer or channel as the publish that `after` names (P16)', async () => {
     const node = await context.node();
     const [channel, other] = [context.channel(), context.channel()];
     await node.broker.appendMany([
@@ -65,7 +65,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('a retry counts as the named publish (P16)', async () => {
+  it('accepts a duplicate as the publish that `after` names (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a']);
@@ -79,7 +79,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('the named publish counts although its event was trimmed, or never kept (P16)', async () => {
+  it('accepts an `after` whose event was trimmed or never kept (P16)', async () => {
     const node = await context.node();
     const [small, unkept] = [context.channel(), context.channel()];
     await context.append(node, small, ['a', 'b', 'c'], { size: 1 });
@@ -91,7 +91,7 @@ export function afterContract(context: ContractContext): void {
     expect(outcomes).toMatchObject([{ ok: true }, { ok: true }]);
   });
 
-  it('a publish that is remembered is a duplicate although the one before it is forgotten (P16, P15)', async () => {
+  it('recognizes a remembered publish as a duplicate even if the id in its `after` is forgotten (P16, P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;

@@ -4,7 +4,7 @@ import { ids, positionsOf, range, type ContractContext } from './context.js';
 export function dedupeContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('returns the first result for a retried id, and appends nothing (P15)', async () => {
+  it('returns the first result for a repeated id, and appends nothing (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const [first] = await node.broker.appendMany([context.request(channel, 'a')]);
@@ -15,7 +15,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['a', 'b', 'c']);
   });
 
-  it('recognises a retry on another node (P15, G4)', async () => {
+  it('recognizes a duplicate on another node (P15, G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const [first] = await left.broker.appendMany([context.request(channel, 'a')]);
@@ -23,7 +23,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(again).toEqual({ ...first, duplicate: true });
   });
 
-  it('appends once what two nodes append at once (G4)', async () => {
+  it('appends one event when two nodes append the same id at the same time (G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     for (const id of ids('e', 25)) {
@@ -38,7 +38,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.seq)).toEqual(range(1, 25));
   });
 
-  it('a retry is not delivered again (G4)', async () => {
+  it('does not deliver a duplicate again (G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.subscribe(channel);
@@ -49,7 +49,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(right.seen.eventsOf(channel).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
-  it('recognises a retry inside its own batch (P15)', async () => {
+  it('recognizes a duplicate inside its own batch (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const outcomes = await node.broker.appendMany(['a', 'b', 'a'].map((id) => context.request(channel, id)));
@@ -58,7 +58,7 @@ export function dedupeContract(context: ContractContext): void {
   });
 
   for (const field of ['payload', 'event']) {
-    it(`the same id with another ${field} is a conflict, and nothing is appended (P15)`, async () => {
+    it(`reports a conflict for the same id with another ${field}, and appends nothing (P15)`, async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await context.append(left, channel, ['a']);
@@ -72,7 +72,7 @@ export function dedupeContract(context: ContractContext): void {
     });
   }
 
-  it('the same id of another producer, or in another channel, is another publish (P15)', async () => {
+  it('treats the same id of another producer, or in another channel, as another publish (P15)', async () => {
     const node = await context.node();
     const [channel, other] = [context.channel(), context.channel()];
     const outcomes = await node.broker.appendMany([
@@ -83,7 +83,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual([1, 2, 1]);
   });
 
-  it('takes no producer and id for another pair with the same letters (P15)', async () => {
+  it('does not confuse pairs of producer and id whose concatenation is the same (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const pairs = [
@@ -104,7 +104,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual(range(1, pairs.length));
   });
 
-  it('forgets an id after its window (P15)', async () => {
+  it('forgets an id after its dedupe window (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
@@ -117,7 +117,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(retry).toEqual({ ...again, duplicate: true });
   });
 
-  it('a retry does not make the window longer (P15)', async () => {
+  it('does not extend the dedupe window when an id is repeated (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
@@ -139,7 +139,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['d']);
   });
 
-  it('remembers ids in a log that keeps nothing (P15, P27)', async () => {
+  it('remembers the ids of a log that keeps no events (P15, P27)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a', 'b'], { retain: false });
@@ -150,14 +150,14 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.tip(node, channel)).seq).toBe(2);
   });
 
-  it('a window of 0 remembers nothing (P15)', async () => {
+  it('remembers no id when the dedupe window is 0 (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const positions = await context.append(node, channel, ['a', 'a', 'a'], { dedupeMs: 0 });
     expect(positions.map((position) => position.seq)).toEqual([1, 2, 3]);
   });
 
-  it('the items of a batch succeed and fail each on its own (P15)', async () => {
+  it('lets each item of a batch succeed or fail on its own (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a']);

@@ -4,7 +4,7 @@ import { ids, type ContractContext } from './context.js';
 export function signalContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('a signal reaches every subscribed node, the sender included, as it was sent (P5)', async () => {
+  it('delivers a signal unchanged to every subscribed node, the sender included (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
@@ -15,7 +15,7 @@ export function signalContract(context: ContractContext): void {
     });
   });
 
-  it('a signal needs neither payload nor user (P5)', async () => {
+  it('delivers a signal without payload or user (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.subscribe(channel);
@@ -26,7 +26,7 @@ export function signalContract(context: ContractContext): void {
     expect(right.seen.signalsOf(channel)[0]?.user).toBeUndefined();
   });
 
-  it('signals are never in the log: neither read, nor counted, nor pushed as events (P5)', async () => {
+  it('keeps signals out of the log: they are not read, not counted and not pushed as events (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.subscribe(channel);
@@ -39,7 +39,7 @@ export function signalContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
-  it('a node without interest is not told (P5)', async () => {
+  it('delivers no signal to a node that is not subscribed (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const [wanted, other] = [context.channel(), context.channel()];
     await right.broker.subscribe(wanted);
@@ -49,7 +49,7 @@ export function signalContract(context: ContractContext): void {
     expect(left.seen.signals).toEqual([]);
   });
 
-  it('signals of one node keep their order (P5)', async () => {
+  it('keeps the order of the signals of one node (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.subscribe(channel);

@@ -172,7 +172,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     server = undefined;
   });
 
-  it('run at every control point and nowhere else: guards and interceptors of method, class and application', async () => {
+  it('guards and interceptors of method, class and application run at every control point and nowhere else', async () => {
     const { app, connect } = await start({
       providers: [
         Trace,
@@ -210,7 +210,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     ]);
   });
 
-  it('a guard that says no, or throws, refuses with its code (G10)', async () => {
+  it('a guard that returns false or throws refuses with its code (G10)', async () => {
     @Injectable()
     class Throwing implements CanActivate {
       canActivate(): boolean {
@@ -239,7 +239,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('guards of the class stand before a public channel too (G9)', async () => {
+  it('a guard of the class also protects a public channel (G9)', async () => {
     const { connect } = await start({ providers: [Trace, Open] });
     const client = await connect('alice');
     await expect(
@@ -248,7 +248,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open')).resolves.toMatchObject({ recovery: 'new' });
   });
 
-  it('a global guard stands before handlers that have nothing else: no fast path around it (G9)', async () => {
+  it('a global guard protects handlers that have no enhancers of their own (G9)', async () => {
     @PublicChannel()
     @Channel('bare')
     class Bare {
@@ -267,7 +267,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('a guard written for HTTP runs unchanged as APP_GUARD: headers.authorization, and user as it leaves it', async () => {
+  it('an APP_GUARD written for HTTP runs unchanged: it reads headers.authorization and sets the user', async () => {
     @Injectable()
     class AuthGuard implements CanActivate {
       async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -295,7 +295,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('a global guard refuses at connect', async () => {
+  it('a global guard can refuse a connect', async () => {
     const refuse: CanActivate = {
       canActivate: (context) => context.switchToWs().getClient<RealtimeConnection>().user?.id !== 'mallory',
     };
@@ -306,7 +306,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await client.expectClose(4802);
   });
 
-  it('a connect hook beside a global ValidationPipe: no warning, and the connection is no payload', async () => {
+  it('a connect hook beside a global ValidationPipe logs no warning and is not validated as a payload', async () => {
     const piped: unknown[] = [];
     @Injectable()
     class Hook implements RealtimeConnectHook {
@@ -355,7 +355,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open', { params: { deny: 'class' } })).resolves.toBeDefined();
   });
 
-  it('pipes: global, of the parameter, and on parameters without a decorator', async () => {
+  it('pipes run globally, on a parameter, and on parameters without a decorator', async () => {
     @Channel('rooms.:room')
     class Rooms {
       @Authorize('subscribe', 'publish')
@@ -404,7 +404,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     expect(await request('shout', 'abc')).toMatchObject({ payload: 'ABC' });
   });
 
-  it('interceptors shape replies; an empty stream is an answer without a value', async () => {
+  it('an interceptor can transform a reply; an empty stream is a reply without a value', async () => {
     const wrap: NestInterceptor = {
       intercept: (_context, next) => next.handle().pipe(map((value) => ({ value }))),
     };
@@ -435,7 +435,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('an interceptor that wraps an authorization refuses it, and the log says why (G9)', async () => {
+  it('an interceptor that transforms the result of an authorization makes it refuse, and the log says why (G9)', async () => {
     const wrap: NestInterceptor = {
       intercept: (_context, next) => next.handle().pipe(map((data) => ({ data }))),
     };
@@ -461,7 +461,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     ).toHaveLength(1);
   });
 
-  it('custom parameter decorators and switchToWs() see connection, payload and pattern', async () => {
+  it('custom parameter decorators and switchToWs() get connection, payload and pattern', async () => {
     @PublicChannel()
     @Channel('a')
     class A {
@@ -482,7 +482,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('Reflector reads what decorators left on handler and class', async () => {
+  it('Reflector reads the metadata of handler and class', async () => {
     const Roles = Reflector.createDecorator<string[]>();
     @Injectable()
     class RolesGuard implements CanActivate {
@@ -514,7 +514,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     }
   });
 
-  it('policies are injectables, of the application or made for the channel', async () => {
+  it('a policy class can be a provider of the application or be created for the channel', async () => {
     @Injectable()
     class Members {
       has(user: string, room: string | undefined) {
@@ -564,7 +564,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('Envelope-, Dedupe- and SequenceInterceptor on a channel do nothing that the engine does', async () => {
+  it('EnvelopeInterceptor, DedupeInterceptor and SequenceInterceptor do nothing on a channel, where the engine does their work', async () => {
     @UseInterceptors(EnvelopeInterceptor, new DedupeInterceptor({ window: '1m' }))
     @PublicChannel()
     @Channel('a')
@@ -685,7 +685,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
       },
     };
 
-    it('of method and class make the error that the client gets; global ones of HTTP stay out', async () => {
+    it('a filter of the method or class makes the error for the client; global filters of HTTP do not run', async () => {
       const { app, connect, logger } = await start({
         providers: [Trace, A, { provide: APP_FILTER, useValue: global }],
       });

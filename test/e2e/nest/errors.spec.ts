@@ -109,7 +109,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     client.error({ type: 'request', channel: 'a', event, payload: what });
 
   it.each(['throw', 'reject'])(
-    'every error answers its command with a code of §6: %s (P7)',
+    'an error that a handler raises by %s is answered with its code and the ref of the command (P7)',
     async (event) => {
       await expect(raised(event, 'realtime')).resolves.toEqual({
         code: 'rate_limited',
@@ -137,7 +137,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
   );
 
   it.each(['error', 'text', 'server'])(
-    '%s reaches the client as internal with an id, and the log once (G25)',
+    'an unexpected failure (%s) reaches the client as internal with an id, and the log once with that id (G25)',
     async (what) => {
       const before = server.logger.lines.length;
       const { code, message } = await raised('reject', what);
@@ -158,7 +158,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     ['request', 'later', 'the handler of the request "later"', 'circular structure'],
     ['publish', 'big', 'the publish handler of "big"', 'serialize a BigInt'],
   ])(
-    'a %s handler (%s) that returns what cannot be sent is named in the log, with the reason and the remedy (G25)',
+    'a %s handler (%s) that returns an unserializable value is named in the log, with reason and remedy (G25)',
     async (type, event, handler, reason) => {
       const { code, message } = await client.error({ type, channel: 'a', event, payload: 1 });
       expect(code).toBe('internal');
@@ -170,7 +170,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     },
   );
 
-  it('a snapshot that cannot be sent is named in the log, and the channel can be subscribed when it can (G25)', async () => {
+  it('a snapshot that cannot be serialized is named in the log, and the channel can be subscribed once it can be (G25)', async () => {
     const { message } = await client.error({ type: 'subscribe', channel: 'unwritable', payload: {} });
     const id = message.replace('Internal error ', '');
     expect(server.logger.at('error').find((text) => text.includes(id))).toContain(
@@ -179,7 +179,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     await expect(client.subscribe('unwritable')).resolves.toMatchObject({ snapshot: { n: '10' } });
   });
 
-  it('of authorize, publish and snapshot handlers answer their commands', async () => {
+  it('an error of an authorize, publish or snapshot handler answers its command', async () => {
     await expect(client.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).resolves.toMatchObject(
       {
         code: 'unknown_channel',
@@ -199,7 +199,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     });
   });
 
-  it('of life-cycle hooks are logged once and change nothing', async () => {
+  it('an error of a lifecycle hook is logged once and changes nothing', async () => {
     const other = await server.connect('bob');
     const failures = () => server.logger.at('error').filter((line) => line.includes('A.joined')).length;
     const before = failures();

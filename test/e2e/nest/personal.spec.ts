@@ -276,7 +276,7 @@ async function snapshots(clients: Readonly<Record<string, WireClient>>): Promise
 
 describe('a snapshot that depends on the user', () => {
   it.each(Object.keys(personal))(
-    'by %s is never shared with another who subscribes at once (G10, P26)',
+    'a snapshot that depends on the user by %s is never shared with another user who subscribes at the same time (G10, P26)',
     async (by) => {
       runs = new Runs();
       const { channel, ...options } = personal[by]?.() ?? {};
@@ -335,7 +335,7 @@ describe('a snapshot that depends on the user', () => {
   };
 
   it.each(Object.keys(guarded))(
-    'by a guard of the %s is not given to whom the guard refuses, who subscribes at once (G10)',
+    'a snapshot behind a guard of the %s is not given to a user whom the guard refuses at the same time (G10)',
     async (of) => {
       runs = new Runs();
       const { channel, ...options } = guarded[of]?.() ?? {};
@@ -403,28 +403,31 @@ const common: Readonly<Record<string, () => Type>> = {
 };
 
 describe('a snapshot that depends on the channel alone', () => {
-  it.each(Object.keys(common))('by %s is made once for all who subscribe at once (P26)', async (by) => {
-    runs = new Runs();
-    const app = await start({ providers: [common[by]?.() as Type] });
-    const clients = {
-      alice: await app.connect('alice'),
-      bob: await app.connect('bob'),
-      carol: await app.connect('carol'),
-    };
-    await subscribeAtOnce(clients);
-    expect(runs.count).toBe(1);
-    runs.release();
-    const expected = by === 'nothing' ? 'state' : 'of 1';
-    expect(await snapshots(clients)).toEqual({ alice: expected, bob: expected, carol: expected });
-    // Only while it is being made: who comes later is given what is true then.
-    const late = { dave: await app.connect('dave') };
-    await subscribeAtOnce(late);
-    await until('the second run', () => runs.count === 2);
-    runs.release();
-    expect(await snapshots(late)).toEqual({ dave: expected });
-  });
+  it.each(Object.keys(common))(
+    'a snapshot that depends by %s on the channel alone is created once for all who subscribe at the same time (P26)',
+    async (by) => {
+      runs = new Runs();
+      const app = await start({ providers: [common[by]?.() as Type] });
+      const clients = {
+        alice: await app.connect('alice'),
+        bob: await app.connect('bob'),
+        carol: await app.connect('carol'),
+      };
+      await subscribeAtOnce(clients);
+      expect(runs.count).toBe(1);
+      runs.release();
+      const expected = by === 'nothing' ? 'state' : 'of 1';
+      expect(await snapshots(clients)).toEqual({ alice: expected, bob: expected, carol: expected });
+      // Only while it is being made: who comes later is given what is true then.
+      const late = { dave: await app.connect('dave') };
+      await subscribeAtOnce(late);
+      await until('the second run', () => runs.count === 2);
+      runs.release();
+      expect(await snapshots(late)).toEqual({ dave: expected });
+    },
+  );
 
-  it('is made once for each channel', async () => {
+  it('a snapshot that depends on the channel alone is created once per channel', async () => {
     runs = new Runs();
     const app = await start({ providers: [common['@ChannelParam() by name']?.() as Type] });
     const clients = { alice: await app.connect('alice'), bob: await app.connect('bob') };
@@ -434,7 +437,7 @@ describe('a snapshot that depends on the channel alone', () => {
     expect(await snapshots(clients)).toEqual({ alice: 'of alice', bob: 'of bob' });
   });
 
-  it('that fails fails for all who wait for it, and is made again for who comes then', async () => {
+  it('a snapshot that fails refuses all who wait for it, and is created again for the next subscriber', async () => {
     runs = new Runs();
     let fails = true;
     @PublicChannel()
@@ -459,7 +462,7 @@ describe('a snapshot that depends on the channel alone', () => {
     expect(await snapshots(clients)).toEqual({ alice: 'state', bob: 'state' });
   });
 
-  it('and states its position is replayed from it for each (P26a)', async () => {
+  it('a shared snapshot with a position is followed by a replay from that position for each subscriber (P26a)', async () => {
     runs = new Runs();
     @PublicChannel()
     @Channel('rooms.:room')
@@ -548,9 +551,9 @@ function withPolicy(action: Action, decide: (user: string) => unknown): Type {
 describe.each([
   ['@Authorize() on a method', withMethod],
   ['a policy class', withPolicy],
-] as const)('a verdict of %s', (_by, make) => {
+] as const)('authorization by %s', (_by, make) => {
   it.each(ACTIONS.flatMap((action) => [[action, 'at once'] as const, [action, 'later'] as const]))(
-    'about %s, given %s, is of one user and not of the next who asks at the same time (G10)',
+    'the answer for %s, given %s, is not reused for another user who asks at the same time (G10)',
     async (action, form) => {
       const asked: string[] = [];
       let release = (): void => undefined;
@@ -609,7 +612,7 @@ describe('a request without a channel', () => {
     ['chosen', undefined, 'forbidden'],
     ['chosen', 'bob', 'forbidden'],
     ['chosen', 'alice', { user: 'alice' }],
-  ] as const)('%s of %p is answered with %p (G10)', async (event, token, outcome) => {
+  ] as const)('the request %s with the token %p is answered with %p (G10)', async (event, token, outcome) => {
     const app = await start({
       providers: [Rooms],
       realtime: { auth: { authenticator: byName, anonymous: true } },

@@ -27,8 +27,8 @@ function pass(ms: number): void {
   for (let passed = 0; passed < ms; passed += TICK) clock.advance(Math.min(TICK, ms - passed));
 }
 
-describe('a token’s life bounds the connection (G12)', () => {
-  it('auth_required comes ahead of the end; unanswered, the connection is closed with 4008 (G12)', async () => {
+describe('the expiry of a token (G12)', () => {
+  it('auth_required is sent before the token expires; without an answer the connection closes with 4008 (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${5 * MINUTE}`);
     expect(client.welcome?.tokenExpiresInMs).toBe(5 * MINUTE);
@@ -45,7 +45,7 @@ describe('a token’s life bounds the connection (G12)', () => {
     expect((await client.expectClose(4008)).reason).toBe('token_expired|0');
   });
 
-  it('auth refreshes in place: neither the connection nor a subscription is lost (G12)', async () => {
+  it('auth replaces the token, and keeps the connection and its subscriptions (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${MINUTE}`);
     await client.subscribe('rooms.1');
@@ -67,20 +67,23 @@ describe('a token’s life bounds the connection (G12)', () => {
     ['of another user', 'eve+6000000', 'forbidden'],
     ['that is bad', 'bad', 'unauthorized'],
     ['that has expired', 'old', 'token_expired'],
-  ])('a token %s is refused, and the old one stands, with its end (G12)', async (_, token, code) => {
-    await start();
-    const client = await server.connect(`ada+${2 * MINUTE}`);
-    expect((await client.error({ type: 'auth', payload: { token } })).code).toBe(code);
-    expect(await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said' })).toMatchObject({
-      seq: 1,
-    });
-    expect((await server.engine.history('rooms.1')).events[0]?.user).toBe('ada');
-    pass(2 * MINUTE + TICK);
-    await client.take({ type: 'auth_required' });
-    await client.expectClose(4008);
-  });
+  ])(
+    'a new token %s is refused, and the old token stays in force until it expires (G12)',
+    async (_, token, code) => {
+      await start();
+      const client = await server.connect(`ada+${2 * MINUTE}`);
+      expect((await client.error({ type: 'auth', payload: { token } })).code).toBe(code);
+      expect(await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said' })).toMatchObject({
+        seq: 1,
+      });
+      expect((await server.engine.history('rooms.1')).events[0]?.user).toBe('ada');
+      pass(2 * MINUTE + TICK);
+      await client.take({ type: 'auth_required' });
+      await client.expectClose(4008);
+    },
+  );
 
-  it('a token that lives shorter than the notice is asked for at half its life (G12)', async () => {
+  it('a new token is requested at half its life if it expires sooner than the notice (G12)', async () => {
     await start();
     const client = await server.connect('ada+10000');
     pass(5_000 + 2 * TICK);
@@ -89,7 +92,7 @@ describe('a token’s life bounds the connection (G12)', () => {
     await client.expectClose(4008);
   });
 
-  it('the token of the upgrade counts as well, and one that ran out before hello is 4008 (G12)', async () => {
+  it('a token of the upgrade expires too, and closes with 4008 if it expires before hello (G12)', async () => {
     await start();
     const client = await server.open({ protocols: ['realtime.v1.json', 'bearer.ada+10000'] });
     await client.hello();
@@ -108,7 +111,7 @@ describe('Origin (G22)', () => {
   const transport = { cookie: { name: 'session' } };
   const refused = (headers: Record<string, string>) => WireClient.refused(server.url, { headers });
 
-  it('a cookie counts for pages of the same origin only, and never without an Origin (G22, P18b)', async () => {
+  it('a cookie is accepted only from pages of the same origin, and never without an Origin (G22, P18b)', async () => {
     await start({ transport });
     const host = new URL(server.httpUrl).host;
     expect((await refused({ ...cookie, origin: 'https://evil.example' })).status).toBe(403);
@@ -119,7 +122,7 @@ describe('Origin (G22)', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('the allow-list holds for every upgrade with an Origin, whatever authenticates (G22)', async () => {
+  it('the list of allowed origins applies to every upgrade with an Origin, whatever its credentials (G22)', async () => {
     await start({ transport: { ...transport, allowedOrigins: ['https://app.example.com'] } });
     expect((await refused({ origin: 'https://evil.example' })).status).toBe(403);
     expect((await refused({ ...cookie, origin: 'https://app.example.com.evil.example' })).status).toBe(403);
@@ -127,7 +130,7 @@ describe('Origin (G22)', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('a page of another origin that brings its own token may connect, but not with the cookie’s user (G22)', async () => {
+  it('a page of another origin may connect with its own token, but not as the user of the cookie (G22)', async () => {
     const seen: unknown[] = [];
     await start({
       transport,
@@ -144,15 +147,15 @@ describe('Origin (G22)', () => {
   });
 });
 
-describe('tokens are nobody’s business (G23)', () => {
-  it('a token in the query is not looked at unless that is switched on (G23)', async () => {
+describe('secrecy of tokens (G23)', () => {
+  it('a token in the query is ignored unless that is enabled (G23)', async () => {
     await start();
     const client = await server.open({ query: '?token=ada&access_token=ada' });
     expect((await client.error({ type: 'hello', payload: { versions: [1] } })).code).toBe('unauthorized');
     await client.expectClose(4801);
   });
 
-  it('switched on, it authenticates, and the application does not see it in the URL (G23)', async () => {
+  it('an enabled token in the query authenticates, and is removed from the URL that the application gets (G23)', async () => {
     const urls: string[] = [];
     await start({ transport: { queryToken: 'token' }, onConnect: ({ url }) => void urls.push(url) });
     const client = await server.open({ query: '?token=ada&v=1' });
@@ -161,7 +164,7 @@ describe('tokens are nobody’s business (G23)', () => {
     expect((await WireClient.refused(server.url, { query: '?token=bad' })).status).toBe(401);
   });
 
-  it('neither tokens nor tickets nor payloads are logged, whatever fails (G23)', async () => {
+  it('no token, ticket or payload is logged, whatever fails (G23)', async () => {
     const TOKEN = 'ada-s3cr3t-t0ken';
     const PAYLOAD = 's3cr3t-payl0ad';
     await start({
@@ -219,15 +222,15 @@ describe('tokens are nobody’s business (G23)', () => {
   });
 });
 
-describe('sizes (G24)', () => {
-  it('compression is off by default, and an offer of it is not taken (G24)', async () => {
+describe('size limits (G24)', () => {
+  it('compression is off by default, and an offer of it is declined (G24)', async () => {
     await start();
     const client = await server.open({ compression: true });
     expect(client.socket.extensions).toBe('');
     expect((await client.hello('ada')).user).toBe('ada');
   });
 
-  it('limits hold after decompression: a bomb is refused with 4806 (G24)', async () => {
+  it('limits apply after decompression: a compressed bomb closes with 4806 (G24)', async () => {
     await start({ transport: { compression: {} }, settings: { limits: { maxFrameBytes: 100_000 } } });
     const client = await server.connect('ada', { compression: true });
     expect(client.socket.extensions).toContain('permessage-deflate');
@@ -236,7 +239,7 @@ describe('sizes (G24)', () => {
     await client.expectClose(4806);
   });
 
-  it('a message within the frame’s limit but above its own is refused before it is parsed (G24)', async () => {
+  it('a message above its own limit is refused before it is parsed, also within the limit of a frame (G24)', async () => {
     await start({ settings: { limits: { maxMessageBytes: 1_000 } } });
     const client = await server.connect('ada');
     // It is not JSON at all, which nobody found out.

@@ -69,7 +69,7 @@ function flood(random: SeededEntropy): { stop(): Promise<number> } {
 }
 
 describe('one order (G2)', () => {
-  it('subscribers on two nodes and codecs see the log, seq by seq, under concurrent publishers (G2)', async () => {
+  it('subscribers on two nodes and codecs see the log seq by seq under concurrent publishers (G2)', async () => {
     await start();
     const readers = await Promise.all([
       peer('r1', left),
@@ -117,9 +117,9 @@ describe('one order (G2)', () => {
   });
 });
 
-describe('nothing twice, nothing lost (G3)', () => {
+describe('no event lost or repeated (G3)', () => {
   it.each([1, 2, 3])(
-    'a client that is cut 50 times at random points, while events flow, sees each once and in order (seed %i) (G3, P14)',
+    'a client that is cut 50 times at random points sees each event once and in order (seed %i) (G3, P14)',
     async (seed) => {
       await start();
       const random = new SeededEntropy(seed);
@@ -151,7 +151,7 @@ describe('nothing twice, nothing lost (G3)', () => {
     },
   );
 
-  it('through the end of its node as well (G3, P13)', async () => {
+  it('a client sees each event once and in order although its node ends (G3, P13)', async () => {
     await start();
     const client = await peer('ada', left);
     await client.follow(ROOM);
@@ -176,9 +176,9 @@ describe('nothing twice, nothing lost (G3)', () => {
   });
 });
 
-describe('replay and live never interleave (G7)', () => {
+describe('replay and live events in order (G7)', () => {
   it.each([1, 2, 3, 4])(
-    'clients that join and come back during a flood see strictly the next event each time (seed %i) (G7, G8, P12)',
+    'clients that join and return during a flood always see the next event (seed %i) (G7, G8, P12)',
     async (seed) => {
       await start();
       const random = new SeededEntropy(seed * 7919);

@@ -42,7 +42,7 @@ async function untilPing(client: WireClient, limit = 2 * INTERVAL): Promise<numb
 }
 
 describe('the server’s heartbeat (P8)', () => {
-  it('pings a client that is sent events and sends nothing, and closes with 4004 without a sign of life (P8)', async () => {
+  it('a client that receives events but sends nothing is pinged, and closed with 4004 if it does not respond (P8)', async () => {
     await start();
     const client = await connect();
     await client.subscribe('rooms.1');
@@ -64,7 +64,7 @@ describe('the server’s heartbeat (P8)', () => {
     expect(server.engine.status.sessions).toBe(0);
   });
 
-  it('pings a client that sends, and is sent nothing (P8)', async () => {
+  it('a client that sends but receives nothing is pinged (P8)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -77,7 +77,7 @@ describe('the server’s heartbeat (P8)', () => {
     await client.take({ type: 'ping' });
   });
 
-  it('pings only when nothing was sent or received for intervalMs (P8)', async () => {
+  it('a ping is sent only when nothing was sent or received for intervalMs (P8)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -89,7 +89,7 @@ describe('the server’s heartbeat (P8)', () => {
     expect(client.pending).toEqual([]);
   });
 
-  it('the first ping comes at a random part of the first interval (P8b)', async () => {
+  it('the first ping comes at a random time within the first interval (P8b)', async () => {
     await start();
     const delays: number[] = [];
     for (const name of ['ada', 'bob', 'eve', 'joe', 'kim']) {
@@ -107,7 +107,7 @@ describe('the server’s heartbeat (P8)', () => {
     ['any command', { type: 'unsubscribe', id: 'u1', channel: 'rooms.1' }],
     ['what is no command at all', { type: 'shout' }],
     ['an empty frame', '\n'],
-  ])('%s is a sign of life (P8c)', async (_, frame) => {
+  ])('%s counts as a sign of life (P8c)', async (_, frame) => {
     await start();
     const client = await connect();
     for (let round = 0; round < 3; round++) {
@@ -124,7 +124,7 @@ describe('the server’s heartbeat (P8)', () => {
     }
   });
 
-  it('a client that the server does not read from is not closed for its silence, and watched again afterwards (P8c)', async () => {
+  it('a client is not closed for silence while the server pauses reading from it, and is watched again afterwards (P8c)', async () => {
     let finish = (): void => undefined;
     let asked = false;
     await start({
@@ -156,7 +156,7 @@ describe('the server’s heartbeat (P8)', () => {
     await client.expectClose(4004);
   });
 
-  it('WebSocket’s own pings are answered, and are no frames of this protocol (P8d)', async () => {
+  it('WebSocket pings are answered, and are not signs of life of this protocol (P8d)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -167,7 +167,7 @@ describe('the server’s heartbeat (P8)', () => {
     await client.expectClose(4004);
   });
 
-  it('a client that stopped reading and sends nothing (half-open) is let go, socket and all (P8)', async () => {
+  it('a half-open client that neither reads nor sends is disconnected, and its socket destroyed (P8)', async () => {
     await start({ transport: { closeTimeoutMs: 1_000 } });
     const client = await connect();
     await client.subscribe('rooms.1');
@@ -180,7 +180,7 @@ describe('the server’s heartbeat (P8)', () => {
     await client.expectClose(4004);
   });
 
-  it('with real time: silent clients are closed, answering ones stay (P8)', async () => {
+  it('in real time, silent clients are closed and responding clients stay (P8)', async () => {
     server = await startWireServer({
       channels: [wireChannel('rooms.:room')],
       settings: { heartbeat: { intervalMs: 40, timeoutMs: stretched(2_000) } },

@@ -26,7 +26,7 @@ describe('subprotocols (P1)', () => {
     { offer: [MSGPACK_V1, JSON_V1], echo: MSGPACK_V1 },
     { offer: [JSON_V1, MSGPACK_V1], echo: JSON_V1 },
     { offer: ['realtime.v1.protobuf', 'soap', MSGPACK_V1], echo: MSGPACK_V1 },
-  ])('of the offer $offer the first known one is echoed and spoken (P1)', async ({ offer, echo }) => {
+  ])('of the offer $offer the first known subprotocol is echoed and spoken (P1)', async ({ offer, echo }) => {
     await start();
     const client = await server.open({ protocols: offer });
     expect(client.protocol).toBe(echo);
@@ -34,7 +34,7 @@ describe('subprotocols (P1)', () => {
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('a client that offers nothing gets JSON, and nothing is echoed (P1a)', async () => {
+  it('a client that offers no subprotocol speaks JSON, and nothing is echoed (P1a)', async () => {
     await start();
     const client = await server.open({ protocols: [] });
     expect(client.protocol).toBe('');
@@ -42,7 +42,7 @@ describe('subprotocols (P1)', () => {
   });
 
   it.each([[['soap']], [['realtime.v1.protobuf']], [['realtime.v2.json', 'REALTIME.V1.JSON']]])(
-    'the unknown offer %j is refused with 400, which lists what is spoken (P1b)',
+    'the unknown offer %j is refused with 400, which lists the supported subprotocols (P1b)',
     async (offer) => {
       await start();
       const refusal = await refused(offer);
@@ -63,14 +63,14 @@ describe('subprotocols (P1)', () => {
 });
 
 describe('credentials beside the subprotocol (P2)', () => {
-  it('bearer carries the token and is not echoed; hello needs none then (P2, G23)', async () => {
+  it('a bearer subprotocol carries the token and is not echoed; hello then needs no token (P2, G23)', async () => {
     await start();
     const client = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
     expect(client.protocol).toBe(JSON_V1);
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('the order of the offer does not matter: credentials are never protocols (P2)', async () => {
+  it('credentials may stand anywhere in the offer, and are never chosen as the subprotocol (P2)', async () => {
     await start();
     const client = await server.open({ protocols: ['bearer.ada', 'resume.whatever', MSGPACK_V1] });
     expect(client.protocol).toBe(MSGPACK_V1);
@@ -91,7 +91,7 @@ describe('credentials beside the subprotocol (P2)', () => {
     expect(server.engine.status.sessions).toBe(0);
   });
 
-  it('two tokens, and two tickets, are refused with 400 (P2b)', async () => {
+  it('two tokens or two tickets are refused with 400 (P2b)', async () => {
     await start();
     expect((await refused([JSON_V1, 'bearer.ada', 'bearer.bob'])).status).toBe(400);
     expect((await refused([JSON_V1, 'resume.a', 'resume.b'])).status).toBe(400);
@@ -99,7 +99,7 @@ describe('credentials beside the subprotocol (P2)', () => {
 });
 
 describe('features (P22)', () => {
-  it('only what both sides name is used: this server names nothing (P22)', async () => {
+  it('only features that both sides name are used: this server names none (P22)', async () => {
     await start();
     const client = await server.open();
     const { features } = await client.hello('ada', { features: ['delta', 'alias', 'ack', 'x'.repeat(64)] });
@@ -107,7 +107,7 @@ describe('features (P22)', () => {
   });
 
   it.each(['subscribed', 'ack', 'welcome', 'event', 'reply', 'constructor', '__proto__', ''])(
-    'the type %j is no client command (P22, P6b)',
+    'the type %j is refused as a client command (P22, P6b)',
     async (type) => {
       await start();
       const client = await server.connect('ada');
@@ -115,7 +115,7 @@ describe('features (P22)', () => {
     },
   );
 
-  it('reserved top-level fields are ignored, and reach nobody (P22, P6a)', async () => {
+  it('reserved top-level fields are ignored, and are not forwarded (P22, P6a)', async () => {
     await start();
     const client = await server.connect('ada');
     await client.subscribe('rooms.1');
@@ -138,7 +138,7 @@ describe('features (P22)', () => {
     expect(event).toMatchObject({ seq: 1, user: 'ada', payload: 'hi' });
   });
 
-  it.each([JSON_V1, MSGPACK_V1])('subscribers over %s are sent the same bytes (P22)', async (protocol) => {
+  it.each([JSON_V1, MSGPACK_V1])('subscribers over %s receive identical bytes (P22)', async (protocol) => {
     await start();
     const frames: Buffer[][] = [];
     for (const name of ['ada', 'bob', 'eve']) {

@@ -71,7 +71,7 @@ const seqs = (envelopes: readonly WireEnvelope[]) =>
   envelopes.filter(({ type }) => type === 'event').map(({ seq }) => seq as number);
 
 describe('bounded queues (G13)', () => {
-  it('disconnect: the connection ends with 4003, and the client resumes without loss (G13, P25)', async () => {
+  it('disconnect: the connection closes with 4003, and the client resumes without loss (G13, P25)', async () => {
     await start(BY_COUNT);
     const peer = new WirePeer('ada');
     await peer.connect(server);
@@ -90,7 +90,7 @@ describe('bounded queues (G13)', () => {
     await peer.cut();
   });
 
-  it('drop-oldest: the oldest go, announced in their place (G13, P25)', async () => {
+  it('drop-oldest: the oldest events are dropped, and announced in their place (G13, P25)', async () => {
     const client = await stalled('drop-oldest.1');
     const last = await publish('drop-oldest.1', 60);
     const first = last - 59;
@@ -104,7 +104,7 @@ describe('bounded queues (G13)', () => {
     expect(seqs(got).length).toBeLessThanOrEqual(20);
   });
 
-  it('drop-newest: what waited stays; the dropped tail is announced when the queue has drained (G13, P25)', async () => {
+  it('drop-newest: queued events stay; the dropped tail is announced when the queue has drained (G13, P25)', async () => {
     const client = await stalled('drop-newest.1');
     const last = await publish('drop-newest.1', 60);
     const first = last - 59;
@@ -116,7 +116,7 @@ describe('bounded queues (G13)', () => {
     });
   });
 
-  it('conflate: of each key the newest stays, at its own seq, behind one partial gap (G13, P25)', async () => {
+  it('conflate: the newest event of each key stays at its own seq, behind one partial gap (G13, P25)', async () => {
     const client = await stalled('conflate.1');
     const last = await publish('conflate.1', 200, (index) => `sensor-${index % 5}`);
     const got = await drained(client, 'conflate.1');
@@ -143,7 +143,7 @@ describe('bounded queues (G13)', () => {
     });
   });
 
-  it('conflate without keys drops the oldest (P25b)', async () => {
+  it('conflate: events without keys are dropped from the oldest (P25b)', async () => {
     const client = await stalled('conflate.1');
     const last = await publish('conflate.1', 60);
     const got = await drained(client, 'conflate.1');
@@ -164,7 +164,7 @@ describe('bounded queues (G13)', () => {
     expect(gaps(got)).toHaveLength(1);
   });
 
-  it('answers are never dropped: where they do not fit, the connection ends with 4003 (P25d)', async () => {
+  it('answers are never dropped: the connection closes with 4003 if they do not fit (P25d)', async () => {
     const client = await stalled('drop-oldest.1');
     for (let index = 0; index < 40; index++) {
       client.send({ type: 'history', id: `y${index}`, channel: 'drop-oldest.1', payload: { limit: 1 } });
@@ -174,7 +174,7 @@ describe('bounded queues (G13)', () => {
     await client.expectClose(4003);
   });
 
-  it('signals that do not fit are dropped in silence (P25d)', async () => {
+  it('signals that do not fit are dropped without announcement (P25d)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada');
     await client.subscribe('signals.1');
@@ -190,7 +190,7 @@ describe('bounded queues (G13)', () => {
     expect(got.filter(({ type }) => type !== 'signal')).toEqual([]);
   });
 
-  it('presence that does not fit becomes a diff without content, from which the client asks anew (P25c)', async () => {
+  it('presence that does not fit becomes a diff without content, after which the client reads the members again (P25c)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada');
     const { presence } = (await client.subscribe('members.1')) as { presence: { version: number } };
@@ -215,12 +215,12 @@ describe('bounded queues (G13)', () => {
   });
 });
 
-describe('in bytes (G13)', () => {
+describe('queues bounded in bytes (G13)', () => {
   const BY_BYTES = { maxMessages: 1_000_000, maxBytes: 512 * 1024 };
   const EVENT_BYTES = 64 * 1024;
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    '%s: what waits for a client that does not read is bounded, the socket included (G13)',
+    '%s: the queue of a client that does not read is bounded, including its socket (G13)',
     async (policy) => {
       await start(BY_BYTES);
       const peer = new WirePeer('ada');
@@ -248,7 +248,7 @@ describe('in bytes (G13)', () => {
     },
   );
 
-  it('holds for one turn over many channels, too (G13)', async () => {
+  it('the bound holds when one turn fills many channels (G13)', async () => {
     await start(BY_BYTES);
     const client = await server.connect('ada');
     const channels = Array.from({ length: 60 }, (_, index) => `drop-oldest.${index}`);
@@ -266,9 +266,9 @@ describe('in bytes (G13)', () => {
   });
 });
 
-describe('whatever the order of stalls, drains and floods (P25)', () => {
+describe('any order of stalls, drains and floods (P25)', () => {
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    '%s: each event once and in order, or its range announced (seeded) (P25, G13, G3)',
+    '%s: delivers each event once and in order, or announces its range (seeded) (P25, G13, G3)',
     async (policy) => {
       await start({ maxMessages: 16, maxBytes: 1024 * 1024 });
       const random = new SeededEntropy(policy.length);
@@ -307,7 +307,7 @@ describe('whatever the order of stalls, drains and floods (P25)', () => {
   );
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    '%s: a log that changes under a client that does not read costs it nothing unannounced (P25, P10, G6)',
+    '%s: announces what a client that does not read loses when the log changes (P25, P10, G6)',
     async (policy) => {
       await start({ maxMessages: 16, maxBytes: 256 * 1024 * 1024 });
       const channel = `${policy}.1`;
@@ -343,8 +343,8 @@ describe('whatever the order of stalls, drains and floods (P25)', () => {
   );
 });
 
-describe('over MessagePack (P25)', () => {
-  it('gaps are the same for every codec (P25)', async () => {
+describe('overflow over MessagePack (P25)', () => {
+  it('a gap over MessagePack has the same fields as over JSON (P25)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada', { protocols: ['realtime.v1.msgpack'] });
     await client.subscribe('drop-oldest.1');

@@ -189,7 +189,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     nodes = await (BROKERS[broker] as () => Promise<Nodes>)();
   };
 
-  it('the feature is used only where the client named it (P22, P22a)', async () => {
+  it('member counts are used only for clients that name the feature (P22, P22a)', async () => {
     await start();
     const [knows, knowsNot] = [await nodes.left.open(), await nodes.left.open()];
     expect(await knows.hello('ada', { features: ['delta', 'presence-count'] })).toMatchObject({
@@ -198,7 +198,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     expect(await knowsNot.hello('bob', { features: ['delta'] })).toMatchObject({ features: [] });
   });
 
-  it('above maxMembers a client is told the first members and then how many; one that knows no counts, each (P22a, G19)', async () => {
+  it('above maxMembers a client gets the first members and then counts; a client without the feature gets each change (P22a, G19)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const old = await Member.join(nodes.left, 'veteran', {});
@@ -229,7 +229,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     expect(await Member.join(nodes.right, 'plain', {})).toMatchObject({ counted: false, count: count + 2 });
   });
 
-  it('tells counts at most once in the interval, and only when there is something new (P22b)', async () => {
+  it('counts are sent at most once per interval, and only when they change (P22b)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const sentinel = await Member.join(nodes.left, 'sentinel', {});
@@ -260,7 +260,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     expect(watcher.told).toHaveLength(3);
   });
 
-  it('a channel that has shrunk tells changes again, after everybody read the members anew; not at the border (P22c)', async () => {
+  it('a channel that shrinks sends changes again after everybody reads the members again, but not directly below the limit (P22c)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const sentinel = await Member.join(nodes.left, 'sentinel', {});
@@ -296,7 +296,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     expect(watcher.readings).toBe(1);
   });
 
-  it('a mass reconnect costs each client a handful of messages, however many come back (G19, P22b)', async () => {
+  it('a mass reconnect costs each client only a few messages (G19, P22b)', async () => {
     await start();
     const COUNT = 120;
     const people = await join(names('u', COUNT));
@@ -339,7 +339,7 @@ describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (br
     }
   });
 
-  it('every client knows the number, and who they are where it follows them, whatever happens (seeded) (G19, P22a, P22c)', async () => {
+  it('every client knows the number of members, and the members where it follows them, after any steps (seeded) (G19, P22a, P22c)', async () => {
     await start();
     const random = new SeededEntropy(23);
     const watchers = await Promise.all([

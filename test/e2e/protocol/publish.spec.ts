@@ -40,10 +40,10 @@ const publish = (id: string, payload: unknown = id, more: object = {}) => ({
 });
 const logged = async () => (await readLog(left, CHANNEL)).events.map(({ id }) => id);
 
-describe.each(['json', 'msgpack'] as const)('over %s (P15)', (codec) => {
+describe.each(['json', 'msgpack'] as const)('publishing over %s (P15)', (codec) => {
   const protocols = [`realtime.v1.${codec}`];
 
-  it('what is acknowledged is in the log: another connection on another node reads it at once (P15, G1)', async () => {
+  it('an acknowledged publish is in the log: a connection on another node can read it at once (P15, G1)', async () => {
     await start();
     const writer = await left.connect('ada', { protocols });
     const reader = await right.connect('bob', { protocols });
@@ -62,7 +62,7 @@ describe.each(['json', 'msgpack'] as const)('over %s (P15)', (codec) => {
     }
   });
 
-  it('a retried id is appended once: across connections, nodes and codecs (P15, G4)', async () => {
+  it('a repeated id is appended once across connections, nodes and codecs (P15, G4)', async () => {
     await start();
     const first = await left.connect('ada', { protocols });
     const answer = await first.reply(publish('m1', { text: 'hi', n: 1.5 }));
@@ -81,7 +81,7 @@ describe.each(['json', 'msgpack'] as const)('over %s (P15)', (codec) => {
     expect(await logged()).toEqual(['m1']);
   });
 
-  it('the same id with another event or payload is a conflict, on every node; the first stands (P15)', async () => {
+  it('the same id with another event or payload is a conflict on every node, and the first publish stays (P15)', async () => {
     await start();
     const client = await left.connect('ada', { protocols });
     await client.reply(publish('m1', { text: 'hi' }));
@@ -97,8 +97,8 @@ describe.each(['json', 'msgpack'] as const)('over %s (P15)', (codec) => {
   });
 });
 
-describe('applied once (P15)', () => {
-  it('of the same publish sent at once on two connections and nodes one is appended (P15, G4)', async () => {
+describe('deduplication (P15)', () => {
+  it('the same publish sent on two connections and nodes at once is appended once (P15, G4)', async () => {
     await start();
     const clients = await Promise.all([left, right, left, right].map((node) => node.connect('ada')));
     for (let round = 0; round < 20; round++) {
@@ -109,7 +109,7 @@ describe('applied once (P15)', () => {
     expect(await logged()).toHaveLength(20);
   });
 
-  it('the id of another user, or in another channel, is another publish (P15)', async () => {
+  it('the same id of another user, or in another channel, is another publish (P15)', async () => {
     await start();
     const ada = await left.connect('ada');
     const bob = await left.connect('bob');
@@ -121,7 +121,7 @@ describe('applied once (P15)', () => {
     });
   });
 
-  it('an anonymous client is known by its ticket, on any node (P15, P28f)', async () => {
+  it('an anonymous client is recognized by its ticket on any node (P15, P28f)', async () => {
     await start(undefined, true);
     const first = await left.connect();
     const ticket = first.welcome?.session as string;
@@ -133,7 +133,7 @@ describe('applied once (P15)', () => {
     expect(await stranger.reply(publish('m1'))).toMatchObject({ seq: 2, duplicate: false });
   });
 
-  it('what the client sent is compared, not what the handler made of it; key, ttl and the like do not count (P15a)', async () => {
+  it('a conflict compares what the client sent, not what the handler returned, and ignores key, ttl and trace (P15a)', async () => {
     let runs = 0;
     await start(() => ({ run: ++runs }));
     const client = await left.connect('ada');
@@ -147,7 +147,7 @@ describe('applied once (P15)', () => {
     expect((await readLog(left, CHANNEL)).events).toMatchObject([{ payload: { run: 1 } }]);
   });
 
-  it('the handler is given the id as idempotency key (P15c, G4)', async () => {
+  it('the handler gets the id of the publish as idempotency key (P15c, G4)', async () => {
     const keys: string[] = [];
     await start(({ id, payload }) => {
       keys.push(id);
@@ -160,7 +160,7 @@ describe('applied once (P15)', () => {
     expect(new Set(keys)).toEqual(new Set(['m1']));
   });
 
-  it('a refused publish leaves no trace: its id may be used again (P15e)', async () => {
+  it('a refused publish leaves no trace: its id can be used again (P15e)', async () => {
     let refuse = true;
     await start(({ payload }) => {
       if (refuse) throw new RealtimeError('muted');
@@ -174,8 +174,8 @@ describe('applied once (P15)', () => {
   });
 });
 
-describe('order (P16)', () => {
-  it('is the order sent, although handlers take their time, among those accepted (P16)', async () => {
+describe('the order of publishes (P16)', () => {
+  it('accepted publishes are appended in the order sent, although handlers take different times (P16)', async () => {
     await start(async ({ payload }) => {
       const n = payload as number;
       // Later ones are quicker: without lanes they would overtake.
@@ -203,7 +203,7 @@ describe('order (P16)', () => {
     expect((await client.next('reply')).ref).toBe('m1');
   });
 
-  it('of a pipeline whose first failed nothing is appended; sent again, all is, in order (P16, P17)', async () => {
+  it('a pipeline whose first publish fails appends nothing; sent again, it is appended in order (P16, P17)', async () => {
     let fail = true;
     await start(({ id, payload }) => {
       if (fail && id === 'm1') throw new RealtimeError('unavailable');
@@ -236,7 +236,7 @@ describe('order (P16)', () => {
     expect(await logged()).toEqual(['m1', 'm2', 'm3', 'm4']);
   });
 
-  it('after an acknowledged publish of the same user, from any node (P16)', async () => {
+  it('`after` accepts an acknowledged publish of the same user from any node (P16)', async () => {
     await start();
     const client = await left.connect('ada');
     await client.reply(publish('m1'));
@@ -250,7 +250,7 @@ describe('order (P16)', () => {
   });
 });
 
-describe('what the server owes a client that sends again (P17)', () => {
+describe('publishes that are sent again (P17)', () => {
   /** A broker whose appends happen, while the answer says that nothing is known. */
   function muted(): Broker & { muted: boolean } {
     const inner = lossyBroker(memoryBroker());
@@ -265,7 +265,7 @@ describe('what the server owes a client that sends again (P17)', () => {
     });
   }
 
-  it('timeout means unknown: sent again under its id, the publish is found in the log (P17a, G21)', async () => {
+  it('a publish answered with timeout and sent again with its id is found in the log (P17a, G21)', async () => {
     const broker = muted();
     left = await startWireServer({ channels: [wireChannel('rooms.:room', { publish: ['said'] })], broker });
     close = () => left.close();
@@ -277,7 +277,7 @@ describe('what the server owes a client that sends again (P17)', () => {
     expect(await logged()).toEqual(['m1']);
   });
 
-  it('a publish whose connection was cut before the answer is in the log once, when it is sent again (P17, G4)', async () => {
+  it('a publish cut off before its answer and sent again is in the log once (P17, G4)', async () => {
     await start();
     let client: WireClient = await left.connect('ada');
     for (let round = 0; round < 30; round++) {

@@ -53,7 +53,7 @@ describe('positions (P10)', () => {
     expect(events.every(({ epoch }) => epoch === positionOf(answer).epoch)).toBe(true);
   });
 
-  it('a position inside a true prefix is good under a new epoch; what lies behind it is lost (P10, G6)', async () => {
+  it('a position inside the common prefix of two epochs is continued; a position behind it is lost (P10, G6)', async () => {
     await start();
     await publish('rooms.1', 5);
     const before = (await left.engine.history('rooms.1')).position;
@@ -86,7 +86,7 @@ describe('positions (P10)', () => {
     ['beyond the tip', { seq: 6 }],
     ['far beyond the tip', { seq: Number.MAX_SAFE_INTEGER }],
   ])(
-    'a position %s is lost: epoch_changed, and live goes on from the tip (P10b, P11)',
+    'a position %s is lost with epoch_changed, and live events continue from the tip (P10b, P11)',
     async (_, position) => {
       await start();
       await publish('rooms.1', 5);
@@ -102,7 +102,7 @@ describe('positions (P10)', () => {
     },
   );
 
-  it('live subscribers on every node are told reset before the first event of a new epoch (P10, G6)', async () => {
+  it('live subscribers on every node get reset before the first event of a new epoch (P10, G6)', async () => {
     await start();
     const clients = [await left.connect('ada'), await right.connect('bob')];
     for (const client of clients) await client.subscribe('rooms.1');
@@ -121,8 +121,8 @@ describe('positions (P10)', () => {
   });
 });
 
-describe('the answer and what follows (P11, P12)', () => {
-  it('complete: everything missed in order, then resumed, then live; on another node (P11, P12, P13)', async () => {
+describe('the answer to a resume and the replay (P11, P12)', () => {
+  it('a complete resume on another node sends everything missed in order, then resumed, then live events (P11, P12, P13)', async () => {
     await start();
     const client = await left.connect('ada');
     const { position } = (await client.subscribe('rooms.1')) as { position: Position };
@@ -143,7 +143,7 @@ describe('the answer and what follows (P11, P12)', () => {
     expect((await back.next('event')).seq).toBe(5);
   });
 
-  it('resumed comes even when nothing was missed (P12)', async () => {
+  it('resumed is sent even when nothing was missed (P12)', async () => {
     await start();
     await publish('rooms.1', 2);
     const position = (await left.engine.history('rooms.1')).position;
@@ -160,7 +160,7 @@ describe('the answer and what follows (P11, P12)', () => {
     expect(await client.next('resumed')).toMatchObject(empty);
   });
 
-  it('truncated by trimming: the newest part follows, and the answer says which (P11)', async () => {
+  it('a resume behind trimmed history is truncated: the newest part follows, and the answer names the range (P11)', async () => {
     await start();
     await publish('short.1', 1);
     const { epoch } = (await left.engine.history('short.1')).position;
@@ -177,7 +177,7 @@ describe('the answer and what follows (P11, P12)', () => {
     expect(seqs(events)).toEqual([8, 9, 10, 11, 12]);
   });
 
-  it('truncated by the limit: the rest is readable by history (P11b)', async () => {
+  it('a resume beyond the replay limit is truncated: the rest is readable by history (P11b)', async () => {
     await start();
     await publish('limited.1', 10);
     const { epoch } = (await left.engine.history('limited.1')).position;
@@ -199,7 +199,7 @@ describe('the answer and what follows (P11, P12)', () => {
     expect((rest['events'] as { seq: number }[]).map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 7]);
   });
 
-  it('lost: expired when nothing of what was missed is stored any more (P11)', async () => {
+  it('a resume is lost with expired when nothing that was missed is stored (P11)', async () => {
     await start();
     await publish('rooms.1', 3);
     const { epoch } = (await left.engine.history('rooms.1')).position;
@@ -221,7 +221,7 @@ describe('the answer and what follows (P11, P12)', () => {
     });
   });
 
-  it('an event whose ttl ran out is a gap of its own seq, in its place (P12c)', async () => {
+  it('an event whose ttl expired is a gap of its seq in its place (P12c)', async () => {
     await start();
     const position = positionOf(await (await left.connect('eve')).subscribe('rooms.1'));
     await publish('rooms.1', 1);
@@ -245,7 +245,7 @@ describe('the answer and what follows (P11, P12)', () => {
     expect((await client.next('resumed')).seq).toBe(3);
   });
 
-  it('resumed comes although the log was ahead of the node when the place was taken (P12)', async () => {
+  it('resumed is sent although the log was ahead of the node at the subscribe (P12)', async () => {
     const broker = lossyBroker(memoryBroker());
     const server = await startWireServer({ channels: CHANNELS, broker, settings: { ringSize: 4 } });
     try {
@@ -274,8 +274,8 @@ describe('the answer and what follows (P11, P12)', () => {
   });
 });
 
-describe('resume is a read (P13)', () => {
-  it('works after the old node is gone, as often as wanted, on any node (P13, G1)', async () => {
+describe('independence of a resume from earlier connections (P13)', () => {
+  it('a resume works after the old node is gone, repeatedly and on any node (P13, G1)', async () => {
     await start();
     const client = await left.connect('ada');
     const { position } = (await client.subscribe('rooms.1')) as { position: Position };
@@ -291,7 +291,7 @@ describe('resume is a read (P13)', () => {
     }
   });
 
-  it('needs no ticket, and no earlier subscription of anybody (P13)', async () => {
+  it('a resume needs no ticket and no earlier subscription (P13)', async () => {
     await start();
     await publish('rooms.1', 2);
     const { epoch } = (await left.engine.history('rooms.1')).position;
@@ -300,7 +300,7 @@ describe('resume is a read (P13)', () => {
     expect(seqs((await replay(stranger)).events)).toEqual([1, 2]);
   });
 
-  it('is authorized again each time, before anything of the log is sent (P13, P11c, G10)', async () => {
+  it('each resume is authorized before anything of the log is sent (P13, P11c, G10)', async () => {
     let allowed = true;
     const guarded = wireChannel('guarded.:room', { behaviour: { authorize: { subscribe: () => allowed } } });
     cluster = await startWireCluster(1, { channels: [guarded] });
@@ -326,7 +326,7 @@ describe('snapshots (P26)', () => {
       behaviour: { snapshot: { shareable: false, run: async () => (await run()) as { state: unknown } } },
     });
 
-  it('the tip is read before the handler runs: what is appended meanwhile follows (P26)', async () => {
+  it('the tip is read before the snapshot handler runs: events appended during it follow (P26)', async () => {
     let runs = 0;
     const docs = state(async () => {
       runs++;
@@ -349,7 +349,7 @@ describe('snapshots (P26)', () => {
     expect(client.pending).toEqual([]);
   });
 
-  it('comes with new and lost, not with complete, and not when it is not wanted (P26)', async () => {
+  it('a snapshot comes with new and lost, not with complete, and only if it is wanted (P26)', async () => {
     const docs = state(() => ({ state: 'fresh' }));
     cluster = await startWireCluster(1, { channels: [docs] });
     [left] = cluster.nodes as [WireServer];
@@ -369,7 +369,7 @@ describe('snapshots (P26)', () => {
     expect(await ask({ snapshot: false })).toEqual({ position, recovery: 'new' });
   });
 
-  it('the replay starts at the position that the handler states (P26a)', async () => {
+  it('the replay starts at the position that the snapshot handler states (P26a)', async () => {
     let stated: Position | undefined;
     const docs = state(() => ({ state: 'old', position: stated }));
     cluster = await startWireCluster(1, { channels: [docs] });
@@ -391,7 +391,7 @@ describe('snapshots (P26)', () => {
 });
 
 describe('channels without retention (P27)', () => {
-  it('resume is complete at the tip, else lost: not_retained; history is empty; seq counts on (P27)', async () => {
+  it('a resume without retention is complete at the tip, else lost with not_retained; history is empty; seq continues (P27)', async () => {
     await start();
     const client = await left.connect('ada');
     await client.subscribe('live.1');

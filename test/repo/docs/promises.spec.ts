@@ -25,7 +25,7 @@ const documents: ClauseDocument[] = [
 describe('docs/promises.md', () => {
   const tests = readTests(root);
 
-  it('is what the titles of the tests say; `npm run docs` writes it', () => {
+  it('is what the titles of the tests generate; `npm run docs` writes it', () => {
     expect(sameMarkdown(read('docs/promises.md'), renderPromises(documents, tests))).toBe(true);
   });
 
@@ -34,7 +34,7 @@ describe('docs/promises.md', () => {
     expect(REQUIRED.filter((id) => !proven.has(id))).toEqual([]);
   });
 
-  it('names no clause that the documents do not have', () => {
+  it('names no clause that the documents do not define', () => {
     const known = new Set([
       ...protocol.clauses.keys(),
       ...guarantees.clauses.keys(),
@@ -68,7 +68,7 @@ describe('docs/promises.md', () => {
     expect(shipped.length).toBeGreaterThan(100);
   });
 
-  it('leads to files that exist', () => {
+  it('links only to files that exist', () => {
     const files = [...read('docs/promises.md').matchAll(/\]\(\.\.\/((?:lib|test)\/[^)]+)\)/g)].map(
       ([, file]) => file,
     );
@@ -77,7 +77,7 @@ describe('docs/promises.md', () => {
   });
 });
 
-describe('the reading of titles', () => {
+describe('reading test titles', () => {
   it('finds ids, lists, ranges and sub-clauses', () => {
     expect(idsOf('keeps order (P16), P1, P2a … and G4–G6')).toEqual(
       ['P16', 'P1', 'P2', 'G4', 'G5', 'G6'].sort(bySource),
@@ -87,7 +87,7 @@ describe('the reading of titles', () => {
     expect(idsOf('HTTP2, MP3 and UP4 are no clauses')).toEqual([]);
   });
 
-  it('sees tests in every form, with the titles of their groups', () => {
+  it('finds tests in every form, with the titles of their groups', () => {
     const source = `
       describe('resume (P13)', () => {
         it('one', () => {});

@@ -13,7 +13,7 @@ function backoff(random: () => number): Backoff {
 }
 
 describe('backoff (P19)', () => {
-  it('full jitter: anything from 0 to the exponential bound, and never above maxMs (P19)', () => {
+  it('draws the delay with full jitter between 0 and the exponential bound, which never exceeds maxMs (P19)', () => {
     fc.assert(
       fc.property(unit, fc.integer({ min: 0, max: 5_000 }), (random, retry) => {
         const delay = exponentialDelay(policy, retry, () => random);
@@ -25,7 +25,7 @@ describe('backoff (P19)', () => {
     expect(exponentialDelay(policy, 3, () => 0.5)).toBe(2_000);
   });
 
-  it('the first attempt after an unannounced loss waits random() × firstSpreadMs (P19)', () => {
+  it('waits random() × firstSpreadMs before the first attempt after an unannounced loss (P19)', () => {
     fc.assert(
       fc.property(unit, (random) => {
         expect(backoff(() => random).next(true)).toBe(random * 2_000);
@@ -33,7 +33,7 @@ describe('backoff (P19)', () => {
     );
   });
 
-  it('a thousand clients that lost one node come back over the whole spread (P19)', () => {
+  it('spreads a thousand clients that lost one node over the whole spread (P19)', () => {
     const delays = Array.from({ length: 1_000 }, () => backoff(Math.random).next(true));
     const slots = new Set(delays.map((delay) => Math.floor(delay / 200)));
     expect(slots.size).toBe(10);
@@ -45,14 +45,14 @@ describe('backoff (P19)', () => {
     expect(backoff(() => 0.25).next(true, { retryAfterMs: 1_000 })).toBe(1_500);
   });
 
-  it('advice never shortens a backoff that has begun (P19)', () => {
+  it('never shortens a running backoff by advice (P19)', () => {
     const made = backoff(() => 0.5);
     for (let n = 0; n < 4; n++) made.next(true);
     expect(made.next(true, { retryAfterMs: 0, spreadMs: 0 })).toBe(0.5 * 8_000);
     expect(made.next(true, { retryAfterMs: 60_000, spreadMs: 0 })).toBe(60_000);
   });
 
-  it('only a stable connection resets it (P19)', () => {
+  it('resets only after a stable connection (P19)', () => {
     const made = backoff(() => 0.5);
     expect([made.next(false), made.next(true), made.next(true), made.attempt]).toEqual([250, 500, 1_000, 4]);
     made.reset();

@@ -14,8 +14,8 @@ const start = async (options: RealtimeClientOptions = {}): Promise<Harness> => {
 };
 afterEach(() => harness?.stop());
 
-describe('the token on the way in', () => {
-  it('travels in hello by default, not in the upgrade (P2)', async () => {
+describe('the token of a new connection', () => {
+  it('is sent in hello by default, not in the upgrade (P2)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -24,7 +24,7 @@ describe('the token on the way in', () => {
     expect(connection.request.url).toBe('/realtime');
   });
 
-  it('travels as a subprotocol if so wanted, and then not in hello (P2)', async () => {
+  it('is sent as a subprotocol if so configured, and then not in hello (P2)', async () => {
     const { client, server } = await start({ tokenIn: 'subprotocol' });
     void client.connect();
     const connection = await server.accept();
@@ -32,19 +32,19 @@ describe('the token on the way in', () => {
     expect((await connection.expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
-  it('says what is wrong with a token that no subprotocol can carry (P2)', async () => {
+  it('is refused with an explanation if a subprotocol cannot carry it (P2)', async () => {
     const { client } = await start({ tokenIn: 'subprotocol', token: () => 'a b=' });
     expect(await codeOf(client.connect())).toBe('bad_request');
     expect(client.status.reason).toContain('tokenIn: "hello"');
   });
 
-  it('without a provider no token is sent: cookies authenticate', async () => {
+  it('is not sent without a provider, as cookies authenticate', async () => {
     const h = (harness = await Harness.start());
     void h.client.connect();
     expect((await (await h.server.accept()).expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
-  it('is used again while the server’s word says that it lives, and fetched anew when it is stale', async () => {
+  it('is reused while the server reports it as valid, and fetched again when it is stale', async () => {
     const h = await start();
     const tokens: unknown[] = [];
     const reconnect = async (): Promise<void> => {
@@ -66,7 +66,7 @@ describe('the token on the way in', () => {
 });
 
 describe('a stale token', () => {
-  it('is one that would be refused on arrival', async () => {
+  it('is one that would be expired on arrival', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 600_000 });
     h.clock.jump(597_000);
@@ -75,8 +75,8 @@ describe('a stale token', () => {
   });
 });
 
-describe('refusals', () => {
-  it('protocol §7: 4801 with a fresh token stops', async () => {
+describe('refusals of a token', () => {
+  it('stop the client on 4801 with a fresh token (protocol §7)', async () => {
     const h = await start();
     const connected = codeOf(h.client.connect());
     const connection = await h.server.accept();
@@ -92,7 +92,7 @@ describe('refusals', () => {
     });
   });
 
-  it('protocol §7: 4801 with an older token fetches another, once', async () => {
+  it('fetch another token once on 4801 with an older token (protocol §7)', async () => {
     const h = await start();
     (await h.live()).terminate();
     await h.state('waiting');
@@ -106,13 +106,13 @@ describe('refusals', () => {
     await h.state('closed');
   });
 
-  it('protocol §7: 4008 fetches a token first', async () => {
+  it('fetch a token first on 4008 (protocol §7)', async () => {
     const h = await start();
     (await h.live({ tokenExpiresInMs: 600_000 })).close(4008, 'token_expired|0');
     expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });
 
-  it('401 before the upgrade: a fresh token’s refusal stops, and the question carries it (P18)', async () => {
+  it('stop the client on 401 to the upgrade with a fresh token, which the probe carries (P18)', async () => {
     const h = await start({ tokenIn: 'subprotocol' });
     h.server.refuse = () => ({ status: 401 });
     h.server.answer = () => ({ status: 401 });
@@ -121,8 +121,8 @@ describe('refusals', () => {
   });
 });
 
-describe('the provider', () => {
-  it('that fails is asked again later', async () => {
+describe('the token provider', () => {
+  it('is called again later after it failed', async () => {
     let calls = 0;
     const h = await start({
       token: async () => {
@@ -138,7 +138,7 @@ describe('the provider', () => {
     expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 'good' });
   });
 
-  it('that throws a final error stops the client', async () => {
+  it('stops the client when it throws a final error', async () => {
     const h = await start({
       token: () => {
         throw new RealtimeError('unauthorized', 'Signed out');
@@ -152,13 +152,13 @@ describe('the provider', () => {
     });
   });
 
-  it('that gives no token at all stops the client rather than connect as nobody', async () => {
+  it('stops the client when it returns no token', async () => {
     const h = await start({ token: () => '' });
     expect(await codeOf(h.client.connect())).toBe('unauthorized');
     expect(h.server.upgrades).toBe(0);
   });
 
-  it('that never answers is given up, and asked again', async () => {
+  it('is abandoned when it never answers, and called again', async () => {
     const h = await start({ token: () => new Promise<string>(() => undefined), connectTimeoutMs: 4_000 });
     void h.client.connect();
     h.clock.advance(4_000);
@@ -167,8 +167,8 @@ describe('the provider', () => {
   });
 });
 
-describe('a token’s life (G12)', () => {
-  it('refreshes ahead of the expiry, in place, again and again (G12)', async () => {
+describe('refreshing the token (G12)', () => {
+  it('happens ahead of the expiry, in place, repeatedly (G12)', async () => {
     const h = await start();
     const heartbeat = { intervalMs: 1_000_000, timeoutMs: 1_000_000 };
     const connection = await h.live({ tokenExpiresInMs: 100_000, heartbeat });
@@ -202,7 +202,7 @@ describe('a token’s life (G12)', () => {
     expect(given).toBe(2);
   });
 
-  it('tries again before the deadline when the provider or the server fails (G12)', async () => {
+  it('is retried before the deadline when the provider or the server fails (G12)', async () => {
     let fail = false;
     const h = await start({
       token: () => {
@@ -227,7 +227,7 @@ describe('a token’s life (G12)', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('does not insist on a token of another user: the old one stands (G12)', async () => {
+  it('keeps the old token when the new one has another user (G12)', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 100_000 });
     connection.send({ type: 'auth_required', payload: { withinMs: 60_000 } });
@@ -241,7 +241,7 @@ describe('a token’s life (G12)', () => {
     expect(h.errors).toHaveLength(1);
   });
 
-  it('without a provider it says what will happen (G12)', async () => {
+  it('reports the missing option when there is no provider (G12)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     connection.send({ type: 'auth_required', payload: { withinMs: 1_000 } });
@@ -249,7 +249,7 @@ describe('a token’s life (G12)', () => {
     expect(String(h.errors[0]?.error)).toContain('option "token"');
   });
 
-  it('a refresh of an old connection does not touch the new one', async () => {
+  it('for an old connection does not affect the new one', async () => {
     let release: (token: string) => void = () => undefined;
     const h = await start({
       token: () => (++given === 2 ? new Promise<string>((resolve) => (release = resolve)) : `t${given}`),

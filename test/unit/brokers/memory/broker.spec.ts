@@ -9,7 +9,7 @@ describe('memoryBroker', () => {
   const open = async () => (made = await kit());
   afterEach(() => made?.broker.close());
 
-  it('needs no options, and keeps no process alive', async () => {
+  it('can be used without options', async () => {
     const broker = memoryBroker();
     await broker.start(new RecordingListener());
     await broker.subscribe('a');
@@ -28,7 +28,7 @@ describe('memoryBroker', () => {
     expect(() => memoryBroker(options)).toThrow(Object.keys(options)[0]);
   });
 
-  it('refuses the options of a store beside a store, and says where they go', () => {
+  it('refuses the options of a store beside a store, and says where they belong', () => {
     const store = new MemoryStore();
     expect(() => memoryBroker({ store, maxIds: 5, clock: new ManualClock() })).toThrow(
       /clock, maxIds|maxIds, clock/,
@@ -44,7 +44,7 @@ describe('memoryBroker', () => {
     await broker.close();
   });
 
-  it('starts once, and never after it was closed', async () => {
+  it('starts only once, and not after it was closed', async () => {
     const { broker } = await open();
     await expect(broker.start(new RecordingListener())).rejects.toThrow('started once');
     await broker.close();
@@ -54,7 +54,7 @@ describe('memoryBroker', () => {
     await expect(never.start(new RecordingListener())).rejects.toThrow('started once');
   });
 
-  it('two brokers without a common store know nothing of one another', async () => {
+  it('shares nothing with another broker without a common store', async () => {
     const [left, right] = [memoryBroker(), memoryBroker()];
     const seen = new RecordingListener();
     await left.start(new RecordingListener());
@@ -66,7 +66,7 @@ describe('memoryBroker', () => {
     await Promise.all([left.close(), right.close()]);
   });
 
-  it('a node that closes while a record waits for it is missing at once (G11)', async () => {
+  it('reports a node that closes while a record waits for it as missing at once (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -76,7 +76,7 @@ describe('memoryBroker', () => {
     expect(seen.controls).toHaveLength(1);
   });
 
-  it('a node that closes while its own record waits gets its receipt, and no timer stays (G11, G18)', async () => {
+  it('resolves the receipt of a node that closes while it waits, and leaves no timer (G11, G18)', async () => {
     const { broker, clock, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -87,7 +87,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('a confirmation after the time is not counted twice (G11)', async () => {
+  it('does not count a confirmation after the time-out (G11)', async () => {
     const { broker, clock, seen } = await open();
     let apply: () => void = () => undefined;
     seen.controlHook = () => new Promise((resolve) => (apply = resolve));
@@ -99,7 +99,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('forgets bans whose end has come (G16)', async () => {
+  it('forgets bans that have ended (G16)', async () => {
     const { broker, clock, store } = await open();
     for (let index = 0; index < 1_000; index += 1) {
       await broker.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
@@ -109,7 +109,7 @@ describe('memoryBroker', () => {
     expect(bans.size).toBeLessThanOrEqual(100);
   });
 
-  it('a probe that is asked for inside a listener waits for its turn, and is cut by `close` (G20)', async () => {
+  it('queues a probe that a listener starts, and ends it on `close` (G20)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     let waiting: Promise<number> | undefined;
@@ -126,7 +126,7 @@ describe('memoryBroker', () => {
     expect(await cut).toMatchObject({ code: 'unavailable' });
   });
 
-  it('a probe leaves no timer and no subscription (G20)', async () => {
+  it('leaves no timer and no subscription after a probe (G20)', async () => {
     const { broker, clock, store } = await open();
     await broker.probe(1_000);
     // The sweep, for the head of the probe's channel.
@@ -135,7 +135,7 @@ describe('memoryBroker', () => {
     expect(active).toBe(0);
   });
 
-  it('members stay while their only node restarts on the same store (G19)', async () => {
+  it('keeps members while their only node restarts on the same store (G19)', async () => {
     const { broker, node, clock } = await open();
     await broker.presence.enter({ channel: 'a', member: 'u', device: 'd', generation: 1 }, 30_000);
     await broker.close();

@@ -18,7 +18,7 @@ describe('MemoryBroker: delivery', () => {
     await call;
   });
 
-  it('an append from inside a listener is delivered after what runs, to every node (G2)', async () => {
+  it('delivers an append of a listener after the running one, to every node (G2)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     for (const { broker: one } of [{ broker }, second]) {
@@ -49,7 +49,7 @@ describe('MemoryBroker: delivery', () => {
     ]);
   });
 
-  it('signals, presence and control from inside a listener wait their turn as well (G2)', async () => {
+  it('queues signals, presence and control of a listener as well (G2)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     const order: string[] = [];
@@ -68,7 +68,7 @@ describe('MemoryBroker: delivery', () => {
     expect(order).toEqual(['begin', 'end', 'signal', 'presence', 'control']);
   });
 
-  it('a node that unsubscribes inside a listener is not told what already waits for it (G11)', async () => {
+  it('delivers nothing more to a node that unsubscribes inside a listener (G11)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     await broker.subscribe('b');
@@ -79,7 +79,7 @@ describe('MemoryBroker: delivery', () => {
     expect(seen.batches.map((batch) => batch.channel)).toEqual(['a']);
   });
 
-  it('one that subscribes inside a listener is told what comes behind its tip, and nothing before (G11)', async () => {
+  it('delivers only what comes after its tip to a node that subscribes inside a listener (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.subscribe('a');
@@ -95,7 +95,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.seqsOf('a')).toEqual([3]);
   });
 
-  it('a node that is closed inside a listener is not told anything more (G18)', async () => {
+  it('delivers nothing more to a node that is closed inside a listener (G18)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.subscribe('a');
@@ -109,7 +109,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.controls).toEqual([]);
   });
 
-  it('subscribing twice is one subscription (P11)', async () => {
+  it('treats two subscribes as one subscription (P11)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     await broker.subscribe('a');
@@ -120,7 +120,7 @@ describe('MemoryBroker: delivery', () => {
     expect(seen.seqsOf('a')).toEqual([1]);
   });
 
-  it('a listener that throws is reported, and costs neither the publisher nor the other nodes anything', async () => {
+  it('reports a listener that throws, and still serves the publisher and the other nodes', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.subscribe('a');
@@ -141,7 +141,7 @@ describe('MemoryBroker: delivery', () => {
     }
   });
 
-  it('hot path 1: replay and live share the event object, and with it the encoded bytes', async () => {
+  it('shares the event object, and with it the encoded bytes, between replay and live delivery (hot path)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe('a');
     await broker.appendMany([append('a', '1')]);

@@ -38,8 +38,8 @@ function openingWith(protocol: string): WebSocketConstructor {
   };
 }
 
-describe('opening', () => {
-  it('retryNow ends a wait at once, and does nothing otherwise (P19)', async () => {
+describe('opening a connection', () => {
+  it('ends a wait with `retryNow`, which does nothing otherwise (P19)', async () => {
     const h = await start();
     h.client.retryNow();
     expect(h.client.state).toBe('idle');
@@ -52,7 +52,7 @@ describe('opening', () => {
     await h.state('live');
   });
 
-  it('offers its codec and says hello first, alone (P1, P3)', async () => {
+  it('offers its codec, and sends hello first and alone (P1, P3)', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const subscribed = room.subscribe();
@@ -70,7 +70,7 @@ describe('opening', () => {
     expect((await subscribed).recovery).toBe('new');
   });
 
-  it('names no feature that it does not implement, and speaks none that the server names (P22)', async () => {
+  it('names no feature that it does not implement, and uses none that only the server names (P22)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -81,7 +81,7 @@ describe('opening', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('speaks MessagePack in binary frames when that codec is given (P1)', async () => {
+  it('speaks MessagePack in binary frames with that codec (P1)', async () => {
     const { client, server } = await start({}, msgpackCodec);
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -132,7 +132,7 @@ describe('opening', () => {
     }
   });
 
-  it('gives up an attempt that is not welcomed in time', async () => {
+  it('ends an attempt that is not welcomed in time', async () => {
     const { clock, server, client } = await start({ connectTimeoutMs: 3_000 });
     void client.connect();
     const connection = await server.accept();
@@ -142,7 +142,7 @@ describe('opening', () => {
     await until(() => connection.ended !== undefined, 'the close');
   });
 
-  it('passes webSocketOptions on, e.g. headers with a cookie', async () => {
+  it('passes webSocketOptions to the WebSocket, for example headers with a cookie', async () => {
     const { client, server } = await start({ webSocketOptions: { headers: { cookie: 'sid=1' } } });
     void client.connect();
     expect((await server.accept()).request.headers.cookie).toBe('sid=1');
@@ -150,7 +150,7 @@ describe('opening', () => {
 });
 
 describe('frames', () => {
-  it('sends what is sent in one turn as one frame (P4)', async () => {
+  it('sends the commands of one turn in one frame (P4)', async () => {
     const h = await start();
     const connection = await h.live();
     const before = connection.frames.length;
@@ -163,7 +163,7 @@ describe('frames', () => {
     expect(connection.frames).toHaveLength(before + 1);
   });
 
-  it('keeps to maxEnvelopesPerFrame and maxFrameBytes (P4)', async () => {
+  it('stays within maxEnvelopesPerFrame and maxFrameBytes (P4)', async () => {
     const h = await start();
     const connection = await h.live({
       limits: { maxEnvelopesPerFrame: 3, maxFrameBytes: 400, maxMessageBytes: 400, ratePerSecond: 1_000 },
@@ -188,7 +188,7 @@ describe('frames', () => {
     expect((await connection.expectCommand('pong')).ref).toBe('p2');
   });
 
-  it('ignores unknown types, unknown fields and what is no envelope (P6)', async () => {
+  it('ignores unknown types, unknown fields and envelopes that are not objects (P6)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"brand_new","channel":"rooms.1"}\n17\nnull\n[]\n{"no":"type"}\n{"type":5}');
@@ -198,7 +198,7 @@ describe('frames', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('reconnects after a frame that cannot be read, rather than skip it (G3)', async () => {
+  it('reconnects after a frame that cannot be read, as it may not skip it (G3)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"event", oops');
@@ -209,7 +209,7 @@ describe('frames', () => {
   });
 });
 
-describe('liveness', () => {
+describe('liveness of the connection', () => {
   it('answers every ping of the server with a pong (P8)', async () => {
     const h = await start();
     const connection = await h.live();
@@ -219,7 +219,7 @@ describe('liveness', () => {
     }
   });
 
-  it('treats a connection as dead on which nothing is heard for intervalMs + timeoutMs (P9)', async () => {
+  it('treats a connection without traffic for intervalMs + timeoutMs as dead (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.advance(24_999);
@@ -233,7 +233,7 @@ describe('liveness', () => {
     await until(() => connection.ended !== undefined, 'the close');
   });
 
-  it('asks first when its timer came late: the frames of a sleeping page were not read yet (P9)', async () => {
+  it('sends a ping first when its timer was late, as the frames of a suspended page are still unread (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);
@@ -247,7 +247,7 @@ describe('liveness', () => {
     expect(h.client.state).toBe('waiting');
   });
 
-  it('asks once: a timer that is late again finds a dead connection (P9)', async () => {
+  it('pings only once: if the timer is late again, the connection is dead (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);
@@ -259,8 +259,8 @@ describe('liveness', () => {
   });
 });
 
-describe('closing', () => {
-  it('says bye, then closes with 1000', async () => {
+describe('closing the client', () => {
+  it('sends bye, then closes with 1000', async () => {
     const h = await start();
     const connection = await h.live();
     const closed = h.client.close();
@@ -271,7 +271,7 @@ describe('closing', () => {
     expect(h.clock.pending).toBe(0);
   });
 
-  it('gives up waiting, connecting and what waits for them', async () => {
+  it('ends a wait, an attempt to connect, and everything that waits for them', async () => {
     const h = await start();
     h.server.refuse = () => ({ status: 503 });
     const connected = codeOf(h.client.connect());
@@ -287,7 +287,7 @@ describe('closing', () => {
     expect(await codeOf(h.client.request('c'))).toBe('unavailable');
   });
 
-  it('an attempt that is given up does not come to life later', async () => {
+  it('never opens an attempt that was ended', async () => {
     const h = await start();
     void h.client.connect().catch(() => undefined);
     void h.client.close();
@@ -295,7 +295,7 @@ describe('closing', () => {
     expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'closed', 'connecting', 'live']);
   });
 
-  it('may be closed from a listener of any state, and opened again from any listener', async () => {
+  it('may be called from a listener of any state, and followed by `connect` from any listener', async () => {
     const h = await start();
     const off = h.client.on('state', ({ state }) => {
       if (state === 'connecting') void h.client.close();
@@ -320,7 +320,7 @@ describe('closing', () => {
     expect(h.states.at(-1)?.state).toBe('live');
   });
 
-  it('may be opened again from a state listener', async () => {
+  it('may be followed by `connect` from a state listener', async () => {
     const h = await start();
     h.client.on('state', ({ state }) => {
       if (state === 'closed' && h.states.length < 5) void h.client.connect();

@@ -20,8 +20,8 @@ function welcome(connection: ScriptedConnection, hello: { id: string }, more: ob
   connection.send({ type: 'welcome', ref: hello.id, payload: { ...WELCOME, ...more } });
 }
 
-describe('subscribes behind hello (P3)', () => {
-  it('go in its frame, are live with the answer, and are not sent again', async () => {
+describe('subscribes sent with hello (P3)', () => {
+  it('are in the frame of hello, become live with their answer, and are not sent again', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -44,7 +44,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are one frame in MessagePack too', async () => {
+  it('are in one frame over MessagePack too', async () => {
     const { client, server } = await start({}, msgpackCodec);
     void client.channel('rooms.1').subscribe();
     const connection = await server.accept();
@@ -53,7 +53,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.frames).toHaveLength(1);
   });
 
-  it('are as many as every server takes; the others follow welcome, in order', async () => {
+  it('are as many as every server accepts; the others follow welcome in order', async () => {
     const { client, server } = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void client.channel(name).subscribe();
@@ -71,7 +71,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.frames).toHaveLength(2);
   });
 
-  it('are as many as the server said in its last welcome', async () => {
+  it('are as many as the server stated in its last welcome', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const first = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 3 } });
@@ -90,7 +90,7 @@ describe('subscribes behind hello (P3)', () => {
     await second.expectCommand('subscribe');
   });
 
-  it('one that is large waits for welcome, and what comes after it does', async () => {
+  it('wait for welcome from the first large one on', async () => {
     const { client, server } = await start();
     void client.channel('rooms.1').subscribe({ params: { filter: 'x'.repeat(10_000) } });
     void client.channel('rooms.2').subscribe();
@@ -103,7 +103,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(await connection.expectCommand('subscribe')).toMatchObject({ channel: 'rooms.2' });
   });
 
-  it('one that cannot be encoded fails as ever, and the connection does not', async () => {
+  it('fail alone when they cannot be encoded', async () => {
     const h = await start();
     const failed = codeOf(h.client.channel('rooms.1').subscribe({ params: { big: 1n } }));
     const connection = await h.server.accept();
@@ -112,7 +112,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('nothing else goes before welcome', async () => {
+  it('are the only commands before welcome', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     void room.subscribe();
@@ -130,7 +130,7 @@ describe('subscribes behind hello (P3)', () => {
     await connection.expectCommand('request');
   });
 
-  it('unsubscribe and subscribe while hello is being answered keep their order', async () => {
+  it('keep their order with an unsubscribe that comes before welcome', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const given = codeOf(room.subscribe());
@@ -151,7 +151,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('those without a place keep it behind welcome', async () => {
+  it('keep their order after welcome when they do not fit', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const before = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 2 } });
@@ -176,7 +176,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are sent again when the connection ends before welcome, which is then waited for', async () => {
+  it('are sent again, after welcome, when the connection ends before welcome', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -201,7 +201,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(third.frames).toHaveLength(1);
   });
 
-  it('are the new user’s when welcome names another one, while what waited is given up', async () => {
+  it('count for the new user when welcome names another, while waiting requests fail', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const first = await h.live({ user: 'ada' });
@@ -221,7 +221,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('close() while hello is being answered ends them', async () => {
+  it('end with `close` before welcome', async () => {
     const { client, server } = await start();
     const given = codeOf(client.channel('rooms.1').subscribe());
     const connection = await server.accept();
@@ -232,7 +232,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(client.channel('rooms.1').state).toBe('unsubscribed');
   });
 
-  it('those without a place are not sent on another connection, and do not keep unsubscribe waiting', async () => {
+  it('are not sent on a later connection when they did not fit, and do not delay `unsubscribe`', async () => {
     const h = await start();
     const large = h.client.channel('rooms.1');
     const given = codeOf(large.subscribe({ params: { filter: 'x'.repeat(10_000) } }));
@@ -260,7 +260,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('more channels than had a place, cut before welcome: each is subscribed once', async () => {
+  it('subscribe each channel once when the connection is cut before welcome', async () => {
     const h = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void h.client.channel(name).subscribe();
@@ -276,7 +276,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('one that is refused before welcome is told so, and hello is not', async () => {
+  it('are rejected when the server refuses them before welcome, without ending the connection', async () => {
     const h = await start();
     const refused = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -290,7 +290,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(h.client.status.reason).not.toContain('bad_request');
   });
 
-  it('the advice of a server that answers hello with bye is followed, and the next one is asked with subscribes', async () => {
+  it('are sent again on the attempt after a bye in answer to hello, which follows its advice', async () => {
     const h = await start();
     const result = h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -309,7 +309,7 @@ describe('subscribes behind hello (P3)', () => {
     await expect(result).resolves.toMatchObject(ANSWER);
   });
 
-  it('one whose time is over before welcome is left and made anew, once, without waiting for welcome', async () => {
+  it('are cancelled and sent again once when their time-out passes before welcome', async () => {
     const h = await start({ requestTimeoutMs: 1_000, connectTimeoutMs: 10_000 });
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -334,7 +334,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('a hello that is refused in words is not repeated', async () => {
+  it('are not retried when the server refuses hello with an error', async () => {
     const h = await start();
     const given = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -351,7 +351,7 @@ describe('subscribes behind hello (P3)', () => {
     [1006, false],
     [4008, true],
     [4006, true],
-  ])('after %i before welcome the next attempt goes with subscribes: %s', async (code, early) => {
+  ])('after %i before welcome, are part of the next hello: %s', async (code, early) => {
     const h = await start({ token: () => 'token' });
     void h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -366,7 +366,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.frames).toHaveLength(early ? 1 : 2);
   });
 
-  it('once welcomed, 4805 is final', async () => {
+  it('are not retried after 4805 once the connection was welcomed', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     void room.subscribe();

@@ -148,8 +148,8 @@ describe.each(Object.keys(scheduled))('a session %s', (what) => {
   });
 });
 
-describe('a session that ends of what it had scheduled', () => {
-  it('leaves no timer when its token has run out (G12)', async () => {
+describe('a session that ends by itself', () => {
+  it('leaves no timer when its token expires (G12)', async () => {
     const before = await start();
     const connection = await harness.greet(`user:ada:${at(5_000)}`);
     await rest(6_000);
@@ -158,7 +158,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when it answers no ping (P8)', async () => {
+  it('leaves no timer when it does not answer a ping (P8)', async () => {
     const before = await start();
     const connection = await harness.greet('user:ada');
     await rest(40_000);
@@ -167,7 +167,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when no hello came (P3)', async () => {
+  it('leaves no timer when no hello comes (P3)', async () => {
     const before = await start();
     const connection = harness.connect();
     await rest(11_000);
@@ -179,7 +179,7 @@ describe('a session that ends of what it had scheduled', () => {
   it.each([
     ['ping', (): string => 'user:ada'],
     ['request for a fresh token', (): string => `user:ada:${at(20_000)}`],
-  ] as const)('leaves no timer when its own %s is one message too many (G13)', async (_what, token) => {
+  ] as const)('leaves no timer when its own %s overflows the queue (G13)', async (_what, token) => {
     const before = await start({ outbox: { maxMessages: 4 } });
     const connection = await harness.greet(token());
     connection.stall();
@@ -193,7 +193,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when its last channel was taken from it (G11)', async () => {
+  it('leaves no timer when its last channel is revoked (G11)', async () => {
     const before = await start();
     verdict = () => ({ forMs: 5_000 });
     const connection = await harness.subscriber('plain.1', 'user:ada');
@@ -205,7 +205,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when an authorization is asked again while it ends (G11)', async () => {
+  it('leaves no timer when an authorization is repeated while it ends (G11)', async () => {
     const before = await start();
     verdict = () => ({ forMs: 5_000 });
     const connection = await harness.subscriber('plain.1', 'user:ada');
@@ -256,11 +256,11 @@ describe('a session that ends of what it had scheduled', () => {
   });
 });
 
-describe('members', () => {
+describe('members of a session that ended', () => {
   it.each([
     ['is cut off', (connection: FakeConnection) => connection.drop()],
     ['says goodbye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
-  ])('leave no timer behind, once their time is over, when their connection %s (G19)', async (_end, end) => {
+  ])('leave no timer after their grace period when their connection %s (G19)', async (_end, end) => {
     const before = await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     end(connection);
@@ -270,7 +270,7 @@ describe('members', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leave no timer behind when the engine stops within the grace (G18)', async () => {
+  it('leave no timer when the engine stops within the grace period (G18)', async () => {
     await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     connection.drop();
@@ -281,7 +281,7 @@ describe('members', () => {
 });
 
 describe('two engines on one clock', () => {
-  it('end their own timers only', async () => {
+  it('end only their own timers', async () => {
     const clock = new ManualClock();
     const other = await EngineHarness.start([channel('rooms.:room')], { clock });
     await other.subscriber('rooms.1', `user:ada:${clock.now() + HOUR_MS}`);

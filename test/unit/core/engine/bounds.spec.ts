@@ -6,8 +6,8 @@ import { channel, EngineHarness, quiet } from '../../../support/engine/harness.j
 let harness: EngineHarness;
 afterEach(() => harness.stop());
 
-describe('what a client cannot make grow', () => {
-  it('the connection lane of one that asks and does not read (G13)', async () => {
+describe('bounds of what a client can make grow', () => {
+  it('closes a client that sends commands and does not read, when its connection lane is full (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -21,7 +21,7 @@ describe('what a client cannot make grow', () => {
     expect(client.closed).toEqual({ code: 4003, reason: 'slow_consumer|0' });
   });
 
-  it('nor of one that asks much in a turn, and reads (G13)', async () => {
+  it('does not close a client that sends many commands in one turn and reads (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -33,7 +33,7 @@ describe('what a client cannot make grow', () => {
     expect(client.take('pong')).toHaveLength(250);
   });
 
-  it('the channels that a session hands on from generation to generation (P28)', async () => {
+  it('bounds the channels that a session passes from generation to generation (P28)', async () => {
     const ended: string[] = [];
     harness = await EngineHarness.start(
       [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
@@ -53,8 +53,8 @@ describe('what a client cannot make grow', () => {
   });
 });
 
-describe('channels that a newer generation does not take up again', () => {
-  it.each(['unsubscribe', 'wait'])('end while it lives on: %s (P28)', async (way) => {
+describe('channels that a newer generation does not subscribe again', () => {
+  it.each(['unsubscribe', 'wait'])('end while that generation is still connected: %s (P28)', async (way) => {
     const ended: string[] = [];
     harness = await EngineHarness.start(
       [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
@@ -76,9 +76,9 @@ describe('channels that a newer generation does not take up again', () => {
   });
 });
 
-describe('a history of which much has expired', () => {
+describe('a history with many expired events', () => {
   it.each([false, true])(
-    'a page never ends before what is still worth reading (reverse: %s) (G3)',
+    'returns a page of the next unexpired events (reverse: %s) (G3)',
     async (reverse) => {
       harness = await EngineHarness.start([channel('rooms.:room')]);
       const { engine, clock } = harness;
@@ -98,8 +98,8 @@ describe('a history of which much has expired', () => {
   );
 });
 
-describe('what an error of the application cannot do', () => {
-  it('one that cannot be written down is answered as internal (G25)', async () => {
+describe('an error of the application', () => {
+  it('is answered as internal when it cannot be serialized (G25)', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
     harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -124,8 +124,8 @@ describe('what an error of the application cannot do', () => {
   });
 });
 
-describe('an event that cannot be written down any more', () => {
-  it('ends the connection that catches up with it, and nothing else (G25)', async () => {
+describe('an event that can no longer be serialized', () => {
+  it('ends only the connection that replays it (G25)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
     const payload: Record<string, unknown> = {};
     await harness.engine.publish('rooms.1', 'said', payload);
@@ -141,8 +141,8 @@ describe('an event that cannot be written down any more', () => {
   });
 });
 
-describe('a start that fails', () => {
-  it('lets go of the broker all the same (G18)', async () => {
+describe('an engine whose start fails', () => {
+  it('closes the broker when it is stopped (G18)', async () => {
     const broker = memoryBroker();
     let closed = 0;
     broker.start = () => Promise.reject(new Error('half-way'));
@@ -153,7 +153,7 @@ describe('a start that fails', () => {
     expect(closed).toBe(1);
   });
 
-  it('one that ends after the stop leaves no timer behind (G18)', async () => {
+  it('leaves no timer when its start ends after the stop (G18)', async () => {
     const broker = memoryBroker();
     let go!: () => void;
     broker.start = () => new Promise<void>((resolve) => (go = resolve));

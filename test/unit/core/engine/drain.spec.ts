@@ -17,7 +17,7 @@ async function pass(harness: EngineHarness, ms: number): Promise<void> {
 }
 
 describe('drain and admission', () => {
-  it('refuses newcomers, says bye with advice, flushes what waits, closes with 4001 (G18)', async () => {
+  it('refuses new connections, sends bye with advice, flushes queues and closes with 4001 (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     expect(harness.engine.admit(handshake)).toBeUndefined();
@@ -39,7 +39,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('calls the application no more once the drain has begun: what it needs may be closed (G18)', async () => {
+  it('calls no handler of the application after the drain began (G18)', async () => {
     let calls = 0;
     const harness = await EngineHarness.start([
       channel('rooms.:room', {
@@ -65,7 +65,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  describe('commands that are under way (G18)', () => {
+  describe('running commands (G18)', () => {
     async function inFlight(type: 'request' | 'publish') {
       let answer: (value: unknown) => void = () => undefined;
       let calls = 0;
@@ -105,7 +105,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('cost the deadline at most, when they are never answered (G18)', async () => {
+    it('delay the drain at most until the deadline when they are never answered (G18)', async () => {
       const { harness, asking } = await inFlight('request');
       let drained = false;
       void harness.engine.drain(2_000).then(() => (drained = true));
@@ -117,7 +117,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('what waits behind one of them is refused as retryable: its handler has not begun (G18)', async () => {
+    it('refuse the commands behind them as retryable, whose handlers have not begun (G18)', async () => {
       const { harness, asking, calls, answer } = await inFlight('publish');
       asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
       await quiet();
@@ -142,7 +142,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('an identity that is being verified is not waited for: the client needs another node anyway (G18)', async () => {
+    it('do not include an authentication that is in progress (G18)', async () => {
       const harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => new Promise(() => undefined) },
       });
@@ -154,7 +154,7 @@ describe('drain and admission', () => {
     });
   });
 
-  it('ends at the deadline although a client does not read (G18)', async () => {
+  it('ends at the deadline even if a client does not read (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     connection.stall();
@@ -170,7 +170,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('spreads the goodbyes over the deadline (G18)', async () => {
+  it('spreads the bye messages over the deadline (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const clients = await Promise.all(Array.from({ length: 300 }, () => harness.greet()));
     for (const client of clients) client.take();
@@ -183,7 +183,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('refuses a full node with 503 and a full address with 429, each with advice (P18)', async () => {
+  it('refuses with 503 when the node is full and 429 when the address is, each with advice (P18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 3, maxConnectionsPerAddress: 2 } },
     });
@@ -198,7 +198,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('stop closes what is left, and is idempotent', async () => {
+  it('closes all connections on `stop`, which is idempotent', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     await Promise.all([harness.engine.stop(), harness.engine.stop()]);

@@ -118,7 +118,7 @@ const away = (): Promise<never> => Promise.reject(new RealtimeError('unavailable
 const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) => unknown, string]>> = {
   'the authorization refuses': ['authorize', () => false, 'forbidden'],
   'the authorization refuses later': ['authorize', async () => false, 'forbidden'],
-  'the broker takes no interest in the channel': ['subscribe', away, 'unavailable'],
+  'the broker cannot subscribe to the channel': ['subscribe', away, 'unavailable'],
   'the position cannot be proved': ['read', away, 'unavailable'],
   'the snapshot throws': [
     'snapshot',
@@ -128,14 +128,14 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'muted',
   ],
   'the snapshot rejects': ['snapshot', async () => Promise.reject(new RealtimeError('muted')), 'muted'],
-  'the snapshot cannot be written': ['snapshot', () => ({ state: 10n }), 'internal'],
+  'the snapshot is not serializable': ['snapshot', () => ({ state: 10n }), 'internal'],
   'the snapshot states a position that is not in the log': [
     'snapshot',
     () => ({ state: 1, position: { epoch: 'none', seq: 7 } }),
     'unavailable',
   ],
   'the member cannot enter': ['enter', away, 'unavailable'],
-  'the member entered, and the answer to it was lost': [
+  'the member entered but the answer was lost': [
     'enter',
     async (work) => {
       await work();
@@ -144,7 +144,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'timeout',
   ],
   'the members cannot be read': ['members', away, 'unavailable'],
-  'the user is revoked from every channel meanwhile': [
+  'the user is revoked from every channel during it': [
     'snapshot',
     async (work) => {
       await harness.engine.revoke('ada');
@@ -152,7 +152,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     },
     'forbidden',
   ],
-  'the user is revoked meanwhile': [
+  'the user is revoked during it': [
     'snapshot',
     async (work) => {
       await harness.engine.revoke('ada', ROOM);
@@ -165,7 +165,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
 describe.each(Object.keys(failures))('a subscribe that fails because %s', (what) => {
   const [step, instead, code] = failures[what] as (typeof failures)[string];
 
-  it('is answered once, and leaves no interest, member, timer or place taken (G10, G13, G19)', async () => {
+  it('is answered once, and leaves no interest, member, timer or used limit behind (G10, G13, G19)', async () => {
     const world = new World();
     await world.start();
     const connection = await harness.greet('user:ada');
@@ -254,38 +254,35 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
     ['behind', 'drop'],
     ['before', 'bye'],
     ['behind', 'bye'],
-  ] as const)(
-    'and whose session ends meanwhile leaves nothing behind (%s it, by %s; G13, G19)',
-    async (side, end) => {
-      const world = new World();
-      await world.start();
-      const watcher = await harness.greet('user:eve');
-      const connection = await harness.greet('user:ada');
-      await baseline(connection);
-      const timers = harness.clock.pending;
-      world.hooks.length = 0;
-      const release = await waiting(world, connection, side);
-      if (end === 'drop') connection.drop();
-      else connection.send({ type: 'bye', id: 'b' });
-      await quiet();
-      release();
-      await quiet();
-      expect(answersTo(connection, 's')).toEqual([]);
-      // Who leaves on purpose is gone at once; who was cut off has its grace.
-      if (end === 'bye') expect((await harness.engine.members(ROOM)).count).toBe(0);
-      await rest();
-      expect((await harness.engine.members(ROOM)).count).toBe(0);
-      expect(harness.engine.status).toMatchObject({ channels: 0, sessions: 1 });
-      expect([...world.interest]).toEqual([]);
-      expect(world.hooks).toEqual([]);
-      expect(harness.clock.pending).toBe(timers);
-      expect(watcher.closed).toBeUndefined();
-      expect(harness.errors).toEqual([]);
-    },
-  );
+  ] as const)('leaves nothing behind when its session ends (%s it, by %s; G13, G19)', async (side, end) => {
+    const world = new World();
+    await world.start();
+    const watcher = await harness.greet('user:eve');
+    const connection = await harness.greet('user:ada');
+    await baseline(connection);
+    const timers = harness.clock.pending;
+    world.hooks.length = 0;
+    const release = await waiting(world, connection, side);
+    if (end === 'drop') connection.drop();
+    else connection.send({ type: 'bye', id: 'b' });
+    await quiet();
+    release();
+    await quiet();
+    expect(answersTo(connection, 's')).toEqual([]);
+    // Who leaves on purpose is gone at once; who was cut off has its grace.
+    if (end === 'bye') expect((await harness.engine.members(ROOM)).count).toBe(0);
+    await rest();
+    expect((await harness.engine.members(ROOM)).count).toBe(0);
+    expect(harness.engine.status).toMatchObject({ channels: 0, sessions: 1 });
+    expect([...world.interest]).toEqual([]);
+    expect(world.hooks).toEqual([]);
+    expect(harness.clock.pending).toBe(timers);
+    expect(watcher.closed).toBeUndefined();
+    expect(harness.errors).toEqual([]);
+  });
 
   it.each(['before', 'behind'] as const)(
-    'and is called off meanwhile leaves nothing behind, and makes place for the next (%s it; P24)',
+    'leaves nothing behind when it is cancelled, and frees its place for the next subscribe (%s it; P24)',
     async (side) => {
       const world = new World();
       await world.start();
@@ -311,7 +308,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
   );
 
   it.each(['before', 'behind'] as const)(
-    'when the engine stops leaves no timer (%s it; G18)',
+    'leaves no timer when the engine stops (%s it; G18)',
     async (side) => {
       const world = new World();
       await world.start();

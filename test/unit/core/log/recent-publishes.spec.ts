@@ -7,8 +7,8 @@ const publish = (seq: number, until = 1_000) => ({
   until,
 });
 
-describe('recent ids', () => {
-  it('knows a publish by channel, producer and id, until its time is over (P15)', () => {
+describe('the memory of recent publishes', () => {
+  it('finds a publish by channel, producer and id until it expires (P15)', () => {
     const ids = new RecentPublishes();
     ids.remember('rooms.1', 'u:ada', 'a', publish(1));
     expect(ids.find('rooms.1', 'u:ada', 'a', 999)).toEqual(publish(1));

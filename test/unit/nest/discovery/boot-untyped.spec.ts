@@ -22,9 +22,9 @@ async function boot(provider: new () => object): Promise<void> {
   await module.init().finally(() => module.close());
 }
 
-describe('boot errors of what has no types or was forgotten', () => {
+describe('boot errors of untyped or missing settings', () => {
   it.each([undefined, null, 5, ['rooms']])(
-    'a pattern that is no string is none: %j (G9)',
+    'name a pattern that is not a string: %j (G9)',
     async (pattern) => {
       @PublicChannel()
       @Channel(untyped(pattern))
@@ -35,7 +35,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     },
   );
 
-  it('a parameter of a pattern without parameters', async () => {
+  it('name a parameter that its pattern does not have', async () => {
     @PublicChannel()
     @Channel('rooms')
     class Rooms {
@@ -49,7 +49,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     );
   });
 
-  it('a class that says who may do what, of no channel: it would be there for nobody, in silence (G9)', async () => {
+  it('name a class with handlers or policies that has no channel (G9)', async () => {
     class Policy implements ChannelPolicyGuard {
       subscribe = () => true;
     }
@@ -73,7 +73,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     await expect(boot(Ordinary)).resolves.toBeUndefined();
   });
 
-  it('forRootAsync without anything that makes the options', () => {
+  it('name a forRootAsync without anything that creates the options', () => {
     expect(() => RealtimeModule.forRootAsync({})).toThrow(
       '- forRootAsync: has nothing that makes the options. Give useFactory, or a class in useClass or useExisting.',
     );

@@ -40,7 +40,7 @@ class Message {
 }
 
 describe('the error mapper', () => {
-  it('keeps a RealtimeError', () => {
+  it('keeps a RealtimeError unchanged', () => {
     const error = new RealtimeError('muted');
     expect(mapped(error).result).toBe(error);
   });
@@ -88,8 +88,8 @@ describe('the error mapper', () => {
     expect(mapped(error).body).toMatchObject(expected);
   });
 
-  describe('validation', () => {
-    it('reads the messages of ValidationPipe, with the path they begin with', () => {
+  describe('errors of validation', () => {
+    it('keep the messages of ValidationPipe, with the paths that they begin with', () => {
       const error = new BadRequestException([
         'text must be a string',
         'author.name should not be empty',
@@ -107,7 +107,7 @@ describe('the error mapper', () => {
       });
     });
 
-    it('reads grouped messages, and issues with paths', () => {
+    it('keep grouped messages, and issues with paths', () => {
       const details = [{ path: 'a.b', message: 'bad' }];
       expect(mapped(new BadRequestException({ message: { 'a.b': ['bad'] } })).body.details).toEqual(details);
       const issues = { message: 'Validation failed', errors: [{ path: ['a', 'b'], message: 'bad' }] };
@@ -116,7 +116,7 @@ describe('the error mapper', () => {
       expect(mapped(new BadRequestException(standard)).body.details).toEqual(details);
     });
 
-    it('reads class-validator errors, thrown as they are, and G23 never the values in them', async () => {
+    it('keep thrown class-validator errors, without the values in them (G23)', async () => {
       const message = Object.assign(new Message(), {
         size: 'hunter2',
         author: Object.assign(new Author(), { name: 5 }),
@@ -134,7 +134,7 @@ describe('the error mapper', () => {
       }
     });
 
-    it('bounds what a hostile payload can make it say', () => {
+    it('are bounded for a hostile payload', () => {
       const many = Array.from({ length: 10_000 }, (_, index) => `items.${index} must be a string`);
       expect(mapped(new BadRequestException(many)).body.details).toHaveLength(50);
       let deep: Record<string, unknown> = { property: 'x', constraints: { c: 'x must be' }, children: [] };

@@ -25,8 +25,8 @@ async function route(options: WebSocketTransportOptions = {}) {
   return { host, transport, ask };
 }
 
-describe('GET {path}, the client’s question after a WebSocket that never opened (P18)', () => {
-  it('is 426 when an upgrade would succeed (P18)', async () => {
+describe('the probe GET {path} of a client whose WebSocket never opened (P18)', () => {
+  it('is answered with 426 when an upgrade would succeed (P18)', async () => {
     const { host, ask } = await route();
     const response = await ask();
     expect(response.status).toBe(426);
@@ -36,7 +36,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(host.sessions).toEqual([]);
   });
 
-  it('carries the token in Authorization, as a page cannot set Sec-WebSocket-Protocol (P18)', async () => {
+  it('takes the token from Authorization, as a page cannot set Sec-WebSocket-Protocol (P18)', async () => {
     const { host, ask } = await route();
     expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'subprotocol' }]);
@@ -46,13 +46,13 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(refused.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('%s is no token (P18)', async (authorization) => {
+  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('takes no token from %s (P18)', async (authorization) => {
     const { host, ask } = await route();
     expect((await ask({ Authorization: authorization })).status).toBe(426);
     expect(host.asked).toEqual([]);
   });
 
-  it('is what the engine would answer (P18)', async () => {
+  it('is answered with the refusal of the engine (P18)', async () => {
     const { host, ask } = await route();
     host.admit = () => ({ status: 503, message: 'Draining', retryAfterMs: 1_500 });
     const response = await ask();
@@ -60,7 +60,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(response.headers.get('retry-after')).toBe('2');
   });
 
-  it('applies the same rules of Origin and Host (P18, G22)', async () => {
+  it('applies the same rules for Origin and Host (P18, G22)', async () => {
     const { ask } = await route({ allowedOrigins: 'https://app.example.com' });
     expect((await ask({ Origin: 'https://evil.net' })).status).toBe(403);
     expect((await ask({ Origin: 'https://app.example.com' })).status).toBe(426);
@@ -75,7 +75,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
   });
 
-  it('is 503 when something fails here, or after dispose (P18)', async () => {
+  it('is answered with 503 after an internal failure, and after dispose (P18)', async () => {
     const failures: unknown[] = [];
     const { host, transport, ask } = await route({ onError: (error) => failures.push(error) });
     host.verify = () => Promise.reject(new Error('database'));

@@ -17,8 +17,8 @@ function memorySocket(): { socket: Duplex; written: Buffer[] } {
   return { socket, written };
 }
 
-describe('refusals before the upgrade (P18)', () => {
-  it('are one complete HTTP answer (P18)', () => {
+describe('writing a refusal before the upgrade (P18)', () => {
+  it('sends one complete HTTP response (P18)', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -52,15 +52,15 @@ describe('refusals before the upgrade (P18)', () => {
     [-5, '0'],
     [Number.NaN, '0'],
     [Number.POSITIVE_INFINITY, '0'],
-  ])('Retry-After is in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
+  ])('states Retry-After in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
     expect(refusalHeaders({ status: 503, message: '', retryAfterMs })['Retry-After']).toBe(expected);
   });
 
-  it('there is no Retry-After without advice (P18)', () => {
+  it('states no Retry-After without advice (P18)', () => {
     expect(refusalHeaders({ status: 403, message: '' })).not.toHaveProperty('Retry-After');
   });
 
-  it('401 and 426 say what is wanted (P18)', () => {
+  it('names the required scheme with 401, and the required protocol with 426 (P18)', () => {
     expect(refusalHeaders({ status: 401, message: '' })['WWW-Authenticate']).toBe('Bearer');
     expect(refusalHeaders({ status: 426, message: '' })).toMatchObject({
       Upgrade: 'websocket',
@@ -68,7 +68,7 @@ describe('refusals before the upgrade (P18)', () => {
     });
   });
 
-  it('a message cannot add headers', () => {
+  it('does not let a message add headers', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -80,7 +80,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(refusalBody({ status: 403, message: 'a"b' })).toBe('{"statusCode":403,"message":"a\\"b"}');
   });
 
-  it('a peer that does not close is cut off after 2 s', async () => {
+  it('destroys the socket of a peer that does not close after 2 s', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -91,7 +91,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it('a peer that closes leaves no timer behind', async () => {
+  it('leaves no timer when the peer closes', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -102,7 +102,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('a socket that is gone is left alone', () => {
+  it('ignores a destroyed socket', () => {
     const clock = new ManualClock();
     const { socket, written } = memorySocket();
     socket.destroy();

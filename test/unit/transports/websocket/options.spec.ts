@@ -47,7 +47,7 @@ describe('options of the WebSocket transport', () => {
   });
 
   it.each([0, -1, 1.5, 2 ** 31, Number.POSITIVE_INFINITY])(
-    'a frame limit of %d, which ws would take for none, is refused (G24)',
+    'a frame limit of %d, which ws would ignore, is refused (G24)',
     (maxFrameBytes) => {
       expect(() => new WebSocketTransport(new FakeHost(maxFrameBytes))).toThrow('limits.maxFrameBytes');
     },

@@ -9,7 +9,7 @@ afterEach(closeServers);
 const JSON_V1 = 'realtime.v1.json';
 const MSGPACK_V1 = 'realtime.v1.msgpack';
 
-describe('subprotocols (P1, P2)', () => {
+describe('negotiation of subprotocols (P1, P2)', () => {
   it.each([
     [undefined, undefined, 'json'],
     [JSON_V1, JSON_V1, 'json'],
@@ -28,7 +28,7 @@ describe('subprotocols (P1, P2)', () => {
     expect((await host.next()).connection.variant.codec.name).toBe(codec);
   });
 
-  it('the header may come in several lines (P1)', async () => {
+  it('the header may be split into several lines (P1)', async () => {
     const { port } = await serve();
     const client = await RawClient.open(port, '/realtime', {
       'Sec-WebSocket-Protocol': ['soap', MSGPACK_V1],
@@ -40,7 +40,7 @@ describe('subprotocols (P1, P2)', () => {
     ['only unknown ones', 'soap, graphql-ws'],
     ['a reserved one', 'realtime.v1.protobuf'],
     ['another case', 'Realtime.V1.JSON'],
-  ])('%s is 400 and names what is spoken (P1)', async (_name, offered) => {
+  ])('%s is refused with 400, which names the supported subprotocols (P1)', async (_name, offered) => {
     const { port } = await serve();
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');
@@ -48,7 +48,7 @@ describe('subprotocols (P1, P2)', () => {
   });
 
   it.each(['bearer.abc', 'resume.ticket', 'bearer.abc, resume.ticket'])(
-    '%s alone is 400 (P2)',
+    '%s alone is refused with 400 (P2)',
     async (offered) => {
       const { host, port } = await serve();
       const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
@@ -78,7 +78,7 @@ describe('subprotocols (P1, P2)', () => {
     // CVE-2021-32640
     `${JSON_V1}${' '.repeat(10_000)}x`,
     Array.from({ length: 200 }, (_, index) => `p${index}`).join(','),
-  ])('the malformed %j is 400 (P1)', async (offered) => {
+  ])('the malformed header %j is refused with 400 (P1)', async (offered) => {
     const { host, port } = await serve();
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');
@@ -87,7 +87,7 @@ describe('subprotocols (P1, P2)', () => {
     expect(host.sessions).toEqual([]);
   });
 
-  it('the first configured codec is for clients that offer none (P1)', async () => {
+  it('a client that offers none gets the first configured codec (P1)', async () => {
     const { host, port } = await serve({ codecs: [msgpackCodec, jsonCodec] });
     await RawClient.open(port);
     expect((await host.next()).connection.variant.codec.name).toBe('msgpack');

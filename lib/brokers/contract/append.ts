@@ -1,7 +1,7 @@
 import { ids, positionsOf, range, type ContractContext } from './context.js';
 
 const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
-  ['nothing', undefined],
+  ['undefined', undefined],
   ['null', null],
   ['false', false],
   ['zero', 0],

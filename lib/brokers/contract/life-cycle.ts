@@ -28,7 +28,7 @@ export function lifeCycleContract(context: ContractContext): void {
     };
   };
 
-  it('declares valid capabilities (G1)', async () => {
+  it('declares the capabilities that its harness states (G1)', async () => {
     const node = await context.node();
     expect(node.broker.capabilities).toEqual(context.capabilities);
     expect(node.broker.name).toMatch(/^[a-z][a-z0-9-]*$/);

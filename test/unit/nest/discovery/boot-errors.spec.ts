@@ -86,7 +86,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('is not given by a @Public() decorator of another package, which the message names', async () => {
+    it('is not given by the public metadata of HTTP routes, which the message names', async () => {
       @SetMetadata('isPublic', true)
       @Channel('rooms.:room')
       class Rooms {}
@@ -395,7 +395,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('must have no guards on unsubscribe and disconnect hooks', async () => {
+    it('must have no guards on @OnUnsubscribe', async () => {
       @PublicChannel()
       @Channel('a')
       class Rooms {
@@ -465,7 +465,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('may hide an inherited handler by its `expose`', async () => {
+    it('must not inherit a @SubscribeMessage handler that `expose` leaves out', async () => {
       class Base {
         @SubscribeMessage('x')
         x() {}

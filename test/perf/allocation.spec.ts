@@ -25,7 +25,7 @@ interface Deliveries {
 }
 
 describe('allocations of a delivery', () => {
-  it('are next to nothing where subscribers share a batch, and none per event in it', () => {
+  it('a delivery allocates next to nothing where subscribers share a batch, and nothing per event in it', () => {
     const found = probe<Deliveries>('deliveries', { wasteful: false }, COUNTING);
     expect(found).toMatchObject({ writes: 200_000, eventsPerWrite: 10, collections: 0 });
     expect(found.bytesPerWrite).toBeLessThan(MAX_BYTES_PER_WRITE);
@@ -34,7 +34,7 @@ describe('allocations of a delivery', () => {
     expect(found.bytesPerEvent).toBeGreaterThan(100);
   });
 
-  it('are detected at one small object per delivery (control)', () => {
+  it('one small object per delivery is detected (control)', () => {
     const found = probe<Deliveries>('deliveries', { wasteful: true }, COUNTING);
     expect(found).toMatchObject({ writes: 200_000, collections: 0 });
     expect(found.bytesPerWrite).toBeGreaterThan(MAX_BYTES_PER_WRITE);
@@ -42,7 +42,7 @@ describe('allocations of a delivery', () => {
 });
 
 describe('memory of an idle session', () => {
-  it('is bounded', () => {
+  it('the memory of an idle session is bounded', () => {
     const { perSession, sessions } = probe<{ perSession: number; sessions: number }>(
       'sessions',
       { hoarding: false },
@@ -53,7 +53,7 @@ describe('memory of an idle session', () => {
     expect(perSession).toBeGreaterThan(500);
   });
 
-  it('is detected at an array of 64 numbers per session (control)', () => {
+  it('an array of 64 numbers per session is detected (control)', () => {
     const { perSession } = probe<{ perSession: number }>('sessions', { hoarding: true }, ['--expose-gc']);
     expect(perSession).toBeGreaterThan(MAX_BYTES_PER_SESSION);
   });

@@ -12,7 +12,7 @@ interface Commands {
 const AMBIENT = 0.01;
 
 describe('work per command of a client', () => {
-  it('is no promise, timer or broker call for a request whose handler answers synchronously', () => {
+  it('a request whose handler answers synchronously needs no promise, timer or broker call', () => {
     expect(probe<Commands>('requests', { type: 'request', event: 'add' })).toEqual({
       replies: 1_000,
       promises: expect.closeTo(0, 1),
@@ -21,7 +21,7 @@ describe('work per command of a client', () => {
     });
   });
 
-  it('is no promise or timer for an @OnRequest method without enhancers', () => {
+  it('an @OnRequest method without enhancers needs no promise or timer', () => {
     expect(probe<Commands>('nest-requests', { event: 'add' })).toEqual({
       replies: 50,
       promises: expect.closeTo(0, 1),
@@ -29,20 +29,20 @@ describe('work per command of a client', () => {
     });
   });
 
-  it('is detected for an asynchronous @OnRequest method (control)', () => {
+  it('an asynchronous @OnRequest method is detected (control)', () => {
     const { promises, timers } = probe<Commands>('nest-requests', { event: 'addLater' });
     expect(promises).toBeGreaterThanOrEqual(1);
     expect(timers).toBeGreaterThanOrEqual(1);
   });
 
-  it('is detected for an asynchronous handler (control)', () => {
+  it('an asynchronous handler is detected (control)', () => {
     const { replies, promises, timers } = probe<Commands>('requests', { type: 'request', event: 'addLater' });
     expect(replies).toBe(1_000);
     expect(promises).toBeGreaterThanOrEqual(1);
     expect(timers).toBeGreaterThanOrEqual(1);
   });
 
-  it('is no timer, few promises and one append per turn for publishes', () => {
+  it('publishes need no timer, few promises and one append per turn', () => {
     const { replies, promises, timers, brokerCalls } = probe<Commands>('requests', {
       type: 'publish',
       event: 'said',

@@ -41,7 +41,7 @@ describe('writes and encodings per turn', () => {
     return connections;
   }
 
-  it('are one write per subscriber for ten events of a channel, of one shared buffer, with each event encoded once', async () => {
+  it('ten events of a channel are one write per subscriber, of one shared buffer, with each event encoded once', async () => {
     const connections = await subscribers(['rooms.1']);
     await harness.publish('rooms.1', 10);
     expect(connections.map(({ frames }) => frames.length)).toEqual(Array(SUBSCRIBERS).fill(1));
@@ -52,7 +52,7 @@ describe('writes and encodings per turn', () => {
     expect(encoded).toBe(10);
   });
 
-  it('are one write per subscriber for events of two channels', async () => {
+  it('events of two channels are one write per subscriber', async () => {
     const connections = await subscribers(['rooms.1', 'rooms.2']);
     await Promise.all([
       harness.engine.publish('rooms.1', 'said', 1),
@@ -66,7 +66,7 @@ describe('writes and encodings per turn', () => {
     expect(encoded).toBe(2);
   });
 
-  it('are detected as two writes for two turns, and two encodings for two codecs (control)', async () => {
+  it('events of two turns are two writes, and two codecs encode twice (control)', async () => {
     const connections = await subscribers(['rooms.1']);
     const others = await subscribers(['rooms.1']);
     await harness.publish('rooms.1');

@@ -250,7 +250,7 @@ describe('the Lua scripts on a real server', () => {
   describe('remembered ids', () => {
     const SHORT = [1, 100, 60_000, 200, 90_000];
 
-    it('are dropped in bulk, so that there are never more than two windows of them (P15)', async () => {
+    it('ids are dropped in bulk, so that there are never more than two windows of them (P15)', async () => {
       const name = channel();
       const hashes = kit.keys.of(name).ids;
       const sizes: number[] = [];
@@ -273,7 +273,7 @@ describe('the Lua scripts on a real server', () => {
       await identified(name, ['next'], POLICY);
     };
 
-    it('are recognized from the older hash until they expire, and no longer (P15)', async () => {
+    it('ids are recognized from the older hash until they expire, and no longer (P15)', async () => {
       const name = channel();
       await inBothHashes(name);
       expect(await identified(name, ['long', 'next'], POLICY)).toEqual(['tok.1', 4, '2 tok.1', '3 tok.1']);
@@ -281,7 +281,7 @@ describe('the Lua scripts on a real server', () => {
       expect(await identified(name, ['brief'], POLICY)).toEqual(['tok.1', 5, '4 tok.1']);
     });
 
-    it('keep their own window when a later publish has a longer one (P15)', async () => {
+    it('ids keep their own window when a later publish has a longer one (P15)', async () => {
       const name = channel();
       await identified(name, ['short'], SHORT);
       await identified(name, ['long'], POLICY);
@@ -291,7 +291,7 @@ describe('the Lua scripts on a real server', () => {
       expect(Math.max(...ends)).toBeGreaterThan(9_000);
     });
 
-    it('are found in both hashes for `after` (P16)', async () => {
+    it('ids are found in both hashes for `after` (P16)', async () => {
       const name = channel();
       await inBothHashes(name);
       const behind = (after: string, id: string) => append(name, [after, id], [[2, 1, `f-${id}`, '{}']]);
@@ -300,7 +300,7 @@ describe('the Lua scripts on a real server', () => {
       expect(await behind('next', 'e')).toEqual(['tok.1', 5]);
     });
 
-    it('are forgotten with the events of a log whose head was dropped (G6)', async () => {
+    it('ids are forgotten with the events of a log whose head was dropped (G6)', async () => {
       const name = channel();
       await identified(name, ['a', 'b']);
       await kit.admin.del(kit.keys.head(name));
@@ -329,7 +329,7 @@ describe('the Lua scripts on a real server', () => {
     const firsts = (reply: readonly (string | number)[]) =>
       reply.slice(4).filter((_, index) => index % 3 === 0);
 
-    it('is bounded in bytes, and returns at least one record (G8)', async () => {
+    it('a read is bounded in bytes, and returns at least one record (G8)', async () => {
       const name = channel();
       const body = JSON.stringify({ i: 'x'.repeat(100) });
       for (let count = 0; count < 10; count += 1) await plain(name, [body]);
@@ -338,7 +338,7 @@ describe('the Lua scripts on a real server', () => {
       expect(firsts(await read(name, 1, { bytes: 250, reverse: 1 }))).toEqual([10, 9, 8]);
     });
 
-    it('returns the records that contain the requested range, and no others (P5)', async () => {
+    it('a read returns the records that contain the requested range, and no others (P5)', async () => {
       const name = channel();
       for (const count of [1, 4, 1, 3]) await plain(name, times(count, '{"i":"x"}'));
       // Records 1 · 2–5 · 6 · 7–9.
@@ -351,7 +351,7 @@ describe('the Lua scripts on a real server', () => {
       expect(firsts(await read(name, 10))).toEqual([]);
     });
 
-    it('finds the age limit among many events (P11)', async () => {
+    it('a read finds the age limit among many events (P11)', async () => {
       const name = channel();
       const newest = Date.now();
       await plain(name, ['{}']);
@@ -370,7 +370,7 @@ describe('the Lua scripts on a real server', () => {
       expect(await kit.admin.xlen(stream)).toBe((601 - oldest) / 3);
     });
 
-    it('checks the incarnation itself: a read alone starts the epoch (G6)', async () => {
+    it('a read checks the incarnation itself: it alone starts the epoch (G6)', async () => {
       const name = channel();
       await plain(name, ['{}']);
       await kit.admin.hset(kit.keys.head(name), 'i', 'another');
@@ -392,14 +392,14 @@ describe('the Lua scripts on a real server', () => {
     const presence = (name: string, steps: readonly Argument[][]) =>
       run(PRESENCE, kit.keys.room(name), ['tok', 90_000, name, steps.length, ...steps.flat()]);
 
-    it('publishes one version for many steps, and two for a leave and a return (G19)', async () => {
+    it('many steps in one call are one version; a leave and a return are two (G19)', async () => {
       const name = channel();
       expect(await presence(name, [step('e', 'a', 9_000), step('e', 'b', 9_000)])).toBe(1);
       expect(await presence(name, [step('l', 'a', 0), step('e', 'a', 9_000)])).toBe(3);
       expect(await presence(name, [step('e', 'c', 9_000), step('l', 'c', 0)])).toBe(3);
     });
 
-    it('lists a channel with an expired lease as due until it is swept (G19)', async () => {
+    it('a channel with an expired lease is due until it is swept (G19)', async () => {
       const name = channel();
       await presence(name, [step('e', 'a', 1)]);
       await elapse(10);
@@ -423,7 +423,7 @@ describe('the Lua scripts on a real server', () => {
       );
     }
 
-    it('costs the server the same per join and leave in a large and in a small channel (P22a, G19)', async () => {
+    it('joins and leaves cost the server the same in a large and in a small channel (P22a, G19)', async () => {
       const [small, large] = [channel(), channel()];
       const fill = async (name: string, count: number): Promise<void> => {
         for (let at = 0; at < count; at += 500) {
@@ -451,7 +451,7 @@ describe('the Lua scripts on a real server', () => {
       expect(Object.keys(few).filter((command) => everybody.includes(command))).toEqual([]);
     });
 
-    it('puts only the changes into a diff, with the number of members after it (P22a)', async () => {
+    it('a diff contains only the changes, and the number of members after it (P22a)', async () => {
       const name = channel();
       const listener = kit.admin.duplicate();
       listener.on('error', () => undefined);

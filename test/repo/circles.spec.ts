@@ -4,7 +4,7 @@ import { circlesOf } from '../../scripts/imports/circles.mjs';
 const circles = (files: Readonly<Record<string, string>>) => circlesOf(new Map(Object.entries(files)));
 
 describe('circular imports', () => {
-  it('are found between two files and across folders', () => {
+  it('a circle between two files, or across folders, is found', () => {
     expect(
       circles({
         'lib/a.ts': `import { b } from './x/b.js';`,
@@ -15,14 +15,14 @@ describe('circular imports', () => {
     ).toEqual([['lib/a.ts', 'lib/c.ts', 'lib/x/b.ts']]);
   });
 
-  it('are found among type-only and dynamic imports', () => {
+  it('a circle of type-only or dynamic imports is found', () => {
     expect(
       circles({ 'a.ts': `import type { B } from './b.js';`, 'b.ts': `const a = () => import('./a.js');` }),
     ).toEqual([['a.ts', 'b.ts']]);
     expect(circles({ 'a.ts': `import type { A } from './a.js';` })).toEqual([['a.ts']]);
   });
 
-  it('are not reported for two paths to one file, packages, or file names in comments', () => {
+  it('two paths to one file, packages and file names in comments are no circles', () => {
     expect(
       circles({
         'a.ts': `import './b.js';\nimport './c.js';\nimport 'ws';`,

@@ -136,7 +136,7 @@ describe('import directions', () => {
     },
   );
 
-  it('name both rooms and the allowed ones in the message', async () => {
+  it('the message names both rooms and the allowed ones', async () => {
     const [result] = await syntaxOnly.lintText(importing('../nest/b.js'), {
       filePath: `${cwd}/lib/core/a.ts`,
     });
@@ -253,7 +253,7 @@ describe('other rules', () => {
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual([]);
   });
 
-  it('name the remedy for a pause in a test', async () => {
+  it('the message for a pause in a test names the remedy', async () => {
     const [result] = await syntaxOnly.lintText(test('new Promise((resolve) => setTimeout(resolve, 20))'), {
       filePath: `${cwd}/test/unit/a.ts`,
     });

@@ -25,7 +25,7 @@ function write(files: Readonly<Record<string, string>>): void {
 }
 
 describe('the files of a package', () => {
-  it('are those that its entry points import: code, declarations, dynamic imports and types, and no others', () => {
+  it('a package contains what its entry points import: code, declarations, dynamic imports and types, and nothing else', () => {
     write({
       'dist/index.js': `export { a } from './a.js';\nconst later = () => import('./later.js');`,
       'dist/index.d.ts': `export { a } from './a.js';\nexport declare const b: import("./types.js").B;`,
@@ -50,7 +50,7 @@ describe('the files of a package', () => {
     );
   });
 
-  it('include JavaScript that no declaration imports: side effects, lazy modules and re-exports', () => {
+  it('a package contains JavaScript that no declaration imports: side effects, lazy modules and re-exports', () => {
     write({
       'dist/index.js': `import './effect.js';\nexport * from './names.js';\nvoid import('./lazy.js');`,
       'dist/index.d.ts': 'export {};',
@@ -70,7 +70,7 @@ describe('the files of a package', () => {
     ]);
   });
 
-  it('import packages by name, without those in examples and strings', () => {
+  it('the imported packages are found by name, without those in examples and strings', () => {
     const text = `/// <reference types="node" />
 /** @example import { x } from 'example'; */
 import { a } from '@nestjs/common/constants.js';
@@ -161,7 +161,7 @@ describe('the check of a package', () => {
 });
 
 describe('required contents of a package', () => {
-  it('include a licence, a README and a manifest', () => {
+  it('a package contains a licence, a README and a manifest', () => {
     expect(contentProblems(folder)).toEqual([
       'LICENSE is not there.',
       'README.md is not there.',
@@ -169,7 +169,7 @@ describe('required contents of a package', () => {
     ]);
   });
 
-  it('include no install script, also of dependencies, and a complete lock file', () => {
+  it('a package has no install script, also in its dependencies, and a complete lock file', () => {
     const packages = {
       'node_modules/a': { dependencies: { b: '1', c: '1' } },
       'node_modules/b': { hasInstallScript: true, dependencies: { a: '1' } },
@@ -182,7 +182,7 @@ describe('required contents of a package', () => {
     expect(installScripts([], { packages })).toEqual([]);
   });
 
-  it('include a size limit for each measure; a missing limit allows nothing', () => {
+  it('each measure has a size limit; a missing limit allows nothing', () => {
     expect(allowed('tarballs', 'nestjs-realtime', 'files')).toBeGreaterThan(0);
     expect(() => allowed('tarballs', 'nestjs-realtime', 'weight')).toThrow(
       'scripts/package/budget.mjs has no number for tarballs nestjs-realtime weight.',
@@ -192,7 +192,7 @@ describe('required contents of a package', () => {
 });
 
 describe('a report of the exports', () => {
-  it('names exports without a docstring, and separately types that are not exported', () => {
+  it('exports without a docstring are named, and separately types that are not exported', () => {
     const report = [
       '// @public',
       'export interface A {',
@@ -224,7 +224,7 @@ describe('the documents of a package', () => {
   ]);
   const about = { repository: { url: 'git+https://example.com/a/b.git' }, version: '1.2.3' };
 
-  it('link to packaged files by their place, and to other files by their address at that version', () => {
+  it('documents link to packaged files by their place, and to other files by their address at that version', () => {
     const markdown = [
       '[guide](../../docs/guide.md#testing) [error](../../docs/errors.md#a) ![chat](../../docs/images/chat.png)',
       '[here](#here) [there](https://example.com/x)',
@@ -241,7 +241,7 @@ describe('the documents of a package', () => {
     expect(relativeLinks(markdown)).toHaveLength(4);
   });
 
-  it('import only what is exported', () => {
+  it('documents import only what is exported', () => {
     const documents = new Map([
       [
         'a.md',
@@ -273,7 +273,7 @@ describe('the two manifests', () => {
   >;
   const [server, client] = manifests(root);
 
-  it('have one version, and no development fields', () => {
+  it('both manifests have one version, and no development fields', () => {
     expect([server?.['version'], client?.['version']]).toEqual([root['version'], root['version']]);
     for (const manifest of [server, client]) {
       for (const field of ['private', 'scripts', 'devDependencies', 'allowScripts'])
@@ -283,12 +283,12 @@ describe('the two manifests', () => {
     }
   });
 
-  it('list all dependencies and peers of package.json for the server, and no others', () => {
+  it('the server has all dependencies and peers of package.json, and no others', () => {
     for (const field of ['dependencies', 'peerDependencies', 'peerDependenciesMeta'])
       expect(server?.[field]).toEqual(root[field]);
   });
 
-  it('make every peer optional except Nest and its own requirements', () => {
+  it('every peer is optional except Nest and its own requirements', () => {
     const peers = Object.keys(server?.['peerDependencies'] as object);
     const meta = server?.['peerDependenciesMeta'] as Record<string, { optional?: boolean }>;
     expect(peers.filter((name) => meta[name]?.optional !== true).sort()).toEqual([
@@ -301,7 +301,7 @@ describe('the two manifests', () => {
     expect(Object.keys(meta).filter((name) => !peers.includes(name))).toEqual([]);
   });
 
-  it('give the client no peers, and the entry points of nestjs-realtime/client under its own name', () => {
+  it('the client has no peers, and the entry points of nestjs-realtime/client under its own name', () => {
     expect(client).not.toHaveProperty('peerDependencies');
     const { '@msgpack/msgpack': range } = root['dependencies'] as Record<string, string>;
     expect(client?.['dependencies']).toEqual({ '@msgpack/msgpack': range });
@@ -313,7 +313,7 @@ describe('the two manifests', () => {
     });
   });
 
-  it('list every entry point for older module resolution of TypeScript', () => {
+  it('every entry point is listed for older module resolution of TypeScript', () => {
     for (const manifest of [server, client]) {
       if (manifest === undefined) throw new Error('A manifest is missing');
       const typed = (manifest['typesVersions'] as Record<string, Record<string, string[]>>)['*'];

@@ -9,7 +9,7 @@ let server: WireServer;
 afterEach(() => server.close());
 
 describe('connections that end', () => {
-  it('leave no session, timer, channel or memory behind while the other connections continue (G13)', async () => {
+  it('connections that end leave no session, timer, channel or memory behind while others continue (G13)', async () => {
     const clock = new CountingClock();
     const views: WeakRef<object>[] = [];
     server = await startWireServer({

@@ -248,11 +248,11 @@ describe('the costs', () => {
     expect(() => checkCosts(costs)).toThrow(/--save/);
   });
 
-  it('are refused with the remedy when no file has them', () => {
+  it('costs that are in no file are refused with the remedy', () => {
     expect(() => readCosts('no-such-costs.json')).toThrow(/cannot be read \(ENOENT\).*--save/);
   });
 
-  it('are recovered by least squares from the values that they produced', () => {
+  it('costs are recovered by least squares from the values that they produced', () => {
     const rows = [1, 10, 100].flatMap((events) =>
       [100, 1_000].map((audience) => [1, events, audience, audience * events]),
     );
@@ -261,7 +261,7 @@ describe('the costs', () => {
     [60, 12, 9, 0.08].forEach((cost, index) => expect(found[index]).toBeCloseTo(cost, 6));
   });
 
-  it('are never negative', () => {
+  it('costs are never negative', () => {
     const found = leastSquares(
       [
         [1, 1],

@@ -43,14 +43,14 @@ describe('endpoints', () => {
     expect(new URL(found.http).href).toBe(new URL(http).href);
   });
 
-  it('name a valid form in the error for an invalid one', () => {
+  it('the error for an invalid endpoint names a valid form', () => {
     expect(() => endpointsOf('/realtime')).toThrow(/https:\/\/example.com\/realtime/);
     expect(() => endpointsOf('ftp://example.com')).toThrow(/http, https, ws or wss/);
   });
 });
 
 describe('options of the client', () => {
-  it('name the wrong option in the error', () => {
+  it('the error for a wrong option names it', () => {
     expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
     expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
     expect(settingsOf({}).maxHeldEvents).toBe(1_000);
@@ -62,7 +62,7 @@ describe('options of the client', () => {
     );
   });
 
-  it('accept the WebSocket of ws and of the platform, and the platform’s fetch', () => {
+  it('the options accept the WebSocket of ws and of the platform, and the platform’s fetch', () => {
     // Checked by the compiler: Node 20 has no WebSocket of its own.
     const classes: (platform: typeof WebSocket) => WebSocketConstructor[] = (platform) => [
       NodeWebSocket,
@@ -74,7 +74,7 @@ describe('options of the client', () => {
 });
 
 describe('ids', () => {
-  it('are UUIDv7: unique, and in the order of time', () => {
+  it('ids are UUIDv7: unique, and in the order of time', () => {
     jest.spyOn(Date, 'now').mockReturnValue(0x0199_1234_5678);
     const made = new Set(Array.from({ length: 1_000 }, uuidv7));
     expect(made.size).toBe(1_000);
@@ -123,7 +123,7 @@ describe('the clock', () => {
 });
 
 describe('the pacer (P17)', () => {
-  it('never gives more than rate × time plus one second’s worth (property) (P17)', () => {
+  it('the pacer never gives more than rate × time plus one second’s worth (property) (P17)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100 }),
@@ -280,7 +280,7 @@ describe('listeners of a channel', () => {
 });
 
 describe('the retries of a channel (P19)', () => {
-  it('grow while the subscription does not last, and restart after it lasted (P19)', () => {
+  it('delays grow while the subscription does not last, and restart after it lasted (P19)', () => {
     const clock = new ManualClock();
     const retry = new RetryCounter({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
     const delays: number[] = [];

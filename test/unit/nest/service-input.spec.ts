@@ -29,22 +29,25 @@ describe('arguments of RealtimeService', () => {
     ['a bound that is none', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
     ['a page of nothing', () => room.members({ limit: -1 }), 'members: limit must be a whole number of at'],
     ['a channel that cannot be', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
-  ])('refuse %s with its name and a valid form, before anything happens (P5)', async (_, call, message) => {
-    await expect(call()).rejects.toMatchObject({
-      code: 'bad_request',
-      message: expect.stringContaining(message),
-      details: [{ path: message.split(/[: ]+/)[1] }],
-    });
-    expect(reached).toEqual([]);
-  });
+  ])(
+    '%s is refused with its name and a valid form, before anything happens (P5)',
+    async (_, call, message) => {
+      await expect(call()).rejects.toMatchObject({
+        code: 'bad_request',
+        message: expect.stringContaining(message),
+        details: [{ path: message.split(/[: ]+/)[1] }],
+      });
+      expect(reached).toEqual([]);
+    },
+  );
 
-  it('refuse a number as the id of a user (G11)', () => {
+  it('a number is refused as the id of a user (G11)', () => {
     expect(() => realtime.user(untyped(7))).toThrow(
       new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).'),
     );
   });
 
-  it('accept valid values', async () => {
+  it('valid values are accepted', async () => {
     const options = { id: 'a', key: 'k', user: 'u', trace: 't', meta: { x: 1 }, ttl: '5s' } as const;
     await room.publish('said', undefined, options);
     await room.signal('typing');

@@ -14,7 +14,7 @@ import fc from '../../support/property.js';
 
 describe('channel names', () => {
   it.each(['a', 'rooms.42', 'Rooms.42', 'user:7.a-b_c@d~e', '$user.u7', 'x'.repeat(200)])(
-    'accepts %s (P23)',
+    '%s is accepted as a channel name (P23)',
     (name) => {
       expect(isChannelName(name)).toBe(true);
     },
@@ -37,18 +37,18 @@ describe('channel names', () => {
     'x'.repeat(201),
     7,
     null,
-  ])('refuses %j (P23)', (name) => {
+  ])('%j is refused as a channel name (P23)', (name) => {
     expect(isChannelName(name)).toBe(false);
   });
 
-  it('checks a hostile name in one pass (P23)', () => {
+  it('a hostile channel name is checked in one pass (P23)', () => {
     const started = process.hrtime.bigint();
     for (let index = 0; index < 1_000; index++) isChannelName(`${'a.'.repeat(99)}!`);
     // A pattern that tries every way to cut a name would take longer than the universe has.
     expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(5_000);
   });
 
-  it('are valid and different for the own channels of any two users', () => {
+  it('the own channels of two users are valid and different', () => {
     fc.assert(
       fc.property(
         fc.string({ minLength: 1, maxLength: 30 }),
@@ -67,7 +67,7 @@ describe('channel names', () => {
 });
 
 describe('close codes', () => {
-  it('determine by their number whether to reconnect', () => {
+  it('a close code determines by its number whether to reconnect', () => {
     const actions = Object.values(CLOSE_CODES).map(({ code }) => [code, closeActionOf(code)]);
     expect(Object.fromEntries(actions)).toEqual({
       1000: 'stay_closed',
@@ -82,7 +82,7 @@ describe('close codes', () => {
       expect(closeActionOf(code)).toBe('reconnect');
   });
 
-  it('have a reason that repeats code and advice within 123 bytes, and can be read back', () => {
+  it('a close reason repeats code and advice within 123 bytes, and can be read back', () => {
     for (const { code } of Object.values(CLOSE_CODES)) {
       const name = closeNameOf(code) as keyof typeof CLOSE_CODES;
       const reason = closeReason(name, 2_147_483_647);

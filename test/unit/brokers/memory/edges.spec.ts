@@ -48,7 +48,7 @@ describe('ids in the memory broker', () => {
       (broker: MemoryBroker) => append(broker, request('long', { dedupeMs: 50_000 })),
     ],
   ])(
-    'are remembered until the last millisecond of their window, and no longer, %s (P15)',
+    'an id is remembered until the last millisecond of its window, and no longer, %s (P15)',
     async (_where, before) => {
       const { broker } = await open();
       await before(broker);
@@ -62,7 +62,7 @@ describe('ids in the memory broker', () => {
     },
   );
 
-  it('are accepted while one more fits, refused beyond that, and accepted again when the window ends (G4)', async () => {
+  it('an id is accepted while one more fits, refused beyond that, and accepted again when the window ends (G4)', async () => {
     const { broker } = await open({ maxIds: 2 });
     expect(await append(broker, request('a'), request('b'), request('c'))).toEqual(['1', '2', 'unavailable']);
     // A retry needs no room, and what is not remembered neither.
@@ -73,7 +73,7 @@ describe('ids in the memory broker', () => {
 });
 
 describe('logs in the memory broker', () => {
-  it('keep an event until the last millisecond of its age (G13)', async () => {
+  it('a log keeps an event until the last millisecond of its age (G13)', async () => {
     const { broker } = await open();
     await append(broker, request('a'));
     clock.advance(1);
@@ -96,7 +96,7 @@ describe('logs in the memory broker', () => {
     [1, [3], 3],
     [3, [1, 2, 3], 1],
     [4, [1, 2, 3], 1],
-  ])('of a size of %i keep %p of three events (P11)', async (size, expected, oldest) => {
+  ])('a log of a size of %i keeps %p of three events (P11)', async (size, expected, oldest) => {
     const { broker } = await open();
     await append(broker, ...['a', 'b', 'c'].map((id) => request(id, { size })));
     const page = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
@@ -104,7 +104,7 @@ describe('logs in the memory broker', () => {
     expect(page.oldest).toBe(oldest);
   });
 
-  it('are kept up to maxIdleChannels, and the longest unused is dropped for the next (G13)', async () => {
+  it('idle logs are kept up to maxIdleChannels, and the longest unused is dropped for the next (G13)', async () => {
     const { broker, store } = await open({ maxIdleChannels: 2 });
     for (const name of ['a', 'b']) {
       await append(broker, request('x', { dedupeMs: 0 }, name));
@@ -117,7 +117,7 @@ describe('logs in the memory broker', () => {
     expect(tips.map(({ seq }) => seq)).toEqual([1, 1]);
   });
 
-  it('that lost their end accept each position up to exactly the cut (P10)', async () => {
+  it('a log that lost its end accepts each earlier position up to exactly the cut (P10)', async () => {
     const { broker, store } = await open();
     await append(broker, request('a'), request('b'), request('c'));
     const { tip } = await broker.read({ channel: CHANNEL, from: 1, limit: 1 });
@@ -133,7 +133,7 @@ describe('logs in the memory broker', () => {
 describe('members in the memory broker', () => {
   const entry = { channel: CHANNEL, member: 'ada', device: 'd', generation: 1 };
 
-  it('stay until the last millisecond of their lease, and of each renewal (G19)', async () => {
+  it('a member stays until the last millisecond of its lease, and of each renewal (G19)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe(CHANNEL);
     await broker.presence.enter(entry, 10_000);
@@ -147,7 +147,7 @@ describe('members in the memory broker', () => {
     expect(seen.diffs.flatMap(({ diff }) => diff.leave)).toEqual(['ada']);
   });
 
-  it('stay until the last millisecond of their grace period, which a second leave does not extend (G19)', async () => {
+  it('a member stays until the last millisecond of its grace period, which a second leave does not extend (G19)', async () => {
     const { broker, seen } = await open();
     await broker.subscribe(CHANNEL);
     await broker.presence.enter(entry, 60_000);
@@ -161,7 +161,7 @@ describe('members in the memory broker', () => {
   });
 
   it.each([1, 2, 16, 17, 40])(
-    '%i of them leave and return, and every page lists who is present (G19)',
+    '%i members leave and return, and every page lists who is present (G19)',
     async (count) => {
       const { broker } = await open();
       const of = (index: number) => ({ ...entry, member: `u${index}` });
@@ -189,7 +189,7 @@ describe('members in the memory broker', () => {
 });
 
 describe('bans in the memory broker', () => {
-  it('are handed to a node that starts until their last millisecond (G16)', async () => {
+  it('a ban is handed to a node that starts until its last millisecond (G16)', async () => {
     const { broker, store } = await open();
     await broker.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
     await broker.control({ kind: 'ban', user: 'eve' });

@@ -123,7 +123,7 @@ describe('the partition of a channel', () => {
     );
   });
 
-  it('has no two ids that collide, whatever the names of their producers (P15)', () => {
+  it('no two ids of a channel collide, whatever the names of their producers (P15)', () => {
     const digits = fc.string({ unit: fc.constantFrom('1', '2', ':', 'a') });
     fc.assert(
       fc.property(digits, digits, digits, digits, (producer, id, other, otherId) => {

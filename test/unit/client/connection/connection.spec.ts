@@ -295,7 +295,7 @@ describe('closing the client', () => {
     expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'closed', 'connecting', 'live']);
   });
 
-  it('may be called from a listener of any state, and followed by `connect` from any listener', async () => {
+  it('the client may be closed in a listener of any state, and connected again in any listener', async () => {
     const h = await start();
     const off = h.client.on('state', ({ state }) => {
       if (state === 'connecting') void h.client.close();
@@ -320,7 +320,7 @@ describe('closing the client', () => {
     expect(h.states.at(-1)?.state).toBe('live');
   });
 
-  it('may be followed by `connect` from a state listener', async () => {
+  it('the client may be connected again in a state listener', async () => {
     const h = await start();
     h.client.on('state', ({ state }) => {
       if (state === 'closed' && h.states.length < 5) void h.client.connect();

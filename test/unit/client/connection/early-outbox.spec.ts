@@ -21,7 +21,7 @@ function welcome(connection: ScriptedConnection, hello: { id: string }, more: ob
 }
 
 describe('subscribes sent with hello (P3)', () => {
-  it('are in the frame of hello, become live with their answer, and are not sent again', async () => {
+  it('subscribes are in the frame of hello, become live with their answer, and are not sent again', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -44,7 +44,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are in one frame over MessagePack too', async () => {
+  it('subscribes are in one frame with hello over MessagePack too', async () => {
     const { client, server } = await start({}, msgpackCodec);
     void client.channel('rooms.1').subscribe();
     const connection = await server.accept();
@@ -53,7 +53,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(connection.frames).toHaveLength(1);
   });
 
-  it('are as many as every server accepts; the others follow welcome in order', async () => {
+  it('as many subscribes as every server accepts go with hello; the others follow welcome in order', async () => {
     const { client, server } = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void client.channel(name).subscribe();
@@ -71,7 +71,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(connection.frames).toHaveLength(2);
   });
 
-  it('are as many as the server stated in its last welcome', async () => {
+  it('as many subscribes go with hello as the server stated in its last welcome', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const first = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 3 } });
@@ -90,7 +90,7 @@ describe('subscribes sent with hello (P3)', () => {
     await second.expectCommand('subscribe');
   });
 
-  it('wait for welcome from the first large one on', async () => {
+  it('a large subscribe waits for welcome, and so do those after it', async () => {
     const { client, server } = await start();
     void client.channel('rooms.1').subscribe({ params: { filter: 'x'.repeat(10_000) } });
     void client.channel('rooms.2').subscribe();
@@ -103,7 +103,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(await connection.expectCommand('subscribe')).toMatchObject({ channel: 'rooms.2' });
   });
 
-  it('fail alone when they cannot be encoded', async () => {
+  it('a subscribe that cannot be encoded fails alone', async () => {
     const h = await start();
     const failed = codeOf(h.client.channel('rooms.1').subscribe({ params: { big: 1n } }));
     const connection = await h.server.accept();
@@ -112,7 +112,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('are the only commands before welcome', async () => {
+  it('subscribes are the only commands before welcome', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     void room.subscribe();
@@ -130,7 +130,7 @@ describe('subscribes sent with hello (P3)', () => {
     await connection.expectCommand('request');
   });
 
-  it('keep their order with an unsubscribe that comes before welcome', async () => {
+  it('an unsubscribe and a subscribe before welcome keep their order', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const given = codeOf(room.subscribe());
@@ -151,7 +151,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('keep their order after welcome when they do not fit', async () => {
+  it('subscribes that do not fit keep their order after welcome', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const before = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 2 } });
@@ -176,7 +176,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are sent again, after welcome, when the connection ends before welcome', async () => {
+  it('subscribes are sent again, after welcome, when the connection ends before welcome', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -201,7 +201,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(third.frames).toHaveLength(1);
   });
 
-  it('count for the new user when welcome names another, while waiting requests fail', async () => {
+  it('subscribes count for the new user when welcome names another, while waiting requests fail', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const first = await h.live({ user: 'ada' });
@@ -221,7 +221,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('end with `close` before welcome', async () => {
+  it('`close` before welcome ends the subscribes', async () => {
     const { client, server } = await start();
     const given = codeOf(client.channel('rooms.1').subscribe());
     const connection = await server.accept();
@@ -232,7 +232,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(client.channel('rooms.1').state).toBe('unsubscribed');
   });
 
-  it('are not sent on a later connection when they did not fit, and do not delay `unsubscribe`', async () => {
+  it('subscribes that did not fit are not sent on a later connection, and do not delay `unsubscribe`', async () => {
     const h = await start();
     const large = h.client.channel('rooms.1');
     const given = codeOf(large.subscribe({ params: { filter: 'x'.repeat(10_000) } }));
@@ -260,7 +260,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('subscribe each channel once when the connection is cut before welcome', async () => {
+  it('each channel is subscribed once when the connection is cut before welcome', async () => {
     const h = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void h.client.channel(name).subscribe();
@@ -276,7 +276,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('are rejected when the server refuses them before welcome, without ending the connection', async () => {
+  it('a subscribe that is refused before welcome is rejected, without ending the connection', async () => {
     const h = await start();
     const refused = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -290,7 +290,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(h.client.status.reason).not.toContain('bad_request');
   });
 
-  it('are sent again on the attempt after a bye in answer to hello, which follows its advice', async () => {
+  it('after a bye in answer to hello, the client follows its advice and sends subscribes with the next hello', async () => {
     const h = await start();
     const result = h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -309,7 +309,7 @@ describe('subscribes sent with hello (P3)', () => {
     await expect(result).resolves.toMatchObject(ANSWER);
   });
 
-  it('are cancelled and sent again once when their time-out passes before welcome', async () => {
+  it('a subscribe whose time-out passes before welcome is cancelled and sent again, once', async () => {
     const h = await start({ requestTimeoutMs: 1_000, connectTimeoutMs: 10_000 });
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -334,7 +334,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('are not retried when the server refuses hello with an error', async () => {
+  it('a hello that the server refuses with an error is not retried', async () => {
     const h = await start();
     const given = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -351,7 +351,7 @@ describe('subscribes sent with hello (P3)', () => {
     [1006, false],
     [4008, true],
     [4006, true],
-  ])('after %i before welcome, are part of the next hello: %s', async (code, early) => {
+  ])('after %i before welcome, subscribes go with the next hello: %s', async (code, early) => {
     const h = await start({ token: () => 'token' });
     void h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -366,7 +366,7 @@ describe('subscribes sent with hello (P3)', () => {
     expect(second.frames).toHaveLength(early ? 1 : 2);
   });
 
-  it('are not retried after 4805 once the connection was welcomed', async () => {
+  it('4805 after welcome is not retried', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     void room.subscribe();

@@ -186,7 +186,7 @@ describe('publish', () => {
     ]);
   });
 
-  it('needs the own live subscription for request, history, presence and signal (G10)', async () => {
+  it('request, history, presence and signal need the own live subscription (G10)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         policy: { presence: { graceMs: 0 } },
@@ -215,7 +215,7 @@ describe('publish', () => {
     expect(replies.every(([, code]) => typeof code !== 'string')).toBe(true);
   });
 
-  it('is refused when a revoke comes during its authorization, like a subscribe (G11)', async () => {
+  it('a revoke during the authorization of a publish or subscribe wins (G11)', async () => {
     let release = (): void => undefined;
     const gate = new Promise<boolean>((resolve) => (release = () => resolve(true)));
     harness = await EngineHarness.start([
@@ -236,7 +236,7 @@ describe('publish', () => {
     expect(connection.take('event')).toEqual([]);
   });
 
-  it('writes nothing more of a revoked channel, not even what was queued (G11)', async () => {
+  it('nothing more of a revoked channel is written, not even what was queued (G11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { overflow: 'drop-oldest' } })]);
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     connection.stall();
@@ -255,7 +255,7 @@ describe('publish', () => {
     });
   });
 
-  it('repeats a temporary authorization, and revokes it on an error (G11)', async () => {
+  it('a temporary authorization is repeated, and an error in it revokes (G11)', async () => {
     let asked = 0;
     harness = await EngineHarness.start(
       [
@@ -282,7 +282,7 @@ describe('publish', () => {
     expect(connection.take('unsubscribed')).toHaveLength(1);
   });
 
-  it('closes with 4803 on a ban, and refuses the user until the ban ends', async () => {
+  it('a ban closes with 4803, and refuses the user until it ends', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet('user:ada');
     await harness.engine.ban('ada', { forMs: 60_000, reason: 'spam', by: 'moderator' });

@@ -260,7 +260,7 @@ describe('members of a session that ended', () => {
   it.each([
     ['is cut off', (connection: FakeConnection) => connection.drop()],
     ['says goodbye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
-  ])('leave no timer after their grace period when their connection %s (G19)', async (_end, end) => {
+  ])('members leave no timer after their grace period when their connection %s (G19)', async (_end, end) => {
     const before = await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     end(connection);
@@ -270,7 +270,7 @@ describe('members of a session that ended', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leave no timer when the engine stops within the grace period (G18)', async () => {
+  it('members leave no timer when the engine stops within the grace period (G18)', async () => {
     await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     connection.drop();
@@ -281,7 +281,7 @@ describe('members of a session that ended', () => {
 });
 
 describe('two engines on one clock', () => {
-  it('end only their own timers', async () => {
+  it('two engines on one clock end only their own timers', async () => {
     const clock = new ManualClock();
     const other = await EngineHarness.start([channel('rooms.:room')], { clock });
     await other.subscriber('rooms.1', `user:ada:${clock.now() + HOUR_MS}`);

@@ -54,31 +54,36 @@ describe('bounds of what a client can make grow', () => {
 });
 
 describe('channels that a newer generation does not subscribe again', () => {
-  it.each(['unsubscribe', 'wait'])('end while that generation is still connected: %s (P28)', async (way) => {
-    const ended: string[] = [];
-    harness = await EngineHarness.start(
-      [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
-      { settings: { retry: { stableMs: 1_000 } } },
-    );
-    const older = await harness.greet('user:ada');
-    for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
-    await quiet();
-    const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as { session: string };
-    const newer = await harness.greet('user:ada', session);
-    newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
-    if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
-    else harness.clock.advance(1_500);
-    await quiet();
-    expect(ended).toEqual(['rooms.b']);
-    newer.drop();
-    await quiet();
-    expect(ended).toEqual(['rooms.b', 'rooms.a']);
-  });
+  it.each(['unsubscribe', 'wait'])(
+    'channels that are not subscribed again end while the newer generation is connected: %s (P28)',
+    async (way) => {
+      const ended: string[] = [];
+      harness = await EngineHarness.start(
+        [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
+        { settings: { retry: { stableMs: 1_000 } } },
+      );
+      const older = await harness.greet('user:ada');
+      for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
+      await quiet();
+      const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as {
+        session: string;
+      };
+      const newer = await harness.greet('user:ada', session);
+      newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
+      if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
+      else harness.clock.advance(1_500);
+      await quiet();
+      expect(ended).toEqual(['rooms.b']);
+      newer.drop();
+      await quiet();
+      expect(ended).toEqual(['rooms.b', 'rooms.a']);
+    },
+  );
 });
 
 describe('a history with many expired events', () => {
   it.each([false, true])(
-    'returns a page of the next unexpired events (reverse: %s) (G3)',
+    'a page of history contains the next unexpired events, however many have expired (reverse: %s) (G3)',
     async (reverse) => {
       harness = await EngineHarness.start([channel('rooms.:room')]);
       const { engine, clock } = harness;
@@ -99,7 +104,7 @@ describe('a history with many expired events', () => {
 });
 
 describe('an error of the application', () => {
-  it('is answered as internal when it cannot be serialized (G25)', async () => {
+  it('an error that cannot be serialized is answered as internal (G25)', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
     harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -125,7 +130,7 @@ describe('an error of the application', () => {
 });
 
 describe('an event that can no longer be serialized', () => {
-  it('ends only the connection that replays it (G25)', async () => {
+  it('an event that can no longer be serialized ends only the connection that replays it (G25)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
     const payload: Record<string, unknown> = {};
     await harness.engine.publish('rooms.1', 'said', payload);
@@ -142,7 +147,7 @@ describe('an event that can no longer be serialized', () => {
 });
 
 describe('an engine whose start fails', () => {
-  it('closes the broker when it is stopped (G18)', async () => {
+  it('an engine whose start fails closes the broker when it is stopped (G18)', async () => {
     const broker = memoryBroker();
     let closed = 0;
     broker.start = () => Promise.reject(new Error('half-way'));
@@ -153,7 +158,7 @@ describe('an engine whose start fails', () => {
     expect(closed).toBe(1);
   });
 
-  it('leaves no timer when its start ends after the stop (G18)', async () => {
+  it('an engine whose start ends after the stop leaves no timer (G18)', async () => {
     const broker = memoryBroker();
     let go!: () => void;
     broker.start = () => new Promise<void>((resolve) => (go = resolve));

@@ -85,27 +85,30 @@ describe('drain and admission', () => {
       return { harness, asking, idle, calls: () => calls, answer: (value: unknown) => answer(value) };
     }
 
-    it.each(['request', 'publish'] as const)('are answered before the close: %s (G18)', async (type) => {
-      const { harness, asking, idle, answer } = await inFlight(type);
-      let drained = false;
-      void harness.engine.drain(5_000).then(() => (drained = true));
-      await pass(harness, 300);
-      expect(idle.closed?.code).toBe(4001);
-      expect(asking.closed).toBeUndefined();
-      expect(drained).toBe(false);
-      answer({ done: true });
-      await quiet();
-      await pass(harness, 50);
-      expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
-      expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
-        'reply',
-      ]);
-      await pass(harness, 50);
-      expect(drained).toBe(true);
-      await harness.stop();
-    });
+    it.each(['request', 'publish'] as const)(
+      'running commands are answered before the close: %s (G18)',
+      async (type) => {
+        const { harness, asking, idle, answer } = await inFlight(type);
+        let drained = false;
+        void harness.engine.drain(5_000).then(() => (drained = true));
+        await pass(harness, 300);
+        expect(idle.closed?.code).toBe(4001);
+        expect(asking.closed).toBeUndefined();
+        expect(drained).toBe(false);
+        answer({ done: true });
+        await quiet();
+        await pass(harness, 50);
+        expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
+        expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
+          'reply',
+        ]);
+        await pass(harness, 50);
+        expect(drained).toBe(true);
+        await harness.stop();
+      },
+    );
 
-    it('delay the drain at most until the deadline when they are never answered (G18)', async () => {
+    it('running commands that are never answered delay the drain until the deadline at most (G18)', async () => {
       const { harness, asking } = await inFlight('request');
       let drained = false;
       void harness.engine.drain(2_000).then(() => (drained = true));
@@ -117,7 +120,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('refuse the commands behind them as retryable, whose handlers have not begun (G18)', async () => {
+    it('commands behind a running one are refused as retryable, as their handlers have not begun (G18)', async () => {
       const { harness, asking, calls, answer } = await inFlight('publish');
       asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
       await quiet();
@@ -142,7 +145,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('do not include an authentication that is in progress (G18)', async () => {
+    it('a drain does not wait for an authentication that is in progress (G18)', async () => {
       const harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => new Promise(() => undefined) },
       });

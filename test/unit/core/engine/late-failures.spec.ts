@@ -165,7 +165,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
 describe.each(Object.keys(failures))('a subscribe that fails because %s', (what) => {
   const [step, instead, code] = failures[what] as (typeof failures)[string];
 
-  it('is answered once, and leaves no interest, member, timer or used limit behind (G10, G13, G19)', async () => {
+  it('the subscribe is answered once, and leaves no interest, member, timer or used limit behind (G10, G13, G19)', async () => {
     const world = new World();
     await world.start();
     const connection = await harness.greet('user:ada');
@@ -201,7 +201,7 @@ describe.each(Object.keys(failures))('a subscribe that fails because %s', (what)
 });
 
 describe('a subscribe whose snapshot never ends', () => {
-  it('is answered with timeout, and leaves nothing behind', async () => {
+  it('the subscribe is answered with timeout, and leaves nothing behind', async () => {
     const world = new World();
     await world.start();
     const connection = await harness.greet('user:ada');
@@ -254,35 +254,38 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
     ['behind', 'drop'],
     ['before', 'bye'],
     ['behind', 'bye'],
-  ] as const)('leaves nothing behind when its session ends (%s it, by %s; G13, G19)', async (side, end) => {
-    const world = new World();
-    await world.start();
-    const watcher = await harness.greet('user:eve');
-    const connection = await harness.greet('user:ada');
-    await baseline(connection);
-    const timers = harness.clock.pending;
-    world.hooks.length = 0;
-    const release = await waiting(world, connection, side);
-    if (end === 'drop') connection.drop();
-    else connection.send({ type: 'bye', id: 'b' });
-    await quiet();
-    release();
-    await quiet();
-    expect(answersTo(connection, 's')).toEqual([]);
-    // Who leaves on purpose is gone at once; who was cut off has its grace.
-    if (end === 'bye') expect((await harness.engine.members(ROOM)).count).toBe(0);
-    await rest();
-    expect((await harness.engine.members(ROOM)).count).toBe(0);
-    expect(harness.engine.status).toMatchObject({ channels: 0, sessions: 1 });
-    expect([...world.interest]).toEqual([]);
-    expect(world.hooks).toEqual([]);
-    expect(harness.clock.pending).toBe(timers);
-    expect(watcher.closed).toBeUndefined();
-    expect(harness.errors).toEqual([]);
-  });
+  ] as const)(
+    'a subscribe leaves nothing behind when its session ends (%s it, by %s; G13, G19)',
+    async (side, end) => {
+      const world = new World();
+      await world.start();
+      const watcher = await harness.greet('user:eve');
+      const connection = await harness.greet('user:ada');
+      await baseline(connection);
+      const timers = harness.clock.pending;
+      world.hooks.length = 0;
+      const release = await waiting(world, connection, side);
+      if (end === 'drop') connection.drop();
+      else connection.send({ type: 'bye', id: 'b' });
+      await quiet();
+      release();
+      await quiet();
+      expect(answersTo(connection, 's')).toEqual([]);
+      // Who leaves on purpose is gone at once; who was cut off has its grace.
+      if (end === 'bye') expect((await harness.engine.members(ROOM)).count).toBe(0);
+      await rest();
+      expect((await harness.engine.members(ROOM)).count).toBe(0);
+      expect(harness.engine.status).toMatchObject({ channels: 0, sessions: 1 });
+      expect([...world.interest]).toEqual([]);
+      expect(world.hooks).toEqual([]);
+      expect(harness.clock.pending).toBe(timers);
+      expect(watcher.closed).toBeUndefined();
+      expect(harness.errors).toEqual([]);
+    },
+  );
 
   it.each(['before', 'behind'] as const)(
-    'leaves nothing behind when it is cancelled, and frees its place for the next subscribe (%s it; P24)',
+    'a cancelled subscribe leaves nothing behind, and frees its place for the next (%s it; P24)',
     async (side) => {
       const world = new World();
       await world.start();
@@ -308,7 +311,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
   );
 
   it.each(['before', 'behind'] as const)(
-    'leaves no timer when the engine stops (%s it; G18)',
+    'a subscribe leaves no timer when the engine stops (%s it; G18)',
     async (side) => {
       const world = new World();
       await world.start();

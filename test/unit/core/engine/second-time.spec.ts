@@ -278,7 +278,7 @@ describe('repeated changes of presence', () => {
 });
 
 describe('a membership that the broker lost', () => {
-  it('is restored with the latest data each time its lease is renewed (G19)', async () => {
+  it('a membership is restored with the latest data each time its lease is renewed (G19)', async () => {
     await start({ policy: { presence: {} } }, { presenceLeaseMs: 9_000 });
     const entries: PresenceEntry[] = [];
     const { enter } = broker.presence;
@@ -417,7 +417,7 @@ describe('repeated tokens', () => {
 });
 
 describe('a client that sends too much repeatedly', () => {
-  it('is throttled each time, and read again after each pause (G16)', async () => {
+  it('the client is throttled each time, and read again after each pause (G16)', async () => {
     await start(
       {},
       {
@@ -436,7 +436,7 @@ describe('a client that sends too much repeatedly', () => {
     }
   });
 
-  it('starts from zero in each window (G16)', async () => {
+  it('the count of a client starts from zero in each window (G16)', async () => {
     await start(
       {},
       {
@@ -456,7 +456,7 @@ describe('a client that sends too much repeatedly', () => {
 });
 
 describe('a repeated id', () => {
-  it('is a duplicate whenever it is sent within its window, and new after each window (P15)', async () => {
+  it('an id is a duplicate whenever it is sent within its window, and new after each window (P15)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         policy: { log: { retain: true, size: 100, ttlMs: 3_600_000, dedupeMs: 10_000 } },
@@ -480,7 +480,7 @@ describe('a repeated id', () => {
 });
 
 describe('repeated heartbeats', () => {
-  it('ping after each silence, and each answer counts (P8)', async () => {
+  it('the server pings after each silence, and each answer counts (P8)', async () => {
     await start({}, { heartbeat: { intervalMs: 10_000, timeoutMs: 5_000 } });
     const client = await harness.greet();
     client.take();
@@ -552,7 +552,7 @@ describe('repeated ends', () => {
 });
 
 describe('a broker that goes down repeatedly', () => {
-  it('is reported each time, and waiting work resumes each time it is up (G21)', async () => {
+  it('each change of the broker is reported, and waiting work resumes each time it is up (G21)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
     let next = 1;

@@ -23,7 +23,7 @@ function saturated(
 }
 
 describe('the pause between flushes', () => {
-  it('is 0 while the node keeps up', () => {
+  it('the pause is 0 while the node keeps up', () => {
     const pace = new FlushPace(25);
     for (let now = 0; now < 1_000; now += 20) {
       expect(pace.pauseAt(now)).toBe(0);
@@ -31,7 +31,7 @@ describe('the pause between flushes', () => {
     }
   });
 
-  it('is 0 for short flushes, however many there are', () => {
+  it('the pause is 0 for short flushes, however many there are', () => {
     const pace = new FlushPace(25);
     for (let now = 0; now < 100; now += 0.5) {
       expect(pace.pauseAt(now)).toBe(0);
@@ -39,12 +39,12 @@ describe('the pause between flushes', () => {
     }
   });
 
-  it('is three times as long as the flush on a saturated node', () => {
+  it('the pause is three times as long as the flush on a saturated node', () => {
     expect(saturated(new FlushPace(25), 5).pauses).toEqual([0, 0, 0, 24, 24]);
     expect(saturated(new FlushPace(0), 5).pauses).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('delays nothing for more than twice the bound, and is 0 for a node at its limit', () => {
+  it('the pause delays nothing for more than twice the bound, and is 0 for a node at its limit', () => {
     for (const [flushMs, pauseMs] of [
       [10, 22.5],
       [16, 13.5],
@@ -58,13 +58,13 @@ describe('the pause between flushes', () => {
     }
   });
 
-  it('counts the time since the last flush', () => {
+  it('the pause counts the time since the last flush', () => {
     const pace = new FlushPace(25);
     const { now } = saturated(pace, 4);
     expect(pace.pauseAt(now + 3)).toBe(21);
   });
 
-  it('ends when the load ends', () => {
+  it('the pause ends when the load ends', () => {
     const pace = new FlushPace(25);
     const { now } = saturated(pace, 6);
     expect(pace.pauseAt(now + 100)).toBe(0);
@@ -72,7 +72,7 @@ describe('the pause between flushes', () => {
     expect(pace.pauseAt(now + 101)).toBe(0);
   });
 
-  it('is skipped when it gains nothing, and tried again at growing intervals', () => {
+  it('a pause that gains nothing is skipped, and tried again at growing intervals', () => {
     const pace = new FlushPace(25);
     const until = (from: number): { now: number; flushes: number } => {
       let now = from;

@@ -24,7 +24,7 @@ async function boot(provider: new () => object): Promise<void> {
 
 describe('boot errors of untyped or missing settings', () => {
   it.each([undefined, null, 5, ['rooms']])(
-    'name a pattern that is not a string: %j (G9)',
+    'a pattern that is not a string is refused: %j (G9)',
     async (pattern) => {
       @PublicChannel()
       @Channel(untyped(pattern))
@@ -35,7 +35,7 @@ describe('boot errors of untyped or missing settings', () => {
     },
   );
 
-  it('name a parameter that its pattern does not have', async () => {
+  it('a parameter that its pattern does not have is refused', async () => {
     @PublicChannel()
     @Channel('rooms')
     class Rooms {
@@ -49,7 +49,7 @@ describe('boot errors of untyped or missing settings', () => {
     );
   });
 
-  it('name a class with handlers or policies that has no channel (G9)', async () => {
+  it('a class with handlers or policies and no channel is refused (G9)', async () => {
     class Policy implements ChannelPolicyGuard {
       subscribe = () => true;
     }
@@ -73,7 +73,7 @@ describe('boot errors of untyped or missing settings', () => {
     await expect(boot(Ordinary)).resolves.toBeUndefined();
   });
 
-  it('name a forRootAsync without anything that creates the options', () => {
+  it('forRootAsync without anything that creates the options is refused', () => {
     expect(() => RealtimeModule.forRootAsync({})).toThrow(
       '- forRootAsync: has nothing that makes the options. Give useFactory, or a class in useClass or useExisting.',
     );

@@ -89,7 +89,7 @@ describe('the error mapper', () => {
   });
 
   describe('errors of validation', () => {
-    it('keep the messages of ValidationPipe, with the paths that they begin with', () => {
+    it('the messages of ValidationPipe are kept, with the paths that they begin with', () => {
       const error = new BadRequestException([
         'text must be a string',
         'author.name should not be empty',
@@ -107,7 +107,7 @@ describe('the error mapper', () => {
       });
     });
 
-    it('keep grouped messages, and issues with paths', () => {
+    it('grouped messages, and issues with paths, are kept', () => {
       const details = [{ path: 'a.b', message: 'bad' }];
       expect(mapped(new BadRequestException({ message: { 'a.b': ['bad'] } })).body.details).toEqual(details);
       const issues = { message: 'Validation failed', errors: [{ path: ['a', 'b'], message: 'bad' }] };
@@ -116,7 +116,7 @@ describe('the error mapper', () => {
       expect(mapped(new BadRequestException(standard)).body.details).toEqual(details);
     });
 
-    it('keep thrown class-validator errors, without the values in them (G23)', async () => {
+    it('thrown class-validator errors are kept, without the values in them (G23)', async () => {
       const message = Object.assign(new Message(), {
         size: 'hunter2',
         author: Object.assign(new Author(), { name: 5 }),
@@ -134,7 +134,7 @@ describe('the error mapper', () => {
       }
     });
 
-    it('are bounded for a hostile payload', () => {
+    it('the details for a hostile payload are bounded', () => {
       const many = Array.from({ length: 10_000 }, (_, index) => `items.${index} must be a string`);
       expect(mapped(new BadRequestException(many)).body.details).toHaveLength(50);
       let deep: Record<string, unknown> = { property: 'x', constraints: { c: 'x must be' }, children: [] };

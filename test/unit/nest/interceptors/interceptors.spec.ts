@@ -106,7 +106,7 @@ describe('SequenceInterceptor', () => {
 });
 
 describe('interceptors that the engine replaces', () => {
-  it('are exactly these classes, and no subclass of an application', () => {
+  it('the engine replaces exactly these classes, and no subclass of an application', () => {
     class Own extends DedupeInterceptor {}
     expect([EnvelopeInterceptor, DedupeInterceptor, new SequenceInterceptor()].every(isEngineStage)).toBe(
       true,

@@ -18,7 +18,7 @@ describe('the log line of an error', () => {
     return line ?? '';
   }
 
-  it('has the stack of an Error (G25)', () => {
+  it('the log line has the stack of an Error (G25)', () => {
     expect(logged(new Error('broken'))).toContain('engine-logger.spec.ts');
   });
 
@@ -31,17 +31,17 @@ describe('the log line of an error', () => {
     [false, 'Thrown: false'],
     [{ password: 'hunter2' }, 'Thrown: object'],
     [Symbol('hunter2'), 'Thrown: symbol'],
-  ])('has the thrown value if it is not an Error: %p (G25)', (thrown, text) => {
+  ])('the log line has the thrown value if it is not an Error: %p (G25)', (thrown, text) => {
     expect(logged(thrown)).toContain(`| ${text} |`);
   });
 
-  it('keeps a thrown string in one line (G25)', () => {
+  it('a thrown string cannot start a new line of the log (G25)', () => {
     const line = logged('a\nb\r\u001b[2Jc\u0085d\u009be\u2028f\u2029g\u202eh"i');
     expect(line).toContain('"a\\nb\\r\\u001b[2Jc\\u0085d\\u009be\\u2028f\\u2029g\\u202eh\\"i"');
     expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
   });
 
-  it('has the first 200 characters of a long thrown string, and says so (G25)', () => {
+  it('the log line has the first 200 characters of a long thrown string, and says so (G25)', () => {
     expect(logged('x'.repeat(200))).toContain(`| Thrown: "${'x'.repeat(200)}" |`);
     expect(logger.lines.splice(0)).toHaveLength(1);
     expect(logged('x'.repeat(100_000))).toContain(`| Thrown: "${'x'.repeat(200)}"… (100000 characters) |`);

@@ -19,7 +19,7 @@ function problemsOf(options: Record<string, unknown>): string[] {
 }
 
 describe('module options', () => {
-  it('fill in every default', () => {
+  it('every default is filled in', () => {
     const config = resolve({});
     expect(config).toMatchObject({
       transport: { path: '/realtime' },
@@ -33,12 +33,12 @@ describe('module options', () => {
     expect(ticketSecret.length).toBeGreaterThanOrEqual(32);
   });
 
-  it('create a separate broker for each application', () => {
+  it('each application gets a separate broker', () => {
     const { broker } = resolve({});
     expect(broker()).not.toBe(broker());
   });
 
-  it('accept durations in every form', () => {
+  it('durations are accepted in every form', () => {
     const { settings, drainDeadlineMs } = resolve({
       heartbeat: { interval: '20s', timeout: 5_000 },
       limits: { dedupe: '10m', ratePerSecond: 7 },
@@ -164,25 +164,28 @@ describe('module options', () => {
       { auth: { ...anonymous, cookie: { name: 'a b' } } },
       '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',
     ],
-  ])('are refused with path, problem and remedy: %s', (_what, options, expected) => {
+  ])('an invalid option is refused with path, problem and remedy: %s', (_what, options, expected) => {
     expect(problemsOf(options)).toEqual([expected]);
   });
 
-  it('are refused with all mistakes at once', () => {
+  it('all mistakes are reported at once', () => {
     expect(problemsOf({ paht: 1, limits: { maxChannels: 0 }, outbox: { maxBytes: 'x' } })).toHaveLength(3);
   });
 
   describe('the heartbeat and proxies (P8)', () => {
-    it('is refused if a proxy would cut the connection between two pings', () => {
+    it('a heartbeat whose silence a proxy would cut is refused', () => {
       expect(problemsOf({ heartbeat: { interval: '55s' } })).toEqual([
         '- heartbeat: leaves 65000 ms of silence (interval 55000 + timeout 10000), and a proxy cuts after 60000 ms. ' +
           'Shorten heartbeat.interval, or set proxyIdleTimeout to what your proxies really allow (false for none).',
       ]);
     });
 
-    it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])('is accepted with %p', (proxy) => {
-      expect(problemsOf({ heartbeat: { interval: '55s' }, ...proxy })).toEqual([]);
-    });
+    it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])(
+      'a long heartbeat is accepted with %p',
+      (proxy) => {
+        expect(problemsOf({ heartbeat: { interval: '55s' }, ...proxy })).toEqual([]);
+      },
+    );
   });
 
   describe('keys of tokens', () => {
@@ -240,11 +243,11 @@ describe('module options', () => {
         ]),
       ),
       ['a typo', { secret: 's', isuer: 'x' }, '- auth.jwt.isuer: is not an option. Did you mean "issuer"?'],
-    ])('refuse %s', (_what, jwt, expected) => {
+    ])('%s is refused', (_what, jwt, expected) => {
       expect(problemsOf({ auth: { jwt } })).toEqual([expected]);
     });
 
-    it('never show an unreadable key (G23)', () => {
+    it('an unreadable key is never shown (G23)', () => {
       const [problem] = problemsOf({ auth: { jwt: { publicKey: 'top-secret-material' } } });
       expect(problem).toContain('"publicKey" is not a public key in PEM');
       expect(problem).not.toContain('top-secret-material');

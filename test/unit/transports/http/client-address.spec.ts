@@ -17,7 +17,7 @@ function ipOf(
 }
 
 describe('the address of a client', () => {
-  it('is that of the socket without trusted proxies, whatever the headers are', () => {
+  it('the address is that of the socket without trusted proxies, whatever the headers are', () => {
     expect(ipOf('6.6.6.6', false)).toBe(PROXY);
     expect(
       clientAddress({ 'x-forwarded-proto': 'https' }, { remoteAddress: PROXY }, false).scheme,
@@ -31,7 +31,7 @@ describe('the address of a client', () => {
     ['9.9.9.9', 3, '9.9.9.9'],
     ['', 1, PROXY],
     [undefined, 1, PROXY],
-  ])('with %j behind %i proxies is %s', (forwarded, hops, expected) =>
+  ])('the address from %j behind %i proxies is %s', (forwarded, hops, expected) =>
     expect(ipOf(forwarded, hops)).toBe(expected),
   );
 
@@ -39,15 +39,15 @@ describe('the address of a client', () => {
     ['9.9.9.9', '9.9.9.9'],
     ['6.6.6.6, 9.9.9.9, 10.0.0.2', '9.9.9.9'],
     ['10.0.0.4, 10.0.0.3', '10.0.0.4'],
-  ])('with %j behind proxies of a known network is %s', (forwarded, expected) => {
+  ])('the address from %j behind proxies of a known network is %s', (forwarded, expected) => {
     expect(ipOf(forwarded, isProxy)).toBe(expected);
   });
 
-  it('is that of the socket for a stranger that claims to be a proxy', () =>
+  it('the address of a stranger that claims to be a proxy is that of the socket', () =>
     expect(ipOf('6.6.6.6', isProxy, '8.8.8.8')).toBe('8.8.8.8'));
 
   it.each(['unknown', '_hidden', '9.9.9', '<script>', '::g', ',', '9.9.9.9:x'])(
-    'is not taken from an invalid entry (%j)',
+    'an invalid entry (%j) is not used as the address',
     (entry) => {
       expect(ipOf(`6.6.6.6, ${entry}`, isProxy)).toBe(PROXY);
     },
@@ -59,13 +59,15 @@ describe('the address of a client', () => {
     ['[2001:db8::1]', '2001:db8::1'],
     ['2001:db8::1', '2001:db8::1'],
     ['::ffff:9.9.9.9', '9.9.9.9'],
-  ])('has one spelling per client: %s', (entry, expected) => expect(ipOf(entry, 1)).toBe(expected));
+  ])('an address has one spelling per client: %s', (entry, expected) =>
+    expect(ipOf(entry, 1)).toBe(expected),
+  );
 
-  it('is the IPv4 address of an IPv4 client of a dual-stack socket', () => {
+  it('an IPv4 client of a dual-stack socket has its IPv4 address', () => {
     expect(ipOf(undefined, false, '::ffff:127.0.0.1')).toBe('127.0.0.1');
   });
 
-  it('is unknown on a Unix socket', () => {
+  it('a client of a Unix socket has no address', () => {
     expect(clientAddress({}, {}, false).ip).toBe('unknown');
     expect(clientAddress({ 'x-forwarded-for': '9.9.9.9' }, {}, 1).ip).toBe('9.9.9.9');
   });
@@ -79,7 +81,7 @@ describe('the scheme of a client', () => {
       trust,
     ).scheme;
 
-  it('is https when TLS ends in this process', () => {
+  it('TLS that ends in this process is https', () => {
     expect(clientAddress({}, { remoteAddress: PROXY, encrypted: true }, false).scheme).toBe('https');
   });
 
@@ -91,9 +93,9 @@ describe('the scheme of a client', () => {
     ['ws', 'http'],
     ['gopher', undefined],
     [undefined, undefined],
-  ])('is taken from a trusted proxy: %j', (proto, expected) => expect(scheme(proto, 1)).toBe(expected));
+  ])('a trusted proxy states the scheme: %j', (proto, expected) => expect(scheme(proto, 1)).toBe(expected));
 
-  it('is not taken from what a client wrote before the entry of the proxy', () => {
+  it('the scheme that a client wrote before the entry of the proxy is ignored', () => {
     expect(scheme('https, http', 1)).toBe('http');
     expect(scheme('http, https', isProxy)).toBe('https');
     expect(scheme('https, http', 2, '9.9.9.9, 10.0.0.2')).toBe('https');

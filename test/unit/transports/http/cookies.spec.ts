@@ -12,7 +12,7 @@ describe('reading one cookie by name', () => {
     ['session=100%', '100%'],
     ['session=first; session=second', 'first'],
     ['  session  =  abc  ', 'abc'],
-  ])('from %j gives %j', (header, expected) => expect(readCookie(header, 'session')).toBe(expected));
+  ])('the cookie in %j is %j', (header, expected) => expect(readCookie(header, 'session')).toBe(expected));
 
   it.each([
     undefined,
@@ -25,14 +25,14 @@ describe('reading one cookie by name', () => {
     'session2=abc',
     ';;;',
     'x="session=abc"',
-  ])('from %j gives nothing', (header) => expect(readCookie(header, 'session')).toBeUndefined());
+  ])('no cookie is found in %j', (header) => expect(readCookie(header, 'session')).toBeUndefined());
 
-  it.each(['__proto__', 'constructor', 'toString'])('works for the name %s', (name) => {
+  it.each(['__proto__', 'constructor', 'toString'])('a cookie may have the name %s', (name) => {
     expect(readCookie('a=b', name)).toBeUndefined();
     expect(readCookie(`${name}=x`, name)).toBe('x');
   });
 
-  it('from a header of the largest size takes linear time', () => {
+  it('a header of the largest size is read in linear time', () => {
     const header = `${'a=b;'.repeat(4_000)}${'='.repeat(100)};session=abc`;
     expect(readCookie(header, 'session')).toBe('abc');
   });

@@ -18,7 +18,7 @@ function memorySocket(): { socket: Duplex; written: Buffer[] } {
 }
 
 describe('writing a refusal before the upgrade (P18)', () => {
-  it('sends one complete HTTP response (P18)', () => {
+  it('a refusal is one complete HTTP response (P18)', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -52,15 +52,15 @@ describe('writing a refusal before the upgrade (P18)', () => {
     [-5, '0'],
     [Number.NaN, '0'],
     [Number.POSITIVE_INFINITY, '0'],
-  ])('states Retry-After in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
+  ])('Retry-After is in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
     expect(refusalHeaders({ status: 503, message: '', retryAfterMs })['Retry-After']).toBe(expected);
   });
 
-  it('states no Retry-After without advice (P18)', () => {
+  it('Retry-After is missing without advice (P18)', () => {
     expect(refusalHeaders({ status: 403, message: '' })).not.toHaveProperty('Retry-After');
   });
 
-  it('names the required scheme with 401, and the required protocol with 426 (P18)', () => {
+  it('401 names the required scheme, and 426 the required protocol (P18)', () => {
     expect(refusalHeaders({ status: 401, message: '' })['WWW-Authenticate']).toBe('Bearer');
     expect(refusalHeaders({ status: 426, message: '' })).toMatchObject({
       Upgrade: 'websocket',
@@ -68,7 +68,7 @@ describe('writing a refusal before the upgrade (P18)', () => {
     });
   });
 
-  it('does not let a message add headers', () => {
+  it('the message of a refusal cannot add headers', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -80,7 +80,7 @@ describe('writing a refusal before the upgrade (P18)', () => {
     expect(refusalBody({ status: 403, message: 'a"b' })).toBe('{"statusCode":403,"message":"a\\"b"}');
   });
 
-  it('destroys the socket of a peer that does not close after 2 s', async () => {
+  it('the socket of a peer that does not close is destroyed after 2 s', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -91,7 +91,7 @@ describe('writing a refusal before the upgrade (P18)', () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it('leaves no timer when the peer closes', async () => {
+  it('a peer that closes leaves no timer', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -102,7 +102,7 @@ describe('writing a refusal before the upgrade (P18)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('ignores a destroyed socket', () => {
+  it('a destroyed socket is ignored', () => {
     const clock = new ManualClock();
     const { socket, written } = memorySocket();
     socket.destroy();

@@ -218,7 +218,7 @@ describe('the Host header', () => {
 });
 
 describe('dispose', () => {
-  it('refuses pending verifications at once, and releases the path', async () => {
+  it('dispose refuses pending verifications at once, and releases the path', async () => {
     const { transport, host, port, server } = await serve();
     const asked = new Promise<void>((resolve) => {
       host.verify = () => (resolve(), new Promise(() => undefined));
@@ -232,7 +232,7 @@ describe('dispose', () => {
     expect(() => transport.attach(server)).toThrow('disposed');
   });
 
-  it('opens no session whose verification finished in the same turn', async () => {
+  it('dispose opens no session whose verification finished in the same turn', async () => {
     const { transport, host, port } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -246,7 +246,7 @@ describe('dispose', () => {
     expect(host.sessions).toEqual([]);
   });
 
-  it('leaves open connections to the engine', async () => {
+  it('dispose leaves open connections to the engine', async () => {
     const { transport, host, port } = await serve();
     const client = await RawClient.open(port);
     const session = await host.next();
@@ -255,7 +255,7 @@ describe('dispose', () => {
     expect((await client.frame()).payload.toString()).toBe('still here');
   });
 
-  it('releases every server that the transport was attached to', async () => {
+  it('dispose releases every server that the transport was attached to', async () => {
     const { transport, port } = await serve();
     const second = await listen();
     transport.attach(second.server);

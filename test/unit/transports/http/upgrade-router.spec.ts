@@ -212,7 +212,7 @@ describe('upgrades that no listener handles', () => {
     return { ...context, socket, answer, arrived };
   }
 
-  it('are answered with 404 after a second (P18)', async () => {
+  it('an upgrade that no listener handles is answered with 404 after a second (P18)', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write(upgradeRequest('/unknown'));
     await arrived;
@@ -223,7 +223,7 @@ describe('upgrades that no listener handles', () => {
     expect(parseResponse(await answer).status).toBe(404);
   });
 
-  it('are left to a neighbour that wrote to the socket, however slow it is', async () => {
+  it('an upgrade is left to a neighbour that wrote to the socket, however slow it is', async () => {
     let finish: () => void = () => undefined;
     const slow: Listener = (_req, socket) => {
       socket.on('error', () => undefined);
@@ -238,7 +238,7 @@ describe('upgrades that no listener handles', () => {
     expect(await answer).toContain('418 slow');
   });
 
-  it('are detected on a connection that carried responses before', async () => {
+  it('an unhandled upgrade is detected on a connection that carried responses before', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await new Promise((resolve) => socket.once('data', resolve));
@@ -248,7 +248,7 @@ describe('upgrades that no listener handles', () => {
     expect(await answer).toContain('404 Not Found');
   });
 
-  it('may be reset without harm, and leave no timer (CVE-2020-7693)', async () => {
+  it('an unhandled upgrade may be reset without harm, and leaves no timer (CVE-2020-7693)', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write(upgradeRequest('/unknown'));
     await arrived;
@@ -261,7 +261,7 @@ describe('upgrades that no listener handles', () => {
 });
 
 describe('releasing a path', () => {
-  it('restores the listeners of the server', async () => {
+  it('releasing a path restores the listeners of the server', async () => {
     const server = createServer();
     const plain = answers('plain');
     const once = answers('once');
@@ -283,7 +283,7 @@ describe('releasing a path', () => {
     expect(server.listenerCount('upgrade')).toBe(0);
   });
 
-  it('restores listeners that were attached later, too', async () => {
+  it('releasing a path restores listeners that were attached later, too', async () => {
     const { server, release, port } = await routed();
     const neighbour = destroysStrangers('/gateway', 'gateway');
     server.on('upgrade', neighbour);
@@ -293,7 +293,7 @@ describe('releasing a path', () => {
     expect(await who(port, '/gateway')).toBe('418 gateway');
   });
 
-  it('keeps a neighbour that was attached in the same turn', async () => {
+  it('releasing a path keeps a neighbour that was attached in the same turn', async () => {
     const { server, release } = await routed();
     const neighbour = answers('neighbour');
     server.on('upgrade', neighbour);
@@ -302,7 +302,7 @@ describe('releasing a path', () => {
     expect(server.rawListeners('upgrade')).toEqual([neighbour]);
   });
 
-  it('may be repeated', async () => {
+  it('a path may be released twice', async () => {
     const { router, release, port } = await routed();
     release();
     router.claim('/realtime', answers('next'));
@@ -310,7 +310,7 @@ describe('releasing a path', () => {
     expect(await who(port, '/realtime')).toBe('418 next');
   });
 
-  it('for one of two applications on a server keeps the other', async () => {
+  it('releasing one of two applications on a server keeps the other', async () => {
     const { server, release, port } = await routed(
       (fresh) => void fresh.on('upgrade', destroysStrangers('/g', 'g')),
     );

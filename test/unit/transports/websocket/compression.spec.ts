@@ -26,7 +26,7 @@ async function negotiated(headers: Record<string, string> = OFFER, host = new Fa
 }
 
 describe('compression (G24, RFC 7692)', () => {
-  it('is off by default, whatever a client offers (G24)', async () => {
+  it('compression is off by default, whatever a client offers (G24)', async () => {
     const { host, port } = await serve();
     const client = await RawClient.open(port, '/realtime', OFFER);
     expect(client.response.headers['sec-websocket-extensions']).toBeUndefined();
@@ -34,14 +34,14 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.frame()).rsv1).toBe(false);
   });
 
-  it('carries no context from one message to the next', async () => {
+  it('compression carries no context from one message to the next', async () => {
     const { client } = await negotiated();
     expect(client.response.headers['sec-websocket-extensions']).toBe(
       'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
     );
   });
 
-  it('compresses long messages, and sends short ones uncompressed', async () => {
+  it('long messages are compressed, and short ones are not', async () => {
     const { client, session } = await negotiated();
     session.send(LONG, LONG);
     const long = await client.frame();
@@ -55,7 +55,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.frame()).fin).toBe(true);
   });
 
-  it('sends messages uncompressed that would not become smaller', async () => {
+  it('messages that would not become smaller are not compressed', async () => {
     const { client, session } = await negotiated();
     const noise = randomBytes(4_000);
     session.connection.write(session.connection.variant.frame([noise]));
@@ -64,7 +64,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(frame.payload.equals(noise)).toBe(true);
   });
 
-  it('shares compressed frames among all clients of a variant (P22)', async () => {
+  it('compressed frames are shared among all clients of a variant (P22)', async () => {
     const { host, port } = await serve({ compression: {} });
     const clients = Array.from(
       { length: 3 },
@@ -89,7 +89,7 @@ describe('compression (G24, RFC 7692)', () => {
     for (const client of clients) client.terminate();
   });
 
-  it('sends uncompressed frames to a client with a small window or without the extension', async () => {
+  it('a client with a small window or without the extension gets uncompressed frames', async () => {
     const small = await negotiated({
       'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=9',
     });
@@ -101,7 +101,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await none.client.frame()).rsv1).toBe(false);
   });
 
-  it('reads compressed client frames', async () => {
+  it('compressed client frames are read', async () => {
     const { client, session } = await negotiated();
     client.send(1, deflated(Buffer.from(LONG)), { rsv: RSV1 });
     client.text('plain');
@@ -109,7 +109,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(session.frames).toEqual([LONG, 'plain']);
   });
 
-  it('applies the size limit after inflating: a bomb closes with 4806 (G24)', async () => {
+  it('the size limit applies after inflating: a bomb closes with 4806 (G24)', async () => {
     const { client, session } = await negotiated(OFFER, new FakeHost(64 * 1024));
     const bomb = deflated(Buffer.alloc(50 * 1024 * 1024));
     expect(bomb.length).toBeLessThan(64 * 1024);
@@ -118,7 +118,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('counts the fragments of a bomb together (G24)', async () => {
+  it('the fragments of a bomb are counted together (G24)', async () => {
     const { client } = await negotiated(OFFER, new FakeHost(64 * 1024));
     const bomb = deflated(Buffer.alloc(1024 * 1024));
     for (let at = 0; at < bomb.length; at += 100) {
@@ -127,7 +127,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.close()).code).toBe(4806);
   });
 
-  it('closes with 4805 on a message that does not inflate (P6)', async () => {
+  it('a message that does not inflate closes with 4805 (P6)', async () => {
     const { client } = await negotiated();
     client.send(1, Buffer.alloc(50, 0xff), { rsv: RSV1 });
     expect((await client.close()).code).toBe(4805);
@@ -141,7 +141,7 @@ describe('compression (G24, RFC 7692)', () => {
     ', ,',
     'permessage-deflate; server_no_context_takeover; server_no_context_takeover',
     '\u00e9',
-  ])('refuses the malformed offer %j with 400 (P18)', async (offer) => {
+  ])('the malformed offer %j is refused with 400 (P18)', async (offer) => {
     const { port } = await serve({ compression: {} });
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Extensions': offer });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');

@@ -9,7 +9,7 @@ afterEach(closeServers);
 
 describe('frames to the client', () => {
   it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])(
-    'carry %i bytes completely (P4)',
+    'a frame of %i bytes arrives completely (P4)',
     async (length) => {
       const { client, session } = await pair();
       const payload = 'x'.repeat(length);
@@ -20,13 +20,13 @@ describe('frames to the client', () => {
     },
   );
 
-  it('are binary without separator over MessagePack (P4)', async () => {
+  it('MessagePack frames are binary without separator (P4)', async () => {
     const { client, session } = await pair({ headers: MSGPACK });
     session.send('a', 'b');
     expect(await client.frame()).toMatchObject({ opcode: 2, payload: Buffer.from('ab') });
   });
 
-  it('share one buffer among many sockets, keep the order of writes, and can be read by ws (P22)', async () => {
+  it('many sockets share one buffer, keep the order of writes, and can be read by ws (P22)', async () => {
     const { host, port } = await serve();
     const clients = await Promise.all(
       Array.from({ length: 5 }, async () => {
@@ -51,7 +51,7 @@ describe('frames to the client', () => {
     expect(frames).toEqual(copies);
   });
 
-  it('leave at once, as Nagle’s algorithm is off', async () => {
+  it('frames leave at once, as Nagle’s algorithm is off', async () => {
     const { serverSocket } = await pair();
     const kSetNoDelay = Object.getOwnPropertySymbols(serverSocket).find((key) =>
       String(key).includes('SetNoDelay'),
@@ -303,7 +303,7 @@ describe('the end of a connection (protocol §7)', () => {
 });
 
 describe('failures of the engine', () => {
-  it('close with 4005 when they happen in open', async () => {
+  it('a failure of the engine in open closes with 4005', async () => {
     const { host, port, errors } = await serve();
     const failure = new Error('open');
     host.onOpen = () => {
@@ -314,7 +314,7 @@ describe('failures of the engine', () => {
     expect(errors).toEqual([failure]);
   });
 
-  it('close with 4005 once when they happen in onFrame', async () => {
+  it('a failure of the engine in onFrame closes with 4005, once', async () => {
     const { client, session, errors } = await pair();
     session.onEachFrame = () => {
       throw new Error('frame');
@@ -327,7 +327,7 @@ describe('failures of the engine', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('do not include a close in open, which is sent unchanged', async () => {
+  it('a close by the engine inside open is sent unchanged', async () => {
     const { host, port } = await serve();
     host.onOpen = (session) => session.connection.close(4006, 'overloaded|1000');
     const client = await RawClient.open(port);

@@ -33,23 +33,20 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     [65_535, 4],
     [65_536, 10],
     [70_000, 10],
-  ])(
-    'have a header of the right length: a payload of %i bytes, a header of %i (P4)',
-    async (length, headerBytes) => {
-      const payload = Buffer.alloc(length, 'x');
-      const frame = frameText([payload], NEWLINE);
+  ])('a payload of %i bytes has a header of %i (P4)', async (length, headerBytes) => {
+    const payload = Buffer.alloc(length, 'x');
+    const frame = frameText([payload], NEWLINE);
 
-      expect(frame.length).toBe(headerBytes + length);
-      expect(frame[0]).toBe(0x81);
-      expect((frame[1] ?? 0) & 0x80).toBe(0);
-      const { data, isBinary } = await parsed(frame);
-      expect(isBinary).toBe(false);
-      expect(data.equals(payload)).toBe(true);
-    },
-  );
+    expect(frame.length).toBe(headerBytes + length);
+    expect(frame[0]).toBe(0x81);
+    expect((frame[1] ?? 0) & 0x80).toBe(0);
+    const { data, isBinary } = await parsed(frame);
+    expect(isBinary).toBe(false);
+    expect(data.equals(payload)).toBe(true);
+  });
 
   it.each(['', 'x'.repeat(125), 'x'.repeat(126), 'é'.repeat(100), 'x'.repeat(65_536), 'half a 😀: \ud83d'])(
-    'hold one envelope like several, and share its bytes (%#) (P4)',
+    'one envelope is framed like several, and shares its bytes (%#) (P4)',
     (text) => {
       const encoded = Buffer.from(text);
       const asText = frameOne(false, text);
@@ -64,40 +61,40 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     },
   );
 
-  it('separate JSON envelopes by a newline, with none at the end (P4)', () => {
+  it('JSON envelopes are separated by a newline, with none at the end (P4)', () => {
     const frame = frameText([Buffer.from('{"a":1}'), Buffer.from('{"b":"é"}'), Buffer.from('3')], NEWLINE);
     expect(frame.toString('utf8', 2)).toBe('{"a":1}\n{"b":"é"}\n3');
   });
 
-  it('join MessagePack values in a binary frame (P4)', async () => {
+  it('MessagePack values follow one another in a binary frame (P4)', async () => {
     const frame = frameBinary([Buffer.from([0x81]), Buffer.from([0x01, 0x02])], undefined);
     expect([...frame]).toEqual([0x82, 3, 0x81, 0x01, 0x02]);
     await expect(parsed(frame)).resolves.toMatchObject({ isBinary: true });
   });
 
-  it('count the separators in the length', () => {
+  it('the separators count in the length of the frame', () => {
     const halves = [Buffer.alloc(62, 'a'), Buffer.alloc(63, 'b')];
     expect(frameText(halves, undefined).length).toBe(2 + 125);
     expect(frameText(halves, NEWLINE).length).toBe(4 + 126);
   });
 
-  it('are empty without an envelope', () => {
+  it('a frame without envelopes is empty', () => {
     expect([...frameText([], NEWLINE)]).toEqual([0x81, 0]);
   });
 
-  it('keep the separator of an empty envelope', () => {
+  it('an empty envelope keeps its separator', () => {
     expect(
       frameText([Buffer.from('a'), Buffer.alloc(0), Buffer.from('b')], NEWLINE).toString('utf8', 2),
     ).toBe('a\n\nb');
   });
 
-  it('do not change the envelopes, which other frames share (P22)', () => {
+  it('framing does not change the envelopes, which other frames share (P22)', () => {
     const envelope = Buffer.from('{"type":"event"}');
     frameText([envelope, envelope], NEWLINE);
     expect(envelope.toString()).toBe('{"type":"event"}');
   });
 
-  it('are one allocation of which every byte is written (ws 8.20.1)', () => {
+  it('a frame is one allocation of which every byte is written (ws 8.20.1)', () => {
     const allocations: Buffer[] = [];
     const original = Buffer.allocUnsafe;
     const spy = jest.spyOn(Buffer, 'allocUnsafe').mockImplementation((size) => {
@@ -117,7 +114,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     }
   });
 
-  it('are built around an existing payload', () => {
+  it('an existing payload can be framed', () => {
     expect([...framePayload(0x81 | RSV1, Buffer.from([1, 2]))]).toEqual([0xc1, 2, 1, 2]);
   });
 });

@@ -8,7 +8,7 @@ import { pair, closed, received, turn } from '../support/pair.js';
 afterEach(closeServers);
 
 describe('frames from the client', () => {
-  it('arrive as a string if text, and as bytes if binary', async () => {
+  it('text arrives as a string, binary as bytes', async () => {
     const { client, session } = await pair();
     client.text('{"type":"ping"} ✓');
     client.send(2, Buffer.from([0x81, 0xff]));
@@ -18,7 +18,7 @@ describe('frames from the client', () => {
     expect([...(session.frames[1] as Uint8Array)]).toEqual([0x81, 0xff]);
   });
 
-  it('may be empty', async () => {
+  it('an empty message arrives', async () => {
     const { client, session } = await pair();
     client.text('');
     client.send(2, Buffer.alloc(0));
@@ -27,7 +27,7 @@ describe('frames from the client', () => {
     expect((session.frames[1] as Uint8Array).byteLength).toBe(0);
   });
 
-  it('are joined from fragments, with control frames in between (RFC 6455 §5.4)', async () => {
+  it('fragments are joined, with control frames in between (RFC 6455 §5.4)', async () => {
     const { client, session } = await pair();
     const bytes = Buffer.from('é✓');
     client.send(1, bytes.subarray(0, 1), { fin: false });
@@ -40,7 +40,7 @@ describe('frames from the client', () => {
     expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('are you there') });
   });
 
-  it('may be split anywhere, and merged into one segment', async () => {
+  it('frames may be split anywhere, and merged into one segment', async () => {
     const { client, session } = await pair();
     const bytes = Buffer.concat(['one', 'two', 'three'].map((text) => clientFrame(1, Buffer.from(text))));
     for (const byte of bytes) {
@@ -52,7 +52,7 @@ describe('frames from the client', () => {
     expect(session.frames).toEqual(['one', 'two', 'three', 'one', 'two', 'three']);
   });
 
-  it('are not lost in the segment of the upgrade', async () => {
+  it('frames in the segment of the upgrade are not lost', async () => {
     const { host, port } = await serve();
     connect(port, '127.0.0.1').write(
       Buffer.concat([Buffer.from(upgradeRequest()), clientFrame(1, Buffer.from('early'))]),
@@ -62,7 +62,7 @@ describe('frames from the client', () => {
     expect(session.frames).toEqual(['early']);
   });
 
-  it('wait while the credentials are verified', async () => {
+  it('frames wait while the credentials are verified', async () => {
     const { host, port } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {

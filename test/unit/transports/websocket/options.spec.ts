@@ -9,7 +9,7 @@ import { WebSocketTransport } from '../../../../lib/transports/websocket/transpo
 import { FakeHost } from '../support/fake-host.js';
 
 describe('options of the WebSocket transport', () => {
-  it('are safe by default (G22, G23, G24)', () => {
+  it('the options are safe by default (G22, G23, G24)', () => {
     expect(resolveOptions({})).toMatchObject({
       path: '/realtime',
       codecs: [jsonCodec, msgpackCodec],

@@ -129,7 +129,7 @@ describe('the history checker with a mutated library', () => {
   const deliveries: readonly (readonly [string, Mutation, readonly HistoryRule[]])[] = [
     ['drops one delivery in 10,000', drop, ['hole', 'undelivered']],
     ['swaps two deliveries in 10,000', swap, ['hole', 'repeat', 'undelivered']],
-    ['sends one delivery in 10,000 again', again, ['repeat']],
+    ['repeats one delivery in 10,000', again, ['repeat']],
   ];
   it.each(deliveries)('reports a library that %s', async (name, mutation, rules) => {
     const stop = mutateDelivery(mutation, ONE_IN);

@@ -35,7 +35,7 @@ describe('boot of the Redis broker', () => {
     ['a prefix that chooses slots', { keyPrefix: 'a{b}' }, /`keyPrefix`/],
     ['no partitions', { partitions: 0 }, /`partitions`/],
     ['half a partition', { partitions: 1.5 }, /`partitions`/],
-    ['a bound that is none', { maxQueued: -1 }, /`maxQueued`/],
+    ['a negative bound', { maxQueued: -1 }, /`maxQueued`/],
     ['no interval', { tipCheck: { intervalMs: 0 } }, /`tipCheck\.intervalMs`/],
     ['no replicas', { durability: { level: 'replicated', replicas: 0 } }, /`durability\.replicas`/],
     ['another database of a Cluster', { cluster: { nodes: [{ host: 'h' }] }, db: 3 }, /`db`/],

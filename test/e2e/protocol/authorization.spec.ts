@@ -186,7 +186,7 @@ describe('authorization of every command (G10)', () => {
     ['nothing', () => undefined as unknown as boolean],
     ['null', () => null as unknown as boolean],
     ['a truthy value', () => 'yes' as unknown as boolean],
-    ['a grant for no time', () => ({ forMs: 0 })],
+    ['a lease of 0 ms', () => ({ forMs: 0 })],
     ['an error', () => Promise.reject(new RealtimeError('forbidden'))],
   ])('an authorization that returns %s refuses (G9, G10)', async (_, subscribe) => {
     await start({ authorize: { subscribe } });

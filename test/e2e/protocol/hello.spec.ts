@@ -31,7 +31,7 @@ describe.each([JSON_V1, MSGPACK_V1])('hello as the first message, over %s (P3)',
     ['an unknown command', { type: 'shout', id: 'p1' }],
     ['a hello without versions', { type: 'hello', id: 'h1', payload: {} }],
     ['a hello without id', { type: 'hello', payload: { versions: [1] } }],
-    ['no object', 7 as unknown as Record<string, unknown>],
+    ['a value that is not an object', 7 as unknown as Record<string, unknown>],
   ])('%s as the first message closes with 4805, and is not answered (P3a)', async (_, envelope) => {
     await start();
     const client = await open();

@@ -55,8 +55,8 @@ describe('payloads of one client as other clients receive them', () => {
     ['a lone surrogate in a key', '{"\\udfff":1}'],
     ['line separators', '"\\n\\u2028\\u2029\\u0000"'],
     ['huge numbers', '[1e308,-1e308,1e400,9007199254740993,-0,0.1]'],
-    ['as much nesting as is taken', nested(127)],
-    ['much nesting of objects', '{"a":'.repeat(126) + '1' + '}'.repeat(126)],
+    ['the deepest accepted nesting', nested(127)],
+    ['deeply nested objects', '{"a":'.repeat(126) + '1' + '}'.repeat(126)],
   ];
 
   it.each(hostile)(
@@ -107,11 +107,11 @@ describe('payloads of one client as other clients receive them', () => {
   );
 
   it.each([
-    ['bytes that are no UTF-8', [0xff, 0xfe, 0x41]],
+    ['bytes that are not UTF-8', [0xff, 0xfe, 0x41]],
     ['a surrogate', [0xed, 0xa0, 0x80]],
     ['an overlong slash', [0xc0, 0xaf]],
     ['a cut sequence', [0xe2, 0x82]],
-    ['300 bytes that are no UTF-8', Array.from({ length: 300 }, () => 0xff)],
+    ['300 bytes that are not UTF-8', Array.from({ length: 300 }, () => 0xff)],
   ])('%s in a MessagePack string never reach a subscriber unchanged (P1, P6c)', async (_, bytes) => {
     const channel = `rooms.${++rooms}`;
     const subscriber = await server.connect('bob', { protocols: ['realtime.v1.msgpack'] });

@@ -105,7 +105,7 @@ describe('the server’s heartbeat (P8)', () => {
   it.each([
     ['pong', { type: 'pong' }],
     ['any command', { type: 'unsubscribe', id: 'u1', channel: 'rooms.1' }],
-    ['what is no command at all', { type: 'shout' }],
+    ['an unknown command', { type: 'shout' }],
     ['an empty frame', '\n'],
   ])('%s counts as a sign of life (P8c)', async (_, frame) => {
     await start();

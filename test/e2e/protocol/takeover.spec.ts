@@ -108,7 +108,7 @@ describe('takeover (P28)', () => {
     ['of a user, presented by an anonymous client', (ticket: string) => ({ token: undefined, ticket })],
     ['whose signature is wrong', (ticket: string) => ({ token: 'ada', ticket: `${ticket.slice(0, -3)}abc` })],
     ['whose content was changed', (ticket: string) => ({ token: 'ada', ticket: `X${ticket}` })],
-    ['that is nothing', () => ({ token: 'ada', ticket: '.' })],
+    ['without content', () => ({ token: 'ada', ticket: '.' })],
   ])('a ticket %s takes over nothing, and does not prevent a resume (P28b)', async (_, forge) => {
     await start();
     const first = await left.connect('ada');

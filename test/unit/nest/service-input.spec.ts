@@ -25,10 +25,14 @@ describe('arguments of RealtimeService', () => {
     ['a number as user', () => room.publish('said', 1, { user: untyped(7) }), 'publish: user must be a str'],
     ['a list as meta', () => room.publish('said', 1, { meta: untyped([]) }), 'publish: meta must be an obj'],
     ['a signal without a name', () => room.signal(''), 'signal: event must be a string of 1 to 128'],
-    ['a limit of nothing', () => room.history({ limit: 0 }), 'history: limit must be a whole number of at'],
-    ['a bound that is none', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
-    ['a page of nothing', () => room.members({ limit: -1 }), 'members: limit must be a whole number of at'],
-    ['a channel that cannot be', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
+    ['a limit of 0', () => room.history({ limit: 0 }), 'history: limit must be a whole number of at'],
+    ['a string as bound', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
+    [
+      'a negative page limit',
+      () => room.members({ limit: -1 }),
+      'members: limit must be a whole number of at',
+    ],
+    ['an invalid channel name', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
   ])(
     '%s is refused with its name and a valid form, before anything happens (P5)',
     async (_, call, message) => {

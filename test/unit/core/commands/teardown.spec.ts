@@ -49,7 +49,7 @@ async function send(connection: FakeConnection, ...commands: readonly object[]):
 
 /** What a session may have scheduled. */
 const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
-  'that never said hello': async () => harness.connect(),
+  'that never sent hello': async () => harness.connect(),
   'that is idle': () => harness.greet('user:ada'),
   'that was pinged and has not answered': async () => {
     const connection = await harness.greet('user:ada');
@@ -75,7 +75,7 @@ const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
     expect(connection.take('reply')).toHaveLength(2);
     return connection;
   },
-  'with an authorization for a while': async () => {
+  'with a temporary authorization': async () => {
     verdict = () => ({ forMs: HOUR_MS });
     return await harness.subscriber('plain.1', 'user:ada');
   },
@@ -86,14 +86,14 @@ const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
     await rest(5_000);
     return connection;
   },
-  'that is slowed down': async () => {
+  'that is throttled': async () => {
     const connection = await harness.greet('user:ada');
     for (let index = 0; index < 12 && !connection.paused; index++)
       await send(connection, { type: 'ping', id: `p${index}` });
     expect(connection.paused).toBe(true);
     return connection;
   },
-  'that took over channels and has not asked for them again': async () => {
+  'that took over channels and has not subscribed to them again': async () => {
     const older = await harness.subscriber('plain.1', 'user:ada');
     return await harness.greet('user:ada', ticketOf(older));
   },
@@ -111,8 +111,8 @@ const SLOW: SettingsPatch = {
 };
 
 const ends: Readonly<Record<string, (connection: FakeConnection) => Promise<unknown> | void>> = {
-  'is cut off': (connection) => connection.drop(),
-  'says goodbye': (connection) => connection.send({ type: 'bye', id: 'bye' }),
+  'loses its connection': (connection) => connection.drop(),
+  'sends bye': (connection) => connection.send({ type: 'bye', id: 'bye' }),
   'breaks the protocol': (connection) => connection.sendRaw('{'),
   'is disconnected': () => harness.engine.disconnect('ada'),
   'is banned': () => harness.engine.ban('ada', { forMs: HOUR_MS }),
@@ -125,14 +125,14 @@ const ends: Readonly<Record<string, (connection: FakeConnection) => Promise<unkn
 
 describe.each(Object.keys(scheduled))('a session %s', (what) => {
   it.each(Object.keys(ends))('leaves no timer when it %s (G13)', async (end) => {
-    const before = await start(what === 'that is slowed down' ? SLOW : {});
+    const before = await start(what === 'that is throttled' ? SLOW : {});
     const connection = await scheduled[what]?.();
     if (connection === undefined) throw new Error('There is no such session');
     await ends[end]?.(connection);
     await quiet();
     if (connection.closed === undefined) {
       // One of no user, so that nobody could mean it, or one that is not listened to.
-      expect(['that never said hello', 'that is slowed down']).toContain(what);
+      expect(['that never sent hello', 'that is throttled']).toContain(what);
       connection.drop();
     }
     expect(harness.engine.status.sessions).toBe(0);
@@ -141,7 +141,7 @@ describe.each(Object.keys(scheduled))('a session %s', (what) => {
   });
 
   it('leaves no timer when the engine stops (G18)', async () => {
-    await start(what === 'that is slowed down' ? SLOW : {});
+    await start(what === 'that is throttled' ? SLOW : {});
     await scheduled[what]?.();
     await harness.stop();
     expect(harness.clock.pending).toBe(0);
@@ -258,8 +258,8 @@ describe('a session that ends by itself', () => {
 
 describe('members of a session that ended', () => {
   it.each([
-    ['is cut off', (connection: FakeConnection) => connection.drop()],
-    ['says goodbye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
+    ['loses its connection', (connection: FakeConnection) => connection.drop()],
+    ['sends bye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
   ])('members leave no timer after their grace period when their connection %s (G19)', async (_end, end) => {
     const before = await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');

@@ -291,7 +291,7 @@ describe('boot errors', () => {
     });
 
     it.each([
-      ['nobody', undefined],
+      ['no provider', undefined],
       ['a provider', RealtimeService],
     ])('forRoot() must be imported when %s asks for the service', async (_who, asked) => {
       const providers: Provider[] =

@@ -79,7 +79,7 @@ describe('the error mapper', () => {
   });
 
   it.each<[string, unknown, Record<string, unknown>]>([
-    ['a text', new WsException('room is full'), { code: 'bad_request', message: 'room is full' }],
+    ['a string', new WsException('room is full'), { code: 'bad_request', message: 'room is full' }],
     ['a guard’s refusal', new WsException('Forbidden resource'), { code: 'forbidden' }],
     ['a code', new WsException({ code: 'muted', message: 'quiet' }), { code: 'muted', message: 'quiet' }],
     ['a status', new WsException({ status: 409, message: 'twice' }), { code: 'conflict', message: 'twice' }],

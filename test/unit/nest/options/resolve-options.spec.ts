@@ -215,7 +215,7 @@ describe('module options', () => {
         '- auth.jwt: "algorithms" is empty. The secret fits HS256, HS384, HS512.',
       ],
       [
-        'a kind of key that nobody verifies',
+        'a kind of key that @nestjs/jwt cannot verify',
         { publicKey: ed },
         '- auth.jwt: "publicKey" is of kind ed25519, which @nestjs/jwt cannot verify. Use RSA or EC (P-256, P-384, P-521), or a class that implements RealtimeAuthenticator.',
       ],
@@ -224,14 +224,14 @@ describe('module options', () => {
         { secret: 's', publicKey: pem },
         '- auth.jwt.secret: is given beside auth.jwt.publicKey. Keep one of them.',
       ],
-      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
+      ['a key of the wrong type', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
       [
-        'algorithms that are no list',
+        'algorithms that are not a list',
         { secret: 's', algorithms: 'HS256' },
         '- auth.jwt.algorithms: is no list. Give a list such as ["RS256"].',
       ],
       [
-        'a user that is no function',
+        'a user that is not a function',
         { secret: 's', user: 'sub' },
         '- auth.jwt.user: is no function. Give (claims) => ({ id: … }).',
       ],

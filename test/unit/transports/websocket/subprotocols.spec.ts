@@ -37,9 +37,9 @@ describe('negotiation of subprotocols (P1, P2)', () => {
   });
 
   it.each([
-    ['only unknown ones', 'soap, graphql-ws'],
-    ['a reserved one', 'realtime.v1.protobuf'],
-    ['another case', 'Realtime.V1.JSON'],
+    ['an offer of unknown names', 'soap, graphql-ws'],
+    ['a reserved name', 'realtime.v1.protobuf'],
+    ['a name in another case', 'Realtime.V1.JSON'],
   ])('%s is refused with 400, which names the supported subprotocols (P1)', async (_name, offered) => {
     const { port } = await serve();
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });

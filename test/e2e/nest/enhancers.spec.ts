@@ -1,34 +1,18 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
-  Catch,
-  createParamDecorator,
-  ForbiddenException,
   Injectable,
   UnauthorizedException,
-  UseFilters,
   UseGuards,
   UseInterceptors,
-  UsePipes,
   ValidationPipe,
-  type ArgumentsHost,
-  type CallHandler,
   type CanActivate,
-  type ExceptionFilter,
   type ExecutionContext,
-  type NestInterceptor,
-  type PipeTransform,
 } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@nestjs/core';
-import { BaseWsExceptionFilter, MessageBody, WsException } from '@nestjs/websockets';
-import { IsString, MaxLength } from 'class-validator';
-import { map, of, throwError, type Observable } from 'rxjs';
+import { APP_GUARD, APP_INTERCEPTOR, Reflector } from '@nestjs/core';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   Authorize,
   Channel,
-  ChannelParam,
-  DedupeInterceptor,
-  EnvelopeInterceptor,
   OnPublish,
   OnRequest,
   OnSubscribe,
@@ -36,12 +20,10 @@ import {
   PublicChannel,
   RealtimeContext,
   RealtimeUser,
-  SequenceInterceptor,
   Snapshot,
   type ChannelPolicyGuard,
   type RealtimeConnectHook,
 } from '../../../lib/nest/index.js';
-import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { until } from '../../support/until.js';
 import {
   byName,
@@ -51,44 +33,7 @@ import {
   type Platform,
   type TestApp,
 } from './support/nest-app.js';
-
-/** Remembers where it ran: `<name>:<action>[@handler]`. */
-@Injectable()
-class Trace {
-  readonly lines: string[] = [];
-  add(name: string, context: ExecutionContext): void {
-    this.lines.push(`${name}:${RealtimeContext.from(context)?.action}`);
-  }
-  take(): string[] {
-    return this.lines.splice(0);
-  }
-}
-
-function guard(name: string) {
-  @Injectable()
-  class TracingGuard implements CanActivate {
-    constructor(readonly trace: Trace) {}
-    canActivate(context: ExecutionContext): boolean {
-      this.trace.add(name, context);
-      return context.switchToWs().getData<{ deny?: string } | undefined>()?.deny !== name;
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [Trace], TracingGuard);
-  return TracingGuard;
-}
-
-function interceptor(name: string) {
-  @Injectable()
-  class TracingInterceptor implements NestInterceptor {
-    constructor(readonly trace: Trace) {}
-    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-      this.trace.add(name, context);
-      return next.handle();
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [Trace], TracingInterceptor);
-  return TracingInterceptor;
-}
+import { guard, interceptor, Trace } from './support/trace.js';
 
 const GlobalGuard = guard('global');
 const ClassGuard = guard('class');
@@ -149,19 +94,6 @@ class Open {
 
 const all = (action: string) =>
   ['global', 'class', 'method', 'i-global', 'i-class', 'i-method'].map((name) => `${name}:${action}`);
-
-class NewMessage {
-  @IsString()
-  @MaxLength(5)
-  text!: string;
-}
-
-const Upper: PipeTransform = {
-  transform: (value: unknown) => (typeof value === 'string' ? value.toUpperCase() : value),
-};
-const Pattern = createParamDecorator((_data: unknown, context: ExecutionContext) =>
-  context.switchToWs().getPattern(),
-);
 
 describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
   let server: TestApp | undefined;
@@ -355,133 +287,6 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open', { params: { deny: 'class' } })).resolves.toBeDefined();
   });
 
-  it('pipes run globally, on a parameter, and on parameters without a decorator', async () => {
-    @Channel('rooms.:room')
-    class Rooms {
-      @Authorize('subscribe', 'publish')
-      can() {
-        return true;
-      }
-      @OnPublish('said')
-      said(@MessageBody() message: NewMessage) {
-        return { ...message, checked: message instanceof NewMessage };
-      }
-      @OnRequest('bare')
-      bare(_client: RealtimeConnection, message: NewMessage) {
-        return message instanceof NewMessage;
-      }
-      @OnRequest('upper')
-      upper(@MessageBody('text', Upper) text: string, @ChannelParam('room', Upper) room: string) {
-        return text + room;
-      }
-      @UsePipes(Upper)
-      @OnRequest('shout')
-      shout(@MessageBody() text: string) {
-        return text;
-      }
-    }
-    const { connect } = await start({
-      providers: [Rooms, { provide: APP_PIPE, useValue: new ValidationPipe({ transform: true }) }],
-    });
-    const client = await connect('alice');
-    await client.subscribe('rooms.one');
-    const publish = { type: 'publish', channel: 'rooms.one', event: 'said' };
-    await expect(client.error({ ...publish, payload: { text: 'too long' } })).resolves.toMatchObject({
-      code: 'validation_failed',
-      details: [{ path: 'text', message: 'text must be shorter than or equal to 5 characters' }],
-    });
-    await client.reply({ ...publish, payload: { text: 'ok' } });
-    expect((await client.take({ type: 'event' })).payload).toEqual({ text: 'ok', checked: true });
-
-    const request = (event: string, payload: unknown) =>
-      client.call({ type: 'request', channel: 'rooms.one', event, payload });
-    expect(await request('bare', { text: 5 })).toMatchObject({
-      type: 'error',
-      payload: { code: 'validation_failed' },
-    });
-    expect(await request('bare', { text: 'ok' })).toMatchObject({ type: 'reply', payload: true });
-    expect(await request('upper', { text: 'a' })).toMatchObject({ payload: 'AONE' });
-    expect(await request('shout', 'abc')).toMatchObject({ payload: 'ABC' });
-  });
-
-  it('an interceptor can transform a reply; an empty stream is a reply without a value', async () => {
-    const wrap: NestInterceptor = {
-      intercept: (_context, next) => next.handle().pipe(map((value) => ({ value }))),
-    };
-    const drop: NestInterceptor = { intercept: () => of() };
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @UseInterceptors(wrap)
-      @OnRequest('wrapped')
-      wrapped() {
-        return of(1, 2);
-      }
-      @UseInterceptors(drop)
-      @OnRequest('dropped')
-      dropped() {
-        return 1;
-      }
-    }
-    const { connect } = await start({ providers: [A] });
-    const client = await connect('alice');
-    await client.subscribe('a');
-    expect(await client.call({ type: 'request', channel: 'a', event: 'wrapped' })).toMatchObject({
-      payload: { value: 2 },
-    });
-    expect(await client.call({ type: 'request', channel: 'a', event: 'dropped' })).toMatchObject({
-      type: 'reply',
-      payload: null,
-    });
-  });
-
-  it('an interceptor that transforms the result of an authorization makes it refuse, and the log says why (G9)', async () => {
-    const wrap: NestInterceptor = {
-      intercept: (_context, next) => next.handle().pipe(map((data) => ({ data }))),
-    };
-    @Channel('a')
-    class A {
-      @Authorize('subscribe')
-      can() {
-        return true;
-      }
-    }
-    const { connect, logger } = await start({
-      providers: [A],
-      configure: (app) => app.useGlobalInterceptors(wrap),
-    });
-    const client = await connect('alice');
-    for (let time = 0; time < 2; time++) {
-      await expect(client.error({ type: 'subscribe', channel: 'a', payload: {} })).resolves.toMatchObject({
-        code: 'forbidden',
-      });
-    }
-    expect(
-      logger.at('warn').filter((line) => line.includes('A.can returned neither true, false')),
-    ).toHaveLength(1);
-  });
-
-  it('custom parameter decorators and switchToWs() get connection, payload and pattern', async () => {
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('pattern')
-      pattern(@Pattern() pattern: string) {
-        return pattern;
-      }
-      @Snapshot()
-      state(@Pattern() pattern: string) {
-        return pattern;
-      }
-    }
-    const { connect } = await start({ providers: [A] });
-    const client = await connect('alice');
-    await expect(client.subscribe('a')).resolves.toMatchObject({ snapshot: 'realtime.snapshot' });
-    expect(await client.call({ type: 'request', channel: 'a', event: 'pattern' })).toMatchObject({
-      payload: 'pattern',
-    });
-  });
-
   it('Reflector reads the metadata of handler and class', async () => {
     const Roles = Reflector.createDecorator<string[]>();
     @Injectable()
@@ -561,159 +366,6 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
     await expect(client.error({ type: 'request', event: 'ask', payload: 'now!' })).resolves.toMatchObject({
       code: 'forbidden',
-    });
-  });
-
-  it('EnvelopeInterceptor, DedupeInterceptor and SequenceInterceptor do nothing on a channel, where the engine does their work', async () => {
-    @UseInterceptors(EnvelopeInterceptor, new DedupeInterceptor({ window: '1m' }))
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('lifted')
-      lifted(@MessageBody() body: unknown) {
-        return body;
-      }
-      @UseInterceptors(SequenceInterceptor, MethodInterceptor)
-      @OnRequest('mixed')
-      mixed(@MessageBody() body: unknown) {
-        return body;
-      }
-    }
-    const { connect } = await start({ providers: [Trace, A] });
-    const client = await connect('alice');
-    await client.subscribe('a');
-    for (const event of ['lifted', 'mixed']) {
-      for (let time = 0; time < 2; time++) {
-        expect(
-          await client.call({ type: 'request', channel: 'a', event, payload: { plain: 1 } }),
-        ).toMatchObject({
-          type: 'reply',
-          payload: { plain: 1 },
-        });
-      }
-    }
-  });
-
-  describe('filters', () => {
-    class Teapot extends Error {}
-
-    @Catch(Teapot)
-    @Injectable()
-    class ReturningFilter implements ExceptionFilter {
-      constructor(readonly trace: Trace) {}
-      catch(exception: Error) {
-        this.trace.lines.push('class filter');
-        return new RealtimeError('muted', exception.message);
-      }
-    }
-    Reflect.defineMetadata('design:paramtypes', [Trace], ReturningFilter);
-
-    @Catch()
-    class ThrowingFilter implements ExceptionFilter {
-      catch(): never {
-        throw new ForbiddenException('translated');
-      }
-    }
-
-    @Catch(Error)
-    class LookingFilter implements ExceptionFilter {
-      catch(_error: Error, host: ArgumentsHost) {
-        host.switchToWs().getClient<RealtimeConnection>().data['looked'] = true;
-      }
-    }
-
-    @Catch()
-    class GatewayFilter extends BaseWsExceptionFilter {
-      override catch(exception: unknown, host: ArgumentsHost) {
-        super.catch(
-          exception instanceof Teapot
-            ? new WsException({ code: 'conflict', message: 'short and stout' })
-            : exception,
-          host,
-        );
-      }
-    }
-
-    @Catch()
-    class StreamFilter implements ExceptionFilter {
-      catch() {
-        return throwError(() => new WsException('streamed'));
-      }
-    }
-
-    @UseFilters(ReturningFilter)
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('class')
-      byClass() {
-        throw new Teapot('by class');
-      }
-      @OnRequest('other')
-      other() {
-        throw new WsException('not for the filter');
-      }
-      @UseFilters(ThrowingFilter)
-      @OnRequest('throwing')
-      async throwing() {
-        throw new Teapot('by method');
-      }
-      @UseFilters(LookingFilter)
-      @OnRequest('looking')
-      looking() {
-        throw new Teapot('unchanged');
-      }
-      @OnRequest('looked')
-      looked(client: RealtimeConnection) {
-        return client.data['looked'];
-      }
-      @UseFilters(new GatewayFilter())
-      @OnRequest('gateway')
-      gateway(@MessageBody() known: boolean) {
-        throw known ? new Teapot('x') : new Error('inner secret');
-      }
-      @UseFilters(StreamFilter)
-      @OnRequest('stream')
-      stream() {
-        return throwError(() => new Teapot('x'));
-      }
-    }
-
-    const global: ExceptionFilter = {
-      catch(_exception, host) {
-        host.switchToHttp().getResponse<{ status(code: number): void }>().status(500);
-      },
-    };
-
-    it('a filter of the method or class makes the error for the client; global filters of HTTP do not run', async () => {
-      const { app, connect, logger } = await start({
-        providers: [Trace, A, { provide: APP_FILTER, useValue: global }],
-      });
-      const client = await connect('alice');
-      await client.subscribe('a');
-      const error = (event: string, payload?: unknown) =>
-        client.error({ type: 'request', channel: 'a', event, payload });
-      await expect(error('class')).resolves.toMatchObject({ code: 'muted', message: 'by class' });
-      expect(app.get(Trace).take()).toEqual(['class filter']);
-      await expect(error('other')).resolves.toMatchObject({
-        code: 'bad_request',
-        message: 'not for the filter',
-      });
-      await expect(error('throwing')).resolves.toMatchObject({ code: 'forbidden', message: 'translated' });
-      expect(app.get(Trace).take()).toEqual([]);
-      await expect(error('looking')).resolves.toMatchObject({ code: 'internal' });
-      expect(await client.call({ type: 'request', channel: 'a', event: 'looked' })).toMatchObject({
-        payload: true,
-      });
-      await expect(error('gateway', true)).resolves.toMatchObject({
-        code: 'conflict',
-        message: 'short and stout',
-      });
-      const hidden = await error('gateway', false);
-      expect(hidden.code).toBe('internal');
-      expect(hidden.message).not.toContain('secret');
-      await expect(error('stream')).resolves.toMatchObject({ code: 'bad_request', message: 'streamed' });
-      expect(logger.text).not.toContain('status is not a function');
     });
   });
 });

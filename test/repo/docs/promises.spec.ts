@@ -25,7 +25,7 @@ const documents: ClauseDocument[] = [
 describe('docs/promises.md', () => {
   const tests = readTests(root);
 
-  it('is what the titles of the tests generate; `npm run docs` writes it', () => {
+  it('is what the titles of the tests say; `npm run docs` writes it', () => {
     expect(sameMarkdown(read('docs/promises.md'), renderPromises(documents, tests))).toBe(true);
   });
 

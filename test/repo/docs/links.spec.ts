@@ -29,7 +29,7 @@ function prose(markdown: string): string {
 describe.each(DOCUMENTS)('%s', (file) => {
   const markdown = readFileSync(join(root, file), 'utf8');
 
-  it('links to files and headings that exist', () => {
+  it('links only to files and headings that exist', () => {
     const broken: string[] = [];
     for (const [, target] of prose(markdown).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (target === undefined || /^[a-z]+:/.test(target)) continue;
@@ -42,7 +42,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
     expect(broken).toEqual([]);
   });
 
-  it('has tables whose rows have as many cells as their heads, and fences that are closed', () => {
+  it('has tables with equally many cells in each row, and closed code fences', () => {
     const uneven: string[] = [];
     let cells = 0;
     for (const line of withoutFences(markdown).split('\n')) {
@@ -59,7 +59,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
     expect((markdown.match(/^\s*```/gm) ?? []).length % 2).toBe(0);
   });
 
-  it('names sources that exist', () => {
+  it('names only source files that exist', () => {
     const named = [...prose(markdown).matchAll(/`((?:lib|test|scripts)\/[\w./-]+\.\w+)`/g)].map(
       ([, path]) => path,
     );

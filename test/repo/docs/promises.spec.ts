@@ -44,7 +44,7 @@ describe('docs/promises.md', () => {
     expect(sameMarkdown(read('docs/promises.md'), renderPromises(documents, without))).toBe(false);
   });
 
-  it('names no clause that the documents do not have', () => {
+  it('names no clause that the documents do not define', () => {
     const known = new Set([
       ...protocol.clauses.keys(),
       ...guarantees.clauses.keys(),
@@ -97,7 +97,7 @@ describe('the full list of proofs', () => {
   });
 });
 
-describe('the reading of titles', () => {
+describe('reading test titles', () => {
   it('finds ids, lists, ranges and sub-clauses', () => {
     expect(idsOf('keeps order (P16), P1, P2a … and G4–G6')).toEqual(
       ['P16', 'P1', 'P2', 'G4', 'G5', 'G6'].sort(bySource),
@@ -107,7 +107,7 @@ describe('the reading of titles', () => {
     expect(idsOf('HTTP2, MP3 and UP4 are no clauses')).toEqual([]);
   });
 
-  it('sees tests in every form, with the titles of their groups', () => {
+  it('finds tests in every form, with the titles of their groups', () => {
     const source = `
       describe('resume (P13)', () => {
         it('one', () => {});

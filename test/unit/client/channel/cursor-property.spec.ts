@@ -3,7 +3,7 @@ import type { Position } from '../../../../lib/protocol/position.js';
 import fc from '../../../support/property.js';
 import { started } from './cursor-recorder.js';
 
-describe('the cursor, whatever a server sends', () => {
+describe('the client cursor under any behaviour of a server', () => {
   type Op =
     | { readonly kind: 'send' | 'skip' | 'repeat' | 'gap'; readonly count: number }
     | { readonly kind: 'partial'; readonly keep: readonly boolean[] }
@@ -24,7 +24,7 @@ describe('the cursor, whatever a server sends', () => {
     fc.record({ kind: fc.constant('drop' as const) }),
   );
 
-  it('P14 G2 G3 whatever is lost, repeated, thinned, trimmed or cut: each event once and in order, or its range told', () => {
+  it('delivers each event once and in order, or announces its range, for any loss, repeat, trimming or cut (P14, G2, G3)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 5 }),
@@ -131,7 +131,7 @@ describe('the cursor, whatever a server sends', () => {
     );
   });
 
-  it('P14 never goes back inside an epoch, whatever a server sends', () => {
+  it('never moves back inside an epoch (P14)', () => {
     const seq = fc.integer({ min: 0, max: 30 });
     const epoch = fc.constantFrom('e1', 'e2');
     const message = fc.oneof(

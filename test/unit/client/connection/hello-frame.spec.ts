@@ -20,8 +20,8 @@ function welcome(connection: ScriptedConnection, hello: { id: string }, more: ob
   connection.send({ type: 'welcome', ref: hello.id, payload: { ...WELCOME, ...more } });
 }
 
-describe('subscribes behind hello (P3)', () => {
-  it('go in its frame, are live with the answer, and are not sent again', async () => {
+describe('subscribes sent with hello (P3)', () => {
+  it('subscribes are in the frame of hello, become live with their answer, and are not sent again', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -44,7 +44,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are one frame in MessagePack too', async () => {
+  it('subscribes are in one frame with hello over MessagePack too', async () => {
     const { client, server } = await start({}, msgpackCodec);
     void client.channel('rooms.1').subscribe();
     const connection = await server.accept();
@@ -53,7 +53,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.frames).toHaveLength(1);
   });
 
-  it('are as many as every server takes; the others follow welcome, in order', async () => {
+  it('as many subscribes as every server accepts go with hello; the others follow welcome in order', async () => {
     const { client, server } = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void client.channel(name).subscribe();
@@ -71,7 +71,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.frames).toHaveLength(2);
   });
 
-  it('are as many as the server said in its last welcome', async () => {
+  it('as many subscribes go with hello as the server stated in its last welcome', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const first = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 3 } });
@@ -90,7 +90,7 @@ describe('subscribes behind hello (P3)', () => {
     await second.expectCommand('subscribe');
   });
 
-  it('one that is large waits for welcome, and what comes after it does', async () => {
+  it('a large subscribe waits for welcome, and so do those after it', async () => {
     const { client, server } = await start();
     void client.channel('rooms.1').subscribe({ params: { filter: 'x'.repeat(10_000) } });
     void client.channel('rooms.2').subscribe();
@@ -103,7 +103,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(await connection.expectCommand('subscribe')).toMatchObject({ channel: 'rooms.2' });
   });
 
-  it('one that cannot be encoded fails as ever, and the connection does not', async () => {
+  it('a subscribe that cannot be encoded fails alone', async () => {
     const h = await start();
     const failed = codeOf(h.client.channel('rooms.1').subscribe({ params: { big: 1n } }));
     const connection = await h.server.accept();
@@ -112,7 +112,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('nothing else goes before welcome', async () => {
+  it('subscribes are the only commands before welcome', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     void room.subscribe();
@@ -130,7 +130,7 @@ describe('subscribes behind hello (P3)', () => {
     await connection.expectCommand('request');
   });
 
-  it('unsubscribe and subscribe while hello is being answered keep their order', async () => {
+  it('an unsubscribe and a subscribe before welcome keep their order', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const given = codeOf(room.subscribe());
@@ -151,7 +151,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('those without a place keep it behind welcome', async () => {
+  it('subscribes that do not fit keep their order after welcome', async () => {
     const h = await start();
     const { limits } = WELCOME;
     const before = await h.live({ limits: { ...limits, maxEnvelopesPerFrame: 2 } });
@@ -176,7 +176,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('are sent again when the connection ends before welcome, which is then waited for', async () => {
+  it('subscribes are sent again, after welcome, when the connection ends before welcome', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -201,7 +201,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(third.frames).toHaveLength(1);
   });
 
-  it('are the new user’s when welcome names another one, while what waited is given up', async () => {
+  it('subscribes count for the new user when welcome names another, while waiting requests fail', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const first = await h.live({ user: 'ada' });
@@ -221,7 +221,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('close() while hello is being answered ends them', async () => {
+  it('`close` before welcome ends the subscribes', async () => {
     const { client, server } = await start();
     const given = codeOf(client.channel('rooms.1').subscribe());
     const connection = await server.accept();
@@ -232,7 +232,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(client.channel('rooms.1').state).toBe('unsubscribed');
   });
 
-  it('those without a place are not sent on another connection, and do not keep unsubscribe waiting', async () => {
+  it('subscribes that did not fit are not sent on a later connection, and do not delay `unsubscribe`', async () => {
     const h = await start();
     const large = h.client.channel('rooms.1');
     const given = codeOf(large.subscribe({ params: { filter: 'x'.repeat(10_000) } }));
@@ -260,7 +260,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('more channels than had a place, cut before welcome: each is subscribed once', async () => {
+  it('each channel is subscribed once when the connection is cut before welcome', async () => {
     const h = await start();
     const names = Array.from({ length: MIN_ENVELOPES_PER_FRAME + 3 }, (_, index) => `rooms.${index}`);
     for (const name of names) void h.client.channel(name).subscribe();
@@ -276,7 +276,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('one that is refused before welcome is told so, and hello is not', async () => {
+  it('a subscribe that is refused before welcome is rejected, without ending the connection', async () => {
     const h = await start();
     const refused = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -290,7 +290,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(h.client.status.reason).not.toContain('bad_request');
   });
 
-  it('the advice of a server that answers hello with bye is followed, and the next one is asked with subscribes', async () => {
+  it('after a bye in answer to hello, the client follows its advice and sends subscribes with the next hello', async () => {
     const h = await start();
     const result = h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -309,7 +309,7 @@ describe('subscribes behind hello (P3)', () => {
     await expect(result).resolves.toMatchObject(ANSWER);
   });
 
-  it('one whose time is over before welcome is left and made anew, once, without waiting for welcome', async () => {
+  it('a subscribe whose time-out passes before welcome is cancelled and sent again, once', async () => {
     const h = await start({ requestTimeoutMs: 1_000, connectTimeoutMs: 10_000 });
     const room = h.client.channel('rooms.1');
     const result = room.subscribe();
@@ -334,7 +334,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(room.state).toBe('subscribed');
   });
 
-  it('a hello that is refused in words is not repeated', async () => {
+  it('a hello that the server refuses with an error is not retried', async () => {
     const h = await start();
     const given = codeOf(h.client.channel('rooms.1').subscribe());
     const connection = await h.server.accept();
@@ -351,7 +351,7 @@ describe('subscribes behind hello (P3)', () => {
     [1006, false],
     [4008, true],
     [4006, true],
-  ])('after %i before welcome the next attempt goes with subscribes: %s', async (code, early) => {
+  ])('after %i before welcome, subscribes go with the next hello: %s', async (code, early) => {
     const h = await start({ token: () => 'token' });
     void h.client.channel('rooms.1').subscribe();
     const first = await h.server.accept();
@@ -366,7 +366,7 @@ describe('subscribes behind hello (P3)', () => {
     expect(second.frames).toHaveLength(early ? 1 : 2);
   });
 
-  it('once welcomed, 4805 is final', async () => {
+  it('4805 after welcome is not retried', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     void room.subscribe();

@@ -12,7 +12,7 @@ describe('channel registry', () => {
     channel('news'),
   ]);
 
-  it('P23 G9 a parameter takes exactly one segment; a name that nothing matches does not exist', () => {
+  it('matches a parameter to exactly one segment, and refuses a name that no pattern matches (P23, G9)', () => {
     expect(registry.find('rooms.42')?.params).toEqual({ room: '42' });
     expect(registry.find('rooms.42.files.a:b')?.params).toEqual({ room: '42', file: 'a:b' });
     for (const name of [
@@ -35,13 +35,13 @@ describe('channel registry', () => {
     ['rooms.:room', 'rooms.lobby'],
     [':a.x', 'y.:b'],
     ['a.b', 'a.b'],
-  ])('refuses %s and %s, which match the same names, and says what to do', (one, two) => {
+  ])('refuses %s and %s, which match the same names, and names the remedy', (one, two) => {
     expect(() => new ChannelRegistry([channel(one), channel(two)])).toThrow(
       /match the same names.*Make a literal segment differ/,
     );
   });
 
-  it('takes patterns that only look alike', () => {
+  it('accepts patterns that only look alike', () => {
     expect(
       () => new ChannelRegistry([channel('rooms.:room.a'), channel('rooms.lobby.b'), channel('rooms.:room')]),
     ).not.toThrow();
@@ -51,11 +51,11 @@ describe('channel registry', () => {
     expect(() => ChannelPattern.parse(pattern)).toThrow(RangeError);
   });
 
-  it('refuses patterns of the library’s own names', () => {
+  it('refuses patterns of reserved names', () => {
     expect(() => new ChannelRegistry([channel('$mine.:x')])).toThrow(/begin with "\$"/);
   });
 
-  it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
+  it('refuses a channel that needs more than its broker declares, and names the remedy (G1)', () => {
     expect(() =>
       assertCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
     ).toThrow(

@@ -22,17 +22,20 @@ async function boot(provider: new () => object): Promise<void> {
   await module.init().finally(() => module.close());
 }
 
-describe('boot errors of what has no types or was forgotten', () => {
-  it.each([undefined, null, 5, ['rooms']])('G9 a pattern that is no string is none: %j', async (pattern) => {
-    @PublicChannel()
-    @Channel(untyped(pattern))
-    class Rooms {}
-    await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms: its pattern is not a string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
-    );
-  });
+describe('boot errors of untyped or missing settings', () => {
+  it.each([undefined, null, 5, ['rooms']])(
+    'a pattern that is not a string is refused: %j (G9)',
+    async (pattern) => {
+      @PublicChannel()
+      @Channel(untyped(pattern))
+      class Rooms {}
+      await expect(boot(Rooms)).rejects.toThrow(
+        '- Rooms: its pattern is not a string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+      );
+    },
+  );
 
-  it('a parameter of a pattern without parameters', async () => {
+  it('a parameter that its pattern does not have is refused', async () => {
     @PublicChannel()
     @Channel('rooms')
     class Rooms {
@@ -46,7 +49,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     );
   });
 
-  it('G9 a class that says who may do what, of no channel: it would be there for nobody, in silence', async () => {
+  it('a class with handlers or policies and no channel is refused (G9)', async () => {
     class Policy implements ChannelPolicyGuard {
       subscribe = () => true;
     }
@@ -70,7 +73,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     await expect(boot(Ordinary)).resolves.toBeUndefined();
   });
 
-  it('forRootAsync without anything that makes the options', () => {
+  it('forRootAsync without anything that creates the options is refused', () => {
     expect(() => RealtimeModule.forRootAsync({})).toThrow(
       '- forRootAsync: has nothing that makes the options. Give useFactory, or a class in useClass or useExisting.',
     );

@@ -22,7 +22,7 @@ pinLoadGenerator();
 const report = new Report('cluster', `one Redis, ${bytes} B, ${rounds} alternating rounds`);
 const { load, oneByOne } = await measurePublishing({ rounds, roundMs, warmUpMs, inFlight, bytes });
 tellPublishing(report, load, {
-  title: `Publishing under load: ${thousands(inFlight)} publishes under way, two nodes that are told`,
+  title: `Publishing under load: ${thousands(inFlight)} publishes under way, received by two nodes`,
   control: BY_HAND,
   note: 'Redis has core 0, publisher and nodes share core 1. CPU is per message. A message counts when it was acknowledged and has arrived at both nodes. What binds is the publisher: every publish has an id, a promise and a result of its own. Redis would take two to three times as many.',
 });

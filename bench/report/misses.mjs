@@ -1,11 +1,11 @@
 /** Why a bench has targets that are missed. */
 const REASONS = {
   channels:
-    'A publish to ten subscribers is numbered, kept, encoded and answered as one to ten thousand is, some 15 µs that ten share: nearly half of what makes a delivery dearer. The rest is memory that was not touched lately, which a loop over `ws` pays too.',
+    'A publish to ten subscribers is numbered, kept, encoded and answered like one to ten thousand. That takes some 15 µs, which only ten deliveries share: nearly half of the difference. The rest is memory that was not touched lately, which a loop over `ws` pays too.',
   connect:
-    'Beside what `ws` does, a connection is judged by its origin, address and limits, is told the terms of the protocol, gets a signed ticket for coming back, and a place in registries, timers and queues. None of that is large by itself. A WebSocket of our own instead of `ws` would win back a part; a parser that the whole field tests is worth more. The same is what is missing beside Socket.IO, which does none of this and costs some twice what `ws` does.',
+    'Beside what `ws` does, the server checks origin, address and limits of a connection, sends it the terms of the protocol and a signed ticket for coming back, and gives it a place in registries, timers and queues. None of that is large by itself. A WebSocket implementation of our own instead of `ws` would win back a part; a parser that everybody tests is worth more. The same explains the target that is missed beside Socket.IO, which does none of this and costs about twice what `ws` does.',
   cluster:
-    'Publisher and nodes share a core, and that core is the bound: 14 µs a message, 11 of them the publisher’s. Redis numbers and keeps each message; of these one core of it takes some 170,000 a second, three times what a pipelined PUBLISH reaches here. So a factor of five is beyond what one Redis of this machine does.',
+    'Publisher and nodes share a core, and that core is the limit: 14 µs a message, 11 of them the publisher’s. Redis numbers and keeps each message; one core of Redis takes some 170,000 of these a second, three times what a pipelined PUBLISH reaches here. So one Redis of this machine cannot reach a factor of five.',
 };
 
 /** A paragraph for each bench with a target that is missed. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const FOLDER = new URL('../results/', import.meta.url);
 
-/** In which order the benches are told, and what each asks. Those that are not named come last, by name. */
+/** In which order the page has the benches, and what each asks. Those that are not named come last, by name. */
 const QUESTIONS = {
   fanout: 'What does a delivery cost?',
   steady: 'What does a steady stream from outside cost?',
@@ -19,7 +19,7 @@ const QUESTIONS = {
   durability: 'What does a dying Redis take with it, and what does it cost to prevent that?',
 };
 
-/** Everything in `bench/results`, in the order in which it is told. */
+/** Everything in `bench/results`, in the order of the page. */
 export function readResults() {
   const order = Object.keys(QUESTIONS);
   const place = ({ bench }) => (order.includes(bench) ? order.indexOf(bench) : order.length);

@@ -70,7 +70,7 @@ async function measure(running, subscribers, rate) {
       ]),
       ...[...missing].map(([name, reason]) => [name, reason, '', '', '', '', '']),
     ],
-    note: 'The latency of a server that falls behind grows for as long as it goes on.',
+    note: 'The latency of a server that falls behind grows for as long as the bench runs.',
   });
   if (rate !== 1_000 || subscribers !== 1_000) return;
   // Not of their shares of a core: one that falls behind cannot use more than all of it.

@@ -1,26 +1,26 @@
-/** A timer that was set and may still be taken back. */
+/** A task that was scheduled. */
 export interface ClientTimer {
-  /** Idempotent; a task that already ran is not affected. */
+  /** Cancels the task. It has no effect once the task ran. */
   cancel(): void;
 }
 
-/** Time as the client sees it. Tests own it; nothing else in the client reads a clock or sets a timer. */
+/** Time as the client sees it. Nothing else in the client reads a clock or sets a timer, so tests can own time. */
 export interface ClientClock {
-  /** Milliseconds since the Unix epoch. Must not go back: ages of publishes are measured with it (P17). */
+  /** Milliseconds since the Unix epoch. Must not go back: the ages of publishes are measured with it (P17). */
   now(): number;
   /** Runs `task` once, not before `delayMs` milliseconds. */
   schedule(delayMs: number, task: () => void): ClientTimer;
 }
 
-/** Largest delay that timers take; a longer one would fire at once. */
+/** The largest delay that timers take; a longer one would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647;
-/** From here on a difference between the two clocks below is a sleep or a step, not their rounding. */
+/** A difference between the two clocks below of this much or more is a sleep or a step, not their rounding. */
 const SLEEP_MS = 1_000;
 
 /**
- * The clock of the machine. It never goes back when the wall clock is set back, and it does go on while the
- * machine sleeps, where `performance.now()` stands still: a publish must not look younger than the server's
- * dedupe window thinks it is (P17, G4).
+ * The clock of the machine. It does not go back when the wall clock is set back, and it counts the time that the
+ * machine sleeps, which `performance.now()` does not: a publish must not look younger than it is to the server's dedupe
+ * window (P17).
  */
 export function systemClientClock(): ClientClock {
   let wall = Date.now();

@@ -1,198 +1,196 @@
 import type { ClientCommandType } from '../protocol/commands.js';
 import type { Envelope } from '../protocol/envelope.js';
+import { omitUndefined } from '../protocol/omit-undefined.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
-import type { ClientClock, ClientTimer } from './clock.js';
-import { errorFromFrame, outcomeUnknown } from './errors.js';
-import type { EarlyWire, Wire } from './connection/wire.js';
-import { deferred } from './deferred.js';
+import type { ClientTimer } from './clock.js';
+import type { Wire } from './connection/connection.js';
+import type { HelloFrame } from './connection/frames.js';
+import { errorFromPayload, outcomeUnknown } from './errors.js';
+import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
+import { deferred } from './promises.js';
 
-/** One command that is answered once (P7), and how it may be treated. */
+/** One command that has one answer (P7), and how it may be treated. */
 export interface CommandSpec {
   readonly type: Exclude<ClientCommandType, 'publish' | 'pong' | 'hello' | 'bye'>;
   readonly channel?: string;
   readonly event?: string;
   readonly payload?: unknown;
   /** Sent on this connection or not at all. Default: it waits for a live one. */
-  readonly now?: boolean;
-  /** A read, sent again after a reconnect. Default: an interrupted command has an unknown outcome. */
-  readonly again?: boolean;
+  readonly immediate?: boolean;
+  /** Sent again after a reconnect, as it only reads. Default: the outcome of an interrupted command is unknown. */
+  readonly idempotent?: boolean;
   /** Whether it may be sent yet; asked again at each `flush`. */
   readonly ready?: () => boolean;
+  /** Milliseconds to wait for the answer. Default `requestTimeoutMs`. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Told once, and at once: in the middle of the frame that holds the answer, so that what follows it there finds
- * its effect done. A promise would come too late.
+ * Called once with the outcome of a command, in the middle of the frame that holds the answer: the messages behind it
+ * there must find its effect done, for which a promise would come too late.
  */
-export type Done = (error: RealtimeError | undefined, payload: unknown) => void;
+export type OnAnswer = (error: RealtimeError | undefined, payload?: unknown) => void;
 
-interface Pending {
+interface PendingCommand {
+  readonly id: string;
   readonly spec: CommandSpec;
-  readonly done: Done;
+  readonly onAnswer: OnAnswer;
   readonly timer: ClientTimer;
-  /** Makes a rejection nobody awaits harmless. */
-  readonly quiet: () => void;
+  readonly ignoreRejection: (() => void) | undefined;
   sent: boolean;
 }
 
-/** Commands that wait for a connection or for their answer, publishes apart. */
+/** What the queue needs. */
+export interface CommandQueueDeps extends Pick<
+  ClientSettings,
+  'clock' | 'ids' | 'maxPendingCommands' | 'requestTimeoutMs'
+> {
+  readonly pacer: Pick<Pacer, 'spend'>;
+  readonly wire: () => Wire | undefined;
+  /** Defined between `hello` and `welcome`. */
+  readonly helloFrame: () => HelloFrame | undefined;
+}
+
+/** Commands that wait for a connection or for their answer, except publishes. */
 export class CommandQueue {
-  private readonly pending = new Map<string, Pending>();
+  private readonly pending = new Map<string, PendingCommand>();
 
-  constructor(
-    private readonly setup: {
-      readonly clock: ClientClock;
-      readonly ids: () => string;
-      readonly max: number;
-      readonly timeoutMs: number;
-      readonly pacer: Pacer;
-      readonly wire: () => Wire | undefined;
-      /** There between `hello` and `welcome`. */
-      readonly early: () => EarlyWire | undefined;
-    },
-  ) {}
+  constructor(private readonly deps: CommandQueueDeps) {}
 
-  /** Like {@link dispatch}, for those who are not in a hurry. */
+  /** Whether commands are sent at once. */
+  get isLive(): boolean {
+    return this.deps.wire()?.accepting === true;
+  }
+
+  /** Whether subscribes are sent at once, also together with `hello`. */
+  get isJoinable(): boolean {
+    return this.isLive || this.deps.helloFrame() !== undefined;
+  }
+
+  /** Like {@link dispatch}, with a promise. */
   request(spec: CommandSpec): Promise<unknown> {
-    const { promise, resolve, reject, quiet } = deferred<unknown>();
-    this.dispatch(
-      spec,
-      (error, payload) => {
-        if (error === undefined) resolve(payload);
-        else reject(error);
-      },
-      quiet,
-    );
+    const { promise, resolve, reject, ignoreRejection } = deferred<unknown>();
+    const onAnswer: OnAnswer = (error, payload) => (error === undefined ? resolve(payload) : reject(error));
+    this.dispatch(spec, onAnswer, ignoreRejection);
     return promise;
   }
 
-  dispatch(spec: CommandSpec, done: Done, quiet: () => void = () => undefined): void {
-    const { wire, early } = this.setup;
-    if (spec.now === true && wire()?.accepting !== true && early() === undefined) {
-      done(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'), undefined);
+  /** Sends the command, now or as soon as it may be sent. */
+  dispatch(spec: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
+    const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
+    if (spec.immediate === true && !this.isJoinable) {
+      onAnswer(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
       return;
     }
-    if (this.pending.size >= this.setup.max) {
-      const message = `${this.setup.max} commands already wait (maxPendingCommands); this one was not sent`;
-      done(new RealtimeError('rate_limited', message), undefined);
+    if (this.pending.size >= maxPendingCommands) {
+      const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
+      onAnswer(new RealtimeError('rate_limited', message));
       return;
     }
-    const id = this.setup.ids();
-    const timeoutMs = spec.timeoutMs ?? this.setup.timeoutMs;
-    const timer = this.setup.clock.schedule(timeoutMs, () => this.expire(id, timeoutMs));
-    const entry: Pending = { spec, done, timer, quiet, sent: false };
-    this.pending.set(id, entry);
-    this.send(id, entry);
+    const { timeoutMs = requestTimeoutMs } = spec;
+    const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
+    const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection, sent: false };
+    this.pending.set(command.id, command);
+    this.send(command);
   }
 
-  /** Sends what waits and may go, in the order of its making. */
-  flush(): void {
-    for (const [id, entry] of [...this.pending]) this.send(id, entry);
-  }
-
-  /** Sends what had no place in the frame of `hello`. */
-  flushEarly(): void {
-    for (const [id, entry] of [...this.pending]) if (entry.spec.now === true) this.send(id, entry);
+  /**
+   * Sends what waits and may be sent, in the order in which it was dispatched.
+   *
+   * @param onlyImmediate Only what had no place in the frame of `hello`.
+   */
+  flush(onlyImmediate = false): void {
+    for (const command of [...this.pending.values()])
+      if (!onlyImmediate || command.spec.immediate === true) this.send(command);
   }
 
   /** @returns Whether the message answers one of these commands. */
   answer(message: Envelope): boolean {
-    const { ref } = message;
-    const entry = ref === undefined ? undefined : this.pending.get(ref);
-    if (ref === undefined || entry === undefined) return false;
-    if (message.type === 'error') this.settle(ref, errorFromFrame(message.payload), undefined);
-    else this.settle(ref, undefined, message.payload);
+    const command = message.ref === undefined ? undefined : this.pending.get(message.ref);
+    if (command === undefined) return false;
+    if (message.type === 'error') this.settle(command, errorFromPayload(message.payload));
+    else this.settle(command, undefined, message.payload);
     return true;
   }
 
   /** The connection is gone: reads wait for the next one, the outcome of everything else is unknown (P17). */
   interrupted(): void {
-    for (const [id, entry] of [...this.pending]) {
-      const { sent, spec } = entry;
+    for (const command of [...this.pending.values()]) {
+      const { sent, spec } = command;
       // What had no place in the frame of `hello` was for that connection too.
-      if (!sent && spec.now !== true) continue;
-      if (spec.again === true) {
-        entry.sent = false;
+      if (!sent && spec.immediate !== true) continue;
+      if (spec.idempotent === true) {
+        command.sent = false;
         continue;
       }
       const error = sent
         ? outcomeUnknown(`The connection was lost before the answer to ${spec.type}`)
         : new RealtimeError('unavailable', 'The connection was lost; nothing was sent');
-      this.settle(id, error, undefined);
+      this.settle(command, error);
     }
   }
 
   /**
-   * The client is another user now: nothing of what waits is sent in the new one's name. The subscribes of this very
-   * connection, sent with `hello` or about to follow it, are the new one's.
+   * The client has another user now: nothing that waits is sent in the new user's name. The subscribes of this very
+   * connection, sent with `hello` or about to follow it, are the new user's.
    */
   disown(error: RealtimeError): void {
-    for (const [id, entry] of [...this.pending])
-      if (entry.spec.now !== true) this.giveUp(id, entry, error, false);
+    for (const command of [...this.pending.values()])
+      if (command.spec.immediate !== true) this.abandon(command, error);
   }
 
   /**
-   * The client is closed: nothing of what waits will be sent.
+   * The client is closed: nothing that waits will be sent.
    *
-   * @param quietly The application wanted it so: a promise that nobody awaits is no uncaught error then.
+   * @param quietly Whether the application asked for it: a promise that it does not await is then no uncaught error.
    */
   stop(error: RealtimeError, quietly: boolean): void {
-    for (const [id, entry] of [...this.pending]) this.giveUp(id, entry, error, quietly);
+    for (const command of [...this.pending.values()]) {
+      if (quietly) command.ignoreRejection?.();
+      this.abandon(command, error);
+    }
   }
 
-  private giveUp(id: string, { spec, sent, quiet }: Pending, error: RealtimeError, quietly: boolean): void {
-    if (quietly) quiet();
-    const unknown = sent && spec.again !== true;
-    this.settle(id, unknown ? outcomeUnknown(error.message, error) : error, undefined);
+  private abandon(command: PendingCommand, error: RealtimeError): void {
+    const unknown = command.sent && command.spec.idempotent !== true;
+    this.settle(command, unknown ? outcomeUnknown(error.message, error) : error);
   }
 
-  private send(id: string, { spec, sent }: Pending): void {
-    const { type } = spec;
-    const wire = this.setup.wire();
-    const early = type === 'subscribe' || type === 'unsubscribe' ? this.setup.early() : undefined;
-    if (sent || spec.ready?.() === false) return;
+  private send(command: PendingCommand): void {
+    const { id, spec } = command;
+    const { type, channel, event, payload } = spec;
+    if (command.sent || spec.ready?.() === false) return;
+    const wire = this.deps.wire();
+    const helloFrame = type === 'subscribe' || type === 'unsubscribe' ? this.deps.helloFrame() : undefined;
+    const envelope = omitUndefined({ type, id, channel, event, payload });
     try {
-      if (wire?.accepting === true) wire.send(envelopeOf(id, spec));
-      else if (early?.take(envelopeOf(id, spec)) !== true) return;
+      if (wire?.accepting === true) wire.send(envelope);
+      else if (helloFrame?.tryAdd(envelope) !== true) return;
     } catch (error) {
-      this.settle(id, error as RealtimeError, undefined);
+      this.settle(command, error as RealtimeError);
       return;
     }
-    // Re-subscribing after a reconnect is not counted by the server (G16), so it does not delay publishes either.
-    if (type !== 'subscribe') this.setup.pacer.spend();
-    const current = this.pending.get(id);
-    if (current !== undefined) current.sent = true;
+    // The server does not count subscribes after a reconnect (G16), so they do not delay publishes either.
+    if (type !== 'subscribe') this.deps.pacer.spend();
+    command.sent = true;
   }
 
-  private expire(id: string, timeoutMs: number): void {
-    const entry = this.pending.get(id);
-    if (entry === undefined) return;
-    const { type } = entry.spec;
-    const error = !entry.sent
+  private expire(command: PendingCommand, timeoutMs: number): void {
+    const { sent, spec } = command;
+    const { type, idempotent, immediate } = spec;
+    const noAnswer = `No answer to ${type} within ${timeoutMs} ms`;
+    const error = !sent
       ? new RealtimeError('timeout', `No connection took the ${type} within ${timeoutMs} ms; it was not sent`)
-      : entry.spec.again === true || entry.spec.now === true
-        ? new RealtimeError('timeout', `No answer to ${type} within ${timeoutMs} ms`)
-        : outcomeUnknown(`No answer to ${type} within ${timeoutMs} ms`);
-    this.settle(id, error, undefined);
+      : idempotent === true || immediate === true
+        ? new RealtimeError('timeout', noAnswer)
+        : outcomeUnknown(noAnswer);
+    this.settle(command, error);
   }
 
-  private settle(id: string, error: RealtimeError | undefined, payload: unknown): void {
-    const entry = this.pending.get(id);
-    if (entry === undefined) return;
-    this.pending.delete(id);
-    entry.timer.cancel();
-    entry.done(error, payload);
+  private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
+    if (!this.pending.delete(command.id)) return;
+    command.timer.cancel();
+    command.onAnswer(error, payload);
   }
-}
-
-function envelopeOf(id: string, { type, channel, event, payload }: CommandSpec): Envelope {
-  return {
-    type,
-    id,
-    ...(channel === undefined ? {} : { channel }),
-    ...(event === undefined ? {} : { event }),
-    ...(payload === undefined ? {} : { payload }),
-  };
 }

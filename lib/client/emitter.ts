@@ -1,20 +1,23 @@
-/** What is told to listeners, by name: the arguments of each. */
-export type Happenings = Record<string, readonly unknown[]>;
+/** The arguments of each event, by the event's name. */
+export type EventMap = Record<string, readonly unknown[]>;
 
 /** A listener. What it returns is ignored, but a rejected promise is reported like a thrown error. */
 export type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown;
 
-/** Takes a listener off again; calling it twice does no harm. */
+/** Any listener, whatever its arguments. */
+export type AnyListener = (...args: never[]) => unknown;
+
+/** Removes the listener. A second call has no effect. */
 export type Off = () => void;
 
 /**
- * Listeners by name. One that throws does not keep the others from being told: what it threw goes to `failed`.
- * Whoever is added or taken off during an emission counts from the next one on.
+ * Listeners by the name of their event. One that throws does not keep the others from being called: `onError` gets what
+ * it threw. A listener that is added or removed during an emission counts from the next one on.
  */
-export class Emitter<Map_ extends Happenings> {
-  private readonly lists = new Map<keyof Map_, readonly Listener<readonly unknown[]>[]>();
+export class Emitter<Events extends EventMap> {
+  private readonly lists = new Map<keyof Events, readonly AnyListener[]>();
 
-  constructor(private readonly failed: (error: unknown, name: keyof Map_) => void) {}
+  constructor(private readonly onError: (error: unknown, name: keyof Events) => void) {}
 
   /** Number of listeners over all names. */
   get size(): number {
@@ -23,13 +26,12 @@ export class Emitter<Map_ extends Happenings> {
     return total;
   }
 
-  has(name: keyof Map_): boolean {
+  has(name: keyof Events): boolean {
     return this.lists.has(name);
   }
 
-  on<Name extends keyof Map_>(name: Name, listener: Listener<Map_[Name]>): Off {
-    const added = listener as unknown as Listener<readonly unknown[]>;
-    this.lists.set(name, [...(this.lists.get(name) ?? []), added]);
+  on(name: keyof Events, listener: AnyListener): Off {
+    this.lists.set(name, [...(this.lists.get(name) ?? []), listener]);
     let listening = true;
     return () => {
       if (listening) this.off(name, listener);
@@ -37,21 +39,21 @@ export class Emitter<Map_ extends Happenings> {
     };
   }
 
-  off(name: keyof Map_, listener: (...args: never[]) => unknown): void {
+  off(name: keyof Events, listener: AnyListener): void {
     const list = this.lists.get(name) ?? [];
-    const index = list.indexOf(listener as Listener<readonly unknown[]>);
+    const index = list.indexOf(listener);
     if (index === -1) return;
     if (list.length === 1) this.lists.delete(name);
     else this.lists.set(name, [...list.slice(0, index), ...list.slice(index + 1)]);
   }
 
-  emit<Name extends keyof Map_>(name: Name, ...args: Map_[Name]): void {
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
     for (const listener of this.lists.get(name) ?? []) {
       try {
-        const returned = listener(...args);
-        if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.failed(error, name));
+        const returned = (listener as Listener<Events[Name]>)(...args);
+        if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.onError(error, name));
       } catch (error) {
-        this.failed(error, name);
+        this.onError(error, name);
       }
     }
   }

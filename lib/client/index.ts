@@ -1,21 +1,19 @@
-export { RealtimeClient, type ClientHappenings } from './realtime-client.js';
+export { RealtimeClient, type ClientEventMap } from './realtime-client.js';
 export type { RealtimeClientOptions, TokenProvider } from './options.js';
 export type { ClientState, ClientStatus, ErrorContext } from './state.js';
 export type { Off } from './emitter.js';
 export type { ClientFetch } from './transport/probe.js';
-export type { WebSocketConstructor, WebSocketLike } from './transport/websocket-types.js';
+export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.js';
 export type { ChannelHandle } from './channel/handle.js';
 export type { ChannelPresence } from './channel/presence.js';
 export type {
   ChannelEvent,
+  ChannelEventMap,
   ChannelGap,
-  ChannelHappenings,
   ChannelSignal,
   ChannelState,
   ChannelUnsubscribed,
-  HistoryOptions,
   PublishOptions,
-  SubscribeOptions,
 } from './channel/types.js';
 
 export { RealtimeError } from '../protocol/realtime-error.js';
@@ -23,7 +21,7 @@ export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
 export { jsonCodec } from '../protocol/codecs/json.js';
 export type { Codec } from '../protocol/codecs/codec.js';
-export type { PresenceOptions } from '../protocol/commands.js';
+export type { HistoryOptions, PresenceOptions, SubscribeOptions } from '../protocol/commands.js';
 export type {
   HistoryEvent,
   HistoryResult,

@@ -1,9 +1,8 @@
 import type { Codec } from '../protocol/codecs/codec.js';
 import { jsonCodec } from '../protocol/codecs/json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
-import { uuidv7 } from './ids.js';
 import type { ClientFetch } from './transport/probe.js';
-import type { WebSocketConstructor } from './transport/websocket-types.js';
+import type { WebSocketConstructor } from './transport/websocket.js';
 
 /** Gives the token that authenticates the user. */
 export type TokenProvider = () => string | Promise<string>;
@@ -16,8 +15,8 @@ export type TokenProvider = () => string | Promise<string>;
  */
 export interface RealtimeClientOptions {
   /**
-   * Gives the token. Called before a connect whose token is stale or was refused, and again ahead of its expiry,
-   * which is then refreshed in place (G12). When it throws, the client waits and asks again; throw
+   * Gives the token. Called before a connect whose token is stale or was refused, and again before the token expires;
+   * the new one then replaces it without a reconnect (G12). When it throws, the client waits and asks again; throw
    * `new RealtimeError('unauthorized')` to stop for good. Leave it out with cookie authentication.
    */
   readonly token?: TokenProvider;
@@ -30,17 +29,17 @@ export interface RealtimeClientOptions {
   readonly codec?: Codec;
   /** WebSocket class. Default the platform's own; Node 20 has none: pass `WebSocket` of the package `ws`. */
   readonly webSocket?: WebSocketConstructor;
-  /** Third argument of that class, e.g. `{ headers: { cookie } }` for `ws`. A browser's has none. */
+  /** Third argument of that class, e.g. `{ headers: { cookie } }` for `ws`. A browser's class has none. */
   readonly webSocketOptions?: Record<string, unknown>;
   /** Asks the server why an upgrade failed (P18). Default the platform's `fetch`; `false` never asks. */
   readonly fetch?: ClientFetch | false;
-  /** What the server's logs and metrics call this client. Default `{ name: 'nestjs-realtime' }`. */
+  /** The name of this client in the server's logs and metrics. Default `{ name: 'nestjs-realtime' }`. */
   readonly client?: { readonly name?: string; readonly version?: string };
-  /** Longest way from the start of an attempt to `welcome`, and longest run of the token provider. Default 10 000. */
+  /** Longest time from the start of an attempt to `welcome`, and longest run of the token provider. Default 10 000. */
   readonly connectTimeoutMs?: number;
-  /** Longest wait for the answer to a command, publishes apart. Default 30 000. */
+  /** Longest wait for the answer to a command, except publishes. Default 30 000. */
   readonly requestTimeoutMs?: number;
-  /** Longest wait of a publish for a connection to be sent on; then it fails with `timeout`. Default 120 000. */
+  /** Longest time a publish waits to be sent; then it fails with `timeout`. Default 120 000. */
   readonly publishTimeoutMs?: number;
   /** Commands that wait for a connection or an answer. One more fails with `rate_limited`. Default 1 024. */
   readonly maxPendingCommands?: number;
@@ -48,7 +47,7 @@ export interface RealtimeClientOptions {
   readonly maxQueuedPublishes?: number;
   /** Encoded bytes of those publishes. Default 4 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Events of one channel that are held while a jump is fetched (P14); more, and the channel resumes anew. Default 1 000. */
+  /** Events of one channel that wait while an unannounced gap is read (P14); with more the channel resumes. Default 1 000. */
   readonly maxHeldEvents?: number;
   /** Members kept for one channel; of more only the number is known. Default 10 000. */
   readonly maxPresenceMembers?: number;
@@ -56,7 +55,7 @@ export interface RealtimeClientOptions {
   readonly clock?: ClientClock;
   /** Uniform in [0, 1), for jitter. Default `Math.random`. */
   readonly random?: () => number;
-  /** Unique ids of 1–64 characters, for commands and publishes. Default UUIDv7. */
+  /** Makes unique ids of 1–64 characters, for commands and publishes. Default UUIDv7. */
   readonly ids?: () => string;
 }
 
@@ -69,7 +68,11 @@ type NumberOption = {
   [Name in keyof ClientSettings]: ClientSettings[Name] extends number ? Name : never;
 }[keyof ClientSettings];
 
-/** @throws RangeError when a number is no number of its kind, TypeError for a token that is no function; both name the option. */
+/**
+ * Fills in the defaults.
+ *
+ * @throws RangeError for a number that is not above 0, TypeError for a token that is not a function; both name the option.
+ */
 export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
     const value: unknown = options[name] ?? fallback;
@@ -102,6 +105,23 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
 
 function platformFetch(): ClientFetch | false {
   const { fetch } = globalThis as { fetch?: ClientFetch };
-  // Called as a method of nothing, a browser's fetch throws "Illegal invocation".
+  // A browser's fetch throws "Illegal invocation" unless it is called on the global object.
   return fetch === undefined ? false : (url, init) => fetch.call(globalThis, url, init);
+}
+
+/**
+ * A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, then random bits. `crypto.randomUUID` exists in secure
+ * contexts only; `getRandomValues` exists on plain http pages and in workers too.
+ */
+export function uuidv7(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  let time = Date.now();
+  for (let index = 5; index >= 0; index--) {
+    bytes[index] = time % 256;
+    time = Math.floor(time / 256);
+  }
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

@@ -1,11 +1,11 @@
 import type { ClientClock } from './clock.js';
 
-/** Tokens: what the sums of fractions may lack of a whole one, so that who waited `waitMs` is given it. */
+/** Tokens: what a sum of fractions may lack of a whole one, so that a publish that waited `waitMs` gets its token. */
 const ROUNDING = 1e-9;
 
 /**
- * Counts commands against the server's `ratePerSecond` (P17): a bucket of one second's worth that refills evenly.
- * Publishes wait for it; other commands only count, so that a user's click does not queue behind a backlog.
+ * A token bucket for the server's `ratePerSecond` (P17): it holds one second's worth and refills evenly. Publishes wait
+ * for a token; other commands only count, so that a user's click does not queue behind a backlog.
  */
 export class Pacer {
   private rate = Infinity;
@@ -16,7 +16,7 @@ export class Pacer {
     this.filledAt = clock.now();
   }
 
-  /** Takes over the limit of a new connection, whose bucket on the server is full. */
+  /** Adopts the limit of a new connection, whose bucket on the server is full. 0 is no limit. */
   adopt(ratePerSecond: number): void {
     this.rate = ratePerSecond > 0 ? ratePerSecond : Infinity;
     this.tokens = Math.max(1, this.rate);
@@ -31,13 +31,13 @@ export class Pacer {
     return true;
   }
 
-  /** Counts a command that did not ask. The debt is bounded: one second. */
+  /** Counts a command that did not wait. The debt is bounded: one second. */
   spend(): void {
     this.refill();
     this.tokens = Math.max(-this.rate, this.tokens - 1);
   }
 
-  /** Milliseconds until `take` succeeds. */
+  /** Milliseconds until {@link take} succeeds. */
   get waitMs(): number {
     this.refill();
     const lacking = 1 - this.tokens;

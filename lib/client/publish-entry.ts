@@ -1,9 +1,11 @@
 import type { Codec } from '../protocol/codecs/codec.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH, type Envelope } from '../protocol/envelope.js';
 import type { PublishResult } from '../protocol/messages.js';
+import { omitUndefined } from '../protocol/omit-undefined.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
-import { bytesOf, encode } from './connection/outbox.js';
-import type { Deferred } from './deferred.js';
+import { bytesOf, encode } from './connection/frames.js';
+import type { Deferred } from './promises.js';
+import { recordOf } from './received.js';
 
 /** What the application asked to publish. */
 export interface PublishInput {
@@ -15,7 +17,7 @@ export interface PublishInput {
   readonly ttl?: number;
 }
 
-/** A publish that is not acknowledged yet. */
+/** A publish that is not acknowledged yet. Times are milliseconds of the client's clock. */
 export interface PublishEntry {
   readonly input: PublishInput;
   readonly result: Deferred<PublishResult>;
@@ -25,7 +27,7 @@ export interface PublishEntry {
   inFlight: boolean;
   /** When it was first sent: the server's dedupe window cannot begin earlier (P15). */
   firstSentAt: number | undefined;
-  /** Whether an earlier sending may have been appended without our hearing of it. */
+  /** Whether the server may have appended it although no answer came. */
   ambiguous: boolean;
   /** Answers that asked to try again. */
   retries: number;
@@ -33,50 +35,44 @@ export interface PublishEntry {
   notBefore: number;
 }
 
-/** The longest addition that sending may make to an encoded publish: `,"after":"…"` with an id of 64 characters. */
+/** The most that sending may add to an encoded publish: `,"after":"…"` with an id of 64 characters. */
 const AFTER_BYTES = 12 + MAX_ID_LENGTH * 3;
 
 /**
- * The publish as it is now, whatever the application does to its objects later: sent again with other content, one
- * id would be a `conflict` (P15). It is read back from its encoding, which is what every subscriber will see.
+ * The publish as it is now, whatever the application changes in its objects later: sent again with other content, an id
+ * would be a `conflict` (P15). The payload is read back from its encoding, which is what every subscriber will see.
  *
- * @throws RealtimeError `bad_request` for what can be no publish.
+ * @throws RealtimeError `bad_request` for a field that no publish may have, or a payload that cannot be encoded.
  */
-export function frozen(input: PublishInput, codec: Codec): { input: PublishInput; bytes: number } {
-  check('The event name', input.event, MAX_EVENT_LENGTH);
-  check('The id', input.id, MAX_ID_LENGTH);
-  if (input.key !== undefined) check('The key', input.key, MAX_KEY_LENGTH);
+export function serializePublish(input: PublishInput, codec: Codec): { input: PublishInput; bytes: number } {
+  assertText('The event name', input.event, MAX_EVENT_LENGTH);
+  assertText('The id', input.id, MAX_ID_LENGTH);
+  if (input.key !== undefined) assertText('The key', input.key, MAX_KEY_LENGTH);
   if (input.ttl !== undefined && !(Number.isSafeInteger(input.ttl) && input.ttl > 0)) {
     throw new RealtimeError('bad_request', 'The ttl must be a whole number of milliseconds above 0');
   }
   const encoded = encode(codec, envelopeOf(input, undefined));
-  const [copy] = codec.decode(encoded) as [Envelope | undefined];
-  return { input: { ...input, payload: copy?.payload }, bytes: bytesOf(encoded) + AFTER_BYTES };
+  const [copy] = codec.decode(encoded);
+  return {
+    input: { ...input, payload: recordOf(copy)['payload'] },
+    bytes: bytesOf(encoded) + AFTER_BYTES,
+  };
 }
 
 /** The command on the wire. */
 export function envelopeOf(input: PublishInput, after: string | undefined): Envelope {
   const { channel, event, payload, id, key, ttl } = input;
-  return {
-    type: 'publish',
-    id,
-    channel,
-    event,
-    ...(key === undefined ? {} : { key }),
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(after === undefined ? {} : { after }),
-    ...(payload === undefined ? {} : { payload }),
-  };
+  return omitUndefined({ type: 'publish', id, channel, event, key, ttl, after, payload });
 }
 
-/** Reads the answer to a publish; `undefined` for what is none. */
+/** Reads the answer to a publish; `undefined` for anything else. */
 export function publishResultOf(payload: unknown): PublishResult | undefined {
-  const { seq, epoch, duplicate } = (payload ?? {}) as Partial<Record<keyof PublishResult, unknown>>;
+  const { seq, epoch, duplicate } = recordOf(payload);
   if (typeof seq !== 'number' || typeof epoch !== 'string') return undefined;
   return { seq, epoch, duplicate: duplicate === true };
 }
 
-function check(what: string, value: string, max: number): void {
+function assertText(what: string, value: string, max: number): void {
   if (typeof value === 'string' && value.length >= 1 && value.length <= max) return;
   throw new RealtimeError('bad_request', `${what} must be a string of 1 to ${max} characters`);
 }

@@ -1,64 +1,63 @@
-import type { Codec } from '../protocol/codecs/codec.js';
 import type { Envelope } from '../protocol/envelope.js';
 import type { PublishResult, RetryPolicy } from '../protocol/messages.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { exponentialDelay } from './backoff.js';
-import type { ClientClock, ClientTimer } from './clock.js';
-import { errorFromFrame, outcomeUnknown } from './errors.js';
-import type { Wire } from './connection/wire.js';
-import { deferred } from './deferred.js';
+import type { ClientTimer } from './clock.js';
+import type { Wire } from './connection/connection.js';
+import { errorFromPayload, outcomeUnknown } from './errors.js';
+import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
+import { deferred } from './promises.js';
 import {
   envelopeOf,
-  frozen,
   publishResultOf,
+  serializePublish,
   type PublishEntry,
   type PublishInput,
 } from './publish-entry.js';
 
-/** A last retry must arrive inside the server's window, not only leave inside it. */
+/** The last retry must arrive inside the server's dedupe window, not only leave inside it. */
 const MAX_MARGIN_MS = 5_000;
 
+/** What the queue needs. */
+export interface PublishQueueDeps extends Pick<
+  ClientSettings,
+  'clock' | 'random' | 'codec' | 'maxQueuedPublishes' | 'maxQueuedBytes' | 'publishTimeoutMs'
+> {
+  readonly pacer: Pacer;
+  readonly wire: () => Wire | undefined;
+  /** The policy that the server announced last. */
+  readonly retry: () => RetryPolicy;
+}
+
 /**
- * Publishes until they are acknowledged (P17): kept through reconnects, sent again with the same id, in the same
- * order per channel, each naming its unacknowledged predecessor (`after`, P16), within the server's rate. What
- * can no longer be told apart from a new publish by the server fails with `outcome_unknown` (G4).
+ * Keeps publishes until they are acknowledged (P17), also through reconnects. They are sent again with the same id, in
+ * the same order per channel, each naming its unacknowledged predecessor in `after`, and within the server's rate. One
+ * that has become so old that the server could take it for a new publish fails with `outcome_unknown`.
  */
 export class PublishQueue {
   private readonly entries = new Map<string, PublishEntry>();
   private bytes = 0;
   private window = Infinity;
-  /** The server said `rate_limited`: nothing is sent before this moment. */
+  /** After `rate_limited`: nothing is sent before this moment. */
   private pausedUntil = 0;
   private pumpTimer: ClientTimer | undefined;
   private sweepTimer: ClientTimer | undefined;
   private sweepAt = Infinity;
 
-  constructor(
-    private readonly setup: {
-      readonly clock: ClientClock;
-      readonly random: () => number;
-      readonly codec: Codec;
-      readonly pacer: Pacer;
-      readonly wire: () => Wire | undefined;
-      readonly retry: () => RetryPolicy;
-      readonly maxEntries: number;
-      readonly maxBytes: number;
-      readonly timeoutMs: number;
-    },
-  ) {}
+  constructor(private readonly deps: PublishQueueDeps) {}
 
-  /** @throws RealtimeError when the publish cannot be taken. */
+  /** @throws RealtimeError when the queue cannot take the publish. */
   publish(given: PublishInput): Promise<PublishResult> {
-    const { maxEntries, maxBytes, codec, clock } = this.setup;
-    const { input, bytes } = frozen(given, codec);
+    const { maxQueuedPublishes, maxQueuedBytes, codec, clock } = this.deps;
+    const { input, bytes } = serializePublish(given, codec);
     if (this.entries.has(input.id)) {
       throw new RealtimeError(
         'conflict',
-        `A publish with the id "${input.id}" still waits for its acknowledgement`,
+        `A publish with the id "${input.id}" still waits for its acknowledgement: wait for it, or use another id`,
       );
     }
-    if (this.entries.size >= maxEntries || this.bytes + bytes > maxBytes) {
+    if (this.entries.size >= maxQueuedPublishes || this.bytes + bytes > maxQueuedBytes) {
       throw new RealtimeError(
         'rate_limited',
         `${this.entries.size} publishes of ${this.bytes} bytes already wait (maxQueuedPublishes, maxQueuedBytes); this one was not sent`,
@@ -77,7 +76,7 @@ export class PublishQueue {
     };
     this.entries.set(input.id, entry);
     this.bytes += bytes;
-    this.expect(entry);
+    this.scheduleSweep(entry);
     this.pump();
     return entry.result.promise;
   }
@@ -90,43 +89,39 @@ export class PublishQueue {
     this.sweep();
   }
 
-  /** The connection is gone: what was sent may have arrived. */
+  /** The connection is gone: the server may have appended what was sent. */
   interrupted(): void {
     this.pumpTimer?.cancel();
     for (const entry of this.entries.values()) {
-      if (!entry.inFlight) continue;
+      entry.ambiguous ||= entry.inFlight;
       entry.inFlight = false;
-      entry.ambiguous = true;
     }
   }
 
   /**
-   * Gives up on all: the client is closed, or is another user now, under whom nothing may be sent again.
+   * Fails all publishes: the client is closed, or has another user now, as whom nothing may be sent again.
    *
-   * @param quietly The application wanted it so: a promise that nobody awaits is no uncaught error then.
+   * @param quietly Whether the application asked for it: a promise that it does not await is then no uncaught error.
    */
   stop(error: RealtimeError, quietly: boolean): void {
     for (const entry of [...this.entries.values()]) {
-      if (quietly) entry.result.quiet();
+      if (quietly) entry.result.ignoreRejection();
       this.fail(entry, error);
     }
-    this.pumpTimer?.cancel();
   }
 
   /** @returns Whether the message answers one of these publishes. */
   answer(message: Envelope): boolean {
     const entry = message.ref === undefined ? undefined : this.entries.get(message.ref);
     if (entry === undefined) return false;
-    // An answer to an earlier sending of an entry that waits to be sent again is as good.
-    const result = message.type === 'error' ? undefined : publishResultOf(message.payload);
-    if (result !== undefined) {
+    const isError = message.type === 'error';
+    // The answer may be to an earlier sending of an entry that waits to be sent again; it counts the same.
+    const result = isError ? undefined : publishResultOf(message.payload);
+    if (result === undefined) {
+      this.refused(entry, isError ? errorFromPayload(message.payload) : new RealtimeError('timeout'));
+    } else {
       this.remove(entry);
       entry.result.resolve(result);
-    } else {
-      this.refused(
-        entry,
-        message.type === 'error' ? errorFromFrame(message.payload) : new RealtimeError('timeout'),
-      );
     }
     this.pump();
     return true;
@@ -134,28 +129,29 @@ export class PublishQueue {
 
   private refused(entry: PublishEntry, error: RealtimeError): void {
     entry.inFlight = false;
-    // `timeout` and `unavailable` mean unknown, never refused (P17).
+    // `timeout` and `unavailable` mean that the outcome is unknown, not that the publish was refused (P17).
     if (error.code === 'timeout' || error.code === 'unavailable') entry.ambiguous = true;
     if (!error.retryable) {
       this.fail(entry, error);
       return;
     }
-    const now = this.setup.clock.now();
+    const now = this.deps.clock.now();
     const advised = error.retryAfterMs ?? 0;
     if (error.code === 'rate_limited') this.pausedUntil = Math.max(this.pausedUntil, now + advised);
-    // One that only stands behind another waits for that one, which its order sees to, and not on its own account.
-    const behind = error.code === 'out_of_order' && entry.retries === 0;
-    const delay = behind ? 0 : exponentialDelay(this.setup.retry(), entry.retries, this.setup.random);
+    // The first `out_of_order` only means that an earlier publish has to be sent again first, so it adds no delay.
+    const isBehind = error.code === 'out_of_order' && entry.retries === 0;
+    const delay = isBehind ? 0 : exponentialDelay(this.deps.retry(), entry.retries, this.deps.random);
     entry.retries++;
     entry.notBefore = now + Math.max(advised, delay);
   }
 
-  /** Sends what may go. Within a channel nothing overtakes: the first that has to wait holds those behind it. */
+  /** Sends what may be sent. Within a channel nothing overtakes: the first that has to wait holds those behind it. */
   private pump(): void {
     this.pumpTimer?.cancel();
-    const wire = this.setup.wire();
+    const { clock, pacer } = this.deps;
+    const wire = this.deps.wire();
     if (wire?.accepting !== true) return;
-    const now = this.setup.clock.now();
+    const now = clock.now();
     const blocked = new Set<string>();
     const previous = new Map<string, string>();
     let next = Infinity;
@@ -163,7 +159,7 @@ export class PublishQueue {
       const { channel, id } = entry.input;
       if (blocked.has(channel)) continue;
       if (!entry.inFlight) {
-        // The machine may have slept, or its clock was set: the sweep's timer is then still to come.
+        // The machine may have slept, or its clock was set: then the timer of the sweep has not fired yet.
         if (this.deadline(entry) <= now) {
           this.expire(entry);
           continue;
@@ -174,15 +170,15 @@ export class PublishQueue {
           blocked.add(channel);
           continue;
         }
-        if (!this.setup.pacer.take()) {
-          next = Math.min(next, this.setup.pacer.waitMs);
+        if (!pacer.take()) {
+          next = Math.min(next, pacer.waitMs);
           break;
         }
         if (!this.send(entry, wire, previous.get(channel))) continue;
       }
       previous.set(channel, id);
     }
-    if (next < Infinity) this.pumpTimer = this.setup.clock.schedule(next, () => this.pump());
+    if (next < Infinity) this.pumpTimer = clock.schedule(next, () => this.pump());
   }
 
   private send(entry: PublishEntry, wire: Wire, after: string | undefined): boolean {
@@ -193,47 +189,44 @@ export class PublishQueue {
       return false;
     }
     entry.inFlight = true;
-    entry.firstSentAt ??= this.setup.clock.now();
-    this.expect(entry);
+    entry.firstSentAt ??= this.deps.clock.now();
+    this.scheduleSweep(entry);
     return true;
   }
 
-  /** The moment at which a publish fails for its age. */
-  private deadline(entry: PublishEntry): number {
-    if (entry.firstSentAt !== undefined) return entry.firstSentAt + this.window;
-    return entry.madeAt + Math.min(this.setup.timeoutMs, entry.input.ttl ?? Infinity);
+  /** The moment at which a publish has become too old. */
+  private deadline({ firstSentAt, madeAt, input }: PublishEntry): number {
+    if (firstSentAt !== undefined) return firstSentAt + this.window;
+    return madeAt + Math.min(this.deps.publishTimeoutMs, input.ttl ?? Infinity);
   }
 
-  private expect(entry: PublishEntry): void {
+  private scheduleSweep(entry: PublishEntry): void {
+    const { clock } = this.deps;
     const at = this.deadline(entry);
     if (at >= this.sweepAt) return;
     this.sweepTimer?.cancel();
     this.sweepAt = at;
-    this.sweepTimer = this.setup.clock.schedule(Math.max(0, at - this.setup.clock.now()), () => this.sweep());
+    this.sweepTimer = clock.schedule(at - clock.now(), () => this.sweep());
   }
 
-  /** Fails what is too old, then sends what may go: nothing too old is ever sent again (G4). */
+  /** Fails what is too old, then sends what may be sent: nothing too old is ever sent again (G4). */
   private sweep(): void {
-    const now = this.setup.clock.now();
+    const now = this.deps.clock.now();
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;
     for (const entry of [...this.entries.values()]) {
-      if (this.deadline(entry) > now) this.expect(entry);
+      if (this.deadline(entry) > now) this.scheduleSweep(entry);
       else this.expire(entry);
     }
     this.pump();
   }
 
   private expire(entry: PublishEntry): void {
-    if (entry.firstSentAt === undefined) {
-      const why = 'No connection took the publish in time; it was not sent';
-      return this.fail(entry, new RealtimeError('timeout', why));
-    }
-    entry.ambiguous ||= entry.inFlight;
-    this.fail(
-      entry,
-      new RealtimeError('timeout', 'The publish was not acknowledged inside the dedupe window'),
-    );
+    const why =
+      entry.firstSentAt === undefined
+        ? 'No connection took the publish in time; it was not sent'
+        : 'The publish was not acknowledged inside the dedupe window';
+    this.fail(entry, new RealtimeError('timeout', why));
   }
 
   private fail(entry: PublishEntry, error: RealtimeError): void {

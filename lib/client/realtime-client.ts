@@ -1,37 +1,36 @@
 import { userChannel } from '../protocol/channel-name.js';
-import type { RetryPolicy } from '../protocol/messages.js';
+import type { Envelope } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
 import type { ChannelHandle } from './channel/handle.js';
 import { ChannelRegistry } from './channel/registry.js';
-import { settingsOf, type RealtimeClientOptions } from './options.js';
-import type { ClientState, ClientStatus, ErrorContext } from './state.js';
-import { Connector } from './connection/connector.js';
-import type { Welcome } from './connection/welcome.js';
-import type { EarlyWire, Wire } from './connection/wire.js';
-import { attempt } from './deferred.js';
-import { Emitter, type Listener, type Off } from './emitter.js';
-import { endpointsOf } from './endpoints.js';
-import { route, type Recipients } from './message-router.js';
-import { Pacer } from './pacer.js';
-import { PublishQueue } from './publish-queue.js';
 import { CommandQueue } from './command-queue.js';
-import { TokenSource } from './token.js';
+import type { Wire } from './connection/connection.js';
+import { Connector } from './connection/connector.js';
+import type { HelloFrame } from './connection/frames.js';
+import type { Welcome } from './connection/handshake.js';
+import { Emitter, type Listener, type Off } from './emitter.js';
+import { errorFromPayload } from './errors.js';
+import { settingsOf, type RealtimeClientOptions } from './options.js';
+import { Pacer } from './pacer.js';
+import { attempt } from './promises.js';
+import { PublishQueue } from './publish-queue.js';
+import type { ClientState, ClientStatus, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
-import { webSocketTransport } from './transport/websocket.js';
-import { webSocketClass } from './transport/websocket-types.js';
+import { TokenSource } from './token.js';
+import { endpointsOf, webSocketTransport } from './transport/websocket.js';
 
-/** What a client tells, by name. */
-export type ClientHappenings = {
+/** The events of a client, with the arguments of their listeners. */
+export type ClientEventMap = {
   /** Each change of the connection's state. */
   state: [status: ClientStatus];
-  /** What nobody awaits: a listener that threw, a token provider that failed, an error without a command. */
+  /** An error that no promise carries: a listener that threw, a token provider that failed, an error without a command. */
   error: [error: unknown, context: ErrorContext];
 };
 
 /**
  * One connection to a `nestjs-realtime` server, for all channels of a page or process. It opens with the first use,
- * comes back by itself, and resumes every channel where it stood.
+ * reconnects by itself, and resumes every channel from its position.
  *
  * @example
  * const client = new RealtimeClient('https://example.com/realtime', { token: () => fetchShortLivedToken() });
@@ -40,97 +39,59 @@ export type ClientHappenings = {
  * await room.subscribe();
  */
 export class RealtimeClient {
-  private readonly listeners: Emitter<ClientHappenings>;
+  private readonly listeners: Emitter<ClientEventMap>;
   private readonly connector: Connector;
   private readonly channels: ChannelRegistry;
   private readonly commands: CommandQueue;
   private readonly publishes: PublishQueue;
   private readonly refresher: TokenRefresher;
   private readonly pacer: Pacer;
-  private readonly recipients: Recipients;
   private wire: Wire | undefined;
-  /** There between `hello` and `welcome`. */
-  private early: EarlyWire | undefined;
-  private retry: RetryPolicy = DEFAULT_RETRY;
+  /** Defined between `hello` and `welcome`. */
+  private helloFrame: HelloFrame | undefined;
+  /** The last one. */
   private welcome: Welcome | undefined;
 
   /**
-   * Opens nothing yet.
+   * Makes a client. It connects with the first use, not here.
    *
    * @param url The server's realtime path, `http(s)` or `ws(s)`; in a page it may be relative, e.g. `/realtime`.
-   * @throws TypeError for what is no such URL, and on a platform without a WebSocket class.
+   * @throws TypeError for a URL that cannot be used, and on a platform without a WebSocket class: pass `webSocket`.
    * @throws RangeError for an option that is out of its range.
    */
   constructor(url: string, options: RealtimeClientOptions = {}) {
     const settings = settingsOf(options);
-    const { clock, random, ids, codec } = settings;
+    const { clock, random, connectTimeoutMs } = settings;
     const endpoints = endpointsOf(url);
-    const transport = webSocketTransport(
-      webSocketClass(options.webSocket),
-      endpoints.socket,
-      options.webSocketOptions,
-    );
+    const transport = webSocketTransport(endpoints.socket, options);
     const tokens =
-      options.token === undefined
-        ? undefined
-        : new TokenSource(options.token, clock, settings.connectTimeoutMs);
-    const wire = (): Wire | undefined => this.wire;
-    const retry = (): RetryPolicy => this.retry;
+      options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
     const report = (error: unknown, context: ErrorContext): void => this.report(error, context);
 
-    this.listeners = new Emitter<ClientHappenings>((error, event) => {
+    this.listeners = new Emitter<ClientEventMap>((error, event) => {
       if (event === 'error') rethrowLater(error);
       else report(error, { source: 'handler', event });
     });
     this.pacer = new Pacer(clock);
-    this.commands = new CommandQueue({
-      clock,
-      ids,
-      wire,
-      early: () => this.early,
-      pacer: this.pacer,
-      max: settings.maxPendingCommands,
-      timeoutMs: settings.requestTimeoutMs,
-    });
-    this.publishes = new PublishQueue({
-      clock,
-      random,
-      codec,
-      wire,
-      retry,
-      pacer: this.pacer,
-      maxEntries: settings.maxQueuedPublishes,
-      maxBytes: settings.maxQueuedBytes,
-      timeoutMs: settings.publishTimeoutMs,
-    });
-    this.channels = new ChannelRegistry({
-      clock,
-      random,
-      ids,
-      retry,
+    const deps = {
+      ...settings,
       report,
-      commands: this.commands,
-      publishes: this.publishes,
-      maxHeldEvents: settings.maxHeldEvents,
-      maxPresenceMembers: settings.maxPresenceMembers,
-      isLive: () => this.wire?.accepting === true,
-      isJoinable: () => this.wire?.accepting === true || this.early !== undefined,
+      pacer: this.pacer,
+      wire: () => this.wire,
+      helloFrame: () => this.helloFrame,
+      retry: () => this.welcome?.retry ?? DEFAULT_RETRY,
       ensureStarted: () => this.connector.ensureStarted(),
-    });
+    };
+    this.commands = new CommandQueue(deps);
+    this.publishes = new PublishQueue(deps);
+    this.channels = new ChannelRegistry({ ...deps, commands: this.commands, publishes: this.publishes });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       report(error, { source: 'token' }),
     );
-    this.recipients = {
-      commands: this.commands,
-      publishes: this.publishes,
-      channels: this.channels,
-      refresher: this.refresher,
-      report,
-    };
     this.connector = new Connector(settings, tokens, transport, endpoints.http, {
-      greeting: (early) => this.onGreeting(early),
-      live: (welcome, live) => this.onLive(welcome, live),
-      message: (envelope) => route(envelope, this.recipients),
+      greeting: (frame) => this.onGreeting(frame),
+      live: (welcome, wire) => this.onLive(welcome, wire),
+      message: (envelope) => this.onMessage(envelope),
       lost: () => this.onLost(),
       stopped: (error, byUser) => this.onStopped(error, byUser),
       status: (status) => this.listeners.emit('state', status),
@@ -143,7 +104,7 @@ export class RealtimeClient {
     return this.connector.status.state;
   }
 
-  /** The state with what is known about it, as `on('state')` tells it. */
+  /** The state and what is known about it, as listeners of `state` get it. */
   get status(): ClientStatus {
     return this.connector.status;
   }
@@ -154,7 +115,7 @@ export class RealtimeClient {
   }
 
   /**
-   * The channel of the own user, to which the application publishes with `realtime.user(id)`.
+   * The channel of the own user. The application publishes to it with `realtime.user(id)`.
    *
    * @throws RealtimeError `unauthorized` before the first welcome, and for an anonymous client: `await client.connect()`
    * first, with a token or cookie.
@@ -169,17 +130,20 @@ export class RealtimeClient {
     throw new RealtimeError(
       'unauthorized',
       this.welcome === undefined
-        ? 'Who the user is, is known once the client is live: await client.connect() before client.me'
-        : 'An anonymous client has no channel of its own',
+        ? 'The user is known once the client is live: await client.connect() before client.me'
+        : 'An anonymous client has no channel of its own: connect with a token or cookie',
     );
   }
 
   /**
-   * Opens the connection. Optional: the first `subscribe`, `publish`, `signal`, `request` or `history` does. Also opens a client that
-   * was closed; channels that were subscribed when the server closed it then resume.
+   * Opens the connection. Optional, as the first `subscribe`, `publish`, `signal`, `request` or `history` opens it too.
+   * Also opens a client that was closed; channels that were subscribed when the server closed it then resume.
    *
-   * @returns Resolves when live, however many attempts that takes.
-   * @throws RealtimeError when the client stops: the server's refusal (protocol §7), or `close()`.
+   * @returns Resolves when the client is live, however many attempts that takes.
+   * @throws RealtimeError when the client stops: the server refused it (protocol §7), or `close()` was called.
+   * @example
+   * await client.connect();
+   * console.log(client.user);
    */
   connect(): Promise<void> {
     return this.connector.connect();
@@ -196,7 +160,8 @@ export class RealtimeClient {
   }
 
   /**
-   * Leaves on purpose: `bye`, then close 1000. Subscriptions end, whatever waits fails, presence ends at once.
+   * Closes the client for good, until `connect()`: subscriptions end, waiting commands and publishes fail, and the user
+   * leaves presence at once.
    *
    * @returns Resolves when the connection has closed, or after two seconds.
    */
@@ -208,6 +173,8 @@ export class RealtimeClient {
    * The handle of a channel: the same object for the same name.
    *
    * @throws RangeError for what is no channel name (P23).
+   * @example
+   * const room = client.channel('rooms.42');
    */
   channel(name: string): ChannelHandle {
     return this.channels.get(name);
@@ -216,7 +183,7 @@ export class RealtimeClient {
   /**
    * Calls a request handler that belongs to no channel.
    *
-   * @param options.timeoutMs Longest wait for the answer. Default the client's `requestTimeoutMs`.
+   * @param options.timeoutMs Longest wait for the answer, in milliseconds. Default the client's `requestTimeoutMs`.
    * @throws RealtimeError as `room.request` does.
    * @example
    * const rooms = await client.request<Room[]>('rooms.list');
@@ -233,62 +200,89 @@ export class RealtimeClient {
   }
 
   /**
-   * Listens to the client itself. Without a listener for `error`, what a listener of the application throws is thrown
-   * on, as an uncaught error; other errors show in the state.
+   * Adds a listener to the client itself. Without a listener for `error`, an error that a listener of the application
+   * throws becomes an uncaught error; other errors show in the state.
    *
-   * @returns Takes the listener off again.
+   * @returns Removes the listener.
+   * @example
+   * client.on('state', ({ state }) => showConnection(state));
    */
-  on<Name extends keyof ClientHappenings>(name: Name, listener: Listener<ClientHappenings[Name]>): Off {
+  on<Name extends keyof ClientEventMap>(name: Name, listener: Listener<ClientEventMap[Name]>): Off {
     return this.listeners.on(name, listener);
   }
 
-  /** Takes a listener off. */
-  off<Name extends keyof ClientHappenings>(name: Name, listener: Listener<ClientHappenings[Name]>): void {
+  /** Removes a listener. */
+  off<Name extends keyof ClientEventMap>(name: Name, listener: Listener<ClientEventMap[Name]>): void {
     this.listeners.off(name, listener);
   }
 
-  /** Subscribes do not wait for `welcome`: a round trip less until events flow again. */
-  private onGreeting(early: EarlyWire): void {
-    this.early = early;
-    this.channels.join();
+  /** Subscribes do not wait for `welcome`: a round trip less until events come again. */
+  private onGreeting(frame: HelloFrame): void {
+    this.helloFrame = frame;
+    this.joinAll();
   }
 
   private onLive(welcome: Welcome, wire: Wire): void {
     const before = this.welcome;
     this.welcome = welcome;
-    this.retry = welcome.retry;
     if (before !== undefined && before.user !== welcome.user) {
-      // Whatever waits was another user's to say (P15).
+      // What waits was the other user's (P15).
       const error = new RealtimeError('unauthorized', 'The client is authenticated as another user now');
       this.publishes.stop(error, false);
       this.commands.disown(error);
     }
-    this.early = undefined;
+    this.helloFrame = undefined;
     this.wire = wire;
     this.pacer.adopt(welcome.limits.ratePerSecond);
     this.refresher.start(welcome.tokenExpiresInMs);
-    this.commands.flushEarly();
-    this.channels.join();
+    this.commands.flush(true);
+    this.joinAll();
     this.publishes.resume(welcome.limits.dedupeMs);
     this.commands.flush();
   }
 
+  private joinAll(): void {
+    for (const subscription of this.channels.all) subscription.join();
+  }
+
+  /** Types that a later version adds are ignored (P6). */
+  private onMessage(message: Envelope): void {
+    switch (message.type) {
+      case 'reply':
+      case 'pong':
+        if (!this.publishes.answer(message)) this.commands.answer(message);
+        return;
+      case 'error':
+        if (this.publishes.answer(message) || this.commands.answer(message)) return;
+        // An answer to a command that was given up is ignored; an error that answers nothing is reported.
+        if (message.ref === undefined) this.report(errorFromPayload(message.payload), { source: 'server' });
+        return;
+      case 'auth_required':
+        this.refresher.demand(message.payload);
+        return;
+      default:
+        if (message.channel !== undefined) this.channels.find(message.channel)?.receive(message);
+    }
+  }
+
   private onLost(): void {
-    this.wire = undefined;
-    this.early = undefined;
-    this.refresher.stop();
-    this.channels.lost();
+    this.disconnected();
+    for (const subscription of this.channels.all) subscription.lost();
     this.publishes.interrupted();
     this.commands.interrupted();
   }
 
   private onStopped(error: RealtimeError, byUser: boolean): void {
-    this.wire = undefined;
-    this.early = undefined;
-    this.refresher.stop();
-    this.channels.stop(error, byUser);
+    this.disconnected();
+    for (const subscription of this.channels.all) subscription.stop(error, byUser);
     this.publishes.stop(error, byUser);
     this.commands.stop(error, byUser);
+  }
+
+  private disconnected(): void {
+    this.wire = undefined;
+    this.helloFrame = undefined;
+    this.refresher.stop();
   }
 
   private report(error: unknown, context: ErrorContext): void {
@@ -297,7 +291,7 @@ export class RealtimeClient {
   }
 }
 
-/** As an `EventTarget` does: the loop goes on, the error is not lost. */
+/** As an `EventTarget` does: the emission continues, and the error is not lost. */
 function rethrowLater(error: unknown): void {
   queueMicrotask(() => {
     throw error;

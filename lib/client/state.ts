@@ -7,7 +7,7 @@ import type { CloseName } from '../protocol/close-codes.js';
 export type ClientState = 'idle' | 'connecting' | 'live' | 'waiting' | 'closed';
 
 /**
- * State of the connection with what is known about it (P19, protocol §7).
+ * The state of the connection and what is known about it (protocol §7).
  *
  * @example
  * client.on('state', (status) => {
@@ -22,7 +22,7 @@ export interface ClientStatus {
   readonly delayMs?: number;
   /** With `connecting` and `waiting`: number of the attempt since the last stable connection, from 1. */
   readonly attempt?: number;
-  /** With `waiting` and `closed`: the close code (protocol §7), e.g. 4811; 1006 when there was none. */
+  /** With `waiting` and `closed`: the close code (protocol §7), e.g. 4811; 1006 when the server sent none. */
   readonly code?: number;
   /** The code's name, e.g. `kicked`, where it is one of this protocol. */
   readonly name?: CloseName;
@@ -30,16 +30,16 @@ export interface ClientStatus {
   readonly reason?: string;
 }
 
-/** Where an error that nobody awaits came from. */
+/** Where an error came from that no promise carries. */
 export interface ErrorContext {
   /**
    * `handler`: a listener of the application threw · `token`: the token provider failed or its token was refused ·
-   * `server`: an error that answers no command · `protocol`: the server sent what is not protocol ·
+   * `server`: an error that answers no command · `protocol`: the server sent something that is not protocol ·
    * `connection`: the server's address answers, but not as this server would.
    */
   readonly source: 'handler' | 'token' | 'server' | 'protocol' | 'connection';
-  /** The channel that it concerns, where it concerns one. */
+  /** The channel, where the error concerns one. */
   readonly channel?: string;
-  /** The event or happening whose listener threw. */
+  /** The event whose listener threw. */
   readonly event?: string;
 }

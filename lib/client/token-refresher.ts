@@ -1,18 +1,18 @@
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ClientClock, ClientTimer } from './clock.js';
-import { isDuration, recordOf } from './connection/welcome.js';
 import type { CommandQueue } from './command-queue.js';
+import { durationOf, recordOf } from './received.js';
 import type { TokenSource } from './token.js';
 
-/** Longest time ahead of the expiry at which a refresh starts; for short tokens a fifth of their life. */
+/** The longest time before the expiry at which a refresh starts; for short-lived tokens a fifth of their life. */
 const MAX_LEAD_MS = 60_000;
-/** With less life left than this another attempt is pointless: 4008 and a fresh connect come first. */
+/** With less life left than this another attempt is pointless: 4008 and a reconnect with a fresh token come first. */
 const MIN_RETRY_MS = 1_000;
 
 /**
- * Keeps a live connection authenticated (G12): ahead of the token's expiry, and when the server asks with
- * `auth_required`, it fetches a token and sends it with `auth`, in place. If that fails, the server ends the
- * connection with 4008 and the client comes back with a fresh token.
+ * Keeps a live connection authenticated (G12): before the token expires, and when the server asks with `auth_required`,
+ * it fetches a token and sends it with `auth`. If that fails, the server ends the connection with 4008 and the client
+ * comes back with a fresh token.
  */
 export class TokenRefresher {
   private timer: ClientTimer | undefined;
@@ -23,17 +23,16 @@ export class TokenRefresher {
 
   constructor(
     private readonly tokens: TokenSource | undefined,
-    private readonly commands: CommandQueue,
+    private readonly commands: Pick<CommandQueue, 'dispatch'>,
     private readonly clock: ClientClock,
     private readonly random: () => number,
     private readonly report: (error: unknown) => void,
   ) {}
 
-  /** A connection is live, with a token that lasts `expiresInMs`. */
+  /** A connection is live, with a token that expires in `expiresInMs`. */
   start(expiresInMs: number | undefined): void {
     this.stop();
-    this.tokens?.accept(expiresInMs);
-    this.plan(expiresInMs);
+    this.renewed(expiresInMs);
   }
 
   /** The connection is gone. */
@@ -41,74 +40,74 @@ export class TokenRefresher {
     this.life++;
     this.busy = false;
     this.timer?.cancel();
-    this.timer = undefined;
   }
 
   /** The server sent `auth_required`. */
   demand(payload: unknown): void {
-    const { withinMs } = recordOf(payload);
     if (this.tokens === undefined) {
       this.report(
         new RealtimeError(
           'token_expired',
-          'The server asks for a new token and the client has no option "token" to get one from; it will disconnect.',
+          'The server asks for a new token and will disconnect. Give the client the option "token" to get one from.',
         ),
       );
       return;
     }
-    if (isDuration(withinMs)) this.expiresAt = this.clock.now() + withinMs;
-    this.refresh();
+    const withinMs = durationOf(recordOf(payload)['withinMs']);
+    if (withinMs !== undefined) this.expiresAt = this.clock.now() + withinMs;
+    this.refresh(this.tokens);
   }
 
-  private plan(expiresInMs: number | undefined): void {
-    this.expiresAt = expiresInMs === undefined ? Infinity : this.clock.now() + expiresInMs;
-    if (expiresInMs === undefined || this.tokens === undefined) return;
-    // Spread, so that the clients of one reconnect wave do not all ask for tokens in the same second later.
+  /** The server accepted the token. Plans the refresh of it. */
+  private renewed(expiresInMs: number | undefined): void {
+    const { tokens } = this;
+    tokens?.accept(expiresInMs);
+    this.expiresAt = this.clock.now() + (expiresInMs ?? Infinity);
+    if (expiresInMs === undefined || tokens === undefined) return;
+    // Spread, so that the clients of one wave of reconnects do not all ask for tokens in the same second later.
     const lead = Math.min(MAX_LEAD_MS, expiresInMs / 5) * (1 + this.random());
-    this.schedule(expiresInMs - lead);
+    this.schedule(tokens, expiresInMs - lead);
   }
 
-  private schedule(delayMs: number): void {
+  private schedule(tokens: TokenSource, delayMs: number): void {
     this.timer?.cancel();
-    this.timer = this.clock.schedule(delayMs, () => this.refresh());
+    this.timer = this.clock.schedule(delayMs, () => this.refresh(tokens));
   }
 
-  private refresh(): void {
-    if (this.busy || this.tokens === undefined) return;
-    const { life, tokens } = this;
+  private refresh(tokens: TokenSource): void {
+    if (this.busy) return;
+    const { life } = this;
     this.busy = true;
     this.timer?.cancel();
     tokens.fetch().then(
       (token) => {
-        if (life === this.life) this.present(token, life);
+        if (life === this.life) this.present(tokens, token);
       },
       (error: unknown) => {
-        if (life === this.life) this.failed(error, true);
+        if (life === this.life) this.failed(tokens, error, true);
       },
     );
   }
 
-  private present(token: string, life: number): void {
-    this.commands.dispatch({ type: 'auth', payload: { token }, now: true }, (error, result) => {
+  private present(tokens: TokenSource, token: string): void {
+    const { life } = this;
+    this.commands.dispatch({ type: 'auth', payload: { token }, immediate: true }, (error, result) => {
       if (life !== this.life) return;
       if (error !== undefined) {
         // `forbidden`: the token is another user's. Asking again gives the same one, and the old token stands.
-        this.failed(error, error.code !== 'forbidden');
+        this.failed(tokens, error, error.code !== 'forbidden');
         return;
       }
       this.busy = false;
-      const { expiresInMs } = recordOf(result);
-      const lasts = isDuration(expiresInMs) ? expiresInMs : undefined;
-      this.tokens?.accept(lasts);
-      this.plan(lasts);
+      this.renewed(durationOf(recordOf(result)['expiresInMs']));
     });
   }
 
-  private failed(error: unknown, again: boolean): void {
+  private failed(tokens: TokenSource, error: unknown, again: boolean): void {
     this.busy = false;
     this.report(error);
     const left = this.expiresAt - this.clock.now();
     if (again && Number.isFinite(left) && left > MIN_RETRY_MS)
-      this.schedule(Math.max(MIN_RETRY_MS, left / 2));
+      this.schedule(tokens, Math.max(MIN_RETRY_MS, left / 2));
   }
 }

@@ -1,8 +1,9 @@
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ClientClock } from './clock.js';
 import type { TokenProvider } from './options.js';
+import { deferred } from './promises.js';
 
-/** A token that ends sooner than this would be refused on arrival. */
+/** A token that expires sooner than this would be refused on arrival. */
 const STALE_MS = 5_000;
 
 /** A token for one attempt to connect. */
@@ -13,8 +14,8 @@ export interface TakenToken {
 }
 
 /**
- * The application's tokens: asks the provider when there is none that the server accepted and that still has some
- * life, and only once at a time.
+ * The application's tokens. Asks the provider unless there is a token that the server accepted and that does not expire
+ * soon, and only once at a time.
  */
 export class TokenSource {
   /** The last token that the server accepted. */
@@ -38,7 +39,7 @@ export class TokenSource {
     return { token: await this.fetch(), fresh: true };
   }
 
-  /** A new token from the provider. Whoever asks meanwhile is given the same one. */
+  /** A new token from the provider; the same one for every caller until the provider has answered. */
   fetch(): Promise<string> {
     this.running ??= this.ask().finally(() => {
       this.running = undefined;
@@ -46,27 +47,26 @@ export class TokenSource {
     return this.running;
   }
 
-  /** The server took the last token; `expiresInMs` as it said, left out when the token has no end. */
+  /** The server accepted the last token. `expiresInMs` as it said; `undefined` for a token without an end. */
   accept(expiresInMs: number | undefined): void {
     if (this.candidate === undefined) return;
     this.accepted = { token: this.candidate, until: this.clock.now() + (expiresInMs ?? Infinity) };
   }
 
-  /** The server refused the last token, or it ran out (4008, 4801). */
+  /** The server refused the last token, or it expired (4008, 4801). */
   refuse(): void {
     this.accepted = undefined;
   }
 
   private async ask(): Promise<string> {
-    let cancel: (() => void) | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const timer = this.clock.schedule(this.timeoutMs, () =>
-        reject(new RealtimeError('timeout', `The token provider gave no token within ${this.timeoutMs} ms`)),
-      );
-      cancel = () => timer.cancel();
-    });
+    const late = deferred<never>();
+    const timer = this.clock.schedule(this.timeoutMs, () =>
+      late.reject(
+        new RealtimeError('timeout', `The token provider gave no token within ${this.timeoutMs} ms`),
+      ),
+    );
     try {
-      const token: unknown = await Promise.race([this.provider(), late]);
+      const token: unknown = await Promise.race([this.provider(), late.promise]);
       if (typeof token !== 'string' || token === '') {
         throw new RealtimeError(
           'unauthorized',
@@ -76,7 +76,7 @@ export class TokenSource {
       this.candidate = token;
       return token;
     } finally {
-      cancel?.();
+      timer.cancel();
     }
   }
 }

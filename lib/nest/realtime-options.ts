@@ -8,9 +8,9 @@ import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/w
 import type { Duration } from './options/duration.js';
 
 /**
- * Verifies credentials: implement it for sessions, API keys or another identity provider. Throw a `RealtimeError`
- * with `unauthorized`, `token_expired`, `forbidden` or `banned`, or an `HttpException`, to refuse; whatever else is
- * thrown refuses too and is logged. Called at every connection and every `auth`; keep no result (G12).
+ * Verifies credentials: implement it for sessions, API keys or another identity provider. To refuse, throw a
+ * `RealtimeError` with `unauthorized`, `token_expired`, `forbidden` or `banned`, or an `HttpException`; any other error
+ * refuses too and is logged. Called at every connection and every `auth`; do not cache the result (G12).
  *
  * @example
  * @Injectable()
@@ -53,36 +53,39 @@ export interface RealtimeJwtOptions {
   readonly algorithms?: readonly JwtAlgorithm[];
   /** Required `iss`. Default: not checked. */
   readonly issuer?: string | readonly string[] | undefined;
-  /** Required `aud`. Default: not checked. Set it when the secret signs tokens for other purposes too. */
+  /** Required `aud`. Set it when the secret signs tokens for other purposes too. Default: not checked. */
   readonly audience?: string | readonly string[] | undefined;
-  /** Clock difference that is forgiven at `exp` and `nbf`. Default `'5s'`. */
+  /** Clock difference that is tolerated at `exp` and `nbf`. Default `'5s'`. */
   readonly clockTolerance?: Duration;
-  /** Longest age of a token since its `iat`; a token without `iat` is then refused. Default: not checked. */
+  /** Maximum age of a token since its `iat`; a token without `iat` is then refused. Default: not checked. */
   readonly maxAge?: Duration;
-  /** Makes the user of the claims. Default: the claims, with `sub` as `id`; a token without `sub` is refused. */
+  /** Makes the user from the claims. Default: the claims, with `sub` as `id`; a token without `sub` is refused. */
   readonly user?: (claims: Readonly<Record<string, unknown>>) => MaybePromise<RealtimeIdentity>;
 }
 
-/** How clients prove who they are, without a class of one's own. */
+/** How clients prove who they are, without a class of your own. */
 export interface RealtimeAuthOptions {
-  /** Tokens, in the subprotocol, in `hello` or in `auth` (P2, P3). */
+  /** Verifies tokens that come in the subprotocol, in `hello`, or in `auth`. Default: none. */
   readonly jwt?: RealtimeJwtOptions;
   /**
-   * Also takes the token from this cookie of the handshake, of pages of the same origin or of
-   * {@link RealtimeModuleOptions.allowedOrigins} only (G22).
+   * Also takes the token from this cookie of the handshake, but only for pages of the same origin and those of
+   * {@link RealtimeModuleOptions.allowedOrigins} (G22). Default: none.
    */
-  readonly cookie?: { readonly name: string };
-  /** Whether clients without credentials, or whom the authenticator gives no user, may connect. Default `false`. */
+  readonly cookie?: {
+    /** Name of the cookie. */
+    readonly name: string;
+  };
+  /** Whether clients without credentials, and those whom the authenticator gives no user, may connect. Default `false`. */
   readonly anonymous?: boolean;
-  /** How long before a token's end the client is asked for a new one (G12). Default `'30s'`. */
+  /** How long before a token expires the client is asked for a new one (G12). Default `'30s'`. */
   readonly requiredAhead?: Duration;
-  /** Verifies instead of `jwt`: a provider's class, or an instance. */
+  /** Verifies instead of `jwt`: the class of a provider, or an instance. Default: none. */
   readonly authenticator?: Type<RealtimeAuthenticator> | RealtimeAuthenticator;
 }
 
 /**
  * Runs after authentication and before `welcome`, behind the global guards and those of the class. `false` refuses
- * with 4802, an error with its own code. `connection.data` is the place for what handlers need later.
+ * with 4802, an error with its own code. Put what handlers need later into `connection.data`.
  *
  * @example
  * @Injectable()
@@ -98,30 +101,27 @@ export interface RealtimeConnectHook {
   onConnect(connection: RealtimeConnection): MaybePromise<boolean | void>;
 }
 
-/** Bounds of what one client may send (G16). What `welcome` announces, clients keep to by themselves. */
+/** Bounds of what one client may send (G16). Clients respect those that `welcome` announces. */
 export interface RealtimeLimits {
-  /** Bytes of one frame. Default 262144 (256 KiB). */
+  /** Bytes of one frame; at most twice `bytesPerSecond`. Default 262144 (256 KiB). */
   readonly maxFrameBytes?: number;
-  /** Bytes of one message. Default 65536 (64 KiB). */
+  /** Bytes of one message; at most `maxFrameBytes`. Default 65536 (64 KiB). */
   readonly maxMessageBytes?: number;
-  /** Messages in one frame. Default 256 (P4), at least 16: clients send so many before they know it (P3). */
+  /** Messages in one frame; at least 16, because clients send as many before they know the limit (P3). Default 256. */
   readonly maxEnvelopesPerFrame?: number;
   /** Subscriptions of one connection. Default 128. */
   readonly maxChannels?: number;
-  /** Commands of one connection a second, sustained. Default 50. */
+  /** Commands of one connection per second, sustained. Default 50. */
   readonly ratePerSecond?: number;
-  /** Commands that may come at once above the rate. Default 100. */
+  /** Commands that may come at once, above the rate. Default 100. */
   readonly burst?: number;
-  /** Bytes of one connection a second, sustained. Default 524288 (512 KiB). */
+  /** Bytes of one connection per second, sustained. Default 524288 (512 KiB). */
   readonly bytesPerSecond?: number;
-  /** Commands of all connections of one user a second. Default 200. */
+  /** Commands per second of all connections of one user. Default 200. */
   readonly userRatePerSecond?: number;
-  /** Commands whose answer is pending; at the bound reading pauses. Default 64. */
+  /** Commands that wait for their answer; at this number the server stops reading. Default 64. */
   readonly maxInFlight?: number;
-  /**
-   * Connections of one address; more are refused with 429. Default 1000, because offices and carriers share
-   * addresses.
-   */
+  /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
   readonly maxConnections?: number;
@@ -129,125 +129,141 @@ export interface RealtimeLimits {
   readonly dedupe?: Duration;
 }
 
-/** How abuse of the limits escalates (G16): an error each time, then a pause in reading, then 4807 and a ban. */
+/**
+ * What happens to a client that exceeds the limits: an error each time, then a pause in reading, then a close with 4807
+ * and a ban (G16).
+ */
 export interface RealtimeAbuseOptions {
-  /** Violations within `window` after which reading pauses. Default 20. */
+  /** Violations within `window` after which the server pauses reading. Default 20. */
   readonly throttleAfter?: number;
   /** Violations within `window` after which the connection is closed. Default 200. */
   readonly closeAfter?: number;
-  /** Default `'10s'`. */
+  /** Length of the time window in which violations are counted. Default `'10s'`. */
   readonly window?: Duration;
-  /** How long the user, or the address of an anonymous client, is then refused; 0 for not at all. Default `'1m'`. */
+  /** How long the user, or the address of an anonymous client, is refused afterwards; 0 for no ban. Default `'1m'`. */
   readonly ban?: Duration;
 }
 
-/** Everything that can be set. Nothing needs to be but `auth`, where clients connect. */
+/** Everything that can be set. Only `auth` is needed, where clients connect. */
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
   readonly path?: string;
   /**
-   * How clients prove who they are: options, a provider's class, or an instance. Needed where clients connect, so
-   * that a forgotten line is a boot error and not an open server; `{ anonymous: true }` says that everybody may.
+   * How clients prove who they are: options, the class of a provider, or an instance. Needed where clients connect, so
+   * that a forgotten line is a boot error and not an open server; `{ anonymous: true }` lets everybody connect.
    */
   readonly auth?: RealtimeAuthOptions | Type<RealtimeAuthenticator> | RealtimeAuthenticator;
   /**
-   * Where the logs live: a broker, or a function that makes one for each application. Default: the embedded memory
-   * broker, for one process, whose events end with the process (durability `process`).
+   * Where the logs are kept: a broker, or a function that makes one for each application. Default: the embedded memory
+   * broker, for a single process; its events are lost when the process ends (durability `process`).
    */
   readonly broker?: Broker | (() => Broker);
-  /** Publishes and administers, but takes no clients; then `auth` is not needed. Default `false`. */
+  /** Publishes and administers, but accepts no clients; `auth` is then not needed. Default `false`. */
   readonly publisherOnly?: boolean;
-  /** Injectable that may refuse connections. Default: none; global guards run at connect in any case. */
+  /** An injectable that may refuse connections; global guards run at connect in any case. Default: none. */
   readonly connect?: Type<RealtimeConnectHook>;
 
   /**
    * Pages that may connect, for every handshake that carries an `Origin` (G22): exact origins
    * (`'https://app.example.com'`), `'same-origin'`, a RegExp for the whole origin, or a function. Default: any page,
-   * because a token cannot be forged by a page; cookies then count for pages of the same origin only.
+   * because a page cannot forge a token; cookies then count for pages of the same origin only.
    */
   readonly allowedOrigins?: OriginRule | readonly OriginRule[];
   /** Values of `Host` that are served, `name` or `name:port`, against DNS rebinding. Default: all. */
   readonly allowedHosts?: readonly string[];
   /**
-   * Proxies that are believed about the client's address and scheme: how many stand in front, or a predicate of their
-   * address. Default `false`: what the socket says counts. Too many let clients choose their address, and so evade
-   * limits and bans.
+   * Proxies whose headers are trusted for the client's address and scheme: how many are in front of the server, or a
+   * predicate of their address. A number that is too high lets clients choose their address, and so evade limits and
+   * bans. Default `false`: the address of the socket counts.
    */
   readonly trustProxy?: TrustProxy;
-  /**
-   * Query parameter that may carry the token. Default: none, because URLs end up in the logs of proxies and servers
-   * (G23).
-   */
+  /** Query parameter that may carry the token. Default: none, because proxies and servers log URLs (G23). */
   readonly queryToken?: string | undefined;
 
-  /** Liveness (P8). Default `{ interval: '25s', timeout: '10s' }`. */
-  readonly heartbeat?: { readonly interval?: Duration; readonly timeout?: Duration };
+  /** How the server finds out that a connection is dead (P8). */
+  readonly heartbeat?: {
+    /** How long either side may send nothing before the server sends `ping`. Default `'25s'`. */
+    readonly interval?: Duration;
+    /** How long the server then waits for a frame of the client. Default `'10s'`. */
+    readonly timeout?: Duration;
+  };
   /**
-   * Shortest time after which a proxy or balancer on the way cuts an idle connection. The heartbeat must fit inside,
-   * or the application does not boot. Default `'60s'` (nginx, ALB). `false` if there is none.
+   * Shortest time after which a proxy or load balancer on the way cuts an idle connection; `false` if there is none.
+   * The heartbeat's interval and timeout together must be shorter, or the application does not boot. Default `'1m'`, as
+   * nginx and ALB have it.
    */
   readonly proxyIdleTimeout?: Duration | false;
   /** How long a client may take for its first message (P3). Default `'10s'`. */
   readonly helloTimeout?: Duration;
-  /** Longest run of one handler; the command is then answered with `timeout`. Default `'10s'`. */
+  /** How long one handler may run; the command is then answered with `timeout`. Default `'10s'`. */
   readonly handlerTimeout?: Duration;
-  /** How clients come back (P19). Default `{ base: '500ms', max: '20s', firstSpread: '2s', stable: '10s' }`. */
+  /** When clients reconnect, as `welcome` tells them (P19). */
   readonly retry?: {
+    /** Attempt n waits for a random part of `base` × 2ⁿ, which is at most `max`. Default `'500ms'`. */
     readonly base?: Duration;
+    /** Maximum of that delay. Default `'20s'`. */
     readonly max?: Duration;
+    /** The first attempt after a loss comes at a random moment within this time. Default `'2s'`. */
     readonly firstSpread?: Duration;
+    /** How long a connection must last before attempts are counted from zero again. Default `'10s'`. */
     readonly stable?: Duration;
   };
 
-  /** What one client may send, and how many may connect (G16, G17). Each has its own default. */
+  /** What one client may send, and how many clients may connect. */
   readonly limits?: RealtimeLimits;
-  /** What happens to clients that go beyond the limits again and again (G16). Each has its own default. */
+  /** What happens to clients that exceed the limits again and again. */
   readonly abuse?: RealtimeAbuseOptions;
-  /** Bounds of one connection's outbound queue (G13). Default 1 MiB and 4096 messages. */
-  readonly outbox?: { readonly maxBytes?: number; readonly maxMessages?: number };
+  /** Bounds of the outbound queue of one connection (G13). */
+  readonly outbox?: {
+    /** Bytes that may wait. Default 1048576 (1 MiB). */
+    readonly maxBytes?: number;
+    /** Messages that may wait. Default 4096. */
+    readonly maxMessages?: number;
+  };
 
   /**
-   * Longest time that events wait for others to share a write with. Nothing waits while the node keeps up; under load,
-   * where events come in faster than they can be written one by one, throughput then grows instead of latency: writing and
-   * waiting together take twice this at most, until the node is at its limit. `0` for never, at most `'1s'`. Default `'20ms'`.
+   * How long events may wait for others to share a write with; 0 for not at all. Events wait only when they come in
+   * faster than they can be written one by one: throughput then grows instead of latency. Waiting and writing together
+   * take at most twice this time, as long as the node can keep up. Default `'20ms'`.
    */
   readonly maxFlushDelay?: Duration;
 
   /**
-   * Signs session tickets (P28); at least 32 characters, the same on every node. Default: random for each process, so
-   * clients that move to another node lose their place in the queue and the take-over of presence, but no events.
+   * Signs session tickets (P28); the same on every node. Default: random for each process, so clients that reconnect to
+   * another node lose their place in the queue and the take-over of their presence, but no events.
    */
   readonly ticketSecret?: string | undefined;
   /**
-   * How `app.close()` lets clients go (G18): longest wait, and over how much of it they are asked to come back.
-   * Default `{ deadline: '10s', spread: '5s' }`. The broker gets as long again to let go, so keep twice the deadline
-   * and 5 s below the orchestrator's grace period.
+   * How `app.close()` disconnects the clients (G18). The broker gets as much time again to close, so the
+   * orchestrator's grace period must be longer than twice the deadline plus 5 s.
    */
-  readonly drain?: { readonly deadline?: Duration; readonly spread?: Duration };
+  readonly drain?: {
+    /** How long to wait for clients to leave. Default `'10s'`. */
+    readonly deadline?: Duration;
+    /** Over how much of that time clients are asked to reconnect elsewhere; never more than `deadline`. Default `'5s'`. */
+    readonly spread?: Duration;
+  };
 
   /**
-   * `permessage-deflate`; `true` for its defaults. Default `false`: it costs CPU, and compressed secrets can be
-   * guessed (G24).
+   * `permessage-deflate`; `true` for its defaults. Default `false`: it costs CPU, and secrets in compressed frames can
+   * be guessed (G24).
    */
   readonly compression?: boolean | CompressionOptions;
-  /**
-   * Codecs that are spoken, in order of preference; the first serves clients that ask for none. Default: JSON and
-   * MessagePack.
-   */
+  /** Codecs, in order of preference; the first serves clients that ask for none. Default: JSON and MessagePack. */
   readonly codecs?: readonly Codec[];
 
   /**
-   * How long interest in a channel outlives its last subscriber. Default `'5s'`: page reloads need no broker round
-   * trip.
+   * How long this node stays subscribed at the broker after a channel's last subscriber has left, so that reloading a
+   * page needs no round trip to the broker. Default `'5s'`.
    */
   readonly linger?: Duration;
-  /** Recent events of a served channel that a node keeps, to join replay with live (G8). Default 256. */
+  /** Recent events of a served channel that a node keeps, to join replay with live delivery (G8). Default 256. */
   readonly ringSize?: number;
-  /** Life of a presence entry whose node died (G19). Default `'30s'`. */
+  /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
   /** Name of this node in tickets, receipts and logs. Default: random. */
   readonly nodeId?: string | undefined;
-  /** Producer name of the application's own publishes (P15). Default `'application'`. */
+  /** Producer name of what the application itself publishes (P15). Default `'application'`. */
   readonly applicationName?: string;
 }
 
@@ -264,6 +280,6 @@ export interface RealtimeModuleOptions {
  * }
  */
 export interface RealtimeOptionsFactory {
-  /** Called once, before the module starts. What it throws ends the start. */
+  /** Called once, before the module starts. An error ends the start. */
   createRealtimeOptions(): MaybePromise<RealtimeModuleOptions>;
 }

@@ -1,13 +1,48 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Module, type DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { missingAdapterProvider } from './adapter/missing-adapter.js';
 import { BootProblems, RealtimeBootError } from './errors/realtime-boot-error.js';
+import { ConnectGate } from './lifecycle/connect-gate.js';
+import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { TransportRuntime } from './lifecycle/transport-runtime.js';
-import { GLOBAL_SERVICE, RealtimeCoreModule, type RealtimeAsyncOptions } from './realtime-core.module.js';
+import { REALTIME_CONFIG, resolveOptions } from './options/resolve-options.js';
 import type { RealtimeModuleOptions } from './realtime-options.js';
 import { RealtimeService } from './realtime.service.js';
 
+/** Injection token of the options as the application gave them. */
+const REALTIME_OPTIONS = Symbol('REALTIME_OPTIONS');
+/** Injection token of the one `RealtimeService` of an application. */
+const GLOBAL_SERVICE = Symbol('GLOBAL_SERVICE');
+
+const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({
+  optionsInjectionToken: REALTIME_OPTIONS,
+})
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createRealtimeOptions')
+  .setExtras({}, (definition) => ({ ...definition, global: true }))
+  .build();
+
+/**
+ * The global half: engine, broker and `RealtimeService`. Nest starts it before everything else and stops it after
+ * everything else, so the application can publish in every hook.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    { provide: REALTIME_CONFIG, useFactory: resolveOptions, inject: [REALTIME_OPTIONS] },
+    missingAdapterProvider,
+    ConnectGate,
+    RealtimeRuntime,
+    RealtimeService,
+    { provide: GLOBAL_SERVICE, useExisting: RealtimeService },
+  ],
+  exports: [RealtimeRuntime, RealtimeService, GLOBAL_SERVICE],
+})
+class RealtimeCoreModule extends builder.ConfigurableModuleClass {}
+
 /**
  * Realtime channels for a Nest application: import it once, in the root module. In an application without an HTTP
- * server (worker, application context, microservice) it publishes and administers only.
+ * server (worker, application context, microservice) it only publishes and administers.
  *
  * @example
  * @Module({
@@ -38,7 +73,7 @@ export class RealtimeModule {
   }
 
   /**
-   * The options come from a provider: `useFactory` with `inject`, or a `RealtimeOptionsFactory` by `useClass` or
+   * Takes the options from a provider: `useFactory` with `inject`, or a `RealtimeOptionsFactory` by `useClass` or
    * `useExisting`.
    *
    * @throws RealtimeBootError, at once, when none of them is given.
@@ -48,7 +83,7 @@ export class RealtimeModule {
    *   useFactory: (config: ConfigService) => ({ auth: { jwt: { secret: config.getOrThrow('JWT_SECRET') } } }),
    * });
    */
-  static forRootAsync(options: RealtimeAsyncOptions): DynamicModule {
+  static forRootAsync(options: typeof builder.ASYNC_OPTIONS_TYPE): DynamicModule {
     const { useFactory, useClass, useExisting } = options;
     const problems = new BootProblems();
     if ((useFactory ?? useClass ?? useExisting) === undefined) {
@@ -69,8 +104,8 @@ function withTransport(core: DynamicModule): DynamicModule {
 }
 
 /**
- * The class alone, without `forRoot()`, has no options; where another module has called it, importing the class is
- * harmless.
+ * The class alone, without `forRoot()`, has no options. Where another module has called `forRoot()`, importing the class
+ * is harmless.
  */
 function globalService(service?: RealtimeService): RealtimeService {
   if (service !== undefined) return service;

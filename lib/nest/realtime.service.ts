@@ -1,25 +1,29 @@
 import { Injectable } from '@nestjs/common';
-import { userChannel } from '../protocol/channel-name.js';
-import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
 import type { SessionInfo } from '../core/engine/realtime-engine.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import { rejected } from '../core/ports/maybe-promise.js';
+import { isChannelName, userChannel } from '../protocol/channel-name.js';
+import { MAX_ID_LENGTH } from '../protocol/envelope.js';
+import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
+import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
+import { matching, object, text, type Check, type Field } from '../protocol/validation/checks.js';
+import { EVENT_FIELDS, HISTORY_FIELDS } from '../protocol/validation/command-schemas.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { durationMs, type Duration } from './options/duration.js';
-import { checkInput } from './service-input.js';
 
-/** What may be said beside event and payload. */
+/** What can be given beside event and payload. */
 export interface PublishOptions {
   /** Idempotency key: the same id inside the dedupe window is appended once (G4). Default: a new one. */
   readonly id?: string;
-  /** Conflation key: with `overflow: 'conflate'` newer events of a key replace older ones. */
+  /** Conflation key: with `overflow: 'conflate'` newer events of a key replace older ones. Default: none. */
   readonly key?: string;
-  /** How long delivery makes sense. Default: for ever. */
+  /** How long the event is worth delivering. Default: without end. */
   readonly ttl?: Duration;
-  /** Shown to subscribers as the author. Default: none. */
+  /** Id of the user that subscribers see as the author. Default: none. */
   readonly user?: string;
-  /** W3C `traceparent`. */
+  /** W3C `traceparent` of the trace that the event continues. Default: none. */
   readonly trace?: string;
+  /** Anything that subscribers receive beside the payload. Default: none. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
@@ -29,34 +33,34 @@ export interface HistoryQuery {
   readonly from?: number;
   /** Last `seq`. Default: the newest. */
   readonly until?: number;
-  /** Most events returned, at most 1000. Default 100. */
+  /** How many events are returned, at most 1000. Default 100. */
   readonly limit?: number;
   /** Newest first. Default `false`. */
   readonly reverse?: boolean;
-  /** Epoch that the bounds were learned in. Default: the current one. */
+  /** Epoch of the log that the bounds refer to. Default: the current one. */
   readonly epoch?: string;
 }
 
-/** Administrative acts say why, for the audit (G26). */
+/** Why and by whom an administrative act is done, for the audit (G26). */
 export interface ActOptions {
-  /** Why; told to the log, not to the client. */
+  /** Why; it goes to the log, not to the client. */
   readonly reason?: string;
   /** Who did it. */
   readonly by?: string;
 }
 
-/** Bans may end. */
+/** Options of a ban. */
 export interface BanOptions extends ActOptions {
-  /** How long. Default: for good. */
+  /** How long. Default: without end. */
   readonly for?: Duration;
 }
 
 /**
- * One channel, as the application sees it. The application is trusted: nothing is authorized here.
+ * One channel, as the application uses it. The application is trusted: its calls are not authorized.
  *
- * Every method rejects with a `RealtimeError`: `unknown_channel` when no `@Channel` matches the name, `unavailable`
- * and `timeout` when the broker is away (of a publish the outcome is then unknown: repeat it with the same `id`),
- * `conflict` for an `id` that was used with other content, `bad_request` for an argument that is not as it must be.
+ * Every method rejects with a `RealtimeError`: `unknown_channel` when no `@Channel` matches the name, `unavailable` or
+ * `timeout` when the broker does not answer (the outcome of a publish is then unknown: repeat it with the same `id`),
+ * `conflict` for an `id` that was used with other content, `bad_request` for a wrong argument.
  */
 export class ChannelHandle {
   constructor(
@@ -66,12 +70,12 @@ export class ChannelHandle {
   ) {}
 
   /**
-   * Appends an event to the log; resolved, it is as durable as the broker declares (G1).
+   * Appends an event to the log. When the promise resolves, the event is as durable as the broker promises (G1).
    *
    * @example const { seq } = await realtime.channel('rooms.42').publish('message.created', message, { id: message.id });
    */
   publish(event: string, payload: unknown, options?: PublishOptions): Promise<PublishResult> {
-    // Not `async`: what is published many times a turn is not worth two promises more.
+    // Not `async`: an application may publish many times per turn, and each call would cost two more promises.
     try {
       if (options === undefined) {
         checkInput('publish', { event });
@@ -87,9 +91,9 @@ export class ChannelHandle {
   }
 
   /**
-   * Sends something ephemeral to those who are subscribed now: never stored, never sequenced, dropped first under load.
+   * Sends a signal to the current subscribers: it is not stored and not sequenced, and dropped first under load.
    *
-   * @param user Shown as the author.
+   * @param user Id of the user that subscribers see as the author.
    * @example await realtime.channel('rooms.42').signal('typing', { on: true }, user.id);
    */
   async signal(event: string, payload?: unknown, user?: string): Promise<void> {
@@ -98,7 +102,7 @@ export class ChannelHandle {
   }
 
   /**
-   * Reads the log, a page at a time; `more` says that the range holds more than the page.
+   * Reads a page of the log; `more` is set when the range holds more than the page.
    *
    * @example const { events, position } = await realtime.channel('rooms.42').history({ limit: 20, reverse: true });
    */
@@ -108,9 +112,9 @@ export class ChannelHandle {
   }
 
   /**
-   * Who is here, a page at a time; `more` of a page is the `cursor` of the next (G19).
+   * Reads a page of the channel's members; `more` of a page is the `cursor` of the next (G19).
    *
-   * @param page.limit Most members of the page, at most 1000. Default 100.
+   * @param page.limit How many members are returned, at most 1000. Default 100.
    * @example const { members, count, more } = await realtime.channel('rooms.42').members({ limit: 50 });
    */
   async members(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<PresencePage> {
@@ -119,20 +123,21 @@ export class ChannelHandle {
   }
 }
 
-/** One user: the user's own channel, and what can be done to all of the user's connections, on every node. */
+/** One user: the user's own channel, and the user's connections on every node. */
 export class UserHandle {
   private readonly own: ChannelHandle;
 
   constructor(
     private readonly runtime: RealtimeRuntime,
-    /** Id of the user, as `user.id` of the connections has it. */
+    /** Id of the user: `user.id` of the connections. */
     readonly id: string,
   ) {
     this.own = new ChannelHandle(runtime, userChannel(id));
   }
 
   /**
-   * Publishes to the user's own channel, which only this user can read (`client.me`).
+   * Publishes to the user's own channel, which only this user can read (`client.me`). Rejects as
+   * {@link ChannelHandle.publish} does.
    *
    * @example await realtime.user('u7').publish('notice', { text: 'Your order has left' }, { id: order.id });
    */
@@ -140,13 +145,13 @@ export class UserHandle {
     return this.own.publish(event, payload, options);
   }
 
-  /** Signals on the user's own channel. */
+  /** Sends a signal on the user's own channel. */
   async signal(event: string, payload?: unknown): Promise<void> {
     return this.own.signal(event, payload);
   }
 
   /**
-   * The user's connections on this node.
+   * Lists the user's connections on this node.
    *
    * @example const online = realtime.user('u7').sessions().length > 0;
    */
@@ -155,10 +160,10 @@ export class UserHandle {
   }
 
   /**
-   * Closes the user's connections with 4811; the client does not come back by itself.
+   * Closes the user's connections with 4811; the client does not reconnect by itself.
    *
    * @returns Which nodes confirmed, and which did not in time.
-   * @throws RealtimeError `unavailable` or `timeout` when the broker is away: the record may still take effect.
+   * @throws RealtimeError `unavailable` or `timeout` when the broker does not answer: the record may still take effect.
    * @example await realtime.user('u7').disconnect({ reason: 'logged out' });
    */
   async disconnect({ reason }: Pick<ActOptions, 'reason'> = {}): Promise<ControlReceipt> {
@@ -166,12 +171,12 @@ export class UserHandle {
   }
 
   /**
-   * Ends the user's subscriptions, of one channel or of all, and whatever is on its way to them (G11). Resolves when
-   * every live node confirmed; `missing` names those that did not. Make the authorization say no first, or the user
-   * subscribes again.
+   * Ends the user's subscriptions, of one channel or of all, and drops the events that wait for them (G11). Resolves when
+   * every live node has confirmed; `missing` names those that did not in time. Change the authorization first, or the
+   * user can subscribe again.
    *
    * @throws RealtimeError `bad_request` for what cannot be the name of a channel; `unavailable` or `timeout` when the
-   * broker is away: the record may still take effect, so revoke again.
+   * broker does not answer: the record may still take effect, so revoke again.
    * @example
    * await members.remove('rooms.42', 'u7');
    * const { missing } = await realtime.user('u7').revoke('rooms.42', { reason: 'left the team' });
@@ -184,7 +189,7 @@ export class UserHandle {
   /**
    * Refuses the user, and closes the user's connections with 4803.
    *
-   * @throws RangeError for a duration that is none; RealtimeError as `revoke`.
+   * @throws RangeError when `for` is not a duration; RealtimeError as `revoke`.
    * @example await realtime.user('u7').ban({ for: '1h', reason: 'spam', by: admin.id });
    */
   async ban({ for: duration, reason, by }: BanOptions = {}): Promise<ControlReceipt> {
@@ -196,7 +201,7 @@ export class UserHandle {
   }
 
   /**
-   * Lets the user in again.
+   * Ends a ban. Rejects as `revoke` does.
    *
    * @example await realtime.user('u7').unban({ by: admin.id });
    */
@@ -206,7 +211,7 @@ export class UserHandle {
 }
 
 /**
- * The application's hand on its channels and users; inject it anywhere. Usable from `onModuleInit` on, until the end of
+ * Gives the application its channels and users; inject it anywhere. It works from `onModuleInit` until the end of
  * `beforeApplicationShutdown`.
  *
  * @example
@@ -220,7 +225,7 @@ export class RealtimeService {
   constructor(private readonly runtime: RealtimeRuntime) {}
 
   /**
-   * One channel. The name is looked at when something is done with it.
+   * One channel. The name is checked by the methods of the handle.
    *
    * @example await realtime.channel('rooms.42').publish('message.created', payload);
    */
@@ -229,9 +234,9 @@ export class RealtimeService {
   }
 
   /**
-   * One user, by the id that the authenticator gives.
+   * One user, by the id that the authenticator returned.
    *
-   * @throws RangeError when the id is empty or too long to name a channel, TypeError when it is no string.
+   * @throws RangeError when the id is empty or too long to name a channel, TypeError when it is not a string.
    * @example await realtime.user('u7').publish('notice', payload);
    */
   user(id: string): UserHandle {
@@ -239,4 +244,31 @@ export class RealtimeService {
       throw new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).');
     return new UserHandle(this.runtime, id);
   }
+}
+
+const { event, key, trace, meta } = EVENT_FIELDS;
+const user: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
+const { limit } = HISTORY_FIELDS;
+
+/**
+ * Checks of the arguments, beside their types: the application may be JavaScript, or have ids that are numbers from a
+ * database, and arguments go on the wire unchanged (P5).
+ */
+const CHECKS = {
+  publish: object({ event, id: { check: text(MAX_ID_LENGTH) }, key, user, trace, meta }),
+  signal: object({ event, user }),
+  history: object(HISTORY_FIELDS),
+  members: object({ cursor: user, limit }),
+  revoke: object({
+    channel: { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') },
+  }),
+} satisfies Record<string, Check>;
+
+/** @throws RealtimeError `bad_request`, which names each wrong argument and what it must be. */
+function checkInput(method: keyof typeof CHECKS, given: Readonly<Record<string, unknown>>): void {
+  const details: ErrorDetail[] = [];
+  CHECKS[method](given, '', (detail) => details.push(detail));
+  if (details.length === 0) return;
+  const all = details.map(({ path, message }) => `${path} ${message}`).join('; ');
+  throw new RealtimeError('bad_request', `${method}: ${all}`, { details });
 }

@@ -1,3 +1,5 @@
+import { omitUndefined } from './omit-undefined.js';
+
 /** What a client does after a close (protocol §7). */
 export type CloseAction = 'stay_closed' | 'reconnect' | 'stop';
 
@@ -55,12 +57,13 @@ export function closeReason(name: CloseName, retryAfterMs = 0): string {
   return `${name}|${Math.max(0, Math.round(retryAfterMs))}`;
 }
 
-/** Reads a close reason of {@link closeReason}; anything else yields no name and no advice. */
+/** Reads a close reason of {@link closeReason}. Any other text gives neither a name nor a delay. */
 export function parseCloseReason(reason: string): { name?: CloseName; retryAfterMs?: number } {
-  const [name, delay] = reason.split('|');
-  if (name === undefined || !Object.hasOwn(CLOSE_CODES, name)) return {};
-  const retryAfterMs = Number(delay);
-  return Number.isFinite(retryAfterMs) && retryAfterMs >= 0
-    ? { name: name as CloseName, retryAfterMs }
-    : { name: name as CloseName };
+  const [name = '', delay] = reason.split('|');
+  if (!Object.hasOwn(CLOSE_CODES, name)) return {};
+  const ms = Number(delay);
+  return omitUndefined({
+    name: name as CloseName,
+    retryAfterMs: Number.isFinite(ms) && ms >= 0 ? ms : undefined,
+  });
 }

@@ -35,16 +35,22 @@ export interface PresenceOptions {
   readonly data?: unknown;
 }
 
+/** How to subscribe. */
+export interface SubscribeOptions {
+  /** Continue from here, e.g. from a stored `room.position` (P13). Default: from now on, with the snapshot. */
+  readonly position?: Position;
+  /** Given to the server's authorization and snapshot handlers. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** Whether the channel's snapshot is wanted. Default true. */
+  readonly snapshot?: boolean;
+  /** How to take part in presence; `false` for not at all. Default: as the channel is declared. */
+  readonly presence?: false | PresenceOptions;
+}
+
 export interface SubscribeCommand extends CommandBase {
   readonly type: 'subscribe';
   readonly channel: string;
-  readonly payload: {
-    readonly position?: Position;
-    readonly params?: Readonly<Record<string, unknown>>;
-    /** Whether the channel's snapshot is wanted where it would be given. Default true. */
-    readonly snapshot?: boolean;
-    readonly presence?: false | PresenceOptions;
-  };
+  readonly payload: SubscribeOptions;
 }
 
 export interface UnsubscribeCommand extends CommandBase {
@@ -76,16 +82,24 @@ export interface RequestCommand extends CommandBase {
   readonly payload?: unknown;
 }
 
+/** Which part of the log to read; bounds are inclusive. */
+export interface HistoryOptions {
+  /** First `seq` wanted. Default: the oldest that is kept. */
+  readonly from?: number;
+  /** Last `seq` wanted. Default: the newest. */
+  readonly until?: number;
+  /** Events of one page; more than 1 000 counts as 1 000. Default 100. */
+  readonly limit?: number;
+  /** Newest first. Default false. */
+  readonly reverse?: boolean;
+  /** Epoch that the bounds belong to; the client fills in that of its position when there is a bound. */
+  readonly epoch?: string;
+}
+
 export interface HistoryCommand extends CommandBase {
   readonly type: 'history';
   readonly channel: string;
-  readonly payload: {
-    readonly epoch?: string;
-    readonly from?: number;
-    readonly until?: number;
-    readonly limit?: number;
-    readonly reverse?: boolean;
-  };
+  readonly payload: HistoryOptions;
 }
 
 export interface PresenceCommand extends CommandBase {

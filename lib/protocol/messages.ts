@@ -1,4 +1,4 @@
-import type { AnnouncedLimits } from './limits.js';
+import type { AnnouncedLimits } from './envelope.js';
 import type { GapReason, LostReason, Position, Recovery, TruncationCause } from './position.js';
 
 /** Reconnect policy that the server announces (P19), all in milliseconds. */
@@ -150,38 +150,9 @@ export interface HistoryResult {
   readonly more: boolean;
 }
 
-/** Payload of `unsubscribed`. */
-export interface UnsubscribedPayload {
-  readonly code: string;
-  readonly message: string;
-  readonly retryable: boolean;
-  readonly retryAfterMs?: number;
-  readonly spreadMs?: number;
-}
-
 /** Payload of the server's `bye`. */
 export interface ByePayload {
   readonly code: number;
   readonly retryAfterMs: number;
   readonly spreadMs: number;
 }
-
-/** Type of a server message: the closed set of P5. Clients ignore what they do not know (P6). */
-export const SERVER_MESSAGE_TYPES = [
-  'welcome',
-  'reply',
-  'error',
-  'event',
-  'signal',
-  'presence',
-  'resumed',
-  'gap',
-  'reset',
-  'unsubscribed',
-  'auth_required',
-  'ping',
-  'pong',
-  'bye',
-] as const;
-
-export type ServerMessageType = (typeof SERVER_MESSAGE_TYPES)[number];

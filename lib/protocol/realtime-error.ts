@@ -1,4 +1,5 @@
 import { docsOf, ERROR_CODES, type ErrorCode } from './error-codes.js';
+import { omitUndefined } from './omit-undefined.js';
 
 /** One finding of a validation: where, and what is wrong there. */
 export interface ErrorDetail {
@@ -16,7 +17,7 @@ export interface ErrorBody {
   readonly message: string;
   /** Whether the same command can succeed later; follows from the code. */
   readonly retryable: boolean;
-  /** When, in milliseconds from now, if that is known. */
+  /** When it can, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
   /** What is wrong and where, of `bad_request` and `validation_failed` (P6b); left out without a finding. */
   readonly details?: readonly ErrorDetail[];
@@ -24,19 +25,19 @@ export interface ErrorBody {
   readonly docs: string;
 }
 
-/** What may be said beside code and message. */
+/** What an error may carry besides its code and message. */
 export interface RealtimeErrorOptions {
   /** When the same command may succeed, in milliseconds from now. */
   readonly retryAfterMs?: number;
   /** What is wrong and where; an empty list counts as none. */
   readonly details?: readonly ErrorDetail[];
-  /** What it came of, as in `Error`; it never crosses the wire. */
+  /** The error that caused it, as in `Error`; it never crosses the wire. */
   readonly cause?: unknown;
 }
 
 /**
- * An error with a stable code that crosses the wire. Handlers may throw it to choose the code that the
- * client sees; anything that is neither this, nor an `HttpException`, nor a `WsException` becomes `internal`.
+ * An error with a stable code that crosses the wire. A handler throws it to choose the code that the client gets. Any
+ * error other than this, an `HttpException` or a `WsException` becomes `internal`.
  *
  * @example throw new RealtimeError('muted', 'You are muted in this room', { retryAfterMs: 60_000 });
  */
@@ -45,7 +46,7 @@ export class RealtimeError extends Error {
   override readonly name = 'RealtimeError';
   /** Whether the same command can succeed later; follows from the code. */
   readonly retryable: boolean;
-  /** When, in milliseconds from now, if that is known. */
+  /** When it can, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
   /** What is wrong and where, of `bad_request` and `validation_failed`; absent when there is no finding (P7a). */
   readonly details?: readonly ErrorDetail[];
@@ -64,13 +65,14 @@ export class RealtimeError extends Error {
 
   /** The body of the `error` frame. */
   toBody(): ErrorBody {
-    return {
-      code: this.code,
-      message: this.message,
-      retryable: this.retryable,
-      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(this.retryAfterMs) }),
-      ...(this.details === undefined ? {} : { details: this.details }),
-      docs: docsOf(this.code),
-    };
+    const { code, message, retryable, retryAfterMs, details } = this;
+    return omitUndefined({
+      code,
+      message,
+      retryable,
+      retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
+      details,
+      docs: docsOf(code),
+    });
   }
 }

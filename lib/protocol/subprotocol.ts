@@ -1,9 +1,10 @@
 import type { Codec } from './codecs/codec.js';
+import { omitUndefined } from './omit-undefined.js';
 
 const BEARER = 'bearer.';
 const RESUME = 'resume.';
 
-/** What `Sec-WebSocket-Protocol` of an upgrade asked for (P1, P2). */
+/** The entries of an upgrade's `Sec-WebSocket-Protocol` header. */
 export interface SubprotocolOffer {
   /** Protocol names in the client's order of preference, without the entries that carry credentials. */
   readonly protocols: readonly string[];
@@ -13,7 +14,7 @@ export interface SubprotocolOffer {
   readonly ticket?: string;
 }
 
-/** Reads the header's entries. `bearer.` and `resume.` entries carry values and are never protocols (P2). */
+/** Sorts the header's entries. `bearer.` and `resume.` entries carry values and are never protocols (P2). */
 export function readSubprotocols(offered: Iterable<string>): SubprotocolOffer {
   const protocols: string[] = [];
   let token: string | undefined;
@@ -23,11 +24,7 @@ export function readSubprotocols(offered: Iterable<string>): SubprotocolOffer {
     else if (entry.startsWith(RESUME)) ticket ??= entry.slice(RESUME.length);
     else protocols.push(entry);
   }
-  return {
-    protocols,
-    ...(token === undefined ? {} : { token }),
-    ...(ticket === undefined ? {} : { ticket }),
-  };
+  return omitUndefined({ protocols, token, ticket });
 }
 
 /** Outcome of {@link selectCodec}: the codec, and the subprotocol to echo (none when none was offered). */
@@ -36,8 +33,8 @@ export type CodecSelection =
   | { readonly refused: 'unknown_subprotocol' | 'credentials_only' };
 
 /**
- * Chooses the codec of a connection: the first offered protocol that the server speaks; the first codec
- * when nothing at all was offered; a refusal (HTTP 400) when only unknown protocols, or only credentials, were.
+ * Chooses the codec of a connection: that of the first offered protocol that the server speaks, or the server's first one
+ * when nothing was offered. An offer of only unknown protocols, or only credentials, is refused (HTTP 400).
  */
 export function selectCodec(offer: SubprotocolOffer, codecs: readonly Codec[]): CodecSelection {
   for (const name of offer.protocols) {
@@ -51,7 +48,7 @@ export function selectCodec(offer: SubprotocolOffer, codecs: readonly Codec[]): 
   return { codec: fallback, echo: undefined };
 }
 
-/** The subprotocols that a client offers, credentials included (P1, P2). */
+/** The subprotocols that a client offers, its credentials included (P2). */
 export function offerSubprotocols(codec: Codec, token?: string, ticket?: string): string[] {
   const offer = [codec.subprotocol];
   if (token !== undefined) offer.push(BEARER + token);

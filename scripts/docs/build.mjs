@@ -1,17 +1,15 @@
-// `npm run docs`: writes the documents that are made from the sources, docs/errors.md and docs/promises.md.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md and
+// docs/promises.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 import ts from 'typescript';
 import { renderErrors } from './errors.mjs';
-import { readClauses, readTests, renderPromises } from './promises.mjs';
+import { OPTION_FILES, renderOptions, sectionsOf } from './options.mjs';
+import { readClauses, readTests, renderPromises, renderProofs } from './promises.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-
-const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
-const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
-await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
 
 const documents = [
   { document: 'protocol.md', heading: 'Clauses of the protocol' },
@@ -20,19 +18,39 @@ const documents = [
   const { clauses } = readClauses(readFileSync(join(root, 'docs', entry.document), 'utf8'));
   return { ...entry, clauses };
 });
-await write('docs/promises.md', renderPromises(documents, readTests(root)));
+const tests = readTests(root);
 
-/** A TypeScript module without imports of its own, which the catalogues are: no build is needed. */
+if (process.argv.includes('--full')) {
+  await write('test-artifacts/promises-full.md', renderProofs(documents, tests));
+} else {
+  const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
+  const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
+  await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
+  const tables = await load('lib/nest/options/option-table.ts');
+  const optionTypes = OPTION_FILES.map((file) => readFileSync(join(root, file), 'utf8'));
+  await write('docs/options.md', renderOptions(optionTypes, sectionsOf(tables)));
+  await write('docs/promises.md', renderPromises(documents, tests));
+}
+
+/** A TypeScript module whose imports are relative, as those of the catalogues and tables are: no build is needed. */
 async function load(file) {
+  return await import(urlOf(file));
+}
+
+function urlOf(file) {
   const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  return await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+  const linked = outputText.replace(/(?<=\bfrom ')\.[^']+(?=';)/g, (name) =>
+    urlOf(join(dirname(file), name).replace(/\.js$/, '.ts')),
+  );
+  return `data:text/javascript,${encodeURIComponent(linked).replaceAll("'", '%27')}`;
 }
 
 async function write(file, markdown) {
   const options = await prettier.resolveConfig(join(root, file));
   const formatted = await prettier.format(markdown, { ...options, parser: 'markdown' });
+  mkdirSync(dirname(join(root, file)), { recursive: true });
   writeFileSync(join(root, file), formatted);
   console.log(`${file}: ${formatted.split('\n').length - 1} lines`);
 }

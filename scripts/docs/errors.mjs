@@ -1,5 +1,5 @@
-// Writes docs/errors.md from the catalogues of lib/protocol (`npm run docs`). What happened and what to do are said there;
-// why it happens is said here. A code without a reason stops the script, so a new code cannot stay unexplained.
+// Writes docs/errors.md from the catalogues of lib/protocol (`npm run docs`). They hold what happened and what to do; this file
+// adds why. A code without a reason stops the script, so a new code cannot stay unexplained.
 
 /** Why each error happens: the usual causes, most frequent first. */
 const ERROR_CAUSES = {
@@ -18,26 +18,26 @@ const ERROR_CAUSES = {
     'The token’s end has passed, or the clocks of issuer and server differ by more than is forgiven.',
   ],
   forbidden: [
-    'The authorization that the channel declares said no.',
+    'The authorization of the channel refused.',
     'The event is not among those that clients may publish or signal on this channel (G9).',
     'Access was revoked while the command was under way (G11).',
     'A token of another user was sent in `auth`, or in `hello` after an upgrade with a token.',
   ],
   banned: [
     'A moderator banned the user.',
-    'The limits were ignored until the connection was closed with 4807, which bans for a while (G16).',
+    'The client ignored the limits until its connection was closed with 4807, which bans for a while (G16).',
   ],
-  muted: ['The application threw it: the user may read here, but not write for now.'],
+  muted: ['The application refused with it: the user may read here, but not write for now.'],
   unknown_channel: [
     'No pattern has this number of segments with these literals: names are compared exactly, case included.',
   ],
   not_subscribed: [
-    'The command needs a live subscription of this very connection: those of the connection before do not count.',
-    'An `unsubscribe` overtook the subscribe that it answers.',
+    'The command needs a live subscription of this connection: those of an earlier connection do not count.',
+    'It answers a subscribe that an `unsubscribe` called off.',
   ],
   already_subscribed: ['The channel is subscribed on this connection, or a subscribe of it is under way.'],
   too_many_channels: [
-    'Subscriptions, and subscribes that are under way, have reached `limits.maxChannels` of `welcome`.',
+    'Subscriptions, together with subscribes that are under way, have reached `limits.maxChannels` of `welcome`.',
   ],
   rate_limited: [
     'More commands or bytes a second than this connection, or all connections of this user together, may send.',
@@ -48,16 +48,16 @@ const ERROR_CAUSES = {
   ],
   conflict: [
     'An id was used for two different publishes within the dedupe window (P15).',
-    'A retry was built anew instead of sent as it was: another payload, or its keys in another order (P15a).',
+    'A retry was built again instead of being sent unchanged: it has another payload, or its keys in another order (P15a).',
   ],
   out_of_order: [
     'The earlier publish failed, or is still on its way (P16).',
-    'It is older than the dedupe window, so nobody can tell any more whether it is in the log (P16b).',
+    'It is older than the dedupe window, so the server can no longer tell whether it is in the log (P16b).',
   ],
   unavailable: [
     'The broker is restarting, failing over or unreachable.',
     'The state that a snapshot needs is not ready (P26a).',
-    'The node cannot prove at the moment that it knows every revoke, and tells nothing of a channel that is not public (G11).',
+    'The node cannot prove at the moment that it knows every revoke, and withholds channels that are not public (G11).',
   ],
   timeout: ['A handler of the application, or the broker, did not answer in time.'],
   outcome_unknown: [
@@ -72,60 +72,57 @@ const CLOSE_NOTES = {
   normal: ['The client said `bye` or closed on purpose.', 'Nothing.'],
   drain: [
     'The node is being deployed or stopped (G18).',
-    'Come back after the advice of `bye`: another node takes over.',
+    'Reconnect after the delay that `bye` advises: another node takes over.',
   ],
-  rotate: ['Reserved; not sent in this version.', 'Come back after the advice.'],
+  rotate: ['Reserved; not sent in this version.', 'Reconnect after the advised delay.'],
   slow_consumer: [
-    'The client did not read, or its network is slower than the channels that it subscribed (P25).',
-    'Come back with the positions; if it repeats, subscribe to less, or choose another overflow policy for the channel.',
+    'The client did not read, or its network is slower than the channels to which it subscribed (P25).',
+    'Reconnect with the positions. If it happens again, subscribe to less, or choose another overflow policy for the channel.',
   ],
   heartbeat_timeout: [
-    'The network went away without a word, the machine slept, or the client did not answer `ping` (P8).',
-    'Come back with the positions.',
+    'The network failed without closing the connection, the machine slept, or the client did not answer `ping` (P8).',
+    'Reconnect with the positions.',
   ],
   internal: [
-    'The server failed, or did not manage to greet in time.',
-    'Come back with backoff; the operator finds the reason in the log.',
+    'The server failed, or could not send `welcome` in time.',
+    'Reconnect with backoff; the operator finds the reason in the log.',
   ],
-  overloaded: ['Reserved; not sent in this version.', 'Come back after the advice.'],
-  broker_unavailable: ['A service that greeting needs is away.', 'Come back with backoff.'],
+  overloaded: ['Reserved; not sent in this version.', 'Reconnect after the advised delay.'],
+  broker_unavailable: ['A service that is needed for `welcome` is away.', 'Reconnect with backoff.'],
   token_expired: [
-    'The token ran out and no `auth` came in time (G12), or it had run out before `hello`.',
-    'Fetch a fresh token, then come back.',
+    'The token expired and no `auth` came in time (G12), or it had expired before `hello`.',
+    'Fetch a fresh token, then reconnect.',
   ],
-  too_many_connections: ['Reserved; not sent in this version.', 'Come back after the advice.'],
+  too_many_connections: ['Reserved; not sent in this version.', 'Reconnect after the advised delay.'],
   unauthorized: [
     'No token, or one that does not verify.',
     'Fetch a fresh token and try once more. If that one is refused too, ask the user to sign in.',
   ],
   forbidden: [
     'The application refused the connection, or `hello` brought a token of another user than the upgrade.',
-    'Do not come back as this user.',
+    'Do not reconnect as this user.',
   ],
-  banned: [
-    'The user is banned.',
-    'Tell the user; `retryAfterMs` says when the ban ends, where it has an end.',
-  ],
+  banned: ['The user is banned.', 'Tell the user; `retryAfterMs` says when the ban ends, if it has an end.'],
   unsupported_version: ['The client speaks no revision that the server speaks.', 'Update the client.'],
   protocol_error: [
     'The first envelope was not a well-formed `hello`, or none came in time; a frame could not be parsed, had too many envelopes or was nested too deeply.',
-    'Mend the client: the same frame would be refused again. Only where subscribes went along with `hello`, the client comes back once without them (P3c).',
+    'Fix the client: the same frame would be refused again. Only if subscribes went along with `hello`, reconnect once without them (P3c).',
   ],
   message_too_large: [
     'A frame above `maxFrameBytes`, or an envelope above `maxMessageBytes`.',
-    'Send less at once; upload files elsewhere and publish their address. Where subscribes went along with `hello`, the client comes back once without them (P3c).',
+    'Send less at once; upload files elsewhere and publish their address. If subscribes went along with `hello`, reconnect once without them (P3c).',
   ],
   rate_abuse: [
-    'The client went on sending after `rate_limited` (G16).',
+    'The client continued to send after `rate_limited` (G16).',
     'Respect `retryAfterMs` and `limits.ratePerSecond`; the connection is refused until the ban ends.',
   ],
   superseded: [
-    'Another connection presented this session’s ticket: the client itself after a loss, or a second tab with a copied ticket (P28).',
+    'Another connection presented the ticket of this session: the client itself after a cut, or a second tab with a copied ticket (P28).',
     'If you are the older connection, stop. Keep tickets in memory only.',
   ],
   kicked: [
     'The application or a moderator disconnected the user.',
-    'Tell the user; come back only when the user asks for it.',
+    'Tell the user; reconnect only when the user asks for it.',
   ],
 };
 
@@ -143,7 +140,7 @@ export function renderErrors(errors, closes, actionOf) {
     '',
     '<!-- Generated by `npm run docs` from lib/protocol and scripts/docs/errors.mjs. Do not edit. -->',
     '',
-    'Every `error` message has a `code`, a `message` for humans that may change, and `docs`, which leads here. Decide by the code, and where you do not know it, by `retryable`.',
+    'Every `error` message has a `code`, a `message` for humans that may change, and `docs`, which leads here. Decide by the code, and if you do not know it, by `retryable`.',
     '',
     '| code | retryable | HTTP | what happened |',
     '| --- | --- | --- | --- |',
@@ -152,7 +149,7 @@ export function renderErrors(errors, closes, actionOf) {
         `| [\`${code}\`](#${code}) | ${retryable ? 'yes' : 'no'} | ${http} | ${meaning} |`,
     ),
     '',
-    'The HTTP column is the status with the same meaning: for refusals before an upgrade, and the other way round for an `HttpException` that a handler throws.',
+    'The HTTP column is the status with the same meaning: that of a refusal before an upgrade, and the one of an `HttpException` from a handler that becomes this code.',
     '',
     '## Error codes',
     '',
@@ -178,7 +175,7 @@ export function renderErrors(errors, closes, actionOf) {
   lines.push(
     '## Close codes',
     '',
-    'The reason of a close frame is `name|retryAfterMs`; 0 is no advice. The number alone tells whether to come back ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
+    'The reason of a close frame is `name|retryAfterMs`, with 0 for no advice. The number alone decides whether to reconnect ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
     '',
   );
   for (const [name, { code, meaning }] of Object.entries(closes)) {

@@ -18,7 +18,7 @@ export interface ClauseDocument {
   readonly clauses: ReadonlyMap<string, Clause>;
 }
 
-export const REQUIRED: readonly string[];
+export const RESERVED: readonly string[];
 export function idsOf(title: string): string[];
 export function namesOf(title: string): string[];
 export function readClauses(markdown: string): {
@@ -29,3 +29,4 @@ export function testFiles(root: string): string[];
 export function testTitles(source: string): { readonly title: string; readonly path: string }[];
 export function readTests(root: string): readonly Proof[];
 export function renderPromises(documents: readonly ClauseDocument[], tests: readonly Proof[]): string;
+export function renderProofs(documents: readonly ClauseDocument[], tests: readonly Proof[]): string;

@@ -66,7 +66,7 @@ async function adaAndGrace(
 }
 
 describe('the sample chat in a browser', () => {
-  it('carries messages, and shows whose they are', async () => {
+  it('shows messages with their authors', async () => {
     const { ada, grace } = await adaAndGrace();
     await ada.say('Hello Grace');
     await grace.message('Hello Grace').waitFor();
@@ -79,7 +79,7 @@ describe('the sample chat in a browser', () => {
     expect(await grace.page.locator('.new-day > .day').allTextContents()).toEqual(['Today']);
   });
 
-  it('G19 shows who is here, several devices of somebody as one person', async () => {
+  it('shows who is present, and several devices of a user as one person (G19)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.person('ada').filter({ hasText: 'owner' }).waitFor();
     const phone = await open('Ada’s phone', PHONE);
@@ -106,7 +106,7 @@ describe('the sample chat in a browser', () => {
     await ada.page.locator('#typing:empty').waitFor({ state: 'attached' });
   });
 
-  it('G3 gives what was missed while the connection was cut: all of it, once, in order', async () => {
+  it('shows what was missed while the connection was cut: all of it, once and in order (G3)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.say('Before');
     await ada.message('Before').waitFor();
@@ -124,7 +124,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.happening('resumed').count()).toBe(1);
   });
 
-  it('G4 sends what was written while the connection was cut, once', async () => {
+  it('sends what was written while the connection was cut, once (G4)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.cut();
     await ada.say('Written in a tunnel', 'And this');
@@ -138,7 +138,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.page.locator('.pending').count()).toBe(0);
   });
 
-  it('G19 a short blip is no leave and join', async () => {
+  it('shows neither leave nor join on a short disconnect (G19)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await grace.page.evaluate(() => {
       const list = document.getElementById('people') as HTMLElement;
@@ -156,7 +156,7 @@ describe('the sample chat in a browser', () => {
     expect(seen).toEqual(['grace,ada']);
   });
 
-  it('shows the history after a reload, and who one is', async () => {
+  it('shows the history and the own name after a reload', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.say('First', 'Second');
     await grace.say('Third');
@@ -171,7 +171,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.page.locator('#room-owner').textContent()).toBe('Your room');
   });
 
-  it('reads long histories page by page', async () => {
+  it('loads long histories page by page', async () => {
     const { ada, title } = await adaAndGrace();
     const texts = Array.from({ length: 60 }, (_, n) => `Message ${n + 1}`);
     await ada.say(...texts);
@@ -186,7 +186,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.texts()).toEqual(texts);
   });
 
-  it('shows what the server refuses next to the input, and keeps the text', async () => {
+  it('shows a refusal of the server next to the input, and keeps the text', async () => {
     const { ada, grace } = await adaAndGrace();
     const tooLong = 'o'.repeat(501);
     await ada.say(tooLong);
@@ -200,7 +200,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.page.locator('#text-error').textContent()).toBe('');
   });
 
-  it('shows what people write as text, never as markup', async () => {
+  it('shows messages as text, never as markup', async () => {
     const { ada, grace } = await adaAndGrace();
     const hostile = '<img src=x onerror="window.hacked = true"><script>window.hacked = true</script>';
     await grace.say(hostile);
@@ -210,7 +210,7 @@ describe('the sample chat in a browser', () => {
     expect(await ada.page.locator('#messages img').count()).toBe(0);
   });
 
-  it('lets the owner mute somebody, and lift it', async () => {
+  it('lets the owner mute and unmute a user', async () => {
     const { ada, grace } = await adaAndGrace();
     await ada.page.getByRole('button', { name: 'Mute Grace' }).click();
     await grace.page.getByText('Ada muted Grace').waitFor();
@@ -224,7 +224,7 @@ describe('the sample chat in a browser', () => {
     expect(await grace.page.getByRole('button', { name: /^(Mute|Remove)/ }).count()).toBe(0);
   });
 
-  it('G11 lets the owner remove somebody, at once and for a while', async () => {
+  it('lets the owner remove a user at once, for a limited time (G11)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.page.getByRole('button', { name: 'Remove Grace from the room' }).click();
     await grace.page
@@ -242,7 +242,7 @@ describe('the sample chat in a browser', () => {
     await grace.enter('Lounge');
   });
 
-  it('says why the server closed the connection, and connects again when asked to', async () => {
+  it('shows why the server closed the connection, and reconnects on request', async () => {
     const ada = await open('Ada');
     // Stands in for an operator who disconnects somebody: the sample itself never does.
     let kick = (): void => undefined;
@@ -260,7 +260,7 @@ describe('the sample chat in a browser', () => {
     await ada.happening('“Lounge” resumed: nothing was missed').waitFor();
   });
 
-  it('lets the author and the owner delete a message, and nobody else', async () => {
+  it('lets only the author and the owner delete a message', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.say('From the owner');
     await grace.message('From the owner').waitFor();
@@ -282,7 +282,7 @@ describe('the sample chat in a browser', () => {
     expect(await grace.texts()).toEqual(after);
   });
 
-  it('refuses a name that is none, in words', async () => {
+  it('refuses an invalid name with a readable message', async () => {
     const page = await open('Nobody');
     await page.page.getByLabel('Your name').fill('   ???');
     await page.page.getByRole('button', { name: 'Join' }).click();
@@ -294,7 +294,7 @@ describe('the sample chat in a browser', () => {
     ]);
   });
 
-  it('sends a strict Content-Security-Policy, and nothing but the listed files', async () => {
+  it('sends a strict Content-Security-Policy, and serves only the listed files', async () => {
     const index = await fetch(server.url);
     expect(index.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'");
     expect(await index.text()).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|\sstyle=/);
@@ -307,7 +307,7 @@ describe('the sample chat in a browser', () => {
     for (const path of missing) expect(await fetch(`${server.url}/${path}`)).toMatchObject({ status: 404 });
   });
 
-  it('says in a sentence that its port is taken', async () => {
+  it('prints one sentence when its port is in use', async () => {
     const { code, output } = await ChatServer.startAndFail(server.port);
     expect(code).toBe(1);
     expect(output.trim().split('\n').at(-1)).toBe(
@@ -315,7 +315,7 @@ describe('the sample chat in a browser', () => {
     );
   });
 
-  it('is at home on wide and narrow, light and dark screens', async () => {
+  it('fits wide and narrow, light and dark screens', async () => {
     mkdirSync(artifacts, { recursive: true });
     const { ada, grace } = await adaAndGrace('Tea and biscuits');
     const picture = (name: string) =>

@@ -32,8 +32,8 @@ afterAll(async () => {
   await redis?.dispose();
 });
 
-describe('the sample chat as two processes, a page at each', () => {
-  it('G3 a process is killed: its page waits, the other goes on, and nothing is missed', async () => {
+describe('the sample chat as two processes with a page at each', () => {
+  it('when a process is killed, its page waits, the other page continues, and no message is missed (G3)', async () => {
     const [ada, grace] = await Promise.all([
       ChatPage.open(browser, here.url, 'Ada'),
       ChatPage.open(browser, there.url, 'Grace'),
@@ -66,7 +66,7 @@ describe('the sample chat as two processes, a page at each', () => {
     await Promise.all([ada.close(), grace.close()]);
   });
 
-  it('says in a sentence which secret processes have to share', async () => {
+  it('prints one sentence that names the secret that both processes must share', async () => {
     const { code, output } = await ChatServer.startAndFail(there.port, {
       ...SECRETS,
       REDIS_URL: redis.url,

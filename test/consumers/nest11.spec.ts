@@ -7,10 +7,10 @@ import { Workspace } from './support/workspace.js';
 const APP = 'app';
 const jestLine = JSON.parse(`{${JEST_LINE}}`) as Record<string, unknown>;
 
-describe('a Nest 11 application in CommonJS with ts-jest, as its CLI makes it', () => {
+describe('a Nest 11 application in CommonJS with ts-jest, as its CLI creates it', () => {
   const workspace = Workspace.open('nest11');
 
-  workspace.first('is made, and takes the library with the line of the README', async () => {
+  workspace.first('is created by its CLI, and installs the library with the line of the README', async () => {
     await workspace.npx(PINS.nest11Cli, 'new', APP, '--skip-git', '--skip-install', '--package-manager=npm');
     await workspace.install(APP);
     await workspace.install(APP, INSTALL.nest11);
@@ -28,11 +28,11 @@ describe('a Nest 11 application in CommonJS with ts-jest, as its CLI makes it', 
     expect(await workspace.run(APP, 'npm test')).toContain('2 passed, 2 total');
   });
 
-  workspace.it('passes `npm run test:e2e`, which talks to it with the client', async () => {
+  workspace.it('passes `npm run test:e2e`, which connects to it with the client', async () => {
     expect(await workspace.run(APP, 'npm run test:e2e', SECRET)).toContain('2 passed, 2 total');
   });
 
-  workspace.it('has no type error, specs included', async () => {
+  workspace.it('has no type error, also in its specs', async () => {
     await workspace.run(APP, 'npx tsc --noEmit');
   });
 
@@ -42,7 +42,7 @@ describe('a Nest 11 application in CommonJS with ts-jest, as its CLI makes it', 
   });
 
   workspace.it(
-    'passes `npm run test:e2e`, builds and starts with the tsconfig.json of older scaffolds too',
+    'passes `npm run test:e2e`, builds and starts also with the tsconfig.json of older scaffolds',
     async () => {
       workspace.edit(`${APP}/tsconfig.json`, ({ compilerOptions, ...json }) => ({
         ...json,

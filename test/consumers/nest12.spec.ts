@@ -6,10 +6,10 @@ import { Workspace } from './support/workspace.js';
 
 const APP = 'app';
 
-describe('a Nest 12 application in ESM with vitest and Fastify, as its CLI makes it', () => {
+describe('a Nest 12 application in ESM with vitest and Fastify, as its CLI creates it', () => {
   const workspace = Workspace.open('nest12');
 
-  workspace.first('is made, and takes the library with the line of the README', async () => {
+  workspace.first('is created by its CLI, and installs the library with the line of the README', async () => {
     // Without a terminal the CLI takes its default, ESM with vitest: it has no flag for that.
     await workspace.npx(
       PINS.nest12Cli,
@@ -31,11 +31,11 @@ describe('a Nest 12 application in ESM with vitest and Fastify, as its CLI makes
     expect(await workspace.run(APP, 'npm test')).toMatch(/Test Files +2 passed \(2\)/);
   });
 
-  workspace.it('passes `npm run test:e2e`, which talks to it with the client', async () => {
+  workspace.it('passes `npm run test:e2e`, which connects to it with the client', async () => {
     expect(await workspace.run(APP, 'npm run test:e2e', SECRET)).toMatch(/Test Files +2 passed \(2\)/);
   });
 
-  workspace.it('has no type error, specs included', async () => {
+  workspace.it('has no type error, also in its specs', async () => {
     await workspace.run(APP, 'npx tsc --noEmit');
   });
 

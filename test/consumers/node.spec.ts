@@ -22,14 +22,17 @@ describe('a script in plain Node', () => {
   afterAll(() => server?.stop());
 
   for (const { folder, line, entry } of ENTRIES) {
-    workspace.it(`talks through ${entry}, with import and with require, and ends by itself`, async () => {
-      await workspace.project(folder, line, 'npm install ws');
-      workspace.copy('node', folder);
-      for (const script of ['talk.mjs', 'talk.cjs']) {
-        workspace.replace(`${folder}/${script}`, CLIENT, entry);
-        const output = await workspace.run(folder, `node ${script} ${server.url}`);
-        expect(output).toBe(`{"text":"Hello from ${script.slice(-3)}"}\n`);
-      }
-    });
+    workspace.it(
+      `exchanges messages through ${entry}, with import and with require, and exits by itself`,
+      async () => {
+        await workspace.project(folder, line, 'npm install ws');
+        workspace.copy('node', folder);
+        for (const script of ['talk.mjs', 'talk.cjs']) {
+          workspace.replace(`${folder}/${script}`, CLIENT, entry);
+          const output = await workspace.run(folder, `node ${script} ${server.url}`);
+          expect(output).toBe(`{"text":"Hello from ${script.slice(-3)}"}\n`);
+        }
+      },
+    );
   }
 });

@@ -12,7 +12,7 @@ import { Workspace } from './support/workspace.js';
 
 const PAGE = 'page';
 
-describe('a page in TypeScript, as create-vite makes it', () => {
+describe('a page in TypeScript, as create-vite creates it', () => {
   const workspace = Workspace.open('page');
   let server: RoomsServer;
   let browser: Browser;
@@ -31,7 +31,7 @@ describe('a page in TypeScript, as create-vite makes it', () => {
     await server?.stop();
   });
 
-  workspace.first('is made, and takes the client without any package of Nest', async () => {
+  workspace.first('is created, and installs the client without any package of Nest', async () => {
     await workspace.npx(PINS.createVite, PAGE, '--template', 'vanilla-ts', '--no-interactive');
     await workspace.install(PAGE);
     const before = workspace.packages(PAGE);
@@ -41,7 +41,7 @@ describe('a page in TypeScript, as create-vite makes it', () => {
     workspace.copy('page', PAGE);
   });
 
-  workspace.it('passes `npm run build`: tsc and vite', async () => {
+  workspace.it('passes `npm run build` with tsc and vite', async () => {
     await workspace.run(PAGE, 'npm run build');
   });
 

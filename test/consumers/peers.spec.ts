@@ -36,13 +36,13 @@ const RESOLVE = 'npm install --package-lock-only';
 describe('the install lines of the README', () => {
   const workspace = Workspace.open('peers');
 
-  workspace.it('are in the README, as is the line for jest', async () => {
+  workspace.it('are in the README, with the line for jest', async () => {
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
     for (const line of [...Object.values(INSTALL), JEST_LINE]) expect(readme).toContain(line);
   });
 
   for (const { nest, cli, line, present } of APPLICATIONS) {
-    workspace.it(`resolve on Nest ${nest}, whatever optional peers are there already`, async () => {
+    workspace.it(`resolve on Nest ${nest} with any optional peers already installed`, async () => {
       const scaffold = `nest${nest}`;
       await workspace.npx(cli, 'new', scaffold, '--skip-git', '--skip-install', '--package-manager=npm');
       await workspace.install(scaffold, RESOLVE);

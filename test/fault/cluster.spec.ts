@@ -55,7 +55,7 @@ function redis() {
 
 describe('many nodes over a Redis Cluster', () => {
   it(
-    'G6 500 slots move: nobody is disconnected, and nobody loses anything',
+    'disconnects nobody and loses nothing when 500 slots move (G6)',
     async () => {
       const channels = rooms();
       const moving = await deployment.masterOf(KEYS.head(channels[0] ?? ''));
@@ -79,7 +79,7 @@ describe('many nodes over a Redis Cluster', () => {
   );
 
   it(
-    'G6 a master is killed: what its replica lacks is announced',
+    'announces what the replica lacks when a master is killed (G6)',
     async () => {
       const channels = rooms();
       const result = await runFault(

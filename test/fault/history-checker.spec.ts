@@ -50,20 +50,20 @@ function log(ids: readonly string[], epoch = 'a', first = 1): FinalLog {
 
 const THREE = log(['e1', 'e2', 'e3']);
 
-describe('the history checker: what keeps its promises', () => {
-  it('finds nothing where everybody was given everything', () => {
+describe('the history checker with a correct history', () => {
+  it('reports nothing when every client gets every event', () => {
     const story = new Story().publish(1, 3).both([1, 2, 3]);
     const report = checkHistory(story.history, [THREE]);
     expect(report).toMatchObject({ violations: [], acknowledged: 3, delivered: 6, gaps: 0, losses: 0 });
   });
 
-  it('takes a client that came later from its position on', () => {
+  it('checks a client that subscribes later from its position', () => {
     const story = new Story(['left']).publish(1, 3).give('left', [1, 2, 3]);
     story.history.answer('late', ROOM, fresh(2));
     expect(story.give('late', [3]).rules(THREE)).toEqual([]);
   });
 
-  it('takes announced ranges: gap, partial gap, truncated, lost', () => {
+  it('accepts announced ranges: gap, partial gap, truncated and lost', () => {
     const story = new Story(['gap', 'partial', 'truncated', 'lost']).publish(1, 3);
     story.history.gap('gap', ROOM, 'a', { from: 1, to: 2 });
     story.history.gap('partial', ROOM, 'a', { from: 1, to: 3, partial: true });
@@ -78,7 +78,7 @@ describe('the history checker: what keeps its promises', () => {
     expect(story.rules(THREE)).toEqual([]);
   });
 
-  it('takes a new epoch that lost nothing, and one that announced what it lost', () => {
+  it('accepts a new epoch that lost nothing, and one whose loss was announced', () => {
     const story = new Story().publish(1, 2).both([1, 2]);
     story.history.reset('left', ROOM, complete(2));
     story.history.answer('right', ROOM, complete(2));
@@ -96,7 +96,7 @@ describe('the history checker: what keeps its promises', () => {
     expect(flushed.rules(log(['after'], 'b'))).toEqual(['vanished']);
   });
 
-  it('takes an unknown publish that came to all, or to nobody', () => {
+  it('accepts an unanswered publish that reached all clients or none', () => {
     const story = new Story().publish(1).both([1]);
     for (const id of ['e2', 'e9']) story.history.invoke('p', ROOM, id);
     for (const id of ['e2', 'e9']) story.history.unknown(id, 'outcome_unknown');
@@ -104,7 +104,7 @@ describe('the history checker: what keeps its promises', () => {
   });
 });
 
-describe('the history checker: what does not', () => {
+describe('the history checker with an incorrect history', () => {
   const cases: readonly (readonly [string, readonly HistoryRule[], (story: Story) => Story])[] = [
     [
       'a dropped event',
@@ -113,14 +113,18 @@ describe('the history checker: what does not', () => {
     ],
     ['a dropped last event', ['behind', 'undelivered'], (story) => story.both([1, 2]).give('left', [3])],
     [
-      'two swapped',
+      'two swapped events',
       ['hole', 'repeat', 'undelivered'],
       (story) => story.give('left', [1, 2, 3]).give('right', [2, 1, 3]),
     ],
-    ['one sent again', ['repeat'], (story) => story.both([1, 2]).give('left', [2]).both([3])],
-    ['nothing at all', ['behind', 'undelivered'], (story) => story.give('left', [1, 2, 3])],
     [
-      'one id at two places',
+      'an event that is delivered twice',
+      ['repeat'],
+      (story) => story.both([1, 2]).give('left', [2]).both([3]),
+    ],
+    ['a client that receives nothing', ['behind', 'undelivered'], (story) => story.give('left', [1, 2, 3])],
+    [
+      'one id at two positions',
       ['order', 'repeat', 'undelivered'],
       (story) => {
         story.both([1, 2]).give('left', [3]);
@@ -151,7 +155,7 @@ describe('the history checker: what does not', () => {
       },
     ],
     [
-      'a recovery that skips',
+      'a recovery that skips an event',
       ['hole', 'undelivered'],
       (story) => {
         story.both([1]).history.answer('left', ROOM, complete(3, 'a'));
@@ -168,11 +172,11 @@ describe('the history checker: what does not', () => {
     ],
   ];
 
-  it.each(cases)('%s', (_, rules, tell) => {
+  it.each(cases)('reports %s', (_, rules, tell) => {
     expect(tell(new Story().publish(1, 3)).rules(THREE)).toEqual(rules);
   });
 
-  it('an epoch that was ignored: the log began anew and nobody was told', () => {
+  it('reports an ignored epoch: the log started again without announcement', () => {
     const story = new Story(['left']).publish(1, 2).give('left', [1, 2]);
     for (const seq of [1, 2, 3]) {
       story.history.invoke('p', ROOM, `n${seq}`);
@@ -183,7 +187,7 @@ describe('the history checker: what does not', () => {
     expect(rules).toEqual(['order', 'undelivered', 'vanished']);
   });
 
-  it('a complete recovery into a log that holds something else', () => {
+  it('reports a complete recovery into a log with other content', () => {
     const story = new Story(['left']).publish(1, 3).give('left', [1, 2]);
     story.history.invoke('p', ROOM, 'other');
     story.history.acknowledged('other', { epoch: 'b', seq: 2 });
@@ -192,14 +196,14 @@ describe('the history checker: what does not', () => {
     expect(rules).toEqual(['order', 'undelivered']);
   });
 
-  it('an acknowledged event that is in the log twice, elsewhere, or not at all', () => {
+  it('reports an acknowledged event that is in the log twice, elsewhere or not at all', () => {
     const story = () => new Story([]).publish(1, 3);
     expect(story().rules(log(['e1', 'e2', 'e3', 'e2']))).toEqual(['log']);
     expect(story().rules(log(['e2', 'e1', 'e3']))).toEqual(['log', 'order', 'publish-order']);
     expect(story().rules(log(['e1', 'e2']), { mayLose: true })).toEqual(['vanished']);
   });
 
-  it('a refused publish that is in the log and was delivered', () => {
+  it('reports a refused publish that is in the log and was delivered', () => {
     const story = new Story(['left']).publish(1);
     story.history.invoke('p', ROOM, 'e2');
     story.history.refused('e2', 'forbidden');

@@ -112,15 +112,15 @@ function rulesOf({ violations }: HistoryReport): readonly HistoryRule[] {
   return [...new Set(violations.map(({ rule }) => rule))].sort();
 }
 
-describe('a mutated library', () => {
-  it('is not what the checker sees where nothing was mutated', async () => {
+describe('the history checker with a mutated library', () => {
+  it('reports nothing when nothing is mutated', async () => {
     const report = await run();
     print('no mutation', { ...report });
     expect(describeViolations(report.violations)).toBe('0 violations');
     expect(report.delivered).toBeGreaterThan(ONE_IN);
   });
 
-  it('nothing is reported after FLUSHALL either, where the library may announce it', async () => {
+  it('reports nothing after FLUSHALL when losses may be announced', async () => {
     const report = await run({ events: 160, midway: () => admin.flushall(), check: { mayLose: true } });
     expect(describeViolations(report.violations)).toBe('0 violations');
     expect(report.losses).toBe(CLIENTS * CHANNELS.length);
@@ -129,9 +129,9 @@ describe('a mutated library', () => {
   const deliveries: readonly (readonly [string, Mutation, readonly HistoryRule[]])[] = [
     ['drops one delivery in 10,000', drop, ['hole', 'undelivered']],
     ['swaps two deliveries in 10,000', swap, ['hole', 'repeat', 'undelivered']],
-    ['sends one delivery in 10,000 again', again, ['repeat']],
+    ['repeats one delivery in 10,000', again, ['repeat']],
   ];
-  it.each(deliveries)('that %s is caught', async (name, mutation, rules) => {
+  it.each(deliveries)('reports a library that %s', async (name, mutation, rules) => {
     const stop = mutateDelivery(mutation, ONE_IN);
     mend = stop;
     const report = await run();
@@ -147,7 +147,7 @@ describe('a mutated library', () => {
     expect(new Set(report.violations.map(({ client, channel }) => `${client} ${channel}`)).size).toBe(1);
   });
 
-  it('that ignores the epoch is caught', async () => {
+  it('reports a library that ignores the epoch', async () => {
     const report = await run({
       broker: ignoringEpochs,
       events: 160,
@@ -158,7 +158,7 @@ describe('a mutated library', () => {
     expect(rulesOf(report)).toEqual(expect.arrayContaining(['behind', 'order']));
   });
 
-  it('that does not heal what pub/sub lost is caught', async () => {
+  it('reports a library that does not recover what pub/sub lost', async () => {
     mend = mutateOrder();
     const report = await run({
       events: 160,
@@ -173,13 +173,13 @@ describe('a mutated library', () => {
     expect(rulesOf(report)).toEqual(expect.arrayContaining(['hole', 'undelivered']));
   });
 
-  it('that acknowledges what it did not append is caught', async () => {
+  it('reports a library that acknowledges what it did not append', async () => {
     const report = await run({ events: 160, broker: (inner) => acknowledgingNothing(inner, 30) });
     print('a library that acknowledges too much', { rules: rulesOf(report).join(' ') });
     expect(rulesOf(report)).toEqual(expect.arrayContaining(['vanished']));
   });
 
-  it('that forgets the ids of publishes is caught', async () => {
+  it('reports a library that forgets the ids of publishes', async () => {
     const report = await run({ events: 80, broker: forgettingIds, twice: true });
     print('a library that forgets ids', { rules: rulesOf(report).join(' ') });
     expect(rulesOf(report)).toEqual(expect.arrayContaining(['log', 'repeat']));

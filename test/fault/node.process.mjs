@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { redisBroker } from '../../dist/brokers/redis/index.js';
 import { systemClock } from '../../dist/core/ports/clock.js';
 import { systemEntropy } from '../../dist/core/ports/entropy.js';
-import { ENGINE_DEFAULTS } from '../../dist/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../dist/core/ports/settings-defaults.js';
 import { RealtimeEngine } from '../../dist/core/engine/realtime-engine.js';
 import { refusalBody, refusalHeaders, WebSocketTransport } from '../../dist/transports/websocket/index.js';
 

@@ -100,8 +100,8 @@ async function readsFor(cluster: FaultCluster, fate: MessageFate): Promise<numbe
   return proxy.readsOf(ROOM) - before;
 }
 
-describe('G5 between Redis and one node', () => {
-  it('one hole costs one ranged read, however many clients the node has', async () => {
+describe('faults between Redis and one node (G5)', () => {
+  it('one gap costs one ranged read, however many clients the node has', async () => {
     await withCluster({ tipCheckMs: 600_000 }, async (cluster) => {
       await cluster.silence(admin);
       const reads = {
@@ -128,7 +128,7 @@ describe('G5 between Redis and one node', () => {
     });
   });
 
-  it('under load eight of every hundred messages are mistreated, and no client notices', async () => {
+  it('no client notices that eight of a hundred messages are dropped, repeated, swapped or delayed under load', async () => {
     await withCluster({ tipCheckMs: stretched(4_000), clients: CLIENTS }, async (cluster) => {
       const entropy = new SeededEntropy(SEED);
       const holes = new Map<string, number>();

@@ -63,8 +63,8 @@ const eventsOf = (client: WireClient, channel: string) =>
   client.received.filter((envelope) => envelope.type === 'event' && envelope.channel === channel);
 const idsOf = (client: WireClient, channel: string) => eventsOf(client, channel).map(({ id }) => id);
 
-describe('a node that does not learn of revokes, though events reach it', () => {
-  it('G11 on one server: what it cannot know to be allowed waits, and the revoke comes before all of it', async () => {
+describe('a node that receives events but no revokes', () => {
+  it('on one server, the node withholds events of authorized channels, and applies the revoke before it delivers them (G11)', async () => {
     const redis = await RedisProcess.start();
     toClose.push(() => redis.dispose());
     const proxy = await HalfDeadProxy.start(redis.port);
@@ -108,7 +108,7 @@ describe('a node that does not learn of revokes, though events reach it', () => 
     expect(half.engine.status.withholding).toBe(false);
   });
 
-  it('G11 in a Cluster: the server of the control records stands still, those of the events go on', async () => {
+  it('in a Cluster, the node withholds events while only the server of the control records is paused (G11)', async () => {
     // No replica takes over meanwhile.
     const cluster = await redisCluster(3_600_000);
     toClose.push(() => cluster.dispose());

@@ -33,7 +33,7 @@ const faults: Readonly<Record<string, Fault>> = {
 };
 
 describe('a schedule of faults', () => {
-  it.each(SEEDS)('seed %i: nothing is silent', async (seed) => {
+  it.each(SEEDS)('announces every loss (seed %i)', async (seed) => {
     const entropy = new SeededEntropy(seed);
     const names = Array.from({ length: FAULTS }, () => entropy.pick(Object.keys(faults)));
     print(`seed ${seed}`, { schedule: names.join(' ') });

@@ -44,7 +44,7 @@ async function failOver(name: string, before: () => Promise<void>): Promise<Scen
 
 describe('many nodes over a master behind Sentinels', () => {
   it(
-    'G6 the master is killed, and its replica goes on',
+    'delivery continues from the replica when the master is killed (G6)',
     async () => {
       await failOver('Sentinel failover', async () => undefined);
     },
@@ -52,7 +52,7 @@ describe('many nodes over a master behind Sentinels', () => {
   );
 
   it(
-    'G6 the master is killed, and its replica lagged behind: what was acknowledged and lost is announced',
+    'what was acknowledged and lost is announced when the replica lagged behind the killed master (G6)',
     async () => {
       const { report } = await failOver('Sentinel failover to a lagging replica', async () => {
         // The replica loses its master, and is refused whenever it comes back.

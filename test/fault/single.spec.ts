@@ -13,7 +13,7 @@ describe('many nodes over one Redis', () => {
   let killed: ScenarioResult | undefined;
 
   it(
-    'G3 a node is killed: its clients go on at another node where they stood',
+    'clients of a killed node resume at another node where they stopped (G3)',
     async () => {
       killed = await runSingle('kill -9 a node', async (_, { nodes }) => {
         await nodes[0]?.kill();
@@ -26,12 +26,12 @@ describe('many nodes over one Redis', () => {
     TIMEOUT_MS,
   );
 
-  it('P28 a ticket of the killed node costs no time', () => {
+  it('a ticket of a killed node does not delay the resume (P28)', () => {
     expect(killed?.recoveryMs).toBeLessThanOrEqual(RECOVERY_MS);
   });
 
   it(
-    'G6 Redis restarts with its data: nobody is disconnected, and nobody loses anything',
+    'a restart of Redis with its data disconnects nobody and loses nothing (G6)',
     async () => {
       const result = await runSingle('restart with data', async (server) => {
         await server.kill();
@@ -47,7 +47,7 @@ describe('many nodes over one Redis', () => {
   );
 
   it(
-    'G6 Redis restarts without its data: every client is told',
+    'a restart of Redis without its data is announced to every client (G6)',
     async () => {
       const result = await runSingle(
         'restart without data',
@@ -67,7 +67,7 @@ describe('many nodes over one Redis', () => {
   );
 
   it(
-    'G6 Redis comes back with an older copy of its data: what is missing is announced',
+    'a restart of Redis with an older copy of its data announces what is missing (G6)',
     async () => {
       const result = await runSingle(
         'restored older',
@@ -92,7 +92,7 @@ describe('many nodes over one Redis', () => {
   );
 
   it(
-    'G6 FLUSHALL: every client is told',
+    'FLUSHALL is announced to every client (G6)',
     async () => {
       const result = await runSingle(
         'FLUSHALL',
@@ -110,7 +110,7 @@ describe('many nodes over one Redis', () => {
   );
 
   it(
-    'G21 Redis stands still for 10 s: nobody is disconnected, and nobody loses anything',
+    'a Redis that is paused for 10 s disconnects nobody and loses nothing (G21)',
     async () => {
       const result = await runSingle('SIGSTOP 10 s', async (server) => {
         server.pause();

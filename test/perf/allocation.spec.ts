@@ -24,8 +24,8 @@ interface Deliveries {
   readonly collections: number;
 }
 
-describe('what a delivery allocates', () => {
-  it('is next to nothing where subscribers share a batch, and nothing per event in it', () => {
+describe('allocations of a delivery', () => {
+  it('a delivery allocates next to nothing where subscribers share a batch, and nothing per event in it', () => {
     const found = probe<Deliveries>('deliveries', { wasteful: false }, COUNTING);
     expect(found).toMatchObject({ writes: 200_000, eventsPerWrite: 10, collections: 0 });
     expect(found.bytesPerWrite).toBeLessThan(MAX_BYTES_PER_WRITE);
@@ -34,15 +34,15 @@ describe('what a delivery allocates', () => {
     expect(found.bytesPerEvent).toBeGreaterThan(100);
   });
 
-  it('control: one small object per delivery is found', () => {
+  it('one small object per delivery is detected (control)', () => {
     const found = probe<Deliveries>('deliveries', { wasteful: true }, COUNTING);
     expect(found).toMatchObject({ writes: 200_000, collections: 0 });
     expect(found.bytesPerWrite).toBeGreaterThan(MAX_BYTES_PER_WRITE);
   });
 });
 
-describe('what an idle session keeps', () => {
-  it('is bounded', () => {
+describe('memory of an idle session', () => {
+  it('the memory of an idle session is bounded', () => {
     const { perSession, sessions } = probe<{ perSession: number; sessions: number }>(
       'sessions',
       { hoarding: false },
@@ -53,7 +53,7 @@ describe('what an idle session keeps', () => {
     expect(perSession).toBeGreaterThan(500);
   });
 
-  it('control: an array of 64 numbers per session is found', () => {
+  it('an array of 64 numbers per session is detected (control)', () => {
     const { perSession } = probe<{ perSession: number }>('sessions', { hoarding: true }, ['--expose-gc']);
     expect(perSession).toBeGreaterThan(MAX_BYTES_PER_SESSION);
   });

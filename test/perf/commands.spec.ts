@@ -11,8 +11,8 @@ interface Commands {
 /** Per command: the engine's own timers, a tick of its wheel or two, may fall into the run on a slow machine. */
 const AMBIENT = 0.01;
 
-describe('what a command of a client sets in motion', () => {
-  it('is no promise, timer or broker call for a request whose handler answers at once', () => {
+describe('work per command of a client', () => {
+  it('a request whose handler answers synchronously needs no promise, timer or broker call', () => {
     expect(probe<Commands>('requests', { type: 'request', event: 'add' })).toEqual({
       replies: 1_000,
       promises: expect.closeTo(0, 1),
@@ -21,7 +21,7 @@ describe('what a command of a client sets in motion', () => {
     });
   });
 
-  it('is no promise or timer for an @OnRequest method with nothing bound to it', () => {
+  it('an @OnRequest method without enhancers needs no promise or timer', () => {
     expect(probe<Commands>('nest-requests', { event: 'add' })).toEqual({
       replies: 50,
       promises: expect.closeTo(0, 1),
@@ -29,20 +29,20 @@ describe('what a command of a client sets in motion', () => {
     });
   });
 
-  it('control: an asynchronous @OnRequest method is found', () => {
+  it('an asynchronous @OnRequest method is detected (control)', () => {
     const { promises, timers } = probe<Commands>('nest-requests', { event: 'addLater' });
     expect(promises).toBeGreaterThanOrEqual(1);
     expect(timers).toBeGreaterThanOrEqual(1);
   });
 
-  it('control: an asynchronous handler is found', () => {
+  it('an asynchronous handler is detected (control)', () => {
     const { replies, promises, timers } = probe<Commands>('requests', { type: 'request', event: 'addLater' });
     expect(replies).toBe(1_000);
     expect(promises).toBeGreaterThanOrEqual(1);
     expect(timers).toBeGreaterThanOrEqual(1);
   });
 
-  it('is for a publish no timer, few promises, and one append for all of a turn', () => {
+  it('publishes need no timer, few promises and one append per turn', () => {
     const { replies, promises, timers, brokerCalls } = probe<Commands>('requests', {
       type: 'publish',
       event: 'said',

@@ -6,7 +6,7 @@ import { createPlainVariant, FakeConnection } from '../support/engine/fake-conne
 
 const SUBSCRIBERS = 50;
 
-describe('what a turn costs in writes and encodings', () => {
+describe('writes and encodings per turn', () => {
   let harness: EngineHarness;
   let encoded = 0;
   const counting: Codec = {
@@ -41,7 +41,7 @@ describe('what a turn costs in writes and encodings', () => {
     return connections;
   }
 
-  it('is one write per subscriber for ten events of a channel, of the very same buffer, each encoded once', async () => {
+  it('ten events of a channel are one write per subscriber, of one shared buffer, with each event encoded once', async () => {
     const connections = await subscribers(['rooms.1']);
     await harness.publish('rooms.1', 10);
     expect(connections.map(({ frames }) => frames.length)).toEqual(Array(SUBSCRIBERS).fill(1));
@@ -52,7 +52,7 @@ describe('what a turn costs in writes and encodings', () => {
     expect(encoded).toBe(10);
   });
 
-  it('is one write per subscriber for events of two channels', async () => {
+  it('events of two channels are one write per subscriber', async () => {
     const connections = await subscribers(['rooms.1', 'rooms.2']);
     await Promise.all([
       harness.engine.application.publish('rooms.1', 'said', 1),
@@ -66,7 +66,7 @@ describe('what a turn costs in writes and encodings', () => {
     expect(encoded).toBe(2);
   });
 
-  it('control: events of two turns are two writes, and two codecs encode twice', async () => {
+  it('events of two turns are two writes, and two codecs encode twice (control)', async () => {
     const connections = await subscribers(['rooms.1']);
     const others = await subscribers(['rooms.1']);
     await harness.publish('rooms.1');

@@ -10,7 +10,7 @@ import { RedisKit } from './kit.js';
 
 const SECRET = 'hunter2-very-secret';
 
-describe('how a broker on Redis starts', () => {
+describe('boot of the Redis broker', () => {
   let kit: RedisKit;
 
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('how a broker on Redis starts', () => {
     ['a prefix that chooses slots', { keyPrefix: 'a{b}' }, /`keyPrefix`/],
     ['no partitions', { partitions: 0 }, /`partitions`/],
     ['half a partition', { partitions: 1.5 }, /`partitions`/],
-    ['a bound that is none', { maxQueued: -1 }, /`maxQueued`/],
+    ['a negative bound', { maxQueued: -1 }, /`maxQueued`/],
     ['no interval', { tipCheck: { intervalMs: 0 } }, /`tipCheck\.intervalMs`/],
     ['no replicas', { durability: { level: 'replicated', replicas: 0 } }, /`durability\.replicas`/],
     ['another database of a Cluster', { cluster: { nodes: [{ host: 'h' }] }, db: 3 }, /`db`/],
@@ -43,21 +43,21 @@ describe('how a broker on Redis starts', () => {
     expect(() => redisBroker(options)).toThrow(message);
   });
 
-  it('names the address and the remedy when nothing answers', async () => {
+  it('names the address and the remedy when no server answers', async () => {
     const port = await freePort();
     const { message } = await failure({ url: `redis://127.0.0.1:${port}`, connectTimeoutMs: 300 });
     expect(message).toContain(`127.0.0.1:${port}`);
     expect(message).toContain('connectTimeoutMs');
   });
 
-  it('refuses another number of partitions than the deployment was divided into', async () => {
+  it('refuses a number of partitions that differs from that of the deployment', async () => {
     const { broker } = await kit.node();
     const { message } = await failure({ url: kit.server.url, keyPrefix: kit.prefix, partitions: 8 });
     expect(message).toMatch(/4 partitions.*`partitions` is 8/);
     await broker.close();
   });
 
-  it('says so when the server is part of a Cluster', async () => {
+  it('refuses a server that is part of a Cluster, and names the option', async () => {
     const server = await RedisProcess.start({ args: ['--cluster-enabled', 'yes'] });
     try {
       expect((await failure({ url: server.url })).message).toMatch(/part of a Cluster.*cluster: \{ nodes \}/);
@@ -66,7 +66,7 @@ describe('how a broker on Redis starts', () => {
     }
   });
 
-  it('warns of a server that drops keys', async () => {
+  it('warns about a server that evicts keys', async () => {
     const warnings: string[] = [];
     await kit.admin.config('SET', 'maxmemory', '200mb', 'maxmemory-policy', 'allkeys-lru');
     const { broker } = await kit.node({ onWarning: (message) => warnings.push(message) });
@@ -75,14 +75,14 @@ describe('how a broker on Redis starts', () => {
     await kit.admin.config('SET', 'maxmemory', '0', 'maxmemory-policy', 'noeviction');
   });
 
-  it('is started once', async () => {
+  it('starts only once', async () => {
     const { broker } = await kit.node();
     await expect(broker.start(new RecordingListener())).rejects.toThrow('started once');
     await broker.close();
     await expect(kit.make().close()).resolves.toBeUndefined();
   });
 
-  it('copies the settings of a given client, and neither uses nor closes it', async () => {
+  it('copies the settings of a given client, and neither uses nor closes that client', async () => {
     const client = new Redis(kit.server.url, { keyPrefix: 'mine:', lazyConnect: true });
     const broker = redisBroker({ client, keyPrefix: kit.prefix, partitions: 4 });
     await broker.start(new RecordingListener());
@@ -102,7 +102,7 @@ describe('how a broker on Redis starts', () => {
     });
     afterAll(() => server.dispose());
 
-    it('is let in by `password`, and by the URL', async () => {
+    it('connects with `password` and with a password in the URL', async () => {
       for (const options of [
         { url: server.url, password: SECRET },
         { url: `redis://default:${SECRET}@127.0.0.1:${server.port}` },
@@ -117,20 +117,20 @@ describe('how a broker on Redis starts', () => {
       ['a wrong password', (port) => ({ url: `redis://127.0.0.1:${port}`, password: `${SECRET}-wrong` })],
       ['a wrong URL', (port) => ({ url: `redis://someone:${SECRET}-wrong@127.0.0.1:${port}` })],
       ['no password', (port) => ({ url: `redis://127.0.0.1:${port}` })],
-    ])('G23 names the option and no secret: %s', async (_name, options) => {
+    ])('names the option and no secret: %s (G23)', async (_name, options) => {
       const error = await failure(options(server.port));
       expect(error.message).toMatch(/`password`/);
       expect(inspect(error, { depth: 9 })).not.toContain(SECRET);
     });
 
-    it('G23 a malformed URL is not repeated', () => {
+    it('does not repeat a malformed URL in the error (G23)', () => {
       const make = () => redisBroker({ url: `redis:/${SECRET}:::` });
       expect(make).toThrow('`url`');
       expect(make).not.toThrow(SECRET);
     });
   });
 
-  it('G23 an error of a command holds neither what was sent nor a password', async () => {
+  it('keeps payloads and passwords out of the error of a command (G23)', async () => {
     const { broker, seen } = await kit.node();
     const payload = { token: SECRET };
     const entry = { channel: 'rooms.secret', member: 'u1', device: 'd1', generation: 1, data: payload };

@@ -9,7 +9,7 @@ import { RedisKit } from './kit.js';
 const CONTROL = '$rt.control';
 const BOUND = stretched(4_000);
 
-describe('how a node proves that it knows every revoke', () => {
+describe('proofs that a node knows every revoke', () => {
   let kit: RedisKit;
 
   const node = (options: RedisBrokerOptions = {}) => kit.node({ controlMaxAgeMs: BOUND, ...options });
@@ -47,7 +47,7 @@ describe('how a node proves that it knows every revoke', () => {
   afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
-  it('G11 before it has started, then with every sign of life, for no longer than the bound', async () => {
+  it('a proof comes with each heartbeat from the start, valid for less than the bound (G11)', async () => {
     const { seen } = await node();
     expect(seen.proofs.length).toBeGreaterThan(0);
     await until('some signs of life', () => seen.proofs.length > 5);
@@ -58,7 +58,7 @@ describe('how a node proves that it knows every revoke', () => {
     }
   });
 
-  it('G11 costs no command of its own: the sign of life answers it', async () => {
+  it('a proof costs no command of its own: the heartbeat answers it (G11)', async () => {
     // Sweeps are calls too, and have their own pace.
     const { seen } = await node({ sweepMs: 600_000 });
     await until('a sign of life', () => seen.proofs.length > 2);
@@ -70,7 +70,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(scripts).toBeLessThanOrEqual(seen.proofs.length - before + 2);
   });
 
-  it('G11 a revoke whose message was lost is found by the next sign of life, and handed over before the proof', async () => {
+  it('a proof comes only after a revoke whose message was lost, which the next heartbeat finds (G11)', async () => {
     const { seen } = await node({ tipCheck: { intervalMs: 600_000 } });
     const order: string[] = [];
     seen.controlHook = (message) => void order.push('user' in message ? message.user : message.kind);
@@ -88,7 +88,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  it('G11 no proof while the records cannot be read, though the tip is known', async () => {
+  it('no proof comes while the records cannot be read, even if the tip is known (G11)', async () => {
     const { seen } = await node();
     const { admin, keys } = kit;
     await storeSilently('ada');
@@ -107,11 +107,11 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.controls).toHaveLength(2);
   });
 
-  describe('G11 G21 none while Redis is away, one as soon as it is back, without waiting for the next sign of life', () => {
+  describe('proofs while Redis is away (G11, G21)', () => {
     // Longer than `until` waits: the proof must come of the way back.
     const rarely = { heartbeatMs: 600_000, controlMaxAgeMs: 900_000 };
 
-    it('when it stood still', async () => {
+    it('a paused Redis stops the proofs, and its return brings one before the next heartbeat', async () => {
       const { broker, seen } = await node(rarely);
       kit.server.pause();
       await expect(broker.log.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
@@ -124,7 +124,7 @@ describe('how a node proves that it knows every revoke', () => {
       await until('a proof', () => seen.proofs.length > count);
     });
 
-    it('when its process ended', async () => {
+    it('an ended Redis stops the proofs, and its restart brings one before the next heartbeat', async () => {
       const { seen } = await node(rarely);
       await kit.server.kill();
       await until('the state to be down', () => seen.states.at(-1) === 'down');
@@ -135,7 +135,7 @@ describe('how a node proves that it knows every revoke', () => {
     });
   });
 
-  it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
+  it('no proof comes after the log of records is lost, until the node has reauthorized everything (G11)', async () => {
     const { broker, seen } = await node();
     await broker.bus.control({ kind: 'disconnect', user: 'u1' });
     expect(seen.losses).toBe(0);
@@ -154,7 +154,7 @@ describe('how a node proves that it knows every revoke', () => {
     expect(seen.losses).toBe(1);
   });
 
-  it('G11 an incarnation that lost nothing loses no records', async () => {
+  it('proofs continue after a restart that lost no records (G11)', async () => {
     const { broker, seen } = await node();
     await broker.bus.control({ kind: 'disconnect', user: 'u1' });
     await kit.server.kill();
@@ -168,13 +168,13 @@ describe('how a node proves that it knows every revoke', () => {
     [{ controlMaxAgeMs: 3_999 }, '4000'],
     [{ heartbeatMs: 8_000 }, '11000'],
     [{ commandTimeoutMs: 200, heartbeatMs: 100, controlMaxAgeMs: 250 }, '300'],
-  ])('G11 a bound that one slow answer would exceed fails the boot: %j', (options, least) => {
+  ])('a bound that one slow answer would exceed fails the boot: %j (G11)', (options, least) => {
     expect(() => redisBroker(options)).toThrow(RangeError);
     expect(() => redisBroker(options)).toThrow('`controlMaxAgeMs` must be at least');
     expect(() => redisBroker(options)).toThrow(least);
   });
 
-  it('G11 the default is ten seconds', () => {
+  it('the default bound of a proof is ten seconds (G11)', () => {
     expect(() => redisBroker({ heartbeatMs: 7_000 })).not.toThrow();
     expect(() => redisBroker({ heartbeatMs: 7_001 })).toThrow('not 10000');
   });

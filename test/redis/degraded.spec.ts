@@ -9,7 +9,7 @@ import { RedisKit } from './kit.js';
 const CHANNEL = 'rooms.1';
 const COMMAND_MS = stretched(1_500);
 
-describe('Redis away, slow or forgetful (G5, G21)', () => {
+describe('Redis that is unreachable, slow or restarted (G5, G21)', () => {
   let kit: RedisKit;
 
   beforeAll(async () => {
@@ -18,7 +18,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
   afterEach(() => kit.reset());
   afterAll(() => kit.dispose());
 
-  it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
+  it('a paused server costs one timeout, then every call fails at once until it continues (G21)', async () => {
     const { broker, seen } = await kit.node({ commandTimeoutMs: COMMAND_MS });
     await broker.log.subscribe(CHANNEL);
     kit.server.pause();
@@ -42,7 +42,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
   });
 
-  it('G21 a connection is given up once, however long a server that stands still takes to let go', async () => {
+  it('a connection to a paused server is closed once, however long it takes to end (G21)', async () => {
     const ends = jest.spyOn(Socket.prototype, 'end');
     try {
       const { seen } = await kit.node({ commandTimeoutMs: stretched(300), heartbeatMs: 20 });
@@ -58,7 +58,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     }
   });
 
-  it('G21 a command that was cut off is not sent again: its outcome is unknown', async () => {
+  it('a command that was cut off is not sent again: its outcome is unknown (G21)', async () => {
     const { broker, seen } = await kit.node({
       commandTimeoutMs: patience(2_000),
       heartbeatMs: 600_000,
@@ -82,7 +82,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(seen.states).toContain('up');
   });
 
-  it('G13 G21 a full queue fails at once, and what was accepted goes through', async () => {
+  it('a full queue refuses commands at once, and accepted commands are still sent (G13, G21)', async () => {
     const { broker } = await kit.node({ maxQueued: 10 });
     const outcomes = await broker.log.appendMany(requests(CHANNEL, 'e', 15));
     expect(outcomes.map((outcome) => outcome.ok)).toEqual([
@@ -92,14 +92,14 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(outcomes.at(-1)).toEqual({ ok: false, code: 'unavailable' });
   });
 
-  it('G13 a queue is bounded in bytes too; one event alone always fits', async () => {
+  it('a queue is bounded in bytes too, but always accepts a single event (G13)', async () => {
     const { broker } = await kit.node({ maxQueuedBytes: 500 });
     const big = (id: string) =>
       request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
     expect(await broker.log.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
   });
 
-  it('what cannot be written fails its own append, and no other', async () => {
+  it('an event that cannot be serialized fails its own append only', async () => {
     const { broker } = await kit.node();
     const cycle: { self?: unknown } = {};
     cycle.self = cycle;
@@ -110,7 +110,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     ]);
   });
 
-  it('P16 a server that forgot its scripts is given them again, and the order stays', async () => {
+  it('a server that forgot its scripts gets them again, and the order stays (P16)', async () => {
     const { broker } = await kit.node({ maxBatch: 5 });
     await broker.log.appendMany(requests(CHANNEL, 'a', 5));
     for (let round = 0; round < 5; round += 1) {
@@ -126,7 +126,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect((await broker.log.tips([CHANNEL]))[0]?.seq).toBe(205);
   });
 
-  it('G5 a lost last message is found by the check of the tips, and delivered', async () => {
+  it('a lost last message is found by the check of the tips, and delivered (G5)', async () => {
     const writer = await kit.node();
     const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 60 } });
     await broker.log.subscribe(CHANNEL);
@@ -155,7 +155,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     expect(seen.seqsOf(CHANNEL)).toEqual([1, 2, 3]);
   });
 
-  it('G5 what was published while the subscription was away is delivered when it is back', async () => {
+  it('events published while the subscription is down are delivered when it is restored (G5)', async () => {
     const writer = await kit.node();
     const { broker, seen } = await kit.node({ maxReconnectMs: 400 });
     const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);

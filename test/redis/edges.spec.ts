@@ -50,7 +50,7 @@ function deafened<T extends Redis>(client: T, ear: { deaf: boolean }): T {
 describe('the check of the tips', () => {
   // 100 missing events are handed over; of more, the node is told to look at the log.
   it.each([1, 2, 99, 100, 101, 250])(
-    'that finds %i missing events hands over all of them, or says where to look (G5)',
+    'delivers all of %i missing events, or reports the gap (G5)',
     async (count) => {
       const publisher = await kit.node();
       const { broker, seen, ear } = await deafNode(50);
@@ -73,7 +73,7 @@ describe('the check of the tips', () => {
     },
   );
 
-  it('finds what is missing a second and a third time (G5)', async () => {
+  it('finds missing events again in later checks (G5)', async () => {
     const publisher = await kit.node();
     const { broker, seen, ear } = await deafNode(50);
     await broker.log.subscribe(CHANNEL);
@@ -86,7 +86,7 @@ describe('the check of the tips', () => {
     expect(seen.eventsOf(CHANNEL).map(({ seq }) => seq)).toEqual([1, 2, 3]);
   });
 
-  it.each([100, 101, 201])('looks at each of %i channels (G5)', async (count) => {
+  it.each([100, 101, 201])('checks each of %i channels (G5)', async (count) => {
     const publisher = await kit.node();
     const { broker, seen, ear } = await deafNode(50);
     const channels = range(1, count).map((index) => `rooms.${index}`);
@@ -100,7 +100,7 @@ describe('the check of the tips', () => {
 
 describe('tips', () => {
   it.each([1, 99, 100, 101, 200, 201])(
-    'of %i logs are those of the logs, in the order asked (P11)',
+    'returns the tips of %i logs in the requested order (P11)',
     async (count) => {
       const { broker } = await kit.node();
       const channels = range(1, count).map((index) => `rooms.${index}`);
@@ -112,51 +112,54 @@ describe('tips', () => {
 });
 
 describe('a batch of appends', () => {
-  it.each([1, 255, 256, 257, 513])(
-    'of %i keeps its order, and each has its own answer (P16)',
+  it.each([1, 255, 256, 257, 513])('keeps the order of %i appends, and answers each (P16)', async (count) => {
+    const { broker } = await kit.node();
+    const outcomes = await broker.log.appendMany(requests(CHANNEL, 'a', count));
+    expect(outcomes.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
+    const again = await broker.log.appendMany(requests(CHANNEL, 'a', count));
+    expect(again.every((outcome) => outcome.ok && outcome.duplicate)).toBe(true);
+    expect(again.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
+  });
+
+  it.each([999, 1_000, 1_001])(
+    'reads %i events back completely, at most 1000 per page (G8)',
     async (count) => {
       const { broker } = await kit.node();
-      const outcomes = await broker.log.appendMany(requests(CHANNEL, 'a', count));
-      expect(outcomes.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
-      const again = await broker.log.appendMany(requests(CHANNEL, 'a', count));
-      expect(again.every((outcome) => outcome.ok && outcome.duplicate)).toBe(true);
-      expect(again.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
+      await broker.log.appendMany(
+        range(1, count).map((index) => request(CHANNEL, `a${index}`, { policy: { ...POLICY, size: 5_000 } })),
+      );
+      const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000 });
+      expect(page.events.map(({ seq }) => seq)).toEqual(range(1, Math.min(count, 1_000)));
+      expect(page.tip.seq).toBe(count);
+      const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000, reverse: true });
+      expect(events[0]?.seq).toBe(count);
+      expect(events).toHaveLength(Math.min(count, 1_000));
+    },
+  );
+});
+
+describe('presence of many members', () => {
+  it.each([199, 200, 201])(
+    'makes %i concurrent steps in one room one membership each (G19)',
+    async (count) => {
+      const { broker } = await kit.node();
+      const entry = (index: number) => ({
+        channel: CHANNEL,
+        member: `u${index}`,
+        device: 'd',
+        generation: 1,
+      });
+      await Promise.all(range(1, count).map((index) => broker.presence.enter(entry(index), 60_000)));
+      const page = await broker.presence.members(CHANNEL, { limit: 1_000 });
+      expect(page.count).toBe(count);
+      expect(page.members).toHaveLength(count);
+      await Promise.all(range(1, count).map((index) => broker.presence.leave(entry(index), 0)));
+      expect((await broker.presence.members(CHANNEL, { limit: 1_000 })).count).toBe(0);
     },
   );
 
-  it.each([999, 1_000, 1_001])('of %i is read back whole, 1000 at most at a time (G8)', async (count) => {
-    const { broker } = await kit.node();
-    await broker.log.appendMany(
-      range(1, count).map((index) => request(CHANNEL, `a${index}`, { policy: { ...POLICY, size: 5_000 } })),
-    );
-    const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000 });
-    expect(page.events.map(({ seq }) => seq)).toEqual(range(1, Math.min(count, 1_000)));
-    expect(page.tip.seq).toBe(count);
-    const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000, reverse: true });
-    expect(events[0]?.seq).toBe(count);
-    expect(events).toHaveLength(Math.min(count, 1_000));
-  });
-});
-
-describe('members', () => {
-  it.each([199, 200, 201])('%i steps of one room at once are one membership each (G19)', async (count) => {
-    const { broker } = await kit.node();
-    const entry = (index: number) => ({
-      channel: CHANNEL,
-      member: `u${index}`,
-      device: 'd',
-      generation: 1,
-    });
-    await Promise.all(range(1, count).map((index) => broker.presence.enter(entry(index), 60_000)));
-    const page = await broker.presence.members(CHANNEL, { limit: 1_000 });
-    expect(page.count).toBe(count);
-    expect(page.members).toHaveLength(count);
-    await Promise.all(range(1, count).map((index) => broker.presence.leave(entry(index), 0)));
-    expect((await broker.presence.members(CHANNEL, { limit: 1_000 })).count).toBe(0);
-  });
-
   it.each([49, 50, 51, 101])(
-    'of %i rooms leave when their time is over, in all of them (G19)',
+    'ends the memberships of %i rooms when their leases expire (G19)',
     async (count) => {
       const { broker } = await kit.node();
       const rooms = range(1, count).map((index) => `rooms.${index}`);
@@ -184,7 +187,7 @@ class ProofListener extends RecordingListener {
 describe('control records', () => {
   // 200 are read at a time.
   it.each([199, 200, 201, 401])(
-    '%i that were lost on the way are applied, each once, in order, before the view counts as proved (G11)',
+    'applies %i lost control records once and in order before the node proves that it knows them (G11)',
     async (count) => {
       const sender = await kit.node({ controlTimeoutMs: 20 });
       const ear = { deaf: false };
@@ -211,7 +214,7 @@ describe('control records', () => {
     },
   );
 
-  it.each([499, 500, 501])('%i bans are told to a node that starts later (G16)', async (count) => {
+  it.each([499, 500, 501])('delivers %i bans to a node that starts later (G16)', async (count) => {
     const sender = await kit.node({ controlTimeoutMs: 20 });
     const users = range(1, count).map((index) => `u${index}`);
     await Promise.all(users.map((user) => sender.broker.bus.control({ kind: 'ban', user })));
@@ -222,7 +225,7 @@ describe('control records', () => {
   });
 });
 
-describe('the memory of ids, whose two hashes take turns', () => {
+describe('the two rotating hashes that remember ids', () => {
   const DEDUPE_MS = stretched(3_000);
   const policy = { ...POLICY, dedupeMs: DEDUPE_MS };
   const publish = (channel: string, id: string, change: Partial<AppendRequest> = {}): AppendRequest =>
@@ -281,7 +284,7 @@ describe('the memory of ids, whose two hashes take turns', () => {
     ],
   };
 
-  it('knows an id of before the turn, in whatever company it is retried (G4, P15)', async () => {
+  it('recognize an id from before a rotation, whatever else is in the same batch (G4, P15)', async () => {
     const { broker } = await kit.node();
     await turn(broker, Object.keys(ways));
     const outcomes = Object.entries(ways).map(async ([channel, [requested]]) => [
@@ -293,7 +296,7 @@ describe('the memory of ids, whose two hashes take turns', () => {
     );
   });
 
-  it('knows it on another node as well, and turns again and again (G4, P15)', async () => {
+  it('recognize an id on another node, and after several rotations (G4, P15)', async () => {
     const { broker } = await kit.node();
     const other = (await kit.node()).broker;
     await turn(broker, [CHANNEL]);

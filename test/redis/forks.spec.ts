@@ -41,7 +41,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       kit = await RedisKit.open();
     });
 
-    it('G6 a restart with data keeps every position, and goes on counting', async () => {
+    it('a restart with data keeps every position, and continues the numbers (G6)', async () => {
       const { broker } = await kit.node();
       const before = await append(broker, 'a', 5);
       await kit.server.kill();
@@ -55,7 +55,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       expect(await good(broker, { ...before, seq: 6 })).toBe(false);
     });
 
-    it('G6 a ninth fork pushes the oldest out', async () => {
+    it('a ninth fork drops the oldest (G6)', async () => {
       const { broker } = await kit.node();
       const tips: Position[] = [await append(broker, 'a', 1)];
       for (let round = 0; round < 9; round += 1) {
@@ -68,7 +68,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       ]);
     });
 
-    it('G6 a flush begins another log; nothing of before is good', async () => {
+    it('a flush starts a log in which no earlier position is valid (G6)', async () => {
       const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 50 } });
       const before = await append(broker, 'a', 5);
       await broker.log.subscribe(CHANNEL);
@@ -80,7 +80,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       expect(await append(broker, 'b', 1)).toMatchObject({ seq: 1 });
     });
 
-    it('G6 a log whose head was dropped begins anew, without the events of the old one', async () => {
+    it('a log whose head was dropped starts again without its old events (G6)', async () => {
       const { broker } = await kit.node();
       const before = await append(broker, 'a', 5);
       await kit.admin.del(kit.keys.head(CHANNEL));
@@ -91,7 +91,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       expect(events.map(({ id }) => id)).toEqual(['b1']);
     });
 
-    it('G6 G19 presence begins another epoch with another incarnation, so that no version repeats', async () => {
+    it('presence starts a new epoch with each incarnation, so that no version repeats (G6, G19)', async () => {
       const { broker } = await kit.node();
       const entry = { channel: CHANNEL, member: 'u1', device: 'd1', generation: 1 };
       await broker.presence.enter(entry, 10_000);
@@ -103,7 +103,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     });
   });
 
-  it('G6 a restart without data begins another log', async () => {
+  it('a restart without data starts a new log (G6)', async () => {
     kit = await RedisKit.open({ durable: false });
     const { broker, seen } = await kit.node();
     const before = await append(broker, 'a', 5);
@@ -116,7 +116,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     expect(await append(broker, 'b', 1)).toMatchObject({ seq: 1 });
   });
 
-  it('G6 an older snapshot honours what it holds, and nothing behind it', async () => {
+  it('a restart with an older snapshot accepts positions that it holds, and none after it (G6)', async () => {
     kit = await RedisKit.open({ durable: false });
     const { broker } = await kit.node();
     const early = await append(broker, 'a', 5);
@@ -143,7 +143,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     ]);
   });
 
-  it('G6 a replica that lagged when it was promoted honours what it holds, and nothing behind it', async () => {
+  it('a lagging replica that is promoted accepts positions that it holds, and none after it (G6)', async () => {
     kit = await RedisKit.open();
     const replica = await RedisProcess.start({
       args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],

@@ -15,7 +15,7 @@ import { RedisKit } from './kit.js';
 
 type Argument = string | number;
 
-describe('the scripts, on a real server', () => {
+describe('the Lua scripts on a real server', () => {
   let kit: RedisKit;
   let counter = 0;
   let calls = 0;
@@ -75,7 +75,7 @@ describe('the scripts, on a real server', () => {
   const times = (count: number, body: string) => Array.from({ length: count }, () => body);
 
   describe('append', () => {
-    it('P15 P16 answers each event: seq, duplicate, conflict, out of order', async () => {
+    it('answers each event with its seq, duplicate, conflict or out of order (P15, P16)', async () => {
       const name = channel();
       const ids = ['a', 'b', 'never'];
       const out = await append(name, ids, [
@@ -88,7 +88,7 @@ describe('the scripts, on a real server', () => {
       expect(out).toEqual(['tok.1', 1, 1, 2, '1 tok.1', 'c', 'o']);
     });
 
-    it('P15 answers with the first number alone when all were appended, whatever the form', async () => {
+    it('answers with the first seq only when all events were appended, in every form (P15)', async () => {
       const name = channel();
       expect(
         await append(
@@ -105,7 +105,7 @@ describe('the scripts, on a real server', () => {
       expect(await identified(name, ['a', 'e', 'd', 'f'])).toEqual(['tok.1', 7, '1 tok.1', 7, '4 tok.1', 8]);
     });
 
-    it('P15 leaves what was not appended out of the record and of the message', async () => {
+    it('leaves an event that was not appended out of the record and the message (P15)', async () => {
       const name = channel();
       const ids = ['a', 'b', 'c', 'd'];
       await append(name, ids, [
@@ -125,7 +125,7 @@ describe('the scripts, on a real server', () => {
       ]);
     });
 
-    it('P10 goes on in the next section of the same log, and keeps logs apart', async () => {
+    it('continues a log in its next section, and keeps logs separate (P10)', async () => {
       const [one, other] = [channel(), channel()];
       const section = [...POLICY, 2, 0, 'p', recordOf(['{}', '{}'])];
       const out = await run(
@@ -140,7 +140,7 @@ describe('the scripts, on a real server', () => {
       ]);
     });
 
-    it('P10 tells no more events than the bound, and keeps whole records of at most a few more', async () => {
+    it('keeps no more events than the limit, but for the rest of a record (P10)', async () => {
       const name = channel();
       const policy = [1, 7, 60_000, 0, 90_000];
       await plain(name, times(300, '{"i":"x"}'), policy);
@@ -154,7 +154,7 @@ describe('the scripts, on a real server', () => {
       expect(await kit.admin.xlen(kit.keys.stream(name))).toBeLessThanOrEqual(7 + 100);
     });
 
-    it('P10 everything it writes ends by itself, the head last', async () => {
+    it('sets an expiry on every key that it writes, the latest on the head (P10)', async () => {
       const name = channel();
       const before = await now();
       await identified(name, ['a']);
@@ -171,7 +171,7 @@ describe('the scripts, on a real server', () => {
       expect(within).toEqual([true, true, true]);
     });
 
-    it('P10 no key ends before its time, whatever was appended under which times', async () => {
+    it('never shortens the expiry of a key, whatever policies follow one another (P10)', async () => {
       const name = channel();
       const [head, stream] = [kit.keys.head(name), kit.keys.stream(name)];
       /** How long after the beginning of an append the events end, and the head. */
@@ -213,7 +213,7 @@ describe('the scripts, on a real server', () => {
       expect(messages[0]).toMatch(/^1etok\.1 1 \d{13}\n\[\{"i":"a"\},\n\{"i":"b"\}\]$/);
     });
 
-    it('G1 `touch` writes although everything was a duplicate, so that WAIT has something to wait for', async () => {
+    it('`touch` writes even if everything was a duplicate, so that WAIT waits for the replicas (G1)', async () => {
       const name = channel();
       const ids = ['a'];
       const head = kit.keys.head(name);
@@ -225,7 +225,7 @@ describe('the scripts, on a real server', () => {
       expect(await kit.admin.pttl(head)).toBeGreaterThan(80_000);
     });
 
-    it('G6 `touch` never shortens the life of a head: a log that is in use would begin anew', async () => {
+    it('`touch` never shortens the life of a head (G6)', async () => {
       const name = channel();
       const head = kit.keys.head(name);
       await append(name, ['a'], [[1, 0, 'f', '{}']], [1, 100, 60_000, 10_000, 900_000]);
@@ -234,7 +234,7 @@ describe('the scripts, on a real server', () => {
       expect(await kit.admin.pttl(head)).toBeGreaterThan(before - 60_000);
     });
 
-    it('G6 keeps at most eight forks, each cut to the tip', async () => {
+    it('keeps at most eight forks, each cut to the tip (G6)', async () => {
       const name = channel();
       await append(name, [], [[0, 0, 'f', '{}']]);
       const forks = Array.from({ length: 8 }, (_, index) => `e${index}:${index * 10}`).join(',');
@@ -247,10 +247,10 @@ describe('the scripts, on a real server', () => {
     });
   });
 
-  describe('the memory of ids', () => {
+  describe('remembered ids', () => {
     const SHORT = [1, 100, 60_000, 200, 90_000];
 
-    it('P15 drops ids in bulk, so that it never holds more than two windows', async () => {
+    it('ids are dropped in bulk, so that there are never more than two windows of them (P15)', async () => {
       const name = channel();
       const hashes = kit.keys.of(name).ids;
       const sizes: number[] = [];
@@ -273,7 +273,7 @@ describe('the scripts, on a real server', () => {
       await identified(name, ['next'], POLICY);
     };
 
-    it('P15 an id in the hash before the current one is recognised until its own end, and not behind it', async () => {
+    it('ids are recognized from the older hash until they expire, and no longer (P15)', async () => {
       const name = channel();
       await inBothHashes(name);
       expect(await identified(name, ['long', 'next'], POLICY)).toEqual(['tok.1', 4, '2 tok.1', '3 tok.1']);
@@ -281,7 +281,7 @@ describe('the scripts, on a real server', () => {
       expect(await identified(name, ['brief'], POLICY)).toEqual(['tok.1', 5, '4 tok.1']);
     });
 
-    it('P15 a longer window of a later publish keeps the earlier ones to their own', async () => {
+    it('ids keep their own window when a later publish has a longer one (P15)', async () => {
       const name = channel();
       await identified(name, ['short'], SHORT);
       await identified(name, ['long'], POLICY);
@@ -291,7 +291,7 @@ describe('the scripts, on a real server', () => {
       expect(Math.max(...ends)).toBeGreaterThan(9_000);
     });
 
-    it('P16 an `after` is looked up in both hashes', async () => {
+    it('ids are found in both hashes for `after` (P16)', async () => {
       const name = channel();
       await inBothHashes(name);
       const behind = (after: string, id: string) => append(name, [after, id], [[2, 1, `f-${id}`, '{}']]);
@@ -300,7 +300,7 @@ describe('the scripts, on a real server', () => {
       expect(await behind('next', 'e')).toEqual(['tok.1', 5]);
     });
 
-    it('G6 a log whose head was dropped remembers no id of the events that went with it', async () => {
+    it('ids are forgotten with the events of a log whose head was dropped (G6)', async () => {
       const name = channel();
       await identified(name, ['a', 'b']);
       await kit.admin.del(kit.keys.head(name));
@@ -329,7 +329,7 @@ describe('the scripts, on a real server', () => {
     const firsts = (reply: readonly (string | number)[]) =>
       reply.slice(4).filter((_, index) => index % 3 === 0);
 
-    it('G8 is bounded in bytes, and makes progress whatever the bound', async () => {
+    it('a read is bounded in bytes, and returns at least one record (G8)', async () => {
       const name = channel();
       const body = JSON.stringify({ i: 'x'.repeat(100) });
       for (let count = 0; count < 10; count += 1) await plain(name, [body]);
@@ -338,7 +338,7 @@ describe('the scripts, on a real server', () => {
       expect(firsts(await read(name, 1, { bytes: 250, reverse: 1 }))).toEqual([10, 9, 8]);
     });
 
-    it('P5 answers with the records that hold what was asked for, and no others', async () => {
+    it('a read returns the records that contain the requested range, and no others (P5)', async () => {
       const name = channel();
       for (const count of [1, 4, 1, 3]) await plain(name, times(count, '{"i":"x"}'));
       // Records 1 · 2–5 · 6 · 7–9.
@@ -351,7 +351,7 @@ describe('the scripts, on a real server', () => {
       expect(firsts(await read(name, 10))).toEqual([]);
     });
 
-    it('P11 finds the border of age among many events', async () => {
+    it('a read finds the age limit among many events (P11)', async () => {
       const name = channel();
       const newest = Date.now();
       await plain(name, ['{}']);
@@ -370,7 +370,7 @@ describe('the scripts, on a real server', () => {
       expect(await kit.admin.xlen(stream)).toBe((601 - oldest) / 3);
     });
 
-    it('G6 proves the incarnation itself: a read alone begins the epoch', async () => {
+    it('a read checks the incarnation itself: it alone starts the epoch (G6)', async () => {
       const name = channel();
       await plain(name, ['{}']);
       await kit.admin.hset(kit.keys.head(name), 'i', 'another');
@@ -392,14 +392,14 @@ describe('the scripts, on a real server', () => {
     const presence = (name: string, steps: readonly Argument[][]) =>
       run(PRESENCE, kit.keys.room(name), ['tok', 90_000, name, steps.length, ...steps.flat()]);
 
-    it('G19 many steps are one version; a leave and a return are two', async () => {
+    it('many steps in one call are one version; a leave and a return are two (G19)', async () => {
       const name = channel();
       expect(await presence(name, [step('e', 'a', 9_000), step('e', 'b', 9_000)])).toBe(1);
       expect(await presence(name, [step('l', 'a', 0), step('e', 'a', 9_000)])).toBe(3);
       expect(await presence(name, [step('e', 'c', 9_000), step('l', 'c', 0)])).toBe(3);
     });
 
-    it('G19 a channel with an ended lease is due, once, and not after it was swept', async () => {
+    it('a channel with an expired lease is due until it is swept (G19)', async () => {
       const name = channel();
       await presence(name, [step('e', 'a', 1)]);
       await elapse(10);
@@ -423,7 +423,7 @@ describe('the scripts, on a real server', () => {
       );
     }
 
-    it('P22a G19 who comes and goes costs the server as much in a large channel as in a small one', async () => {
+    it('joins and leaves cost the server the same in a large and in a small channel (P22a, G19)', async () => {
       const [small, large] = [channel(), channel()];
       const fill = async (name: string, count: number): Promise<void> => {
         for (let at = 0; at < count; at += 500) {
@@ -451,7 +451,7 @@ describe('the scripts, on a real server', () => {
       expect(Object.keys(few).filter((command) => everybody.includes(command))).toEqual([]);
     });
 
-    it('P22a a diff says how many there are after it, and only who changed', async () => {
+    it('a diff contains only the changes, and the number of members after it (P22a)', async () => {
       const name = channel();
       const listener = kit.admin.duplicate();
       listener.on('error', () => undefined);
@@ -470,7 +470,7 @@ describe('the scripts, on a real server', () => {
     });
   });
 
-  it('G11 control keeps bans in the step that orders them, and names only nodes that live', async () => {
+  it('the control script stores a ban together with its order, and names only live nodes (G11)', async () => {
     const { keys } = kit;
     await run(HEARTBEAT, beatKeys(), beat('alive', '4'));
     await kit.admin.zadd(keys.nodes, 1, 'dead');
@@ -482,13 +482,13 @@ describe('the scripts, on a real server', () => {
     expect(await kit.admin.exists(keys.bans)).toBe(0);
   });
 
-  it('a heartbeat does not count a node that divides the channels otherwise', async () => {
+  it('the heartbeat does not count a node with another number of partitions', async () => {
     await run(HEARTBEAT, beatKeys(), beat('right', '4'));
     expect(await run(HEARTBEAT, beatKeys(), beat('wrong', '8'))).toEqual(['1', '4']);
     expect(await kit.admin.zscore(kit.keys.nodes, 'wrong')).toBeNull();
   });
 
-  it('a heartbeat does not count a node of another layout, and takes what was added to its own for the same', async () => {
+  it('the heartbeat does not count a node of another layout, but accepts additions to its own layout', async () => {
     const { admin, keys } = kit;
     await admin.flushall();
     await admin.set(keys.layout, '1.3');
@@ -501,7 +501,7 @@ describe('the scripts, on a real server', () => {
     expect(await admin.zrange(keys.nodes, '0', '-1')).toEqual(['same']);
   });
 
-  it('G11 a heartbeat tells where the control records end, under the epoch that every reader sees', async () => {
+  it('the heartbeat returns the end of the control records, under the epoch that every reader sees (G11)', async () => {
     const { keys } = kit;
     await kit.admin.flushall();
     const control = log('$rt.control');
@@ -512,7 +512,7 @@ describe('the scripts, on a real server', () => {
     expect(await run(TIPS, control.slice(0, 2), ['y', 90_000])).toEqual(['tok', 1]);
   });
 
-  it('every script declares the keys that it writes: all of one slot', () => {
+  it('every script declares the keys that it writes, all in one slot', () => {
     for (const name of ['a.b', 'a.b{x}', '}{a.b']) {
       const tags = [...withIds(name), ...kit.keys.room(name)].map((key) => /\{([^}]*)\}/.exec(key)?.[1]);
       expect([...new Set(tags)]).toEqual([`${kit.prefix}:${kit.keys.partitionOf(name)}`]);

@@ -13,7 +13,7 @@ const ROOM = 'rooms.1';
 // Nothing here may be owed to the check that comes anyway.
 const RARELY = { intervalMs: 600_000 };
 
-describe('beside a node of a later version', () => {
+describe('side by side with a node of a later version', () => {
   let kit: RedisKit;
   let newer: NewerNode;
   const toClose: (() => Promise<void>)[] = [];
@@ -48,7 +48,7 @@ describe('beside a node of a later version', () => {
     return made;
   }
 
-  it('starts in a deployment whose layout had something added', async () => {
+  it('starts in a deployment whose layout has additions', async () => {
     await meet();
     expect(await kit.admin.get(kit.keys.layout)).toBe('1.7');
     const { seen } = await today();
@@ -59,7 +59,7 @@ describe('beside a node of a later version', () => {
   });
 
   it.each(['added', 'unknown'] as const)(
-    'G5 the last event reaches it, told with something %s, before any check is due',
+    'receives the last event without a check of the tips, from a message with something %s (G5)',
     async (telling) => {
       await meet();
       const { broker, seen } = await today();
@@ -74,7 +74,7 @@ describe('beside a node of a later version', () => {
     },
   );
 
-  it('P10 G3 one log with both writing: a client of today is given every event once, in order', async () => {
+  it('receives every event of a log that both versions write, once and in order (P10, G3)', async () => {
     await meet();
     const node = await server();
     await newer.listen(ROOM);
@@ -100,7 +100,7 @@ describe('beside a node of a later version', () => {
     expect(page.events.map(({ id }) => id)).toEqual(ids);
   });
 
-  it('P15 an id that either appended is a duplicate for the other', async () => {
+  it('recognizes the ids that the other version appended as duplicates (P15)', async () => {
     await meet();
     const { broker } = await today();
     expect(await newer.append(ROOM, 'u1', ['a'], 'unknown')).toBe(1);
@@ -112,7 +112,7 @@ describe('beside a node of a later version', () => {
     expect(await newer.append(ROOM, 'u1', ['b', 'c'], 'added')).toEqual([`2 ${epoch}`, 3]);
   });
 
-  it('P6 signals and presence with something added are passed on, and of unknown kinds nothing is', async () => {
+  it('forwards signals and presence with unknown fields, and ignores unknown kinds (P6)', async () => {
     await meet();
     const { broker, seen } = await today();
     await broker.log.subscribe(ROOM);
@@ -139,7 +139,7 @@ describe('beside a node of a later version', () => {
     expect(seen.diffsOf(ROOM)).toMatchObject([{ version: 2, leave: ['u'] }]);
   });
 
-  it('G13 what it cannot read costs a few looks a second, however much of it comes', async () => {
+  it('looks up what it cannot read only a few times a second, however much of it arrives (G13)', async () => {
     await meet();
     // Neither signs of life nor sweeps are among the calls that are counted.
     const { broker } = await kit.node({
@@ -163,7 +163,7 @@ describe('beside a node of a later version', () => {
   });
 
   it.each(['added', 'unknown'] as const)(
-    'G11 control records with something %s: known ones take effect, others do not, and the receipt says so',
+    'with control records with something %s, applies known ones, ignores others, and confirms accordingly (G11)',
     async (telling) => {
       await meet();
       const node = await server();
@@ -191,7 +191,7 @@ describe('beside a node of a later version', () => {
     },
   );
 
-  it('does not start on another layout, and says in one sentence which, and what to do', async () => {
+  it('refuses to start on another layout, with one sentence that names it and the remedy', async () => {
     await meet();
     await kit.admin.set(kit.keys.layout, '2.1');
     await expect(kit.node()).rejects.toThrow(
@@ -204,7 +204,7 @@ describe('beside a node of a later version', () => {
     expect(await kit.admin.zrange(kit.keys.nodes, '0', '-1')).toEqual([newer.id]);
   });
 
-  it('G21 writes nothing more once the deployment has moved on to another layout, until it is taken back', async () => {
+  it('writes nothing after the deployment moved to another layout, until it is moved back (G21)', async () => {
     await meet();
     const warnings: string[] = [];
     const { broker, seen } = await kit.node({ onWarning: (text) => warnings.push(text) });

@@ -47,7 +47,7 @@ describe('changes of the topology under a running broker', () => {
     return seq as number;
   }
 
-  it('G5 G6 a Cluster: slots move and a master dies; what is acknowledged is in the log, and arrives', async () => {
+  it('in a Cluster, acknowledged events are in the log and delivered while slots move and a master dies (G5, G6)', async () => {
     const cluster = await redisCluster(stretched(1_000));
     toDispose.push(() => cluster.dispose());
     const nodes = cluster.servers.slice(0, 2).map(({ port }) => ({ host: '127.0.0.1', port }));
@@ -117,7 +117,7 @@ describe('changes of the topology under a running broker', () => {
     }
   });
 
-  it('G6 G21 Sentinel: the master dies, the broker finds the new one, and tells its subscribers', async () => {
+  it('with Sentinel, the broker finds the new master and notifies its subscribers when the master dies (G6, G21)', async () => {
     const sentinels = await redisSentinels(stretched(500));
     toDispose.push(() => sentinels.dispose());
     const options = { client: sentinels.client() as never, keyPrefix: 'topo' };
@@ -142,7 +142,7 @@ describe('changes of the topology under a running broker', () => {
     expect(tip.epoch).not.toBe(epoch);
   });
 
-  it('G1 `replicated` acknowledges what a replica has, and nothing else: retries neither', async () => {
+  it('`replicated` acknowledges only what a replica has, also for duplicates (G1)', async () => {
     const kit = await RedisKit.open();
     toDispose.push(() => kit.dispose());
     const { broker } = await kit.node({ durability: { level: 'replicated', timeoutMs: stretched(1_000) } });
@@ -175,7 +175,7 @@ describe('changes of the topology under a running broker', () => {
     replica.resume();
   });
 
-  it('G1 `replicated` asks the replicas once for all who wait, and an answer that is slow stalls nobody', async () => {
+  it('`replicated` asks the replicas once for all waiting appends, and a slow answer delays no other command (G1)', async () => {
     const kit = await RedisKit.open();
     toDispose.push(() => kit.dispose());
     // Longer than a command may take: what waits behind the question is not late.

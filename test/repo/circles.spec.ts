@@ -3,8 +3,8 @@ import { circlesOf } from '../../scripts/imports/circles.mjs';
 
 const circles = (files: Readonly<Record<string, string>>) => circlesOf(new Map(Object.entries(files)));
 
-describe('circles of imports', () => {
-  it('are found between two files, and across folders', () => {
+describe('circular imports', () => {
+  it('a circle between two files, or across folders, is found', () => {
     expect(
       circles({
         'lib/a.ts': `import { b } from './x/b.js';`,
@@ -15,14 +15,14 @@ describe('circles of imports', () => {
     ).toEqual([['lib/a.ts', 'lib/c.ts', 'lib/x/b.ts']]);
   });
 
-  it('are found among imports of types alone, and dynamic ones', () => {
+  it('a circle of type-only or dynamic imports is found', () => {
     expect(
       circles({ 'a.ts': `import type { B } from './b.js';`, 'b.ts': `const a = () => import('./a.js');` }),
     ).toEqual([['a.ts', 'b.ts']]);
     expect(circles({ 'a.ts': `import type { A } from './a.js';` })).toEqual([['a.ts']]);
   });
 
-  it('are not what meets again, imports a package, or names a file in a comment', () => {
+  it('two paths to one file, packages and file names in comments are no circles', () => {
     expect(
       circles({
         'a.ts': `import './b.js';\nimport './c.js';\nimport 'ws';`,

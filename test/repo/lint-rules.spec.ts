@@ -125,18 +125,18 @@ describe('import directions', () => {
     ["export type { B } from '../nest/b.js';\n"],
     ["export const b = import('../nest/b.js');\n"],
     ["export type B = typeof import('../nest/b.js');\n"],
-  ])('sees every way to import: %s', async (code) => {
+  ])('detects an import in every form: %s', async (code) => {
     expect(await rulesReported(syntaxOnly, 'lib/core/a.ts', code)).toContain(ROOMS);
   });
 
   it.each([["import b = require('../nest/b.js');\nexport { b };\n"], ["require('../nest/b.js');\n"]])(
-    'sees CommonJS: %s',
+    'detects CommonJS: %s',
     async (code) => {
       expect(await rulesReported(syntaxOnly, 'lib/core/a.ts', code)).toContain(ROOMS);
     },
   );
 
-  it('names both rooms and what is allowed', async () => {
+  it('the message names both rooms and the allowed ones', async () => {
     const [result] = await syntaxOnly.lintText(importing('../nest/b.js'), {
       filePath: `${cwd}/lib/core/a.ts`,
     });
@@ -204,14 +204,14 @@ describe('other rules', () => {
   const test = (rest: string) => `export const a = [${rest}];\n`;
   it.each([
     ['a test with a limit of its own', "it('x', async () => undefined, 60_000)"],
-    ['a test with a product for a limit', "it('x', async () => undefined, 60 * 1000)"],
-    ['a table of tests with one', "it.each([1])('%i', async () => undefined, 60_000)"],
-    ['a hook with one', 'beforeAll(async () => undefined, 60_000)'],
-    ['a wait with one', "until('x', () => true, 5_000)"],
-    ['a client with one', "server.connect('ada', { timeoutMs: 10_000 })"],
-    ['a peer with one', "new WirePeer('ada', { timeoutMs: 10_000 })"],
-    ['a process with one', "spawnSync('x', [], { timeout: 60_000 })"],
-    ['a page with one', 'locator.waitFor({ timeout: 5_000 })'],
+    ['a test whose limit is a product', "it('x', async () => undefined, 60 * 1000)"],
+    ['a table of tests with a limit of its own', "it.each([1])('%i', async () => undefined, 60_000)"],
+    ['a hook with a limit of its own', 'beforeAll(async () => undefined, 60_000)'],
+    ['a wait with a limit of its own', "until('x', () => true, 5_000)"],
+    ['a client with a limit of its own', "server.connect('ada', { timeoutMs: 10_000 })"],
+    ['a peer with a limit of its own', "new WirePeer('ada', { timeoutMs: 10_000 })"],
+    ['a process with a limit of its own', "spawnSync('x', [], { timeout: 60_000 })"],
+    ['a page with a limit of its own', 'locator.waitFor({ timeout: 5_000 })'],
     ['a deadline', 'performance.now() + 15_000'],
     ['a pause', 'new Promise((resolve) => setTimeout(resolve, 20))'],
     ['a pause in a block', 'new Promise((resolve) => { setTimeout(resolve, 20); })'],
@@ -230,14 +230,17 @@ describe('other rules', () => {
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', code)).toEqual(['no-restricted-syntax']);
   });
 
-  it('reports a constant that is a limit in a test', async () => {
+  it('reports a constant time limit in a test', async () => {
     const code = 'export const TIMEOUT_MS = 90_000;\n';
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', code)).toEqual(['no-restricted-syntax']);
   });
 
   it.each([
     ['a limit that is patience', "it('x', async () => undefined, patience(60_000))"],
-    ['a time of what is tested', 'startWireServer({ settings: { heartbeat: { timeoutMs: 10_000 } } })'],
+    [
+      'a time setting of the tested code',
+      'startWireServer({ settings: { heartbeat: { timeoutMs: 10_000 } } })',
+    ],
     ['a bound that is stretched', 'expect(performance.now() - begun).toBeLessThan(stretched(300))'],
     ['a manual clock', 'clock.advance(5_000)'],
     ['a manual clock by days', 'clock.advance(29 * 24 * 3_600_000)'],
@@ -250,7 +253,7 @@ describe('other rules', () => {
     expect(await rulesReported(syntaxOnly, 'test/unit/a.ts', test(code))).toEqual([]);
   });
 
-  it('names the remedy of a pause in a test', async () => {
+  it('the message for a pause in a test names the remedy', async () => {
     const [result] = await syntaxOnly.lintText(test('new Promise((resolve) => setTimeout(resolve, 20))'), {
       filePath: `${cwd}/test/unit/a.ts`,
     });
@@ -258,14 +261,14 @@ describe('other rules', () => {
   });
 
   // These need types, hence the name of a file that exists; its content is replaced.
-  const REAL_FILE = 'lib/protocol/index.ts';
+  const REAL_FILE = 'lib/protocol/envelope.ts';
 
-  it('reports a promise that nobody awaits', async () => {
+  it('reports a promise that is not awaited', async () => {
     const code = 'export async function a(): Promise<void> {}\na();\n';
     expect(await rulesReported(typed, REAL_FILE, code)).toEqual(['@typescript-eslint/no-floating-promises']);
   });
 
-  it('leaves the imports of injected classes alone: Nest needs them at run time', async () => {
+  it('leaves imports of injected classes alone, as Nest needs them at run time', async () => {
     const code = [
       "import { RealtimeError } from './realtime-error.js';",
       'declare const injectable: ClassDecorator;',

@@ -25,7 +25,7 @@ function write(files: Readonly<Record<string, string>>): void {
 }
 
 describe('the files of a package', () => {
-  it('are what its entry points lead to: code, declarations, dynamic imports and types, and nothing beside them', () => {
+  it('a package contains what its entry points import: code, declarations, dynamic imports and types, and nothing else', () => {
     write({
       'dist/index.js': `export { a } from './a.js';\nconst later = () => import('./later.js');`,
       'dist/index.d.ts': `export { a } from './a.js';\nexport declare const b: import("./types.js").B;`,
@@ -50,7 +50,7 @@ describe('the files of a package', () => {
     );
   });
 
-  it('follow JavaScript where no declaration leads: a side effect, a lazy module, another name', () => {
+  it('a package contains JavaScript that no declaration imports: side effects, lazy modules and re-exports', () => {
     write({
       'dist/index.js': `import './effect.js';\nexport * from './names.js';\nvoid import('./lazy.js');`,
       'dist/index.d.ts': 'export {};',
@@ -70,7 +70,7 @@ describe('the files of a package', () => {
     ]);
   });
 
-  it('import packages by name, not those of examples and texts', () => {
+  it('the imported packages are found by name, without those in examples and strings', () => {
     const text = `/// <reference types="node" />
 /** @example import { x } from 'example'; */
 import { a } from '@nestjs/common/constants.js';
@@ -83,7 +83,7 @@ const e = require('pg');`;
   });
 });
 
-describe('what must not be in a package', () => {
+describe('the check of a package', () => {
   const manifest = (fields: object) => JSON.stringify({ name: 'p', ...fields });
   beforeEach(() => write({ LICENSE: 'MIT', 'README.md': '# p' }));
 
@@ -143,12 +143,12 @@ describe('what must not be in a package', () => {
       {},
       'README.md links to #there, a heading that is not there.',
     ],
-  ])('%s', (_what, files, fields, problem) => {
+  ])('reports %s', (_what, files, fields, problem) => {
     write({ ...files, 'package.json': manifest(fields) });
     expect(contentProblems(folder)).toEqual([problem]);
   });
 
-  it('is not what is right: dependencies, peers, addresses, and links that lead somewhere', () => {
+  it('accepts valid dependencies, peers, addresses and links', () => {
     write({
       'package.json': manifest({ dependencies: { ws: '8' }, peerDependencies: { rxjs: '7' } }),
       'dist/a.js': `import { WebSocket } from 'ws';\nimport { of } from 'rxjs';\nimport { join } from 'node:path';`,
@@ -160,8 +160,8 @@ describe('what must not be in a package', () => {
   });
 });
 
-describe('what a package needs', () => {
-  it('is a licence, a README and a manifest', () => {
+describe('required contents of a package', () => {
+  it('a package contains a licence, a README and a manifest', () => {
     expect(contentProblems(folder)).toEqual([
       'LICENSE is not there.',
       'README.md is not there.',
@@ -169,7 +169,7 @@ describe('what a package needs', () => {
     ]);
   });
 
-  it('runs nothing when it is installed, nor does anything that it brings; the lock knows them all', () => {
+  it('a package has no install script, also in its dependencies, and a complete lock file', () => {
     const packages = {
       'node_modules/a': { dependencies: { b: '1', c: '1' } },
       'node_modules/b': { hasInstallScript: true, dependencies: { a: '1' } },
@@ -182,7 +182,7 @@ describe('what a package needs', () => {
     expect(installScripts([], { packages })).toEqual([]);
   });
 
-  it('has a limit for each measure: one that is missing allows nothing', () => {
+  it('each measure has a size limit; a missing limit allows nothing', () => {
     expect(allowed('tarballs', 'nestjs-realtime', 'files')).toBeGreaterThan(0);
     expect(() => allowed('tarballs', 'nestjs-realtime', 'weight')).toThrow(
       'scripts/package/budget.mjs has no number for tarballs nestjs-realtime weight.',
@@ -192,7 +192,7 @@ describe('what a package needs', () => {
 });
 
 describe('a report of the exports', () => {
-  it('names what has no docstring, apart for types that are not exported', () => {
+  it('exports without a docstring are named, and separately types that are not exported', () => {
     const report = [
       '// @public',
       'export interface A {',
@@ -224,7 +224,7 @@ describe('the documents of a package', () => {
   ]);
   const about = { repository: { url: 'git+https://example.com/a/b.git' }, version: '1.2.3' };
 
-  it('link to what is in it by its place there, and to everything else by its address at that version', () => {
+  it('documents link to packaged files by their place, and to other files by their address at that version', () => {
     const markdown = [
       '[guide](../../docs/guide.md#testing) [error](../../docs/errors.md#a) ![chat](../../docs/images/chat.png)',
       '[here](#here) [there](https://example.com/x)',
@@ -241,7 +241,7 @@ describe('the documents of a package', () => {
     expect(relativeLinks(markdown)).toHaveLength(4);
   });
 
-  it('import nothing that is not exported', () => {
+  it('documents import only what is exported', () => {
     const documents = new Map([
       [
         'a.md',
@@ -273,7 +273,7 @@ describe('the two manifests', () => {
   >;
   const [server, client] = manifests(root);
 
-  it('are of one version, and hold nothing of development', () => {
+  it('both manifests have one version, and no development fields', () => {
     expect([server?.['version'], client?.['version']]).toEqual([root['version'], root['version']]);
     for (const manifest of [server, client]) {
       for (const field of ['private', 'scripts', 'devDependencies', 'allowScripts'])
@@ -283,12 +283,12 @@ describe('the two manifests', () => {
     }
   });
 
-  it('the server has the dependencies and the peers of package.json, and no others', () => {
+  it('the server has all dependencies and peers of package.json, and no others', () => {
     for (const field of ['dependencies', 'peerDependencies', 'peerDependenciesMeta'])
       expect(server?.[field]).toEqual(root[field]);
   });
 
-  it('every peer is optional but Nest itself and what it needs', () => {
+  it('every peer is optional except Nest and its own requirements', () => {
     const peers = Object.keys(server?.['peerDependencies'] as object);
     const meta = server?.['peerDependenciesMeta'] as Record<string, { optional?: boolean }>;
     expect(peers.filter((name) => meta[name]?.optional !== true).sort()).toEqual([
@@ -313,7 +313,7 @@ describe('the two manifests', () => {
     });
   });
 
-  it('tell older resolution of TypeScript of every entry point', () => {
+  it('every entry point is listed for older module resolution of TypeScript', () => {
     for (const manifest of [server, client]) {
       if (manifest === undefined) throw new Error('A manifest is missing');
       const typed = (manifest['typesVersions'] as Record<string, Record<string, string[]>>)['*'];

@@ -4,7 +4,7 @@ import { patience, stretched } from '../support/patience.js';
 
 const given = (value: string | undefined) => slowness(value === undefined ? {} : { TEST_SLOWNESS: value });
 
-describe('how slow the machine is', () => {
+describe('the measured slowness of the machine', () => {
   it.each([
     [undefined, 1],
     ['', 1],
@@ -27,11 +27,11 @@ describe('how slow the machine is', () => {
     [150, 2.5],
     [720, 12],
     [100_000, 12],
-  ])('a sample of %d ms makes it %d', (ms, expected) => {
+  ])('a sample of %d ms gives a slowness of %d', (ms, expected) => {
     expect(slownessOf(ms)).toBe(expected);
   });
 
-  it('is measured as 1 to 12, with one decimal', async () => {
+  it('is between 1 and 12, with one decimal', async () => {
     const measured = await measureSlowness();
     expect(measured).toBeGreaterThanOrEqual(1);
     expect(measured).toBeLessThanOrEqual(12);
@@ -39,7 +39,7 @@ describe('how slow the machine is', () => {
   });
 });
 
-describe('the times of tests', () => {
+describe('time limits of tests', () => {
   const before = process.env['TEST_SLOWNESS'];
   beforeEach(() => {
     delete process.env['TEST_SLOWNESS'];
@@ -49,7 +49,7 @@ describe('the times of tests', () => {
     else process.env['TEST_SLOWNESS'] = before;
   });
 
-  it('patience is three times what an idle machine takes, times the slowness, in whole milliseconds', () => {
+  it('`patience` is three times the idle time, times the slowness, in whole milliseconds', () => {
     expect(patience(1_000)).toBe(3_000);
     process.env['TEST_SLOWNESS'] = '4';
     expect(patience(1_000)).toBe(12_000);
@@ -57,7 +57,7 @@ describe('the times of tests', () => {
     expect(patience(1)).toBe(4);
   });
 
-  it('what is stretched has no margin', () => {
+  it('`stretched` is the time, times the slowness, without a margin', () => {
     expect(stretched(1_000)).toBe(1_000);
     process.env['TEST_SLOWNESS'] = '4';
     expect(stretched(1_000)).toBe(4_000);

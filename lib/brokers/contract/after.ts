@@ -6,7 +6,7 @@ const OUT_OF_ORDER = { ok: false, code: 'out_of_order' };
 export function afterContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('P16 appends after the publish that `after` names, in the same batch, the next call and on another node', async () => {
+  it('appends after the publish that `after` names, whether it is in the same batch, an earlier call or on another node (P16)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const batch = await left.broker.log.appendMany([
@@ -20,7 +20,7 @@ export function afterContract(context: ContractContext): void {
     );
   });
 
-  it('P16 fails while the named publish is not in the log, and appends nothing', async () => {
+  it('fails a publish whose `after` is not in the log, and appends nothing (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     expect(await node.broker.log.appendMany([context.request(channel, 'b', { after: 'a' })])).toEqual([
@@ -34,7 +34,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('P16 a pipeline whose first fails fails as a whole, and succeeds in order when it is sent again', async () => {
+  it('fails a whole pipeline whose first publish fails, and appends it in order when it is sent again (P16)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const names = ids('e', 10);
@@ -53,7 +53,7 @@ export function afterContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['other', ...names]);
   });
 
-  it('P16 does not take the id of another producer, or of another channel, for the named one', async () => {
+  it('does not accept the id of another producer or channel as the publish that `after` names (P16)', async () => {
     const node = await context.node();
     const [channel, other] = [context.channel(), context.channel()];
     await node.broker.log.appendMany([
@@ -65,7 +65,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('P16 a retry counts as the named publish', async () => {
+  it('accepts a duplicate as the publish that `after` names (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a']);
@@ -79,7 +79,7 @@ export function afterContract(context: ContractContext): void {
     ]);
   });
 
-  it('P16 the named publish counts although its event was trimmed, or never kept', async () => {
+  it('accepts an `after` whose event was trimmed or never kept (P16)', async () => {
     const node = await context.node();
     const [small, unkept] = [context.channel(), context.channel()];
     await context.append(node, small, ['a', 'b', 'c'], { size: 1 });
@@ -91,7 +91,7 @@ export function afterContract(context: ContractContext): void {
     expect(outcomes).toMatchObject([{ ok: true }, { ok: true }]);
   });
 
-  it('P16 P15 a publish that is remembered is a duplicate although the one before it is forgotten', async () => {
+  it('recognizes a remembered publish as a duplicate even if the id in its `after` is forgotten (P16, P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;

@@ -1,7 +1,7 @@
 import { ids, positionsOf, range, type ContractContext } from './context.js';
 
 const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
-  ['nothing', undefined],
+  ['undefined', undefined],
   ['null', null],
   ['false', false],
   ['zero', 0],
@@ -13,7 +13,7 @@ const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
 export function appendContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('P10 numbers the events of an empty log from 1, one by one', async () => {
+  it('numbers the events of an empty log 1, 2, 3, … (P10)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const first = await context.append(node, channel, ['a']);
@@ -22,7 +22,7 @@ export function appendContract(context: ContractContext): void {
     expect(new Set([...first, ...rest].map((position) => position.epoch)).size).toBe(1);
   });
 
-  it('P10 P11 gives an empty log a tip, in an epoch that its first events keep', async () => {
+  it('gives an empty log a tip, in the epoch that its first events keep (P10, P11)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const tip = await context.tip(left, channel);
@@ -33,7 +33,7 @@ export function appendContract(context: ContractContext): void {
     expect(await context.tip(left, channel)).toEqual({ epoch: tip.epoch, seq: 1 });
   });
 
-  it('P10 counts each channel for itself, also inside one batch', async () => {
+  it('numbers each channel independently, also inside one batch (P10)', async () => {
     const node = await context.node();
     const [first, second] = [context.channel(), context.channel()];
     const outcomes = await node.broker.log.appendMany([
@@ -48,12 +48,12 @@ export function appendContract(context: ContractContext): void {
     expect((await context.log(node, second)).map((event) => event.id)).toEqual(['b', 'd', 'e']);
   });
 
-  it('P15 an empty batch has an empty result', async () => {
+  it('returns an empty result for an empty batch (P15)', async () => {
     const node = await context.node();
     expect(await node.broker.log.appendMany([])).toEqual([]);
   });
 
-  it('G1 P15 what is acknowledged is in the log, for every node', async () => {
+  it('makes an acknowledged event readable on every node (G1, P15)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     for (const id of ids('e', 20)) {
@@ -64,7 +64,7 @@ export function appendContract(context: ContractContext): void {
     }
   });
 
-  it('P5 keeps every field of an event as it was given', async () => {
+  it('stores every field of an event unchanged (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const event = {
@@ -98,7 +98,7 @@ export function appendContract(context: ContractContext): void {
   });
 
   for (const [name, payload] of PAYLOADS) {
-    it(`P5 a payload may be ${name}`, async () => {
+    it(`stores a payload that is ${name} (P5)`, async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await left.broker.log.appendMany([context.request(channel, 'a', { payload })]);
@@ -109,7 +109,7 @@ export function appendContract(context: ContractContext): void {
     });
   }
 
-  it('P16 calls for one channel take effect in the order of the calls, unawaited', async () => {
+  it('applies concurrent appends to one channel in the order of the calls (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const wanted = ids('e', 200);
@@ -119,7 +119,7 @@ export function appendContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(wanted);
   });
 
-  it('P16 the items of a batch are appended in their order, however long it is', async () => {
+  it('appends the items of a batch in order, however long the batch is (P16)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const wanted = ids('e', 1_000);
@@ -128,7 +128,7 @@ export function appendContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(wanted);
   });
 
-  it('G2 P16 appends of two nodes at once have one order, which keeps that of each producer', async () => {
+  it('gives concurrent appends of two nodes one order that keeps the order of each producer (G2, P16)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const count = 100;
@@ -148,7 +148,7 @@ export function appendContract(context: ContractContext): void {
     expect(log.map((event) => event.id).filter((id) => id.startsWith('r'))).toEqual(ids('r', count));
   });
 
-  it('P27 a log that keeps nothing still counts', async () => {
+  it('counts the events of a log that keeps none (P27)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const positions = await context.append(node, channel, ['a', 'b', 'c'], { retain: false });

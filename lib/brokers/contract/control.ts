@@ -22,7 +22,7 @@ const FAILURES: Readonly<Record<string, () => Promise<void>>> = {
 export function controlContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('G11 a record reaches every node, the sender included, as it was sent, and all confirm', async () => {
+  it('delivers a control record unchanged to every node, the sender included, and reports all as confirmed (G11)', async () => {
     const [left, right] = await context.twoNodes();
     for (const record of RECORDS) {
       const receipt = await left.broker.bus.control(record);
@@ -32,7 +32,7 @@ export function controlContract(context: ContractContext): void {
     for (const { seen } of [left, right]) expect(seen.controls).toEqual(RECORDS);
   });
 
-  it('G11 records of two nodes at once have one order everywhere', async () => {
+  it('delivers concurrent control records of two nodes in one order everywhere (G11)', async () => {
     const [left, right] = await context.twoNodes();
     const record = (user: string): ControlMessage => ({ kind: 'disconnect', user });
     await Promise.all(
@@ -47,7 +47,7 @@ export function controlContract(context: ContractContext): void {
     expect(ofLeft).toEqual(range(1, 25).map((number) => record(`l${number}`)));
   });
 
-  it('G11 resolves only when every node has applied the record', async () => {
+  it('resolves `control` only when every node has applied the record (G11)', async () => {
     const [left, right] = await context.twoNodes();
     let apply: () => void = () => undefined;
     right.seen.controlHook = () => new Promise((resolve) => (apply = resolve));
@@ -64,7 +64,7 @@ export function controlContract(context: ContractContext): void {
   });
 
   for (const [name, hook] of Object.entries(FAILURES)) {
-    it(`G11 names a node whose application of the record ${name}`, async () => {
+    it(`reports a node as missing when its handling of a control record ${name} (G11)`, async () => {
       const [left, right] = await context.twoNodes();
       right.seen.controlHook = hook;
       const sent = left.broker.bus.control({ kind: 'revoke', user: 'u1' });
@@ -75,7 +75,7 @@ export function controlContract(context: ContractContext): void {
     });
   }
 
-  it('G11 names a node that does not answer in time', async () => {
+  it('reports a node as missing when it does not confirm in time (G11)', async () => {
     const [left, right] = await context.twoNodes();
     right.seen.controlHook = () => new Promise(() => undefined);
     const sent = left.broker.bus.control({ kind: 'ban', user: 'u1' });
@@ -84,7 +84,7 @@ export function controlContract(context: ContractContext): void {
     expect(await sent).toEqual({ confirmed: [left.id], missing: [right.id] });
   });
 
-  it('G11 a record that is slow to apply holds up no other', async () => {
+  it('does not delay other control records while one is slow to apply (G11)', async () => {
     const [left, right] = await context.twoNodes();
     const waiting: (() => void)[] = [];
     right.seen.controlHook = (message) =>
@@ -96,7 +96,7 @@ export function controlContract(context: ContractContext): void {
     expect((await slow).missing).toEqual([]);
   });
 
-  it('G11 a node that was closed is neither told nor waited for', async () => {
+  it('neither notifies nor waits for a closed node (G11)', async () => {
     const [left, right] = await context.twoNodes();
     await right.broker.close();
     expect(await left.broker.bus.control({ kind: 'disconnect', user: 'u1' })).toEqual({
@@ -106,7 +106,7 @@ export function controlContract(context: ContractContext): void {
     expect(right.seen.controls).toEqual([]);
   });
 
-  it('G11 a node that starts later is told the bans that hold, and no more', async () => {
+  it('hands the active bans, and nothing else, to a node that starts later (G11)', async () => {
     const node = await context.node();
     const until = (user: string, ms: number): ControlMessage => ({ kind: 'ban', user, until: ms });
     const far = 4_102_444_800_000;

@@ -4,7 +4,7 @@ import { ids, positionsOf, range, type ContractContext } from './context.js';
 export function dedupeContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('P15 returns the first result for a retried id, and appends nothing', async () => {
+  it('returns the first result for a repeated id, and appends nothing (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const [first] = await node.broker.log.appendMany([context.request(channel, 'a')]);
@@ -15,7 +15,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['a', 'b', 'c']);
   });
 
-  it('P15 G4 recognises a retry on another node', async () => {
+  it('recognizes a duplicate on another node (P15, G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const [first] = await left.broker.log.appendMany([context.request(channel, 'a')]);
@@ -23,7 +23,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(again).toEqual({ ...first, duplicate: true });
   });
 
-  it('G4 appends once what two nodes append at once', async () => {
+  it('appends one event when two nodes append the same id at the same time (G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     for (const id of ids('e', 25)) {
@@ -38,7 +38,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.seq)).toEqual(range(1, 25));
   });
 
-  it('G4 a retry is not delivered again', async () => {
+  it('does not deliver a duplicate again (G4)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -49,7 +49,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(right.seen.eventsOf(channel).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
-  it('P15 recognises a retry inside its own batch', async () => {
+  it('recognizes a duplicate inside its own batch (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const outcomes = await node.broker.log.appendMany(
@@ -60,7 +60,7 @@ export function dedupeContract(context: ContractContext): void {
   });
 
   for (const field of ['payload', 'event']) {
-    it(`P15 the same id with another ${field} is a conflict, and nothing is appended`, async () => {
+    it(`reports a conflict for the same id with another ${field}, and appends nothing (P15)`, async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await context.append(left, channel, ['a']);
@@ -76,7 +76,7 @@ export function dedupeContract(context: ContractContext): void {
     });
   }
 
-  it('P15 the same id of another producer, or in another channel, is another publish', async () => {
+  it('treats the same id of another producer, or in another channel, as another publish (P15)', async () => {
     const node = await context.node();
     const [channel, other] = [context.channel(), context.channel()];
     const outcomes = await node.broker.log.appendMany([
@@ -87,7 +87,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual([1, 2, 1]);
   });
 
-  it('P15 takes no producer and id for another pair with the same letters', async () => {
+  it('does not confuse pairs of producer and id whose concatenation is the same (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const pairs = [
@@ -108,7 +108,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual(range(1, pairs.length));
   });
 
-  it('P15 forgets an id after its window', async () => {
+  it('forgets an id after its dedupe window (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
@@ -121,7 +121,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(retry).toEqual({ ...again, duplicate: true });
   });
 
-  it('P15 a retry does not make the window longer', async () => {
+  it('does not extend the dedupe window when an id is repeated (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
@@ -134,7 +134,7 @@ export function dedupeContract(context: ContractContext): void {
     expect(await retry()).toMatchObject({ duplicate: false });
   });
 
-  it('P15 remembers ids longer than it keeps their events', async () => {
+  it('remembers ids longer than it keeps their events (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a', 'b', 'c', 'd'], { size: 1 });
@@ -145,7 +145,7 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['d']);
   });
 
-  it('P15 P27 remembers ids in a log that keeps nothing', async () => {
+  it('remembers the ids of a log that keeps no events (P15, P27)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a', 'b'], { retain: false });
@@ -156,14 +156,14 @@ export function dedupeContract(context: ContractContext): void {
     expect((await context.tip(node, channel)).seq).toBe(2);
   });
 
-  it('P15 a window of 0 remembers nothing', async () => {
+  it('remembers no id when the dedupe window is 0 (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     const positions = await context.append(node, channel, ['a', 'a', 'a'], { dedupeMs: 0 });
     expect(positions.map((position) => position.seq)).toEqual([1, 2, 3]);
   });
 
-  it('P15 the items of a batch succeed and fail each on its own', async () => {
+  it('lets each item of a batch succeed or fail on its own (P15)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a']);

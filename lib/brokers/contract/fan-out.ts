@@ -4,7 +4,7 @@ import { ids, range, type ContractContext } from './context.js';
 export function fanOutContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('G2 every subscribed node, the publishing one included, is told every event in the order of the log', async () => {
+  it('pushes every event in log order to every subscribed node, the publishing node included (G2)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);
@@ -23,7 +23,7 @@ export function fanOutContract(context: ContractContext): void {
       expect(seen.eventsOf(channel).map((event) => event.id)).toEqual(log);
   });
 
-  it('P10 G5 an event that is pushed names its channel, epoch and seq, as the log has it', async () => {
+  it('pushes each event with the channel, epoch and seq that it has in the log (P10, G5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -42,7 +42,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(right.seen.eventsOf(channel).map(plain)).toEqual(read.map(plain));
   });
 
-  it('G5 a node is told only of channels that it subscribed to', async () => {
+  it('pushes only the events of channels that the node subscribed to (G5)', async () => {
     const [left, right] = await context.twoNodes();
     const [wanted, other] = [context.channel(), context.channel()];
     await right.broker.log.subscribe(wanted);
@@ -56,7 +56,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(left.seen.batches).toEqual([]);
   });
 
-  it('G2 the channels of one batch keep their order each', async () => {
+  it('keeps the order of each channel within one batch (G2)', async () => {
     const [left, right] = await context.twoNodes();
     const channels = range(1, 3).map(() => context.channel());
     for (const channel of channels) await right.broker.log.subscribe(channel);
@@ -68,7 +68,7 @@ export function fanOutContract(context: ContractContext): void {
     });
   });
 
-  it('P15 items that fail are not delivered', async () => {
+  it('does not deliver batch items that fail (P15)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -87,7 +87,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(right.seen.eventsOf(channel).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
-  it('P27 events that are not kept are delivered', async () => {
+  it('delivers events that are not kept (P27)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -95,7 +95,7 @@ export function fanOutContract(context: ContractContext): void {
     await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 2]));
   });
 
-  it('P11 `subscribe` gives the tip, and what was before it is not pushed', async () => {
+  it('returns the tip from `subscribe`, and pushes only what is appended after it (P11)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const positions = await context.append(left, channel, ['a', 'b', 'c']);
@@ -105,7 +105,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(right.seen.seqsOf(channel).filter((seq) => seq > 3)).toEqual([4]);
   });
 
-  it('G11 after `unsubscribe` nothing more is told, and subscribing again goes on from the new tip', async () => {
+  it('pushes nothing after `unsubscribe`, and starts from the new tip when subscribed again (G11)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -123,7 +123,7 @@ export function fanOutContract(context: ContractContext): void {
     await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 3]));
   });
 
-  it('G11 the end of one node’s interest is not the end of another’s', async () => {
+  it('keeps one node subscribed when another node unsubscribes (G11)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);
@@ -133,7 +133,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(left.seen.seqsOf(channel)).toEqual([]);
   });
 
-  it('P24 `unsubscribe` is idempotent, also for what was never subscribed', async () => {
+  it('makes `unsubscribe` idempotent, also for a channel that was never subscribed (P24)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await node.broker.log.unsubscribe(channel);
@@ -145,7 +145,7 @@ export function fanOutContract(context: ContractContext): void {
     expect(node.seen.batches).toEqual([]);
   });
 
-  it('G2 a node that appends from inside its listener disturbs nobody’s order', async () => {
+  it('keeps the order of events when a listener appends (G2)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await left.broker.log.subscribe(channel);

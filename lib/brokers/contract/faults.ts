@@ -5,7 +5,7 @@ export function faultContract(context: ContractContext): void {
   const { it, expect } = context;
 
   if (context.can('loseEverything')) {
-    it('G6 P10 a log that was lost has another epoch, and no position of before is good in it', async () => {
+    it('gives a log that was lost a new epoch in which no earlier position is valid (G6, P10)', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await right.broker.log.subscribe(channel);
@@ -29,7 +29,7 @@ export function faultContract(context: ContractContext): void {
   }
 
   if (context.can('loseEnd')) {
-    it('G6 P10 a log that lost its end has another epoch; a position in what is left stays good', async () => {
+    it('gives a log that lost its end a new epoch; positions in the remaining part stay valid (G6, P10)', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       const before = await context.append(left, channel, ids('e', 10));
@@ -50,7 +50,7 @@ export function faultContract(context: ContractContext): void {
       }
     });
 
-    it('G6 P10 after several such losses a position is good only in what every one of them left', async () => {
+    it('after several losses, accepts a position only in the part that every one of them kept (G6, P10)', async () => {
       const node = await context.node();
       const channel = context.channel();
       const epochOf = async () => (await context.tip(node, channel)).epoch;
@@ -70,7 +70,7 @@ export function faultContract(context: ContractContext): void {
     });
 
     if (context.capabilities.dedupes) {
-      it('G4 G6 what was lost may be sent again and is appended; what was kept is recognised', async () => {
+      it('appends a repeated publish if its event was lost, and recognizes it as a duplicate if it was kept (G4, G6)', async () => {
         const node = await context.node();
         const channel = context.channel();
         await context.append(node, channel, ['a', 'b', 'c']);
@@ -87,7 +87,7 @@ export function faultContract(context: ContractContext): void {
   }
 
   if (context.can('restart')) {
-    it('G6 a broker that comes back with everything costs nobody a position', async () => {
+    it('keeps every position valid when the broker returns with all its data (G6)', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await right.broker.log.subscribe(channel);
@@ -111,7 +111,7 @@ export function faultContract(context: ContractContext): void {
   }
 
   if (context.can('loseDeliveries')) {
-    it('G5 what is lost on the way shows as a hole in `seq`, and can be read', async () => {
+    it('shows events lost on the way as a gap in `seq` that can be read from the log (G5)', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await right.broker.log.subscribe(channel);
@@ -127,7 +127,7 @@ export function faultContract(context: ContractContext): void {
       expect(events.map((event) => event.id)).toEqual(['b', 'c']);
     });
 
-    it('G5 a last event that is lost on the way shows in the tip', async () => {
+    it('shows the loss of the last event on the way in the tip (G5)', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await right.broker.log.subscribe(channel);

@@ -29,7 +29,7 @@ interface Span {
 export function interleavingContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('G2 G7 P12 whatever is appended meanwhile: after the tip of `subscribe` nothing is missing, on any node', async () => {
+  it('delivers every event after the tip of `subscribe` on every node, for any interleaving of appends (G2, G7, P12)', async () => {
     const nodes = await context.twoNodes();
     await context.check({
       make: (random) => random.list(2, 40, step),
@@ -37,7 +37,7 @@ export function interleavingContract(context: ContractContext): void {
     });
   });
 
-  it('G7 P12 a replay up to the tip of `subscribe` and what is pushed after it meet exactly', async () => {
+  it('continues a replay up to the tip of `subscribe` with the pushed events, without gap or repeat (G7, P12)', async () => {
     const [writer, reader] = await context.twoNodes();
     await context.check({
       make: (random) => ({ before: random.int(0, 20), during: random.int(0, 20), cut: random.int(0, 20) }),

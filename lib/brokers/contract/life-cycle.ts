@@ -28,18 +28,18 @@ export function lifeCycleContract(context: ContractContext): void {
     };
   };
 
-  it('G1 declares what it can promise', async () => {
+  it('declares the capabilities that its harness states (G1)', async () => {
     const node = await context.node();
     expect(node.broker.capabilities).toEqual(context.capabilities);
     expect(node.broker.name).toMatch(/^[a-z][a-z0-9-]*$/);
   });
 
-  it('G21 has told `up` by the time `start` resolves', async () => {
+  it('reports `up` before `start` resolves (G21)', async () => {
     const node = await context.node();
     expect(node.seen.states.at(-1)).toBe('up');
   });
 
-  it('G20 a probe comes back through the normal path, and the node’s listener does not see it', async () => {
+  it('returns a probe through the normal delivery path, hidden from the node’s listener (G20)', async () => {
     const [left, right] = await context.twoNodes();
     for (const { broker } of [left, right]) {
       const roundTrip = await broker.probe(5_000);
@@ -50,7 +50,7 @@ export function lifeCycleContract(context: ContractContext): void {
     expect([...left.seen.batches, ...right.seen.batches]).toEqual([]);
   });
 
-  it('G20 probes at the same time do not disturb one another', async () => {
+  it('keeps concurrent probes independent (G20)', async () => {
     const [left, right] = await context.twoNodes();
     const trips = await Promise.all(
       range(1, 10).map((number) => (number % 2 ? left : right).broker.probe(5_000)),
@@ -58,7 +58,7 @@ export function lifeCycleContract(context: ContractContext): void {
     expect(trips).toHaveLength(10);
   });
 
-  it('G18 everything that was accepted before `close` is in the log', async () => {
+  it('keeps everything in the log that was accepted before `close` (G18)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const accepted = range(1, 50).map((number) => context.append(left, channel, [`e${number}`]));
@@ -67,7 +67,7 @@ export function lifeCycleContract(context: ContractContext): void {
     expect((await context.log(right, channel)).map((event) => event.seq)).toEqual(range(1, 50));
   });
 
-  it('G1 P13 the log outlives its nodes: a later one honours every position', async () => {
+  it('keeps the log after its nodes are closed: a later node accepts every position (G1, P13)', async () => {
     const first = await context.node();
     const channel = context.channel();
     const positions = await context.append(first, channel, ['a', 'b', 'c']);
@@ -88,13 +88,13 @@ export function lifeCycleContract(context: ContractContext): void {
     expect(again).toEqual({ ok: true, position: positions[0], duplicate: true });
   });
 
-  it('G18 `close` is idempotent, also at the same time, and never rejects', async () => {
+  it('makes `close` idempotent, also when it is called concurrently, and never rejects (G18)', async () => {
     const node = await context.node();
     await Promise.all([node.broker.close(), node.broker.close()]);
     await node.broker.close();
   });
 
-  it('G21 every call after `close` rejects with `unavailable`', async () => {
+  it('rejects every call after `close` with `unavailable` (G21)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await node.broker.close();
@@ -107,7 +107,7 @@ export function lifeCycleContract(context: ContractContext): void {
     }
   });
 
-  it('G18 a closed node hears nothing more, and the others nothing less', async () => {
+  it('notifies a closed node of nothing more, and the other nodes of everything (G18)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);

@@ -47,7 +47,7 @@ export function membershipContract(context: ContractContext): void {
     for (const node of nodes) expect(words(node)).toEqual(diffs);
   }
 
-  it('G19 one who enters is a member on every node, and joins once', async () => {
+  it('makes a user who enters a member on every node, with one join (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     await presence.enter(entry({ data: { name: 'Ada' } }), LONG_LEASE_MS);
     for (const node of [left, right]) {
@@ -57,7 +57,7 @@ export function membershipContract(context: ContractContext): void {
     expect(right.seen.diffsOf(channel)[0]?.join).toEqual([{ id: 'u1', devices: 1, data: { name: 'Ada' } }]);
   });
 
-  it('G19 several devices of a user are one member, which leaves with the last of them', async () => {
+  it('treats several devices of a user as one member, which leaves with the last of them (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     await presence.enter(entry(), LONG_LEASE_MS);
     await right.broker.presence.enter(entry({ device: 'd2' }), LONG_LEASE_MS);
@@ -69,7 +69,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, ['+u1×1', '~u1×2', '~u1×1', '-u1']);
   });
 
-  it('G19 entering again, and a renewal, change nothing that others see', async () => {
+  it('publishes no diff when a device enters again or is renewed (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     const data = { mood: 'good', tags: ['a'] };
     await presence.enter(entry({ data }), LONG_LEASE_MS);
@@ -80,7 +80,7 @@ export function membershipContract(context: ContractContext): void {
     expect(await members(left, channel)).toEqual([{ id: 'u1', devices: 1, data }]);
   });
 
-  it('G19 a blip inside the grace is no leave and no join', async () => {
+  it('publishes neither leave nor join when a device returns within the grace period (G19)', async () => {
     const { left, right, channel, entry, presence, graceMs, slackMs } = await room();
     await presence.enter(entry(), LONG_LEASE_MS);
     await presence.leave(entry(), graceMs);
@@ -92,7 +92,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, ['+u1×1']);
   });
 
-  it('G19 one who does not come back inside the grace leaves, once', async () => {
+  it('publishes one leave for a device that does not return within the grace period (G19)', async () => {
     const { left, right, channel, entry, presence, leaseMs, graceMs, slackMs } = await room();
     await presence.enter(entry(), leaseMs);
     await presence.leave(entry(), graceMs);
@@ -103,7 +103,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, ['+u1×1', '-u1']);
   });
 
-  it('G19 a leave without grace ends a grace that runs, a later one does not put it off', async () => {
+  it('ends a running grace period on a leave without grace; a second leave does not extend it (G19)', async () => {
     const { left, right, channel, entry, presence, graceMs, slackMs } = await room();
     await presence.enter(entry(), LONG_LEASE_MS);
     await presence.enter(entry({ member: 'u2', device: 'd2' }), LONG_LEASE_MS);
@@ -117,7 +117,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, ['+u1×1', '+u2×1', '-u1', '-u2']);
   });
 
-  it('G19 members whose node is gone leave within the lease, once', async () => {
+  it('removes the members of a dead node when their leases expire, once (G19)', async () => {
     const { left, right, channel, entry, presence, leaseMs, slackMs } = await room();
     await presence.enter(entry(), leaseMs);
     await presence.enter(entry({ member: 'u2', device: 'd2' }), leaseMs);
@@ -130,7 +130,7 @@ export function membershipContract(context: ContractContext): void {
     expect([...gone].sort()).toEqual(['u1', 'u2']);
   });
 
-  it('G19 renewals keep members beyond their first lease', async () => {
+  it('keeps members beyond their first lease when they are renewed (G19)', async () => {
     const { left, right, channel, entry, presence, leaseMs, slackMs } = await room();
     const both = [entry(), entry({ member: 'u2', device: 'd2' })];
     for (const one of both) await presence.enter(one, leaseMs);
@@ -144,7 +144,7 @@ export function membershipContract(context: ContractContext): void {
     await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
-  it('G19 a renewal brings back whose lease ran out while its node stood still', async () => {
+  it('restores a member by renewal after its lease expired while its node was paused (G19)', async () => {
     const { right, channel, entry, presence, leaseMs, slackMs } = await room();
     await presence.enter(entry({ data: 'here' }), leaseMs);
     await context.harness.advance(leaseMs + slackMs);
@@ -153,7 +153,7 @@ export function membershipContract(context: ContractContext): void {
     expect(await members(right, channel)).toEqual([{ id: 'u1', devices: 1, data: 'here' }]);
   });
 
-  it('G19 a renewal does not hold one who is leaving', async () => {
+  it('does not keep a leaving member by renewal (G19)', async () => {
     const { right, channel, entry, presence, graceMs, slackMs } = await room();
     await presence.enter(entry(), LONG_LEASE_MS);
     await presence.leave(entry(), graceMs);
@@ -162,7 +162,7 @@ export function membershipContract(context: ContractContext): void {
     await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
-  it('P28 G19 an older generation can neither change nor end a newer one’s membership', async () => {
+  it('does not let an older generation change or end the membership of a newer one (P28, G19)', async () => {
     const { left, right, channel, entry, presence, graceMs, slackMs } = await room();
     await presence.enter(entry({ generation: 1, data: 'old' }), LONG_LEASE_MS);
     await right.broker.presence.enter(entry({ generation: 2, data: 'new' }), LONG_LEASE_MS);
@@ -179,7 +179,7 @@ export function membershipContract(context: ContractContext): void {
     expect(await members(right, channel)).toEqual([]);
   });
 
-  it('P28 G19 a renewal of an older generation does not prolong the newer one', async () => {
+  it('does not extend the lease of a newer generation by renewing an older one (P28, G19)', async () => {
     const { right, channel, entry, presence, leaseMs, slackMs } = await room();
     await presence.enter(entry({ generation: 2 }), leaseMs);
     await context.harness.advance(leaseMs * 0.6);
@@ -188,7 +188,7 @@ export function membershipContract(context: ContractContext): void {
     await context.eventually(async () => expect(await members(right, channel)).toEqual([]));
   });
 
-  it('P28 the newer generation of a session that was leaving stays', async () => {
+  it('keeps the newer generation of a session that was leaving (P28)', async () => {
     const { left, right, channel, entry, presence, graceMs, slackMs } = await room();
     await presence.enter(entry({ generation: 1 }), LONG_LEASE_MS);
     await presence.leave(entry({ generation: 1 }), graceMs);
@@ -198,7 +198,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, ['+u1×1']);
   });
 
-  it('G19 `update` replaces the data of the member; the same data again is no news', async () => {
+  it('replaces the data of a member on `update`; the same data publishes no diff (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     await presence.enter(entry({ data: { typing: false } }), LONG_LEASE_MS);
     await presence.update(entry({ data: { typing: true } }));
@@ -210,7 +210,7 @@ export function membershipContract(context: ContractContext): void {
     ]);
   });
 
-  it('G19 `update` makes nobody a member, and neither does `leave`', async () => {
+  it('creates no member on `update` or `leave` (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     await presence.update(entry({ data: 'ghost' }));
     await presence.leave(entry(), 0);
@@ -218,7 +218,7 @@ export function membershipContract(context: ContractContext): void {
     await expectDiffs([left, right], channel, []);
   });
 
-  it('G19 only nodes that subscribed to the channel are told', async () => {
+  it('publishes diffs only to nodes that subscribed to the channel (G19)', async () => {
     const { left, right, channel, entry, presence } = await room();
     const other = context.channel();
     await presence.enter(entry({ channel: other }), LONG_LEASE_MS);

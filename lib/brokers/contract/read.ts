@@ -14,14 +14,14 @@ export function readContract(context: ContractContext): void {
     return { node, channel, tip: await context.tip(node, channel) };
   }
 
-  it('P10 P13 the tip is a good position with nothing after it, on every node', async () => {
+  it('accepts the tip on every node as a position with nothing after it (P10, P13)', async () => {
     const { channel, tip } = await filled(5);
     const other = await context.node();
     const result = await other.broker.log.read({ channel, epoch: tip.epoch, from: 6, limit: 10 });
     expect(result).toEqual({ tip, continuous: true, oldest: 1, events: [] });
   });
 
-  it('P10 P12 a position inside the log is continued in order, without hole or repeat', async () => {
+  it('continues a position inside the log in order, without gap or repeat (P10, P12)', async () => {
     const { node, channel, tip } = await filled(9);
     const result = await node.broker.log.read({ channel, epoch: tip.epoch, from: 4, limit: 100 });
     expect(result).toMatchObject({ tip, continuous: true, oldest: 1 });
@@ -29,7 +29,7 @@ export function readContract(context: ContractContext): void {
     expect(result.events.every((event) => event.epoch === tip.epoch)).toBe(true);
   });
 
-  it('P10 the start of a log is a good position, of an empty one too', async () => {
+  it('accepts the start of a log as a position, also of an empty log (P10)', async () => {
     const { node, channel, tip } = await filled(3);
     expect(seqs(await node.broker.log.read({ channel, epoch: tip.epoch, from: 1, limit: 9 }))).toEqual([
       1, 2, 3,
@@ -44,7 +44,7 @@ export function readContract(context: ContractContext): void {
     });
   });
 
-  it('P10 G6 a position beyond the tip is not continuous: this log never had it', async () => {
+  it('reports a position beyond the tip as not continuous (P10, G6)', async () => {
     const { node, channel, tip } = await filled(3);
     expect(await node.broker.log.read({ channel, epoch: tip.epoch, from: 5, limit: 9 })).toEqual({
       tip,
@@ -55,14 +55,14 @@ export function readContract(context: ContractContext): void {
   });
 
   for (const from of [1, 3, 4]) {
-    it(`P10 G6 a position of an unknown epoch is not continuous (from ${from})`, async () => {
+    it(`reports a position of an unknown epoch as not continuous (from ${from}) (P10, G6)`, async () => {
       const { node, channel, tip } = await filled(3);
       const result = await node.broker.log.read({ channel, epoch: `${tip.epoch}x`, from, limit: 9 });
       expect(result).toMatchObject({ tip, continuous: false, events: [] });
     });
   }
 
-  it('P11 history trimmed by size is continuous, and `oldest` tells what is left', async () => {
+  it('reports history that was trimmed by size as continuous, and returns the oldest seq that is left (P11)', async () => {
     const { node, channel, tip } = await filled(25, { size: 10 });
     const result = await node.broker.log.read({ channel, epoch: tip.epoch, from: 3, limit: 100 });
     expect(result).toMatchObject({ tip: { seq: 25 }, continuous: true });
@@ -70,7 +70,7 @@ export function readContract(context: ContractContext): void {
     expect(seqs(result)).toEqual(range(16, 25));
   });
 
-  it('P11 history trimmed by age is continuous, counts on, and has nothing left', async () => {
+  it('reports history that was trimmed by age as continuous, and continues its numbers although nothing is left (P11)', async () => {
     const { ttlMs, slackMs } = context.windows;
     const { node, channel, tip } = await filled(4, { ttlMs });
     await context.harness.advance(ttlMs + slackMs);
@@ -84,7 +84,7 @@ export function readContract(context: ContractContext): void {
     expect(seqs(await node.broker.log.read({ channel, from: 1, limit: 9 }))).toEqual([5]);
   });
 
-  it('P11 age trims the older part only', async () => {
+  it('trims by age only the events that are too old (P11)', async () => {
     const { ttlMs, slackMs } = context.windows;
     const { node, channel } = await filled(3, { ttlMs });
     await context.harness.advance(ttlMs * 0.6);
@@ -95,7 +95,7 @@ export function readContract(context: ContractContext): void {
     expect(seqs(result)).toEqual([4, 5]);
   });
 
-  it('P27 a log that keeps nothing is continuous at its tip, and empty', async () => {
+  it('reports a log that keeps nothing as continuous at its tip, and empty (P27)', async () => {
     const { node, channel, tip } = await filled(3, { retain: false });
     const at = (from: number) => node.broker.log.read({ channel, epoch: tip.epoch, from, limit: 9 });
     expect(await at(4)).toEqual({ tip, continuous: true, oldest: 4, events: [] });
@@ -103,7 +103,7 @@ export function readContract(context: ContractContext): void {
     expect(await at(5)).toMatchObject({ continuous: false });
   });
 
-  it('P27 G3 switching retention off and on again leaves no hole in what is kept', async () => {
+  it('leaves no gap in the kept events when retention is switched off and on again (P27, G3)', async () => {
     const { node, channel } = await filled(3);
     await context.append(node, channel, ['unkept'], { retain: false });
     await context.append(node, channel, ['x', 'y']);
@@ -112,7 +112,7 @@ export function readContract(context: ContractContext): void {
     expect(seqs(result)).toEqual([5, 6]);
   });
 
-  it('G8 a read never gives more than `limit`, and pages join without hole or repeat', async () => {
+  it('never returns more than `limit` events; pages join without gap or repeat (G8)', async () => {
     const { node, channel, tip } = await filled(53);
     const read: number[] = [];
     for (let from = 1; from <= tip.seq;) {
@@ -125,7 +125,7 @@ export function readContract(context: ContractContext): void {
     expect(read).toEqual(range(1, 53));
   });
 
-  it('P5 `from` and `until` are inclusive', async () => {
+  it('treats `from` and `until` as inclusive (P5)', async () => {
     const { node, channel } = await filled(9);
     const between = async (from: number, until: number) =>
       seqs(await node.broker.log.read({ channel, from, until, limit: 100 }));
@@ -135,7 +135,7 @@ export function readContract(context: ContractContext): void {
     expect(await between(8, 400)).toEqual([8, 9]);
   });
 
-  it('P5 `reverse` counts down from `until`, and pages join', async () => {
+  it('reads down from `until` with `reverse`; pages join (P5)', async () => {
     const { node, channel } = await filled(9);
     const down = async (change: { from?: number; until?: number; limit: number }) =>
       seqs(await node.broker.log.read({ channel, from: 1, reverse: true, ...change }));
@@ -146,14 +146,14 @@ export function readContract(context: ContractContext): void {
     expect(await down({ until: 0, limit: 4 })).toEqual([]);
   });
 
-  it('P5 `reverse` stops where history was trimmed', async () => {
+  it('stops a `reverse` read where history was trimmed (P5)', async () => {
     const { node, channel } = await filled(20, { size: 4 });
     const result = await node.broker.log.read({ channel, from: 1, limit: 100, reverse: true });
     expect(result.oldest).toBe(17);
     expect(seqs(result)).toEqual([20, 19, 18, 17]);
   });
 
-  it('P10 without an epoch the position is one of the current epoch', async () => {
+  it('takes a position without an epoch as one of the current epoch (P10)', async () => {
     const { node, channel, tip } = await filled(3);
     expect(await node.broker.log.read({ channel, from: 4, limit: 9 })).toMatchObject({
       tip,
@@ -165,7 +165,7 @@ export function readContract(context: ContractContext): void {
     });
   });
 
-  it('P10 a smaller `size` holds from the next append on', async () => {
+  it('applies a smaller `size` from the next append (P10)', async () => {
     const { node, channel } = await filled(10);
     await context.append(node, channel, ['next'], { size: 3 });
     const result = await node.broker.log.read({ channel, from: 1, limit: 100 });
@@ -173,7 +173,7 @@ export function readContract(context: ContractContext): void {
     expect(seqs(result)).toEqual([9, 10, 11]);
   });
 
-  it('G5 P11 `tips` answers for each channel in the order asked, empty ones included', async () => {
+  it('returns tips in the order of the requested channels, empty channels included (G5, P11)', async () => {
     const { node, channel, tip } = await filled(3);
     const [empty, other] = [context.channel(), context.channel()];
     await context.append(node, other, ['a']);

@@ -46,7 +46,7 @@ export function rosterContract(context: ContractContext): void {
     return found.map((member) => member.id);
   }
 
-  it('P11 G19 a channel without members has a version to go on from', async () => {
+  it('gives a channel without members a version from which diffs continue (P11, G19)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const empty = await page(left, channel);
@@ -65,7 +65,7 @@ export function rosterContract(context: ContractContext): void {
     expect(right.seen.diffsOf(channel)[0]).toMatchObject({ epoch: empty.epoch, previous: empty.version });
   });
 
-  it('G19 versions of diffs follow one another, and the page names the last', async () => {
+  it('links each diff to the version before it, and gives a page the version of the last diff (G19)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -83,7 +83,7 @@ export function rosterContract(context: ContractContext): void {
     expect(await page(left, channel)).toMatchObject({ epoch: before.epoch, version: last, count: 2 });
   });
 
-  it('G19 P5 pages hold every member once, in one order for every node', async () => {
+  it('returns every member once across pages, in the same order on every node (G19, P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const names = ids('u', 25);
@@ -97,7 +97,7 @@ export function rosterContract(context: ContractContext): void {
     expect(first).toMatchObject({ count: 25, more: expect.any(String) });
   });
 
-  it('G19 who stays during a walk through the pages is seen exactly once, whoever comes and goes', async () => {
+  it('returns each member that stays exactly once while others come and go between pages (G19)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const [stay, go] = [ids('stay', 20), ids('go', 20)];
@@ -119,7 +119,7 @@ export function rosterContract(context: ContractContext): void {
     expect(seen.filter((name) => name.startsWith('stay')).sort()).toEqual([...stay].sort());
   });
 
-  it('P5 a cursor that the broker did not make breaks nothing', async () => {
+  it('answers a cursor that the broker did not create with a page (P5)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await enterAll(node, channel, ['u1', 'u2']);
@@ -129,7 +129,7 @@ export function rosterContract(context: ContractContext): void {
     }
   });
 
-  it('G19 diffs on top of a page always give the next page', async () => {
+  it('builds the next page from an earlier page and the diffs after it (G19)', async () => {
     const [left, right] = await context.twoNodes();
     const { leaseMs, slackMs } = context.windows;
     // No step has to finish within it, so it may be short where a test has to wait.
@@ -178,7 +178,7 @@ export function rosterContract(context: ContractContext): void {
     );
   });
 
-  it('P22a G19 a diff says how many members there are after it, and no more than what changed', async () => {
+  it('puts only the changes into a diff, with the number of members after it (P22a, G19)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     // On a busy machine two thousand members take longer than the short lease of a broker with a real clock.
@@ -204,7 +204,7 @@ export function rosterContract(context: ContractContext): void {
     expect((await page(left, channel)).count).toBe(2_001);
   });
 
-  it('G19 what many devices do at once costs no more diffs than members', async () => {
+  it('publishes at most one diff per member when many devices enter or expire at once (G19)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const { leaseMs, slackMs } = context.windows;

@@ -4,7 +4,7 @@ import { ids, type ContractContext } from './context.js';
 export function signalContract(context: ContractContext): void {
   const { it, expect } = context;
 
-  it('P5 a signal reaches every subscribed node, the sender included, as it was sent', async () => {
+  it('delivers a signal unchanged to every subscribed node, the sender included (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);
@@ -15,7 +15,7 @@ export function signalContract(context: ContractContext): void {
     });
   });
 
-  it('P5 a signal needs neither payload nor user', async () => {
+  it('delivers a signal without payload or user (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -26,7 +26,7 @@ export function signalContract(context: ContractContext): void {
     expect(right.seen.signalsOf(channel)[0]?.user).toBeUndefined();
   });
 
-  it('P5 signals are never in the log: neither read, nor counted, nor pushed as events', async () => {
+  it('keeps signals out of the log: they are not read, not counted and not pushed as events (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);
@@ -39,7 +39,7 @@ export function signalContract(context: ContractContext): void {
     expect((await context.log(left, channel)).map((event) => event.id)).toEqual(['a', 'b']);
   });
 
-  it('P5 a node without interest is not told', async () => {
+  it('delivers no signal to a node that is not subscribed (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const [wanted, other] = [context.channel(), context.channel()];
     await right.broker.log.subscribe(wanted);
@@ -49,7 +49,7 @@ export function signalContract(context: ContractContext): void {
     expect(left.seen.signals).toEqual([]);
   });
 
-  it('P5 signals of one node keep their order', async () => {
+  it('keeps the order of the signals of one node (P5)', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     await right.broker.log.subscribe(channel);

@@ -2,62 +2,59 @@ import type { GapPayload, SubscribeResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import type { ChannelGap } from './types.js';
 
-/** The part of an event that places it in the log. */
-export type Placed = Position;
-
-/** A range that was skipped without an announcement, to be read with `history`. */
-export interface Hole {
-  /** Names this reading; an answer to an earlier one is ignored. */
+/** A gap that the server did not announce, whose events are read with `history`. Both bounds are inclusive. */
+export interface UnannouncedGap {
+  /** Identifies this reading; a page of an earlier one is ignored. */
   readonly token: number;
   readonly epoch: string;
   readonly from: number;
   readonly until: number;
 }
 
-/** A page of `history` for a {@link Hole}. */
-export interface HolePage<Event extends Placed> {
-  /** Epoch of the log's tip when it was read. */
+/** A page of `history` for an {@link UnannouncedGap}. */
+export interface GapPage<Event extends Position> {
+  /** Epoch of the log's tip when the page was read. */
   readonly epoch: string;
   /** Ascending. */
   readonly events: readonly Event[];
   readonly more: boolean;
 }
 
-/** What the cursor wants done; it never waits for it. */
-export interface CursorSink<Event extends Placed> {
-  /** The next event; the cursor stands at it already. */
+/** What a cursor reports, and what it asks for without waiting for it. */
+export interface CursorEvents<Event extends Position> {
+  /** The next event. The cursor's position is already the event's. */
   deliver(event: Event): void;
   gap(gap: ChannelGap): void;
   resumed(position: Position): void;
   /** Read this range and hand it to `page`, or call `pageFailed`. */
-  fetch(hole: Hole): void;
-  /** Subscribe again from `position`; nothing is taken until `answer`. */
-  resubscribe(why: string): void;
+  read(gap: UnannouncedGap): void;
+  /** Subscribe again from `position`; the cursor takes nothing until `answer`. */
+  resubscribe(): void;
 }
 
-type Held<Event> =
+type Item<Event> =
   | { readonly kind: 'event'; readonly top: number; readonly event: Event }
   | { readonly kind: 'gap'; readonly top: number; readonly epoch: string; readonly gap: GapPayload }
   | { readonly kind: 'resumed'; readonly top: number; readonly position: Position };
 
 /**
- * Where one subscription stands in its log (P14), free of I/O and time. It moves only by a delivered event, by a
- * gap, and by the server's answer; inside an epoch never backwards. So each event is delivered once and in order,
- * or the exact range that is missing is told (G2, G3).
+ * The position of one subscription in its log (P14), free of I/O and time. It moves only by a delivered event, by a gap,
+ * and by the server's answer; within an epoch never backwards. So each event is delivered once and in order, or the exact
+ * range that is missing is announced.
  */
-export class Cursor<Event extends Placed> {
+export class Cursor<Event extends Position> {
   private current: Position | undefined;
   /** Whether a subscription is live: before its answer nothing is taken. */
   private listening = false;
   /** End of an announced partial range: up to here `seq` only has to ascend (P25). */
   private partialTo = 0;
-  private hole: Hole | undefined;
-  /** What came behind the hole, in order. */
-  private held: Held<Event>[] = [];
+  private reading: UnannouncedGap | undefined;
+  /** What came behind the gap that is being read, in order. */
+  private held: Item<Event>[] = [];
   private tokens = 0;
 
   constructor(
-    private readonly sink: CursorSink<Event>,
+    private readonly events: CursorEvents<Event>,
     private readonly maxHeld: number,
   ) {}
 
@@ -66,7 +63,7 @@ export class Cursor<Event extends Placed> {
     return this.current;
   }
 
-  /** Begins anew from a stored position, or from none. */
+  /** Starts from a stored position, or from none. */
   start(position: Position | undefined): void {
     this.stop();
     this.current = position;
@@ -76,37 +73,28 @@ export class Cursor<Event extends Placed> {
   stop(): void {
     this.listening = false;
     this.partialTo = 0;
-    this.hole = undefined;
+    this.reading = undefined;
     this.held = [];
   }
 
   /**
    * The answer to `subscribe` (P11).
    *
-   * @returns The range that was missed and will not follow, with `truncated`.
+   * @returns With `truncated`: the range that was missed and will not follow.
    */
-  answer(result: SubscribeResult): ChannelGap | undefined {
-    const own = this.current;
+  answer({ position, recovery, from, cause }: SubscribeResult): ChannelGap | undefined {
+    const { epoch, seq } = position;
+    // The count continues from epoch to epoch where a position is accepted at all, so the two can be compared.
+    const last = this.current?.seq;
     this.stop();
     this.listening = true;
-    const { epoch, seq } = result.position;
-    switch (result.recovery) {
-      case 'complete':
-        this.current = { epoch, seq: own?.seq ?? seq };
-        return undefined;
-      case 'truncated': {
-        const before = (result.from ?? seq + 1) - 1;
-        // The count goes on from epoch to epoch where a position is honoured at all, so the two can be compared.
-        const last = own?.seq ?? before;
-        this.current = { epoch, seq: Math.max(before, last) };
-        if (before <= last) return undefined;
-        const reason = result.cause ?? 'trimmed';
-        return { epoch, from: last + 1, to: before, reason, partial: false, recoverable: reason === 'limit' };
-      }
-      default:
-        this.current = { epoch, seq };
-        return undefined;
-    }
+    this.current = { epoch, seq: recovery === 'complete' ? (last ?? seq) : seq };
+    if (recovery !== 'truncated') return undefined;
+    const to = (from ?? seq + 1) - 1;
+    this.current = { epoch, seq: Math.max(to, last ?? to) };
+    if (last === undefined || to <= last) return undefined;
+    const reason = cause ?? 'trimmed';
+    return { epoch, from: last + 1, to, reason, partial: false, recoverable: reason === 'limit' };
   }
 
   /**
@@ -116,137 +104,107 @@ export class Cursor<Event extends Placed> {
    */
   reset(result: SubscribeResult): ChannelGap | undefined | false {
     if (!this.listening || this.current === undefined) return false;
-    // What came before the reset on this channel's lane came before it here, so a partial range is over.
+    // What the server sent before the reset came before it, so a partial range is over.
     this.move(this.covered);
     if (result.recovery !== 'complete') return this.answer(result);
-    if (this.hole !== undefined) {
-      // The server counts from what it sent, we from before the hole: resume from there under the new epoch.
-      this.current = { epoch: result.position.epoch, seq: this.current.seq };
-      this.giveUp('The log changed while a jump was read');
-      return undefined;
-    }
-    this.current = { epoch: result.position.epoch, seq: this.current.seq };
+    this.current = { epoch: result.position.epoch, seq: this.seq };
     this.partialTo = 0;
+    // The server counts from what it sent, the cursor from before the gap: resume from there in the new epoch.
+    if (this.reading !== undefined) this.resubscribe();
     return undefined;
   }
 
   event(event: Event): void {
-    if (this.accepts(event.epoch)) this.take({ kind: 'event', top: event.seq, event });
+    this.accept(event.epoch, { kind: 'event', top: event.seq, event });
   }
 
   gap(epoch: string, gap: GapPayload): void {
-    if (this.accepts(epoch)) this.take({ kind: 'gap', top: gap.to, epoch, gap });
+    this.accept(epoch, { kind: 'gap', top: gap.to, epoch, gap });
   }
 
-  /** The end of a replay (P12): also a proof of where the log stood. */
+  /** The end of a replay (P12), which also proves where the log stood. */
   resumed(position: Position): void {
-    if (this.accepts(position.epoch)) this.take({ kind: 'resumed', top: position.seq, position });
+    this.accept(position.epoch, { kind: 'resumed', top: position.seq, position });
   }
 
-  /** A page of what was skipped. What the log no longer holds of it is told as a gap. */
-  page(token: number, page: HolePage<Event>): void {
-    const { hole } = this;
-    if (hole === undefined || hole.token !== token) return;
-    if (page.epoch !== hole.epoch) {
-      this.giveUp('The log changed while a jump was read');
+  /** A page of an unannounced gap. What the log no longer holds of it is announced as a gap. */
+  page(token: number, page: GapPage<Event>): void {
+    const { reading } = this;
+    if (reading === undefined || reading.token !== token) return;
+    if (page.epoch !== reading.epoch) {
+      this.resubscribe();
       return;
     }
     const before = this.seq;
     for (const event of page.events) {
-      if (event.seq <= this.seq || event.seq > hole.until) continue;
+      if (event.seq <= this.seq || event.seq > reading.until) continue;
       this.skipTo(event.seq - 1);
-      if (this.hole?.token !== token) return;
+      // A listener may have unsubscribed, here and below.
+      if (this.reading?.token !== token) return;
       this.move(event.seq);
-      this.sink.deliver(event);
-      // The handler may have unsubscribed.
-      if (this.hole?.token !== token) return;
+      this.events.deliver(event);
+      if (this.reading?.token !== token) return;
     }
-    if (page.more && this.seq > before && this.seq < hole.until) {
-      this.open(this.seq + 1, hole.until);
+    if (page.more && this.seq > before && this.seq < reading.until) {
+      this.read(reading.until);
       return;
     }
-    this.skipTo(hole.until);
-    if (this.hole?.token === token) this.release();
+    this.skipTo(reading.until);
+    if (this.reading?.token === token) this.release();
   }
 
-  /** The range could not be read: a resume tells what is missing (P13). */
-  pageFailed(token: number, why: string): void {
-    if (this.hole?.token === token) this.giveUp(why);
+  /** The range could not be read. A resume tells what is missing (P13). */
+  pageFailed(token: number): void {
+    if (this.reading?.token === token) this.resubscribe();
   }
 
   private get seq(): number {
     return this.current?.seq ?? 0;
   }
 
-  /** Up to here everything came or is announced. */
+  /** Everything up to here came or is announced. */
   private get covered(): number {
     return Math.max(this.seq, this.partialTo);
   }
 
-  private accepts(epoch: string): boolean {
-    if (!this.listening || this.current === undefined) return false;
-    if (epoch === this.current.epoch) return true;
-    this.giveUp('Another epoch without a reset');
-    return false;
+  private accept(epoch: string, item: Item<Event>): void {
+    if (!this.listening || this.current === undefined) return;
+    // Another epoch without a reset.
+    if (epoch !== this.current.epoch) this.resubscribe();
+    else if (this.reading !== undefined) this.hold(item);
+    else this.take(item);
   }
 
-  private take(item: Held<Event>): void {
-    if (this.hole !== undefined) {
-      this.hold(item);
-      return;
-    }
+  private take(item: Item<Event>): void {
     switch (item.kind) {
       case 'event':
-        this.takeEvent(item);
-        break;
+        if (item.top <= this.seq) return;
+        if (this.isBeyondGap(item.top - 1, item)) return;
+        this.move(item.top);
+        this.events.deliver(item.event);
+        return;
       case 'gap':
-        this.takeGap(item);
-        break;
+        this.takeGap(item.epoch, item.gap, item);
+        return;
       case 'resumed':
-        this.takeResumed(item);
+        if (this.isBeyondGap(item.top, item)) return;
+        if (item.top >= this.partialTo) this.move(this.covered);
+        this.events.resumed(item.position);
     }
   }
 
-  private takeEvent(item: Held<Event> & { kind: 'event' }): void {
-    const { seq } = item.event;
-    if (seq <= this.seq) return;
-    if (seq > this.covered + 1) {
-      this.jump(seq - 1, item);
-      return;
-    }
-    this.move(seq);
-    this.sink.deliver(item.event);
-  }
-
-  private takeGap(item: Held<Event> & { kind: 'gap' }): void {
-    const { from, to, reason, partial = false, recoverable } = item.gap;
-    if (to <= this.seq) return;
-    if (from > this.covered + 1) {
-      this.jump(from - 1, item);
-      return;
-    }
+  private takeGap(
+    epoch: string,
+    { from, to, reason, partial = false, recoverable }: GapPayload,
+    item: Item<Event>,
+  ): void {
+    if (to <= this.seq || this.isBeyondGap(from - 1, item)) return;
     // An earlier partial range ends where something beyond it begins.
     if (from > this.partialTo) this.move(this.covered);
-    const gap: ChannelGap = {
-      epoch: item.epoch,
-      from: Math.max(from, this.seq + 1),
-      to,
-      reason,
-      partial,
-      recoverable,
-    };
+    const gap = { epoch, from: Math.max(from, this.seq + 1), to, reason, partial, recoverable };
     if (partial) this.partialTo = Math.max(this.partialTo, to);
     else this.move(to);
-    this.sink.gap(gap);
-  }
-
-  private takeResumed(item: Held<Event> & { kind: 'resumed' }): void {
-    if (item.position.seq > this.covered) {
-      this.jump(item.position.seq, item);
-      return;
-    }
-    if (item.position.seq >= this.partialTo) this.move(this.covered);
-    this.sink.resumed(item.position);
+    this.events.gap(gap);
   }
 
   private move(seq: number): void {
@@ -254,54 +212,51 @@ export class Cursor<Event extends Placed> {
       this.current = { epoch: this.current.epoch, seq };
   }
 
-  /** Announces what lies between the cursor and `seq`, for it is no longer in the log. */
+  /** Announces what lies between the cursor and `to`, as the log no longer holds it. */
   private skipTo(to: number): void {
     const from = this.seq + 1;
     if (from > to || this.current === undefined) return;
     this.move(to);
-    this.sink.gap({
-      epoch: this.current.epoch,
-      from,
-      to,
-      reason: 'expired',
-      partial: false,
-      recoverable: false,
-    });
+    const { epoch } = this.current;
+    this.events.gap({ epoch, from, to, reason: 'expired', partial: false, recoverable: false });
   }
 
-  /** Something lies beyond events that nobody announced as missing. */
-  private jump(until: number, item: Held<Event>): void {
+  /** Whether events up to `until` are missing that nobody announced. They are read, and `item` is held until then. */
+  private isBeyondGap(until: number, item: Item<Event>): boolean {
+    if (until <= this.covered) return false;
     this.move(this.covered);
     this.held = [item];
-    this.open(this.seq + 1, until);
+    this.read(until);
+    return true;
   }
 
-  private open(from: number, until: number): void {
-    this.hole = { token: ++this.tokens, epoch: this.current?.epoch ?? '', from, until };
-    this.sink.fetch(this.hole);
+  private read(until: number): void {
+    this.reading = { token: ++this.tokens, epoch: this.current?.epoch ?? '', from: this.seq + 1, until };
+    this.events.read(this.reading);
   }
 
-  private hold(item: Held<Event>): void {
+  private hold(item: Item<Event>): void {
     // A repeat would cost memory and be dropped later anyway.
     const top = this.held.at(-1)?.top ?? 0;
     if (item.kind === 'event' && item.top <= top) return;
     if (this.held.length < this.maxHeld) this.held.push(item);
-    else this.giveUp('More events came behind a jump than are held');
+    else this.resubscribe();
   }
 
-  /** The hole is filled; what was held may itself hold a jump. */
+  /** The gap was read. What was held may itself lie beyond a gap. */
   private release(): void {
     const { held } = this;
-    this.hole = undefined;
+    this.reading = undefined;
     this.held = [];
     for (const item of held) {
       if (!this.listening) return;
-      this.take(item);
+      if (this.reading === undefined) this.take(item);
+      else this.hold(item);
     }
   }
 
-  private giveUp(why: string): void {
+  private resubscribe(): void {
     this.stop();
-    this.sink.resubscribe(why);
+    this.events.resubscribe();
   }
 }

@@ -1,103 +1,76 @@
-import { Emitter, type Listener, type Off } from '../emitter.js';
 import type { PresenceMember } from '../../protocol/messages.js';
+import { Emitter, type AnyListener, type Off } from '../emitter.js';
 import {
-  CHANNEL_HAPPENINGS,
+  LIBRARY_EVENTS,
   type ChannelEvent,
-  type ChannelHappening,
-  type ChannelHappenings,
+  type ChannelEventMap,
   type ChannelSignal,
+  type LibraryEvent,
 } from './types.js';
 
-/** The name under which every application event, or every signal, is told. */
-export const EVERY = '*';
+/** The name under which every application event, or every signal, is emitted. */
+const EVERY = '*';
 
-type AnyListener = (...args: never[]) => unknown;
+const reserved: ReadonlySet<string> = new Set(LIBRARY_EVENTS);
 
-const reserved: ReadonlySet<string> = new Set(CHANNEL_HAPPENINGS);
+/** Whose names these are: an application event named `gap` cannot be taken for the library's. */
+export type NameSpace = 'library' | 'event' | 'signal' | 'presence';
 
-/** Who listens on a channel: three name spaces, so that an application event cannot be taken for a happening. */
+/** The listeners of a channel, in one name space per kind of event. */
 export class ChannelListeners {
-  private readonly happenings: Emitter<ChannelHappenings>;
-  private readonly events: Emitter<Record<string, [payload: unknown, event: ChannelEvent]>>;
-  private readonly signals: Emitter<Record<string, [payload: unknown, signal: ChannelSignal]>>;
-  private readonly presence: Emitter<{ change: [members: readonly PresenceMember[]] }>;
+  private readonly emitter: Emitter<Record<string, readonly unknown[]>>;
 
   constructor(
-    failed: (error: unknown, name: string) => void,
-    private readonly changed: () => void,
+    onError: (error: unknown, name: string) => void,
+    private readonly onChange: () => void,
   ) {
-    this.happenings = new Emitter(failed);
-    this.events = new Emitter(failed);
-    this.signals = new Emitter(failed);
-    this.presence = new Emitter(failed);
+    this.emitter = new Emitter((error, key) => onError(error, key.slice(key.indexOf(':') + 1)));
   }
 
   get size(): number {
-    return this.happenings.size + this.events.size + this.signals.size + this.presence.size;
+    return this.emitter.size;
   }
 
   /** A reserved name is the library's, any other the application's. */
   on(name: string, listener: AnyListener): Off {
-    return isHappening(name) ? this.add(this.happenings, name, listener) : this.onEvent(name, listener);
+    return this.add(reserved.has(name) ? 'library' : 'event', name, listener);
   }
 
+  /** Removes a listener, from whichever name space it was added to. */
   off(name: string, listener: AnyListener): void {
-    if (isHappening(name)) this.happenings.off(name, listener);
-    this.events.off(name, listener);
-    this.signals.off(name, listener);
-    this.changed();
+    for (const space of ['library', 'event', 'signal', 'presence'] satisfies NameSpace[])
+      this.emitter.off(`${space}:${name}`, listener);
+    this.onChange();
   }
 
-  onEvent(name: string, listener: AnyListener): Off {
-    return this.add(this.events, name, listener);
+  add(space: NameSpace, name: string, listener: AnyListener): Off {
+    const off = this.emitter.on(`${space}:${name}`, listener);
+    this.onChange();
+    return () => {
+      off();
+      this.onChange();
+    };
   }
 
-  onSignal(name: string, listener: AnyListener): Off {
-    return this.add(this.signals, name, listener);
-  }
-
-  onPresence(listener: (members: readonly PresenceMember[]) => unknown): Off {
-    return this.add(this.presence, 'change', listener);
-  }
-
-  offPresence(listener: (members: readonly PresenceMember[]) => unknown): void {
-    this.presence.off('change', listener);
-    this.changed();
-  }
-
-  tell<Name extends ChannelHappening>(name: Name, ...args: ChannelHappenings[Name]): void {
-    this.happenings.emit(name, ...args);
+  library<Name extends LibraryEvent>(name: Name, ...args: ChannelEventMap[Name]): void {
+    this.emitter.emit(`library:${name}`, ...args);
   }
 
   event(event: ChannelEvent): void {
-    if (event.event !== EVERY) this.events.emit(event.event, event.payload, event);
-    this.events.emit(EVERY, event.payload, event);
+    this.named('event', event);
   }
 
   signal(signal: ChannelSignal): void {
-    if (signal.event !== EVERY) this.signals.emit(signal.event, signal.payload, signal);
-    this.signals.emit(EVERY, signal.payload, signal);
-    this.happenings.emit('signal', signal);
+    this.named('signal', signal);
+    this.library('signal', signal);
   }
 
   members(members: readonly PresenceMember[]): void {
-    this.presence.emit('change', members);
+    this.emitter.emit('presence:change', members);
   }
 
-  private add<Map_ extends Record<string, readonly unknown[]>>(
-    emitter: Emitter<Map_>,
-    name: keyof Map_,
-    listener: AnyListener,
-  ): Off {
-    const off = emitter.on(name, listener as Listener<Map_[keyof Map_]>);
-    this.changed();
-    return () => {
-      off();
-      this.changed();
-    };
+  private named(space: NameSpace, message: ChannelEvent | ChannelSignal): void {
+    if (message.event !== EVERY) this.emitter.emit(`${space}:${message.event}`, message.payload, message);
+    this.emitter.emit(`${space}:${EVERY}`, message.payload, message);
   }
-}
-
-function isHappening(name: string): name is ChannelHappening {
-  return reserved.has(name);
 }

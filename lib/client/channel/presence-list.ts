@@ -1,32 +1,28 @@
-import type { PresenceMember } from '../../protocol/messages.js';
-import { recordOf } from '../connection/welcome.js';
+import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
+import { recordOf, stringOf } from '../received.js';
 
-/** What a page or diff did to the list. `behind`: a version is missing, the list has to be read anew. */
+/** What a diff did to the list. `behind`: a version is missing, so the list has to be read again. */
 export type PresenceEffect = 'none' | 'changed' | 'behind';
 
-/** The body of a `presence` message, read with care: a newer server may send more or less. */
-export interface PresenceNews {
-  readonly epoch?: string;
-  readonly version?: number;
-  readonly previous?: number;
-  readonly count?: number;
-  readonly more?: string;
+/** The body of a `presence` message or page. */
+export interface PresenceChange
+  extends
+    Pick<PresenceDiff, 'join' | 'update' | 'leave'>,
+    Partial<Pick<PresenceDiff, 'epoch' | 'version' | 'previous' | 'count'>>,
+    Pick<PresencePage, 'members' | 'more'> {
   readonly counted: boolean;
-  readonly members: readonly PresenceMember[];
-  readonly join: readonly PresenceMember[];
-  readonly update: readonly PresenceMember[];
-  readonly leave: readonly string[];
 }
 
-/** Reads a page, a diff, or the bare count of a large channel. */
-export function readPresence(payload: unknown): PresenceNews {
+/** Reads a page, a diff, or the bare count of a large channel. Any field may be missing. */
+export function readPresence(payload: unknown): PresenceChange {
   const { epoch, version, previous, count, more, counted, members, join, update, leave } = recordOf(payload);
   return {
-    ...(typeof epoch === 'string' ? { epoch } : {}),
-    ...(typeof version === 'number' ? { version } : {}),
-    ...(typeof previous === 'number' ? { previous } : {}),
-    ...(typeof count === 'number' ? { count } : {}),
-    ...(typeof more === 'string' ? { more } : {}),
+    epoch: stringOf(epoch),
+    version: numberOf(version),
+    previous: numberOf(previous),
+    count: numberOf(count),
+    more: stringOf(more),
     counted: counted === true,
     members: membersOf(members),
     join: membersOf(join),
@@ -41,12 +37,12 @@ export class PresenceList {
   private epoch: string | undefined;
   private version = 0;
   private total = 0;
-  private full = false;
+  private hasAll = false;
   private counted = false;
 
   constructor(private readonly max: number) {}
 
-  /** A new array each time: keep it, change it, hand it to a renderer. */
+  /** The members in a new array, which the caller may keep and change. */
   get all(): PresenceMember[] {
     return [...this.members.values()];
   }
@@ -57,32 +53,7 @@ export class PresenceList {
 
   /** Whether the list holds every member, rather than the first ones or none. */
   get complete(): boolean {
-    return this.full;
-  }
-
-  clear(): void {
-    this.members.clear();
-    this.epoch = undefined;
-    this.version = 0;
-    this.total = 0;
-    this.full = false;
-    this.counted = false;
-  }
-
-  /** The first page of a reading: diffs continue its version, also while later pages are read. */
-  begin(page: PresenceNews): void {
-    this.clear();
-    this.epoch = page.epoch;
-    this.version = page.version ?? 0;
-    this.add(page);
-  }
-
-  /** A further page. */
-  add(page: PresenceNews): void {
-    for (const member of page.members) this.put(member);
-    this.counted ||= page.counted;
-    this.full = page.more === undefined && this.members.size < this.max && !this.counted;
-    this.total = Math.max(page.count ?? 0, this.members.size);
+    return this.hasAll;
   }
 
   /** Whether only the number of members is followed, because there are so many (P22a). */
@@ -94,42 +65,66 @@ export class PresenceList {
     return this.members.size >= this.max;
   }
 
+  clear(): void {
+    this.members.clear();
+    this.epoch = undefined;
+    this.version = 0;
+    this.total = 0;
+    this.hasAll = false;
+    this.counted = false;
+  }
+
+  /** The first page of a reading. Diffs continue its version, also while later pages are read. */
+  begin(page: PresenceChange): void {
+    this.clear();
+    this.epoch = page.epoch;
+    this.version = page.version ?? 0;
+    this.add(page);
+  }
+
+  /** A further page. */
+  add(page: PresenceChange): void {
+    for (const member of page.members) this.put(member);
+    this.counted ||= page.counted;
+    this.hasAll = page.more === undefined && !this.isFull && !this.counted;
+    this.total = Math.max(page.count ?? 0, this.members.size);
+  }
+
   /** A diff, or the number of members of a large channel. */
-  diff(news: PresenceNews): PresenceEffect {
-    if (news.version !== undefined && news.epoch === this.epoch && news.version <= this.version)
-      return 'none';
-    // A diff always says what it follows.
-    if (news.previous === undefined && news.count !== undefined) return this.tally(news, news.count);
-    if (news.version === undefined) return 'none';
-    // While they were only counted, nothing was told of who they are.
-    if (this.counted || news.epoch !== this.epoch || news.previous !== this.version) return 'behind';
-    this.version = news.version;
-    for (const member of news.join) this.put(member);
-    for (const member of news.update) this.put(member);
-    for (const id of news.leave) this.members.delete(id);
-    const counted = news.count ?? this.total + news.join.length - news.leave.length;
-    this.total = this.full ? this.members.size : Math.max(counted, this.members.size);
+  diff(change: PresenceChange): PresenceEffect {
+    const { epoch, version, previous, count, join, update, leave } = change;
+    if (version !== undefined && epoch === this.epoch && version <= this.version) return 'none';
+    // A diff always has `previous`; a count has none.
+    if (previous === undefined && count !== undefined) return this.setCount(change, count);
+    if (version === undefined) return 'none';
+    // While the members were only counted, nothing was known of who joined and left.
+    if (this.counted || epoch !== this.epoch || previous !== this.version) return 'behind';
+    this.version = version;
+    for (const member of [...join, ...update]) this.put(member);
+    for (const id of leave) this.members.delete(id);
+    const counted = count ?? this.total + join.length - leave.length;
+    this.total = this.hasAll ? this.members.size : Math.max(counted, this.members.size);
     return 'changed';
   }
 
-  /** Those who are known stay: they are the first members, as they were last told. */
-  private tally(news: PresenceNews, count: number): PresenceEffect {
-    const isNews = !this.counted || this.total !== count;
+  /** The known members stay: they are the first members, as they were when they were read. */
+  private setCount({ epoch, version }: PresenceChange, count: number): PresenceEffect {
+    const changed = !this.counted || this.total !== count;
     this.counted = true;
-    this.full = false;
+    this.hasAll = false;
     this.total = count;
-    if (news.version !== undefined) {
-      this.epoch = news.epoch;
-      this.version = news.version;
+    if (version !== undefined) {
+      this.epoch = epoch;
+      this.version = version;
     }
-    // Some of those who are known must have left.
+    // Some of the known members must have left.
     if (this.members.size > count) return 'behind';
-    return isNews ? 'changed' : 'none';
+    return changed ? 'changed' : 'none';
   }
 
   private put(member: PresenceMember): void {
-    if (this.members.has(member.id) || this.members.size < this.max) this.members.set(member.id, member);
-    else this.full = false;
+    if (this.members.has(member.id) || !this.isFull) this.members.set(member.id, member);
+    else this.hasAll = false;
   }
 }
 
@@ -137,9 +132,10 @@ function membersOf(value: unknown): PresenceMember[] {
   if (!Array.isArray(value)) return [];
   return value.flatMap((item: unknown) => {
     const { id, devices, data } = recordOf(item);
-    if (typeof id !== 'string') return [];
-    return [
-      { id, devices: typeof devices === 'number' ? devices : 1, ...(data === undefined ? {} : { data }) },
-    ];
+    return typeof id === 'string' ? [omitUndefined({ id, devices: numberOf(devices) ?? 1, data })] : [];
   });
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }

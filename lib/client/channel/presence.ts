@@ -1,8 +1,8 @@
 import type { PresenceMember } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { CommandQueue } from '../command-queue.js';
 import type { Off } from '../emitter.js';
-import type { ChannelHost } from './host.js';
-import type { Subscription } from './subscription.js';
+import type { ClientSubscription } from './subscription.js';
 
 /**
  * Who is in a channel (G19), as `room.presence`. Known while subscribed, to channels that have presence.
@@ -13,14 +13,14 @@ import type { Subscription } from './subscription.js';
  */
 export class ChannelPresence {
   constructor(
-    private readonly subscription: Subscription,
-    private readonly host: ChannelHost,
+    private readonly subscription: ClientSubscription,
+    private readonly commands: CommandQueue,
   ) {}
 
   /**
    * The members as last known; a new array each time. Several devices of a user are one member. In a large channel
-   * (`maxMembers` on the server, 200 unless set) these are the first ones, as they were told last: they are not followed
-   * until the channel is small again, so use {@link count} for how many there are.
+   * (`maxMembers` on the server, 200 unless set) these are the first ones, as they were when they were read, and changes
+   * of them are not followed until the channel is small again: use {@link count} for how many there are.
    */
   get members(): readonly PresenceMember[] {
     return this.subscription.presence.list.all;
@@ -39,39 +39,37 @@ export class ChannelPresence {
   /**
    * Calls `listener` with {@link members} whenever one joined, changed or left, and whenever {@link count} changed.
    *
-   * @returns Takes the listener off again.
+   * @returns Removes the listener.
    */
   on(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): Off {
-    void name;
-    return this.subscription.listeners.onPresence(listener);
+    return this.subscription.listeners.add('presence', name, listener);
   }
 
-  /** Takes a listener off. */
+  /** Removes a listener. */
   off(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): void {
-    void name;
-    this.subscription.listeners.offPresence(listener);
+    this.subscription.listeners.off(name, listener);
   }
 
   /**
-   * Changes the data of one's own membership, now and for every later reconnect.
+   * Changes the data of the own membership, now and for every later reconnect.
    *
    * @throws RealtimeError `not_subscribed` when the channel is not subscribed: subscribe first, with
-   * `presence: { data }`. Also whatever the server answers.
+   * `presence: { data }`. Also any error of the server.
    * @example
    * await room.presence.update({ typing: true });
    */
   async update(data: unknown): Promise<void> {
-    const { subscription, host } = this;
+    const { subscription } = this;
     if (!subscription.wanted) throw new RealtimeError('not_subscribed');
     subscription.remember(data);
-    // Not yet, or no longer, subscribed: the next `subscribe` carries the data.
+    // While the channel is not subscribed, the next `subscribe` carries the data.
     if (subscription.state !== 'subscribed') return;
     try {
-      await host.commands.request({
+      await this.commands.request({
         type: 'presence_update',
         channel: subscription.channel,
         payload: { data },
-        now: true,
+        immediate: true,
       });
     } catch (error) {
       const interrupted =

@@ -1,25 +1,32 @@
 import { isChannelName } from '../../protocol/channel-name.js';
-import type { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ChannelHost } from './host.js';
-import { ChannelHandle } from './handle.js';
-import { Subscription } from './subscription.js';
+import { ChannelHandle, type ChannelHandleDeps } from './handle.js';
+import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.js';
 
 /**
  * The channels of a client, one object per name. Those that are subscribed or listened to are kept; the others live
  * as long as the application holds them, so that a page that visits thousands of rooms does not collect them.
  */
 export class ChannelRegistry {
-  private readonly kept = new Map<string, Subscription>();
-  private readonly known = new Map<string, WeakRef<Subscription>>();
-  private readonly handles = new WeakMap<Subscription, ChannelHandle>();
+  private readonly kept = new Map<string, ClientSubscription>();
+  private readonly known = new Map<string, WeakRef<ClientSubscription>>();
+  private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();
   private readonly collected = new FinalizationRegistry<string>((name) => {
-    // The name may have been taken anew in the meantime.
+    // The name may have been used again since.
     if (this.known.get(name)?.deref() === undefined) this.known.delete(name);
   });
-  private readonly host: ChannelHost<Subscription>;
+  private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
-  constructor(host: Omit<ChannelHost, 'inUse'>) {
-    this.host = { ...host, inUse: (subscription, used) => this.setUsed(subscription, used) };
+  constructor(deps: Omit<ClientSubscriptionDeps, 'inUse'> & ChannelHandleDeps) {
+    const inUse: ClientSubscriptionDeps['inUse'] = (subscription, used) => {
+      if (used) this.kept.set(subscription.channel, subscription);
+      else this.kept.delete(subscription.channel);
+    };
+    this.deps = { ...deps, inUse };
+  }
+
+  /** The subscriptions that are kept, in a new array: a listener may add or remove some. */
+  get all(): readonly ClientSubscription[] {
+    return [...this.kept.values()];
   }
 
   /**
@@ -34,39 +41,22 @@ export class ChannelRegistry {
   }
 
   /** The subscription that a message is for. */
-  find(name: string): Subscription | undefined {
+  find(name: string): ClientSubscription | undefined {
     return this.kept.get(name);
-  }
-
-  join(): void {
-    for (const subscription of [...this.kept.values()]) subscription.join();
-  }
-
-  lost(): void {
-    for (const subscription of [...this.kept.values()]) subscription.lost();
-  }
-
-  stop(error: RealtimeError, forget: boolean): void {
-    for (const subscription of [...this.kept.values()]) subscription.stop(error, forget);
   }
 
   private make(name: string): ChannelHandle {
     if (!isChannelName(name)) {
       throw new RangeError(
-        `"${String(name)}" is no channel name: 1 to 200 of A-Z a-z 0-9 _ . : @ ~ -, in segments separated by dots, none empty (P23).`,
+        `"${String(name)}" is not a channel name: 1 to 200 of A-Z a-z 0-9 _ . : @ ~ -, in segments separated by dots, none empty.`,
       );
     }
-    const subscription = new Subscription(name, this.host);
-    const handle = new ChannelHandle(subscription, this.host);
-    // Whoever holds the handle, or its presence, holds the subscription, and that keeps the handle.
+    const subscription = new ClientSubscription(name, this.deps);
+    const handle = new ChannelHandle(subscription, this.deps);
+    // The handle, and its presence, hold the subscription; and the subscription keeps the handle here.
     this.handles.set(subscription, handle);
     this.known.set(name, new WeakRef(subscription));
     this.collected.register(subscription, name);
     return handle;
-  }
-
-  private setUsed(subscription: Subscription, used: boolean): void {
-    if (used) this.kept.set(subscription.channel, subscription);
-    else this.kept.delete(subscription.channel);
   }
 }

@@ -1,66 +1,85 @@
+import type { SubscribeOptions } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { exponentialDelay } from '../backoff.js';
+import { ChannelBackoff, exponentialDelay, type ChannelBackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
-import { errorFromFrame } from '../errors.js';
-import { isDuration, recordOf } from '../connection/welcome.js';
-import { deferred, type Deferred } from '../deferred.js';
-import type { ChannelHost } from './host.js';
+import type { CommandQueue } from '../command-queue.js';
+import { errorFromPayload } from '../errors.js';
+import { deferred, type Deferred } from '../promises.js';
+import { durationOf, recordOf, stringOf } from '../received.js';
+import type { ErrorContext } from '../state.js';
+import { Cursor, type UnannouncedGap } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
-import { deliver } from './inbox.js';
-import { readSubscribeResult } from './messages.js';
-import type { ChannelEvent, ChannelGap, ChannelState, SubscribeOptions } from './types.js';
-import { Cursor } from './cursor.js';
-import { readHole } from './gap-reader.js';
-import { PresenceTracker } from './presence-tracker.js';
-import { RetryCounter } from './retry-counter.js';
+import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
+import { PresenceSync } from './presence-sync.js';
+import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
+
+/** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
+const GAP_PAGE = 500;
+
+/** What a {@link ClientSubscription} needs. */
+export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
+  readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
+  readonly maxHeldEvents: number;
+  readonly maxPresenceMembers: number;
+  /**
+   * Opens the client if it was never used.
+   *
+   * @throws RealtimeError when it is closed.
+   */
+  readonly ensureStarted: () => void;
+  readonly report: (error: unknown, context: ErrorContext) => void;
+  /** Called when the channel becomes, or is no longer, subscribed or listened to: then it is kept, or may be forgotten. */
+  readonly inUse: (subscription: ClientSubscription, used: boolean) => void;
+}
 
 /**
- * One channel's subscription through all connections: wanted or not, subscribed or on the way to it. Every
- * `subscribe` it sends has a number; answers and messages that belong to an earlier one have no effect.
+ * One channel's subscription through all connections. Every `subscribe` that it sends has a number; answers and messages
+ * that belong to an earlier one have no effect.
  */
-export class Subscription {
+export class ClientSubscription {
   readonly listeners: ChannelListeners;
-  readonly presence: PresenceTracker;
+  readonly presence: PresenceSync;
   readonly cursor: Cursor<ChannelEvent>;
   private options: SubscribeOptions = {};
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
-  private readonly retry: RetryCounter;
+  private readonly backoff: ChannelBackoff;
   private timer: ClientTimer | undefined;
   private pending: Deferred<SubscribeResult> | undefined;
   private last: SubscribeResult | undefined;
-  /** `unsubscribed` came while an answer was under way: which of the two came later on the server is unknown (P24). */
+  /** `unsubscribed` came before the answer: which of the two happened later on the server is unknown (P24). */
   private doubted = false;
 
   constructor(
     readonly channel: string,
-    private readonly host: ChannelHost<Subscription>,
+    private readonly deps: ClientSubscriptionDeps,
   ) {
-    this.retry = new RetryCounter(host);
+    const { clock, random, retry, commands } = deps;
+    this.backoff = new ChannelBackoff(deps);
     this.listeners = new ChannelListeners(
-      (error, event) => host.report(error, { source: 'handler', channel, event }),
+      (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
     );
     this.cursor = new Cursor<ChannelEvent>(
       {
         deliver: (event) => this.listeners.event(event),
-        gap: (gap) => this.listeners.tell('gap', gap),
-        resumed: (position) => this.listeners.tell('resumed', position),
-        fetch: (hole) => readHole(host.commands, channel, hole, this.cursor),
-        resubscribe: () => this.again(),
+        gap: (gap) => this.listeners.library('gap', gap),
+        resumed: (position) => this.listeners.library('resumed', position),
+        read: (gap) => this.readGap(gap),
+        resubscribe: () => this.resubscribe(),
       },
-      host.maxHeldEvents,
+      deps.maxHeldEvents,
     );
-    this.presence = new PresenceTracker({
-      maxMembers: host.maxPresenceMembers,
-      ask: (cursor, done) =>
-        host.commands.dispatch(
-          { type: 'presence', channel, payload: cursor === undefined ? {} : { cursor }, now: true },
-          done,
-        ),
-      later: (retry, task) => host.clock.schedule(exponentialDelay(host.retry(), retry, host.random), task),
+    this.presence = new PresenceSync({
+      maxMembers: deps.maxPresenceMembers,
+      ask: (cursor, onAnswer) => {
+        const payload = omitUndefined({ cursor });
+        commands.dispatch({ type: 'presence', channel, payload, immediate: true }, onAnswer);
+      },
+      later: (count, task) => clock.schedule(exponentialDelay(retry(), count, random), task),
       changed: (members) => this.listeners.members(members),
     });
   }
@@ -73,27 +92,30 @@ export class Subscription {
     return this.phase !== 'unsubscribed';
   }
 
-  /** Whether commands that need the live subscription may be sent: a channel that is not wanted has its own authorization. */
+  /**
+   * Whether commands of the channel may be sent: they wait while it is being subscribed. Without a subscription they have
+   * an authorization of their own.
+   */
   get settled(): boolean {
     return this.phase === 'subscribed' || this.phase === 'unsubscribed';
   }
 
   subscribe(options: SubscribeOptions): Promise<SubscribeResult> {
-    this.host.ensureStarted();
+    this.deps.ensureStarted();
     if (this.phase === 'subscribed' && this.last !== undefined) return Promise.resolve(this.last);
     if (this.wanted) return (this.pending ??= deferred()).promise;
     this.options = options;
     this.last = undefined;
-    this.retry.reset();
+    this.backoff.reset();
     this.cursor.start(options.position);
     this.pending = deferred();
     const { promise } = this.pending;
-    if (this.pause() && this.host.isJoinable()) this.send();
+    this.sendOrWait();
     this.noteUse();
     return promise;
   }
 
-  /** Own data in presence, for the next `subscribe` too. */
+  /** Keeps the own data in presence for the next `subscribe`. */
   remember(data: unknown): void {
     const { presence } = this.options;
     this.options = { ...this.options, presence: { ...(presence === false ? {} : presence), data } };
@@ -101,16 +123,16 @@ export class Subscription {
 
   unsubscribe(): Promise<void> {
     if (!this.wanted) return Promise.resolve();
-    const told = this.phase !== 'waiting' && this.host.isJoinable();
+    const isKnown = this.phase !== 'waiting' && this.deps.commands.isJoinable;
     this.end(
       new RealtimeError('not_subscribed', 'unsubscribe() was called before the channel was subscribed'),
     );
-    if (!told) return Promise.resolve();
-    // Lost on the way or not, the subscription does not outlive its connection.
+    if (!isKnown) return Promise.resolve();
+    // Even without an answer: the subscription does not outlive its connection.
     return new Promise((resolve) => this.leave(() => resolve()));
   }
 
-  /** A connection takes subscribes: it said `hello`, or it is live. What was sent with `hello` is not sent again. */
+  /** A connection takes subscribes: it sent `hello`, or it is live. What was sent with `hello` is not sent again. */
   join(): void {
     if (this.phase === 'waiting') this.send();
   }
@@ -120,11 +142,11 @@ export class Subscription {
     if (this.wanted) this.pause();
   }
 
-  /** The client is closed. What was subscribed once comes back with the next `connect()`, unless `forget`. */
+  /** The client is closed. Without `forget`, what was subscribed once comes back with the next `connect()`. */
   stop(error: RealtimeError, forget: boolean): void {
     if (!this.wanted) return;
     const { pending } = this;
-    if (forget) pending?.quiet();
+    if (forget) pending?.ignoreRejection();
     if (forget || this.last === undefined) {
       this.end(error);
       return;
@@ -149,14 +171,9 @@ export class Subscription {
     if (attempt !== this.attempt) return;
     const { params, snapshot, presence } = this.options;
     const { position } = this.cursor;
-    const payload = {
-      ...(position === undefined ? {} : { position }),
-      ...(params === undefined ? {} : { params }),
-      ...(snapshot === undefined ? {} : { snapshot }),
-      ...(presence === undefined ? {} : { presence }),
-    };
-    this.host.commands.dispatch(
-      { type: 'subscribe', channel: this.channel, payload, now: true },
+    const payload = omitUndefined({ position, params, snapshot, presence });
+    this.deps.commands.dispatch(
+      { type: 'subscribe', channel: this.channel, payload, immediate: true },
       (error, answer) => {
         if (attempt !== this.attempt) return;
         if (error !== undefined) this.refused(error);
@@ -168,28 +185,26 @@ export class Subscription {
   private accepted(answer: unknown, attempt: number): void {
     const result = readSubscribeResult(answer);
     if (result === undefined) {
-      this.host.report(new RealtimeError('internal', 'The server’s answer to subscribe has no position'), {
-        source: 'protocol',
-        channel: this.channel,
-      });
+      const error = new RealtimeError('internal', 'The server’s answer to subscribe has no position');
+      this.deps.report(error, { source: 'protocol', channel: this.channel });
     }
     if (result === undefined || this.doubted) {
-      this.again();
+      this.resubscribe();
       return;
     }
     this.last = result;
-    this.retry.began();
+    this.backoff.began();
     const gap = this.cursor.answer(result);
     const { pending } = this;
     this.pending = undefined;
     pending?.resolve(result);
     const isMine = (): boolean => attempt === this.attempt;
     this.setPhase('subscribed');
-    if (isMine()) this.listeners.tell('subscribed', result);
-    if (isMine() && result.recovery === 'lost') this.listeners.tell('lost', result);
-    if (isMine()) this.tellState(result, gap, isMine);
+    if (isMine()) this.listeners.library('subscribed', result);
+    if (isMine() && result.recovery === 'lost') this.listeners.library('lost', result);
+    if (isMine()) this.announce(result, gap, isMine);
     if (isMine()) this.presence.subscribed(result.presence);
-    this.host.commands.flush();
+    this.deps.commands.flush();
   }
 
   private onReset(payload: unknown): void {
@@ -197,83 +212,98 @@ export class Subscription {
     const { attempt } = this;
     const isMine = (): boolean => attempt === this.attempt;
     if (result === undefined) {
-      this.again();
+      this.resubscribe();
       return;
     }
     const gap = this.cursor.reset(result);
     if (gap === false || !isMine()) return;
     this.last = result;
-    this.listeners.tell('reset', result);
-    if (isMine()) this.tellState(result, gap, isMine);
+    this.listeners.library('reset', result);
+    if (isMine()) this.announce(result, gap, isMine);
     if (isMine() && result.presence !== undefined) this.presence.subscribed(result.presence);
   }
 
-  private tellState(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
-    if (gap !== undefined) this.listeners.tell('gap', gap);
-    if (isMine() && 'snapshot' in result) this.listeners.tell('snapshot', result.snapshot, result);
+  private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
+    if (gap !== undefined) this.listeners.library('gap', gap);
+    if (isMine() && 'snapshot' in result) this.listeners.library('snapshot', result.snapshot, result);
   }
 
   private refused(error: RealtimeError): void {
     if (error.code === 'already_subscribed' || error.code === 'timeout') {
-      // The server holds a subscription whose answer we do not have.
-      this.again();
+      // The server has a subscription whose answer did not come.
+      this.resubscribe();
       return;
     }
     if (error.retryable) {
-      this.waitFor(Math.max(error.retryAfterMs ?? 0, this.retry.next()));
+      this.waitFor(Math.max(error.retryAfterMs ?? 0, this.backoff.next()));
       return;
     }
     this.end(error);
-    this.listeners.tell('unsubscribed', { code: error.code, message: error.message, willRetry: false });
+    this.listeners.library('unsubscribed', { code: error.code, message: error.message, willRetry: false });
   }
 
   private onUnsubscribed(payload: unknown): void {
     if (this.phase === 'subscribing') this.doubted = true;
     if (this.phase !== 'subscribed') return;
-    const error = errorFromFrame(payload);
+    const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    const cause = { code: typeof code === 'string' ? code : error.code, message: error.message };
+    const cause = { code: stringOf(code) ?? error.code, message: error.message };
     if (retryable !== true) {
       this.end(error);
-      this.listeners.tell('unsubscribed', { ...cause, willRetry: false });
+      this.listeners.library('unsubscribed', { ...cause, willRetry: false });
       return;
     }
-    const backoff = this.retry.next();
-    const after = isDuration(retryAfterMs) ? retryAfterMs : 0;
-    const spread = isDuration(spreadMs) ? spreadMs : 0;
-    const advised = after + spread > 0;
-    const advice = after + this.host.random() * spread;
-    // The first time the advice stands alone; a channel that is thrown out again and again comes back more slowly.
-    const delayMs = advised && this.retry.isFirst ? advice : Math.max(advice, backoff);
+    const delayMs = this.backoff.next({
+      retryAfterMs: durationOf(retryAfterMs) ?? 0,
+      spreadMs: durationOf(spreadMs),
+    });
     this.waitFor(delayMs);
-    this.listeners.tell('unsubscribed', { ...cause, willRetry: true, delayMs });
+    this.listeners.library('unsubscribed', { ...cause, willRetry: true, delayMs });
   }
 
   /**
-   * Subscribes anew from the own position, though the server may think that it is subscribed: at once, or after a
-   * growing pause when that keeps happening.
+   * Subscribes again from the own position, although the server may hold a subscription: at once, or after a growing
+   * pause when that keeps happening.
    */
-  private again(): void {
-    const delayMs = this.retry.next();
+  private resubscribe(): void {
+    const delayMs = this.backoff.next();
     this.leave(() => undefined);
-    if (!this.retry.isFirst) this.waitFor(delayMs);
-    else if (this.pause() && this.host.isJoinable()) this.send();
+    if (!this.backoff.isFirst) this.waitFor(delayMs);
+    else this.sendOrWait();
+  }
+
+  private sendOrWait(): void {
+    if (this.pause() && this.deps.commands.isJoinable) this.send();
+  }
+
+  private readGap({ token, epoch, from, until }: UnannouncedGap): void {
+    const { channel, cursor } = this;
+    const payload = { epoch, from, until, limit: Math.min(GAP_PAGE, until - from + 1) };
+    this.deps.commands.dispatch({ type: 'history', channel, payload, immediate: true }, (error, answer) => {
+      const page = error === undefined ? readHistory(answer) : undefined;
+      if (page === undefined) {
+        cursor.pageFailed(token);
+        return;
+      }
+      const events = page.events.map((item) => readEvent(item, channel, epoch, item.seq));
+      cursor.page(token, { epoch: page.position.epoch, events, more: page.more });
+    });
   }
 
   private waitFor(delayMs: number): void {
     if (!this.pause()) return;
     const { attempt } = this;
-    this.timer = this.host.clock.schedule(delayMs, () => {
-      // Otherwise the next connection sends it.
-      if (attempt === this.attempt && this.wanted && this.host.isJoinable()) this.send();
+    this.timer = this.deps.clock.schedule(delayMs, () => {
+      // Without a connection the next one sends it.
+      if (attempt === this.attempt && this.deps.commands.isJoinable) this.send();
     });
   }
 
   private leave(done: () => void): void {
-    this.host.commands.dispatch({ type: 'unsubscribe', channel: this.channel, now: true }, done);
+    this.deps.commands.dispatch({ type: 'unsubscribe', channel: this.channel, immediate: true }, done);
   }
 
-  /** @returns Whether nothing else was begun by a listener meanwhile. */
+  /** @returns `false` when a listener began something else. */
   private pause(): boolean {
     this.drop();
     const { attempt } = this;
@@ -290,25 +320,25 @@ export class Subscription {
     this.presence.empty();
     this.noteUse();
     pending?.reject(error);
-    // Commands of the channel wait no longer: they have their own authorization.
-    this.host.commands.flush();
+    // Commands that waited for the subscription are now sent with their own authorization.
+    this.deps.commands.flush();
   }
 
-  /** Nothing that is under way counts any more. */
+  /** Forgets what is under way. */
   private drop(): void {
     this.attempt++;
     this.timer?.cancel();
-    this.retry.ended();
+    this.backoff.ended();
     this.cursor.stop();
   }
 
   private setPhase(phase: ChannelState): void {
     if (phase === this.phase) return;
     this.phase = phase;
-    this.listeners.tell('state', phase);
+    this.listeners.library('state', phase);
   }
 
   private noteUse(): void {
-    this.host.inUse(this, this.wanted || this.listeners.size > 0);
+    this.deps.inUse(this, this.wanted || this.listeners.size > 0);
   }
 }

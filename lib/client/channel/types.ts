@@ -1,9 +1,8 @@
-import type { PresenceOptions } from '../../protocol/commands.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
 import type { GapReason, Position } from '../../protocol/position.js';
 
 /**
- * An event of a channel's log, as handlers are given it beside the payload (P5).
+ * An event of a channel's log: the second argument of its listeners, after the payload.
  *
  * @example
  * room.on<Message>('message.created', (payload, event) => render(event.user, payload.text, event.seq));
@@ -31,7 +30,7 @@ export interface ChannelEvent<Payload = unknown> {
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
-/** A signal: ephemeral, never stored, sequenced or announced when it is lost. */
+/** A signal. It is never stored, has no place in an order, and its loss is not announced. */
 export interface ChannelSignal<Payload = unknown> {
   /** Name of the channel, e.g. `rooms.42`. */
   readonly channel: string;
@@ -44,8 +43,8 @@ export interface ChannelSignal<Payload = unknown> {
 }
 
 /**
- * A range of the log that was not, or with `partial` not wholly, delivered (P25, P11, P14). Handlers were, or will
- * be, given everything outside the announced ranges.
+ * A range of the log of which nothing was delivered, or with `partial` not everything (P25). Listeners get every event
+ * outside the announced ranges.
  */
 export interface ChannelGap {
   /** Epoch of the log that the range belongs to (P10). */
@@ -55,103 +54,77 @@ export interface ChannelGap {
   /** Last missing `seq`, inclusive. */
   readonly to: number;
   /**
-   * `overflow`, `expired`: dropped by the server · `conflated`: older events of a key gave way to newer ones ·
+   * `overflow`, `expired`: dropped by the server · `conflated`: newer events of a key replaced older ones ·
    * `trimmed`: no longer in the log when the client came back · `limit`: more was missed than the server replays.
    */
   readonly reason: GapReason | 'trimmed' | 'limit';
-  /** True: some events of the range do follow, those that matter still. */
+  /** Whether some events of the range follow: those that still matter. */
   readonly partial: boolean;
   /** Whether `history({ from, until: to })` can still read the range. */
   readonly recoverable: boolean;
 }
 
 /**
- * Where a subscription stands: `unsubscribed` · `waiting` for a connection or for the next attempt · `subscribing` ·
+ * The state of a subscription: `unsubscribed` · `waiting` for a connection or for the next attempt · `subscribing` ·
  * `subscribed`.
  */
 export type ChannelState = 'unsubscribed' | 'waiting' | 'subscribing' | 'subscribed';
 
-/** Why a subscription ended, or is interrupted, by the server's will. */
+/** Why the server ended or interrupted a subscription. */
 export interface ChannelUnsubscribed {
   /** Error code (protocol §6), e.g. `forbidden` after a revoke. */
   readonly code: string;
   /** Why, in words. */
   readonly message: string;
-  /** Whether the client subscribes again by itself, with its position. */
+  /** Whether the client subscribes again by itself, from its position. */
   readonly willRetry: boolean;
   /** With `willRetry`: milliseconds until then. */
   readonly delayMs?: number;
 }
 
-/** How to subscribe. */
-export interface SubscribeOptions {
-  /** Continue from here, e.g. from a stored `room.position` (P13). Default: from now on, with the snapshot. */
-  readonly position?: Position;
-  /** Given to the server's authorization and snapshot handlers. */
-  readonly params?: Readonly<Record<string, unknown>>;
-  /** Whether the channel's snapshot is wanted. Default true. */
-  readonly snapshot?: boolean;
-  /** Take part in presence; `false` for not at all. Default: as the channel is declared. */
-  readonly presence?: false | PresenceOptions;
-}
-
 /** How to publish. */
 export interface PublishOptions {
   /**
-   * Identifies this publish: the same id inside the server's dedupe window is appended once (P15). Default a new
-   * one. Give your own to make a retry after a page reload safe.
+   * Identifies this publish: the same id inside the server's dedupe window is appended once (P15). Default a new id.
+   * Give your own to make a retry after a page reload safe.
    */
   readonly id?: string;
-  /** Conflation key: under `overflow: 'conflate'` a slow reader is given only the newest event of each key. */
+  /** Conflation key: under `overflow: 'conflate'` a slow client gets only the newest event of each key. */
   readonly key?: string;
-  /** Milliseconds after which the event is not worth delivering, nor sending if no connection took it so far. */
+  /** Milliseconds after which the event is not worth delivering; if it was not sent by then, the publish fails. */
   readonly ttl?: number;
 }
 
-/** Which part of the log to read; bounds are inclusive. */
-export interface HistoryOptions {
-  /** First `seq` wanted. Default: the oldest that is kept. */
-  readonly from?: number;
-  /** Last `seq` wanted. Default: the newest. */
-  readonly until?: number;
-  /** Events of one page; the server bounds it. */
-  readonly limit?: number;
-  /** Newest first. Default false. */
-  readonly reverse?: boolean;
-  /** Epoch that the bounds belong to. Default that of the own position. */
-  readonly epoch?: string;
-}
-
 /**
- * What the library itself tells on a channel, through `room.on(name, …)`. These names are reserved there; an
- * application event or signal that has one of them is received with `onEvent` or `onSignal`.
+ * What the library itself emits on a channel, for `room.on(name, …)`. These names are reserved there; an application
+ * event or signal that has one of them is received with `onEvent` or `onSignal`.
  */
-export type ChannelHappenings = {
+export type ChannelEventMap = {
   /** The channel's state, before the events that follow it (P26). */
   snapshot: [state: unknown, answer: SubscribeResult];
   /** Events that will not come (P25). */
   gap: [gap: ChannelGap];
-  /** Everything after the own position is lost (P11): read the state anew; the snapshot follows where there is one. */
+  /** Everything after the own position is lost (P11): read the state again, unless a snapshot follows. */
   lost: [answer: SubscribeResult];
   /** The log under the live subscription changed (P10): treat it like `lost` unless `recovery` is `complete`. */
   reset: [answer: SubscribeResult];
   /** Subscribed, for the first time or again. */
   subscribed: [answer: SubscribeResult];
-  /** What was missed has been delivered; what follows is live (P12). */
+  /** The missed events have been delivered; live ones follow (P12). */
   resumed: [position: Position];
   /** Refused, revoked or interrupted by the server. */
   unsubscribed: [cause: ChannelUnsubscribed];
-  /** Each change of where the subscription stands. */
+  /** Each change of the subscription's state. */
   state: [state: ChannelState];
   /** Any signal. */
   signal: [signal: ChannelSignal];
 };
 
 /** A reserved name of `room.on`. */
-export type ChannelHappening = keyof ChannelHappenings;
+export type LibraryEvent = keyof ChannelEventMap;
 
 /** All reserved names of `room.on`; `*` is reserved too, for every application event. */
-export const CHANNEL_HAPPENINGS: readonly ChannelHappening[] = [
+export const LIBRARY_EVENTS: readonly LibraryEvent[] = [
   'snapshot',
   'gap',
   'lost',

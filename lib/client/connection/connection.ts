@@ -1,51 +1,48 @@
 import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
-import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
-import type { HelloCommand } from '../../protocol/commands.js';
-import { PROTOCOL_VERSION, type Envelope } from '../../protocol/envelope.js';
-import type { FrameLimits } from '../../protocol/limits.js';
+import type { Encoded } from '../../protocol/codecs/codec.js';
+import { PROTOCOL_VERSION, type Envelope, type FrameLimits } from '../../protocol/envelope.js';
 import type { ByePayload } from '../../protocol/messages.js';
-import type { ClientClock, ClientTimer } from '../clock.js';
-import { errorFromFrame } from '../errors.js';
-import type { OpenTransport, Transport } from '../transport/transport.js';
-import type { ConnectionEnd } from './reconnect-policy.js';
-import { EarlyOutbox } from './early-outbox.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
+import type { ClientTimer } from '../clock.js';
+import { errorFromPayload } from '../errors.js';
+import type { ClientSettings } from '../options.js';
+import { durationOf, recordOf } from '../received.js';
+import type { ErrorContext } from '../state.js';
+import type { OpenTransport, Transport } from '../transport/websocket.js';
+import { FrameBatcher, HelloFrame } from './frames.js';
+import { readWelcome, type Greeting, type Welcome } from './handshake.js';
 import { HeartbeatWatch } from './heartbeat-watch.js';
-import { Outbox } from './outbox.js';
-import { isDuration, readWelcome, recordOf, type Welcome } from './welcome.js';
-import type { EarlyWire, Wire } from './wire.js';
+import type { ConnectionEnd } from './reconnect-policy.js';
 
-/** What a connection needs. */
-export interface ConnectionSetup {
+/** What a connection needs. `connectTimeoutMs` is from the start to `welcome`. */
+export interface ServerConnectionDeps
+  extends Greeting, Pick<ClientSettings, 'codec' | 'clock' | 'ids' | 'connectTimeoutMs'> {
   readonly open: OpenTransport;
-  readonly protocols: readonly string[];
-  readonly codec: Codec;
-  readonly clock: ClientClock;
-  readonly hello: HelloCommand['payload'];
-  /** What may be sent behind `hello`, together with it; `undefined`: nothing before `welcome`. */
+  /** The limits of what may be sent together with `hello`; `undefined`: nothing before `welcome`. */
   readonly early: FrameLimits | undefined;
-  readonly ids: () => string;
-  /** From the start to `welcome`. */
-  readonly timeoutMs: number;
 }
 
-/** What a connection tells. Nothing follows `ended`. */
-export interface ConnectionEvents {
-  /** `hello` is on its way, and more may be sent in its frame. */
-  greeting(wire: EarlyWire): void;
+/** What a connection reports. Nothing follows `ended`. */
+export interface ServerConnectionEvents {
+  /** `hello` waits to be sent in this turn, and commands may be added to its frame. */
+  greeting(frame: HelloFrame): void;
   welcomed(welcome: Welcome, wire: Wire): void;
   /** Every message after `welcome` but `ping` and `bye`; before it, errors of commands that went with `hello`. */
   message(envelope: Envelope): void;
-  /** Once, unless `leave` or `discard` was called before. */
+  /** Called once, unless `leave` was called before. */
   ended(end: ConnectionEnd): void;
-  /** The server sent what is not protocol; the connection ends. */
-  malformed(error: unknown): void;
+  /** The server sent something that is not protocol; the connection ends. */
+  error(error: unknown, source: ErrorContext['source']): void;
 }
 
+/** A welcomed connection, as the queues that send commands see it. */
+export type Wire = Pick<ServerConnection, 'accepting' | 'send'>;
+
 /**
- * One attempt and what becomes of it: open, `hello`, `welcome`, live, end. It owns its timers and never outlives
- * its end, so nothing of an old connection can touch a new one.
+ * One attempt to connect and the connection that it becomes: open, `hello`, `welcome`, live, end. It owns its timers and
+ * never outlives its end, so nothing of an old connection can touch a new one.
  */
-export class Connection {
+export class ServerConnection {
   private readonly transport: Transport;
   private readonly helloId: string;
   private phase: 'opening' | 'greeting' | 'live' | 'ended' = 'opening';
@@ -53,25 +50,28 @@ export class Connection {
   private welcome: Welcome | undefined;
   private timer: ClientTimer | undefined;
   private watch: HeartbeatWatch | undefined;
-  private early: EarlyOutbox | undefined;
-  private outbox: Outbox | undefined;
+  private helloFrame: HelloFrame | undefined;
+  private batcher: FrameBatcher | undefined;
   private bye: ByePayload | undefined;
   private detail: string | undefined;
-  private gone: (() => void) | undefined;
+  private onLeft: (() => void) | undefined;
 
   constructor(
-    private readonly setup: ConnectionSetup,
-    private readonly events: ConnectionEvents,
+    private readonly deps: ServerConnectionDeps,
+    private readonly events: ServerConnectionEvents,
   ) {
-    this.helloId = setup.ids();
-    this.timer = setup.clock.schedule(setup.timeoutMs, () =>
-      this.fail('heartbeat_timeout', 1006, `No welcome within ${setup.timeoutMs} ms`),
+    this.helloId = deps.ids();
+    this.timer = deps.clock.schedule(deps.connectTimeoutMs, () =>
+      this.fail('heartbeat_timeout', 1006, `No welcome within ${deps.connectTimeoutMs} ms`),
     );
     try {
-      this.transport = setup.open(setup.protocols, {
+      this.transport = deps.open(deps.protocols, {
         opened: (protocol) => this.onOpen(protocol),
         frame: (frame) => this.onFrame(frame),
-        closed: (code, reason) => this.onClosed(code, reason),
+        closed: (code, reason) => {
+          this.onLeft?.();
+          this.end(code, reason);
+        },
       });
     } catch (error) {
       this.timer.cancel();
@@ -79,12 +79,26 @@ export class Connection {
     }
   }
 
-  /** Leaves on purpose: `bye`, then close 1000. `gone` is called when the transport has closed. */
-  leave(gone: () => void): void {
-    this.gone = gone;
+  /** Whether commands may be sent. False once the server said `bye`: it may never read them. */
+  get accepting(): boolean {
+    return this.phase === 'live' && this.bye === undefined;
+  }
+
+  /**
+   * Queues one envelope for the frame of this turn (P4).
+   *
+   * @throws RealtimeError `message_too_large` or `bad_request`; nothing is sent then.
+   */
+  send(envelope: Envelope): void {
+    this.batcher?.add(envelope);
+  }
+
+  /** Leaves on purpose: `bye`, then close 1000. `onLeft` is called when the transport has closed. */
+  leave(onLeft: () => void): void {
+    this.onLeft = onLeft;
     if (this.phase === 'live') {
-      this.outbox?.add({ type: 'bye', id: this.setup.ids() });
-      this.outbox?.flush();
+      this.send({ type: 'bye', id: this.deps.ids() });
+      this.batcher?.flush();
     }
     this.finish();
     this.transport.close(CLOSE_CODES.normal.code, 'normal');
@@ -92,7 +106,7 @@ export class Connection {
 
   private onOpen(protocol: string): void {
     if (this.phase !== 'opening') return;
-    const { codec } = this.setup;
+    const { codec, early, hello } = this.deps;
     this.opened = true;
     this.phase = 'greeting';
     if (protocol !== codec.subprotocol && !(protocol === '' && !codec.binary)) {
@@ -103,10 +117,13 @@ export class Connection {
       );
       return;
     }
-    const hello = codec.encode({ type: 'hello', id: this.helloId, payload: this.setup.hello });
-    const { early } = this.setup;
-    if (early === undefined) this.transport.send(hello);
-    else this.events.greeting((this.early = new EarlyOutbox(codec, early, hello, this.write)));
+    const encoded = codec.encode({ type: 'hello', id: this.helloId, payload: hello });
+    if (early === undefined) {
+      this.transport.send(encoded);
+      return;
+    }
+    this.helloFrame = new HelloFrame(codec, early, encoded, this.write);
+    this.events.greeting(this.helloFrame);
   }
 
   private readonly write = (frame: Encoded): void => {
@@ -115,105 +132,85 @@ export class Connection {
 
   private onFrame(frame: Encoded): void {
     if (this.phase === 'opening' || this.phase === 'ended') return;
-    this.watch?.sign();
+    this.watch?.heard();
     let values: unknown[];
     try {
-      values = this.setup.codec.decode(frame);
+      values = this.deps.codec.decode(frame);
     } catch (error) {
-      this.events.malformed(error);
-      // Reconnecting resumes; reading on could skip an event unnoticed (G3).
+      this.events.error(error, 'protocol');
+      // A reconnect resumes; to continue after the frame could skip an event unnoticed (G3).
       this.fail('protocol_error', 1006, 'The server sent a frame that cannot be read');
       return;
     }
     for (const value of values) {
-      // A handler may have closed the client.
+      // A listener may have closed the client.
       if (this.hasEnded()) return;
       if (isEnvelope(value)) this.onEnvelope(value);
     }
   }
 
   private onEnvelope(envelope: Envelope): void {
-    switch (envelope.type) {
+    const { type, id, ref, payload } = envelope;
+    switch (type) {
       case 'welcome':
-        if (this.phase === 'greeting') this.onWelcome(envelope.payload);
+        if (this.phase === 'greeting') this.onWelcome(readWelcome(payload));
         return;
       case 'ping':
-        this.answerPing(envelope.id);
+        // Answered at once (P8).
+        this.send(omitUndefined({ type: 'pong', ref: id }));
         return;
       case 'bye':
-        this.onBye(envelope.payload);
+        this.onBye(payload);
         return;
       default:
-        if (this.phase === 'live') this.events.message(envelope);
-        else if (envelope.type === 'error') this.onEarlyError(envelope);
+        // Before `welcome` an error refuses `hello`, or a command that went with it.
+        if (this.phase !== 'live' && type !== 'error') return;
+        if (this.phase === 'live' || (ref !== undefined && ref !== this.helloId))
+          this.events.message(envelope);
+        else this.detail = errorFromPayload(payload).message;
     }
   }
 
-  /** The refusal of `hello`, or of a command that went with it. */
-  private onEarlyError(envelope: Envelope): void {
-    const { ref, payload } = envelope;
-    if (ref === undefined || ref === this.helloId) this.detail = errorFromFrame(payload).message;
-    else this.events.message(envelope);
-  }
-
-  private onWelcome(payload: unknown): void {
-    const { clock, codec } = this.setup;
-    const welcome = readWelcome(payload);
+  private onWelcome(welcome: Welcome): void {
+    const { clock, codec, ids } = this.deps;
     if (welcome.version !== PROTOCOL_VERSION) {
-      const detail = `The server chose version ${welcome.version}, which this client does not speak`;
+      const detail = `The server chose version ${welcome.version}, which this client does not speak: update the client`;
       this.fail('unsupported_version', CLOSE_CODES.unsupported_version.code, detail);
       return;
     }
     this.timer?.cancel();
     this.phase = 'live';
     this.welcome = welcome;
-    const outbox = new Outbox(codec, welcome.limits, this.write);
-    this.outbox = outbox;
+    this.batcher = new FrameBatcher(codec, welcome.limits, this.write);
     this.watch = new HeartbeatWatch(clock, welcome.heartbeat, {
-      doubt: () => outbox.add({ type: 'ping', id: this.setup.ids() }),
+      doubt: () => this.send({ type: 'ping', id: ids() }),
       dead: () => this.fail('heartbeat_timeout', 1006, 'Nothing was heard from the server'),
     });
-    const isAccepting = (): boolean => this.phase === 'live' && this.bye === undefined;
-    this.events.welcomed(welcome, {
-      limits: welcome.limits,
-      get accepting() {
-        return isAccepting();
-      },
-      send: (envelope) => outbox.add(envelope),
-    });
-  }
-
-  /** P8: each ping of the server is answered, and at once. */
-  private answerPing(id: string | undefined): void {
-    this.outbox?.add({ type: 'pong', ...(id === undefined ? {} : { ref: id }) });
+    this.events.welcomed(welcome, this);
   }
 
   private onBye(payload: unknown): void {
     const { code, retryAfterMs, spreadMs } = recordOf(payload);
     this.bye = {
       code: typeof code === 'number' ? code : CLOSE_CODES.drain.code,
-      retryAfterMs: isDuration(retryAfterMs) ? retryAfterMs : 0,
-      spreadMs: isDuration(spreadMs) ? spreadMs : 0,
+      retryAfterMs: durationOf(retryAfterMs) ?? 0,
+      spreadMs: durationOf(spreadMs) ?? 0,
     };
-    // The server closes. Should it not, this client does not wait for ever on a connection that takes no commands.
+    // The server closes next. If it does not, the client must not wait for ever on a connection that takes no commands.
     const { intervalMs = 0, timeoutMs = 0 } = this.welcome?.heartbeat ?? {};
+    const { clock, connectTimeoutMs } = this.deps;
     this.timer?.cancel();
-    this.timer = this.setup.clock.schedule(Math.max(this.setup.timeoutMs, intervalMs + timeoutMs), () =>
+    this.timer = clock.schedule(Math.max(connectTimeoutMs, intervalMs + timeoutMs), () =>
       this.fail('drain', 1006, 'The server said bye and did not close'),
     );
   }
 
-  private onClosed(code: number, reason: string): void {
-    this.gone?.();
-    this.end(code, reason);
-  }
-
   /**
-   * Ends a connection whose peer may no longer answer: without waiting for its close frame, which on a half-open
-   * connection takes minutes.
+   * Ends a connection whose peer may no longer answer, without waiting for its close frame: on a half-open connection
+   * that takes minutes.
    *
-   * @param name What the server is told, should it listen.
-   * @param code What the end counts as here.
+   * @param name Tells the server why, if it still listens.
+   * @param code The close code that counts on this side.
    */
   private fail(name: CloseName, code: number, detail: string): void {
     this.detail = detail;
@@ -223,19 +220,20 @@ export class Connection {
 
   private end(code: number, reason: string): void {
     if (this.hasEnded()) return;
-    const { opened, early, bye, detail } = this;
-    const welcomed = this.welcome !== undefined;
+    const { opened, helloFrame, bye, detail } = this;
     this.finish();
-    this.events.ended({
-      code,
-      reason,
-      opened,
-      welcomed,
-      // A server that refused `hello` has said why.
-      early: early?.isUsed === true && detail === undefined,
-      ...(bye === undefined ? {} : { bye }),
-      ...(detail === undefined ? {} : { detail }),
-    });
+    this.events.ended(
+      omitUndefined({
+        code,
+        reason,
+        opened,
+        welcomed: this.welcome !== undefined,
+        // A server that refused `hello` said why.
+        early: helloFrame?.isUsed === true && detail === undefined,
+        bye,
+        detail,
+      }),
+    );
   }
 
   private finish(): void {
@@ -244,14 +242,13 @@ export class Connection {
     this.watch?.stop();
   }
 
+  // A method, as the compiler does not know that a call in between may change `phase`.
   private hasEnded(): boolean {
     return this.phase === 'ended';
   }
 }
 
-/** P6: what is not an envelope, or of a type that a later version adds, is ignored. */
+/** Anything else, or a type that a later version adds, is ignored (P6). */
 function isEnvelope(value: unknown): value is Envelope {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
-  );
+  return typeof recordOf(value)['type'] === 'string';
 }

@@ -1,48 +1,45 @@
-import { CLOSE_CODES, closeNameOf } from '../../protocol/close-codes.js';
-import type { Envelope } from '../../protocol/envelope.js';
+import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
+import type { FrameLimits } from '../../protocol/envelope.js';
 import { ERROR_CODES } from '../../protocol/error-codes.js';
-import type { FrameLimits } from '../../protocol/limits.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { Backoff } from '../backoff.js';
-import type { ClientClock, ClientTimer } from '../clock.js';
+import { Backoff, type Advice } from '../backoff.js';
+import type { ClientTimer } from '../clock.js';
 import { errorOfClosed } from '../errors.js';
 import type { ClientSettings } from '../options.js';
-import type { ClientStatus, ErrorContext } from '../state.js';
-import { deferred, type Deferred } from '../deferred.js';
+import { deferred, type Deferred } from '../promises.js';
+import type { ClientStatus } from '../state.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
-import type { OpenTransport } from '../transport/transport.js';
-import { verdictOf, wasTooMuch, type ConnectionEnd, type Verdict } from './reconnect-policy.js';
-import { Connection } from './connection.js';
-import { UNKNOWN_LIMITS } from './early-outbox.js';
-import { greetingOf } from './greeting.js';
-import type { Welcome } from './welcome.js';
-import type { EarlyWire, Wire } from './wire.js';
+import type { OpenTransport } from '../transport/websocket.js';
+import { ServerConnection, type ServerConnectionEvents, type Wire } from './connection.js';
+import { UNKNOWN_LIMITS } from './frames.js';
+import { greetingOf, type Welcome } from './handshake.js';
+import { decide, earlyFrameRefused, type ConnectionEnd } from './reconnect-policy.js';
 
 /** How long `close()` waits for the peer's close frame. */
 const CLOSE_WAIT_MS = 2_000;
 
-/** What the connector tells the client, in this order: `status` last, so that its listeners see the rest done. */
-export interface ConnectorEvents {
-  /** A connection said `hello`: `live` or `lost` follows, unless the client stops. */
-  greeting(wire: EarlyWire): void;
+/**
+ * What the connector reports. After `greeting` follows `live` or `lost`, unless the client stops. `status` comes last, so
+ * that its listeners find the rest done.
+ */
+export interface ConnectorEvents extends Pick<ServerConnectionEvents, 'greeting' | 'message' | 'error'> {
   live(welcome: Welcome, wire: Wire): void;
-  message(envelope: Envelope): void;
   /** A connection that had opened is gone; the client may come back. */
   lost(): void;
-  /** The client stays closed until `connect()`. `byUser`: the application said so. */
+  /** The client stays closed until `connect()`. `byUser`: the application called `close()`. */
   stopped(error: RealtimeError, byUser: boolean): void;
   status(status: ClientStatus): void;
-  error(error: unknown, source: ErrorContext['source']): void;
 }
 
-/** Keeps one connection up: attempts, waiting, verdicts, the session ticket (P18, P19, P28). */
+/** Keeps one connection up: attempts, waits, reconnect decisions, and the session ticket (P19). */
 export class Connector {
   private current: ClientStatus = { state: 'idle' };
-  /** Number of the attempt; whatever an older one still reports is ignored. */
+  /** Number of the attempt; what an older one still reports is ignored. */
   private run = 0;
   private readonly backoff: Backoff;
-  private connection: Connection | undefined;
+  private connection: ServerConnection | undefined;
   private taken: TakenToken | undefined;
   private probing: Probe | undefined;
   /** The next attempt, or the moment at which the live connection counts as stable. */
@@ -50,7 +47,7 @@ export class Connector {
   /** Kept in memory only: a duplicated tab would copy `sessionStorage` (P28). */
   private ticket: string | undefined;
   private ready: Deferred<void> | undefined;
-  /** What may go with the next `hello`: by the limits of the last `welcome`, so long as attempts get that far. */
+  /** What may go with the next `hello`: the limits of the last `welcome`, unless the server refused such a frame. */
   private early: FrameLimits | undefined = UNKNOWN_LIMITS;
 
   constructor(
@@ -67,18 +64,18 @@ export class Connector {
     return this.current;
   }
 
-  /** Opens, or waits for the opening that is under way. */
+  /** Opens the connection, or waits until it is open. */
   connect(): Promise<void> {
     if (this.current.state === 'live') return Promise.resolve();
     this.ready ??= deferred();
-    const { promise, quiet } = this.ready;
-    // Who does not await it learns the same from the state.
-    quiet();
+    const { promise, ignoreRejection } = this.ready;
+    // The state tells the same, so the promise need not be awaited.
+    ignoreRejection();
     if (this.current.state === 'idle' || this.current.state === 'closed') this.start();
     return promise;
   }
 
-  /** Ends a wait at once. The count of attempts goes on, so failing again waits longer. */
+  /** Ends a wait at once. The attempt counts, so that the next wait is longer if it fails. */
   retryNow(): void {
     if (this.current.state !== 'waiting') return;
     this.timer?.cancel();
@@ -95,15 +92,24 @@ export class Connector {
     if (this.current.state === 'idle') this.start();
   }
 
+  /** Resolves when the transport has closed, or after two seconds: on a half-open connection a close takes minutes. */
   close(): Promise<void> {
     if (this.current.state === 'closed') return Promise.resolve();
     const { connection } = this;
     this.quit();
     this.ticket = undefined;
-    const status: ClientStatus = { state: 'closed', code: CLOSE_CODES.normal.code, name: 'normal' };
-    const gone = connection === undefined ? Promise.resolve() : leaving(connection, this.settings.clock);
-    this.finish(status, true);
-    return gone;
+    const { promise, resolve } = deferred<void>();
+    if (connection === undefined) {
+      resolve();
+    } else {
+      const timer = this.settings.clock.schedule(CLOSE_WAIT_MS, resolve);
+      connection.leave(() => {
+        timer.cancel();
+        resolve();
+      });
+    }
+    this.finish(statusOf('normal'), true);
+    return promise;
   }
 
   private start(): void {
@@ -113,16 +119,15 @@ export class Connector {
 
   private attempt(): void {
     const run = ++this.run;
-    this.timer = undefined;
     this.setStatus({ state: 'connecting', attempt: this.backoff.attempt });
     if (run !== this.run) return;
     if (this.tokens === undefined) {
-      this.dial(run, undefined);
+      this.dial();
       return;
     }
     this.tokens.take().then(
       (taken) => {
-        if (run === this.run) this.dial(run, taken);
+        if (run === this.run) this.dial(taken);
       },
       (error: unknown) => {
         if (run === this.run) this.tokenFailed(error);
@@ -130,43 +135,21 @@ export class Connector {
     );
   }
 
-  private dial(run: number, taken: TakenToken | undefined): void {
+  private dial(taken?: TakenToken): void {
     this.taken = taken;
-    const { codec, clock, ids, connectTimeoutMs } = this.settings;
-    const isMine = (): boolean => run === this.run;
+    const { settings, events, open, early } = this;
     try {
-      const { hello, protocols } = greetingOf(this.settings, taken?.token, this.ticket);
-      this.connection = new Connection(
+      this.connection = new ServerConnection(
+        { ...settings, ...greetingOf(settings, taken?.token, this.ticket), open, early },
         {
-          open: this.open,
-          protocols,
-          codec,
-          clock,
-          ids,
-          hello,
-          early: this.early,
-          timeoutMs: connectTimeoutMs,
-        },
-        {
-          greeting: (wire) => {
-            if (isMine()) this.events.greeting(wire);
-          },
-          welcomed: (welcome, wire) => {
-            if (isMine()) this.welcomed(welcome, wire);
-          },
-          message: (envelope) => {
-            if (isMine()) this.events.message(envelope);
-          },
-          ended: (end) => {
-            if (isMine()) this.ended(run, end);
-          },
-          malformed: (error) => this.events.error(error, 'protocol'),
+          ...events,
+          welcomed: (welcome, wire) => this.welcomed(welcome, wire),
+          ended: (end) => this.ended(end),
         },
       );
     } catch (error) {
-      // The platform refuses the URL or a subprotocol: the next attempt would fare the same.
-      const reason = error instanceof Error ? error.message : String(error);
-      this.stop({ state: 'closed', code: CLOSE_CODES.protocol_error.code, name: 'protocol_error', reason });
+      // The platform refuses the URL or a subprotocol: the next attempt would fail alike.
+      this.stop(statusOf('protocol_error', messageOf(error)));
     }
   }
 
@@ -183,68 +166,56 @@ export class Connector {
     this.setStatus({ state: 'live' });
   }
 
-  private ended(run: number, end: ConnectionEnd): void {
+  private ended(end: ConnectionEnd): void {
+    const { run } = this;
     this.connection = undefined;
     this.timer?.cancel();
-    if (wasTooMuch(end)) this.early = undefined;
+    if (earlyFrameRefused(end)) this.early = undefined;
     if (end.opened) this.events.lost();
     if (run !== this.run) return;
     const { fetch, tokenIn, clock, connectTimeoutMs } = this.settings;
     if (end.opened || fetch === false) {
-      this.judge(end, undefined);
+      this.follow(end);
       return;
     }
     const token = tokenIn === 'subprotocol' ? this.taken?.token : undefined;
     this.probing = probe(fetch, this.httpUrl, token, clock, connectTimeoutMs);
     void this.probing.answer.then((answer) => {
-      if (run === this.run) this.judge(end, answer);
+      if (run === this.run) this.follow(end, answer);
     });
   }
 
-  private judge(end: ConnectionEnd, answer: ProbeAnswer | undefined): void {
+  /** Follows the reconnect policy after the end of a connection. */
+  private follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
     this.probing = undefined;
-    const verdict = verdictOf(
-      end,
-      { renewable: this.tokens !== undefined, fresh: this.taken?.fresh ?? false },
-      answer,
-    );
-    if (verdict.renewToken) this.tokens?.refuse();
-    const { code, name, reason } = verdict;
-    const facts = {
-      code,
-      ...(name === undefined ? {} : { name }),
-      ...(reason === undefined ? {} : { reason }),
-    };
-    if (verdict.action !== 'retry') {
+    const credentials = { renewable: this.tokens !== undefined, fresh: this.taken?.fresh ?? false };
+    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer);
+    if (renewToken) this.tokens?.refuse();
+    if (action !== 'retry') {
       this.stop({ state: 'closed', ...facts });
       return;
     }
     if (answer?.kind === 'unexpected') {
-      this.events.error(
-        new RealtimeError(
-          'unavailable',
-          `${this.httpUrl} answered ${answer.status}: check the URL and the proxies before it`,
-        ),
-        'connection',
-      );
+      const message = `${this.httpUrl} answered ${answer.status}: check the URL and the proxies in front of it`;
+      this.events.error(new RealtimeError('unavailable', message), 'connection');
     }
-    this.wait(facts, end.welcomed, verdict.advice);
+    this.wait(facts, end.welcomed, advice);
   }
 
   private tokenFailed(error: unknown): void {
     this.taken = undefined;
-    const reason = `No token: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `No token: ${messageOf(error)}`;
     if (error instanceof RealtimeError && !ERROR_CODES[error.code].retryable) {
-      const name = error.code === 'forbidden' || error.code === 'banned' ? error.code : 'unauthorized';
-      this.stop({ state: 'closed', code: CLOSE_CODES[name].code, name, reason });
+      const isRefusal = error.code === 'forbidden' || error.code === 'banned';
+      this.stop(statusOf(isRefusal ? error.code : 'unauthorized', reason));
       return;
     }
     this.events.error(error, 'token');
     this.wait({ reason }, false);
   }
 
-  private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Verdict['advice']): void {
-    const attempt = this.backoff.attempt;
+  private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Advice): void {
+    const { attempt } = this.backoff;
     const delayMs = this.backoff.next(lost, advice);
     this.timer = this.settings.clock.schedule(delayMs, () => this.attempt());
     this.setStatus({ ...facts, state: 'waiting', delayMs, attempt });
@@ -253,15 +224,14 @@ export class Connector {
   private stop(status: ClientStatus): void {
     this.quit();
     // The newer connection owns the ticket now; a later connect() must not take the session back unasked.
-    if (closeNameOf(status.code ?? 0) === 'superseded') this.ticket = undefined;
+    if (status.name === 'superseded') this.ticket = undefined;
     this.finish(status, false);
   }
 
-  /** Ends whatever runs. */
+  /** Ends what is under way. */
   private quit(): void {
     this.run++;
     this.timer?.cancel();
-    this.timer = undefined;
     this.probing?.abort();
     this.probing = undefined;
     this.connection = undefined;
@@ -284,13 +254,10 @@ export class Connector {
   }
 }
 
-/** Resolves when the transport has closed, or after a short while: a half-open one takes minutes. */
-function leaving(connection: Connection, clock: ClientClock): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.schedule(CLOSE_WAIT_MS, resolve);
-    connection.leave(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
+function statusOf(name: CloseName, reason?: string): ClientStatus {
+  return omitUndefined({ state: 'closed', code: CLOSE_CODES[name].code, name, reason });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,52 +1,52 @@
 import type { ClientClock, ClientTimer } from '../clock.js';
 
-/** A timer that comes later than this was held back: the page slept, or a debugger stopped it. */
+/** A timer that fires later than this was held back: the page slept, or a debugger stopped it. */
 const LATE_MS = 1_000;
 
+/** What a {@link HeartbeatWatch} reports. */
+export interface HeartbeatEvents {
+  /** The timer fired late: received frames may still wait to be read, so the server is asked for a sign of life. */
+  doubt(): void;
+  dead(): void;
+}
+
 /**
- * Notices a connection on which nothing is heard for `intervalMs + timeoutMs` (P9). Hearing costs one assignment:
- * a single timer looks, at the earliest moment that could matter, when something was heard last.
+ * Notices a connection on which nothing is heard for `intervalMs + timeoutMs` (P9). A received frame costs one
+ * assignment: a single timer checks, at the earliest moment that could matter, when the last one came.
  */
 export class HeartbeatWatch {
-  private heard: number;
+  private heardAt: number;
   private timer: ClientTimer | undefined;
+  private readonly silenceMs: number;
 
   constructor(
     private readonly clock: ClientClock,
     private readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number },
-    private readonly events: {
-      /** The timer came late: what arrived meanwhile may still wait to be read, so the server is asked. */
-      doubt(): void;
-      dead(): void;
-    },
+    private readonly events: HeartbeatEvents,
   ) {
-    this.heard = clock.now();
-    this.look(this.silence);
+    this.heardAt = clock.now();
+    this.silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
+    this.checkIn(this.silenceMs);
   }
 
-  /** Something came: any frame is a sign of life. */
-  sign(): void {
-    this.heard = this.clock.now();
+  /** A frame came: any frame is a sign of life. */
+  heard(): void {
+    this.heardAt = this.clock.now();
   }
 
   stop(): void {
     this.timer?.cancel();
-    this.timer = undefined;
   }
 
-  private get silence(): number {
-    return this.heartbeat.intervalMs + this.heartbeat.timeoutMs;
-  }
-
-  private look(delayMs: number, doubted = false): void {
+  private checkIn(delayMs: number, doubted = false): void {
     const due = this.clock.now() + delayMs;
     this.timer = this.clock.schedule(delayMs, () => {
       const now = this.clock.now();
-      const left = this.heard + this.silence - now;
+      const left = this.heardAt + this.silenceMs - now;
       if (left > 0) {
-        this.look(left);
+        this.checkIn(left);
       } else if (!doubted && now - due > LATE_MS) {
-        this.look(this.heartbeat.timeoutMs, true);
+        this.checkIn(this.heartbeat.timeoutMs, true);
         this.events.doubt();
       } else {
         this.events.dead();

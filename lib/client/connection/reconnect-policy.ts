@@ -6,22 +6,23 @@ import {
   type CloseName,
 } from '../../protocol/close-codes.js';
 import type { ByePayload } from '../../protocol/messages.js';
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Advice } from '../backoff.js';
 import type { ProbeAnswer } from '../transport/probe.js';
 
 /** How a connection ended. */
 export interface ConnectionEnd {
   readonly code: number;
-  /** The close frame's reason: `name|retryAfterMs` from this server, anything from a proxy. */
+  /** The close frame's reason: `name|retryAfterMs` from this server, any text from a proxy. */
   readonly reason: string;
   /** Whether the transport ever opened; if not, the server is asked why (P18). */
   readonly opened: boolean;
   readonly welcomed: boolean;
-  /** Whether subscribes went along with `hello`, and nobody said why it ended; left out: no. */
+  /** Whether commands were sent together with `hello`, and no error told why the connection ended. Default false. */
   readonly early?: boolean;
-  /** The server's `bye`, if it said one. */
+  /** The server's `bye`, if it sent one. */
   readonly bye?: ByePayload;
-  /** In words, where an error frame or this client knows more than the code. */
+  /** Why, in words, where an error message or this client knows more than the code. */
   readonly detail?: string;
 }
 
@@ -34,18 +35,18 @@ export interface Credentials {
 }
 
 /** What to do after a connection ended. */
-export interface Verdict {
-  /** `closed`: it closed itself (1000) · `stop`: nothing to be gained by coming back · `retry`. */
+export interface ReconnectDecision {
+  /** `closed`: it was closed on purpose (1000) · `stop`: coming back cannot help · `retry`. */
   readonly action: 'closed' | 'stop' | 'retry';
   readonly code: number;
   readonly name?: CloseName;
   readonly reason?: string;
-  /** Whether the token has to be fetched anew before the next attempt. */
+  /** Whether the next attempt needs a new token. */
   readonly renewToken: boolean;
   readonly advice?: Advice;
 }
 
-/** How a connection ends whose frame, or whose commands before `welcome`, are more than the server or a proxy takes. */
+/** How a connection ends when the frame of `hello`, or the commands in it, are more than the server or a proxy takes. */
 const TOO_MUCH: ReadonlySet<number> = new Set([
   CLOSE_CODES.protocol_error.code,
   CLOSE_CODES.message_too_large.code,
@@ -55,82 +56,82 @@ const TOO_MUCH: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Whether what went along with `hello` may have been too much for this server: then the next attempt goes without, and
- * knows (P3c).
+ * Whether the server may have refused the commands that were sent together with `hello`. The next attempt sends `hello`
+ * alone and so finds out (P3c).
  */
-export function wasTooMuch({ early, welcomed, code }: ConnectionEnd): boolean {
+export function earlyFrameRefused({ early, welcomed, code }: ConnectionEnd): boolean {
   return early === true && !welcomed && TOO_MUCH.has(code);
 }
 
-/** Judges the end of a connection by the table of protocol §7, P18 and P19. */
-export function verdictOf(end: ConnectionEnd, credentials: Credentials, probed?: ProbeAnswer): Verdict {
-  if (probed !== undefined) return verdictOfProbe(end, credentials, probed);
-  // Without a close frame (1005, 1006) the announced code is the better one.
-  const lostFrame = end.code === 1005 || end.code === 1006;
-  const code = lostFrame && end.bye !== undefined ? end.bye.code : end.code;
-  return judged(code, credentials, {
-    reason: end.detail ?? wordsOf(end.reason),
-    advice: adviceOf(end),
-    again: wasTooMuch(end),
-  });
-}
-
-function verdictOfProbe(end: ConnectionEnd, credentials: Credentials, probed: ProbeAnswer): Verdict {
-  switch (probed.kind) {
-    case 'refused': {
-      const banned = probed.code === 'banned';
-      const name = probed.status === 401 ? 'unauthorized' : banned ? 'banned' : 'forbidden';
-      return judged(CLOSE_CODES[name].code, credentials, { reason: probed.message });
-    }
-    case 'busy':
-      return judged(end.code, credentials, {
-        reason: probed.status === 429 ? 'Too many attempts' : 'The server is not available',
-        advice: probed.retryAfterMs > 0 ? { retryAfterMs: probed.retryAfterMs } : undefined,
-      });
-    case 'open':
-      return judged(end.code, credentials, {
-        reason:
-          'The server is there, but the WebSocket did not open: check the proxies before it, and the option "codec"',
-      });
-    case 'unexpected':
-      return judged(end.code, credentials, {
-        reason: `The server answered ${probed.status} instead of an upgrade`,
-      });
-    case 'unreachable':
-      return judged(end.code, credentials, { reason: end.detail ?? 'The server cannot be reached' });
-  }
-}
-
-function judged(
-  code: number,
+/**
+ * Decides what to do after a connection ended, by the table of protocol §7.
+ *
+ * @param probed What the server answered when it was asked why the upgrade failed.
+ */
+export function decide(
+  end: ConnectionEnd,
   credentials: Credentials,
-  more: { reason?: string | undefined; advice?: Advice | undefined; again?: boolean },
-): Verdict {
+  probed?: ProbeAnswer,
+): ReconnectDecision {
+  const {
+    code = end.code,
+    reason,
+    advice,
+  } = probed === undefined ? causeOfClose(end) : causeOfProbe(end, probed);
   const action = closeActionOf(code);
   const unauthorized = code === CLOSE_CODES.unauthorized.code;
-  // Only a fresh token's refusal is final; an older one may simply have run out.
-  const secondChance = more.again === true || (unauthorized && credentials.renewable && !credentials.fresh);
-  const name = closeNameOf(code);
-  return {
+  // The refusal of a token is final only if it is fresh: an older one may simply have expired.
+  const secondChance =
+    earlyFrameRefused(end) || (unauthorized && credentials.renewable && !credentials.fresh);
+  return omitUndefined({
     action: action === 'stay_closed' ? 'closed' : action === 'stop' && !secondChance ? 'stop' : 'retry',
     code,
     renewToken: unauthorized || code === CLOSE_CODES.token_expired.code,
-    ...(name === undefined ? {} : { name }),
-    ...(more.reason === undefined ? {} : { reason: more.reason }),
-    ...(more.advice === undefined ? {} : { advice: more.advice }),
+    name: closeNameOf(code),
+    reason,
+    advice,
+  });
+}
+
+type Cause = Partial<Pick<ReconnectDecision, 'code' | 'reason' | 'advice'>>;
+
+function causeOfClose(end: ConnectionEnd): Cause {
+  const { bye, code, detail } = end;
+  const { name, retryAfterMs = 0 } = parseCloseReason(end.reason);
+  return {
+    // Without a close frame (1005, 1006) the code of `bye` tells more.
+    code: bye !== undefined && (code === 1005 || code === 1006) ? bye.code : code,
+    reason: detail ?? (name === undefined ? end.reason || undefined : CLOSE_CODES[name].meaning),
+    // `bye` has a spread; a close reason has only the delay, and 0 there means no advice.
+    advice:
+      bye !== undefined
+        ? { retryAfterMs: bye.retryAfterMs, spreadMs: bye.spreadMs }
+        : retryAfterMs > 0
+          ? { retryAfterMs }
+          : undefined,
   };
 }
 
-/** `bye` knows the spread; a close reason only the delay, and 0 there means no advice. */
-function adviceOf(end: ConnectionEnd): Advice | undefined {
-  if (end.bye !== undefined) return { retryAfterMs: end.bye.retryAfterMs, spreadMs: end.bye.spreadMs };
-  const { retryAfterMs } = parseCloseReason(end.reason);
-  return retryAfterMs === undefined || retryAfterMs === 0 ? undefined : { retryAfterMs };
-}
-
-/** A reason in words: the meaning of this protocol's codes, the text of anybody else. */
-function wordsOf(reason: string): string | undefined {
-  const { name } = parseCloseReason(reason);
-  if (name !== undefined) return CLOSE_CODES[name].meaning;
-  return reason === '' ? undefined : reason;
+function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer): Cause {
+  switch (probed.kind) {
+    case 'refused': {
+      const forbidden = probed.code === 'banned' ? CLOSE_CODES.banned : CLOSE_CODES.forbidden;
+      const { code } = probed.status === 401 ? CLOSE_CODES.unauthorized : forbidden;
+      return { code, reason: probed.message };
+    }
+    case 'busy':
+      return {
+        reason: probed.status === 429 ? 'Too many attempts' : 'The server is not available',
+        advice: probed.retryAfterMs > 0 ? { retryAfterMs: probed.retryAfterMs } : undefined,
+      };
+    case 'open':
+      return {
+        reason:
+          'The server is there, but the WebSocket did not open: check the proxies in front of it, and the option "codec"',
+      };
+    case 'unexpected':
+      return { reason: `The server answered ${probed.status} instead of an upgrade` };
+    case 'unreachable':
+      return { reason: end.detail ?? 'The server cannot be reached' };
+  }
 }

@@ -1,7 +1,8 @@
+import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { ClientClock } from '../clock.js';
-import { isDuration, recordOf } from '../connection/welcome.js';
+import { durationOf, recordOf, stringOf } from '../received.js';
 
-/** As much of `fetch` as the client uses. */
+/** The part of `fetch` that the client uses. */
 export type ClientFetch = (
   url: string,
   init: {
@@ -12,15 +13,17 @@ export type ClientFetch = (
     headers: Record<string, string>;
     signal: AbortSignal;
   },
-) => Promise<{
+) => Promise<ProbeResponse>;
+
+type ProbeResponse = {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   json?(): Promise<unknown>;
-}>;
+};
 
-/** What the server's path said about an upgrade (P18). */
+/** What the server's path answered about an upgrade (P18). */
 export type ProbeAnswer =
-  /** An upgrade would succeed (426): whatever failed was on the way. */
+  /** An upgrade would succeed (426): something between here and the server failed. */
   | { readonly kind: 'open' }
   /** 401 or 403; `code` and `message` when the body has them. */
   | {
@@ -36,18 +39,18 @@ export type ProbeAnswer =
   /** No answer, or none that a page may read. */
   | { readonly kind: 'unreachable' };
 
-/** Longest `Retry-After` that is believed: one hour. A wrong header must not switch a client off for good. */
+/** The longest `Retry-After` that counts: one hour. A wrong header must not switch a client off for good. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** A question that runs, and how to give it up. */
+/** A running question. */
 export interface Probe {
   readonly answer: Promise<ProbeAnswer>;
   abort(): void;
 }
 
 /**
- * Asks `GET {path}` once why the upgrade failed: a page sees every refusal as 1006 (P18). Cookies go along, as
- * they did with the upgrade.
+ * Asks `GET {path}` once why the upgrade failed, as a page sees every refusal as 1006 (P18). Cookies are sent as they
+ * were with the upgrade.
  */
 export function probe(
   fetch: ClientFetch,
@@ -58,65 +61,57 @@ export function probe(
 ): Probe {
   const controller = new AbortController();
   const timer = clock.schedule(timeoutMs, () => controller.abort());
-  const aborted = new Promise<ProbeAnswer>((resolve) => {
-    controller.signal.addEventListener('abort', () => resolve({ kind: 'unreachable' }), { once: true });
+  const aborted = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
   });
-  const asked = ask(fetch, url, token, clock, controller.signal).catch((): ProbeAnswer => ({
-    kind: 'unreachable',
-  }));
+  const ask = async (): Promise<ProbeAnswer> =>
+    readAnswer(
+      await fetch(url, {
+        method: 'GET',
+        credentials: 'include',
+        cache: 'no-store',
+        redirect: 'manual',
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        signal: controller.signal,
+      }),
+      clock,
+    );
   return {
-    answer: Promise.race([asked, aborted]).finally(() => timer.cancel()),
+    answer: Promise.race([ask(), aborted])
+      .catch((): ProbeAnswer => ({ kind: 'unreachable' }))
+      .finally(() => timer.cancel()),
     abort: () => controller.abort(),
   };
 }
 
-async function ask(
-  fetch: ClientFetch,
-  url: string,
-  token: string | undefined,
-  clock: ClientClock,
-  signal: AbortSignal,
-): Promise<ProbeAnswer> {
-  const response = await fetch(url, {
-    method: 'GET',
-    credentials: 'include',
-    cache: 'no-store',
-    redirect: 'manual',
-    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    signal,
-  });
-  switch (response.status) {
+async function readAnswer(response: ProbeResponse, clock: ClientClock): Promise<ProbeAnswer> {
+  const { status } = response;
+  switch (status) {
     case 426:
       return { kind: 'open' };
     case 401:
     case 403: {
       const { code, message } = await bodyOf(response);
-      return {
-        kind: 'refused',
-        status: response.status,
-        ...(typeof code === 'string' ? { code } : {}),
-        ...(typeof message === 'string' ? { message } : {}),
-      };
+      return omitUndefined({ kind: 'refused', status, code: stringOf(code), message: stringOf(message) });
     }
     case 429:
     case 503: {
-      // The body knows milliseconds, and a page may read it where the header is not exposed to it.
-      const { retryAfterMs } = await bodyOf(response);
-      const advised = isDuration(retryAfterMs) ? retryAfterMs : retryAfter(response.headers, clock);
-      return { kind: 'busy', status: response.status, retryAfterMs: Math.min(advised, MAX_RETRY_AFTER_MS) };
+      // The body has milliseconds, and a page may read it where the header is not exposed to it.
+      const advised = durationOf((await bodyOf(response))['retryAfterMs']) ?? retryAfter(response, clock);
+      return { kind: 'busy', status, retryAfterMs: Math.min(advised, MAX_RETRY_AFTER_MS) };
     }
     default:
-      return { kind: 'unexpected', status: response.status };
+      return { kind: 'unexpected', status };
   }
 }
 
 /** The JSON body of a refusal, where there is one. */
-async function bodyOf(response: { json?(): Promise<unknown> }): Promise<Record<string, unknown>> {
+async function bodyOf(response: ProbeResponse): Promise<Record<string, unknown>> {
   return recordOf(await Promise.resolve(response.json?.()).catch(() => undefined));
 }
 
 /** `Retry-After` (RFC 9110 §10.2.3): seconds or a date. Across origins a page can read it only if it is exposed. */
-function retryAfter(headers: { get(name: string): string | null }, clock: ClientClock): number {
+function retryAfter({ headers }: ProbeResponse, clock: ClientClock): number {
   const value = headers.get('retry-after');
   if (value === null) return 0;
   const seconds = Number(value);

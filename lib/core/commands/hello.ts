@@ -1,8 +1,7 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import type { HelloCommand } from '../../protocol/commands.js';
-import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
+import { commonFeatures, PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import { commonFeatures } from '../../protocol/features.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';

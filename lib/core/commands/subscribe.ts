@@ -1,5 +1,5 @@
 import type { SubscribeCommand } from '../../protocol/commands.js';
-import { PRESENCE_COUNT } from '../../protocol/features.js';
+import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';

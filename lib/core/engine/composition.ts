@@ -9,8 +9,8 @@ import { TicketSigner } from '../access/ticket.js';
 import { UserBuckets } from '../access/user-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { TimerWheel } from '../async/timer-wheel.js';
+import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
-import { unmetNeeds } from '../channel/unmet-needs.js';
 import { Auth } from '../commands/auth.js';
 import { Authorizer } from '../commands/authorization.js';
 import { Hello } from '../commands/hello.js';
@@ -58,10 +58,7 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
   const { log } = broker;
-  for (const { source, pattern, policy } of options.channels) {
-    for (const { option, problem, remedy } of unmetNeeds(policy, broker))
-      throw new RangeError(`${source}: ${option} of the channel "${pattern}" ${problem} ${remedy}`);
-  }
+  assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);

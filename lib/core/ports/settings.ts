@@ -1,4 +1,4 @@
-import type { AnnouncedLimits } from '../../protocol/limits.js';
+import type { AnnouncedLimits } from '../../protocol/envelope.js';
 import type { RetryPolicy } from '../../protocol/messages.js';
 import type { ChannelDefinition, ConnectionRequest } from './channel-definition.js';
 import type { Broker } from './broker.js';
@@ -73,38 +73,6 @@ export interface EngineSettings {
   /** Time over which `bye` advises the clients to spread their reconnects at a drain. */
   readonly drainSpreadMs: number;
 }
-
-/** Defaults of everything but identity and secrets. */
-export const ENGINE_DEFAULTS: Omit<EngineSettings, 'nodeId' | 'ticketSecret'> = {
-  applicationName: 'application',
-  helloTimeoutMs: 10_000,
-  heartbeat: { intervalMs: 25_000, timeoutMs: 10_000 },
-  retry: { baseMs: 500, maxMs: 20_000, firstSpreadMs: 2_000, stableMs: 10_000 },
-  limits: {
-    maxFrameBytes: 256 * 1024,
-    maxMessageBytes: 64 * 1024,
-    maxEnvelopesPerFrame: 256,
-    maxChannels: 128,
-    ratePerSecond: 50,
-    dedupeMs: 5 * 60_000,
-    burst: 100,
-    bytesPerSecond: 512 * 1024,
-    userRatePerSecond: 200,
-    maxInFlight: 64,
-    maxConnectionsPerAddress: 1_000,
-    maxConnections: 100_000,
-  },
-  abuse: { throttleAfter: 20, closeAfter: 200, windowMs: 10_000, banMs: 60_000 },
-  outbox: { maxBytes: 1024 * 1024, maxMessages: 4_096 },
-  maxFlushDelayMs: 20,
-  handlerTimeoutMs: 10_000,
-  anonymous: false,
-  authRequiredAheadMs: 30_000,
-  lingerMs: 5_000,
-  ringSize: 256,
-  presenceLeaseMs: 30_000,
-  drainSpreadMs: 5_000,
-};
 
 /** Everything an engine needs. */
 export interface EngineOptions {

@@ -1,22 +1,22 @@
-import type { Provider } from '@nestjs/common';
+import type { Provider, WebSocketAdapter } from '@nestjs/common';
 import { ApplicationConfig, DiscoveryService } from '@nestjs/core';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
 import { isMissingPackage } from '../errors/missing-package.js';
-import { StandaloneWsAdapter } from './standalone.adapter.js';
-
-const SOCKET_IO = '@nestjs/platform-socket.io';
-
-/** Resolves when a missing adapter has been provided. */
-export const MISSING_ADAPTER = Symbol('MISSING_ADAPTER');
+import {
+  SHARED_CONNECTION,
+  VirtualWsServers,
+  type SharedConnectionAdapter,
+  type VirtualWsServer,
+} from './shared-connection.js';
 
 /**
- * Keeps Nest from ending the process: for an application with a gateway and without an adapter it loads
- * @nestjs/platform-socket.io, and calls `process.exit(1)` when that is not installed. Only there a stand-in is set;
- * where Socket.IO is installed its gateways stay Socket.IO's, and `app.useWebSocketAdapter()` replaces it as always.
- * It is a provider because Nest looks for the adapter after all providers are made and before any hook runs.
+ * Keeps Nest from ending the process: for an application with a gateway and without an adapter, Nest loads
+ * @nestjs/platform-socket.io, and calls `process.exit(1)` when that is not installed. Only then a stand-in is set. Where
+ * Socket.IO is installed, gateways keep using it, and `app.useWebSocketAdapter()` replaces the adapter as always. This is
+ * a provider because Nest looks for the adapter after all providers are made and before any hook runs.
  */
 export const missingAdapterProvider: Provider = {
-  provide: MISSING_ADAPTER,
+  provide: Symbol('MISSING_ADAPTER'),
   inject: [ApplicationConfig, DiscoveryService],
   useFactory: async (config: ApplicationConfig, discovery: DiscoveryService): Promise<void> => {
     if (lacksAdapter(config) && hasGateway(discovery) && !(await socketIoInstalled()) && lacksAdapter(config))
@@ -24,8 +24,36 @@ export const missingAdapterProvider: Provider = {
   },
 };
 
+/**
+ * Stands in for the WebSocket adapter of an application that has gateways and none. Gateways then share the realtime
+ * connections. A gateway with a port of its own needs a real adapter, and the error says which.
+ */
+export class StandaloneWsAdapter implements WebSocketAdapter<VirtualWsServer>, SharedConnectionAdapter {
+  private readonly servers = new VirtualWsServers();
+  readonly [SHARED_CONNECTION] = { anonymous: false, listener: this.servers };
+
+  create(port: number): VirtualWsServer {
+    if (port === 0) return this.servers.create();
+    throw new Error(
+      `A gateway asks for port ${port}, and no WebSocket adapter is installed. Install @nestjs/platform-ws and call ` +
+        'app.useWebSocketAdapter(new WsAdapter(app)), or leave the port out.',
+    );
+  }
+
+  // The engine calls the handlers; Nest has nothing to bind.
+  bindClientConnect(): void {}
+
+  bindMessageHandlers(): void {}
+
+  close(): void {}
+
+  dispose(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 function lacksAdapter(config: ApplicationConfig): boolean {
-  // Null until somebody sets one, whatever its type says.
+  // Null until one is set, although its type does not say so.
   const adapter: unknown = config.getIoAdapter();
   return adapter == null;
 }
@@ -36,12 +64,12 @@ function hasGateway(discovery: DiscoveryService): boolean {
     .some(({ metatype }) => typeof metatype === 'function' && isGateway(metatype));
 }
 
-/** Nest is about to load the package too. One that is there and fails to load is Nest's to report. */
+/** Nest is about to load the package too. If it is installed and fails to load, Nest reports that. */
 async function socketIoInstalled(): Promise<boolean> {
   try {
     await import('@nestjs/platform-socket.io');
     return true;
   } catch (error) {
-    return !isMissingPackage(error, SOCKET_IO);
+    return !isMissingPackage(error, '@nestjs/platform-socket.io');
   }
 }

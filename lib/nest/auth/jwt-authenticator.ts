@@ -10,11 +10,10 @@ import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js'
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { toMilliseconds } from '../options/duration.js';
+import { MODULE_TABLE } from '../options/option-table.js';
 import type { RealtimeJwtOptions } from '../realtime-options.js';
 import { isMissingPackage } from '../errors/missing-package.js';
 import { jwtKey, type JwtKey } from './jwt-key.js';
-
-const DEFAULT_TOLERANCE_MS = 5_000;
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -37,7 +36,7 @@ export class JwtAuthenticator implements Authenticator {
     key: JwtKey,
     private readonly options: RealtimeJwtOptions,
   ) {
-    this.toleranceMs = toMilliseconds(options.clockTolerance) ?? DEFAULT_TOLERANCE_MS;
+    this.toleranceMs = toMilliseconds(options.clockTolerance) ?? MODULE_TABLE.auth.jwt.clockTolerance.default;
     this.verifyOptions = verifyOptionsOf(key, options, this.toleranceMs);
   }
 

@@ -1,9 +1,13 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
 import type { ChannelAction } from '../../core/ports/channel-definition.js';
-import { POLICY_METADATA, PUBLIC_CHANNEL_METADATA } from '../constants.js';
 import type { ChannelPolicyGuard } from './channel-policy.guard.js';
-import { declareHandler } from './handler-metadata.js';
+import { declareHandler } from './handlers.decorator.js';
+
+// Metadata keys are strings, not symbols: two copies of this package in one application (a nested install) would
+// otherwise not see each other's decorators, and a channel would be missing without an error.
+export const POLICY_METADATA = 'nestjs-realtime:policy';
+export const PUBLIC_CHANNEL_METADATA = 'nestjs-realtime:public';
 
 /** Everything that can be authorized. */
 export const CHANNEL_ACTIONS: readonly ChannelAction[] = [
@@ -16,15 +20,18 @@ export const CHANNEL_ACTIONS: readonly ChannelAction[] = [
 ];
 
 /**
- * Declares who may do what with a channel (G9, G10).
+ * Declares who may do what with a channel (G9).
  *
- * On a method: it decides the named actions, and returns `true`, `false` or `{ for: '5m' }`, a lease after which it
- * is asked again. What it throws refuses with the code of the error. `subscribe` is asked at each subscribe and
- * resume. `publish` and `signal` are refused unless declared. `request`, `history` and `presence` need a live
- * subscription unless declared.
+ * On a method: it decides the named actions, and returns `true`, `false` or `{ for: '5m' }`, a lease after which it is
+ * called again. An error refuses with its code. The method for `subscribe` is called at each subscribe and resume.
+ * Without a declaration, `publish` and `signal` are refused, and `request`, `history` and `presence` need a live
+ * subscription.
  *
- * On the class: an injectable policy decides instead, see {@link ChannelPolicyGuard}. A method on the class itself
- * wins over the policy's for its action.
+ * On the class: an injectable policy decides instead, see {@link ChannelPolicyGuard}. A method of the class itself takes
+ * precedence over the policy's for the same action.
+ *
+ * @throws TypeError, when the class is loaded, for an action that does not exist, a policy on a method, or an action
+ * name on a class.
  *
  * @example
  * @Authorize('publish', 'signal')
@@ -65,8 +72,8 @@ function misplaced(what: string): string {
 }
 
 /**
- * Everybody who may connect may subscribe to the channels of this class, and so read their history and presence.
- * Publishing and signalling still need `@Authorize`. Guards of the class still run.
+ * Lets everybody who may connect subscribe to the channels of this class, and read their history and presence. To
+ * publish and to signal still needs `@Authorize`. Guards of the class still run.
  *
  * @example
  * @PublicChannel()

@@ -1,17 +1,15 @@
 import type { RealtimeContext } from './realtime-context.js';
 import type { Duration } from '../options/duration.js';
 
-/**
- * What an authorization says: yes, no, or yes for a while, after which it is asked again. Anything else counts as no.
- */
+/** Yes, no, or yes for a while, after which the method is called again. Anything else refuses. */
 export type AuthorizationVerdict = boolean | { readonly for: Duration };
 
-/** A verdict, now or later. */
+/** A verdict, or a promise of one. */
 export type AuthorizationAnswer = AuthorizationVerdict | Promise<AuthorizationVerdict>;
 
 /**
  * An injectable that decides for whole channel classes: `@Authorize(RoomMemberPolicy)`. A method that is left out
- * declares nothing, exactly as if the class had no `@Authorize(action)` for it (G9, G10); `subscribe` is needed.
+ * declares nothing, as if the class had no `@Authorize(action)` for it (G9); `subscribe` is needed.
  *
  * @example
  * @Injectable()
@@ -23,16 +21,16 @@ export type AuthorizationAnswer = AuthorizationVerdict | Promise<AuthorizationVe
  * }
  */
 export interface ChannelPolicyGuard {
-  /** Asked before a client subscribes, and again when a verdict `{ for }` has run out. */
+  /** Called before a client subscribes, and again when a verdict `{ for }` has expired. */
   subscribe?(context: RealtimeContext): AuthorizationAnswer;
-  /** Asked before each publish of a client. */
+  /** Called before each publish of a client. */
   publish?(context: RealtimeContext): AuthorizationAnswer;
-  /** Asked before each signal of a client. */
+  /** Called before each signal of a client. */
   signal?(context: RealtimeContext): AuthorizationAnswer;
-  /** Asked before each request of a client. */
+  /** Called before each request of a client. */
   request?(context: RealtimeContext): AuthorizationAnswer;
-  /** Asked before each read of the history, where the channel exposes it. */
+  /** Called before each read of the history. */
   history?(context: RealtimeContext): AuthorizationAnswer;
-  /** Asked before the members are shown, where the channel exposes them. */
+  /** Called before the members are shown. */
   presence?(context: RealtimeContext): AuthorizationAnswer;
 }

@@ -1,20 +1,21 @@
 import 'reflect-metadata';
 import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
 import type { Durability } from '../../core/ports/broker.js';
-import { CHANNEL_METADATA } from '../constants.js';
 import type { Duration } from '../options/duration.js';
 import { hideFromGateway } from './subscribe-message-metadata.js';
 
-/** Where `@SubscribeMessage` handlers of a class that is also a gateway can be reached. */
+const CHANNEL_METADATA = 'nestjs-realtime:channel';
+
+/** Where clients reach the `@SubscribeMessage` handlers of a class that is also a gateway. */
 export type Exposure = 'channel' | 'gateway';
 
 /** How much of a channel's log is kept, for resume and `history`. */
 export interface ChannelHistoryOptions {
-  /** Most events kept per channel. Default 1000. */
+  /** Events kept per channel. Default 1000. */
   readonly size?: number;
-  /** Longest time an event is kept. Default `'1h'`. */
+  /** How long an event is kept. Default `'1h'`. */
   readonly ttl?: Duration;
-  /** Most events that one resume replays; the rest is `truncated` with cause `limit` (P11). Default: `size`. */
+  /** Events that one resume replays; the rest is `truncated` with cause `limit` (P11). Default: `size`. */
   readonly replay?: number;
 }
 
@@ -23,55 +24,52 @@ export interface ChannelPresenceOptions {
   /** How long a device may be away before its member leaves (G19). Default `'15s'`. */
   readonly grace?: Duration;
   /**
-   * Most members whose joins, changes and leaves are told one by one. Above it, clients are told the first members when
-   * they subscribe, and then how many there are, at most once a second (P22a). Each join costs a message to every member,
-   * so what a channel tells grows with the square of this. Default 200.
+   * Up to so many members, clients are notified of each join, change and leave. Above it, they get the first members
+   * when they subscribe, and then the number of members, at most once a second (P22a). Each join costs a message to
+   * every member, so the messages grow with the square of this number. Default 200.
    */
   readonly maxMembers?: number;
 }
 
 /** How a channel behaves. */
 export interface ChannelOptions {
-  /** Log for resume and `history`; `false` keeps nothing and only counts (P27). Default `{ size: 1000, ttl: '1h' }`. */
+  /** Log for resume and `history`; `false` keeps no events and only counts them (P27). Default: on. */
   readonly history?: ChannelHistoryOptions | false;
-  /** Whether members are known and told. Default `false`: it costs messages that most channels do not need. */
+  /** Whether the members are known, and how. Default `false`: it costs messages that most channels do not need. */
   readonly presence?: boolean | ChannelPresenceOptions;
   /**
-   * What happens when a client reads more slowly than the channel writes (G13). Default `'disconnect'`: the client
-   * comes back and misses nothing. The others stay connected and announce what was dropped (P25).
+   * What happens when a client reads more slowly than the channel writes (G13). With `'disconnect'` the client
+   * reconnects and misses nothing. With the others it stays connected and is told what was dropped. Default
+   * `'disconnect'`.
    */
   readonly overflow?: OverflowPolicy;
-  /**
-   * How far an acknowledged event must survive (G1). Default: what the broker declares. More than that is a boot
-   * error.
-   */
+  /** What an acknowledged event must survive (G1); more than the broker promises is a boot error. Default: as the broker. */
   readonly durability?: Durability;
   /**
-   * How long a publish may be repeated under its id without being appended twice (G4); `false` switches it off.
-   * Default: `limits.dedupe` of the module, which is also the least, because clients repeat for that long.
+   * How long a publish may be repeated under its id without being appended twice (G4); `false` switches it off. Not
+   * less than `limits.dedupe` of the module, because clients repeat for that long. Default: `limits.dedupe`.
    */
   readonly dedupe?: Duration | false;
-  /** The only event names that clients may `signal`. Default none. Needs `@Authorize('signal')`. */
+  /** The event names that clients may `signal`; needs `@Authorize('signal')`. Default: none. */
   readonly signals?: readonly string[];
   /**
-   * Only for a class that is also a `@WebSocketGateway`: where its `@SubscribeMessage` handlers can be reached.
-   * `'channel'` makes them requests of the channel, behind its authorization; `'gateway'` leaves them on the
-   * gateway's own path, where Nest serves them to everybody who can connect. Such a class must say it, or the
-   * application does not boot.
+   * Only for a class that is also a `@WebSocketGateway`: where clients reach its `@SubscribeMessage` handlers.
+   * `'channel'` makes them requests of the channel, behind its authorization; `'gateway'` leaves them on the gateway's
+   * own path, where Nest serves them to everybody who can connect. Default: none; such a class must name at least one,
+   * or the application does not boot.
    */
   readonly expose?: readonly Exposure[];
 }
 
-/** What `@Channel` leaves on a class. */
+/** What `@Channel` stores on a class. */
 export interface ChannelMetadata {
   readonly pattern: string;
   readonly options: ChannelOptions;
 }
 
 /**
- * Makes a provider the code behind all channels whose name matches the pattern (P23). A class has one pattern, and no
- * name may match the patterns of two classes. The class is a singleton provider, and may also be a
- * `@WebSocketGateway`.
+ * Makes a provider the code of all channels whose name matches the pattern (P23). A class has one pattern, and no name
+ * may match the patterns of two classes. The class is a singleton provider, and may also be a `@WebSocketGateway`.
  *
  * @param pattern Segments separated by dots; `:name` takes one segment as a parameter.
  * @example
@@ -88,8 +86,13 @@ export function Channel(pattern: string, options: ChannelOptions = {}): ClassDec
   return (target) => {
     const metadata: ChannelMetadata = { pattern, options };
     Reflect.defineMetadata(CHANNEL_METADATA, metadata, target);
-    // Before Nest looks for them: what is not exposed on the gateway's path must not be found there.
+    // Runs before Nest looks for gateway handlers, so it does not find those that are not exposed there.
     const { expose } = options;
     if (Array.isArray(expose) && !expose.includes('gateway')) hideFromGateway(target.prototype as object);
   };
+}
+
+/** What `@Channel` stored on a class; `undefined` where it has none. */
+export function channelOf(type: object): ChannelMetadata | undefined {
+  return Reflect.getMetadata(CHANNEL_METADATA, type) as ChannelMetadata | undefined;
 }

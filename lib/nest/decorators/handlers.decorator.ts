@@ -1,10 +1,43 @@
+import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
+import type { ChannelAction } from '../../core/ports/channel-definition.js';
 import type { Position } from '../../protocol/position.js';
-import { declareHandler, type RequestAuthorization } from './handler-metadata.js';
+import type { ChannelPolicyGuard } from './channel-policy.guard.js';
+
+const HANDLERS_METADATA = 'nestjs-realtime:handlers';
+
+/** Who may call a request that needs no channel: a policy, everybody, or every client with a verified user. */
+export type RequestAuthorization = Type<ChannelPolicyGuard> | 'public' | 'authenticated';
+
+/** What a method of a channel class is for. One method may have several declarations. */
+export type HandlerDeclaration =
+  | { readonly kind: 'authorize'; readonly action: ChannelAction }
+  | { readonly kind: 'publish'; readonly event: string }
+  | {
+      readonly kind: 'request';
+      readonly event: string;
+      readonly scope: 'channel' | 'connection';
+      readonly authorize?: RequestAuthorization;
+    }
+  | { readonly kind: 'snapshot' | 'subscribed' | 'unsubscribed' };
+
+/** Stores a declaration on the method itself, where Nest stores its own, so that inheritance works as with Nest. */
+export function declareHandler(declaration: HandlerDeclaration): MethodDecorator {
+  return (_target, _key, descriptor) => {
+    const method = descriptor.value as object;
+    Reflect.defineMetadata(HANDLERS_METADATA, [...handlersOf(method), declaration], method);
+  };
+}
+
+/** The declarations of a method; none for an ordinary one. */
+export function handlersOf(method: object): readonly HandlerDeclaration[] {
+  return (Reflect.getOwnMetadata(HANDLERS_METADATA, method) as HandlerDeclaration[] | undefined) ?? [];
+}
 
 /**
- * Handles a publish of a client, after `@Authorize('publish')` and before the log. The event names declared so are
- * the only ones that clients may publish (G9). What is returned is appended; nothing (or null) appends the payload
- * as it came; anything thrown refuses. It may run again for one `@MessageId()` when a client retries (G4).
+ * Handles a publish of a client, after `@Authorize('publish')` and before the log. Clients may publish only events with
+ * such a handler (G9). The result is appended; `undefined` or `null` appends the client's payload unchanged; an error
+ * refuses the publish. When a client retries, the handler may run again with the same `@MessageId()`.
  *
  * @example
  * @OnPublish('message.created')
@@ -20,16 +53,16 @@ export function OnPublish(event: string): MethodDecorator {
 /** Where a request can be called from, and by whom. */
 export interface OnRequestOptions {
   /**
-   * `'channel'` (default): with a channel's name, by a live subscriber or whom `@Authorize('request')` admits.
-   * `'connection'`: without a channel, by whom `authorize` admits.
+   * `'channel'` (default): clients name a channel, and must be live subscribers of it or be admitted by
+   * `@Authorize('request')`. `'connection'`: clients name no channel, and `authorize` decides.
    */
   readonly scope?: 'channel' | 'connection';
-  /** Needed with scope `'connection'` (G10): a policy with a `request` method, `'public'`, or `'authenticated'`. */
+  /** Needed with scope `'connection'`: a policy with a `request` method, `'public'`, or `'authenticated'` (G10). */
   readonly authorize?: RequestAuthorization;
 }
 
 /**
- * Answers a request (RPC) of a client: what is returned is the reply, of an Observable the last value.
+ * Answers a request (RPC) of a client. The result is the reply; of an Observable, its last value.
  *
  * @example
  * @OnRequest('rename')
@@ -44,7 +77,7 @@ export function OnRequest(event: string, options: OnRequestOptions = {}): Method
 }
 
 /**
- * Runs once when a client's subscription has begun. An error is logged, or given to the filters, and changes nothing.
+ * Runs once when a client's subscription has begun. An error goes to the filters or the log, and changes nothing.
  *
  * @example
  * @OnSubscribe()
@@ -58,8 +91,8 @@ export function OnSubscribe(): MethodDecorator {
 }
 
 /**
- * Runs once when a client's subscription has ended, however it ended. No guard runs before it: an end cannot be
- * refused.
+ * Runs once when a client's subscription has ended, for whatever reason. Guards do not run before it, because an end
+ * cannot be refused; on the method they are a boot error.
  *
  * @example
  * @OnUnsubscribe()
@@ -73,10 +106,10 @@ export function OnUnsubscribe(): MethodDecorator {
 }
 
 /**
- * Gives the state of a channel to newcomers and to those whose position was lost (P26). It may already contain some
- * of the events that follow, so clients apply them idempotently, unless the handler says with {@link snapshotAt}
- * which events it contains. A handler that takes nothing but `@ChannelParam`s, with no guard or interceptor in front
- * of it, runs once for all that subscribe at one moment.
+ * Returns the state of a channel, for new subscribers and those whose position was lost (P26). The state may already
+ * contain some of the events that follow, so clients must apply events idempotently, unless the handler states with
+ * {@link snapshotAt} which events it contains. A handler that takes only `@ChannelParam`s, without guards and
+ * interceptors, runs once for all clients that subscribe at the same moment.
  *
  * @example
  * @Snapshot()
@@ -89,7 +122,7 @@ export function Snapshot(): MethodDecorator {
   return declareHandler({ kind: 'snapshot' });
 }
 
-/** A state together with the position that it contains. */
+/** A state, and the position of the last event that it contains. */
 export class PositionedSnapshot {
   constructor(
     readonly position: Position,
@@ -98,9 +131,9 @@ export class PositionedSnapshot {
 }
 
 /**
- * Says up to which event a snapshot is complete: replay starts right behind it (P26).
+ * States up to which event a snapshot is complete; replay starts right after it (P26).
  *
- * @param position Of the last event that the state contains; at or before the tip of the log.
+ * @param position Position of the last event that the state contains, at or before the tip of the log.
  * @example return snapshotAt({ epoch: row.epoch, seq: row.seq }, row.state);
  * @publicApi
  */

@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext, type PipeTransform, type T
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import { RealtimeContext } from './realtime-context.js';
 
-/** Takes one argument of a handler from its call. Shared by the decorator's factory and the direct call. */
+/** Reads one argument of a handler from its call, for the decorator's factory and for direct calls. */
 export type ParamReader = (
   data: string | undefined,
   context: RealtimeContext | undefined,
@@ -13,8 +13,7 @@ const readChannelParam: ParamReader = (name, context) =>
   name === undefined ? context?.params : context?.params[name];
 
 const readUser: ParamReader = (claim, _context, connection) => {
-  // Of the connection, not of the call: a guard may have put the application's own user there, as guards do on
-  // requests.
+  // From the connection, not the call: a guard may have put the application's own user there, as guards do on requests.
   const user = (connection as RealtimeConnection | undefined)?.user;
   return claim === undefined ? user : user?.[claim];
 };
@@ -36,7 +35,7 @@ const readers = new Map<unknown, ParamReader>([
   [messageIdFactory, readMessageId],
 ]);
 
-/** The reader behind a parameter decorator's factory, when the decorator is one of this file. */
+/** The reader of a parameter decorator's factory; `undefined` where the decorator is not of this file. */
 export function readerOf(factory: unknown): ParamReader | undefined {
   return readers.get(factory);
 }
@@ -54,8 +53,8 @@ const realtimeUser = createParamDecorator<string | undefined>(userFactory);
 const messageId = createParamDecorator<undefined>(messageIdFactory);
 
 /**
- * A parameter that the channel's pattern took from its name; without a name, all of them. A name that the pattern
- * does not have is a boot error.
+ * A parameter of the channel's pattern; without a name, an object of all of them. A name that the pattern does not have
+ * is a boot error.
  *
  * @example rename(@ChannelParam('room', ParseIntPipe) room: number) {}
  * @publicApi
@@ -65,8 +64,8 @@ export function ChannelParam(name?: string, ...pipes: Pipe[]): ParameterDecorato
 }
 
 /**
- * The user of the connection: what a guard put on `connection.user`, else whom the library verified; `undefined` for an
- * anonymous client. With a claim, that field of it. Also works on other gateways whose guards set `client.user`.
+ * The user of the connection: what a guard put on `connection.user`, otherwise the verified identity; `undefined` for an
+ * anonymous client. With a claim, that field of the user. Also works on other gateways whose guards set `client.user`.
  *
  * @example canRead(@RealtimeUser('id') user: string) {}
  * @publicApi
@@ -76,8 +75,8 @@ export function RealtimeUser(claim?: string, ...pipes: Pipe[]): ParameterDecorat
 }
 
 /**
- * The id that the client gave its command: stable over retries of a publish, so it is the key for storing things once
- * (G4).
+ * The id that the client gave its command. It is the same when the client retries a publish, so it can be the key for
+ * storing something once (G4).
  *
  * @example
  * @OnPublish('order.placed')

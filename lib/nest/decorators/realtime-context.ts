@@ -3,11 +3,11 @@ import type { ChannelAction, ChannelParams, HandlerCall } from '../../core/ports
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import type { RealtimeIdentity } from '../../core/ports/identity.js';
 
-/** What is going on: a client's command, or a moment in the life of a connection or subscription. */
+/** Why a handler runs: a client's command, or an event in the life of a connection or subscription. */
 export type RealtimeAction = ChannelAction | 'connect' | 'snapshot' | 'subscribed' | 'unsubscribed';
 
 /**
- * What guards, interceptors, pipes and policies can know about the call that they stand before.
+ * What guards, interceptors, pipes and policies can know about the call.
  *
  * Guards, interceptors and filters get Nest's `ExecutionContext` with type `'ws'`, whose arguments are the connection,
  * the payload, this object and the pattern (the event, or `realtime.<action>` where there is none).
@@ -23,12 +23,12 @@ export type RealtimeAction = ChannelAction | 'connect' | 'snapshot' | 'subscribe
  */
 export class RealtimeContext implements HandlerCall {
   constructor(
-    /** What the client does: why the handler, guard or policy was called. */
+    /** Why the handler, guard or policy was called. */
     readonly action: RealtimeAction,
     private readonly call: HandlerCall,
   ) {}
 
-  /** The context of a call of this library, `undefined` in any other. */
+  /** The context of a call by this library; `undefined` on HTTP and on other gateways. */
   static from(context: ExecutionContext): RealtimeContext | undefined {
     const candidate: unknown = context.getArgByIndex(2);
     return candidate instanceof RealtimeContext ? candidate : undefined;
@@ -39,7 +39,7 @@ export class RealtimeContext implements HandlerCall {
     return this.call.connection;
   }
 
-  /** Whom the library verified, whatever a guard put on `connection.user`. `undefined` for an anonymous client. */
+  /** The verified identity, whatever a guard put on `connection.user`; `undefined` for an anonymous client. */
   get user(): RealtimeIdentity | undefined {
     return this.call.user;
   }
@@ -49,22 +49,22 @@ export class RealtimeContext implements HandlerCall {
     return this.call.channel;
   }
 
-  /** Parameters that the pattern took from the channel's name. */
+  /** Parameters of the channel's pattern, with their values from the name. */
   get params(): ChannelParams {
     return this.call.params;
   }
 
-  /** Id of the client's command; of a publish its idempotency key (G4). */
+  /** Id of the client's command; for a publish, its idempotency key (G4). */
   get id(): string {
     return this.call.id;
   }
 
-  /** Name of the event, where the command has one. */
+  /** Name of the event; empty where the command has none. */
   get event(): string {
     return this.call.event;
   }
 
-  /** Payload of the command, as the client sent it; of a subscribe its `params`. */
+  /** Payload of the command, as the client sent it; for a subscribe, its `params`. */
   get payload(): unknown {
     return this.call.payload;
   }

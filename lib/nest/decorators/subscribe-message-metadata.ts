@@ -16,7 +16,7 @@ export function gatewayPort(target: object): number {
   return (Reflect.getMetadata(PORT_METADATA, target) as number | undefined) ?? 0;
 }
 
-// Where the message of a hidden handler is kept: Nest looks for its own mapping only.
+// Key of a hidden handler's message: Nest looks for its own key only.
 const HIDDEN_MESSAGE = 'nestjs-realtime:hidden-message';
 
 /** The message of `@SubscribeMessage` on a method, and whether Nest serves it too; `undefined` on any other method. */
@@ -29,8 +29,8 @@ export function subscribedMessage(method: object): { message: unknown; hidden: b
 }
 
 /**
- * Takes a class's own `@SubscribeMessage` handlers from Nest, so that they exist on its channel only. Inherited ones
- * stay: the base class may be a gateway of its own. The explorer refuses such a class.
+ * Hides a class's own `@SubscribeMessage` handlers from Nest, so that they exist on its channel only. Inherited ones
+ * stay, because the base class may be a gateway too; such a class is a boot error.
  */
 export function hideFromGateway(prototype: object): void {
   for (const name of Object.getOwnPropertyNames(prototype)) {

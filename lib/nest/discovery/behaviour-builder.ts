@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
+import type { ChannelPattern } from '../../core/channel/pattern.js';
 import type {
   ChannelBehaviour,
   ConnectionRequest,
@@ -8,7 +9,6 @@ import type {
   SnapshotHandler,
   SnapshotState,
 } from '../../core/ports/channel-definition.js';
-import type { ChannelPattern } from '../../core/channel/pattern.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
@@ -17,20 +17,11 @@ import { RealtimeContext, type RealtimeAction } from '../decorators/realtime-con
 import type { CompiledHandler, CompileOptions, HandlerCompiler } from '../enhancers/handler-compiler.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { AuthorizationBuilder } from './authorization-builder.js';
-import { declaredMethods, type DeclaredMethod } from './channel-methods.js';
+import type { ChannelHost, DeclaredMethod } from './channel-methods.js';
 import { checkEvent } from './channel-policy.js';
-import type { ChannelHost } from './channel-methods.js';
-import { checkDeclarations } from './declaration-check.js';
 import { HandlerIndex } from './handler-index.js';
 
-/** What one channel class comes to. */
-export interface BuiltBehaviour {
-  readonly behaviour: ChannelBehaviour;
-  /** Requests that need no channel, by event. */
-  readonly connectionRequests: ReadonlyMap<string, ConnectionRequest>;
-}
-
-/** Compiles the methods of one channel class into what the engine calls, and reports what contradicts itself. */
+/** Compiles the methods of one channel class into what the engine calls, and reports contradictions. */
 export class BehaviourBuilder {
   private readonly name: string;
   private readonly authorization: AuthorizationBuilder;
@@ -38,7 +29,6 @@ export class BehaviourBuilder {
   constructor(
     private readonly host: ChannelHost,
     private readonly pattern: ChannelPattern,
-    private readonly signals: ReadonlySet<string>,
     private readonly compiler: HandlerCompiler,
     private readonly logger: EngineLogger,
     private readonly problems: BootProblems,
@@ -47,20 +37,20 @@ export class BehaviourBuilder {
     this.authorization = new AuthorizationBuilder(host, compiler, logger, problems);
   }
 
-  async build(): Promise<BuiltBehaviour> {
-    const { host, problems, signals } = this;
-    const index = new HandlerIndex(this.name, declaredMethods(host, problems), problems);
+  /** The behaviour of the channel, and the requests that need no channel, by event. */
+  async build(signals: ReadonlySet<string>) {
+    const index = new HandlerIndex(this.host, this.problems);
     const authorize = await this.authorization.build((action) => {
       const declared = index.authorize.get(action);
-      return declared === undefined ? undefined : this.compile(declared, {});
+      return declared === undefined ? undefined : this.compile(declared);
     });
-    checkDeclarations(host, index, authorize, signals, problems);
+    index.check(authorize, signals);
     const snapshot = this.snapshot(index.moments.get('snapshot'));
     const onSubscribe = this.moment('subscribed', index.moments.get('subscribed'));
     const onUnsubscribe = this.moment('unsubscribed', index.moments.get('unsubscribed'));
     const behaviour: ChannelBehaviour = {
       authorize,
-      publish: this.handlers(index.publish, 'publish', {}),
+      publish: this.handlers(index.publish, 'publish'),
       signals,
       requests: this.handlers(index.requests, 'request', { emptyAllowed: true }),
       ...(snapshot === undefined ? {} : { snapshot }),
@@ -73,7 +63,7 @@ export class BehaviourBuilder {
   private handlers(
     declared: ReadonlyMap<string, DeclaredMethod>,
     action: RealtimeAction,
-    options: CompileOptions,
+    options?: CompileOptions,
   ): ReadonlyMap<string, RequestHandler> {
     return new Map(
       [...declared].map(([event, method]) => {
@@ -85,7 +75,7 @@ export class BehaviourBuilder {
 
   private snapshot(declared: DeclaredMethod | undefined): SnapshotHandler | undefined {
     if (declared === undefined) return undefined;
-    const compiled = this.compile(declared, {});
+    const compiled = this.compile(declared);
     const run = runner(compiled, 'snapshot');
     return {
       shareable: !compiled.personal && compiled.params.every(({ ofChannel }) => ofChannel),
@@ -101,16 +91,17 @@ export class BehaviourBuilder {
     declared: DeclaredMethod | undefined,
   ): ((call: HandlerCall) => MaybePromise<void>) | undefined {
     if (declared === undefined) return undefined;
-    const ends = kind === 'unsubscribed';
-    if (ends && Reflect.hasMetadata(GUARDS_METADATA, declared.method)) {
+    const isEnd = kind === 'unsubscribed';
+    if (isEnd && Reflect.hasMetadata(GUARDS_METADATA, declared.method)) {
       this.problems.add(
         this.name,
         `has @UseGuards on ${declared.name}, which is @OnUnsubscribe().`,
         'An end cannot be refused: remove the guards.',
       );
     }
-    const run = runner(this.compile(declared, { guards: !ends, emptyAllowed: true }), kind);
-    // Nobody waits for it. What is `internal` was logged with its stack already; of a refusal the code is enough.
+    const run = runner(this.compile(declared, { guards: !isEnd, emptyAllowed: true }), kind);
+    // No client waits for the result. The mapper has logged an `internal` error with its stack; of a refusal the code is
+    // enough.
     const report = (error: unknown): void => {
       const code = error instanceof RealtimeError ? error.code : 'internal';
       if (code !== 'internal') this.logger.warn(`${this.name}.${declared.name} ended with ${code}`);
@@ -128,37 +119,33 @@ export class BehaviourBuilder {
     for (const [event, method] of declared) {
       const source = `${this.name}.${method.name}`;
       checkEvent(event, source, this.problems);
-      const compiled = this.compile(method, { emptyAllowed: true }, 'connection');
+      const handle = runner(this.compile(method, { emptyAllowed: true }), 'request');
       const given = method.declaration.kind === 'request' ? method.declaration.authorize : undefined;
       const authorize = await this.authorization.ofRequest(given, source);
-      if (authorize !== undefined) requests.set(event, { authorize, handle: runner(compiled, 'request') });
+      if (authorize !== undefined) requests.set(event, { authorize, handle });
     }
     return requests;
   }
 
-  private compile(
-    { name, method, declaration }: DeclaredMethod,
-    options: CompileOptions,
-    scope: 'channel' | 'connection' = 'channel',
-  ): CompiledHandler {
+  private compile({ name, method, declaration }: DeclaredMethod, options?: CompileOptions): CompiledHandler {
     const source = `${this.name}.${name}`;
-    if (declaration.kind === 'request' && scope === 'channel' && declaration.authorize !== undefined) {
+    const hasChannel = declaration.kind !== 'request' || declaration.scope === 'channel';
+    if (declaration.kind === 'request' && hasChannel && declaration.authorize !== undefined) {
       this.problems.add(
         source,
         'has "authorize", but is a request of the channel.',
         "Use @Authorize('request') for it.",
       );
     }
-    const target = { host: this.host, method, methodName: name };
-    const compiled = this.compiler.compile(target, this.problems, options);
+    const compiled = this.compiler.compile({ host: this.host, method, methodName: name }, options);
     for (const { channelParam, ofChannel } of compiled.params) {
-      if (ofChannel) this.checkChannelParam(channelParam, source, scope);
+      if (ofChannel) this.checkChannelParam(channelParam, source, hasChannel);
     }
     return compiled;
   }
 
-  private checkChannelParam(name: string | undefined, source: string, scope: 'channel' | 'connection'): void {
-    if (scope === 'connection') {
+  private checkChannelParam(name: string | undefined, source: string, hasChannel: boolean): void {
+    if (!hasChannel) {
       this.problems.add(
         source,
         'takes a @ChannelParam, but has no channel.',
@@ -172,7 +159,7 @@ export class BehaviourBuilder {
       source,
       `takes @ChannelParam('${name}'), which "${text}" does not have.`,
       params.length === 0
-        ? `Write it into the pattern as ":${name}", or take the parameter out.`
+        ? `Write it into the pattern as ":${name}", or remove the parameter.`
         : `It has: ${params.join(', ')}.`,
     );
   }

@@ -1,19 +1,13 @@
-import type { ChannelDefinition, ConnectionRequest } from '../../core/ports/channel-definition.js';
 import { ChannelPattern } from '../../core/channel/pattern.js';
-import { isReservedChannel } from '../../protocol/channel-name.js';
+import type { ChannelDefinition, ConnectionRequest } from '../../core/ports/channel-definition.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
+import { isReservedChannel } from '../../protocol/channel-name.js';
 import type { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { BehaviourBuilder } from './behaviour-builder.js';
-import { resolvePolicy, type PolicyBounds } from './channel-policy.js';
 import type { ChannelHost } from './channel-methods.js';
+import { resolvePolicy, type PolicyBounds } from './channel-policy.js';
 import type { ChannelScanner } from './channel-scanner.js';
-
-/** Everything that the application's channel classes declare. */
-export interface Exploration {
-  readonly channels: readonly ChannelDefinition[];
-  readonly requests: ReadonlyMap<string, ConnectionRequest>;
-}
 
 /** Turns the application's `@Channel` classes into definitions for the engine, once, at boot. */
 export class ChannelExplorer {
@@ -21,15 +15,18 @@ export class ChannelExplorer {
     private readonly scanner: ChannelScanner,
     private readonly compiler: HandlerCompiler,
     private readonly logger: EngineLogger,
+    private readonly problems: BootProblems,
   ) {}
 
-  async explore(bounds: PolicyBounds, problems: BootProblems): Promise<Exploration> {
+  /** The channels, and the requests that need no channel, by event. */
+  async explore(bounds: PolicyBounds) {
+    const { compiler, logger, problems } = this;
     const channels: ChannelDefinition[] = [];
     const requests = new Map<string, ConnectionRequest>();
     const patterns: { pattern: ChannelPattern; source: string }[] = [];
-    for (const host of this.scanner.channels(problems)) {
+    for (const host of this.scanner.channels()) {
       const source = host.metatype.name;
-      const pattern = this.parse(host, problems);
+      const pattern = this.parse(host);
       if (pattern === undefined) continue;
       const other = patterns.find((entry) => entry.pattern.overlaps(pattern));
       if (other !== undefined) {
@@ -41,14 +38,10 @@ export class ChannelExplorer {
       }
       patterns.push({ pattern, source });
 
-      const { policy, signals } = resolvePolicy(
-        host.channel.options,
-        `@Channel of ${source}`,
-        bounds,
-        problems,
-      );
-      const builder = new BehaviourBuilder(host, pattern, signals, this.compiler, this.logger, problems);
-      const { behaviour, connectionRequests } = await builder.build();
+      const { options } = host.channel;
+      const { policy, signals } = resolvePolicy(options, `@Channel of ${source}`, bounds, problems);
+      const builder = new BehaviourBuilder(host, pattern, compiler, logger, problems);
+      const { behaviour, connectionRequests } = await builder.build(signals);
       channels.push({ pattern: pattern.text, source, policy, behaviour });
       for (const [event, request] of connectionRequests) {
         if (requests.has(event)) {
@@ -64,30 +57,24 @@ export class ChannelExplorer {
     return { channels, requests };
   }
 
-  private parse({ metatype, channel }: ChannelHost, problems: BootProblems): ChannelPattern | undefined {
+  private parse({ metatype, channel }: ChannelHost): ChannelPattern | undefined {
+    const report = (problem: string, remedy: string): undefined =>
+      void this.problems.add(metatype.name, problem, remedy);
     const pattern: unknown = channel.pattern;
     if (typeof pattern !== 'string') {
-      problems.add(
-        metatype.name,
-        'its pattern is no string.',
+      return report(
+        'its pattern is not a string.',
         'Give one such as @Channel("rooms.:room"). Is an environment variable set?',
       );
-      return undefined;
+    }
+    if (isReservedChannel(pattern)) {
+      return report(`its pattern "${pattern}" begins with "$".`, 'Those names are the library’s: rename it.');
     }
     try {
-      if (isReservedChannel(pattern)) {
-        problems.add(
-          metatype.name,
-          `its pattern "${pattern}" begins with "$".`,
-          'Those names are the library’s: rename it.',
-        );
-        return undefined;
-      }
       return ChannelPattern.parse(pattern);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      problems.add(metatype.name, 'its pattern is invalid.', error.message);
-      return undefined;
+      return report('its pattern is invalid.', error.message);
     }
   }
 }

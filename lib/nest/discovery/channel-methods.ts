@@ -1,16 +1,16 @@
 import { MetadataScanner } from '@nestjs/core';
-import { handlersOf, type HandlerDeclaration } from '../decorators/handler-metadata.js';
+import type { ChannelMetadata, Exposure } from '../decorators/channel.decorator.js';
+import { handlersOf, type HandlerDeclaration } from '../decorators/handlers.decorator.js';
 import { isGateway, subscribedMessage } from '../decorators/subscribe-message-metadata.js';
 import type { HandlerHost, Method } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import type { ChannelMetadata } from '../decorators/channel.decorator.js';
 
 /** A provider that carries `@Channel`. */
 export interface ChannelHost extends HandlerHost {
   readonly channel: ChannelMetadata;
 }
 
-/** A method with one thing that it is for. */
+/** A method with one of its declarations. */
 export interface DeclaredMethod {
   readonly name: string;
   readonly method: Method;
@@ -30,9 +30,13 @@ export function methodsOf(type: { readonly prototype: unknown }): readonly (read
 
 /** What the methods of a channel class declare, Nest's `@SubscribeMessage` included. */
 export function declaredMethods(host: ChannelHost, problems: BootProblems): readonly DeclaredMethod[] {
+  const { metatype } = host;
+  const expose = exposureOf(host, problems);
+  const isOnChannel = !isGateway(metatype) || expose?.includes('channel') === true;
+  const isHidden = isGateway(metatype) && expose?.includes('gateway') === false;
   const found: DeclaredMethod[] = [];
   const exposed: string[] = [];
-  for (const [name, method] of methodsOf(host.metatype)) {
+  for (const [name, method] of methodsOf(metatype)) {
     for (const declaration of handlersOf(method)) found.push({ name, method, declaration });
     const subscribed = subscribedMessage(method);
     if (subscribed === undefined) continue;
@@ -40,59 +44,41 @@ export function declaredMethods(host: ChannelHost, problems: BootProblems): read
     const { message, hidden } = subscribed;
     if (typeof message !== 'string') {
       problems.add(
-        `${host.metatype.name}.${name}`,
+        `${metatype.name}.${name}`,
         'its @SubscribeMessage is not a string.',
         'Clients send event names: use one.',
       );
-    } else if (isOnChannel(host)) {
+    } else if (isOnChannel) {
       found.push({ name, method, declaration: { kind: 'request', event: message, scope: 'channel' } });
     }
-    checkHidden(host, name, hidden, problems);
+    // The decorator hides the methods of the class only, because its base class may be a gateway too.
+    if (isHidden && !hidden) {
+      problems.add(
+        `${metatype.name}.${name}`,
+        'is inherited, so Nest serves it on the gateway’s path although "expose" leaves that out.',
+        'Override it in the class, use @OnRequest, or expose it on the gateway too.',
+      );
+    }
   }
-  checkExposure(host, exposed, problems);
+  if (isGateway(metatype) && host.channel.options.expose === undefined && exposed.length > 0) {
+    problems.add(
+      metatype.name,
+      `is a @WebSocketGateway and a @Channel, and Nest serves @SubscribeMessage (${exposed.join(', ')}) on the gateway's path to everybody who connects there, without the channel's authorization.`,
+      'Declare where clients reach them: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
+    );
+  }
   return found;
 }
 
-function isOnChannel({ metatype, channel }: ChannelHost): boolean {
-  return !isGateway(metatype) || channel.options.expose?.includes('channel') === true;
-}
-
-/** A handler that should be on the channel only, but that the class inherited from where Nest still sees it. */
-function checkHidden(
+/** The option `expose`; `undefined`, and reported, where it is not a list of the two words. */
+function exposureOf(
   { metatype, channel }: ChannelHost,
-  name: string,
-  hidden: boolean,
   problems: BootProblems,
-): void {
+): readonly Exposure[] | undefined {
   const { expose } = channel.options;
-  if (!isGateway(metatype) || expose === undefined || expose.includes('gateway') || hidden) return;
-  problems.add(
-    `${metatype.name}.${name}`,
-    'is inherited, so Nest serves it on the gateway’s path although "expose" leaves that out.',
-    'Override it in the class, use @OnRequest, or expose it on the gateway too.',
-  );
-}
-
-function checkExposure(
-  { metatype, channel }: ChannelHost,
-  methods: readonly string[],
-  problems: BootProblems,
-): void {
-  const { expose } = channel.options;
-  if (
-    expose !== undefined &&
-    !(Array.isArray(expose) && expose.every((one) => one === 'channel' || one === 'gateway'))
-  ) {
-    problems.add(
-      metatype.name,
-      '"expose" is not a list of "channel" and "gateway".',
-      'Give e.g. ["channel"].',
-    );
-  }
-  if (!isGateway(metatype) || expose !== undefined || methods.length === 0) return;
-  problems.add(
-    metatype.name,
-    `is a @WebSocketGateway and a @Channel, and Nest serves @SubscribeMessage (${methods.join(', ')}) on the gateway's path to everybody who connects there, without the channel's authorization.`,
-    'Say where they may be reached: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
-  );
+  if (expose === undefined) return undefined;
+  const isList = Array.isArray(expose) && expose.every((one) => one === 'channel' || one === 'gateway');
+  if (isList) return expose;
+  problems.add(metatype.name, '"expose" is not a list of "channel" and "gateway".', 'Give e.g. ["channel"].');
+  return undefined;
 }

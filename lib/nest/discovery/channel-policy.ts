@@ -1,40 +1,30 @@
-import { DURABILITIES, unmetNeeds } from '../../core/channel/unmet-needs.js';
+import { shortfallsOf } from '../../core/channel/capabilities.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { ChannelPolicy } from '../../core/ports/channel-definition.js';
+import { defaultsOf, duration, integer } from '../../core/ports/settings-defaults.js';
 import { MAX_EVENT_LENGTH } from '../../protocol/envelope.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { OptionReader } from '../options/option-reader.js';
-
-const OVERFLOWS: readonly ChannelPolicy['overflow'][] = [
-  'disconnect',
-  'drop-oldest',
-  'drop-newest',
-  'conflate',
-];
-
-const DEFAULT_HISTORY_SIZE = 1_000;
-const DEFAULT_HISTORY_TTL_MS = 3_600_000;
-const DEFAULT_GRACE_MS = 15_000;
-const DEFAULT_MAX_MEMBERS = 200;
+import { CHANNEL_TABLE } from '../options/option-table.js';
 
 /** What the options of a channel are checked against. */
 export interface PolicyBounds {
-  readonly broker: Pick<Broker, 'name' | 'capabilities'>;
-  /** What `welcome` announces: clients repeat a publish for that long. */
+  readonly broker: Broker;
+  /** How long clients may repeat a publish, as `welcome` announces it. */
   readonly dedupeMs: number;
 }
 
-/** The behaviour of a channel with every default filled in, and refused where the broker promises less (G1). */
+/** Reads the options of a channel, fills in every default, and reports what the broker does not offer. */
 export function resolvePolicy(options: unknown, path: string, bounds: PolicyBounds, problems: BootProblems) {
   const reader = OptionReader.of(options, path, problems);
   const { broker } = bounds;
   const policy: ChannelPolicy = {
-    durability: one(reader, 'durability', DURABILITIES) ?? broker.capabilities.durability,
+    durability: reader.one('durability', CHANNEL_TABLE.durability) ?? broker.capabilities.durability,
     ...resolveLog(reader, bounds),
     presence: resolvePresence(reader),
-    overflow: one(reader, 'overflow', OVERFLOWS) ?? 'disconnect',
+    overflow: reader.one('overflow', CHANNEL_TABLE.overflow),
   };
-  for (const { option, problem, remedy } of unmetNeeds(policy, broker))
+  for (const { option, problem, remedy } of shortfallsOf(policy, broker))
     reader.report(option, problem, remedy);
   const signals = reader.texts('signals') ?? [];
   for (const signal of signals) checkEvent(signal, `${path}.signals`, problems);
@@ -55,28 +45,20 @@ export function checkEvent(event: unknown, path: string, problems: BootProblems)
 
 function resolveLog(reader: OptionReader, bounds: PolicyBounds): Pick<ChannelPolicy, 'log' | 'replayLimit'> {
   const dedupeMs = resolveDedupe(reader, bounds);
-  if (reader.value('history') === false) {
+  if (reader.value('history') === false)
     return { log: { retain: false, size: 0, ttlMs: 0, dedupeMs }, replayLimit: 0 };
-  }
   const history = reader.object('history');
-  const size = history.integer('size', DEFAULT_HISTORY_SIZE);
-  const log = {
-    retain: true,
-    size,
-    ttlMs: history.duration('ttl', DEFAULT_HISTORY_TTL_MS, { min: 1_000 }),
-    dedupeMs,
-  };
-  const replayLimit = history.integer('replay', size);
+  const { size, ttlMs } = history.all(CHANNEL_TABLE.history);
+  const replayLimit = history.one('replay', integer(size));
   history.end();
-  return { log, replayLimit };
+  return { log: { retain: true, size, ttlMs, dedupeMs }, replayLimit };
 }
 
 function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds): number {
   const given = reader.value('dedupe');
-  if (given === false) return 0;
-  // Not asked for, not promised.
-  if (given === undefined && !broker.capabilities.dedupes) return 0;
-  const windowMs = reader.duration('dedupe', dedupeMs, { min: 1 });
+  // A broker that does not dedupe is only refused where the channel asks for it.
+  if (given === false || (given === undefined && !broker.capabilities.dedupes)) return 0;
+  const windowMs = reader.one('dedupe', duration(dedupeMs, { min: 1 }));
   if (windowMs < dedupeMs) {
     reader.report(
       'dedupe',
@@ -88,21 +70,8 @@ function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds)
 }
 
 function resolvePresence(reader: OptionReader): ChannelPolicy['presence'] {
-  const given = reader.value('presence');
-  if (given === undefined || given === false) return false;
-  if (given === true) return { graceMs: DEFAULT_GRACE_MS, maxMembers: DEFAULT_MAX_MEMBERS };
-  const presence = reader.object('presence');
-  const graceMs = presence.duration('grace', DEFAULT_GRACE_MS);
-  const maxMembers = presence.integer('maxMembers', DEFAULT_MAX_MEMBERS);
-  presence.end();
-  return { graceMs, maxMembers };
-}
-
-function one<T extends string>(reader: OptionReader, key: string, known: readonly T[]): T | undefined {
-  const value = reader.value(key);
-  if (value === undefined) return undefined;
-  const found = known.find((name) => name === value);
-  if (found === undefined)
-    reader.report(key, 'is none of the known values.', `Use one of ${known.join(', ')}.`);
-  return found;
+  const given = reader.value('presence') ?? false;
+  if (given === false) return false;
+  if (given === true) return defaultsOf(CHANNEL_TABLE.presence);
+  return reader.group('presence', CHANNEL_TABLE.presence);
 }

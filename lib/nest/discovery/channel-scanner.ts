@@ -2,25 +2,28 @@ import 'reflect-metadata';
 import { Scope, type Type } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { CHANNEL_METADATA, POLICY_METADATA, PUBLIC_CHANNEL_METADATA } from '../constants.js';
-import type { ChannelMetadata } from '../decorators/channel.decorator.js';
-import { handlersOf } from '../decorators/handler-metadata.js';
+import { POLICY_METADATA, PUBLIC_CHANNEL_METADATA } from '../decorators/authorize.decorator.js';
+import { channelOf } from '../decorators/channel.decorator.js';
+import { handlersOf } from '../decorators/handlers.decorator.js';
 import { isGateway } from '../decorators/subscribe-message-metadata.js';
 import type { HandlerHost } from '../enhancers/handler-target.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { methodsOf, type ChannelHost } from './channel-methods.js';
 
 /**
- * Finds the channel classes of the application, and its gateways, among the providers of all modules. Modules that
- * are loaded lazily later are not seen.
+ * Finds the channel classes of the application, and its gateways, among the providers of all modules. It does not find
+ * those of modules that are loaded lazily later.
  */
 export class ChannelScanner {
-  constructor(private readonly discovery: DiscoveryService) {}
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly problems: BootProblems,
+  ) {}
 
-  channels(problems: BootProblems): readonly ChannelHost[] {
+  channels(): readonly ChannelHost[] {
     for (const { metatype } of this.discovery.getControllers()) {
       if (typeof metatype === 'function' && channelOf(metatype) !== undefined) {
-        problems.add(
+        this.problems.add(
           metatype.name,
           'carries @Channel but is registered as a controller.',
           'Move it to "providers".',
@@ -28,41 +31,34 @@ export class ChannelScanner {
       }
     }
     const found: ChannelHost[] = [];
-    for (const host of this.hosts((type) => channelOf(type) !== undefined, problems)) {
+    for (const host of this.hosts((type) => channelOf(type) !== undefined)) {
       const channel = channelOf(host.metatype);
       const twin = found.find(({ metatype }) => metatype === host.metatype);
-      if (twin !== undefined) reportTwin(twin, host, problems);
+      if (twin !== undefined) reportTwin(twin, host, this.problems);
       else if (channel !== undefined) found.push({ ...host, channel });
     }
-    this.reportForgotten(problems);
+    // A forgotten `@Channel` is safe, because no client reaches the class; but they would only see `unknown_channel`.
+    for (const [type] of this.providers()) {
+      if (channelOf(type) !== undefined || !looksLikeChannel(type)) continue;
+      this.problems.add(
+        type.name,
+        'has decorators of a channel, but no @Channel().',
+        'Add @Channel(pattern) to the class, or remove them.',
+      );
+    }
     return found;
   }
 
-  /** A forgotten `@Channel` is safe, for nobody gets at the class; but clients would only hear `unknown_channel`. */
-  private reportForgotten(problems: BootProblems): void {
-    for (const wrapper of this.discovery.getProviders() as InstanceWrapper<object | undefined>[]) {
-      const type = wrapper.isAlias ? undefined : typeOf(wrapper);
-      if (type === undefined || channelOf(type) !== undefined || !looksLikeChannel(type)) continue;
-      problems.add(
-        type.name,
-        'has decorators of a channel, but is none.',
-        'Add @Channel(pattern) to the class, or take them off.',
-      );
-    }
+  gateways(): readonly HandlerHost[] {
+    return [...this.hosts(isGateway)];
   }
 
-  gateways(problems: BootProblems): readonly HandlerHost[] {
-    return [...this.hosts(isGateway, problems)];
-  }
-
-  private *hosts(wanted: (type: Type) => boolean, problems: BootProblems): Iterable<HandlerHost> {
-    for (const wrapper of this.discovery.getProviders() as InstanceWrapper<object | undefined>[]) {
-      if (wrapper.isAlias) continue;
-      const type = typeOf(wrapper);
-      if (type === undefined || wrapper.host === undefined || !wanted(type)) continue;
-      // Nest has no instance of these, only an object on the prototype whose constructor never ran.
+  private *hosts(wanted: (type: Type) => boolean): Iterable<HandlerHost> {
+    for (const [type, wrapper] of this.providers()) {
+      if (wrapper.host === undefined || !wanted(type)) continue;
+      // Nest has no instance of these, only an object with their prototype whose constructor never ran.
       if (!wrapper.isDependencyTreeStatic() || wrapper.scope === Scope.TRANSIENT) {
-        problems.add(
+        this.problems.add(
           type.name,
           `is ${wrapper.scope === Scope.TRANSIENT ? 'transient' : 'request-scoped, by itself or by something it injects'}.`,
           'Connections outlive requests: make it a singleton, and keep what belongs to a connection in connection.data.',
@@ -72,10 +68,14 @@ export class ChannelScanner {
       }
     }
   }
-}
 
-function channelOf(type: object): ChannelMetadata | undefined {
-  return Reflect.getMetadata(CHANNEL_METADATA, type) as ChannelMetadata | undefined;
+  /** Every provider but aliases, with its class. */
+  private *providers(): Iterable<[Type, InstanceWrapper<object | undefined>]> {
+    for (const wrapper of this.discovery.getProviders() as InstanceWrapper<object | undefined>[]) {
+      const type = wrapper.isAlias ? undefined : typeOf(wrapper);
+      if (type !== undefined) yield [type, wrapper];
+    }
+  }
 }
 
 function looksLikeChannel(type: Type): boolean {
@@ -86,10 +86,10 @@ function looksLikeChannel(type: Type): boolean {
   );
 }
 
-/** The class behind a provider; a factory's or value's is known by what it gave. */
+/** The class of a provider; of a factory or value, the class of its instance. */
 function typeOf(wrapper: InstanceWrapper<object | undefined>): Type | undefined {
-  const made = wrapper.metatype === null || wrapper.inject != null;
-  const type: unknown = made ? wrapper.instance?.constructor : wrapper.metatype;
+  const isMade = wrapper.metatype === null || wrapper.inject != null;
+  const type: unknown = isMade ? wrapper.instance?.constructor : wrapper.metatype;
   return typeof type === 'function' ? (type as Type) : undefined;
 }
 

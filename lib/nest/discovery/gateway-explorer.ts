@@ -1,7 +1,6 @@
 import type { ConnectionRequest } from '../../core/ports/channel-definition.js';
-import type { ConnectionListener } from '../../core/ports/realtime-connection.js';
 import { isPromise } from '../../core/ports/maybe-promise.js';
-import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
+import type { ConnectionListener, RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { RealtimeContext } from '../decorators/realtime-context.js';
 import { gatewayPort, subscribedMessage } from '../decorators/subscribe-message-metadata.js';
@@ -13,13 +12,13 @@ import { methodsOf } from './channel-methods.js';
 import { checkEvent } from './channel-policy.js';
 import type { ChannelScanner } from './channel-scanner.js';
 
-/** What the gateways that ride on realtime connections come to. */
-export interface RidingGateways {
+/** The requests and connection hooks of the gateways that share the realtime connections. */
+export interface BridgedGateways {
   readonly requests: ReadonlyMap<string, ConnectionRequest>;
   readonly listeners: readonly ConnectionListener[];
 }
 
-/** The hooks of Nest's gateways; a gateway may have neither. */
+/** The hooks of Nest's gateways. */
 interface GatewayHooks {
   handleConnection?(client: RealtimeConnection, request: RealtimeConnection): unknown;
   handleDisconnect?(client: RealtimeConnection): unknown;
@@ -34,13 +33,15 @@ export class GatewayExplorer {
     private readonly scanner: ChannelScanner,
     private readonly compiler: HandlerCompiler,
     private readonly mapper: ErrorMapper,
+    private readonly problems: BootProblems,
   ) {}
 
-  explore(anonymous: boolean, problems: BootProblems): RidingGateways {
+  /** @param anonymous Whether clients without a user may call the handlers. */
+  explore(anonymous: boolean): BridgedGateways {
     const requests = new Map<string, ConnectionRequest>();
     const sources = new Map<string, string>();
     const listeners: ConnectionListener[] = [];
-    for (const host of this.scanner.gateways(problems)) {
+    for (const host of this.scanner.gateways()) {
       if (gatewayPort(host.metatype) !== 0) continue;
       listeners.push(this.listenerOf(host));
       for (const [methodName, method] of methodsOf(host.metatype)) {
@@ -48,19 +49,17 @@ export class GatewayExplorer {
         if (subscribed === undefined || subscribed.hidden) continue;
         const source = `${host.metatype.name}.${methodName}`;
         const event = subscribed.message as string;
-        checkEvent(event, source, problems);
+        checkEvent(event, source, this.problems);
         const other = sources.get(event);
         if (other !== undefined) {
-          problems.add(
+          this.problems.add(
             source,
             `handles "${event}", as ${other} does; a request has one answer.`,
             'Rename one of them.',
           );
         }
         sources.set(event, source);
-        const compiled = this.compiler.compile({ host, method, methodName }, problems, {
-          emptyAllowed: true,
-        });
+        const compiled = this.compiler.compile({ host, method, methodName }, { emptyAllowed: true });
         requests.set(event, {
           authorize: anonymous ? 'public' : ({ user }) => user !== undefined,
           handle: (call) => {
@@ -74,33 +73,26 @@ export class GatewayExplorer {
   }
 
   private listenerOf({ instance, metatype }: HandlerHost): ConnectionListener {
-    const gateway = instance as GatewayHooks;
-    const run = (hook: string, connection: RealtimeConnection, call: () => unknown): void => {
-      // Nest drops the promise of these hooks: a rejection would end the process.
-      const report = (error: unknown): void => {
-        this.mapper.toRealtimeError(error, {
-          source: `${metatype.name}.${hook}`,
-          connectionId: connection.id,
-        });
-      };
+    const gateway: GatewayHooks = instance;
+    // Nest drops the promise of these hooks: a rejection would end the process.
+    const run = async (hook: string, { id }: RealtimeConnection, call: () => unknown): Promise<void> => {
       try {
-        const result = call();
-        if (isPromise(result)) result.catch(report);
+        await call();
       } catch (error) {
-        report(error);
+        this.mapper.toRealtimeError(error, { source: `${metatype.name}.${hook}`, connectionId: id });
       }
     };
     return {
-      // The connection looks like the request that other adapters pass beside the client.
+      // The connection resembles the request that other adapters pass beside the client.
       opened: (connection) =>
-        run('handleConnection', connection, () => gateway.handleConnection?.(connection, connection)),
+        void run('handleConnection', connection, () => gateway.handleConnection?.(connection, connection)),
       closed: (connection) =>
-        run('handleDisconnect', connection, () => gateway.handleDisconnect?.(connection)),
+        void run('handleDisconnect', connection, () => gateway.handleDisconnect?.(connection)),
     };
   }
 }
 
-/** Nest's `WsResponse` names the event of a reply, which the `ref` of ours does: only its data is left. */
+/** Leaves only the data of Nest's `WsResponse`: it names the event of a reply, which our `ref` does. */
 function replyOf(result: unknown): unknown {
   if (!isRecord(result) || typeof result.event !== 'string') return result;
   const keys = Object.keys(result);

@@ -17,12 +17,11 @@ interface BoundFilter {
 }
 
 /**
- * Runs the exception filters of a handler: the method's, then the class's, the first that catches the type. Global
- * filters are left out, as Nest's own gateways do, because those of HTTP write to a response that does not exist
- * here.
+ * Runs the exception filters of a handler: the method's, then the class's, until one catches the type. Global filters do
+ * not run, as in Nest's own gateways, because those of HTTP write to a response that does not exist here.
  *
- * The error that a filter returns or throws is what the client gets, also from a filter that extends
- * `BaseWsExceptionFilter`; a filter that returns nothing has only looked on.
+ * The client gets the error that a filter returns, throws, or emits as `BaseWsExceptionFilter` does. Where the filter does
+ * neither, it gets the original one.
  */
 export class FilterRunner {
   private readonly filters: readonly BoundFilter[];
@@ -32,12 +31,8 @@ export class FilterRunner {
     declared: readonly unknown[],
     private readonly mapper: ErrorMapper,
   ) {
-    // Declared from the class to the method; the nearest comes first.
+    // They are declared from the class to the method; the method's run first.
     this.filters = [...declared].reverse().flatMap((filter) => this.bind(filter));
-  }
-
-  get empty(): boolean {
-    return this.filters.length === 0;
   }
 
   /** The error that the client gets for what a handler threw. */
@@ -88,10 +83,10 @@ export class FilterRunner {
   }
 }
 
-/** The connection, with the `emit` to which filters of gateways give their error. */
+/** The connection, with the method `emit` by which filters of gateways send their error. */
 function emittingClient(connection: RealtimeConnection, emitted: (body: unknown) => void): unknown {
   return Object.create(connection, {
-    // What the connection makes on demand is its own affair, and does not pass to an object that inherits from it.
+    // The connection makes these on demand, in fields that are not inherited.
     headers: { get: () => connection.headers },
     data: { get: () => connection.data },
     emit: {
@@ -102,7 +97,7 @@ function emittingClient(connection: RealtimeConnection, emitted: (body: unknown)
   });
 }
 
-/** What `BaseWsExceptionFilter` makes of an exception that it does not know: this library knows more of them. */
+/** What `BaseWsExceptionFilter` makes of an exception that it does not know; this library knows more exceptions. */
 function isUnknownError(body: Readonly<Record<string, unknown>>): boolean {
   return body.status === 'error' && body.message === 'Internal server error';
 }

@@ -1,19 +1,20 @@
+import 'reflect-metadata';
 import type { ContextType } from '@nestjs/common';
+import {
+  EXCEPTION_FILTERS_METADATA,
+  GUARDS_METADATA,
+  INTERCEPTORS_METADATA,
+  PIPES_METADATA,
+} from '@nestjs/common/constants.js';
 import type { ApplicationConfig, ExternalContextCreator } from '@nestjs/core';
 import { EmptyError, isObservable, lastValueFrom } from 'rxjs';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { ErrorMapper } from '../errors/error-mapper.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import { boundEnhancers, unresolvable, type BoundEnhancers } from './bound-enhancers.js';
+import { isEngineStage } from '../interceptors/gateway-message.js';
 import { FilterRunner } from './filter-runner.js';
-import {
-  directArguments,
-  paramsFactory,
-  paramsOf,
-  type HandlerParam,
-  type HandlerParams,
-} from './handler-params.js';
+import { directArguments, paramsFactory, paramsOf, type HandlerParam } from './handler-params.js';
 import { sourceOf, type HandlerTarget } from './handler-target.js';
 
 /** A handler behind its enhancers. Throws nothing but `RealtimeError`. */
@@ -22,46 +23,57 @@ export interface CompiledHandler {
   readonly source: string;
   run(context: RealtimeContext): MaybePromise<unknown>;
   readonly params: readonly HandlerParam[];
-  /** Whether nothing stands before the function, so that it is called directly. */
+  /** Whether there is no enhancer, so that the function is called directly. */
   readonly direct: boolean;
-  /** Whether a guard or interceptor may make the result depend on who calls. */
+  /** Whether a guard or interceptor may make the result depend on the caller. */
   readonly personal: boolean;
 }
 
 /** How a handler is run. */
 export interface CompileOptions {
-  /** Whether guards stand before it. Default true. */
+  /** Whether guards run before it. Default `true`. */
   readonly guards?: boolean;
-  /** Whether an Observable without a value is an answer of `undefined`. Default false: it is an error. */
+  /** Whether an Observable without a value counts as `undefined`. Default `false`: it is an error. */
   readonly emptyAllowed?: boolean;
 }
 
+/** The enhancers that are bound to a handler by its class, its method and its parameters: classes or instances. */
+type Enhancers = Readonly<Record<'guards' | 'interceptors' | 'pipes' | 'filters', readonly unknown[]>>;
+
+type Call = (context: RealtimeContext) => unknown;
+
 /**
- * Compiles handlers once, at boot. Guards, interceptors and pipes run through Nest's `ExternalContextCreator`; a
- * handler that provably has none, globally neither, is called directly. What cannot be proved runs through Nest.
+ * Compiles handlers once, at boot. Guards, interceptors and pipes run through Nest's `ExternalContextCreator`. A handler
+ * that certainly has none, global ones included, is called directly.
  */
 export class HandlerCompiler {
   constructor(
     private readonly contexts: ExternalContextCreator,
     private readonly config: ApplicationConfig,
     private readonly mapper: ErrorMapper,
+    private readonly problems: BootProblems,
   ) {}
 
-  compile(target: HandlerTarget, problems: BootProblems, options: CompileOptions = {}): CompiledHandler {
+  compile(
+    target: HandlerTarget,
+    { guards: guarded = true, emptyAllowed = false }: CompileOptions = {},
+  ): CompiledHandler {
     const source = sourceOf(target);
-    const params = paramsOf(target);
-    const enhancers = boundEnhancers(target, params.list, this.config);
-    checkTarget(target, params, enhancers, problems);
+    const { list: params, metadataKey } = paramsOf(target);
+    const bound = boundEnhancers(target, params);
+    this.check(target, params, bound);
 
-    const guards = options.guards !== false && (enhancers.guards.length > 0 || enhancers.global.guards);
-    // The library's own functions decide; what interceptors do to results has no place there.
+    const { config } = this;
+    const guards = guarded && (bound.guards.length > 0 || config.getGlobalGuards().length > 0);
+    // What interceptors do to results, or pipes to parameters, has no place around the library's own functions.
+    const isOwn = target.own === true;
     const interceptors =
-      target.own !== true && (enhancers.interceptors.length > 0 || enhancers.global.interceptors);
-    const pipes = target.own !== true && (enhancers.pipes.length > 0 || enhancers.global.pipes);
-    const direct = guards || interceptors || pipes ? undefined : this.direct(target, params.list);
-    const call = direct ?? this.throughNest(target, params.metadataKey, { guards, interceptors });
-    const filters = new FilterRunner(target, enhancers.filters, this.mapper);
-    const emptyAllowed = options.emptyAllowed ?? false;
+      !isOwn &&
+      (bound.interceptors.length > 0 || config.getGlobalInterceptors().some((one) => !isEngineStage(one)));
+    const pipes = !isOwn && (bound.pipes.length > 0 || config.getGlobalPipes().length > 0);
+    const direct = guards || interceptors || pipes ? undefined : callDirectly(target, params);
+    const call = direct ?? this.throughNest(target, metadataKey, { guards, interceptors });
+    const filters = new FilterRunner(target, bound.filters, this.mapper);
 
     const fail = async (error: unknown, context: RealtimeContext): Promise<never> => {
       throw await filters.run(error, context, { source, connectionId: context.connection.id });
@@ -77,7 +89,7 @@ export class HandlerCompiler {
     };
     return {
       source,
-      params: params.list,
+      params,
       direct: direct !== undefined,
       personal: guards || interceptors,
       run: (context) => {
@@ -93,16 +105,6 @@ export class HandlerCompiler {
     };
   }
 
-  private direct(target: HandlerTarget, params: readonly HandlerParam[]): Call | undefined {
-    const { method, host, own } = target;
-    if (own === true)
-      return (context) => method(context.connection, context.payload, context, context.pattern);
-    const args = directArguments(params);
-    return args === undefined
-      ? undefined
-      : (context) => method.apply(host.instance, args(context, context.connection));
-  }
-
   private throughNest(
     { host, method, methodName }: HandlerTarget,
     metadataKey: string | undefined,
@@ -116,50 +118,68 @@ export class HandlerCompiler {
       metadataKey === undefined ? undefined : paramsFactory,
       undefined,
       undefined,
-      // Filters are run by `FilterRunner`: Nest's way includes the global ones, and logs what is thrown to a client.
+      // `FilterRunner` runs the filters: Nest would include global ones, and log what is thrown for a client.
       { guards, interceptors, filters: false },
       'ws',
     ) as (...args: unknown[]) => Promise<unknown>;
     return (context) => run(context.connection, context.payload, context, context.pattern);
   }
+
+  private check(target: HandlerTarget, params: readonly HandlerParam[], bound: Enhancers): void {
+    const { host, method, own } = target;
+    const source = sourceOf(target);
+    for (const enhancer of Object.values(bound).flat()) {
+      // Nest does not make the enhancers of a class that is provided by a factory or value, and would skip them, guards
+      // included, without an error.
+      if (typeof enhancer !== 'function' || host.module.injectables.has(enhancer)) continue;
+      this.problems.add(
+        source,
+        `${enhancer.name} is bound to it, but Nest has no instance of it and would skip it.`,
+        `Provide ${host.metatype.name} as a class ("providers: [${host.metatype.name}]"), not by a factory or value.`,
+      );
+    }
+    if (own === true) return;
+    const foreign = params.find((param) => param.foreign);
+    if (foreign !== undefined) {
+      this.problems.add(
+        source,
+        `parameter ${foreign.index} has a decorator of HTTP, which has no meaning here.`,
+        'Use @MessageBody(), @ChannelParam(), @RealtimeUser(), @MessageId() or @ConnectedSocket().',
+      );
+    }
+    // Rest and default parameters do not count in `length`.
+    const bare = Array.from({ length: method.length }, (_, index) => index).find(
+      (place) => !params.some(({ index }) => index === place),
+    );
+    if (bare !== undefined) {
+      this.problems.add(
+        source,
+        `parameter ${bare} has no decorator and would always be undefined.`,
+        'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).',
+      );
+    }
+  }
 }
 
-type Call = (context: RealtimeContext) => unknown;
+/** Calls a handler without Nest; `undefined` where a parameter needs Nest. */
+function callDirectly(
+  { method, host, own }: HandlerTarget,
+  params: readonly HandlerParam[],
+): Call | undefined {
+  if (own === true) return (context) => method(context.connection, context.payload, context, context.pattern);
+  const args = directArguments(params);
+  return args === undefined ? undefined : (context) => method.apply(host.instance, args(context));
+}
 
-function checkTarget(
-  target: HandlerTarget,
-  { list }: HandlerParams,
-  enhancers: BoundEnhancers,
-  problems: BootProblems,
-): void {
-  const { host, method, own } = target;
-  const source = sourceOf(target);
-  for (const name of unresolvable(target, enhancers)) {
-    problems.add(
-      source,
-      `${name} is bound to it, but Nest has no instance of it and would skip it.`,
-      `Provide ${host.metatype.name} as a class ("providers: [${host.metatype.name}]"), not by a factory or value.`,
+function boundEnhancers({ host, method }: HandlerTarget, params: readonly HandlerParam[]): Enhancers {
+  const bound = (key: string): unknown[] =>
+    [host.metatype, method].flatMap((target) =>
+      ((Reflect.getMetadata(key, target) ?? []) as unknown[]).filter((enhancer) => enhancer != null),
     );
-  }
-  if (own === true) return;
-  const foreign = list.find((param) => param.foreign);
-  if (foreign !== undefined) {
-    problems.add(
-      source,
-      `parameter ${foreign.index} has a decorator of HTTP that means nothing here.`,
-      'Use @MessageBody(), @ChannelParam(), @RealtimeUser(), @MessageId() or @ConnectedSocket().',
-    );
-  }
-  const covered = new Set(list.map(({ index }) => index));
-  // Rest and default parameters do not count in `length`.
-  const bare = Array.from({ length: method.length }, (_, index) => index).find(
-    (index) => !covered.has(index),
-  );
-  if (bare !== undefined) {
-    problems.add(
-      source,
-      `parameter ${bare} has no decorator and would always be undefined.`,
-      'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).',
-    );
-  }
+  return {
+    guards: bound(GUARDS_METADATA),
+    interceptors: bound(INTERCEPTORS_METADATA).filter((interceptor) => !isEngineStage(interceptor)),
+    pipes: [...bound(PIPES_METADATA), ...params.flatMap(({ pipes }) => pipes)],
+    filters: bound(EXCEPTION_FILTERS_METADATA),
+  };
 }

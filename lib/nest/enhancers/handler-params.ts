@@ -5,18 +5,19 @@ import {
   PARAMTYPES_METADATA,
   ROUTE_ARGS_METADATA,
 } from '@nestjs/common/constants.js';
-import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
-import { POSITIONAL_ARGS_METADATA } from '../constants.js';
 import { isChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { HandlerTarget } from './handler-target.js';
 
-// `@ConnectedSocket()`, `@MessageBody()` and `@Ack()` share the numbers of HTTP's `@Req()`, `@Body()` and of nothing.
+/** Parameters of handlers without parameter decorators, in the shape of Nest's own route arguments. */
+const POSITIONAL_ARGS_METADATA = 'nestjs-realtime:positional-args';
+
+// Numbers of `@ConnectedSocket()`, which is also that of HTTP's `@Req()`, `@MessageBody()`, also `@Body()`, and `@Ack()`.
 const SOCKET = 0;
 const PAYLOAD = 3;
 const ACK = 13;
 
-/** One decorated parameter, as Nest keeps it. */
+/** One decorated parameter, as Nest stores it. */
 interface RouteArgument {
   readonly index: number;
   readonly data?: unknown;
@@ -30,9 +31,9 @@ export interface HandlerParam {
   readonly index: number;
   readonly data: unknown;
   readonly pipes: readonly unknown[];
-  /** Takes the value from the call without Nest; `undefined` for decorators of others. */
+  /** Reads the value from the call without Nest; `undefined` for decorators of others. */
   readonly read: ParamReader | undefined;
-  /** Whether it depends on the channel's name alone. */
+  /** Whether it depends only on the channel's name. */
   readonly ofChannel: boolean;
   /** Name of a channel parameter that must exist. */
   readonly channelParam: string | undefined;
@@ -41,8 +42,8 @@ export interface HandlerParam {
 }
 
 /**
- * The connection as a parameter of a custom decorator. As `@ConnectedSocket()` it would make Nest warn, for every hook whose
- * method has no decorator, that a `ValidationPipe` cannot know its types.
+ * The connection as the parameter of a custom decorator. As `@ConnectedSocket()`, Nest would warn for every hook without
+ * parameter decorators that a `ValidationPipe` cannot know its types.
  */
 const CONNECTION_KEY = `connection${CUSTOM_ROUTE_ARGS_METADATA}:0`;
 const PAYLOAD_KEY = `${PAYLOAD}:1`;
@@ -57,19 +58,16 @@ function pick(payload: unknown, key: unknown): unknown {
     : payload;
 }
 
-/** The parameters of a handler. */
-export interface HandlerParams {
-  readonly list: readonly HandlerParam[];
-  /** The metadata key under which Nest finds them; `undefined` for the library's own functions, which take none. */
-  readonly metadataKey: string | undefined;
-}
-
 /**
- * Reads the parameters of a handler. Without any decorator they are (connection, payload), as in a gateway, and the
- * payload passes the pipes: Nest alone would hand it over unvalidated. At least one is always declared, or Nest would call
- * the method with everything that it was called with itself.
+ * Reads the parameters of a handler, and the metadata key under which Nest finds them. Without any decorator they are
+ * (connection, payload), as in a gateway, and the payload passes the pipes: Nest alone would not validate it. At least
+ * one is always declared, or Nest would call the method with all of its own arguments. The library's own functions have
+ * none.
  */
-export function paramsOf({ host, methodName, method, own }: HandlerTarget): HandlerParams {
+export function paramsOf({ host, methodName, method, own }: HandlerTarget): {
+  readonly list: readonly HandlerParam[];
+  readonly metadataKey: string | undefined;
+} {
   if (own === true) return { list: [], metadataKey: undefined };
   const decorated = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as
     Record<string, RouteArgument> | undefined;
@@ -109,7 +107,7 @@ function describe([key, argument]: [string, RouteArgument]): HandlerParam {
     case SOCKET:
       return { ...common, read: readConnection };
     case PAYLOAD:
-      // A schema is checked by a pipe, which only Nest's way runs.
+      // A schema is checked by a pipe, which only Nest runs.
       return { ...common, read: argument.schema === undefined ? readPayload : undefined };
     case ACK:
       return { ...common, read: () => undefined };
@@ -118,7 +116,7 @@ function describe([key, argument]: [string, RouteArgument]): HandlerParam {
   }
 }
 
-/** How Nest takes parameters of gateways from the arguments of a call. */
+/** Tells Nest where the parameters of a handler are among the arguments of a call. */
 export const paramsFactory = {
   exchangeKeyForValue(type: number, data: unknown, args: unknown[]): unknown {
     if (type === SOCKET) return args[0];
@@ -126,16 +124,16 @@ export const paramsFactory = {
   },
 };
 
-/** Fills the arguments of a handler without Nest; `undefined` when a parameter needs it. */
+/** Fills the arguments of a handler without Nest; `undefined` when a parameter needs Nest. */
 export function directArguments(
   params: readonly HandlerParam[],
-): ((context: RealtimeContext, connection: RealtimeConnection) => unknown[]) | undefined {
+): ((context: RealtimeContext) => unknown[]) | undefined {
   if (params.some(({ read, pipes }) => read === undefined || pipes.length > 0)) return undefined;
   const length = params.reduce((most, { index }) => Math.max(most, index + 1), 0);
-  return (context, connection) => {
+  return (context) => {
     const args = new Array<unknown>(length).fill(undefined);
     for (const { index, data, read } of params)
-      args[index] = read?.(data as string | undefined, context, connection);
+      args[index] = read?.(data as string | undefined, context, context.connection);
     return args;
   };
 }

@@ -14,19 +14,19 @@ export interface HandlerHost {
   readonly module: HostModule;
 }
 
-/** One function to be run behind the enhancers of its class and its own. */
+/** A function that runs behind its own enhancers and those of its class. */
 export interface HandlerTarget {
   readonly host: HandlerHost;
   readonly method: Method;
   readonly methodName: string;
   /**
-   * Whether the function is the library's own: then it is called with (connection, payload, context, pattern) and has
-   * no parameters to fill, but the class's enhancers stand before it all the same.
+   * Whether the function is the library's own. It is then called with (connection, payload, context, pattern), and the
+   * guards of the class run before it. Default `false`.
    */
   readonly own?: boolean;
 }
 
-/** Class and method, as errors and log lines name them. */
+/** Class and method, as in errors and log lines. */
 export function sourceOf({ host, methodName }: HandlerTarget): string {
   return `${host.metatype.name}.${methodName}`;
 }

@@ -5,10 +5,9 @@ import type { EngineLogger } from '../../core/ports/logger.js';
 import { isErrorCode, type ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
-import { codeOfStatus } from './http-status.js';
 import { isValidationError, validationDetails } from './validation-details.js';
 
-/** Where an error came from, for the log: nothing in it is chosen by a client (G23). */
+/** Where an error came from, for the log. Clients choose nothing in it (G23). */
 export interface ErrorOrigin {
   /** Class and method. */
   readonly source: string;
@@ -16,7 +15,7 @@ export interface ErrorOrigin {
 }
 
 /**
- * Turns whatever application code throws into an error of the protocol (§6).
+ * Maps what application code throws to an error of the protocol (§6).
  *
  * | thrown | code |
  * |---|---|
@@ -57,14 +56,14 @@ export class ErrorMapper {
     return this.fromBody(error.getError(), error);
   }
 
-  /** An error in the form in which `WsException` and gateways' filters carry it: a text, or an object. */
+  /** Maps the text or object that a `WsException` or a gateway's filter carries. */
   fromBody(body: unknown, cause?: unknown): RealtimeError {
-    if (typeof body === 'string') return new RealtimeError(wordedCode(body), body, { cause });
+    if (typeof body === 'string') return new RealtimeError(codeOfText(body), body, { cause });
     const details = validationDetails(body);
     if (details !== undefined) return new RealtimeError('validation_failed', undefined, { details, cause });
     if (!isRecord(body)) return new RealtimeError('bad_request', undefined, { cause });
     const message = typeof body.message === 'string' ? body.message : undefined;
-    return new RealtimeError(bodyCode(body, message), message, { cause });
+    return new RealtimeError(codeOfBody(body, message), message, { cause });
   }
 
   private fromValidation(error: unknown): RealtimeError | undefined {
@@ -81,14 +80,36 @@ export class ErrorMapper {
   }
 }
 
-/** Nest says a guard's refusal with this text, and only with it. */
-function wordedCode(text: string): ErrorCode {
+/** Nest refuses with this text where a guard returns `false`, and nowhere else. */
+function codeOfText(text: string): ErrorCode {
   return text === 'Forbidden resource' ? 'forbidden' : 'bad_request';
 }
 
-function bodyCode(body: Readonly<Record<string, unknown>>, message: string | undefined): ErrorCode {
+function codeOfBody(body: Readonly<Record<string, unknown>>, message: string | undefined): ErrorCode {
   if (isErrorCode(body.code)) return body.code;
   const status = body.statusCode ?? body.status;
   if (typeof status === 'number') return codeOfStatus(status);
-  return message === undefined ? 'bad_request' : wordedCode(message);
+  return message === undefined ? 'bad_request' : codeOfText(message);
+}
+
+// Where several codes share a status, this is what an application means by it. The engine's own refusals have their codes
+// already.
+const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'bad_request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'unknown_channel',
+  408: 'timeout',
+  409: 'conflict',
+  410: 'unknown_channel',
+  413: 'message_too_large',
+  422: 'validation_failed',
+  429: 'rate_limited',
+  503: 'unavailable',
+  504: 'timeout',
+};
+
+/** The code for an HTTP status: any other 4xx is `bad_request`, everything else is `internal`. */
+function codeOfStatus(status: number): ErrorCode {
+  return CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'bad_request' : 'internal');
 }

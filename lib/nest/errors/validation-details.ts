@@ -1,18 +1,18 @@
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
 
-/** Most findings that are sent: a hostile payload may break a rule in each of thousands of items. */
+/** Bounds the findings that are sent: a hostile payload may break a rule in each of thousands of items. */
 const MAX_DETAILS = 50;
 const MAX_DEPTH = 32;
 
-// The texts of class-validator begin with the property, unless the application wrote its own.
+// Texts of class-validator begin with the property, unless the application replaced them.
 const PROPERTY =
   /^(?:each value in |nested property |property )?([A-Za-z_$][\w$]*(?:\.[\w$]+)*) (?:must|should|is|has)\b/;
 
 /**
- * The findings of a validation, however it words them: class-validator's errors, the messages of Nest's
- * ValidationPipe (list or grouped), or issues with `path` and `message` (Zod, Standard Schema). `undefined` when it
- * is none of these. Values that the client sent never get into them.
+ * The findings of a validation: class-validator's errors, the messages of Nest's ValidationPipe (list or grouped), or
+ * issues with `path` and `message` (Zod, Standard Schema). `undefined` for anything else. They never contain values that
+ * the client sent.
  */
 export function validationDetails(source: unknown): readonly ErrorDetail[] | undefined {
   const details: ErrorDetail[] = [];
@@ -40,7 +40,7 @@ function collectItem(item: unknown, into: ErrorDetail[]): void {
 }
 
 /**
- * What is read of class-validator's `ValidationError`; its `target` and `value` hold the payload and are left alone.
+ * The part of class-validator's `ValidationError` that is read; its `target` and `value` hold the payload.
  */
 interface ValidationErrorLike {
   readonly property: string;
@@ -48,7 +48,7 @@ interface ValidationErrorLike {
   readonly children?: readonly unknown[];
 }
 
-/** Whether a value looks like class-validator's `ValidationError`, of whatever copy of the package. */
+/** Whether a value looks like class-validator's `ValidationError`, from any copy of the package. */
 export function isValidationError(value: unknown): value is ValidationErrorLike {
   return (
     isRecord(value) &&
@@ -65,7 +65,7 @@ function collectValidationError(
 ): void {
   const path = parent === '' ? error.property : `${parent}.${error.property}`;
   for (const message of Object.values(error.constraints ?? {})) into.push({ path, message: String(message) });
-  // The client decides how deep its payload is, and each level repeats the path.
+  // The client chooses the depth of its payload, and each level repeats the path.
   if (depth >= MAX_DEPTH || into.length >= MAX_DETAILS) return;
   for (const child of error.children ?? []) {
     if (isValidationError(child)) collectValidationError(child, path, into, depth + 1);

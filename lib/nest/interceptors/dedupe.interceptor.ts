@@ -8,23 +8,23 @@ import {
 import { EMPTY, tap, type Observable } from 'rxjs';
 import { systemClock, type Clock } from '../../core/ports/clock.js';
 import { durationMs, type Duration } from '../options/duration.js';
-import { EngineStage } from './engine-stage.js';
-import { clientOf, isGatewayMessage, messageIdOf } from './gateway-message.js';
+import { clientOf, EngineStage, isGatewayMessage, messageIdOf } from './gateway-message.js';
 
-/** How long and how much {@link DedupeInterceptor} remembers. */
+/** Bounds of the memory of {@link DedupeInterceptor}. */
 export interface DedupeInterceptorOptions {
   /** How long an id is remembered. Default `'5m'`. */
   readonly window?: Duration;
-  /** Most ids remembered of one connection; past it the oldest is forgotten. Default 1000. */
+  /** How many ids of one connection are remembered; beyond it the oldest is forgotten. Default 1000. */
   readonly max?: number;
+  /** Default: the system's. */
   readonly clock?: Clock;
 }
 
 /**
- * Drops messages of ordinary gateways that repeat the `id` of an earlier one of the same connection, without a reply.
- * What failed is forgotten, so that it can be tried again. A message without an `id` passes.
+ * Drops messages of ordinary gateways that repeat the `id` of an earlier one of the same connection, without a reply. The
+ * id of a message that failed is forgotten, so the client can retry. A message without an `id` passes.
  *
- * It knows its own process and connection only. On a channel class it does nothing: there the broker dedupes, across
+ * It knows only one connection of one process. On a channel class it does nothing: there the broker dedupes, across
  * connections and nodes (G4).
  *
  * @example @UseInterceptors(new DedupeInterceptor({ window: '1m' }))
@@ -61,7 +61,7 @@ export class DedupeInterceptor implements NestInterceptor {
     let seen = this.clients.get(client);
     if (seen === undefined) this.clients.set(client, (seen = new Map<string, number>()));
     const now = this.clock.monotonic();
-    // Oldest first: a map keeps the order in which its keys came, and the window is the same for all.
+    // A map iterates in the order of insertion, and the window is the same for all ids: the oldest comes first.
     for (const [id, until] of seen) {
       if (until > now && seen.size < this.max) break;
       seen.delete(id);

@@ -5,8 +5,7 @@ import { systemEntropy } from '../../core/ports/entropy.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
 import { checkFields, finite, isRecord, text, type Field } from '../../protocol/validation/checks.js';
-import { EngineStage } from './engine-stage.js';
-import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
+import { EngineStage, isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
 
 const FIELDS: readonly (readonly [string, Field])[] = [
   ['type', { check: text(MAX_EVENT_LENGTH), required: true }],
@@ -15,12 +14,11 @@ const FIELDS: readonly (readonly [string, Field])[] = [
 ];
 
 /**
- * Gives ordinary gateways the envelope `{ type, id, ts, payload }`. A message that is not one is refused with a
- * `WsException` (`{ code: 'bad_request', message, details }`); pipes and handler get its payload alone; a reply goes
- * out as `{ type: 'reply', id, ts, ref, payload }`, where `ref` is the `id` that it answers.
+ * Gives ordinary gateways the envelope `{ type, id, ts, payload }`. Any other message is refused with a `WsException`
+ * (`{ code: 'bad_request', message, details }`). Pipes and handler get only the payload. A reply is sent as
+ * `{ type: 'reply', id, ts, ref, payload }`, where `ref` is the `id` of the message.
  *
- * On a channel class it does nothing: the engine checks every envelope before any code of the application runs (P5,
- * P6).
+ * On a channel class it does nothing: the engine checks every envelope before any code of the application runs (P5).
  *
  * @example
  * @UseInterceptors(SequenceInterceptor, EnvelopeInterceptor, DedupeInterceptor)

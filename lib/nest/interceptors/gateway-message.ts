@@ -2,10 +2,24 @@ import type { ExecutionContext } from '@nestjs/common';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { RealtimeContext } from '../decorators/realtime-context.js';
 
-/** What every message of an application that speaks envelopes carries. */
+// Interceptors whose work the engine does on channels: envelope check, dedupe, order. Only these classes count, not what
+// an application derives from them.
+const stages = new Set<unknown>();
+
+/** Marks an interceptor class that does not run on channels, because the engine does its work there. */
+export function EngineStage(): ClassDecorator {
+  return (target) => void stages.add(target);
+}
+
+/** Whether an interceptor, as a class or an instance, does what the engine does anyway. */
+export function isEngineStage(interceptor: unknown): boolean {
+  return stages.has(interceptor) || stages.has((interceptor as object | null | undefined)?.constructor);
+}
+
+/** The envelope of every message of an application that uses `EnvelopeInterceptor`. */
 export interface MessageEnvelope {
   readonly type: string;
-  /** Chosen by the sender; unique for what it does. */
+  /** Chosen by the sender, unique. */
   readonly id: string;
   /** The sender's clock, in milliseconds. */
   readonly ts: number;
@@ -15,19 +29,17 @@ export interface MessageEnvelope {
 // By the arguments of the call, which all interceptors of one message share.
 const envelopes = new WeakMap<object, MessageEnvelope>();
 
-/**
- * Whether a call is a message of a gateway that is not ours: on channels the engine does what these interceptors do.
- */
+/** Whether a call is a message of another gateway; on channels the engine does what these interceptors do. */
 export function isGatewayMessage(context: ExecutionContext): boolean {
   return context.getType() === 'ws' && RealtimeContext.from(context) === undefined;
 }
 
-/** The connection of a message, of whatever adapter. */
+/** The connection of a message, whatever the adapter. */
 export function clientOf(context: ExecutionContext): object {
   return context.switchToWs().getClient<object>();
 }
 
-/** Hands the payload of an envelope to pipes and handler, and keeps the envelope for the interceptors that follow. */
+/** Gives pipes and handler the payload of an envelope, and stores the envelope for the next interceptors. */
 export function unwrap(context: ExecutionContext, envelope: MessageEnvelope): void {
   const args: unknown[] = context.getArgs();
   envelopes.set(args, envelope);

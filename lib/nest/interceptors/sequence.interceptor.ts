@@ -6,26 +6,23 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
-import { map, Observable } from 'rxjs';
+import { map, Observable, type Subscription } from 'rxjs';
 import { isRecord } from '../../protocol/validation/checks.js';
-import { EngineStage } from './engine-stage.js';
-import { clientOf, isGatewayMessage } from './gateway-message.js';
-import { SequenceLane } from './sequence-lane.js';
+import { clientOf, EngineStage, isGatewayMessage } from './gateway-message.js';
 
-/** How much {@link SequenceInterceptor} lets wait. */
+/** Bounds of {@link SequenceInterceptor}. */
 export interface SequenceInterceptorOptions {
   /** Messages of one connection that may wait for an earlier one; more are refused. Default 1000. */
   readonly maxPending?: number;
 }
 
 /**
- * Runs the messages of one connection of an ordinary gateway one after another, in the order in which the guards let
- * them through, and numbers the replies from 1 on in a field `seq`: `{ ...reply, seq }`, or `{ payload, seq }` for a
- * reply that is not an object. Nest alone runs them all at once, and replies come in the order in which they are
- * ready.
+ * Runs the messages of one connection of an ordinary gateway one after another, in the order in which they pass the
+ * guards, and numbers the replies from 1 in a field `seq`: `{ ...reply, seq }`, or `{ payload, seq }` for a reply that is
+ * not an object. Without it Nest runs them concurrently, and replies come in the order in which they are ready.
  *
- * Put it first, so that the order covers what the other interceptors do. On a channel class it does nothing: there
- * publishes are ordered by the engine (P16), and replies carry the `ref` of what they answer.
+ * Put it first, so that the order includes the work of the other interceptors. On a channel class it does nothing: there
+ * the engine orders publishes (P16), and replies carry the `ref` of their command.
  *
  * @example
  * @UseInterceptors(SequenceInterceptor)
@@ -61,6 +58,74 @@ export class SequenceInterceptor implements NestInterceptor {
     let lane = this.lanes.get(client);
     if (lane === undefined) this.lanes.set(client, (lane = new SequenceLane()));
     return lane;
+  }
+}
+
+/** Runs the work of one connection one after another, and numbers the results. */
+class SequenceLane {
+  private readonly queue: (() => void)[] = [];
+  private busy = false;
+  private last = 0;
+
+  /** Number of works that have not begun. */
+  get waiting(): number {
+    return this.queue.length;
+  }
+
+  /** The next number of this connection. */
+  next(): number {
+    return ++this.last;
+  }
+
+  /** Begins the work when all earlier work has completed or failed. Its place is taken at the subscription. */
+  run<T>(work: () => Observable<T>): Observable<T> {
+    return new Observable<T>((subscriber) => {
+      let inner: Subscription | undefined;
+      let running = false;
+      const end = (): void => {
+        if (!running) return;
+        running = false;
+        this.advance();
+      };
+      const begin = (): void => {
+        if (subscriber.closed) return this.advance();
+        running = true;
+        inner = work().subscribe({
+          next: (value) => subscriber.next(value),
+          error: (error) => {
+            subscriber.error(error);
+            end();
+          },
+          complete: () => {
+            subscriber.complete();
+            end();
+          },
+        });
+      };
+      this.enqueue(begin);
+      return () => {
+        const place = this.queue.indexOf(begin);
+        if (place !== -1) this.queue.splice(place, 1);
+        inner?.unsubscribe();
+        end();
+      };
+    });
+  }
+
+  private enqueue(begin: () => void): void {
+    if (this.busy) {
+      this.queue.push(begin);
+      return;
+    }
+    this.busy = true;
+    begin();
+  }
+
+  private advance(): void {
+    const begin = this.queue.shift();
+    if (begin === undefined) this.busy = false;
+    // Not synchronously: a long queue of synchronous work would grow the stack.
+    else queueMicrotask(begin);
   }
 }
 

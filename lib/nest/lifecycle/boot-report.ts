@@ -2,7 +2,8 @@ import type { ChannelDefinition } from '../../core/ports/channel-definition.js';
 import type { Broker } from '../../core/ports/broker.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import { jwtKey } from '../auth/jwt-key.js';
-import type { AuthConfig, RealtimeConfig } from '../options/realtime-config.js';
+import type { AuthConfig } from '../options/auth-options.js';
+import type { RealtimeConfig } from '../options/resolve-options.js';
 
 /** Shortest HMAC secret that RFC 7518 §3.2 allows with HS256, in bytes. */
 const LEAST_SECRET_BYTES = 32;

@@ -32,8 +32,7 @@ export async function compileConnect(
   parts: ConnectGateParts,
   problems: BootProblems,
 ): Promise<EngineOptions['onConnect']> {
-  const compiled =
-    hook === undefined ? compileGate(parts, problems) : await compileHook(hook, parts, problems);
+  const compiled = hook === undefined ? compileGate(parts) : await compileHook(hook, parts, problems);
   if (compiled === undefined || (hook === undefined && compiled.direct)) return undefined;
   return (connection) => {
     const result = compiled.run(contextOf(connection));
@@ -45,12 +44,9 @@ function isAdmitted(result: unknown): boolean {
   return result !== false;
 }
 
-function compileGate(
-  { compiler, discovery, gate }: ConnectGateParts,
-  problems: BootProblems,
-): CompiledHandler {
+function compileGate({ compiler, discovery, gate }: ConnectGateParts): CompiledHandler {
   const host = { instance: gate, metatype: ConnectGate, module: moduleOf(ConnectGate, discovery) };
-  return compiler.compile({ host, method: () => true, methodName: 'connect', own: true }, problems);
+  return compiler.compile({ host, method: () => true, methodName: 'connect', own: true });
 }
 
 async function compileHook(
@@ -62,10 +58,7 @@ async function compileHook(
   if (instance === undefined) return undefined;
   const module = moduleOf(hook, discovery);
   const method = (hook.prototype as Record<'onConnect', Method>)['onConnect'];
-  return compiler.compile(
-    { host: { instance, metatype: hook, module }, method, methodName: 'onConnect' },
-    problems,
-  );
+  return compiler.compile({ host: { instance, metatype: hook, module }, method, methodName: 'onConnect' });
 }
 
 /** The module that provides a class; the library's own for a class without one. */

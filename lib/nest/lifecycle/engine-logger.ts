@@ -1,13 +1,12 @@
 import { Logger } from '@nestjs/common';
 import type { EngineLogger } from '../../core/ports/logger.js';
-import { LOGGER_CONTEXT } from '../constants.js';
 
 /** Most characters of a thrown text that are logged. */
 const MOST_CHARACTERS = 200;
 
 /** The engine's reports through Nest's logger, so that the application's own logger gets them. */
 export class NestEngineLogger implements EngineLogger {
-  private readonly logger = new Logger(LOGGER_CONTEXT);
+  private readonly logger = new Logger('RealtimeModule');
 
   debug(message: string): void {
     this.logger.debug(message);

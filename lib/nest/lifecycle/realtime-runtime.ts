@@ -11,17 +11,15 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
-import { ridingOptions } from '../adapter/shared-connection.js';
-import { AuthenticatorFactory } from '../auth/authenticator-factory.js';
-import { REALTIME_CONFIG } from '../constants.js';
+import { sharedConnectionOf } from '../adapter/shared-connection.js';
+import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
 import { ChannelScanner } from '../discovery/channel-scanner.js';
-import { GatewayExplorer, type RidingGateways } from '../discovery/gateway-explorer.js';
+import { GatewayExplorer, type BridgedGateways } from '../discovery/gateway-explorer.js';
 import { HandlerCompiler } from '../enhancers/handler-compiler.js';
 import { ErrorMapper } from '../errors/error-mapper.js';
 import { BootProblems } from '../errors/realtime-boot-error.js';
-import type { RealtimeConfig } from '../options/realtime-config.js';
-import { isBroker } from '../options/resolve-options.js';
+import { isBroker, REALTIME_CONFIG, type RealtimeConfig } from '../options/resolve-options.js';
 import { reportBoot } from './boot-report.js';
 import { compileConnect, ConnectGate } from './connect-gate.js';
 import { NestEngineLogger } from './engine-logger.js';
@@ -74,23 +72,18 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     this.checkGlobalEnhancers(problems);
     const broker = this.makeBroker(problems);
 
-    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, this.mapper);
-    const scanner = new ChannelScanner(this.discovery);
+    const { logger, mapper } = this;
+    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, mapper, problems);
+    const scanner = new ChannelScanner(this.discovery, problems);
     const bounds = { broker, dedupeMs: this.config.settings.limits.dedupeMs };
-    const { channels, requests } = await new ChannelExplorer(scanner, compiler, this.logger).explore(
-      bounds,
-      problems,
-    );
-    const gateways = this.exploreGateways(
-      new GatewayExplorer(scanner, compiler, this.mapper),
-      requests,
-      problems,
-    );
-    const authenticator = await new AuthenticatorFactory(this.moduleRef, this.mapper).create(
-      this.config,
-      problems,
-    );
+    const channelExplorer = new ChannelExplorer(scanner, compiler, logger, problems);
+    const { channels, requests } = await channelExplorer.explore(bounds);
+    const gatewayExplorer = new GatewayExplorer(scanner, compiler, mapper, problems);
+    const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
+    const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
+    const deps = { moduleRef, mapper, problems };
+    const authenticator = await createAuthenticator(auth, settings.anonymous, deps);
     const onConnect = await compileConnect(
       this.config.connect,
       { compiler, discovery, moduleRef, gate },
@@ -98,7 +91,6 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     );
     problems.throwIfAny();
 
-    const { settings, auth } = this.config;
     const engine = new RealtimeEngine({
       broker,
       authenticator,
@@ -183,10 +175,10 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     explorer: GatewayExplorer,
     requests: ReadonlyMap<string, unknown>,
     problems: BootProblems,
-  ): RidingGateways {
-    const riding = ridingOptions(this.applicationConfig.getIoAdapter());
-    if (riding === undefined) return { requests: new Map(), listeners: [] };
-    const gateways = explorer.explore(riding.anonymous, problems);
+  ): BridgedGateways {
+    const shared = sharedConnectionOf(this.applicationConfig.getIoAdapter());
+    if (shared === undefined) return { requests: new Map(), listeners: [] };
+    const gateways = explorer.explore(shared.anonymous);
     for (const event of gateways.requests.keys()) {
       if (requests.has(event)) {
         problems.add(
@@ -196,7 +188,7 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
         );
       }
     }
-    return { requests: gateways.requests, listeners: [riding.listener, ...gateways.listeners] };
+    return { requests: gateways.requests, listeners: [shared.listener, ...gateways.listeners] };
   }
 }
 

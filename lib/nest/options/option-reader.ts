@@ -1,17 +1,18 @@
+import {
+  isSetting,
+  valueName,
+  type Setting,
+  type SettingGroup,
+  type SettingKind,
+  type ValuesOf,
+} from '../../core/ports/settings-defaults.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { DURATION_HINT, toMilliseconds } from './duration.js';
-import { suggestion } from './suggestion.js';
-
-/** Bounds of a number. */
-export interface Range {
-  readonly min?: number;
-  readonly max?: number;
-}
 
 /**
- * Reads one object of options. Every key that is read becomes known; {@link end} reports those that are left. A value
- * that is wrong is reported with its path and replaced by the default, so that one run finds every mistake.
+ * Reads one object of options. Every key that is read becomes known; {@link end} reports the others. A wrong value is
+ * reported with its path and replaced by the default, so that one start finds every mistake.
  */
 export class OptionReader {
   private readonly known = new Set<string>();
@@ -33,7 +34,7 @@ export class OptionReader {
     return new OptionReader(isRecord(source) ? source : {}, path, problems);
   }
 
-  /** The raw value of a key that is checked elsewhere. */
+  /** The raw value of a key, for a check of the caller. */
   value(key: string): unknown {
     this.known.add(key);
     return this.source[key];
@@ -43,45 +44,30 @@ export class OptionReader {
     return OptionReader.of(this.value(key), this.pathOf(key), this.problems);
   }
 
-  duration(key: string, fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER }: Range = {}): number {
-    const value = this.value(key);
-    if (value === undefined) return fallback;
-    const milliseconds = toMilliseconds(value);
-    if (milliseconds === undefined) {
-      this.report(key, `is ${show(value)}, which is not a duration.`, DURATION_HINT);
-    } else if (milliseconds < min || milliseconds > max) {
-      this.report(key, `is ${show(value)}.`, `Give ${within(`${min} ms`, max, `${max} ms`)}.`);
-    } else return milliseconds;
-    return fallback;
-  }
-
-  integer(key: string, fallback: number, { min = 1, max = Number.MAX_SAFE_INTEGER }: Range = {}): number {
-    const value = this.value(key);
-    if (value === undefined) return fallback;
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max)
-      return value;
-    this.report(
-      key,
-      `is ${show(value)}.`,
-      `Give a whole number of ${within(String(min), max, String(max))}.`,
+  /** All values of a table, nested ones included. */
+  all<Group extends SettingGroup>(table: Group): ValuesOf<Group> {
+    const values = Object.entries(table).map(([key, entry]) =>
+      isSetting(entry) ? [valueName(key, entry), this.one(key, entry)] : [key, this.group(key, entry)],
     );
-    return fallback;
+    return Object.fromEntries(values) as ValuesOf<Group>;
   }
 
-  flag(key: string, fallback: boolean): boolean {
-    const value = this.value(key);
-    if (value === undefined || typeof value === 'boolean') return value ?? fallback;
-    this.report(key, `is ${show(value)}.`, 'Give true or false.');
-    return fallback;
+  /** All values of a nested object, which has no other options. */
+  group<Group extends SettingGroup>(key: string, table: Group): ValuesOf<Group> {
+    const reader = this.object(key);
+    const values = reader.all(table);
+    reader.end();
+    return values;
   }
 
-  text(key: string, { min = 1, max = 256 }: Range = {}): string | undefined {
-    const value = this.value(key);
-    if (value === undefined) return undefined;
-    if (typeof value === 'string' && value.length >= min && value.length <= max) return value;
-    // Never the value itself: this reads secrets too (G23).
-    this.report(key, 'is not usable.', `Give a string of ${min} to ${max} characters.`);
-    return undefined;
+  /** The value of one option; its default where it is left out, or wrong. */
+  one<Value>(key: string, setting: Setting<SettingKind, Value>): Value {
+    const given = this.value(key);
+    if (given === undefined) return setting.default;
+    const refused = refusal(given, setting);
+    if (refused === undefined) return (setting.kind === 'duration' ? toMilliseconds(given) : given) as Value;
+    this.report(key, ...refused);
+    return setting.default;
   }
 
   texts(key: string): readonly string[] | undefined {
@@ -90,9 +76,8 @@ export class OptionReader {
     if (
       Array.isArray(value) &&
       value.every((item): item is string => typeof item === 'string' && item !== '')
-    ) {
+    )
       return value;
-    }
     this.report(key, 'is not a list of strings.', 'Give an array of strings.');
     return undefined;
   }
@@ -101,7 +86,7 @@ export class OptionReader {
     this.problems.add(this.pathOf(key), problem, remedy);
   }
 
-  /** Reports the keys that nothing read: a mistyped option would else be ignored in silence. */
+  /** Reports the keys that nothing read, which are mistyped options. */
   end(): void {
     for (const key of Object.keys(this.source)) {
       if (this.known.has(key)) continue;
@@ -117,6 +102,31 @@ export class OptionReader {
   }
 }
 
+/** Problem and remedy of a value that an option does not take; `undefined` where it does. */
+function refusal(given: unknown, { kind, min, max, choices = [] }: Setting): [string, string] | undefined {
+  const isWithin = (value: number): boolean => value >= min && value <= max;
+  switch (kind) {
+    case 'duration': {
+      const milliseconds = toMilliseconds(given);
+      if (milliseconds === undefined) return [`is ${show(given)}, which is not a duration.`, DURATION_HINT];
+      if (isWithin(milliseconds)) return undefined;
+      return [`is ${show(given)}.`, `Give ${within(`${min} ms`, max, `${max} ms`)}.`];
+    }
+    case 'integer':
+      if (Number.isSafeInteger(given) && isWithin(given as number)) return undefined;
+      return [`is ${show(given)}.`, `Give a whole number of ${within(String(min), max, String(max))}.`];
+    case 'text':
+      if (typeof given === 'string' && isWithin(given.length)) return undefined;
+      // Never shows the value, which may be a secret (G23).
+      return ['is not usable.', `Give a string of ${min} to ${max} characters.`];
+    case 'flag':
+      return typeof given === 'boolean' ? undefined : [`is ${show(given)}.`, 'Give true or false.'];
+    case 'choice':
+      if (choices.includes(given as string)) return undefined;
+      return ['is none of the known values.', `Use one of ${choices.join(', ')}.`];
+  }
+}
+
 function show(value: unknown): string {
   if (typeof value === 'string') return `"${value}"`;
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
@@ -125,4 +135,36 @@ function show(value: unknown): string {
 
 function within(min: string, max: number, shown: string): string {
   return max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `${min} to ${shown}`;
+}
+
+/** The known name that was probably meant; `undefined` when none is close. */
+function suggestion(given: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  // A third of the letters may be wrong: enough for typos, too little for another word.
+  let bestDistance = Math.max(1, Math.floor(given.length / 3)) + 1;
+  for (const name of known) {
+    const distance = editDistance(given.toLowerCase(), name.toLowerCase());
+    if (distance < bestDistance) {
+      best = name;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Counts letters added, left out, replaced, or swapped with their neighbour. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    rows.push(current);
+    for (let column = 1; column <= b.length; column++) {
+      const replaced = at(row - 1, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      const isSwap = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      const swapped = isSwap ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY;
+      current.push(Math.min(replaced, swapped, at(row - 1, column) + 1, at(row, column - 1) + 1));
+    }
+  }
+  return at(a.length, b.length);
 }

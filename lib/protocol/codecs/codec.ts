@@ -1,6 +1,5 @@
 import { CLOSE_CODES } from '../close-codes.js';
-import type { Envelope } from '../envelope.js';
-import type { FrameLimits } from '../limits.js';
+import type { Envelope, FrameLimits } from '../envelope.js';
 
 /** One encoded envelope: text for JSON, bytes for binary codecs. */
 export type Encoded = string | Uint8Array;
@@ -25,7 +24,7 @@ export interface Codec {
   decode(frame: Encoded, limits?: FrameLimits): unknown[];
 }
 
-/** A frame that ends the connection. */
+/** An error about a frame, which ends the connection. */
 export class FrameError extends Error {
   override readonly name = 'FrameError';
 
@@ -35,4 +34,14 @@ export class FrameError extends Error {
   ) {
     super(`${message} (close ${CLOSE_CODES[close].code})`);
   }
+}
+
+/** The error about a frame with more envelopes than the limit. */
+export function tooManyEnvelopes({ maxEnvelopesPerFrame }: FrameLimits): FrameError {
+  return new FrameError('protocol_error', `More than ${maxEnvelopesPerFrame} envelopes in a frame`);
+}
+
+/** The error about an envelope with more bytes than the limit. */
+export function tooManyBytes({ maxMessageBytes }: FrameLimits): FrameError {
+  return new FrameError('message_too_large', `A message of more than ${maxMessageBytes} bytes`);
 }

@@ -1,11 +1,9 @@
-import type { Envelope } from '../envelope.js';
-import { MAX_DEPTH, type FrameLimits } from '../limits.js';
-import { FrameError, type Codec, type Encoded } from './codec.js';
+import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
+import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
 
-const TAB = 0x09;
 const NEWLINE = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
-const SPACE = 0x20;
+/** Anything but JSON's white space, of which a line that ends with CRLF has the `\r`. */
+const CONTENT = /[^ \t\r]/;
 
 /**
  * JSON envelopes separated by `\n` in text frames: the default codec (P1, P4).
@@ -24,23 +22,19 @@ export const jsonCodec: Codec = {
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame !== 'string') throw new FrameError('protocol_error', 'JSON travels in text frames');
-    if (!frame.includes('\n')) return isBlank(frame, 0, frame.length) ? [] : [parseLine(frame, limits)];
+    if (!frame.includes('\n')) return CONTENT.test(frame) ? [parseLine(frame, limits)] : [];
     const values: unknown[] = [];
     let start = 0;
-    let count = 0;
     while (start <= frame.length) {
       let end = frame.indexOf('\n', start);
       if (end === -1) end = frame.length;
-      if (!isBlank(frame, start, end)) {
-        // Counted before the line is parsed. Empty lines are ignored, yet each unit of them is looked at once, so
-        // a frame of nothing but white space is bounded by its own size.
-        if (limits !== undefined && ++count > limits.maxEnvelopesPerFrame) {
-          throw new FrameError(
-            'protocol_error',
-            `More than ${limits.maxEnvelopesPerFrame} envelopes in a frame`,
-          );
-        }
-        values.push(parseLine(frame.slice(start, end), limits));
+      const line = frame.slice(start, end);
+      // Each unit of an empty line is looked at once, so the size of a frame of nothing but white space bounds its cost.
+      if (CONTENT.test(line)) {
+        // Counted before the line is parsed.
+        if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame)
+          throw tooManyEnvelopes(limits);
+        values.push(parseLine(line, limits));
       }
       start = end + 1;
     }
@@ -48,21 +42,10 @@ export const jsonCodec: Codec = {
   },
 };
 
-/** Whether there is nothing but JSON's white space: a line that ends with CRLF leaves its `\r` behind. */
-function isBlank(text: string, start: number, end: number): boolean {
-  for (let index = start; index < end; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit !== SPACE && unit !== CARRIAGE_RETURN && unit !== TAB) return false;
-  }
-  return true;
-}
-
 function parseLine(line: string, limits: FrameLimits | undefined): unknown {
-  if (limits !== undefined && exceedsBytes(line, limits.maxMessageBytes)) {
-    throw new FrameError('message_too_large', `A message of more than ${limits.maxMessageBytes} bytes`);
-  }
-  // A nesting of MAX_DEPTH needs at least as many brackets, so short lines need no scan. What a server sends may be deeper
-  // than what it takes: an answer wraps what another client sent.
+  if (limits !== undefined && exceedsBytes(line, limits.maxMessageBytes)) throw tooManyBytes(limits);
+  // A nesting of MAX_DEPTH needs at least as many brackets, so short lines need no scan. A server may send a deeper one
+  // than it takes: an answer wraps what another client sent.
   if (limits !== undefined && line.length > MAX_DEPTH && isTooDeep(line)) {
     throw new FrameError('protocol_error', `A message nested deeper than ${MAX_DEPTH}`);
   }

@@ -1,12 +1,12 @@
-import { MAX_DEPTH } from '../limits.js';
+import { MAX_DEPTH } from '../envelope.js';
 import { FrameError } from './codec.js';
 
 /**
- * Finds where the MessagePack value that starts at `start` ends, without building it. It lets the codec count
- * values, measure each and bound their depth *before* anything is allocated (G24): a five-byte header may
- * claim an array of four billion elements.
+ * Finds the end of the MessagePack value that begins at `start`, without building the value. So the codec counts values,
+ * measures each and bounds their depth before anything is allocated (G24): a header of five bytes may claim an array of
+ * four billion elements.
  *
- * @returns the offset behind the value.
+ * @returns The offset behind the value.
  * @throws FrameError when the value is cut off, nested too deeply or not MessagePack.
  */
 export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPTH): number {
@@ -21,15 +21,11 @@ export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPT
       continue;
     }
     remaining[depth] = (remaining[depth] ?? 0) - 1;
-    const header = headerAt(bytes, view, offset);
+    const header = headerAt(view, offset);
     offset = header.end;
-    if (offset > bytes.byteLength)
-      throw new FrameError('protocol_error', 'A MessagePack value that is cut off');
+    // Every element takes at least a byte, so a count beyond the frame is a lie. It is refused before it is counted down.
+    if (header.children > bytes.byteLength - offset) throw cutOff();
     if (header.children > 0) {
-      // Every element takes at least a byte, so a count beyond the frame is a lie: refused before it is counted down.
-      if (header.children > bytes.byteLength - offset) {
-        throw new FrameError('protocol_error', 'A MessagePack value that is cut off');
-      }
       if (remaining.length > maxDepth) {
         throw new FrameError('protocol_error', `A message nested deeper than ${maxDepth}`);
       }
@@ -40,83 +36,44 @@ export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPT
 }
 
 interface Header {
-  /** Offset behind the header and, for a scalar, its data. */
+  /** Offset behind the header and, for a value without children, its data. */
   readonly end: number;
   /** Values that follow as children (twice the entries for a map). */
   readonly children: number;
 }
 
-function scalar(end: number): Header {
-  return { end, children: 0 };
-}
+// By tag from 0xc0 to 0xdf. Bytes of the length field behind the tag: bin, ext, str, array and map have one.
+const LENGTH_BYTES = [
+  0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
+];
+// Bytes that are always there: the tag, the type of an ext, the data of a number or fixext. 0: the tag is never used.
+const FIXED_BYTES = [
+  1, 0, 1, 1, 1, 1, 1, 2, 2, 2, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 1, 1, 1, 1, 1, 1, 1,
+];
 
-function headerAt(bytes: Uint8Array, view: DataView, at: number): Header {
-  const tag = bytes[at];
-  if (tag === undefined) throw new FrameError('protocol_error', 'A MessagePack value that is cut off');
-  if (tag <= 0x7f || tag >= 0xe0) return scalar(at + 1);
+function headerAt(view: DataView, at: number): Header {
+  if (at >= view.byteLength) throw cutOff();
+  const tag = view.getUint8(at);
+  if (tag <= 0x7f || tag >= 0xe0) return { end: at + 1, children: 0 };
   if (tag <= 0x8f) return { end: at + 1, children: (tag & 0x0f) * 2 };
   if (tag <= 0x9f) return { end: at + 1, children: tag & 0x0f };
-  if (tag <= 0xbf) return scalar(at + 1 + (tag & 0x1f));
-  return longHeaderAt(bytes, view, at, tag);
+  if (tag <= 0xbf) return { end: at + 1 + (tag & 0x1f), children: 0 };
+  const lengthBytes = LENGTH_BYTES[tag - 0xc0] ?? 0;
+  const fixedBytes = FIXED_BYTES[tag - 0xc0] ?? 0;
+  if (fixedBytes === 0) throw new FrameError('protocol_error', 'A frame that is not MessagePack');
+  if (at + 1 + lengthBytes > view.byteLength) throw cutOff();
+  const length = lengthAt(view, at + 1, lengthBytes);
+  const end = at + fixedBytes + lengthBytes;
+  if (tag <= 0xdb) return { end: end + length, children: 0 };
+  return { end, children: tag <= 0xdd ? length : length * 2 };
 }
 
-function longHeaderAt(bytes: Uint8Array, view: DataView, at: number, tag: number): Header {
-  const need = (length: number): void => {
-    if (at + 1 + length > bytes.byteLength)
-      throw new FrameError('protocol_error', 'A MessagePack value that is cut off');
-  };
-  const length8 = (): number => (need(1), view.getUint8(at + 1));
-  const length16 = (): number => (need(2), view.getUint16(at + 1));
-  const length32 = (): number => (need(4), view.getUint32(at + 1));
-  switch (tag) {
-    case 0xc0: // nil
-    case 0xc2: // false
-    case 0xc3: // true
-      return scalar(at + 1);
-    case 0xc4: // bin 8
-    case 0xd9: // str 8
-      return scalar(at + 2 + length8());
-    case 0xc5: // bin 16
-    case 0xda: // str 16
-      return scalar(at + 3 + length16());
-    case 0xc6: // bin 32
-    case 0xdb: // str 32
-      return scalar(at + 5 + length32());
-    case 0xc7: // ext 8
-      return scalar(at + 3 + length8());
-    case 0xc8: // ext 16
-      return scalar(at + 4 + length16());
-    case 0xc9: // ext 32
-      return scalar(at + 6 + length32());
-    case 0xcc: // uint 8
-    case 0xd0: // int 8
-      return scalar(at + 2);
-    case 0xcd: // uint 16
-    case 0xd1: // int 16
-      return scalar(at + 3);
-    case 0xca: // float 32
-    case 0xce: // uint 32
-    case 0xd2: // int 32
-      return scalar(at + 5);
-    case 0xcb: // float 64
-    case 0xcf: // uint 64
-    case 0xd3: // int 64
-      return scalar(at + 9);
-    case 0xd4: // fixext 1, 2, 4, 8, 16
-    case 0xd5:
-    case 0xd6:
-    case 0xd7:
-    case 0xd8:
-      return scalar(at + 2 + (1 << (tag - 0xd4)));
-    case 0xdc: // array 16
-      return { end: at + 3, children: length16() };
-    case 0xdd: // array 32
-      return { end: at + 5, children: length32() };
-    case 0xde: // map 16
-      return { end: at + 3, children: length16() * 2 };
-    case 0xdf: // map 32
-      return { end: at + 5, children: length32() * 2 };
-    default: // 0xc1 is never used
-      throw new FrameError('protocol_error', 'A frame that is not MessagePack');
-  }
+function lengthAt(view: DataView, at: number, lengthBytes: number): number {
+  if (lengthBytes === 0) return 0;
+  if (lengthBytes === 1) return view.getUint8(at);
+  return lengthBytes === 2 ? view.getUint16(at) : view.getUint32(at);
+}
+
+function cutOff(): FrameError {
+  return new FrameError('protocol_error', 'A MessagePack value that is cut off');
 }

@@ -1,10 +1,9 @@
 import { decode, encode } from '@msgpack/msgpack';
-import type { Envelope } from '../envelope.js';
-import { MAX_DEPTH, type FrameLimits } from '../limits.js';
-import { FrameError, type Codec, type Encoded } from './codec.js';
+import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
+import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
 import { endOfValue } from './msgpack-scanner.js';
 
-// Deeper than what is accepted, since an envelope and a handler may wrap what came.
+// Deeper than what is accepted, as an envelope and a handler may wrap a value that a client sent.
 const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH };
 
 /** MessagePack values that follow one another in binary frames (P1, P4). */
@@ -25,16 +24,10 @@ export const msgpackCodec: Codec = {
     const values: unknown[] = [];
     let start = 0;
     while (start < frame.byteLength) {
-      if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame) {
-        throw new FrameError(
-          'protocol_error',
-          `More than ${limits.maxEnvelopesPerFrame} envelopes in a frame`,
-        );
-      }
+      if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame)
+        throw tooManyEnvelopes(limits);
       const end = endOfValue(frame, start, limits === undefined ? Infinity : MAX_DEPTH);
-      if (limits !== undefined && end - start > limits.maxMessageBytes) {
-        throw new FrameError('message_too_large', `A message of more than ${limits.maxMessageBytes} bytes`);
-      }
+      if (limits !== undefined && end - start > limits.maxMessageBytes) throw tooManyBytes(limits);
       values.push(decodeValue(frame.subarray(start, end)));
       start = end;
     }
@@ -46,7 +39,7 @@ function encodeValue(value: unknown): Uint8Array {
   try {
     return encode(value, OPTIONS);
   } catch {
-    // What JSON leaves out or writes in its own way (functions, `toJSON`), a subscriber of this codec gets as JSON has it.
+    // What JSON leaves out or writes in its own way (functions, `toJSON`) reaches subscribers of this codec in the same form.
     return encode(JSON.parse(JSON.stringify(value)), OPTIONS);
   }
 }
@@ -55,9 +48,9 @@ function encodeValue(value: unknown): Uint8Array {
 const PROTO_KEY = Uint8Array.from('\xa9__proto__', (character) => character.charCodeAt(0));
 
 /**
- * Whether every decoder reads these bytes: JSON may hold half a surrogate pair, which is no UTF-8, and the key
- * `__proto__`, which the decoder of the library's own client refuses. One client's event must not end the connections of
- * all others. Numbers and binary data may look the same; then the slow way is taken in vain.
+ * Whether every decoder reads these bytes. JSON may hold half a surrogate pair, which is not UTF-8, and the key
+ * `__proto__`, which the decoder of the library's own client refuses; one client's event must not end the connections of
+ * all others. Numbers and binary data may look the same, which only costs the time of the slow way.
  */
 function isReadable(bytes: Uint8Array): boolean {
   for (let at = bytes.indexOf(0xed); at !== -1; at = bytes.indexOf(0xed, at + 1)) {
@@ -86,7 +79,7 @@ function decodeValue(bytes: Uint8Array): unknown {
   try {
     return decode(bytes);
   } catch {
-    // The decoder refuses what the scanner cannot see: a `__proto__` key, a key that is no string.
+    // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.
     throw new FrameError('protocol_error', 'A frame that is not MessagePack');
   }
 }

@@ -1,6 +1,6 @@
 import type { ErrorDetail } from '../realtime-error.js';
 
-/** Looks at one value and reports what is wrong with it under `path`. */
+/** Checks one value, and reports what is wrong with it under `path`. */
 export type Check = (value: unknown, path: string, report: (detail: ErrorDetail) => void) => void;
 
 /** Whether a value is a plain object in the sense of JSON. */
@@ -8,44 +8,33 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
-/** Text of `min` to `max` characters. */
-export function text(max: number, min = 1): Check {
-  return (value, path, report) => {
-    if (typeof value !== 'string' || value.length < min || value.length > max) {
-      report({ path, message: `must be a string of ${min} to ${max} characters` });
-    }
-  };
-}
-
-/** A whole number of at least `min`. */
-export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Check {
-  return (value, path, report) => {
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
-      report({ path, message: `must be a whole number of at least ${min}` });
-    }
-  };
-}
-
-export const finite: Check = (value, path, report) => {
-  if (typeof value !== 'number' || !Number.isFinite(value)) report({ path, message: 'must be a number' });
-};
-
-export const flag: Check = (value, path, report) => {
-  if (typeof value !== 'boolean') report({ path, message: 'must be true or false' });
-};
-
-export const anything: Check = () => undefined;
-
-export const record: Check = (value, path, report) => {
-  if (!isRecord(value)) report({ path, message: 'must be an object' });
-};
-
-/** A value that satisfies `predicate`. */
+/** A value that satisfies `predicate`; `message` tells what it must be. */
 export function matching(predicate: (value: unknown) => boolean, message: string): Check {
   return (value, path, report) => {
     if (!predicate(value)) report({ path, message });
   };
 }
+
+/** Text of `min` to `max` characters. */
+export function text(max: number, min = 1): Check {
+  return matching(
+    (value) => typeof value === 'string' && value.length >= min && value.length <= max,
+    `must be a string of ${min} to ${max} characters`,
+  );
+}
+
+/** A whole number of at least `min`. */
+export function integer(min: number): Check {
+  return matching(
+    (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+    `must be a whole number of at least ${min}`,
+  );
+}
+
+export const finite = matching(Number.isFinite, 'must be a number');
+export const flag = matching((value) => typeof value === 'boolean', 'must be true or false');
+export const record = matching(isRecord, 'must be an object');
+export const anything: Check = () => undefined;
 
 /** A list of at most `max` items. */
 export function list(item: Check, max: number): Check {
@@ -68,11 +57,8 @@ export interface Field {
 export function object(fields: Readonly<Record<string, Field>>): Check {
   const entries = Object.entries(fields);
   return (value, path, report) => {
-    if (!isRecord(value)) {
-      report({ path, message: 'must be an object' });
-      return;
-    }
-    checkFields(value, entries, path, report);
+    record(value, path, report);
+    if (isRecord(value)) checkFields(value, entries, path, report);
   };
 }
 
@@ -85,8 +71,8 @@ export function checkFields(
 ): void {
   for (const [name, field] of fields) {
     const present = value[name];
-    // Most fields of most envelopes are not there, and cost no more than this. Own properties only: `{"__proto__": …}`
-    // must not lend an envelope the fields that it does not have.
+    // Most fields of most envelopes are absent, and cost no more than this. Only own properties count: `{"__proto__": …}`
+    // must not lend an envelope fields that it does not have.
     if (present !== undefined && Object.hasOwn(value, name)) field.check(present, join(path, name), report);
     else if (field.required === true) report({ path: join(path, name), message: 'is required' });
   }

@@ -1,5 +1,6 @@
 import type { ClientCommand, ClientCommandType } from '../commands.js';
 import { MAX_ID_LENGTH } from '../envelope.js';
+import { omitUndefined } from '../omit-undefined.js';
 import type { ErrorDetail } from '../realtime-error.js';
 import { checkFields, isRecord } from './checks.js';
 import { COMMAND_SCHEMAS } from './command-schemas.js';
@@ -8,59 +9,55 @@ import { COMMAND_SCHEMAS } from './command-schemas.js';
 export type CommandValidation =
   | { readonly command: ClientCommand }
   | {
-      /** The envelope's `id`, when one can be read: what the `error` answers. */
+      /** The envelope's `id`, when one can be read: the `ref` of the `error` that answers it. */
       readonly ref?: string;
       readonly message: string;
       readonly details: readonly ErrorDetail[];
     };
 
 /**
- * Checks one decoded value against the closed set of client commands (P5, P6). Unknown fields are ignored;
- * everything that is known must have its type.
+ * Checks one decoded value against the closed set of client commands (P5). Unknown fields are ignored; every known field
+ * must have its type.
  */
 export function validateCommand(value: unknown): CommandValidation {
   if (!isRecord(value)) return { message: 'An envelope must be an object', details: [] };
-  const ref = readId(value);
-  const type = Object.hasOwn(value, 'type') ? value['type'] : undefined;
+  const type = ownValue(value, 'type');
   if (typeof type !== 'string' || !isCommandType(type)) {
-    return failure(ref, 'Unknown type of command', [{ path: 'type', message: 'must be a client command' }]);
+    return failure(value, 'Unknown type of command', [{ path: 'type', message: 'must be a client command' }]);
   }
   let details: ErrorDetail[] | undefined;
   const report = (detail: ErrorDetail): void => void (details ??= []).push(detail);
-  const schema = COMMAND_SCHEMAS[type];
-  checkFields(value, schema.top, '', report);
-  if (schema.payload === undefined) {
-    return details === undefined
-      ? { command: value as unknown as ClientCommand }
-      : failure(ref, `Malformed ${type}`, details);
+  const { top, payload: fields } = COMMAND_SCHEMAS[type];
+  let command = value;
+  checkFields(value, top, '', report);
+  if (fields !== undefined) {
+    // A payload whose fields are all optional may be left out (P5c). Handlers then get an empty one.
+    const given = ownValue(value, 'payload');
+    const payload = given === undefined ? {} : given;
+    if (given === undefined) command = { ...value, payload };
+    if (isRecord(payload)) checkFields(payload, fields, 'payload', report);
+    else report({ path: 'payload', message: 'must be an object' });
   }
-  const payload = Object.hasOwn(value, 'payload') ? value['payload'] : undefined;
-  if (payload === undefined) {
-    // Commands whose payload is wholly optional may leave it out; handlers then see an empty one.
-    checkFields({}, schema.payload, 'payload', report);
-    if (details !== undefined) return failure(ref, `Malformed ${type}`, details);
-    return { command: { ...value, payload: {} } as unknown as ClientCommand };
-  }
-  if (!isRecord(payload)) report({ path: 'payload', message: 'must be an object' });
-  else checkFields(payload, schema.payload, 'payload', report);
   return details === undefined
-    ? { command: value as unknown as ClientCommand }
-    : failure(ref, `Malformed ${type}`, details);
+    ? { command: command as unknown as ClientCommand }
+    : failure(value, `Malformed ${type}`, details);
 }
 
 function isCommandType(type: string): type is ClientCommandType {
   return Object.hasOwn(COMMAND_SCHEMAS, type);
 }
 
-function readId(value: Record<string, unknown>): string | undefined {
-  const id = Object.hasOwn(value, 'id') ? value['id'] : undefined;
-  return typeof id === 'string' && id.length >= 1 && id.length <= MAX_ID_LENGTH ? id : undefined;
+/** The value of an own property: `{"__proto__": …}` must not lend an envelope fields that it does not have. */
+function ownValue(record: Record<string, unknown>, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function failure(
-  ref: string | undefined,
+  value: Record<string, unknown>,
   message: string,
   details: readonly ErrorDetail[],
 ): CommandValidation {
-  return { message, details, ...(ref === undefined ? {} : { ref }) };
+  const id = ownValue(value, 'id');
+  const isId = typeof id === 'string' && id.length >= 1 && id.length <= MAX_ID_LENGTH;
+  return omitUndefined({ message, details, ref: isId ? id : undefined });
 }

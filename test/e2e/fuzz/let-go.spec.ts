@@ -8,8 +8,8 @@ import { startWireServer, type WireServer } from '../../support/wire/server.js';
 let server: WireServer;
 afterEach(() => server.close());
 
-describe('connections that ended', () => {
-  it('G13 leave nothing behind: no session, no timer, no channel, and no memory while the others go on', async () => {
+describe('connections that end', () => {
+  it('connections that end leave no session, timer, channel or memory behind while others continue (G13)', async () => {
     const clock = new CountingClock();
     const views: WeakRef<object>[] = [];
     server = await startWireServer({

@@ -478,7 +478,7 @@ const MISSING = ['limit', 'trimmed', 'not_retained', 'expired', 'overflow', 'con
 
 describe('random clients', () => {
   it(
-    'P10 P12 P13 P14 P15 P16 P25 P28 G1 G2 G3 G4 G7 whatever they do: one order, nothing twice, nothing lost in silence',
+    'random clients receive one order, with no event repeated and no loss unannounced, for any sequence of actions (P10, P12, P13, P14, P15, P16, P25, P28, G1, G2, G3, G4, G7)',
     async () => {
       await fc.assert(fc.asyncProperty(scripts(['end a node']), play), OPTIONS);
       for (const what of [...SEEN, ...MISSING.map((why) => `missing: ${why}`)]) {
@@ -489,7 +489,7 @@ describe('random clients', () => {
   );
 
   it(
-    'P10 G6 G3 logs that lose their end under them included',
+    'random clients receive a consistent history also when logs lose their end (P10, G6, G3)',
     async () => {
       const faults = ['end a node', 'lose the end of a log', 'lose the end of a log'] as const;
       await fc.assert(fc.asyncProperty(scripts(faults), play), OPTIONS);

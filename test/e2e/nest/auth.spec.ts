@@ -78,7 +78,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
   });
 
   describe('with a JWT', () => {
-    it('P2 in the subprotocol, P3 in hello, or in a cookie: claims are the user, sub the id', async () => {
+    it('verifies a JWT from the subprotocol, hello or a cookie, and uses its claims as the user with sub as the id (P2, P3)', async () => {
       const app = await start({ jwt: { secret: SECRET }, cookie: { name: 'session' } });
       const token = jwt.sign({ sub: 'alice', role: 'admin' });
 
@@ -92,7 +92,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       }
     });
 
-    it('G22 a cookie counts for pages of the same or an allowed origin only', async () => {
+    it('accepts a cookie only from pages of the same or an allowed origin (G22)', async () => {
       const app = await start(
         { jwt: { secret: SECRET }, cookie: { name: 'session' } },
         { allowedOrigins: ['https://app.example.com'] },
@@ -106,7 +106,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       await expect(user(friendly)).resolves.toMatchObject({ id: 'alice' });
     });
 
-    it('G23 never in the query, unless that is switched on', async () => {
+    it('does not accept a token in the query unless that is enabled (G23)', async () => {
       const query = `?token=${jwt.sign({ sub: 'alice' })}`;
       const closed = await start({ jwt: { secret: SECRET } });
       const client = await closed.open({ query });
@@ -129,7 +129,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       await expect(refusal(app, confused)).resolves.toBe('unauthorized');
     });
 
-    it('refuses what is forged, foreign, unsigned, extended or nobody’s', async () => {
+    it('refuses a JWT that is forged, from another issuer, unsigned, tampered with or without a user', async () => {
       const app = await start({
         jwt: { secret: SECRET, issuer: 'me', audience: ['rt', 'x'], algorithms: ['HS256'] },
       });
@@ -155,7 +155,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       expect(app.logger.at('error')).toEqual([]);
     });
 
-    it('G12 bounds the connection by its life, forgiving clockTolerance', async () => {
+    it('ends the connection when the JWT expires, plus clockTolerance (G12)', async () => {
       const app = await start({ jwt: { secret: SECRET, clockTolerance: '30s', maxAge: '1h' } });
       const now = Math.floor(Date.now() / 1_000);
       await expect(refusal(app, jwt.sign({ sub: 'a', exp: now - 60 }))).resolves.toBe('token_expired');
@@ -175,7 +175,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       });
     });
 
-    it('maps the user as told, and asks every time', async () => {
+    it('maps the user with the configured function on each authentication', async () => {
       let asked = 0;
       const app = await start({
         jwt: { secret: SECRET, user: (claims) => ({ id: `u:${String(claims['sub'])}`, asked: ++asked }) },
@@ -185,13 +185,13 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       await expect(user(await app.connect(token))).resolves.toEqual({ id: 'u:alice', asked: 2 });
     });
 
-    it('lets anonymous clients in where that is said, but no bad token', async () => {
+    it('admits anonymous clients where configured, but refuses an invalid token', async () => {
       const app = await start({ jwt: { secret: SECRET }, anonymous: true });
       await expect(user(await app.connect())).resolves.toBeNull();
       await expect(refusal(app, 'bad')).resolves.toBe('unauthorized');
     });
 
-    it('G23 logs the algorithms, and never secret or token', async () => {
+    it('logs the algorithms, and never a secret or token (G23)', async () => {
       const app = await start({ jwt: { secret: 'short' } });
       const token = jwt.sign({ sub: 'alice' }, { secret: 'short' });
       await app.connect(token);
@@ -225,7 +225,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
     @Module({ providers: [Sessions, SessionAuthenticator], exports: [SessionAuthenticator] })
     class SessionModule {}
 
-    it('that Nest makes: it sees the handshake, and is asked without a token too', async () => {
+    it('takes an authenticator class that Nest instantiates, and calls it with the handshake and without a token too', async () => {
       const app = await start(SessionAuthenticator, {}, { imports: [SessionModule] });
       const client = await app.connect(undefined, { headers: { Cookie: 'sid=1' } });
       await expect(user(client)).resolves.toEqual({ id: 'alice' });
@@ -234,7 +234,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       expect(app.logger.text).toContain('auth SessionAuthenticator');
     });
 
-    it('G25 whose failure is internal for the client, before and after the upgrade', async () => {
+    it('answers a failure of the authenticator class as internal, before and after the upgrade (G25)', async () => {
       const app = await start(SessionAuthenticator, {}, { imports: [SessionModule] });
       await expect(refusal(app, 'crash')).resolves.toBe('internal');
       const early = await WireClient.refused(app.url, { protocols: ['realtime.v1.json', 'bearer.crash'] });
@@ -244,7 +244,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       expect(app.logger.text).toContain('SessionAuthenticator returned a user without an id');
     });
 
-    it('that nothing provides is a boot error', async () => {
+    it('refuses at boot an authenticator class that no module provides', async () => {
       const { app } = await makeApp(platform, { realtime: { auth: SessionAuthenticator } });
       await expect(app.init()).rejects.toThrow(
         /- auth: SessionAuthenticator cannot be made: Nest can't resolve dependencies .* Add SessionAuthenticator to the providers of a module\./,
@@ -253,7 +253,7 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
     });
   });
 
-  it('is needed where clients connect', async () => {
+  it('refuses at boot a module that takes clients and has no authenticator', async () => {
     const { app } = await makeApp(platform, { realtime: { auth: undefined } });
     await expect(app.init()).rejects.toThrow(
       '- auth: is missing, so it is open who may connect. Set auth: { jwt: { secret } }, a class, { anonymous: true }, or publisherOnly: true.',
@@ -261,13 +261,13 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
     await app.close();
   });
 
-  it('of anonymous clients only takes no tokens', async () => {
+  it('with an authenticator of anonymous clients only, accepts no token', async () => {
     const app = await start({ anonymous: true });
     await expect(user(await app.connect())).resolves.toBeNull();
     await expect(refusal(app, 'x')).resolves.toBe('unauthorized');
   });
 
-  it('is followed by the connect hook', async () => {
+  it('calls the connect hook after authentication', async () => {
     @Injectable()
     class Hook implements RealtimeConnectHook {
       onConnect(connection: RealtimeConnection) {

@@ -87,7 +87,7 @@ describe('an authenticator of the application', () => {
     return new Application();
   }
 
-  it.each(FORMS)('that answers %s admits by hello, by the upgrade and by the probe', async (form) => {
+  it.each(FORMS)('an authenticator that answers %s admits by hello, upgrade and probe', async (form) => {
     const { connect, httpUrl } = await start({
       providers: [News],
       realtime: {
@@ -101,7 +101,7 @@ describe('an authenticator of the application', () => {
   });
 
   it.each(rows)(
-    'that fails %s with %s refuses hello, upgrade, probe and `auth` with its code (G25, P18)',
+    'an authenticator that fails %s with %s refuses hello, upgrade, probe and `auth` with the code of the error (G25, P18)',
     async (form, what) => {
       const [, code, status, close] = THROWN[what] as (typeof THROWN)[string];
       const { open, connect, url, httpUrl, logger } = await start({
@@ -146,20 +146,23 @@ describe('an authenticator of the application', () => {
         ['a user whose id is empty', { user: { id: '' } }],
       ].map(([what, answer]) => [form, what, answer] as const),
     ),
-  )('that gives %s %s is told so in the log, and the client nothing (G25)', async (form, _what, answer) => {
-    const { open, logger } = await start({
-      providers: [News],
-      realtime: { auth: { authenticator: authenticator(form, () => answer as never) } },
-    });
-    const client = await open();
-    client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'x' } });
-    expect((await client.next('error')).payload).toMatchObject({ code: 'internal' });
-    await client.expectClose(4005);
-    expect(logger.text).toContain('returned a user without an id');
-  });
+  )(
+    'an authenticator that answers %s with %s is reported in the log, and to the client only as internal (G25)',
+    async (form, _what, answer) => {
+      const { open, logger } = await start({
+        providers: [News],
+        realtime: { auth: { authenticator: authenticator(form, () => answer as never) } },
+      });
+      const client = await open();
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'x' } });
+      expect((await client.next('error')).payload).toMatchObject({ code: 'internal' });
+      await client.expectClose(4005);
+      expect(logger.text).toContain('returned a user without an id');
+    },
+  );
 
   it.each(FORMS.flatMap((form) => [[form, {}] as const, [form, undefined] as const]))(
-    'that says %s %p, nobody, refuses where anonymous clients may not come',
+    'an authenticator that answers %s with %p is refused as unauthorized where anonymous clients are not allowed',
     async (form, answer) => {
       const { open } = await start({
         providers: [News],
@@ -185,19 +188,22 @@ describe('a connect hook', () => {
   };
   const anonymous = { anonymous: true } as const;
 
-  it.each(rows)('that fails %s with %s ends the connection with its code (G9)', async (form, what) => {
-    const [, code, , close] = THROWN[what] as (typeof THROWN)[string];
-    const Hook = hook(() => give(form, () => thrown(what)));
-    const { open } = await start({ providers: [News, Hook], realtime: { auth: anonymous, connect: Hook } });
-    const client = await open();
-    client.send({ type: 'hello', id: 'h', payload: { versions: [1] } });
-    expect((await client.next('error')).payload['code']).toBe(code);
-    await client.expectClose(close);
-    expect(JSON.stringify(client.received)).not.toContain('hunter2');
-  });
+  it.each(rows)(
+    'a connect hook that fails %s with %s closes the connection with the code of the error (G9)',
+    async (form, what) => {
+      const [, code, , close] = THROWN[what] as (typeof THROWN)[string];
+      const Hook = hook(() => give(form, () => thrown(what)));
+      const { open } = await start({ providers: [News, Hook], realtime: { auth: anonymous, connect: Hook } });
+      const client = await open();
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1] } });
+      expect((await client.next('error')).payload['code']).toBe(code);
+      await client.expectClose(close);
+      expect(JSON.stringify(client.received)).not.toContain('hunter2');
+    },
+  );
 
   it.each(FORMS.flatMap((form) => [true, undefined, false].map((verdict) => [form, verdict] as const)))(
-    'that says %s %p admits unless it is false',
+    'a connect hook that answers %s with %p admits the client unless the answer is false',
     async (form, verdict) => {
       const Hook = hook(() => give(form, () => verdict));
       const { open } = await start({ providers: [News, Hook], realtime: { auth: anonymous, connect: Hook } });
@@ -328,7 +334,7 @@ describe('a handler', () => {
   const named = (what: string): string => what.replaceAll(' ', '~');
 
   it.each(cases)(
-    'that fails %s with %s answers request and publish with its code (P7, G25)',
+    'a handler that fails %s with %s answers request and publish with the code of the error (P7, G25)',
     async (form, what) => {
       const [, code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `asks.${form}.${named(what)}`;
@@ -344,22 +350,25 @@ describe('a handler', () => {
     },
   );
 
-  it.each(forms)('that works %s answers with what it gives, of a stream the last', async (form) => {
-    const channel = `asks.${form}.works`;
-    await client.subscribe(channel);
-    await expect(client.call({ type: 'request', channel, event: 'do' })).resolves.toMatchObject({
-      payload: 'done',
-    });
-    await expect(
-      client.call({ type: 'request', event: 'free', payload: [form, 'works'] }),
-    ).resolves.toMatchObject({ payload: 'done' });
-    await client.reply({ type: 'publish', channel, event: 'do', payload: 1 });
-    expect((await client.take({ type: 'event', channel })).payload).toBe('done');
-    await expect(client.subscribe(`states.${form}.works`)).resolves.toMatchObject({ snapshot: 'done' });
-  });
+  it.each(forms)(
+    'a handler that works %s answers with its result, for a stream with the last value',
+    async (form) => {
+      const channel = `asks.${form}.works`;
+      await client.subscribe(channel);
+      await expect(client.call({ type: 'request', channel, event: 'do' })).resolves.toMatchObject({
+        payload: 'done',
+      });
+      await expect(
+        client.call({ type: 'request', event: 'free', payload: [form, 'works'] }),
+      ).resolves.toMatchObject({ payload: 'done' });
+      await client.reply({ type: 'publish', channel, event: 'do', payload: 1 });
+      expect((await client.take({ type: 'event', channel })).payload).toBe('done');
+      await expect(client.subscribe(`states.${form}.works`)).resolves.toMatchObject({ snapshot: 'done' });
+    },
+  );
 
   it.each(cases)(
-    'of a snapshot that fails %s with %s refuses the subscribe with its code (P26)',
+    'a snapshot handler that fails %s with %s refuses the subscribe with the code of the error (P26)',
     async (form, what) => {
       const [, code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `states.${form}.${named(what)}`;
@@ -373,7 +382,7 @@ describe('a handler', () => {
   );
 
   it.each(rows.flatMap(([form, what]) => ['rights', 'policies'].map((of) => [of, form, what] as const)))(
-    'of %s that fails %s with %s refuses the subscribe with its code (G10)',
+    'an authorization by %s that fails %s with %s refuses the subscribe with the code of the error (G10)',
     async (of, form, what) => {
       const [, code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `${of}.${form.replace(' ', '_')}.${named(what)}`;
@@ -384,7 +393,7 @@ describe('a handler', () => {
   );
 
   it.each(FORMS.flatMap((form) => ['rights', 'policies'].map((of) => [of, form] as const)))(
-    'of %s that works %s admits',
+    'an authorization by %s that works %s admits the subscribe',
     async (of, form) => {
       await expect(client.subscribe(`${of}.${form.replace(' ', '_')}.works`)).resolves.toMatchObject({
         recovery: 'new',
@@ -394,7 +403,7 @@ describe('a handler', () => {
 
   it.each(
     forms.flatMap((form) => ['works', 'Error', 'ForbiddenException'].map((what) => [form, what] as const)),
-  )('of a moment that runs %s and ends with %s changes no answer (G25)', async (form, what) => {
+  )('a lifecycle hook that runs %s and ends with %s changes no answer (G25)', async (form, what) => {
     const { hooks } = server.app.get(Doing);
     const channel = `hooks.${form}.${what}`;
     await client.subscribe(channel);

@@ -123,7 +123,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
   });
   afterAll(() => server.close());
 
-  it('G10 asks @Authorize at subscribe', async () => {
+  it('calls @Authorize at each subscribe (G10)', async () => {
     const client = await server.connect('alice');
     await expect(client.subscribe('rooms.42')).resolves.toMatchObject({
       recovery: 'new',
@@ -136,7 +136,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     });
   });
 
-  it('G9 answers a name that nothing matches with unknown_channel', async () => {
+  it('answers unknown_channel for a name that no pattern matches (G9)', async () => {
     const client = await server.connect('alice');
     await expect(client.error({ type: 'subscribe', channel: 'nowhere', payload: {} })).resolves.toMatchObject(
       {
@@ -145,7 +145,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     );
   });
 
-  it('P15 appends what @OnPublish returns, and the payload as it came when it returns nothing', async () => {
+  it('appends what @OnPublish returns, or the payload unchanged when it returns nothing (P15)', async () => {
     const client = await server.connect('alice');
     await client.subscribe('rooms.publish');
     const sent = {
@@ -165,7 +165,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     expect((await client.take({ type: 'event', id: 'm2' })).payload).toEqual({ text: 'hi' });
   });
 
-  it('G9 refuses event names that are not declared, and G10 who may not write', async () => {
+  it('refuses an event name that is not declared, and a user who may not write (G9, G10)', async () => {
     const client = await server.connect('reader');
     await client.subscribe('rooms.1');
     const command = { type: 'publish', channel: 'rooms.1', payload: { text: 'x' } };
@@ -180,7 +180,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     });
   });
 
-  it('signals declared names to the subscribers', async () => {
+  it('delivers declared signals to the subscribers', async () => {
     const [alice, bob] = [await server.connect('alice'), await server.connect('bob')];
     await alice.subscribe('rooms.sig', { presence: false });
     await bob.subscribe('rooms.sig', { presence: false });
@@ -192,7 +192,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     });
   });
 
-  it('P7 answers requests with what the handler returns, of an Observable the last value', async () => {
+  it('answers a request with what the handler returns, for an Observable with its last value (P7)', async () => {
     const client = await server.connect('alice');
     await client.subscribe('rooms.rpc');
     const request = (event: string, payload: unknown) =>
@@ -210,7 +210,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     expect((await request('bare', [1])).payload).toMatchObject({ ip: '127.0.0.1', payload: [1] });
   });
 
-  it('G10 requests need a live subscription; those of the connection their own authorization', async () => {
+  it('accepts a channel request only with a live subscription, and a connection request by its own authorization (G10)', async () => {
     const client = await server.connect('alice');
     await expect(client.error({ type: 'request', channel: 'rooms.1', event: 'last' })).resolves.toMatchObject(
       {
@@ -223,7 +223,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     });
   });
 
-  it('fires @OnSubscribe and @OnUnsubscribe once each', async () => {
+  it('runs @OnSubscribe and @OnUnsubscribe once each', async () => {
     const { moments } = server.app.get(Rooms);
     const client = await server.connect('mover');
     await client.subscribe('rooms.life');
@@ -233,7 +233,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     expect(moments.filter((moment) => moment.includes('mover'))).toEqual(['+mover@life', '-mover@life']);
   });
 
-  it('G1 publishes from anywhere through RealtimeService', async () => {
+  it('publishes from anywhere in the application through RealtimeService (G1)', async () => {
     const realtime = server.app.get(RealtimeService);
     const client = await server.connect('alice');
     await client.subscribe('rooms.svc', { presence: {} });
@@ -257,7 +257,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     expect(await client.take({ type: 'signal' })).toMatchObject({ event: 'nudge', user: 'system' });
   });
 
-  it('G11 reaches a user: own channel, sessions, revoke, disconnect, ban', async () => {
+  it('reaches one user through the own channel, sessions, revoke, disconnect and ban (G11)', async () => {
     const user = server.app.get(RealtimeService).user('carol');
     const client = await server.connect('carol');
     await client.subscribe('$user.carol');
@@ -277,7 +277,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     await expect(server.connect('carol')).resolves.toBeDefined();
   });
 
-  it('P26 replays from the position that a snapshot states', async () => {
+  it('replays from the position that a snapshot states (P26)', async () => {
     const channel = server.app.get(RealtimeService).channel('positioned');
     for (const n of [1, 2, 3]) await channel.publish('counted', n);
     const client = await server.connect('alice');
@@ -288,7 +288,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
     expect(await client.take({ type: 'event' })).toMatchObject({ seq: 3, payload: 3 });
   });
 
-  it('G23 says at boot what is mapped and how, once each, and no secret', () => {
+  it('logs each mapped channel and its settings once at boot, without secrets (G23)', () => {
     expect(
       server.logger.at('log').filter((line) => line.includes('Mapped {rooms.:room} RoomsChannel')),
     ).toHaveLength(1);

@@ -1,34 +1,18 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
-  Catch,
-  createParamDecorator,
-  ForbiddenException,
   Injectable,
   UnauthorizedException,
-  UseFilters,
   UseGuards,
   UseInterceptors,
-  UsePipes,
   ValidationPipe,
-  type ArgumentsHost,
-  type CallHandler,
   type CanActivate,
-  type ExceptionFilter,
   type ExecutionContext,
-  type NestInterceptor,
-  type PipeTransform,
 } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@nestjs/core';
-import { BaseWsExceptionFilter, MessageBody, WsException } from '@nestjs/websockets';
-import { IsString, MaxLength } from 'class-validator';
-import { map, of, throwError, type Observable } from 'rxjs';
+import { APP_GUARD, APP_INTERCEPTOR, Reflector } from '@nestjs/core';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   Authorize,
   Channel,
-  ChannelParam,
-  DedupeInterceptor,
-  EnvelopeInterceptor,
   OnPublish,
   OnRequest,
   OnSubscribe,
@@ -36,12 +20,10 @@ import {
   PublicChannel,
   RealtimeContext,
   RealtimeUser,
-  SequenceInterceptor,
   Snapshot,
   type ChannelPolicyGuard,
   type RealtimeConnectHook,
 } from '../../../lib/nest/index.js';
-import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { until } from '../../support/until.js';
 import {
   byName,
@@ -51,44 +33,7 @@ import {
   type Platform,
   type TestApp,
 } from './support/nest-app.js';
-
-/** Remembers where it ran: `<name>:<action>[@handler]`. */
-@Injectable()
-class Trace {
-  readonly lines: string[] = [];
-  add(name: string, context: ExecutionContext): void {
-    this.lines.push(`${name}:${RealtimeContext.from(context)?.action}`);
-  }
-  take(): string[] {
-    return this.lines.splice(0);
-  }
-}
-
-function guard(name: string) {
-  @Injectable()
-  class TracingGuard implements CanActivate {
-    constructor(readonly trace: Trace) {}
-    canActivate(context: ExecutionContext): boolean {
-      this.trace.add(name, context);
-      return context.switchToWs().getData<{ deny?: string } | undefined>()?.deny !== name;
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [Trace], TracingGuard);
-  return TracingGuard;
-}
-
-function interceptor(name: string) {
-  @Injectable()
-  class TracingInterceptor implements NestInterceptor {
-    constructor(readonly trace: Trace) {}
-    intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-      this.trace.add(name, context);
-      return next.handle();
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [Trace], TracingInterceptor);
-  return TracingInterceptor;
-}
+import { guard, interceptor, Trace } from './support/trace.js';
 
 const GlobalGuard = guard('global');
 const ClassGuard = guard('class');
@@ -150,19 +95,6 @@ class Open {
 const all = (action: string) =>
   ['global', 'class', 'method', 'i-global', 'i-class', 'i-method'].map((name) => `${name}:${action}`);
 
-class NewMessage {
-  @IsString()
-  @MaxLength(5)
-  text!: string;
-}
-
-const Upper: PipeTransform = {
-  transform: (value: unknown) => (typeof value === 'string' ? value.toUpperCase() : value),
-};
-const Pattern = createParamDecorator((_data: unknown, context: ExecutionContext) =>
-  context.switchToWs().getPattern(),
-);
-
 describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
   let server: TestApp | undefined;
   const start = async (options: AppOptions) => (server = await startApp(platform, options));
@@ -172,7 +104,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     server = undefined;
   });
 
-  it('run at every control point and nowhere else: guards and interceptors of method, class and application', async () => {
+  it('guards and interceptors of method, class and application run at every control point and nowhere else', async () => {
     const { app, connect } = await start({
       providers: [
         Trace,
@@ -210,7 +142,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     ]);
   });
 
-  it('G10 a guard that says no, or throws, refuses with its code', async () => {
+  it('a guard that returns false or throws refuses with its code (G10)', async () => {
     @Injectable()
     class Throwing implements CanActivate {
       canActivate(): boolean {
@@ -239,7 +171,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('G9 guards of the class stand before a public channel too', async () => {
+  it('a guard of the class also protects a public channel (G9)', async () => {
     const { connect } = await start({ providers: [Trace, Open] });
     const client = await connect('alice');
     await expect(
@@ -248,7 +180,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open')).resolves.toMatchObject({ recovery: 'new' });
   });
 
-  it('G9 a global guard stands before handlers that have nothing else: no fast path around it', async () => {
+  it('a global guard protects handlers that have no enhancers of their own (G9)', async () => {
     @PublicChannel()
     @Channel('bare')
     class Bare {
@@ -267,7 +199,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('a guard written for HTTP runs unchanged as APP_GUARD: headers.authorization, and user as it leaves it', async () => {
+  it('an APP_GUARD written for HTTP runs unchanged: it reads headers.authorization and sets the user', async () => {
     @Injectable()
     class AuthGuard implements CanActivate {
       async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -295,7 +227,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
   });
 
-  it('a global guard refuses at connect', async () => {
+  it('a global guard can refuse a connect', async () => {
     const refuse: CanActivate = {
       canActivate: (context) => context.switchToWs().getClient<RealtimeConnection>().user?.id !== 'mallory',
     };
@@ -306,7 +238,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await client.expectClose(4802);
   });
 
-  it('a connect hook beside a global ValidationPipe: no warning, and the connection is no payload', async () => {
+  it('a connect hook beside a global ValidationPipe logs no warning and is not validated as a payload', async () => {
     const piped: unknown[] = [];
     @Injectable()
     class Hook implements RealtimeConnectHook {
@@ -355,134 +287,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(client.subscribe('open', { params: { deny: 'class' } })).resolves.toBeDefined();
   });
 
-  it('pipes: global, of the parameter, and on parameters without a decorator', async () => {
-    @Channel('rooms.:room')
-    class Rooms {
-      @Authorize('subscribe', 'publish')
-      can() {
-        return true;
-      }
-      @OnPublish('said')
-      said(@MessageBody() message: NewMessage) {
-        return { ...message, checked: message instanceof NewMessage };
-      }
-      @OnRequest('bare')
-      bare(_client: RealtimeConnection, message: NewMessage) {
-        return message instanceof NewMessage;
-      }
-      @OnRequest('upper')
-      upper(@MessageBody('text', Upper) text: string, @ChannelParam('room', Upper) room: string) {
-        return text + room;
-      }
-      @UsePipes(Upper)
-      @OnRequest('shout')
-      shout(@MessageBody() text: string) {
-        return text;
-      }
-    }
-    const { connect } = await start({
-      providers: [Rooms, { provide: APP_PIPE, useValue: new ValidationPipe({ transform: true }) }],
-    });
-    const client = await connect('alice');
-    await client.subscribe('rooms.one');
-    const publish = { type: 'publish', channel: 'rooms.one', event: 'said' };
-    await expect(client.error({ ...publish, payload: { text: 'too long' } })).resolves.toMatchObject({
-      code: 'validation_failed',
-      details: [{ path: 'text', message: 'text must be shorter than or equal to 5 characters' }],
-    });
-    await client.reply({ ...publish, payload: { text: 'ok' } });
-    expect((await client.take({ type: 'event' })).payload).toEqual({ text: 'ok', checked: true });
-
-    const request = (event: string, payload: unknown) =>
-      client.call({ type: 'request', channel: 'rooms.one', event, payload });
-    expect(await request('bare', { text: 5 })).toMatchObject({
-      type: 'error',
-      payload: { code: 'validation_failed' },
-    });
-    expect(await request('bare', { text: 'ok' })).toMatchObject({ type: 'reply', payload: true });
-    expect(await request('upper', { text: 'a' })).toMatchObject({ payload: 'AONE' });
-    expect(await request('shout', 'abc')).toMatchObject({ payload: 'ABC' });
-  });
-
-  it('interceptors shape replies; an empty stream is an answer without a value', async () => {
-    const wrap: NestInterceptor = {
-      intercept: (_context, next) => next.handle().pipe(map((value) => ({ value }))),
-    };
-    const drop: NestInterceptor = { intercept: () => of() };
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @UseInterceptors(wrap)
-      @OnRequest('wrapped')
-      wrapped() {
-        return of(1, 2);
-      }
-      @UseInterceptors(drop)
-      @OnRequest('dropped')
-      dropped() {
-        return 1;
-      }
-    }
-    const { connect } = await start({ providers: [A] });
-    const client = await connect('alice');
-    await client.subscribe('a');
-    expect(await client.call({ type: 'request', channel: 'a', event: 'wrapped' })).toMatchObject({
-      payload: { value: 2 },
-    });
-    expect(await client.call({ type: 'request', channel: 'a', event: 'dropped' })).toMatchObject({
-      type: 'reply',
-      payload: null,
-    });
-  });
-
-  it('G9 an interceptor that wraps an authorization refuses it, and the log says why', async () => {
-    const wrap: NestInterceptor = {
-      intercept: (_context, next) => next.handle().pipe(map((data) => ({ data }))),
-    };
-    @Channel('a')
-    class A {
-      @Authorize('subscribe')
-      can() {
-        return true;
-      }
-    }
-    const { connect, logger } = await start({
-      providers: [A],
-      configure: (app) => app.useGlobalInterceptors(wrap),
-    });
-    const client = await connect('alice');
-    for (let time = 0; time < 2; time++) {
-      await expect(client.error({ type: 'subscribe', channel: 'a', payload: {} })).resolves.toMatchObject({
-        code: 'forbidden',
-      });
-    }
-    expect(
-      logger.at('warn').filter((line) => line.includes('A.can returned neither true, false')),
-    ).toHaveLength(1);
-  });
-
-  it('custom parameter decorators and switchToWs() see connection, payload and pattern', async () => {
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('pattern')
-      pattern(@Pattern() pattern: string) {
-        return pattern;
-      }
-      @Snapshot()
-      state(@Pattern() pattern: string) {
-        return pattern;
-      }
-    }
-    const { connect } = await start({ providers: [A] });
-    const client = await connect('alice');
-    await expect(client.subscribe('a')).resolves.toMatchObject({ snapshot: 'realtime.snapshot' });
-    expect(await client.call({ type: 'request', channel: 'a', event: 'pattern' })).toMatchObject({
-      payload: 'pattern',
-    });
-  });
-
-  it('Reflector reads what decorators left on handler and class', async () => {
+  it('Reflector reads the metadata of handler and class', async () => {
     const Roles = Reflector.createDecorator<string[]>();
     @Injectable()
     class RolesGuard implements CanActivate {
@@ -514,7 +319,7 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     }
   });
 
-  it('policies are injectables, of the application or made for the channel', async () => {
+  it('a policy class can be a provider of the application or be created for the channel', async () => {
     @Injectable()
     class Members {
       has(user: string, room: string | undefined) {
@@ -561,159 +366,6 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     });
     await expect(client.error({ type: 'request', event: 'ask', payload: 'now!' })).resolves.toMatchObject({
       code: 'forbidden',
-    });
-  });
-
-  it('Envelope-, Dedupe- and SequenceInterceptor on a channel do nothing that the engine does', async () => {
-    @UseInterceptors(EnvelopeInterceptor, new DedupeInterceptor({ window: '1m' }))
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('lifted')
-      lifted(@MessageBody() body: unknown) {
-        return body;
-      }
-      @UseInterceptors(SequenceInterceptor, MethodInterceptor)
-      @OnRequest('mixed')
-      mixed(@MessageBody() body: unknown) {
-        return body;
-      }
-    }
-    const { connect } = await start({ providers: [Trace, A] });
-    const client = await connect('alice');
-    await client.subscribe('a');
-    for (const event of ['lifted', 'mixed']) {
-      for (let time = 0; time < 2; time++) {
-        expect(
-          await client.call({ type: 'request', channel: 'a', event, payload: { plain: 1 } }),
-        ).toMatchObject({
-          type: 'reply',
-          payload: { plain: 1 },
-        });
-      }
-    }
-  });
-
-  describe('filters', () => {
-    class Teapot extends Error {}
-
-    @Catch(Teapot)
-    @Injectable()
-    class ReturningFilter implements ExceptionFilter {
-      constructor(readonly trace: Trace) {}
-      catch(exception: Error) {
-        this.trace.lines.push('class filter');
-        return new RealtimeError('muted', exception.message);
-      }
-    }
-    Reflect.defineMetadata('design:paramtypes', [Trace], ReturningFilter);
-
-    @Catch()
-    class ThrowingFilter implements ExceptionFilter {
-      catch(): never {
-        throw new ForbiddenException('translated');
-      }
-    }
-
-    @Catch(Error)
-    class LookingFilter implements ExceptionFilter {
-      catch(_error: Error, host: ArgumentsHost) {
-        host.switchToWs().getClient<RealtimeConnection>().data['looked'] = true;
-      }
-    }
-
-    @Catch()
-    class GatewayFilter extends BaseWsExceptionFilter {
-      override catch(exception: unknown, host: ArgumentsHost) {
-        super.catch(
-          exception instanceof Teapot
-            ? new WsException({ code: 'conflict', message: 'short and stout' })
-            : exception,
-          host,
-        );
-      }
-    }
-
-    @Catch()
-    class StreamFilter implements ExceptionFilter {
-      catch() {
-        return throwError(() => new WsException('streamed'));
-      }
-    }
-
-    @UseFilters(ReturningFilter)
-    @PublicChannel()
-    @Channel('a')
-    class A {
-      @OnRequest('class')
-      byClass() {
-        throw new Teapot('by class');
-      }
-      @OnRequest('other')
-      other() {
-        throw new WsException('not for the filter');
-      }
-      @UseFilters(ThrowingFilter)
-      @OnRequest('throwing')
-      async throwing() {
-        throw new Teapot('by method');
-      }
-      @UseFilters(LookingFilter)
-      @OnRequest('looking')
-      looking() {
-        throw new Teapot('unchanged');
-      }
-      @OnRequest('looked')
-      looked(client: RealtimeConnection) {
-        return client.data['looked'];
-      }
-      @UseFilters(new GatewayFilter())
-      @OnRequest('gateway')
-      gateway(@MessageBody() known: boolean) {
-        throw known ? new Teapot('x') : new Error('inner secret');
-      }
-      @UseFilters(StreamFilter)
-      @OnRequest('stream')
-      stream() {
-        return throwError(() => new Teapot('x'));
-      }
-    }
-
-    const global: ExceptionFilter = {
-      catch(_exception, host) {
-        host.switchToHttp().getResponse<{ status(code: number): void }>().status(500);
-      },
-    };
-
-    it('of method and class make the error that the client gets; global ones of HTTP stay out', async () => {
-      const { app, connect, logger } = await start({
-        providers: [Trace, A, { provide: APP_FILTER, useValue: global }],
-      });
-      const client = await connect('alice');
-      await client.subscribe('a');
-      const error = (event: string, payload?: unknown) =>
-        client.error({ type: 'request', channel: 'a', event, payload });
-      await expect(error('class')).resolves.toMatchObject({ code: 'muted', message: 'by class' });
-      expect(app.get(Trace).take()).toEqual(['class filter']);
-      await expect(error('other')).resolves.toMatchObject({
-        code: 'bad_request',
-        message: 'not for the filter',
-      });
-      await expect(error('throwing')).resolves.toMatchObject({ code: 'forbidden', message: 'translated' });
-      expect(app.get(Trace).take()).toEqual([]);
-      await expect(error('looking')).resolves.toMatchObject({ code: 'internal' });
-      expect(await client.call({ type: 'request', channel: 'a', event: 'looked' })).toMatchObject({
-        payload: true,
-      });
-      await expect(error('gateway', true)).resolves.toMatchObject({
-        code: 'conflict',
-        message: 'short and stout',
-      });
-      const hidden = await error('gateway', false);
-      expect(hidden.code).toBe('internal');
-      expect(hidden.message).not.toContain('secret');
-      await expect(error('stream')).resolves.toMatchObject({ code: 'bad_request', message: 'streamed' });
-      expect(logger.text).not.toContain('status is not a function');
     });
   });
 });

@@ -108,30 +108,36 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
   const raised = (event: string, what: string) =>
     client.error({ type: 'request', channel: 'a', event, payload: what });
 
-  it.each(['throw', 'reject'])('P7 every error answers its command with a code of §6: %s', async (event) => {
-    await expect(raised(event, 'realtime')).resolves.toEqual({
-      code: 'rate_limited',
-      message: 'slow down',
-      retryable: true,
-      retryAfterMs: 1_500,
-      docs: 'nestjs-realtime/docs/errors.md#rate_limited',
-    });
-    await expect(raised(event, 'http')).resolves.toMatchObject({
-      code: 'conflict',
-      message: 'taken',
-      retryable: false,
-    });
-    await expect(raised(event, 'messages')).resolves.toMatchObject({
-      code: 'validation_failed',
-      details: [{ path: 'title', message: 'title must be a string' }],
-    });
-    await expect(raised(event, 'teapot')).resolves.toMatchObject({ code: 'bad_request', message: 'teapot' });
-    await expect(raised(event, 'ws')).resolves.toMatchObject({ code: 'bad_request', message: 'not now' });
-    await expect(raised(event, 'wsObject')).resolves.toMatchObject({ code: 'muted', message: 'quiet' });
-  });
+  it.each(['throw', 'reject'])(
+    'an error that a handler raises by %s is answered with its code and the ref of the command (P7)',
+    async (event) => {
+      await expect(raised(event, 'realtime')).resolves.toEqual({
+        code: 'rate_limited',
+        message: 'slow down',
+        retryable: true,
+        retryAfterMs: 1_500,
+        docs: 'nestjs-realtime/docs/errors.md#rate_limited',
+      });
+      await expect(raised(event, 'http')).resolves.toMatchObject({
+        code: 'conflict',
+        message: 'taken',
+        retryable: false,
+      });
+      await expect(raised(event, 'messages')).resolves.toMatchObject({
+        code: 'validation_failed',
+        details: [{ path: 'title', message: 'title must be a string' }],
+      });
+      await expect(raised(event, 'teapot')).resolves.toMatchObject({
+        code: 'bad_request',
+        message: 'teapot',
+      });
+      await expect(raised(event, 'ws')).resolves.toMatchObject({ code: 'bad_request', message: 'not now' });
+      await expect(raised(event, 'wsObject')).resolves.toMatchObject({ code: 'muted', message: 'quiet' });
+    },
+  );
 
   it.each(['error', 'text', 'server'])(
-    'G25 %s reaches the client as internal with an id, and the log once',
+    'an unexpected failure (%s) reaches the client as internal with an id, and the log once with that id (G25)',
     async (what) => {
       const before = server.logger.lines.length;
       const { code, message } = await raised('reject', what);
@@ -152,7 +158,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     ['request', 'later', 'the handler of the request "later"', 'circular structure'],
     ['publish', 'big', 'the publish handler of "big"', 'serialize a BigInt'],
   ])(
-    'G25 a %s handler (%s) that returns what cannot be sent is named in the log, with the reason and the remedy',
+    'a %s handler (%s) that returns an unserializable value is named in the log, with reason and remedy (G25)',
     async (type, event, handler, reason) => {
       const { code, message } = await client.error({ type, channel: 'a', event, payload: 1 });
       expect(code).toBe('internal');
@@ -164,7 +170,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     },
   );
 
-  it('G25 a snapshot that cannot be sent is named in the log, and the channel can be subscribed when it can', async () => {
+  it('a snapshot that cannot be serialized is named in the log, and the channel can be subscribed once it can be (G25)', async () => {
     const { message } = await client.error({ type: 'subscribe', channel: 'unwritable', payload: {} });
     const id = message.replace('Internal error ', '');
     expect(server.logger.at('error').find((text) => text.includes(id))).toContain(
@@ -173,7 +179,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     await expect(client.subscribe('unwritable')).resolves.toMatchObject({ snapshot: { n: '10' } });
   });
 
-  it('of authorize, publish and snapshot handlers answer their commands', async () => {
+  it('an error of an authorize, publish or snapshot handler answers its command', async () => {
     await expect(client.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).resolves.toMatchObject(
       {
         code: 'unknown_channel',
@@ -193,7 +199,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     });
   });
 
-  it('of life-cycle hooks are logged once and change nothing', async () => {
+  it('an error of a lifecycle hook is logged once and changes nothing', async () => {
     const other = await server.connect('bob');
     const failures = () => server.logger.at('error').filter((line) => line.includes('A.joined')).length;
     const before = failures();

@@ -26,9 +26,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { from } from 'rxjs';
 import { WebSocket } from 'ws';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
-import { RealtimeWsAdapter } from '../../../lib/nest/adapter/index.js';
-import { StandaloneWsAdapter } from '../../../lib/nest/adapter/standalone.adapter.js';
-import type { VirtualWsServer } from '../../../lib/nest/adapter/virtual-server.js';
+import { RealtimeWsAdapter } from '../../../lib/nest/adapter/realtime-ws.adapter.js';
+import { StandaloneWsAdapter } from '../../../lib/nest/adapter/missing-adapter.js';
+import type { VirtualWsServer } from '../../../lib/nest/adapter/shared-connection.js';
 import { Authorize, Channel, OnRequest, PublicChannel, RealtimeContext } from '../../../lib/nest/index.js';
 import { until } from '../../support/until.js';
 import { makeApp, PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
@@ -69,7 +69,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
     server = undefined;
   });
 
-  describe('a class that is @WebSocketGateway and @Channel', () => {
+  describe('a class that is both @WebSocketGateway and @Channel', () => {
     @WebSocketGateway({ path: '/gateway' })
     class Last {
       @SubscribeMessage('last')
@@ -82,34 +82,37 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       [['channel'], 'silence', { code: 'not_subscribed' }, 'both'],
       [['gateway'], 'gateway', { code: 'not_subscribed' }, undefined],
       [['channel', 'gateway'], 'gateway', { code: 'not_subscribed' }, 'both'],
-    ] as const)('G10 exposes @SubscribeMessage on %p only', async (expose, onGateway, _code, onChannel) => {
-      @WebSocketGateway({ path: '/gateway' })
-      @Channel('rooms.:room', { expose })
-      class Both {
-        @Authorize('subscribe')
-        can() {
-          return true;
+    ] as const)(
+      'with expose %p, @SubscribeMessage can be reached there only (G10)',
+      async (expose, onGateway, _code, onChannel) => {
+        @WebSocketGateway({ path: '/gateway' })
+        @Channel('rooms.:room', { expose })
+        class Both {
+          @Authorize('subscribe')
+          can() {
+            return true;
+          }
+          @SubscribeMessage('both')
+          both(@ConnectedSocket() _client: unknown) {
+            return { event: 'both', data: 'gateway' };
+          }
         }
-        @SubscribeMessage('both')
-        both(@ConnectedSocket() _client: unknown) {
-          return { event: 'both', data: 'gateway' };
-        }
-      }
-      const { port, connect } = await start({
-        providers: [Both, Last],
-        configure: (app) => app.useWebSocketAdapter(new WsAdapter(app)),
-      });
-      await expect(gatewayCall(port, '/gateway', 'both', 1)).resolves.toMatchObject({ data: onGateway });
-      const client = await connect('alice');
-      const request = { type: 'request', channel: 'rooms.1', event: 'both' };
-      await expect(client.error(request)).resolves.toMatchObject({ code: 'not_subscribed' });
-      await client.subscribe('rooms.1');
-      if (onChannel === undefined)
-        await expect(client.error(request)).resolves.toMatchObject({ code: 'bad_request' });
-      else await expect(client.reply(request)).resolves.toMatchObject({ event: onChannel });
-    });
+        const { port, connect } = await start({
+          providers: [Both, Last],
+          configure: (app) => app.useWebSocketAdapter(new WsAdapter(app)),
+        });
+        await expect(gatewayCall(port, '/gateway', 'both', 1)).resolves.toMatchObject({ data: onGateway });
+        const client = await connect('alice');
+        const request = { type: 'request', channel: 'rooms.1', event: 'both' };
+        await expect(client.error(request)).resolves.toMatchObject({ code: 'not_subscribed' });
+        await client.subscribe('rooms.1');
+        if (onChannel === undefined)
+          await expect(client.error(request)).resolves.toMatchObject({ code: 'bad_request' });
+        else await expect(client.reply(request)).resolves.toMatchObject({ event: onChannel });
+      },
+    );
 
-    it('works in either order of the decorators', async () => {
+    it('works with the two decorators in either order', async () => {
       @Channel('rooms.:room', { expose: ['channel'] })
       @WebSocketGateway({ path: '/gateway' })
       class Both {
@@ -207,7 +210,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       configure: (app) => app.useWebSocketAdapter(new RealtimeWsAdapter(app)),
     };
 
-    it('P7 events are requests without a channel; the reply is what is returned', async () => {
+    it('serves gateway events as requests without a channel, and replies with the returned value (P7)', async () => {
       const { connect } = await start(riding);
       const client = await connect('alice');
       const request = (event: string, payload?: unknown) => client.call({ type: 'request', event, payload });
@@ -230,7 +233,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       expect((await (await connect('root')).call({ type: 'request', event: 'guarded' })).payload).toBe('in');
     });
 
-    it('fires the hooks once each, and a failing one ends nothing', async () => {
+    it('runs the gateway hooks once each; a failing hook ends no connection', async () => {
       const { app, connect, logger } = await start(riding);
       const { hooks, server: clients } = app.get(PlainGateway);
       const client = await connect('alice');
@@ -245,7 +248,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       expect(clients.clients.size).toBe(0);
     });
 
-    it('G10 clients without a user reach gateways only where that is said', async () => {
+    it('lets clients without a user reach gateways only where configured (G10)', async () => {
       const anonymous: AppOptions = { ...riding, realtime: { auth: { anonymous: true } } };
       const closed = await start(anonymous);
       await expect((await closed.connect()).error({ type: 'request', event: 'many' })).resolves.toMatchObject(
@@ -261,7 +264,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       expect((await (await open.connect()).call({ type: 'request', event: 'many' })).payload).toBe(3);
     });
 
-    it('serves gateways with a port of their own as platform-ws does', async () => {
+    it('serves gateways with a port of their own like platform-ws', async () => {
       const port = await freePort();
       @WebSocketGateway(0)
       class Zero {}
@@ -276,7 +279,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       await expect(gatewayCall(port, '', 'last', 'x')).resolves.toMatchObject({ event: 'last' });
     });
 
-    it('refuses two answers to one request', async () => {
+    it('refuses a gateway event that a channel class already answers', async () => {
       @WebSocketGateway()
       class Other {
         @SubscribeMessage('many')
@@ -300,7 +303,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
     });
   });
 
-  it('without any adapter ride on realtime connections, where Nest would have ended the process', async () => {
+  it('without any adapter, serves gateways on realtime connections, where Nest alone would end the process', async () => {
     @WebSocketGateway()
     class PlainGateway {
       @SubscribeMessage('ping')
@@ -317,7 +320,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
 });
 
 describe('RealtimeWsAdapter without RealtimeModule', () => {
-  it('says what is missing', async () => {
+  it('without RealtimeModule, throws an error that names the missing module', async () => {
     const { app } = await makeApp(PLATFORMS[0][1], { module: class Empty {} });
     expect(() => new RealtimeWsAdapter(app)).toThrow(
       'RealtimeWsAdapter needs RealtimeModule: import RealtimeModule.forRoot() in the application.',

@@ -64,7 +64,7 @@ function cuttable() {
   });
 }
 
-describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => {
+describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) => {
   let server: TestApp | undefined;
 
   afterEach(async () => {
@@ -88,7 +88,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     return { broker, get, server };
   }
 
-  it('is up when a probe comes back', async () => {
+  it('the node is up when a probe comes back', async () => {
     const { get, server } = await start();
     await server.connect('alice');
     await expect(get('live')).resolves.toEqual([200, 'ok', { status: 'up', sessions: 1 }]);
@@ -99,7 +99,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     ]);
   });
 
-  it('is degraded, not down, when the broker is away for everybody, unless for too long', async () => {
+  it('the node is degraded when the broker is unreachable for every node, and down after too long', async () => {
     const { broker, get } = await start();
     broker.cut('connection refused', true);
     await expect(get('ready')).resolves.toEqual([
@@ -113,7 +113,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
-  it('is down when the broker is there but this node hears nothing', async () => {
+  it('the node is down when the broker is reachable but events do not reach this node', async () => {
     const { broker, get } = await start();
     broker.cut('no echo', false);
     await expect(get('ready')).resolves.toEqual([
@@ -123,7 +123,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     ]);
   });
 
-  it('G11 is degraded while events are withheld, though a probe comes back', async () => {
+  it('the node is degraded while events are withheld, even if a probe comes back (G11)', async () => {
     const { broker, get } = await start();
     broker.prove(1);
     await until('the proof to be over', async () => JSON.stringify(await get('ready')).includes('reason'));
@@ -141,7 +141,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
     await expect(get('ready')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
   });
 
-  it('is red while draining', async () => {
+  it('the node is down while it drains', async () => {
     const { get, server } = await start();
     server.app.get(RealtimeRuntime).engine.beginDrain();
     for (const what of ['live', 'ready']) {
@@ -150,8 +150,8 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
   });
 });
 
-describe('G20 health of a publisher', () => {
-  it('is up once it has started', async () => {
+describe('health of a publisher (G20)', () => {
+  it('a publisher is up once it has started', async () => {
     @Module({ imports: [RealtimeModule.forRoot(), RealtimeHealthModule] })
     class Worker {}
     const context = await NestFactory.createApplicationContext(Worker, { logger: new RecordingNestLogger() });

@@ -80,7 +80,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     };
   }
 
-  it('P5 take envelopes and give envelopes: pipes and handler get the payload, the reply names what it answers', async () => {
+  it('unwrap envelopes for pipes and handlers, and answer with an envelope that refers to the message (P5)', async () => {
     const client = await open();
     client.work('a', 'one');
     client.work('b', { ms: 5 }, 'typed');
@@ -99,7 +99,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     client.end();
   });
 
-  it('P6 refuse what is no envelope, naming the fields', async () => {
+  it('refuse a message that is not an envelope, and name the wrong fields (P6)', async () => {
     const client = await open();
     client.send('work', 'text');
     client.send('work', { type: 'work', id: '', ts: 'now' });
@@ -116,7 +116,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     client.end();
   });
 
-  it('run one message after another, reply in order, and number the replies of each connection', async () => {
+  it('run the messages of a connection one by one, reply in order, and number the replies', async () => {
     const [client, other] = [await open(), await open()];
     client.work('1', 'held');
     client.work('2', 'two');
@@ -140,7 +140,7 @@ describe.each(PLATFORMS)('the interceptors on an ordinary gateway, on %s', (_nam
     other.end();
   });
 
-  it('drop what repeats an id, also while the first is running, but not what failed', async () => {
+  it('drop a message with a repeated id, also while the first one runs, but not after the first failed', async () => {
     const [client, other] = [await open(), await open()];
     client.work('1', 'held');
     client.work('1', 'again');

@@ -52,7 +52,7 @@ class News {
   }
 }
 
-describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) => {
+describe.each(PLATFORMS)('the lifecycle of an application on %s', (_name, platform) => {
   const servers: TestApp[] = [];
   const start = async (
     ...args: Parameters<typeof startApp> extends [unknown, ...infer Rest] ? Rest : never
@@ -66,7 +66,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await Promise.all(servers.splice(0).map((server) => server.close()));
   });
 
-  it('RealtimeService works from the first hook to the last', async () => {
+  it('RealtimeService works in every lifecycle hook, from the first to the last', async () => {
     const seen: string[] = [];
     @Injectable()
     class Everywhere
@@ -94,7 +94,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     expect(seen).toEqual(['init 1', 'bootstrap 2', 'destroy 3', 'before 4', 'shutdown 5']);
   });
 
-  it('G18 drains: bye with the advice, what is queued, 4001; new connections are refused meanwhile', async () => {
+  it('app.close() sends bye with advice and what is queued, closes with 4001, and refuses new connections (G18)', async () => {
     const { app, url, connect } = await start({
       providers: [News],
       realtime: { drain: { deadline: stretched(5_000), spread: '3s' } },
@@ -117,7 +117,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await client.expectClose(4001);
   });
 
-  it('G18 a handler that runs when the application closes answers its client first', async () => {
+  it('app.close() answers the client of a running handler first (G18)', async () => {
     let begun = false;
     let release: () => void = () => undefined;
     const running = new Promise<void>((resolve) => (release = resolve));
@@ -147,7 +147,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     await client.expectClose(4001);
   });
 
-  it('G18 app.close() never hangs: clients that do not answer, handlers that run, a broker that does not end', async () => {
+  it('app.close() never hangs on silent clients, running handlers or a broker that does not close (G18)', async () => {
     const broker = Object.assign(memoryBroker(), { close: () => new Promise<void>(() => undefined) });
     const { app, connect, url, logger } = await start({
       providers: [News],
@@ -169,7 +169,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     for (const one of [client, deaf, silent]) one.terminate();
   });
 
-  it('can be closed after a failed start, and leaves nothing behind', async () => {
+  it('app.close() works after a failed start, and leaves nothing behind', async () => {
     const closed: string[] = [];
     const broker = Object.assign(memoryBroker(), {
       start: () => Promise.reject(new Error('no broker there')),
@@ -181,7 +181,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     expect((app.getHttpServer() as Server).listenerCount('upgrade')).toBe(0);
   });
 
-  it('puts the server back as it was', async () => {
+  it('app.close() restores the HTTP server', async () => {
     const { app } = await makeApp(platform, {});
     const server = app.getHttpServer() as Server;
     const before = server.listenerCount('upgrade');
@@ -191,8 +191,8 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     expect(server.listenerCount('upgrade')).toBe(before);
   });
 
-  describe('P18 the probe', () => {
-    it('answers GET as an upgrade would be answered, readably for any page', async () => {
+  describe('the probe (P18)', () => {
+    it('the probe answers GET as an upgrade would be answered, and any page can read the answer', async () => {
       const { httpUrl } = await start({});
       const open = await fetch(httpUrl, { headers: { Origin: 'https://app.example.com' } });
       expect(open.status).toBe(426);
@@ -206,7 +206,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       expect(preflight.headers.get('access-control-allow-headers')).toBe('Authorization');
     });
 
-    it('is under the path that is configured, without the global prefix', async () => {
+    it('the probe is served under the configured path, without the global prefix', async () => {
       const { httpUrl, connect } = await start({
         realtime: { path: '/live/v1' },
         configure: (app) => app.setGlobalPrefix('api'),
@@ -215,7 +215,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       await expect(connect('alice')).resolves.toBeDefined();
     });
 
-    it('does not take a route from the application', async () => {
+    it('the probe does not replace a route of the application', async () => {
       @Controller('realtime')
       class Mine {
         @Get()
@@ -229,7 +229,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     });
   });
 
-  describe('beside others on one server', () => {
+  describe('other WebSocket servers on the same HTTP server', () => {
     @WebSocketGateway({ path: '/gateway' })
     class PlainGateway {
       @SubscribeMessage('ping')
@@ -245,7 +245,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       }
     }
 
-    it('a gateway on Socket.IO without a line in main.ts, as it is installed', async () => {
+    it('a gateway on Socket.IO works as installed, without a line in main.ts', async () => {
       const { port, connect } = await start({ providers: [News, IoGateway] });
       const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'] });
       try {
@@ -256,7 +256,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       }
     });
 
-    it('a plain gateway on WsAdapter', async () => {
+    it('a plain gateway on WsAdapter works', async () => {
       const { port, connect } = await start({
         providers: [News, PlainGateway],
         configure: (app) => app.useWebSocketAdapter(new WsAdapter(app)),
@@ -271,7 +271,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       socket.terminate();
     });
 
-    it('Socket.IO', async () => {
+    it('Socket.IO works', async () => {
       const { port, connect } = await start({
         providers: [News, IoGateway],
         configure: (app) => app.useWebSocketAdapter(new IoAdapter(app)),
@@ -284,7 +284,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     });
   });
 
-  it('two applications in one process never meet', async () => {
+  it('two applications in one process stay independent', async () => {
     const [first, second] = [await start({ providers: [News] }), await start({ providers: [News] })];
     const [one, two] = [await first.connect('alice'), await second.connect('alice')];
     await one.subscribe('news');
@@ -326,7 +326,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
       await expect((await server.connect('alice')).subscribe('news')).resolves.toBeDefined();
     });
 
-    it('validates as forRoot does', async () => {
+    it('validates its options like forRoot', async () => {
       const module = RealtimeModule.forRootAsync({
         useFactory: () => ({ paht: '/x' }) as RealtimeModuleOptions,
       });
@@ -336,7 +336,7 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
     });
   });
 
-  it('publisherOnly takes no clients, and needs no auth', async () => {
+  it('publisherOnly accepts no clients, and needs no auth', async () => {
     const server = await start({ providers: [News], realtime: { auth: undefined, publisherOnly: true } });
     expect((await fetch(server.httpUrl)).status).toBe(404);
     await expect(server.app.get(RealtimeService).channel('news').publish('x', 1)).resolves.toMatchObject({
@@ -346,11 +346,11 @@ describe.each(PLATFORMS)('the life of an application on %s', (_name, platform) =
   });
 });
 
-describe('without an HTTP server', () => {
+describe('an application without an HTTP server', () => {
   @Module({ imports: [RealtimeModule.forRoot()], providers: [News] })
   class WorkerModule {}
 
-  it('an application context publishes', async () => {
+  it('publishes from an application context', async () => {
     const logger = new RecordingNestLogger();
     const context = await NestFactory.createApplicationContext(WorkerModule, { logger });
     await expect(context.get(RealtimeService).channel('news').publish('x', 1)).resolves.toMatchObject({
@@ -360,7 +360,7 @@ describe('without an HTTP server', () => {
     await context.close();
   });
 
-  it('a testing module publishes', async () => {
+  it('publishes from a testing module', async () => {
     const module = await Test.createTestingModule({ imports: [WorkerModule] })
       .setLogger(new RecordingNestLogger())
       .compile();
@@ -371,7 +371,7 @@ describe('without an HTTP server', () => {
     await module.close();
   });
 
-  it('nodes that share a broker are one cluster', async () => {
+  it('delivers events between nodes that share a broker', async () => {
     const { MemoryStore } = await import('../../../lib/brokers/memory/index.js');
     const store = new MemoryStore();
     const options = { ...AUTH, broker: () => memoryBroker({ store }) };

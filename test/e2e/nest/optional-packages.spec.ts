@@ -102,11 +102,11 @@ describe('an application that installed none of the optional packages', () => {
     return { child, exit, port };
   }
 
-  it('is ended by Nest alone, for want of an adapter for its gateway', async () => {
+  it('Nest alone ends the process, as its gateway has no adapter', async () => {
     await expect(run('alone').exit).resolves.toBe(1);
   });
 
-  it('runs with RealtimeModule, and serves the gateway on its connections', async () => {
+  it('with RealtimeModule it runs, and serves the gateway on realtime connections', async () => {
     const { child, exit, port } = run('anonymous');
     const client = await WireClient.open(`ws://127.0.0.1:${await port}/realtime`);
     await client.hello();
@@ -126,7 +126,7 @@ describe('an application that installed none of the optional packages', () => {
     await expect(exit).resolves.toBe(0);
   });
 
-  it('is told what to install for tokens', async () => {
+  it('with auth.jwt it fails at boot and names the package to install', async () => {
     await expect(run('jwt').port).rejects.toThrow(
       '- auth.jwt: cannot be used. auth.jwt needs the package @nestjs/jwt, of the major version of your Nest. ' +
         'Install it: npm i @nestjs/jwt@11 for Nest 11, npm i @nestjs/jwt@12 for Nest 12',

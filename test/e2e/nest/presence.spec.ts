@@ -10,7 +10,7 @@ class HallsChannel {}
 @Channel('rooms.:room', { presence: true })
 class RoomsChannel {}
 
-describe.each(PLATFORMS)('the option presence on %s', (_, platform) => {
+describe.each(PLATFORMS)('the presence option on %s', (_, platform) => {
   let server: TestApp;
   beforeAll(async () => {
     server = await startApp(platform, { providers: [HallsChannel, RoomsChannel] });
@@ -23,7 +23,7 @@ describe.each(PLATFORMS)('the option presence on %s', (_, platform) => {
     return { client, page: (await client.subscribe(channel))['presence'] };
   }
 
-  it('P22a G19 sets from how many members on a channel is only counted', async () => {
+  it('sets from how many members on only the number is sent (P22a, G19)', async () => {
     const { client, page } = await join('ada', 'halls.1');
     expect(page).toMatchObject({ count: 1 });
     await join('bob', 'halls.1');
@@ -39,7 +39,7 @@ describe.each(PLATFORMS)('the option presence on %s', (_, platform) => {
     });
   });
 
-  it('P22a G19 counts above 200 members unless it is set', async () => {
+  it('sends only the number above 200 members by default (P22a, G19)', async () => {
     const people = await Promise.all(
       Array.from({ length: 200 }, (__, index) => join(`u${index}`, 'rooms.1')),
     );

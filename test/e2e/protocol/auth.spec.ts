@@ -27,8 +27,8 @@ function pass(ms: number): void {
   for (let passed = 0; passed < ms; passed += TICK) clock.advance(Math.min(TICK, ms - passed));
 }
 
-describe('G12 a token’s life bounds the connection', () => {
-  it('G12 auth_required comes ahead of the end; unanswered, the connection is closed with 4008', async () => {
+describe('the expiry of a token (G12)', () => {
+  it('auth_required is sent before the token expires; without an answer the connection closes with 4008 (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${5 * MINUTE}`);
     expect(client.welcome?.tokenExpiresInMs).toBe(5 * MINUTE);
@@ -45,7 +45,7 @@ describe('G12 a token’s life bounds the connection', () => {
     expect((await client.expectClose(4008)).reason).toBe('token_expired|0');
   });
 
-  it('G12 auth refreshes in place: neither the connection nor a subscription is lost', async () => {
+  it('auth replaces the token, and keeps the connection and its subscriptions (G12)', async () => {
     await start();
     const client = await server.connect(`ada+${MINUTE}`);
     await client.subscribe('rooms.1');
@@ -67,20 +67,23 @@ describe('G12 a token’s life bounds the connection', () => {
     ['of another user', 'eve+6000000', 'forbidden'],
     ['that is bad', 'bad', 'unauthorized'],
     ['that has expired', 'old', 'token_expired'],
-  ])('G12 a token %s is refused, and the old one stands, with its end', async (_, token, code) => {
-    await start();
-    const client = await server.connect(`ada+${2 * MINUTE}`);
-    expect((await client.error({ type: 'auth', payload: { token } })).code).toBe(code);
-    expect(await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said' })).toMatchObject({
-      seq: 1,
-    });
-    expect((await server.engine.application.history('rooms.1')).events[0]?.user).toBe('ada');
-    pass(2 * MINUTE + TICK);
-    await client.take({ type: 'auth_required' });
-    await client.expectClose(4008);
-  });
+  ])(
+    'a new token %s is refused, and the old token stays in force until it expires (G12)',
+    async (_, token, code) => {
+      await start();
+      const client = await server.connect(`ada+${2 * MINUTE}`);
+      expect((await client.error({ type: 'auth', payload: { token } })).code).toBe(code);
+      expect(await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said' })).toMatchObject({
+        seq: 1,
+      });
+      expect((await server.engine.application.history('rooms.1')).events[0]?.user).toBe('ada');
+      pass(2 * MINUTE + TICK);
+      await client.take({ type: 'auth_required' });
+      await client.expectClose(4008);
+    },
+  );
 
-  it('G12 a token that lives shorter than the notice is asked for at half its life', async () => {
+  it('a new token is requested at half its life if it expires sooner than the notice (G12)', async () => {
     await start();
     const client = await server.connect('ada+10000');
     pass(5_000 + 2 * TICK);
@@ -89,7 +92,7 @@ describe('G12 a token’s life bounds the connection', () => {
     await client.expectClose(4008);
   });
 
-  it('G12 the token of the upgrade counts as well, and one that ran out before hello is 4008', async () => {
+  it('a token of the upgrade expires too, and closes with 4008 if it expires before hello (G12)', async () => {
     await start();
     const client = await server.open({ protocols: ['realtime.v1.json', 'bearer.ada+10000'] });
     await client.hello();
@@ -103,12 +106,12 @@ describe('G12 a token’s life bounds the connection', () => {
   });
 });
 
-describe('G22 Origin', () => {
+describe('Origin (G22)', () => {
   const cookie = { cookie: 'session=ada' };
   const transport = { cookie: { name: 'session' } };
   const refused = (headers: Record<string, string>) => WireClient.refused(server.url, { headers });
 
-  it('G22 P18b a cookie counts for pages of the same origin only, and never without an Origin', async () => {
+  it('a cookie is accepted only from pages of the same origin, and never without an Origin (G22, P18b)', async () => {
     await start({ transport });
     const host = new URL(server.httpUrl).host;
     expect((await refused({ ...cookie, origin: 'https://evil.example' })).status).toBe(403);
@@ -119,7 +122,7 @@ describe('G22 Origin', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('G22 the allow-list holds for every upgrade with an Origin, whatever authenticates', async () => {
+  it('the list of allowed origins applies to every upgrade with an Origin, whatever its credentials (G22)', async () => {
     await start({ transport: { ...transport, allowedOrigins: ['https://app.example.com'] } });
     expect((await refused({ origin: 'https://evil.example' })).status).toBe(403);
     expect((await refused({ ...cookie, origin: 'https://app.example.com.evil.example' })).status).toBe(403);
@@ -127,7 +130,7 @@ describe('G22 Origin', () => {
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('G22 a page of another origin that brings its own token may connect, but not with the cookie’s user', async () => {
+  it('a page of another origin may connect with its own token, but not as the user of the cookie (G22)', async () => {
     const seen: unknown[] = [];
     await start({
       transport,
@@ -144,15 +147,15 @@ describe('G22 Origin', () => {
   });
 });
 
-describe('G23 tokens are nobody’s business', () => {
-  it('G23 a token in the query is not looked at unless that is switched on', async () => {
+describe('secrecy of tokens (G23)', () => {
+  it('a token in the query is ignored unless that is enabled (G23)', async () => {
     await start();
     const client = await server.open({ query: '?token=ada&access_token=ada' });
     expect((await client.error({ type: 'hello', payload: { versions: [1] } })).code).toBe('unauthorized');
     await client.expectClose(4801);
   });
 
-  it('G23 switched on, it authenticates, and the application does not see it in the URL', async () => {
+  it('an enabled token in the query authenticates, and is removed from the URL that the application gets (G23)', async () => {
     const urls: string[] = [];
     await start({ transport: { queryToken: 'token' }, onConnect: ({ url }) => void urls.push(url) });
     const client = await server.open({ query: '?token=ada&v=1' });
@@ -161,7 +164,7 @@ describe('G23 tokens are nobody’s business', () => {
     expect((await WireClient.refused(server.url, { query: '?token=bad' })).status).toBe(401);
   });
 
-  it('G23 neither tokens nor tickets nor payloads are logged, whatever fails', async () => {
+  it('no token, ticket or payload is logged, whatever fails (G23)', async () => {
     const TOKEN = 'ada-s3cr3t-t0ken';
     const PAYLOAD = 's3cr3t-payl0ad';
     await start({
@@ -219,15 +222,15 @@ describe('G23 tokens are nobody’s business', () => {
   });
 });
 
-describe('G24 sizes', () => {
-  it('G24 compression is off by default, and an offer of it is not taken', async () => {
+describe('size limits (G24)', () => {
+  it('compression is off by default, and an offer of it is declined (G24)', async () => {
     await start();
     const client = await server.open({ compression: true });
     expect(client.socket.extensions).toBe('');
     expect((await client.hello('ada')).user).toBe('ada');
   });
 
-  it('G24 limits hold after decompression: a bomb is refused with 4806', async () => {
+  it('limits apply after decompression: a compressed bomb closes with 4806 (G24)', async () => {
     await start({ transport: { compression: {} }, settings: { limits: { maxFrameBytes: 100_000 } } });
     const client = await server.connect('ada', { compression: true });
     expect(client.socket.extensions).toContain('permessage-deflate');
@@ -236,7 +239,7 @@ describe('G24 sizes', () => {
     await client.expectClose(4806);
   });
 
-  it('G24 a message within the frame’s limit but above its own is refused before it is parsed', async () => {
+  it('a message above its own limit is refused before it is parsed, also within the limit of a frame (G24)', async () => {
     await start({ settings: { limits: { maxMessageBytes: 1_000 } } });
     const client = await server.connect('ada');
     // It is not JSON at all, which nobody found out.

@@ -27,8 +27,8 @@ async function start(
 const echo = ({ payload }: HandlerCall) => payload;
 const onlyAda = ({ user }: HandlerCall) => user?.id === 'ada';
 
-describe('G9 deny by default', () => {
-  it('G9 a name that no pattern matches is unknown_channel, for every command', async () => {
+describe('denial by default (G9)', () => {
+  it('every command to a name that no pattern matches is refused with unknown_channel (G9)', async () => {
     await start();
     const client = await server.connect('ada');
     for (const type of [
@@ -48,7 +48,7 @@ describe('G9 deny by default', () => {
     }
   });
 
-  it('G9 P15b what clients may not publish or signal is forbidden: undeclared event, undeclared channel', async () => {
+  it('a publish or signal is forbidden for an undeclared event and for a channel that declares none (G9, P15b)', async () => {
     await start({ publish: new Map([['said', undefined]]), signals: new Set(['typing']) });
     const client = await server.connect('ada');
     await client.subscribe('rooms.1');
@@ -78,8 +78,8 @@ describe('G9 deny by default', () => {
   });
 });
 
-describe('G10 every command is authorized on the server', () => {
-  it('G10 subscribe is asked about this user and channel, each time', async () => {
+describe('authorization of every command (G10)', () => {
+  it('each subscribe is authorized for its user and channel (G10)', async () => {
     const asked: unknown[] = [];
     await start({
       authorize: {
@@ -105,7 +105,7 @@ describe('G10 every command is authorized on the server', () => {
     expect(bob.pending).toEqual([]);
   });
 
-  it('G10 request, history, presence and signal need the connection’s own live subscription', async () => {
+  it('request, history, presence and signal need a live subscription of the same connection (G10)', async () => {
     await start({ signals: new Set(['typing']), requests: new Map([['echo', echo]]) });
     const client = await server.connect('ada');
     // Another connection of the same user is no excuse.
@@ -125,7 +125,7 @@ describe('G10 every command is authorized on the server', () => {
     for (const command of commands) expect((await client.error(command)).code).toBe('not_subscribed');
   });
 
-  it('G10 or an authorization that the channel declares for them, which then decides alone', async () => {
+  it('an authorization declared for a command replaces the need for a subscription (G10)', async () => {
     const authorize = {
       request: onlyAda,
       history: onlyAda,
@@ -153,7 +153,7 @@ describe('G10 every command is authorized on the server', () => {
     for (const command of commands) expect((await bob.error(command)).code).toBe('forbidden');
   });
 
-  it('G10 who may not ask does not learn what there is to ask', async () => {
+  it('an unauthorized request gets the same error for a known and an unknown event (G10)', async () => {
     await start({ requests: new Map([['echo', echo]]) });
     const client = await server.connect('ada');
     const known = await client.error({ type: 'request', channel: 'rooms.1', event: 'echo' });
@@ -161,7 +161,7 @@ describe('G10 every command is authorized on the server', () => {
     expect(unknown).toEqual(known);
   });
 
-  it('G10 a request without channel reaches only handlers declared so, with their own authorization', async () => {
+  it('a request without a channel reaches only handlers declared for the connection, by their own authorization (G10)', async () => {
     await start(
       { requests: new Map([['echo', echo]]) },
       new Map<string, ConnectionRequest>([
@@ -186,17 +186,17 @@ describe('G10 every command is authorized on the server', () => {
     ['nothing', () => undefined as unknown as boolean],
     ['null', () => null as unknown as boolean],
     ['a truthy value', () => 'yes' as unknown as boolean],
-    ['a grant for no time', () => ({ forMs: 0 })],
+    ['a lease of 0 ms', () => ({ forMs: 0 })],
     ['an error', () => Promise.reject(new RealtimeError('forbidden'))],
-  ])('G9 G10 an authorization that gives %s refuses', async (_, subscribe) => {
+  ])('an authorization that returns %s refuses (G9, G10)', async (_, subscribe) => {
     await start({ authorize: { subscribe } });
     const client = await server.connect('ada');
     expect((await client.error({ type: 'subscribe', channel: 'rooms.1' })).code).toBe('forbidden');
   });
 });
 
-describe('G25 errors of handlers', () => {
-  it('G25 P6d reach the client as internal with an id, and the log with the stack under that id', async () => {
+describe('errors of handlers (G25)', () => {
+  it('an error of a handler reaches the client as internal with an id, and the log with its stack under that id (G25, P6d)', async () => {
     const secret = new Error('password=hunter2 at db.internal');
     const boom = (): never => {
       throw secret;
@@ -238,7 +238,7 @@ describe('G25 errors of handlers', () => {
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('P7b a handler that hangs is answered with timeout, once', async () => {
+  it('a handler that never answers is answered with timeout, once (P7b)', async () => {
     const hang = () => new Promise(() => undefined);
     await start({ requests: new Map([['hang', hang]]) }, undefined, { handlerTimeoutMs: 50 });
     const client = await server.connect('ada');
@@ -254,7 +254,7 @@ describe('G25 errors of handlers', () => {
   });
 
   it.each(Object.keys(ERROR_CODES) as ErrorCode[])(
-    '§6 a handler may choose %s, which crosses as it is',
+    'an error with the code %s of a handler reaches the client unchanged',
     async (code) => {
       await start({
         requests: new Map([

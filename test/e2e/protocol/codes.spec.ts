@@ -113,13 +113,13 @@ const NOT_BY_CLIENTS: readonly ErrorCode[] = [
   'outcome_unknown',
 ];
 
-describe('§6 error codes', () => {
-  it('the table has every code', () => {
+describe('error codes', () => {
+  it('the table of tested error codes is complete', () => {
     expect([...Object.keys(PROVOKED), ...NOT_BY_CLIENTS].sort()).toEqual(Object.keys(ERROR_CODES).sort());
   });
 
   it.each(Object.keys(PROVOKED) as ErrorCode[])(
-    'P6 P7 a client that provokes %s is answered with it',
+    'a command that provokes %s is answered with that code (P6, P7)',
     async (code) => {
       await start();
       const answer = await PROVOKED[code]?.();
@@ -255,13 +255,13 @@ const CLOSED: Partial<Record<CloseName, () => Promise<WireClient>>> = {
 /** Reserved in this version. */
 const NOT_SENT: readonly CloseName[] = ['rotate', 'overloaded', 'too_many_connections'];
 
-describe('§7 close codes', () => {
-  it('the table has every code', () => {
+describe('close codes', () => {
+  it('the table of tested close codes is complete', () => {
     expect([...Object.keys(CLOSED), ...NOT_SENT].sort()).toEqual(Object.keys(CLOSE_CODES).sort());
   });
 
   it.each(Object.keys(CLOSED) as CloseName[])(
-    'P7 P19 %s: the code, and name and advice as the reason',
+    'the close %s sends its code, with name and advice as the reason (P7, P19)',
     async (name) => {
       await start();
       const client = await (CLOSED[name] as () => Promise<WireClient>)();
@@ -272,7 +272,7 @@ describe('§7 close codes', () => {
     },
   );
 
-  it('P19d a client that closes by itself is let go with its own code', async () => {
+  it('a client that closes the connection gets its own code back (P19d)', async () => {
     await start();
     const client = await server.connect('ada');
     expect((await client.close(1000, 'bye')).code).toBe(1000);

@@ -43,8 +43,8 @@ async function queued(running: WireServer, send: () => void): Promise<void> {
   await until('the answer to be queued', () => outbox.bufferedBytes > before);
 }
 
-describe('subscriptions', () => {
-  it('P7, P25d the answer to a subscribe is not lost to the unsubscribe that follows', async () => {
+describe('subscribe and unsubscribe under load', () => {
+  it('a subscribe is answered although an unsubscribe follows it in a full queue (P7, P25d)', async () => {
     const running = await start();
     const client = await stalled(running);
     await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
@@ -54,7 +54,7 @@ describe('subscriptions', () => {
     await client.take({ ref: 's1' });
   });
 
-  it('answers a subscribe whose reply was dropped by the unsubscribe behind it with not_subscribed, once, and first (P7, P24a)', async () => {
+  it('a subscribe whose reply was dropped by the next unsubscribe is answered with not_subscribed, once, and before the unsubscribe (P7, P24a)', async () => {
     const running = await start();
     const client = await stalled(running);
     await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
@@ -71,7 +71,7 @@ describe('subscriptions', () => {
     await client.subscribe('rooms.1');
   });
 
-  it('answers a subscribe that nothing called off with a reply, however long it waited (P7)', async () => {
+  it('a subscribe that was not cancelled is answered with a reply, however long it waited (P7)', async () => {
     const running = await start();
     const client = await stalled(running);
     await queued(running, () => client.send({ type: 'subscribe', id: 's1', channel: 'rooms.1' }));
@@ -83,7 +83,7 @@ describe('subscriptions', () => {
     });
   });
 
-  it('P24 a subscribe behind an unsubscribe is not refused because of the one that was called off', async () => {
+  it('a subscribe after an unsubscribe succeeds although the first subscribe was cancelled (P24)', async () => {
     const { connect } = await start();
     const client = await connect('alice');
     client.sendAll([
@@ -94,7 +94,7 @@ describe('subscriptions', () => {
     expect((await client.take({ ref: 's2' })).type).toBe('reply');
   });
 
-  it('P12 resumed comes also when the log is ahead of the node', async () => {
+  it('resumed is sent also when the log is ahead of the node (P12)', async () => {
     const broker = lossyBroker(memoryBroker());
     const { engine, connect } = await start({ broker, settings: { ringSize: 16 } });
     const alice = await connect('alice');
@@ -112,7 +112,7 @@ describe('subscriptions', () => {
     expect(bob.pending.filter(({ type }) => type === 'resumed')).toHaveLength(1);
   });
 
-  it('G6 a position in a log that was cleared is not honoured', async () => {
+  it('a position in a log that was cleared is not continued (G6)', async () => {
     const store = new MemoryStore();
     const { engine, connect } = await start({ broker: memoryBroker({ store }) });
     const alice = await connect('alice');
@@ -123,7 +123,7 @@ describe('subscriptions', () => {
     expect(await bob.subscribe('rooms.1', { position })).toMatchObject({ recovery: 'lost' });
   });
 
-  it('G11 an answer to history does not leave after the channel was revoked', async () => {
+  it('an answer to history is not sent after the channel was revoked (G11)', async () => {
     const running = await start();
     const client = await running.connect('alice');
     await client.subscribe('rooms.secret');
@@ -144,7 +144,7 @@ describe('publish', () => {
   const publish = (client: WireClient, id: string, more: object = {}) =>
     client.call({ type: 'publish', id, channel: 'rooms.1', event: 'said', payload: 1, ...more });
 
-  it('P16 `after` finds what is in the log of a channel without dedupe', async () => {
+  it('`after` finds a logged publish in a channel without dedupe (P16)', async () => {
     const channel = wireChannel('rooms.:room', { publish: ['said'], log: { dedupeMs: 0 } });
     const { connect } = await start({ channels: [channel] });
     const client = await connect('alice');
@@ -152,7 +152,7 @@ describe('publish', () => {
     expect((await publish(client, 'p2', { after: 'p1' })).type).toBe('reply');
   });
 
-  it('P15, G6 a retry is not acknowledged from memory when the log has lost the first', async () => {
+  it('a repeated publish is not acknowledged from memory when the log lost the first one (P15, G6)', async () => {
     const store = new MemoryStore();
     const { engine, connect } = await start({ broker: memoryBroker({ store }) });
     const client = await connect('alice');
@@ -162,7 +162,7 @@ describe('publish', () => {
     expect((await engine.application.history('rooms.1')).events).toHaveLength(1);
   });
 
-  it('G16 the delay of rate_limited is one after which the same command passes', async () => {
+  it('the same command passes after the delay that rate_limited gives (G16)', async () => {
     const clock = new ManualClock();
     const { connect } = await start({ clock, settings: { limits: { bytesPerSecond: 10_000 } } });
     const client = await connect('alice');
@@ -206,21 +206,21 @@ describe('gaps (P25)', () => {
     return queue.toArray().flatMap((entry) => entry.gap ?? entry.event?.seq ?? []);
   }
 
-  it('P25 what was dropped is not announced as expired', () => {
+  it('an overflow behind an expired event is announced as overflow (P25)', () => {
     const gaps = overflowBehind({ reason: 'expired', recoverable: false }, false);
     expect(gaps).toContainEqual(
       expect.objectContaining({ from: 11, to: 11, reason: 'overflow', recoverable: true }),
     );
   });
 
-  it('P25 what was dropped of the new log is not announced in the old one', () => {
+  it('an overflow in a new log is announced in the new epoch (P25)', () => {
     const gaps = overflowBehind({ reason: 'overflow', recoverable: true }, true);
     expect(gaps).toContainEqual(expect.objectContaining({ from: 11, reason: 'overflow', epoch: 'new' }));
   });
 });
 
 describe('auth', () => {
-  it('P7, P7b an authenticator that hangs does not leave the command without an answer', async () => {
+  it('an auth command is answered although the authenticator never answers (P7, P7b)', async () => {
     const { connect } = await start({
       authenticator: {
         authenticate: ({ via, token = '' }) =>

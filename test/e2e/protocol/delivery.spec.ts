@@ -70,8 +70,8 @@ function flood(random: SeededEntropy): { stop(): Promise<number> } {
   };
 }
 
-describe('G2 one order', () => {
-  it('G2 subscribers on two nodes and codecs see the log, seq by seq, under concurrent publishers', async () => {
+describe('one order (G2)', () => {
+  it('subscribers on two nodes and codecs see the log seq by seq under concurrent publishers (G2)', async () => {
     await start();
     const readers = await Promise.all([
       peer('r1', left),
@@ -119,9 +119,9 @@ describe('G2 one order', () => {
   });
 });
 
-describe('G3 nothing twice, nothing lost', () => {
+describe('no event lost or repeated (G3)', () => {
   it.each([1, 2, 3])(
-    'G3 P14 a client that is cut 50 times at random points, while events flow, sees each once and in order (seed %i)',
+    'a client that is cut 50 times at random points sees each event once and in order (seed %i) (G3, P14)',
     async (seed) => {
       await start();
       const random = new SeededEntropy(seed);
@@ -153,7 +153,7 @@ describe('G3 nothing twice, nothing lost', () => {
     },
   );
 
-  it('G3 P13 through the end of its node as well', async () => {
+  it('a client sees each event once and in order although its node ends (G3, P13)', async () => {
     await start();
     const client = await peer('ada', left);
     await client.follow(ROOM);
@@ -178,9 +178,9 @@ describe('G3 nothing twice, nothing lost', () => {
   });
 });
 
-describe('G7 replay and live never interleave', () => {
+describe('replay and live events in order (G7)', () => {
   it.each([1, 2, 3, 4])(
-    'G7 G8 P12 clients that join and come back during a flood see strictly the next event each time (seed %i)',
+    'clients that join and return during a flood always see the next event (seed %i) (G7, G8, P12)',
     async (seed) => {
       await start();
       const random = new SeededEntropy(seed * 7919);

@@ -49,8 +49,8 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     }
   };
 
-  describe('P4 batches and limits', () => {
-    it('P4 a frame of several envelopes runs in order', async () => {
+  describe('batches and limits (P4)', () => {
+    it('a frame of several envelopes runs in order (P4)', async () => {
       const client = await connect();
       const channel = room();
       client.sendAll([
@@ -73,7 +73,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       ]);
     });
 
-    it('P4 the server batches what it sends in one turn, and the client takes it apart in order', async () => {
+    it('the server batches what it sends in one turn, and the client reads the batch in order (P4)', async () => {
       const client = await connect();
       const channel = room();
       await client.subscribe(channel);
@@ -89,7 +89,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
 
     if (codec === 'json') {
-      it('P4 empty lines are ignored, and do not count', async () => {
+      it('empty lines are ignored and not counted (P4)', async () => {
         const client = await connect();
         client.send(`\n\n${JSON.stringify({ type: 'ping', id: 'p1' })}\n${'\n'.repeat(100)}`);
         client.send('\n');
@@ -99,7 +99,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
         expect((await client.next('pong')).ref).toBe('p2');
       });
 
-      it('P4 size is counted in bytes of UTF-8, not in characters', async () => {
+      it('message size is counted in UTF-8 bytes, not in characters (P4)', async () => {
         const client = await connect();
         const wide = (length: number) => ({ type: 'ping', id: 'p1', meta: { pad: '€'.repeat(length) } });
         expect((await client.call(wide(600))).type).toBe('pong');
@@ -108,7 +108,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       });
     }
 
-    it('P4 exactly maxEnvelopesPerFrame are taken, one more closes with 4805', async () => {
+    it('a frame of maxEnvelopesPerFrame is accepted, one envelope more closes with 4805 (P4)', async () => {
       const client = await connect();
       const pings = (count: number) =>
         Array.from({ length: count }, (_, index) => ({ type: 'ping', id: `p${index}` }));
@@ -119,7 +119,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect(client.pending).toEqual([]);
     });
 
-    it('P4 G24 exactly maxMessageBytes are taken, one byte more closes with 4806', async () => {
+    it('a message of maxMessageBytes is accepted, one byte more closes with 4806 (P4, G24)', async () => {
       const client = await connect();
       expect((await client.call(pingOf(LIMITS.maxMessageBytes) as Record<string, unknown>)).type).toBe(
         'pong',
@@ -128,7 +128,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect((await client.expectClose(4806)).reason).toBe('message_too_large|0');
     });
 
-    it('P4 G24 exactly maxFrameBytes are taken, one byte more closes with 4806', async () => {
+    it('a frame of maxFrameBytes is accepted, one byte more closes with 4806 (P4, G24)', async () => {
       const client = await connect();
       const separators = codec === 'json' ? 3 : 0;
       const parts = (bytes: number): Buffer[] => {
@@ -143,14 +143,14 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect(client.pending).toEqual([]);
     });
 
-    it('P4 G24 a frame above the limit is refused before it has come', async () => {
+    it('a frame above the limit is refused before it has arrived completely (P4, G24)', async () => {
       const client = await connect();
       client.socket.send('x'.repeat(4_000), { fin: false });
       client.socket.send('x'.repeat(4_001), { fin: false });
       await client.expectClose(4806);
     });
 
-    it('P4 a nesting of 128 is taken, a deeper one closes with 4805', async () => {
+    it('a nesting depth of 128 is accepted, a deeper one closes with 4805 (P4)', async () => {
       const client = await connect();
       const nested = (levels: number): unknown => {
         let value: unknown = 1;
@@ -166,7 +166,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       await client.expectClose(4805);
     });
 
-    it('P4a a frame is taken as a whole: nothing of a broken one runs', async () => {
+    it('no envelope of an invalid frame runs (P4a)', async () => {
       const channel = room();
       const publish = bytesOf({ type: 'publish', id: 'm1', channel, event: 'said', payload: 1 });
       const broken = [
@@ -186,7 +186,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect((await server.engine.application.history(channel)).events).toEqual([]);
     });
 
-    it('P4c fragments are one message', async () => {
+    it('WebSocket fragments are joined into one message (P4c)', async () => {
       const client = await connect();
       const ping = frameOf([bytesOf({ type: 'ping', id: 'p1' })]);
       for (let index = 0; index < ping.length; index++) {
@@ -199,8 +199,8 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
   });
 
-  describe('P5 fields', () => {
-    it('P5 an event carries what was published, and what only the server may set', async () => {
+  describe('fields (P5)', () => {
+    it('an event carries the published fields and the fields that only the server may set (P5)', async () => {
       const client = await connect();
       const channel = room();
       const { position } = (await client.subscribe(channel)) as { position: { epoch: string } };
@@ -239,7 +239,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect(event.ts).toBeGreaterThanOrEqual(before);
     });
 
-    it('P5 fields without a value are left out; null is a value of payload', async () => {
+    it('fields without a value are omitted; null is a valid payload (P5)', async () => {
       const client = await connect();
       const channel = room();
       await client.subscribe(channel);
@@ -254,7 +254,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
 
     it.each(['ts', 'ref', 'trace', 'meta', 'key', 'ttl', 'after'])(
-      'P5b null is of the wrong type for %s',
+      'null is a wrong type for the field %s (P5b)',
       async (field) => {
         const client = await connect();
         const error = await client.error({ type: 'publish', channel: room(), event: 'said', [field]: null });
@@ -262,7 +262,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       },
     );
 
-    it('P5 P6b an id has 1 to 64 characters; without one there is no ref', async () => {
+    it('an id has 1 to 64 characters; a command without a valid id is answered without ref (P5, P6b)', async () => {
       const client = await connect();
       expect((await client.call({ type: 'ping', id: 'x'.repeat(64) })).type).toBe('pong');
       for (const id of ['', 'x'.repeat(65), 7, null, undefined, ['p1'], { p: 1 }]) {
@@ -273,7 +273,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       }
     });
 
-    it('P5c a payload whose fields are all optional may be left out, or be empty', async () => {
+    it('a payload with only optional fields may be omitted or empty (P5c)', async () => {
       const client = await connect();
       const channel = room();
       expect(await client.reply({ type: 'subscribe', channel })).toMatchObject({ recovery: 'new' });
@@ -284,8 +284,8 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
   });
 
-  describe('P6 unknown and malformed', () => {
-    it('P6a unknown fields are ignored, in payloads that the protocol owns too', async () => {
+  describe('unknown fields and malformed envelopes (P6)', () => {
+    it('unknown fields are ignored, also in payloads that the protocol defines (P6a)', async () => {
       const client = await connect();
       const channel = room();
       const payload = {
@@ -298,7 +298,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       });
     });
 
-    it('P6b details name every wrong field by its path', async () => {
+    it('details names every wrong field by its path (P6b)', async () => {
       const client = await connect();
       const error = await client.error({
         type: 'subscribe',
@@ -321,7 +321,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
 
     it.each([[null], [7], ['ping'], [true], [[]], [[{ type: 'ping', id: 'p1' }]]])(
-      'P6b P7a the envelope %j is malformed, and costs only itself',
+      'the malformed envelope %j is answered with an error, and the connection continues (P6b, P7a)',
       async (value) => {
         const client = await connect();
         client.send(frameOf([bytesOf(value), bytesOf({ type: 'ping', id: 'p2' })]));
@@ -333,7 +333,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       },
     );
 
-    it('P6c a frame that cannot be parsed closes with 4805', async () => {
+    it('a frame that cannot be parsed closes with 4805 (P6c)', async () => {
       for (const frame of codec === 'json'
         ? ['{', 'ping', '{"type":"ping",}', '\u0000']
         : [[0xc1], [0xd9], [0x92, 1]]) {
@@ -344,8 +344,8 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
     });
   });
 
-  describe('P7 one answer each', () => {
-    it('P7 each command gets exactly one answer with its ref, whatever comes of it', async () => {
+  describe('one answer to each command (P7)', () => {
+    it('each command gets exactly one answer with its ref, whether it succeeds or fails (P7)', async () => {
       const client = await connect();
       const channel = room();
       const commands = [
@@ -402,7 +402,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       ]);
     });
 
-    it('P7 pong has no answer, and bye is answered by the close', async () => {
+    it('pong is not answered, and bye is answered by the close (P7)', async () => {
       const client = await connect();
       client.sendAll([{ type: 'pong' }, { type: 'pong', ref: 'p1' }, { type: 'pong', id: 'x1' }]);
       expect((await client.call({ type: 'ping', id: 'p1' })).type).toBe('pong');
@@ -415,14 +415,14 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect(client.pending).toEqual([]);
     });
 
-    it('P7a a reply without content has the payload {}, that of a request null', async () => {
+    it('a reply without content has the payload {}, a reply to a request null (P7a)', async () => {
       const client = await connect();
       expect(await client.reply({ type: 'unsubscribe', channel: room() })).toEqual({});
       expect(await client.reply({ type: 'request', event: 'echo' })).toBeNull();
     });
   });
 
-  describe('P23 channel names', () => {
+  describe('channel names (P23)', () => {
     it.each([
       'rooms.A-z_0:9@~',
       `rooms.${'x'.repeat(194)}`,
@@ -430,7 +430,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       'rooms.~',
       'rooms.-',
       'rooms.@:_',
-    ])('P23 %s is a name', async (channel) => {
+    ])('the channel name %s is accepted (P23)', async (channel) => {
       const client = await connect();
       expect((await client.subscribe(channel))['recovery']).toBe('new');
     });
@@ -451,13 +451,13 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       'rooms.$1',
       '$$user.1',
       `rooms.${'x'.repeat(195)}`,
-    ])('P23d %j is no name, or no channel', async (channel) => {
+    ])('the channel name %j is refused (P23d)', async (channel) => {
       const client = await connect();
       const { code } = await client.error({ type: 'subscribe', channel });
       expect(code).toBe(channel === 'rooms' ? 'unknown_channel' : 'bad_request');
     });
 
-    it('P23 case matters, and so does every character: two spellings are two channels', async () => {
+    it('channel names are case-sensitive, and every other character matters too (P23)', async () => {
       const client = await connect();
       const channel = room();
       await client.subscribe(channel);
@@ -476,7 +476,7 @@ describe.each(['json', 'msgpack'] as const)('%s', (codec) => {
       expect((await server.engine.application.history(`${channel}~`)).position.seq).toBe(1);
     });
 
-    it('P23b P23c names that begin with $ are the library’s; of them a user may subscribe to the own one', async () => {
+    it('names that begin with $ are reserved; a user may subscribe only to the own channel of these (P23b, P23c)', async () => {
       const client = await connect();
       expect((await client.subscribe('$user.ada'))['recovery']).toBe('new');
       expect((await client.error({ type: 'subscribe', channel: '$user.bob' })).code).toBe('forbidden');

@@ -23,7 +23,7 @@ async function start(options: WireServerOptions = {}): Promise<WireServer> {
   return server;
 }
 
-describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
+describe.each([JSON_V1, MSGPACK_V1])('hello as the first message, over %s (P3)', (protocol) => {
   const open = () => server.open({ protocols: [protocol] });
 
   it.each([
@@ -31,8 +31,8 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     ['an unknown command', { type: 'shout', id: 'p1' }],
     ['a hello without versions', { type: 'hello', id: 'h1', payload: {} }],
     ['a hello without id', { type: 'hello', payload: { versions: [1] } }],
-    ['no object', 7 as unknown as Record<string, unknown>],
-  ])('P3a %s first closes with 4805, and is not answered', async (_, envelope) => {
+    ['a value that is not an object', 7 as unknown as Record<string, unknown>],
+  ])('%s as the first message closes with 4805, and is not answered (P3a)', async (_, envelope) => {
     await start();
     const client = await open();
     client.sendAll([envelope]);
@@ -40,20 +40,20 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     expect(client.received).toEqual([]);
   });
 
-  it('P3b no revision in common closes with 4804', async () => {
+  it('no common protocol revision closes with 4804 (P3b)', async () => {
     await start();
     const client = await open();
     client.send({ type: 'hello', id: 'h1', payload: { versions: [0, 2, 3], token: 'ada' } });
     await client.expectClose(4804);
   });
 
-  it('P3b one revision in common is enough', async () => {
+  it('one common protocol revision is enough (P3b)', async () => {
     await start();
     const client = await open();
     expect((await client.hello('ada', { versions: [3, 2, 1] })).version).toBe(1);
   });
 
-  it('P3 commands behind hello wait for welcome and are answered in their order', async () => {
+  it('commands after hello wait for welcome and are answered in order (P3)', async () => {
     let verify = (): void => undefined;
     const verified = new Promise<void>((resolve) => (verify = resolve));
     const inner = nameAuthenticator(new ManualClock());
@@ -80,7 +80,7 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     }
   });
 
-  it('P3 what is refused behind hello is answered behind welcome', async () => {
+  it('a command after hello that is refused is answered after welcome (P3)', async () => {
     let admit: (() => void) | undefined;
     await start({
       authenticator: {
@@ -106,7 +106,7 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     ]);
   });
 
-  it('P3c what waits for welcome is bounded: one command more closes with 4805', async () => {
+  it('commands that wait for welcome are bounded: one more closes with 4805 (P3c)', async () => {
     await start({
       authenticator: { authenticate: () => new Promise(() => undefined) },
       settings: { limits: { maxEnvelopesPerFrame: 8 } },
@@ -121,7 +121,7 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
     expect(client.received).toEqual([]);
   });
 
-  it('P3g a second hello is answered with bad_request, and the connection goes on', async () => {
+  it('a second hello is answered with bad_request, and the connection stays open (P3g)', async () => {
     await start();
     const client = await server.connect('ada', { protocols: [protocol] });
     const again = await client.error({ type: 'hello', payload: { versions: [1], token: 'eve' } });
@@ -130,8 +130,8 @@ describe.each([JSON_V1, MSGPACK_V1])('P3 hello first, over %s', (protocol) => {
   });
 });
 
-describe('P3 time and refusal', () => {
-  it('P3a no hello inside the time closes with 4805, and not before', async () => {
+describe('time limits and refusals of hello (P3)', () => {
+  it('no hello within helloTimeout closes with 4805, and not earlier (P3a)', async () => {
     const clock = new ManualClock();
     await start({ clock });
     const client = await server.open();
@@ -142,7 +142,7 @@ describe('P3 time and refusal', () => {
     await client.expectClose(4805);
   });
 
-  it('P3d an authentication that takes longer than that closes with 4005', async () => {
+  it('an authentication that takes longer than helloTimeout closes with 4005 (P3d)', async () => {
     const clock = new ManualClock();
     let asked = false;
     await start({
@@ -165,20 +165,23 @@ describe('P3 time and refusal', () => {
     ['unavailable', 4007],
     ['rate_limited', 4005],
     ['internal', 4005],
-  ])('P3e a hello that is refused with %s is answered with it, then closed with %i', async (code, close) => {
-    await start({
-      onConnect: () => {
-        throw new RealtimeError(code, 'No', { retryAfterMs: 1_500 });
-      },
-    });
-    const client = await server.open();
-    const error = await client.error({ type: 'hello', payload: { versions: [1], token: 'ada' } });
-    expect(error).toMatchObject({ code, retryAfterMs: 1_500 });
-    expect((await client.expectClose(close)).reason).toMatch(/^[a-z_]+\|1500$/);
-    await until('the session to end', () => server.engine.status.sessions === 0);
-  });
+  ])(
+    'a hello that is refused with %s is answered with that code, then closed with %i (P3e)',
+    async (code, close) => {
+      await start({
+        onConnect: () => {
+          throw new RealtimeError(code, 'No', { retryAfterMs: 1_500 });
+        },
+      });
+      const client = await server.open();
+      const error = await client.error({ type: 'hello', payload: { versions: [1], token: 'ada' } });
+      expect(error).toMatchObject({ code, retryAfterMs: 1_500 });
+      expect((await client.expectClose(close)).reason).toMatch(/^[a-z_]+\|1500$/);
+      await until('the session to end', () => server.engine.status.sessions === 0);
+    },
+  );
 
-  it('P3e a guard that says no is forbidden', async () => {
+  it('a connect guard that returns false refuses hello as forbidden (P3e)', async () => {
     await start({ onConnect: () => false });
     const client = await server.open();
     expect((await client.error({ type: 'hello', payload: { versions: [1], token: 'ada' } })).code).toBe(
@@ -187,7 +190,7 @@ describe('P3 time and refusal', () => {
     await client.expectClose(4802);
   });
 
-  it('P3f a token in hello beside the one of the upgrade must be of the same user', async () => {
+  it('a token in hello must have the user of the upgrade’s token (P3f)', async () => {
     await start();
     const same = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
     expect((await same.hello('ada+60000')).tokenExpiresInMs).toBeGreaterThan(50_000);

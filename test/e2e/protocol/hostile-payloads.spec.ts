@@ -35,7 +35,7 @@ class Reader {
   }
 }
 
-describe('what one client may send, every subscriber can read', () => {
+describe('payloads of one client as other clients receive them', () => {
   let server: WireServer;
   let rooms = 0;
   beforeAll(async () => {
@@ -55,12 +55,12 @@ describe('what one client may send, every subscriber can read', () => {
     ['a lone surrogate in a key', '{"\\udfff":1}'],
     ['line separators', '"\\n\\u2028\\u2029\\u0000"'],
     ['huge numbers', '[1e308,-1e308,1e400,9007199254740993,-0,0.1]'],
-    ['as much nesting as is taken', nested(127)],
-    ['much nesting of objects', '{"a":'.repeat(126) + '1' + '}'.repeat(126)],
+    ['the deepest accepted nesting', nested(127)],
+    ['deeply nested objects', '{"a":'.repeat(126) + '1' + '}'.repeat(126)],
   ];
 
   it.each(hostile)(
-    'P4 G3 %s as payload, in meta or in presence data: refused, or read by all',
+    '%s as payload, meta or presence data is refused, or readable by every subscriber (P4, G3)',
     async (_, text) => {
       const channel = `rooms.${++rooms}`;
       const readers: Reader[] = [];
@@ -107,12 +107,12 @@ describe('what one client may send, every subscriber can read', () => {
   );
 
   it.each([
-    ['bytes that are no UTF-8', [0xff, 0xfe, 0x41]],
+    ['bytes that are not UTF-8', [0xff, 0xfe, 0x41]],
     ['a surrogate', [0xed, 0xa0, 0x80]],
     ['an overlong slash', [0xc0, 0xaf]],
     ['a cut sequence', [0xe2, 0x82]],
-    ['300 bytes that are no UTF-8', Array.from({ length: 300 }, () => 0xff)],
-  ])('P1 P6c %s in a MessagePack string never leave the server as such', async (_, bytes) => {
+    ['300 bytes that are not UTF-8', Array.from({ length: 300 }, () => 0xff)],
+  ])('%s in a MessagePack string never reach a subscriber unchanged (P1, P6c)', async (_, bytes) => {
     const channel = `rooms.${++rooms}`;
     const subscriber = await server.connect('bob', { protocols: ['realtime.v1.msgpack'] });
     const reader = new Reader(subscriber, msgpackCodec);
@@ -138,7 +138,7 @@ describe('what one client may send, every subscriber can read', () => {
     expect(reader.failures).toEqual([]);
   });
 
-  it('P15f what JSON cannot express is bad_request, or arrives as JSON has it', async () => {
+  it('a value without JSON equivalent is bad_request, or arrives as JSON converts it (P15f)', async () => {
     const channel = `rooms.${++rooms}`;
     const client = await server.connect('eve', { protocols: ['realtime.v1.msgpack'] });
     const reader = await server.connect('ada');
@@ -156,7 +156,7 @@ describe('what one client may send, every subscriber can read', () => {
     }
   });
 
-  it('nothing was logged as an error', () => {
+  it('no hostile payload is logged as an error', () => {
     expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });

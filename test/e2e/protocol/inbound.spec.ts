@@ -22,8 +22,8 @@ async function start(settings: WireSettings): Promise<void> {
 const pings = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) => ({ type: 'ping', id: `p${from + index}` }));
 
-describe('G16 inbound is bounded', () => {
-  it('G16 commands above the rate are refused with a delay, do not run, and pass after it', async () => {
+describe('limits of inbound commands (G16)', () => {
+  it('commands above the rate are refused with a delay, do not run, and succeed after the delay (G16)', async () => {
     await start({ limits: { ratePerSecond: 10, burst: 5 } });
     const client = await server.connect('ada');
     client.sendAll(pings(5));
@@ -41,7 +41,7 @@ describe('G16 inbound is bounded', () => {
     });
   });
 
-  it('G16 malformed envelopes count like commands; pong does not', async () => {
+  it('malformed envelopes count like commands; pong does not count (G16)', async () => {
     await start({ limits: { ratePerSecond: 10, burst: 5 } });
     const client = await server.connect('ada');
     client.sendAll(Array.from({ length: 20 }, () => ({ type: 'pong' })));
@@ -50,7 +50,7 @@ describe('G16 inbound is bounded', () => {
     expect(codes).toEqual([...Array.from({ length: 5 }, () => 'bad_request'), 'rate_limited']);
   });
 
-  it('G16 bytes a second are bounded too', async () => {
+  it('bytes per second are bounded (G16)', async () => {
     await start({ limits: { bytesPerSecond: 4_000, ratePerSecond: 1e6, burst: 1e6 } });
     const client = await server.connect('ada');
     const big = (id: string) => ({ type: 'ping', id, meta: { pad: 'x'.repeat(3_900) } });
@@ -62,7 +62,7 @@ describe('G16 inbound is bounded', () => {
     expect((await client.call(big('p4'))).type).toBe('pong');
   });
 
-  it('G16 the rate of a user counts over all of the user’s connections, and only those', async () => {
+  it('the rate of a user counts all connections of that user and no others (G16)', async () => {
     await start({ limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 5 } });
     const one = await server.connect('ada');
     const two = await server.connect('ada');
@@ -76,7 +76,7 @@ describe('G16 inbound is bounded', () => {
     expect((await bob.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('G16 abuse escalates: an error each time, then no reading, then 4807 and a ban for a while', async () => {
+  it('abuse is answered with errors, then reading pauses, then the connection closes with 4807 and a temporary ban (G16)', async () => {
     await start({
       limits: { ratePerSecond: 1, burst: 5 },
       abuse: { throttleAfter: 10, closeAfter: 20, windowMs: 60_000, banMs: 30_000 },
@@ -111,7 +111,7 @@ describe('G16 inbound is bounded', () => {
     expect((await server.connect('ada')).welcome?.user).toBe('ada');
   });
 
-  it('G16 P18 the address of an anonymous abuser is refused with 403 until the ban ends', async () => {
+  it('the address of an anonymous abuser is refused with 403 until the ban ends (G16, P18)', async () => {
     await start({
       anonymous: true,
       limits: { ratePerSecond: 1, burst: 5 },
@@ -127,7 +127,7 @@ describe('G16 inbound is bounded', () => {
     expect((await server.connect()).ended).toBeUndefined();
   });
 
-  it('G16 channels are bounded: one more is too_many_channels; an unsubscribe makes room', async () => {
+  it('subscribing one channel too many is refused with too_many_channels; an unsubscribe makes room (G16)', async () => {
     await start({ limits: { maxChannels: 3, ratePerSecond: 1e6, burst: 1e6 } });
     const client = await server.connect('ada');
     expect(client.welcome?.limits.maxChannels).toBe(3);
@@ -146,7 +146,7 @@ describe('G16 inbound is bounded', () => {
     expect((await client.call(subscribe(4))).type).toBe('reply');
   });
 
-  it('G16 coming back with every channel at once is not abuse', async () => {
+  it('subscribing every channel again at once is not counted as abuse (G16)', async () => {
     await start({ limits: { maxChannels: 100, ratePerSecond: 1, burst: 1 } });
     const client = await server.connect('ada');
     client.sendAll(
@@ -160,7 +160,7 @@ describe('G16 inbound is bounded', () => {
     expect(answers.every(({ type }) => type === 'reply')).toBe(true);
   });
 
-  it('G16 commands under way are bounded: reading pauses at the bound, and goes on', async () => {
+  it('reading pauses at maxInFlight running commands, and resumes when they finish (G16)', async () => {
     const finish: (() => void)[] = [];
     clock = new ManualClock();
     server = await startWireServer({
@@ -188,7 +188,7 @@ describe('G16 inbound is bounded', () => {
     expect((await client.take({ ref: 'waits' })).type).toBe('pong');
   });
 
-  it('G16 WebSocket’s own pings are bounded as well', async () => {
+  it('WebSocket pings count against the rate (G16)', async () => {
     await start({});
     const client = await server.connect('ada');
     let pongs = 0;

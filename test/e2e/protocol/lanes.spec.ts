@@ -61,8 +61,8 @@ async function drain(client: WireClient): Promise<WireEnvelope[]> {
   return client.pending.filter(({ event }) => event !== 'filled');
 }
 
-describe('P24 two lanes', () => {
-  it('P24 G15 pong, the replies to auth and unsubscribe, and auth_required overtake what waits', async () => {
+describe('the two delivery lanes (P24)', () => {
+  it('pong, the replies to auth and unsubscribe, and auth_required overtake queued events (P24, G15)', async () => {
     const client = await stalled({ settings: { authRequiredAheadMs: 60_000_000 } }, 'ada+5000000');
     await say(20);
     await send(
@@ -78,7 +78,7 @@ describe('P24 two lanes', () => {
     expect(refs.slice(first)).toEqual([...Array.from({ length: 20 }, () => 'event'), 'y1']);
   });
 
-  it('P24 G15 ping and bye overtake what waits, which is still sent', async () => {
+  it('ping and bye overtake queued events, which are still sent (P24, G15)', async () => {
     const client = await stalled();
     await say(20);
     sessionOf(server, 'ada')['outbox'].pushControl({ type: 'ping', id: 'from-the-server' });
@@ -96,7 +96,7 @@ describe('P24 two lanes', () => {
     await client.expectClose(4001);
   });
 
-  it('P24a G11 G15 unsubscribed drops what is queued of the channel; nothing of it follows', async () => {
+  it('unsubscribed drops what is queued of its channel, and nothing of the channel follows it (P24a, G11, G15)', async () => {
     const client = await stalled();
     await say(20);
     await server.engine.revoke('ada', CHANNEL, 'thrown out');
@@ -112,7 +112,7 @@ describe('P24 two lanes', () => {
     ]);
   });
 
-  it('P24a the reply to unsubscribe drops what is queued; the next subscribe begins behind its own answer', async () => {
+  it('the reply to unsubscribe drops what is queued of the channel; the next subscribe starts with its own answer (P24a)', async () => {
     const client = await stalled();
     await say(20);
     await send(client, { type: 'unsubscribe', id: 'u1', channel: CHANNEL });
@@ -128,7 +128,7 @@ describe('P24 two lanes', () => {
     ]);
   });
 
-  it('P7 P24a P25d an unsubscribe drops no answer: subscribe and presence are answered once all the same', async () => {
+  it('an unsubscribe drops no answer: subscribe and presence are each answered once (P7, P24a, P25d)', async () => {
     const client = await stalled();
     await send(client, { type: 'presence', id: 'q1', channel: CHANNEL, payload: {} });
     await send(client, { type: 'subscribe', id: 's2', channel: 'rooms.2', payload: {} });
@@ -144,7 +144,7 @@ describe('P24 two lanes', () => {
     expect(refs.indexOf('q1')).toBeLessThan(refs.indexOf('u1'));
   });
 
-  it('P7 G11 P24a a revoke drops what an answer would have told of the channel, not the answer', async () => {
+  it('a revoke drops channel data from a queued answer, but not the answer (P7, G11, P24a)', async () => {
     const client = await stalled();
     await send(client, { type: 'presence', id: 'q1', channel: CHANNEL, payload: {} });
     await server.engine.revoke('ada', CHANNEL);
@@ -154,7 +154,7 @@ describe('P24 two lanes', () => {
     expect(others).toEqual([]);
   });
 
-  it('P24 the channel lane keeps its order: an answer comes behind the events that were there before it', async () => {
+  it('answers of a channel keep their place behind the events queued before them (P24)', async () => {
     const client = await stalled();
     await say(3);
     await send(client, { type: 'request', id: 'r1', channel: CHANNEL, event: 'nothing' });
@@ -164,7 +164,7 @@ describe('P24 two lanes', () => {
     expect(order).toEqual(['event', 'event', 'event', 'r1', 'event', 'event', 'event', 'y1']);
   });
 
-  it('P24 presence keeps its place among the events of its channel, within one turn too', async () => {
+  it('presence keeps its place among the events of its channel, also within one turn (P24)', async () => {
     server = await startWireServer({
       channels: [wireChannel('rooms.:room', { presence: true, publish: ['said'] })],
     });

@@ -41,8 +41,8 @@ async function untilPing(client: WireClient, limit = 2 * INTERVAL): Promise<numb
   throw new Error(`No ping within ${limit} ms`);
 }
 
-describe('P8 the server’s heartbeat', () => {
-  it('P8 pings a client that is sent events and sends nothing, and closes with 4004 without a sign of life', async () => {
+describe('the server’s heartbeat (P8)', () => {
+  it('a client that receives events but sends nothing is pinged, and closed with 4004 if it does not respond (P8)', async () => {
     await start();
     const client = await connect();
     await client.subscribe('rooms.1');
@@ -64,7 +64,7 @@ describe('P8 the server’s heartbeat', () => {
     expect(server.engine.status.sessions).toBe(0);
   });
 
-  it('P8 pings a client that sends, and is sent nothing', async () => {
+  it('a client that sends but receives nothing is pinged (P8)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -77,7 +77,7 @@ describe('P8 the server’s heartbeat', () => {
     await client.take({ type: 'ping' });
   });
 
-  it('P8 pings only when nothing was sent or received for intervalMs', async () => {
+  it('a ping is sent only when nothing was sent or received for intervalMs (P8)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -89,7 +89,7 @@ describe('P8 the server’s heartbeat', () => {
     expect(client.pending).toEqual([]);
   });
 
-  it('P8b the first ping comes at a random part of the first interval', async () => {
+  it('the first ping comes at a random time within the first interval (P8b)', async () => {
     await start();
     const delays: number[] = [];
     for (const name of ['ada', 'bob', 'eve', 'joe', 'kim']) {
@@ -105,9 +105,9 @@ describe('P8 the server’s heartbeat', () => {
   it.each([
     ['pong', { type: 'pong' }],
     ['any command', { type: 'unsubscribe', id: 'u1', channel: 'rooms.1' }],
-    ['what is no command at all', { type: 'shout' }],
+    ['an unknown command', { type: 'shout' }],
     ['an empty frame', '\n'],
-  ])('P8c %s is a sign of life', async (_, frame) => {
+  ])('%s counts as a sign of life (P8c)', async (_, frame) => {
     await start();
     const client = await connect();
     for (let round = 0; round < 3; round++) {
@@ -124,7 +124,7 @@ describe('P8 the server’s heartbeat', () => {
     }
   });
 
-  it('P8c a client that the server does not read from is not closed for its silence, and watched again afterwards', async () => {
+  it('a client is not closed for silence while the server pauses reading from it, and is watched again afterwards (P8c)', async () => {
     let finish = (): void => undefined;
     let asked = false;
     await start({
@@ -156,7 +156,7 @@ describe('P8 the server’s heartbeat', () => {
     await client.expectClose(4004);
   });
 
-  it('P8d WebSocket’s own pings are answered, and are no frames of this protocol', async () => {
+  it('WebSocket pings are answered, and are not signs of life of this protocol (P8d)', async () => {
     await start();
     const client = await connect();
     await untilPing(client);
@@ -167,7 +167,7 @@ describe('P8 the server’s heartbeat', () => {
     await client.expectClose(4004);
   });
 
-  it('P8 a client that stopped reading and sends nothing (half-open) is let go, socket and all', async () => {
+  it('a half-open client that neither reads nor sends is disconnected, and its socket destroyed (P8)', async () => {
     await start({ transport: { closeTimeoutMs: 1_000 } });
     const client = await connect();
     await client.subscribe('rooms.1');
@@ -180,7 +180,7 @@ describe('P8 the server’s heartbeat', () => {
     await client.expectClose(4004);
   });
 
-  it('P8 with real time: silent clients are closed, answering ones stay', async () => {
+  it('in real time, silent clients are closed and responding clients stay (P8)', async () => {
     server = await startWireServer({
       channels: [wireChannel('rooms.:room')],
       settings: { heartbeat: { intervalMs: 40, timeoutMs: stretched(2_000) } },

@@ -19,14 +19,14 @@ async function start(options: WireServerOptions = {}): Promise<WireServer> {
 
 const refused = (protocols: readonly string[]) => WireClient.refused(server.url, { protocols });
 
-describe('P1 subprotocols', () => {
+describe('subprotocols (P1)', () => {
   it.each([
     { offer: [JSON_V1], echo: JSON_V1 },
     { offer: [MSGPACK_V1], echo: MSGPACK_V1 },
     { offer: [MSGPACK_V1, JSON_V1], echo: MSGPACK_V1 },
     { offer: [JSON_V1, MSGPACK_V1], echo: JSON_V1 },
     { offer: ['realtime.v1.protobuf', 'soap', MSGPACK_V1], echo: MSGPACK_V1 },
-  ])('P1 of the offer $offer the first known one is echoed and spoken', async ({ offer, echo }) => {
+  ])('of the offer $offer the first known subprotocol is echoed and spoken (P1)', async ({ offer, echo }) => {
     await start();
     const client = await server.open({ protocols: offer });
     expect(client.protocol).toBe(echo);
@@ -34,7 +34,7 @@ describe('P1 subprotocols', () => {
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('P1a a client that offers nothing gets JSON, and nothing is echoed', async () => {
+  it('a client that offers no subprotocol speaks JSON, and nothing is echoed (P1a)', async () => {
     await start();
     const client = await server.open({ protocols: [] });
     expect(client.protocol).toBe('');
@@ -42,7 +42,7 @@ describe('P1 subprotocols', () => {
   });
 
   it.each([[['soap']], [['realtime.v1.protobuf']], [['realtime.v2.json', 'REALTIME.V1.JSON']]])(
-    'P1b the unknown offer %j is refused with 400, which lists what is spoken',
+    'the unknown offer %j is refused with 400, which lists the supported subprotocols (P1b)',
     async (offer) => {
       await start();
       const refusal = await refused(offer);
@@ -54,7 +54,7 @@ describe('P1 subprotocols', () => {
   it.each([
     { protocol: JSON_V1, frame: Buffer.from('{"type":"ping","id":"p1"}'), kind: 'a binary frame' },
     { protocol: MSGPACK_V1, frame: '{"type":"ping","id":"p1"}', kind: 'a text frame' },
-  ])('P1c $kind on a connection of $protocol closes with 4805', async ({ protocol, frame }) => {
+  ])('$kind on a connection of $protocol closes with 4805 (P1c)', async ({ protocol, frame }) => {
     await start();
     const client = await server.connect('ada', { protocols: [protocol] });
     client.send(frame);
@@ -62,15 +62,15 @@ describe('P1 subprotocols', () => {
   });
 });
 
-describe('P2 credentials beside the subprotocol', () => {
-  it('P2 G23 bearer carries the token and is not echoed; hello needs none then', async () => {
+describe('credentials beside the subprotocol (P2)', () => {
+  it('a bearer subprotocol carries the token and is not echoed; hello then needs no token (P2, G23)', async () => {
     await start();
     const client = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
     expect(client.protocol).toBe(JSON_V1);
     expect((await client.hello()).user).toBe('ada');
   });
 
-  it('P2 the order of the offer does not matter: credentials are never protocols', async () => {
+  it('credentials may stand anywhere in the offer, and are never chosen as the subprotocol (P2)', async () => {
     await start();
     const client = await server.open({ protocols: ['bearer.ada', 'resume.whatever', MSGPACK_V1] });
     expect(client.protocol).toBe(MSGPACK_V1);
@@ -78,28 +78,28 @@ describe('P2 credentials beside the subprotocol', () => {
   });
 
   it.each([[['bearer.ada']], [['resume.t1']], [['bearer.ada', 'resume.t1']]])(
-    'P2 an offer of %j alone is refused with 400',
+    'an offer of %j alone is refused with 400 (P2)',
     async (offer) => {
       await start();
       expect((await refused(offer)).status).toBe(400);
     },
   );
 
-  it('P2a a bad token beside the subprotocol is refused with 401 before the upgrade', async () => {
+  it('a bad token beside the subprotocol is refused with 401 before the upgrade (P2a)', async () => {
     await start();
     expect((await refused([JSON_V1, 'bearer.bad'])).status).toBe(401);
     expect(server.engine.status.sessions).toBe(0);
   });
 
-  it('P2b two tokens, and two tickets, are refused with 400', async () => {
+  it('two tokens or two tickets are refused with 400 (P2b)', async () => {
     await start();
     expect((await refused([JSON_V1, 'bearer.ada', 'bearer.bob'])).status).toBe(400);
     expect((await refused([JSON_V1, 'resume.a', 'resume.b'])).status).toBe(400);
   });
 });
 
-describe('P22 features', () => {
-  it('P22 only what both sides name is used: this server names nothing', async () => {
+describe('features (P22)', () => {
+  it('only features that both sides name are used: this server names none (P22)', async () => {
     await start();
     const client = await server.open();
     const { features } = await client.hello('ada', { features: ['delta', 'alias', 'ack', 'x'.repeat(64)] });
@@ -107,7 +107,7 @@ describe('P22 features', () => {
   });
 
   it.each(['subscribed', 'ack', 'welcome', 'event', 'reply', 'constructor', '__proto__', ''])(
-    'P22 P6b the type %j is no client command',
+    'the type %j is refused as a client command (P22, P6b)',
     async (type) => {
       await start();
       const client = await server.connect('ada');
@@ -115,7 +115,7 @@ describe('P22 features', () => {
     },
   );
 
-  it('P22 P6a reserved top-level fields are ignored, and reach nobody', async () => {
+  it('reserved top-level fields are ignored, and are not forwarded (P22, P6a)', async () => {
     await start();
     const client = await server.connect('ada');
     await client.subscribe('rooms.1');
@@ -138,7 +138,7 @@ describe('P22 features', () => {
     expect(event).toMatchObject({ seq: 1, user: 'ada', payload: 'hi' });
   });
 
-  it.each([JSON_V1, MSGPACK_V1])('P22 subscribers over %s are sent the same bytes', async (protocol) => {
+  it.each([JSON_V1, MSGPACK_V1])('subscribers over %s receive identical bytes (P22)', async (protocol) => {
     await start();
     const frames: Buffer[][] = [];
     for (const name of ['ada', 'bob', 'eve']) {

@@ -70,8 +70,8 @@ const gaps = (envelopes: readonly WireEnvelope[]) =>
 const seqs = (envelopes: readonly WireEnvelope[]) =>
   envelopes.filter(({ type }) => type === 'event').map(({ seq }) => seq as number);
 
-describe('G13 bounded queues', () => {
-  it('G13 P25 disconnect: the connection ends with 4003, and the client resumes without loss', async () => {
+describe('bounded queues (G13)', () => {
+  it('disconnect: the connection closes with 4003, and the client resumes without loss (G13, P25)', async () => {
     await start(BY_COUNT);
     const peer = new WirePeer('ada');
     await peer.connect(server);
@@ -90,7 +90,7 @@ describe('G13 bounded queues', () => {
     await peer.cut();
   });
 
-  it('G13 P25 drop-oldest: the oldest go, announced in their place', async () => {
+  it('drop-oldest: the oldest events are dropped, and announced in their place (G13, P25)', async () => {
     const client = await stalled('drop-oldest.1');
     const last = await publish('drop-oldest.1', 60);
     const first = last - 59;
@@ -104,7 +104,7 @@ describe('G13 bounded queues', () => {
     expect(seqs(got).length).toBeLessThanOrEqual(20);
   });
 
-  it('G13 P25 drop-newest: what waited stays; the dropped tail is announced when the queue has drained', async () => {
+  it('drop-newest: queued events stay; the dropped tail is announced when the queue has drained (G13, P25)', async () => {
     const client = await stalled('drop-newest.1');
     const last = await publish('drop-newest.1', 60);
     const first = last - 59;
@@ -116,7 +116,7 @@ describe('G13 bounded queues', () => {
     });
   });
 
-  it('G13 P25 conflate: of each key the newest stays, at its own seq, behind one partial gap', async () => {
+  it('conflate: the newest event of each key stays at its own seq, behind one partial gap (G13, P25)', async () => {
     const client = await stalled('conflate.1');
     const last = await publish('conflate.1', 200, (index) => `sensor-${index % 5}`);
     const got = await drained(client, 'conflate.1');
@@ -143,7 +143,7 @@ describe('G13 bounded queues', () => {
     });
   });
 
-  it('P25b conflate without keys drops the oldest', async () => {
+  it('conflate: events without keys are dropped from the oldest (P25b)', async () => {
     const client = await stalled('conflate.1');
     const last = await publish('conflate.1', 60);
     const got = await drained(client, 'conflate.1');
@@ -151,7 +151,7 @@ describe('G13 bounded queues', () => {
     expect(seqs(got).at(-1)).toBe(last);
   });
 
-  it('P25a only events of the channel that overflows are dropped', async () => {
+  it('only events of the channel that overflows are dropped (P25a)', async () => {
     const client = await stalled('drop-oldest.1');
     client.send({ type: 'subscribe', id: 's2', channel: 'drop-oldest.2' });
     await until('the second subscription', () => sessionOf(server, 'ada').channels.names.length === 2);
@@ -164,7 +164,7 @@ describe('G13 bounded queues', () => {
     expect(gaps(got)).toHaveLength(1);
   });
 
-  it('P25d answers are never dropped: where they do not fit, the connection ends with 4003', async () => {
+  it('answers are never dropped: the connection closes with 4003 if they do not fit (P25d)', async () => {
     const client = await stalled('drop-oldest.1');
     for (let index = 0; index < 40; index++) {
       client.send({ type: 'history', id: `y${index}`, channel: 'drop-oldest.1', payload: { limit: 1 } });
@@ -174,7 +174,7 @@ describe('G13 bounded queues', () => {
     await client.expectClose(4003);
   });
 
-  it('P25d signals that do not fit are dropped in silence', async () => {
+  it('signals that do not fit are dropped without announcement (P25d)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada');
     await client.subscribe('signals.1');
@@ -191,7 +191,7 @@ describe('G13 bounded queues', () => {
     expect(got.filter(({ type }) => type !== 'signal')).toEqual([]);
   });
 
-  it('P25c presence that does not fit becomes a diff without content, from which the client asks anew', async () => {
+  it('presence that does not fit becomes a diff without content, after which the client reads the members again (P25c)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada');
     const { presence } = (await client.subscribe('members.1')) as { presence: { version: number } };
@@ -216,12 +216,12 @@ describe('G13 bounded queues', () => {
   });
 });
 
-describe('G13 in bytes', () => {
+describe('queues bounded in bytes (G13)', () => {
   const BY_BYTES = { maxMessages: 1_000_000, maxBytes: 512 * 1024 };
   const EVENT_BYTES = 64 * 1024;
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    'G13 %s: what waits for a client that does not read is bounded, the socket included',
+    '%s: the queue of a client that does not read is bounded, including its socket (G13)',
     async (policy) => {
       await start(BY_BYTES);
       const peer = new WirePeer('ada');
@@ -251,7 +251,7 @@ describe('G13 in bytes', () => {
     },
   );
 
-  it('G13 holds for one turn over many channels, too', async () => {
+  it('the bound holds when one turn fills many channels (G13)', async () => {
     await start(BY_BYTES);
     const client = await server.connect('ada');
     const channels = Array.from({ length: 60 }, (_, index) => `drop-oldest.${index}`);
@@ -271,9 +271,9 @@ describe('G13 in bytes', () => {
   });
 });
 
-describe('P25 whatever the order of stalls, drains and floods', () => {
+describe('any order of stalls, drains and floods (P25)', () => {
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    'P25 G13 G3 %s: each event once and in order, or its range announced (seeded)',
+    '%s: delivers each event once and in order, or announces its range (seeded) (P25, G13, G3)',
     async (policy) => {
       await start({ maxMessages: 16, maxBytes: 1024 * 1024 });
       const random = new SeededEntropy(policy.length);
@@ -312,7 +312,7 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
   );
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    'P25 P10 G6 %s: a log that changes under a client that does not read costs it nothing unannounced',
+    '%s: announces what a client that does not read loses when the log changes (P25, P10, G6)',
     async (policy) => {
       await start({ maxMessages: 16, maxBytes: 256 * 1024 * 1024 });
       const channel = `${policy}.1`;
@@ -348,8 +348,8 @@ describe('P25 whatever the order of stalls, drains and floods', () => {
   );
 });
 
-describe('P25 over MessagePack', () => {
-  it('P25 gaps are the same for every codec', async () => {
+describe('overflow over MessagePack (P25)', () => {
+  it('a gap over MessagePack has the same fields as over JSON (P25)', async () => {
     await start(BY_COUNT);
     const client = await server.connect('ada', { protocols: ['realtime.v1.msgpack'] });
     await client.subscribe('drop-oldest.1');

@@ -185,12 +185,12 @@ const names = (prefix: string, count: number): string[] =>
 const truth = (node: WireServer): Promise<PresencePage> =>
   node.engine.application.members(ROOM, { limit: 1_000 });
 
-describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (broker) => {
+describe.each(Object.keys(BROKERS))('large channels on the %s broker (G19)', (broker) => {
   const start = async (): Promise<void> => {
     nodes = await (BROKERS[broker] as () => Promise<Nodes>)();
   };
 
-  it('P22 P22a the feature is used only where the client named it', async () => {
+  it('member counts are used only for clients that name the feature (P22, P22a)', async () => {
     await start();
     const [knows, knowsNot] = [await nodes.left.open(), await nodes.left.open()];
     expect(await knows.hello('ada', { features: ['delta', 'presence-count'] })).toMatchObject({
@@ -199,7 +199,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
     expect(await knowsNot.hello('bob', { features: ['delta'] })).toMatchObject({ features: [] });
   });
 
-  it('P22a G19 above maxMembers a client is told the first members and then how many; one that knows no counts, each', async () => {
+  it('above maxMembers a client gets the first members and then counts; a client without the feature gets each change (P22a, G19)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const old = await Member.join(nodes.left, 'veteran', {});
@@ -230,7 +230,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
     expect(await Member.join(nodes.right, 'plain', {})).toMatchObject({ counted: false, count: count + 2 });
   });
 
-  it('P22b tells counts at most once in the interval, and only when there is something new', async () => {
+  it('counts are sent at most once per interval, and only when they change (P22b)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const sentinel = await Member.join(nodes.left, 'sentinel', {});
@@ -261,7 +261,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
     expect(watcher.told).toHaveLength(3);
   });
 
-  it('P22c a channel that has shrunk tells changes again, after everybody read the members anew; not at the border', async () => {
+  it('a channel that shrinks sends changes again after everybody reads the members again, but not directly below the limit (P22c)', async () => {
     await start();
     const watcher = await Member.join(nodes.left, 'watcher');
     const sentinel = await Member.join(nodes.left, 'sentinel', {});
@@ -297,7 +297,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
     expect(watcher.readings).toBe(1);
   });
 
-  it('G19 P22b a mass reconnect costs each client a handful of messages, however many come back', async () => {
+  it('a mass reconnect costs each client only a few messages (G19, P22b)', async () => {
     await start();
     const COUNT = 120;
     const people = await join(names('u', COUNT));
@@ -340,7 +340,7 @@ describe.each(Object.keys(BROKERS))('G19 large channels on the %s broker', (brok
     }
   });
 
-  it('G19 P22a P22c every client knows the number, and who they are where it follows them, whatever happens (seeded)', async () => {
+  it('every client knows the number of members, and the members where it follows them, after any steps (seeded) (G19, P22a, P22c)', async () => {
     await start();
     const random = new SeededEntropy(23);
     const watchers = await Promise.all([

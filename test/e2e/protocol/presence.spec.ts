@@ -102,8 +102,8 @@ const leave = async (node: WireServer, client: WireClient): Promise<void> => {
   await until('the session to end', () => node.engine.status.sessions < before);
 };
 
-describe('G19 presence tells the truth', () => {
-  it('G19 several devices of a user are one member, wherever they are; it leaves with the last, after the grace', async () => {
+describe('presence (G19)', () => {
+  it('several devices of a user on any nodes are one member, which leaves with the last device after the grace period (G19)', async () => {
     await start();
     const watcher = await Watcher.open(left, 'eve');
     const phone = await join(left, 'ada');
@@ -125,7 +125,7 @@ describe('G19 presence tells the truth', () => {
     expect([...(await watcher.ask()).keys()]).toEqual(['eve']);
   });
 
-  it('G19 a short blip is no leave and no join, also when the client comes back to another node', async () => {
+  it('a short disconnect causes neither leave nor join, also when the client returns to another node (G19)', async () => {
     await start();
     const watcher = await Watcher.open(left, 'eve');
     let node = left;
@@ -150,7 +150,7 @@ describe('G19 presence tells the truth', () => {
     ['bye', (client: WireClient) => client.send({ type: 'bye', id: 'b1' })],
     ['a close with 1000', (client: WireClient) => void client.close(1000)],
     ['unsubscribe', (client: WireClient) => client.send({ type: 'unsubscribe', id: 'u1', channel: ROOM })],
-  ])('G19 P19d %s ends the membership at once', async (_, end) => {
+  ])('%s ends the membership at once (G19, P19d)', async (_, end) => {
     await start();
     const watcher = await Watcher.open(left, 'eve');
     const client = await join(right, 'ada');
@@ -160,7 +160,7 @@ describe('G19 presence tells the truth', () => {
     expect(watcher.leaves).toEqual(['ada']);
   });
 
-  it('G19 members of a node that died leave within the lease, once; those of the others stay', async () => {
+  it('members of a dead node leave when their leases expire, once; members of other nodes stay (G19)', async () => {
     await start();
     const watcher = await Watcher.open(left, 'eve');
     for (const name of ['a', 'b', 'c']) await join(right, name);
@@ -176,7 +176,7 @@ describe('G19 presence tells the truth', () => {
     expect([...watcher.members.keys()].sort()).toEqual(['d', 'eve']);
   });
 
-  it('G19 P11a the answer carries the members, the subscriber included, or none where they are not wanted', async () => {
+  it('the answer contains the members, the subscriber included, or none where they are not wanted (G19, P11a)', async () => {
     await start();
     const ada = await left.connect('ada');
     const { presence } = await ada.subscribe(ROOM, { presence: { data: { mood: 'calm' } } });
@@ -205,7 +205,7 @@ describe('G19 presence tells the truth', () => {
     expect([silent.pending, absent.pending]).toEqual([[], []]);
   });
 
-  it('G19 P11a the first page has at most 100 members; the rest is asked for', async () => {
+  it('the first page has at most 100 members; the client requests the rest (G19, P11a)', async () => {
     await start();
     await Promise.all(
       Array.from({ length: 120 }, (_, index) => join(index % 2 === 0 ? left : right, `u${index}`)),
@@ -215,7 +215,7 @@ describe('G19 presence tells the truth', () => {
     expect((await watcher.ask()).size).toBe(121);
   });
 
-  it('G19 N clients that come back at once cost each watcher O(N) messages', async () => {
+  it('N clients that return at once cost each watcher O(N) messages (G19)', async () => {
     await start();
     const watcher = await Watcher.open(left, 'eve', { presence: { data: 1 } });
     const before = watcher.client.received.length;
@@ -226,7 +226,7 @@ describe('G19 presence tells the truth', () => {
     expect(watcher.client.received.length - before).toBeLessThanOrEqual(COUNT + 2);
   });
 
-  it('G19 page and diffs always give the server’s own list, whatever happens meanwhile (seeded)', async () => {
+  it('pages and diffs always build the server’s list of members (seeded) (G19)', async () => {
     await start();
     const random = new SeededEntropy(11);
     const clients: { node: WireServer; client: WireClient }[] = [];

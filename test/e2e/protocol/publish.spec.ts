@@ -40,10 +40,10 @@ const publish = (id: string, payload: unknown = id, more: object = {}) => ({
 });
 const logged = async () => (await readLog(left, CHANNEL)).events.map(({ id }) => id);
 
-describe.each(['json', 'msgpack'] as const)('P15 over %s', (codec) => {
+describe.each(['json', 'msgpack'] as const)('publishing over %s (P15)', (codec) => {
   const protocols = [`realtime.v1.${codec}`];
 
-  it('P15 G1 what is acknowledged is in the log: another connection on another node reads it at once', async () => {
+  it('an acknowledged publish is in the log: a connection on another node can read it at once (P15, G1)', async () => {
     await start();
     const writer = await left.connect('ada', { protocols });
     const reader = await right.connect('bob', { protocols });
@@ -62,7 +62,7 @@ describe.each(['json', 'msgpack'] as const)('P15 over %s', (codec) => {
     }
   });
 
-  it('P15 G4 a retried id is appended once: across connections, nodes and codecs', async () => {
+  it('a repeated id is appended once across connections, nodes and codecs (P15, G4)', async () => {
     await start();
     const first = await left.connect('ada', { protocols });
     const answer = await first.reply(publish('m1', { text: 'hi', n: 1.5 }));
@@ -81,7 +81,7 @@ describe.each(['json', 'msgpack'] as const)('P15 over %s', (codec) => {
     expect(await logged()).toEqual(['m1']);
   });
 
-  it('P15 the same id with another event or payload is a conflict, on every node; the first stands', async () => {
+  it('the same id with another event or payload is a conflict on every node, and the first publish stays (P15)', async () => {
     await start();
     const client = await left.connect('ada', { protocols });
     await client.reply(publish('m1', { text: 'hi' }));
@@ -97,8 +97,8 @@ describe.each(['json', 'msgpack'] as const)('P15 over %s', (codec) => {
   });
 });
 
-describe('P15 applied once', () => {
-  it('P15 G4 of the same publish sent at once on two connections and nodes one is appended', async () => {
+describe('deduplication (P15)', () => {
+  it('the same publish sent on two connections and nodes at once is appended once (P15, G4)', async () => {
     await start();
     const clients = await Promise.all([left, right, left, right].map((node) => node.connect('ada')));
     for (let round = 0; round < 20; round++) {
@@ -109,7 +109,7 @@ describe('P15 applied once', () => {
     expect(await logged()).toHaveLength(20);
   });
 
-  it('P15 the id of another user, or in another channel, is another publish', async () => {
+  it('the same id of another user, or in another channel, is another publish (P15)', async () => {
     await start();
     const ada = await left.connect('ada');
     const bob = await left.connect('bob');
@@ -121,7 +121,7 @@ describe('P15 applied once', () => {
     });
   });
 
-  it('P15 P28f an anonymous client is known by its ticket, on any node', async () => {
+  it('an anonymous client is recognized by its ticket on any node (P15, P28f)', async () => {
     await start(undefined, true);
     const first = await left.connect();
     const ticket = first.welcome?.session as string;
@@ -133,7 +133,7 @@ describe('P15 applied once', () => {
     expect(await stranger.reply(publish('m1'))).toMatchObject({ seq: 2, duplicate: false });
   });
 
-  it('P15a what the client sent is compared, not what the handler made of it; key, ttl and the like do not count', async () => {
+  it('a conflict compares what the client sent, not what the handler returned, and ignores key, ttl and trace (P15a)', async () => {
     let runs = 0;
     await start(() => ({ run: ++runs }));
     const client = await left.connect('ada');
@@ -147,7 +147,7 @@ describe('P15 applied once', () => {
     expect((await readLog(left, CHANNEL)).events).toMatchObject([{ payload: { run: 1 } }]);
   });
 
-  it('P15c G4 the handler is given the id as idempotency key', async () => {
+  it('the handler gets the id of the publish as idempotency key (P15c, G4)', async () => {
     const keys: string[] = [];
     await start(({ id, payload }) => {
       keys.push(id);
@@ -160,7 +160,7 @@ describe('P15 applied once', () => {
     expect(new Set(keys)).toEqual(new Set(['m1']));
   });
 
-  it('P15e a refused publish leaves no trace: its id may be used again', async () => {
+  it('a refused publish leaves no trace: its id can be used again (P15e)', async () => {
     let refuse = true;
     await start(({ payload }) => {
       if (refuse) throw new RealtimeError('muted');
@@ -174,8 +174,8 @@ describe('P15 applied once', () => {
   });
 });
 
-describe('P16 order', () => {
-  it('P16 is the order sent, although handlers take their time, among those accepted', async () => {
+describe('the order of publishes (P16)', () => {
+  it('accepted publishes are appended in the order sent, although handlers take different times (P16)', async () => {
     await start(async ({ payload }) => {
       const n = payload as number;
       // Later ones are quicker: without lanes they would overtake.
@@ -191,7 +191,7 @@ describe('P16 order', () => {
     expect(await logged()).toEqual(sent.filter((n) => n % 5 !== 3).map((n) => `m${n}`));
   });
 
-  it('P16 publishes to another channel do not wait', async () => {
+  it('publishes to another channel do not wait (P16)', async () => {
     let finish = (): void => undefined;
     await start(({ channel }) =>
       channel === CHANNEL ? new Promise<void>((resolve) => (finish = resolve)) : undefined,
@@ -203,7 +203,7 @@ describe('P16 order', () => {
     expect((await client.next('reply')).ref).toBe('m1');
   });
 
-  it('P16 P17 of a pipeline whose first failed nothing is appended; sent again, all is, in order', async () => {
+  it('a pipeline whose first publish fails appends nothing; sent again, it is appended in order (P16, P17)', async () => {
     let fail = true;
     await start(({ id, payload }) => {
       if (fail && id === 'm1') throw new RealtimeError('unavailable');
@@ -236,7 +236,7 @@ describe('P16 order', () => {
     expect(await logged()).toEqual(['m1', 'm2', 'm3', 'm4']);
   });
 
-  it('P16 after an acknowledged publish of the same user, from any node', async () => {
+  it('`after` accepts an acknowledged publish of the same user from any node (P16)', async () => {
     await start();
     const client = await left.connect('ada');
     await client.reply(publish('m1'));
@@ -250,7 +250,7 @@ describe('P16 order', () => {
   });
 });
 
-describe('P17 what the server owes a client that sends again', () => {
+describe('publishes that are sent again (P17)', () => {
   /** A broker whose appends happen, while the answer says that nothing is known. */
   function muted(): Broker & { muted: boolean } {
     const inner = memoryBroker();
@@ -269,7 +269,7 @@ describe('P17 what the server owes a client that sends again', () => {
     return broker;
   }
 
-  it('P17a G21 timeout means unknown: sent again under its id, the publish is found in the log', async () => {
+  it('a publish answered with timeout and sent again with its id is found in the log (P17a, G21)', async () => {
     const broker = muted();
     left = await startWireServer({ channels: [wireChannel('rooms.:room', { publish: ['said'] })], broker });
     close = () => left.close();
@@ -294,7 +294,7 @@ describe('P17 what the server owes a client that sends again', () => {
     });
   });
 
-  it('P17 G4 a publish whose connection was cut before the answer is in the log once, when it is sent again', async () => {
+  it('a publish cut off before its answer and sent again is in the log once (P17, G4)', async () => {
     await start();
     let client: WireClient = await left.connect('ada');
     for (let round = 0; round < 30; round++) {

@@ -37,8 +37,8 @@ function probe(
   });
 }
 
-describe('P18 refusals before the upgrade', () => {
-  it('P18 a full address is 429 and a full node 503, both with Retry-After, and the probe says the same', async () => {
+describe('refusals before the upgrade (P18)', () => {
+  it('a full address is refused with 429 and a full node with 503, both with Retry-After, and the probe answers the same (P18)', async () => {
     await start({ settings: { limits: { maxConnectionsPerAddress: 1 } } });
     const first = await server.connect('ada');
     const crowded = await refused([JSON_V1]);
@@ -58,7 +58,7 @@ describe('P18 refusals before the upgrade', () => {
     expect(JSON.parse(full.body)).toMatchObject({ statusCode: 503, retryAfterMs: expect.any(Number) });
   });
 
-  it('P18 G18 a draining node is 503, for upgrades and for the probe', async () => {
+  it('a draining node refuses upgrades and the probe with 503 (P18, G18)', async () => {
     await start();
     expect((await probe()).status).toBe(426);
     server.engine.beginDrain();
@@ -66,14 +66,14 @@ describe('P18 refusals before the upgrade', () => {
     expect((await probe()).status).toBe(503);
   });
 
-  it('P18 a bad token is 401 for upgrades and for the probe; a good one would be let in', async () => {
+  it('a bad token is refused with 401 by upgrade and probe; a good token is accepted (P18)', async () => {
     await start();
     expect((await refused([JSON_V1, 'bearer.old'])).status).toBe(401);
     expect((await probe({ authorization: 'Bearer old' })).status).toBe(401);
     expect((await probe({ authorization: 'Bearer ada' })).status).toBe(426);
   });
 
-  it('P18a a banned user is told in answer to hello, even where the token came with the upgrade', async () => {
+  it('a banned user is refused in answer to hello, even if the token came with the upgrade (P18a)', async () => {
     await start();
     await server.engine.ban('ada', { forMs: 60_000 });
     const client = await server.open({ protocols: [JSON_V1, 'bearer.ada'] });
@@ -84,7 +84,7 @@ describe('P18 refusals before the upgrade', () => {
     await client.expectClose(4803);
   });
 
-  it('P18 another path is 404, another version of WebSocket 426', async () => {
+  it('another path is 404, another version of WebSocket is 426 (P18)', async () => {
     await start();
     const elsewhere = await WireClient.refused(server.url.replace('/realtime', '/elsewhere'));
     expect(elsewhere.status).toBe(404);

@@ -42,8 +42,8 @@ async function replay(client: WireClient): Promise<{ events: WireEnvelope[]; res
   }
 }
 
-describe('P10 positions', () => {
-  it('P10 P11 an empty channel has a position; seq starts at 1 and grows by one', async () => {
+describe('positions (P10)', () => {
+  it('an empty channel has a position; seq starts at 1 and grows by one (P10, P11)', async () => {
     await start();
     const client = await left.connect('ada');
     const answer = await client.subscribe('rooms.1');
@@ -54,7 +54,7 @@ describe('P10 positions', () => {
     expect(events.every(({ epoch }) => epoch === positionOf(answer).epoch)).toBe(true);
   });
 
-  it('P10 G6 a position inside a true prefix is good under a new epoch; what lies behind it is lost', async () => {
+  it('a position inside the common prefix of two epochs is continued; a position behind it is lost (P10, G6)', async () => {
     await start();
     await publish('rooms.1', 5);
     const before = (await left.engine.application.history('rooms.1')).position;
@@ -86,21 +86,24 @@ describe('P10 positions', () => {
     ['of an unknown epoch', { epoch: 'never-was', seq: 2 }],
     ['beyond the tip', { seq: 6 }],
     ['far beyond the tip', { seq: Number.MAX_SAFE_INTEGER }],
-  ])('P10b P11 a position %s is lost: epoch_changed, and live goes on from the tip', async (_, position) => {
-    await start();
-    await publish('rooms.1', 5);
-    const tip = (await left.engine.application.history('rooms.1')).position;
-    const client = await right.connect('ada');
-    expect(await client.subscribe('rooms.1', { position: { ...tip, ...position } })).toEqual({
-      position: tip,
-      recovery: 'lost',
-      reason: 'epoch_changed',
-    });
-    await publish('rooms.1', 1);
-    expect((await client.next('event')).seq).toBe(6);
-  });
+  ])(
+    'a position %s is lost with epoch_changed, and live events continue from the tip (P10b, P11)',
+    async (_, position) => {
+      await start();
+      await publish('rooms.1', 5);
+      const tip = (await left.engine.application.history('rooms.1')).position;
+      const client = await right.connect('ada');
+      expect(await client.subscribe('rooms.1', { position: { ...tip, ...position } })).toEqual({
+        position: tip,
+        recovery: 'lost',
+        reason: 'epoch_changed',
+      });
+      await publish('rooms.1', 1);
+      expect((await client.next('event')).seq).toBe(6);
+    },
+  );
 
-  it('P10 G6 live subscribers on every node are told reset before the first event of a new epoch', async () => {
+  it('live subscribers on every node get reset before the first event of a new epoch (P10, G6)', async () => {
     await start();
     const clients = [await left.connect('ada'), await right.connect('bob')];
     for (const client of clients) await client.subscribe('rooms.1');
@@ -119,8 +122,8 @@ describe('P10 positions', () => {
   });
 });
 
-describe('P11 P12 the answer and what follows', () => {
-  it('P11 P12 P13 complete: everything missed in order, then resumed, then live; on another node', async () => {
+describe('the answer to a resume and the replay (P11, P12)', () => {
+  it('a complete resume on another node sends everything missed in order, then resumed, then live events (P11, P12, P13)', async () => {
     await start();
     const client = await left.connect('ada');
     const { position } = (await client.subscribe('rooms.1')) as { position: Position };
@@ -141,7 +144,7 @@ describe('P11 P12 the answer and what follows', () => {
     expect((await back.next('event')).seq).toBe(5);
   });
 
-  it('P12 resumed comes even when nothing was missed', async () => {
+  it('resumed is sent even when nothing was missed (P12)', async () => {
     await start();
     await publish('rooms.1', 2);
     const position = (await left.engine.application.history('rooms.1')).position;
@@ -158,7 +161,7 @@ describe('P11 P12 the answer and what follows', () => {
     expect(await client.next('resumed')).toMatchObject(empty);
   });
 
-  it('P11 truncated by trimming: the newest part follows, and the answer says which', async () => {
+  it('a resume behind trimmed history is truncated: the newest part follows, and the answer names the range (P11)', async () => {
     await start();
     await publish('short.1', 1);
     const { epoch } = (await left.engine.application.history('short.1')).position;
@@ -175,7 +178,7 @@ describe('P11 P12 the answer and what follows', () => {
     expect(seqs(events)).toEqual([8, 9, 10, 11, 12]);
   });
 
-  it('P11b truncated by the limit: the rest is readable by history', async () => {
+  it('a resume beyond the replay limit is truncated: the rest is readable by history (P11b)', async () => {
     await start();
     await publish('limited.1', 10);
     const { epoch } = (await left.engine.application.history('limited.1')).position;
@@ -197,7 +200,7 @@ describe('P11 P12 the answer and what follows', () => {
     expect((rest['events'] as { seq: number }[]).map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 7]);
   });
 
-  it('P11 lost: expired when nothing of what was missed is stored any more', async () => {
+  it('a resume is lost with expired when nothing that was missed is stored (P11)', async () => {
     await start();
     await publish('rooms.1', 3);
     const { epoch } = (await left.engine.application.history('rooms.1')).position;
@@ -219,7 +222,7 @@ describe('P11 P12 the answer and what follows', () => {
     });
   });
 
-  it('P12c an event whose ttl ran out is a gap of its own seq, in its place', async () => {
+  it('an event whose ttl expired is a gap of its seq in its place (P12c)', async () => {
     await start();
     const position = positionOf(await (await left.connect('eve')).subscribe('rooms.1'));
     await publish('rooms.1', 1);
@@ -243,7 +246,7 @@ describe('P11 P12 the answer and what follows', () => {
     expect((await client.next('resumed')).seq).toBe(3);
   });
 
-  it('P12 resumed comes although the log was ahead of the node when the place was taken', async () => {
+  it('resumed is sent although the log was ahead of the node at the subscribe (P12)', async () => {
     const broker = lossyBroker(memoryBroker());
     const server = await startWireServer({ channels: CHANNELS, broker, settings: { ringSize: 4 } });
     try {
@@ -273,8 +276,8 @@ describe('P11 P12 the answer and what follows', () => {
   });
 });
 
-describe('P13 resume is a read', () => {
-  it('P13 G1 works after the old node is gone, as often as wanted, on any node', async () => {
+describe('independence of a resume from earlier connections (P13)', () => {
+  it('a resume works after the old node is gone, repeatedly and on any node (P13, G1)', async () => {
     await start();
     const client = await left.connect('ada');
     const { position } = (await client.subscribe('rooms.1')) as { position: Position };
@@ -290,7 +293,7 @@ describe('P13 resume is a read', () => {
     }
   });
 
-  it('P13 needs no ticket, and no earlier subscription of anybody', async () => {
+  it('a resume needs no ticket and no earlier subscription (P13)', async () => {
     await start();
     await publish('rooms.1', 2);
     const { epoch } = (await left.engine.application.history('rooms.1')).position;
@@ -299,7 +302,7 @@ describe('P13 resume is a read', () => {
     expect(seqs((await replay(stranger)).events)).toEqual([1, 2]);
   });
 
-  it('P13 P11c G10 is authorized again each time, before anything of the log is sent', async () => {
+  it('each resume is authorized before anything of the log is sent (P13, P11c, G10)', async () => {
     let allowed = true;
     const guarded = wireChannel('guarded.:room', { behaviour: { authorize: { subscribe: () => allowed } } });
     cluster = await startWireCluster(1, { channels: [guarded] });
@@ -319,13 +322,13 @@ describe('P13 resume is a read', () => {
   });
 });
 
-describe('P26 snapshots', () => {
+describe('snapshots (P26)', () => {
   const state = (run: () => unknown) =>
     wireChannel('docs.:doc', {
       behaviour: { snapshot: { shareable: false, run: async () => (await run()) as { state: unknown } } },
     });
 
-  it('P26 the tip is read before the handler runs: what is appended meanwhile follows', async () => {
+  it('the tip is read before the snapshot handler runs: events appended during it follow (P26)', async () => {
     let runs = 0;
     const docs = state(async () => {
       runs++;
@@ -348,7 +351,7 @@ describe('P26 snapshots', () => {
     expect(client.pending).toEqual([]);
   });
 
-  it('P26 comes with new and lost, not with complete, and not when it is not wanted', async () => {
+  it('a snapshot comes with new and lost, not with complete, and only if it is wanted (P26)', async () => {
     const docs = state(() => ({ state: 'fresh' }));
     cluster = await startWireCluster(1, { channels: [docs] });
     [left] = cluster.nodes as [WireServer];
@@ -368,7 +371,7 @@ describe('P26 snapshots', () => {
     expect(await ask({ snapshot: false })).toEqual({ position, recovery: 'new' });
   });
 
-  it('P26a the replay starts at the position that the handler states', async () => {
+  it('the replay starts at the position that the snapshot handler states (P26a)', async () => {
     let stated: Position | undefined;
     const docs = state(() => ({ state: 'old', position: stated }));
     cluster = await startWireCluster(1, { channels: [docs] });
@@ -389,8 +392,8 @@ describe('P26 snapshots', () => {
   });
 });
 
-describe('P27 channels without retention', () => {
-  it('P27 resume is complete at the tip, else lost: not_retained; history is empty; seq counts on', async () => {
+describe('channels without retention (P27)', () => {
+  it('a resume without retention is complete at the tip, else lost with not_retained; history is empty; seq continues (P27)', async () => {
     await start();
     const client = await left.connect('ada');
     await client.subscribe('live.1');

@@ -49,9 +49,9 @@ const membersOf = async (client: WireClient) =>
     .map(({ id, devices }) => `${id}:${devices}`)
     .sort();
 
-describe('P28 takeover', () => {
+describe('takeover (P28)', () => {
   it.each(['the same node', 'another node'])(
-    'P28 G19 on %s the older connection is closed with 4810; hooks and presence show nothing',
+    'on %s the older connection is closed with 4810; neither hooks nor presence notice (P28, G19)',
     async (where) => {
       await start();
       const watcher = await left.connect('eve');
@@ -74,7 +74,7 @@ describe('P28 takeover', () => {
     },
   );
 
-  it('P28 a chain of takeovers over both nodes leaves one connection, one member, one device', async () => {
+  it('a chain of takeovers across both nodes leaves one connection, one member and one device (P28)', async () => {
     await start();
     const watcher = await right.connect('eve');
     await watcher.subscribe('rooms.1');
@@ -92,7 +92,7 @@ describe('P28 takeover', () => {
     expect(diffsOf(watcher).flatMap(({ leave }) => leave as string[])).toEqual([]);
   });
 
-  it('P28 of two connections with one ticket, the later wins', async () => {
+  it('of two connections with one ticket, the later takes over the earlier (P28)', async () => {
     await start();
     const first = await left.connect('ada');
     const both = await Promise.all([left.open(), left.open()]);
@@ -108,8 +108,8 @@ describe('P28 takeover', () => {
     ['of a user, presented by an anonymous client', (ticket: string) => ({ token: undefined, ticket })],
     ['whose signature is wrong', (ticket: string) => ({ token: 'ada', ticket: `${ticket.slice(0, -3)}abc` })],
     ['whose content was changed', (ticket: string) => ({ token: 'ada', ticket: `X${ticket}` })],
-    ['that is nothing', () => ({ token: 'ada', ticket: '.' })],
-  ])('P28b a ticket %s takes nothing over, and costs nothing', async (_, forge) => {
+    ['without content', () => ({ token: 'ada', ticket: '.' })],
+  ])('a ticket %s takes over nothing, and does not prevent a resume (P28b)', async (_, forge) => {
     await start();
     const first = await left.connect('ada');
     const { position } = await first.subscribe('rooms.1');
@@ -121,7 +121,7 @@ describe('P28 takeover', () => {
     expect((await first.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('P28 a connection that is not there any more is taken over as well: within the grace nobody sees a leave', async () => {
+  it('a lost connection is taken over as well: nobody sees a leave within the grace period (P28)', async () => {
     await start();
     const watcher = await left.connect('eve');
     await watcher.subscribe('rooms.1');
@@ -137,7 +137,7 @@ describe('P28 takeover', () => {
     expect(watcher.pending).toEqual([]);
   });
 
-  it('P28f an anonymous client is known by its ticket', async () => {
+  it('an anonymous client is recognized by its ticket (P28f)', async () => {
     await start();
     const first = await left.connect();
     const member = ((await first.subscribe('rooms.1'))['presence'] as { members: { id: string }[] })
@@ -148,7 +148,7 @@ describe('P28 takeover', () => {
     expect(await membersOf(back)).toEqual([`${member}:1`]);
   });
 
-  it('P28a tickets are opaque, differ for each connection, and are no credential', async () => {
+  it('tickets are opaque, different for each connection, and no credential (P28a)', async () => {
     await start();
     const first = await left.connect('ada');
     const second = await comeBack(left, ticketOf(first), 'ada');

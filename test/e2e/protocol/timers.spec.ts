@@ -52,48 +52,54 @@ async function nothingLeft(): Promise<void> {
 
 const bearer = (token: string) => ({ protocols: ['realtime.v1.json', `bearer.${token}`] });
 
-describe('a connection that ends leaves no timer', () => {
+describe('the timers of a connection', () => {
   it.each([
     ['by a closing handshake', async (client: WireClient) => void (await client.close())],
     ['by a cut', async (client: WireClient) => client.terminate()],
     ['by bye', async (client: WireClient) => client.send({ type: 'bye', id: 'b' })],
     ['by a frame that breaks the protocol', async (client: WireClient) => client.send('{')],
     ['by the application', async () => void (await server.engine.disconnect('ada'))],
-  ])('%s, with a token, a lease and a session that was taken over (G13)', async (_how, end) => {
-    await start();
-    authenticate = ({ token }) => ({ user: { id: String(token) }, expiresAt: Date.now() + HOUR_MS });
-    const older = await server.connect('ada');
-    await older.subscribe('leased.1');
-    const client = await server.open(bearer('ada'));
-    await client.hello(undefined, { session: older.welcome?.session });
-    await older.expectClose(4810);
-    await client.subscribe('leased.2');
-    await client.reply({ type: 'auth', payload: { token: 'ada' } });
-    expect(clock.pending).toBeGreaterThan(pending);
-    await end(client);
-    await nothingLeft();
-  });
+  ])(
+    'a connection that ends %s leaves no timer, with a token, a lease and a session that was taken over (G13)',
+    async (_how, end) => {
+      await start();
+      authenticate = ({ token }) => ({ user: { id: String(token) }, expiresAt: Date.now() + HOUR_MS });
+      const older = await server.connect('ada');
+      await older.subscribe('leased.1');
+      const client = await server.open(bearer('ada'));
+      await client.hello(undefined, { session: older.welcome?.session });
+      await older.expectClose(4810);
+      await client.subscribe('leased.2');
+      await client.reply({ type: 'auth', payload: { token: 'ada' } });
+      expect(clock.pending).toBeGreaterThan(pending);
+      await end(client);
+      await nothingLeft();
+    },
+  );
 });
 
-describe('an upgrade that brings a token leaves no timer', () => {
-  it.each(['at once', 'later'])('when it is accepted %s and the connection ends', async (form) => {
-    await start();
-    authenticate = ({ token }) => {
-      const answer = { user: { id: String(token) } };
-      return form === 'at once' ? answer : Promise.resolve(answer);
-    };
-    const client = await server.open(bearer('ada'));
-    await client.hello();
-    client.terminate();
-    await nothingLeft();
-  });
+describe('the timers of an upgrade with a token', () => {
+  it.each(['at once', 'later'])(
+    'an upgrade whose token is accepted %s leaves no timer after the connection ends',
+    async (form) => {
+      await start();
+      authenticate = ({ token }) => {
+        const answer = { user: { id: String(token) } };
+        return form === 'at once' ? answer : Promise.resolve(answer);
+      };
+      const client = await server.open(bearer('ada'));
+      await client.hello();
+      client.terminate();
+      await nothingLeft();
+    },
+  );
 
   it.each([
     ['at once', new RealtimeError('unauthorized'), 401],
     ['later', new RealtimeError('unauthorized'), 401],
     ['at once', new Error('a failure'), 503],
     ['later', new Error('a failure'), 503],
-  ] as const)('when it is refused %s with %p (P18)', async (form, error, status) => {
+  ] as const)('an upgrade that is refused %s with %p leaves no timer (P18)', async (form, error, status) => {
     await start();
     authenticate = () => {
       if (form === 'later') return Promise.reject(error);
@@ -105,27 +111,30 @@ describe('an upgrade that brings a token leaves no timer', () => {
     await nothingLeft();
   });
 
-  it.each(['accepted', 'refused'])('when the client has gone by the time that it is %s', async (outcome) => {
-    await start();
-    let answer: (() => void) | undefined;
-    authenticate = () =>
-      new Promise((resolve, reject) => {
-        answer = () =>
-          outcome === 'accepted'
-            ? resolve({ user: { id: 'ada' } })
-            : reject(new RealtimeError('unauthorized'));
-      });
-    const { WebSocket } = await import('ws');
-    const socket = new WebSocket(server.url, bearer('ada').protocols);
-    socket.on('error', () => undefined);
-    await until('the authenticator to be asked', () => answer !== undefined);
-    expect(clock.pending).toBeGreaterThan(pending);
-    socket.terminate();
-    answer?.();
-    await nothingLeft();
-  });
+  it.each(['accepted', 'refused'])(
+    'an upgrade whose client disconnects before it is %s leaves no timer',
+    async (outcome) => {
+      await start();
+      let answer: (() => void) | undefined;
+      authenticate = () =>
+        new Promise((resolve, reject) => {
+          answer = () =>
+            outcome === 'accepted'
+              ? resolve({ user: { id: 'ada' } })
+              : reject(new RealtimeError('unauthorized'));
+        });
+      const { WebSocket } = await import('ws');
+      const socket = new WebSocket(server.url, bearer('ada').protocols);
+      socket.on('error', () => undefined);
+      await until('the authenticator to be asked', () => answer !== undefined);
+      expect(clock.pending).toBeGreaterThan(pending);
+      socket.terminate();
+      answer?.();
+      await nothingLeft();
+    },
+  );
 
-  it('when the server is disposed before the authenticator answers', async () => {
+  it('a server that is disposed before the authenticator answers leaves no timer', async () => {
     await start();
     let asked = false;
     authenticate = () => {
@@ -139,7 +148,7 @@ describe('an upgrade that brings a token leaves no timer', () => {
     await nothingLeft();
   });
 
-  it('when it was refused, however often: the next is verified as if it were the first', async () => {
+  it('repeated refused upgrades leave no timer, and the next upgrade is verified as the first', async () => {
     await start();
     authenticate = () => Promise.reject(new RealtimeError('unauthorized'));
     // More than may be verified at once: each gives its place back.
@@ -157,8 +166,8 @@ describe('an upgrade that brings a token leaves no timer', () => {
   });
 });
 
-describe('a server that stops leaves no timer', () => {
-  it('of all that is under way (G18)', async () => {
+describe('the timers of a server that stops', () => {
+  it('a server that stops leaves no timer of what is in progress (G18)', async () => {
     await start();
     authenticate = ({ token, via }) => {
       if (token === 'slow') return new Promise(() => undefined);

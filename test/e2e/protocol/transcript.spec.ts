@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
 import { readTranscript, TranscriptPlayer } from '../../support/wire/transcript.js';
 import { wireChannel } from '../../support/wire/channel.js';
-import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { startWireServer } from '../../support/wire/server.js';
 
 const DOCUMENT = new URL('../../../docs/protocol.md', import.meta.url);
@@ -22,7 +22,7 @@ const REQUESTS = new Map<string, ConnectionRequest>([
 ]);
 
 describe('the transcript of docs/protocol.md', () => {
-  it('is what a raw client sees, line by line (P1, P2, P3, P5, P6, P7, P10–P13, P15, P16, P18, G2, G4, G9)', async () => {
+  it('a raw client receives it line by line (P1, P2, P3, P5, P6, P7, P10–P13, P15, P16, P18, G2, G4, G9)', async () => {
     const steps = readTranscript(readFileSync(DOCUMENT, 'utf8'));
     expect(steps.length).toBeGreaterThan(50);
     // The numbers of `welcome` are the defaults.

@@ -102,7 +102,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
   const told = <Value>(register: (resolve: (value: Value) => void) => unknown): Promise<Value> =>
     new Promise((resolve) => register(resolve));
 
-  it('gives a short-lived token for a name, and says what is wrong with one that is none', async () => {
+  it('issues a short-lived token for a name, and explains why a name is invalid', async () => {
     const response = await post('/login', { name: '  ada   lovelace ' });
     expect(response.status).toBe(200);
     const { user, token } = (await response.json()) as Login;
@@ -120,7 +120,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     }
   });
 
-  it('lists the rooms, and tells of new ones', async () => {
+  it('lists the rooms, and announces new rooms', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const lobby = grace.client.channel('lobby');
     const created = told<Room>((resolve) => lobby.on<Room>('room.created', resolve));
@@ -143,7 +143,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('says who wrote a message, whatever its author says', async () => {
+  it('sets the author of a message, whatever the client claims', async () => {
     const ada = person('Ada');
     const channel = ada.client.channel(await room(ada));
     const event = told<ChannelEvent>((resolve) => channel.on('*', (_, received) => resolve(received)));
@@ -161,7 +161,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('refuses messages that are none, and what clients may not publish', async () => {
+  it('refuses invalid messages, and events that clients may not publish', async () => {
     const ada = person('Ada');
     const channel = ada.client.channel(await room(ada));
     await channel.subscribe();
@@ -183,7 +183,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect((await channel.history()).events).toEqual([]);
   });
 
-  it('G3 gives who was cut off everything, once, in order', async () => {
+  it('sends a client that was cut off every missed event once and in order (G3)', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const name = await room(ada);
     const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
@@ -217,7 +217,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect(texts.filter((text) => text === 'written meanwhile')).toHaveLength(1);
   });
 
-  it('G19 counts several devices of somebody as one member', async () => {
+  it('counts several devices of a user as one member (G19)', async () => {
     const [ada, phone, grace] = [person('Ada'), person('ADA'), await wire('Grace')];
     const name = await room(ada);
     await ada.client.channel(name).subscribe();
@@ -232,7 +232,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect(payload).toMatchObject({ join: [], leave: [], update: [{ id: 'ada', devices: 1 }] });
   });
 
-  it('tells who is typing', async () => {
+  it('signals who is typing', async () => {
     const [ada, grace] = [person('Ada'), await wire('Grace')];
     const name = await room(ada);
     await grace.subscribe(name);
@@ -245,7 +245,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('G11 lets the owner remove somebody: told why, sent nothing more, and kept out', async () => {
+  it('lets the owner remove a user, who gets the reason, no more events and no new subscription (G11)', async () => {
     const [ada, grace] = [person('Ada'), await wire('Grace')];
     const name = await room(ada);
     const channel = ada.client.channel(name);
@@ -276,7 +276,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     expect(events.map(({ event }) => event)).toEqual(['member.kicked', 'message.created']);
   });
 
-  it('lets the owner mute somebody, and lift it', async () => {
+  it('lets the owner mute and unmute a user', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const name = await room(ada);
     const [hers, others] = [ada.client.channel(name), grace.client.channel(name)];
@@ -293,7 +293,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
   });
 
-  it('G10 lets nobody but the owner moderate, and nobody who is not there', async () => {
+  it('lets only the owner moderate, and only after a subscribe (G10)', async () => {
     const [ada, grace] = [person('Ada'), person('Grace')];
     const name = await room(ada);
     await ada.client.channel(name).subscribe();
@@ -315,7 +315,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     await expect(lounge.request('kick', { user: 'ada' })).rejects.toMatchObject({ code: 'forbidden' });
   });
 
-  it('lets the author and the owner delete a message, and nobody else', async () => {
+  it('lets only the author and the owner delete a message', async () => {
     const [ada, grace, linus] = [person('Ada'), person('Grace'), person('Linus')];
     const name = await room(ada);
     const channels = [ada, grace, linus].map(({ client }) => client.channel(name)) as [
@@ -351,7 +351,7 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     ]);
   });
 
-  it('lets nobody in without a token, and no page of another origin', async () => {
+  it('refuses clients without a token, and pages of another origin', async () => {
     const anonymous = await WireClient.open(`ws://127.0.0.1:${port}/realtime`);
     wires.push(anonymous);
     anonymous.send({ type: 'hello', id: 'h', payload: { versions: [1] } });

@@ -5,7 +5,7 @@ import { createChatApp } from '../../../sample/chat/chat.app.js';
 import type { Platform } from '../../../sample/chat/chat.config.js';
 
 describe.each<Platform>(['express', 'fastify'])('the health of the sample chat on %s', (platform) => {
-  it('G20 is up once events come back', async () => {
+  it('the sample is up once probe events come back (G20)', async () => {
     const app = await createChatApp({ platform }, { logger: false });
     try {
       await app.listen(0, '127.0.0.1');

@@ -108,7 +108,7 @@ function given(wire: WireClient, channel: string): { seq: number | undefined; te
 const texts = (events: unknown) => (events as WireEnvelope[]).map(({ payload }) => payload['text']);
 
 describe('the sample chat as two processes over one Redis', () => {
-  it('G2 G3 gives what is written at either process to both, once and in the same order', async () => {
+  it('delivers what is written at either process to both, once and in the same order (G2, G3)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     const own = (name: string) => Array.from({ length: EACH }, (_, n) => `${name} ${n}`);
@@ -132,7 +132,7 @@ describe('the sample chat as two processes over one Redis', () => {
     }
   });
 
-  it('G4 appends a message that is sent again to the other process once', async () => {
+  it('appends a message that is sent again to the other process once (G4)', async () => {
     const { ada, room } = await adaAndGrace();
     const again = await connect('Ada', there);
     const message = { ...saying(room, 'once'), id: 'the-same' };
@@ -141,7 +141,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(await again.reply(message)).toEqual({ ...first, duplicate: true });
   });
 
-  it('P13 P28 lets who was cut off go on at the other process, with the same token and ticket', async () => {
+  it('resumes a client that was cut off at the other process, with the same token and ticket (P13, P28)', async () => {
     const { ada, room } = await adaAndGrace();
     const token = await tokenOf('Linus', there);
     const linus = await connect('Linus', there, token);
@@ -154,7 +154,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(given(back, room).map(({ text }) => text)).toEqual(['one', 'two', 'three']);
   });
 
-  it('G19 counts who is at both processes as one member, and tells each of the other', async () => {
+  it('counts a user connected to both processes as one member, and announces each user to the other process (G19)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await ada.subscribe(room);
     expect((await grace.subscribe(room))['presence']).toMatchObject({ count: 2 });
@@ -174,7 +174,7 @@ describe('the sample chat as two processes over one Redis', () => {
     });
   });
 
-  it('G11 removes somebody from her own room at the other process, and keeps them out of it at both', async () => {
+  it('removes a user from a room at the other process, and refuses the user at both (G11)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await ada.subscribe(room, { presence: false });
     await grace.subscribe('$user.grace');
@@ -198,7 +198,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(texts(events)).toEqual([undefined, 'Peace']);
   });
 
-  it('G10 mutes at one process, refuses at the other, and lets only the owner do it', async () => {
+  it('mutes at one process and refuses at the other, and lets only the owner do it (G10)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     expect(await grace.error(asking(room, 'mute', { user: 'ada', muted: true }))).toMatchObject({
@@ -212,7 +212,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(await grace.reply(saying(room, 'thanks'))).toMatchObject({ duplicate: false });
   });
 
-  it('lists the rooms of both processes, and gives no id twice', async () => {
+  it('lists the rooms of both processes, and assigns no id twice', async () => {
     const [ada, grace] = await Promise.all([connect('Ada', here), connect('Grace', there)]);
     await Promise.all([ada.subscribe('lobby'), grace.subscribe('lobby')]);
     const title = `Twins ${++titles}`;
@@ -235,7 +235,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(first).toEqual({ id: 'lounge', title: 'Lounge' });
   });
 
-  it('keeps rooms, owners, mutes and messages beyond the process that made them', async () => {
+  it('keeps rooms, owners, mutes and messages after the process that created them ends', async () => {
     const short = await startChat('express');
     let room: string;
     try {
@@ -253,7 +253,7 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(texts(events)).toEqual([undefined, 'I was here']);
   });
 
-  it('G21 says unavailable while Redis is away, and goes on when it is back', async () => {
+  it('answers unavailable while Redis is unreachable, and recovers afterwards (G21)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     await ada.reply(saying(room, 'before'));
@@ -273,7 +273,7 @@ describe('the sample chat as two processes over one Redis', () => {
 describe('the configuration of the sample chat', () => {
   const url = 'redis://127.0.0.1:1';
 
-  it.each(['JWT_SECRET', 'TICKET_SECRET'])('names %s when processes would not share it', (name) => {
+  it.each(['JWT_SECRET', 'TICKET_SECRET'])('refuses %s, which several processes would not share', (name) => {
     for (const value of [undefined, '', 'too short']) {
       const read = () => chatConfig({ ...SECRETS, REDIS_URL: url, [name]: value });
       expect(read).toThrow(ChatConfigError);
@@ -281,7 +281,7 @@ describe('the configuration of the sample chat', () => {
     }
   });
 
-  it('serves this machine only on port 3000 unless it is told where, and names what it cannot use', () => {
+  it('listens on port 3000 of the local machine by default, and names settings that it cannot use', () => {
     expect(listenConfig({})).toEqual({ port: 3000, host: '127.0.0.1', platform: 'express' });
     expect(listenConfig({ PORT: '0', HOST: '0.0.0.0', PLATFORM: 'fastify' })).toEqual({
       port: 0,
@@ -298,7 +298,7 @@ describe('the configuration of the sample chat', () => {
     );
   });
 
-  it('makes secrets of its own for a process that is alone', () => {
+  it('generates its own secrets for a single process', () => {
     const [one, two] = [chatConfig({}), chatConfig({ REDIS_URL: '' })];
     expect(one.jwtSecret).toHaveLength(64);
     expect(two.jwtSecret).not.toBe(one.jwtSecret);
@@ -306,7 +306,7 @@ describe('the configuration of the sample chat', () => {
     expect(chatConfig({ JWT_SECRET: 'mine' }).jwtSecret).toBe('mine');
   });
 
-  it('does not start without its Redis, and keeps the password to itself', async () => {
+  it('does not start without its Redis, and keeps the password out of the message', async () => {
     const config = chatConfig({ ...SECRETS, REDIS_URL: 'redis://:hidden@127.0.0.1:1' });
     const error: unknown = await createChatApp({ config }, { logger: false, abortOnError: false }).catch(
       (reason: unknown) => reason,

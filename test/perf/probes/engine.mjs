@@ -1,6 +1,6 @@
 // The built library without Nest and without sockets, for the processes that count what it does.
 import { memoryBroker } from '../../../dist/brokers/memory/index.js';
-import { ENGINE_DEFAULTS } from '../../../dist/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../dist/core/ports/settings-defaults.js';
 import { RealtimeEngine } from '../../../dist/core/engine/realtime-engine.js';
 import { systemClock } from '../../../dist/core/ports/clock.js';
 import { systemEntropy } from '../../../dist/core/ports/entropy.js';

@@ -9,22 +9,22 @@ import { sameMarkdown } from '../../support/markdown.js';
 const document = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
 
 describe('docs/errors.md', () => {
-  it('is what the catalogues say; `npm run docs` writes it', () => {
+  it('is what the catalogues generate; `npm run docs` writes it', () => {
     expect(sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf))).toBe(true);
     expect(strayNotes(ERROR_CODES, CLOSE_CODES)).toEqual([]);
   });
 
-  it('is stale as soon as a meaning changes', () => {
+  it('is out of date as soon as a meaning changes', () => {
     const changed = { ...ERROR_CODES, muted: { ...ERROR_CODES.muted, meaning: 'Something else.' } };
     expect(sameMarkdown(document, renderErrors(changed, CLOSE_CODES, closeActionOf))).toBe(false);
   });
 
-  it('refuses a code that nobody has explained', () => {
+  it('cannot be generated with a code that has no explanation', () => {
     const more = { ...ERROR_CODES, new_code: ERROR_CODES.muted };
     expect(() => renderErrors(more, CLOSE_CODES, closeActionOf)).toThrow('"new_code"');
   });
 
-  it('has the anchor that error frames point to, once per code', () => {
+  it('has the anchor that error frames link to, once per code', () => {
     const anchors = [...document.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => slug(String(heading)));
     for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
       expect(docsOf(code)).toBe(`nestjs-realtime/docs/errors.md#${code}`);

@@ -5,9 +5,21 @@ import { fileURLToPath } from 'node:url';
 import { anchorsOf, withoutFences } from '../../../scripts/docs/markdown.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const DOCUMENTS = readdirSync(`${root}docs`)
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => `docs/${name}`);
+/** Every document that people read; docs/api holds reports, which a tool writes. */
+const DOCUMENTS = [
+  ...markdownIn('.'),
+  ...markdownIn('docs'),
+  ...markdownIn('docs/decisions'),
+  'bench/README.md',
+  'sample/README.md',
+  'lib/client/README.md',
+];
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => normalize(join(folder, name)));
+}
 
 /** The text without code, where brackets and hashes mean something else. */
 function prose(markdown: string): string {
@@ -17,7 +29,7 @@ function prose(markdown: string): string {
 describe.each(DOCUMENTS)('%s', (file) => {
   const markdown = readFileSync(join(root, file), 'utf8');
 
-  it('links to files and headings that exist', () => {
+  it('links only to files and headings that exist', () => {
     const broken: string[] = [];
     for (const [, target] of prose(markdown).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (target === undefined || /^[a-z]+:/.test(target)) continue;
@@ -30,7 +42,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
     expect(broken).toEqual([]);
   });
 
-  it('has tables whose rows have as many cells as their heads, and fences that are closed', () => {
+  it('has tables with equally many cells in each row, and closed code fences', () => {
     const uneven: string[] = [];
     let cells = 0;
     for (const line of withoutFences(markdown).split('\n')) {
@@ -47,7 +59,7 @@ describe.each(DOCUMENTS)('%s', (file) => {
     expect((markdown.match(/^\s*```/gm) ?? []).length % 2).toBe(0);
   });
 
-  it('names sources that exist', () => {
+  it('names only source files that exist', () => {
     const named = [...prose(markdown).matchAll(/`((?:lib|test|scripts)\/[\w./-]+\.\w+)`/g)].map(
       ([, path]) => path,
     );

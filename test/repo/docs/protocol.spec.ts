@@ -1,15 +1,36 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { isChannelName, MAX_CHANNEL_LENGTH, userChannel } from '../../../lib/protocol/channel-name.js';
 import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { ClientCommand } from '../../../lib/protocol/commands.js';
-import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH } from '../../../lib/protocol/envelope.js';
+import {
+  MAX_DEPTH,
+  MAX_EVENT_LENGTH,
+  MAX_ID_LENGTH,
+  MAX_KEY_LENGTH,
+} from '../../../lib/protocol/envelope.js';
 import { ERROR_CODES } from '../../../lib/protocol/error-codes.js';
-import { MAX_DEPTH } from '../../../lib/protocol/limits.js';
-import { SERVER_MESSAGE_TYPES } from '../../../lib/protocol/messages.js';
 import { COMMAND_SCHEMAS, MAX_PAGE } from '../../../lib/protocol/validation/command-schemas.js';
 import { validateCommand } from '../../../lib/protocol/validation/validate-command.js';
+
+/** The closed set of P5, written down by hand: no code of the server needs the list. */
+const SERVER_MESSAGE_TYPES = [
+  'welcome',
+  'reply',
+  'error',
+  'event',
+  'signal',
+  'presence',
+  'resumed',
+  'gap',
+  'reset',
+  'unsubscribed',
+  'auth_required',
+  'ping',
+  'pong',
+  'bye',
+];
 
 const document = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
 const section = (heading: string): string => {
@@ -25,7 +46,7 @@ function examples(side: 'client' | 'server'): Record<string, unknown>[] {
 }
 
 describe('docs/protocol.md', () => {
-  it('shows every client command, each as the server takes it (P5)', () => {
+  it('has a valid example of every client command (P5)', () => {
     const shown = examples('client');
     for (const example of shown) {
       const result = validateCommand(example);
@@ -35,7 +56,7 @@ describe('docs/protocol.md', () => {
     expect(Object.keys(COMMAND_SCHEMAS).filter((type) => !types.has(type))).toEqual([]);
   });
 
-  it('names in the examples only fields that the protocol has', () => {
+  it('uses only fields of the protocol in its examples', () => {
     for (const example of examples('client')) {
       const schema = COMMAND_SCHEMAS[example['type'] as ClientCommand['type']];
       const top = schema.top.map(([name]) => name);
@@ -55,13 +76,13 @@ describe('docs/protocol.md', () => {
     }
   });
 
-  it('shows every server message', () => {
+  it('has an example of every server message', () => {
     const types = new Set(examples('server').map(({ type }) => type));
     expect(SERVER_MESSAGE_TYPES.filter((type) => !types.has(type))).toEqual([]);
-    expect([...types].filter((type) => !SERVER_MESSAGE_TYPES.includes(type as 'ping'))).toEqual([]);
+    expect([...types].filter((type) => !SERVER_MESSAGE_TYPES.includes(String(type)))).toEqual([]);
   });
 
-  it('lists the error codes and the close codes of the catalogues', () => {
+  it('lists the error codes and close codes of the catalogues', () => {
     const listed = [...section('6. Errors').matchAll(/`(\w+)` ?(?:·|$)/gm)].map(([, code]) => code);
     expect(listed).toEqual(Object.keys(ERROR_CODES));
     const rows = [...section('7. Closing').matchAll(/^\| (\d{4}) +\| `(\w+)`/gm)];
@@ -70,7 +91,7 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('has the defaults of the engine', () => {
+  it('states the defaults of the engine', () => {
     const rows = [...section('10. Limits').matchAll(/^\| `([\w.]+)` +\| (\d+)/gm)];
     expect(rows.length).toBeGreaterThan(25);
     for (const [, path, value] of rows) {
@@ -81,7 +102,7 @@ describe('docs/protocol.md', () => {
     }
   });
 
-  it('has the fixed limits of the code', () => {
+  it('states the fixed limits of the code', () => {
     expect([
       MAX_ID_LENGTH,
       MAX_EVENT_LENGTH,
@@ -95,7 +116,7 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('P23c has the right example of an own channel', () => {
+  it('has a correct example of an own channel (P23c)', () => {
     const [, id, name] = /so `([^`]+)` has the channel `([^`]+)`/.exec(document) ?? [];
     expect(userChannel(String(id))).toBe(name);
     expect(isChannelName(name)).toBe(true);

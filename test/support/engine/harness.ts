@@ -5,11 +5,8 @@ import type {
   ChannelPolicy,
   PresencePolicy,
 } from '../../../lib/core/ports/channel-definition.js';
-import {
-  ENGINE_DEFAULTS,
-  type EngineOptions,
-  type EngineSettings,
-} from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
+import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import type { Authenticator } from '../../../lib/core/ports/identity.js';

@@ -2,11 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
-import {
-  ENGINE_DEFAULTS,
-  type EngineOptions,
-  type EngineSettings,
-} from '../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
+import type { EngineOptions, EngineSettings } from '../../../lib/core/ports/settings.js';
 import { RealtimeEngine } from '../../../lib/core/engine/realtime-engine.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';
 import { systemClock, type Clock } from '../../../lib/core/ports/clock.js';

@@ -40,7 +40,7 @@ const plan = (more: Partial<Plan> = {}) => planOf({ ...SAID, ...more });
 const nodes = (more: Partial<Plan> = {}, costs = COSTS) => nodesFor(plan(more), costs).nodes ?? Infinity;
 
 describe('the load of a node', () => {
-  it('is the sum of what was counted by hand', () => {
+  it('equals a sum calculated by hand', () => {
     const load = nodeLoad(plan({ source: 'application', requests: 1_000 }), COSTS, 1);
     expect(load.parts.heartbeats).toBeCloseTo((10_000 / 25) * 25e-6, 10);
     expect(load.parts.connects).toBeCloseTo((10_000 / 3_600) * 500e-6, 10);
@@ -54,14 +54,14 @@ describe('the load of a node', () => {
     expect(load.period).toBe(0);
   });
 
-  it('counts subscriptions beyond the first of a connection, and events that are kept', () => {
+  it('includes further subscriptions of a connection, and kept events', () => {
     const one = nodeLoad(plan(), COSTS, 1);
     const three = nodeLoad(plan({ channelsPerConnection: 3, history: 10 }), COSTS, 1);
     expect(three.memory - one.memory).toBe(20_000 * 300 + 100 * 10 * 1_000);
     expect(three.deliveries).toBe(3 * one.deliveries);
   });
 
-  it('has events come from the broker where there is more than one node, at each that serves the channel', () => {
+  it('with several nodes, includes receiving events from the broker on each node that serves the channel', () => {
     expect(nodeLoad(plan(), COSTS, 1).parts.received).toBe(0);
     // A channel of one subscriber is served by one node of four.
     const lonely = plan({ subscribers: 1 });
@@ -82,12 +82,12 @@ describe('the model of a flush', () => {
   };
   const at = (rate: number) => ({ ...load, eventsPerChannel: rate, eventsPerConnection: rate });
 
-  it('writes each event by itself while nothing waits', () => {
+  it('writes each event separately while none waits', () => {
     expect(flushShare(load, 0)).toBeCloseTo(10 * (60 + 10_000) * 1e-6, 10);
     expect(flushing(load, 0.025)).toMatchObject({ period: 0, expected: flushShare(load, 0) });
   });
 
-  it('rests three times its length, and less where flushes are long', () => {
+  it('pauses three times the length of a flush, and less for long flushes', () => {
     const lengthOf = (paced: { expected: number; period: number }) => paced.expected * paced.period;
     // 200 events a second of 10 ms each: more than a core where each is written by itself.
     const light = flushing(at(200), 0.1);
@@ -98,13 +98,13 @@ describe('the model of a flush', () => {
     expect(heavy.period).toBeCloseTo(lengthOf(heavy) + 1.5 * (0.025 - lengthOf(heavy)), 6);
   });
 
-  it('does not rest at its limit', () => {
+  it('does not pause at full load', () => {
     const full = flushing({ ...at(1_000), perSecond: 700_000 }, 0.025);
     expect(full.expected).toBeCloseTo(1, 6);
     expect(full.needed).toBeLessThan(1.05);
   });
 
-  it('does not hide what sharing cannot save', () => {
+  it('still exceeds one core when sharing does not save enough', () => {
     const { needed } = flushing({ ...at(1_000), perSecond: 2e6 }, 0.025);
     expect(needed).toBeGreaterThan(1);
   });
@@ -116,7 +116,7 @@ describe('the model of a flush', () => {
     expect(needed.at(-1)).toBeGreaterThan(0.25);
   });
 
-  it('has nothing wait when nothing may', () => {
+  it('delays no event when the allowed delay is 0', () => {
     const strict = flushing(at(100), 0);
     expect(strict).toMatchObject({ period: 0, needed: strict.alone });
   });
@@ -142,21 +142,21 @@ describe('the number of nodes', () => {
     ['flushDelay', [0, 0.005, 0.025, 0.1]],
   ];
 
-  it.each(growing)('does not fall with %s', (field, values) => {
+  it.each(growing)('does not fall with a larger %s', (field, values) => {
     const found = values.map((value) => nodes({ [field]: value }));
     expect(found).toEqual([...found].sort((a, b) => a - b));
     // A model that ignores the field would pass otherwise.
     expect(values.some((value) => differs({ [field]: value }, { [field]: values[0] }))).toBe(true);
   });
 
-  it.each(shrinking)('does not rise with %s', (field, values) => {
+  it.each(shrinking)('does not rise with a larger %s', (field, values) => {
     const busy = { rate: 1_000, connections: 20_000 };
     const found = values.map((value) => nodes({ ...busy, [field]: value }));
     expect(found).toEqual([...found].sort((a, b) => b - a));
     expect(found[0]).toBeGreaterThan(found.at(-1) as number);
   });
 
-  it.each(Object.keys(COSTS.micros))('does not fall with the cost micros.%s', (name) => {
+  it.each(Object.keys(COSTS.micros))('does not fall with a larger cost micros.%s', (name) => {
     const busy = { rate: 2_000, connections: 20_000, requests: 20_000, lifetime: 60 };
     const found = [0, 1, 5, 20, 100].map((factor) =>
       nodes(
@@ -180,12 +180,12 @@ describe('the number of nodes', () => {
     ['memory', { memory: 160e6 }],
     ['connections (limits.maxConnections)', { maxConnections: 1_000 }],
     ['bandwidth', { bandwidth: 1e6 }],
-  ])('names %s where it binds', (binding, more) => {
+  ])('names %s as the limit where it is the limit', (binding, more) => {
     expect(nodesFor(plan(more), COSTS)).toMatchObject({ binding });
     expect(nodes(more)).toBeGreaterThan(1);
   });
 
-  it('says so when no number is enough', () => {
+  it('is undefined when no number is enough, and names the limit', () => {
     expect(nodesFor(plan({ memory: 100e6 }), COSTS)).toMatchObject({ nodes: undefined, binding: 'memory' });
   });
 
@@ -195,8 +195,8 @@ describe('the number of nodes', () => {
   }
 });
 
-describe('the flags', () => {
-  it('read numbers with their units', () => {
+describe('the command-line flags', () => {
+  it('read numbers with units', () => {
     const args =
       '--connections 100k --channels 1000 --rate 1e3 --memory 2GB --bandwidth 1Gbit --target 70% --heartbeat 25s --flush-delay 5ms';
     expect(readFlags(args.split(' '))).toEqual({
@@ -233,7 +233,7 @@ describe('the flags', () => {
     expect(() => planOf(said)).toThrow(message);
   });
 
-  it('has the subscribers of a channel follow from the connections', () => {
+  it('derive the subscribers of a channel from the connections', () => {
     expect(plan({ channelsPerConnection: 4 }).subscribers).toBe(400);
   });
 });
@@ -248,11 +248,11 @@ describe('the costs', () => {
     expect(() => checkCosts(costs)).toThrow(/--save/);
   });
 
-  it('that are in no file are refused with the remedy', () => {
+  it('costs that are in no file are refused with the remedy', () => {
     expect(() => readCosts('no-such-costs.json')).toThrow(/cannot be read \(ENOENT\).*--save/);
   });
 
-  it('are found again from what they made', () => {
+  it('costs are recovered by least squares from the values that they produced', () => {
     const rows = [1, 10, 100].flatMap((events) =>
       [100, 1_000].map((audience) => [1, events, audience, audience * events]),
     );
@@ -261,7 +261,7 @@ describe('the costs', () => {
     [60, 12, 9, 0.08].forEach((cost, index) => expect(found[index]).toBeCloseTo(cost, 6));
   });
 
-  it('are never negative', () => {
+  it('costs are never negative', () => {
     const found = leastSquares(
       [
         [1, 1],

@@ -12,8 +12,8 @@ function backoff(random: () => number): Backoff {
   return made;
 }
 
-describe('P19 backoff', () => {
-  it('P19 full jitter: anything from 0 to the exponential bound, and never above maxMs', () => {
+describe('backoff (P19)', () => {
+  it('draws the delay with full jitter between 0 and the exponential bound, which never exceeds maxMs (P19)', () => {
     fc.assert(
       fc.property(unit, fc.integer({ min: 0, max: 5_000 }), (random, retry) => {
         const delay = exponentialDelay(policy, retry, () => random);
@@ -25,7 +25,7 @@ describe('P19 backoff', () => {
     expect(exponentialDelay(policy, 3, () => 0.5)).toBe(2_000);
   });
 
-  it('P19 the first attempt after an unannounced loss waits random() × firstSpreadMs', () => {
+  it('waits random() × firstSpreadMs before the first attempt after an unannounced loss (P19)', () => {
     fc.assert(
       fc.property(unit, (random) => {
         expect(backoff(() => random).next(true)).toBe(random * 2_000);
@@ -33,26 +33,26 @@ describe('P19 backoff', () => {
     );
   });
 
-  it('P19 a thousand clients that lost one node come back over the whole spread', () => {
+  it('spreads a thousand clients that lost one node over the whole spread (P19)', () => {
     const delays = Array.from({ length: 1_000 }, () => backoff(Math.random).next(true));
     const slots = new Set(delays.map((delay) => Math.floor(delay / 200)));
     expect(slots.size).toBe(10);
   });
 
-  it('P19 follows advice: retryAfterMs + random() × spreadMs', () => {
+  it('follows advice: retryAfterMs + random() × spreadMs (P19)', () => {
     expect(backoff(() => 0.25).next(true, { retryAfterMs: 1_000, spreadMs: 4_000 })).toBe(2_000);
     // Without a spread of its own, the policy's: nobody comes back in the same instant.
     expect(backoff(() => 0.25).next(true, { retryAfterMs: 1_000 })).toBe(1_500);
   });
 
-  it('P19 advice never shortens a backoff that has begun', () => {
+  it('never shortens a running backoff by advice (P19)', () => {
     const made = backoff(() => 0.5);
     for (let n = 0; n < 4; n++) made.next(true);
     expect(made.next(true, { retryAfterMs: 0, spreadMs: 0 })).toBe(0.5 * 8_000);
     expect(made.next(true, { retryAfterMs: 60_000, spreadMs: 0 })).toBe(60_000);
   });
 
-  it('P19 only a stable connection resets it', () => {
+  it('resets only after a stable connection (P19)', () => {
     const made = backoff(() => 0.5);
     expect([made.next(false), made.next(true), made.next(true), made.attempt]).toEqual([250, 500, 1_000, 4]);
     made.reset();

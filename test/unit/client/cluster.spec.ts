@@ -43,8 +43,8 @@ function join(node: number, user: string): RealtimeClient {
   return client;
 }
 
-describe('against a real cluster', () => {
-  it('P3c more subscribes at once than a server takes with hello: it comes in all the same', async () => {
+describe('the client with a real cluster', () => {
+  it('connects although more channels subscribe at once than the server accepts with hello (P3c)', async () => {
     cluster = await startWireCluster(1, {
       channels: [wireChannel('rooms.:room')],
       settings: { retry: settings.retry, limits: { ...settings.limits, maxEnvelopesPerFrame: 2 } },
@@ -61,7 +61,7 @@ describe('against a real cluster', () => {
     ]);
   });
 
-  it('G2 G3 G4 P16 connections cut at random: each event once and in order, each publish appended once', async () => {
+  it('delivers each event once and in order and appends each publish once, with connections cut at random (G2, G3, G4, P16)', async () => {
     const entropy = new SeededEntropy(11);
     cluster = await startWireCluster(2, {
       channels: [wireChannel('rooms.:room', { publish: ['said'] })],
@@ -117,7 +117,7 @@ describe('against a real cluster', () => {
     expect(resumes).toBeGreaterThan(5);
   });
 
-  it('G19 P22a P22c says how many there are in a small channel and in a large one, and who, where it can know', async () => {
+  it('reports the number of members in small and large channels, and the members where it can know them (G19, P22a, P22c)', async () => {
     const MAX = 5;
     const clock = new ManualClock();
     cluster = await startWireCluster(2, {

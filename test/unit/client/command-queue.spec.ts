@@ -12,7 +12,7 @@ const start = async (options?: RealtimeClientOptions): Promise<Harness> =>
 afterEach(() => harness?.stop());
 
 describe('request', () => {
-  it('P7 each command takes the one answer with its ref, in whatever order they come', async () => {
+  it('takes the one answer with the ref of each command, in any order of answers (P7)', async () => {
     const h = await start();
     const connection = await h.live();
     const [first, second] = [h.client.request('a'), h.client.request('b')];
@@ -21,7 +21,7 @@ describe('request', () => {
     expect(await Promise.all([first, second])).toEqual(['a', 'b']);
   });
 
-  it('rejects with the server’s error, its details and its advice', async () => {
+  it('rejects with the error of the server, its details and its advice', async () => {
     const h = await start();
     const connection = await h.live();
     const result = h.client.request('a').catch((error: unknown) => error);
@@ -35,7 +35,7 @@ describe('request', () => {
     expect(error).toMatchObject({ code: 'validation_failed', retryable: false, details, retryAfterMs: 7 });
   });
 
-  it('P6 keeps the name of a code that a later server adds', async () => {
+  it('keeps the name of an error code that a later server adds (P6)', async () => {
     const h = await start();
     const connection = await h.live();
     const results = [h.client.request('a'), h.client.request('b')].map((result) =>
@@ -55,7 +55,7 @@ describe('request', () => {
     ]);
   });
 
-  it('P17 an interrupted request fails with outcome_unknown and is never sent again', async () => {
+  it('fails an interrupted request with outcome_unknown, and never sends it again (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const sent = codeOf(h.client.request('a'));
@@ -71,7 +71,7 @@ describe('request', () => {
     expect(await waiting).toBe(1);
   });
 
-  it('times out: never sent is timeout, sent is outcome_unknown', async () => {
+  it('fails after its time-out with timeout if it was not sent, and with outcome_unknown if it was', async () => {
     const h = await start({ requestTimeoutMs: 9_000 });
     const unsent = codeOf(h.client.request('a'));
     h.clock.advance(9_000);
@@ -85,7 +85,7 @@ describe('request', () => {
     expect(await sent).toBe('outcome_unknown');
   });
 
-  it('a bounded number waits', async () => {
+  it('queues a bounded number of requests', async () => {
     const h = await start({ maxPendingCommands: 2 });
     const kept = [codeOf(h.client.request('a')), codeOf(h.client.request('b'))];
     expect(await codeOf(h.client.request('c'))).toBe('rate_limited');
@@ -93,14 +93,14 @@ describe('request', () => {
     expect(await Promise.all(kept)).toEqual(['unavailable', 'unavailable']);
   });
 
-  it('P4 what is too large, or cannot be encoded, fails here', async () => {
+  it('fails locally if it is too large or cannot be encoded (P4)', async () => {
     const h = await start();
     await h.live({ limits: { maxMessageBytes: 500 } });
     expect(await codeOf(h.client.request('a', 'x'.repeat(500)))).toBe('message_too_large');
     expect(await codeOf(h.client.request('a', 1n))).toBe('bad_request');
   });
 
-  it('an error that answers nothing is reported; an answer to what was given up is not', async () => {
+  it('reports an error without a pending command, but not a late answer to one', async () => {
     const h = await start();
     const connection = await h.live();
     connection.send({ type: 'error', payload: { code: 'rate_limited', message: 'Slow down' } });
@@ -110,7 +110,7 @@ describe('request', () => {
     expect(h.errors[0]).toMatchObject({ error: { code: 'rate_limited' }, context: { source: 'server' } });
   });
 
-  it('a request of a channel waits until the channel is subscribed (G10)', async () => {
+  it('waits until the channel is subscribed (G10)', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -126,7 +126,7 @@ describe('request', () => {
     expect(await result).toEqual({ ok: true });
   });
 
-  it('a request of a channel whose subscribe was refused goes out all the same: it has its own authorization', async () => {
+  it('sends a channel request although its subscribe was refused, as it has its own authorization', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -145,7 +145,7 @@ describe('history', () => {
     more: true,
   };
 
-  it('sends its bounds with the epoch of the own position', async () => {
+  it('sends its bounds with the epoch of the client’s position', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -164,7 +164,7 @@ describe('history', () => {
     expect(await codeOf(all)).toBe('internal');
   });
 
-  it('is a read: asked again after a reconnect', async () => {
+  it('is requested again after a reconnect', async () => {
     const h = await start();
     const connection = await h.live();
     const result = h.client.channel('rooms.1').history();
@@ -177,7 +177,7 @@ describe('history', () => {
 });
 
 describe('signal', () => {
-  it('says whether there was a connection to take it, and waits for none', async () => {
+  it('returns whether a connection took it, and does not wait for one', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     expect(await room.signal('typing')).toBe(false);
@@ -200,7 +200,7 @@ describe('signal', () => {
 });
 
 describe('listeners', () => {
-  it('what one throws goes to the error listeners; without one it is an uncaught error, as with an EventTarget', async () => {
+  it('pass an error that one of them throws to the error listeners; without one it is an uncaught error', async () => {
     const thrown: unknown[] = [];
     const original = globalThis.queueMicrotask;
     // Caught here, or it would end the test run.

@@ -1,21 +1,18 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket as NodeWebSocket } from 'ws';
-import { DEFAULT_RETRY } from '../../../lib/client/backoff.js';
+import { ChannelBackoff, DEFAULT_RETRY } from '../../../lib/client/backoff.js';
 import { ChannelListeners } from '../../../lib/client/channel/listeners.js';
 import type { ChannelRegistry } from '../../../lib/client/channel/registry.js';
-import { RetryCounter } from '../../../lib/client/channel/retry-counter.js';
 import { systemClientClock } from '../../../lib/client/clock.js';
-import { settingsOf } from '../../../lib/client/options.js';
-import { verdictOf } from '../../../lib/client/connection/reconnect-policy.js';
-import { bytesOf, Outbox } from '../../../lib/client/connection/outbox.js';
-import { readWelcome } from '../../../lib/client/connection/welcome.js';
-import { endpointsOf } from '../../../lib/client/endpoints.js';
-import { uuidv7 } from '../../../lib/client/ids.js';
+import { settingsOf, uuidv7 } from '../../../lib/client/options.js';
+import { decide } from '../../../lib/client/connection/reconnect-policy.js';
+import { bytesOf, FrameBatcher } from '../../../lib/client/connection/frames.js';
+import { readWelcome } from '../../../lib/client/connection/handshake.js';
 import * as entry from '../../../lib/client/index.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { Pacer } from '../../../lib/client/pacer.js';
 import type { ClientFetch } from '../../../lib/client/transport/probe.js';
-import type { WebSocketConstructor } from '../../../lib/client/transport/websocket-types.js';
+import { endpointsOf, type WebSocketConstructor } from '../../../lib/client/transport/websocket.js';
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
@@ -43,14 +40,14 @@ describe('endpoints', () => {
     expect(new URL(found.http).href).toBe(new URL(http).href);
   });
 
-  it('says what to write instead', () => {
+  it('the error for an invalid endpoint names a valid form', () => {
     expect(() => endpointsOf('/realtime')).toThrow(/https:\/\/example.com\/realtime/);
     expect(() => endpointsOf('ftp://example.com')).toThrow(/http, https, ws or wss/);
   });
 });
 
-describe('options', () => {
-  it('names the option that is wrong', () => {
+describe('options of the client', () => {
+  it('the error for a wrong option names it', () => {
     expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
     expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
     expect(settingsOf({}).maxHeldEvents).toBe(1_000);
@@ -62,7 +59,7 @@ describe('options', () => {
     );
   });
 
-  it('takes the WebSocket of ws and that of the platform, and the platform’s fetch', () => {
+  it('the options accept the WebSocket of ws and of the platform, and the platform’s fetch', () => {
     // Checked by the compiler: Node 20 has no WebSocket of its own.
     const classes: (platform: typeof WebSocket) => WebSocketConstructor[] = (platform) => [
       NodeWebSocket,
@@ -74,7 +71,7 @@ describe('options', () => {
 });
 
 describe('ids', () => {
-  it('are UUIDv7: unique, and in the order of time', () => {
+  it('ids are UUIDv7: unique, and in the order of time', () => {
     jest.spyOn(Date, 'now').mockReturnValue(0x0199_1234_5678);
     const made = new Set(Array.from({ length: 1_000 }, uuidv7));
     expect(made.size).toBe(1_000);
@@ -83,7 +80,7 @@ describe('ids', () => {
 });
 
 describe('the clock', () => {
-  it('P17 never goes back, and counts the time that the machine slept', () => {
+  it('never goes back, and counts the time that the machine was suspended (P17)', () => {
     let wall = 1_000_000;
     let steady = 5_000;
     jest.spyOn(Date, 'now').mockImplementation(() => wall);
@@ -109,7 +106,7 @@ describe('the clock', () => {
     expect(clock.now()).toBeCloseTo(1_060_910.5);
   });
 
-  it('runs tasks, takes them back, and takes delays that timers do not', async () => {
+  it('runs and cancels tasks, and accepts delays longer than those of timers', async () => {
     const clock = systemClientClock();
     const ran: string[] = [];
     clock.schedule(-1, () => ran.push('a'));
@@ -122,8 +119,8 @@ describe('the clock', () => {
   });
 });
 
-describe('P17 the pacer', () => {
-  it('P17 property: never more than rate × time + one second’s worth', () => {
+describe('the pacer (P17)', () => {
+  it('the pacer never gives more than rate × time plus one second’s worth (property) (P17)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100 }),
@@ -148,7 +145,7 @@ describe('P17 the pacer', () => {
     );
   });
 
-  it('whoever waited waitMs is given a token, whatever fractions add up to', () => {
+  it('gives a token to every caller that waited waitMs, despite fractions', () => {
     const clock = new ManualClock();
     const pacer = new Pacer(clock);
     pacer.adopt(3);
@@ -164,7 +161,7 @@ describe('P17 the pacer', () => {
     expect(pacer.take()).toBe(true);
   });
 
-  it('its debt is bounded, and a rate of 0 is no limit', () => {
+  it('has a bounded debt, and no limit at a rate of 0', () => {
     const clock = new ManualClock();
     const pacer = new Pacer(clock);
     pacer.adopt(10);
@@ -175,11 +172,11 @@ describe('P17 the pacer', () => {
   });
 });
 
-describe('P4 the outbox', () => {
+describe('the outbox of the client (P4)', () => {
   it.each<[string, Codec]>([
     ['json', jsonCodec],
     ['msgpack', msgpackCodec],
-  ])('P4 property: %s frames hold everything in order, within the limits', async (_, codec) => {
+  ])('sends everything in order in %s frames within the limits (property) (P4)', async (_, codec) => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.string({ maxLength: 40, unit: 'binary' }), { maxLength: 40 }),
@@ -187,8 +184,8 @@ describe('P4 the outbox', () => {
         async (texts, maxEnvelopesPerFrame) => {
           const frames: Encoded[] = [];
           const limits = { maxFrameBytes: 600, maxMessageBytes: 500, maxEnvelopesPerFrame };
-          const outbox = new Outbox(codec, limits, (frame) => frames.push(frame));
-          texts.forEach((text, index) => outbox.add({ type: 'request', id: `id${index}`, payload: text }));
+          const batcher = new FrameBatcher(codec, limits, (frame) => frames.push(frame));
+          texts.forEach((text, index) => batcher.add({ type: 'request', id: `id${index}`, payload: text }));
           await settle();
           const decoded = frames.flatMap((frame) => codec.decode(frame, limits)) as { payload: unknown }[];
           expect(decoded.map(({ payload }) => payload)).toEqual(texts);
@@ -198,7 +195,7 @@ describe('P4 the outbox', () => {
     );
   });
 
-  it('counts bytes as they travel', () => {
+  it('counts bytes as encoded in UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         expect(bytesOf(text)).toBe(new TextEncoder().encode(text).byteLength);
@@ -207,8 +204,8 @@ describe('P4 the outbox', () => {
   });
 });
 
-describe('welcome', () => {
-  it('P6 falls back where a number is missing or senseless, and ignores the rest', () => {
+describe('reading welcome', () => {
+  it('falls back to defaults for missing or invalid numbers, and ignores other fields (P6)', () => {
     const welcome = readWelcome({
       retry: { baseMs: -1, maxMs: 'x', firstSpreadMs: 3 },
       limits: { maxFrameBytes: null },
@@ -222,18 +219,18 @@ describe('welcome', () => {
   });
 });
 
-describe('the verdict (protocol §7)', () => {
+describe('the decision after a close (protocol §7)', () => {
   const end = { reason: '', opened: true, welcomed: true };
   const credentials = { renewable: true, fresh: false };
 
-  it('property: 1000 stays closed, 4800–4999 stop unless another token may help, everything else comes back', () => {
+  it('stays closed after 1000, stops on 4800–4999 unless another token may help, and reconnects otherwise (property)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1000, max: 4999 }),
         fc.boolean(),
         fc.boolean(),
         (code, renewable, fresh) => {
-          const { action } = verdictOf({ ...end, code }, { renewable, fresh });
+          const { action } = decide({ ...end, code }, { renewable, fresh });
           const expected =
             code === 1000
               ? 'closed'
@@ -246,24 +243,24 @@ describe('the verdict (protocol §7)', () => {
     );
   });
 
-  it('reads advice from bye before the close reason, and takes 0 in a reason for none', () => {
+  it('takes advice from bye before the close reason, and treats 0 in a reason as no advice', () => {
     const bye = { code: 4001, retryAfterMs: 5, spreadMs: 6 };
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9', bye }, credentials).advice).toEqual({
+    expect(decide({ ...end, code: 4001, reason: 'drain|9', bye }, credentials).advice).toEqual({
       retryAfterMs: 5,
       spreadMs: 6,
     });
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|9' }, credentials).advice).toEqual({
+    expect(decide({ ...end, code: 4001, reason: 'drain|9' }, credentials).advice).toEqual({
       retryAfterMs: 9,
     });
-    expect(verdictOf({ ...end, code: 4001, reason: 'drain|0' }, credentials).advice).toBeUndefined();
-    expect(verdictOf({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
+    expect(decide({ ...end, code: 4001, reason: 'drain|0' }, credentials).advice).toBeUndefined();
+    expect(decide({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
       'proxy restarts',
     );
   });
 });
 
-describe('listeners', () => {
-  it('in use while anybody listens', () => {
+describe('listeners of a channel', () => {
+  it('report use while there is at least one', () => {
     const uses: number[] = [];
     const listeners = new ChannelListeners(
       () => undefined,
@@ -271,18 +268,18 @@ describe('listeners', () => {
     );
     const presence = (): void => undefined;
     const off = listeners.on('gap', () => undefined);
-    listeners.onEvent('gap', () => undefined)();
-    listeners.onPresence(presence);
+    listeners.add('event', 'gap', () => undefined)();
+    listeners.add('presence', 'change', presence);
     off();
-    listeners.offPresence(presence);
+    listeners.off('change', presence);
     expect(uses).toEqual([1, 2, 1, 2, 1, 0]);
   });
 });
 
-describe('P19 a channel’s retries', () => {
-  it('P19 grow while the subscription does not last, and begin anew when it did', () => {
+describe('the retries of a channel (P19)', () => {
+  it('delays grow while the subscription does not last, and restart after it lasted (P19)', () => {
     const clock = new ManualClock();
-    const retry = new RetryCounter({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
+    const retry = new ChannelBackoff({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
     const delays: number[] = [];
     for (const lasted of [0, 9_999, 9_999, 10_000, 0]) {
       retry.began();
@@ -295,8 +292,8 @@ describe('P19 a channel’s retries', () => {
   });
 });
 
-describe('the registry', () => {
-  it('keeps what is subscribed or listened to, and lets the rest go', () => {
+describe('the channel registry of the client', () => {
+  it('keeps channels that are subscribed or listened to, and releases the others', () => {
     const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
     const { channels } = client as unknown as { channels: ChannelRegistry };
     const room = client.channel('rooms.1');
@@ -309,8 +306,8 @@ describe('the registry', () => {
   });
 });
 
-describe('the entry point', () => {
-  it('exports what an application needs, and keeps MessagePack out', () => {
+describe('the entry point of the client', () => {
+  it('exports what an application needs, without MessagePack', () => {
     expect(Object.keys(entry).sort()).toEqual([
       'CLOSE_CODES',
       'ERROR_CODES',

@@ -24,7 +24,7 @@ const publishes = async (
 const stored = (seq: number, duplicate = false): unknown => ({ seq, epoch: 'e1', duplicate });
 
 describe('publishing', () => {
-  it('resolves with the place in the log once it is acknowledged', async () => {
+  it('resolves with the position in the log once it is acknowledged', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -51,7 +51,7 @@ describe('publishing', () => {
     expect(await result).toMatchObject({ seq: 1 });
   });
 
-  it('P16 names the previous unacknowledged publish of the same channel', async () => {
+  it('names the previous unacknowledged publish of the same channel in `after` (P16)', async () => {
     const h = await start();
     const connection = await h.live();
     const [one, two] = [h.client.channel('rooms.1'), h.client.channel('rooms.2')];
@@ -75,7 +75,7 @@ describe('publishing', () => {
     expect((await connection.expectCommand('publish')).after).toBeUndefined();
   });
 
-  it('refuses what can be no publish, before anything is sent', async () => {
+  it('refuses an invalid publish before anything is sent', async () => {
     const h = await start({ maxQueuedPublishes: 2 });
     const room = h.client.channel('rooms.1');
     const loop: Record<string, unknown> = {};
@@ -91,7 +91,7 @@ describe('publishing', () => {
     expect(await codeOf(room.publish('a'))).toBe('rate_limited');
   });
 
-  it('keeps a bounded number of bytes', async () => {
+  it('queues a bounded number of bytes', async () => {
     const h = await start({ maxQueuedBytes: 2_000 });
     const room = h.client.channel('rooms.1');
     const kept = room.publish('a', 'x'.repeat(1_000), { id: 'kept' });
@@ -103,7 +103,7 @@ describe('publishing', () => {
     await connection.expectCommand('publish');
   });
 
-  it('P4 a publish above maxMessageBytes fails here, and those behind it go on', async () => {
+  it('fails a publish above maxMessageBytes locally, and sends those behind it (P4)', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     const early = codeOf(room.publish('a', 'x'.repeat(1_000), { id: 'early' }));
@@ -115,8 +115,8 @@ describe('publishing', () => {
   });
 });
 
-describe('P17 reconnecting', () => {
-  it('P17 G4 sends unacknowledged publishes again: same id, same order, with after', async () => {
+describe('reconnecting with unacknowledged publishes (P17)', () => {
+  it('sends them again with the same id, in the same order, with `after` (P17, G4)', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -145,7 +145,7 @@ describe('P17 reconnecting', () => {
     ]);
   });
 
-  it('P15 P17 sends the same content again, whatever became of the object', async () => {
+  it('sends the same content again, even if the object was changed (P15, P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const payload = { text: 'before', at: new Date(0) };
@@ -157,7 +157,7 @@ describe('P17 reconnecting', () => {
     expect(again.payload).toEqual({ text: 'before', at: '1970-01-01T00:00:00.000Z' });
   });
 
-  it('P17 paces within ratePerSecond', async () => {
+  it('sends them within ratePerSecond (P17)', async () => {
     const h = await start({ maxQueuedPublishes: 500 });
     const room = h.client.channel('rooms.1');
     for (let n = 0; n < 100; n++) void room.publish('a', n);
@@ -175,7 +175,7 @@ describe('P17 reconnecting', () => {
     expect(sent).toBe(100);
   });
 
-  it('P17 other commands count too, but do not wait', async () => {
+  it('counts other commands against the rate, but does not delay them (P17)', async () => {
     const h = await start();
     const connection = await h.live(limits({ ratePerSecond: 10 }));
     const room = h.client.channel('rooms.1');
@@ -191,7 +191,7 @@ describe('P17 reconnecting', () => {
     await publishes(connection, 2);
   });
 
-  it('P17 what is older than dedupeMs fails with outcome_unknown and is never sent again', async () => {
+  it('fails those older than dedupeMs with outcome_unknown, and never sends them again (P17)', async () => {
     const h = await start();
     const connection = await h.live(limits({ dedupeMs: 100_000 }));
     const room = h.client.channel('rooms.1');
@@ -210,7 +210,7 @@ describe('P17 reconnecting', () => {
     await fresh;
   });
 
-  it('P17 fails while it is offline, a little before the window ends: the retry must arrive inside it', async () => {
+  it('fails them while offline a little before the dedupe window ends, so that every retry arrives inside it (P17)', async () => {
     const h = await start();
     h.server.refuse = () => undefined;
     const connection = await h.live(limits({ dedupeMs: 10_000 }));
@@ -223,7 +223,7 @@ describe('P17 reconnecting', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('a publish that no connection ever took fails with timeout: it is safe to publish again', async () => {
+  it('fails one that no connection ever took with timeout, as it is safe to publish again', async () => {
     const h = await start({ publishTimeoutMs: 30_000, connectTimeoutMs: 1e9 });
     const room = h.client.channel('rooms.1');
     const [long, short] = [codeOf(room.publish('a')), codeOf(room.publish('a', 1, { ttl: 1_000 }))];
@@ -233,7 +233,7 @@ describe('P17 reconnecting', () => {
     expect(await long).toBe('timeout');
   });
 
-  it('subscribes before it publishes, so that own events come live', async () => {
+  it('subscribes before it publishes, so that the own events come live', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');
     void room.publish('a');
@@ -245,7 +245,7 @@ describe('P17 reconnecting', () => {
     expect(connection.frames).toHaveLength(2);
   });
 
-  it('P15 sends nothing again as another user', async () => {
+  it('sends nothing again as another user (P15)', async () => {
     const h = await start();
     const connection = await h.live({ user: 'ada' });
     const room = h.client.channel('rooms.1');
@@ -260,7 +260,7 @@ describe('P17 reconnecting', () => {
     expect(second.unread).toEqual([]);
   });
 
-  it('the end of the client says what is known', async () => {
+  it('fails them with outcome_unknown when the client ends, and later ones with the reason', async () => {
     const h = await start();
     const connection = await h.live();
     const sent = codeOf(h.client.channel('rooms.1').publish('a'));
@@ -271,9 +271,9 @@ describe('P17 reconnecting', () => {
   });
 });
 
-describe('P17 refusals', () => {
+describe('refusals of a publish (P17)', () => {
   it.each(['unavailable', 'timeout', 'rate_limited', 'token_expired'])(
-    'P17 %s is tried again with the same id, and holds back what stands behind it',
+    'retries after %s with the same id, and holds back what is behind it (P17)',
     async (code) => {
       const h = await start();
       const connection = await h.live();
@@ -299,7 +299,7 @@ describe('P17 refusals', () => {
     },
   );
 
-  it('P16 what stood behind a refused one goes on without it', async () => {
+  it('sends what was behind a refused publish again without it (P16)', async () => {
     const h = await start();
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -315,7 +315,7 @@ describe('P17 refusals', () => {
     expect(await second).toMatchObject({ seq: 1 });
   });
 
-  it('another channel does not wait for one that has to', async () => {
+  it('does not delay another channel', async () => {
     const h = await start();
     const connection = await h.live();
     void h.client.channel('rooms.1').publish('a');
@@ -325,7 +325,7 @@ describe('P17 refusals', () => {
     expect((await connection.expectCommand('publish')).channel).toBe('rooms.2');
   });
 
-  it('P17 a final refusal of a second sending says nothing about the first', async () => {
+  it('answers outcome_unknown when the second attempt is refused, as the first may have succeeded (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const result = h.client.channel('rooms.1').publish('a');
@@ -338,7 +338,7 @@ describe('P17 refusals', () => {
     expect((error as RealtimeError).cause).toMatchObject({ code: 'forbidden' });
   });
 
-  it('P17 a final refusal after unavailable says nothing about the first sending either', async () => {
+  it('answers outcome_unknown when a refusal follows unavailable (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const result = codeOf(h.client.channel('rooms.1').publish('a'));
@@ -349,7 +349,7 @@ describe('P17 refusals', () => {
     expect(await result).toBe('outcome_unknown');
   });
 
-  it('rate_limited pauses all channels', async () => {
+  it('pauses all channels on rate_limited', async () => {
     const h = await start();
     const connection = await h.live();
     void h.client.channel('rooms.1').publish('a');
@@ -362,7 +362,7 @@ describe('P17 refusals', () => {
     await publishes(connection, 2);
   });
 
-  it('the advice of one connection does not bind the next', async () => {
+  it('drops the advice of a connection when that connection ends', async () => {
     const h = await start();
     const connection = await h.live();
     void h.client.channel('rooms.1').publish('a');
@@ -372,7 +372,7 @@ describe('P17 refusals', () => {
     await (await h.back()).expectCommand('publish');
   });
 
-  it('P17 what became too old while the machine slept is not sent again, though its timer is still to come', async () => {
+  it('does not send again what became too old while the machine was suspended, even before its timer fires (P17)', async () => {
     const h = await start();
     const connection = await h.live();
     const old = codeOf(h.client.channel('rooms.1').publish('a'));
@@ -386,7 +386,7 @@ describe('P17 refusals', () => {
     expect(await old).toBe('outcome_unknown');
   });
 
-  it('an unreadable answer is no acknowledgement', async () => {
+  it('treats an unreadable answer as no acknowledgement', async () => {
     const h = await start();
     const connection = await h.live();
     const result = h.client.channel('rooms.1').publish('a');

@@ -14,8 +14,8 @@ const start = async (options: RealtimeClientOptions = {}): Promise<Harness> => {
 };
 afterEach(() => harness?.stop());
 
-describe('the token on the way in', () => {
-  it('P2 travels in hello by default, not in the upgrade', async () => {
+describe('the token of a new connection', () => {
+  it('the token is sent in hello by default, not in the upgrade (P2)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -24,7 +24,7 @@ describe('the token on the way in', () => {
     expect(connection.request.url).toBe('/realtime');
   });
 
-  it('P2 travels as a subprotocol if so wanted, and then not in hello', async () => {
+  it('the token is sent as a subprotocol if so configured, and then not in hello (P2)', async () => {
     const { client, server } = await start({ tokenIn: 'subprotocol' });
     void client.connect();
     const connection = await server.accept();
@@ -32,19 +32,19 @@ describe('the token on the way in', () => {
     expect((await connection.expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
-  it('P2 says what is wrong with a token that no subprotocol can carry', async () => {
+  it('a token that a subprotocol cannot carry is refused with an explanation (P2)', async () => {
     const { client } = await start({ tokenIn: 'subprotocol', token: () => 'a b=' });
     expect(await codeOf(client.connect())).toBe('bad_request');
     expect(client.status.reason).toContain('tokenIn: "hello"');
   });
 
-  it('without a provider no token is sent: cookies authenticate', async () => {
+  it('without a provider no token is sent, as cookies authenticate', async () => {
     const h = (harness = await Harness.start());
     void h.client.connect();
     expect((await (await h.server.accept()).expectCommand('hello')).payload).not.toHaveProperty('token');
   });
 
-  it('is used again while the server’s word says that it lives, and fetched anew when it is stale', async () => {
+  it('the token is reused while the server reports it as valid, and fetched again when it is stale', async () => {
     const h = await start();
     const tokens: unknown[] = [];
     const reconnect = async (): Promise<void> => {
@@ -66,7 +66,7 @@ describe('the token on the way in', () => {
 });
 
 describe('a stale token', () => {
-  it('is one that would be refused on arrival', async () => {
+  it('a token that would be expired on arrival is stale', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 600_000 });
     h.clock.jump(597_000);
@@ -75,8 +75,8 @@ describe('a stale token', () => {
   });
 });
 
-describe('refusals', () => {
-  it('protocol §7: 4801 with a fresh token stops', async () => {
+describe('refusals of a token', () => {
+  it('a fresh token that is refused with 4801 stops the client (protocol §7)', async () => {
     const h = await start();
     const connected = codeOf(h.client.connect());
     const connection = await h.server.accept();
@@ -92,7 +92,7 @@ describe('refusals', () => {
     });
   });
 
-  it('protocol §7: 4801 with an older token fetches another, once', async () => {
+  it('an older token that is refused with 4801 is replaced, once (protocol §7)', async () => {
     const h = await start();
     (await h.live()).terminate();
     await h.state('waiting');
@@ -106,13 +106,13 @@ describe('refusals', () => {
     await h.state('closed');
   });
 
-  it('protocol §7: 4008 fetches a token first', async () => {
+  it('a new token is fetched after 4008 before the next attempt (protocol §7)', async () => {
     const h = await start();
     (await h.live({ tokenExpiresInMs: 600_000 })).close(4008, 'token_expired|0');
     expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });
 
-  it('P18 401 before the upgrade: a fresh token’s refusal stops, and the question carries it', async () => {
+  it('a fresh token that is refused with 401 before the upgrade stops the client, and the probe carries it (P18)', async () => {
     const h = await start({ tokenIn: 'subprotocol' });
     h.server.refuse = () => ({ status: 401 });
     h.server.answer = () => ({ status: 401 });
@@ -121,8 +121,8 @@ describe('refusals', () => {
   });
 });
 
-describe('the provider', () => {
-  it('that fails is asked again later', async () => {
+describe('the token provider', () => {
+  it('a provider that fails is called again later', async () => {
     let calls = 0;
     const h = await start({
       token: async () => {
@@ -138,7 +138,7 @@ describe('the provider', () => {
     expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 'good' });
   });
 
-  it('that throws a final error stops the client', async () => {
+  it('a provider that throws a final error stops the client', async () => {
     const h = await start({
       token: () => {
         throw new RealtimeError('unauthorized', 'Signed out');
@@ -152,13 +152,13 @@ describe('the provider', () => {
     });
   });
 
-  it('that gives no token at all stops the client rather than connect as nobody', async () => {
+  it('a provider that returns no token stops the client', async () => {
     const h = await start({ token: () => '' });
     expect(await codeOf(h.client.connect())).toBe('unauthorized');
     expect(h.server.upgrades).toBe(0);
   });
 
-  it('that never answers is given up, and asked again', async () => {
+  it('a provider that never answers is abandoned, and called again', async () => {
     const h = await start({ token: () => new Promise<string>(() => undefined), connectTimeoutMs: 4_000 });
     void h.client.connect();
     h.clock.advance(4_000);
@@ -167,8 +167,8 @@ describe('the provider', () => {
   });
 });
 
-describe('G12 a token’s life', () => {
-  it('G12 refreshes ahead of the expiry, in place, again and again', async () => {
+describe('refreshing the token (G12)', () => {
+  it('the token is refreshed ahead of its expiry, in place, repeatedly (G12)', async () => {
     const h = await start();
     const heartbeat = { intervalMs: 1_000_000, timeoutMs: 1_000_000 };
     const connection = await h.live({ tokenExpiresInMs: 100_000, heartbeat });
@@ -189,7 +189,7 @@ describe('G12 a token’s life', () => {
     expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'live']);
   });
 
-  it('G12 answers auth_required, once while the provider runs', async () => {
+  it('auth_required is answered once while the provider runs (G12)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
@@ -202,7 +202,7 @@ describe('G12 a token’s life', () => {
     expect(given).toBe(2);
   });
 
-  it('G12 tries again before the deadline when the provider or the server fails', async () => {
+  it('a refresh is retried before the deadline when the provider or the server fails (G12)', async () => {
     let fail = false;
     const h = await start({
       token: () => {
@@ -227,7 +227,7 @@ describe('G12 a token’s life', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('G12 does not insist on a token of another user: the old one stands', async () => {
+  it('the old token stays when the new one has another user (G12)', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 100_000 });
     connection.send({ type: 'auth_required', payload: { withinMs: 60_000 } });
@@ -241,7 +241,7 @@ describe('G12 a token’s life', () => {
     expect(h.errors).toHaveLength(1);
   });
 
-  it('G12 without a provider it says what will happen', async () => {
+  it('auth_required without a provider reports the missing option (G12)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     connection.send({ type: 'auth_required', payload: { withinMs: 1_000 } });
@@ -249,7 +249,7 @@ describe('G12 a token’s life', () => {
     expect(String(h.errors[0]?.error)).toContain('option "token"');
   });
 
-  it('a refresh of an old connection does not touch the new one', async () => {
+  it('a refresh for an old connection does not affect the new one', async () => {
     let release: (token: string) => void = () => undefined;
     const h = await start({
       token: () => (++given === 2 ? new Promise<string>((resolve) => (release = resolve)) : `t${given}`),

@@ -16,7 +16,7 @@ const ada = realtime.user('ada');
 /** As an application without types, or with a number from its database, would call it. */
 const untyped = <T>(value: unknown): T => value as T;
 
-describe('what the application gives to RealtimeService', () => {
+describe('arguments of RealtimeService', () => {
   it.each<[string, () => Promise<unknown>, string]>([
     ['an event without a name', () => room.publish('', 1), 'publish: event must be a string of 1 to 128'],
     ['no event', () => room.publish(untyped(undefined), 1), 'publish: event is required'],
@@ -30,26 +30,33 @@ describe('what the application gives to RealtimeService', () => {
     ['a number as user', () => room.publish('said', 1, { user: untyped(7) }), 'publish: user must be a str'],
     ['a list as meta', () => room.publish('said', 1, { meta: untyped([]) }), 'publish: meta must be an obj'],
     ['a signal without a name', () => room.signal(''), 'signal: event must be a string of 1 to 128'],
-    ['a limit of nothing', () => room.history({ limit: 0 }), 'history: limit must be a whole number of at'],
-    ['a bound that is none', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
-    ['a page of nothing', () => room.members({ limit: -1 }), 'members: limit must be a whole number of at'],
-    ['a channel that cannot be', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
-  ])('P5 refuses %s with its name and what it must be, before anything happens', async (_, call, message) => {
-    await expect(call()).rejects.toMatchObject({
-      code: 'bad_request',
-      message: expect.stringContaining(message),
-      details: [{ path: message.split(/[: ]+/)[1] }],
-    });
-    expect(reached).toEqual([]);
-  });
+    ['a limit of 0', () => room.history({ limit: 0 }), 'history: limit must be a whole number of at'],
+    ['a string as bound', () => room.history({ from: untyped('x') }), 'history: from must be a whole'],
+    [
+      'a negative page limit',
+      () => room.members({ limit: -1 }),
+      'members: limit must be a whole number of at',
+    ],
+    ['an invalid channel name', () => ada.revoke('rooms 42'), 'revoke: channel must be a channel name'],
+  ])(
+    '%s is refused with its name and a valid form, before anything happens (P5)',
+    async (_, call, message) => {
+      await expect(call()).rejects.toMatchObject({
+        code: 'bad_request',
+        message: expect.stringContaining(message),
+        details: [{ path: message.split(/[: ]+/)[1] }],
+      });
+      expect(reached).toEqual([]);
+    },
+  );
 
-  it('G11 does not take a number for the id of a user: nobody would be revoked, and nobody told', () => {
+  it('a number is refused as the id of a user (G11)', () => {
     expect(() => realtime.user(untyped(7))).toThrow(
       new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).'),
     );
   });
 
-  it('lets through what is as it should be', async () => {
+  it('valid values are accepted', async () => {
     const options = { id: 'a', key: 'k', user: 'u', trace: 't', meta: { x: 1 }, ttl: '5s' } as const;
     await room.publish('said', undefined, options);
     await room.signal('typing');

@@ -5,7 +5,7 @@ import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import { endOfValue } from '../../../lib/protocol/codecs/msgpack-scanner.js';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
-import type { FrameLimits } from '../../../lib/protocol/limits.js';
+import type { FrameLimits } from '../../../lib/protocol/envelope.js';
 import fc from '../../support/property.js';
 
 const limits: FrameLimits = { maxFrameBytes: 64 * 1024, maxMessageBytes: 1_000, maxEnvelopesPerFrame: 4 };
@@ -37,7 +37,7 @@ describe.each([
 ])('%s codec', (_, codec) => {
   const envelope = (id: string, payload?: unknown): Envelope => ({ type: 'ping', id, payload });
 
-  it('P4 gives back the envelopes of a frame in order', () => {
+  it('returns the envelopes of a frame in order (P4)', () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue({ maxDepth: 4 }), { maxLength: 4 }), (payloads) => {
         const envelopes = payloads.map((payload, index) => envelope(`m${index}`, payload));
@@ -52,7 +52,7 @@ describe.each([
     );
   });
 
-  it('P4 refuses one envelope more than the limit, and takes the limit', () => {
+  it('accepts the maximal number of envelopes, and refuses one more (P4)', () => {
     const frame = (count: number): Encoded =>
       join(
         codec,
@@ -62,13 +62,13 @@ describe.each([
     expect(closeOf(() => codec.decode(frame(5), limits))).toBe('protocol_error');
   });
 
-  it('G24 refuses a message above the limit although the frame is within its own', () => {
+  it('refuses a message above the limit in a frame within its limit (G24)', () => {
     const frame = (size: number): Encoded => codec.encode(envelope('m', 'x'.repeat(size)));
     expect(codec.decode(frame(900), limits)).toHaveLength(1);
     expect(closeOf(() => codec.decode(frame(1_000), limits))).toBe('message_too_large');
   });
 
-  it('G24 refuses nesting that would exhaust the stack of whoever walks it', () => {
+  it('refuses nesting that would exhaust the stack (G24)', () => {
     const roomy = { ...limits, maxMessageBytes: 64 * 1024 };
     expect(codec.decode(codec.encode(envelope('m', nested(100))), roomy)).toHaveLength(1);
     const deep = codec.binary
@@ -77,17 +77,17 @@ describe.each([
     expect(closeOf(() => codec.decode(deep, { ...roomy, maxMessageBytes: 200_000 }))).toBe('protocol_error');
   });
 
-  it('P6 refuses the other codec’s kind of frame', () => {
+  it('refuses a frame of the kind of the other codec (P6)', () => {
     expect(closeOf(() => codec.decode(codec.binary ? '{}' : Buffer.from('{}')))).toBe('protocol_error');
   });
 
-  it('leaves undefined fields out', () => {
+  it('omits undefined fields', () => {
     expect(Object.keys(codec.decode(codec.encode(envelope('m')))[0] as object)).toEqual(['type', 'id']);
   });
 });
 
-describe('json codec', () => {
-  it('P4 ignores empty lines', () => {
+describe('the JSON codec', () => {
+  it('ignores empty lines (P4)', () => {
     expect(jsonCodec.decode('\n\n{"a":1}\n\n\n{"b":2}\n', limits)).toEqual([{ a: 1 }, { b: 2 }]);
     expect(jsonCodec.decode('\n'.repeat(10_000), limits)).toEqual([]);
   });
@@ -97,34 +97,34 @@ describe('json codec', () => {
     ['a bare carriage return', '\r'],
     ['a frame of blanks and tabs', ' \t \r'],
     ['lines of blanks', ' \n\t\n\r\n'],
-  ])('P4 a line of nothing but white space is empty: %s', (__, frame) => {
+  ])('ignores a line of white space: %s (P4)', (__, frame) => {
     expect(jsonCodec.decode(frame, limits)).toEqual([]);
   });
 
-  it('P4 takes lines that end with CRLF, and white space around them', () => {
+  it('accepts lines that end with CRLF, and white space around them (P4)', () => {
     expect(jsonCodec.decode('{"a":1}\r\n\r\n \t{"b":2} \r\n   ', limits)).toEqual([{ a: 1 }, { b: 2 }]);
     expect(jsonCodec.decode(' {"a":1}\r', limits)).toEqual([{ a: 1 }]);
   });
 
-  it('P4 lines of white space count neither as envelopes nor as a message, however many and long they are', () => {
+  it('counts lines of white space neither as envelopes nor as message bytes (P4)', () => {
     expect(jsonCodec.decode(' \r\n'.repeat(1_000) + '{"a":1}', limits)).toEqual([{ a: 1 }]);
     expect(jsonCodec.decode(' '.repeat(limits.maxMessageBytes + 1), limits)).toEqual([]);
   });
 
   it.each(['\u00a0', '\ufeff', '\v', '\f', '\u2028'])(
-    'P6c white space that is none in JSON is a frame that cannot be parsed: %j',
+    'refuses white space that JSON does not allow: %j (P6c)',
     (frame) => {
       expect(closeOf(() => jsonCodec.decode(frame, limits))).toBe('protocol_error');
       expect(closeOf(() => jsonCodec.decode(`{"a":1}\n${frame}`, limits))).toBe('protocol_error');
     },
   );
 
-  it('brackets inside strings are not nesting', () => {
+  it('does not count brackets in strings as nesting', () => {
     expect(jsonCodec.decode(JSON.stringify({ text: '[{'.repeat(300) + '\\"' }), limits)).toHaveLength(1);
   });
 });
 
-describe('msgpack codec', () => {
+describe('the MessagePack codec', () => {
   it('finds the end of every value that the encoder makes', () => {
     fc.assert(
       fc.property(
@@ -142,7 +142,7 @@ describe('msgpack codec', () => {
     );
   });
 
-  it('G24 a header that claims four billion elements costs nothing', () => {
+  it('rejects a header that claims four billion elements without allocating them (G24)', () => {
     for (const lie of [
       [0xdd, 255, 255, 255, 255],
       [0xdf, 255, 255, 255, 255],
@@ -158,7 +158,7 @@ describe('msgpack codec', () => {
     expect(closeOf(() => msgpackCodec.decode(frame, limits))).toBe('protocol_error');
   });
 
-  it('any bytes are either values or a FrameError, and never more values than bytes', () => {
+  it('decodes any bytes to at most as many values, or throws a FrameError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         const outcome = closeOf(() => {

@@ -14,7 +14,7 @@ import fc from '../../support/property.js';
 
 describe('channel names', () => {
   it.each(['a', 'rooms.42', 'Rooms.42', 'user:7.a-b_c@d~e', '$user.u7', 'x'.repeat(200)])(
-    'P23 takes %s',
+    '%s is accepted as a channel name (P23)',
     (name) => {
       expect(isChannelName(name)).toBe(true);
     },
@@ -37,18 +37,18 @@ describe('channel names', () => {
     'x'.repeat(201),
     7,
     null,
-  ])('P23 refuses %j', (name) => {
+  ])('%j is refused as a channel name (P23)', (name) => {
     expect(isChannelName(name)).toBe(false);
   });
 
-  it('P23 a hostile name costs one pass', () => {
+  it('a hostile channel name is checked in one pass (P23)', () => {
     const started = process.hrtime.bigint();
     for (let index = 0; index < 1_000; index++) isChannelName(`${'a.'.repeat(99)}!`);
     // A pattern that tries every way to cut a name would take longer than the universe has.
     expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(5_000);
   });
 
-  it('the channels of two users are never the same, and always names', () => {
+  it('the own channels of two users are valid and different', () => {
     fc.assert(
       fc.property(
         fc.string({ minLength: 1, maxLength: 30 }),
@@ -67,7 +67,7 @@ describe('channel names', () => {
 });
 
 describe('close codes', () => {
-  it('tell by their number whether to come back', () => {
+  it('a close code determines by its number whether to reconnect', () => {
     const actions = Object.values(CLOSE_CODES).map(({ code }) => [code, closeActionOf(code)]);
     expect(Object.fromEntries(actions)).toEqual({
       1000: 'stay_closed',
@@ -82,7 +82,7 @@ describe('close codes', () => {
       expect(closeActionOf(code)).toBe('reconnect');
   });
 
-  it('the reason repeats code and advice within 123 bytes, and is read back', () => {
+  it('a close reason repeats code and advice within 123 bytes, and can be read back', () => {
     for (const { code } of Object.values(CLOSE_CODES)) {
       const name = closeNameOf(code) as keyof typeof CLOSE_CODES;
       const reason = closeReason(name, 2_147_483_647);
@@ -95,21 +95,21 @@ describe('close codes', () => {
   });
 });
 
-describe('subprotocols', () => {
+describe('choosing a subprotocol', () => {
   const codecs = [jsonCodec, msgpackCodec];
   const select = (...offered: string[]) => {
     const selection = selectCodec(readSubprotocols(offered), codecs);
     return 'codec' in selection ? [selection.codec.name, selection.echo] : selection.refused;
   };
 
-  it('P1 follows the client’s preference; none offered means JSON', () => {
+  it('follows the preference of the client; no offer means JSON (P1)', () => {
     expect(select('realtime.v1.msgpack', 'realtime.v1.json')).toEqual(['msgpack', 'realtime.v1.msgpack']);
     expect(select('realtime.v9', 'realtime.v1.json')).toEqual(['json', 'realtime.v1.json']);
     expect(select()).toEqual(['json', undefined]);
     expect(select('realtime.v9', 'chat')).toBe('unknown_subprotocol');
   });
 
-  it('P2 credentials are no protocols: alone they are refused, and they are never echoed', () => {
+  it('refuses an offer of credentials alone, and never echoes credentials (P2)', () => {
     expect(select('bearer.abc')).toBe('credentials_only');
     expect(select('resume.abc', 'bearer.abc')).toBe('credentials_only');
     expect(select('bearer.abc', 'realtime.v1.json')).toEqual(['json', 'realtime.v1.json']);

@@ -7,7 +7,7 @@ import { startWireServer, type WireServer } from '../../support/wire/server.js';
 /** How long a wait that must fail is let wait. */
 const SOON_MS = 50;
 
-describe('wire helpers', () => {
+describe('the wire client of the tests', () => {
   let server: WireServer;
 
   beforeEach(async () => {
@@ -19,7 +19,7 @@ describe('wire helpers', () => {
 
   afterEach(() => server.close());
 
-  it('greet, subscribe, publish and see the event', async () => {
+  it('connects, subscribes, publishes and receives the event', async () => {
     const alice = await server.connect('alice');
     expect(alice.welcome).toMatchObject({ user: 'alice', limits: { maxChannels: 3, ratePerSecond: 50 } });
     expect(await alice.subscribe('rooms.1')).toMatchObject({ recovery: 'new', position: { seq: 0 } });
@@ -31,7 +31,7 @@ describe('wire helpers', () => {
     expect(alice.pending).toEqual([]);
   });
 
-  it.each(['realtime.v1.json', 'realtime.v1.msgpack'])('take %s batches apart in order', async (protocol) => {
+  it.each(['realtime.v1.json', 'realtime.v1.msgpack'])('splits %s batches in order', async (protocol) => {
     const alice = await server.connect('alice', { protocols: [protocol] });
     expect(alice.protocol).toBe(protocol);
     await alice.subscribe('rooms.1');
@@ -42,7 +42,7 @@ describe('wire helpers', () => {
     expect(alice.pending.map(({ ref }) => ref)).toEqual(['p1', 'p2', 'p3']);
   });
 
-  it('tell what came instead of what was expected', async () => {
+  it('reports what came instead of the expected message', async () => {
     const client = await server.open({ name: 'Bob', timeoutMs: SOON_MS });
     client.send({ type: 'hello', id: 'h1', payload: { versions: [1] } });
     await expect(client.next('reply')).rejects.toThrow(/Bob: expected "reply" as the next envelope.*welcome/);
@@ -51,7 +51,7 @@ describe('wire helpers', () => {
     await expect(client.expectClose()).rejects.toThrow('the connection is open');
   });
 
-  it('see the close code, and that waiting ends with the connection', async () => {
+  it('reports the close code, and rejects a pending wait when the connection ends', async () => {
     const client = await server.open();
     const waiting = client.next();
     client.send('not protocol');
@@ -62,14 +62,14 @@ describe('wire helpers', () => {
     });
   });
 
-  it('show a refused upgrade', async () => {
+  it('returns a refused upgrade', async () => {
     const refusal = await WireClient.refused(server.url, { protocols: ['chat'] });
     expect(refusal.status).toBe(400);
     expect(JSON.parse(refusal.body)).toMatchObject({ statusCode: 400 });
     expect((await fetch(server.httpUrl)).status).toBe(426);
   });
 
-  it('leave nothing behind', async () => {
+  it('leaves nothing behind after the server closes', async () => {
     await server.connect();
     await server.close();
     await server.close();

@@ -4,8 +4,8 @@ import { QUIET, server, start, stop, TICK } from './setting.js';
 
 afterEach(stop);
 
-describe('the end', () => {
-  it('P19b, G18 a drain says bye, flushes and closes with 4001', async () => {
+describe('the end of a connection', () => {
+  it('a drain says bye, flushes and closes with 4001 (P19b, G18)', async () => {
     await start({ settings: { drainSpreadMs: 700 } });
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');
@@ -18,7 +18,7 @@ describe('the end', () => {
     expect(await client.expectClose(4001)).toMatchObject({ reason: 'drain|0' });
   });
 
-  it('G12 a token’s end is announced, can be put off by the same user only, and closes with 4008', async () => {
+  it('the expiry of a token is announced, can be postponed by the same user only, and closes with 4008 (G12)', async () => {
     const clock = new ManualClock();
     await start({ clock, settings: QUIET });
     const client = await server.connect('alice+20000');
@@ -41,7 +41,7 @@ describe('the end', () => {
     await client.expectClose(4008);
   });
 
-  it('P8 a client that does not answer is closed with 4004; one that does is not', async () => {
+  it('a client that does not answer a ping is closed with 4004; a client that answers is not (P8)', async () => {
     const clock = new ManualClock();
     await start({ clock, settings: { heartbeat: { intervalMs: 20_000, timeoutMs: 30_000 } } });
     const connect = (name: string) => server.connect(name, { answersPings: false });

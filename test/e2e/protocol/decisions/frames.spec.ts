@@ -4,7 +4,7 @@ import { server, start, stop } from './setting.js';
 afterEach(stop);
 
 describe('frames and envelopes', () => {
-  it('P4 limits of a frame close with their codes, counted before anything runs (P4a)', async () => {
+  it('a frame above a limit closes with the code of that limit, before anything in it runs (P4, P4a)', async () => {
     await start({
       settings: { limits: { maxEnvelopesPerFrame: 3, maxMessageBytes: 2_000, maxFrameBytes: 5_000 } },
     });
@@ -24,14 +24,14 @@ describe('frames and envelopes', () => {
     }
   });
 
-  it('P4 empty lines are ignored, and a batch is answered envelope by envelope', async () => {
+  it('empty lines are ignored, and each envelope of a batch is answered (P4)', async () => {
     await start({ settings: { limits: { maxEnvelopesPerFrame: 2 } } });
     const client = await server.connect('alice');
     client.send('\n\n{"type":"ping","id":"1"}\n\n\n{"type":"ping","id":"2"}\n');
     expect([(await client.next('pong')).ref, (await client.next('pong')).ref]).toEqual(['1', '2']);
   });
 
-  it('P5b, P6b null is a value; every wrong field is named by its path, with the ref that can be read', async () => {
+  it('null is a value; each wrong field is named by its path, with the ref if it is readable (P5b, P6b)', async () => {
     await start();
     const client = await server.connect('alice');
     const error = await client.error({
@@ -53,14 +53,14 @@ describe('frames and envelopes', () => {
     expect((await client.next('error')).payload['code']).toBe('bad_request');
   });
 
-  it('P6a what is unknown is ignored', async () => {
+  it('unknown fields are ignored (P6a)', async () => {
     await start();
     const client = await server.connect('alice');
     const payload = { later: { a: 1 }, presence: false };
     expect((await client.call({ type: 'subscribe', channel: 'rooms.1', pv: 3, payload })).type).toBe('reply');
   });
 
-  it('P23c, P23d own channels are escaped and private; unknown and malformed names differ', async () => {
+  it('own channels are escaped and private; unknown and malformed names have different codes (P23c, P23d)', async () => {
     await start();
     const client = await server.connect('auth0|7');
     await client.subscribe('$user.auth0~7C7');

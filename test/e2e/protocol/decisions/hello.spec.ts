@@ -6,7 +6,7 @@ import { server, start, stop } from './setting.js';
 afterEach(stop);
 
 describe('negotiation', () => {
-  it('P1, P1a the first known subprotocol is echoed, and JSON is spoken when none was offered', async () => {
+  it('the first known subprotocol is echoed, and JSON is spoken when none is offered (P1, P1a)', async () => {
     await start();
     const choosy = await server.open({
       protocols: ['realtime.v9.cbor', 'realtime.v1.msgpack', 'realtime.v1.json'],
@@ -17,7 +17,7 @@ describe('negotiation', () => {
     expect(silent.welcome?.user).toBe('alice');
   });
 
-  it('P1b, P2, P2b refuses unknown names, credentials alone and malformed headers with 400', async () => {
+  it('unknown subprotocols, credentials alone and malformed headers are refused with 400 (P1b, P2, P2b)', async () => {
     await start();
     for (const protocols of [
       ['graphql-ws'],
@@ -39,7 +39,7 @@ describe('negotiation', () => {
     );
   });
 
-  it('P1c, P6c frames of the other kind, and frames that are nothing, close with 4805', async () => {
+  it('frames of the other kind, and frames that cannot be parsed, close with 4805 (P1c, P6c)', async () => {
     await start();
     const json = await server.connect('alice');
     json.send(encode({ type: 'ping', id: 'k1' }));
@@ -52,7 +52,7 @@ describe('negotiation', () => {
     await broken.expectClose(4805);
   });
 
-  it('P2a a token with the upgrade is verified before it is answered (P18)', async () => {
+  it('a token with the upgrade is verified before the upgrade is answered (P2a, P18)', async () => {
     await start();
     const refusal = await WireClient.refused(server.url, { protocols: ['realtime.v1.json', 'bearer.bad'] });
     expect(refusal.status).toBe(401);
@@ -62,7 +62,7 @@ describe('negotiation', () => {
     expect(client.welcome?.user).toBe('alice');
   });
 
-  it('P18 a client that asks is answered as its upgrade would be', async () => {
+  it('the probe is answered as an upgrade of the same client would be (P18)', async () => {
     await start();
     const ask = async (token?: string): Promise<number> =>
       (
@@ -81,10 +81,10 @@ describe('negotiation', () => {
 
 describe('hello', () => {
   it.each([
-    ['P3a another command', { type: 'ping', id: 'k1' }],
-    ['P3a a malformed one', { type: 'hello', id: 'h1', payload: {} }],
-    ['P3a one without an id', { type: 'hello', payload: { versions: [1] } }],
-  ])('%s first closes with 4805, without a word', async (_, envelope) => {
+    ['another command', { type: 'ping', id: 'k1' }],
+    ['a malformed hello', { type: 'hello', id: 'h1', payload: {} }],
+    ['a hello without an id', { type: 'hello', payload: { versions: [1] } }],
+  ])('%s as the first message closes with 4805, and is not answered (P3a)', async (_, envelope) => {
     await start();
     const client = await server.open();
     client.send(envelope);
@@ -92,19 +92,19 @@ describe('hello', () => {
     expect(client.received).toEqual([]);
   });
 
-  it('P3a none in time closes with 4805', async () => {
+  it('no hello in time closes with 4805 (P3a)', async () => {
     await start({ settings: { helloTimeoutMs: 40 } });
     await (await server.open()).expectClose(4805);
   });
 
-  it('P3b no common revision closes with 4804', async () => {
+  it('no common protocol revision closes with 4804 (P3b)', async () => {
     await start();
     const client = await server.open();
     client.send({ type: 'hello', id: 'h1', payload: { versions: [2, 3], token: 'alice' } });
     expect(await client.expectClose(4804)).toMatchObject({ reason: 'unsupported_version|0' });
   });
 
-  it('P3, P3c what is sent behind hello waits and runs in order; too much of it closes with 4805', async () => {
+  it('commands sent after hello wait and run in order; too many of them close with 4805 (P3, P3c)', async () => {
     let admit = (): void => undefined;
     await start({
       onConnect: () => new Promise<void>((resolve) => (admit = resolve)),
@@ -131,19 +131,22 @@ describe('hello', () => {
     ['unauthorized', undefined, 4801],
     ['unauthorized', 'bad', 4801],
     ['token_expired', 'old', 4008],
-  ])('P3e a refusal is told as %s, then closes (%s → %i)', async (code, token, close) => {
-    await start();
-    const client = await server.open();
-    client.send({
-      type: 'hello',
-      id: 'h1',
-      payload: { versions: [1], ...(token === undefined ? {} : { token }) },
-    });
-    expect(await client.next('error')).toMatchObject({ ref: 'h1', payload: { code } });
-    await client.expectClose(close);
-  });
+  ])(
+    'a refused hello is answered with %s, then the connection closes (%s → %i) (P3e)',
+    async (code, token, close) => {
+      await start();
+      const client = await server.open();
+      client.send({
+        type: 'hello',
+        id: 'h1',
+        payload: { versions: [1], ...(token === undefined ? {} : { token }) },
+      });
+      expect(await client.next('error')).toMatchObject({ ref: 'h1', payload: { code } });
+      await client.expectClose(close);
+    },
+  );
 
-  it('P3e, P18a bans and the application’s refusals are told in answer to hello', async () => {
+  it('bans and refusals of the application are sent in answer to hello (P3e, P18a)', async () => {
     await start({ onConnect: ({ user }) => user?.id !== 'mallory' });
     await server.engine.ban('bob', { forMs: 60_000 });
     const banned = await server.open({ protocols: ['realtime.v1.json', 'bearer.bob'] });
@@ -160,7 +163,7 @@ describe('hello', () => {
     await mallory.expectClose(4802);
   });
 
-  it('P3f, P3g a token in hello must be of the same user as the upgrade’s; a second hello is bad_request', async () => {
+  it('a token in hello must have the user of the upgrade’s token; a second hello is bad_request (P3f, P3g)', async () => {
     await start();
     const protocols = ['realtime.v1.json', 'bearer.alice'];
     const other = await server.open({ protocols });

@@ -5,7 +5,7 @@ import { server, start, stop } from './setting.js';
 afterEach(stop);
 
 describe('limits (G16)', () => {
-  it('a command above the rate is refused with a delay and does not run; subscribes and pongs are free', async () => {
+  it('a command above the rate is refused with a delay and does not run; subscribes and pongs are not counted', async () => {
     await start({ settings: { limits: { burst: 2, ratePerSecond: 1, maxChannels: 3 } } });
     const client = await server.connect('alice');
     for (const room of [1, 2, 3]) await client.subscribe(`rooms.${room}`);
@@ -20,7 +20,7 @@ describe('limits (G16)', () => {
     expect((await server.engine.application.history('rooms.9')).events).toHaveLength(2);
   });
 
-  it('who goes on is closed with 4807 and banned for a while', async () => {
+  it('a client that continues above the rate is closed with 4807 and banned for a time', async () => {
     await start({
       settings: {
         limits: { burst: 1, ratePerSecond: 1 },
@@ -37,7 +37,7 @@ describe('limits (G16)', () => {
     await server.connect('bob');
   });
 
-  it('G17, P18 connections of one address, and of the node, are bounded; refusals say when to come back', async () => {
+  it('connections are bounded per address and per node; a refusal says when to retry (G17, P18)', async () => {
     await start({ settings: { limits: { maxConnectionsPerAddress: 1 } } });
     const client = await server.connect('alice');
     const busy = await WireClient.refused(server.url);
@@ -51,7 +51,7 @@ describe('limits (G16)', () => {
     expect([full.status, full.headers['retry-after']]).toEqual([503, '2']);
   });
 
-  it('subscriptions are bounded', async () => {
+  it('subscriptions per connection are bounded', async () => {
     await start({ settings: { limits: { maxChannels: 1 } } });
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');

@@ -9,7 +9,7 @@ describe('publish', () => {
   const publish = (client: WireClient, id: string, payload: unknown, more: object = {}) =>
     client.call({ type: 'publish', id, channel: 'rooms.1', event: 'said', payload, ...more });
 
-  it('P15, P15a the same content is a duplicate whatever stands beside it; other content a conflict', async () => {
+  it('the same id and content is a duplicate, whatever other fields say; other content is a conflict (P15, P15a)', async () => {
     await start();
     const client = await server.connect('alice');
     const first = await publish(client, 'p1', { a: 1, b: 2 });
@@ -24,7 +24,7 @@ describe('publish', () => {
     });
   });
 
-  it('P15a, P15f both codecs mean the same content, and MessagePack keeps its own kinds of value', async () => {
+  it('equal content in both codecs is a duplicate; MessagePack keeps its own value types (P15a, P15f)', async () => {
     await start();
     const json = await server.connect('alice');
     const packed = await server.connect('alice', { protocols: ['realtime.v1.msgpack'] });
@@ -40,7 +40,7 @@ describe('publish', () => {
     expect(payload['at']).toEqual(at);
   });
 
-  it('P15b undeclared events, and channels without publishing, are forbidden alike', async () => {
+  it('an undeclared event and a channel without publishing are refused with the same code (P15b)', async () => {
     await start({ channels: [...CHANNELS, wireChannel('feeds.:feed')] });
     const client = await server.connect('alice');
     const refused = async (channel: string, event: string) =>
@@ -48,7 +48,7 @@ describe('publish', () => {
     expect(await refused('rooms.1', 'deleted')).toEqual(await refused('feeds.1', 'said'));
   });
 
-  it('P15e a refused publish leaves no trace', async () => {
+  it('a refused publish leaves no trace (P15e)', async () => {
     let refuse = true;
     await start({
       channels: [
@@ -66,7 +66,7 @@ describe('publish', () => {
     expect((await publish(client, 'p1', 'second')).payload).toMatchObject({ seq: 1, duplicate: false });
   });
 
-  it('P16 a pipeline whose first is refused fails as a whole, and succeeds in order when it is sent again', async () => {
+  it('a pipeline whose first publish is refused fails as a whole, and succeeds in order when it is sent again (P16)', async () => {
     let refuse = true;
     await start({
       channels: [
@@ -111,7 +111,7 @@ describe('publish', () => {
       expect(await client.take({ type: 'event' })).toMatchObject({ seq: n, payload: n });
   });
 
-  it('P16a, P16b `after` is of one producer; without it a publish stands for itself', async () => {
+  it('`after` refers to the same producer; a publish without it depends on nothing (P16a, P16b)', async () => {
     await start();
     const [alice, bob] = [await server.connect('alice'), await server.connect('bob')];
     expect((await publish(alice, 'p1', 1)).payload).toMatchObject({ seq: 1 });
@@ -120,7 +120,7 @@ describe('publish', () => {
     expect((await publish(alice, 'p3', 3, { after: 'p1' })).payload).toMatchObject({ seq: 3 });
   });
 
-  it('P28f an anonymous client is known by its ticket, without which it is somebody else', async () => {
+  it('an anonymous client is recognized by its ticket, and is another producer without it (P28f)', async () => {
     await start({ settings: { anonymous: true } });
     const first = await server.connect();
     await publish(first, 'p1', 1);
@@ -132,7 +132,7 @@ describe('publish', () => {
     expect((await publish(other, 'p1', 1)).payload).toMatchObject({ seq: 2, duplicate: false });
   });
 
-  it('P6d, G25 a failure of the application is an id and nothing else', async () => {
+  it('a failure of the application is answered with an id and nothing else (P6d, G25)', async () => {
     const channel = wireChannel('rooms.:room', {
       behaviour: {
         publish: new Map([

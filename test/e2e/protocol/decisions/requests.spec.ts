@@ -4,7 +4,7 @@ import { server, start, stop } from './setting.js';
 afterEach(stop);
 
 describe('signals, requests, history', () => {
-  it('signals go to every subscriber, the sender included, and need a subscription and a declaration (G10)', async () => {
+  it('a signal reaches every subscriber, the sender included, and needs a subscription and a declaration (G10)', async () => {
     await start();
     const [alice, bob] = [await server.connect('alice'), await server.connect('bob')];
     const typing = { type: 'signal', channel: 'rooms.1', event: 'typing', payload: true };
@@ -23,7 +23,7 @@ describe('signals, requests, history', () => {
     expect((await alice.reply({ type: 'history', channel: 'rooms.1' }))['events']).toEqual([]);
   });
 
-  it('P7b a handler that hangs is answered with timeout', async () => {
+  it('a request whose handler never answers is answered with timeout (P7b)', async () => {
     const never = (): Promise<never> => new Promise(() => undefined);
     await start({
       requests: new Map([['hang', { authorize: 'public', handle: never }]]),
@@ -36,7 +36,7 @@ describe('signals, requests, history', () => {
     });
   });
 
-  it('requests of an unknown event are bad_request, after the authorization', async () => {
+  it('a request of an unknown event is bad_request, after the authorization', async () => {
     await start();
     const client = await server.connect('alice');
     const ask = { type: 'request', channel: 'rooms.1', event: 'nothing' };
@@ -46,7 +46,7 @@ describe('signals, requests, history', () => {
     expect(await client.error({ type: 'request', event: 'nothing' })).toMatchObject({ code: 'bad_request' });
   });
 
-  it('history gives 100 events unless told otherwise, 1000 at most, from both ends', async () => {
+  it('history returns 100 events by default and 1000 at most, from either end', async () => {
     await start();
     const client = await server.connect('alice');
     await client.subscribe('rooms.1');

@@ -11,7 +11,7 @@ afterEach(stop);
 describe('subscriptions', () => {
   const positionOf = (answer: Record<string, unknown>): Position => answer['position'] as Position;
 
-  it('P7, P24 unsubscribe is answered whatever there was to end', async () => {
+  it('unsubscribe is answered whether or not there is a subscription (P7, P24)', async () => {
     await start();
     const client = await server.connect('alice');
     expect(await client.reply({ type: 'unsubscribe', channel: 'nothing.of.the.kind' })).toEqual({});
@@ -26,7 +26,7 @@ describe('subscriptions', () => {
     expect(client.pending).toEqual([]);
   });
 
-  it('P10b a position beyond the end is not good; nor is one of an unknown epoch', async () => {
+  it('a position beyond the end, or of an unknown epoch, is answered with lost (P10b)', async () => {
     await start();
     const client = await server.connect('alice');
     await server.engine.application.publish('rooms.1', 'said', 1);
@@ -47,7 +47,7 @@ describe('subscriptions', () => {
     expect(await client.next('event')).toMatchObject({ seq: 2 });
   });
 
-  it('P11a members come with the answer unless they are not wanted, 100 of them at most', async () => {
+  it('the answer contains at most 100 members, or none if they are not wanted (P11a)', async () => {
     await start();
     const alice = await server.connect('alice');
     expect(await alice.subscribe('rooms.1', { presence: { data: 1 } })).not.toHaveProperty('presence');
@@ -71,7 +71,7 @@ describe('subscriptions', () => {
     expect((presence as { members: unknown[] }).members).toHaveLength(100);
   });
 
-  it('P12, P13 a resume that missed nothing is told resumed at once, as often as wanted', async () => {
+  it('a resume that missed nothing is answered with resumed at once, as often as it is repeated (P12, P13)', async () => {
     await start();
     const client = await server.connect('alice');
     const { epoch } = positionOf(await client.subscribe('rooms.1'));
@@ -83,7 +83,7 @@ describe('subscriptions', () => {
     }
   });
 
-  it('P12c, P14e an event past its ttl is a gap in a replay, and is not there in history', async () => {
+  it('an event past its ttl is a gap in a replay, and is missing in history (P12c, P14e)', async () => {
     const clock = new ManualClock();
     await start({ clock });
     const client = await server.connect('alice');
@@ -103,7 +103,7 @@ describe('subscriptions', () => {
     expect((history['events'] as { seq: number }[]).map(({ seq }) => seq)).toEqual([2]);
   });
 
-  it('P11, P11b truncated says which part follows and why', async () => {
+  it('truncated says which range follows and why (P11, P11b)', async () => {
     await start({
       channels: [
         wireChannel('short', { log: { size: 3 } }),
@@ -130,7 +130,7 @@ describe('subscriptions', () => {
     }
   });
 
-  it('P27 a channel without retention resumes at its tip only, and has no history', async () => {
+  it('a channel without retention resumes at its tip only, and has no history (P27)', async () => {
     await start();
     const client = await server.connect('alice');
     const { epoch } = positionOf(await client.subscribe('ticks.a'));
@@ -150,7 +150,7 @@ describe('subscriptions', () => {
     });
   });
 
-  it('P26, P26c a snapshot comes to those who begin anew, at a position that the rest follows', async () => {
+  it('a new subscription gets a snapshot, at a position that the later events continue (P26, P26c)', async () => {
     let seen = 0;
     const channel = wireChannel('boards.:board', {
       publish: ['drawn'],
@@ -181,7 +181,7 @@ describe('subscriptions', () => {
     expect(seen).toBe(1);
   });
 
-  it('P26a, P26d a snapshot may state its own position; one that fails refuses the subscribe', async () => {
+  it('a snapshot may state its own position; a failed snapshot refuses the subscribe (P26a, P26d)', async () => {
     let state: () => { state: unknown; position?: Position } = () => ({ state: null });
     const snapshot = { shareable: false, run: () => state() };
     await start({ channels: [wireChannel('boards.:board', { behaviour: { snapshot } })] });
@@ -207,7 +207,7 @@ describe('subscriptions', () => {
     expect(await client.error(subscribe)).toMatchObject({ code: 'internal' });
   });
 
-  it('P28, P28b, P28e a ticket is taken over by its user only; the older connection ends with 4810', async () => {
+  it('a ticket takes over a session only for its own user; the older connection closes with 4810 (P28, P28b, P28e)', async () => {
     const clock = new ManualClock();
     await start({ clock, settings: QUIET });
     const first = await server.connect('alice');
@@ -232,7 +232,7 @@ describe('subscriptions', () => {
     expect(second.ended).toBeUndefined();
   });
 
-  it('P19d leaving on purpose ends a membership at once, being cut only after the grace', async () => {
+  it('a bye ends a membership at once, a lost connection only after the grace period (P19d)', async () => {
     const clock = new ManualClock();
     await start({ clock, settings: QUIET });
     const watcher = await server.connect('watcher');

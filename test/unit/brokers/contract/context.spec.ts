@@ -36,7 +36,7 @@ describe('ContractContext.fault', () => {
     await context.dispose();
   });
 
-  it('names a fault that the factory declares and the harness lacks', async () => {
+  it('refuses a fault that the factory declares and the harness lacks, by name', async () => {
     const context = await contextWith({});
     expect(() => context.fault('restart')).toThrow(
       'The factory declares the fault restart, its harness lacks it',

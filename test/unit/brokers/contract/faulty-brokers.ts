@@ -21,7 +21,7 @@ export interface FaultyBroker {
 /** Brokers that each break one promise, under the theme of the contract to which the test that must fail belongs. */
 export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, FaultyBroker>>>> = {
   append: {
-    'repeats a seq': failing('numbers the events of an empty log from 1', (inner) =>
+    'repeats a seq': failing('numbers the events of an empty log 1, 2, 3', (inner) =>
       withLog(inner, {
         async appendMany(requests) {
           const outcomes = await inner.log.appendMany(requests);
@@ -34,15 +34,15 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       }),
     ),
     'acknowledges before events can be read': failing(
-      'what is acknowledged is in the log, for every node',
+      'makes an acknowledged event readable on every node',
       acknowledgesEarly,
     ),
-    'appends a batch in reverse': failing('the items of a batch are appended in their order', (inner) =>
+    'appends a batch in reverse': failing('appends the items of a batch in order', (inner) =>
       withLog(inner, {
         appendMany: async (requests) => [...(await inner.log.appendMany([...requests].reverse()))].reverse(),
       }),
     ),
-    'loses the payload `false`': failing('a payload may be false', (inner) =>
+    'loses the payload `false`': failing('stores a payload that is false', (inner) =>
       appending(inner, (request) => {
         const { payload, ...event } = request.event;
         return payload === false ? { ...request, event } : request;
@@ -50,85 +50,83 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   dedupe: {
-    'forgets ids': failing('returns the first result for a retried id', (inner) =>
+    'forgets ids': failing('returns the first result for a repeated id', (inner) =>
       withPolicy(inner, (policy) => ({ ...policy, dedupeMs: 0 })),
     ),
-    'never forgets an id': failing('forgets an id after its window', (inner) =>
+    'never forgets an id': failing('forgets an id after its dedupe window', (inner) =>
       withPolicy(inner, (policy) => ({ ...policy, dedupeMs: policy.dedupeMs * 1_000 })),
     ),
-    'takes the ids of all producers for one': failing(
-      'the same id of another producer, or in another channel, is another publish',
+    'treats the ids of all producers as one': failing(
+      'treats the same id of another producer, or in another channel, as another publish',
       (inner) => appending(inner, (request) => ({ ...request, producer: 'anybody' })),
     ),
-    'sees no conflict': failing('the same id with another payload is a conflict', (inner) =>
+    'reports no conflict': failing('reports a conflict for the same id with another payload', (inner) =>
       appending(inner, (request) => ({ ...request, fingerprint: '' })),
     ),
   },
   after: {
-    'ignores `after`': failing('fails while the named publish is not in the log', (inner) =>
+    'ignores `after`': failing('fails a publish whose `after` is not in the log', (inner) =>
       appending(inner, ({ after: _after, ...request }) => request),
     ),
   },
   'read and positions': {
-    'loses an event': failing('a read never gives more than `limit`, and pages join without hole', (inner) =>
+    'loses an event': failing('never returns more than `limit` events; pages join without gap', (inner) =>
       reading(inner, (result) => ({ ...result, events: result.events.filter(({ seq }) => seq !== 2) })),
     ),
-    'ignores `limit`': failing('a read never gives more than `limit`', (inner) =>
+    'ignores `limit`': failing('never returns more than `limit` events', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, limit: 1_000_000 }) }),
     ),
-    'ignores `from`': failing('`from` and `until` are inclusive', (inner) =>
+    'ignores `from`': failing('treats `from` and `until` as inclusive', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, from: 1 }) }),
     ),
-    'ignores `reverse`': failing('`reverse` counts down from `until`', (inner) =>
+    'ignores `reverse`': failing('reads down from `until` with `reverse`', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, reverse: false }) }),
     ),
-    'excludes `until`': failing('`from` and `until` are inclusive', (inner) =>
+    'excludes `until`': failing('treats `from` and `until` as inclusive', (inner) =>
       withLog(inner, {
         read: ({ until, ...request }) =>
           inner.log.read(until === undefined ? request : { ...request, until: until - 1 }),
       }),
     ),
-    'calls every position continuous': failing('a position beyond the tip is not continuous', (inner) =>
-      reading(inner, (result) => ({ ...result, continuous: true })),
+    'calls every position continuous': failing(
+      'reports a position beyond the tip as not continuous',
+      (inner) => reading(inner, (result) => ({ ...result, continuous: true })),
     ),
-    'never trims by age': failing('history trimmed by age is continuous', (inner) =>
+    'never trims by age': failing('reports history that was trimmed by age as continuous', (inner) =>
       withPolicy(inner, (policy) => ({ ...policy, ttlMs: 3_600_000 })),
     ),
-    'always starts at 1': failing('history trimmed by size is continuous', (inner) =>
-      reading(inner, (result) => ({ ...result, oldest: 1 })),
+    'always reports 1 as the oldest seq': failing(
+      'reports history that was trimmed by size as continuous',
+      (inner) => reading(inner, (result) => ({ ...result, oldest: 1 })),
     ),
   },
   'fan-out': {
-    'loses an event': failing(
-      'every subscribed node, the publishing one included, is told every event',
-      (inner) =>
-        listening(inner, (listener) => ({
-          onEvents: (channel, events) =>
-            listener.onEvents(
-              channel,
-              events.filter(({ seq }) => seq !== 2),
-            ),
-        })),
+    'loses an event': failing('pushes every event in log order to every subscribed node', (inner) =>
+      listening(inner, (listener) => ({
+        onEvents: (channel, events) =>
+          listener.onEvents(
+            channel,
+            events.filter(({ seq }) => seq !== 2),
+          ),
+      })),
     ),
-    'pushes events twice': failing(
-      'every subscribed node, the publishing one included, is told every event',
-      (inner) =>
-        listening(inner, (listener) => ({
-          onEvents(channel, events) {
-            listener.onEvents(channel, events);
-            listener.onEvents(channel, events);
-          },
-        })),
+    'pushes events twice': failing('pushes every event in log order to every subscribed node', (inner) =>
+      listening(inner, (listener) => ({
+        onEvents(channel, events) {
+          listener.onEvents(channel, events);
+          listener.onEvents(channel, events);
+        },
+      })),
     ),
-    'pushes a batch in reverse': failing('the channels of one batch keep their order each', (inner) =>
+    'pushes a batch in reverse': failing('keeps the order of each channel within one batch', (inner) =>
       listening(inner, (listener) => ({
         onEvents: (channel, events) => listener.onEvents(channel, [...events].reverse()),
       })),
     ),
-    'never ends a subscription': failing('after `unsubscribe` nothing more is told', (inner) =>
+    'never ends a subscription': failing('pushes nothing after `unsubscribe`', (inner) =>
       withLog(inner, { unsubscribe: async () => undefined }),
     ),
-    'pushes signals after `unsubscribe`': failing('after `unsubscribe` nothing more is told', (inner) => {
+    'pushes signals after `unsubscribe`': failing('pushes nothing after `unsubscribe`', (inner) => {
       const left = new Set<string>();
       const broker = listening(inner, (listener) => ({
         onEvents(channel, events) {
@@ -151,7 +149,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
   },
   interleavings: {
     'reads the tip before it subscribes': failing(
-      'a replay up to the tip of `subscribe` and what is pushed after it meet',
+      'continues a replay up to the tip of `subscribe` with the pushed events',
       (inner) =>
         withLog(inner, {
           async subscribe(channel) {
@@ -163,7 +161,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   signals: {
-    'logs signals': failing('signals are never in the log', (inner) =>
+    'logs signals': failing('keeps signals out of the log', (inner) =>
       withLog(inner, {
         async signal(channel, { event, payload }) {
           await inner.log.appendMany([
@@ -178,31 +176,31 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         },
       }),
     ),
-    'loses the user': failing('a signal reaches every subscribed node', (inner) =>
+    'loses the user': failing('delivers a signal unchanged to every subscribed node', (inner) =>
       withLog(inner, {
         signal: (channel, { user: _user, ...message }) => inner.log.signal(channel, message),
       }),
     ),
   },
   'presence: membership': {
-    'ignores generations': failing('an older generation can neither change nor end', (inner) =>
+    'ignores generations': failing('does not let an older generation change or end', (inner) =>
       entering(inner, (entry) => ({ ...entry, generation: 1 })),
     ),
-    'ignores devices': failing('several devices of a user are one member', (inner) =>
+    'ignores devices': failing('treats several devices of a user as one member', (inner) =>
       entering(inner, (entry) => ({ ...entry, device: 'd' })),
     ),
-    'gives no grace': failing('a blip inside the grace is no leave', (inner) =>
+    'grants no grace period': failing('publishes neither leave nor join when a device returns', (inner) =>
       presenting(inner, { leave: (entry) => inner.presence.leave(entry, 0) }),
     ),
-    'does not renew': failing('renewals keep members beyond their first lease', (inner) =>
+    'does not renew': failing('keeps members beyond their first lease', (inner) =>
       presenting(inner, { renew: async () => undefined }),
     ),
-    'loses data': failing('`update` replaces the data of the member', (inner) =>
+    'loses data': failing('replaces the data of a member on `update`', (inner) =>
       entering(inner, ({ data: _data, ...entry }) => entry),
     ),
   },
   'presence: rosters and versions': {
-    'loses every third diff': failing('versions of diffs follow one another', (inner) =>
+    'loses every third diff': failing('links each diff to the version before it', (inner) =>
       listening(inner, (listener) => {
         let count = 0;
         return {
@@ -213,7 +211,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         };
       }),
     ),
-    'pushes a diff twice': failing('versions of diffs follow one another', (inner) =>
+    'pushes a diff twice': failing('links each diff to the version before it', (inner) =>
       listening(inner, (listener) => ({
         onPresence(channel, diff) {
           listener.onPresence(channel, diff);
@@ -221,29 +219,33 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         },
       })),
     ),
-    'gives the first page again and again': failing('pages hold every member once', (inner) =>
+    'always returns the first page': failing('returns every member once across pages', (inner) =>
       presenting(inner, { members: (channel, { limit }) => inner.presence.members(channel, { limit }) }),
     ),
-    miscounts: failing('a diff says how many members there are after it', (inner) =>
-      listening(inner, (listener) => ({
-        onPresence: (channel, diff) =>
-          listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
-      })),
+    'states a wrong number of members': failing(
+      'puts only the changes into a diff, with the number of members',
+      (inner) =>
+        listening(inner, (listener) => ({
+          onPresence: (channel, diff) =>
+            listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
+        })),
     ),
   },
   control: {
-    'confirms for nodes that did not': failing('names a node that does not answer in time', (inner) =>
-      alteredBroker(inner, {
-        bus: {
-          async control(message) {
-            const { confirmed, missing } = await inner.bus.control(message);
-            return { confirmed: [...confirmed, ...missing], missing: [] };
+    'confirms for nodes that did not': failing(
+      'reports a node as missing when it does not confirm in time',
+      (inner) =>
+        alteredBroker(inner, {
+          bus: {
+            async control(message) {
+              const { confirmed, missing } = await inner.bus.control(message);
+              return { confirmed: [...confirmed, ...missing], missing: [] };
+            },
           },
-        },
-      }),
+        }),
     ),
     'keeps bans from nodes that start later': failing(
-      'a node that starts later is told the bans that hold',
+      'hands the active bans, and nothing else, to a node that starts later',
       (inner) => {
         let started = false;
         const broker = listening(inner, (listener) => ({
@@ -257,7 +259,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         });
       },
     ),
-    'applies a record twice': failing('a record reaches every node', (inner) =>
+    'applies a record twice': failing('delivers a control record unchanged to every node', (inner) =>
       listening(inner, (listener) => ({
         async onControl(message) {
           await listener.onControl(message);
@@ -267,22 +269,22 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   'life cycle': {
-    'promises more than it declares': failing('declares what it can promise', (inner) =>
+    'promises more than it declares': failing('declares the capabilities that its harness states', (inner) =>
       alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
     ),
-    'answers after `close`': failing('every call after `close` rejects', (inner) =>
+    'answers after `close`': failing('rejects every call after `close`', (inner) =>
       withLog(inner, {
         tips: (channels) =>
           inner.log.tips(channels).catch(() => channels.map(() => ({ epoch: 'closed', seq: 0 }))),
       }),
     ),
-    'does not report that it is up': failing('has told `up` by the time `start` resolves', (inner) =>
+    'does not report `up`': failing('reports `up` before `start` resolves', (inner) =>
       listening(inner, () => ({ onState: () => undefined })),
     ),
-    'hears on after `close`': failing('a closed node hears nothing more', hearsOn),
+    'notifies a node after `close`': failing('notifies a closed node of nothing more', hearsOn),
   },
   faults: {
-    'keeps its epoch when the log was lost': failing('a log that was lost has another epoch', (inner) => {
+    'keeps its epoch when the log was lost': failing('gives a log that was lost a new epoch', (inner) => {
       const epoch = 'forever';
       return withLog(inner, {
         tips: async (channels) => (await inner.log.tips(channels)).map(({ seq }) => ({ epoch, seq })),

@@ -14,7 +14,7 @@ async function failureOf(work: Promise<unknown>): Promise<Error> {
 }
 
 describe('checkProperty', () => {
-  it('checks as many cases as it is told, one after another', async () => {
+  it('checks the given number of cases, one after another', async () => {
     const seen: number[] = [];
     let running = 0;
     const check = async ({ number }: { number: number }) => {
@@ -29,7 +29,7 @@ describe('checkProperty', () => {
     expect(new Set(seen).size).toBeGreaterThan(10);
   });
 
-  it('stops at the first case that does not hold; the same seed finds it again', async () => {
+  it('stops at the first case that fails; the same seed finds it again', async () => {
     let checked = 0;
     const check = async ({ number }: { number: number }) => {
       checked += 1;

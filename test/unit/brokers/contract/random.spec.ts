@@ -7,14 +7,14 @@ const draw = (seed: number, count: number, one: (random: Random) => unknown) => 
 };
 
 describe('Random', () => {
-  it('draws the same from the same seed, and something else from another', () => {
+  it('draws the same from the same seed, and something else from another seed', () => {
     const numbers = (seed: number) => draw(seed, 50, (random) => random.int(0, 1_000_000));
     expect(numbers(1)).toEqual(numbers(1));
     expect(numbers(1)).not.toEqual(numbers(2));
     expect(numbers(0)).not.toEqual(numbers(-1));
   });
 
-  it('draws every integer of a range, its ends more often', () => {
+  it('draws every integer of a range, its bounds more often', () => {
     const drawn = draw(3, 10_000, (random) => random.int(-2, 7)) as number[];
     expect([...new Set(drawn)].sort((a, b) => a - b)).toEqual([-2, -1, 0, 1, 2, 3, 4, 5, 6, 7]);
     const share = (value: number) => drawn.filter((one) => one === value).length / drawn.length;
@@ -23,11 +23,11 @@ describe('Random', () => {
     for (const middle of [0, 3, 6]) expect(Math.abs(share(middle) - 0.0875)).toBeLessThan(0.02);
   });
 
-  it('draws a range of one', () => {
+  it('draws from a range of one integer', () => {
     expect(new Set(draw(4, 100, (random) => random.int(5, 5)))).toEqual(new Set([5]));
   });
 
-  it('picks every item about as often as it stands in the list', () => {
+  it('picks every item in proportion to its occurrences in the list', () => {
     const drawn = draw(5, 8_000, (random) => random.pick(['a', 'a', 'a', 'b']));
     const share = drawn.filter((item) => item === 'a').length / drawn.length;
     expect(share).toBeGreaterThan(0.72);

@@ -32,7 +32,7 @@ const themesOf = (results: readonly TestResult[]) => new Set(results.map(({ grou
 
 describe('describeBrokerContract', () => {
   it(
-    'passes for a broker without faults, and has a faulty broker for each of its themes',
+    'passes for a correct broker, and has a faulty broker for each of its themes',
     async () => {
       const results = await runContract();
       expect(failed(results)).toEqual([]);
@@ -72,7 +72,7 @@ describe('describeBrokerContract', () => {
     patience(60_000),
   );
 
-  it('registers no test of what the broker does not promise, and none of a fault that nobody can cause', () => {
+  it('registers no test of an undeclared capability or of a fault that the harness cannot cause', () => {
     const themes = ({ tests }: RecordingRunner) => new Set(tests.map(({ groups }) => groups[1]));
     expect([...themes(register({}))]).not.toContain('faults');
     const less = themes(register({ dedupes: false, presence: false }));
@@ -87,7 +87,7 @@ describe('describeBrokerContract', () => {
     ]);
   });
 
-  it('gives each test and hook its time-out', () => {
+  it('sets the time-out of each test and hook', () => {
     const timeouts = (runner: RecordingRunner) =>
       new Set(runner.tests.flatMap(({ steps }) => steps.map(({ timeoutMs }) => timeoutMs)));
     expect([...timeouts(register({}))]).toEqual([20_000]);

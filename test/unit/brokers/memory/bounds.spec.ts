@@ -14,7 +14,7 @@ describe('MemoryStore: bounds', () => {
     expect(made?.clock.pending ?? 0).toBe(0);
   });
 
-  it('G13 frees history that is past its age, and ids past their window, without anybody asking', async () => {
+  it('frees expired history and ids without a read (G13)', async () => {
     const { broker, store, clock } = await open({ sweepMs: 1_000 });
     for (let index = 0; index < 50; index += 1) {
       await broker.log.appendMany([append('a', `i${index}`, { ttlMs: 5_000, dedupeMs: 2_000 })]);
@@ -27,7 +27,7 @@ describe('MemoryStore: bounds', () => {
     expect([channel?.log.length, channel?.ids.size]).toEqual([0, 0]);
   });
 
-  it('G13 sweeps many channels in steps, all of them within a round', async () => {
+  it('sweeps many channels in steps, and all of them within a round (G13)', async () => {
     const { broker, store, clock } = await open({ sweepMs: 1_000 });
     for (let index = 0; index < 7_000; index += 1) {
       await broker.log.appendMany([append(`c${index}`, 'a', { ttlMs: 500, dedupeMs: 0 })]);
@@ -39,7 +39,7 @@ describe('MemoryStore: bounds', () => {
     expect(kept()).toBe(0);
   });
 
-  it('P10 keeps the head long after the events, then forgets it', async () => {
+  it('keeps the head long after the events, then forgets it (P10)', async () => {
     const { broker, store, clock } = await open({ sweepMs: 60_000 });
     const [outcome] = await broker.log.appendMany([append('a', 'x', { ttlMs: 1_000 })]);
     clock.advance(29 * 24 * 3_600_000);
@@ -50,7 +50,7 @@ describe('MemoryStore: bounds', () => {
     expect(store.size).toBe(0);
   });
 
-  it('P10 a head is kept while somebody is subscribed, and from then on for its time', async () => {
+  it('keeps a head while a node is subscribed, and for headMs afterwards (P10)', async () => {
     const { broker, store, clock } = await open({ headMs: 10_000, sweepMs: 1_000 });
     const tip = await broker.log.subscribe('a');
     clock.advance(100_000);
@@ -62,7 +62,7 @@ describe('MemoryStore: bounds', () => {
     expect(store.size).toBe(0);
   });
 
-  it('G19 a channel with members is not forgotten', async () => {
+  it('keeps a channel that has members (G19)', async () => {
     const { broker, store, clock } = await open({ headMs: 1_000, sweepMs: 1_000 });
     const entry = { channel: 'a', member: 'u1', device: 'd', generation: 1 };
     await broker.presence.enter(entry, 60_000);
@@ -72,7 +72,7 @@ describe('MemoryStore: bounds', () => {
     expect(store.size).toBe(0);
   });
 
-  it('G13 bounds the channels that nobody listens to, and forgets long unused ones first', async () => {
+  it('bounds the channels without subscribers, and forgets the longest unused first (G13)', async () => {
     const { broker, store, clock } = await open({ maxIdleChannels: 100 });
     for (let index = 0; index < 5_000; index += 1) {
       await broker.log.tips([`flood.${index}`, 'busy']);
@@ -86,7 +86,7 @@ describe('MemoryStore: bounds', () => {
     expect(Math.min(...kept)).toBeGreaterThan(4_500);
   });
 
-  it('G6 a channel that was forgotten for lack of room begins a new epoch', async () => {
+  it('starts a new epoch for a channel that was forgotten for lack of room (G6)', async () => {
     const { broker } = await open({ maxIdleChannels: 10 });
     await broker.log.appendMany([append('a', 'x', { dedupeMs: 0 })]);
     const [before] = await broker.log.tips(['a']);
@@ -96,7 +96,7 @@ describe('MemoryStore: bounds', () => {
     expect(result.tip.epoch).not.toBe(before?.epoch);
   });
 
-  it('G4 P15 a flood of channels makes no id forgotten, and no subscription', async () => {
+  it('forgets no id and no subscription under a flood of channels (G4, P15)', async () => {
     const { broker, store, clock } = await open({ maxIdleChannels: 10, sweepMs: 1_000 });
     const [first] = await broker.log.appendMany([append('remembered', 'x')]);
     const tip = await broker.log.subscribe('watched');
@@ -112,7 +112,7 @@ describe('MemoryStore: bounds', () => {
     expect(await broker.log.tips(['watched'])).toEqual([tip]);
   });
 
-  it('G4 refuses rather than forgets an id when there is no room, and goes on when there is', async () => {
+  it('refuses a publish rather than forget an id when there is no room, and accepts again when there is (G4)', async () => {
     const { broker, clock } = await open({ maxIds: 3 });
     const outcomes = await broker.log.appendMany(['a', 'b', 'c', 'd', 'a'].map((id) => append('one', id)));
     expect(outcomes.map((outcome) => (outcome.ok ? outcome.duplicate : outcome.code))).toEqual([
@@ -133,7 +133,7 @@ describe('MemoryStore: bounds', () => {
     expect((await broker.log.appendMany([append('two', 'x')]))[0]).toMatchObject({ ok: true });
   });
 
-  it('P15 a shorter window holds for what is appended from then on', async () => {
+  it('applies a shorter window from the next append (P15)', async () => {
     const { broker, clock } = await open();
     await broker.log.appendMany([
       append('a', 'long', { dedupeMs: 10_000 }),
@@ -146,7 +146,7 @@ describe('MemoryStore: bounds', () => {
     expect((await broker.log.appendMany([append('a', 'short')]))[0]).toMatchObject({ duplicate: true });
   });
 
-  it('holds no timer before its first channel, and none after the last broker was closed', async () => {
+  it('has no timer before its first channel, and none after the last broker is closed', async () => {
     const { broker, clock, store } = await open();
     expect(clock.pending).toBe(0);
     await broker.log.tips(['a']);

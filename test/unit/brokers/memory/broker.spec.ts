@@ -9,7 +9,7 @@ describe('memoryBroker', () => {
   const open = async () => (made = await kit());
   afterEach(() => made?.broker.close());
 
-  it('needs no options, and keeps no process alive', async () => {
+  it('can be used without options', async () => {
     const broker = memoryBroker();
     await broker.start(new RecordingListener());
     await broker.log.subscribe('a');
@@ -30,7 +30,7 @@ describe('memoryBroker', () => {
     expect(() => memoryBroker(options)).toThrow(Object.keys(options)[0]);
   });
 
-  it('refuses the options of a store beside a store, and says where they go', () => {
+  it('refuses the options of a store beside a store, and says where they belong', () => {
     const store = new MemoryStore();
     expect(() => memoryBroker({ store, maxIds: 5, clock: new ManualClock() })).toThrow(
       /clock, maxIds|maxIds, clock/,
@@ -38,7 +38,7 @@ describe('memoryBroker', () => {
     expect(() => memoryBroker({ store, maxIds: 5 })).toThrow('new MemoryStore()');
   });
 
-  it('G21 answers `unavailable` before it is started', async () => {
+  it('answers `unavailable` before it is started (G21)', async () => {
     const broker = memoryBroker();
     for (const call of [
       broker.log.appendMany([append('a', 'x')]),
@@ -50,7 +50,7 @@ describe('memoryBroker', () => {
     await broker.close();
   });
 
-  it('starts once, and never after it was closed', async () => {
+  it('starts only once, and not after it was closed', async () => {
     const { broker } = await open();
     await expect(broker.start(new RecordingListener())).rejects.toThrow('started once');
     await broker.close();
@@ -60,7 +60,7 @@ describe('memoryBroker', () => {
     await expect(never.start(new RecordingListener())).rejects.toThrow('started once');
   });
 
-  it('two brokers without a common store know nothing of one another', async () => {
+  it('shares nothing with another broker without a common store', async () => {
     const [left, right] = [memoryBroker(), memoryBroker()];
     const seen = new RecordingListener();
     await left.start(new RecordingListener());
@@ -72,7 +72,7 @@ describe('memoryBroker', () => {
     await Promise.all([left.close(), right.close()]);
   });
 
-  it('G11 a node that closes while a record waits for it is missing at once', async () => {
+  it('reports a node that closes while a record waits for it as missing at once (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -82,7 +82,7 @@ describe('memoryBroker', () => {
     expect(seen.controls).toHaveLength(1);
   });
 
-  it('G11 G18 a node that closes while its own record waits gets its receipt, and no timer stays', async () => {
+  it('resolves the receipt of a node that closes while it waits, and leaves no timer (G11, G18)', async () => {
     const { broker, clock, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
@@ -93,7 +93,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G11 a confirmation after the time is not counted twice', async () => {
+  it('does not count a confirmation after the time-out (G11)', async () => {
     const { broker, clock, seen } = await open();
     let apply: () => void = () => undefined;
     seen.controlHook = () => new Promise((resolve) => (apply = resolve));
@@ -105,7 +105,7 @@ describe('memoryBroker', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G16 forgets bans whose end has come', async () => {
+  it('forgets bans that have ended (G16)', async () => {
     const { broker, clock, store } = await open();
     for (let index = 0; index < 1_000; index += 1) {
       await broker.bus.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
@@ -115,7 +115,7 @@ describe('memoryBroker', () => {
     expect(bans.size).toBeLessThanOrEqual(100);
   });
 
-  it('G20 a probe that is asked for inside a listener waits for its turn, and is cut by `close`', async () => {
+  it('queues a probe that a listener starts, and ends it on `close` (G20)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');
     let waiting: Promise<number> | undefined;
@@ -132,7 +132,7 @@ describe('memoryBroker', () => {
     expect(await cut).toMatchObject({ code: 'unavailable' });
   });
 
-  it('G20 a probe leaves no timer and no subscription', async () => {
+  it('leaves no timer and no subscription after a probe (G20)', async () => {
     const { broker, clock, store } = await open();
     await broker.probe(1_000);
     // The sweep, for the head of the probe's channel.
@@ -141,7 +141,7 @@ describe('memoryBroker', () => {
     expect(active).toBe(0);
   });
 
-  it('G19 members stay while their only node restarts on the same store', async () => {
+  it('keeps members while their only node restarts on the same store (G19)', async () => {
     const { broker, node, clock } = await open();
     await broker.presence.enter({ channel: 'a', member: 'u', device: 'd', generation: 1 }, 30_000);
     await broker.close();

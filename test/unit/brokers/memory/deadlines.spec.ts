@@ -43,7 +43,7 @@ describe('Deadlines', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('keeps one timer, and one entry per thing that is renewed', () => {
+  it('keeps one timer, and one entry per renewed item', () => {
     const { clock, ended, item, deadlines, heap } = setUp();
     const lease = item(1, 30_000);
     for (let round = 0; round < 1_000; round += 1) {
@@ -56,7 +56,7 @@ describe('Deadlines', () => {
     expect(ended).toEqual([]);
   });
 
-  it('does not grow when something goes and comes back again and again', () => {
+  it('does not grow when an item is moved back and forth repeatedly', () => {
     const { clock, item, deadlines, heap } = setUp();
     const device = item(1, 30_000);
     for (let round = 0; round < 1_000; round += 1) {
@@ -69,7 +69,7 @@ describe('Deadlines', () => {
     expect(heap()).toBeLessThanOrEqual(10);
   });
 
-  it('holds no timer while it is stopped, and goes on afterwards', () => {
+  it('has no timer while it is stopped, and continues afterwards', () => {
     const { clock, ended, item, deadlines } = setUp();
     item(1, 100);
     deadlines.stop();
@@ -81,7 +81,7 @@ describe('Deadlines', () => {
     expect(ended).toEqual([{ name: 1, at: 201 }]);
   });
 
-  it('waits on when the timer fires early, and does not spin', () => {
+  it('continues to wait when the timer fires early, without a busy loop', () => {
     const { clock, ended, item } = setUp();
     item(1, 100);
     clock.jump(-40);

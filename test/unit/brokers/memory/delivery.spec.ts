@@ -23,7 +23,7 @@ describe('MemoryBroker: delivery', () => {
     await call;
   });
 
-  it('G2 an append from inside a listener is delivered after what runs, to every node', async () => {
+  it('delivers an append of a listener after the running one, to every node (G2)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     for (const { broker: one } of [{ broker }, second]) {
@@ -54,7 +54,7 @@ describe('MemoryBroker: delivery', () => {
     ]);
   });
 
-  it('G2 signals, presence and control from inside a listener wait their turn as well', async () => {
+  it('queues signals, presence and control of a listener as well (G2)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');
     const order: string[] = [];
@@ -73,7 +73,7 @@ describe('MemoryBroker: delivery', () => {
     expect(order).toEqual(['begin', 'end', 'signal', 'presence', 'control']);
   });
 
-  it('G11 a node that unsubscribes inside a listener is not told what already waits for it', async () => {
+  it('delivers nothing more to a node that unsubscribes inside a listener (G11)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');
     await broker.log.subscribe('b');
@@ -84,7 +84,7 @@ describe('MemoryBroker: delivery', () => {
     expect(seen.batches.map((batch) => batch.channel)).toEqual(['a']);
   });
 
-  it('G11 one that subscribes inside a listener is told what comes behind its tip, and nothing before', async () => {
+  it('delivers only what comes after its tip to a node that subscribes inside a listener (G11)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.log.subscribe('a');
@@ -100,7 +100,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.seqsOf('a')).toEqual([3]);
   });
 
-  it('G18 a node that is closed inside a listener is not told anything more', async () => {
+  it('delivers nothing more to a node that is closed inside a listener (G18)', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.log.subscribe('a');
@@ -114,7 +114,7 @@ describe('MemoryBroker: delivery', () => {
     expect(second.seen.controls).toEqual([]);
   });
 
-  it('P11 subscribing twice is one subscription', async () => {
+  it('treats two subscribes as one subscription (P11)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');
     await broker.log.subscribe('a');
@@ -125,7 +125,7 @@ describe('MemoryBroker: delivery', () => {
     expect(seen.seqsOf('a')).toEqual([1]);
   });
 
-  it('a listener that throws is reported, and costs neither the publisher nor the other nodes anything', async () => {
+  it('reports a listener that throws, and still serves the publisher and the other nodes', async () => {
     const { broker, seen, node } = await open();
     const second = await node();
     await broker.log.subscribe('a');
@@ -146,7 +146,7 @@ describe('MemoryBroker: delivery', () => {
     }
   });
 
-  it('hot path 1: replay and live share the event object, and with it the encoded bytes', async () => {
+  it('shares the event object, and with it the encoded bytes, between replay and live delivery (hot path)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');
     await broker.log.appendMany([append('a', '1')]);

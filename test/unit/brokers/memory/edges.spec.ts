@@ -39,7 +39,7 @@ beforeEach(() => {
   clock = new ManualClock();
 });
 
-describe('an id', () => {
+describe('ids in the memory broker', () => {
   it.each([
     ['alone', async (_broker: MemoryBroker) => undefined],
     // Behind one that is remembered for longer it cannot be forgotten first: then its end alone counts.
@@ -47,19 +47,22 @@ describe('an id', () => {
       'behind one of a longer window',
       (broker: MemoryBroker) => append(broker, request('long', { dedupeMs: 50_000 })),
     ],
-  ])('counts up to the last millisecond of its window, and no further, %s (P15)', async (_where, before) => {
-    const { broker } = await open();
-    await before(broker);
-    const [first] = await append(broker, request('a'));
-    clock.advance(9_999);
-    expect(await append(broker, request('a'))).toEqual([`${first} again`]);
-    expect(await append(broker, { ...request('b'), after: 'a' })).toEqual([String(Number(first) + 1)]);
-    clock.advance(1);
-    expect(await append(broker, { ...request('c'), after: 'a' })).toEqual(['out_of_order']);
-    expect(await append(broker, request('a'))).toEqual([String(Number(first) + 2)]);
-  });
+  ])(
+    'an id is remembered until the last millisecond of its window, and no longer, %s (P15)',
+    async (_where, before) => {
+      const { broker } = await open();
+      await before(broker);
+      const [first] = await append(broker, request('a'));
+      clock.advance(9_999);
+      expect(await append(broker, request('a'))).toEqual([`${first} again`]);
+      expect(await append(broker, { ...request('b'), after: 'a' })).toEqual([String(Number(first) + 1)]);
+      clock.advance(1);
+      expect(await append(broker, { ...request('c'), after: 'a' })).toEqual(['out_of_order']);
+      expect(await append(broker, request('a'))).toEqual([String(Number(first) + 2)]);
+    },
+  );
 
-  it('is taken while exactly one fits, refused behind it, and taken again when it is over (G4)', async () => {
+  it('an id is accepted while one more fits, refused beyond that, and accepted again when the window ends (G4)', async () => {
     const { broker } = await open({ maxIds: 2 });
     expect(await append(broker, request('a'), request('b'), request('c'))).toEqual(['1', '2', 'unavailable']);
     // A retry needs no room, and what is not remembered neither.
@@ -69,8 +72,8 @@ describe('an id', () => {
   });
 });
 
-describe('a log', () => {
-  it('keeps an event up to the last millisecond of its age (G13)', async () => {
+describe('logs in the memory broker', () => {
+  it('a log keeps an event until the last millisecond of its age (G13)', async () => {
     const { broker } = await open();
     await append(broker, request('a'));
     clock.advance(1);
@@ -93,7 +96,7 @@ describe('a log', () => {
     [1, [3], 3],
     [3, [1, 2, 3], 1],
     [4, [1, 2, 3], 1],
-  ])('of a size of %i keeps %p of three (P11)', async (size, expected, oldest) => {
+  ])('a log of a size of %i keeps %p of three events (P11)', async (size, expected, oldest) => {
     const { broker } = await open();
     await append(broker, ...['a', 'b', 'c'].map((id) => request(id, { size })));
     const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 });
@@ -101,7 +104,7 @@ describe('a log', () => {
     expect(page.oldest).toBe(oldest);
   });
 
-  it('is kept while as many are idle as may be, and the longest unused goes for the next (G13)', async () => {
+  it('idle logs are kept up to maxIdleChannels, and the longest unused is dropped for the next (G13)', async () => {
     const { broker, store } = await open({ maxIdleChannels: 2 });
     for (const name of ['a', 'b']) {
       await append(broker, request('x', { dedupeMs: 0 }, name));
@@ -114,7 +117,7 @@ describe('a log', () => {
     expect(tips.map(({ seq }) => seq)).toEqual([1, 1]);
   });
 
-  it('that went back to its beginning has each earlier position up to exactly where it was cut (P10)', async () => {
+  it('a log that lost its end accepts each earlier position up to exactly the cut (P10)', async () => {
     const { broker, store } = await open();
     await append(broker, request('a'), request('b'), request('c'));
     const { tip } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 1 });
@@ -127,10 +130,10 @@ describe('a log', () => {
   });
 });
 
-describe('a member', () => {
+describe('members in the memory broker', () => {
   const entry = { channel: CHANNEL, member: 'ada', device: 'd', generation: 1 };
 
-  it('is there up to the last millisecond of its lease, and of each renewal (G19)', async () => {
+  it('a member stays until the last millisecond of its lease, and of each renewal (G19)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe(CHANNEL);
     await broker.presence.enter(entry, 10_000);
@@ -144,7 +147,7 @@ describe('a member', () => {
     expect(seen.diffs.flatMap(({ diff }) => diff.leave)).toEqual(['ada']);
   });
 
-  it('is there up to the last millisecond of its grace, which a second leave does not make longer (G19)', async () => {
+  it('a member stays until the last millisecond of its grace period, which a second leave does not extend (G19)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe(CHANNEL);
     await broker.presence.enter(entry, 60_000);
@@ -158,7 +161,7 @@ describe('a member', () => {
   });
 
   it.each([1, 2, 16, 17, 40])(
-    'of %i goes and comes back, and every page has who is there (G19)',
+    '%i members leave and return, and every page lists who is present (G19)',
     async (count) => {
       const { broker } = await open();
       const of = (index: number) => ({ ...entry, member: `u${index}` });
@@ -185,8 +188,8 @@ describe('a member', () => {
   );
 });
 
-describe('a ban', () => {
-  it('is told to a node that starts up to its last millisecond (G16)', async () => {
+describe('bans in the memory broker', () => {
+  it('a ban is handed to a node that starts until its last millisecond (G16)', async () => {
     const { broker, store } = await open();
     await broker.bus.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
     await broker.bus.control({ kind: 'ban', user: 'eve' });

@@ -3,7 +3,7 @@ import { RingBuffer } from '../../../../lib/brokers/memory/ring.js';
 import fc from '../../../support/property.js';
 
 describe('RingBuffer', () => {
-  it('behaves like an array, whatever is done to it', () => {
+  it('behaves like an array under any operations', () => {
     const action = fc.constantFrom('push', 'push', 'push', 'shift', 'shift', 'pop', 'clear');
     fc.assert(
       fc.property(fc.array(action, { maxLength: 400 }), (actions) => {
@@ -29,7 +29,7 @@ describe('RingBuffer', () => {
     );
   });
 
-  it('stays small when items come and go, and gives back what a burst took', () => {
+  it('stays small when items come and go, and frees what a burst needed', () => {
     const ring = new RingBuffer<number>();
     const capacity = () => (ring as unknown as { slots: unknown[] }).slots.length;
     for (let index = 0; index < 1_000; index += 1) {
@@ -42,7 +42,7 @@ describe('RingBuffer', () => {
     expect(capacity()).toBeLessThanOrEqual(32);
   });
 
-  it('lets go of what was removed', () => {
+  it('releases removed items', () => {
     const ring = new RingBuffer<object>();
     for (let index = 0; index < 6; index += 1) ring.push({});
     ring.shift();

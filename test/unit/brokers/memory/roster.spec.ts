@@ -3,7 +3,7 @@ import { Roster, type RosterItem } from '../../../../lib/brokers/memory/roster.j
 import fc from '../../../support/property.js';
 
 describe('Roster', () => {
-  it('pages through what is there, in the order in which it came, whatever went before', () => {
+  it('pages through the current items in insertion order, after any changes', () => {
     const action = fc.record({ name: fc.integer({ min: 0, max: 60 }), go: fc.boolean() });
     fc.assert(
       fc.property(fc.array(action, { maxLength: 500 }), fc.integer({ min: 1, max: 20 }), (actions, limit) => {
@@ -34,7 +34,7 @@ describe('Roster', () => {
     );
   });
 
-  it('is bounded by who is there, not by who ever was', () => {
+  it('is bounded by the current items, not by all that ever were', () => {
     const roster = new Roster<RosterItem>();
     for (let name = 0; name < 5_000; name += 1) {
       roster.delete(roster.add(String(name), (order) => ({ id: String(name), order })));
@@ -42,7 +42,7 @@ describe('Roster', () => {
     expect((roster as unknown as { sequence: unknown[] }).sequence.length).toBeLessThanOrEqual(17);
   });
 
-  it('keeps a cursor good over a compaction', () => {
+  it('keeps a cursor valid across a compaction', () => {
     const roster = new Roster<RosterItem>();
     const items = Array.from({ length: 100 }, (_, name) =>
       roster.add(String(name), (order) => ({ id: String(name), order })),
@@ -52,7 +52,7 @@ describe('Roster', () => {
     expect(roster.page(more, 3).items.map((item) => item.id)).toEqual(['60', '61', '62']);
   });
 
-  it('gives at least one item, for a page of none would never end', () => {
+  it('returns at least one item per page, so that paging ends', () => {
     const roster = new Roster<RosterItem>();
     roster.add('a', (order) => ({ id: 'a', order }));
     roster.add('b', (order) => ({ id: 'b', order }));

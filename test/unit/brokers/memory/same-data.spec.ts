@@ -21,7 +21,7 @@ describe('sameData', () => {
     ],
     [Uint8Array.of(1, 2), Uint8Array.of(1, 2)],
     [Object.assign(Object.create(null) as object, { a: 1 }), { a: 1 }],
-  ])('%j is %j', (left, right) => expect(sameData(left, right)).toBe(true));
+  ])('%j equals %j', (left, right) => expect(sameData(left, right)).toBe(true));
 
   it.each([
     [1, '1'],
@@ -37,9 +37,9 @@ describe('sameData', () => {
     ],
     [{ a: undefined }, { toString: undefined }],
     [Uint8Array.of(1, 2), Uint8Array.of(1, 3)],
-  ])('%j is not %j', (left, right) => expect(sameData(left, right)).toBe(false));
+  ])('%j differs from %j', (left, right) => expect(sameData(left, right)).toBe(false));
 
-  it('does not overflow on hostile nesting', () => {
+  it('does not overflow the stack on hostile nesting', () => {
     expect(sameData(nested(50), nested(50))).toBe(true);
     expect(sameData(nested(100_000), nested(100_000))).toBe(false);
   });

@@ -6,7 +6,7 @@ describe('MemoryStore: epochs', () => {
   const open = async () => (made = await kit());
   afterEach(() => made?.broker.close());
 
-  it('G6 `clear` begins a new, empty epoch in which no earlier position is good, and pushes nothing', async () => {
+  it('`clear` starts a new, empty epoch in which no earlier position is valid, and pushes nothing (G6)', async () => {
     const { broker, seen } = await open();
     const before = await broker.log.subscribe('a');
     await broker.log.appendMany(['x', 'y'].map((id) => append('a', id)));
@@ -25,7 +25,7 @@ describe('MemoryStore: epochs', () => {
     expect(seen.batches.at(-1)?.events).toMatchObject([{ id: 'z', seq: 1, epoch: tip?.epoch }]);
   });
 
-  it('G4 `clear` does not let a late retry bring back what was deleted', async () => {
+  it('`clear` does not let a late duplicate restore a deleted event (G4)', async () => {
     const { broker } = await open();
     const [first] = await broker.log.appendMany([append('a', 'x')]);
     await broker.clear('a');
@@ -40,7 +40,7 @@ describe('MemoryStore: epochs', () => {
     expect(store.size).toBe(0);
   });
 
-  it('G6 `failOver` behind the trimmed part leaves an empty log that counts on', async () => {
+  it('`failOver` behind the trimmed part leaves an empty log that continues its numbers (G6)', async () => {
     const { broker, store } = await open();
     await broker.log.appendMany(['a', 'b', 'c', 'd', 'e'].map((id) => append('c', id, { size: 2 })));
     const [before] = await broker.log.tips(['c']);
@@ -53,7 +53,7 @@ describe('MemoryStore: epochs', () => {
     ]);
   });
 
-  it('P10 `failOver` that loses nothing keeps every position', async () => {
+  it('`failOver` that loses nothing keeps every position (P10)', async () => {
     const { broker, store } = await open();
     await broker.log.appendMany(['a', 'b', 'c'].map((id) => append('c', id)));
     const [before] = await broker.log.tips(['c']);
@@ -65,7 +65,7 @@ describe('MemoryStore: epochs', () => {
     expect(result.continuous).toBe(true);
   });
 
-  it('P10 remembers eight earlier epochs, and no more', async () => {
+  it('`failOver` remembers eight earlier epochs, and no more (P10)', async () => {
     const { broker, store } = await open();
     await broker.log.appendMany([append('c', 'a')]);
     const epochs: string[] = [];
@@ -81,7 +81,7 @@ describe('MemoryStore: epochs', () => {
     expect(good).toEqual([false, false, ...Array.from({ length: 8 }, () => true)]);
   });
 
-  it('P10 a log that is in use is the same whether or not history is trimmed by a clock that goes back', async () => {
+  it('a clock that goes back does not start a new log (P10)', async () => {
     const { broker, clock } = await open();
     await broker.log.appendMany([append('a', 'x')]);
     clock.jump(-3_600_000);

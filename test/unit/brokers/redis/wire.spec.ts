@@ -13,14 +13,14 @@ import {
 } from '../../../../lib/brokers/redis/wire.js';
 import fc from '../../../support/property.js';
 
-describe('what is stored and published', () => {
+describe('the wire format of Redis', () => {
   const back = (draft: EventDraft, seq: number, ts: number): ChannelEvent => {
     const [event] = decodeRecord(encodeRecord([encodeEvent(draft)]), 'c', 'ep', seq, ts);
     if (event === undefined) throw new Error('The record is empty');
     return event;
   };
 
-  it('P5 an event comes back as it was, bytes included', () => {
+  it('returns an event unchanged, bytes included (P5)', () => {
     const draft = {
       id: 'a',
       event: 'e',
@@ -45,7 +45,7 @@ describe('what is stored and published', () => {
     expect([...(payload.deep[0]?.more ?? [])]).toEqual([7]);
   });
 
-  it('P5 any JSON comes back as it was, even one that looks like our own wrapping', () => {
+  it('returns any JSON unchanged, even if it looks like our own wrapping (P5)', () => {
     const special = fc.constantFrom<unknown>({ b: 'AAAA' }, [[1]], { b: { b: 1 } }, null, '');
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), special), (payload) => {
@@ -61,12 +61,12 @@ describe('what is stored and published', () => {
     );
   });
 
-  it('G19 equal data has one text', () => {
+  it('writes equal data as equal text (G19)', () => {
     expect(encodeData({ a: 1, b: { c: 2, d: 3 } })).toBe(encodeData({ b: { d: 3, c: 2 }, a: 1 }));
     expect(encodeData([1, 2])).not.toBe(encodeData([2, 1]));
   });
 
-  it('P22a reads diffs of nodes that do not say how many there are, and of those that do', () => {
+  it('reads diffs of nodes with and without a number of members (P22a)', () => {
     const diff = {
       epoch: 'p',
       version: 2,
@@ -80,25 +80,25 @@ describe('what is stored and published', () => {
     expect(decodeMessage(`1p${JSON.stringify(counted)}`, 'c')).toEqual({ kind: 'presence', diff: counted });
   });
 
-  it('leaves messages alone that a newer version may send', () => {
+  it('ignores messages that only a newer version sends', () => {
     for (const text of ['', '1', '1z{}', '2e whatever', '{"v":3}'])
       expect(decodeMessage(text, 'c')).toBeUndefined();
   });
 });
 
-describe('where a channel lies', () => {
-  it('is decided alike by every version', () => {
+describe('the partition of a channel', () => {
+  it('is the same in every version', () => {
     expect(['rooms.1', 'rooms.2', '$user.auth0~7C7', ''].map((name) => partitionOf(name, 64))).toEqual([
       39, 5, 53, 57,
     ]);
   });
 
-  it('knows the slots of Redis Cluster', () => {
+  it('agrees with the slots of Redis Cluster', () => {
     // From the Cluster specification, and from CLUSTER KEYSLOT.
     expect(['123456789', 'foo', ''].map(slotOf)).toEqual([0x31c3 % 16_384, 12_182, 0]);
   });
 
-  it('spreads channels evenly', () => {
+  it('is spread evenly over channels', () => {
     const counts = Array.from({ length: 64 }, () => 0);
     for (let index = 0; index < 64_000; index += 1) {
       const partition = partitionOf(`rooms.${index}`, 64);
@@ -108,7 +108,7 @@ describe('where a channel lies', () => {
     expect(Math.max(...counts)).toBeLessThan(1_200);
   });
 
-  it('no name changes the hash tag', () => {
+  it('keeps the hash tag for any channel name', () => {
     const keys = new RedisKeys('rt', 8);
     fc.assert(
       fc.property(fc.string(), (channel) => {
@@ -123,7 +123,7 @@ describe('where a channel lies', () => {
     );
   });
 
-  it('P15 no two ids of a channel are taken for one another, whatever their producers are called', () => {
+  it('no two ids of a channel collide, whatever the names of their producers (P15)', () => {
     const digits = fc.string({ unit: fc.constantFrom('1', '2', ':', 'a') });
     fc.assert(
       fc.property(digits, digits, digits, digits, (producer, id, other, otherId) => {

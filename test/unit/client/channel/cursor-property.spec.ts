@@ -3,7 +3,7 @@ import type { Position } from '../../../../lib/protocol/position.js';
 import fc from '../../../support/property.js';
 import { started } from './cursor-recorder.js';
 
-describe('the cursor, whatever a server sends', () => {
+describe('the client cursor under any behaviour of a server', () => {
   type Op =
     | { readonly kind: 'send' | 'skip' | 'repeat' | 'gap'; readonly count: number }
     | { readonly kind: 'partial'; readonly keep: readonly boolean[] }
@@ -24,7 +24,7 @@ describe('the cursor, whatever a server sends', () => {
     fc.record({ kind: fc.constant('drop' as const) }),
   );
 
-  it('P14 G2 G3 whatever is lost, repeated, thinned, trimmed or cut: each event once and in order, or its range told', () => {
+  it('delivers each event once and in order, or announces its range, for any loss, repeat, trimming or cut (P14, G2, G3)', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 5 }),
@@ -53,12 +53,12 @@ describe('the cursor, whatever a server sends', () => {
             cursor.resumed({ epoch: 'e1', seq: tip });
           };
           const answerOne = (page: number): void => {
-            const hole = recorder.holes[answered];
-            if (hole === undefined) return;
+            const gap = recorder.readings[answered];
+            if (gap === undefined) return;
             answered++;
-            const all = range(Math.max(hole.from, first), hole.until);
+            const all = range(Math.max(gap.from, first), gap.until);
             const events = all.slice(0, page).map((seq) => ({ epoch: 'e1', seq }));
-            cursor.page(hole.token, { epoch: 'e1', events, more: all.length > page });
+            cursor.page(gap.token, { epoch: 'e1', events, more: all.length > page });
           };
           const settle = (): void => {
             while (resubscribed < recorder.resubscribes) {
@@ -108,7 +108,7 @@ describe('the cursor, whatever a server sends', () => {
           cursor.resumed({ epoch: 'e1', seq: tip });
           for (
             let round = 0;
-            round < 1_000 && (answered < recorder.holes.length || resubscribed < recorder.resubscribes);
+            round < 1_000 && (answered < recorder.readings.length || resubscribed < recorder.resubscribes);
             round++
           ) {
             answerOne(3);
@@ -131,7 +131,7 @@ describe('the cursor, whatever a server sends', () => {
     );
   });
 
-  it('P14 never goes back inside an epoch, whatever a server sends', () => {
+  it('never moves back inside an epoch (P14)', () => {
     const seq = fc.integer({ min: 0, max: 30 });
     const epoch = fc.constantFrom('e1', 'e2');
     const message = fc.oneof(

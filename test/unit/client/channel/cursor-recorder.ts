@@ -1,5 +1,5 @@
 import type { ChannelGap } from '../../../../lib/client/channel/types.js';
-import { Cursor, type Hole } from '../../../../lib/client/channel/cursor.js';
+import { Cursor, type UnannouncedGap } from '../../../../lib/client/channel/cursor.js';
 import type { GapPayload, SubscribeResult } from '../../../../lib/protocol/messages.js';
 import type { Position } from '../../../../lib/protocol/position.js';
 
@@ -8,7 +8,7 @@ export class Recorder {
   readonly log: unknown[] = [];
   readonly delivered: number[] = [];
   readonly gaps: ChannelGap[] = [];
-  readonly holes: Hole[] = [];
+  readonly readings: UnannouncedGap[] = [];
   resubscribes = 0;
   onDeliver: ((seq: number) => void) | undefined;
   readonly cursor: Cursor<Position>;
@@ -26,7 +26,7 @@ export class Recorder {
           this.gaps.push(gap);
         },
         resumed: ({ seq }) => this.log.push(`resumed ${seq}`),
-        fetch: (hole) => this.holes.push(hole),
+        read: (gap) => this.readings.push(gap),
         resubscribe: () => this.resubscribes++,
       },
       maxHeld,
@@ -47,7 +47,7 @@ export class Recorder {
 
   /** Answers the newest question with these events. */
   page(seqs: number[], more = false, epoch = 'e1'): void {
-    const token = this.holes.at(-1)?.token ?? -1;
+    const token = this.readings.at(-1)?.token ?? -1;
     this.cursor.page(token, { epoch, events: seqs.map((seq) => ({ epoch: 'e1', seq })), more });
   }
 }

@@ -1,18 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import { Recorder, started } from './cursor-recorder.js';
 
-describe('the answer to subscribe (P11, P14)', () => {
+describe('the answer to a subscribe (P11, P14)', () => {
   const own = (seq: number, epoch = 'e1'): Recorder => {
     const recorder = new Recorder();
     recorder.cursor.start({ epoch, seq });
     return recorder;
   };
 
-  it('P14 new: the cursor takes the position', () => {
+  it('new: the cursor takes the position of the server (P14)', () => {
     expect(started(7).cursor.position).toEqual({ epoch: 'e1', seq: 7 });
   });
 
-  it('P14 complete: its own seq, under the new epoch', () => {
+  it('complete: the cursor keeps its seq under the new epoch (P14)', () => {
     const recorder = own(5, 'e0');
     recorder.answer({ recovery: 'complete', position: { epoch: 'e1', seq: 9 } });
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 5 });
@@ -20,7 +20,7 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.delivered).toEqual([6, 7]);
   });
 
-  it('P14 truncated: from − 1, and the range before it is told', () => {
+  it('truncated: the cursor moves to before the replay, and the missing range is a gap (P14)', () => {
     const recorder = own(5);
     const gap = recorder.answer({
       recovery: 'truncated',
@@ -33,7 +33,7 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 20 });
   });
 
-  it('P14 truncated never takes the cursor back', () => {
+  it('truncated: the cursor never moves back (P14)', () => {
     const recorder = own(25);
     const gap = recorder.answer({
       recovery: 'truncated',
@@ -46,13 +46,13 @@ describe('the answer to subscribe (P11, P14)', () => {
     expect(recorder.delivered).toEqual([26]);
   });
 
-  it('P14 lost: the position, also when it is lower', () => {
+  it('lost: the cursor takes the position of the server, even if it is lower (P14)', () => {
     const recorder = own(50, 'e0');
     recorder.answer({ recovery: 'lost', position: { epoch: 'e1', seq: 3 } });
     expect(recorder.cursor.position).toEqual({ epoch: 'e1', seq: 3 });
   });
 
-  it('takes nothing before the answer and after stop, and keeps its position', () => {
+  it('the cursor takes no events before the answer and after `stop`, and keeps its position', () => {
     const recorder = own(5);
     recorder.event(6);
     recorder.answer({ recovery: 'complete', position: { epoch: 'e1', seq: 5 } });
@@ -67,7 +67,7 @@ describe('the answer to subscribe (P11, P14)', () => {
 });
 
 describe('events (P14)', () => {
-  it('P14 G2 delivers in order and stands at each event while it is delivered', () => {
+  it('delivers events in order, with the cursor at the event while it is delivered (P14, G2)', () => {
     const recorder = started();
     const positions: unknown[] = [];
     recorder.onDeliver = () => positions.push(recorder.cursor.position?.seq);
@@ -75,14 +75,14 @@ describe('events (P14)', () => {
     expect(positions).toEqual([1, 2, 3]);
   });
 
-  it('P14 drops an event at or below the cursor', () => {
+  it('drops an event at or below the cursor (P14)', () => {
     const recorder = started(5);
     recorder.event(4, 5, 6, 6, 1, 7);
     expect(recorder.delivered).toEqual([6, 7]);
-    expect(recorder.holes).toEqual([]);
+    expect(recorder.readings).toEqual([]);
   });
 
-  it('P14 drops an event of another epoch without reset, and subscribes again', () => {
+  it('drops an event of another epoch that no reset announced, and subscribes again (P14)', () => {
     const recorder = started(5);
     recorder.cursor.event({ epoch: 'e2', seq: 6 });
     expect(recorder.delivered).toEqual([]);
@@ -94,10 +94,10 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([6]);
   });
 
-  it('P14 fetches a jump that no gap announced, while later events are held', () => {
+  it('reads an unannounced gap from history while later events are held (P14)', () => {
     const recorder = started();
     recorder.event(1, 4, 5);
-    expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 2, until: 3 }]);
+    expect(recorder.readings).toEqual([{ token: 1, epoch: 'e1', from: 2, until: 3 }]);
     expect(recorder.delivered).toEqual([1]);
     expect(recorder.cursor.position?.seq).toBe(1);
     recorder.page([2, 3]);
@@ -105,41 +105,41 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it('P14 reads a large jump page by page', () => {
+  it('reads a large unannounced gap page by page (P14)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([1, 2, 3], true);
-    expect(recorder.holes.at(-1)).toEqual({ token: 2, epoch: 'e1', from: 4, until: 9 });
+    expect(recorder.readings.at(-1)).toEqual({ token: 2, epoch: 'e1', from: 4, until: 9 });
     recorder.page([4, 5, 6], true);
     recorder.page([7, 8, 9]);
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  it('G3 tells the exact range of a jump that the log no longer holds', () => {
+  it('reports the exact range of an unannounced gap that the log no longer holds (G3)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([4, 5, 8]);
     expect(recorder.log).toEqual(['gap 1-3 expired', 4, 5, 'gap 6-7 expired', 8, 'gap 9-9 expired', 10]);
   });
 
-  it('G3 tells a jump of which the log holds nothing, also if the server claims more', () => {
+  it('reports an unannounced gap that the log does not hold, even if the server claims to have more (G3)', () => {
     const recorder = started();
     recorder.event(10);
     recorder.page([], true);
     expect(recorder.log).toEqual(['gap 1-9 expired', 10]);
   });
 
-  it('P14 finds a second jump among what was held', () => {
+  it('finds a second unannounced gap among the held events (P14)', () => {
     const recorder = started();
     recorder.event(3, 6);
     recorder.page([1, 2]);
-    expect(recorder.holes.at(-1)).toMatchObject({ from: 4, until: 5 });
+    expect(recorder.readings.at(-1)).toMatchObject({ from: 4, until: 5 });
     recorder.event(7);
     recorder.page([4, 5]);
     expect(recorder.delivered).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 
-  it('P14 holds gaps and resumed in their place', () => {
+  it('holds gaps and resumed at their place among the events (P14)', () => {
     const recorder = started();
     recorder.event(3);
     recorder.gap(4, 6);
@@ -149,7 +149,7 @@ describe('events (P14)', () => {
     expect(recorder.log).toEqual([1, 2, 3, 'gap 4-6 overflow', 7, 'resumed 7']);
   });
 
-  it('P14 holds a bounded number, then resumes from before the jump', () => {
+  it('holds a bounded number of events, then resumes from before the unannounced gap (P14)', () => {
     const recorder = started(0, 3);
     recorder.event(1, 3, 4, 4, 5);
     expect(recorder.resubscribes).toBe(0);
@@ -160,10 +160,10 @@ describe('events (P14)', () => {
     expect(recorder.delivered).toEqual([1]);
   });
 
-  it('resumes from before a jump that cannot be read, or whose log changed', () => {
+  it('resumes from before an unannounced gap that cannot be read, or whose log changed', () => {
     const failed = started();
     failed.event(3);
-    failed.cursor.pageFailed(1, 'forbidden');
+    failed.cursor.pageFailed(1);
     expect([failed.resubscribes, failed.cursor.position?.seq]).toEqual([1, 0]);
 
     const changed = started();
@@ -172,18 +172,18 @@ describe('events (P14)', () => {
     expect([changed.resubscribes, changed.delivered]).toEqual([1, []]);
   });
 
-  it('ignores the answer to a question that an answer or stop overtook', () => {
+  it('ignores a history page that comes after a new answer or `stop`', () => {
     const recorder = started();
     recorder.event(3);
     recorder.cursor.stop();
     recorder.answer({ recovery: 'complete', position: { epoch: 'e1', seq: 3 } });
     recorder.page([1, 2]);
-    recorder.cursor.pageFailed(1, 'late');
+    recorder.cursor.pageFailed(1);
     expect(recorder.log).toEqual([]);
     expect(recorder.resubscribes).toBe(0);
   });
 
-  it('stops where a handler unsubscribes: the position is that of the last event given', () => {
+  it('stops where a handler unsubscribes, at the position of the last delivered event', () => {
     const recorder = started();
     recorder.onDeliver = (seq) => {
       if (seq === 2) recorder.cursor.stop();
@@ -204,14 +204,14 @@ describe('events (P14)', () => {
 });
 
 describe('gaps (P14, P25)', () => {
-  it('P14 moves the cursor to the end of a gap', () => {
+  it('moves the cursor to the end of a gap (P14)', () => {
     const recorder = started();
     recorder.gap(1, 4);
     recorder.event(4, 5);
     expect(recorder.log).toEqual(['gap 1-4 overflow', 5]);
   });
 
-  it('P14 tells of an overlapping gap only what is new', () => {
+  it('reports only the new part of an overlapping gap (P14)', () => {
     const recorder = started(3);
     recorder.gap(1, 3);
     recorder.gap(2, 6);
@@ -219,38 +219,38 @@ describe('gaps (P14, P25)', () => {
     expect(recorder.cursor.position?.seq).toBe(6);
   });
 
-  it('P14 fetches what lies before a gap and was not announced', () => {
+  it('reads the unannounced range before a gap (P14)', () => {
     const recorder = started();
     recorder.gap(4, 6);
-    expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 1, until: 3 }]);
+    expect(recorder.readings).toEqual([{ token: 1, epoch: 'e1', from: 1, until: 3 }]);
     recorder.page([1, 2, 3]);
     expect(recorder.log).toEqual([1, 2, 3, 'gap 4-6 overflow']);
   });
 
-  it('P14 a gap of another epoch is no gap of this log', () => {
+  it('subscribes again on a gap of another epoch (P14)', () => {
     const recorder = started();
     recorder.cursor.gap('e2', { from: 1, to: 9, reason: 'overflow', recoverable: false });
     expect([recorder.resubscribes, recorder.log]).toEqual([1, []]);
   });
 
-  it('P25 inside a partial gap seq only ascends; the cursor ends at its end', () => {
+  it('delivers only ascending events inside a partial gap, and reads nothing in its range (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true, reason: 'conflated' });
     recorder.event(3, 2, 7, 7);
     expect(recorder.cursor.position?.seq).toBe(7);
     recorder.event(11);
     expect(recorder.log).toEqual(['gap 1-10 partial conflated', 3, 7, 11]);
-    expect(recorder.holes).toEqual([]);
+    expect(recorder.readings).toEqual([]);
   });
 
-  it('P25 fetches a jump beyond the end of a partial gap, and not what the gap announced', () => {
+  it('reads an unannounced gap beyond the end of a partial gap, and nothing inside the partial gap (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true });
     recorder.event(3, 13);
-    expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 11, until: 12 }]);
+    expect(recorder.readings).toEqual([{ token: 1, epoch: 'e1', from: 11, until: 12 }]);
   });
 
-  it('P25 partial gaps follow, and overlap, one another', () => {
+  it('accepts partial gaps that follow or overlap one another (P25)', () => {
     const recorder = started();
     recorder.gap(1, 5, { partial: true });
     recorder.event(2);
@@ -266,10 +266,10 @@ describe('gaps (P14, P25)', () => {
       'gap 9-12 overflow',
       13,
     ]);
-    expect(recorder.holes).toEqual([]);
+    expect(recorder.readings).toEqual([]);
   });
 
-  it('P25 a partial gap ends where something beyond it begins: also a gap, resumed and reset', () => {
+  it('ends a partial gap at what comes beyond it: an event, a gap, resumed or reset (P25)', () => {
     const before = (): Recorder => {
       const recorder = started();
       recorder.gap(1, 5, { partial: true });
@@ -296,7 +296,7 @@ describe('gaps (P14, P25)', () => {
     expect(inside.delivered).toEqual([2, 3]);
   });
 
-  it('P25 a connection lost inside a partial gap resumes from the last event given, not from its end', () => {
+  it('resumes a connection lost inside a partial gap from the last delivered event (P25)', () => {
     const recorder = started();
     recorder.gap(1, 10, { partial: true });
     recorder.event(4);
@@ -306,7 +306,7 @@ describe('gaps (P14, P25)', () => {
 });
 
 describe('resumed (P12)', () => {
-  it('P12 passes it on in its place', () => {
+  it('passes resumed on at its place (P12)', () => {
     const recorder = started();
     recorder.event(1);
     recorder.cursor.resumed({ epoch: 'e1', seq: 1 });
@@ -314,33 +314,33 @@ describe('resumed (P12)', () => {
     expect(recorder.log).toEqual([1, 'resumed 1', 2]);
   });
 
-  it('P12 G3 finds what the replay left out by the seq that it names', () => {
+  it('finds what the replay left out by the seq of resumed (P12, G3)', () => {
     const recorder = started();
     recorder.event(1);
     recorder.cursor.resumed({ epoch: 'e1', seq: 3 });
-    expect(recorder.holes).toEqual([{ token: 1, epoch: 'e1', from: 2, until: 3 }]);
+    expect(recorder.readings).toEqual([{ token: 1, epoch: 'e1', from: 2, until: 3 }]);
     recorder.page([2, 3]);
     expect(recorder.log).toEqual([1, 2, 3, 'resumed 3']);
   });
 });
 
 describe('reset (P10, P14)', () => {
-  it('P14 lost: the new position', () => {
+  it('lost: the cursor takes the new position (P14)', () => {
     const recorder = started(5);
     recorder.cursor.reset({ recovery: 'lost', position: { epoch: 'e2', seq: 2 } });
     recorder.cursor.event({ epoch: 'e2', seq: 3 });
     expect(recorder.delivered).toEqual([3]);
   });
 
-  it('P14 complete: its own seq under the new epoch', () => {
+  it('complete: the cursor keeps its seq under the new epoch (P14)', () => {
     const recorder = started(5);
     recorder.cursor.reset({ recovery: 'complete', position: { epoch: 'e2', seq: 6 } });
     recorder.cursor.event({ epoch: 'e2', seq: 6 });
     expect(recorder.delivered).toEqual([6]);
-    expect(recorder.holes).toEqual([]);
+    expect(recorder.readings).toEqual([]);
   });
 
-  it('P14 complete while a jump is read: resumes from before the jump under the new epoch', () => {
+  it('complete during a read of an unannounced gap: resumes from before it under the new epoch (P14)', () => {
     const recorder = started(5);
     recorder.event(8);
     recorder.cursor.reset({ recovery: 'complete', position: { epoch: 'e2', seq: 8 } });
@@ -348,7 +348,7 @@ describe('reset (P10, P14)', () => {
     expect(recorder.cursor.position).toEqual({ epoch: 'e2', seq: 5 });
   });
 
-  it('is nobody’s business without a live subscription', () => {
+  it('is ignored without a live subscription', () => {
     const recorder = started(5);
     recorder.cursor.stop();
     expect(recorder.cursor.reset({ recovery: 'lost', position: { epoch: 'e2', seq: 0 } })).toBe(false);

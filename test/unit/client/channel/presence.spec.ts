@@ -53,8 +53,8 @@ async function subscribed(presence: unknown, options: RealtimeClientOptions = {}
 
 const ids = (room: ChannelHandle): string => room.presence.members.map(({ id }) => id).join();
 
-describe('presence (G19, P25)', () => {
-  it('keeps the members from the page and the diffs', async () => {
+describe('presence in the client (G19, P25)', () => {
+  it('builds the members from the page and the diffs', async () => {
     const { room, changes, diff } = await subscribed(page(4, ['ada', 'bob']));
     await diff(5, { join: [member('cid')] });
     await diff(6, { update: [member('ada', { typing: true })], leave: ['bob'] });
@@ -63,13 +63,13 @@ describe('presence (G19, P25)', () => {
     expect([room.presence.count, room.presence.complete]).toEqual([2, true]);
   });
 
-  it('a diff that is known changes nothing', async () => {
+  it('ignores a diff that the page already contains', async () => {
     const { changes, diff } = await subscribed(page(4, ['ada']));
     await diff(4, { leave: ['ada'] });
     expect(changes).toEqual(['ada']);
   });
 
-  it('P25 a version gap is healed by asking again, and what comes meanwhile is not lost', async () => {
+  it('reads the members again on a missing version, and keeps diffs that arrive during the read (P25)', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(6, { join: [member('cid')] });
     const command = await connection.expectCommand('presence');
@@ -82,7 +82,7 @@ describe('presence (G19, P25)', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P25 another epoch is healed by asking again', async () => {
+  it('reads the members again on another epoch (P25)', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(5, { epoch: 'p2', join: [member('cid')] });
     connection.reply(await connection.expectCommand('presence'), { ...page(1, ['eve']), epoch: 'p2' });
@@ -90,7 +90,7 @@ describe('presence (G19, P25)', () => {
     expect(ids(room)).toBe('eve');
   });
 
-  it('a server that contradicts itself is not asked in a loop', async () => {
+  it('does not read in a loop when the server contradicts itself', async () => {
     const { h, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(9, {});
     const first = await connection.expectCommand('presence');
@@ -102,7 +102,7 @@ describe('presence (G19, P25)', () => {
     await connection.expectCommand('presence');
   });
 
-  it('the answer to an older subscription’s question is ignored', async () => {
+  it('ignores the answer to a read of an earlier subscription', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(9, {});
     const late = await connection.expectCommand('presence');
@@ -115,7 +115,7 @@ describe('presence (G19, P25)', () => {
     expect(ids(room)).toBe('bob');
   });
 
-  it('a failed reading is tried again if that can help', async () => {
+  it('retries a failed read if a retry can help', async () => {
     const { h, room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(9, {});
     connection.error(await connection.expectCommand('presence'), 'unavailable');
@@ -126,7 +126,7 @@ describe('presence (G19, P25)', () => {
     expect(ids(room)).toBe('bob');
   });
 
-  it('reads all pages, and applies diffs after the last', async () => {
+  it('reads all pages, and applies later diffs after the last page', async () => {
     const { room, connection, changes, diff } = await subscribed({
       ...page(4, ['ada', 'bob'], 'c1'),
       count: 4,
@@ -142,7 +142,7 @@ describe('presence (G19, P25)', () => {
     expect(room.presence).toMatchObject({ count: 4, complete: true });
   });
 
-  it('keeps a bounded number of members, and says so', async () => {
+  it('keeps a bounded number of members, and marks the list as incomplete', async () => {
     const { room, connection } = await subscribed(
       { ...page(4, ['ada', 'bob'], 'c1'), count: 9 },
       { maxPresenceMembers: 2 },
@@ -162,7 +162,7 @@ describe('presence (G19, P25)', () => {
       await connection.sync();
     };
 
-    it('P22a keeps the first members and follows their number, without reading page after page', async () => {
+    it('keeps the first members and follows their number, without reading further pages (P22a)', async () => {
       const room = await subscribed(large(4, ['ada', 'bob'], 12_000));
       expect(room.connection.unread).toEqual([]);
       expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
@@ -175,7 +175,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22a keeps whom it knew when the channel becomes large', async () => {
+    it('keeps the known members when the channel becomes large (P22a)', async () => {
       const room = await subscribed(page(4, ['ada', 'bob']));
       await tell(room, { epoch: 'p1', version: 7, count: 5 });
       expect(room.room.presence).toMatchObject({ count: 5, complete: false });
@@ -186,7 +186,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22a takes a number without a version too', async () => {
+    it('accepts a member count without a version (P22a)', async () => {
       const room = await subscribed(page(4, ['ada']));
       await tell(room, { count: 12_000 });
       expect(room.room.presence).toMatchObject({ count: 12_000, complete: false });
@@ -196,7 +196,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 2, complete: true });
     });
 
-    it('P22a reads anew when more are known than there are: some of them have left', async () => {
+    it('reads the members again when it knows more than there are (P22a)', async () => {
       const room = await subscribed(page(4, ['ada', 'bob', 'cid']));
       await tell(room, { epoch: 'p1', version: 5, count: 4 });
       await tell(room, { epoch: 'p1', version: 6, count: 2 });
@@ -208,7 +208,7 @@ describe('presence (G19, P25)', () => {
       expect(room.connection.unread).toEqual([]);
     });
 
-    it('P22c reads the members anew when changes are told again, and follows them', async () => {
+    it('reads the members again when the server sends changes again, and follows them (P22c)', async () => {
       const room = await subscribed(large(4, ['ada'], 12));
       await tell(room, { epoch: 'p1', version: 8, count: 10 });
       await room.diff(9, {}, 9);
@@ -221,7 +221,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 1, complete: true });
     });
 
-    it('P22c reads anew by the first change, should the word of it be lost', async () => {
+    it('reads the members again on the first change, even if the notice before it was lost (P22c)', async () => {
       const room = await subscribed(large(4, ['ada'], 12));
       await room.diff(5, { join: [member('bob')] });
       room.connection.reply(await room.connection.expectCommand('presence'), page(5, ['ada', 'bob']));
@@ -229,7 +229,7 @@ describe('presence (G19, P25)', () => {
       expect(room.room.presence).toMatchObject({ count: 2, complete: true });
     });
 
-    it('P22a a channel that becomes large while its pages are read is read no further', async () => {
+    it('stops reading pages when the channel becomes large (P22a)', async () => {
       const room = await subscribed({ ...page(4, ['ada'], 'c1'), count: 3 });
       const second = await room.connection.expectCommand('presence');
       room.connection.reply(second, large(6, ['bob'], 900));
@@ -240,7 +240,7 @@ describe('presence (G19, P25)', () => {
     });
   });
 
-  it('G19 counts by what diffs say where it does not keep everybody', async () => {
+  it('counts members by the diffs where it does not keep all of them (G19)', async () => {
     const { room, diff } = await subscribed(
       { ...page(4, ['ada', 'bob'], 'c1'), count: 9 },
       { maxPresenceMembers: 2 },
@@ -253,7 +253,7 @@ describe('presence (G19, P25)', () => {
     expect(ids(room)).toBe('ada,bob');
   });
 
-  it('is read anew with each subscribe, and empty after unsubscribe', async () => {
+  it('reads the members with each subscribe, and is empty after unsubscribe', async () => {
     const { h, room, connection, changes } = await subscribed(page(4, ['ada']));
     connection.terminate();
     await h.state('waiting');
@@ -267,7 +267,7 @@ describe('presence (G19, P25)', () => {
     expect(changes).toEqual(['ada', 'bob', '']);
   });
 
-  it('update changes the own data, now and for later reconnects', async () => {
+  it('sends the own data on `update`, and again after each reconnect', async () => {
     const { h, room, connection } = await subscribed(page(4, ['ada']));
     const updated = room.presence.update({ mood: 'tea' });
     const command = await connection.expectCommand('presence_update');
@@ -282,12 +282,12 @@ describe('presence (G19, P25)', () => {
     expect(again.payload).toMatchObject({ presence: { data: { mood: 'cake' } } });
   });
 
-  it('update needs a subscription', async () => {
+  it('refuses `update` without a subscription', async () => {
     const h = (harness = await Harness.start());
     expect(await codeOf(h.client.channel('rooms.1').presence.update(1))).toBe('not_subscribed');
   });
 
-  it('G19 property: whatever page of whatever version, all diffs since the first page give the true list', () => {
+  it('builds the true list from pages of any versions and all diffs since the first page (property) (G19)', () => {
     const change = fc.record({ join: fc.boolean(), id: fc.integer({ min: 0, max: 5 }) });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 30 }), fc.nat(30), fc.nat(30), (changes, a, b) => {

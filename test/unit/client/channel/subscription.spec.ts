@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
 import type { ChannelHandle } from '../../../../lib/client/channel/handle.js';
-import { CHANNEL_HAPPENINGS } from '../../../../lib/client/channel/types.js';
+import { LIBRARY_EVENTS } from '../../../../lib/client/channel/types.js';
 import { eventMessage, type ScriptedConnection } from '../../../support/wire/scripted-server.js';
 import { codeOf, Harness } from '../harness.js';
 
@@ -34,7 +34,7 @@ async function subscribed(
 function recorded(room: ChannelHandle): unknown[] {
   const log: unknown[] = [];
   room.on('*', (_, event) => log.push(event.seq));
-  for (const name of CHANNEL_HAPPENINGS) {
+  for (const name of LIBRARY_EVENTS) {
     if (name !== 'state') room.on(name, (first: unknown) => log.push([name, first]));
   }
   return log;
@@ -46,7 +46,7 @@ const event = (seq: number, more = {}) => eventMessage('rooms.1', seq, more);
 const at = (seq: number, epoch = 'e1') => ({ position: { epoch, seq } });
 
 describe('subscribing', () => {
-  it('P11 sends position, params, snapshot and presence, and resolves with the answer', async () => {
+  it('sends position, params, snapshot and presence, and resolves with the answer (P11)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = h.client.channel('rooms.1').subscribe({
@@ -70,13 +70,13 @@ describe('subscribing', () => {
     expect(h.client.channel('rooms.1').position).toEqual({ epoch: 'e1', seq: 4 });
   });
 
-  it('gives the same object for the same name, and refuses what is no name (P23)', async () => {
+  it('returns the same object for the same name, and refuses an invalid name (P23)', async () => {
     const { client } = (harness = await Harness.start());
     expect(client.channel('rooms.1')).toBe(client.channel('rooms.1'));
     expect(() => client.channel('rooms..1')).toThrow(RangeError);
   });
 
-  it('a second subscribe shares the first one’s answer', async () => {
+  it('shares the answer with a second subscribe', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -89,7 +89,7 @@ describe('subscribing', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('a final refusal rejects, and is told', async () => {
+  it('rejects on a final refusal, and emits `unsubscribed`', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -101,7 +101,7 @@ describe('subscribing', () => {
     expect(room.state).toBe('unsubscribed');
   });
 
-  it('a refusal that time can heal is retried, after its advice or with backoff', async () => {
+  it('retries a temporary refusal after its advice or with backoff', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = h.client.channel('rooms.1').subscribe();
@@ -119,7 +119,7 @@ describe('subscribing', () => {
     expect((await answer).recovery).toBe('new');
   });
 
-  it('an answer that cannot be read is no subscription', async () => {
+  it('leaves and subscribes again after an answer that cannot be read', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = h.client.channel('rooms.1').subscribe();
@@ -130,7 +130,7 @@ describe('subscribing', () => {
     expect(h.errors[0]?.context).toEqual({ source: 'protocol', channel: 'rooms.1' });
   });
 
-  it('an answer that does not come in time: leaves, then tries again', async () => {
+  it('leaves and subscribes again when the answer does not come in time', async () => {
     const h = (harness = await Harness.start({ requestTimeoutMs: 5_000 }));
     const connection = await h.live();
     const answer = h.client.channel('rooms.1').subscribe();
@@ -145,7 +145,7 @@ describe('subscribing', () => {
 });
 
 describe('delivery', () => {
-  it('G2 G3 gives each event once and in order, with its payload', async () => {
+  it('delivers each event once and in order, with its payload (G2, G3)', async () => {
     const { connection, room } = await subscribed();
     const seen: unknown[] = [];
     room.on<{ n: number }>('tick', ({ n }, { seq, user }) => seen.push([n, seq, user]));
@@ -157,7 +157,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('P12 snapshot first, then the replay, resumed, and live; all of it in one frame', async () => {
+  it('delivers the snapshot first, then the replay, resumed and live events, all from one frame (P12)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const room = h.client.channel('rooms.1');
@@ -179,7 +179,7 @@ describe('delivery', () => {
     expect(log[2]).toEqual(['snapshot', null]);
   });
 
-  it('P11 truncated: tells the range that will not come', async () => {
+  it('reports the missing range of a truncated answer (P11)', async () => {
     const { h, connection, room, log } = await subscribed(at(2));
     connection.terminate();
     const second = await h.back();
@@ -194,7 +194,7 @@ describe('delivery', () => {
     expect(room.position).toEqual({ epoch: 'e1', seq: 9 });
   });
 
-  it('P14 fetches a jump with history while later events are held', async () => {
+  it('reads an unannounced gap from history while later events are held (P14)', async () => {
     const { connection, log } = await subscribed();
     connection.send(event(1), event(4));
     const command = await connection.expectCommand('history');
@@ -217,7 +217,7 @@ describe('delivery', () => {
     expect(log.slice(1)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('P14 a jump that history cannot read is resumed from before it', async () => {
+  it('resumes from before an unannounced gap that history cannot read (P14)', async () => {
     const { connection, log } = await subscribed();
     connection.send(event(1), event(4));
     connection.error(await connection.expectCommand('history'), 'forbidden');
@@ -231,7 +231,7 @@ describe('delivery', () => {
     expect(names(log).slice(1)).toEqual([1, 'subscribed', 2, 3, 4, 5]);
   });
 
-  it('P14 an event of another epoch is dropped and the channel subscribed again, ever more slowly', async () => {
+  it('drops an event of another epoch and subscribes again, with growing delays (P14)', async () => {
     const { h, connection, log } = await subscribed();
     connection.send(event(1), event(2, { epoch: 'e9' }), event(2));
     await connection.expectCommand('unsubscribe');
@@ -250,7 +250,7 @@ describe('delivery', () => {
     await second.expectCommand('subscribe');
   });
 
-  it('P25 partial gap: events inside it ascend, the cursor ends at its end', async () => {
+  it('delivers ascending events inside a partial gap, and ends at its end (P25)', async () => {
     const { connection, log } = await subscribed();
     connection.send(
       {
@@ -272,7 +272,7 @@ describe('delivery', () => {
     ]);
   });
 
-  it('G6 reset: told before the first event of the new epoch, with the snapshot', async () => {
+  it('emits reset, with the snapshot, before the first event of the new epoch (G6)', async () => {
     const { connection, room, log } = await subscribed(at(5));
     connection.send(
       {
@@ -287,7 +287,7 @@ describe('delivery', () => {
     expect(room.position).toEqual({ epoch: 'e2', seq: 4 });
   });
 
-  it('a handler that throws, or rejects, does not keep the others from the event', async () => {
+  it('delivers an event to all handlers although one of them throws or rejects', async () => {
     const { h, connection, room } = await subscribed();
     const seen: unknown[] = [];
     room.on('tick', () => {
@@ -305,7 +305,7 @@ describe('delivery', () => {
     expect(room.position?.seq).toBe(2);
   });
 
-  it('nothing is delivered after a handler unsubscribed, and the position is that of the last event', async () => {
+  it('delivers nothing after a handler unsubscribes, and keeps the position of the last event', async () => {
     const { connection, room, log } = await subscribed();
     room.on('tick', (_, { seq }) => {
       if (seq === 2) void room.unsubscribe();
@@ -317,7 +317,7 @@ describe('delivery', () => {
     expect(room.position?.seq).toBe(2);
   });
 
-  it('events without a place in the log, and of channels that nobody subscribed, are ignored', async () => {
+  it('ignores events without a position, and events of channels that are not subscribed', async () => {
     const { h, connection, log } = await subscribed();
     connection.send(
       { type: 'event', channel: 'rooms.1', event: 'tick' },
@@ -330,8 +330,8 @@ describe('delivery', () => {
   });
 });
 
-describe('names', () => {
-  it('application events and signals with reserved names are received with onEvent and onSignal', async () => {
+describe('event names', () => {
+  it('receives application events and signals with reserved names through `onEvent` and `onSignal`', async () => {
     const { connection, room, log } = await subscribed();
     const seen: unknown[] = [];
     const off = room.onEvent('gap', (payload) => seen.push(['event', payload]));
@@ -356,7 +356,7 @@ describe('names', () => {
     expect(seen).toHaveLength(2);
   });
 
-  it('off takes a listener off', async () => {
+  it('removes a listener with `off`', async () => {
     const { connection, room } = await subscribed();
     const seen: unknown[] = [];
     const listener = (payload: unknown): unknown => seen.push(payload);
@@ -369,7 +369,7 @@ describe('names', () => {
 });
 
 describe('reconnecting', () => {
-  it('P13 P14 subscribes again with the position of what was delivered, all channels in the frame of hello', async () => {
+  it('subscribes every channel again in the frame of hello, with the position of the last delivered event (P13, P14)', async () => {
     const { h, connection, log } = await subscribed();
     void h.client.channel('rooms.2').subscribe();
     await connection.subscribed(at(40, 'f1'));
@@ -390,7 +390,7 @@ describe('reconnecting', () => {
     expect(names(log)).toEqual(['subscribed', 1, 2, 'subscribed', 3, 'resumed']);
   });
 
-  it('P14 what was held behind a jump is asked for again', async () => {
+  it('receives again what was held behind an unannounced gap (P14)', async () => {
     const { h, connection, log } = await subscribed();
     connection.send(event(1), event(4));
     await connection.expectCommand('history');
@@ -402,7 +402,7 @@ describe('reconnecting', () => {
     expect(names(log)).toEqual(['subscribed', 1, 'subscribed', 2, 3, 4]);
   });
 
-  it('a channel that may no longer be read is told', async () => {
+  it('emits `unsubscribed` for a channel that may no longer be read', async () => {
     const { h, connection, room, log } = await subscribed();
     connection.terminate();
     const second = await h.back();
@@ -415,7 +415,7 @@ describe('reconnecting', () => {
     expect(room.state).toBe('unsubscribed');
   });
 
-  it('channels resume after connect() when the server had closed the client, but not after close()', async () => {
+  it('resumes channels after `connect` when the server closed the client, but not after `close`', async () => {
     const { h, connection, room } = await subscribed(at(6));
     connection.close(4811, 'kicked|0');
     await h.state('closed');
@@ -434,7 +434,7 @@ describe('reconnecting', () => {
 });
 
 describe('unsubscribing', () => {
-  it('P24 takes nothing of the channel until the next successful subscribe', async () => {
+  it('takes nothing of the channel until the next successful subscribe (P24)', async () => {
     const { connection, room, log } = await subscribed();
     const gone = room.unsubscribe();
     expect(room.state).toBe('unsubscribed');
@@ -451,7 +451,7 @@ describe('unsubscribing', () => {
     expect(names(log)).toEqual(['subscribed', 'subscribed', 2]);
   });
 
-  it('before the answer rejects the subscribe', async () => {
+  it('rejects the subscribe when it comes before the answer', async () => {
     const h = (harness = await Harness.start());
     const room = h.client.channel('rooms.1');
     const refused = codeOf(room.subscribe());
@@ -462,7 +462,7 @@ describe('unsubscribing', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P24 a revoke ends the subscription for good', async () => {
+  it('ends the subscription permanently on a revoke (P24)', async () => {
     const { connection, room, log } = await subscribed();
     connection.send(
       {
@@ -479,7 +479,7 @@ describe('unsubscribing', () => {
     expect(room.state).toBe('unsubscribed');
   });
 
-  it('a retryable unsubscribed comes back as advised, with the position', async () => {
+  it('subscribes again with its position, as advised, on a retryable unsubscribed', async () => {
     const { h, connection, room, log } = await subscribed(at(3));
     connection.send({
       type: 'unsubscribed',
@@ -496,7 +496,7 @@ describe('unsubscribing', () => {
     expect((await connection.expectCommand('subscribe')).payload).toMatchObject(at(3));
   });
 
-  it('P24 a revoke that crosses a subscribe: the answer is not trusted', async () => {
+  it('does not trust the answer to a subscribe that a revoke overtook (P24)', async () => {
     const h = (harness = await Harness.start());
     const connection = await h.live();
     const answer = codeOf(h.client.channel('rooms.1').subscribe());
@@ -522,7 +522,7 @@ describe('client.me', () => {
     expect(h.client.user).toBe('auth0|7');
   });
 
-  it('says that an anonymous client has none', async () => {
+  it('throws for an anonymous client', async () => {
     const h = (harness = await Harness.start());
     await h.live({ user: undefined });
     expect(() => h.client.me).toThrow(/anonymous/);

@@ -2,10 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeClient } from '../../../../lib/client/realtime-client.js';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
 import { msgpackCodec } from '../../../../lib/client/msgpack.js';
-import type {
-  WebSocketConstructor,
-  WebSocketLike,
-} from '../../../../lib/client/transport/websocket-types.js';
+import type { WebSocketConstructor, WebSocketLike } from '../../../../lib/client/transport/websocket.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
 import { CLOSE_CODES } from '../../../../lib/protocol/close-codes.js';
@@ -38,8 +35,8 @@ function openingWith(protocol: string): WebSocketConstructor {
   };
 }
 
-describe('opening', () => {
-  it('P19 retryNow ends a wait at once, and does nothing otherwise', async () => {
+describe('opening a connection', () => {
+  it('ends a wait with `retryNow`, which does nothing otherwise (P19)', async () => {
     const h = await start();
     h.client.retryNow();
     expect(h.client.state).toBe('idle');
@@ -52,7 +49,7 @@ describe('opening', () => {
     await h.state('live');
   });
 
-  it('P1 P3 offers its codec and says hello first, alone', async () => {
+  it('offers its codec, and sends hello first and alone (P1, P3)', async () => {
     const { client, server } = await start();
     const room = client.channel('rooms.1');
     const subscribed = room.subscribe();
@@ -70,7 +67,7 @@ describe('opening', () => {
     expect((await subscribed).recovery).toBe('new');
   });
 
-  it('P22 names no feature that it does not implement, and speaks none that the server names', async () => {
+  it('names no feature that it does not implement, and uses none that only the server names (P22)', async () => {
     const { client, server } = await start();
     void client.connect();
     const connection = await server.accept();
@@ -81,7 +78,7 @@ describe('opening', () => {
     expect(connection.unread).toEqual([]);
   });
 
-  it('P1 speaks MessagePack in binary frames when that codec is given', async () => {
+  it('speaks MessagePack in binary frames with that codec (P1)', async () => {
     const { client, server } = await start({}, msgpackCodec);
     const room = client.channel('rooms.1');
     const seen: unknown[] = [];
@@ -132,7 +129,7 @@ describe('opening', () => {
     }
   });
 
-  it('gives up an attempt that is not welcomed in time', async () => {
+  it('ends an attempt that is not welcomed in time', async () => {
     const { clock, server, client } = await start({ connectTimeoutMs: 3_000 });
     void client.connect();
     const connection = await server.accept();
@@ -142,7 +139,7 @@ describe('opening', () => {
     await until(() => connection.ended !== undefined, 'the close');
   });
 
-  it('passes webSocketOptions on, e.g. headers with a cookie', async () => {
+  it('passes webSocketOptions to the WebSocket, for example headers with a cookie', async () => {
     const { client, server } = await start({ webSocketOptions: { headers: { cookie: 'sid=1' } } });
     void client.connect();
     expect((await server.accept()).request.headers.cookie).toBe('sid=1');
@@ -150,7 +147,7 @@ describe('opening', () => {
 });
 
 describe('frames', () => {
-  it('P4 sends what is sent in one turn as one frame', async () => {
+  it('sends the commands of one turn in one frame (P4)', async () => {
     const h = await start();
     const connection = await h.live();
     const before = connection.frames.length;
@@ -163,7 +160,7 @@ describe('frames', () => {
     expect(connection.frames).toHaveLength(before + 1);
   });
 
-  it('P4 keeps to maxEnvelopesPerFrame and maxFrameBytes', async () => {
+  it('stays within maxEnvelopesPerFrame and maxFrameBytes (P4)', async () => {
     const h = await start();
     const connection = await h.live({
       limits: { maxEnvelopesPerFrame: 3, maxFrameBytes: 400, maxMessageBytes: 400, ratePerSecond: 1_000 },
@@ -180,7 +177,7 @@ describe('frames', () => {
     expect(frames.length).toBeLessThan(11);
   });
 
-  it('P4 reads several messages, and empty lines, from one frame', async () => {
+  it('reads several messages, and empty lines, from one frame (P4)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('\n{"type":"ping","id":"p1"}\n\n{"type":"ping","id":"p2"}\n');
@@ -188,7 +185,7 @@ describe('frames', () => {
     expect((await connection.expectCommand('pong')).ref).toBe('p2');
   });
 
-  it('P6 ignores unknown types, unknown fields and what is no envelope', async () => {
+  it('ignores unknown types, unknown fields and envelopes that are not objects (P6)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"brand_new","channel":"rooms.1"}\n17\nnull\n[]\n{"no":"type"}\n{"type":5}');
@@ -198,7 +195,7 @@ describe('frames', () => {
     expect(h.client.state).toBe('live');
   });
 
-  it('G3 reconnects after a frame that cannot be read, rather than skip it', async () => {
+  it('reconnects after a frame that cannot be read, as it may not skip it (G3)', async () => {
     const h = await start();
     const connection = await h.live();
     connection.sendRaw('{"type":"event", oops');
@@ -209,8 +206,8 @@ describe('frames', () => {
   });
 });
 
-describe('liveness', () => {
-  it('P8 answers every ping of the server with a pong', async () => {
+describe('liveness of the connection', () => {
+  it('answers every ping of the server with a pong (P8)', async () => {
     const h = await start();
     const connection = await h.live();
     for (const id of ['a', 'b', 'c']) {
@@ -219,7 +216,7 @@ describe('liveness', () => {
     }
   });
 
-  it('P9 treats a connection as dead on which nothing is heard for intervalMs + timeoutMs', async () => {
+  it('treats a connection without traffic for intervalMs + timeoutMs as dead (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.advance(24_999);
@@ -233,7 +230,7 @@ describe('liveness', () => {
     await until(() => connection.ended !== undefined, 'the close');
   });
 
-  it('P9 asks first when its timer came late: the frames of a sleeping page were not read yet', async () => {
+  it('sends a ping first when its timer was late, as the frames of a suspended page are still unread (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);
@@ -247,7 +244,7 @@ describe('liveness', () => {
     expect(h.client.state).toBe('waiting');
   });
 
-  it('P9 asks once: a timer that is late again finds a dead connection', async () => {
+  it('pings only once: if the timer is late again, the connection is dead (P9)', async () => {
     const h = await start();
     const connection = await h.live({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
     h.clock.jump(3_600_000);
@@ -259,8 +256,8 @@ describe('liveness', () => {
   });
 });
 
-describe('closing', () => {
-  it('says bye, then closes with 1000', async () => {
+describe('closing the client', () => {
+  it('sends bye, then closes with 1000', async () => {
     const h = await start();
     const connection = await h.live();
     const closed = h.client.close();
@@ -271,7 +268,7 @@ describe('closing', () => {
     expect(h.clock.pending).toBe(0);
   });
 
-  it('gives up waiting, connecting and what waits for them', async () => {
+  it('ends a wait, an attempt to connect, and everything that waits for them', async () => {
     const h = await start();
     h.server.refuse = () => ({ status: 503 });
     const connected = codeOf(h.client.connect());
@@ -287,7 +284,7 @@ describe('closing', () => {
     expect(await codeOf(h.client.request('c'))).toBe('unavailable');
   });
 
-  it('an attempt that is given up does not come to life later', async () => {
+  it('never opens an attempt that was ended', async () => {
     const h = await start();
     void h.client.connect().catch(() => undefined);
     void h.client.close();
@@ -295,7 +292,7 @@ describe('closing', () => {
     expect(h.states.map(({ state }) => state)).toEqual(['connecting', 'closed', 'connecting', 'live']);
   });
 
-  it('may be closed from a listener of any state, and opened again from any listener', async () => {
+  it('the client may be closed in a listener of any state, and connected again in any listener', async () => {
     const h = await start();
     const off = h.client.on('state', ({ state }) => {
       if (state === 'connecting') void h.client.close();
@@ -320,7 +317,7 @@ describe('closing', () => {
     expect(h.states.at(-1)?.state).toBe('live');
   });
 
-  it('may be opened again from a state listener', async () => {
+  it('the client may be connected again in a state listener', async () => {
     const h = await start();
     h.client.on('state', ({ state }) => {
       if (state === 'closed' && h.states.length < 5) void h.client.connect();

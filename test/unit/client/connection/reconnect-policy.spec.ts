@@ -12,7 +12,7 @@ const start = async (options?: RealtimeClientOptions, codec?: Codec): Promise<Ha
 afterEach(() => harness?.stop());
 
 describe('reconnecting', () => {
-  it('P19 spreads the first attempt after an unannounced loss, then backs off, until a connection is stable', async () => {
+  it('spreads the first attempt after an unannounced loss, then backs off until a connection is stable (P19)', async () => {
     const h = await start();
     (await h.live()).terminate();
     await h.state('waiting');
@@ -37,7 +37,7 @@ describe('reconnecting', () => {
     expect(h.client.status).toMatchObject({ attempt: 1, delayMs: 0.5 * 2_000 });
   });
 
-  it('P19 follows the advice of bye, and of a close reason', async () => {
+  it('follows the advice of bye, and of a close reason (P19)', async () => {
     const h = await start();
     const first = await h.live();
     h.clock.advance(10_000);
@@ -52,7 +52,7 @@ describe('reconnecting', () => {
     expect(h.client.status).toMatchObject({ name: 'overloaded', delayMs: 7_000 + 0.5 * 2_000 });
   });
 
-  it('P19 a drain does not reset the backoff', async () => {
+  it('does not reset the backoff on a drain (P19)', async () => {
     const h = await start();
     const drain = { type: 'bye', payload: { code: 4001, retryAfterMs: 0, spreadMs: 0 } };
     const delays: (number | undefined)[] = [];
@@ -67,7 +67,7 @@ describe('reconnecting', () => {
     expect(delays).toEqual([0, 1_000, 2_000, 4_000]);
   });
 
-  it('sends no command after bye, but keeps it for the next connection', async () => {
+  it('sends no command after bye, and keeps it for the next connection', async () => {
     const h = await start();
     const first = await h.live();
     first.send({ type: 'bye', payload: { code: 4001, retryAfterMs: 0, spreadMs: 0 } });
@@ -81,7 +81,7 @@ describe('reconnecting', () => {
     await expect(answer).resolves.toBe(1);
   });
 
-  it('leaves a connection whose server said bye and never closed', async () => {
+  it('leaves a connection that the server never closes after bye', async () => {
     const h = await start();
     const first = await h.live();
     first.send({ type: 'bye', payload: { code: 4001, retryAfterMs: 100, spreadMs: 0 } });
@@ -93,7 +93,7 @@ describe('reconnecting', () => {
   });
 
   it.each([1001, 1011, 1012, 4002, 4003, 4004, 4005, 4007, 4008, 4009, 4321])(
-    'protocol §7: comes back after %i',
+    'reconnects after close code %i (protocol §7)',
     async (code) => {
       const h = await start();
       (await h.live()).close(code);
@@ -103,7 +103,7 @@ describe('reconnecting', () => {
   );
 
   it.each([4801, 4802, 4803, 4804, 4805, 4806, 4807, 4810, 4811, 4899])(
-    'protocol §7: stops after %i',
+    'stops after close code %i (protocol §7)',
     async (code) => {
       const h = await start();
       (await h.live()).close(code, 'because');
@@ -113,14 +113,14 @@ describe('reconnecting', () => {
     },
   );
 
-  it('protocol §7: stays closed after 1000', async () => {
+  it('stays closed after close code 1000 (protocol §7)', async () => {
     const h = await start();
     (await h.live()).close(1000);
     await h.state('closed');
     expect(h.client.status.code).toBe(1000);
   });
 
-  it('takes the code of bye when the close frame was lost', async () => {
+  it('takes the close code of bye when the close frame was lost', async () => {
     const h = await start();
     const connection = await h.live();
     connection.send({ type: 'bye', payload: { code: 4811, retryAfterMs: 0, spreadMs: 0 } });
@@ -130,7 +130,7 @@ describe('reconnecting', () => {
     expect(h.client.status.name).toBe('kicked');
   });
 
-  it('P28 hands over the last ticket, in hello and for admission, and forgets it when it leaves', async () => {
+  it('sends the last ticket in hello and to the probe, and forgets it on `close` (P28)', async () => {
     const h = await start();
     (await h.live({ session: 'ticket-7' })).terminate();
     await h.state('waiting');
@@ -146,7 +146,7 @@ describe('reconnecting', () => {
     expect((await third.expectCommand('hello')).payload).not.toHaveProperty('session');
   });
 
-  it('P28 does not take a superseded session back by itself, nor with its ticket', async () => {
+  it('does not take a superseded session back, neither by itself nor with its ticket (P28)', async () => {
     const h = await start();
     (await h.live()).close(4810, 'superseded|0');
     await h.state('closed');
@@ -155,7 +155,7 @@ describe('reconnecting', () => {
   });
 });
 
-describe('P18 a WebSocket that never opened', () => {
+describe('a WebSocket that never opened (P18)', () => {
   const refused = async (
     status: number,
     headers: Record<string, string> = {},
@@ -171,7 +171,7 @@ describe('P18 a WebSocket that never opened', () => {
     return h;
   };
 
-  it('P18 asks GET {path} once; 401 without a token to renew stops', async () => {
+  it('sends GET {path} once, and stops on 401 without a token provider (P18)', async () => {
     expect((await refused(401)).client.status).toMatchObject({
       state: 'closed',
       code: 4801,
@@ -179,7 +179,7 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 403 stops', async () => {
+  it('stops on 403 (P18)', async () => {
     expect((await refused(403)).client.status).toMatchObject({
       state: 'closed',
       code: 4802,
@@ -187,7 +187,7 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 403 of a ban says so', async () => {
+  it('stops on 403 of a ban, and reports the ban (P18)', async () => {
     const body = JSON.stringify({ code: 'banned', message: 'Until Friday' });
     const h = await refused(403, { 'content-type': 'application/json' }, body);
     expect(h.client.status).toMatchObject({
@@ -198,12 +198,12 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it.each([429, 503])('P18 %i waits for Retry-After, spread', async (status) => {
+  it.each([429, 503])('waits for Retry-After, spread, on %i (P18)', async (status) => {
     const h = await refused(status, { 'retry-after': '12' });
     expect(h.client.status).toMatchObject({ state: 'waiting', delayMs: 12_000 + 0.5 * 2_000 });
   });
 
-  it('P18 takes the delay of the body, and believes no more than an hour', async () => {
+  it('takes the delay from the body, and waits for at most an hour (P18)', async () => {
     const h = await refused(503, { 'retry-after': '1' }, '{"statusCode":503,"retryAfterMs":650}');
     expect(h.client.status.delayMs).toBe(650 + 0.5 * 2_000);
     await h.stop();
@@ -214,7 +214,7 @@ describe('P18 a WebSocket that never opened', () => {
     expect(long.client.status.delayMs).toBe(3_600_000 + 0.5 * 2_000);
   });
 
-  it('P18 426 is an ordinary failure: the upgrade would succeed', async () => {
+  it('treats 426 as an ordinary failure, as the upgrade would succeed (P18)', async () => {
     expect((await refused(426)).client.status).toMatchObject({
       state: 'waiting',
       code: 1006,
@@ -222,13 +222,13 @@ describe('P18 a WebSocket that never opened', () => {
     });
   });
 
-  it('P18 an answer that is none of these waits, and is reported', async () => {
+  it('waits after any other answer, and reports it (P18)', async () => {
     const h = await refused(404);
     expect(h.client.state).toBe('waiting');
     expect(h.errors[0]?.context.source).toBe('connection');
   });
 
-  it('P18 no answer at all waits', async () => {
+  it('waits when there is no answer (P18)', async () => {
     const h = await start();
     await h.server.stop();
     void h.client.connect().catch(() => undefined);
@@ -236,7 +236,7 @@ describe('P18 a WebSocket that never opened', () => {
     expect(h.client.status.reason).toBe('The server cannot be reached');
   });
 
-  it('P18 asks with cookies, and is given up with the client', async () => {
+  it('sends cookies, and aborts when the client closes (P18)', async () => {
     const fetch = jest.fn<NonNullable<Exclude<RealtimeClientOptions['fetch'], false>>>(
       (_url, { signal }) =>
         new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))),

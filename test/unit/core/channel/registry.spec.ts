@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { assertCapabilities } from '../../../../lib/core/channel/capabilities.js';
 import { ChannelPattern } from '../../../../lib/core/channel/pattern.js';
 import { ChannelRegistry } from '../../../../lib/core/channel/registry.js';
-import { channel, EngineHarness } from '../../../support/engine/harness.js';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { channel } from '../../../support/engine/harness.js';
 
 describe('channel registry', () => {
   const registry = new ChannelRegistry([
@@ -10,7 +12,7 @@ describe('channel registry', () => {
     channel('news'),
   ]);
 
-  it('P23 G9 a parameter takes exactly one segment; a name that nothing matches does not exist', () => {
+  it('matches a parameter to exactly one segment, and refuses a name that no pattern matches (P23, G9)', () => {
     expect(registry.find('rooms.42')?.params).toEqual({ room: '42' });
     expect(registry.find('rooms.42.files.a:b')?.params).toEqual({ room: '42', file: 'a:b' });
     for (const name of [
@@ -33,13 +35,13 @@ describe('channel registry', () => {
     ['rooms.:room', 'rooms.lobby'],
     [':a.x', 'y.:b'],
     ['a.b', 'a.b'],
-  ])('refuses %s and %s, which match the same names, and says what to do', (one, two) => {
+  ])('refuses %s and %s, which match the same names, and names the remedy', (one, two) => {
     expect(() => new ChannelRegistry([channel(one), channel(two)])).toThrow(
       /match the same names.*Make a literal segment differ/,
     );
   });
 
-  it('takes patterns that only look alike', () => {
+  it('accepts patterns that only look alike', () => {
     expect(
       () => new ChannelRegistry([channel('rooms.:room.a'), channel('rooms.lobby.b'), channel('rooms.:room')]),
     ).not.toThrow();
@@ -49,13 +51,15 @@ describe('channel registry', () => {
     expect(() => ChannelPattern.parse(pattern)).toThrow(RangeError);
   });
 
-  it('refuses patterns of the library’s own names', () => {
+  it('refuses patterns of reserved names', () => {
     expect(() => new ChannelRegistry([channel('$mine.:x')])).toThrow(/begin with "\$"/);
   });
 
-  it('G1 refuses a channel that asks for more than its broker declares, and names the remedy', () => {
-    expect(() => new EngineHarness([channel('rooms.:room', { policy: { durability: 'broker' } })])).toThrow(
-      /TestChannel: durability of the channel "rooms\.:room" is "broker".*promises "process".*ask for less/,
+  it('refuses a channel that needs more than its broker declares, and names the remedy (G1)', () => {
+    expect(() =>
+      assertCapabilities([channel('rooms.:room', { policy: { durability: 'broker' } })], memoryBroker()),
+    ).toThrow(
+      'TestChannel: durability of the channel "rooms.:room" is "broker", but the memory broker promises "process". Use a broker that promises more, or ask for less.',
     );
   });
 });

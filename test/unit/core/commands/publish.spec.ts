@@ -33,7 +33,7 @@ async function startWith(handler: PublishHandler | undefined): Promise<void> {
 }
 
 describe('publish', () => {
-  it('P15 G4 gives the first result again for a retried id, from any connection of the user', async () => {
+  it('returns the first result for a repeated id, from any connection of the user (P15, G4)', async () => {
     let runs = 0;
     await startWith(() => void runs++);
     const one = await harness.greet('user:ada');
@@ -48,7 +48,7 @@ describe('publish', () => {
     expect(runs).toBe(2);
   });
 
-  it('P15 another payload or event under a used id is a conflict, judged by what the client sent', async () => {
+  it('reports a conflict for a repeated id with another payload or event, as the client sent it (P15)', async () => {
     await startWith(() => ({ enriched: Math.random() }));
     const connection = await harness.greet('user:ada');
     connection.send(say('m1', { text: 'hi' }));
@@ -61,7 +61,7 @@ describe('publish', () => {
     expect(await answers(connection)).toEqual([['m1', 'conflict']]);
   });
 
-  it('P15 the lineage of its ticket is the producer of an anonymous client', async () => {
+  it('takes the ticket of an anonymous client as its producer, across reconnects (P15)', async () => {
     await startWith(undefined);
     const first = await harness.greet();
     const session = (first.take('welcome')[0]?.payload as { session: string }).session;
@@ -76,7 +76,7 @@ describe('publish', () => {
     expect(await answers(stranger)).toEqual([['m1', 2, false]]);
   });
 
-  it('P16 appends in the order sent although handlers take their time, among those accepted', async () => {
+  it('appends accepted publishes in the order sent, although handlers take different times (P16)', async () => {
     const started: string[] = [];
     const gates = new Map<string, () => void>();
     await startWith(({ id }: HandlerCall) => {
@@ -105,7 +105,7 @@ describe('publish', () => {
     );
   });
 
-  it('P16 refuses retryably what follows a publish that is not in the log', async () => {
+  it('refuses as retryable what follows a publish that is not in the log (P16)', async () => {
     await startWith(({ payload }: HandlerCall) => {
       if (payload === 'bad') throw new RealtimeError('validation_failed');
     });
@@ -122,7 +122,7 @@ describe('publish', () => {
     ]);
   });
 
-  it('G4 hands the id to the handler as idempotency key, and appends what it returns', async () => {
+  it('passes the id to the handler as idempotency key, and appends what it returns (G4)', async () => {
     const keys: string[] = [];
     await startWith(({ id, payload, user }: HandlerCall) => {
       keys.push(id);
@@ -140,7 +140,7 @@ describe('publish', () => {
     expect(keys).toEqual(['m1']);
   });
 
-  it('G25 a handler that returns what cannot be written down fails its own publish, and nobody else', async () => {
+  it('fails only the publish whose handler returns an unserializable value (G25)', async () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     await startWith(({ payload }: HandlerCall) => (payload === 'circle' ? circle : { big: 1n }));
@@ -160,7 +160,7 @@ describe('publish', () => {
     expect(connection.take('event')).toHaveLength(1);
   });
 
-  it('G9 G10 refuses a channel that nothing matches, an event that is not declared, and a publish that is not', async () => {
+  it('refuses an unknown channel, an undeclared event, and a channel without publishing (G9, G10)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room'),
       channel('news', { behaviour: { authorize: { subscribe: 'public' } } }),
@@ -186,7 +186,7 @@ describe('publish', () => {
     ]);
   });
 
-  it('G10 request, history, presence and signal need the own live subscription', async () => {
+  it('request, history, presence and signal need the own live subscription (G10)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         policy: { presence: { graceMs: 0 } },
@@ -215,7 +215,7 @@ describe('publish', () => {
     expect(replies.every(([, code]) => typeof code !== 'string')).toBe(true);
   });
 
-  it('G11 a revoke that races with a publish or a subscribe wins', async () => {
+  it('a revoke during the authorization of a publish or subscribe wins (G11)', async () => {
     let release = (): void => undefined;
     const gate = new Promise<boolean>((resolve) => (release = () => resolve(true)));
     harness = await EngineHarness.start([
@@ -236,7 +236,7 @@ describe('publish', () => {
     expect(connection.take('event')).toEqual([]);
   });
 
-  it('G11 after a revoke nothing more of the channel is written, not even what was queued', async () => {
+  it('nothing more of a revoked channel is written, not even what was queued (G11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { overflow: 'drop-oldest' } })]);
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     connection.stall();
@@ -255,7 +255,7 @@ describe('publish', () => {
     });
   });
 
-  it('G11 an authorization for a while is asked again, and an error in it revokes', async () => {
+  it('a temporary authorization is repeated, and an error in it revokes (G11)', async () => {
     let asked = 0;
     harness = await EngineHarness.start(
       [
@@ -282,7 +282,7 @@ describe('publish', () => {
     expect(connection.take('unsubscribed')).toHaveLength(1);
   });
 
-  it('a ban closes with 4803 and refuses the user until it ends', async () => {
+  it('a ban closes with 4803, and refuses the user until it ends', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet('user:ada');
     await harness.engine.ban('ada', { forMs: 60_000, reason: 'spam', by: 'moderator' });

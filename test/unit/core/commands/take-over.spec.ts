@@ -26,7 +26,7 @@ function rooms(hooks: string[], graceMs = 10_000) {
 }
 
 describe('takeover and presence', () => {
-  it('P28 the newer generation closes the older with 4810; hooks and presence show nothing', async () => {
+  it('closes the older generation with 4810, unnoticed by hooks and presence (P28)', async () => {
     const hooks: string[] = [];
     harness = await EngineHarness.start([rooms(hooks)]);
     const watcher = await harness.subscriber('rooms.1', 'user:eve');
@@ -49,7 +49,7 @@ describe('takeover and presence', () => {
     expect(hooks).toEqual(['-ada']);
   });
 
-  it('P28 a channel that is just being subscribed again when unclaimed ones end is not ended for the application', async () => {
+  it('runs no unsubscribe hook for a channel that is being subscribed again when unclaimed channels end (P28)', async () => {
     const hooks: string[] = [];
     let answer: (allowed: boolean) => void = () => undefined;
     let waits = false;
@@ -82,7 +82,7 @@ describe('takeover and presence', () => {
     expect(newer.received.some(({ type, ref }) => type === 'reply' && ref === 'join')).toBe(true);
   });
 
-  it('P28 of two connections with one ticket the later wins, every time', async () => {
+  it('gives the session to the later of two connections with one ticket, every time (P28)', async () => {
     harness = await EngineHarness.start([rooms([])]);
     const first = await harness.greet('user:ada');
     const ticket = ticketOf(first);
@@ -93,7 +93,7 @@ describe('takeover and presence', () => {
     expect([first, second, third].map(({ closed }) => closed?.code)).toEqual([4810, 4810, undefined]);
   });
 
-  it('P28 a ticket of another user, or one that nobody signed, takes nothing over', async () => {
+  it('takes over nothing with a ticket of another user or a forged one (P28)', async () => {
     harness = await EngineHarness.start([rooms([])]);
     const ada = await harness.greet('user:ada');
     const ticket = ticketOf(ada);
@@ -103,7 +103,7 @@ describe('takeover and presence', () => {
     for (const connection of [ada, thief, forger, anonymous]) expect(connection.closed).toBeUndefined();
   });
 
-  it('P28 a node that was killed confirms nothing, and its clients do not wait for it', async () => {
+  it('does not make clients wait for the confirmation of a killed node (P28)', async () => {
     const killed = await EngineHarness.start([rooms([])], { settings: { nodeId: 'killed' } });
     const ticket = ticketOf(await killed.greet('user:ada'));
     await killed.stop();
@@ -118,7 +118,7 @@ describe('takeover and presence', () => {
     expect(back.closed).toBeUndefined();
   });
 
-  it('P28 channels that the newer generation does not take up again end with it, once', async () => {
+  it('ends channels that the newer generation does not subscribe again together with it, once (P28)', async () => {
     const hooks: string[] = [];
     harness = await EngineHarness.start([rooms(hooks)]);
     const older = await harness.greet('user:ada');
@@ -129,7 +129,7 @@ describe('takeover and presence', () => {
     expect(hooks).toEqual(['+ada', '-ada']);
   });
 
-  it('G19 several devices are one member, a blip is no leave, and the last device ends it after the grace', async () => {
+  it('treats several devices as one member, a short disconnect as no leave, and ends with the last device after the grace period (G19)', async () => {
     harness = await EngineHarness.start([rooms([])], { settings: { heartbeat: { intervalMs: 3_600_000 } } });
     const watcher = await harness.subscriber('rooms.1', 'user:eve');
     const phone = await harness.subscriber('rooms.1', 'user:ada');
@@ -170,7 +170,7 @@ describe('takeover and presence', () => {
     expect(await members()).toEqual([['eve', 1]]);
   });
 
-  it('G19 diffs follow the version of the page that the subscriber was given, one by one', async () => {
+  it('sends diffs that follow the version of the subscriber’s page one by one (G19)', async () => {
     harness = await EngineHarness.start([rooms([])]);
     const watcher = await harness.greet('user:watcher');
     await join(watcher);
@@ -200,7 +200,7 @@ describe('takeover and presence', () => {
     expect(members.find(({ id }) => id === 'c')?.data).toEqual({ mood: 'c' });
   });
 
-  it('P25 a presence diff that does not fit is healed: the client is shown that versions are missing', async () => {
+  it('shows the client missing versions when a presence diff does not fit (P25)', async () => {
     harness = await EngineHarness.start([rooms([])], { settings: { outbox: { maxMessages: 8 } } });
     const slow = await harness.subscriber('rooms.1', 'user:slow');
     slow.stall();
@@ -216,7 +216,7 @@ describe('takeover and presence', () => {
     expect(slow.closed).toBeUndefined();
   });
 
-  it('signals reach the subscribers, are not stored, and are dropped in silence where a queue is full', async () => {
+  it('delivers signals to subscribers without storing them, and drops them silently when a queue is full', async () => {
     harness = await EngineHarness.start([rooms([])], { settings: { outbox: { maxMessages: 8 } } });
     const slow = await harness.subscriber('rooms.1', 'user:slow');
     const quick = await harness.subscriber('rooms.1', 'user:quick');

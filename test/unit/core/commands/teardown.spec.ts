@@ -49,7 +49,7 @@ async function send(connection: FakeConnection, ...commands: readonly object[]):
 
 /** What a session may have scheduled. */
 const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
-  'that never said hello': async () => harness.connect(),
+  'that never sent hello': async () => harness.connect(),
   'that is idle': () => harness.greet('user:ada'),
   'that was pinged and has not answered': async () => {
     const connection = await harness.greet('user:ada');
@@ -75,7 +75,7 @@ const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
     expect(connection.take('reply')).toHaveLength(2);
     return connection;
   },
-  'with an authorization for a while': async () => {
+  'with a temporary authorization': async () => {
     verdict = () => ({ forMs: HOUR_MS });
     return await harness.subscriber('plain.1', 'user:ada');
   },
@@ -86,14 +86,14 @@ const scheduled: Readonly<Record<string, () => Promise<FakeConnection>>> = {
     await rest(5_000);
     return connection;
   },
-  'that is slowed down': async () => {
+  'that is throttled': async () => {
     const connection = await harness.greet('user:ada');
     for (let index = 0; index < 12 && !connection.paused; index++)
       await send(connection, { type: 'ping', id: `p${index}` });
     expect(connection.paused).toBe(true);
     return connection;
   },
-  'that took over channels and has not asked for them again': async () => {
+  'that took over channels and has not subscribed to them again': async () => {
     const older = await harness.subscriber('plain.1', 'user:ada');
     return await harness.greet('user:ada', ticketOf(older));
   },
@@ -111,8 +111,8 @@ const SLOW: SettingsPatch = {
 };
 
 const ends: Readonly<Record<string, (connection: FakeConnection) => unknown>> = {
-  'is cut off': (connection) => connection.drop(),
-  'says goodbye': (connection) => connection.send({ type: 'bye', id: 'bye' }),
+  'loses its connection': (connection) => connection.drop(),
+  'sends bye': (connection) => connection.send({ type: 'bye', id: 'bye' }),
   'breaks the protocol': (connection) => connection.sendRaw('{'),
   'is disconnected': () => harness.engine.disconnect('ada'),
   'is banned': () => harness.engine.ban('ada', { forMs: HOUR_MS }),
@@ -125,14 +125,14 @@ const ends: Readonly<Record<string, (connection: FakeConnection) => unknown>> = 
 
 describe.each(Object.keys(scheduled))('a session %s', (what) => {
   it.each(Object.keys(ends))('leaves no timer when it %s (G13)', async (end) => {
-    const before = await start(what === 'that is slowed down' ? SLOW : {});
+    const before = await start(what === 'that is throttled' ? SLOW : {});
     const connection = await scheduled[what]?.();
     if (connection === undefined) throw new Error('There is no such session');
     await ends[end]?.(connection);
     await quiet();
     if (connection.closed === undefined) {
       // One of no user, so that nobody could mean it, or one that is not listened to.
-      expect(['that never said hello', 'that is slowed down']).toContain(what);
+      expect(['that never sent hello', 'that is throttled']).toContain(what);
       connection.drop();
     }
     expect(harness.engine.status.sessions).toBe(0);
@@ -141,15 +141,15 @@ describe.each(Object.keys(scheduled))('a session %s', (what) => {
   });
 
   it('leaves no timer when the engine stops (G18)', async () => {
-    await start(what === 'that is slowed down' ? SLOW : {});
+    await start(what === 'that is throttled' ? SLOW : {});
     await scheduled[what]?.();
     await harness.stop();
     expect(harness.clock.pending).toBe(0);
   });
 });
 
-describe('a session that ends of what it had scheduled', () => {
-  it('leaves no timer when its token has run out (G12)', async () => {
+describe('a session that ends by itself', () => {
+  it('leaves no timer when its token expires (G12)', async () => {
     const before = await start();
     const connection = await harness.greet(`user:ada:${at(5_000)}`);
     await rest(6_000);
@@ -158,7 +158,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when it answers no ping (P8)', async () => {
+  it('leaves no timer when it does not answer a ping (P8)', async () => {
     const before = await start();
     const connection = await harness.greet('user:ada');
     await rest(40_000);
@@ -167,7 +167,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when no hello came (P3)', async () => {
+  it('leaves no timer when no hello comes (P3)', async () => {
     const before = await start();
     const connection = harness.connect();
     await rest(11_000);
@@ -179,7 +179,7 @@ describe('a session that ends of what it had scheduled', () => {
   it.each([
     ['ping', (): string => 'user:ada'],
     ['request for a fresh token', (): string => `user:ada:${at(20_000)}`],
-  ] as const)('leaves no timer when its own %s is one message too many (G13)', async (_what, token) => {
+  ] as const)('leaves no timer when its own %s overflows the queue (G13)', async (_what, token) => {
     const before = await start({ outbox: { maxMessages: 4 } });
     const connection = await harness.greet(token());
     connection.stall();
@@ -193,7 +193,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when its last channel was taken from it (G11)', async () => {
+  it('leaves no timer when its last channel is revoked (G11)', async () => {
     const before = await start();
     verdict = () => ({ forMs: 5_000 });
     const connection = await harness.subscriber('plain.1', 'user:ada');
@@ -205,7 +205,7 @@ describe('a session that ends of what it had scheduled', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leaves no timer when an authorization is asked again while it ends (G11)', async () => {
+  it('leaves no timer when an authorization is repeated while it ends (G11)', async () => {
     const before = await start();
     verdict = () => ({ forMs: 5_000 });
     const connection = await harness.subscriber('plain.1', 'user:ada');
@@ -256,11 +256,11 @@ describe('a session that ends of what it had scheduled', () => {
   });
 });
 
-describe('members', () => {
+describe('members of a session that ended', () => {
   it.each([
-    ['is cut off', (connection: FakeConnection) => connection.drop()],
-    ['says goodbye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
-  ])('leave no timer behind, once their time is over, when their connection %s (G19)', async (_end, end) => {
+    ['loses its connection', (connection: FakeConnection) => connection.drop()],
+    ['sends bye', (connection: FakeConnection) => connection.send({ type: 'bye', id: 'b' })],
+  ])('members leave no timer after their grace period when their connection %s (G19)', async (_end, end) => {
     const before = await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     end(connection);
@@ -270,7 +270,7 @@ describe('members', () => {
     expect(harness.clock.pending).toBe(before);
   });
 
-  it('leave no timer behind when the engine stops within the grace (G18)', async () => {
+  it('members leave no timer when the engine stops within the grace period (G18)', async () => {
     await start();
     const connection = await harness.subscriber('rooms.1', 'user:ada');
     connection.drop();
@@ -281,7 +281,7 @@ describe('members', () => {
 });
 
 describe('two engines on one clock', () => {
-  it('end their own timers only', async () => {
+  it('two engines on one clock end only their own timers', async () => {
     const clock = new ManualClock();
     const other = await EngineHarness.start([channel('rooms.:room')], { clock });
     await other.subscriber('rooms.1', `user:ada:${clock.now() + HOUR_MS}`);

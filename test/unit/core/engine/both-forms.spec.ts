@@ -63,10 +63,10 @@ const REFUSALS = [
   ['internal', SECRET, 4005],
 ] as const;
 
-describe('an authenticator', () => {
+describe('an authenticator of the engine', () => {
   const hello = { type: 'hello', id: 'h', payload: { versions: [1], token: 't' } };
 
-  it.each(FORMS)('that answers %s admits the user that it names', async (form) => {
+  it.each(FORMS)('an authenticator that answers %s admits the user that it names', async (form) => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       authenticator: { authenticate: () => give(form, () => ({ user: { id: 'ada' } })) },
     });
@@ -78,7 +78,7 @@ describe('an authenticator', () => {
   });
 
   it.each(inBothForms(REFUSALS))(
-    'that refuses %s with %s ends the connection with the code of the error, and welcomes nobody',
+    'an authenticator that refuses %s with %s closes the connection with the code of the error, and sends no welcome',
     async (form, code, error, close) => {
       harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => give(form, thrower(error)) },
@@ -95,7 +95,7 @@ describe('an authenticator', () => {
   );
 
   it.each(inBothForms(REFUSALS))(
-    'that refuses %s with %s in `auth` leaves the connection and its user as they are (G12)',
+    'an authenticator that refuses `auth` %s with %s leaves the connection and its user unchanged (G12)',
     async (form, code, error, _close) => {
       let answer: () => MaybePromise<object> = () => ({ user: { id: 'ada' } });
       harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -110,7 +110,7 @@ describe('an authenticator', () => {
   );
 
   it.each(FORMS)(
-    'that answers `auth` %s replaces the claims, and refuses another user (G12)',
+    'an authenticator that answers `auth` %s replaces the claims, but not the user (G12)',
     async (form) => {
       let user: { id: string; role?: string } = { id: 'ada', role: 'member' };
       let roleSeen: unknown;
@@ -140,7 +140,7 @@ describe('an authenticator', () => {
   );
 
   it.each(FORMS)(
-    'whose answer to hello comes %s names the user of the upgrade, or is refused',
+    'an authenticator that answers hello %s must return the user of the upgrade',
     async (form) => {
       let id = 'ada';
       harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -166,13 +166,13 @@ describe('an authenticator', () => {
   );
 });
 
-describe('a connect guard', () => {
+describe('a connect guard of the engine', () => {
   it.each(
     inBothForms([
       ['nothing', undefined],
       ['true', true],
     ] as const),
-  )('that says %s %s admits', async (form, _what, verdict) => {
+  )('a connect guard that answers %s with %s admits the client', async (form, _what, verdict) => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       onConnect: () => give(form, () => verdict),
     });
@@ -181,7 +181,7 @@ describe('a connect guard', () => {
   });
 
   it.each(inBothForms([['forbidden', false, 4802] as const, ...REFUSALS]))(
-    'that refuses %s with %s ends the connection with that code (G9)',
+    'a connect guard that refuses %s with %s closes the connection with the code of the error (G9)',
     async (form, code, error, close) => {
       harness = await EngineHarness.start([channel('rooms.:room')], {
         onConnect: () => give(form, error === false ? () => false : thrower(error)),
@@ -202,13 +202,13 @@ const VERDICTS: readonly (readonly [string, () => AuthorizationResult, string])[
   ['nothing', () => undefined as never, 'forbidden'],
   ['null', () => null as never, 'forbidden'],
   ['a number', () => 1 as never, 'forbidden'],
-  ['a text', () => 'yes' as never, 'forbidden'],
-  ['a lease of no time', () => ({ forMs: 0 }), 'forbidden'],
-  ['a lease of less than no time', () => ({ forMs: -1 }), 'forbidden'],
-  ['a lease that is no number', () => ({ forMs: NaN }), 'forbidden'],
+  ['a string', () => 'yes' as never, 'forbidden'],
+  ['a lease of 0 ms', () => ({ forMs: 0 }), 'forbidden'],
+  ['a negative lease', () => ({ forMs: -1 }), 'forbidden'],
+  ['a lease of NaN', () => ({ forMs: NaN }), 'forbidden'],
   ['an object without a lease', () => ({}) as never, 'forbidden'],
   ['an error of the protocol', thrower(new RealtimeError('muted')), 'muted'],
-  ['an error that may pass', thrower(new RealtimeError('unavailable')), 'unavailable'],
+  ['a retryable error', thrower(new RealtimeError('unavailable')), 'unavailable'],
   ['any other error', thrower(new Error(SECRET)), 'internal'],
 ];
 
@@ -221,33 +221,36 @@ const COMMANDS = {
   presence: { type: 'presence', channel: 'rooms.1' },
 } as const;
 
-describe.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])('an authorization of %s', (action) => {
-  it.each(inBothForms(VERDICTS))(
-    'that says %s %s decides the command (G10)',
-    async (form, _what, make, outcome) => {
-      const ran: string[] = [];
-      harness = await EngineHarness.start([
-        channel('rooms.:room', {
-          policy: { presence: {} },
-          behaviour: {
-            authorize: { subscribe: 'public', publish: 'public', [action]: () => give(form, make) },
-            publish: new Map([['said', () => void ran.push('publish')]]),
-            requests: new Map([['ask', () => void ran.push('request')]]),
-            onSubscribe: () => void ran.push('subscribed'),
-          },
-        }),
-      ]);
-      const connection = await harness.greet('user:ada');
-      expect(await ask(connection, COMMANDS[action])).toBe(outcome === 'admitted' ? 'reply' : outcome);
-      if (outcome !== 'admitted') expect(ran).toEqual([]);
-      expect(connection.closed).toBeUndefined();
-    },
-  );
-});
+describe.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])(
+  'an authorization of %s in the engine',
+  (action) => {
+    it.each(inBothForms(VERDICTS))(
+      'an authorization that answers %s with %s decides whether the command runs (G10)',
+      async (form, _what, make, outcome) => {
+        const ran: string[] = [];
+        harness = await EngineHarness.start([
+          channel('rooms.:room', {
+            policy: { presence: {} },
+            behaviour: {
+              authorize: { subscribe: 'public', publish: 'public', [action]: () => give(form, make) },
+              publish: new Map([['said', () => void ran.push('publish')]]),
+              requests: new Map([['ask', () => void ran.push('request')]]),
+              onSubscribe: () => void ran.push('subscribed'),
+            },
+          }),
+        ]);
+        const connection = await harness.greet('user:ada');
+        expect(await ask(connection, COMMANDS[action])).toBe(outcome === 'admitted' ? 'reply' : outcome);
+        if (outcome !== 'admitted') expect(ran).toEqual([]);
+        expect(connection.closed).toBeUndefined();
+      },
+    );
+  },
+);
 
 describe('an authorization of a request without a channel', () => {
   it.each(inBothForms(VERDICTS))(
-    'that says %s %s decides the request (G10)',
+    'an authorization that answers %s with %s decides whether the request runs (G10)',
     async (form, _what, make, outcome) => {
       let ran = 0;
       harness = await EngineHarness.start([], {
@@ -269,7 +272,7 @@ const OUTCOMES: readonly (readonly [string, () => unknown, string])[] = [
   ['null', () => null, 'reply'],
   ['an error of the protocol', thrower(new RealtimeError('muted')), 'muted'],
   ['any other error', thrower(new Error(SECRET)), 'internal'],
-  ['a value that cannot be written', () => ({ n: 10n }), 'internal'],
+  ['an unserializable value', () => ({ n: 10n }), 'internal'],
 ];
 
 const handlers: Readonly<Record<string, (run: () => MaybePromise<unknown>) => Partial<ChannelBehaviour>>> = {
@@ -286,68 +289,76 @@ const handlers: Readonly<Record<string, (run: () => MaybePromise<unknown>) => Pa
   request: (run) => ({ requests: new Map([['ask', run]]) }),
 };
 
-describe.each(Object.keys(handlers) as ('subscribe' | 'publish' | 'request')[])('a handler of %s', (kind) => {
-  it.each(inBothForms(OUTCOMES))(
-    'that gives %s %s is answered once (P7, G25)',
-    async (form, _what, make, outcome) => {
-      const given = (): MaybePromise<unknown> => give(form, make);
+describe.each(Object.keys(handlers) as ('subscribe' | 'publish' | 'request')[])(
+  'a handler of %s in the engine',
+  (kind) => {
+    it.each(inBothForms(OUTCOMES))(
+      'a handler whose outcome comes %s (%s) is answered once (P7, G25)',
+      async (form, _what, make, outcome) => {
+        const given = (): MaybePromise<unknown> => give(form, make);
+        harness = await EngineHarness.start([
+          channel('rooms.:room', {
+            behaviour: {
+              authorize: { subscribe: 'public', publish: 'public', request: 'public' },
+              ...handlers[kind]?.(given),
+            },
+          }),
+        ]);
+        const connection = await harness.greet('user:ada');
+        expect(await ask(connection, COMMANDS[kind])).toBe(outcome);
+        expect(JSON.stringify(connection.received)).not.toContain('hunter2');
+        expect(connection.closed).toBeUndefined();
+        expect(await harness.engine.application.history('rooms.1')).toMatchObject({
+          position: { seq: kind === 'publish' && outcome === 'reply' ? 1 : 0 },
+        });
+      },
+    );
+
+    it('a handler that never ends is answered with timeout, once (G18)', async () => {
       harness = await EngineHarness.start([
         channel('rooms.:room', {
           behaviour: {
             authorize: { subscribe: 'public', publish: 'public', request: 'public' },
-            ...handlers[kind]?.(given),
+            ...handlers[kind]?.(() => new Promise(() => undefined)),
           },
         }),
       ]);
       const connection = await harness.greet('user:ada');
-      expect(await ask(connection, COMMANDS[kind])).toBe(outcome);
-      expect(JSON.stringify(connection.received)).not.toContain('hunter2');
-      expect(connection.closed).toBeUndefined();
-      expect(await harness.engine.application.history('rooms.1')).toMatchObject({
-        position: { seq: kind === 'publish' && outcome === 'reply' ? 1 : 0 },
-      });
-    },
-  );
+      connection.send({ id: 'asked', ...COMMANDS[kind] });
+      await quiet();
+      harness.clock.advance(10_000);
+      await quiet();
+      expect(answerTo(connection, 'asked')).toBe('timeout');
+    });
+  },
+);
 
-  it('that never ends is answered with timeout, once, and nothing of it remains (G18)', async () => {
-    harness = await EngineHarness.start([
-      channel('rooms.:room', {
-        behaviour: {
-          authorize: { subscribe: 'public', publish: 'public', request: 'public' },
-          ...handlers[kind]?.(() => new Promise(() => undefined)),
-        },
-      }),
-    ]);
-    const connection = await harness.greet('user:ada');
-    connection.send({ id: 'asked', ...COMMANDS[kind] });
-    await quiet();
-    harness.clock.advance(10_000);
-    await quiet();
-    expect(answerTo(connection, 'asked')).toBe('timeout');
-  });
-});
-
-describe('a publish handler', () => {
+describe('a publish handler of the engine', () => {
   it.each(
     inBothForms([
       ['a value', { n: 1 }, { n: 1 }],
       ['false', false, false],
-      ['nothing, for the payload as it came', undefined, 'as it came'],
-      ['null, for the payload as it came', null, 'as it came'],
+      ['nothing, for the unchanged payload', undefined, 'as it came'],
+      ['null, for the unchanged payload', null, 'as it came'],
     ] as const),
-  )('that gives %s %s has that appended (P15)', async (form, _what, given, appended) => {
-    harness = await EngineHarness.start([
-      channel('rooms.:room', { behaviour: { publish: new Map([['said', () => give(form, () => given)]]) } }),
-    ]);
-    const connection = await harness.subscriber('rooms.1');
-    expect(await ask(connection, { ...COMMANDS.publish, payload: 'as it came' })).toBe('reply');
-    expect(connection.take('event').map(({ payload }) => payload)).toEqual([appended]);
-  });
+  )(
+    'a publish handler that answers %s with %s decides what is appended (P15)',
+    async (form, _what, given, appended) => {
+      harness = await EngineHarness.start([
+        channel('rooms.:room', {
+          behaviour: { publish: new Map([['said', () => give(form, () => given)]]) },
+        }),
+      ]);
+      const connection = await harness.subscriber('rooms.1');
+      expect(await ask(connection, { ...COMMANDS.publish, payload: 'as it came' })).toBe('reply');
+      expect(connection.take('event').map(({ payload }) => payload)).toEqual([appended]);
+    },
+  );
 });
 
 describe('a handler of a request without a channel', () => {
   it.each(inBothForms(OUTCOMES))(
-    'that gives %s %s is answered once (P7, G25)',
+    'a handler whose outcome comes %s (%s) is answered once (P7, G25)',
     async (form, _what, make, outcome) => {
       harness = await EngineHarness.start([], {
         requests: new Map([['ask', { authorize: 'public', handle: () => give(form, make) }]]),
@@ -358,9 +369,9 @@ describe('a handler of a request without a channel', () => {
   );
 });
 
-describe('a snapshot', () => {
+describe('a snapshot of the engine', () => {
   it.each(inBothForms([[true], [false]] as const))(
-    'that comes %s and may be shared (%s) is the same as the state that the handler gave (P26)',
+    'a snapshot that is made %s and may be shared (%s) is sent as the handler returned it (P26)',
     async (form, shareable) => {
       harness = await EngineHarness.start([
         channel('rooms.:room', {
@@ -375,7 +386,7 @@ describe('a snapshot', () => {
   );
 
   it.each(inBothForms([['a position of the log'], ['a position that the log does not have']] as const))(
-    'that states, %s, %s begins the replay there or refuses (P26)',
+    'a snapshot that is made %s with %s starts the replay there or refuses the subscribe (P26)',
     async (form, what) => {
       let state = { epoch: '', seq: 0 };
       harness = await EngineHarness.start([
@@ -402,7 +413,7 @@ describe('a snapshot', () => {
   );
 });
 
-describe('a life-cycle hook', () => {
+describe('a lifecycle hook of the engine', () => {
   it.each(
     inBothForms([
       ['onSubscribe', 'works'],
@@ -411,7 +422,7 @@ describe('a life-cycle hook', () => {
       ['onUnsubscribe', 'fails'],
     ] as const),
   )(
-    'whose work is done %s: %s that %s changes no answer, and a failure is logged once (G25)',
+    'a hook that works %s: %s that %s changes no answer, and its failure is logged once (G25)',
     async (form, hook, end) => {
       let runs = 0;
       const failure = new Error('the hook');
@@ -438,7 +449,7 @@ describe('a life-cycle hook', () => {
   );
 });
 
-describe('a broker', () => {
+describe('a failing broker', () => {
   const ERRORS = [
     ['unavailable', new RealtimeError('unavailable')],
     ['timeout', new RealtimeError('timeout')],
@@ -461,7 +472,7 @@ describe('a broker', () => {
   );
 
   it.each(rows)(
-    'whose %s fails answers %s with %s, retryably, and the next attempt succeeds (G21)',
+    'a broker whose %s fails answers %s with %s as retryable, and the next attempt succeeds (G21)',
     async (method, _type, code, command, error) => {
       const broker = lossyBroker(memoryBroker());
       harness = await EngineHarness.start(
@@ -497,8 +508,8 @@ describe('a broker', () => {
     },
   );
 
-  it.each(['rejects', 'throws at once'])(
-    'that %s with something else than its port allows ends nothing',
+  it.each(['rejects', 'throws synchronously'])(
+    'a broker that %s with an undeclared error ends no connection',
     async (way) => {
       const broker = lossyBroker(memoryBroker());
       harness = await EngineHarness.start([channel('rooms.:room')], { broker });

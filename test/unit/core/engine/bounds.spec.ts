@@ -6,8 +6,8 @@ import { channel, EngineHarness, quiet } from '../../../support/engine/harness.j
 let harness: EngineHarness;
 afterEach(() => harness.stop());
 
-describe('what a client cannot make grow', () => {
-  it('G13 the connection lane of one that asks and does not read', async () => {
+describe('bounds of what a client can make grow', () => {
+  it('closes a client that sends commands and does not read, when its connection lane is full (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -21,7 +21,7 @@ describe('what a client cannot make grow', () => {
     expect(client.closed).toEqual({ code: 4003, reason: 'slow_consumer|0' });
   });
 
-  it('G13 nor of one that asks much in a turn, and reads', async () => {
+  it('does not close a client that sends many commands in one turn and reads (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: 100 }, limits: { ratePerSecond: 10_000, burst: 10_000 } },
     });
@@ -33,7 +33,7 @@ describe('what a client cannot make grow', () => {
     expect(client.take('pong')).toHaveLength(250);
   });
 
-  it('P28 the channels that a session hands on from generation to generation', async () => {
+  it('bounds the channels that a session passes from generation to generation (P28)', async () => {
     const ended: string[] = [];
     harness = await EngineHarness.start(
       [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
@@ -53,32 +53,37 @@ describe('what a client cannot make grow', () => {
   });
 });
 
-describe('channels that a newer generation does not take up again', () => {
-  it.each(['unsubscribe', 'wait'])('P28 end while it lives on: %s', async (way) => {
-    const ended: string[] = [];
-    harness = await EngineHarness.start(
-      [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
-      { settings: { retry: { stableMs: 1_000 } } },
-    );
-    const older = await harness.greet('user:ada');
-    for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
-    await quiet();
-    const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as { session: string };
-    const newer = await harness.greet('user:ada', session);
-    newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
-    if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
-    else harness.clock.advance(1_500);
-    await quiet();
-    expect(ended).toEqual(['rooms.b']);
-    newer.drop();
-    await quiet();
-    expect(ended).toEqual(['rooms.b', 'rooms.a']);
-  });
+describe('channels that a newer generation does not subscribe again', () => {
+  it.each(['unsubscribe', 'wait'])(
+    'channels that are not subscribed again end while the newer generation is connected: %s (P28)',
+    async (way) => {
+      const ended: string[] = [];
+      harness = await EngineHarness.start(
+        [channel('rooms.:room', { behaviour: { onUnsubscribe: (call) => void ended.push(call.channel) } })],
+        { settings: { retry: { stableMs: 1_000 } } },
+      );
+      const older = await harness.greet('user:ada');
+      for (const name of ['a', 'b']) older.send({ type: 'subscribe', id: name, channel: `rooms.${name}` });
+      await quiet();
+      const { session } = older.received.find(({ type }) => type === 'welcome')?.payload as {
+        session: string;
+      };
+      const newer = await harness.greet('user:ada', session);
+      newer.send({ type: 'subscribe', id: 'a', channel: 'rooms.a' });
+      if (way === 'unsubscribe') newer.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.b' });
+      else harness.clock.advance(1_500);
+      await quiet();
+      expect(ended).toEqual(['rooms.b']);
+      newer.drop();
+      await quiet();
+      expect(ended).toEqual(['rooms.b', 'rooms.a']);
+    },
+  );
 });
 
-describe('a history of which much has expired', () => {
+describe('a history with many expired events', () => {
   it.each([false, true])(
-    'G3 a page never ends before what is still worth reading (reverse: %s)',
+    'a page of history contains the next unexpired events, however many have expired (reverse: %s) (G3)',
     async (reverse) => {
       harness = await EngineHarness.start([channel('rooms.:room')]);
       const { engine, clock } = harness;
@@ -99,8 +104,8 @@ describe('a history of which much has expired', () => {
   );
 });
 
-describe('what an error of the application cannot do', () => {
-  it('G25 one that cannot be written down is answered as internal', async () => {
+describe('an error of the application', () => {
+  it('an error that cannot be serialized is answered as internal (G25)', async () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
     harness = await EngineHarness.start([channel('rooms.:room')], {
@@ -125,8 +130,8 @@ describe('what an error of the application cannot do', () => {
   });
 });
 
-describe('an event that cannot be written down any more', () => {
-  it('G25 ends the connection that catches up with it, and nothing else', async () => {
+describe('an event that can no longer be serialized', () => {
+  it('an event that can no longer be serialized ends only the connection that replays it (G25)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
     const payload: Record<string, unknown> = {};
     await harness.engine.application.publish('rooms.1', 'said', payload);
@@ -142,8 +147,8 @@ describe('an event that cannot be written down any more', () => {
   });
 });
 
-describe('a start that fails', () => {
-  it('G18 lets go of the broker all the same', async () => {
+describe('an engine whose start fails', () => {
+  it('an engine whose start fails closes the broker when it is stopped (G18)', async () => {
     const broker = memoryBroker();
     let closed = 0;
     broker.start = () => Promise.reject(new Error('half-way'));
@@ -154,7 +159,7 @@ describe('a start that fails', () => {
     expect(closed).toBe(1);
   });
 
-  it('G18 one that ends after the stop leaves no timer behind', async () => {
+  it('an engine whose start ends after the stop leaves no timer (G18)', async () => {
     const broker = memoryBroker();
     let go!: () => void;
     broker.start = () => new Promise<void>((resolve) => (go = resolve));

@@ -81,7 +81,7 @@ async function follower(user: string): Promise<FakeConnection> {
 describe('a node that cannot prove that it knows every revoke', () => {
   beforeEach(() => begin());
 
-  it('G11 withholds the events of authorized channels from the bound on, and disconnects nobody', async () => {
+  it('withholds events of authorized channels from the bound on, and disconnects no client (G11)', async () => {
     const ada = await follower('ada');
     harness.clock.advance(BOUND - 1);
     await harness.publish(ROOM);
@@ -94,7 +94,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(harness.engine.status.withholding).toBe(true);
   });
 
-  it('G11 goes on without a gap or a repeat when the view is proved again', async () => {
+  it('resumes without gap or repeat when the proof is renewed (G11)', async () => {
     const ada = await follower('ada');
     await harness.publish(ROOM, 2);
     await expire();
@@ -108,7 +108,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(harness.engine.status.withholding).toBe(false);
   });
 
-  it('G11 public channels are untouched', async () => {
+  it('delivers events of public channels (G11)', async () => {
     const ada = await follower('ada');
     await expire();
     const frames = ada.frames.length;
@@ -123,7 +123,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(ada.frames.length - frames).toBe(1);
   });
 
-  it('G11 a revoke that becomes known wins over everything that was withheld', async () => {
+  it('applies a late revoke before everything that was withheld (G11)', async () => {
     const [ada, eve] = [await follower('ada'), await follower('eve')];
     ada.take();
     await expire();
@@ -135,7 +135,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(seqs(eve)).toEqual([1, 2, 3, 4]);
   });
 
-  it('G11 nor is written what was queued before; it comes first afterwards', async () => {
+  it('withholds what was queued before too, and sends it first afterwards (G11)', async () => {
     const ada = await follower('ada');
     ada.stall();
     await harness.publish(ROOM);
@@ -153,7 +153,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(seqs(ada)).toEqual([2, 3, 4, 5]);
   });
 
-  it('G11 P24 what was queued and is revoked meanwhile is never written', async () => {
+  it('never sends queued events of a channel that is then revoked (G11, P24)', async () => {
     const ada = await follower('ada');
     ada.stall();
     await harness.publish(ROOM);
@@ -172,7 +172,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     ]);
   });
 
-  it('G11 P12 a replay stops where it is, goes on to its end, and then comes what is live', async () => {
+  it('pauses a replay where it is, and completes it before live events afterwards (G11, P12)', async () => {
     await harness.publish(ROOM, 700);
     const { epoch } = (await harness.engine.application.history(ROOM, { limit: 1 })).position;
     const ada = await harness.greet('user:ada');
@@ -202,7 +202,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(events.length).toBeLessThan(600);
   });
 
-  it('G11 a log that became another meanwhile is announced before its first event', async () => {
+  it('announces a log that changed during the freeze before its first event (G11)', async () => {
     const ada = await follower('ada');
     await harness.publish(ROOM, 3);
     ada.take();
@@ -216,7 +216,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(rest.filter(({ type }) => type === 'event').map(({ seq }) => seq)).toEqual([4, 5]);
   });
 
-  it('G11 a reset that is being made when the proof runs out is not told before the next', async () => {
+  it('does not send a reset that was prepared before the freeze ahead of the next one (G11)', async () => {
     const ada = await follower('ada');
     await harness.publish(ROOM, 3);
     ada.take();
@@ -239,7 +239,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
   });
 
   it.each(['subscribe', 'history', 'presence', 'request', 'signal'])(
-    'G11 a %s of an authorized channel is answered with unavailable, to be tried again',
+    'answers a %s of an authorized channel with unavailable as retryable (G11)',
     async (type) => {
       const ada = type === 'subscribe' ? await harness.greet('user:ada') : await follower('ada');
       await expire();
@@ -262,7 +262,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
   );
 
   it.each(['subscribe', 'history', 'request', 'signal'])(
-    'G11 a %s of a public channel is answered',
+    'answers a %s of a public channel (G11)',
     async (type) => {
       const ada = type === 'subscribe' ? await harness.greet('user:ada') : await follower('ada');
       await expire();
@@ -281,7 +281,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
   );
 
   it.each(['its authorization', 'the log'])(
-    'G11 a subscribe that waits for %s when the proof runs out is not committed',
+    'does not commit a subscribe that waits for %s when the proof expires (G11)',
     async (what) => {
       await harness.publish(ROOM, 2);
       const { epoch } = (await harness.engine.application.history(ROOM)).position;
@@ -306,7 +306,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     },
   );
 
-  it('G11 a page of history that was read before is not answered', async () => {
+  it('does not send a page of history that was read before the proof expired (G11)', async () => {
     const ada = await follower('ada');
     broker.onRead = async (_, page) => {
       harness.clock.advance(BOUND);
@@ -317,7 +317,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(ada.take()).toMatchObject([{ type: 'error', ref: 'h', payload: { code: 'unavailable' } }]);
   });
 
-  it('G11 signals are dropped, and of presence the client is shown afterwards that it missed something', async () => {
+  it('drops signals, and shows missing versions of presence afterwards (G11)', async () => {
     const ada = await follower('ada');
     await expire();
     await harness.engine.application.signal(ROOM, 'typing', {});
@@ -336,7 +336,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(ada.take()).toEqual([]);
   });
 
-  it('G11 a process that stood still does not deliver what came meanwhile, though no timer told it', async () => {
+  it('withholds events also when the process was suspended and no timer fired (G11)', async () => {
     const ada = await follower('ada');
     const at = harness.clock.monotonic() + BOUND;
     const stood = jest.spyOn(harness.clock, 'monotonic').mockReturnValue(at);
@@ -347,7 +347,7 @@ describe('a node that cannot prove that it knows every revoke', () => {
     stood.mockRestore();
   });
 
-  it('G11 a process that stood still does not write what was queued for a slow client either', async () => {
+  it('withholds queued events of a slow client when the process was suspended (G11)', async () => {
     const ada = await follower('ada');
     ada.stall();
     await harness.publish(ROOM);
@@ -360,8 +360,8 @@ describe('a node that cannot prove that it knows every revoke', () => {
   });
 });
 
-describe('many times', () => {
-  it('G11 G3 through any number of times, with slow and fast clients, each is given the log once and in order', async () => {
+describe('a delivery freeze that occurs repeatedly', () => {
+  it('gives slow and fast clients the log once and in order (G11, G3)', async () => {
     await begin({ policy: { log: { retain: true, size: 100_000, ttlMs: 1e9, dedupeMs: 0 } } });
     const clients = [await follower('ada'), await follower('eve'), await follower('bob')];
     let state = 7;
@@ -393,8 +393,8 @@ describe('many times', () => {
   });
 });
 
-describe('a multitude', () => {
-  it('G11 G14 goes on a part at a time, and what runs out meanwhile holds for the rest', async () => {
+describe('a delivery freeze with many subscribers', () => {
+  it('resumes in parts, and an expiry during the resume freezes the rest again (G11, G14)', async () => {
     await begin({}, { limits: { maxConnectionsPerAddress: 1_000 } });
     const clients = Array.from({ length: 600 }, (_, index) => {
       const client = harness.connect();
@@ -421,10 +421,10 @@ describe('a multitude', () => {
   });
 });
 
-describe('records of revokes that are lost', () => {
+describe('lost records of revokes', () => {
   beforeEach(() => begin({}));
 
-  it('G11 every authorization is asked again: who has none any more is out, the others notice nothing', async () => {
+  it('every subscription is authorized again: refused users are revoked, the others see nothing (G11)', async () => {
     const allowed = new Map<string, boolean | string>([
       ['ada', false],
       ['eve', true],
@@ -458,7 +458,7 @@ describe('records of revokes that are lost', () => {
     expect(harness.errors).toEqual([new Error('an error')]);
   });
 
-  it('G11 asks a bounded number at once, and a lease that it renews runs once', async () => {
+  it('a bounded number of authorizations runs at once, each with one lease timer (G11)', async () => {
     authorizer = () => ({ forMs: 60_000 });
     const clients = await Promise.all(
       Array.from({ length: 100 }, (_, index) => harness.subscriber(ROOM, `user:u${index}`)),
@@ -485,8 +485,8 @@ describe('records of revokes that are lost', () => {
   });
 });
 
-describe('proofs', () => {
-  it('G11 the longest one counts, in whatever order they come, and one timer waits for all of them', async () => {
+describe('proofs that a node knows every revoke', () => {
+  it('the latest expiry of all proofs counts, in any order, with one timer for all (G11)', async () => {
     await begin();
     const ada = await follower('ada');
     const { pending } = harness.clock;
@@ -507,7 +507,7 @@ describe('proofs', () => {
     expect(seqs(ada)).toEqual([]);
   });
 
-  it('G11 a broker that cannot be late has to prove nothing', async () => {
+  it('a broker whose revokes cannot be late needs no proofs (G11)', async () => {
     authorizer = () => true;
     harness = await EngineHarness.start(channels(), { settings: { heartbeat: { intervalMs: 1e9 } } });
     const ada = await harness.subscriber(ROOM, 'user:ada');
@@ -516,7 +516,7 @@ describe('proofs', () => {
     expect(seqs(ada)).toEqual([1]);
   });
 
-  it('G11 P25 the announcement of a dropped tail waits behind what was queued before it', async () => {
+  it('the gap of a dropped tail is sent after the events queued before it (G11, P25)', async () => {
     await begin({ policy: { overflow: 'drop-newest' } }, { outbox: { maxBytes: 2_000 } });
     const ada = await follower('ada');
     ada.stall();
@@ -533,7 +533,7 @@ describe('proofs', () => {
     expect(from).toBeGreaterThan(2);
   });
 
-  it('G13 what waits aside counts: a client that read slowly before has no second queue', async () => {
+  it('withheld events count against the queue of a slow client (G13)', async () => {
     await begin({}, { outbox: { maxBytes: 3_000 } });
     const ada = await follower('ada');
     ada.stall();

@@ -17,7 +17,7 @@ async function pass(harness: EngineHarness, ms: number): Promise<void> {
 }
 
 describe('drain and admission', () => {
-  it('G18 refuses newcomers, says bye with advice, flushes what waits, closes with 4001', async () => {
+  it('refuses new connections, sends bye with advice, flushes queues and closes with 4001 (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     expect(harness.engine.host.admit(handshake)).toBeUndefined();
@@ -42,7 +42,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('G18 calls the application no more once the drain has begun: what it needs may be closed', async () => {
+  it('calls no handler of the application after the drain began (G18)', async () => {
     let calls = 0;
     const harness = await EngineHarness.start([
       channel('rooms.:room', {
@@ -68,7 +68,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  describe('G18 commands that are under way', () => {
+  describe('running commands (G18)', () => {
     async function inFlight(type: 'request' | 'publish') {
       let answer: (value: unknown) => void = () => undefined;
       let calls = 0;
@@ -88,27 +88,30 @@ describe('drain and admission', () => {
       return { harness, asking, idle, calls: () => calls, answer: (value: unknown) => answer(value) };
     }
 
-    it.each(['request', 'publish'] as const)('G18 are answered before the close: %s', async (type) => {
-      const { harness, asking, idle, answer } = await inFlight(type);
-      let drained = false;
-      void harness.engine.drain(5_000).then(() => (drained = true));
-      await pass(harness, 300);
-      expect(idle.closed?.code).toBe(4001);
-      expect(asking.closed).toBeUndefined();
-      expect(drained).toBe(false);
-      answer({ done: true });
-      await quiet();
-      await pass(harness, 50);
-      expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
-      expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
-        'reply',
-      ]);
-      await pass(harness, 50);
-      expect(drained).toBe(true);
-      await harness.stop();
-    });
+    it.each(['request', 'publish'] as const)(
+      'running commands are answered before the close: %s (G18)',
+      async (type) => {
+        const { harness, asking, idle, answer } = await inFlight(type);
+        let drained = false;
+        void harness.engine.drain(5_000).then(() => (drained = true));
+        await pass(harness, 300);
+        expect(idle.closed?.code).toBe(4001);
+        expect(asking.closed).toBeUndefined();
+        expect(drained).toBe(false);
+        answer({ done: true });
+        await quiet();
+        await pass(harness, 50);
+        expect(asking.closed).toEqual({ code: 4001, reason: 'drain|0' });
+        expect(asking.received.filter(({ ref }) => ref === 'r1').map((answered) => answered.type)).toEqual([
+          'reply',
+        ]);
+        await pass(harness, 50);
+        expect(drained).toBe(true);
+        await harness.stop();
+      },
+    );
 
-    it('G18 cost the deadline at most, when they are never answered', async () => {
+    it('running commands that are never answered delay the drain until the deadline at most (G18)', async () => {
       const { harness, asking } = await inFlight('request');
       let drained = false;
       void harness.engine.drain(2_000).then(() => (drained = true));
@@ -120,7 +123,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('G18 what waits behind one of them is refused as retryable: its handler has not begun', async () => {
+    it('commands behind a running one are refused as retryable, as their handlers have not begun (G18)', async () => {
       const { harness, asking, calls, answer } = await inFlight('publish');
       asking.send({ type: 'publish', id: 'r2', channel: 'rooms.1', event: 'said' });
       await quiet();
@@ -145,7 +148,7 @@ describe('drain and admission', () => {
       await harness.stop();
     });
 
-    it('G18 an identity that is being verified is not waited for: the client needs another node anyway', async () => {
+    it('a drain does not wait for an authentication that is in progress (G18)', async () => {
       const harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => new Promise(() => undefined) },
       });
@@ -157,7 +160,7 @@ describe('drain and admission', () => {
     });
   });
 
-  it('G18 ends at the deadline although a client does not read', async () => {
+  it('ends at the deadline even if a client does not read (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     connection.stall();
@@ -173,7 +176,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('G18 spreads the goodbyes over the deadline', async () => {
+  it('spreads the bye messages over the deadline (G18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const clients = await Promise.all(Array.from({ length: 300 }, () => harness.greet()));
     for (const client of clients) client.take();
@@ -186,7 +189,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('P18 refuses a full node with 503 and a full address with 429, each with advice', async () => {
+  it('refuses with 503 when the node is full and 429 when the address is, each with advice (P18)', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 3, maxConnectionsPerAddress: 2 } },
     });
@@ -204,7 +207,7 @@ describe('drain and admission', () => {
     await harness.stop();
   });
 
-  it('stop closes what is left, and is idempotent', async () => {
+  it('closes all connections on `stop`, which is idempotent', async () => {
     const harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     await Promise.all([harness.engine.stop(), harness.engine.stop()]);

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { OverflowPolicy } from '../../../../lib/core/ports/channel-definition.js';
 import type { Envelope } from '../../../../lib/protocol/envelope.js';
-import { PRESENCE_COUNT } from '../../../../lib/protocol/features.js';
+import { PRESENCE_COUNT } from '../../../../lib/protocol/envelope.js';
 import type { Position } from '../../../../lib/protocol/position.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
@@ -50,10 +50,10 @@ async function positionAt(seq: number): Promise<Position> {
   return { ...(await harness.engine.application.history(ROOM, { limit: 1 })).position, seq };
 }
 
-describe('a replay', () => {
+describe('the sizes of a replay', () => {
   // Pages hold 128 events, the ring 256.
   it.each([1, 2, 127, 128, 129, 255, 256, 257, 384, 385, 513])(
-    'of %i events hands out each once, in order, then resumed, then what is live (P12, G8)',
+    'a replay of %i events sends each once and in order, then resumed, then live events (P12, G8)',
     async (count) => {
       await start({}, { outbox: { maxMessages: 100_000, maxBytes: 1e9 } });
       await harness.publish(ROOM, count);
@@ -73,7 +73,7 @@ describe('a replay', () => {
     [8, 8, 0],
     [9, 8, 1],
   ])(
-    'of %i events reads the log only beyond the %i that the node keeps (G8)',
+    'a replay of %i events reads the log only beyond the %i that the node keeps (G8)',
     async (missed, ringSize, pages) => {
       await start({}, { ringSize });
       // Somebody keeps the channel served, so that the ring fills.
@@ -91,7 +91,7 @@ describe('a replay', () => {
   it.each([
     [10, 'complete', undefined],
     [11, 'truncated', { from: 2, to: 11, cause: 'limit' }],
-  ])('of %i events under a limit of 10 is %s (P11)', async (missed, recovery, rest) => {
+  ])('a replay of %i events under a limit of 10 is %s (P11)', async (missed, recovery, rest) => {
     await start({ policy: { replayLimit: 10 } });
     await harness.publish(ROOM, missed);
     const { client, answer } = await resume(await positionAt(0));
@@ -102,7 +102,7 @@ describe('a replay', () => {
   it.each([
     [10, 'complete', undefined],
     [11, 'truncated', { from: 2, to: 11, cause: 'trimmed' }],
-  ])('of %i events of a log that keeps 10 is %s (P11)', async (missed, recovery, rest) => {
+  ])('a replay of %i events of a log that keeps 10 is %s (P11)', async (missed, recovery, rest) => {
     await start({ policy: { log: { retain: true, size: 10, ttlMs: 3_600_000, dedupeMs: 0 } } });
     await harness.publish(ROOM, missed);
     const { client, answer } = await resume(await positionAt(0));
@@ -113,7 +113,7 @@ describe('a replay', () => {
   it.each([
     [4, 'complete'],
     [5, 'lost'],
-  ])('from %i, where the log ends at 4, is %s (P10)', async (seq, recovery) => {
+  ])('a resume from %i, where the log ends at 4, is %s (P10)', async (seq, recovery) => {
     await start();
     await harness.publish(ROOM, 4);
     const { answer } = await resume(await positionAt(seq));
@@ -121,7 +121,7 @@ describe('a replay', () => {
   });
 });
 
-describe('a snapshot', () => {
+describe('the position of a snapshot', () => {
   it.each([
     ['the tip', 5, []],
     ['one before the tip', 4, [5]],
@@ -129,7 +129,7 @@ describe('a snapshot', () => {
     ['two before the oldest event', 1, 'unavailable'],
     ['one behind the tip', 6, 'unavailable'],
   ] as const)(
-    'that states %s is replayed from exactly there, or refused (P26a)',
+    'a snapshot that states %s is followed by a replay from exactly there, or refused (P26a)',
     async (_where, seq, expected) => {
       let position: Position = { epoch: '', seq: 0 };
       await start({
@@ -150,10 +150,10 @@ describe('a snapshot', () => {
   );
 });
 
-describe('healing', () => {
+describe('reading lost events from the log', () => {
   // One read gives 500 events; at most 1024 wait behind what is missing.
   it.each([1, 2, 499, 500, 501, 999, 1_000, 1_001])(
-    'of %i lost events hands out each once, in order (G2, G5)',
+    'a gap of %i lost events is filled once and in order (G2, G5)',
     async (count) => {
       await start(
         { policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } },
@@ -173,7 +173,7 @@ describe('healing', () => {
   );
 
   it.each([1_023, 1_024, 1_025, 1_026])(
-    'while %i events wait behind a single lost one hands out each once, in order (G5, G13)',
+    '%i events that wait behind a single lost one are delivered once and in order (G5, G13)',
     async (count) => {
       await start(
         { policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } },
@@ -199,7 +199,7 @@ describe('healing', () => {
     },
   );
 
-  it('of a single event that the log has no more announces a gap of one (P25)', async () => {
+  it('a single lost event that the log no longer holds is announced as a gap of one (P25)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
@@ -216,7 +216,7 @@ describe('healing', () => {
   });
 });
 
-describe('a page of history', () => {
+describe('the size of a page of history', () => {
   it.each([
     [undefined, 99, 99, false],
     [undefined, 100, 100, false],
@@ -230,7 +230,7 @@ describe('a page of history', () => {
     [5_000, 1_000, 1_000, false],
     [5_000, 1_001, 1_000, true],
   ])(
-    'with limit %p of a log of %i events has %i, and says whether there is more: %p',
+    'a page with limit %p of a log of %i events has %i, and states whether there are more: %p',
     async (limit, count, got, more) => {
       await start({ policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } });
       const client = await harness.subscriber(ROOM);
@@ -259,7 +259,7 @@ describe('a page of history', () => {
     [5, 5, [5]],
     [6, 6, []],
     [4, 3, []],
-  ])('of the range from %i to %i has exactly that', async (from, until, expected) => {
+  ])('a page of the range from %i to %i has exactly that range', async (from, until, expected) => {
     await start();
     await harness.publish(ROOM, 5);
     for (const reverse of [false, true]) {
@@ -269,10 +269,10 @@ describe('a page of history', () => {
   });
 });
 
-describe('a page of members', () => {
+describe('the size of a page of members', () => {
   // The answer to subscribe, and a page without a limit, have 100.
   it.each([99, 100, 101])(
-    'of %i members has 100 at most, and the rest follows by its cursor (P11a, G19)',
+    'a page of %i members has at most 100, and its cursor leads to the rest (P11a, G19)',
     async (count) => {
       await start({ policy: { presence: { maxMembers: 10_000 } } });
       for (let index = 1; index < count; index++) await harness.subscriber(ROOM, `user:u${index}`);
@@ -302,7 +302,7 @@ describe('a page of members', () => {
     [1, 2, true],
     [3, 3, false],
     [3, 4, true],
-  ])('with limit %i of %i members says whether there is more: %p', async (limit, count, more) => {
+  ])('a page with limit %i of %i members states whether there are more: %p', async (limit, count, more) => {
     await start({ policy: { presence: {} } });
     for (let index = 1; index <= count; index++) await harness.subscriber(ROOM, `user:u${index}`);
     const page = await harness.engine.application.members(ROOM, { limit });
@@ -313,7 +313,7 @@ describe('a page of members', () => {
   it.each([
     [3, 'changes'],
     [4, 'a count'],
-  ])('a channel of %i members, where 3 are told one by one, tells %s (P22a)', async (count, told) => {
+  ])('a channel of %i members, with a maxMembers of 3, sends %s (P22a)', async (count, told) => {
     await start({ policy: { presence: { maxMembers: 3 } } });
     const client = harness.connect();
     client.send({
@@ -332,10 +332,10 @@ describe('a page of members', () => {
   });
 });
 
-describe('what is asked again a part at a time', () => {
+describe('work that is done in parts', () => {
   // 64 authorizations are asked at once; 256 subscriptions go on in one turn.
   it.each([63, 64, 65, 129])(
-    '%i authorizations are all asked again when records of revokes are lost (G11)',
+    '%i authorizations are all repeated when records of revokes are lost (G11)',
     async (count) => {
       let admits = true;
       broker = lossyBroker(memoryBroker());
@@ -354,7 +354,7 @@ describe('what is asked again a part at a time', () => {
   );
 
   it.each([255, 256, 257, 513])(
-    '%i subscriptions all go on when revokes are known again (G11, G14)',
+    '%i subscriptions all resume when the node knows the revokes again (G11, G14)',
     async (count) => {
       broker = lossyBroker(memoryBroker());
       harness = await EngineHarness.start(
@@ -377,8 +377,8 @@ describe('what is asked again a part at a time', () => {
   );
 });
 
-describe('a connection', () => {
-  it('may hold exactly maxChannels subscriptions, those under way included, and one for each that ends', async () => {
+describe('the limits of a connection', () => {
+  it('a connection holds exactly maxChannels subscriptions, pending ones included, and one more for each that ends', async () => {
     const opened: (() => void)[] = [];
     harness = await EngineHarness.start(
       [
@@ -414,7 +414,7 @@ describe('a connection', () => {
     expect(client.take('error')).toHaveLength(1);
   });
 
-  it('is read from up to one command below maxInFlight, and again when half of them are done (G16)', async () => {
+  it('a connection is read up to one command below maxInFlight, and again when half of them are done (G16)', async () => {
     const opened: (() => void)[] = [];
     harness = await EngineHarness.start([], {
       requests: new Map([
@@ -449,7 +449,7 @@ describe('a connection', () => {
     [8, undefined],
     [9, 4805],
   ])(
-    'that sends %i commands before it is welcomed, where 8 may wait, is closed with %p (P3)',
+    'a connection that sends %i commands before welcome, where 8 may wait, is closed with %p (P3)',
     async (count, code) => {
       let answer: () => void = () => undefined;
       const later = new Promise<object>((resolve) => (answer = () => resolve({})));
@@ -470,20 +470,23 @@ describe('a connection', () => {
   it.each([
     ['maxConnections', 4006],
     ['maxConnectionsPerAddress', 4009],
-  ] as const)('is admitted up to exactly %s, and again for each that ends (G17)', async (limit, code) => {
-    harness = await EngineHarness.start([], { settings: { limits: { [limit]: 2 } } });
-    const [first, second] = [await harness.greet(), await harness.greet()];
-    expect(harness.connect().closed?.code).toBe(code);
-    expect(harness.engine.host.admit(first.handshake)).toBeDefined();
-    second.drop();
-    expect(harness.engine.host.admit(first.handshake)).toBeUndefined();
-    const third = await harness.greet();
-    expect(third.closed).toBeUndefined();
-    expect(harness.connect().closed?.code).toBe(code);
-  });
+  ] as const)(
+    'a connection is admitted up to exactly %s, and again after one ends (G17)',
+    async (limit, code) => {
+      harness = await EngineHarness.start([], { settings: { limits: { [limit]: 2 } } });
+      const [first, second] = [await harness.greet(), await harness.greet()];
+      expect(harness.connect().closed?.code).toBe(code);
+      expect(harness.engine.host.admit(first.handshake)).toBeDefined();
+      second.drop();
+      expect(harness.engine.host.admit(first.handshake)).toBeUndefined();
+      const third = await harness.greet();
+      expect(third.closed).toBeUndefined();
+      expect(harness.connect().closed?.code).toBe(code);
+    },
+  );
 });
 
-describe('an outbound queue', () => {
+describe('the bounds of an outbound queue', () => {
   const FULL = 10;
 
   /** A client that does not read, whose queue holds `waiting` events behind the one that is with the socket. */
@@ -512,7 +515,7 @@ describe('an outbound queue', () => {
   }
 
   it.each(['disconnect', 'drop-oldest', 'drop-newest', 'conflate'] as const)(
-    'that is exactly full of messages loses nothing under %s (G13)',
+    'a queue that is exactly full of messages loses nothing under %s (G13)',
     async (overflow) => {
       const client = await slow(overflow, FULL);
       expect(client.closed).toBeUndefined();
@@ -520,17 +523,17 @@ describe('an outbound queue', () => {
     },
   );
 
-  it('that is full and one message more closes under disconnect (G13)', async () => {
+  it('a queue that exceeds its limit by one message closes under disconnect (G13)', async () => {
     const client = await slow('disconnect', FULL + 1);
     expect(client.closed?.code).toBe(4003);
   });
 
-  it('that is full and one message more announces a gap of exactly one under drop-newest (G13, P25)', async () => {
+  it('a queue that exceeds its limit by one message announces a gap of one under drop-newest (G13, P25)', async () => {
     const client = await slow('drop-newest', FULL + 1);
     expect(await drained(client)).toEqual([...range(1, FULL + 1).map(String), `${FULL + 2}-${FULL + 2}`]);
   });
 
-  it('that is full and one message more drops a quarter of its own under drop-oldest (G13, P25)', async () => {
+  it('a queue that exceeds its limit by one message drops a quarter of its events under drop-oldest (G13, P25)', async () => {
     const client = await slow('drop-oldest', FULL + 1);
     const got = await drained(client);
     expect(got[0]).toBe('1');
@@ -538,7 +541,7 @@ describe('an outbound queue', () => {
     expect(got.slice(2)).toEqual(range(5, FULL + 2).map(String));
   });
 
-  it('of room for a single message drops exactly that one (G13, P25)', async () => {
+  it('a queue with room for a single message announces all that it drops (G13, P25)', async () => {
     const client = await slow('drop-oldest', 3, { maxMessages: 1 });
     const got = await drained(client);
     expect(got[0]).toBe('1');
@@ -552,7 +555,7 @@ describe('an outbound queue', () => {
     [0, undefined],
     [-1, 4003],
   ])(
-    'of exactly the bytes that wait, give or take %i, ends the connection with %p (G13)',
+    'a queue limit of exactly the bytes that wait, plus or minus %i, ends the connection with %p (G13)',
     async (change, code) => {
       const waiting = 5;
       const measured = await slow('disconnect', waiting);
@@ -568,7 +571,7 @@ describe('an outbound queue', () => {
     },
   );
 
-  it('that holds answers is not too full for one more at its bound, and is beyond it (G13)', async () => {
+  it('a queue of answers accepts one more at its limit, and none beyond it (G13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { outbox: { maxMessages: FULL, maxBytes: 1e9 }, heartbeat: { intervalMs: 1e9 } },
     });

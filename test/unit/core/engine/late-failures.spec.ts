@@ -117,7 +117,7 @@ const away = (): Promise<never> => Promise.reject(new RealtimeError('unavailable
 const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) => unknown, string]>> = {
   'the authorization refuses': ['authorize', () => false, 'forbidden'],
   'the authorization refuses later': ['authorize', async () => false, 'forbidden'],
-  'the broker takes no interest in the channel': ['subscribe', away, 'unavailable'],
+  'the broker cannot subscribe to the channel': ['subscribe', away, 'unavailable'],
   'the position cannot be proved': ['read', away, 'unavailable'],
   'the snapshot throws': [
     'snapshot',
@@ -127,14 +127,14 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'muted',
   ],
   'the snapshot rejects': ['snapshot', async () => Promise.reject(new RealtimeError('muted')), 'muted'],
-  'the snapshot cannot be written': ['snapshot', () => ({ state: 10n }), 'internal'],
+  'the snapshot is not serializable': ['snapshot', () => ({ state: 10n }), 'internal'],
   'the snapshot states a position that is not in the log': [
     'snapshot',
     () => ({ state: 1, position: { epoch: 'none', seq: 7 } }),
     'unavailable',
   ],
   'the member cannot enter': ['enter', away, 'unavailable'],
-  'the member entered, and the answer to it was lost': [
+  'the member entered but the answer was lost': [
     'enter',
     async (work) => {
       await work();
@@ -143,7 +143,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'timeout',
   ],
   'the members cannot be read': ['members', away, 'unavailable'],
-  'the user is revoked from every channel meanwhile': [
+  'the user is revoked from every channel during it': [
     'snapshot',
     async (work) => {
       await harness.engine.revoke('ada');
@@ -151,7 +151,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     },
     'forbidden',
   ],
-  'the user is revoked meanwhile': [
+  'the user is revoked during it': [
     'snapshot',
     async (work) => {
       await harness.engine.revoke('ada', ROOM);
@@ -164,7 +164,7 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
 describe.each(Object.keys(failures))('a subscribe that fails because %s', (what) => {
   const [step, instead, code] = failures[what] as (typeof failures)[string];
 
-  it('is answered once, and leaves no interest, member, timer or place taken (G10, G13, G19)', async () => {
+  it('the subscribe is answered once, and leaves no interest, member, timer or used limit behind (G10, G13, G19)', async () => {
     const world = new World();
     await world.start();
     const connection = await harness.greet('user:ada');
@@ -200,7 +200,7 @@ describe.each(Object.keys(failures))('a subscribe that fails because %s', (what)
 });
 
 describe('a subscribe whose snapshot never ends', () => {
-  it('is answered with timeout, and leaves nothing behind', async () => {
+  it('the subscribe is answered with timeout, and leaves nothing behind', async () => {
     const world = new World();
     await world.start();
     const connection = await harness.greet('user:ada');
@@ -254,7 +254,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
     ['before', 'bye'],
     ['behind', 'bye'],
   ] as const)(
-    'and whose session ends meanwhile leaves nothing behind (%s it, by %s; G13, G19)',
+    'a subscribe leaves nothing behind when its session ends (%s it, by %s; G13, G19)',
     async (side, end) => {
       const world = new World();
       await world.start();
@@ -284,7 +284,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
   );
 
   it.each(['before', 'behind'] as const)(
-    'and is called off meanwhile leaves nothing behind, and makes place for the next (%s it; P24)',
+    'a cancelled subscribe leaves nothing behind, and frees its place for the next (%s it; P24)',
     async (side) => {
       const world = new World();
       await world.start();
@@ -310,7 +310,7 @@ describe.each(STEPS)('a subscribe that waits for its step %s', (step) => {
   );
 
   it.each(['before', 'behind'] as const)(
-    'when the engine stops leaves no timer (%s it; G18)',
+    'a subscribe leaves no timer when the engine stops (%s it; G18)',
     async (side) => {
       const world = new World();
       await world.start();

@@ -22,11 +22,11 @@ function hello(token?: string): FakeConnection {
   return connection;
 }
 
-describe('what races with a greeting', () => {
+describe('races with an authentication in progress', () => {
   it.each([
     ['ban', 4803],
     ['disconnect', 4811],
-  ] as const)('G16 a %s wins over a connect guard that still decides', async (act, code) => {
+  ] as const)('a %s wins over a connect guard that has not decided yet (G16)', async (act, code) => {
     const guard = gate();
     harness = await EngineHarness.start([channel('rooms.:room')], { onConnect: () => guard.opened });
     const ada = hello('user:ada');
@@ -39,7 +39,7 @@ describe('what races with a greeting', () => {
     expect(ada.take('welcome')).toEqual([]);
   });
 
-  it('G17 connections of one address that were verified together do not get past its bound', async () => {
+  it('connections of one address that are verified at the same time stay within its limit (G17)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnectionsPerAddress: 2 } },
     });
@@ -47,7 +47,7 @@ describe('what races with a greeting', () => {
     expect(connections.map(({ closed }) => closed?.code)).toEqual([undefined, undefined, 4009]);
   });
 
-  it('G17 nor past the bound of the node', async () => {
+  it('connections that are verified at the same time stay within the limit of the node (G17)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxConnections: 2 } },
     });
@@ -56,9 +56,9 @@ describe('what races with a greeting', () => {
   });
 });
 
-describe('what races with the end of a subscription', () => {
+describe('races with the end of a subscription', () => {
   it.each(['history', 'presence'])(
-    'G11 a %s that is being read when the lease ends is not answered',
+    'a %s whose lease expires during the read is not answered (G11)',
     async (type) => {
       const memory = memoryBroker();
       const page = gate();
@@ -108,37 +108,34 @@ describe('what races with the end of a subscription', () => {
     },
   );
 
-  it.each(['signal', 'request'])(
-    'G11 a revoke that races with the authorization of a %s wins',
-    async (type) => {
-      const decision = gate<boolean>();
-      const ran: string[] = [];
-      harness = await EngineHarness.start([
-        channel('rooms.:room', {
-          behaviour: {
-            authorize: {
-              subscribe: 'public',
-              signal: () => decision.opened,
-              request: () => decision.opened,
-            },
-            requests: new Map([['typing', () => void ran.push('request')]]),
+  it.each(['signal', 'request'])('a revoke wins over a pending authorization of a %s (G11)', async (type) => {
+    const decision = gate<boolean>();
+    const ran: string[] = [];
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: {
+            subscribe: 'public',
+            signal: () => decision.opened,
+            request: () => decision.opened,
           },
-        }),
-      ]);
-      const eve = await harness.subscriber('rooms.1', 'user:eve');
-      const ada = await harness.subscriber('rooms.1', 'user:ada');
-      ada.send({ type, id: 'q', channel: 'rooms.1', event: 'typing' });
-      await quiet();
-      await harness.engine.revoke('ada', 'rooms.1');
-      decision.open(true);
-      await quiet();
-      expect(ada.take('error')).toMatchObject([{ ref: 'q', payload: { code: 'forbidden' } }]);
-      expect(eve.take()).toEqual([]);
-      expect(ran).toEqual([]);
-    },
-  );
+          requests: new Map([['typing', () => void ran.push('request')]]),
+        },
+      }),
+    ]);
+    const eve = await harness.subscriber('rooms.1', 'user:eve');
+    const ada = await harness.subscriber('rooms.1', 'user:ada');
+    ada.send({ type, id: 'q', channel: 'rooms.1', event: 'typing' });
+    await quiet();
+    await harness.engine.revoke('ada', 'rooms.1');
+    decision.open(true);
+    await quiet();
+    expect(ada.take('error')).toMatchObject([{ ref: 'q', payload: { code: 'forbidden' } }]);
+    expect(eve.take()).toEqual([]);
+    expect(ran).toEqual([]);
+  });
 
-  it('a lease that runs out while the node drains asks nobody, and takes the channel from nobody', async () => {
+  it('a lease that expires while the node drains calls no authorization, and revokes nothing', async () => {
     let asked = 0;
     harness = await EngineHarness.start([
       channel('rooms.:room', {
@@ -162,7 +159,7 @@ describe('what races with the end of a subscription', () => {
 });
 
 describe('presence and a connection that is lost while it subscribes', () => {
-  it('G19 a blip in the middle of resubscribing is no leave and join', async () => {
+  it('a short disconnect while resubscribing causes neither leave nor join (G19)', async () => {
     const memory = memoryBroker();
     const snapshot = gate();
     let slow = false;
@@ -204,7 +201,7 @@ describe('presence and a connection that is lost while it subscribes', () => {
 });
 
 describe('a dropped tail and the next batch', () => {
-  it('P25 the gap precedes what comes after it, also within one turn', async () => {
+  it('the gap precedes the events after it, also within one turn (P25)', async () => {
     harness = await EngineHarness.start(
       [
         channel('rooms.:room', {

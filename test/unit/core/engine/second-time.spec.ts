@@ -45,8 +45,8 @@ const types = (connection: FakeConnection): string[] => connection.take().map(({
 const seqs = (connection: FakeConnection): (number | undefined)[] =>
   connection.take('event').map(({ seq }) => seq);
 
-describe('the same channel again', () => {
-  it('subscribes, leaves and subscribes again, and each time the hooks run once and nothing comes in between', async () => {
+describe('subscribing to the same channel again', () => {
+  it('a channel that is subscribed, left and subscribed again runs its hooks once each time, and sends nothing in between', async () => {
     const hooks: string[] = [];
     await start({
       policy: { presence: {} },
@@ -69,7 +69,7 @@ describe('the same channel again', () => {
     expect(hooks.join('')).toBe('+-+-+-');
   });
 
-  it('is served again after its linger, and the linger begins anew with each last subscriber', async () => {
+  it('a channel is served again after its linger time, which restarts with each last subscriber', async () => {
     let subscribed = 0;
     await start({}, { lingerMs: 1_000 });
     const { subscribe } = broker.log;
@@ -100,7 +100,7 @@ describe('the same channel again', () => {
     }
   });
 
-  it('is asked of the broker again after each failure, and not before (G21)', async () => {
+  it('a channel is subscribed at the broker again after each failure, and only then (G21)', async () => {
     await start();
     const { subscribe } = broker.log;
     let calls = 0;
@@ -120,8 +120,8 @@ describe('the same channel again', () => {
   });
 });
 
-describe('a gap, a replay and a reset', () => {
-  it('come again: an overflow is announced each time, and never twice (P25)', async () => {
+describe('repeated gaps, replays and resets', () => {
+  it('each overflow is announced, and none twice (P25)', async () => {
     await start({ policy: { overflow: 'drop-newest' } }, { outbox: { maxMessages: 4 } });
     const client = await harness.subscriber(ROOM);
     let tip = 0;
@@ -139,7 +139,7 @@ describe('a gap, a replay and a reset', () => {
     }
   });
 
-  it('come again: each resume ends with one resumed, at its own position (P12)', async () => {
+  it('each resume ends with one resumed, at its own position (P12)', async () => {
     await start();
     const client = await harness.greet();
     client.take();
@@ -156,7 +156,7 @@ describe('a gap, a replay and a reset', () => {
     }
   });
 
-  it('come again: each new epoch of the log is one reset, and the snapshot is asked for each time (G6, P26)', async () => {
+  it('each new epoch of the log causes one reset with a new snapshot (G6, P26)', async () => {
     let runs = 0;
     await start({ behaviour: { snapshot: { shareable: true, run: () => ({ state: ++runs }) } } });
     const client = await harness.subscriber(ROOM);
@@ -173,7 +173,7 @@ describe('a gap, a replay and a reset', () => {
     }
   });
 
-  it('come again: a reset that fails is made again until it succeeds, and then told once (G6, G21)', async () => {
+  it('a reset that fails is retried until it succeeds, and then sent once (G6, G21)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
     for (const time of TIMES) {
@@ -197,7 +197,7 @@ describe('a gap, a replay and a reset', () => {
     expect(client.closed).toBeUndefined();
   });
 
-  it('come again: each hole is read once, and each failed read is tried again (G5)', async () => {
+  it('each gap is read once, and each failed read is retried (G5)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
     let next = 1;
@@ -221,8 +221,8 @@ describe('a gap, a replay and a reset', () => {
   });
 });
 
-describe('presence', () => {
-  it('that did not fit is made up for each time (P25c)', async () => {
+describe('repeated changes of presence', () => {
+  it('presence that does not fit is replaced by a diff without content each time (P25c)', async () => {
     await start({ policy: { presence: { graceMs: 0 } } }, { outbox: { maxMessages: 8 } });
     const slow = await harness.subscriber(ROOM, 'user:slow');
     for (const time of TIMES) {
@@ -248,7 +248,7 @@ describe('presence', () => {
     }
   });
 
-  it('of a device that comes and goes joins and leaves once each time (G19)', async () => {
+  it('a device that comes and goes joins and leaves once each time (G19)', async () => {
     await start({ policy: { presence: { graceMs: 0 } } });
     const watcher = await harness.subscriber(ROOM, 'user:eve');
     for (const _time of TIMES) {
@@ -261,7 +261,7 @@ describe('presence', () => {
     }
   });
 
-  it('data that is replaced is told each time, and data that is the same is not (G19)', async () => {
+  it('data of a member is sent each time it changes, and not when it is the same (G19)', async () => {
     await start({ policy: { presence: {} } });
     const watcher = await harness.subscriber(ROOM, 'user:eve');
     const client = await harness.subscriber(ROOM, 'user:ada');
@@ -277,8 +277,8 @@ describe('presence', () => {
   });
 });
 
-describe('a membership that was lost on the way', () => {
-  it('is made again with the data that was given last, each time that its lease is renewed (G19)', async () => {
+describe('a membership that the broker lost', () => {
+  it('a membership is restored with the latest data each time its lease is renewed (G19)', async () => {
     await start({ policy: { presence: {} } }, { presenceLeaseMs: 9_000 });
     const entries: PresenceEntry[] = [];
     const { enter } = broker.presence;
@@ -310,8 +310,8 @@ describe('a membership that was lost on the way', () => {
   });
 });
 
-describe('permission', () => {
-  it('for a while is asked again each time that it runs out, and the last no ends it (G11)', async () => {
+describe('repeated authorizations', () => {
+  it('a lease is reauthorized each time it expires, until a refusal ends it (G11)', async () => {
     const asked: string[] = [];
     let verdict: AuthorizationResult = { forMs: 5_000 };
     await start({
@@ -333,7 +333,7 @@ describe('permission', () => {
     expect(asked).toHaveLength(5);
   });
 
-  it('that a later answer makes lasting is not asked for any more (G11)', async () => {
+  it('a lease that becomes permanent is not reauthorized any more (G11)', async () => {
     let asked = 0;
     await start({
       behaviour: { authorize: { subscribe: () => (++asked === 1 ? { forMs: 5_000 } : true) } },
@@ -345,7 +345,7 @@ describe('permission', () => {
     expect(asked).toBe(2);
   });
 
-  it('that is revoked and given again is revoked again (G11)', async () => {
+  it('a permission that was revoked and granted again can be revoked again (G11)', async () => {
     await start({ behaviour: { authorize: { subscribe: () => true } } });
     const client = await harness.greet('user:ada');
     client.take();
@@ -358,7 +358,7 @@ describe('permission', () => {
     }
   });
 
-  it('that a ban takes comes back with unban, and a second ban holds as the first (G16)', async () => {
+  it('a ban refuses the user until `unban`, and a second ban does the same (G16)', async () => {
     await start();
     for (const _time of TIMES) {
       const client = await harness.greet('user:ada');
@@ -370,7 +370,7 @@ describe('permission', () => {
     }
   });
 
-  it('that a ban for a while takes comes back when it is over, each time (G16)', async () => {
+  it('a temporary ban refuses the user until it ends, each time (G16)', async () => {
     await start();
     for (const _time of TIMES) {
       await harness.engine.ban('ada', { forMs: 1_000 });
@@ -383,8 +383,8 @@ describe('permission', () => {
   });
 });
 
-describe('a token', () => {
-  it('is asked for ahead of the end of each, and the connection ends with the last (G12)', async () => {
+describe('repeated tokens', () => {
+  it('a new token is requested before each expires, and the connection ends with the last (G12)', async () => {
     await start();
     const at = (ms: number): number => harness.clock.now() + ms;
     const client = await harness.greet(`user:ada:${at(60_000)}`);
@@ -403,7 +403,7 @@ describe('a token', () => {
     expect(client.closed?.code).toBe(4008);
   });
 
-  it('without an end that replaces one with an end lifts it, and the other way round (G12)', async () => {
+  it('a token without an expiry removes the expiry of the one before, and the other way round (G12)', async () => {
     await start();
     const client = await harness.greet(`user:ada:${harness.clock.now() + 60_000}`);
     await send(client, { type: 'auth', id: 'a1', payload: { token: 'user:ada' } });
@@ -418,8 +418,8 @@ describe('a token', () => {
   });
 });
 
-describe('a client that sends too much', () => {
-  it('is slowed down each time, and read from again after each pause (G16)', async () => {
+describe('a client that sends too much repeatedly', () => {
+  it('the client is throttled each time, and read again after each pause (G16)', async () => {
     await start(
       {},
       {
@@ -438,7 +438,7 @@ describe('a client that sends too much', () => {
     }
   });
 
-  it('begins with a clean sheet in each window (G16)', async () => {
+  it('the count of a client starts from zero in each window (G16)', async () => {
     await start(
       {},
       {
@@ -457,8 +457,8 @@ describe('a client that sends too much', () => {
   });
 });
 
-describe('an id', () => {
-  it('is a duplicate as often as it is sent within its window, and new behind each (P15)', async () => {
+describe('a repeated id', () => {
+  it('an id is a duplicate whenever it is sent within its window, and new after each window (P15)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         policy: { log: { retain: true, size: 100, ttlMs: 3_600_000, dedupeMs: 10_000 } },
@@ -481,8 +481,8 @@ describe('an id', () => {
   });
 });
 
-describe('a heartbeat', () => {
-  it('pings again after each silence, and each answer counts (P8)', async () => {
+describe('repeated heartbeats', () => {
+  it('the server pings after each silence, and each answer counts (P8)', async () => {
     await start({}, { heartbeat: { intervalMs: 10_000, timeoutMs: 5_000 } });
     const client = await harness.greet();
     client.take();
@@ -500,8 +500,8 @@ describe('a heartbeat', () => {
   });
 });
 
-describe('the end', () => {
-  it('of a session counts once, whoever comes second', async () => {
+describe('repeated ends', () => {
+  it('a session ends once, whatever ends it second', async () => {
     const closed: number[] = [];
     await start();
     harness.engine.addConnectionListener({
@@ -521,7 +521,7 @@ describe('the end', () => {
     expect(harness.engine.status.sessions).toBe(0);
   });
 
-  it('a second drain finds who came meanwhile, and a second stop is the first (G18)', async () => {
+  it('a second drain closes newer connections, and a second stop returns the first (G18)', async () => {
     await start();
     const client = await harness.greet('user:ada');
     const drains = [harness.engine.drain(1_000), harness.engine.drain(1_000)];
@@ -536,7 +536,7 @@ describe('the end', () => {
     await harness.engine.stop();
   });
 
-  it('a listener that was taken off hears nothing more, and its remover may be called twice', async () => {
+  it('a removed listener is not called, and its remover may be called twice', async () => {
     const seen: string[] = [];
     await start();
     const listen = (name: string): (() => void) =>
@@ -553,8 +553,8 @@ describe('the end', () => {
   });
 });
 
-describe('the broker', () => {
-  it('that goes and comes back is told of each time, and what waited goes on each time (G21)', async () => {
+describe('a broker that goes down repeatedly', () => {
+  it('each change of the broker is reported, and waiting work resumes each time it is up (G21)', async () => {
     await start();
     const client = await harness.subscriber(ROOM);
     let next = 1;

@@ -61,7 +61,7 @@ const memberIds = async (on: EngineHarness): Promise<string[]> =>
 
 // The first that was started may own what is shared, and so may the last.
 describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
-  it('events and signals reach the subscribers of the others, from either of them (G2)', async () => {
+  it('events and signals reach the subscribers of the other nodes, from either of them (G2)', async () => {
     const clients = await Promise.all(nodes.map((each, index) => each.subscriber(ROOM, `user:u${index}`)));
     await nodes[stopped]?.publish(ROOM, 1);
     const [left, right] = await without(stopped);
@@ -82,7 +82,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(clients[stopped]?.closed?.code).toBe(4001);
   });
 
-  it('a channel that only it served is served by the others, from where it ended (P13)', async () => {
+  it('a channel that only that node served is served by the others, from where it ended (P13)', async () => {
     const client = await nodes[stopped]?.subscriber(ROOM, 'user:ada');
     await nodes[stopped]?.publish(ROOM, 2);
     expect(client && seqs(client)).toEqual([1, 2]);
@@ -96,7 +96,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(seqs(back)).toEqual([3, 4]);
   });
 
-  it('an id that it took is a duplicate on the others until its window is over, and new behind it (G4, P15)', async () => {
+  it('an id that it appended is a duplicate on the others until its window ends, and new afterwards (G4, P15)', async () => {
     const publish = { type: 'publish', id: 'same', channel: ROOM, event: 'said', payload: 1 };
     const first = await nodes[stopped]?.greet('user:ada');
     first?.send(publish);
@@ -120,7 +120,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(other?.take('reply')[0]?.payload).toMatchObject({ seq: 2, duplicate: false });
   });
 
-  it('its members leave after the grace, once, and those of the others stay for as long as they are there (G19)', async () => {
+  it('its members leave after the grace period, once, and members of the others stay (G19)', async () => {
     const clients = await Promise.all(nodes.map((each, index) => each.subscriber(ROOM, `user:u${index}`)));
     await quiet();
     const [left, right] = await without(stopped);
@@ -141,7 +141,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     }
   });
 
-  it('members that come later leave after their grace: somebody still watches the time (G19)', async () => {
+  it('members that enter later leave after their grace period, as another node watches the time (G19)', async () => {
     const [left, right] = await without(stopped);
     const watcher = await left.subscriber(ROOM, 'user:eve');
     const client = await right.subscriber(ROOM, 'user:ada');
@@ -153,7 +153,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(watcher.take('presence').map(({ payload }) => (payload as PresenceDiff).leave)).toEqual([['ada']]);
   });
 
-  it('history past its age is freed without anybody asking (G13)', async () => {
+  it('expired history is freed without a read (G13)', async () => {
     await nodes[stopped]?.publish(ROOM, 3);
     const [left] = await without(stopped);
     await left.publish(ROOM, 1);
@@ -163,7 +163,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(log.length).toBe(0);
   });
 
-  it('a revoke, a ban and a disconnect reach who is left, and nobody waits for the one that is gone (G11)', async () => {
+  it('a revoke, a ban and a disconnect reach the remaining nodes, without waiting for the stopped one (G11)', async () => {
     const clients = await Promise.all(nodes.map((each) => each.subscriber(ROOM, 'user:ada')));
     const [left, right] = await without(stopped);
     const there = clients.filter((_, index) => index !== stopped);
@@ -187,7 +187,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect((await left.greet('user:ada')).closed).toBeUndefined();
   });
 
-  it('a session of it is taken over by another, without waiting for it (P28)', async () => {
+  it('a session of it is taken over at another node without waiting for it (P28)', async () => {
     const client = await nodes[stopped]?.greet('user:ada');
     const welcome = client?.received.find(({ type }) => type === 'welcome')?.payload as { session: string };
     const [left] = await without(stopped);
@@ -195,7 +195,7 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
     expect(back.take('welcome')).toHaveLength(1);
   });
 
-  it('the next one goes as well as the first, and the last takes every timer with it (G18)', async () => {
+  it('the next node stops as cleanly as the first, and the last leaves no timer (G18)', async () => {
     const clients = await Promise.all(nodes.map((each, index) => each.subscriber(ROOM, `user:u${index}`)));
     const [left, right] = await without(stopped);
     await left.stop();
@@ -210,8 +210,8 @@ describe.each([0, 1, 2])('when node %i of three has stopped', (stopped) => {
   });
 });
 
-describe('of two nodes', () => {
-  it('each ends what it serves itself only: the other is still told (G2)', async () => {
+describe('two nodes', () => {
+  it('ending a channel on one node keeps it on the other (G2)', async () => {
     const [first, second] = nodes as [EngineHarness, EngineHarness];
     const here = await first.subscriber(ROOM, 'user:ada');
     const there = await second.subscriber(ROOM, 'user:bob');
@@ -229,14 +229,14 @@ describe('of two nodes', () => {
     expect(seqs(again)).toEqual([2]);
   });
 
-  it('a user’s own connections are on both, and one act ends all of them (G11)', async () => {
+  it('connections of a user on both nodes end with one call (G11)', async () => {
     const clients = await Promise.all(nodes.map((each) => each.greet('user:ada')));
     await nodes[1]?.engine.disconnect('ada');
     expect(clients.map(({ closed }) => closed?.code)).toEqual([4811, 4811, 4811]);
     expect((await nodes[0]?.greet('user:ada'))?.closed).toBeUndefined();
   });
 
-  it('what one user publishes on both with one id is appended once, whichever comes first (G4)', async () => {
+  it('the same id published on both nodes is appended once, whichever comes first (G4)', async () => {
     const clients = await Promise.all(nodes.map((each) => each.greet('user:ada')));
     for (const client of clients)
       client.send({ type: 'publish', id: 'same', channel: ROOM, event: 'said', payload: 1 });

@@ -29,7 +29,7 @@ const seen = (client: FakeConnection): unknown[][] =>
   client.take().map(({ type, seq, payload }) => [type, seq ?? (payload as { recovery?: string }).recovery]);
 
 describe('a log that changes while it is read', () => {
-  it('G6 an event of the new log that comes during a read of the old one is not forgotten', async () => {
+  it('keeps an event of the new log that arrives during a read of the old one (G6)', async () => {
     const client = await harness.subscriber('rooms.1');
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
     const releases = holdReads();
@@ -49,7 +49,7 @@ describe('a log that changes while it is read', () => {
     ]);
   });
 
-  it('G3 G6 a page of the old log that comes during a reset is not replayed', async () => {
+  it('does not replay a page of the old log that arrives during a reset (G3, G6)', async () => {
     const live = await harness.subscriber('rooms.1');
     await harness.publish('rooms.1', 10);
     const { epoch } = live.take('event')[0] as { epoch: string };

@@ -24,8 +24,8 @@ beforeEach(async () => {
 });
 afterEach(() => harness.stop());
 
-describe('healing', () => {
-  it('G5 reads a hole once, however many sessions wait behind it, and disconnects nobody', async () => {
+describe('filling gaps from the log', () => {
+  it('reads a gap once, however many sessions wait behind it, and disconnects none (G5)', async () => {
     const clients = await Promise.all([1, 2, 3].map(() => harness.subscriber('rooms.1')));
     const lost = new Set([3, 4, 5]);
     broker.mangle = (events) => [events.filter(({ seq }) => !lost.has(seq))];
@@ -40,7 +40,7 @@ describe('healing', () => {
     expect(broker.reads[0]).toMatchObject({ channel: 'rooms.1', from: 3 });
   });
 
-  it('G2 G5 repeats, swaps and delays between broker and node are invisible', async () => {
+  it('hides repeats, swaps and delays between broker and node (G2, G5)', async () => {
     const client = await harness.subscriber('rooms.1');
     let held: ChannelEvent[] = [];
     let state = 11;
@@ -68,7 +68,7 @@ describe('healing', () => {
     );
   });
 
-  it('G5 announces as gap what the log cannot prove any more', async () => {
+  it('announces a gap that the log no longer holds (G5)', async () => {
     const client = await harness.subscriber('rooms.1');
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2 && seq !== 3)];
     broker.onRead = (request, result) =>
@@ -84,7 +84,7 @@ describe('healing', () => {
     ]);
   });
 
-  it('G5 a read that fails is tried again, and events wait for it', async () => {
+  it('retries a failed read, while later events wait for it (G5)', async () => {
     const client = await harness.subscriber('rooms.1');
     let failures = 2;
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
@@ -101,7 +101,7 @@ describe('healing', () => {
     expect(client.take('event').map(({ seq }) => seq)).toEqual([2, 3, 4]);
   });
 
-  it('G5 G21 a read that failed is tried again as soon as the broker is back', async () => {
+  it('retries a failed read as soon as the broker is back (G5, G21)', async () => {
     const client = await harness.subscriber('rooms.1');
     let away = true;
     broker.mangle = (events) => [events.filter(({ seq }) => seq !== 2)];
@@ -118,7 +118,7 @@ describe('healing', () => {
     expect(client.take('event').map(({ seq }) => seq)).toEqual([2, 3, 4]);
   });
 
-  it('G6 a log that lost nothing costs a reset that is complete, and one read for all who are at its tip', async () => {
+  it('sends a complete reset when a log lost nothing, with one read for all subscribers at its tip (G6)', async () => {
     const clients = await Promise.all([1, 2, 3, 4].map(() => harness.subscriber('rooms.1')));
     await harness.publish('rooms.1', 3);
     for (const client of clients) client.take();
@@ -136,7 +136,7 @@ describe('healing', () => {
     expect(broker.reads.length).toBeLessThan(6);
   });
 
-  it('G6 P10 another epoch becomes reset with lost and the snapshot, before its first event', async () => {
+  it('sends reset with lost and the snapshot before the first event of another epoch (G6, P10)', async () => {
     const client = await harness.subscriber('rooms.1');
     await harness.publish('rooms.1', 3);
     client.take();

@@ -107,7 +107,7 @@ function subscriber(at: PresencePage, takesCounts = true): { one: Subscriber; an
 }
 
 describe('PresenceFeed (G19)', () => {
-  it('P22b the bytes of a count, and of a diff, are made once and shared', () => {
+  it('encodes a count, and a diff, once for all subscribers (P22b)', () => {
     const [ada, bob] = [subscriber(page(0, MAX)).one, subscriber(page(0, MAX)).one];
     const [old, older] = [subscriber(page(0, MAX), false).one, subscriber(page(0, MAX), false).one];
     diff(['x'], [], MAX + 1);
@@ -116,7 +116,7 @@ describe('PresenceFeed (G19)', () => {
     expect([ada.take(), bob.take(), old.take()]).toEqual([[11], [11], ['0→1+x']]);
   });
 
-  it('G13 a subscription that ended with its own answer is told nothing and not kept', () => {
+  it('sends nothing to a subscription that ended with its own answer, and does not keep it (G13)', () => {
     const gone = new Subscriber(false);
     gone.ended = true;
     gone.presenceVersion = 0;
@@ -126,7 +126,7 @@ describe('PresenceFeed (G19)', () => {
     expect(gone.take()).toEqual([]);
   });
 
-  it('P24 the events of the turn go out before a count that waited for its time', () => {
+  it('sends the events of the turn before a count that was due (P24)', () => {
     subscriber(page(0, MAX + 5));
     diff([], ['a'], MAX + 4);
     diff([], ['b'], MAX + 3);
@@ -135,7 +135,7 @@ describe('PresenceFeed (G19)', () => {
     expect(flushes).toBe(before + 1);
   });
 
-  it('P22a a page can be the first to know that the channel is large: the answer says so, and the others are told', () => {
+  it('learns from a page that the channel is large: the answer says so, and the others are notified (P22a)', () => {
     const { one: early, answer } = subscriber(page(0, MAX));
     expect(answer).not.toHaveProperty('counted');
     // Read by somebody else; its diffs are still on the way.
@@ -147,7 +147,7 @@ describe('PresenceFeed (G19)', () => {
     expect([early.take(), late.take()]).toEqual([[], []]);
   });
 
-  it('P22c a page can be the first to know that it is small again', () => {
+  it('learns from a page that the channel is small again (P22c)', () => {
     const { one: early } = subscriber(page(0, MAX + 1));
     const { answer } = subscriber(page(2, 9));
     expect(answer).not.toHaveProperty('counted');
@@ -159,7 +159,7 @@ describe('PresenceFeed (G19)', () => {
     expect(early.take()).toEqual(['2→3+c']);
   });
 
-  it('P22b who subscribes with an older page than was told is told at the next time', () => {
+  it('sends the next count to a subscriber whose page is older than the last count (P22b)', () => {
     subscriber(page(0, MAX + 1));
     diff(['a'], [], MAX + 2);
     const { one } = subscriber(page(0, MAX + 1));
@@ -168,7 +168,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual([MAX + 2]);
   });
 
-  it('P22a G19 a page is read again only where a change would be missed', () => {
+  it('reads a page again only where a change would be missed (P22a, G19)', () => {
     const counts = subscriber(page(0, MAX)).one.asSubscription;
     const follows = subscriber(page(0, MAX), false).one.asSubscription;
     expect(feed.hasMissed(counts, undefined)).toBe(false);
@@ -181,7 +181,7 @@ describe('PresenceFeed (G19)', () => {
     expect(feed.hasMissed(follows, page(1, MAX + 1, 'other'))).toBe(true);
   });
 
-  it('P25c a count that does not fit is made up for by a diff without content', () => {
+  it('replaces a count that does not fit by a diff without content (P25c)', () => {
     const { one } = subscriber(page(0, MAX + 1));
     one.full = true;
     diff(['a'], [], MAX + 2);
@@ -191,7 +191,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual(['2→2']);
   });
 
-  it('P22a adds up what nodes of a version before this one do not say', () => {
+  it('calculates the count that nodes of an earlier version do not send (P22a)', () => {
     const { one } = subscriber(page(0, MAX - 1));
     diff(['a']);
     diff(['b']);
@@ -213,7 +213,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual([13]);
   });
 
-  it('G6 G19 goes on counting under another epoch', () => {
+  it('continues to count under another epoch (G6, G19)', () => {
     const { one } = subscriber(page(7, MAX + 1));
     version = 0;
     diff(['a'], [], MAX + 2, 'q');
@@ -223,7 +223,7 @@ describe('PresenceFeed (G19)', () => {
     expect(one.take()).toEqual([MAX + 2, MAX + 3]);
   });
 
-  it('tells nothing to who wants nothing, and forgets who is gone', () => {
+  it('sends nothing to sessions that want nothing, and forgets sessions that ended', () => {
     const silent = new Subscriber();
     subscriptions.add(silent.asSubscription);
     const { one: gone } = subscriber(page(0, MAX), false);
@@ -234,8 +234,8 @@ describe('PresenceFeed (G19)', () => {
     expect([silent.take(), gone.take()]).toEqual([[], []]);
   });
 
-  describe('while nothing may be told (G11)', () => {
-    it('G11 says nothing, and afterwards makes those ask who missed something', () => {
+  describe('during a delivery freeze (G11)', () => {
+    it('sends nothing, and afterwards makes those read again who missed something (G11)', () => {
       const { one: behind } = subscriber(page(0, 5));
       const { one: old } = subscriber(page(0, 5), false);
       audience.isWithheld = true;
@@ -250,7 +250,7 @@ describe('PresenceFeed (G19)', () => {
       expect([behind.take(), old.take(), current.take()]).toEqual([['2→3+c'], ['2→3+c'], ['2→3+c']]);
     });
 
-    it('G11 P22a neither counts, nor tells that it counts no longer; afterwards the one or the other', () => {
+    it('neither counts nor announces the end of counting, and does so afterwards (G11, P22a)', () => {
       const { one } = subscriber(page(0, MAX + 1));
       diff(['a'], [], MAX + 2);
       clock.advance(COUNT_INTERVAL_MS);
@@ -270,7 +270,7 @@ describe('PresenceFeed (G19)', () => {
       expect(one.take()).toEqual(['3→3']);
     });
 
-    it('G11 P25 one whose queue was full, and has room meanwhile, is made to ask afterwards', () => {
+    it('makes a session whose queue was full in the freeze read again afterwards (G11, P25)', () => {
       const { one } = subscriber(page(0, 5));
       one.full = true;
       diff(['a']);
@@ -283,7 +283,7 @@ describe('PresenceFeed (G19)', () => {
     });
   });
 
-  it('leaves no timer behind when the channel is served no longer', () => {
+  it('leaves no timer when the channel is served no longer', () => {
     subscriber(page(0, MAX + 1));
     diff(['a'], [], MAX + 2);
     diff(['b'], [], MAX + 3);

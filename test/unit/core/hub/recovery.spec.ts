@@ -20,8 +20,8 @@ async function subscribeAt(connection: FakeConnection, position?: Position): Pro
 const seqs = (envelopes: readonly Envelope[]): (string | number | undefined)[] =>
   envelopes.map((envelope) => (envelope.type === 'event' ? envelope.seq : envelope.type));
 
-describe('resume', () => {
-  it('P11 gives the tip of an empty channel, and P13 resumes from it everything that came since', async () => {
+describe('resume and recovery', () => {
+  it('gives the tip of an empty channel, and resumes from it everything that came since (P11, P13)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const first = await harness.greet();
     const { position, recovery } = await subscribeAt(first);
@@ -38,7 +38,7 @@ describe('resume', () => {
     expect(seqs(second.take())).toEqual([4]);
   });
 
-  it('P12 sends resumed even when nothing was missed, with the seq of the position', async () => {
+  it('sends resumed even when nothing was missed, with the seq of the position (P12)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     await harness.publish('rooms.1', 2);
     const connection = await harness.greet();
@@ -54,7 +54,7 @@ describe('resume', () => {
     expect(rest).toEqual([]);
   });
 
-  it('P11 truncates to what is still kept, and says which range follows', async () => {
+  it('truncates to what is still kept, and says which range follows (P11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(10) } })]);
     await harness.publish('rooms.1', 1);
     const { epoch } = (await harness.engine.application.history('rooms.1')).position;
@@ -71,7 +71,7 @@ describe('resume', () => {
     expect(seqs(connection.take()).slice(2)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 'resumed']);
   });
 
-  it('P11 truncates to the newest events that the replay limit allows, and the rest is readable by history', async () => {
+  it('truncates to the newest events within the replay limit; the rest is readable by history (P11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { replayLimit: 5 } })]);
     await harness.publish('rooms.1', 20);
     const { epoch } = (await harness.engine.application.history('rooms.1')).position;
@@ -82,7 +82,7 @@ describe('resume', () => {
     expect(missed.events.map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   });
 
-  it('P10 P11 a position of an unknown epoch is lost, one beyond the tip too', async () => {
+  it('answers lost for a position of an unknown epoch, and for one beyond the tip (P10, P11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     await harness.publish('rooms.1', 3);
     const { epoch } = (await harness.engine.application.history('rooms.1')).position;
@@ -100,7 +100,7 @@ describe('resume', () => {
     expect(seqs(traveller.take()).slice(2)).toEqual([]);
   });
 
-  it('P11 says expired when nothing of what was missed is kept', async () => {
+  it('answers expired when nothing of what was missed is kept (P11)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', { policy: { log: { ...log(10), ttlMs: 1_000 } } }),
     ]);
@@ -114,7 +114,7 @@ describe('resume', () => {
     });
   });
 
-  it('P27 a channel without retention still counts: complete at the tip, else not_retained', async () => {
+  it('answers complete at the tip of a channel without retention, else not_retained (P27)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', { policy: { log: { retain: false, size: 0, ttlMs: 0, dedupeMs: 0 } } }),
     ]);
@@ -128,7 +128,7 @@ describe('resume', () => {
     expect(await subscribeAt(punctual, { ...position, seq: 2 })).toMatchObject({ recovery: 'complete' });
   });
 
-  it('P12 G8 pulls the replay as the socket drains: a client that does not read costs bounded memory', async () => {
+  it('reads the replay as the socket drains: a client that does not read costs bounded memory (P12, G8)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(5_000) } })], {
       settings: { outbox: { maxBytes: 64 * 1024 } },
     });
@@ -157,7 +157,7 @@ describe('resume', () => {
     expect(connection.received.at(-1)).toMatchObject({ type: 'resumed', seq: 4_000 });
   });
 
-  it('P12 G7 events that come during a replay follow it, each once, after resumed', async () => {
+  it('delivers events that arrive during a replay after it, once, behind resumed (P12, G7)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(5_000) } })], {
       settings: { ringSize: 32 },
     });
@@ -183,7 +183,7 @@ describe('resume', () => {
     expect(events).toEqual(Array.from({ length: 640 }, (_, index) => index + 1));
   });
 
-  it('P12 announces as gap what trimming overtook during the replay', async () => {
+  it('announces events trimmed during the replay as a gap (P12)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(300) } })], {
       settings: { ringSize: 4, outbox: { maxBytes: 16 * 1024 } },
     });
@@ -222,7 +222,7 @@ describe('resume', () => {
     expect(channelLane.filter(({ type }) => type === 'resumed')).toHaveLength(1);
   });
 
-  it('P26 reads the tip before the snapshot runs, and what it does not contain follows', async () => {
+  it('reads the tip before the snapshot runs, and sends what the snapshot does not contain (P26)', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
     let runs = 0;
@@ -259,7 +259,7 @@ describe('resume', () => {
     expect(runs).toBe(1);
   });
 
-  it('P26 starts the replay at the position that the snapshot states', async () => {
+  it('starts the replay at the position that the snapshot states (P26)', async () => {
     const stated: { position?: Position } = {};
     harness = await EngineHarness.start([
       channel('rooms.:room', {

@@ -20,7 +20,7 @@ function covered(ring: EventRing): number[] {
 }
 
 describe('the ring of the newest events', () => {
-  it('covers nothing while it is empty', () => {
+  it('holds nothing while it is empty', () => {
     expect(covered(new EventRing(4))).toEqual([]);
   });
 
@@ -33,7 +33,7 @@ describe('the ring of the newest events', () => {
     ['twice what fits and one more', 4, 1, 9, [6, 7, 8, 9]],
     ['a log that it did not see from the start', 4, 7, 9, [7, 8, 9]],
     ['room for a single one', 1, 1, 3, [3]],
-  ] as const)('covers the newest without a gap: %s (G8)', (_what, capacity, first, last, expected) => {
+  ] as const)('holds the newest events without a gap: %s (G8)', (_what, capacity, first, last, expected) => {
     expect(covered(ringOf(capacity, first, last))).toEqual(expected);
   });
 
@@ -41,7 +41,7 @@ describe('the ring of the newest events', () => {
     ['a later', 8, [8]],
     ['the same', 3, [3]],
     ['an earlier', 2, [2]],
-  ] as const)('begins again with %s event that does not follow the last', (_what, seq, expected) => {
+  ] as const)('starts again with %s event that does not follow the last', (_what, seq, expected) => {
     const ring = ringOf(4, 1, 3);
     ring.push(event(seq));
     expect(covered(ring)).toEqual(expected);
@@ -49,7 +49,7 @@ describe('the ring of the newest events', () => {
     expect(covered(ring)).toEqual([...expected, seq + 1]);
   });
 
-  it('covers nothing after it was cleared, and then only what came later', () => {
+  it('holds nothing after it was cleared, and then only later events', () => {
     const ring = ringOf(4, 1, 4);
     ring.clear();
     expect(covered(ring)).toEqual([]);
@@ -58,7 +58,7 @@ describe('the ring of the newest events', () => {
     expect(ring.at(5).epoch).toBe('other');
   });
 
-  it('cleared, it goes on at any place of another log', () => {
+  it('continues at any position of another log after it was cleared', () => {
     const ring = ringOf(4, 1, 6);
     ring.clear();
     for (const seq of [3, 4, 5]) ring.push(event(seq, 'other'));

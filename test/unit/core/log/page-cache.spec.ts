@@ -46,8 +46,8 @@ const seqsOf = (client: FakeConnection): (number | undefined)[] => client.take('
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-describe('replay for many', () => {
-  it('G8 reads the log once per page, however many clients come back, at whatever positions', async () => {
+describe('replay for many clients', () => {
+  it('reads the log once per page, however many clients return and at whatever positions (G8)', async () => {
     const positions = Array.from({ length: 50 }, (_, index) => index * 7);
     const clients = await returning(positions);
     for (const [index, client] of clients.entries())
@@ -57,7 +57,7 @@ describe('replay for many', () => {
     expect(broker.reads.length).toBeLessThanOrEqual(pages + 1);
   });
 
-  it('G8 P12 a page that ends with the log is read again by whoever wants more of it', async () => {
+  it('reads a page that ended with the log again for a client that needs more (G8, P12)', async () => {
     const [early] = await returning([990]);
     expect(early && seqsOf(early)).toEqual(range(991, 1_000));
     await harness.publish('rooms.1', 300);
@@ -67,7 +67,7 @@ describe('replay for many', () => {
     expect(late && seqsOf(late)).toEqual([1_301]);
   });
 
-  it('G8 P12 goes on behind a page that the broker cut short, and shares that too', async () => {
+  it('continues after a page that the broker cut short, and shares that page too (G8, P12)', async () => {
     // As a broker does that bounds a read in bytes.
     broker.onRead = (_request, result) => ({ ...result, events: result.events.slice(0, 50) });
     const clients = await returning([0, 20, 120]);
@@ -76,7 +76,7 @@ describe('replay for many', () => {
     expect(broker.reads.length).toBeLessThanOrEqual(40);
   });
 
-  it('G6 a page of before is not mistaken for one of another epoch', async () => {
+  it('does not reuse a page for another epoch (G6)', async () => {
     await returning([100]);
     store.failOver('rooms.1', 500);
     await harness.publish('rooms.1', 10);
@@ -88,7 +88,7 @@ describe('replay for many', () => {
     expect(answer(beyond)).toMatchObject({ recovery: 'lost', reason: 'epoch_changed' });
   });
 
-  it('G8 lets go of pages that nobody reads any more', async () => {
+  it('releases pages that are not read any more (G8)', async () => {
     await returning([0]);
     const before = broker.reads.length;
     await returning([0]);

@@ -7,8 +7,8 @@ const publish = (seq: number, until = 1_000) => ({
   until,
 });
 
-describe('recent ids', () => {
-  it('P15 knows a publish by channel, producer and id, until its time is over', () => {
+describe('the memory of recent publishes', () => {
+  it('finds a publish by channel, producer and id until it expires (P15)', () => {
     const ids = new RecentPublishes();
     ids.remember('rooms.1', 'u:ada', 'a', publish(1));
     expect(ids.find('rooms.1', 'u:ada', 'a', 999)).toEqual(publish(1));
@@ -22,7 +22,7 @@ describe('recent ids', () => {
       expect(ids.find(channel, producer, id, 0)).toBeUndefined();
   });
 
-  it('G13 keeps at least half of its capacity, and never more than all of it', () => {
+  it('keeps at least half of its capacity, and never more than all of it (G13)', () => {
     const capacity = 100;
     const ids = new RecentPublishes(capacity);
     for (let seq = 1; seq <= 1_000; seq++) {

@@ -32,7 +32,7 @@ function event(seq: number): ChannelEvent {
   });
 }
 
-describe('events are encoded once per variant (hot path 1)', () => {
+describe('encodes an event once per variant (hot path)', () => {
   const json = counting(jsonCodec);
   const msgpack = counting(msgpackCodec);
   const variants = [
@@ -50,7 +50,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     { codec: jsonCodec, frame: (envelopes) => frameText([Buffer.concat(envelopes)], NEWLINE) },
   ] as const satisfies readonly WireVariant[];
 
-  it('one event of a batch lies in its frame, for live delivery and replay alike', () => {
+  it('places the bytes of a single event in its frame, for live delivery and replay', () => {
     const only = event(1);
     const batch = new EventBatch([only]);
     const [variant] = variants;
@@ -65,7 +65,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     expect(encodeEvent(only, variant)).toBe(bytes);
   });
 
-  it('each variant has bytes of its own, whichever was asked for first', () => {
+  it('keeps separate bytes per variant, in any order of requests', () => {
     for (const order of [
       [0, 1, 2],
       [2, 1, 0],
@@ -81,7 +81,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     }
   });
 
-  it('variants of two engines that share a log never meet', () => {
+  it('keeps the variants of two engines that share a log separate', () => {
     const only = event(1);
     const [variant] = variants;
     const other: WireVariant = { ...variant };
@@ -93,7 +93,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     expect(encodeEvent(only, other)).toBe(others);
   });
 
-  it('what was encoded for a replay is framed as it is', () => {
+  it('frames bytes that were encoded for a replay without encoding again', () => {
     const only = event(1);
     const [variant] = variants;
     const bytes = encodeEvent(only, variant);
@@ -103,7 +103,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     expect(json.encoded()).toBe(before);
   });
 
-  it('several events share a frame', () => {
+  it('puts several events into one frame', () => {
     const events = [event(1), event(2), event(3)];
     for (const variant of variants.slice(0, 2)) {
       const frame = new EventBatch(events).frameFor(variant);
@@ -111,7 +111,7 @@ describe('events are encoded once per variant (hot path 1)', () => {
     }
   });
 
-  it('what is told once, such as a signal, is encoded for the variants that somebody has', () => {
+  it('encodes a signal only for the variants in use', () => {
     const [text, binary] = variants;
     const before = [json.encoded(), msgpack.encoded()];
     const encode = encodedOnce({ type: 'signal', channel: 'rooms.1', payload: 'né 😀' });

@@ -22,8 +22,8 @@ function saturated(
   return { now, pauses };
 }
 
-describe('the pace of flushes', () => {
-  it('lets nothing wait while the node keeps up', () => {
+describe('the pause between flushes', () => {
+  it('the pause is 0 while the node keeps up', () => {
     const pace = new FlushPace(25);
     for (let now = 0; now < 1_000; now += 20) {
       expect(pace.pauseAt(now)).toBe(0);
@@ -31,7 +31,7 @@ describe('the pace of flushes', () => {
     }
   });
 
-  it('lets nothing wait for short flushes, however many', () => {
+  it('the pause is 0 for short flushes, however many there are', () => {
     const pace = new FlushPace(25);
     for (let now = 0; now < 100; now += 0.5) {
       expect(pace.pauseAt(now)).toBe(0);
@@ -39,12 +39,12 @@ describe('the pace of flushes', () => {
     }
   });
 
-  it('lets a saturated node rest three times as long as it wrote', () => {
+  it('the pause is three times as long as the flush on a saturated node', () => {
     expect(saturated(new FlushPace(25), 5).pauses).toEqual([0, 0, 0, 24, 24]);
     expect(saturated(new FlushPace(0), 5).pauses).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('lets nobody wait longer than twice the bound, and a node at its limit not rest at all', () => {
+  it('the pause delays nothing for more than twice the bound, and is 0 for a node at its limit', () => {
     for (const [flushMs, pauseMs] of [
       [10, 22.5],
       [16, 13.5],
@@ -58,13 +58,13 @@ describe('the pace of flushes', () => {
     }
   });
 
-  it('counts the time that passed since the flush as rest', () => {
+  it('the pause counts the time since the last flush', () => {
     const pace = new FlushPace(25);
     const { now } = saturated(pace, 4);
     expect(pace.pauseAt(now + 3)).toBe(21);
   });
 
-  it('ends with the load', () => {
+  it('the pause ends when the load ends', () => {
     const pace = new FlushPace(25);
     const { now } = saturated(pace, 6);
     expect(pace.pauseAt(now + 100)).toBe(0);
@@ -72,7 +72,7 @@ describe('the pace of flushes', () => {
     expect(pace.pauseAt(now + 101)).toBe(0);
   });
 
-  it('gives up what gains nothing, and tries it again ever more seldom', () => {
+  it('a pause that gains nothing is skipped, and tried again at growing intervals', () => {
     const pace = new FlushPace(25);
     const until = (from: number): { now: number; flushes: number } => {
       let now = from;
@@ -94,7 +94,7 @@ describe('the pace of flushes', () => {
   });
 });
 
-describe('the scheduler of flushes', () => {
+describe('the flush scheduler', () => {
   class Channel implements FlushableChannel {
     pendingCount = 0;
     readonly flushed: number[] = [];
@@ -126,7 +126,7 @@ describe('the scheduler of flushes', () => {
     return { clock, scheduler, channel, publish };
   }
 
-  it('gathers the events of a pause into one flush', async () => {
+  it('collects the events of a pause in one flush', async () => {
     const { clock, channel, publish } = await loaded();
     for (let turn = 0; turn < 5; turn++) {
       publish();
@@ -138,7 +138,7 @@ describe('the scheduler of flushes', () => {
     expect(channel.flushed).toEqual([1, 1, 1, 5]);
   });
 
-  it('does not let sessions wait', async () => {
+  it('flushes sessions without a pause', async () => {
     const { scheduler, publish } = await loaded();
     publish();
     await settle();
@@ -148,7 +148,7 @@ describe('the scheduler of flushes', () => {
     expect(flushes).toBe(1);
   });
 
-  it('flushes at once when it is told to, and not a second time', async () => {
+  it('flushes at once on request, and not a second time', async () => {
     const { clock, scheduler, channel, publish } = await loaded();
     publish();
     await settle();
@@ -158,7 +158,7 @@ describe('the scheduler of flushes', () => {
     expect(channel.flushed).toHaveLength(4);
   });
 
-  it('does not let one that fails keep the others from being flushed', async () => {
+  it('flushes the others when one flush fails', async () => {
     const errors: unknown[] = [];
     const scheduler = new FlushScheduler(
       new ManualClock(),

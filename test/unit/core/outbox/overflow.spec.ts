@@ -49,14 +49,14 @@ function follow(envelopes: readonly Envelope[], start: number): number {
   return Math.max(cursor, thinnedTo);
 }
 
-describe('overflow', () => {
-  it('G13 disconnect closes with 4003, and the client resumes', async () => {
+describe('overflow of a queue', () => {
+  it('disconnect closes with 4003, and the client resumes (G13)', async () => {
     const connection = await slowSubscriber('disconnect');
     await harness.publish('rooms.1', 25);
     expect(connection.closed).toEqual({ code: 4003, reason: 'slow_consumer|0' });
   });
 
-  it('G13 P25 drop-oldest drops the oldest of the channel and announces the range in its place', async () => {
+  it('drop-oldest drops the oldest events of the channel and announces the range in its place (G13, P25)', async () => {
     const connection = await slowSubscriber('drop-oldest');
     await harness.publish('rooms.1', 60);
     expect(connection.closed).toBeUndefined();
@@ -68,7 +68,7 @@ describe('overflow', () => {
     expect(follow([gap as Envelope, ...events], 1)).toBe(61);
   });
 
-  it('G13 P25 drop-newest keeps what waited and announces the dropped tail when the queue drains', async () => {
+  it('drop-newest keeps queued events and announces the dropped tail when the queue drains (G13, P25)', async () => {
     const connection = await slowSubscriber('drop-newest');
     await harness.publish('rooms.1', 60);
     const envelopes = await catchUp(connection);
@@ -80,7 +80,7 @@ describe('overflow', () => {
     expect(connection.take('event').map(({ seq }) => seq)).toEqual([62]);
   });
 
-  it('G13 P25 conflate keeps the newest of each key at its own seq behind one partial gap', async () => {
+  it('conflate keeps the newest event of each key at its own seq behind one partial gap (G13, P25)', async () => {
     const connection = await slowSubscriber('conflate');
     await harness.publish('rooms.1', 200, { key: (index) => `sensor-${index % 5}` });
     const [first, gap, ...events] = await catchUp(connection);
@@ -98,7 +98,7 @@ describe('overflow', () => {
     });
   });
 
-  it('G13 conflate bounds the queue even when no two events share a key', async () => {
+  it('conflate bounds the queue even if no two events share a key (G13)', async () => {
     const connection = await slowSubscriber('conflate');
     await harness.publish('rooms.1', 100, { key: (index) => `unique-${index}` });
     const envelopes = await catchUp(connection);
@@ -107,7 +107,7 @@ describe('overflow', () => {
   });
 
   it.each(['drop-oldest', 'drop-newest', 'conflate'] as const)(
-    'G13 P25 %s announces every range exactly, whatever the order of stalls and drains',
+    '%s announces every range exactly, for any order of stalls and drains (G13, P25)',
     async (overflow) => {
       const connection = await slowSubscriber(overflow);
       let random = 7;
@@ -132,7 +132,7 @@ describe('overflow', () => {
     },
   );
 
-  it('P25 answers are never dropped: a queue full of them closes with 4003', async () => {
+  it('answers are never dropped: a queue full of them closes with 4003 (P25)', async () => {
     const connection = await slowSubscriber('drop-oldest');
     for (let index = 0; index < 40; index++) {
       connection.send({ type: 'history', id: `h${index}`, channel: 'rooms.1' });
@@ -141,7 +141,7 @@ describe('overflow', () => {
     expect(connection.closed?.code).toBe(4003);
   });
 
-  it('P24 G15 the connection lane overtakes data that waits', async () => {
+  it('the connection lane overtakes queued data (P24, G15)', async () => {
     const connection = await slowSubscriber('drop-oldest');
     await harness.publish('rooms.1', 10);
     connection.send({ type: 'ping', id: 'p1' });
@@ -152,7 +152,7 @@ describe('overflow', () => {
     expect(types.slice(0, 3)).toEqual(['event', 'pong', 'event']);
   });
 
-  it('P24 the answer to unsubscribe drops what is queued, and nothing follows it', async () => {
+  it('the answer to unsubscribe drops what is queued, and nothing follows it (P24)', async () => {
     const connection = await slowSubscriber('drop-oldest');
     await harness.publish('rooms.1', 10);
     connection.send({ type: 'unsubscribe', id: 'u1', channel: 'rooms.1' });
@@ -165,7 +165,7 @@ describe('overflow', () => {
     expect(rest).toEqual([]);
   });
 
-  it('G14 a stalled client delays nobody: the others receive in the same turn', async () => {
+  it('a stalled client delays no other client: the others receive in the same turn (G14)', async () => {
     const stalled = await slowSubscriber('drop-oldest');
     const quick = await harness.subscriber('rooms.1');
     await harness.publish('rooms.1', 500);
@@ -173,7 +173,7 @@ describe('overflow', () => {
     expect(stalled.bufferedBytes).toBeLessThan(4_096);
   });
 
-  it('P25 an event whose ttl ran out in the queue is announced as expired, not delivered', async () => {
+  it('an event whose ttl expires in the queue is announced as expired, and not delivered (P25)', async () => {
     const connection = await slowSubscriber('drop-oldest');
     await harness.engine.application.publish('rooms.1', 'said', 'soon stale', { ttlMs: 1_000 });
     await harness.publish('rooms.1');
@@ -183,7 +183,7 @@ describe('overflow', () => {
     expect(event?.seq).toBe(3);
   });
 
-  it('hot path: a session of several channels is written to once a turn', async () => {
+  it('a session of several channels is written to once per turn (hot path)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const client = await harness.subscriber('rooms.1');
     for (const room of ['rooms.2', 'rooms.3']) client.send({ type: 'subscribe', id: room, channel: room });
@@ -198,7 +198,7 @@ describe('overflow', () => {
     expect(client.frames.length - before).toBe(1);
   });
 
-  it('hot path: events of one turn leave in one frame, the same bytes for every subscriber', async () => {
+  it('the events of one turn leave in one frame with the same bytes for every subscriber (hot path)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const clients = [await harness.subscriber('rooms.1'), await harness.subscriber('rooms.1')];
     const before = clients.map(({ frames }) => frames.length);

@@ -10,24 +10,24 @@ function flush(staging: Staging, { channels = 10, frames = 100, merged = 0 } = {
   return active;
 }
 
-describe('staging', () => {
-  it('is for turns of several channels only', () => {
+describe('coalescing writes', () => {
+  it('coalescing is used only for turns of several channels', () => {
     expect(flush(new Staging(), { channels: 1 })).toBe(false);
     expect(flush(new Staging(), { channels: 2 })).toBe(true);
   });
 
-  it('goes on while writes are shared', () => {
+  it('coalescing continues while writes are merged', () => {
     const staging = new Staging();
     expect(Array.from({ length: 40 }, () => flush(staging, { merged: 20 }))).not.toContain(false);
   });
 
-  it('is left out where sessions have one channel each, and tried again', () => {
+  it('coalescing stops where sessions have one channel each, and is tried again', () => {
     const staging = new Staging();
     const tried = Array.from({ length: 35 }, () => flush(staging));
     expect(tried.flatMap((active, index) => (active ? [index] : []))).toEqual([0, 17, 34]);
   });
 
-  it('does not judge by a few frames', () => {
+  it('coalescing is not stopped after a few frames', () => {
     const staging = new Staging();
     expect(Array.from({ length: 10 }, () => flush(staging, { frames: 10 }))).not.toContain(false);
   });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemEntropy } from '../../../../lib/core/ports/entropy.js';
 
-describe('the randomness of the operating system', () => {
+describe('random values of the operating system', () => {
   it.each([
     ['ids', () => systemEntropy.id(), 20],
     ['tokens', () => systemEntropy.token(), 12],
-  ])('%s are unique and short, however many are made', (_, make, length) => {
+  ])('%s are unique and of fixed length', (_, make, length) => {
     const made: string[] = [];
     for (let n = 0; n < 5_000; n++) {
       made.push(make());

@@ -10,14 +10,14 @@ afterEach(() => harness.stop());
 const hello = (payload: object = {}) => ({ type: 'hello', id: 'h1', payload: { versions: [1], ...payload } });
 
 describe('session', () => {
-  it('P3 closes with 4805 when the first envelope is not hello', async () => {
+  it('closes with 4805 when the first envelope is not hello (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();
     connection.send({ type: 'ping', id: 'p1' });
     expect(connection.closed).toEqual({ code: 4805, reason: 'protocol_error|0' });
   });
 
-  it('P3 closes with 4805 when no hello comes inside helloTimeout, and not before', async () => {
+  it('closes with 4805 when no hello comes within helloTimeout, and not earlier (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();
     harness.clock.advance(9_900);
@@ -26,7 +26,7 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4805);
   });
 
-  it('P3 closes with 4804 when no version is in common', async () => {
+  it('closes with 4804 when no version is in common (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();
     connection.send(hello({ versions: [2, 3] }));
@@ -34,7 +34,7 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4804);
   });
 
-  it('P3 commands behind hello wait for welcome and run in their order', async () => {
+  it('runs commands after hello in order once welcome is sent (P3)', async () => {
     let verify = (): void => undefined;
     const verified = new Promise<Authentication>(
       (resolve) => (verify = () => resolve({ user: { id: 'ada' } })),
@@ -55,7 +55,7 @@ describe('session', () => {
     ]);
   });
 
-  it('P3 what waits for welcome is bounded', async () => {
+  it('bounds what waits for welcome (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       authenticator: { authenticate: () => new Promise(() => undefined) },
     });
@@ -66,7 +66,7 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4805);
   });
 
-  it('P5 P22 welcome announces limits, heartbeat, retry policy and only features of both sides', async () => {
+  it('sends welcome with limits, heartbeat, retry policy and the common features (P5, P22)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = harness.connect();
     connection.send(hello({ features: ['delta', 'ack'] }));
@@ -85,7 +85,7 @@ describe('session', () => {
   it.each([
     ['a missing token', undefined, 4801, 'unauthorized'],
     ['a refused token', 'nonsense', 4801, 'unauthorized'],
-  ])('P7 answers hello with %s by error and 4801', async (_, token, code, error) => {
+  ])('answers hello with %s by error and 4801 (P7)', async (_, token, code, error) => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { anonymous: false } });
     const connection = harness.connect();
     connection.send(hello({ token }));
@@ -100,7 +100,7 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(code);
   });
 
-  it('P6 answers malformed envelopes with bad_request and their ref, and goes on', async () => {
+  it('answers malformed envelopes with bad_request and their ref, and continues (P6)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     connection.take();
@@ -121,14 +121,14 @@ describe('session', () => {
     expect(errors[1]?.payload).toMatchObject({ details: [{ path: 'channel' }] });
   });
 
-  it('P6 closes with 4805 on a frame that cannot be parsed', async () => {
+  it('closes with 4805 on a frame that cannot be parsed (P6)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     connection.sendRaw('{"type":');
     expect(connection.closed?.code).toBe(4805);
   });
 
-  it('P4 counts envelopes before they are parsed and ignores empty lines', async () => {
+  it('counts envelopes before they are parsed, without empty lines (P4)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const patient = await harness.greet();
     patient.sendRaw('\n\n{"type":"ping","id":"p1"}\n\n');
@@ -139,7 +139,7 @@ describe('session', () => {
     expect(eager.closed).toEqual({ code: 4805, reason: 'protocol_error|0' });
   });
 
-  it('G24 closes with 4806 on a message above maxMessageBytes', async () => {
+  it('closes with 4806 on a message above maxMessageBytes (G24)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { maxMessageBytes: 1_000 } },
     });
@@ -148,7 +148,7 @@ describe('session', () => {
     expect(connection.closed?.code).toBe(4806);
   });
 
-  it('P8 pings a client that sends nothing although it is sent events, and closes with 4004 without a sign of life', async () => {
+  it('pings a client that receives events but sends nothing, and closes with 4004 without a sign of life (P8)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.subscriber('rooms.1');
     let pings = 0;
@@ -162,7 +162,7 @@ describe('session', () => {
     expect(connection.closed).toEqual({ code: 4004, reason: 'heartbeat_timeout|0' });
   });
 
-  it('P8 any frame is a sign of life', async () => {
+  it('takes any frame as a sign of life (P8)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     for (let second = 0; second < 120; second++) {
@@ -174,7 +174,7 @@ describe('session', () => {
     expect(connection.take('ping').length).toBeGreaterThan(2);
   });
 
-  it('P8 a wall clock that jumps by an hour closes nobody', async () => {
+  it('closes no connection when the wall clock jumps by an hour (P8)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     harness.clock.jump(3_600_000);
@@ -185,14 +185,14 @@ describe('session', () => {
     expect(connection.closed).toBeUndefined();
   });
 
-  it('P7 bye ends with 1000', async () => {
+  it('closes with 1000 on bye (P7)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     connection.send({ type: 'bye', id: 'b1' });
     expect(connection.closed).toEqual({ code: 1000, reason: 'normal|0' });
   });
 
-  it('G12 asks for a token ahead of its end, takes a fresh one in place, and refuses another user', async () => {
+  it('requests a token before it expires, accepts a fresh one in place, and refuses another user (G12)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { heartbeat: { intervalMs: 3_600_000 } },
     });
@@ -221,7 +221,7 @@ describe('session', () => {
     expect(connection.closed).toEqual({ code: 4008, reason: 'token_expired|0' });
   });
 
-  it('G16 refuses what is above the rate, then stops reading, then closes with 4807 and bans for a while', async () => {
+  it('refuses commands above the rate, then stops reading, then closes with 4807 and bans for a time (G16)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: {
         limits: { ratePerSecond: 10, burst: 10 },
@@ -253,7 +253,7 @@ describe('session', () => {
     expect((await harness.greet('user:ada')).closed).toBeUndefined();
   });
 
-  it('G16 coming back with every channel at once is not abuse', async () => {
+  it('does not count resubscribing every channel at once as abuse (G16)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { ratePerSecond: 5, burst: 5, maxChannels: 100 } },
     });
@@ -273,7 +273,7 @@ describe('session', () => {
     expect(connection.take()[0]).toMatchObject({ type: 'error', payload: { code: 'too_many_channels' } });
   });
 
-  it('G16 bounds bytes a second', async () => {
+  it('bounds the bytes per second (G16)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       settings: { limits: { bytesPerSecond: 1_000 } },
     });
@@ -286,7 +286,7 @@ describe('session', () => {
     expect(types).toEqual(['pong', 'pong', 'error']);
   });
 
-  it('G16 stops reading while too many commands are under way, and goes on when they are done', async () => {
+  it('stops reading while too many commands run, and resumes when they are done (G16)', async () => {
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
     harness = await EngineHarness.start(
@@ -310,7 +310,7 @@ describe('session', () => {
     expect(connection.take('reply')).toHaveLength(8);
   });
 
-  it('a handler that hangs is answered with timeout', async () => {
+  it('answers timeout when a handler does not end', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         behaviour: {
@@ -331,7 +331,7 @@ describe('session', () => {
     });
   });
 
-  it('G25 a handler’s error reaches the client as internal with an id, and the log with the rest', async () => {
+  it('reports an error of a handler as internal with an id to the client, and in full to the log (G25)', async () => {
     const secret = new Error('password is hunter2');
     harness = await EngineHarness.start([
       channel('rooms.:room', {

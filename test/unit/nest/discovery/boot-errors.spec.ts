@@ -70,7 +70,7 @@ async function boot(
 }
 
 describe('boot errors', () => {
-  it('boots a class that says everything', async () => {
+  it('a class that declares everything boots', async () => {
     @PublicChannel()
     @Channel('rooms.:room')
     class Rooms {}
@@ -78,7 +78,7 @@ describe('boot errors', () => {
   });
 
   describe('authorization (G9, G10)', () => {
-    it('is needed to subscribe', async () => {
+    it('authorization is required to subscribe', async () => {
       @Channel('rooms.:room')
       class Rooms {}
       await expect(boot([Rooms])).resolves.toEqual([
@@ -86,7 +86,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('is not given by the @Public() of somebody else, which is named', async () => {
+    it('public metadata of HTTP routes is no authorization, and the message names it', async () => {
       @SetMetadata('isPublic', true)
       @Channel('rooms.:room')
       class Rooms {}
@@ -102,7 +102,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('contradicts a public channel', async () => {
+    it('an authorization contradicts a public channel', async () => {
       @PublicChannel()
       @Channel('rooms.:room')
       class Rooms {
@@ -116,7 +116,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('is needed to publish and to signal, and needs something to authorize', async () => {
+    it('authorization is required to publish and to signal, and requires something to authorize', async () => {
       @PublicChannel()
       @Channel('a', { signals: ['typing'] })
       class Silent {
@@ -139,7 +139,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('is needed by every request without a channel', async () => {
+    it('authorization is required for every request without a channel', async () => {
       @Injectable()
       class NoRequests implements ChannelPolicyGuard {
         subscribe() {
@@ -163,7 +163,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('by a policy that cannot be made', async () => {
+    it('authorization requires a policy class that Nest can instantiate', async () => {
       @Injectable()
       class Policy implements ChannelPolicyGuard {
         constructor(@Inject('NOWHERE') readonly nothing: unknown) {}
@@ -180,7 +180,7 @@ describe('boot errors', () => {
       );
     });
 
-    it('says at once where @Authorize was put wrongly', () => {
+    it('@Authorize on the wrong target throws at the decorator', () => {
       class Policy implements ChannelPolicyGuard {}
       const onMethod = Authorize(Policy) as unknown as MethodDecorator;
       const onClass = Authorize('subscribe') as unknown as ClassDecorator;
@@ -198,7 +198,7 @@ describe('boot errors', () => {
   });
 
   describe('patterns (P23)', () => {
-    it('may not overlap', async () => {
+    it('patterns must not overlap', async () => {
       @PublicChannel()
       @Channel('rooms.:room')
       class Rooms {}
@@ -220,7 +220,7 @@ describe('boot errors', () => {
         '- Rooms: its pattern is invalid. ":" in the channel pattern "rooms.:" is not a parameter. Write ":" and a name such as ":room".',
       ],
       ['$rooms', '- Rooms: its pattern "$rooms" begins with "$". Those names are the library’s: rename it.'],
-    ])('must be valid: %s', async (pattern, expected) => {
+    ])('patterns must be valid: %s', async (pattern, expected) => {
       @PublicChannel()
       @Channel(pattern)
       class Rooms {}
@@ -228,8 +228,8 @@ describe('boot errors', () => {
     });
   });
 
-  describe('providers', () => {
-    it('are provided once', async () => {
+  describe('provided classes', () => {
+    it('a class must be provided once', async () => {
       @PublicChannel()
       @Channel('rooms.:room')
       class Rooms {}
@@ -242,7 +242,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('are singletons', async () => {
+    it('a class must be a singleton', async () => {
       @Injectable({ scope: Scope.REQUEST })
       class PerRequest {}
       @PublicChannel()
@@ -263,7 +263,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('are not controllers', async () => {
+    it('a class must not be a controller', async () => {
       @PublicChannel()
       @Channel('a')
       class Rooms {}
@@ -272,7 +272,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('keep their guards: Nest must have made them', async () => {
+    it('a class must be instantiated by Nest to keep its guards', async () => {
       @UseGuards(Guard)
       @PublicChannel()
       @Channel('a')
@@ -282,7 +282,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('are not skipped by a global guard of request scope', async () => {
+    it('a global guard must not have request scope, as Nest would skip it', async () => {
       @Injectable({ scope: Scope.REQUEST })
       class ScopedGuard extends Guard {}
       await expect(boot([{ provide: APP_GUARD, useClass: ScopedGuard }])).resolves.toEqual([
@@ -291,24 +291,21 @@ describe('boot errors', () => {
     });
 
     it.each([
-      ['nobody', undefined],
+      ['no provider', undefined],
       ['a provider', RealtimeService],
-    ])(
-      'says that the class without forRoot() has no options, when %s asks for the service',
-      async (_who, asked) => {
-        const providers: Provider[] =
-          asked === undefined
-            ? []
-            : [{ provide: 'publisher', inject: [asked], useFactory: (service: unknown) => service }];
-        const builder = Test.createTestingModule({ imports: [RealtimeModule], providers });
-        await expect(builder.setLogger(false as never).compile()).rejects.toThrow(
-          'RealtimeModule cannot start:\n- RealtimeModule: is imported without options. ' +
-            'Write imports: [RealtimeModule.forRoot({ auth: … })] in the root module.',
-        );
-      },
-    );
+    ])('forRoot() must be imported when %s asks for the service', async (_who, asked) => {
+      const providers: Provider[] =
+        asked === undefined
+          ? []
+          : [{ provide: 'publisher', inject: [asked], useFactory: (service: unknown) => service }];
+      const builder = Test.createTestingModule({ imports: [RealtimeModule], providers });
+      await expect(builder.setLogger(false as never).compile()).rejects.toThrow(
+        'RealtimeModule cannot start:\n- RealtimeModule: is imported without options. ' +
+          'Write imports: [RealtimeModule.forRoot({ auth: … })] in the root module.',
+      );
+    });
 
-    it('takes the bare class in a module beside forRoot(), before or after it', async () => {
+    it('the bare class may be imported beside forRoot(), before or after it', async () => {
       @Injectable()
       class Publisher {
         constructor(readonly realtime: RealtimeService) {}
@@ -330,7 +327,7 @@ describe('boot errors', () => {
       }
     });
 
-    it('import the module once', async () => {
+    it('the module must be imported only once', async () => {
       await expect(boot([], { imports: [RealtimeModule.forRoot({ path: '/other' })] })).resolves.toEqual([
         '- RealtimeModule: is imported with forRoot() more than once. Import it once, in the root module.',
       ]);
@@ -338,7 +335,7 @@ describe('boot errors', () => {
   });
 
   describe('handlers', () => {
-    it('are declared once', async () => {
+    it('handlers must be declared once', async () => {
       @PublicChannel()
       @Channel('a')
       class Rooms {
@@ -357,7 +354,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('take parameters that exist', async () => {
+    it('handlers must use only parameters that exist', async () => {
       const Custom = createParamDecorator(() => 1);
       @PublicChannel()
       @Channel('rooms.:room')
@@ -383,7 +380,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('have names that clients can send (P5)', async () => {
+    it('handlers must have names that clients can send (P5)', async () => {
       @PublicChannel()
       @Channel('a')
       class Rooms {
@@ -398,7 +395,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('have no guards at an end', async () => {
+    it('handlers must have no guards on @OnUnsubscribe', async () => {
       @PublicChannel()
       @Channel('a')
       class Rooms {
@@ -412,8 +409,8 @@ describe('boot errors', () => {
     });
   });
 
-  describe('policies (G1)', () => {
-    it('ask for no more than the broker declares', async () => {
+  describe('channel policies (G1)', () => {
+    it('channels must not need more than the broker declares', async () => {
       const broker = () =>
         Object.defineProperty(memoryBroker(), 'capabilities', {
           value: { durability: 'process', dedupes: false, presence: false },
@@ -431,7 +428,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('are written as documented', async () => {
+    it('channel options must be written as documented', async () => {
       @PublicChannel()
       @Channel('a', {
         overflow: 'drop' as never,
@@ -453,8 +450,8 @@ describe('boot errors', () => {
     });
   });
 
-  describe('a class that is a gateway too', () => {
-    it('must say where @SubscribeMessage may be reached', async () => {
+  describe('a class that is also a gateway', () => {
+    it('a class that is also a gateway must state where @SubscribeMessage is reachable', async () => {
       @WebSocketGateway()
       @PublicChannel()
       @Channel('a')
@@ -464,11 +461,11 @@ describe('boot errors', () => {
       }
       await expect(boot([Rooms])).resolves.toEqual([
         "- Rooms: is a @WebSocketGateway and a @Channel, and Nest serves @SubscribeMessage (x) on the gateway's path to everybody who connects there, without the channel's authorization. " +
-          'Say where they may be reached: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
+          'Declare where clients reach them: @Channel(pattern, { expose: ["channel"] }), ["gateway"] or both. Or use @OnRequest.',
       ]);
     });
 
-    it('hides no handler that it only inherited', async () => {
+    it('a class must not inherit a @SubscribeMessage handler that `expose` leaves out', async () => {
       class Base {
         @SubscribeMessage('x')
         x() {}
@@ -482,7 +479,7 @@ describe('boot errors', () => {
       ]);
     });
 
-    it('says it in words that exist', async () => {
+    it('`expose` must use known words', async () => {
       @WebSocketGateway()
       @PublicChannel()
       @Channel('a', { expose: ['chanel'] as never })
@@ -493,7 +490,7 @@ describe('boot errors', () => {
     });
   });
 
-  it('a runtime that did not start says so instead of failing somewhere', async () => {
+  it('a runtime that is used before it has started throws an error that says so', async () => {
     const module = await Test.createTestingModule({ imports: [RealtimeModule.forRoot()] }).compile();
     expect(() => module.get(RealtimeRuntime).engine).toThrow(
       'RealtimeModule has not started yet. Use RealtimeService from onModuleInit() on, not in a constructor.',

@@ -22,17 +22,20 @@ async function boot(provider: new () => object): Promise<void> {
   await module.init().finally(() => module.close());
 }
 
-describe('boot errors of what has no types or was forgotten', () => {
-  it.each([undefined, null, 5, ['rooms']])('G9 a pattern that is no string is none: %j', async (pattern) => {
-    @PublicChannel()
-    @Channel(untyped(pattern))
-    class Rooms {}
-    await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms: its pattern is no string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
-    );
-  });
+describe('boot errors of untyped or missing settings', () => {
+  it.each([undefined, null, 5, ['rooms']])(
+    'a pattern that is not a string is refused: %j (G9)',
+    async (pattern) => {
+      @PublicChannel()
+      @Channel(untyped(pattern))
+      class Rooms {}
+      await expect(boot(Rooms)).rejects.toThrow(
+        '- Rooms: its pattern is not a string. Give one such as @Channel("rooms.:room"). Is an environment variable set?',
+      );
+    },
+  );
 
-  it('a parameter of a pattern without parameters', async () => {
+  it('a parameter that its pattern does not have is refused', async () => {
     @PublicChannel()
     @Channel('rooms')
     class Rooms {
@@ -42,11 +45,11 @@ describe('boot errors of what has no types or was forgotten', () => {
       }
     }
     await expect(boot(Rooms)).rejects.toThrow(
-      '- Rooms.where: takes @ChannelParam(\'room\'), which "rooms" does not have. Write it into the pattern as ":room", or take the parameter out.',
+      '- Rooms.where: takes @ChannelParam(\'room\'), which "rooms" does not have. Write it into the pattern as ":room", or remove the parameter.',
     );
   });
 
-  it('G9 a class that says who may do what, of no channel: it would be there for nobody, in silence', async () => {
+  it('a class with handlers or policies and no channel is refused (G9)', async () => {
     class Policy implements ChannelPolicyGuard {
       subscribe = () => true;
     }
@@ -61,7 +64,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     class Inherited extends ByMethod {}
     for (const type of [ByMethod, ByClass, ByPolicy, Inherited]) {
       await expect(boot(type)).rejects.toThrow(
-        `- ${type.name}: has decorators of a channel, but is none. Add @Channel(pattern) to the class, or take them off.`,
+        `- ${type.name}: has decorators of a channel, but no @Channel(). Add @Channel(pattern) to the class, or remove them.`,
       );
     }
     class Ordinary {
@@ -70,7 +73,7 @@ describe('boot errors of what has no types or was forgotten', () => {
     await expect(boot(Ordinary)).resolves.toBeUndefined();
   });
 
-  it('forRootAsync without anything that makes the options', () => {
+  it('forRootAsync without anything that creates the options is refused', () => {
     expect(() => RealtimeModule.forRootAsync({})).toThrow(
       '- forRootAsync: has nothing that makes the options. Give useFactory, or a class in useClass or useExisting.',
     );

@@ -103,31 +103,25 @@ async function compiler(configure: (config: ApplicationConfig) => void = () => u
   }).compile();
   const config = new ApplicationConfig();
   configure(config);
-  const handlers = new HandlerCompiler(
-    module.get(ExternalContextCreator, { strict: false }),
-    config,
-    new ErrorMapper(new RecordingLogger(), new SeededEntropy()),
-  );
+  const contexts = module.get(ExternalContextCreator, { strict: false });
+  const mapper = new ErrorMapper(new RecordingLogger(), new SeededEntropy());
   const wrappers = module.get(DiscoveryService).getProviders();
   return (type: typeof Handlers | typeof GuardedClass, methodName: string) => {
     const wrapper = wrappers.find(({ metatype }) => metatype === type);
     const instance = module.get<object>(type);
     const problems = new BootProblems();
-    const compiled = handlers.compile(
-      {
-        host: { instance, metatype: type, module: wrapper?.host as never },
-        method: (instance as Record<string, Method>)[methodName] as Method,
-        methodName,
-      },
-      problems,
-    );
+    const compiled = new HandlerCompiler(contexts, config, mapper, problems).compile({
+      host: { instance, metatype: type, module: wrapper?.host as never },
+      method: (instance as Record<string, Method>)[methodName] as Method,
+      methodName,
+    });
     problems.throwIfAny();
     return compiled;
   };
 }
 
 describe('the handler compiler', () => {
-  it('calls directly what nothing is bound to, synchronously and with the right arguments', async () => {
+  it('calls a handler without enhancers directly and synchronously, with the right arguments', async () => {
     const compile = await compiler();
     expect(compile(Handlers, 'plain').run(context)).toEqual([
       'c1',
@@ -143,7 +137,7 @@ describe('the handler compiler', () => {
   });
 
   it.each(['guardedNothing', 'guardedOne', 'guardedDefault'])(
-    'gives %s what it declares, whatever stands before it',
+    'gives %s its declared parameters, with and without global enhancers',
     async (method) => {
       const wanted = method === 'guardedDefault' ? [connection, 'default'] : [connection];
       const alone = await compiler();
@@ -157,7 +151,7 @@ describe('the handler compiler', () => {
   );
 
   it.each(['guarded', 'intercepted', 'piped', 'paramPiped', 'custom'])(
-    'goes through Nest for %s',
+    'calls %s through Nest',
     async (method) => {
       const compiled = (await compiler())(Handlers, method);
       expect(compiled.direct).toBe(false);
@@ -165,7 +159,7 @@ describe('the handler compiler', () => {
     },
   );
 
-  it('goes through Nest for what is bound to the class', async () => {
+  it('calls a handler through Nest when its class has enhancers', async () => {
     expect((await compiler())(GuardedClass, 'plain').direct).toBe(false);
   });
 
@@ -173,7 +167,7 @@ describe('the handler compiler', () => {
     ['guards', (config) => config.useGlobalGuards(pass)],
     ['pipes', (config) => config.useGlobalPipes(same)],
     ['interceptors', (config) => config.useGlobalInterceptors(through)],
-  ])('goes through Nest for global %s', async (_kind, configure) => {
+  ])('calls handlers through Nest with global %s', async (_kind, configure) => {
     const compile = await compiler(configure);
     expect(compile(Handlers, 'plain').direct).toBe(false);
     await expect(compile(Handlers, 'plain').run(context)).resolves.toEqual([

@@ -40,7 +40,7 @@ class Message {
 }
 
 describe('the error mapper', () => {
-  it('keeps a RealtimeError', () => {
+  it('keeps a RealtimeError unchanged', () => {
     const error = new RealtimeError('muted');
     expect(mapped(error).result).toBe(error);
   });
@@ -69,7 +69,7 @@ describe('the error mapper', () => {
     ['a 500', new InternalServerErrorException('db at 10.0.0.1')],
     ['a thrown string', 'oops'],
     ['nothing', undefined],
-  ])('G25 hides %s behind an id, and logs it once with the connection', (_what, error) => {
+  ])('hides %s behind an id, and logs it once with the connection (G25)', (_what, error) => {
     const { body, records } = mapped(error);
     expect(body).toMatchObject({ code: 'internal', message: 'Internal error id1-1' });
     expect(JSON.stringify(body)).not.toMatch(/hunter2|10\.0\.0\.1|oops/);
@@ -79,7 +79,7 @@ describe('the error mapper', () => {
   });
 
   it.each<[string, unknown, Record<string, unknown>]>([
-    ['a text', new WsException('room is full'), { code: 'bad_request', message: 'room is full' }],
+    ['a string', new WsException('room is full'), { code: 'bad_request', message: 'room is full' }],
     ['a guard’s refusal', new WsException('Forbidden resource'), { code: 'forbidden' }],
     ['a code', new WsException({ code: 'muted', message: 'quiet' }), { code: 'muted', message: 'quiet' }],
     ['a status', new WsException({ status: 409, message: 'twice' }), { code: 'conflict', message: 'twice' }],
@@ -88,8 +88,8 @@ describe('the error mapper', () => {
     expect(mapped(error).body).toMatchObject(expected);
   });
 
-  describe('validation', () => {
-    it('reads the messages of ValidationPipe, with the path they begin with', () => {
+  describe('errors of validation', () => {
+    it('the messages of ValidationPipe are kept, with the paths that they begin with', () => {
       const error = new BadRequestException([
         'text must be a string',
         'author.name should not be empty',
@@ -107,7 +107,7 @@ describe('the error mapper', () => {
       });
     });
 
-    it('reads grouped messages, and issues with paths', () => {
+    it('grouped messages, and issues with paths, are kept', () => {
       const details = [{ path: 'a.b', message: 'bad' }];
       expect(mapped(new BadRequestException({ message: { 'a.b': ['bad'] } })).body.details).toEqual(details);
       const issues = { message: 'Validation failed', errors: [{ path: ['a', 'b'], message: 'bad' }] };
@@ -116,7 +116,7 @@ describe('the error mapper', () => {
       expect(mapped(new BadRequestException(standard)).body.details).toEqual(details);
     });
 
-    it('reads class-validator errors, thrown as they are, and G23 never the values in them', async () => {
+    it('thrown class-validator errors are kept, without the values in them (G23)', async () => {
       const message = Object.assign(new Message(), {
         size: 'hunter2',
         author: Object.assign(new Author(), { name: 5 }),
@@ -134,7 +134,7 @@ describe('the error mapper', () => {
       }
     });
 
-    it('bounds what a hostile payload can make it say', () => {
+    it('the details for a hostile payload are bounded', () => {
       const many = Array.from({ length: 10_000 }, (_, index) => `items.${index} must be a string`);
       expect(mapped(new BadRequestException(many)).body.details).toHaveLength(50);
       let deep: Record<string, unknown> = { property: 'x', constraints: { c: 'x must be' }, children: [] };

@@ -3,11 +3,11 @@ import { isMissingPackage } from '../../../../lib/nest/errors/missing-package.js
 
 const failure = (code: string | undefined, message: string) => Object.assign(new Error(message), { code });
 
-describe('a missing package', () => {
+describe('a missing optional package', () => {
   it.each([
     ['an ES module', 'ERR_MODULE_NOT_FOUND', "Cannot find package '@nestjs/jwt' imported from /app/a.js"],
     ['CommonJS', 'MODULE_NOT_FOUND', "Cannot find module '@nestjs/jwt'\nRequire stack:\n- /app/a.js"],
-  ])('is one that %s does not find', (_from, code, message) => {
+  ])('a package that %s does not find is reported as missing', (_from, code, message) => {
     expect(isMissingPackage(failure(code, message), '@nestjs/jwt')).toBe(true);
   });
 
@@ -19,7 +19,7 @@ describe('a missing package', () => {
     ],
     ['cannot be loaded', 'ERR_REQUIRE_ESM', "require() of ES Module '@nestjs/jwt' is not supported"],
     ['fails without a code', undefined, "Must use import to load ES Module: '@nestjs/jwt'"],
-  ])('is not one that %s', (_what, code, message) => {
+  ])('a package that %s is not reported as missing', (_what, code, message) => {
     expect(isMissingPackage(failure(code, message), '@nestjs/jwt')).toBe(false);
   });
 });

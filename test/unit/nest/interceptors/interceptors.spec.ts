@@ -3,7 +3,7 @@ import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { WsException } from '@nestjs/websockets';
 import { lastValueFrom, NEVER, of, Subject, throwError, type Observable } from 'rxjs';
-import { isEngineStage } from '../../../../lib/nest/interceptors/engine-stage.js';
+import { isEngineStage } from '../../../../lib/nest/interceptors/gateway-message.js';
 import { DedupeInterceptor, EnvelopeInterceptor, SequenceInterceptor } from '../../../../lib/nest/index.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
@@ -35,14 +35,14 @@ describe('DedupeInterceptor', () => {
     expect(run(dedupe, 'a')).toEqual(['a']);
   });
 
-  it('remembers no more than max, and lets the oldest go', () => {
+  it('remembers at most max ids, and drops the oldest', () => {
     const dedupe = new DedupeInterceptor({ max: 2, clock });
     for (const id of ['a', 'b', 'c']) run(dedupe, id);
     expect(run(dedupe, 'c')).toEqual([]);
     expect(run(dedupe, 'a')).toEqual(['a']);
   });
 
-  it('lets pass what has no id, what failed, other connections and other contexts', () => {
+  it('passes messages without an id, after a failure, of other connections and of other contexts', () => {
     const dedupe = new DedupeInterceptor({ clock });
     for (const id of [undefined, '', 5]) {
       expect(run(dedupe, id)).toEqual([id]);
@@ -55,7 +55,7 @@ describe('DedupeInterceptor', () => {
     expect(collect(dedupe.intercept(message(client, { id: 'f' }, 'http'), answering(1)))).toEqual([1]);
   });
 
-  it('takes a duration only', () => {
+  it('accepts only a duration', () => {
     expect(() => new DedupeInterceptor({ window: 'soon' as never })).toThrow(
       'DedupeInterceptor: window: not a duration.',
     );
@@ -63,7 +63,7 @@ describe('DedupeInterceptor', () => {
 });
 
 describe('SequenceInterceptor', () => {
-  it('starts the next when the one before has ended, was given up, or failed', async () => {
+  it('starts the next message when the one before ends, is unsubscribed or fails', async () => {
     const sequence = new SequenceInterceptor();
     const client = {};
     const first = new Subject<unknown>();
@@ -89,7 +89,7 @@ describe('SequenceInterceptor', () => {
     expect(one).toEqual([{ a: 1, seq: 1 }]);
   });
 
-  it('bounds what waits, and a long queue does not grow the stack', async () => {
+  it('bounds the waiting messages, and a long queue does not overflow the stack', async () => {
     const sequence = new SequenceInterceptor({ maxPending: 20_000 });
     const client = {};
     const gate = new Subject<unknown>();
@@ -105,8 +105,8 @@ describe('SequenceInterceptor', () => {
   });
 });
 
-describe('what the explorer lifts', () => {
-  it('is these very classes, not what an application makes of them', () => {
+describe('interceptors that the engine replaces', () => {
+  it('the engine replaces exactly these classes, and no subclass of an application', () => {
     class Own extends DedupeInterceptor {}
     expect([EnvelopeInterceptor, DedupeInterceptor, new SequenceInterceptor()].every(isEngineStage)).toBe(
       true,

@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { NestEngineLogger } from '../../../../lib/nest/lifecycle/engine-logger.js';
 import { RecordingNestLogger } from '../../../e2e/nest/support/nest-app.js';
 
-describe('what the log says of an error', () => {
+describe('the log line of an error', () => {
   let logger: RecordingNestLogger;
 
   beforeEach(() => {
@@ -18,7 +18,7 @@ describe('what the log says of an error', () => {
     return line ?? '';
   }
 
-  it('G25 has the stack of an error', () => {
+  it('the log line has the stack of an Error (G25)', () => {
     expect(logged(new Error('broken'))).toContain('engine-logger.spec.ts');
   });
 
@@ -31,17 +31,17 @@ describe('what the log says of an error', () => {
     [false, 'Thrown: false'],
     [{ password: 'hunter2' }, 'Thrown: object'],
     [Symbol('hunter2'), 'Thrown: symbol'],
-  ])('G25 has what was thrown instead of an error: %p', (thrown, text) => {
+  ])('the log line has the thrown value if it is not an Error: %p (G25)', (thrown, text) => {
     expect(logged(thrown)).toContain(`| ${text} |`);
   });
 
-  it('G25 a thrown text cannot make a line of its own', () => {
+  it('a thrown string cannot start a new line of the log (G25)', () => {
     const line = logged('a\nb\r\u001b[2Jc\u0085d\u009be\u2028f\u2029g\u202eh"i');
     expect(line).toContain('"a\\nb\\r\\u001b[2Jc\\u0085d\\u009be\\u2028f\\u2029g\\u202eh\\"i"');
     expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
   });
 
-  it('G25 of a long thrown text the log has the first 200 characters, and says so', () => {
+  it('the log line has the first 200 characters of a long thrown string, and says so (G25)', () => {
     expect(logged('x'.repeat(200))).toContain(`| Thrown: "${'x'.repeat(200)}" |`);
     expect(logger.lines.splice(0)).toHaveLength(1);
     expect(logged('x'.repeat(100_000))).toContain(`| Thrown: "${'x'.repeat(200)}"… (100000 characters) |`);

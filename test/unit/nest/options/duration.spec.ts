@@ -27,18 +27,18 @@ describe('durations', () => {
     '9999999999999999d',
     null,
     {},
-  ])('%p is none', (given) => {
+  ])('%p is not a duration', (given) => {
     expect(toMilliseconds(given)).toBeUndefined();
   });
 
-  it('of the application’s code are above zero', () => {
+  it('durations in application code are above zero', () => {
     expect(durationMs('1s', 'x')).toBe(1_000);
     expect(() => durationMs(0, 'publish: ttl')).toThrow(
       'publish: ttl: shorter than a millisecond. Give at least 1, or leave it out.',
     );
   });
 
-  it('names the place and the remedy', () => {
+  it('an invalid duration is refused with the place and the remedy', () => {
     expect(() => durationMs('soon', 'ban: for')).toThrow(
       'ban: for: not a duration. Write milliseconds or a number with a unit: 500, "500ms", "30s", "5m", "1h", "1d".',
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
-import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings.js';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
 import { resolveOptions } from '../../../../lib/nest/options/resolve-options.js';
 
@@ -19,7 +19,7 @@ function problemsOf(options: Record<string, unknown>): string[] {
 }
 
 describe('module options', () => {
-  it('fills in every default', () => {
+  it('every default is filled in', () => {
     const config = resolve({});
     expect(config).toMatchObject({
       transport: { path: '/realtime' },
@@ -33,12 +33,12 @@ describe('module options', () => {
     expect(ticketSecret.length).toBeGreaterThanOrEqual(32);
   });
 
-  it('makes a broker of its own for each application', () => {
+  it('each application gets a separate broker', () => {
     const { broker } = resolve({});
     expect(broker()).not.toBe(broker());
   });
 
-  it('reads durations in every form', () => {
+  it('durations are accepted in every form', () => {
     const { settings, drainDeadlineMs } = resolve({
       heartbeat: { interval: '20s', timeout: 5_000 },
       limits: { dedupe: '10m', ratePerSecond: 7 },
@@ -164,25 +164,28 @@ describe('module options', () => {
       { auth: { ...anonymous, cookie: { name: 'a b' } } },
       '- auth.cookie.name: is not the name of a cookie. Give the name of the cookie that holds the token.',
     ],
-  ])('refuses with path, problem and remedy: %s', (_what, options, expected) => {
+  ])('an invalid option is refused with path, problem and remedy: %s', (_what, options, expected) => {
     expect(problemsOf(options)).toEqual([expected]);
   });
 
-  it('lists every mistake at once', () => {
+  it('all mistakes are reported at once', () => {
     expect(problemsOf({ paht: 1, limits: { maxChannels: 0 }, outbox: { maxBytes: 'x' } })).toHaveLength(3);
   });
 
-  describe('the heartbeat against proxies (P8)', () => {
-    it('refuses one that a proxy would cut', () => {
+  describe('the heartbeat and proxies (P8)', () => {
+    it('a heartbeat whose silence a proxy would cut is refused', () => {
       expect(problemsOf({ heartbeat: { interval: '55s' } })).toEqual([
         '- heartbeat: leaves 65000 ms of silence (interval 55000 + timeout 10000), and a proxy cuts after 60000 ms. ' +
           'Shorten heartbeat.interval, or set proxyIdleTimeout to what your proxies really allow (false for none).',
       ]);
     });
 
-    it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])('accepts it with %p', (proxy) => {
-      expect(problemsOf({ heartbeat: { interval: '55s' }, ...proxy })).toEqual([]);
-    });
+    it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])(
+      'a long heartbeat is accepted with %p',
+      (proxy) => {
+        expect(problemsOf({ heartbeat: { interval: '55s' }, ...proxy })).toEqual([]);
+      },
+    );
   });
 
   describe('keys of tokens', () => {
@@ -212,7 +215,7 @@ describe('module options', () => {
         '- auth.jwt: "algorithms" is empty. The secret fits HS256, HS384, HS512.',
       ],
       [
-        'a kind of key that nobody verifies',
+        'a kind of key that @nestjs/jwt cannot verify',
         { publicKey: ed },
         '- auth.jwt: "publicKey" is of kind ed25519, which @nestjs/jwt cannot verify. Use RSA or EC (P-256, P-384, P-521), or a class that implements RealtimeAuthenticator.',
       ],
@@ -221,16 +224,20 @@ describe('module options', () => {
         { secret: 's', publicKey: pem },
         '- auth.jwt.secret: is given beside auth.jwt.publicKey. Keep one of them.',
       ],
-      ['a key that is none', { secret: 5 }, '- auth.jwt.secret: is no key. Give a string or a Buffer.'],
       [
-        'algorithms that are no list',
-        { secret: 's', algorithms: 'HS256' },
-        '- auth.jwt.algorithms: is no list. Give a list such as ["RS256"].',
+        'a key of the wrong type',
+        { secret: 5 },
+        '- auth.jwt.secret: is not a key. Give a string or a Buffer.',
       ],
       [
-        'a user that is no function',
+        'algorithms that are not a list',
+        { secret: 's', algorithms: 'HS256' },
+        '- auth.jwt.algorithms: is not a list. Give a list such as ["RS256"].',
+      ],
+      [
+        'a user that is not a function',
         { secret: 's', user: 'sub' },
-        '- auth.jwt.user: is no function. Give (claims) => ({ id: … }).',
+        '- auth.jwt.user: is not a function. Give (claims) => ({ id: … }).',
       ],
       ...['issuer', 'audience'].flatMap((claim) =>
         ['', [], [''], 5].map((value): [string, Record<string, unknown>, string] => [
@@ -240,11 +247,11 @@ describe('module options', () => {
         ]),
       ),
       ['a typo', { secret: 's', isuer: 'x' }, '- auth.jwt.isuer: is not an option. Did you mean "issuer"?'],
-    ])('refuses %s', (_what, jwt, expected) => {
+    ])('%s is refused', (_what, jwt, expected) => {
       expect(problemsOf({ auth: { jwt } })).toEqual([expected]);
     });
 
-    it('G23 never shows an unreadable key', () => {
+    it('an unreadable key is never shown (G23)', () => {
       const [problem] = problemsOf({ auth: { jwt: { publicKey: 'top-secret-material' } } });
       expect(problem).toContain('"publicKey" is not a public key in PEM');
       expect(problem).not.toContain('top-secret-material');

@@ -16,8 +16,8 @@ function ipOf(
   ).ip;
 }
 
-describe('address of the client', () => {
-  it('without trusted proxies the socket decides, whatever headers say', () => {
+describe('the address of a client', () => {
+  it('the address is that of the socket without trusted proxies, whatever the headers are', () => {
     expect(ipOf('6.6.6.6', false)).toBe(PROXY);
     expect(
       clientAddress({ 'x-forwarded-proto': 'https' }, { remoteAddress: PROXY }, false).scheme,
@@ -31,7 +31,7 @@ describe('address of the client', () => {
     ['9.9.9.9', 3, '9.9.9.9'],
     ['', 1, PROXY],
     [undefined, 1, PROXY],
-  ])('%j behind %i proxies is %s', (forwarded, hops, expected) =>
+  ])('the address from %j behind %i proxies is %s', (forwarded, hops, expected) =>
     expect(ipOf(forwarded, hops)).toBe(expected),
   );
 
@@ -39,15 +39,15 @@ describe('address of the client', () => {
     ['9.9.9.9', '9.9.9.9'],
     ['6.6.6.6, 9.9.9.9, 10.0.0.2', '9.9.9.9'],
     ['10.0.0.4, 10.0.0.3', '10.0.0.4'],
-  ])('%j behind proxies of a known network is %s', (forwarded, expected) => {
+  ])('the address from %j behind proxies of a known network is %s', (forwarded, expected) => {
     expect(ipOf(forwarded, isProxy)).toBe(expected);
   });
 
-  it('a stranger that says it is a proxy is itself', () =>
+  it('the address of a stranger that claims to be a proxy is that of the socket', () =>
     expect(ipOf('6.6.6.6', isProxy, '8.8.8.8')).toBe('8.8.8.8'));
 
   it.each(['unknown', '_hidden', '9.9.9', '<script>', '::g', ',', '9.9.9.9:x'])(
-    'garbage (%j) is not an address',
+    'an invalid entry (%j) is not used as the address',
     (entry) => {
       expect(ipOf(`6.6.6.6, ${entry}`, isProxy)).toBe(PROXY);
     },
@@ -59,19 +59,21 @@ describe('address of the client', () => {
     ['[2001:db8::1]', '2001:db8::1'],
     ['2001:db8::1', '2001:db8::1'],
     ['::ffff:9.9.9.9', '9.9.9.9'],
-  ])('one client is one spelling: %s', (entry, expected) => expect(ipOf(entry, 1)).toBe(expected));
+  ])('an address has one spelling per client: %s', (entry, expected) =>
+    expect(ipOf(entry, 1)).toBe(expected),
+  );
 
-  it('an IPv4 client of a dual-stack socket is its IPv4 address', () => {
+  it('an IPv4 client of a dual-stack socket has its IPv4 address', () => {
     expect(ipOf(undefined, false, '::ffff:127.0.0.1')).toBe('127.0.0.1');
   });
 
-  it('a Unix socket has no address', () => {
+  it('a client of a Unix socket has no address', () => {
     expect(clientAddress({}, {}, false).ip).toBe('unknown');
     expect(clientAddress({ 'x-forwarded-for': '9.9.9.9' }, {}, 1).ip).toBe('9.9.9.9');
   });
 });
 
-describe('scheme of the client', () => {
+describe('the scheme of a client', () => {
   const scheme = (proto: string | undefined, trust: TrustProxy, forwarded = '9.9.9.9') =>
     clientAddress(
       { 'x-forwarded-for': forwarded, ...(proto === undefined ? {} : { 'x-forwarded-proto': proto }) },
@@ -79,7 +81,7 @@ describe('scheme of the client', () => {
       trust,
     ).scheme;
 
-  it('TLS that ends here is https', () => {
+  it('TLS that ends in this process is https', () => {
     expect(clientAddress({}, { remoteAddress: PROXY, encrypted: true }, false).scheme).toBe('https');
   });
 
@@ -91,9 +93,9 @@ describe('scheme of the client', () => {
     ['ws', 'http'],
     ['gopher', undefined],
     [undefined, undefined],
-  ])('a trusted proxy says %j', (proto, expected) => expect(scheme(proto, 1)).toBe(expected));
+  ])('a trusted proxy states the scheme: %j', (proto, expected) => expect(scheme(proto, 1)).toBe(expected));
 
-  it('what a client wrote in front of the proxy’s own entry does not count', () => {
+  it('the scheme that a client wrote before the entry of the proxy is ignored', () => {
     expect(scheme('https, http', 1)).toBe('http');
     expect(scheme('http, https', isProxy)).toBe('https');
     expect(scheme('https, http', 2, '9.9.9.9, 10.0.0.2')).toBe('https');

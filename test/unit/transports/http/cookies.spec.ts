@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readCookie } from '../../../../lib/transports/http/cookies.js';
 
-describe('one cookie by name', () => {
+describe('reading one cookie by name', () => {
   it.each([
     ['session=abc', 'abc'],
     ['theme=dark; session=abc; x=y', 'abc'],
@@ -12,7 +12,7 @@ describe('one cookie by name', () => {
     ['session=100%', '100%'],
     ['session=first; session=second', 'first'],
     ['  session  =  abc  ', 'abc'],
-  ])('%j carries %j', (header, expected) => expect(readCookie(header, 'session')).toBe(expected));
+  ])('the cookie in %j is %j', (header, expected) => expect(readCookie(header, 'session')).toBe(expected));
 
   it.each([
     undefined,
@@ -25,14 +25,14 @@ describe('one cookie by name', () => {
     'session2=abc',
     ';;;',
     'x="session=abc"',
-  ])('%j carries none', (header) => expect(readCookie(header, 'session')).toBeUndefined());
+  ])('no cookie is found in %j', (header) => expect(readCookie(header, 'session')).toBeUndefined());
 
-  it.each(['__proto__', 'constructor', 'toString'])('%s is a name like any other', (name) => {
+  it.each(['__proto__', 'constructor', 'toString'])('a cookie may have the name %s', (name) => {
     expect(readCookie('a=b', name)).toBeUndefined();
     expect(readCookie(`${name}=x`, name)).toBe('x');
   });
 
-  it('a header of the largest size is read at once', () => {
+  it('a header of the largest size is read in linear time', () => {
     const header = `${'a=b;'.repeat(4_000)}${'='.repeat(100)};session=abc`;
     expect(readCookie(header, 'session')).toBe('abc');
   });

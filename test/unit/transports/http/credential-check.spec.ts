@@ -11,7 +11,7 @@ const bearer = (token: string): HeaderLines => ({
 const ORIGIN = { Origin: 'http://example.com' };
 
 describe('credentials of the handshake (P2, G22, G23)', () => {
-  it('P2: a bearer is verified before the upgrade, and known to the engine', async () => {
+  it('a bearer token is verified before the upgrade, and passed to the engine (P2)', async () => {
     const { host, port } = await serve();
     host.verify = async () => ({ user: { id: 'u1' }, expiresAt: 5 });
     await RawClient.open(port, '/realtime', bearer('a.b.c'));
@@ -20,7 +20,7 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(session.opening).toEqual({ authentication: { user: { id: 'u1' }, expiresAt: 5 }, token: 'a.b.c' });
   });
 
-  it('P2: without credentials hello must bring them, and nobody is asked', async () => {
+  it('an upgrade without credentials calls no authenticator, as hello brings them (P2)', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' }, queryToken: 'token' });
     await RawClient.open(port, '/realtime', { 'Sec-WebSocket-Protocol': 'realtime.v1.json, resume.t' });
     expect((await host.next()).opening).toEqual({});
@@ -34,26 +34,26 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);
   });
 
-  it('a cookie authenticates nowhere else', async () => {
+  it('a cookie is ignored where it is not configured', async () => {
     const { host, port } = await serve();
     await RawClient.open(port, '/realtime', { ...ORIGIN, Cookie: 'session=abc; token=abc' });
     expect((await host.next()).opening).toEqual({});
   });
 
-  it('several cookie lines are one header', async () => {
+  it('several cookie lines are joined into one header', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' } });
     await RawClient.open(port, '/realtime', { ...ORIGIN, Cookie: ['a=b', 'session=abc'] });
     await host.next();
     expect(host.asked).toMatchObject([{ token: 'abc' }]);
   });
 
-  it('G23: a token in the query is nothing by default', async () => {
+  it('a token in the query is ignored by default (G23)', async () => {
     const { host, port } = await serve();
     await RawClient.open(port, '/realtime?token=abc&access_token=abc');
     expect((await host.next()).opening).toEqual({});
   });
 
-  it('G23: a token in the query counts where it is switched on, and is seen by nobody else', async () => {
+  it('a token in the query is used where it is enabled, and hidden from everything else (G23)', async () => {
     const { host, port } = await serve({ queryToken: 'token' });
     await RawClient.open(port, '/realtime?v=1&token=a%2Eb');
     const session = await host.next();
@@ -62,7 +62,7 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.admitted[0]?.url).toBe('/realtime?v=1&token=redacted');
   });
 
-  it('a bearer goes before the query, and the query before the cookie', async () => {
+  it('a bearer token takes precedence over the query, and the query over the cookie', async () => {
     const { host, port } = await serve({ queryToken: 'token', cookie: { name: 'session' } });
     const cookie = { ...ORIGIN, Cookie: 'session=from-cookie' };
     await RawClient.open(port, '/realtime?token=from-query', { ...cookie, ...bearer('from-bearer') });
@@ -71,7 +71,7 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.asked.map(({ token }) => token)).toEqual(['from-bearer', 'from-query', 'from-cookie']);
   });
 
-  it('G22: a bearer that is refused is not replaced by a cookie', async () => {
+  it('a refused bearer token is not replaced by a cookie (G22)', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' } });
     host.verify = () => Promise.reject(new RealtimeError('unauthorized'));
     await expect(
@@ -80,15 +80,15 @@ describe('credentials of the handshake (P2, G22, G23)', () => {
     expect(host.asked).toMatchObject([{ token: 'bad' }]);
   });
 
-  it('an upgrade takes no Authorization header: proxies put their own there', async () => {
+  it('an Authorization header of an upgrade is ignored, as proxies set their own', async () => {
     const { host, port } = await serve();
     await RawClient.open(port, '/realtime', { Authorization: 'Bearer abc' });
     expect((await host.next()).opening).toEqual({});
   });
 });
 
-describe('the handshake that the engine sees', () => {
-  it('shows headers, URL, address and scheme', async () => {
+describe('the handshake that the engine gets', () => {
+  it('has headers, URL, address and scheme', async () => {
     const { host, port } = await serve();
     await RawClient.open(port, '/realtime?a=b', { 'User-Agent': 'test', 'X-Forwarded-For': '6.6.6.6' });
     expect((await host.next()).connection.handshake).toMatchObject({
@@ -100,7 +100,7 @@ describe('the handshake that the engine sees', () => {
     });
   });
 
-  it('believes trusted proxies', async () => {
+  it('takes address and scheme from trusted proxies', async () => {
     const { host, port } = await serve({ trustProxy: (address) => address === '127.0.0.1' });
     await RawClient.open(port, '/realtime', {
       'X-Forwarded-For': '6.6.6.6, 9.9.9.9',

@@ -5,7 +5,7 @@ describe('allowed hosts', () => {
   const judge = compileHosts(['example.com', 'localhost:3000', '[::1]']);
 
   it.each(['example.com', 'EXAMPLE.COM', 'example.com:8080', 'localhost:3000', '[::1]', '[::1]:99'])(
-    'serves %s',
+    'accept %s',
     (host) => expect(judge(host)).toBe('allowed'),
   );
 
@@ -16,7 +16,7 @@ describe('allowed hosts', () => {
     'example.com.evil.net',
     'sub.example.com',
     'example.com.',
-  ])('does not serve %s', (host) => expect(judge(host)).toBe('foreign'));
+  ])('refuse %s', (host) => expect(judge(host)).toBe('foreign'));
 
   it.each([
     undefined,
@@ -28,9 +28,9 @@ describe('allowed hosts', () => {
     'example.com evil',
     '[::1',
     '::1',
-  ])('%j is malformed', (host) => expect(judge(host)).toBe('malformed'));
+  ])('treat %j as malformed', (host) => expect(judge(host)).toBe('malformed'));
 
-  it.each(['*', '*.example.com', 'https://example.com', ''])('refuses the entry %j at boot', (entry) => {
+  it.each(['*', '*.example.com', 'https://example.com', ''])('refuse the entry %j at boot', (entry) => {
     expect(() => compileHosts([entry])).toThrow('is not a host');
   });
 });

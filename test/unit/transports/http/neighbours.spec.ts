@@ -53,8 +53,8 @@ async function ourGreeting(host: FakeHost, port: number, protocols?: string[]): 
   return greeting(`ws://127.0.0.1:${port}/realtime`, protocols);
 }
 
-describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
-  it('ws with a path', async () => {
+describe.each(ORDERS)('a neighbour on the same server, attached %s us', (order) => {
+  it('ws with a path works', async () => {
     const { host, port } = await beside(order, (server) => {
       const wss = new WebSocketServer({ server, path: '/plain' });
       wss.on('connection', (ws) => ws.send('plain'));
@@ -65,7 +65,7 @@ describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
     expect((await refusalOf(port, '/unknown')).status).toBe(400);
   });
 
-  it('Nest’s WsAdapter, which destroys the sockets of paths that it does not know', async () => {
+  it('Nest’s WsAdapter works, which destroys the sockets of unknown paths', async () => {
     let adapter: WsAdapter | undefined;
     const { server, host, port } = await beside(order, (fresh) => {
       adapter = new WsAdapter(fresh);
@@ -84,7 +84,7 @@ describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
     expect(await ourGreeting(host, port)).toBe('ours');
   });
 
-  it('Socket.IO, which ends what nobody has answered within a second', async () => {
+  it('Socket.IO works, which ends unanswered upgrades after a second', async () => {
     const { host, port } = await beside(order, (server) => {
       // Sooner here, so that nobody has to wait for it.
       const sockets = new SocketIoServer(server, { transports: ['websocket'], destroyUpgradeTimeout: 50 });
@@ -105,7 +105,7 @@ describe.each(ORDERS)('a neighbour that attached %s us', (order) => {
 });
 
 describe('two applications on one server', () => {
-  it('serve their own paths, and one may leave', async () => {
+  it('serve their own paths, and one may be removed', async () => {
     const { server, host, transport, port } = await beside('before', () => undefined);
     const other = new FakeHost();
     const second = new WebSocketTransport(other, { path: '/second' });

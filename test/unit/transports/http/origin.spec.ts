@@ -14,7 +14,7 @@ describe('allowed origins (G22)', () => {
   const check = compileOrigins('https://example.com');
 
   it.each(['https://example.com', 'https://EXAMPLE.com', 'HTTPS://example.com', 'https://example.com:443'])(
-    'G22: %s is https://example.com',
+    '%s is accepted as https://example.com (G22)',
     (origin) => expect(check(origin, handshake, 'https')).toBe(true),
   );
 
@@ -44,28 +44,30 @@ describe('allowed origins (G22)', () => {
     'file://',
     'javascript:alert(1)',
     `https://${'a'.repeat(600)}.com`,
-  ])('G22: %j is not https://example.com', (origin) => expect(check(origin, handshake, 'https')).toBe(false));
+  ])('%j is refused as https://example.com (G22)', (origin) =>
+    expect(check(origin, handshake, 'https')).toBe(false),
+  );
 
-  it('G22: a RegExp must match the whole origin', () => {
+  it('a RegExp must match the whole origin (G22)', () => {
     const byPattern = compileOrigins(/https:\/\/[a-z]+\.example\.com/);
     expect(byPattern('https://app.example.com', handshake, 'https')).toBe(true);
     expect(byPattern('https://app.example.com.evil.net', handshake, 'https')).toBe(false);
     expect(byPattern('https://evil.net:1/https://app.example.com', handshake, 'https')).toBe(false);
   });
 
-  it('an alternative of a RegExp is anchored on both sides', () => {
+  it('each alternative of a RegExp is anchored on both sides', () => {
     const byPattern = compileOrigins(/https:\/\/a\.com|https:\/\/b\.com/);
     expect(byPattern('https://a.com.evil.net', handshake, 'https')).toBe(false);
     expect(byPattern('https://b.com', handshake, 'https')).toBe(true);
   });
 
-  it('a RegExp with a memory does not forget every other client', () => {
+  it('a RegExp with state matches every client', () => {
     const byPattern = compileOrigins(/https:\/\/example\.com/gy);
     for (let round = 0; round < 3; round++)
       expect(byPattern('https://example.com', handshake, 'https')).toBe(true);
   });
 
-  it('a function sees the header as it came, and the handshake', () => {
+  it('a function gets the unchanged header and the handshake', () => {
     const seen: unknown[] = [];
     const byFunction = compileOrigins((origin, shaken) => {
       seen.push(origin, shaken);
@@ -76,7 +78,7 @@ describe('allowed origins (G22)', () => {
     expect(seen).toEqual(['null', handshake, 'https://example.com', handshake]);
   });
 
-  it('rules may be mixed, and an empty list allows none', () => {
+  it('rules may be mixed; an empty list allows no origin', () => {
     const mixed = compileOrigins(['https://a.com', /https:\/\/b\.com/, 'same-origin']);
     for (const origin of ['https://a.com', 'https://b.com', 'https://example.com']) {
       expect(mixed(origin, handshake, 'https')).toBe(true);
@@ -85,7 +87,7 @@ describe('allowed origins (G22)', () => {
     expect(compileOrigins([])('https://a.com', handshake, 'https')).toBe(false);
   });
 
-  it('origins of applications that are no web pages are compared too', () => {
+  it('origins of applications that are not web pages are compared too', () => {
     expect(compileOrigins('capacitor://localhost')('capacitor://LOCALHOST', handshake, 'https')).toBe(true);
   });
 
@@ -97,12 +99,12 @@ describe('allowed origins (G22)', () => {
     'https://example.com/',
     'https://example.com/app',
     '',
-  ])('refuses the rule %j at boot', (rule) =>
+  ])('the rule %j is refused at boot', (rule) =>
     expect(() => compileOrigins(rule)).toThrow(/allowedOrigins: ".*" is/),
   );
 });
 
-describe('same origin (G22)', () => {
+describe('the same origin (G22)', () => {
   it.each([
     ['https://example.com', 'example.com', 'https'],
     ['https://example.com', 'example.com:443', 'https'],
@@ -110,7 +112,7 @@ describe('same origin (G22)', () => {
     ['http://example.com:3000', 'example.com:3000', 'http'],
     ['http://localhost', 'localhost:80', undefined],
     ['http://[::1]:3000', '[::1]:3000', undefined],
-  ] as const)('%s is served by %s over %s', (origin, host, scheme) => {
+  ] as const)('%s is the same origin for the host %s over %s', (origin, host, scheme) => {
     expect(isSameOrigin(origin, host, scheme)).toBe(true);
   });
 
@@ -126,11 +128,11 @@ describe('same origin (G22)', () => {
     ['https://example.com', 'evil.net@example.com', 'https'],
     ['null', 'null', undefined],
     ['file://example.com', 'example.com', undefined],
-  ] as const)('%s is not served by %s over %s', (origin, host, scheme) => {
+  ] as const)('%s is another origin for the host %s over %s', (origin, host, scheme) => {
     expect(isSameOrigin(origin, host, scheme)).toBe(false);
   });
 
-  it('normalises without guessing', () => {
+  it('origins are normalized without guessing', () => {
     expect(canonicalOrigin('HTTPS://Example.com:443')).toBe('https://example.com');
     expect(canonicalOrigin('https://example.com:99999')).toBeUndefined();
   });

@@ -20,7 +20,7 @@ async function outcome(port: number, headers: HeaderLines): Promise<number> {
   }
 }
 
-describe('an allow-list (G22)', () => {
+describe('upgrades with a list of allowed origins (G22)', () => {
   const allowedOrigins = ['https://app.example.com', /https:\/\/pr-\d+\.example\.com/];
 
   it.each([
@@ -38,14 +38,14 @@ describe('an allow-list (G22)', () => {
     ['null', 403],
     ['', 403],
     ['\u00ff', 403],
-  ])('G22: an upgrade of %j is %i, whatever authenticates', async (origin, expected) => {
+  ])('an upgrade from %j is answered with %i, whatever its credentials (G22)', async (origin, expected) => {
     const { port } = await serve({ ...byCookie, allowedOrigins });
     expect(await outcome(port, { Origin: origin })).toBe(expected);
     expect(await outcome(port, { Origin: origin, ...BEARER })).toBe(expected);
     expect(await outcome(port, { Origin: origin, ...COOKIE })).toBe(expected);
   });
 
-  it('G22: the refusal is plain HTTP and asks no authenticator', async () => {
+  it('a refusal is plain HTTP and calls no authenticator (G22)', async () => {
     const { host, port } = await serve({ ...byCookie, allowedOrigins });
     const response = await refusalOf(port, '/realtime', { Origin: 'https://evil.net', ...COOKIE });
     expect(response.statusLine).toBe('HTTP/1.1 403 Forbidden');
@@ -55,20 +55,20 @@ describe('an allow-list (G22)', () => {
     expect(host.admitted).toHaveLength(1);
   });
 
-  it('G22: two origins are none', async () => {
+  it('two Origin headers are refused (G22)', async () => {
     const { port } = await serve({ allowedOrigins });
     expect(await outcome(port, { Origin: ['https://app.example.com', 'https://evil.net'] })).toBe(403);
     expect(await outcome(port, { Origin: ['https://app.example.com', 'https://app.example.com'] })).toBe(403);
   });
 
-  it('G22: a client without an Origin is no page, and needs a token of its own', async () => {
+  it('a client without an Origin needs a token of its own (G22)', async () => {
     const { port } = await serve({ ...byCookie, allowedOrigins });
     expect(await outcome(port, {})).toBe(101);
     expect(await outcome(port, BEARER)).toBe(101);
     expect(await outcome(port, COOKIE)).toBe(403);
   });
 
-  it('a rule of the application that throws refuses, and is reported', async () => {
+  it('a rule of the application that throws refuses the upgrade, and is reported', async () => {
     const failure = new Error('rule');
     const { port, errors } = await serve({
       allowedOrigins: () => {
@@ -80,7 +80,7 @@ describe('an allow-list (G22)', () => {
   });
 });
 
-describe('cookies without an allow-list (G22)', () => {
+describe('upgrades with a cookie and no list of allowed origins (G22)', () => {
   it.each([
     ['http://example.com', 'example.com', 101],
     ['https://example.com', 'example.com', 101],
@@ -92,7 +92,7 @@ describe('cookies without an allow-list (G22)', () => {
     ['https://evil.net', 'example.com', 403],
     ['null', 'example.com', 403],
     ['file://', 'example.com', 403],
-  ])('G22: a page of %s that connects to %s is %i', async (origin, name, expected) => {
+  ])('a page of %s that connects to %s is answered with %i (G22)', async (origin, name, expected) => {
     const { port } = await serve(byCookie);
     expect(await outcome(port, { Origin: origin, Host: name, ...COOKIE })).toBe(expected);
   });
@@ -102,18 +102,21 @@ describe('cookies without an allow-list (G22)', () => {
     ['http://example.com', 'https', 403],
     ['https://example.com', 'http', 403],
     ['http://example.com', 'http', 101],
-  ])('G22: a page of %s, over %s as a trusted proxy says, is %i', async (origin, proto, expected) => {
-    const { port } = await serve({ ...byCookie, trustProxy: 1 });
-    expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(expected);
-  });
+  ])(
+    'a page of %s, over %s as a trusted proxy says, is answered with %i (G22)',
+    async (origin, proto, expected) => {
+      const { port } = await serve({ ...byCookie, trustProxy: 1 });
+      expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(expected);
+    },
+  );
 
-  it('G22: no Origin is 403', async () => {
+  it('an upgrade without an Origin is answered with 403 (G22)', async () => {
     const { host, port } = await serve(byCookie);
     expect(await outcome(port, COOKIE)).toBe(403);
     expect(host.asked).toEqual([]);
   });
 
-  it('G22: a foreign page with a token of its own may connect, without the cookies of its victim', async () => {
+  it('a foreign page may connect with its own token, without the cookies of its visitor (G22)', async () => {
     const { host, port } = await serve(byCookie);
     expect(await outcome(port, { Origin: 'https://evil.net', ...COOKIE, ...BEARER })).toBe(101);
     const session = await host.next();
@@ -122,7 +125,7 @@ describe('cookies without an allow-list (G22)', () => {
     expect(host.asked[0]?.handshake.headers.cookie).toBeUndefined();
   });
 
-  it('G22: so does one without a token, even if the application reads cookies itself', async () => {
+  it('a foreign page may connect without a token, and the application gets no cookies (G22)', async () => {
     const { host, port } = await serve();
     await outcome(port, { Origin: 'https://evil.net', ...COOKIE });
     expect((await host.next()).connection.handshake.headers.cookie).toBeUndefined();
@@ -132,13 +135,13 @@ describe('cookies without an allow-list (G22)', () => {
     expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
   });
 
-  it('G22: an allowed page keeps its cookies', async () => {
+  it('an allowed page keeps its cookies (G22)', async () => {
     const { host, port } = await serve({ allowedOrigins: 'https://app.example.com' });
     await outcome(port, { Origin: 'https://app.example.com', ...COOKIE });
     expect((await host.next()).connection.handshake.headers.cookie).toBe('session=abc');
   });
 
-  it('without cookies any page may connect, as its token is its own', async () => {
+  it('any page may connect with its own token where cookies are not used', async () => {
     const { port } = await serve();
     expect(await outcome(port, { Origin: 'https://evil.net', ...BEARER })).toBe(101);
   });

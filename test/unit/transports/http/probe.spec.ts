@@ -25,8 +25,8 @@ async function route(options: WebSocketTransportOptions = {}) {
   return { host, transport, ask };
 }
 
-describe('GET {path}, the client’s question after a WebSocket that never opened (P18)', () => {
-  it('P18: is 426 when an upgrade would succeed', async () => {
+describe('the probe GET {path} of a client whose WebSocket never opened (P18)', () => {
+  it('the probe is answered with 426 when an upgrade would succeed (P18)', async () => {
     const { host, ask } = await route();
     const response = await ask();
     expect(response.status).toBe(426);
@@ -36,7 +36,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(host.sessions).toEqual([]);
   });
 
-  it('P18: carries the token in Authorization, as a page cannot set Sec-WebSocket-Protocol', async () => {
+  it('the probe takes the token from Authorization, as a page cannot set Sec-WebSocket-Protocol (P18)', async () => {
     const { host, ask } = await route();
     expect((await ask({ Authorization: 'Bearer abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'subprotocol' }]);
@@ -46,13 +46,16 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(refused.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  it.each(['Basic abc', 'Bearer', 'Bearer a b'])('P18: %s is no token', async (authorization) => {
-    const { host, ask } = await route();
-    expect((await ask({ Authorization: authorization })).status).toBe(426);
-    expect(host.asked).toEqual([]);
-  });
+  it.each(['Basic abc', 'Bearer', 'Bearer a b'])(
+    'the probe takes no token from %s (P18)',
+    async (authorization) => {
+      const { host, ask } = await route();
+      expect((await ask({ Authorization: authorization })).status).toBe(426);
+      expect(host.asked).toEqual([]);
+    },
+  );
 
-  it('P18: is what the engine would answer', async () => {
+  it('the probe is answered with the refusal of the engine (P18)', async () => {
     const { host, ask } = await route();
     host.admit = () => ({ status: 503, message: 'Draining', retryAfterMs: 1_500 });
     const response = await ask();
@@ -60,7 +63,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect(response.headers.get('retry-after')).toBe('2');
   });
 
-  it('P18, G22: applies the same rules of Origin and Host', async () => {
+  it('the probe applies the same rules for Origin and Host (P18, G22)', async () => {
     const { ask } = await route({ allowedOrigins: 'https://app.example.com' });
     expect((await ask({ Origin: 'https://evil.net' })).status).toBe(403);
     expect((await ask({ Origin: 'https://app.example.com' })).status).toBe(426);
@@ -68,7 +71,7 @@ describe('GET {path}, the client’s question after a WebSocket that never opene
     expect((await hosts.ask()).status).toBe(403);
   });
 
-  it('P18: needs no Origin with a cookie, as a fetch of the same origin has none', async () => {
+  it('the probe needs no Origin with a cookie, as a fetch of the same origin has none (P18)', async () => {
     const { host, ask } = await route({ cookie: { name: 'session' } });
     expect((await ask({ Cookie: 'session=abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);

@@ -8,16 +8,16 @@ describe('a token in the query (G23)', () => {
     ['/realtime?%74oken=a%2Eb', 'a.b', '/realtime?%74oken=redacted'],
     ['/realtime?token=first&token=second', 'first', '/realtime?token=redacted&token=redacted'],
     ['/realtime?token=a=b', 'a=b', '/realtime?token=redacted'],
-  ])('G23: is read from %s and taken out', (url, token, seen) => {
+  ])('a token in the query is read from %s and redacted (G23)', (url, token, seen) => {
     expect(takeQueryToken(url, 'token')).toEqual({ token, url: seen });
   });
 
   it.each(['/realtime', '/realtime?', '/realtime?a=token', '/realtime?tokens=abc', '/realtime?%=1'])(
-    '%s has none',
+    'no token is found in %s',
     (url) => expect(takeQueryToken(url, 'token')).toEqual({ url }),
   );
 
-  it.each(['/realtime?token=', '/realtime?token'])('%s is empty', (url) => {
+  it.each(['/realtime?token=', '/realtime?token'])('an empty token in %s is ignored', (url) => {
     expect(takeQueryToken(url, 'token').token).toBeUndefined();
   });
 });

@@ -17,8 +17,8 @@ function memorySocket(): { socket: Duplex; written: Buffer[] } {
   return { socket, written };
 }
 
-describe('refusals before the upgrade (P18)', () => {
-  it('P18: are one complete HTTP answer', () => {
+describe('writing a refusal before the upgrade (P18)', () => {
+  it('a refusal is one complete HTTP response (P18)', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -52,15 +52,15 @@ describe('refusals before the upgrade (P18)', () => {
     [-5, '0'],
     [Number.NaN, '0'],
     [Number.POSITIVE_INFINITY, '0'],
-  ])('P18: Retry-After is in whole seconds, rounded up: %d ms', (retryAfterMs, expected) => {
+  ])('Retry-After is in whole seconds, rounded up: %d ms (P18)', (retryAfterMs, expected) => {
     expect(refusalHeaders({ status: 503, message: '', retryAfterMs })['Retry-After']).toBe(expected);
   });
 
-  it('P18: there is no Retry-After without advice', () => {
+  it('Retry-After is missing without advice (P18)', () => {
     expect(refusalHeaders({ status: 403, message: '' })).not.toHaveProperty('Retry-After');
   });
 
-  it('P18: 401 and 426 say what is wanted', () => {
+  it('401 names the required scheme, and 426 the required protocol (P18)', () => {
     expect(refusalHeaders({ status: 401, message: '' })['WWW-Authenticate']).toBe('Bearer');
     expect(refusalHeaders({ status: 426, message: '' })).toMatchObject({
       Upgrade: 'websocket',
@@ -68,7 +68,7 @@ describe('refusals before the upgrade (P18)', () => {
     });
   });
 
-  it('a message cannot add headers', () => {
+  it('the message of a refusal cannot add headers', () => {
     const { socket, written } = memorySocket();
     writeRefusal(
       socket,
@@ -80,7 +80,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(refusalBody({ status: 403, message: 'a"b' })).toBe('{"statusCode":403,"message":"a\\"b"}');
   });
 
-  it('a peer that does not close is cut off after 2 s', async () => {
+  it('the socket of a peer that does not close is destroyed after 2 s', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -91,7 +91,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it('a peer that closes leaves no timer behind', async () => {
+  it('a peer that closes leaves no timer', async () => {
     const clock = new ManualClock();
     const { socket } = memorySocket();
     writeRefusal(socket, { status: 400, message: '' }, clock);
@@ -102,7 +102,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('a socket that is gone is left alone', () => {
+  it('a destroyed socket is ignored', () => {
     const clock = new ManualClock();
     const { socket, written } = memorySocket();
     socket.destroy();

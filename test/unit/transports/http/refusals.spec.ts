@@ -31,7 +31,7 @@ describe('refusals before the upgrade (P18)', () => {
       400,
       'Bad Request',
     ],
-  ])('P18: %s', async (_name, headers, status, reason) => {
+  ])('an upgrade with %s is refused (P18)', async (_name, headers, status, reason) => {
     const { host, port } = await serve();
     const response = await refusalOf(port, '/realtime', headers);
 
@@ -46,12 +46,12 @@ describe('refusals before the upgrade (P18)', () => {
     expect(host.admitted).toEqual([]);
   });
 
-  it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('P18: %s is 400', async (method) => {
+  it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('a %s request is refused with 400 (P18)', async (method) => {
     const { port } = await serve();
     expect((await refusalOf(port, '/realtime', {}, method)).statusLine).toBe('HTTP/1.1 400 Bad Request');
   });
 
-  it('Upgrade is compared without case', async () => {
+  it('the Upgrade header is compared without case', async () => {
     const { port } = await serve();
     await expect(RawClient.open(port, '/realtime', { Upgrade: 'WebSocket' })).resolves.toBeDefined();
   });
@@ -61,7 +61,7 @@ describe('refusals before the upgrade (P18)', () => {
     [{ status: 429, message: 'Too many', retryAfterMs: 1_000 }, 'HTTP/1.1 429 Too Many Requests', '1'],
     [{ status: 403, message: 'Banned' }, 'HTTP/1.1 403 Forbidden', undefined],
     [{ status: 413, message: 'Too large' }, 'HTTP/1.1 413 Payload Too Large', undefined],
-  ])('P18: the engine’s own refusal %j', async (refusal, statusLine, retryAfter) => {
+  ])('a refusal of the engine is sent: %j (P18)', async (refusal, statusLine, retryAfter) => {
     const { host, port } = await serve();
     host.admit = () => refusal;
     const response = await refusalOf(port, '/realtime', BEARER);
@@ -84,20 +84,23 @@ describe('refusals before the upgrade (P18)', () => {
     ],
     [new RealtimeError('unavailable'), 'HTTP/1.1 503 Service Unavailable', '1'],
     [new RealtimeError('internal', 'secret detail'), 'HTTP/1.1 503 Service Unavailable', '1'],
-  ])('P18: credentials that are refused with %s', async (error, statusLine, retryAfter) => {
-    const { host, port, errors } = await serve();
-    host.verify = () => Promise.reject(error);
-    const response = await refusalOf(port, '/realtime', BEARER);
+  ])(
+    'credentials that are refused with %s are answered with its status (P18)',
+    async (error, statusLine, retryAfter) => {
+      const { host, port, errors } = await serve();
+      host.verify = () => Promise.reject(error);
+      const response = await refusalOf(port, '/realtime', BEARER);
 
-    expect(response.statusLine).toBe(statusLine);
-    expect(response.headers['retry-after']).toBe(retryAfter);
-    expect(response.headers['www-authenticate']).toBe(statusLine.includes('401') ? 'Bearer' : undefined);
-    expect(response.body).not.toContain('secret detail');
-    expect(host.sessions).toEqual([]);
-    expect(errors).toEqual([]);
-  });
+      expect(response.statusLine).toBe(statusLine);
+      expect(response.headers['retry-after']).toBe(retryAfter);
+      expect(response.headers['www-authenticate']).toBe(statusLine.includes('401') ? 'Bearer' : undefined);
+      expect(response.body).not.toContain('secret detail');
+      expect(host.sessions).toEqual([]);
+      expect(errors).toEqual([]);
+    },
+  );
 
-  it('P18, G25: an authenticator that fails says nothing to the client, and everything to the operator', async () => {
+  it('a failure of the authenticator is hidden from the client, and reported to the operator (P18, G25)', async () => {
     const { host, port, errors } = await serve();
     const failure = new TypeError('connect ECONNREFUSED 10.0.0.5:5432');
     host.verify = () => Promise.reject(failure);
@@ -109,7 +112,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(errors).toEqual([failure]);
   });
 
-  it('an authenticator that throws synchronously, and an engine that does, end no process', async () => {
+  it('an authenticator or an engine that throws synchronously does not end the process', async () => {
     const { host, port, errors } = await serve();
     const failure = new Error('sync');
     host.verify = () => {
@@ -123,7 +126,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(errors).toEqual([failure, failure]);
   });
 
-  it('an authenticator that hangs is given up after handshakeTimeoutMs', async () => {
+  it('an authenticator that never answers is abandoned after handshakeTimeoutMs', async () => {
     const { host, port, clock } = await serve({ handshakeTimeoutMs: 3_000 });
     const asked = new Promise<void>((resolve) => {
       host.verify = () => (resolve(), new Promise(() => undefined));
@@ -136,7 +139,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect((await answer).status).toBe(503);
   });
 
-  it('verifications at the same time are bounded', async () => {
+  it('concurrent verifications are bounded', async () => {
     const { host, port } = await serve({ maxPendingHandshakes: 1 });
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -153,7 +156,7 @@ describe('refusals before the upgrade (P18)', () => {
     await expect(RawClient.open(port, '/realtime', BEARER)).resolves.toBeDefined();
   });
 
-  it('a client that goes while it is verified opens nothing', async () => {
+  it('a client that disconnects during verification opens no session', async () => {
     const { host, port, server } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -171,7 +174,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(host.sessions).toEqual([]);
   });
 
-  it('a client that resets while it is verified harms nobody', async () => {
+  it('a client that resets during verification causes no error', async () => {
     const { host, port, server, errors } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -193,10 +196,10 @@ describe('refusals before the upgrade (P18)', () => {
   });
 });
 
-describe('hosts', () => {
+describe('the Host header', () => {
   const allowedHosts = ['example.com', 'localhost:3000'];
 
-  it.each(['example.com', 'EXAMPLE.com:8080', 'localhost:3000'])('%s is served', async (host) => {
+  it.each(['example.com', 'EXAMPLE.com:8080', 'localhost:3000'])('%s is accepted', async (host) => {
     const { port } = await serve({ allowedHosts });
     await expect(RawClient.open(port, '/realtime', { Host: host })).resolves.toBeDefined();
   });
@@ -207,7 +210,7 @@ describe('hosts', () => {
     ['localhost:3001', 403],
     ['a@example.com', 400],
     ['', 400],
-  ])('%j is %i, before anybody is asked', async (name, status) => {
+  ])('%j is refused with %i, before the engine is called', async (name, status) => {
     const { host, port } = await serve({ allowedHosts });
     expect((await refusalOf(port, '/realtime', { Host: name })).status).toBe(status);
     expect(host.admitted).toEqual([]);
@@ -215,7 +218,7 @@ describe('hosts', () => {
 });
 
 describe('close', () => {
-  it('refuses what is still being verified, at once, and lets go of the path', async () => {
+  it('dispose refuses pending verifications at once, and releases the path', async () => {
     const { transport, host, port, server } = await serve();
     const asked = new Promise<void>((resolve) => {
       host.verify = () => (resolve(), new Promise(() => undefined));
@@ -229,7 +232,7 @@ describe('close', () => {
     expect(() => transport.attach(server)).toThrow('closed');
   });
 
-  it('opens nothing that finished verification in the same turn', async () => {
+  it('dispose opens no session whose verification finished in the same turn', async () => {
     const { transport, host, port } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -243,7 +246,7 @@ describe('close', () => {
     expect(host.sessions).toEqual([]);
   });
 
-  it('leaves open connections to the engine', async () => {
+  it('dispose leaves open connections to the engine', async () => {
     const { transport, host, port } = await serve();
     const client = await RawClient.open(port);
     const session = await host.next();
@@ -252,7 +255,7 @@ describe('close', () => {
     expect((await client.frame()).payload.toString()).toBe('still here');
   });
 
-  it('one transport serves several servers', async () => {
+  it('dispose releases every server that the transport was attached to', async () => {
     const { transport, port } = await serve();
     const second = await listen();
     transport.attach(second.server);

@@ -39,9 +39,9 @@ async function routed(prepare: (server: Server) => void = () => undefined) {
   return { server, clock, router, release, port };
 }
 
-describe('paths', () => {
+describe('paths of the upgrade router', () => {
   it.each(['/realtime', '/realtime/', '/realtime?a=b', '/realtime/?a=/x', 'http://example.com/realtime'])(
-    '%s is ours',
+    '%s is served here',
     async (target) => {
       const { port } = await routed();
       expect(await who(port, target)).toBe('418 ours');
@@ -61,7 +61,7 @@ describe('paths', () => {
     '*',
     'http://[/realtime',
     'ftp://example.com/realtime',
-  ])('P18: %s is a real 404 when nobody else listens', async (target) => {
+  ])('%s is answered with 404 when no other listener exists (P18)', async (target) => {
     const { port } = await routed();
     const response = await refusalOf(port, target);
     expect(response.statusLine).toBe('HTTP/1.1 404 Not Found');
@@ -71,7 +71,7 @@ describe('paths', () => {
     });
   });
 
-  it('a path that is taken cannot be claimed again, on the same server', async () => {
+  it('a claimed path cannot be claimed again on the same server', async () => {
     const { server, router } = await routed();
     expect(() => UpgradeRouter.of(server, new ManualClock()).claim('/realtime/', answers('x'))).toThrow(
       'Upgrades of "/realtime/" are already taken on this server.',
@@ -79,7 +79,7 @@ describe('paths', () => {
     expect(() => router.claim('/other', answers('x'))).not.toThrow();
   });
 
-  it('ordinary requests are nobody’s business', async () => {
+  it('ordinary requests are not touched', async () => {
     const { port } = await routed();
     const response = await exchange(port, 'GET /realtime HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     expect(response.status).toBe(200);
@@ -87,19 +87,22 @@ describe('paths', () => {
 });
 
 describe('neighbours on the same server', () => {
-  it.each(['before', 'after'])('one that destroys strangers and came %s us harms nobody', async (when) => {
-    const neighbour = destroysStrangers('/gateway', 'gateway');
-    const { server, port } = await routed(
-      (fresh) => void (when === 'before' && fresh.on('upgrade', neighbour)),
-    );
-    if (when === 'after') server.on('upgrade', neighbour);
-    await turn();
-    expect(await who(port, '/realtime')).toBe('418 ours');
-    expect(await who(port, '/gateway')).toBe('418 gateway');
-    await expect(refusalOf(port, '/unknown')).resolves.toMatchObject({ status: NaN });
-  });
+  it.each(['before', 'after'])(
+    'a neighbour that destroys unknown sockets and was attached %s us does no harm',
+    async (when) => {
+      const neighbour = destroysStrangers('/gateway', 'gateway');
+      const { server, port } = await routed(
+        (fresh) => void (when === 'before' && fresh.on('upgrade', neighbour)),
+      );
+      if (when === 'after') server.on('upgrade', neighbour);
+      await turn();
+      expect(await who(port, '/realtime')).toBe('418 ours');
+      expect(await who(port, '/gateway')).toBe('418 gateway');
+      await expect(refusalOf(port, '/unknown')).resolves.toMatchObject({ status: NaN });
+    },
+  );
 
-  it('one that puts itself in front stays in front of the other neighbours, not of us', async () => {
+  it('a neighbour that prepends its listener runs before the other neighbours, but not before us', async () => {
     const order: string[] = [];
     const { server, port } = await routed((fresh) => void fresh.on('upgrade', () => order.push('second')));
     server.prependListener('upgrade', (req, socket, head) => {
@@ -113,7 +116,7 @@ describe('neighbours on the same server', () => {
     expect(order).toEqual(['first', 'second']);
   });
 
-  it('one that came later can be removed by its owner', async () => {
+  it('a neighbour that was attached later can be removed by its owner', async () => {
     const { server, port } = await routed();
     const neighbour = destroysStrangers('/gateway', 'gateway');
     server.on('upgrade', neighbour);
@@ -124,7 +127,7 @@ describe('neighbours on the same server', () => {
     expect(await who(port, '/gateway')).toBe('404 Not Found');
   });
 
-  it('one that came earlier can be removed by its owner', async () => {
+  it('a neighbour that was attached earlier can be removed by its owner', async () => {
     const neighbour = destroysStrangers('/gateway', 'gateway');
     const { server, port } = await routed((fresh) => void fresh.on('upgrade', neighbour));
     server.off('upgrade', neighbour);
@@ -132,7 +135,7 @@ describe('neighbours on the same server', () => {
     expect(await who(port, '/realtime')).toBe('418 ours');
   });
 
-  it('one that is removed in the turn in which it came is gone', async () => {
+  it('a neighbour that is removed in the turn in which it was attached is not called', async () => {
     const { server, port } = await routed();
     const neighbour = answers('neighbour');
     server.on('upgrade', neighbour);
@@ -142,7 +145,7 @@ describe('neighbours on the same server', () => {
   });
 
   it.each(['before', 'after'])(
-    'a once-listener that came %s us is called once, for a path that is not ours',
+    'a once-listener that was attached %s us is called once, for a path that is not ours',
     async (when) => {
       const neighbour = answers('once');
       const { server, port } = await routed(
@@ -156,7 +159,7 @@ describe('neighbours on the same server', () => {
     },
   );
 
-  it('its owner sees its listener where it put it', async () => {
+  it('an owner finds its listener where it attached it', async () => {
     const earlier = answers('earlier');
     const later = answers('later');
     const { server } = await routed((fresh) => void fresh.on('upgrade', earlier));
@@ -165,7 +168,7 @@ describe('neighbours on the same server', () => {
     expect(server.listeners('upgrade').slice(1)).toEqual([earlier, later]);
   });
 
-  it('one that clears the table does not get rid of us', async () => {
+  it('a neighbour that removes all listeners does not remove us', async () => {
     const { server, port } = await routed();
     server.removeAllListeners('upgrade');
     await turn();
@@ -177,7 +180,7 @@ describe('neighbours on the same server', () => {
     expect(await who(port, '/gateway')).toBe('418 gateway');
   });
 
-  it('one that captures and delegates, as Engine.IO does with requests, takes nothing from us', async () => {
+  it('a neighbour that captures and delegates listeners, as Engine.IO does, takes no upgrade from us', async () => {
     const { server, port } = await routed((fresh) => void fresh.on('upgrade', destroysStrangers('/a', 'a')));
     const captured = server.listeners('upgrade') as Listener[];
     server.removeAllListeners('upgrade');
@@ -192,7 +195,7 @@ describe('neighbours on the same server', () => {
   });
 });
 
-describe('upgrades that nobody wants', () => {
+describe('upgrades that no listener handles', () => {
   const ignores: Listener = () => undefined;
 
   async function stray(neighbour: Listener) {
@@ -209,7 +212,7 @@ describe('upgrades that nobody wants', () => {
     return { ...context, socket, answer, arrived };
   }
 
-  it('P18: get a 404 after a second (GraphQL leaves them open for ever)', async () => {
+  it('an upgrade that no listener handles is answered with 404 after a second (P18)', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write(upgradeRequest('/unknown'));
     await arrived;
@@ -220,7 +223,7 @@ describe('upgrades that nobody wants', () => {
     expect(parseResponse(await answer).status).toBe(404);
   });
 
-  it('are left to a neighbour that has touched the socket, however slow it is', async () => {
+  it('an upgrade is left to a neighbour that wrote to the socket, however slow it is', async () => {
     let finish: () => void = () => undefined;
     const slow: Listener = (_req, socket) => {
       socket.on('error', () => undefined);
@@ -235,7 +238,7 @@ describe('upgrades that nobody wants', () => {
     expect(await answer).toContain('418 slow');
   });
 
-  it('are recognised on a connection that has carried answers before', async () => {
+  it('an unhandled upgrade is detected on a connection that carried responses before', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await new Promise((resolve) => socket.once('data', resolve));
@@ -245,7 +248,7 @@ describe('upgrades that nobody wants', () => {
     expect(await answer).toContain('404 Not Found');
   });
 
-  it('CVE-2020-7693: may be reset without harm, and leave no timer', async () => {
+  it('an unhandled upgrade may be reset without harm, and leaves no timer (CVE-2020-7693)', async () => {
     const { clock, socket, answer, arrived } = await stray(ignores);
     socket.write(upgradeRequest('/unknown'));
     await arrived;
@@ -257,8 +260,8 @@ describe('upgrades that nobody wants', () => {
   });
 });
 
-describe('release', () => {
-  it('puts everything back as it was', async () => {
+describe('releasing a path', () => {
+  it('releasing a path restores the listeners of the server', async () => {
     const server = createServer();
     const plain = answers('plain');
     const once = answers('once');
@@ -280,7 +283,7 @@ describe('release', () => {
     expect(server.listenerCount('upgrade')).toBe(0);
   });
 
-  it('puts back what came later, too', async () => {
+  it('releasing a path restores listeners that were attached later, too', async () => {
     const { server, release, port } = await routed();
     const neighbour = destroysStrangers('/gateway', 'gateway');
     server.on('upgrade', neighbour);
@@ -290,7 +293,7 @@ describe('release', () => {
     expect(await who(port, '/gateway')).toBe('418 gateway');
   });
 
-  it('in the turn in which a neighbour came leaves it alone', async () => {
+  it('releasing a path keeps a neighbour that was attached in the same turn', async () => {
     const { server, release } = await routed();
     const neighbour = answers('neighbour');
     server.on('upgrade', neighbour);
@@ -299,7 +302,7 @@ describe('release', () => {
     expect(server.rawListeners('upgrade')).toEqual([neighbour]);
   });
 
-  it('twice is once', async () => {
+  it('a path may be released twice', async () => {
     const { router, release, port } = await routed();
     release();
     router.claim('/realtime', answers('next'));
@@ -307,7 +310,7 @@ describe('release', () => {
     expect(await who(port, '/realtime')).toBe('418 next');
   });
 
-  it('of one of two applications on a server leaves the other', async () => {
+  it('releasing one of two applications on a server keeps the other', async () => {
     const { server, release, port } = await routed(
       (fresh) => void fresh.on('upgrade', destroysStrangers('/g', 'g')),
     );

@@ -26,7 +26,7 @@ async function negotiated(headers: Record<string, string> = OFFER, host = new Fa
 }
 
 describe('compression (G24, RFC 7692)', () => {
-  it('G24: is off by default, whatever a client offers', async () => {
+  it('compression is off by default, whatever a client offers (G24)', async () => {
     const { host, port } = await serve();
     const client = await RawClient.open(port, '/realtime', OFFER);
     expect(client.response.headers['sec-websocket-extensions']).toBeUndefined();
@@ -34,14 +34,14 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.frame()).rsv1).toBe(false);
   });
 
-  it('carries no context from message to message', async () => {
+  it('compression carries no context from one message to the next', async () => {
     const { client } = await negotiated();
     expect(client.response.headers['sec-websocket-extensions']).toBe(
       'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
     );
   });
 
-  it('compresses what is long enough, and leaves the rest', async () => {
+  it('long messages are compressed, and short ones are not', async () => {
     const { client, session } = await negotiated();
     session.send(LONG, LONG);
     const long = await client.frame();
@@ -55,7 +55,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.frame()).fin).toBe(true);
   });
 
-  it('leaves what would not become smaller', async () => {
+  it('messages that would not become smaller are not compressed', async () => {
     const { client, session } = await negotiated();
     const noise = randomBytes(4_000);
     session.connection.write(session.connection.variant.frame([noise]));
@@ -64,7 +64,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(frame.payload.equals(noise)).toBe(true);
   });
 
-  it('P22: compressed frames are shared by all clients of their variant', async () => {
+  it('compressed frames are shared among all clients of a variant (P22)', async () => {
     const { host, port } = await serve({ compression: {} });
     const clients = Array.from(
       { length: 3 },
@@ -89,7 +89,7 @@ describe('compression (G24, RFC 7692)', () => {
     for (const client of clients) client.terminate();
   });
 
-  it('a client with a small window, or without the extension, gets plain frames', async () => {
+  it('a client with a small window or without the extension gets uncompressed frames', async () => {
     const small = await negotiated({
       'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=9',
     });
@@ -109,7 +109,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(session.frames).toEqual([LONG, 'plain']);
   });
 
-  it('G24: the size limit holds after inflating: a bomb is 4806', async () => {
+  it('the size limit applies after inflating: a bomb closes with 4806 (G24)', async () => {
     const { client, session } = await negotiated(OFFER, new FakeHost(64 * 1024));
     const bomb = deflated(Buffer.alloc(50 * 1024 * 1024));
     expect(bomb.length).toBeLessThan(64 * 1024);
@@ -118,7 +118,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('G24: fragments of a bomb count together', async () => {
+  it('the fragments of a bomb are counted together (G24)', async () => {
     const { client } = await negotiated(OFFER, new FakeHost(64 * 1024));
     const bomb = deflated(Buffer.alloc(1024 * 1024));
     for (let at = 0; at < bomb.length; at += 100) {
@@ -127,7 +127,7 @@ describe('compression (G24, RFC 7692)', () => {
     expect((await client.close()).code).toBe(4806);
   });
 
-  it('P6: a message that does not inflate cannot be parsed: 4805', async () => {
+  it('a message that does not inflate closes with 4805 (P6)', async () => {
     const { client } = await negotiated();
     client.send(1, Buffer.alloc(50, 0xff), { rsv: RSV1 });
     expect((await client.close()).code).toBe(4805);
@@ -141,7 +141,7 @@ describe('compression (G24, RFC 7692)', () => {
     ', ,',
     'permessage-deflate; server_no_context_takeover; server_no_context_takeover',
     '\u00e9',
-  ])('P18: the malformed offer %j is 400 like every refusal', async (offer) => {
+  ])('the malformed offer %j is refused with 400 (P18)', async (offer) => {
     const { port } = await serve({ compression: {} });
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Extensions': offer });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');

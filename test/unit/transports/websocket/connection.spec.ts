@@ -8,22 +8,25 @@ import { MSGPACK, pair, closed, received, turn } from '../support/pair.js';
 afterEach(closeServers);
 
 describe('frames to the client', () => {
-  it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])('P4: %i bytes arrive whole', async (length) => {
-    const { client, session } = await pair();
-    const payload = 'x'.repeat(length);
-    session.send(payload);
-    const frame = await client.frame();
-    expect(frame).toMatchObject({ fin: true, rsv1: false, opcode: 1, masked: false });
-    expect(frame.payload.toString()).toBe(payload);
-  });
+  it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])(
+    'a frame of %i bytes arrives completely (P4)',
+    async (length) => {
+      const { client, session } = await pair();
+      const payload = 'x'.repeat(length);
+      session.send(payload);
+      const frame = await client.frame();
+      expect(frame).toMatchObject({ fin: true, rsv1: false, opcode: 1, masked: false });
+      expect(frame.payload.toString()).toBe(payload);
+    },
+  );
 
-  it('P4: MessagePack goes out in binary frames without separator', async () => {
+  it('MessagePack frames are binary without separator (P4)', async () => {
     const { client, session } = await pair({ headers: MSGPACK });
     session.send('a', 'b');
     expect(await client.frame()).toMatchObject({ opcode: 2, payload: Buffer.from('ab') });
   });
 
-  it('P22: one buffer serves many sockets, in the order of the writes, and the ws package reads it', async () => {
+  it('many sockets share one buffer, keep the order of writes, and can be read by ws (P22)', async () => {
     const { host, port } = await serve();
     const clients = await Promise.all(
       Array.from({ length: 5 }, async () => {
@@ -48,7 +51,7 @@ describe('frames to the client', () => {
     expect(frames).toEqual(copies);
   });
 
-  it('leave at once: Nagle’s algorithm is off', async () => {
+  it('frames leave at once, as Nagle’s algorithm is off', async () => {
     const { serverSocket } = await pair();
     const kSetNoDelay = Object.getOwnPropertySymbols(serverSocket).find((key) =>
       String(key).includes('SetNoDelay'),
@@ -71,7 +74,7 @@ describe('backpressure (G13, G14)', () => {
     return frames;
   }
 
-  it('G13: a client that stops reading is seen, and its queue measured', async () => {
+  it('detects a client that stops reading, and measures its queue (G13)', async () => {
     const { client, session } = await pair();
     client.socket.pause();
     expect(session.connection.bufferedBytes).toBe(0);
@@ -88,7 +91,7 @@ describe('backpressure (G13, G14)', () => {
     expect(session.send('again')).toBe(true);
   });
 
-  it('G14: another client is served meanwhile', async () => {
+  it('serves another client at the same time (G14)', async () => {
     const { client, session, port, host } = await pair();
     client.socket.pause();
     await fill(session);
@@ -97,7 +100,7 @@ describe('backpressure (G13, G14)', () => {
     expect((await other.frame()).payload.toString()).toBe('hello');
   });
 
-  it('G13: a client that neither reads nor answers does not keep a closing socket', async () => {
+  it('destroys the socket of a closing client that neither reads nor answers (G13)', async () => {
     const { client, session, clock, serverSocket } = await pair();
     client.socket.pause();
     await fill(session);
@@ -113,7 +116,7 @@ describe('backpressure (G13, G14)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('G13: neither does one that ends its side without a close frame', async () => {
+  it('destroys the socket of a client that ends its side without a close frame and does not read (G13)', async () => {
     const { client, session, clock, serverSocket } = await pair();
     client.socket.pause();
     await fill(session);
@@ -125,7 +128,7 @@ describe('backpressure (G13, G14)', () => {
     expect(session.closes).toEqual([1006]);
   });
 
-  it('reading pauses and resumes', async () => {
+  it('pauses and resumes reading', async () => {
     const { client, session } = await pair();
     session.connection.pause();
     client.text('held');
@@ -141,7 +144,7 @@ describe('backpressure (G13, G14)', () => {
 });
 
 describe('the end of a connection (protocol §7)', () => {
-  it('the server closes: code and reason go out, onClose is called once', async () => {
+  it('sends code and reason when the server closes, and calls onClose once', async () => {
     const { client, session, clock } = await pair();
     session.connection.close(4001, 'drain|1500');
     session.connection.close(4003, 'slow_consumer|0');
@@ -158,7 +161,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('the server’s code counts even if the client answers with another', async () => {
+  it('reports the server’s code even if the client answers with another', async () => {
     const { client, session } = await pair();
     session.connection.close(4001, '');
     await client.close();
@@ -168,7 +171,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.closes).toEqual([4001]);
   });
 
-  it('what was written before the close frame comes before it', async () => {
+  it('sends what was written before the close frame first', async () => {
     const { client, session } = await pair();
     session.send('bye');
     session.connection.close(4001, '');
@@ -176,7 +179,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect((await client.frame()).opcode).toBe(8);
   });
 
-  it('a client that does not answer is cut off after closeTimeoutMs', async () => {
+  it('destroys the socket of a client that does not answer after closeTimeoutMs', async () => {
     const { client, session, clock } = await pair({ closeTimeoutMs: 2_000 });
     session.connection.close(4002, 'rotate|0');
     await client.close();
@@ -188,7 +191,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('so is one that answers but keeps its side open', async () => {
+  it('destroys the socket of a client that answers but keeps its side open', async () => {
     const { client, session, clock, serverSocket } = await pair();
     session.connection.close(4002, '');
     await client.close();
@@ -200,7 +203,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.closes).toEqual([4002]);
   });
 
-  it('the client closes: it is answered, and its code is told', async () => {
+  it('answers a close of the client, and reports its code', async () => {
     const { client, session, clock } = await pair();
     client.sendClose(1000, 'done');
     expect(await client.close()).toEqual({ code: 1000, reason: 'done' });
@@ -210,7 +213,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('a client’s own 1009 or 1007 is not taken for a failure of ours', async () => {
+  it('reports a 1007, 1008 or 1009 of the client as the client’s code', async () => {
     for (const code of [1007, 1008, 1009]) {
       const { client, session } = await pair();
       client.sendClose(code);
@@ -221,7 +224,7 @@ describe('the end of a connection (protocol §7)', () => {
     }
   });
 
-  it('a close frame without a code is 1005', async () => {
+  it('reports 1005 for a close frame without a code', async () => {
     const { client, session } = await pair();
     client.send(8, Buffer.alloc(0));
     expect(await client.frame()).toMatchObject({ opcode: 8, payload: Buffer.alloc(0) });
@@ -230,14 +233,14 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.closes).toEqual([1005]);
   });
 
-  it('an end without a close frame is 1006', async () => {
+  it('reports 1006 for an end without a close frame', async () => {
     const { client, session } = await pair();
     client.socket.end();
     await closed(session);
     expect(session.closes).toEqual([1006]);
   });
 
-  it('a reset is 1006, and ends no process', async () => {
+  it('reports 1006 for a reset, without ending the process', async () => {
     const { client, session } = await pair();
     client.socket.resetAndDestroy();
     await closed(session);
@@ -245,7 +248,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.connection.write(Buffer.from([0x81, 0]))).toBe(false);
   });
 
-  it('terminate sends no close frame', async () => {
+  it('sends no close frame on terminate', async () => {
     const { client, session } = await pair();
     session.connection.terminate();
     await client.until(() => client.ended || client.closed);
@@ -254,7 +257,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.closes).toEqual([1006]);
   });
 
-  it('a write behind the close is ignored, and so is what the client still sends', async () => {
+  it('ignores writes after the close, and what the client still sends', async () => {
     const { client, session, errors } = await pair();
     session.connection.close(4001, '');
     expect(session.send('late')).toBe(false);
@@ -270,7 +273,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(errors).toEqual([]);
   });
 
-  it('a paused connection can be closed: the answer is read', async () => {
+  it('reads the answer to a close on a paused connection', async () => {
     const { client, session } = await pair();
     session.connection.pause();
     session.connection.close(4003, '');
@@ -281,7 +284,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect(session.closes).toEqual([4003]);
   });
 
-  it('RFC 6455 §5.5: a long reason is cut at 123 bytes, between characters', async () => {
+  it('cuts a long reason at 123 bytes, between characters (RFC 6455 §5.5)', async () => {
     const { client, session } = await pair();
     session.connection.close(4811, `${'x'.repeat(122)}é and more`);
     expect(await client.close()).toEqual({ code: 4811, reason: 'x'.repeat(122) });
@@ -290,7 +293,7 @@ describe('the end of a connection (protocol §7)', () => {
     expect((await second.client.close()).reason).toBe(`${'x'.repeat(121)}é`);
   });
 
-  it('a code that must not be sent ends the connection all the same, and is reported', async () => {
+  it('ends the connection on a code that must not be sent, and reports it', async () => {
     const { session, errors } = await pair();
     session.connection.close(1006, '');
     await closed(session);
@@ -300,7 +303,7 @@ describe('the end of a connection (protocol §7)', () => {
 });
 
 describe('failures of the engine', () => {
-  it('in open close with 4005', async () => {
+  it('a failure of the engine in open closes with 4005', async () => {
     const { host, port, errors } = await serve();
     const failure = new Error('open');
     host.onOpen = () => {
@@ -311,7 +314,7 @@ describe('failures of the engine', () => {
     expect(errors).toEqual([failure]);
   });
 
-  it('in onFrame close with 4005, once', async () => {
+  it('a failure of the engine in onFrame closes with 4005, once', async () => {
     const { client, session, errors } = await pair();
     session.onEachFrame = () => {
       throw new Error('frame');
@@ -324,7 +327,7 @@ describe('failures of the engine', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('an engine that closes inside open is obeyed', async () => {
+  it('a close by the engine inside open is sent unchanged', async () => {
     const { host, port } = await serve();
     host.onOpen = (session) => session.connection.close(4006, 'overloaded|1000');
     const client = await RawClient.open(port);

@@ -37,7 +37,7 @@ const owner = () => {
 };
 
 describe('the direct writer', () => {
-  it('learns from the first write, which takes the documented way, and then writes to a plain socket itself', async () => {
+  it('learns from a first write through the stream, and then writes to a plain socket itself', async () => {
     const { socket, received } = await pair();
     const writer = new DirectWriter();
     expect(isPlainTcp(socket)).toBe(true);
@@ -49,7 +49,7 @@ describe('the direct writer', () => {
     expect(socket.bytesWritten).toBe(11);
   });
 
-  it('says what the kernel did not take, and when it is written; everything arrives', async () => {
+  it('returns what the kernel did not take, and reports when it is written', async () => {
     const { socket, received, client: peer } = await pair();
     const writer = new DirectWriter();
     writer.write(socket, Buffer.from('x'), owner());
@@ -77,7 +77,7 @@ describe('the direct writer', () => {
     await until('what follows', () => received() === sent + 6);
   });
 
-  it('leaves a socket alone that has something queued, or is destroyed', async () => {
+  it('does not write to a socket that is destroyed or has queued data', async () => {
     const { socket } = await pair();
     const writer = new DirectWriter();
     writer.write(socket, Buffer.from('x'), owner());
@@ -91,7 +91,7 @@ describe('the direct writer', () => {
     expect(writer.write(socket, Buffer.from('no'), owner())).toBe(NOT_WRITTEN);
   });
 
-  it('reports a connection that was reset, at once or when the rest could not be written', async () => {
+  it('reports a reset connection, at once or when the rest cannot be written', async () => {
     const { socket, client: peer } = await pair();
     const writer = new DirectWriter();
     writer.write(socket, Buffer.from('x'), owner());
@@ -106,7 +106,7 @@ describe('the direct writer', () => {
     expect(socket.destroyed || results.has(WRITE_FAILED)).toBe(true);
   });
 
-  it('G14 leaves a request to libuv whose rest the kernel took before anybody looked', () => {
+  it('leaves a request to libuv when the kernel already took its rest (G14)', () => {
     /** Node's request: it has an async id while it is under way. */
     class WriteWrap {
       asyncId = -1;
@@ -139,7 +139,7 @@ describe('the direct writer', () => {
     expect(used[2]).not.toBe(used[1]);
   });
 
-  it('is never used where the internals are not the expected ones', async () => {
+  it('is not used where the internals are not as expected', async () => {
     const writer = new DirectWriter();
     const strange = { _handle: {}, writableLength: 0 } as unknown as DirectSocket;
     expect(writer.write(strange, Buffer.from('no'), owner())).toBe(NOT_WRITTEN);

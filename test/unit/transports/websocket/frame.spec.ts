@@ -33,7 +33,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     [65_535, 4],
     [65_536, 10],
     [70_000, 10],
-  ])('P4: a payload of %i bytes has a header of %i', async (length, headerBytes) => {
+  ])('a payload of %i bytes has a header of %i (P4)', async (length, headerBytes) => {
     const payload = Buffer.alloc(length, 'x');
     const frame = frameText([payload], NEWLINE);
 
@@ -46,7 +46,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
   });
 
   it.each(['', 'x'.repeat(125), 'x'.repeat(126), 'é'.repeat(100), 'x'.repeat(65_536), 'half a 😀: \ud83d'])(
-    'P4: one envelope is framed as several are, and lies in its frame (%#)',
+    'one envelope is framed like several, and shares its bytes (%#) (P4)',
     (text) => {
       const encoded = Buffer.from(text);
       const asText = frameOne(false, text);
@@ -61,24 +61,24 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     },
   );
 
-  it('P4: envelopes of JSON are separated by a newline, with none at the end', () => {
+  it('JSON envelopes are separated by a newline, with none at the end (P4)', () => {
     const frame = frameText([Buffer.from('{"a":1}'), Buffer.from('{"b":"é"}'), Buffer.from('3')], NEWLINE);
     expect(frame.toString('utf8', 2)).toBe('{"a":1}\n{"b":"é"}\n3');
   });
 
-  it('P4: MessagePack values follow one another in a binary frame', async () => {
+  it('MessagePack values follow one another in a binary frame (P4)', async () => {
     const frame = frameBinary([Buffer.from([0x81]), Buffer.from([0x01, 0x02])], undefined);
     expect([...frame]).toEqual([0x82, 3, 0x81, 0x01, 0x02]);
     await expect(parsed(frame)).resolves.toMatchObject({ isBinary: true });
   });
 
-  it('the separators count for the length of the header', () => {
+  it('the separators count in the length of the frame', () => {
     const halves = [Buffer.alloc(62, 'a'), Buffer.alloc(63, 'b')];
     expect(frameText(halves, undefined).length).toBe(2 + 125);
     expect(frameText(halves, NEWLINE).length).toBe(4 + 126);
   });
 
-  it('no envelope makes an empty frame', () => {
+  it('a frame without envelopes is empty', () => {
     expect([...frameText([], NEWLINE)]).toEqual([0x81, 0]);
   });
 
@@ -88,13 +88,13 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     ).toBe('a\n\nb');
   });
 
-  it('P22: the envelopes, which other frames share, are not changed', () => {
+  it('framing does not change the envelopes, which other frames share (P22)', () => {
     const envelope = Buffer.from('{"type":"event"}');
     frameText([envelope, envelope], NEWLINE);
     expect(envelope.toString()).toBe('{"type":"event"}');
   });
 
-  it('one allocation, and no byte of it is left as it was found (ws 8.20.1)', () => {
+  it('a frame is one allocation of which every byte is written (ws 8.20.1)', () => {
     const allocations: Buffer[] = [];
     const original = Buffer.allocUnsafe;
     const spy = jest.spyOn(Buffer, 'allocUnsafe').mockImplementation((size) => {
@@ -114,7 +114,7 @@ describe('frames of the server (P4, RFC 6455 §5.2)', () => {
     }
   });
 
-  it('frames a payload that exists already', () => {
+  it('an existing payload can be framed', () => {
     expect([...framePayload(0x81 | RSV1, Buffer.from([1, 2]))]).toEqual([0xc1, 2, 1, 2]);
   });
 });

@@ -18,8 +18,8 @@ async function unharmed({ host, port, errors }: Awaited<ReturnType<typeof serve>
   expect(host.sessions).toHaveLength(before + 1);
 }
 
-describe('published advisories', () => {
-  it('ws 8.21 (22 May 2026, memory exhaustion by fragments) is the least that is installed and allowed', () => {
+describe('published security advisories', () => {
+  it('ws is installed and allowed only from 8.21 on (memory exhaustion by fragments)', () => {
     const minor = (version: string): number => {
       const match = /^\^?8\.(\d+)\.\d+$/.exec(version);
       return Number(match?.[1] ?? NaN);
@@ -30,7 +30,7 @@ describe('published advisories', () => {
     expect(minor(dependencies.ws)).toBeGreaterThanOrEqual(21);
   });
 
-  it('CVE-2024-37890: more headers than Node keeps hide Upgrade, Origin and the rest, and nothing crashes', async () => {
+  it('more headers than Node keeps hide Upgrade and Origin, and are refused without a crash (CVE-2024-37890)', async () => {
     const context = await serve({ cookie: { name: 'session' }, allowedOrigins: 'https://example.com' });
     context.server.maxHeadersCount = 100;
     const many = Array.from({ length: 200 }, (_, index) => `x${index}: y\r\n`).join('');
@@ -42,7 +42,7 @@ describe('published advisories', () => {
   });
 
   it.each(['constructor', '__proto__', 'toString; constructor', 'permessage-deflate; __proto__=1', ''])(
-    'ws 3.3.1: Sec-WebSocket-Extensions: %s crashes nothing, with compression on or off',
+    'Sec-WebSocket-Extensions: %s causes no crash, with compression on or off (ws 3.3.1)',
     async (extensions) => {
       const off = await serve();
       const client = await RawClient.open(off.port, '/realtime', { 'Sec-WebSocket-Extensions': extensions });
@@ -79,13 +79,18 @@ describe('published advisories', () => {
     await unharmed(context);
   });
 
-  it.each(['__proto__', 'constructor', 'hasOwnProperty'])('the subprotocol %s is unknown', async (name) => {
-    const context = await serve();
-    expect((await refusalOf(context.port, '/realtime', { 'Sec-WebSocket-Protocol': name })).status).toBe(400);
-    await unharmed(context);
-  });
+  it.each(['__proto__', 'constructor', 'hasOwnProperty'])(
+    'the subprotocol %s is refused as unknown',
+    async (name) => {
+      const context = await serve();
+      expect((await refusalOf(context.port, '/realtime', { 'Sec-WebSocket-Protocol': name })).status).toBe(
+        400,
+      );
+      await unharmed(context);
+    },
+  );
 
-  it('CVE-2020-7693: an upgrade of a path that is none is 404, a hundred times over', async () => {
+  it('a hundred upgrades of an unknown path are each answered with 404 (CVE-2020-7693)', async () => {
     const context = await serve();
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, index) => refusalOf(context.port, `/path${index}`)),
@@ -94,7 +99,7 @@ describe('published advisories', () => {
     await unharmed(context);
   });
 
-  it('a client that resets in the middle of a refusal harms nobody', async () => {
+  it('a client that resets during a refusal causes no error', async () => {
     const context = await serve();
     for (let round = 0; round < 20; round++) {
       const socket = connect(context.port, '127.0.0.1');
@@ -107,7 +112,7 @@ describe('published advisories', () => {
     await unharmed(context);
   });
 
-  it('a refused client that sends on and never closes is cut off after 2 s', async () => {
+  it('a refused client that continues to send and never closes is destroyed after 2 s', async () => {
     const { port, clock } = await serve();
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     socket.on('error', () => undefined);
@@ -120,14 +125,14 @@ describe('published advisories', () => {
     clearInterval(flood);
   });
 
-  it('GHSA-c4j6-fc7j-m34r: an upgrade in absolute form is judged like any other', async () => {
+  it('an upgrade in absolute form is checked like any other (GHSA-c4j6-fc7j-m34r)', async () => {
     const { port } = await serve({ allowedOrigins: 'https://example.com', allowedHosts: ['example.com'] });
     const target = 'http://example.com/realtime';
     expect((await refusalOf(port, target, { Origin: 'https://evil.net' })).status).toBe(403);
     expect((await refusalOf(port, target, { Host: 'evil.net' })).status).toBe(403);
   });
 
-  it('CWE-1385: another site’s page does not get in with the cookie of its visitor', async () => {
+  it('a page of another site cannot connect with the cookie of its visitor (CWE-1385)', async () => {
     const { host, port } = await serve({ cookie: { name: 'session' } });
     for (const origin of [
       'https://evil.net',

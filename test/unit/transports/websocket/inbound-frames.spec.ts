@@ -18,7 +18,7 @@ describe('frames from the client', () => {
     expect([...(session.frames[1] as Uint8Array)]).toEqual([0x81, 0xff]);
   });
 
-  it('an empty message is a message', async () => {
+  it('an empty message arrives', async () => {
     const { client, session } = await pair();
     client.text('');
     client.send(2, Buffer.alloc(0));
@@ -40,7 +40,7 @@ describe('frames from the client', () => {
     expect(await client.frame()).toMatchObject({ opcode: 10, payload: Buffer.from('are you there') });
   });
 
-  it('may be split anywhere and merged into one segment', async () => {
+  it('frames may be split anywhere, and merged into one segment', async () => {
     const { client, session } = await pair();
     const bytes = Buffer.concat(['one', 'two', 'three'].map((text) => clientFrame(1, Buffer.from(text))));
     for (const byte of bytes) {
@@ -52,7 +52,7 @@ describe('frames from the client', () => {
     expect(session.frames).toEqual(['one', 'two', 'three', 'one', 'two', 'three']);
   });
 
-  it('those in the same segment as the upgrade are not lost', async () => {
+  it('frames in the segment of the upgrade are not lost', async () => {
     const { host, port } = await serve();
     connect(port, '127.0.0.1').write(
       Buffer.concat([Buffer.from(upgradeRequest()), clientFrame(1, Buffer.from('early'))]),
@@ -62,7 +62,7 @@ describe('frames from the client', () => {
     expect(session.frames).toEqual(['early']);
   });
 
-  it('those that come while the credentials are verified wait', async () => {
+  it('frames wait while the credentials are verified', async () => {
     const { host, port } = await serve();
     let finish: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => {
@@ -85,14 +85,14 @@ describe('frames from the client', () => {
 describe('frames that break a rule (P4, P6, RFC 6455)', () => {
   const host = (): FakeHost => new FakeHost(1_000);
 
-  it('P4, G24: one of exactly maxFrameBytes is taken', async () => {
+  it('a frame of maxFrameBytes is accepted (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.text('x'.repeat(1_000));
     await received(session, 1);
     expect(session.frames[0]).toHaveLength(1_000);
   });
 
-  it('P4, G24: a larger one is refused with 4806 by its header, before a byte of it is kept', async () => {
+  it('a larger frame is refused with 4806 by its header, before its payload is read (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { claim: 1_001 });
     expect(await client.close()).toEqual({ code: 4806, reason: 'message_too_large|0' });
@@ -103,13 +103,13 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('P4, G24: one whose length no machine can hold is 4806 too', async () => {
+  it('a frame with an impossible length is refused with 4806 (P4, G24)', async () => {
     const { client } = await pair({ host: host() });
     client.socket.write(Buffer.from([0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4]));
     expect((await client.close()).code).toBe(4806);
   });
 
-  it('P4, G24: fragments count together', async () => {
+  it('the fragments of a message are counted together (P4, G24)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(600, 'x'), { fin: false });
     client.send(0, Buffer.alloc(600, 'x'));
@@ -119,7 +119,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.closes).toEqual([4806]);
   });
 
-  it('P4: more fragments than a message can need are 4805 (CVE-2026-42786)', async () => {
+  it('more fragments than a message can need are refused with 4805 (P4, CVE-2026-42786)', async () => {
     const { client, session } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { fin: false });
     client.socket.write(
@@ -129,7 +129,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('P4: and so are more pieces of one frame than its bytes can need (ws 8.21)', async () => {
+  it('more pieces of a frame than its bytes can need are refused with 4805 (P4, ws 8.21)', async () => {
     const { client, serverSocket } = await pair({ host: host() });
     client.send(1, Buffer.alloc(0), { claim: 1_000 });
     await turn();
@@ -143,7 +143,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     ['a surrogate', Buffer.from([0xed, 0xa0, 0x80])],
     ['a long form', Buffer.from([0xc0, 0xaf])],
     ['a byte that is never UTF-8', Buffer.from([0xff])],
-  ])('P6: text that is not UTF-8 (%s) cannot be parsed: 4805', async (_name, payload) => {
+  ])('text that is not UTF-8 (%s) is refused with 4805 (P6)', async (_name, payload) => {
     const { client, session } = await pair();
     client.send(1, payload);
     expect(await client.close()).toEqual({ code: 4805, reason: 'protocol_error|0' });
@@ -167,7 +167,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     ['a close of one byte', clientFrame(8, Buffer.alloc(1))],
     ['a close with a code that is never sent', clientFrame(8, Buffer.from([0x03, 0xee]))],
     ['another protocol', Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n')],
-  ])('%s keeps RFC 6455’s 1002', async (_name, bytes) => {
+  ])('%s is refused with 1002 of RFC 6455', async (_name, bytes) => {
     const { client, session } = await pair();
     client.socket.write(bytes);
     expect((await client.close()).code).toBe(1002);
@@ -177,7 +177,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
     expect(session.frames).toEqual([]);
   });
 
-  it('nothing behind the broken frame is read', async () => {
+  it('nothing after an invalid frame is read', async () => {
     const { client, session } = await pair();
     client.socket.write(
       Buffer.concat([
@@ -195,7 +195,7 @@ describe('frames that break a rule (P4, P6, RFC 6455)', () => {
 });
 
 describe('control frames', () => {
-  it('a ping is answered with its own payload', async () => {
+  it('a ping is answered with its payload', async () => {
     const { client } = await pair();
     client.send(9, Buffer.from('x'.repeat(125)));
     expect(await client.frame()).toMatchObject({
@@ -205,7 +205,7 @@ describe('control frames', () => {
     });
   });
 
-  it('G16: a flood of them is 4807, ordinary use is not', async () => {
+  it('a flood of pings closes with 4807, and ordinary use does not (G16)', async () => {
     const { client, session, clock } = await pair();
     const pings = (count: number): Buffer =>
       Buffer.concat(Array.from({ length: count }, () => clientFrame(9, Buffer.alloc(0))));

@@ -9,7 +9,7 @@ import { WebSocketTransport } from '../../../../lib/transports/websocket/transpo
 import { FakeHost } from '../support/fake-host.js';
 
 describe('options of the WebSocket transport', () => {
-  it('are safe by default (G22, G23, G24)', () => {
+  it('the options are safe by default (G22, G23, G24)', () => {
     expect(resolveOptions({})).toMatchObject({
       path: '/realtime',
       codecs: [jsonCodec, msgpackCodec],
@@ -47,7 +47,7 @@ describe('options of the WebSocket transport', () => {
   });
 
   it.each([0, -1, 1.5, 2 ** 31, Number.POSITIVE_INFINITY])(
-    'G24: a frame limit of %d, which ws would take for none, is refused',
+    'a frame limit of %d, which ws would ignore, is refused (G24)',
     (maxFrameBytes) => {
       expect(() => new WebSocketTransport(new FakeHost(maxFrameBytes))).toThrow('limits.maxFrameBytes');
     },

@@ -9,7 +9,7 @@ afterEach(closeServers);
 const JSON_V1 = 'realtime.v1.json';
 const MSGPACK_V1 = 'realtime.v1.msgpack';
 
-describe('subprotocols (P1, P2)', () => {
+describe('negotiation of subprotocols (P1, P2)', () => {
   it.each([
     [undefined, undefined, 'json'],
     [JSON_V1, JSON_V1, 'json'],
@@ -21,14 +21,14 @@ describe('subprotocols (P1, P2)', () => {
     [`${JSON_V1}, bearer.abc.def`, JSON_V1, 'json'],
     [`resume.ticket, bearer.abc, ${MSGPACK_V1}`, MSGPACK_V1, 'msgpack'],
     [`realtime.v1.protobuf, ${JSON_V1}`, JSON_V1, 'json'],
-  ])('P1: %j is answered with %j', async (offered, echoed, codec) => {
+  ])('%j is answered with %j (P1)', async (offered, echoed, codec) => {
     const { host, port } = await serve();
     const client = await RawClient.open(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
     expect(client.response.headers['sec-websocket-protocol']).toBe(echoed);
     expect((await host.next()).connection.variant.codec.name).toBe(codec);
   });
 
-  it('P1: the header may come in several lines', async () => {
+  it('the header may be split into several lines (P1)', async () => {
     const { port } = await serve();
     const client = await RawClient.open(port, '/realtime', {
       'Sec-WebSocket-Protocol': ['soap', MSGPACK_V1],
@@ -37,10 +37,10 @@ describe('subprotocols (P1, P2)', () => {
   });
 
   it.each([
-    ['only unknown ones', 'soap, graphql-ws'],
-    ['a reserved one', 'realtime.v1.protobuf'],
-    ['another case', 'Realtime.V1.JSON'],
-  ])('P1: %s is 400 and names what is spoken', async (_name, offered) => {
+    ['an offer of unknown names', 'soap, graphql-ws'],
+    ['a reserved name', 'realtime.v1.protobuf'],
+    ['a name in another case', 'Realtime.V1.JSON'],
+  ])('%s is refused with 400, which names the supported subprotocols (P1)', async (_name, offered) => {
     const { port } = await serve();
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');
@@ -48,7 +48,7 @@ describe('subprotocols (P1, P2)', () => {
   });
 
   it.each(['bearer.abc', 'resume.ticket', 'bearer.abc, resume.ticket'])(
-    'P2: %s alone is 400',
+    '%s alone is refused with 400 (P2)',
     async (offered) => {
       const { host, port } = await serve();
       const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
@@ -78,7 +78,7 @@ describe('subprotocols (P1, P2)', () => {
     // CVE-2021-32640
     `${JSON_V1}${' '.repeat(10_000)}x`,
     Array.from({ length: 200 }, (_, index) => `p${index}`).join(','),
-  ])('P1: the malformed %j is 400', async (offered) => {
+  ])('the malformed header %j is refused with 400 (P1)', async (offered) => {
     const { host, port } = await serve();
     const response = await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': offered });
     expect(response.statusLine).toBe('HTTP/1.1 400 Bad Request');
@@ -87,13 +87,13 @@ describe('subprotocols (P1, P2)', () => {
     expect(host.sessions).toEqual([]);
   });
 
-  it('P1: the first configured codec is for clients that offer none', async () => {
+  it('a client that offers none gets the first configured codec (P1)', async () => {
     const { host, port } = await serve({ codecs: [msgpackCodec, jsonCodec] });
     await RawClient.open(port);
     expect((await host.next()).connection.variant.codec.name).toBe('msgpack');
   });
 
-  it('P1: a codec that is not configured is unknown', async () => {
+  it('a codec that is not configured is unknown (P1)', async () => {
     const { port } = await serve({ codecs: [jsonCodec] });
     expect((await refusalOf(port, '/realtime', { 'Sec-WebSocket-Protocol': MSGPACK_V1 })).status).toBe(400);
   });

@@ -35,7 +35,7 @@ async function secure() {
 }
 
 describe('TLS that ends in this process', () => {
-  it('is seen in the handshake, and frames go both ways', async () => {
+  it('TLS is visible in the handshake, and carries frames both ways', async () => {
     const { host, port, open } = await secure();
     const client = await open(`https://localhost:${port}`);
     const session = await host.next();
@@ -53,7 +53,7 @@ describe('TLS that ends in this process', () => {
     expect(session.closes).toEqual([4001]);
   });
 
-  it('G22: a page that came without it is of another origin', async () => {
+  it('a page that was loaded without TLS is of another origin (G22)', async () => {
     const { port, open } = await secure();
     await expect(open(`http://localhost:${port}`)).rejects.toThrow('403');
   });

@@ -10,16 +10,16 @@ describe('RoomsGateway', () => {
     rooms = testing.get(RoomsGateway);
   });
 
-  it('keeps the board to Ada', () => {
+  it('lets only Ada read the board', () => {
     expect(rooms.canRead({ id: 'ada' }, 'board')).toBe(true);
     expect(rooms.canRead({ id: 'bob' }, 'board')).toBe(false);
   });
 
-  it('names the author', () => {
+  it('adds the author to a message', () => {
     expect(rooms.onMessage({ text: 'Hello' }, { id: 'ada' })).toEqual({ text: 'Hello', author: 'ada' });
   });
 
-  it('refuses silence', () => {
+  it('refuses an empty message', () => {
     expect(() => rooms.onMessage({ text: '' }, { id: 'ada' })).toThrow(ForbiddenException);
   });
 });

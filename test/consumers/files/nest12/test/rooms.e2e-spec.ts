@@ -42,7 +42,7 @@ describe('Rooms (e2e)', () => {
     expect(await received).toEqual({ text: 'Hello', author: 'ada' });
   });
 
-  it('refuses who may not read, and what may not be said', async () => {
+  it('refuses a subscribe that is not authorized, and a publish that is not valid', async () => {
     const board = connect('bob').channel('rooms.board');
     await expect(board.subscribe()).rejects.toMatchObject({ code: 'forbidden' });
     await expect(board.subscribe()).rejects.toBeInstanceOf(RealtimeError);

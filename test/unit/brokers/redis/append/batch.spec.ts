@@ -36,8 +36,8 @@ function sectionsOf({ args }: AppendBatch): readonly (readonly [string, string, 
   return sections;
 }
 
-describe('what travels in one script call', () => {
-  it('P16 one section for each channel, its events in order', () => {
+describe('the contents of one script call', () => {
+  it('a script call contains one section per channel, with its events in order (P16)', () => {
     const { batch } = batchOf([request('a', '1'), request('b', '2'), request('a', '3')]);
     expect(sectionsOf(batch)).toEqual([
       ['2', 'i', '[{"i":"1"},\n{"i":"3"}]'],
@@ -46,7 +46,7 @@ describe('what travels in one script call', () => {
     expect(batch.keys).toHaveLength(10);
   });
 
-  it('P27 another policy begins another section; a publish without a window does not', () => {
+  it('another policy starts another section; a publish without a window does not (P27)', () => {
     const other = { policy: { ...POLICY, size: 7 } };
     const longer = { policy: { ...POLICY, dedupeMs: 1 } };
     const { batch } = batchOf([
@@ -64,13 +64,13 @@ describe('what travels in one script call', () => {
     ]);
   });
 
-  it('G8 a record ends at 64 KiB, and a larger event is one by itself', () => {
+  it('a record ends at 64 KiB, and a larger event is in a record of its own (G8)', () => {
     const ids = Array.from({ length: 5 }, (_, index) => request('a', `${index}`));
     expect(sectionsOf(batchOf(ids, 30_000).batch).map(([count]) => count)).toEqual(['2', '2', '1']);
     expect(sectionsOf(batchOf(ids, 90_000).batch).map(([count]) => count)).toEqual(['1', '1', '1', '1', '1']);
   });
 
-  it('P15 sends ids only where one is remembered or named, and the careful form where one comes twice', () => {
+  it('ids are sent only where they are remembered or named, and in the strict form where one repeats (P15)', () => {
     const forms = (requests: readonly AppendRequest[]) =>
       sectionsOf(batchOf(requests).batch).map(([, form]) => form);
     expect(forms([request('a', '1', UNREMEMBERED), request('a', '1', UNREMEMBERED)])).toEqual(['p']);
@@ -80,7 +80,7 @@ describe('what travels in one script call', () => {
     expect(forms([request('a', '1'), request('a', '2', { after: '1' })])).toEqual(['m']);
   });
 
-  it('P15 hands out the answers: numbers that follow one another, or one for each', async () => {
+  it('each event gets its answer, from consecutive numbers or a list (P15)', async () => {
     const { batch, call } = batchOf(['1', '2', '3', '4', '5'].map((id) => request(id < '3' ? 'a' : 'b', id)));
     batch.settle([
       ['e', 8],
@@ -95,7 +95,7 @@ describe('what travels in one script call', () => {
     ]);
   });
 
-  it('G1 promises nothing that is not proven, and refuses what it would refuse anyway', async () => {
+  it('events without proof of replication are answered with timeout; conflict and out_of_order stay (G1)', async () => {
     const { batch, call } = batchOf(['1', '2', '3', '4'].map((id) => request('a', id)));
     batch.settleUnproven([['e', 4, '2 old', 4, 'c', 'o']]);
     expect(await call.result).toEqual(
@@ -103,7 +103,7 @@ describe('what travels in one script call', () => {
     );
   });
 
-  it('P10 names of epochs are used once, by one broker and by all', () => {
+  it('the name of an epoch is used by no other batch or broker (P10)', () => {
     const entropy = new SeededEntropy(1);
     const all = [new EpochNames(entropy), new EpochNames(entropy)];
     const names = all.flatMap((epochs) => Array.from({ length: 100 }, () => epochs.next()));

@@ -26,7 +26,7 @@ class Questions {
 
 const turn = () => new Promise(setImmediate);
 
-describe('how many replicas have what was written (G1)', () => {
+describe('acknowledgements of replicas (G1)', () => {
   let questions: Questions;
   let proofs: ReplicaProofs<EventEmitter>;
   let connection: EventEmitter;
@@ -37,7 +37,7 @@ describe('how many replicas have what was written (G1)', () => {
     connection = new EventEmitter();
   });
 
-  it('G1 is asked once for all who wrote in a turn, behind all of them', async () => {
+  it('replicas are asked once for all writes of a turn, after all of them (G1)', async () => {
     const all = [proofs.of(connection), proofs.of(connection), proofs.of(connection)];
     expect(questions.asked).toBe(0);
     await turn();
@@ -47,7 +47,7 @@ describe('how many replicas have what was written (G1)', () => {
     expect(questions.asked).toBe(1);
   });
 
-  it('G1 who wrote while a question was under way shares the next, and nobody the one before', async () => {
+  it('writes that come while a request is pending share the next request, and not the pending one (G1)', async () => {
     const first = proofs.of(connection);
     await turn();
     const later = [proofs.of(connection), proofs.of(connection)];
@@ -61,7 +61,7 @@ describe('how many replicas have what was written (G1)', () => {
     expect(await Promise.all(later)).toEqual([0, 0]);
   });
 
-  it('G1 connections are asked apart', async () => {
+  it('each connection is asked separately (G1)', async () => {
     const other = new EventEmitter();
     const answers = [proofs.of(connection), proofs.of(other)];
     await turn();
@@ -71,7 +71,7 @@ describe('how many replicas have what was written (G1)', () => {
     expect(await Promise.all(answers)).toEqual([1, 3]);
   });
 
-  it('G1 nothing is proven by a connection that was closed since, whoever answers on the new one', async () => {
+  it('a connection that was closed since proves nothing, whatever the new one answers (G1)', async () => {
     const first = proofs.of(connection);
     await turn();
     const before = proofs.of(connection);
@@ -83,7 +83,7 @@ describe('how many replicas have what was written (G1)', () => {
     expect(await Promise.all([first, before, behind])).toEqual([0, 0, 5]);
   });
 
-  it('G1 a question that fails proves nothing, and the next is asked again', async () => {
+  it('a request that fails proves nothing, and the replicas are asked again for the next write (G1)', async () => {
     const first = proofs.of(connection);
     await turn();
     questions.answer(new Error('No answer in time'));

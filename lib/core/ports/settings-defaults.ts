@@ -1,0 +1,120 @@
+import { MIN_ENVELOPES_PER_FRAME } from '../../protocol/envelope.js';
+import type { EngineSettings } from './settings.js';
+
+/** Kinds of settings. A `duration` is in milliseconds, an `integer` is a whole number. */
+export type SettingKind = 'duration' | 'integer' | 'text' | 'flag' | 'choice';
+
+/** Default and bounds of one setting; the bounds of a text are those of its length. */
+export interface Setting<Kind extends SettingKind = SettingKind, Value = unknown> {
+  readonly kind: Kind;
+  readonly default: Value;
+  readonly min: number;
+  readonly max: number;
+  /** The values of a `choice`. */
+  readonly choices?: readonly string[];
+}
+
+/** Settings by name, and groups of them. */
+export interface SettingGroup {
+  readonly [name: string]: Setting | SettingGroup;
+}
+
+/** The values of a group. The name of a duration gets its unit as a suffix: `linger` becomes `lingerMs`. */
+export type ValuesOf<Group> = {
+  readonly [
+    Name in keyof Group & string as Group[Name] extends Setting<'duration'> ? `${Name}Ms` : Name
+  ]: Group[Name] extends Setting<SettingKind, infer Value> ? Value : ValuesOf<Group[Name]>;
+};
+
+type Bounds = Partial<Pick<Setting, 'min' | 'max'>>;
+
+const UNBOUNDED = Number.MAX_SAFE_INTEGER;
+
+/** Milliseconds: at least 0, where no bounds are given. */
+export function duration<T extends number | undefined>(
+  value: T,
+  bounds: Bounds = {},
+): Setting<'duration', number | T> {
+  return { kind: 'duration', default: value, min: 0, max: UNBOUNDED, ...bounds };
+}
+
+/** A whole number: at least 1, where no bounds are given. */
+export function integer(value: number, bounds: Bounds = {}): Setting<'integer', number> {
+  return { kind: 'integer', default: value, min: 1, max: UNBOUNDED, ...bounds };
+}
+
+/** A text of 1 to 256 characters, where no bounds are given. */
+export function text<T extends string | undefined>(
+  value: T,
+  bounds: Bounds = {},
+): Setting<'text', string | T> {
+  return { kind: 'text', default: value, min: 1, max: 256, ...bounds };
+}
+
+/** Names the property that holds a setting's value: see {@link ValuesOf}. */
+export function valueName(name: string, { kind }: Setting): string {
+  return kind === 'duration' ? `${name}Ms` : name;
+}
+
+/** Tells a setting from a group of settings. */
+export function isSetting(entry: Setting | SettingGroup): entry is Setting {
+  return typeof entry.kind === 'string';
+}
+
+/**
+ * Default and bounds of every number of the engine. The module's options have the same names; what each one does is
+ * said there, and docs/options.md lists them all.
+ */
+export const ENGINE_TABLE = {
+  applicationName: text('application', { max: 64 }),
+  helloTimeout: duration(10_000, { min: 100 }),
+  handlerTimeout: duration(10_000, { min: 1 }),
+  heartbeat: { interval: duration(25_000, { min: 1_000 }), timeout: duration(10_000, { min: 100 }) },
+  retry: {
+    base: duration(500, { min: 1 }),
+    max: duration(20_000, { min: 1 }),
+    firstSpread: duration(2_000),
+    stable: duration(10_000),
+  },
+  limits: {
+    maxFrameBytes: integer(256 * 1024, { min: 1_024 }),
+    maxMessageBytes: integer(64 * 1024, { min: 1_024 }),
+    maxEnvelopesPerFrame: integer(256, { min: MIN_ENVELOPES_PER_FRAME }),
+    maxChannels: integer(128),
+    ratePerSecond: integer(50),
+    dedupe: duration(5 * 60_000, { min: 1_000 }),
+    burst: integer(100),
+    bytesPerSecond: integer(512 * 1024),
+    userRatePerSecond: integer(200),
+    maxInFlight: integer(64),
+    maxConnectionsPerAddress: integer(1_000),
+    maxConnections: integer(100_000),
+  },
+  abuse: {
+    throttleAfter: integer(20),
+    closeAfter: integer(200),
+    window: duration(10_000, { min: 1 }),
+    ban: duration(60_000),
+  },
+  outbox: { maxBytes: integer(1024 * 1024, { min: 1_024 }), maxMessages: integer(4_096) },
+  maxFlushDelay: duration(20, { max: 1_000 }),
+  linger: duration(5_000),
+  ringSize: integer(256),
+  presenceLease: duration(30_000, { min: 1_000 }),
+};
+
+/** Defaults of everything but identity and secrets. */
+export const ENGINE_DEFAULTS: Omit<EngineSettings, 'nodeId' | 'ticketSecret'> = {
+  ...defaultsOf(ENGINE_TABLE),
+  anonymous: false,
+  authRequiredAheadMs: 30_000,
+  drainSpreadMs: 5_000,
+};
+
+/** The values of a group where nothing is set. */
+export function defaultsOf<Group extends SettingGroup>(group: Group): ValuesOf<Group> {
+  const values = Object.entries(group).map(([name, entry]) =>
+    isSetting(entry) ? [valueName(name, entry), entry.default] : [name, defaultsOf(entry)],
+  );
+  return Object.fromEntries(values) as ValuesOf<Group>;
+}

@@ -1,1 +1,0 @@
-export { RealtimeWsAdapter, type RealtimeWsAdapterOptions } from './realtime-ws.adapter.js';

@@ -1,0 +1,54 @@
+import type { Durability } from '../../core/ports/broker.js';
+import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
+import {
+  duration,
+  ENGINE_DEFAULTS,
+  ENGINE_TABLE,
+  integer,
+  text,
+  type Setting,
+} from '../../core/ports/settings-defaults.js';
+
+function flag(value: boolean): Setting<'flag', boolean> {
+  return { kind: 'flag', default: value, min: 0, max: 1 };
+}
+
+function choice<Word extends string, Default extends Word | undefined>(
+  value: Default,
+  choices: readonly Word[],
+): Setting<'choice', Word | Default> {
+  return { kind: 'choice', default: value, min: 0, max: choices.length, choices };
+}
+
+// Defaults and bounds are written here and in ENGINE_TABLE, and nowhere else: the option reader and docs/options.md take
+// them from these tables. An option that needs a check of its own, such as `allowedOrigins`, has no row.
+
+/** Options of `RealtimeModule.forRoot()`. */
+export const MODULE_TABLE = {
+  ...ENGINE_TABLE,
+  path: text('/realtime'),
+  publisherOnly: flag(false),
+  queryToken: text(undefined, { max: 64 }),
+  nodeId: text(undefined, { max: 64 }),
+  ticketSecret: text(undefined, { min: 32, max: 1_024 }),
+  proxyIdleTimeout: duration(60_000, { min: 1 }),
+  drain: { deadline: duration(10_000), spread: duration(ENGINE_DEFAULTS.drainSpreadMs) },
+  auth: {
+    anonymous: flag(ENGINE_DEFAULTS.anonymous),
+    requiredAhead: duration(ENGINE_DEFAULTS.authRequiredAheadMs),
+    jwt: { clockTolerance: duration(5_000), maxAge: duration(undefined) },
+  },
+};
+
+/** Options of `@Channel()`. */
+export const CHANNEL_TABLE = {
+  durability: choice<Durability, undefined>(undefined, ['process', 'broker', 'replicated']),
+  history: { size: integer(1_000), ttl: duration(3_600_000, { min: 1_000 }) },
+  presence: { grace: duration(15_000), maxMembers: integer(200) },
+  overflow: choice<OverflowPolicy, OverflowPolicy>('disconnect', [
+    'disconnect',
+    'drop-oldest',
+    'drop-newest',
+    'conflate',
+  ]),
+};

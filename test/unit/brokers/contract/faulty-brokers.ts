@@ -21,13 +21,8 @@ export interface FaultyBroker {
 /** Brokers that each break one promise, under the theme of the contract to which the test that must fail belongs. */
 export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, FaultyBroker>>>> = {
   append: {
-<<<<<<< HEAD
-    'repeats a seq': failing('numbers the events of an empty log from 1', (inner) =>
-      withLog(inner, {
-=======
     'repeats a seq': failing('numbers the events of an empty log 1, 2, 3', (inner) =>
-      altered(inner, {
->>>>>>> wt-titles
+      withLog(inner, {
         async appendMany(requests) {
           const outcomes = await inner.log.appendMany(requests);
           return outcomes.map((outcome) => {
@@ -42,15 +37,9 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       'makes an acknowledged event readable on every node',
       acknowledgesEarly,
     ),
-<<<<<<< HEAD
-    'appends a batch in reverse': failing('the items of a batch are appended in their order', (inner) =>
+    'appends a batch in reverse': failing('appends the items of a batch in order', (inner) =>
       withLog(inner, {
         appendMany: async (requests) => [...(await inner.log.appendMany([...requests].reverse()))].reverse(),
-=======
-    'appends a batch in reverse': failing('appends the items of a batch in order', (inner) =>
-      altered(inner, {
-        appendMany: async (requests) => [...(await inner.appendMany([...requests].reverse()))].reverse(),
->>>>>>> wt-titles
       }),
     ),
     'loses the payload `false`': failing('stores a payload that is false', (inner) =>
@@ -84,31 +73,17 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'loses an event': failing('never returns more than `limit` events; pages join without gap', (inner) =>
       reading(inner, (result) => ({ ...result, events: result.events.filter(({ seq }) => seq !== 2) })),
     ),
-<<<<<<< HEAD
-    'ignores `limit`': failing('a read never gives more than `limit`', (inner) =>
+    'ignores `limit`': failing('never returns more than `limit` events', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, limit: 1_000_000 }) }),
     ),
-    'ignores `from`': failing('`from` and `until` are inclusive', (inner) =>
+    'ignores `from`': failing('treats `from` and `until` as inclusive', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, from: 1 }) }),
     ),
-    'ignores `reverse`': failing('`reverse` counts down from `until`', (inner) =>
+    'ignores `reverse`': failing('reads down from `until` with `reverse`', (inner) =>
       withLog(inner, { read: (request) => inner.log.read({ ...request, reverse: false }) }),
     ),
-    'excludes `until`': failing('`from` and `until` are inclusive', (inner) =>
-      withLog(inner, {
-=======
-    'ignores `limit`': failing('never returns more than `limit` events', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, limit: 1_000_000 }) }),
-    ),
-    'ignores `from`': failing('treats `from` and `until` as inclusive', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, from: 1 }) }),
-    ),
-    'ignores `reverse`': failing('reads down from `until` with `reverse`', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, reverse: false }) }),
-    ),
     'excludes `until`': failing('treats `from` and `until` as inclusive', (inner) =>
-      altered(inner, {
->>>>>>> wt-titles
+      withLog(inner, {
         read: ({ until, ...request }) =>
           inner.log.read(until === undefined ? request : { ...request, until: until - 1 }),
       }),
@@ -148,13 +123,8 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         onEvents: (channel, events) => listener.onEvents(channel, [...events].reverse()),
       })),
     ),
-<<<<<<< HEAD
-    'never ends a subscription': failing('after `unsubscribe` nothing more is told', (inner) =>
-      withLog(inner, { unsubscribe: async () => undefined }),
-=======
     'never ends a subscription': failing('pushes nothing after `unsubscribe`', (inner) =>
-      altered(inner, { unsubscribe: async () => undefined }),
->>>>>>> wt-titles
+      withLog(inner, { unsubscribe: async () => undefined }),
     ),
     'pushes signals after `unsubscribe`': failing('pushes nothing after `unsubscribe`', (inner) => {
       const left = new Set<string>();
@@ -191,13 +161,8 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   signals: {
-<<<<<<< HEAD
-    'logs signals': failing('signals are never in the log', (inner) =>
-      withLog(inner, {
-=======
     'logs signals': failing('keeps signals out of the log', (inner) =>
-      altered(inner, {
->>>>>>> wt-titles
+      withLog(inner, {
         async signal(channel, { event, payload }) {
           await inner.log.appendMany([
             {
@@ -211,15 +176,9 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         },
       }),
     ),
-<<<<<<< HEAD
-    'loses the user': failing('a signal reaches every subscribed node', (inner) =>
+    'loses the user': failing('delivers a signal unchanged to every subscribed node', (inner) =>
       withLog(inner, {
         signal: (channel, { user: _user, ...message }) => inner.log.signal(channel, message),
-=======
-    'loses the user': failing('delivers a signal unchanged to every subscribed node', (inner) =>
-      altered(inner, {
-        signal: (channel, { user: _user, ...message }) => inner.signal(channel, message),
->>>>>>> wt-titles
       }),
     ),
   },
@@ -263,18 +222,15 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'always returns the first page': failing('returns every member once across pages', (inner) =>
       presenting(inner, { members: (channel, { limit }) => inner.presence.members(channel, { limit }) }),
     ),
-    'states a wrong number of members': failing(
-      'puts only the changes into a diff, with the number of members',
-      (inner) =>
-        listening(inner, (listener) => ({
-          onPresence: (channel, diff) =>
-            listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
-        })),
+    miscounts: failing('puts only the changes into a diff, with the number of members after it', (inner) =>
+      listening(inner, (listener) => ({
+        onPresence: (channel, diff) =>
+          listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
+      })),
     ),
   },
   control: {
-<<<<<<< HEAD
-    'confirms for nodes that did not': failing('names a node that does not answer in time', (inner) =>
+    'confirms for nodes that did not confirm': failing('reports a node as missing when it does not confirm in time', (inner) =>
       alteredBroker(inner, {
         bus: {
           async control(message) {
@@ -283,17 +239,6 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
           },
         },
       }),
-=======
-    'confirms for nodes that did not confirm': failing(
-      'reports a node as missing when it does not confirm in time',
-      (inner) =>
-        altered(inner, {
-          async control(message) {
-            const { confirmed, missing } = await inner.control(message);
-            return { confirmed: [...confirmed, ...missing], missing: [] };
-          },
-        }),
->>>>>>> wt-titles
     ),
     'keeps bans from nodes that start later': failing(
       'hands the active bans, and nothing else, to a node that starts later',
@@ -320,20 +265,12 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   'life cycle': {
-<<<<<<< HEAD
-    'promises more than it declares': failing('declares what it can promise', (inner) =>
-      alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
-    ),
-    'answers after `close`': failing('every call after `close` rejects', (inner) =>
-      withLog(inner, {
-=======
     'declares more than its harness states': failing(
       'declares the capabilities that its harness states',
-      (inner) => altered(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
+      (inner) => alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
     ),
     'answers after `close`': failing('rejects every call after `close`', (inner) =>
-      altered(inner, {
->>>>>>> wt-titles
+      withLog(inner, {
         tips: (channels) =>
           inner.log.tips(channels).catch(() => channels.map(() => ({ epoch: 'closed', seq: 0 }))),
       }),

@@ -230,15 +230,17 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   control: {
-    'confirms for nodes that did not confirm': failing('reports a node as missing when it does not confirm in time', (inner) =>
-      alteredBroker(inner, {
-        bus: {
-          async control(message) {
-            const { confirmed, missing } = await inner.bus.control(message);
-            return { confirmed: [...confirmed, ...missing], missing: [] };
+    'confirms for nodes that did not confirm': failing(
+      'reports a node as missing when it does not confirm in time',
+      (inner) =>
+        alteredBroker(inner, {
+          bus: {
+            async control(message) {
+              const { confirmed, missing } = await inner.bus.control(message);
+              return { confirmed: [...confirmed, ...missing], missing: [] };
+            },
           },
-        },
-      }),
+        }),
     ),
     'keeps bans from nodes that start later': failing(
       'hands the active bans, and nothing else, to a node that starts later',

@@ -281,7 +281,7 @@ describe('publishes that are sent again (P17)', () => {
     expect(await logged()).toEqual(['m1']);
   });
 
-  it('P17 a publish that is larger than the broker takes is refused for good', async () => {
+  it('a publish larger than the broker accepts is refused with message_too_large, not retryable (P17)', async () => {
     const broker = alteredBroker(memoryBroker(), {
       log: { appendMany: async (requests) => requests.map(() => ({ ok: false, code: 'message_too_large' })) },
     });

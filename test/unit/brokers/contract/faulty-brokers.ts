@@ -222,17 +222,15 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'always returns the first page': failing('returns every member once across pages', (inner) =>
       presenting(inner, { members: (channel, { limit }) => inner.presence.members(channel, { limit }) }),
     ),
-    'states a wrong number of members': failing(
-      'puts only the changes into a diff, with the number of members',
-      (inner) =>
-        listening(inner, (listener) => ({
-          onPresence: (channel, diff) =>
-            listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
-        })),
+    miscounts: failing('puts only the changes into a diff, with the number of members after it', (inner) =>
+      listening(inner, (listener) => ({
+        onPresence: (channel, diff) =>
+          listener.onPresence(channel, { ...diff, count: (diff.count ?? 0) + 1 }),
+      })),
     ),
   },
   control: {
-    'confirms for nodes that did not': failing(
+    'confirms for nodes that did not confirm': failing(
       'reports a node as missing when it does not confirm in time',
       (inner) =>
         alteredBroker(inner, {
@@ -269,8 +267,9 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   'life cycle': {
-    'promises more than it declares': failing('declares the capabilities that its harness states', (inner) =>
-      alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
+    'declares more than its harness states': failing(
+      'declares the capabilities that its harness states',
+      (inner) => alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
     ),
     'answers after `close`': failing('rejects every call after `close`', (inner) =>
       withLog(inner, {

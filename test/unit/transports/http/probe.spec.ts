@@ -78,7 +78,7 @@ describe('the probe GET {path} of a client whose WebSocket never opened (P18)', 
     expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
   });
 
-  it('is 503 when something fails here, or after close (P18)', async () => {
+  it('the probe is answered with 503 after an internal failure, and after close (P18)', async () => {
     const failures: unknown[] = [];
     const { host, transport, ask } = await route({ onError: (error) => failures.push(error) });
     host.verify = () => Promise.reject(new Error('database'));

@@ -57,7 +57,7 @@ describe('the call of a handler', () => {
     async (type, fields, event) => {
       const call = await calledWith({ type, ...fields });
       expect(call).toMatchObject({ id: 'c1', event, ...ENVELOPE });
-      expect(call).toMatchObject({ key: undefined, ttl: undefined });
+      expect([call?.key, call?.ttl]).toEqual([undefined, undefined]);
     },
   );
 

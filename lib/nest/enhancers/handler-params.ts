@@ -5,7 +5,7 @@ import {
   PARAMTYPES_METADATA,
   ROUTE_ARGS_METADATA,
 } from '@nestjs/common/constants.js';
-import { isChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
+import { readChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { HandlerTarget } from './handler-target.js';
 
@@ -35,8 +35,6 @@ export interface HandlerParam {
   readonly read: ParamReader | undefined;
   /** Whether it depends only on the channel's name. */
   readonly ofChannel: boolean;
-  /** Name of a channel parameter that must exist. */
-  readonly channelParam: string | undefined;
   /** Whether it is a decorator of HTTP that has no meaning here. */
   readonly foreign: boolean;
 }
@@ -48,9 +46,6 @@ export interface HandlerParam {
 const CONNECTION_KEY = `connection${CUSTOM_ROUTE_ARGS_METADATA}:0`;
 const PAYLOAD_KEY = `${PAYLOAD}:1`;
 const connectionOf = (_data: unknown, context: ExecutionContext): unknown => context.getArgByIndex(SOCKET);
-
-const readConnection: ParamReader = (_data, _context, connection) => connection;
-const readPayload: ParamReader = (key, context) => pick(context?.payload, key);
 
 function pick(payload: unknown, key: unknown): unknown {
   return typeof key === 'string' && key !== ''
@@ -88,32 +83,27 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): {
   return { list: list.slice(0, count), metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
-function describe([key, argument]: [string, RouteArgument]): HandlerParam {
-  const { index, data, factory } = argument;
-  const common = {
+/** Readers of Nest's own decorators, by their number. */
+const NEST_READERS: Readonly<Record<number, ParamReader>> = {
+  [SOCKET]: (_data, _context, connection) => connection,
+  [PAYLOAD]: (key, context) => pick(context?.payload, key),
+  [ACK]: () => undefined,
+};
+
+function describe([key, { index, data, pipes = [], factory, schema }]: [
+  string,
+  RouteArgument,
+]): HandlerParam {
+  const known = factory === undefined ? NEST_READERS[Number(key.split(':')[0])] : readerOf(factory);
+  return {
     index,
     data,
-    pipes: argument.pipes ?? [],
-    ofChannel: false,
-    channelParam: undefined,
-    foreign: false,
+    pipes,
+    // A schema is checked by a pipe, which only Nest runs.
+    read: schema === undefined ? known : undefined,
+    ofChannel: known === readChannelParam,
+    foreign: factory === undefined && known === undefined,
   };
-  if (factory !== undefined) {
-    const read = readerOf(factory);
-    if (!isChannelParam(factory)) return { ...common, read };
-    return { ...common, read, ofChannel: true, channelParam: typeof data === 'string' ? data : undefined };
-  }
-  switch (Number(key.split(':')[0])) {
-    case SOCKET:
-      return { ...common, read: readConnection };
-    case PAYLOAD:
-      // A schema is checked by a pipe, which only Nest runs.
-      return { ...common, read: argument.schema === undefined ? readPayload : undefined };
-    case ACK:
-      return { ...common, read: () => undefined };
-    default:
-      return { ...common, read: undefined, foreign: true };
-  }
 }
 
 /** Tells Nest where the parameters of a handler are among the arguments of a call. */

@@ -63,7 +63,7 @@ export interface RealtimeAuthOptions {
     /** Name of the cookie. */
     readonly name: string;
   };
-  /** Whether clients without credentials, and those whom the authenticator gives no user, may connect. Default `false`. */
+  /** Whether clients without credentials, and those for whom the authenticator returns no user, may connect. Default `false`. */
   readonly anonymous?: boolean;
   /** How long before a token expires the client is asked for a new one (G12). Default `'30s'`. */
   readonly requiredAhead?: Duration;

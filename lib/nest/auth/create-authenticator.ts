@@ -9,7 +9,7 @@ import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { AuthConfig } from '../options/auth-options.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
 
-/** What stands around an authenticator. */
+/** What making an authenticator needs. */
 export interface AuthenticatorDeps {
   readonly moduleRef: ModuleRef;
   readonly mapper: ErrorMapper;

@@ -91,7 +91,7 @@ function resolveJwt(given: unknown, problems: BootProblems): RealtimeJwtOptions 
     algorithms: reader.checked('algorithms', isList, 'is not a list.', 'Give a list such as ["RS256"].'),
   };
   for (const claim of ['issuer', 'audience']) {
-    // jsonwebtoken takes an empty one for none, and then accepts the tokens of everybody.
+    // jsonwebtoken treats an empty one as left out, and would then accept any token.
     reader.checked(
       claim,
       isExpectation,

@@ -132,7 +132,7 @@ describe.each(PLATFORMS)('G20 health for Terminus, on %s', (_name, platform) => 
       DEGRADED[0],
       {
         ...DEGRADED[1],
-        reason: expect.stringContaining('it cannot be proved that every revoke is known here'),
+        reason: expect.stringContaining('this node cannot prove that it knows every revoke'),
         roundTripMs: expect.any(Number),
         sessions: 0,
       },

@@ -12,7 +12,7 @@ import type { HandlerTarget } from './handler-target.js';
 /** Parameters of handlers without parameter decorators, in the shape of Nest's own route arguments. */
 const POSITIONAL_ARGS_METADATA = 'nestjs-realtime:positional-args';
 
-// Numbers of `@ConnectedSocket()`, which is also that of HTTP's `@Req()`, `@MessageBody()`, also `@Body()`, and `@Ack()`.
+// Nest's numbers of `@ConnectedSocket()`, `@MessageBody()` and `@Ack()`. HTTP's `@Req()` and `@Body()` share the first two.
 const SOCKET = 0;
 const PAYLOAD = 3;
 const ACK = 13;
@@ -27,10 +27,8 @@ interface RouteArgument {
 }
 
 /** One parameter of a handler. */
-export interface HandlerParam {
-  readonly index: number;
+export interface HandlerParam extends Required<Pick<RouteArgument, 'index' | 'pipes'>> {
   readonly data: unknown;
-  readonly pipes: readonly unknown[];
   /** Reads the value from the call without Nest; `undefined` for decorators of others. */
   readonly read: ParamReader | undefined;
   /** Whether it depends only on the channel's name. */
@@ -59,10 +57,7 @@ function pick(payload: unknown, key: unknown): unknown {
  * one is always declared, or Nest would call the method with all of its own arguments. The library's own functions have
  * none.
  */
-export function paramsOf({ host, methodName, method, own }: HandlerTarget): {
-  readonly list: readonly HandlerParam[];
-  readonly metadataKey: string | undefined;
-} {
+export function paramsOf({ host, methodName, method, own }: HandlerTarget) {
   if (own === true) return { list: [], metadataKey: undefined };
   const decorated = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as
     Record<string, RouteArgument> | undefined;
@@ -90,10 +85,8 @@ const NEST_READERS: Readonly<Record<number, ParamReader>> = {
   [ACK]: () => undefined,
 };
 
-function describe([key, { index, data, pipes = [], factory, schema }]: [
-  string,
-  RouteArgument,
-]): HandlerParam {
+function describe([key, argument]: [string, RouteArgument]): HandlerParam {
+  const { index, data, pipes = [], factory, schema } = argument;
   const known = factory === undefined ? NEST_READERS[Number(key.split(':')[0])] : readerOf(factory);
   return {
     index,

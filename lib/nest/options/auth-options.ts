@@ -99,6 +99,7 @@ function resolveJwt(given: unknown, problems: BootProblems): RealtimeJwtOptions 
       'Give what tokens must say, or leave it out to accept any. Is the environment variable set?',
     );
   }
+  const isFunction = (value: unknown) => typeof value === 'function';
   reader.checked('user', isFunction, 'is not a function.', 'Give (claims) => ({ id: … }).');
   reader.all(MODULE_TABLE.auth.jwt);
   reader.end();
@@ -124,10 +125,6 @@ function isKey(value: unknown): value is string | Buffer {
 
 function isList(value: unknown): value is readonly JwtAlgorithm[] {
   return Array.isArray(value);
-}
-
-function isFunction(value: unknown): value is () => unknown {
-  return typeof value === 'function';
 }
 
 function isExpectation(value: unknown): value is string | readonly string[] {

@@ -58,21 +58,18 @@ export interface UnsubscribeCommand extends CommandBase {
   readonly channel: string;
 }
 
-export interface PublishCommand extends CommandBase {
-  readonly type: 'publish';
-  readonly channel: string;
-  readonly event: string;
-  readonly key?: string;
-  readonly ttl?: number;
-  readonly after?: string;
-  readonly payload?: unknown;
-}
-
 export interface SignalCommand extends CommandBase {
   readonly type: 'signal';
   readonly channel: string;
   readonly event: string;
   readonly payload?: unknown;
+}
+
+export interface PublishCommand extends Omit<SignalCommand, 'type'> {
+  readonly type: 'publish';
+  readonly key?: string;
+  readonly ttl?: number;
+  readonly after?: string;
 }
 
 export interface RequestCommand extends CommandBase {

@@ -1,5 +1,3 @@
-import { omitUndefined } from './omit-undefined.js';
-
 /** What a client does after a close (protocol §7). */
 export type CloseAction = 'stay_closed' | 'reconnect' | 'stop';
 
@@ -61,9 +59,7 @@ export function closeReason(name: CloseName, retryAfterMs = 0): string {
 export function parseCloseReason(reason: string): { name?: CloseName; retryAfterMs?: number } {
   const [name = '', delay] = reason.split('|');
   if (!Object.hasOwn(CLOSE_CODES, name)) return {};
-  const ms = Number(delay);
-  return omitUndefined({
-    name: name as CloseName,
-    retryAfterMs: Number.isFinite(ms) && ms >= 0 ? ms : undefined,
-  });
+  const retryAfterMs = Number(delay);
+  const isDelay = Number.isFinite(retryAfterMs) && retryAfterMs >= 0;
+  return { name: name as CloseName, ...(isDelay ? { retryAfterMs } : {}) };
 }

@@ -40,8 +40,8 @@ export function closeNameOf(code: number): CloseName | undefined {
 }
 
 /**
- * What a client does after a connection ended with `code`: 1000 stays closed, 4800–4999 stop and tell the
- * user, everything else (4000–4499, 1001, 1005, 1006, 1011 …) reconnects with its positions.
+ * What a client does after a connection ended with `code`: with 1000 it stays closed, with 4800–4999 it stops and tells the
+ * user, with any other code (4000–4499, 1001, 1005, 1006, 1011 …) it reconnects with its positions.
  *
  * @example closeActionOf(4003) // 'reconnect'
  */

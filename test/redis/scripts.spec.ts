@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  APPEND,
-  CONTROL,
-  DUE,
-  HEARTBEAT,
-  MEMBERS,
-  PRESENCE,
-  READ,
-  TIPS,
-} from '../../lib/brokers/redis/scripts/index.js';
-import type { RedisScript } from '../../lib/brokers/redis/scripts/index.js';
+import { APPEND } from '../../lib/brokers/redis/scripts/append.js';
+import { CONTROL } from '../../lib/brokers/redis/scripts/control.js';
+import { DUE } from '../../lib/brokers/redis/scripts/due.js';
+import { HEARTBEAT } from '../../lib/brokers/redis/scripts/heartbeat.js';
+import { MEMBERS } from '../../lib/brokers/redis/scripts/members.js';
+import { PRESENCE } from '../../lib/brokers/redis/scripts/presence.js';
+import { READ } from '../../lib/brokers/redis/scripts/read.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
+import type { RedisScript } from '../../lib/brokers/redis/scripts/script.js';
 import { elapse, stretched } from '../support/patience.js';
 import { RedisKit } from './kit.js';
 

@@ -9,7 +9,7 @@ import { PresenceRoom, type PresenceDevice } from './room.js';
 
 /** Membership of all channels of a store (G19): ends leases and graces, and notifies the subscribers. The rooms hold the members. */
 export class MemoryPresence {
-  private readonly deadlines: Deadlines<PresenceDevice>;
+  readonly deadlines: Deadlines<PresenceDevice>;
 
   /**
    * @param open Returns the channel, and makes it when there is none.
@@ -23,14 +23,6 @@ export class MemoryPresence {
     private readonly dispatcher: MemoryDispatcher,
   ) {
     this.deadlines = new Deadlines(clock, () => this.expire());
-  }
-
-  start(): void {
-    this.deadlines.start();
-  }
-
-  stop(): void {
-    this.deadlines.stop();
   }
 
   enter(entry: PresenceEntry, leaseMs: number): void {

@@ -86,7 +86,7 @@ export class MemoryStore {
   attach(node: MemoryNode): void {
     this.nodes.add(node);
     this.sweeper.start();
-    this.presence.start();
+    this.presence.deadlines.start();
   }
 
   /** @internal */
@@ -97,7 +97,7 @@ export class MemoryStore {
     this.control.forget(node);
     if (this.nodes.size > 0) return;
     this.sweeper.stop();
-    this.presence.stop();
+    this.presence.deadlines.stop();
   }
 
   /** @internal Nodes that are started, in the order in which they started. */

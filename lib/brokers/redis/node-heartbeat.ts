@@ -70,7 +70,7 @@ export class NodeHeartbeat {
     this.timer = undefined;
     this.beat()
       .then((mismatch) => {
-        // The deployment moved on to another layout; or the data was lost, and a node with other partitions came first.
+        // The deployment moved on to another layout; or the data was lost, and a node with other partitions wrote first.
         if (mismatch?.problem === this.commands.refusal) return;
         this.commands.refusal = mismatch?.problem;
         if (mismatch !== undefined) this.settings.onWarning(messageOf(mismatch));

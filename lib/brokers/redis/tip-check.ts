@@ -33,10 +33,6 @@ export class RedisTipCheck {
     private readonly settings: RedisSettings,
   ) {}
 
-  start(): void {
-    this.arm();
-  }
-
   close(): void {
     this.closed = true;
     this.timer?.cancel();
@@ -46,7 +42,7 @@ export class RedisTipCheck {
   /** Looks at these channels as soon as possible. */
   checkNow(channels: readonly string[]): void {
     for (const channel of channels) this.urgent.add(channel);
-    void this.workOff();
+    void this.checkUrgent();
   }
 
   /** Looks at the channel after {@link SETTLE_MS}, together with all others that are asked for until then, to bound the cost. */
@@ -61,7 +57,8 @@ export class RedisTipCheck {
     });
   }
 
-  private arm(): void {
+  /** Begins to look at every channel once per interval. */
+  start(): void {
     const { clock, tipCheckMs, entropy } = this.settings;
     if (this.closed) return;
     const steps = Math.max(1, Math.ceil(this.feeds.channels.length / BATCH));
@@ -69,11 +66,11 @@ export class RedisTipCheck {
     const pause = (tipCheckMs / steps) * (0.9 + entropy.random() / 5);
     this.timer = clock.schedule(pause, () => {
       if (this.due.length === 0) this.due.push(...this.feeds.channels);
-      void this.check(this.due.splice(0, BATCH), SETTLE_MS).finally(() => this.arm());
+      void this.check(this.due.splice(0, BATCH), SETTLE_MS).finally(() => this.start());
     });
   }
 
-  private async workOff(): Promise<void> {
+  private async checkUrgent(): Promise<void> {
     if (this.working) return;
     this.working = true;
     while (this.urgent.size > 0 && !this.closed) {

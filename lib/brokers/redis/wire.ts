@@ -59,29 +59,6 @@ export function encodeEvent(draft: EventDraft): string {
   return JSON.stringify(body);
 }
 
-function toEvent(
-  body: Readonly<EventBody>,
-  channel: string,
-  epoch: string,
-  seq: number,
-  ts: number,
-): ChannelEvent {
-  return new ChannelEvent({
-    channel,
-    seq,
-    epoch,
-    ts,
-    id: body.i,
-    event: body.n,
-    payload: body.p === undefined ? undefined : unwrap(body.p),
-    user: body.u,
-    key: body.k,
-    ttl: body.x,
-    trace: body.c,
-    meta: body.m,
-  });
-}
-
 /** A record of events that {@link encodeEvent} made, separated by a line break, which JSON text has nowhere else. */
 export function encodeRecord(bodies: readonly string[]): string {
   return `[${bodies.join(',\n')}]`;
@@ -96,7 +73,23 @@ export function decodeRecord(
   ts: number,
 ): readonly ChannelEvent[] {
   const bodies = JSON.parse(text) as readonly EventBody[];
-  return bodies.map((body, index) => toEvent(body, channel, epoch, first + index, ts));
+  return bodies.map(
+    ({ i, n, p, u, k, x, c, m }, index) =>
+      new ChannelEvent({
+        channel,
+        seq: first + index,
+        epoch,
+        ts,
+        id: i,
+        event: n,
+        payload: p === undefined ? undefined : unwrap(p),
+        user: u,
+        key: k,
+        ttl: x,
+        trace: c,
+        meta: m,
+      }),
+  );
 }
 
 /** A message of pub/sub. */

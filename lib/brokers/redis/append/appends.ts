@@ -25,7 +25,7 @@ export class RedisAppends {
   ) {}
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
-    if (this.closed || !this.commands.isRunning) return Promise.reject(notRunning());
+    if (this.closed || !this.commands.running) return Promise.reject(notRunning());
     if (requests.length === 0) return Promise.resolve([]);
     const call = new AppendCall(requests.length);
     // Of a Cluster only some servers may be away.

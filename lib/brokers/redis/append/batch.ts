@@ -4,7 +4,7 @@ import { encodeRecord } from '../wire.js';
 
 /** How long the head of a probe's log lives: every node has a log of its own, and a node never comes back. */
 const PROBE_HEAD_MS = 60_000;
-/** Most bytes of one record: whoever reads one event of it reads all of it. */
+/** Most bytes of one record: a read of one of its events reads all of them. */
 const MAX_RECORD_BYTES = 64 * 1024;
 
 /** What the script answers for one event: its `seq`, `seq epoch` of a duplicate, `c` (conflict), `o` (out of order). */

@@ -95,11 +95,7 @@ export class AppendLane {
     }
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);
-    if (this.reloading) this.reload();
-    else this.forget(sent);
-  }
-
-  private forget(sent: Sent): void {
+    if (this.reloading) return this.reload();
     this.sent = this.sent.filter((other) => other !== sent);
     this.flush();
   }
@@ -117,10 +113,7 @@ export class AppendLane {
     sent.forEach((one, index) => {
       if (one.state === 'done') return;
       if (index < lastDone) {
-        this.finish(
-          one,
-          unavailable('A later append overtook this one while Redis was given the script: send it again'),
-        );
+        this.finish(one, unavailable('A later append overtook this one. Send it again'));
         return;
       }
       one.state = 'open';

@@ -30,6 +30,8 @@ const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i
 /** The connection for commands, or in a Cluster those to its masters. */
 export class RedisCommands {
   readonly clustered: boolean;
+  /** Whether it was connected, and not closed since. */
+  running = false;
   /** Why nothing may be sent although there is a connection. */
   refusal: string | undefined;
   private readonly client: RedisClient;
@@ -40,7 +42,6 @@ export class RedisCommands {
   private pending = 0;
   private lastError = '';
   private timer: Scheduled | undefined;
-  private running = false;
   private readonly acks = new ReplicaAcks<Redis>((node) => this.askReplicas(node));
   /** Called when a server refuses the credentials. */
   private onRefused: ((error: Error) => void) | undefined;
@@ -69,11 +70,6 @@ export class RedisCommands {
     this.client.on('ready', () => this.changed());
     this.client.on('close', () => this.changed());
     this.client.on('end', () => this.changed());
-  }
-
-  /** Whether it was connected, and not closed since. */
-  get isRunning(): boolean {
-    return this.running;
   }
 
   /** Why not every command can be sent now. */

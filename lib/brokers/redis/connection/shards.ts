@@ -7,7 +7,7 @@ import { RedisSubscriber, type SubscriberEvents } from './subscriber.js';
 import type { RedisTarget } from './target.js';
 
 /** How often the connections are compared with the Cluster's map, which ioredis keeps, in milliseconds. Costs no message. */
-const LOOK_MS = 250;
+const COMPARE_MS = 250;
 
 /** What the shards notify their owner of. */
 export interface ShardEvents extends SubscriberEvents {
@@ -26,7 +26,6 @@ export interface ShardEvents extends SubscriberEvents {
 export class RedisShards {
   private readonly subscribers = new Map<string, RedisSubscriber>();
   private timer: Scheduled | undefined;
-  private closed = false;
 
   constructor(
     private readonly target: RedisTarget,
@@ -44,11 +43,8 @@ export class RedisShards {
   }
 
   start(): void {
-    if (!this.target.clustered) {
-      this.add('', this.target.create('subscriber') as Redis);
-      return;
-    }
-    this.compare();
+    if (this.target.clustered) this.compare();
+    else this.add('', this.target.create('subscriber') as Redis);
   }
 
   subscriberOf(partition: number): RedisSubscriber | undefined {
@@ -61,7 +57,6 @@ export class RedisShards {
   }
 
   close(): void {
-    this.closed = true;
     this.timer?.cancel();
     for (const subscriber of this.subscribers.values()) subscriber.close();
   }
@@ -70,13 +65,9 @@ export class RedisShards {
     return this.commands.cluster?.slots[this.keys.slotOf(partition)]?.[0] ?? '';
   }
 
+  /** Compares the connections with the Cluster's map, and makes and ends some. */
   private compare(): void {
-    if (this.closed) return;
-    this.reconcile();
-    this.timer = this.settings.clock.schedule(LOOK_MS, () => this.compare());
-  }
-
-  private reconcile(): void {
+    this.timer = this.settings.clock.schedule(COMPARE_MS, () => this.compare());
     const { cluster } = this.commands;
     if (cluster === undefined || cluster.slots.length === 0) return;
     const wanted = new Set<string>();

@@ -157,7 +157,7 @@ function whereOf(url: string): string {
     if (/^rediss?:\/\//.test(url))
       return `${hostname === '' ? '127.0.0.1' : hostname}:${port === '' ? 6379 : port}`;
   } catch {
-    // The error below says it, without the URL.
+    // Not a URL: the error below names the option.
   }
   throw optionError('url', 'must be like redis://host:6379 or rediss://user:password@host:6380');
 }

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { APPEND, READ, TIPS } from '../../lib/brokers/redis/scripts/index.js';
+import { APPEND } from '../../lib/brokers/redis/scripts/append.js';
+import { READ } from '../../lib/brokers/redis/scripts/read.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { elapse, stretched } from '../support/patience.js';
 import { RedisKit } from './kit.js';
 import { POLICY, recordOf, scriptCalls, times, type Argument } from './script-calls.js';

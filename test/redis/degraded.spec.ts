@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Socket } from 'node:net';
-import { TIPS } from '../../lib/brokers/redis/scripts/index.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { request, requests } from '../support/engine/append-requests.js';
 import { elapse, patience, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';

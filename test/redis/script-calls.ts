@@ -1,4 +1,6 @@
-import { APPEND, TIPS, type RedisScript } from '../../lib/brokers/redis/scripts/index.js';
+import { APPEND } from '../../lib/brokers/redis/scripts/append.js';
+import type { RedisScript } from '../../lib/brokers/redis/scripts/script.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import type { RedisKit } from './kit.js';
 
 export type Argument = string | number;

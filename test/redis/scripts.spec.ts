@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  CONTROL,
-  DUE,
-  HEARTBEAT,
-  MEMBERS,
-  PRESENCE,
-  READ,
-  TIPS,
-} from '../../lib/brokers/redis/scripts/index.js';
+import { CONTROL } from '../../lib/brokers/redis/scripts/control.js';
+import { DUE } from '../../lib/brokers/redis/scripts/due.js';
+import { HEARTBEAT } from '../../lib/brokers/redis/scripts/heartbeat.js';
+import { MEMBERS } from '../../lib/brokers/redis/scripts/members.js';
+import { PRESENCE } from '../../lib/brokers/redis/scripts/presence.js';
+import { READ } from '../../lib/brokers/redis/scripts/read.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { elapse } from '../support/patience.js';
 import { RedisKit } from './kit.js';
 import { scriptCalls, times, type Argument } from './script-calls.js';

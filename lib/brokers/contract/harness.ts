@@ -7,7 +7,7 @@ export interface ContractNode {
   readonly id: string;
   /** The broker under test. */
   readonly broker: Broker;
-  /** Everything that the broker told its node. */
+  /** Everything that the broker notified its node of. */
   readonly seen: RecordingListener;
 }
 
@@ -65,7 +65,7 @@ export interface BrokerHarness {
 }
 
 /**
- * Makes the harnesses of a suite, and says, before any test runs, what the broker is held to.
+ * Makes the harnesses of a suite, and declares, before any test runs, what the broker promises.
  *
  * @example
  * export const myHarness: BrokerHarnessFactory = {

@@ -19,7 +19,7 @@ function step(random: Random): Step {
 interface Span {
   readonly node: 0 | 1;
   readonly tip: number;
-  /** Index of the first pushed event that came after `subscribe` was called. */
+  /** Index of the first event that was pushed after `subscribe` was called. */
   readonly start: number;
   /** Index after the last event that was pushed before `unsubscribe` was called. */
   end?: number;

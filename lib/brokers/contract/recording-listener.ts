@@ -10,7 +10,7 @@ import type { PresenceDiff } from '../../protocol/messages.js';
  * @example
  * const seen = new RecordingListener();
  * await broker.start(seen, 'node1');
- * await broker.subscribe('room.1');
+ * await broker.log.subscribe('room.1');
  * // … append to room.1
  * seen.seqsOf('room.1'); // [1, 2, 3]
  */

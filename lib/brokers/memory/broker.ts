@@ -6,13 +6,13 @@ import type {
   BrokerLog,
   BrokerPresence,
 } from '../../core/ports/broker.js';
-import { MemoryNodeLog } from './node-log.js';
+import { Probes } from '../common/probes.js';
+import { MemoryLog } from './log.js';
 import { MemoryNode, notRunning, RunningNode } from './node.js';
 import { positive, type MemoryStoreOptions } from './options.js';
-import { MemoryProbe } from './probe.js';
 import { MemoryStore } from './store.js';
 
-/** What {@link memoryBroker} can be told. */
+/** Options of {@link memoryBroker}. */
 export interface MemoryBrokerOptions extends MemoryStoreOptions {
   /**
    * A store that this broker shares with others of the same process, which are then nodes of one cluster. It has its
@@ -27,7 +27,7 @@ export interface MemoryBrokerOptions extends MemoryStoreOptions {
  * The embedded broker: logs, dedupe, presence and control inside the process. For one node, and for tests; its events
  * survive a client's absence but not the process (`durability: 'process'`, G1).
  *
- * An appended event is kept and handed out as it is, never copied: do not change a payload after publishing it.
+ * An appended event is kept and delivered as it is, never copied: do not change a payload after publishing it.
  *
  * Every method but `start` and `close` rejects with `RealtimeError('unavailable')` before `start` and after `close`.
  */
@@ -44,7 +44,7 @@ export class MemoryBroker implements Broker {
   readonly presence: BrokerPresence;
   readonly bus: BrokerBus;
   private readonly running = new RunningNode();
-  private readonly probes = new Set<MemoryProbe>();
+  private probes: Probes | undefined;
   private closed = false;
 
   /** @throws RangeError for a bound that is not positive, TypeError for `store` beside options of a store. */
@@ -53,14 +53,14 @@ export class MemoryBroker implements Broker {
     const extra = Object.keys(storeOptions);
     if (store !== undefined && extra.length > 0) {
       throw new TypeError(
-        `memoryBroker: \`store\` has its own ${extra.join(', ')}. Give them to \`new MemoryStore()\` instead.`,
+        `memoryBroker: ${extra.join(', ')} cannot be given beside \`store\`. Give them to \`new MemoryStore()\` instead.`,
       );
     }
     positive('controlTimeoutMs', controlTimeoutMs);
     this.store = store ?? new MemoryStore(storeOptions);
     const { running } = this;
     const { presence, control } = this.store;
-    this.log = new MemoryNodeLog(this.store, running);
+    this.log = new MemoryLog(this.store, running);
     this.presence = {
       enter: (entry, leaseMs) => running.run(() => presence.enter(entry, leaseMs)),
       update: (entry) => running.run(() => presence.update(entry)),
@@ -81,24 +81,28 @@ export class MemoryBroker implements Broker {
   async start(listener: BrokerListener, nodeId: string = this.store.entropy.token()): Promise<void> {
     if (this.running.current !== undefined || this.closed) {
       throw new Error(
-        'A MemoryBroker is started once. Make a new one; `store` lets it go on with the same logs.',
+        'A MemoryBroker is started once. Make a new one, with the same `store` to keep the logs.',
       );
     }
     const node = new MemoryNode(nodeId, listener);
     this.running.current = node;
+    const { clock, entropy } = this.store;
+    this.probes = new Probes(`$probe.${nodeId}`, this.log, clock, entropy);
     this.store.attach(node);
     listener.onState('up');
     await this.store.control.catchUp(node);
   }
 
   probe(timeoutMs: number): Promise<number> {
-    return this.running.run(({ id }) => {
-      const probe = new MemoryProbe(this.store, this.log, `$probe.${id}`, timeoutMs, () =>
-        this.probes.delete(probe),
-      );
-      this.probes.add(probe);
-      probe.run();
-      return probe.result;
+    return this.running.run(async () => {
+      const { probes, store } = this;
+      if (probes === undefined) throw notRunning();
+      store.subscribe(probes.channel, probes);
+      try {
+        return await probes.run(timeoutMs);
+      } finally {
+        if (probes.size === 0) store.unsubscribe(probes.channel, probes);
+      }
     });
   }
 
@@ -113,7 +117,7 @@ export class MemoryBroker implements Broker {
     if (node === undefined) return;
     this.running.current = undefined;
     this.store.detach(node);
-    for (const probe of [...this.probes]) probe.fail(notRunning());
+    this.probes?.close(notRunning());
   }
 }
 

@@ -1,25 +1,25 @@
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
-import type { BrokerListener } from '../../core/ports/broker.js';
 import { IdWindow, type IdBudget } from './dedupe.js';
-import { MemoryLog } from './log.js';
+import { ChannelLog } from './channel-log.js';
+import type { ChannelListener } from './dispatcher.js';
 import type { PresenceRoom } from './room.js';
 
-/** Whoever is told what happens in a channel. */
+/** Who is notified of what happens in a channel. */
 export interface MemorySubscriber {
-  readonly listener: Pick<BrokerListener, 'onEvents' | 'onSignal' | 'onPresence'>;
+  readonly listener: ChannelListener;
 }
 
 const NOBODY: readonly MemorySubscriber[] = [];
 
-/** Everything that a store knows of one channel. */
+/** Everything that a store holds of one channel. */
 export class MemoryChannel {
-  readonly log: MemoryLog;
+  readonly log: ChannelLog;
   readonly ids: IdWindow;
-  /** Never changed in place: a delivery that waits keeps the list of its own moment. */
+  /** Never changed in place: a queued delivery keeps the list of its own time. */
   subscribers = NOBODY;
-  /** Events of the append that runs, for the subscribers. */
+  /** Events of the running append, for the subscribers. */
   pending: ChannelEvent[] | undefined;
-  /** There once somebody asked for, or entered, the presence of this channel. */
+  /** Made when the presence of this channel is first asked for or entered. */
   room: PresenceRoom | undefined;
 
   /** @param usedAt When it was last used, in the broker's milliseconds. */
@@ -29,7 +29,7 @@ export class MemoryChannel {
     budget: IdBudget,
     public usedAt: number,
   ) {
-    this.log = new MemoryLog(name, epoch);
+    this.log = new ChannelLog(name, epoch);
     this.ids = new IdWindow(budget);
   }
 
@@ -48,15 +48,15 @@ export class MemoryChannel {
     return rest.length === 0;
   }
 
-  /** Forgets what is past its time. */
+  /** Forgets events and ids that have ended. */
   trim(now: number): void {
     this.log.trim(now);
     this.ids.trim(now);
   }
 
   /**
-   * Whether forgetting the channel would break no promise in silence. Losing the log is loud, for the next one has
-   * another epoch (G6); forgetting an id inside its window (G4) or a member (G19) is not.
+   * Whether the channel can be forgotten without breaking a promise silently. Clients notice the loss of the log by the next
+   * epoch (G6); nobody would notice that an id inside its window, or a member, was forgotten.
    */
   get isCollectable(): boolean {
     return (

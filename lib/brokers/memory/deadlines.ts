@@ -1,10 +1,10 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 
 /** Something that ends at a time that may still move. */
-export interface Timed {
+export interface Expiring {
   /** When it ends, in the clock's milliseconds; `Infinity` for never, e.g. because it ended already. */
   until: number;
-  /** Kept by `Deadlines`: for when it is queued. Begins as `Infinity`. */
+  /** Set by `Deadlines`: the time for which it is queued. Begins as `Infinity`. */
   queuedAt: number;
 }
 
@@ -14,10 +14,12 @@ interface Entry<T> {
 }
 
 /**
- * Ends of many things on one timer. An end that moves later costs nothing: its old entry comes up, is found to be
- * early, and is queued again. So a lease that is renewed every few seconds is touched once per lease.
+ * The ends of many leases and graces on one timer, each at its exact time. An end that moves to a later time costs nothing: when
+ * its old entry is due it is queued again. So a lease that is renewed every few seconds is touched once per lease.
+ *
+ * The core's timer wheel does not fit: it is late by up to a tick, and a diff must not come later than its lease says.
  */
-export class Deadlines<T extends Timed> {
+export class Deadlines<T extends Expiring> {
   /** Binary heap, earliest first. */
   private readonly heap: Entry<T>[] = [];
   private timer: Scheduled | undefined;
@@ -37,7 +39,7 @@ export class Deadlines<T extends Timed> {
     this.arm();
   }
 
-  /** Takes what has ended. */
+  /** Removes and returns what has ended. */
   take(now: number): readonly T[] {
     const due: T[] = [];
     for (let top = this.heap[0]; top !== undefined && top.at <= now; top = this.heap[0]) {
@@ -51,13 +53,13 @@ export class Deadlines<T extends Timed> {
     return due;
   }
 
-  /** Lets the timer run. */
+  /** Starts the timer. */
   start(): void {
     this.running = true;
     this.arm();
   }
 
-  /** Holds no timer until `start`; ends are then still taken by `take`. */
+  /** Stops the timer until `start`; `take` still returns what has ended. */
   stop(): void {
     this.running = false;
     this.disarm();
@@ -68,7 +70,7 @@ export class Deadlines<T extends Timed> {
     if (!this.running || top === undefined || top.at >= this.timerAt) return;
     this.disarm();
     this.timerAt = top.at;
-    // At least 1: the system's timers may fire early by a fraction, and would then spin.
+    // At least 1 ms: the system's timers may fire early by a fraction, and would then fire again and again.
     this.timer = this.clock.schedule(Math.max(1, top.at - this.clock.now()), () => {
       this.disarm();
       this.onDue();

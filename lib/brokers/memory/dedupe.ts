@@ -3,7 +3,7 @@ import { RingBuffer } from './ring.js';
 
 /** What is remembered of one append. */
 export interface RememberedId {
-  /** Of {@link idKey}. */
+  /** As {@link idKey} makes it. */
   readonly key: string;
   /** Result of the first append. */
   readonly position: Position;
@@ -12,24 +12,11 @@ export interface RememberedId {
   readonly until: number;
 }
 
-/** Room for ids, shared by all channels of a store: ids come at the rate of the clients, so their number needs a bound. */
-export class IdBudget {
-  private used = 0;
-
-  /** @param max Ids that all windows together may hold. */
-  constructor(readonly max: number) {}
-
-  get isSpent(): boolean {
-    return this.used >= this.max;
-  }
-
-  take(): void {
-    this.used += 1;
-  }
-
-  giveBack(): void {
-    this.used -= 1;
-  }
+/** How many ids all channels of a store may remember together. Clients choose how fast ids arrive, so there must be a bound. */
+export interface IdBudget {
+  /** Ids that all windows together hold. */
+  used: number;
+  readonly max: number;
 }
 
 /** The ids that one channel's log remembers (P15, P16). */
@@ -39,9 +26,14 @@ export class IdWindow {
 
   constructor(private readonly budget: IdBudget) {}
 
-  /** Ids in memory, those past their window included until they are trimmed. */
+  /** Ids in memory, also those whose window is over, until they are trimmed. */
   get size(): number {
     return this.order.length;
+  }
+
+  /** Whether the ids of all channels have reached their bound. */
+  get isFull(): boolean {
+    return this.budget.used >= this.budget.max;
   }
 
   /** The first append of this id, if it is still inside its window. */
@@ -53,12 +45,12 @@ export class IdWindow {
   remember(entry: RememberedId): void {
     this.ids.set(entry.key, entry);
     this.order.push(entry);
-    this.budget.take();
+    this.budget.used += 1;
   }
 
   /**
-   * Forgets what is past its window. Oldest first, and only up to the first that still counts: after `dedupeMs` was
-   * made shorter some ids stay in memory longer than needed, but `find` never returns them.
+   * Forgets ids whose window is over, oldest first, up to the first that still counts. After `dedupeMs` was made shorter
+   * some ids stay in memory longer than needed, but `find` does not return them.
    */
   trim(now: number): void {
     for (
@@ -71,7 +63,7 @@ export class IdWindow {
     }
   }
 
-  /** Forgets the ids of appends behind `seq`, newest first: they were lost together with their events. */
+  /** Forgets the ids of appends after `seq`, newest first: they were lost together with their events. */
   forgetAfter(seq: number): void {
     for (
       let newest = this.order.at(this.order.length - 1);
@@ -84,15 +76,15 @@ export class IdWindow {
   }
 
   private forget(entry: RememberedId): void {
-    this.budget.giveBack();
-    // The id may have been appended again after its window and before this call: then the newer entry stays.
+    this.budget.used -= 1;
+    // The id may have been appended again between the end of its window and this call; the newer entry stays.
     if (this.ids.get(entry.key) === entry) this.ids.delete(entry.key);
   }
 }
 
 /**
- * What an {@link IdWindow} knows a publish by. The length keeps two pairs apart whose concatenation is the same; both
- * parts may hold any character.
+ * The key of a publish in an {@link IdWindow}. The length keeps pairs apart whose concatenation is the same; both parts may
+ * hold any character.
  */
 export function idKey(producer: string, id: string): string {
   return `${producer.length}:${producer}${id}`;

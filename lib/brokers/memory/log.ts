@@ -1,128 +1,111 @@
-import { ChannelEvent, type EventDraft } from '../../core/ports/channel-event.js';
-import type { LogPolicy, ReadRequest, ReadResult } from '../../core/ports/broker.js';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  BrokerLog,
+  ReadRequest,
+  ReadResult,
+  SignalMessage,
+} from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
-import { RingBuffer } from './ring.js';
+import type { MemoryChannel } from './channel.js';
+import { idKey } from './dedupe.js';
+import { notRunning, type RunningNode } from './node.js';
+import type { MemoryStore } from './store.js';
 
-/** An earlier epoch, and the `seq` up to which it is a true prefix of the log (P10). */
-interface Fork {
-  readonly epoch: string;
-  readonly lastSeq: number;
-}
-
-/** Earlier epochs that are remembered; positions of older ones are lost. */
-const MAX_FORKS = 8;
-
-/** The log of one channel: numbers every event, keeps the newest (P10). */
-export class MemoryLog {
-  private tip = 0;
-  private ttlMs = Infinity;
-  private readonly events = new RingBuffer<ChannelEvent>();
-  private forks: readonly Fork[] = [];
-
+/** The logs of a store, for one broker on it. */
+export class MemoryLog implements BrokerLog {
   constructor(
-    private readonly channel: string,
-    private epoch: string,
+    private readonly store: MemoryStore,
+    private readonly running: RunningNode,
   ) {}
 
-  get position(): Position {
-    return { epoch: this.epoch, seq: this.tip };
+  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
+    // Not `running.run`: the hot path makes no closure.
+    if (this.running.current === undefined) return Promise.reject(notRunning());
+    const { clock, dispatcher } = this.store;
+    const now = clock.now();
+    const touched: MemoryChannel[] = [];
+    const outcomes = requests.map((request) => this.append(request, now, touched));
+    // All batches are queued before the first is delivered: its listener may append to the channel of the next.
+    for (const channel of touched) {
+      const events = channel.pending;
+      channel.pending = undefined;
+      if (events !== undefined)
+        dispatcher.enqueue(channel, (listener) => listener.onEvents(channel.name, events));
+    }
+    dispatcher.flush();
+    return Promise.resolve(outcomes);
   }
 
-  /** Events kept. */
-  get length(): number {
-    return this.events.length;
-  }
-
-  /** Smallest `seq` kept; one past the tip when nothing is. */
-  get oldest(): number {
-    return this.tip - this.events.length + 1;
-  }
-
-  append(draft: EventDraft, policy: LogPolicy, now: number): ChannelEvent {
-    this.tip += 1;
-    const event = new ChannelEvent({
-      channel: this.channel,
-      seq: this.tip,
-      epoch: this.epoch,
-      ts: now,
-      id: draft.id,
-      event: draft.event,
-      payload: draft.payload,
-      user: draft.user,
-      key: draft.key,
-      ttl: draft.ttl,
-      trace: draft.trace,
-      meta: draft.meta,
+  read(request: ReadRequest): Promise<ReadResult> {
+    return this.running.run(() => {
+      const now = this.store.clock.now();
+      return this.store.open(request.channel, now).log.read(request, now);
     });
-    if (policy.retain && policy.size > 0) {
-      this.ttlMs = policy.ttlMs;
-      this.events.push(event);
-      while (this.events.length > policy.size) this.events.shift();
-      this.trim(now);
-    } else if (this.events.length > 0) {
-      // Retention was switched off. Kept events before one that is not kept would read as a log with a hole.
-      this.events.clear();
-    }
-    return event;
   }
 
-  read(request: ReadRequest, now: number): ReadResult {
-    this.trim(now);
-    const tip = this.position;
-    const oldest = this.oldest;
-    if (!this.holds(request.epoch ?? this.epoch, request.from - 1)) {
-      return { tip, continuous: false, oldest, events: [] };
-    }
-    const first = Math.max(request.from, oldest);
-    const last = Math.min(request.until ?? tip.seq, tip.seq);
-    const count = Math.max(0, Math.min(last - first + 1, request.limit));
-    const start = request.reverse === true ? last : first;
-    const step = request.reverse === true ? -1 : 1;
-    const events: ChannelEvent[] = [];
-    for (let taken = 0; taken < count; taken += 1) {
-      const event = this.events.at(start + taken * step - oldest);
-      if (event !== undefined) events.push(event);
-    }
-    return { tip, continuous: true, oldest, events };
+  tips(channels: readonly string[]): Promise<readonly Position[]> {
+    return this.running.run(() => {
+      const now = this.store.clock.now();
+      return channels.map((channel) => this.store.open(channel, now).log.position);
+    });
   }
 
-  /** Drops events that are older than the channel's `ttlMs`, as its last append gave it. */
-  trim(now: number): void {
-    for (
-      let first = this.events.at(0);
-      first !== undefined && now - first.ts >= this.ttlMs;
-      first = this.events.at(0)
-    ) {
-      this.events.shift();
+  subscribe(channel: string): Promise<Position> {
+    return this.running.run((node) => {
+      const found = this.store.subscribe(channel, node);
+      node.channels.add(found);
+      return found.log.position;
+    });
+  }
+
+  unsubscribe(channel: string): Promise<void> {
+    return this.running.run((node) => {
+      const found = this.store.unsubscribe(channel, node);
+      if (found !== undefined) node.channels.delete(found);
+    });
+  }
+
+  signal(name: string, signal: SignalMessage): Promise<void> {
+    return this.running.run(() => {
+      const channel = this.store.find(name);
+      if (channel === undefined || channel.subscribers.length === 0) return;
+      this.store.dispatcher.enqueue(channel, (listener) => listener.onSignal?.(name, signal));
+      this.store.dispatcher.flush();
+    });
+  }
+
+  private append(request: AppendRequest, now: number, touched: MemoryChannel[]): AppendOutcome {
+    const { channel: name, event: draft, policy, producer } = request;
+    const channel = this.store.open(name, now);
+    const { ids } = channel;
+    ids.trim(now);
+    const { dedupeMs } = policy;
+    // Many channels remember no ids at all, and need no key.
+    const key = ids.size > 0 || dedupeMs > 0 ? idKey(producer, draft.id) : '';
+    const first = ids.find(key, now);
+    if (first !== undefined) {
+      return first.fingerprint === request.fingerprint
+        ? { ok: true, position: first.position, duplicate: true }
+        : { ok: false, code: 'conflict' };
     }
-  }
-
-  /** Begins an epoch in an empty log: no earlier position is good any more. */
-  clear(epoch: string): void {
-    this.epoch = epoch;
-    this.tip = 0;
-    this.events.clear();
-    this.forks = [];
-  }
-
-  /** Loses everything behind `keep`, then begins an epoch that goes on from there (G6). */
-  fork(epoch: string, keep: number): void {
-    const lastSeq = Math.max(0, Math.min(keep, this.tip));
-    const kept: ChannelEvent[] = [];
-    for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
-      // Whoever resumes goes on under the new epoch (P14), so what it is given must carry it.
-      if (event.seq <= lastSeq) kept.push(new ChannelEvent({ ...event, epoch }));
+    if (request.after !== undefined && ids.find(idKey(producer, request.after), now) === undefined) {
+      return { ok: false, code: 'out_of_order' };
     }
-    for (const event of kept) this.events.push(event);
-    this.tip = lastSeq;
-    const earlier = this.forks.map((fork) => ({ ...fork, lastSeq: Math.min(fork.lastSeq, lastSeq) }));
-    this.forks = [...earlier, { epoch: this.epoch, lastSeq }].slice(-MAX_FORKS);
-    this.epoch = epoch;
-  }
+    if (dedupeMs > 0 && ids.isFull) return { ok: false, code: 'unavailable' };
 
-  /** Whether a position lies in a true prefix of this log. */
-  private holds(epoch: string, seq: number): boolean {
-    if (epoch === this.epoch) return seq <= this.tip;
-    return this.forks.some((fork) => fork.epoch === epoch && seq <= fork.lastSeq);
+    const event = channel.log.append(draft, policy, now);
+    const position: Position = { epoch: event.epoch, seq: event.seq };
+    if (dedupeMs > 0) {
+      ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });
+    }
+    if (channel.subscribers.length > 0) {
+      if (channel.pending === undefined) {
+        channel.pending = [];
+        touched.push(channel);
+      }
+      channel.pending.push(event);
+    }
+    return { ok: true, position, duplicate: false };
   }
 }

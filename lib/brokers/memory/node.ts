@@ -6,7 +6,7 @@ import type { MemoryChannel, MemorySubscriber } from './channel.js';
 export class MemoryNode implements MemorySubscriber {
   /** Channels that it is subscribed to, so that closing finds them. */
   readonly channels = new Set<MemoryChannel>();
-  /** Set for good when its broker is closed: what still waits for it is not told any more. */
+  /** Whether its broker is closed; then what is queued for it is dropped. */
   closed = false;
 
   constructor(

@@ -1,28 +1,27 @@
 import { systemClock, type Clock } from '../../core/ports/clock.js';
 import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
 
-/** What a memory store can be told. History and dedupe windows are the channels' own policy. */
+/** Options of a memory store. History and dedupe windows belong to the policy of each channel. */
 export interface MemoryStoreOptions {
-  /** Time of expiry, windows and leases. Default: the system's clock. */
+  /** The clock of expiry, windows and leases. Default: the system's clock. */
   readonly clock?: Clock;
   /** Names epochs and nodes. Default: the system's randomness. */
   readonly entropy?: Entropy;
   /**
-   * Channels without a subscriber that are kept in memory. Past it a long unused one is forgotten, history
-   * included; who comes back to it is told `lost: epoch_changed`. Channels with ids inside their dedupe window or with
-   * members are never forgotten. Default 100 000.
+   * Most channels without a subscriber that are kept in memory. Above it a long unused one is forgotten, history
+   * included; a client that comes back to it gets `lost: epoch_changed`. Channels with ids inside their dedupe window or
+   * with members are never forgotten. Default 100 000.
    */
   readonly maxIdleChannels?: number;
   /** How long the head (epoch and `seq`) of an unused channel is kept, in milliseconds (P10). Default 30 days. */
   readonly headMs?: number;
   /**
-   * Ids that all channels together may remember (P15), at about 350 bytes each. At the bound, appends that want to be
-   * remembered fail with `unavailable` until ids age out: forgetting one early would append a retry twice. Reached by
-   * more than `maxIds / dedupeMs` appends a millisecond, so the remedy is a shorter `dedupeMs`, or a larger bound.
-   * Default 2 000 000.
+   * Most ids that all channels together remember (P15), at about 350 bytes each. At the bound, appends with a dedupe window
+   * fail with `unavailable` until ids age out: forgetting one early would append a retry twice. More than `maxIds / dedupeMs`
+   * appends a millisecond reach it; the remedy is a shorter `dedupeMs`, or a larger bound. Default 2 000 000.
    */
   readonly maxIds?: number;
-  /** Between two steps of the sweep that frees what is past its time, in milliseconds. Default 5 000. */
+  /** Time between two steps of the sweep that frees what has ended, in milliseconds. Default 5 000. */
   readonly sweepMs?: number;
 }
 

@@ -7,13 +7,13 @@ import { Deadlines } from './deadlines.js';
 import type { MemoryDispatcher } from './dispatcher.js';
 import { PresenceRoom, type PresenceDevice } from './room.js';
 
-/** Membership of all channels of a store (G19): rooms hold the members, this owns time and the way to the listeners. */
+/** Membership of all channels of a store (G19): ends leases and graces, and notifies the subscribers. The rooms hold the members. */
 export class MemoryPresence {
-  private readonly deadlines: Deadlines<PresenceDevice>;
+  readonly deadlines: Deadlines<PresenceDevice>;
 
   /**
-   * @param open Gives the channel, and makes it when there is none.
-   * @param find Gives the channel when there is one.
+   * @param open Returns the channel, and makes it when there is none.
+   * @param find Returns the channel when there is one.
    */
   constructor(
     private readonly open: (channel: string) => MemoryChannel,
@@ -23,14 +23,6 @@ export class MemoryPresence {
     private readonly dispatcher: MemoryDispatcher,
   ) {
     this.deadlines = new Deadlines(clock, () => this.expire());
-  }
-
-  start(): void {
-    this.deadlines.start();
-  }
-
-  stop(): void {
-    this.deadlines.stop();
   }
 
   enter(entry: PresenceEntry, leaseMs: number): void {
@@ -55,7 +47,7 @@ export class MemoryPresence {
     const room = this.find(entry.channel)?.room;
     if (room === undefined) return;
     this.track(room.leave(entry, this.clock.now() + Math.max(0, graceMs)));
-    // Without grace it has ended already.
+    // Without a grace it has ended already.
     this.expire();
   }
 
@@ -77,7 +69,7 @@ export class MemoryPresence {
     return this.roomOf(this.open(channel)).page(cursor, limit);
   }
 
-  /** Ends what is past its time: one diff per channel, however many went. */
+  /** Ends leases and graces that have run out: one diff per channel, however many members leave. */
   private expire(): void {
     const due = this.deadlines.take(this.clock.now());
     if (due.length === 0) return;
@@ -103,10 +95,10 @@ export class MemoryPresence {
   }
 
   private announce(channel: MemoryChannel): void {
-    // Taken even if nobody listens: the version counts what changed, not what was told.
+    // Taken even without a subscriber: the version counts changes, not notifications.
     const diff = channel.room?.takeDiff();
     if (diff !== undefined && channel.subscribers.length > 0) {
-      this.dispatcher.enqueue({ kind: 'presence', channel, diff });
+      this.dispatcher.enqueue(channel, (listener) => listener.onPresence?.(channel.name, diff));
     }
   }
 }

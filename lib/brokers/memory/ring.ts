@@ -2,7 +2,7 @@ const INITIAL_CAPACITY = 8;
 
 /**
  * A queue in one array: `push` and `shift` are O(1) however long it is, and reading by index needs no copy. An array's
- * own `shift` moves every element once it is long, and a `Map` that is emptied from its front walks over the holes.
+ * own `shift` moves every element once it is long, and a `Map` that is emptied from its front scans its deleted entries.
  */
 export class RingBuffer<T> {
   /** Always a power of two, so that an index wraps with a mask; empty until the first `push`. */
@@ -33,7 +33,7 @@ export class RingBuffer<T> {
     this.slots[this.head] = undefined;
     this.head = (this.head + 1) & (this.slots.length - 1);
     this.size -= 1;
-    // What a burst needed is given back; at a quarter, so that a steady queue never resizes to and fro.
+    // Releases the memory of a burst; at a quarter, so that a steady queue does not resize again and again.
     if (this.slots.length > INITIAL_CAPACITY && this.size * 4 <= this.slots.length) {
       this.resize(this.slots.length / 2);
     }

@@ -1,8 +1,10 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
-import type { Timed } from './deadlines.js';
+import type { Expiring } from './deadlines.js';
 import { Roster, type RosterItem } from './roster.js';
-import { sameData } from './same-data.js';
+
+/** Deeper data counts as changed: hostile nesting must not overflow the stack, and a needless diff does no harm. */
+const MAX_DEPTH = 64;
 
 interface Member extends RosterItem {
   data: unknown;
@@ -10,18 +12,18 @@ interface Member extends RosterItem {
 }
 
 /** One device of a member. */
-export interface PresenceDevice extends Timed {
+export interface PresenceDevice extends Expiring {
   readonly room: PresenceRoom;
   readonly member: Member;
   readonly name: string;
   generation: number;
-  /** Whether it left and its grace runs; until then it counts as if it were there. */
+  /** Whether it left and its grace runs; it counts as present until the grace ends. */
   leaving: boolean;
 }
 
 /**
- * Members of one channel (G19). Changes gather until `takeDiff`, so that what happens at once is one diff, and what
- * changes nothing that a member's peers can see is none.
+ * Members of one channel (G19). Changes are collected until `takeDiff`, so that what happens at once is one diff. A change that
+ * no other member can see makes no diff.
  */
 export class PresenceRoom {
   private version = 0;
@@ -39,13 +41,13 @@ export class PresenceRoom {
     return this.members.size === 0;
   }
 
-  /** The device, unless the entry is of an older generation than the one that is there (P28). */
+  /** The device; `'fenced'` when the entry has an older generation than it (P28). */
   private find(entry: PresenceEntry): PresenceDevice | 'fenced' | undefined {
     const device = this.members.get(entry.member)?.devices.get(entry.device);
     return device !== undefined && entry.generation < device.generation ? 'fenced' : device;
   }
 
-  /** @returns The device whose end moved, or nothing when the entry was fenced off. */
+  /** @returns The device whose end moved, or `undefined` when the entry is fenced. */
   enter(entry: PresenceEntry, until: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
@@ -57,7 +59,7 @@ export class PresenceRoom {
     return device;
   }
 
-  /** Like `enter` for a device that is not there; one that is leaving stays leaving. */
+  /** Like `enter` for an absent device; one that is leaving stays leaving. */
   renew(entry: PresenceEntry, until: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
@@ -78,7 +80,7 @@ export class PresenceRoom {
   leave(entry: PresenceEntry, until: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === undefined || found === 'fenced') return undefined;
-    // A second leave may hasten the end (`bye` after a lost connection), never put it off.
+    // A second leave may bring the end forward (`bye` after a lost connection), never put it off.
     found.until = found.leaving ? Math.min(found.until, until) : until;
     found.leaving = true;
     return found;
@@ -95,7 +97,7 @@ export class PresenceRoom {
     }
     this.members.delete(member);
     this.updated.delete(member);
-    // Joined and gone inside one diff: nobody saw it.
+    // Joined and left within one diff: nobody has seen it.
     if (!this.joined.delete(member)) this.left.push(member.id);
   }
 
@@ -169,4 +171,17 @@ function view(member: Member): PresenceMember {
     devices: member.devices.size,
     ...(member.data === undefined ? {} : { data: member.data }),
   };
+}
+
+/** Whether two values of the kinds that a codec makes (those of JSON, and bytes) are equal, whatever the order of their keys. */
+export function sameData(left: unknown, right: unknown, depth = 0): boolean {
+  if (Object.is(left, right)) return true;
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
+  if (depth === MAX_DEPTH || Array.isArray(left) !== Array.isArray(right)) return false;
+  const leftEntries = Object.entries(left);
+  if (leftEntries.length !== Object.keys(right).length) return false;
+  const other = right as Readonly<Record<string, unknown>>;
+  return leftEntries.every(
+    ([key, value]) => Object.hasOwn(other, key) && sameData(value, other[key], depth + 1),
+  );
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/ports/clock.js';
 import type { Entropy } from '../../core/ports/entropy.js';
 import { MemoryChannel, type MemorySubscriber } from './channel.js';
 import { MemoryControl } from './control.js';
-import { IdBudget } from './dedupe.js';
+import type { IdBudget } from './dedupe.js';
 import { MemoryDispatcher } from './dispatcher.js';
 import type { MemoryNode } from './node.js';
 import { storeSettings, type MemoryStoreOptions } from './options.js';
@@ -40,7 +40,7 @@ export class MemoryStore {
     const settings = storeSettings(options);
     this.clock = settings.clock;
     this.entropy = settings.entropy;
-    this.ids = new IdBudget(settings.maxIds);
+    this.ids = { used: 0, max: settings.maxIds };
     this.sweeper = new MemorySweeper(
       this.channels,
       settings.clock,
@@ -63,17 +63,17 @@ export class MemoryStore {
   }
 
   /**
-   * Forgets a channel's events and begins a new, empty log: every position of before is `lost: epoch_changed`. Ids stay
-   * remembered, so that a late retry does not bring back what was just deleted. Pushes nothing by itself: subscribers
-   * learn of the new epoch with the next event, or at the next check of the tips (G5).
+   * Forgets a channel's events and begins a new, empty log: earlier positions are `lost: epoch_changed`. Ids stay
+   * remembered, so that a late retry does not append again what was just deleted. Notifies nobody: subscribers
+   * notice the new epoch with the next event, or when they next read the log (G5).
    */
   clear(channel: string): void {
     this.channels.get(channel)?.log.clear(this.entropy.token());
   }
 
   /**
-   * Does to a log what a failover to a lagging replica does (G6): what is behind `keep` is lost, ids included, and a new
-   * epoch goes on from there. Positions of the old epoch up to `keep` stay good. For tests of the code above a broker.
+   * Does to a log what a failover to a replica that was behind does (G6): everything after `keep` is lost, ids included, and
+   * a new epoch continues from there. Positions of the old epoch up to `keep` stay valid. For tests of the code above a broker.
    */
   failOver(channel: string, keep: number): void {
     const found = this.channels.get(channel);
@@ -86,7 +86,7 @@ export class MemoryStore {
   attach(node: MemoryNode): void {
     this.nodes.add(node);
     this.sweeper.start();
-    this.presence.start();
+    this.presence.deadlines.start();
   }
 
   /** @internal */
@@ -97,10 +97,10 @@ export class MemoryStore {
     this.control.forget(node);
     if (this.nodes.size > 0) return;
     this.sweeper.stop();
-    this.presence.stop();
+    this.presence.deadlines.stop();
   }
 
-  /** @internal Nodes that are started, in the order in which they were. */
+  /** @internal Nodes that are started, in the order in which they started. */
   get started(): readonly MemoryNode[] {
     return [...this.nodes];
   }

@@ -1,22 +1,16 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { MemoryChannel } from './channel.js';
+import type { MemoryStoreSettings } from './options.js';
 
-/** Bounds of the sweep. */
-export interface SweepSettings {
-  readonly sweepMs: number;
-  readonly headMs: number;
-  readonly maxIdleChannels: number;
-}
-
-/** Steps after which every channel was looked at once. */
+/** Steps in which every channel is looked at once. */
 const STEPS_PER_ROUND = 12;
 const MIN_CHANNELS_PER_STEP = 500;
-/** Channels among which the one to forget is chosen: the longest unused of a sample, so that no order need be kept. */
+/** Size of the sample whose longest unused channel is forgotten; so no order of all channels need be kept. */
 const SAMPLE = 16;
 
 /**
- * Frees what is past its time, on one timer for all channels. Each step looks at a part of them, so that many
- * channels never stop the event loop for long.
+ * Forgets events and ids that have ended, and unused channels, on one timer for all channels. Each step looks at a part of
+ * them, so that many channels never block the event loop for long.
  */
 export class MemorySweeper {
   private timer: Scheduled | undefined;
@@ -26,7 +20,7 @@ export class MemorySweeper {
   constructor(
     private readonly channels: Map<string, MemoryChannel>,
     private readonly clock: Clock,
-    private readonly settings: SweepSettings,
+    private readonly settings: MemoryStoreSettings,
     /** Number of channels without a subscriber. */
     private readonly idle: () => number,
   ) {}
@@ -42,7 +36,7 @@ export class MemorySweeper {
     this.timer = undefined;
   }
 
-  /** To be called when a channel came: without any there is no timer. */
+  /** To be called when a channel was made: without any there is no timer. */
   wake(): void {
     if (!this.running || this.timer !== undefined || this.channels.size === 0) return;
     this.timer = this.clock.schedule(this.settings.sweepMs, () => {
@@ -71,14 +65,14 @@ export class MemorySweeper {
       (channel) => {
         channel.trim(now);
         const unused = channel.log.length === 0 && now - channel.usedAt >= this.settings.headMs;
-        // A sample may have held none that could be forgotten: what came on top then goes here.
+        // A sample of `makeRoom` may have held no channel that could be forgotten; then channels above the bound go here.
         const crowded = this.idle() > this.settings.maxIdleChannels;
         if ((unused || crowded) && channel.isCollectable) this.channels.delete(channel.name);
       },
     );
   }
 
-  /** Goes on where the last visit ended, round and round, but over no channel twice. */
+  /** Continues where the last visit ended, and begins again after the last channel; visits no channel twice. */
   private visit(count: number, look: (channel: MemoryChannel) => void): void {
     for (let left = Math.min(count, this.channels.size); left > 0; left -= 1) {
       let next = this.hand?.next();

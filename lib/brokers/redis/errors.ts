@@ -12,10 +12,8 @@ export function notRunning(): RealtimeError {
   return unavailable('The Redis broker is not running: it was closed, or not started yet');
 }
 
-/** The command may have been carried out: its outcome is unknown (P17). */
-export function unanswered(message = 'Redis did not answer in time'): RealtimeError {
-  return new RealtimeError('timeout', message);
-}
+/** Says that a command may have been carried out: its outcome is unknown (P17). */
+export const NO_ANSWER = 'Redis did not answer in time';
 
 /** @returns An error that names the option. Values are only named where they cannot be secret. */
 export function optionError(path: string, problem: string): RangeError {
@@ -27,26 +25,26 @@ export function bootError(problem: string, remedy: string): Error {
   return new Error(`${PREFIX}${problem}. ${remedy}`);
 }
 
-/** Whether the server does not know the script (it was restarted, or told `SCRIPT FLUSH`). Nothing was done. */
+/** Whether the server does not know the script (it was restarted, or its scripts were flushed). Nothing was done. */
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }
 
-/** Answers of a server that say that the command was not carried out. */
+/** How answers of a server begin that say that the command was not carried out. */
 const REFUSALS =
   /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|BUSY|NOPERM|NOAUTH|NOSCRIPT|CROSSSLOT|ERR|WRONGTYPE|EXECABORT)/;
 const UNSENT = /enableOfflineQueue|isn't ready|Cluster is ended/;
 
 /**
- * What a caller of the port is told of a failed command. ioredis hangs the command and its arguments on its errors: those
- * hold payloads and, of a handshake, the password. So nothing but the message is taken over.
+ * The error of the port for a command that failed. ioredis attaches the command and its arguments to its errors: those hold
+ * payloads and, of a handshake, the password. So only the message is kept.
  */
 export function commandError(error: unknown): RealtimeError {
   if (error instanceof RealtimeError) return error;
   const message = messageOf(error);
   if (UNSENT.test(message)) return unavailable('There is no connection to Redis');
   if (REFUSALS.test(message)) return unavailable(`Redis refused the command: ${message}`);
-  return unanswered('The connection to Redis was lost before it answered');
+  return new RealtimeError('timeout', 'The connection to Redis was lost before it answered');
 }
 
 /** First line of an error, shortened: a script's error may quote its input. */

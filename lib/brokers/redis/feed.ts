@@ -1,21 +1,23 @@
-import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { BrokerListener } from '../../core/ports/broker.js';
+import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
+import { guarded } from '../common/guarded.js';
 import { notRunning } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { decodeMessage, type RedisMessage } from './wire.js';
 
-/** Whoever is told what happens in a channel. */
-export type FeedListener = Pick<BrokerListener, 'onEvents' | 'onSignal' | 'onPresence'>;
+/** Who is notified of what happens in a channel. */
+export type FeedListener = Pick<BrokerListener, 'onEvents'> &
+  Partial<Pick<BrokerListener, 'onSignal' | 'onPresence'>>;
 
 interface Feed {
   readonly channel: string;
   readonly listener: FeedListener;
-  /** The newest position that the listener was told, by an event or by the answer of `subscribe`. */
+  /** The newest position that the listener knows, by an event or by the answer of `subscribe`. */
   seen: Position | undefined;
 }
 
-/** Hands what comes over pub/sub to whom it is for, and remembers how far each channel was told. */
+/** Hands what comes over pub/sub to the listener of its channel, and remembers up to where each listener knows its channel. */
 export class RedisFeeds {
   private readonly byTopic = new Map<string, Feed>();
   /** Of the node; none before `start` and after `close`. */
@@ -23,7 +25,7 @@ export class RedisFeeds {
 
   constructor(
     private readonly keys: RedisKeys,
-    /** Told of a channel in which something happened that this version cannot read. */
+    /** Called with a channel in which something happened that this version cannot read. */
     private readonly onUnknown: (channel: string) => void,
   ) {}
 
@@ -35,7 +37,10 @@ export class RedisFeeds {
     return this.listener !== undefined;
   }
 
-  /** @param listener Default: the node's. @throws RealtimeError `unavailable` when there is none. */
+  /**
+   * @param listener Default: that of the node.
+   * @throws RealtimeError `unavailable` when there is none.
+   */
   open(channel: string, listener = this.listener): void {
     if (listener === undefined) throw notRunning();
     const topic = this.keys.topic(channel);
@@ -64,28 +69,27 @@ export class RedisFeeds {
     return this.find(channel)?.seen;
   }
 
-  /** The caller of `subscribe` knows this much; what was told meanwhile may already be more. */
+  /** Notes what the caller of `subscribe` knows; events may have told the listener more already. */
   setTip(channel: string, tip: Position): void {
     const feed = this.find(channel);
-    if (feed === undefined) return;
-    if (feed.seen === undefined || feed.seen.epoch !== tip.epoch || feed.seen.seq < tip.seq) feed.seen = tip;
+    if (feed !== undefined) advance(feed, tip);
   }
 
   onText(topic: string, text: string): void {
     const feed = this.byTopic.get(topic);
     if (feed === undefined) return;
     const message = readable(text, feed.channel);
-    // It may have been the word of events: a newer version may tell them otherwise, and the log has them all the same.
+    // A newer version may publish events in another form; they are in the log all the same.
     if (message === undefined) return this.onUnknown(feed.channel);
-    if (message.kind === 'events') tell(feed, message.events);
-    else if (message.kind === 'signal') guarded(() => feed.listener.onSignal(feed.channel, message.signal));
-    else guarded(() => feed.listener.onPresence(feed.channel, message.diff));
+    if (message.kind === 'events') deliver(feed, message.events);
+    else if (message.kind === 'signal') guarded(() => feed.listener.onSignal?.(feed.channel, message.signal));
+    else guarded(() => feed.listener.onPresence?.(feed.channel, message.diff));
   }
 
-  /** Hands over events that were read instead. */
+  /** Hands over events that were read from the log instead. */
   deliver(channel: string, events: readonly ChannelEvent[]): void {
     const feed = this.find(channel);
-    if (feed !== undefined) tell(feed, events);
+    if (feed !== undefined) deliver(feed, events);
   }
 
   private find(channel: string): Feed | undefined {
@@ -93,7 +97,7 @@ export class RedisFeeds {
   }
 }
 
-/** @returns nothing for what this version does not know. */
+/** @returns `undefined` for what this version does not know. */
 function readable(text: string, channel: string): RedisMessage | undefined {
   try {
     return decodeMessage(text, channel);
@@ -102,22 +106,13 @@ function readable(text: string, channel: string): RedisMessage | undefined {
   }
 }
 
-function tell(feed: Feed, events: readonly ChannelEvent[]): void {
+function deliver(feed: Feed, events: readonly ChannelEvent[]): void {
   const last = events.at(-1);
   if (last === undefined) return;
-  const { seen } = feed;
-  if (seen === undefined || seen.epoch !== last.epoch || seen.seq < last.seq)
-    feed.seen = { epoch: last.epoch, seq: last.seq };
+  advance(feed, last);
   guarded(() => feed.listener.onEvents(feed.channel, events));
 }
 
-/** Listeners must not throw. One that does has a bug that must be seen, but the other channels go on. */
-export function guarded(run: () => void): void {
-  try {
-    run();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+function advance(feed: Feed, { epoch, seq }: Position): void {
+  if (feed.seen?.epoch !== epoch || feed.seen.seq < seq) feed.seen = { epoch, seq };
 }

@@ -1,20 +1,21 @@
-import { partitionOf, slotOf } from './partition.js';
-
 /**
- * Layout of keys, records and scripts. Nodes of one layout work side by side, whatever else they know: what is added to it
- * is ignored by who does not know it. Another number is another layout, which this version neither reads nor writes.
+ * Layout of keys, records and scripts. Nodes of one layout work side by side: a node ignores what a newer version has added
+ * to it. Another number is another layout, which this version neither reads nor writes.
  */
 export const LAYOUT = 1;
 
-/** The log through which control records travel; the leading `$` keeps it out of applications' reach (P23). */
+/** The log of the control records; the leading `$` keeps it out of the reach of applications (P23). */
 export const CONTROL_CHANNEL = '$rt.control';
 
-/** Begins the names of the logs through which nodes probe the way to Redis. */
+/** Begins the names of the logs through which nodes probe Redis. */
 export const PROBE_CHANNELS = '$rt.probe.';
+
+/** Slots of a Redis Cluster. */
+const SLOTS = 16_384;
 
 /**
  * Names of all keys and pub/sub channels: `{<prefix>:<partition>}:v1:<kind>:<name>`. The first braces of a key are its
- * hash tag, and they come first, so whatever a channel or a client is called, it cannot choose a slot.
+ * hash tag, and they come first, so no name of a channel or a client can choose a slot.
  */
 export class RedisKeys {
   private readonly slots: readonly number[];
@@ -26,7 +27,7 @@ export class RedisKeys {
     this.slots = Array.from({ length: partitions }, (_, partition) => slotOf(`${prefix}:${partition}`));
   }
 
-  /** What all nodes must find before they know how the channels are divided lies in the first partition. */
+  /** Control records lie in the first partition: all nodes must find them before they know how the channels are divided. */
   partitionOf(channel: string): number {
     return channel === CONTROL_CHANNEL ? 0 : partitionOf(channel, this.partitions);
   }
@@ -38,32 +39,35 @@ export class RedisKeys {
 
   /** Hash: epoch, `seq`, incarnation, forks, bounds of a log. */
   head(channel: string): string {
-    return this.of(channel).head;
+    return this.key(channel, 'h', channel);
   }
 
-  /** Stream: the records of a log; the id of one is the `seq` of its last event and the number of its events. */
+  /** Stream: the records of a log; the id of a record is the `seq` of its last event and the number of its events. */
   stream(channel: string): string {
-    return this.of(channel).stream;
+    return this.key(channel, 'l', channel);
   }
 
   /** Pub/sub channel: events, signals and presence of a channel. */
   topic(channel: string): string {
-    return this.of(channel).topic;
+    return this.key(channel, 'c', channel);
   }
 
-  /** The keys of one log, for who needs several of them. */
+  /** The keys of one log, for callers that need several of them. */
   of(channel: string): LogKeys {
-    return new LogKeys(`{${this.prefix}:${this.partitionOf(channel)}}:v${LAYOUT}:`, channel);
+    const start = `{${this.prefix}:${this.partitionOf(channel)}}:v${LAYOUT}:`;
+    return {
+      head: `${start}h:${channel}`,
+      stream: `${start}l:${channel}`,
+      topic: `${start}c:${channel}`,
+      ids: [`${start}i1:${channel}`, `${start}i2:${channel}`],
+    };
   }
 
   /** The keys of a channel's presence, in the order that its scripts want. */
   room(channel: string): readonly string[] {
+    const kinds = ['p', 'pm', 'po', 'pd', 'pl'];
     return [
-      this.key(channel, 'p', channel),
-      this.key(channel, 'pm', channel),
-      this.key(channel, 'po', channel),
-      this.key(channel, 'pd', channel),
-      this.key(channel, 'pl', channel),
+      ...kinds.map((kind) => this.key(channel, kind, channel)),
       this.due(this.partitionOf(channel)),
       this.topic(channel),
     ];
@@ -74,7 +78,7 @@ export class RedisKeys {
     return this.inPartition(partition, 'due', '');
   }
 
-  /** Sorted set: nodes by the end of their last sign of life. */
+  /** Sorted set: nodes by the time until which their last heartbeat counts. */
   get nodes(): string {
     return this.key(CONTROL_CHANNEL, 'nodes', '');
   }
@@ -99,7 +103,7 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'a', record);
   }
 
-  /** Pub/sub channel on which a node is told of confirmations. */
+  /** Pub/sub channel on which a node receives confirmations. */
   answersTo(node: string): string {
     return this.key(CONTROL_CHANNEL, 'r', node);
   }
@@ -114,31 +118,41 @@ export class RedisKeys {
 }
 
 /** The keys of one log; see {@link RedisKeys}. */
-export class LogKeys {
-  constructor(
-    private readonly start: string,
-    private readonly channel: string,
-  ) {}
-
-  get head(): string {
-    return `${this.start}h:${this.channel}`;
-  }
-
-  get stream(): string {
-    return `${this.start}l:${this.channel}`;
-  }
-
-  get topic(): string {
-    return `${this.start}c:${this.channel}`;
-  }
-
+export interface LogKeys {
+  readonly head: string;
+  readonly stream: string;
+  readonly topic: string;
   /** Hashes: the ids that the log remembers, by {@link idField}. */
-  get ids(): readonly [string, string] {
-    return [`${this.start}i1:${this.channel}`, `${this.start}i2:${this.channel}`];
-  }
+  readonly ids: readonly [string, string];
 }
 
-/** An id among those that a log remembers. The length keeps pairs apart whose concatenation is the same. */
+/** An id in the memory of a log. The length keeps pairs apart whose concatenation is the same. */
 export function idField(producer: string, id: string): string {
   return `${producer.length}:${producer}${id}`;
+}
+
+/**
+ * The partition of a channel: FNV-1a over its characters, which the grammar of names keeps to ASCII, well mixed. Every
+ * version of the library must give the same answer, as it decides where a channel's log lies.
+ */
+export function partitionOf(channel: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < channel.length; index += 1) {
+    hash = Math.imul(hash ^ channel.charCodeAt(index), 0x01000193);
+  }
+  hash ^= hash >>> 16;
+  hash = Math.imul(hash, 0x45d9f3b);
+  hash ^= hash >>> 16;
+  return (hash >>> 0) % partitions;
+}
+
+/** The slot of a hash tag: CRC16 (XMODEM), as the Redis Cluster specification has it. */
+export function slotOf(tag: string): number {
+  let crc = 0;
+  for (const byte of Buffer.from(tag)) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021;
+    crc &= 0xffff;
+  }
+  return crc % SLOTS;
 }

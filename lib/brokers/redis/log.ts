@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   AppendOutcome,
   AppendRequest,
@@ -9,34 +10,36 @@ import type {
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisAppends } from './append/appends.js';
-import type { RedisInterest } from './connection/channel-subscriptions.js';
+import type { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import type { RedisCommands } from './connection/commands.js';
 import { notRunning, unavailable } from './errors.js';
 import type { RedisFeeds } from './feed.js';
 import type { RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
+import { groupBy } from './group-by.js';
 import { decodeRecord, encodeSignal } from './wire.js';
-import { READ, TIPS } from './scripts/index.js';
+import { READ } from './scripts/read.js';
+import { TIPS } from './scripts/tips.js';
 
 /** Most channels in one script call. */
 const TIPS_BATCH = 100;
 /** Most events that a read answers with, whatever it asks for (G8). */
 const MAX_READ = 1_000;
 
-interface TipWaiter {
-  readonly channel: string;
-  readonly resolve: (tip: Position) => void;
-  readonly reject: (error: unknown) => void;
+/** Channels whose tips are asked for in one turn of the event loop. */
+interface TipTurn {
+  readonly channels: string[];
+  readonly tips: Promise<readonly Position[]>;
 }
 
 /** The logs of all channels, and what this node subscribes to of them. */
 export class RedisLog implements BrokerLog {
-  private waiting: TipWaiter[] = [];
+  private turn: TipTurn | undefined;
 
   constructor(
     private readonly commands: RedisCommands,
     private readonly appends: RedisAppends,
-    private readonly interest: RedisInterest,
+    private readonly subscriptions: ChannelSubscriptions,
     private readonly feeds: RedisFeeds,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
@@ -66,7 +69,7 @@ export class RedisLog implements BrokerLog {
     for (let at = 4; at < reply.length; at += 3) {
       const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
       const record = decodeRecord(text, channel, tip.epoch, first, ts);
-      // A record may begin before what was asked for, and end behind it.
+      // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
       events.push(...(reverse === true ? wanted.reverse() : wanted));
     }
@@ -76,13 +79,9 @@ export class RedisLog implements BrokerLog {
   /** Tips in the order asked, by as few calls as the layout allows. */
   async tips(channels: readonly string[]): Promise<readonly Position[]> {
     const tips: Position[] = [];
-    const groups = new Map<number, number[]>();
-    channels.forEach((channel, index) => {
-      const partition = this.commands.clustered ? this.keys.partitionOf(channel) : 0;
-      const group = groups.get(partition);
-      if (group === undefined) groups.set(partition, [index]);
-      else group.push(index);
-    });
+    const groups = groupBy([...channels.keys()], (index) =>
+      this.commands.clustered ? this.keys.partitionOf(channels[index] ?? '') : 0,
+    );
     const calls: Promise<void>[] = [];
     for (const [partition, group] of groups) {
       for (let start = 0; start < group.length; start += TIPS_BATCH)
@@ -92,17 +91,17 @@ export class RedisLog implements BrokerLog {
     return tips;
   }
 
-  /** Interest first, the tip after it: whatever is appended between the two is told. What a lost message took is read (G5). */
+  /** Subscribes first and reads the tip after it, so that what is appended between the two is delivered. */
   async subscribe(channel: string): Promise<Position> {
     this.feeds.open(channel);
     try {
-      await this.interest.add(this.keys.topic(channel), channel);
+      await this.subscriptions.add(this.keys.topic(channel), channel);
       const tip = await this.tip(channel);
       this.feeds.setTip(channel, tip);
       return tip;
     } catch (error) {
       this.feeds.close(channel);
-      this.interest.remove(this.keys.topic(channel));
+      this.subscriptions.remove(this.keys.topic(channel));
       throw error;
     }
   }
@@ -110,7 +109,7 @@ export class RedisLog implements BrokerLog {
   async unsubscribe(channel: string): Promise<void> {
     if (!this.feeds.isOpen) throw notRunning();
     this.feeds.close(channel);
-    this.interest.remove(this.keys.topic(channel));
+    this.subscriptions.remove(this.keys.topic(channel));
   }
 
   async signal(channel: string, message: SignalMessage): Promise<void> {
@@ -118,28 +117,22 @@ export class RedisLog implements BrokerLog {
     await this.commands.command(partition, 'spublish', [this.keys.topic(channel), encodeSignal(message)]);
   }
 
-  /** Like `tips`, together with all who ask in the same turn. */
-  tip(channel: string): Promise<Position> {
-    return new Promise((resolve, reject) => {
-      if (this.waiting.length === 0) setImmediate(() => this.flush());
-      this.waiting.push({ channel, resolve, reject });
-    });
+  /** The tip of one log, asked for together with the others of the same turn. */
+  async tip(channel: string): Promise<Position> {
+    const turn = (this.turn ??= this.beginTurn());
+    const place = turn.channels.push(channel) - 1;
+    const tip = (await turn.tips)[place];
+    if (tip === undefined) throw unavailable('Redis answered without the tip of this channel');
+    return tip;
   }
 
-  private flush(): void {
-    const waiters = this.waiting;
-    this.waiting = [];
-    this.tips(waiters.map(({ channel }) => channel)).then(
-      (tips) =>
-        waiters.forEach(({ resolve, reject }, index) => {
-          const tip = tips[index];
-          if (tip === undefined) reject(unavailable('Redis did not answer with a tip'));
-          else resolve(tip);
-        }),
-      (error: unknown) => {
-        for (const { reject } of waiters) reject(error);
-      },
-    );
+  private beginTurn(): TipTurn {
+    const channels: string[] = [];
+    const tips = nextTurn().then(() => {
+      this.turn = undefined;
+      return this.tips(channels);
+    });
+    return { channels, tips };
   }
 
   private async ask(

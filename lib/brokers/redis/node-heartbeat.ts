@@ -2,11 +2,11 @@ import type { Scheduled } from '../../core/ports/clock.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisCommands } from './connection/commands.js';
 import { CONTROL_CHANNEL, LAYOUT, type RedisKeys } from './keys.js';
+import { HEARTBEAT } from './scripts/heartbeat.js';
 import type { RedisSettings } from './settings.js';
-import { HEARTBEAT } from './scripts/index.js';
 
-/** What the heart tells its owner. */
-export interface HeartOwner {
+/** What the heartbeat notifies its owner of. */
+export interface HeartbeatEvents {
   /** Commands are refused, or are no longer. */
   onChange(): void;
   /** The log of control records ended at `tip`, at the monotonic time `askedAt` or later. */
@@ -14,17 +14,16 @@ export interface HeartOwner {
 }
 
 /** Why this node cannot work beside the others of its deployment. */
-interface Misfit {
+interface LayoutMismatch {
   readonly problem: string;
-  /** The problem with what to do about it. */
-  readonly text: string;
+  readonly remedy: string;
 }
 
 /**
- * Says that this node lives, sees to it that all nodes have one layout and divide their channels alike, and learns how far
- * the control records go.
+ * Tells the other nodes that this node lives, compares the layout and the number of partitions with theirs, and learns where
+ * the log of control records ends.
  */
-export class RedisHeart {
+export class NodeHeartbeat {
   private node = '';
   private timer: Scheduled | undefined;
   private closed = false;
@@ -33,36 +32,36 @@ export class RedisHeart {
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
-    private readonly owner: HeartOwner,
+    private readonly events: HeartbeatEvents,
   ) {}
 
   private get partition(): number {
     return this.keys.partitionOf(CONTROL_CHANNEL);
   }
 
-  /** @throws Error that says what to do, when the deployment has another layout or was divided otherwise. */
+  /** @throws Error with the remedy, when the deployment has another layout or another number of partitions. */
   async start(node: string): Promise<void> {
     this.node = node;
-    const misfit = await this.beat();
-    if (misfit !== undefined) throw new Error(`redisBroker: ${misfit.text}`);
-    this.arm();
+    const mismatch = await this.beat();
+    if (mismatch !== undefined) throw new Error(messageOf(mismatch));
+    this.schedule();
   }
 
-  /** Does not wait for its time: the way to Redis has just opened. */
+  /** Beats at once, as the connection to Redis has just opened. */
   beatNow(): void {
     if (this.timer === undefined) return;
     this.timer.cancel();
     this.run();
   }
 
-  /** Nobody waits for this node any more. */
+  /** Removes the node from those that are waited for. */
   async stop(): Promise<void> {
     this.closed = true;
     this.timer?.cancel();
     await this.commands.command(this.partition, 'zrem', [this.keys.nodes, this.node]);
   }
 
-  private arm(): void {
+  private schedule(): void {
     if (this.closed) return;
     this.timer = this.settings.clock.schedule(this.settings.heartbeatMs, () => this.run());
   }
@@ -70,19 +69,18 @@ export class RedisHeart {
   private run(): void {
     this.timer = undefined;
     this.beat()
-      .then((misfit) => {
-        // The deployment moved on to another layout; or the data was lost, and a node that divides otherwise came first.
-        if (misfit?.problem === this.commands.refusal) return;
-        this.commands.refusal = misfit?.problem;
-        if (misfit !== undefined) this.settings.onWarning(`redisBroker: ${misfit.text}`);
-        this.owner.onChange();
+      .then((mismatch) => {
+        // The deployment moved on to another layout; or the data was lost, and a node with other partitions wrote first.
+        if (mismatch?.problem === this.commands.refusal) return;
+        this.commands.refusal = mismatch?.problem;
+        if (mismatch !== undefined) this.settings.onWarning(messageOf(mismatch));
+        this.events.onChange();
       })
       .catch(() => undefined)
-      .finally(() => this.arm());
+      .finally(() => this.schedule());
   }
 
-  /** @returns What is wrong. */
-  private async beat(): Promise<Misfit | undefined> {
+  private async beat(): Promise<LayoutMismatch | undefined> {
     const { clock, epochs, headMs, keyPrefix, nodeTtlMs } = this.settings;
     const { keys } = this;
     const askedAt = clock.monotonic();
@@ -93,27 +91,24 @@ export class RedisHeart {
       [LAYOUT, this.node, nodeTtlMs, keys.partitions, epochs.next(), headMs],
       true,
     )) as readonly [string, string?, string?, number?];
-    if (partitions === undefined) return otherLayout(keyPrefix, layout);
-    if (epoch === undefined) return otherPartitions(partitions, keys.partitions);
-    this.owner.onControlTip({ epoch, seq: Number(seq) }, askedAt);
+    if (partitions === undefined) {
+      return {
+        problem: `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`,
+        remedy: `Run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`,
+      };
+    }
+    if (epoch === undefined) {
+      return {
+        problem: `the channels under this \`keyPrefix\` are divided into ${partitions} partitions, and \`partitions\` is ${keys.partitions}`,
+        remedy:
+          'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.',
+      };
+    }
+    this.events.onControlTip({ epoch, seq: Number(seq) }, askedAt);
     return undefined;
   }
 }
 
-function otherLayout(prefix: string, stored: string): Misfit {
-  const problem = `what is under \`keyPrefix\` "${prefix}" has layout ${stored}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
-  return {
-    problem,
-    text: `${problem}: run a version that knows layout ${stored}, or give this one another \`keyPrefix\`.`,
-  };
-}
-
-function otherPartitions(stored: string, own: number): Misfit {
-  const problem = `the channels under this \`keyPrefix\` are divided into ${stored} partitions, and \`partitions\` is ${own}`;
-  return {
-    problem,
-    text:
-      `${problem}. Give every node of a deployment the same \`partitions\`; to change it, use another \`keyPrefix\` or remove ` +
-      'the keys of this one.',
-  };
+function messageOf({ problem, remedy }: LayoutMismatch): string {
+  return `redisBroker: ${problem}. ${remedy}`;
 }

@@ -13,15 +13,15 @@ export interface RedisClusterTarget {
   readonly dnsLookup?: ClusterOptions['dnsLookup'];
 }
 
-/** A master that is found through Sentinels. */
+/** A master that Sentinels name. */
 export interface RedisSentinelTarget {
   /** Name of the master, as the Sentinels know it. */
   readonly name: string;
   /** Where the Sentinels are; the first that answers names the master. Port: default 26379. */
   readonly sentinels: readonly { readonly host?: string; readonly port?: number }[];
-  /** Of the Sentinels themselves. Default: none. */
+  /** User name for the Sentinels themselves. Default: none. */
   readonly username?: string | undefined;
-  /** Of the Sentinels themselves. Default: none. */
+  /** Password for the Sentinels themselves. Default: none. */
   readonly password?: string | undefined;
   /** Whether the Sentinels speak TLS, with the options of `tls`. Default `false`. */
   readonly tls?: boolean;
@@ -33,11 +33,11 @@ export interface RedisReplicated {
   readonly level: 'replicated';
   /** Replicas that must have an event before it is acknowledged. Default 1. */
   readonly replicas?: number;
-  /** How long they are waited for; after it the outcome is `timeout`: unknown. In milliseconds. Default 1 000. */
+  /** How long they are waited for, in milliseconds; after that the outcome is `timeout`: unknown. Default 1 000. */
   readonly timeoutMs?: number;
 }
 
-/** What {@link redisBroker} can be told. Exactly one of `url`, `client`, `cluster`, `sentinel`, or none for localhost. */
+/** Options of {@link redisBroker}. Exactly one of `url`, `client`, `cluster`, `sentinel`, or none for localhost. */
 export interface RedisBrokerOptions {
   /** A single server, `redis://` or `rediss://`; may hold user and password. Default `redis://127.0.0.1:6379`. */
   readonly url?: string | undefined;
@@ -62,9 +62,9 @@ export interface RedisBrokerOptions {
   /** First part of every key, e.g. one per environment. Without braces. Default `rt`. */
   readonly keyPrefix?: string | undefined;
   /**
-   * Parts into which the channels are divided; one part lies on one slot of a Cluster. Fixed when a prefix is first
-   * used, and compared at boot. More spread better over many masters, fewer make larger batches: 64 is even enough up
-   * to about 16 masters. Default 64.
+   * Parts into which the channels are divided; each lies on one slot of a Cluster. Fixed when a prefix is first used, and
+   * compared at boot. More partitions spread better over many masters, fewer make larger batches; 64 spread well over up to
+   * about 16 masters. Default 64.
    */
   readonly partitions?: number;
   /**
@@ -75,53 +75,53 @@ export interface RedisBrokerOptions {
 
   /** How long `start` tries to reach Redis, in milliseconds. Default 10 000. */
   readonly connectTimeoutMs?: number;
-  /** How long a command waits for its answer, in milliseconds; after it its outcome is unknown. Default 3 000. */
+  /** How long a command waits for its answer, in milliseconds; after that its outcome is unknown. Default 3 000. */
   readonly commandTimeoutMs?: number;
   /**
-   * Longest pause between two attempts to connect, in milliseconds. A node has two connections, and is whole again when
-   * the later of them is: what an outage costs beyond itself is mostly this. Default 200.
+   * Longest pause between two attempts to connect, in milliseconds. This is most of what an outage costs beyond its own length.
+   * Default 200.
    */
   readonly maxReconnectMs?: number;
-  /** Commands that may wait or be under way; past it they fail with `unavailable` at once. Default 20 000. */
+  /** Most commands that wait or are under way; further ones fail with `unavailable` at once. Default 20 000. */
   readonly maxQueued?: number;
-  /** Bytes of events that may wait or be under way. Default 64 MiB. */
+  /** Most bytes of events that wait or are under way. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Most events in one script call; bounds for how long a call holds up Redis (about 5 µs each). Default 256. */
+  /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
   readonly maxBatch?: number;
   /** Most bytes of events in one script call. Default 1 MiB. */
   readonly maxBatchBytes?: number;
   /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */
   readonly pipelineDepth?: number;
-  /** Most bytes that one read answers with, give or take one record (64 KiB, or a single larger event). Default 1 MiB. */
+  /** Most bytes of one read, give or take one record (64 KiB, or a single larger event). Default 1 MiB. */
   readonly maxReadBytes?: number;
 
   /** The check for a lost last event (G5). */
   readonly tipCheck?: {
-    /** In which time every subscribed channel is looked at once, in milliseconds. Default 25 000. */
+    /** Every subscribed channel is looked at once in this time, in milliseconds. Default 25 000. */
     readonly intervalMs?: number;
   };
-  /** How long the server's subscription outlives `unsubscribe`, so that they leave in batches. Default 1 000 ms. */
+  /** How long a subscription at the server outlives `unsubscribe`, so that they end in batches. Default 1 000 ms. */
   readonly unsubscribeLingerMs?: number;
   /** How long an unused channel's head (epoch and `seq`) outlives its events, in milliseconds (P10). Default 30 days. */
   readonly headMs?: number;
-  /** Between two signs of life of this node, in milliseconds. Default 1 000. */
+  /** Time between two heartbeats of this node, in milliseconds. Default 1 000. */
   readonly heartbeatMs?: number;
-  /** After this long without a sign of life a node is not waited for, in milliseconds. Default 15 000. */
+  /** How long after its last heartbeat a node is still waited for, in milliseconds. Default 15 000. */
   readonly nodeTtlMs?: number;
-  /** Between two looks for leases that ended, in milliseconds. Default 1 000. */
+  /** Time between two looks for leases that have run out, in milliseconds. Default 1 000. */
   readonly sweepMs?: number;
   /** How long `control` waits for a node's confirmation before it counts as missing, in milliseconds. Default 5 000. */
   readonly controlTimeoutMs?: number;
 
   /**
-   * How old the last proof may be that this node knows every revoke and ban, in milliseconds. Each sign of life brings one.
-   * Without a younger proof the node withholds the events of channels that are not public, until it has one (G11): so this
-   * is how long a revoke can stay unknown to a node that cannot reach the control records, and how long an outage of them
-   * may last before events wait. At least `heartbeatMs` and `commandTimeoutMs` together. Default 10 000.
+   * How old the last proof may be that this node knows every revoke and ban, in milliseconds. Each heartbeat brings one. Without
+   * a younger proof the node withholds the events of channels that are not public, until it has one (G11). So this is how long a
+   * revoke can stay unknown to a node that cannot read the control records, and how long that may last before events wait. At
+   * least `heartbeatMs` and `commandTimeoutMs` together. Default 10 000.
    */
   readonly controlMaxAgeMs?: number;
 
-  /** Told of a setting of the server that weakens a promise. Default: `process.emitWarning`. */
+  /** Called with a warning, such as of a setting of the server that weakens a promise. Default: `process.emitWarning`. */
   readonly onWarning?: (message: string) => void;
   /** Time of waits and retries; windows and leases run on the server's own. Default: the system's clock. */
   readonly clock?: Clock;

@@ -4,7 +4,7 @@ import { bootError, commandError } from './errors.js';
 const OLDEST_MAJOR = 7;
 
 /**
- * Looks whether the server can keep what the broker promises.
+ * Checks that the server can keep what the broker promises.
  *
  * @throws Error that names what is missing and the remedy.
  */
@@ -14,8 +14,8 @@ export async function checkServer(
 ): Promise<void> {
   const info = await commands.info().catch((error: unknown) => {
     throw bootError(
-      `Redis does not tell about itself: ${commandError(error).message}`,
-      'Allow the user the commands of docs/scaling.md.',
+      `Redis does not answer INFO: ${commandError(error).message}`,
+      'Allow this user the commands that docs/scaling.md lists.',
     );
   });
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];

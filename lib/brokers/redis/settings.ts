@@ -1,16 +1,15 @@
 import { systemClock } from '../../core/ports/clock.js';
-import { systemEntropy } from '../../core/ports/entropy.js';
-import { EpochNames } from './epochs.js';
+import { systemEntropy, type Entropy } from '../../core/ports/entropy.js';
 import { optionError } from './errors.js';
 import type { RedisBrokerOptions } from './options.js';
 
-/** Options with every default filled in, without those that say where Redis is. */
+/** The options with every default filled in, without those that say where Redis is. */
 export type RedisSettings = Readonly<ReturnType<typeof redisSettings>>;
 
 const DAY_MS = 24 * 60 * 60_000;
 const MAX_PARTITIONS = 4_096;
 
-/** @throws RangeError that names the option and what it must be. */
+/** @throws RangeError for an option that is out of range; it names the option and what it must be. */
 export function redisSettings(options: RedisBrokerOptions) {
   const replicated = typeof options.durability === 'object' ? options.durability : undefined;
   const number = (path: string, value: number | undefined, fallback: number, max = Infinity): number => {
@@ -37,7 +36,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     throw optionError(
       'controlMaxAgeMs',
       `must be at least \`heartbeatMs\` and \`commandTimeoutMs\` together (${heartbeatMs + commandTimeoutMs}), not ` +
-        `${controlMaxAgeMs}: one slow answer would hold back events`,
+        `${controlMaxAgeMs}: otherwise one slow answer withholds events`,
     );
   }
   return {
@@ -74,7 +73,7 @@ export function redisSettings(options: RedisBrokerOptions) {
   };
 }
 
-/** Braces would decide, in place of the broker, on which slot a key lies. */
+/** No braces: they would choose the slot of a key in place of the broker. */
 function prefix(value: string): string {
   if (/^[^{}\s]{1,64}$/.test(value)) return value;
   throw optionError('keyPrefix', 'must be 1–64 characters without braces and blanks');
@@ -82,4 +81,23 @@ function prefix(value: string): string {
 
 function warn(message: string): void {
   process.emitWarning(message, { code: 'NESTJS_REALTIME_REDIS' });
+}
+
+/**
+ * Names for epochs that a script may have to begin. Almost none is used, so randomness for each would be wasted: a name is
+ * one random token per broker, and a number.
+ */
+export class EpochNames {
+  private readonly start: string;
+  private count = 0;
+
+  constructor(entropy: Entropy) {
+    this.start = entropy.token();
+  }
+
+  /** A name that no other call returns, on this broker or another. */
+  next(): string {
+    this.count += 1;
+    return `${this.start}-${this.count.toString(36)}`;
+  }
 }

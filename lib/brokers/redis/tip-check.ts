@@ -5,18 +5,18 @@ import type { RedisFeeds } from './feed.js';
 import type { RedisLog } from './log.js';
 import type { RedisSettings } from './settings.js';
 
-/** Channels that are asked about in one call. */
+/** Most channels in one call. */
 const BATCH = 100;
-/** A message that is on its way is not lost: who seems behind is asked again after this long. */
+/** A message may still be on its way: a channel that seems behind is looked at again after this long. */
 const SETTLE_MS = 100;
-/** Missing events that are handed over as they are; past it the node's order keeper reads at its own pace. */
+/** Most missing events that are delivered; of more the node is notified, and its order keeper reads them at its own pace. */
 const PAGE = 100;
-/** Between two batches when many channels are due at once. */
+/** Pause between two batches when many channels are due at once. */
 const PACE_MS = 5;
 
 /**
- * Finds what was published and never arrived, when nothing later arrives that would show the hole (G5). Every channel is
- * looked at once per interval, a few at a time; after a lost connection all are looked at at once.
+ * Finds events that were published and never arrived, where no later event arrives that would show the gap (G5). Looks at
+ * every channel once per interval, a few at a time, and at all of them after a lost connection.
  */
 export class RedisTipCheck {
   private readonly due: string[] = [];
@@ -33,10 +33,6 @@ export class RedisTipCheck {
     private readonly settings: RedisSettings,
   ) {}
 
-  start(): void {
-    this.arm();
-  }
-
   close(): void {
     this.closed = true;
     this.timer?.cancel();
@@ -46,10 +42,10 @@ export class RedisTipCheck {
   /** Looks at these channels as soon as possible. */
   checkNow(channels: readonly string[]): void {
     for (const channel of channels) this.urgent.add(channel);
-    void this.workOff();
+    void this.checkUrgent();
   }
 
-  /** Looks at the channel within {@link SETTLE_MS}, together with all that are asked for until then: so it has a bounded price. */
+  /** Looks at the channel after {@link SETTLE_MS}, together with all others that are asked for until then, to bound the cost. */
   checkSoon(channel: string): void {
     this.soon.add(channel);
     if (this.closed) return;
@@ -61,19 +57,20 @@ export class RedisTipCheck {
     });
   }
 
-  private arm(): void {
+  /** Begins to look at every channel once per interval. */
+  start(): void {
     const { clock, tipCheckMs, entropy } = this.settings;
     if (this.closed) return;
     const steps = Math.max(1, Math.ceil(this.feeds.channels.length / BATCH));
-    // Nodes that were started together must not ask together.
+    // Spread, so that nodes that were started together do not ask together.
     const pause = (tipCheckMs / steps) * (0.9 + entropy.random() / 5);
     this.timer = clock.schedule(pause, () => {
       if (this.due.length === 0) this.due.push(...this.feeds.channels);
-      void this.check(this.due.splice(0, BATCH), SETTLE_MS).finally(() => this.arm());
+      void this.check(this.due.splice(0, BATCH), SETTLE_MS).finally(() => this.start());
     });
   }
 
-  private async workOff(): Promise<void> {
+  private async checkUrgent(): Promise<void> {
     if (this.working) return;
     this.working = true;
     while (this.urgent.size > 0 && !this.closed) {
@@ -97,7 +94,7 @@ export class RedisTipCheck {
       for (const [channel, tip] of behind) await this.heal(channel, tip);
       return true;
     } catch {
-      // Away or slow: the next round, or the next connection, asks again.
+      // Redis is away or slow: the next round, or the next connection, asks again.
       return false;
     }
   }
@@ -131,20 +128,19 @@ export class RedisTipCheck {
       limit: PAGE,
     });
     if (this.closed || !this.isBehind(channel, found)) return;
-    // Another incarnation that lost nothing, and nothing happened: there is nothing to tell (G6).
-    const same = continuous && tip.seq === seen.seq;
+    // A new incarnation of a log that lost nothing and got nothing: there is nothing to deliver (G6).
+    const unchanged = continuous && tip.seq === seen.seq;
     const last = events.at(-1);
-    const whole = events[0]?.seq === seen.seq + 1 && last?.seq === tip.seq;
-    if (!same) this.feeds.deliver(channel, whole ? events : [notice(channel, tip)]);
-    // After a notice the position is the listener's to find: it reads, and what follows arrives as ever.
+    const complete = events[0]?.seq === seen.seq + 1 && last?.seq === tip.seq;
+    if (!unchanged) this.feeds.deliver(channel, complete ? events : [notice(channel, tip)]);
+    // After a notice the listener reads the log itself; later events arrive as usual.
     this.feeds.setTip(channel, tip);
   }
 }
 
 /**
- * Says "look at the log" to a listener, where there is nothing to hand over: too much is missing, it was never kept, or
- * another log took its place. It has no epoch, so it can be taken for no event of any log, and whoever keeps the order
- * reads the log, which knows.
+ * An event that makes the listener read the log, where there is nothing to deliver: too much is missing, it was never kept, or
+ * another log took its place. It has no epoch, so it cannot be taken for an event of any log.
  */
 function notice(channel: string, tip: Position): ChannelEvent {
   return new ChannelEvent({ channel, seq: tip.seq, epoch: '', ts: 0, id: '$tip', event: '$tip' });

@@ -7,7 +7,7 @@ import type { PresenceDiff, PresenceMember } from '../../protocol/messages.js';
 const MAX_DEPTH = 512;
 
 /**
- * A value in JSON. Bytes, which JSON has none of, are kept by wrapping the whole value as MessagePack: `[value]`, or
+ * A value as JSON: `[value]`. JSON has no bytes; a value that holds some becomes MessagePack as a whole:
  * `{"b": base64}`.
  */
 function wrap(value: unknown): unknown {
@@ -34,7 +34,7 @@ function hasBytes(value: unknown, depth: number): boolean {
   return false;
 }
 
-/** An event as it is stored and published: short names, for they are kept once per event. */
+/** An event as it is stored and published. The names are short, as they are stored with each event. */
 interface EventBody {
   readonly i: string;
   readonly n: string;
@@ -49,7 +49,7 @@ interface EventBody {
 /** @throws TypeError for what JSON cannot hold, e.g. a cycle. */
 export function encodeEvent(draft: EventDraft): string {
   const body: EventBody = { i: draft.id, n: draft.event };
-  // Members that are there but undefined would make the writing twice as dear.
+  // Members that are `undefined` would double the time of `JSON.stringify`.
   if (draft.payload !== undefined) body.p = wrap(draft.payload);
   if (draft.user !== undefined) body.u = draft.user;
   if (draft.key !== undefined) body.k = draft.key;
@@ -59,30 +59,7 @@ export function encodeEvent(draft: EventDraft): string {
   return JSON.stringify(body);
 }
 
-function toEvent(
-  body: Readonly<EventBody>,
-  channel: string,
-  epoch: string,
-  seq: number,
-  ts: number,
-): ChannelEvent {
-  return new ChannelEvent({
-    channel,
-    seq,
-    epoch,
-    ts,
-    id: body.i,
-    event: body.n,
-    payload: body.p === undefined ? undefined : unwrap(body.p),
-    user: body.u,
-    key: body.k,
-    ttl: body.x,
-    trace: body.c,
-    meta: body.m,
-  });
-}
-
-/** A record of events that {@link encodeEvent} made. Between two of them is a line break, which JSON has nowhere else. */
+/** A record of events that {@link encodeEvent} made, separated by a line break, which JSON text has nowhere else. */
 export function encodeRecord(bodies: readonly string[]): string {
   return `[${bodies.join(',\n')}]`;
 }
@@ -96,18 +73,34 @@ export function decodeRecord(
   ts: number,
 ): readonly ChannelEvent[] {
   const bodies = JSON.parse(text) as readonly EventBody[];
-  return bodies.map((body, index) => toEvent(body, channel, epoch, first + index, ts));
+  return bodies.map(
+    ({ i, n, p, u, k, x, c, m }, index) =>
+      new ChannelEvent({
+        channel,
+        seq: first + index,
+        epoch,
+        ts,
+        id: i,
+        event: n,
+        payload: p === undefined ? undefined : unwrap(p),
+        user: u,
+        key: k,
+        ttl: x,
+        trace: c,
+        meta: m,
+      }),
+  );
 }
 
-/** What came over pub/sub. */
+/** A message of pub/sub. */
 export type RedisMessage =
   | { readonly kind: 'events'; readonly events: readonly ChannelEvent[] }
   | { readonly kind: 'signal'; readonly signal: SignalMessage }
   | { readonly kind: 'presence'; readonly diff: PresenceDiff };
 
 /**
- * Messages begin with the version of their form and one letter for their kind. Fields that a node does not know it leaves
- * alone, and what it cannot read at all makes it look at the log; so a newer version may add fields, and kinds.
+ * Reads a message, which begins with the version of its form and a letter for its kind. A node ignores fields that it does not
+ * know, and looks at the log after a message that it cannot read; so a newer version may add fields, and kinds.
  */
 export function decodeMessage(text: string, channel: string): RedisMessage | undefined {
   const kind = text.slice(0, 2);
@@ -140,7 +133,7 @@ export function encodeSignal({ event, payload, user }: SignalMessage): string {
   return `1s${JSON.stringify({ n: event, p: payload === undefined ? undefined : wrap(payload), u: user })}`;
 }
 
-/** A member's data in one form: what is equal has the same text, in whatever order its keys came. '' for none. */
+/** A member's data as text; equal data has equal text, whatever the order of its keys. '' for none. */
 export function encodeData(data: unknown): string {
   return data === undefined ? '' : JSON.stringify(wrap(data), sortedKeys);
 }

@@ -6,12 +6,18 @@ import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
  * Gives asynchronous work a deadline (a handler that hangs must not hold its client). Work that is done at once
  * costs nothing.
  *
+ * @param message Of the error. Default: that of the code.
  * @throws RealtimeError `timeout` after `timeoutMs`; what the work does later is ignored.
  */
-export function withTimeout<T>(work: MaybePromise<T>, timeoutMs: number, clock: Clock): MaybePromise<T> {
+export function withTimeout<T>(
+  work: MaybePromise<T>,
+  timeoutMs: number,
+  clock: Clock,
+  message?: string,
+): MaybePromise<T> {
   if (!isPromise(work)) return work;
   return new Promise<T>((resolve, reject) => {
-    const timer = clock.schedule(timeoutMs, () => reject(new RealtimeError('timeout')));
+    const timer = clock.schedule(timeoutMs, () => reject(new RealtimeError('timeout', message)));
     work.then(
       (value) => {
         timer.cancel();

@@ -144,7 +144,7 @@ export interface BrokerPresence {
   enter(entry: PresenceEntry, leaseMs: number): Promise<void>;
   /** Replaces the member's data. */
   update(entry: PresenceEntry): Promise<void>;
-  /** Ends the device's membership after `graceMs` unless it enters again meanwhile. */
+  /** Ends the device's membership after `graceMs`, unless it enters again in time. */
   leave(entry: PresenceEntry, graceMs: number): Promise<void>;
   /**
    * Extends the leases of many devices at once. One that is not there (its lease ran out while the node stood still) is
@@ -155,7 +155,7 @@ export interface BrokerPresence {
   members(channel: string, page: { readonly cursor?: string; readonly limit: number }): Promise<PresencePage>;
 }
 
-/** What nodes say to each other. */
+/** Messages between nodes. */
 export interface BrokerBus {
   /**
    * Sends a durable, ordered record to every node, this one included; resolves when all confirmed or the missing ones
@@ -163,11 +163,11 @@ export interface BrokerBus {
    */
   control(message: ControlMessage): Promise<ControlReceipt>;
   /**
-   * Sends bytes to the listener of one node ({@link BrokerListener.onMessage}). Nothing is stored: they are lost where the
-   * node cannot be reached, and the caller is not told. Missing where the broker cannot do that.
+   * Sends bytes to the listener of one node ({@link BrokerListener.onMessage}). Nothing is stored: when the node cannot be
+   * reached they are lost without an error. Optional: a broker that cannot do this leaves it out.
    */
   send?(node: string, topic: string, bytes: Uint8Array): Promise<void>;
-  /** Ids of the nodes that live, this one included. Missing where the broker does not know them. */
+  /** Ids of the nodes that are alive, this one included. Optional: a broker that does not know them leaves it out. */
   nodes?(): Promise<readonly string[]>;
 }
 
@@ -195,16 +195,15 @@ export interface BrokerListener {
    */
   onControlCurrent(forMs: number): void;
   /**
-   * Records of `control` are lost that the node may not have been told: their log was lost, or trimmed before it was read.
-   * The bans that hold were told again. The view counts as proved only when what is returned has settled.
+   * Records of `control` are lost that the node may not know: their log was lost, or trimmed before it was read. The bans
+   * that hold were handed to `onControl` again. The view counts as proved only when the returned promise has settled.
    */
   onControlLost(): MaybePromise<void>;
   /**
-   * Bytes that another node, or this one, sent to this node alone ({@link BrokerBus.send}). Not every listener takes
-   * them; where this method is missing they are dropped.
+   * Called with bytes that a node sent to this one ({@link BrokerBus.send}). Optional: without it they are dropped.
    *
    * @param fromNode Id of the node that sent them.
-   * @param topic Says what they are for.
+   * @param topic What they are about.
    */
   onMessage?(fromNode: string, topic: string, bytes: Uint8Array): void;
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
@@ -224,7 +223,7 @@ export interface Broker {
   readonly name: string;
   /** What it promises. A channel that asks for more is refused when the application starts. */
   readonly capabilities: BrokerCapabilities;
-  /** The channels' logs, and who is notified of what they get. */
+  /** The logs of the channels, and the delivery of their events to this node. */
   readonly log: BrokerLog;
   /** Where `capabilities.presence` is false, only `members` is called; reject with `unavailable` then. */
   readonly presence: BrokerPresence;
@@ -232,7 +231,7 @@ export interface Broker {
   readonly bus: BrokerBus;
   /**
    * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, as
-   * records of `control`: a node may start after them.
+   * records of `control`: they may be older than this node.
    *
    * @param nodeId Names this node in the receipts of `control`. Default: a name that the broker makes.
    */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { READ } from '../../../lib/brokers/redis/scripts/index.js';
+import { READ } from '../../../lib/brokers/redis/scripts/read.js';
 import { RespRelay } from './resp-relay.js';
 import { stringsOf } from './resp.js';
 import { stretched } from '../patience.js';

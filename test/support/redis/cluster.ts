@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
-import { slotOf } from '../../../lib/brokers/redis/partition.js';
+import { slotOf } from '../../../lib/brokers/redis/keys.js';
 import { loseEnd, type RedisDeployment } from './deployment.js';
 import { RedisProcess } from './process.js';
 import { until } from '../until.js';

@@ -2,7 +2,9 @@ import { Redis } from 'ioredis';
 import type { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { CONTROL_CHANNEL, idField, type RedisKeys } from '../../../lib/brokers/redis/keys.js';
 import { decodeMessage, encodeEvent, encodeRecord } from '../../../lib/brokers/redis/wire.js';
-import { APPEND, CONTROL, HEARTBEAT } from '../../../lib/brokers/redis/scripts/index.js';
+import { APPEND } from '../../../lib/brokers/redis/scripts/append.js';
+import { CONTROL } from '../../../lib/brokers/redis/scripts/control.js';
+import { HEARTBEAT } from '../../../lib/brokers/redis/scripts/heartbeat.js';
 import { until } from '../until.js';
 
 /**

@@ -4,12 +4,12 @@ import { notRunning } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeEvent } from '../wire.js';
+import { AppendCall } from './batch.js';
 import { AppendLane } from './lane.js';
-import { AppendCall, fail } from './pending.js';
 
 /**
- * Appends of this node. One server takes everything in one lane, whatever its partition: fewer and larger script calls.
- * In a Cluster each partition has its own, with one call under way, for a redirected call could be overtaken.
+ * Appends of this node. A single server gets all of them in one lane, whatever their partition: fewer and larger script
+ * calls. In a Cluster each partition has its own lane with one call under way, as a redirected call could be overtaken.
  */
 export class RedisAppends {
   private readonly lanes = new Map<number, AppendLane>();
@@ -25,25 +25,25 @@ export class RedisAppends {
   ) {}
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
-    if (this.closed || !this.commands.isRunning) return Promise.reject(notRunning());
+    if (this.closed || !this.commands.running) return Promise.reject(notRunning());
     if (requests.length === 0) return Promise.resolve([]);
     const call = new AppendCall(requests.length);
-    const away = this.commands.clustered ? undefined : this.commands.trouble;
+    // Of a Cluster only some servers may be away.
+    const usable = this.commands.clustered || this.commands.trouble === undefined;
     requests.forEach((request, index) => {
-      const body = away === undefined ? bodyOf(request) : undefined;
-      const pending = { request, body: body ?? '', bytes: body?.length ?? 0, call, index };
-      if (body === undefined || this.isFull(pending.bytes)) {
-        fail(pending, 'unavailable');
+      const body = usable ? bodyOf(request) : undefined;
+      if (body === undefined || this.isFull(body.length)) {
+        call.settle(index, { ok: false, code: 'unavailable' });
         return;
       }
       this.queued += 1;
-      this.queuedBytes += pending.bytes;
-      this.laneOf(request.channel).push(pending);
+      this.queuedBytes += body.length;
+      this.laneOf(request.channel).push({ request, body, bytes: body.length, call, index });
     });
     return call.result;
   }
 
-  /** Takes no more. Resolves when everything that was accepted has its outcome. */
+  /** Accepts no more appends. Resolves when all that were accepted have their outcome. */
   async close(): Promise<void> {
     this.closed = true;
     if (this.queued === 0) return;
@@ -75,7 +75,7 @@ export class RedisAppends {
   }
 }
 
-/** What cannot be written at all (a cycle, a BigInt) fails its own append, and nobody else's. */
+/** `undefined` for what JSON cannot hold (a cycle, a BigInt): it fails its own append, and no other. */
 function bodyOf(request: AppendRequest): string | undefined {
   try {
     return encodeEvent(request.event);

@@ -1,7 +1,40 @@
-import type { RedisKeys } from '../keys.js';
-import { settle, settleUnproven, type AppendAnswer } from './answer.js';
-import type { PendingAppend } from './pending.js';
-import { AppendSection } from './section.js';
+import type { AppendOutcome, AppendRequest, LogPolicy } from '../../../core/ports/broker.js';
+import { idField, PROBE_CHANNELS, type LogKeys, type RedisKeys } from '../keys.js';
+import { encodeRecord } from '../wire.js';
+
+/** How long the head of a probe's log lives: every node has a log of its own, and a node never comes back. */
+const PROBE_HEAD_MS = 60_000;
+/** Most bytes of one record: a read of one of its events reads all of them. */
+const MAX_RECORD_BYTES = 64 * 1024;
+
+/** What the script answers for one event: its `seq`, `seq epoch` of a duplicate, `c` (conflict), `o` (out of order). */
+type AppendAnswer = string | number;
+
+/** One append that waits for its outcome, and its place in the answer of its call. */
+export interface PendingAppend {
+  readonly request: AppendRequest;
+  readonly body: string;
+  readonly bytes: number;
+  readonly call: AppendCall;
+  readonly index: number;
+}
+
+/** One call of `appendMany`; its items may travel in several batches. */
+export class AppendCall {
+  readonly outcomes: AppendOutcome[] = [];
+  readonly result: Promise<readonly AppendOutcome[]>;
+  private resolve: (outcomes: readonly AppendOutcome[]) => void = () => undefined;
+
+  constructor(private left: number) {
+    this.result = new Promise((resolve) => (this.resolve = resolve));
+  }
+
+  settle(index: number, outcome: AppendOutcome): void {
+    this.outcomes[index] = outcome;
+    this.left -= 1;
+    if (this.left === 0) this.resolve(this.outcomes);
+  }
+}
 
 /** Appends that travel in one script call. */
 export class AppendBatch {
@@ -41,20 +74,121 @@ export class AppendBatch {
     for (const section of this.sections) section.write(this.keys, this.args);
   }
 
-  settle(reply: unknown): void {
-    this.each(reply, settle);
-  }
-
-  /** For a call whose replicas are not proven. */
-  settleUnproven(reply: unknown): void {
-    this.each(reply, (item, _epoch, answer) => settleUnproven(item, answer));
-  }
-
-  private each(
-    reply: unknown,
-    settle: (item: PendingAppend, epoch: string, answer: AppendAnswer) => void,
-  ): void {
+  /**
+   * Settles every append with the answer of the script.
+   *
+   * @param replicated Whether enough replicas have the writes of the call. Without them an append that was not refused is
+   * `timeout`: its outcome is unknown.
+   */
+  settle(reply: unknown, replicated = true): void {
     const answers = reply as readonly (readonly AppendAnswer[])[];
-    this.sections.forEach((section, index) => section.settle(answers[index] ?? [], settle));
+    this.sections.forEach((section, index) => section.settle(answers[index] ?? [], replicated));
   }
+}
+
+/** A run of appends to one log under one policy: one record of the log, one message, one part of a script call. */
+class AppendSection {
+  private readonly items: PendingAppend[] = [];
+  private bytes = 0;
+  private dedupeMs = 0;
+  private withIds = 0;
+  private withAfter = 0;
+
+  /** @param name What the script calls the section; no other call has a section of this name. */
+  constructor(
+    private readonly name: string,
+    private readonly channel: string,
+    private readonly keys: LogKeys,
+    private readonly policy: LogPolicy,
+    private readonly headMs: number,
+  ) {}
+
+  takes({ request: { policy }, bytes }: PendingAppend): boolean {
+    if (this.bytes + bytes > MAX_RECORD_BYTES && this.items.length > 0) return false;
+    if (policy.dedupeMs > 0 && this.dedupeMs > 0 && policy.dedupeMs !== this.dedupeMs) return false;
+    const { retain, size, ttlMs } = this.policy;
+    return policy.retain === retain && policy.size === size && policy.ttlMs === ttlMs;
+  }
+
+  add(item: PendingAppend): void {
+    const { policy, after } = item.request;
+    this.items.push(item);
+    this.bytes += item.bytes;
+    if (policy.dedupeMs > 0) {
+      this.dedupeMs = policy.dedupeMs;
+      this.withIds += 1;
+    }
+    if (after !== undefined) this.withAfter += 1;
+  }
+
+  /** Adds its part to the keys and arguments of the script. */
+  write(keys: string[], args: string[]): void {
+    const { items } = this;
+    const { head, stream, topic, ids: hashes } = this.keys;
+    keys.push(head, stream, topic, ...hashes);
+    const ids: string[] = [];
+    const details: string[] = [];
+    const form = this.writeDetails(ids, details);
+    const record = encodeRecord(items.map(({ body }) => body));
+    args.push(...this.limits(), String(items.length), String(ids.length), form, record, ...ids, ...details);
+  }
+
+  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended. */
+  settle([epoch, first, ...answers]: readonly AppendAnswer[], replicated: boolean): void {
+    this.items.forEach(({ call, index }, place) => {
+      const answer = answers[place] ?? Number(first) + place;
+      call.settle(index, outcomeOf(answer, String(epoch), replicated));
+    });
+  }
+
+  private writeDetails(ids: string[], details: string[]): 'p' | 'i' | 'm' {
+    const { items } = this;
+    if (this.withAfter === 0 && this.withIds === 0) return 'p';
+    if (this.withAfter === 0 && this.withIds === items.length) {
+      for (const { request } of items) {
+        details.push(`${this.name}-${ids.length} ${request.fingerprint}`);
+        ids.push(idField(request.producer, request.event.id));
+      }
+      if (new Set(ids).size === ids.length) return 'i';
+      ids.length = details.length = 0;
+    }
+    const place = (producer: string, id: string) => String(ids.push(idField(producer, id)));
+    for (const { request } of items) {
+      const { producer, event, after, policy, fingerprint } = request;
+      details.push(
+        policy.dedupeMs > 0 ? place(producer, event.id) : '0',
+        after === undefined ? '0' : place(producer, after),
+        fingerprint,
+      );
+    }
+    return 'm';
+  }
+
+  private limits(): readonly string[] {
+    const { retain, size, ttlMs } = this.policy;
+    const kept = retain && size > 0;
+    const ttl = milliseconds(ttlMs);
+    const head = this.channel.startsWith(PROBE_CHANNELS) ? PROBE_HEAD_MS : this.headMs + (kept ? ttl : 0);
+    return [
+      kept ? '1' : '0',
+      String(Math.floor(size)),
+      String(ttl),
+      String(this.dedupeMs > 0 ? milliseconds(this.dedupeMs) : 0),
+      String(milliseconds(head)),
+    ];
+  }
+}
+
+function outcomeOf(answer: AppendAnswer, epoch: string, replicated: boolean): AppendOutcome {
+  if (answer === 'c') return { ok: false, code: 'conflict' };
+  if (answer === 'o') return { ok: false, code: 'out_of_order' };
+  if (!replicated) return { ok: false, code: 'timeout' };
+  if (typeof answer === 'number') return { ok: true, position: { epoch, seq: answer }, duplicate: false };
+  const [seq, firstEpoch = ''] = answer.split(' ');
+  return { ok: true, position: { epoch: firstEpoch, seq: Number(seq) }, duplicate: true };
+}
+
+/** Redis takes whole milliseconds, and no age beyond what a date can be. */
+function milliseconds(value: number): number {
+  return Math.round(Math.min(Math.max(value, 1), Number.MAX_SAFE_INTEGER / 4096));
 }

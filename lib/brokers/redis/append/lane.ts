@@ -2,20 +2,18 @@ import type { RedisCommands } from '../connection/commands.js';
 import { commandError, isNoScript, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
-import { APPEND } from '../scripts/index.js';
-import { AppendBatch } from './batch.js';
-import { fail, type PendingAppend } from './pending.js';
+import { APPEND } from '../scripts/append.js';
+import { AppendBatch, type PendingAppend } from './batch.js';
 
-/** A batch that was sent, and what became of it. */
+/** A batch that was sent, and its state. */
 interface Sent {
   readonly batch: AppendBatch;
   state: 'open' | 'done' | 'unknown-script';
 }
 
 /**
- * A queue of appends whose order is kept. What waits in one turn of the event loop travels as one script call, and the
- * next batch does not wait for the answer to the one before, up to the depth. When nothing is under way there is nothing to
- * wait for but what the caller appends in the same breath.
+ * A queue of appends that keeps their order. The appends of one turn of the event loop travel as one script call, and up to
+ * `depth` calls are under way at once. When none is, the queue waits only for what the caller appends in the same microtask.
  */
 export class AppendLane {
   private waiting: PendingAppend[] = [];
@@ -33,7 +31,7 @@ export class AppendLane {
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
-    /** Told of every append that has its outcome. */
+    /** Called when appends have their outcome. */
     private readonly onSettled: (count: number, bytes: number) => void,
   ) {}
 
@@ -51,7 +49,7 @@ export class AppendLane {
       this.sent.push(sent);
       this.perform(sent, 'sha').catch((error: unknown) => {
         if (!isNoScript(error)) return this.finish(sent, error);
-        // What was sent behind it may or may not have met the script: nothing goes on before that is known.
+        // Later calls may or may not have found the script: nothing is sent before that is known.
         sent.state = 'unknown-script';
         this.reloading = true;
         return this.reload();
@@ -73,20 +71,18 @@ export class AppendLane {
     return new AppendBatch(items, this.keys, epochs.next(), headMs, replicated !== undefined);
   }
 
-  private async perform(sent: Sent, by: 'sha' | 'text'): Promise<void> {
+  private async perform(sent: Sent, form: 'sha' | 'text'): Promise<void> {
     const { batch } = sent;
     const { commands, partition } = this;
     const { replicated } = this.settings;
-    const call = by === 'sha' ? commands.evalSha.bind(commands) : commands.evalText.bind(commands);
-    const reply = call(APPEND, partition, batch.keys, batch.args);
+    const reply = commands.eval(form, APPEND, partition, batch.keys, batch.args);
     if (replicated === undefined) {
       batch.settle(await reply);
     } else {
-      // Asked for at once, behind the script: it counts what that connection wrote.
-      const reached = commands.proven(partition);
+      // Asked right after the script: the answer is about what this connection has written so far.
+      const replicas = commands.waitForReplicas(partition);
       const answers = await reply;
-      if ((await reached) >= replicated.replicas) batch.settle(answers);
-      else batch.settleUnproven(answers);
+      batch.settle(answers, (await replicas) >= replicated.replicas);
     }
     this.finish(sent);
   }
@@ -94,22 +90,19 @@ export class AppendLane {
   private finish(sent: Sent, error?: unknown): void {
     if (error !== undefined) {
       const { code } = commandError(error);
-      for (const item of sent.batch.items) fail(item, code === 'unavailable' ? 'unavailable' : 'timeout');
+      const outcome = { ok: false, code: code === 'unavailable' ? code : 'timeout' } as const;
+      for (const { call, index } of sent.batch.items) call.settle(index, outcome);
     }
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);
-    if (this.reloading) this.reload();
-    else this.forget(sent);
-  }
-
-  private forget(sent: Sent): void {
+    if (this.reloading) return this.reload();
     this.sent = this.sent.filter((other) => other !== sent);
     this.flush();
   }
 
   /**
-   * Sends what met a server without the script again, with its text. One that a later batch overtook (another node loaded
-   * the script between the two) is given up instead: it was not carried out, and must not be carried out later (P16).
+   * Sends batches that met a server without the script again, with its text. A batch that a later one overtook (another node
+   * loaded the script between the two) fails instead: it was not carried out, and must not be carried out later (P16).
    */
   private reload(): void {
     if (this.sent.some(({ state }) => state === 'open')) return;
@@ -120,7 +113,7 @@ export class AppendLane {
     sent.forEach((one, index) => {
       if (one.state === 'done') return;
       if (index < lastDone) {
-        this.finish(one, unavailable('Overtaken while the script was loaded'));
+        this.finish(one, unavailable('A later append overtook this one. Send it again'));
         return;
       }
       one.state = 'open';

@@ -1,5 +1,6 @@
 import type { Scheduled } from '../../../core/ports/clock.js';
 import { unavailable } from '../errors.js';
+import { groupBy } from '../group-by.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisCommands } from './commands.js';
@@ -16,33 +17,35 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** A pub/sub channel that this node listens to, or did a moment ago. */
+/** A topic that this node subscribes to, or did a moment ago. */
 interface Topic {
   readonly name: string;
   readonly partition: number;
   wanted: boolean;
-  /** Where it is subscribed, or is being. */
+  /** The connection on which it is subscribed, or is being subscribed. */
   on: RedisSubscriber | undefined;
   confirmed: boolean;
-  /** Whether it was confirmed before: then what was published meanwhile may be missing. */
+  /** Whether it was confirmed before: when it is confirmed again, messages may be missing. */
   established: boolean;
   waiters: Waiter[];
   linger: Scheduled | undefined;
 }
 
-/** What the interest tells its owner. */
-export interface InterestOwner {
+/** What the subscriptions notify their owner of. */
+export interface SubscriptionsEvents {
+  /** A message of a subscribed topic. */
   onText(topic: string, text: string): void;
-  /** Topics that are subscribed again after they were not for a while. */
+  /** Topics that are subscribed again after an interruption: messages may be missing. */
   onRestored(topics: readonly string[]): void;
+  /** `ready` may have changed. */
   onChange(): void;
 }
 
 /**
- * The topics that this node listens to, kept on whatever connection serves them now. Subscriptions of one turn travel
- * together, and so do those that end.
+ * The pub/sub channels ("topics") that this node subscribes to, each on the connection that serves it now. Subscriptions of
+ * one turn of the event loop travel together, and so do those that end.
  */
-export class RedisInterest {
+export class ChannelSubscriptions {
   private readonly shards: RedisShards;
   private readonly topics = new Map<string, Topic>();
   private readonly dirty = new Set<Topic>();
@@ -57,19 +60,19 @@ export class RedisInterest {
     private readonly settings: RedisSettings,
     private readonly keys: RedisKeys,
     commands: RedisCommands,
-    private readonly owner: InterestOwner,
+    private readonly events: SubscriptionsEvents,
   ) {
     this.shards = new RedisShards(target, settings, keys, commands, {
       onMessage: (topic, text) => {
-        if (this.topics.get(topic)?.wanted === true) this.owner.onText(topic, text);
+        if (this.topics.get(topic)?.wanted === true) this.events.onText(topic, text);
       },
       onReady: () => {
         this.onTopology();
-        this.owner.onChange();
+        this.events.onChange();
       },
       onLost: (subscriber) => {
         for (const topic of this.topics.values()) if (topic.on === subscriber) this.drop(topic);
-        this.owner.onChange();
+        this.events.onChange();
       },
       onMoved: (subscriber) => this.onMoved(subscriber),
       onTopology: () => this.onTopology(),
@@ -84,7 +87,7 @@ export class RedisInterest {
     this.shards.start();
   }
 
-  /** Resolves when messages of the topic arrive. */
+  /** Resolves when the topic is subscribed. */
   add(name: string, channel: string): Promise<void> {
     if (this.closed) return Promise.reject(unavailable('The broker was closed'));
     let topic = this.topics.get(name);
@@ -111,7 +114,7 @@ export class RedisInterest {
     return new Promise((resolve, reject) => waiters.push({ resolve, reject }));
   }
 
-  /** Nothing more of the topic is told from now on; the server is told a little later. */
+  /** Drops later messages of the topic at once; unsubscribes at the server a little later. */
   remove(name: string): void {
     const topic = this.topics.get(name);
     if (topic === undefined || !topic.wanted) return;
@@ -148,19 +151,19 @@ export class RedisInterest {
     setImmediate(() => {
       this.scheduled = false;
       if (this.closed) return;
-      this.flushEnding();
-      this.flushDirty();
+      this.unsubscribeEnding();
+      this.subscribeDirty();
     });
   }
 
-  private flushEnding(): void {
+  private unsubscribeEnding(): void {
     for (const [subscriber, batch] of grouped(this.ending.splice(0))) {
-      // Whatever still comes is not told; a connection that is lost has forgotten it anyway.
+      // Later messages are dropped anyway, and a lost connection has no subscriptions.
       subscriber.unsubscribe(batch.map(({ name }) => name)).catch(() => undefined);
     }
   }
 
-  private flushDirty(): void {
+  private subscribeDirty(): void {
     const toAsk: Topic[] = [];
     for (const topic of this.dirty) {
       this.dirty.delete(topic);
@@ -187,7 +190,7 @@ export class RedisInterest {
           topic.established = true;
           for (const waiter of topic.waiters.splice(0)) waiter.resolve();
         }
-        if (restored.length > 0) this.owner.onRestored(restored);
+        if (restored.length > 0) this.events.onRestored(restored);
       },
       (error: Error) => {
         for (const topic of batch) {
@@ -196,12 +199,12 @@ export class RedisInterest {
           this.refuse(topic, error);
         }
         this.shards.refresh();
-        this.lookAgain();
+        this.retryLater();
       },
     );
   }
 
-  /** Who waits is told at once (G21); what was served before is tried again as soon as there is a connection. */
+  /** Fails the waiters at once (G21); a topic that was established before is tried again with the next connection. */
   private refuse(topic: Topic, error: Error): void {
     for (const waiter of topic.waiters.splice(0)) waiter.reject(error);
     if (!topic.established && this.topics.get(topic.name) === topic) {
@@ -216,14 +219,14 @@ export class RedisInterest {
     if (!topic.established) this.refuse(topic, unavailable('The connection to Redis was lost'));
   }
 
-  /** A server ended subscriptions because their slot left it. Which ones is not told, so all are made again. */
+  /** A server ended subscriptions because their slot left it. It does not say which, so all of them are made again. */
   private onMoved(subscriber: RedisSubscriber): void {
     this.shards.refresh();
     this.moved.add(subscriber);
-    this.lookAgain();
+    this.retryLater();
   }
 
-  private lookAgain(): void {
+  private retryLater(): void {
     this.retry ??= this.settings.clock.schedule(RETRY_MS, () => {
       this.retry = undefined;
       for (const topic of this.topics.values())
@@ -247,19 +250,11 @@ export class RedisInterest {
   }
 }
 
-/** By connection and partition, in commands of bounded size. */
+/** Groups topics by connection and partition, in batches for one command. */
 function* grouped(topics: readonly Topic[]): Generator<[RedisSubscriber, readonly Topic[]]> {
-  const groups = new Map<RedisSubscriber, Map<number, Topic[]>>();
-  for (const topic of topics) {
-    if (topic.on === undefined) continue;
-    const partitions = groups.get(topic.on) ?? new Map<number, Topic[]>();
-    groups.set(topic.on, partitions);
-    const batch = partitions.get(topic.partition) ?? [];
-    partitions.set(topic.partition, batch);
-    batch.push(topic);
-  }
-  for (const [subscriber, partitions] of groups) {
-    for (const batch of partitions.values()) {
+  for (const [subscriber, ofConnection] of groupBy(topics, ({ on }) => on)) {
+    if (subscriber === undefined) continue;
+    for (const batch of groupBy(ofConnection, ({ partition }) => partition).values()) {
       for (let start = 0; start < batch.length; start += BATCH)
         yield [subscriber, batch.slice(start, start + BATCH)];
     }

@@ -1,23 +1,28 @@
 import { Command, type Cluster, type Redis } from 'ioredis';
+import { withTimeout } from '../../../core/async/with-timeout.js';
 import type { Scheduled } from '../../../core/ports/clock.js';
-import {
-  bootError,
-  commandError,
-  isNoScript,
-  messageOf,
-  notRunning,
-  unanswered,
-  unavailable,
-} from '../errors.js';
+import { RealtimeError } from '../../../protocol/realtime-error.js';
+import { bootError, commandError, isNoScript, messageOf, notRunning, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisScript } from '../scripts/script.js';
-import { answerBy } from './deadline.js';
-import { giveUp } from './give-up.js';
-import { ReplicaProofs } from './replica-acks.js';
+import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
+import { ReplicaAcks } from './replica-acks.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
 export type RedisArgument = string | number;
+
+/**
+ * A script with its keys, which are all of one partition, or there is no Cluster. `evenRefused`: whether it is sent although
+ * there is a `refusal`, to ask whether the reason still holds.
+ */
+export type ScriptCall = [
+  script: RedisScript,
+  partition: number,
+  keys: readonly string[],
+  args: readonly RedisArgument[],
+  evenRefused?: boolean,
+];
 
 const SINGLE = 'main';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
@@ -25,18 +30,21 @@ const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i
 /** The connection for commands, or in a Cluster those to its masters. */
 export class RedisCommands {
   readonly clustered: boolean;
+  /** Whether it was connected, and not closed since. */
+  running = false;
   /** Why nothing may be sent although there is a connection. */
   refusal: string | undefined;
   private readonly client: RedisClient;
-  /** Servers that let a command wait too long and have not answered since. */
+  private readonly reconnector: Reconnector;
+  /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
   private pending = 0;
   private lastError = '';
   private timer: Scheduled | undefined;
-  private connectedAt = 0;
-  private running = false;
-  private readonly proofs = new ReplicaProofs<Redis>((node) => this.wait(node));
+  private readonly acks = new ReplicaAcks<Redis>((node) => this.askReplicas(node));
+  /** Called when a server refuses the credentials. */
+  private onRefused: ((error: Error) => void) | undefined;
 
   constructor(
     private readonly target: RedisTarget,
@@ -45,25 +53,23 @@ export class RedisCommands {
     name: string,
     private readonly onChange: () => void,
     /**
-     * Whether commands go straight to the server of their partition and are refused instead of redirected: only so can
-     * `proven` be sure to ask the server that wrote.
+     * Whether commands go straight to the server of their partition and are refused instead of redirected: only then does
+     * `waitForReplicas` ask the server that wrote.
      */
     private readonly direct = false,
   ) {
     this.clustered = target.clustered;
     this.client = target.create(name);
-    const note = (error: Error) => (this.lastError = messageOf(error));
-    this.client.on('error', note);
-    this.client.on('node error', note);
-    this.client.on('connect', () => (this.connectedAt = settings.clock.monotonic()));
+    this.reconnector = new Reconnector(this.client, settings);
+    const onError = (error: Error) => {
+      this.lastError = messageOf(error);
+      if (CREDENTIALS.test(this.lastError)) this.onRefused?.(error);
+    };
+    this.client.on('error', onError);
+    this.client.on('node error', onError);
     this.client.on('ready', () => this.changed());
     this.client.on('close', () => this.changed());
     this.client.on('end', () => this.changed());
-  }
-
-  /** Whether it was connected, and not closed since. */
-  get isRunning(): boolean {
-    return this.running;
   }
 
   /** Why not every command can be sent now. */
@@ -84,78 +90,50 @@ export class RedisCommands {
     const { clock, connectTimeoutMs } = this.settings;
     this.running = true;
     this.client.connect().catch(() => undefined);
-    await new Promise<void>((resolve, reject) => {
-      const timer = clock.schedule(connectTimeoutMs, () =>
-        fail('Check that it runs and may be reached from here, or give a longer `connectTimeoutMs`.'),
-      );
-      const onError = (error: Error) => {
-        if (CREDENTIALS.test(messageOf(error))) fail('Check `username` and `password`.');
-      };
-      const settle = () => {
-        timer.cancel();
-        this.client.off('ready', onReady);
-        this.client.off('error', onError);
-        this.client.off('node error', onError);
-      };
-      const onReady = () => {
-        settle();
-        resolve();
-      };
-      const fail = (remedy: string) => {
-        settle();
-        const why = this.lastError === '' ? '' : ` (${this.lastError})`;
-        reject(bootError(`cannot reach ${this.target.where}${why}`, remedy));
-      };
-      this.client.on('ready', onReady);
-      this.client.on('error', onError);
-      this.client.on('node error', onError);
+    const ready = new Promise<void>((resolve, reject) => {
+      this.client.once('ready', resolve);
+      this.onRefused = reject;
     });
+    try {
+      await withTimeout(ready, connectTimeoutMs, clock);
+    } catch (error) {
+      const why = this.lastError === '' ? '' : ` (${this.lastError})`;
+      const remedy =
+        error instanceof RealtimeError
+          ? 'Check that it runs and may be reached from here, or give a longer `connectTimeoutMs`.'
+          : 'Check `username` and `password`.';
+      throw bootError(`cannot reach ${this.target.where}${why}`, remedy);
+    }
     this.watch();
   }
 
   /**
-   * Runs a script; loads it where the server does not know it. All keys are of one partition, or there is no Cluster.
+   * Runs a script, and loads it where the server does not know it.
    *
-   * @param evenRefused for the question whether there is still a reason to refuse.
+   * @throws RealtimeError `unavailable` or `timeout`.
    */
-  async run(
-    script: RedisScript,
-    partition: number,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-    evenRefused = false,
-  ): Promise<unknown> {
+  async run(...call: ScriptCall): Promise<unknown> {
     try {
-      return await this.evalSha(script, partition, keys, args, evenRefused);
-    } catch (error) {
-      if (!isNoScript(error)) throw commandError(error);
-    }
-    try {
-      return await this.evalText(script, partition, keys, args, evenRefused);
+      return await this.eval('sha', ...call).catch((error: unknown) => {
+        if (!isNoScript(error)) throw error;
+        return this.eval('text', ...call);
+      });
     } catch (error) {
       throw commandError(error);
     }
   }
 
-  /** Like `run`, but without loading and with the error as it came, for who must keep an order. */
-  evalSha(
-    script: RedisScript,
-    partition: number,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-    evenRefused = false,
+  /**
+   * Like `run`, but in the given form and without loading, for callers that must keep an order.
+   *
+   * @throws The error as ioredis gives it.
+   */
+  eval(
+    form: 'sha' | 'text',
+    ...[script, partition, keys, args, evenRefused = false]: ScriptCall
   ): Promise<unknown> {
-    return this.send(partition, 'evalsha', [script.sha, keys.length, ...keys, ...args], evenRefused);
-  }
-
-  evalText(
-    script: RedisScript,
-    partition: number,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-    evenRefused = false,
-  ): Promise<unknown> {
-    return this.send(partition, 'eval', [script.text, keys.length, ...keys, ...args], evenRefused);
+    const name = form === 'sha' ? 'evalsha' : 'eval';
+    return this.send(partition, name, [script[form], keys.length, ...keys, ...args], evenRefused);
   }
 
   /** One command whose keys lie in a partition. */
@@ -168,13 +146,13 @@ export class RedisCommands {
   }
 
   /**
-   * Waits until replicas have what was just written to the partition's server. To be called right after it.
+   * Waits until replicas have what was just written to the partition's server. To be called right after the write.
    *
-   * @returns How many have; 0 when that cannot be known.
+   * @returns How many replicas have it; 0 when that cannot be known.
    */
-  async proven(partition: number): Promise<number> {
+  async waitForReplicas(partition: number): Promise<number> {
     const node = this.nodeOf(partition);
-    return node === undefined ? 0 : await this.proofs.of(node);
+    return node === undefined ? 0 : await this.acks.wait(node);
   }
 
   /** Text of `INFO` of some server. */
@@ -200,22 +178,29 @@ export class RedisCommands {
     if (!this.running) return Promise.reject(notRunning());
     if (this.refusal !== undefined && !evenRefused) return Promise.reject(unavailable(this.refusal));
     if (this.client.status !== 'ready' || this.stalled.has(server))
-      return Promise.reject(unavailable(`Redis is away: ${this.trouble ?? 'it does not answer'}`));
+      return Promise.reject(unavailable(`Redis cannot be used: ${this.trouble ?? 'it does not answer'}`));
     if (this.pending >= this.settings.maxQueued)
-      return Promise.reject(unavailable('Too many commands wait for Redis'));
+      return Promise.reject(
+        unavailable(
+          `${this.pending} commands wait for Redis already: wait for their answers, or raise \`maxQueued\``,
+        ),
+      );
     const client = this.direct ? this.nodeOf(partition) : this.client;
-    if (client === undefined) return Promise.reject(unavailable('The server of the partition is not known'));
+    if (client === undefined)
+      return Promise.reject(
+        unavailable('The Cluster has not said yet which server holds the partition of this channel'),
+      );
     const command = new Command(name, args.map(String), { replyEncoding: 'utf8' });
     const answer = this.answer(server, client, command);
     return this.direct && this.clustered ? this.refreshed(answer) : answer;
   }
 
-  /** How long Redis may let a command wait: behind a question for replicas it takes up nothing before it is answered. */
+  /** How much longer a command may wait: behind a `WAIT` Redis handles nothing on that connection before it is answered. */
   private get waitMs(): number {
     return this.direct ? (this.settings.replicated?.timeoutMs ?? 0) : 0;
   }
 
-  private async wait(node: Redis): Promise<number> {
+  private async askReplicas(node: Redis): Promise<number> {
     const replicas = this.settings.replicated?.replicas ?? 0;
     const command = new Command('wait', [String(replicas), String(this.waitMs)], { replyEncoding: 'utf8' });
     return Number(await this.answer(this.nameOf(node), node, command));
@@ -230,32 +215,24 @@ export class RedisCommands {
     }
   }
 
-  /** Gives a command its deadline. A server that lets one pass is stalled until it answers something. */
-  private answer(server: string, client: RedisClient, command: Command): Promise<unknown> {
+  /** Sends a command and waits for its answer. A server that does not answer in time is stalled until it answers something. */
+  private async answer(server: string, client: RedisClient, command: Command): Promise<unknown> {
     const { clock, commandTimeoutMs } = this.settings;
+    const answer = client.sendCommand(command) as Promise<unknown>;
     this.pending += 1;
-    return new Promise((resolve, reject) => {
-      const timer = answerBy(clock, commandTimeoutMs + this.waitMs, () => {
-        this.stall(server);
-        reject(unanswered());
-      });
-      const done = () => {
+    answer.then(
+      () => {
         this.pending -= 1;
-        timer.cancel();
-      };
-      (client.sendCommand(command) as Promise<unknown>).then(
-        (value) => {
-          done();
-          this.revive(server);
-          resolve(value);
-        },
-        (error: unknown) => {
-          done();
-          // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- judged by `commandError`
-          reject(error);
-        },
-      );
-    });
+        this.revive(server);
+      },
+      () => (this.pending -= 1),
+    );
+    try {
+      return await answerWithin(answer, commandTimeoutMs + this.waitMs, clock);
+    } catch (error) {
+      if (error instanceof RealtimeError) this.stall(server);
+      throw error;
+    }
   }
 
   private serverOf(partition: number): string {
@@ -288,34 +265,28 @@ export class RedisCommands {
     if (this.running) this.onChange();
   }
 
-  /** Asks every server for a sign of life, and gives up connections on which nothing comes back. */
+  /** Pings every server, and ends connections on which nothing comes back. */
   private watch(): void {
-    const { clock, heartbeatMs, commandTimeoutMs } = this.settings;
-    const now = clock.monotonic();
+    const { clock, heartbeatMs } = this.settings;
     if (this.client.status === 'ready') {
-      const nodes: readonly [string, Redis][] = isCluster(this.client)
-        ? this.client.nodes('master').map((node) => [this.nameOf(node), node])
-        : [[SINGLE, this.client]];
-      const known = new Set(nodes.map(([server]) => server));
+      const nodes = isCluster(this.client) ? this.client.nodes('master') : [this.client];
+      const known = new Set(nodes.map((node) => this.nameOf(node)));
       for (const server of [...this.stalled]) if (!known.has(server)) this.revive(server);
-      for (const [server, node] of nodes) this.ping(server, node);
-    } else if (this.client.status === 'end') {
-      // ioredis gives up for good when an attempt is interrupted at the wrong moment.
-      this.client.connect().catch(() => undefined);
-    } else if (!isCluster(this.client) && this.client.status === 'connect') {
-      // A server that stands still takes the connection and then says nothing; another may have taken its place.
-      if (now - this.connectedAt > commandTimeoutMs) giveUp(this.client, true);
+      for (const node of nodes) this.ping(node);
+    } else {
+      this.reconnector.check();
     }
     this.timer = clock.schedule(heartbeatMs, () => this.watch());
   }
 
-  private ping(server: string, node: Redis): void {
+  private ping(node: Redis): void {
+    const server = this.nameOf(node);
     if (this.pinging.has(server) || node.status !== 'ready') return;
     this.pinging.add(server);
     this.answer(server, node, new Command('ping', [], { replyEncoding: 'utf8' }))
       .catch((error: unknown) => {
         if (!this.running || commandError(error).code !== 'timeout' || node.status !== 'ready') return;
-        giveUp(node, !this.clustered);
+        disconnectOnce(node, !this.clustered);
         this.cluster?.refreshSlotsCache();
       })
       .finally(() => this.pinging.delete(server));

@@ -1,35 +1,34 @@
-/** A connection, as far as proofs need it: they end with it. */
-export interface ProvenConnection {
+/** What is needed of a connection: acknowledgements of one that was closed count no more. */
+export interface AckConnection {
   on(event: 'close', listener: () => void): unknown;
 }
 
 interface Group {
   readonly answer: Promise<number>;
-  /** Whether the question was sent. Who writes later must ask again. */
+  /** Whether the question was sent. It does not cover later writes. */
   asked: boolean;
-  /** The answer to the question behind it, for those. */
+  /** The answer to the question after it, for later writes. */
   next: Promise<number> | undefined;
 }
 
 /**
- * Asks how many replicas have what was written, once for all who wrote meanwhile. The question (`WAIT`) holds up everything
- * behind it on its connection until the replicas have answered, so one for each write would make the writes wait for one
- * another.
+ * Asks how many replicas have what was written, once for all writes since the last question. The question (`WAIT`) blocks its
+ * connection until the replicas have answered, so one for each write would make the writes wait for one another.
  */
-export class ReplicaProofs<C extends ProvenConnection> {
+export class ReplicaAcks<C extends AckConnection> {
   private readonly groups = new Map<C, Group>();
-  /** How often each connection was closed. What was written before that, nobody can ask any more. */
+  /** How often each connection was closed. `WAIT` says nothing about writes of a connection that was closed. */
   private readonly closes = new WeakMap<C, number>();
 
-  /** @param ask Sends the question now, behind what was written to the connection. Resolves to the number of replicas. */
+  /** @param ask Sends the question at once, after what was written to the connection. Resolves to the number of replicas. */
   constructor(private readonly ask: (connection: C) => Promise<number>) {}
 
   /**
    * To be called right after a write.
    *
-   * @returns How many replicas are sure to have it; 0 when that cannot be known. Never rejects.
+   * @returns How many replicas are known to have it; 0 when that cannot be known. Never rejects.
    */
-  async of(connection: C): Promise<number> {
+  async wait(connection: C): Promise<number> {
     const closes = this.closesOf(connection);
     const replicas = await this.join(connection);
     return this.closesOf(connection) === closes ? replicas : 0;
@@ -44,7 +43,7 @@ export class ReplicaProofs<C extends ProvenConnection> {
   }
 
   private begin(connection: C): Promise<number> {
-    // Not before everything was written that this turn has to write.
+    // At the end of the turn, so that it covers all writes of the turn.
     const answer = Promise.resolve()
       .then(() => {
         group.asked = true;

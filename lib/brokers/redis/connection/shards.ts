@@ -3,40 +3,39 @@ import type { Scheduled } from '../../../core/ports/clock.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisCommands } from './commands.js';
-import { RedisSubscriber, type SubscriberOwner } from './subscriber.js';
+import { RedisSubscriber, type SubscriberEvents } from './subscriber.js';
 import type { RedisTarget } from './target.js';
 
-/** How often the Cluster's map, which ioredis keeps, is compared with the connections. Costs no message. */
-const LOOK_MS = 250;
+/** How often the connections are compared with the Cluster's map, which ioredis keeps, in milliseconds. Costs no message. */
+const COMPARE_MS = 250;
 
-/** What the shards tell their owner. */
-export interface ShardsOwner extends SubscriberOwner {
-  /** Partitions may lie on another server now. */
+/** What the shards notify their owner of. */
+export interface ShardEvents extends SubscriberEvents {
+  /** Another server may hold a partition now. */
   onTopology(): void;
 }
 
 /**
- * Connections for subscriptions: one, or in a Cluster one for each master that holds a partition. Sharded pub/sub is
- * used everywhere, so that what is tested on one server is what runs on a Cluster; in a Cluster only the shard of a
- * channel carries its messages.
+ * Connections for subscriptions: one, or in a Cluster one for each master that holds a partition. Uses sharded pub/sub
+ * everywhere, so that the same code runs on a single server and on a Cluster, where only the shard of a channel carries its
+ * messages.
  *
- * ioredis has sharded subscribers of its own. They are not used: when a subscription cannot be renewed after a change
- * of the topology they say so only in a debug log, and nobody could check the tips after it.
+ * The sharded subscribers of ioredis itself are not used: when one cannot renew a subscription after a change of the topology
+ * it says so only in a debug log, and the broker could not check the tips after it.
  */
 export class RedisShards {
   private readonly subscribers = new Map<string, RedisSubscriber>();
   private timer: Scheduled | undefined;
-  private closed = false;
 
   constructor(
     private readonly target: RedisTarget,
     private readonly settings: RedisSettings,
     private readonly keys: RedisKeys,
     private readonly commands: RedisCommands,
-    private readonly owner: ShardsOwner,
+    private readonly events: ShardEvents,
   ) {}
 
-  /** Whether every subscription could be made. */
+  /** Whether subscriptions to all channels are possible. */
   get ready(): boolean {
     if (this.subscribers.size === 0) return false;
     for (const subscriber of this.subscribers.values()) if (!subscriber.ready) return false;
@@ -44,25 +43,20 @@ export class RedisShards {
   }
 
   start(): void {
-    if (!this.target.clustered) {
-      const client = this.target.create('subscriber') as Redis;
-      this.add('', client);
-      return;
-    }
-    this.look();
+    if (this.target.clustered) this.compare();
+    else this.add('', this.target.create('subscriber') as Redis);
   }
 
   subscriberOf(partition: number): RedisSubscriber | undefined {
     return this.subscribers.get(this.serverOf(partition));
   }
 
-  /** To be called when a server said that a slot is not its own. */
+  /** To be called when a server says that a slot is not its own. */
   refresh(): void {
     this.commands.cluster?.refreshSlotsCache();
   }
 
   close(): void {
-    this.closed = true;
     this.timer?.cancel();
     for (const subscriber of this.subscribers.values()) subscriber.close();
   }
@@ -71,13 +65,9 @@ export class RedisShards {
     return this.commands.cluster?.slots[this.keys.slotOf(partition)]?.[0] ?? '';
   }
 
-  private look(): void {
-    if (this.closed) return;
-    this.reconcile();
-    this.timer = this.settings.clock.schedule(LOOK_MS, () => this.look());
-  }
-
-  private reconcile(): void {
+  /** Compares the connections with the Cluster's map, and makes and ends some. */
+  private compare(): void {
+    this.timer = this.settings.clock.schedule(COMPARE_MS, () => this.compare());
     const { cluster } = this.commands;
     if (cluster === undefined || cluster.slots.length === 0) return;
     const wanted = new Set<string>();
@@ -94,13 +84,13 @@ export class RedisShards {
       if (wanted.has(server)) continue;
       this.subscribers.delete(server);
       subscriber.close();
-      this.owner.onLost(subscriber);
+      this.events.onLost(subscriber);
     }
-    this.owner.onTopology();
+    this.events.onTopology();
   }
 
   private add(server: string, client: Redis): void {
-    const subscriber = new RedisSubscriber(client, this.settings, this.owner);
+    const subscriber = new RedisSubscriber(client, this.settings, this.events);
     this.subscribers.set(server, subscriber);
     subscriber.connect();
   }

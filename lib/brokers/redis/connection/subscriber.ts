@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Scheduled } from '../../../core/ports/clock.js';
-import { commandError, unanswered, unavailable } from '../errors.js';
+import { commandError, unavailable } from '../errors.js';
 import type { RedisSettings } from '../settings.js';
-import { answerBy } from './deadline.js';
-import { giveUp } from './give-up.js';
+import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
 
-/** What a subscriber tells its owner. */
-export interface SubscriberOwner {
+/** What a subscriber notifies its owner of. */
+export interface SubscriberEvents {
   onMessage(topic: string, text: string): void;
   /** There is a connection, and nothing is subscribed on it. */
   onReady(subscriber: RedisSubscriber): void;
@@ -19,24 +18,24 @@ export interface SubscriberOwner {
 /** One connection for sharded pub/sub, to one server. */
 export class RedisSubscriber {
   ready = false;
+  private readonly reconnector: Reconnector;
   private timer: Scheduled | undefined;
   private pinging = false;
-  private connectedAt = 0;
   private closed = false;
 
   constructor(
     private readonly client: Redis,
     private readonly settings: RedisSettings,
-    private readonly owner: SubscriberOwner,
+    private readonly events: SubscriberEvents,
   ) {
+    this.reconnector = new Reconnector(client, settings);
     client.on('smessage', (topic: string, text: string) => {
-      if (!this.closed) this.owner.onMessage(topic, text);
+      if (!this.closed) events.onMessage(topic, text);
     });
-    client.on('connect', () => (this.connectedAt = settings.clock.monotonic()));
     client.on('ready', () => this.setReady(true));
     client.on('close', () => this.setReady(false));
     client.on('end', () => this.setReady(false));
-    client.on('moved', () => this.owner.onMoved(this));
+    client.on('moved', () => events.onMoved(this));
   }
 
   connect(): void {
@@ -46,11 +45,11 @@ export class RedisSubscriber {
 
   /** The topics are of one slot, or there is no Cluster. */
   subscribe(topics: readonly string[]): Promise<void> {
-    return this.bounded(() => this.client.ssubscribe(...topics));
+    return this.send(() => this.client.ssubscribe(...topics));
   }
 
   unsubscribe(topics: readonly string[]): Promise<void> {
-    return this.bounded(() => this.client.sunsubscribe(...topics));
+    return this.send(() => this.client.sunsubscribe(...topics));
   }
 
   close(): void {
@@ -60,47 +59,37 @@ export class RedisSubscriber {
     this.client.disconnect();
   }
 
-  private async bounded(send: () => Promise<unknown>): Promise<void> {
+  private async send(command: () => Promise<unknown>): Promise<void> {
     if (!this.ready) throw unavailable('There is no connection to Redis');
     const { clock, commandTimeoutMs } = this.settings;
-    await new Promise<void>((resolve, reject) => {
-      const timer = answerBy(clock, commandTimeoutMs, () => reject(unanswered()));
-      send().then(
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        (error: unknown) => {
-          timer.cancel();
-          reject(commandError(error));
-        },
-      );
-    });
+    try {
+      await answerWithin(command(), commandTimeoutMs, clock);
+    } catch (error) {
+      throw commandError(error);
+    }
   }
 
   private setReady(ready: boolean): void {
     if (this.closed || ready === this.ready) return;
     this.ready = ready;
-    if (ready) this.owner.onReady(this);
-    else this.owner.onLost(this);
+    if (ready) this.events.onReady(this);
+    else this.events.onLost(this);
   }
 
-  /** A connection that is dead without having been closed would be silent for ever. */
+  /** Looks for a connection that is dead without having been closed: it would be silent for ever. */
   private watch(): void {
-    const { clock, heartbeatMs, commandTimeoutMs } = this.settings;
+    const { clock, heartbeatMs } = this.settings;
     if (this.ready) this.ping();
-    else if (this.client.status === 'end') this.client.connect().catch(() => undefined);
-    else if (this.client.status === 'connect' && clock.monotonic() - this.connectedAt > commandTimeoutMs)
-      giveUp(this.client, true);
+    else this.reconnector.check();
     this.timer = clock.schedule(heartbeatMs, () => this.watch());
   }
 
   private ping(): void {
     if (this.pinging) return;
     this.pinging = true;
-    this.bounded(() => this.client.ping())
+    this.send(() => this.client.ping())
       .catch(() => {
-        if (this.ready) giveUp(this.client, true);
+        if (this.ready) disconnectOnce(this.client, true);
       })
       .finally(() => (this.pinging = false));
   }

@@ -21,14 +21,9 @@ export class RedisTarget {
     const given = (['url', 'client', 'cluster', 'sentinel'] as const).filter(
       (name) => options[name] !== undefined,
     );
-    if (given.length > 1) throw optionError(given.join('`, `'), 'exclude one another: give one of them');
+    if (given.length > 1) throw optionError(given.join('`, `'), 'exclude one another. Give one of them');
     const { client, cluster, sentinel, tls, username, password, db } = options;
-    const access: RedisOptions = {
-      ...(tls === undefined ? {} : { tls }),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(db === undefined ? {} : { db }),
-    };
+    const access: RedisOptions = defined({ tls, username, password, db });
     this.clustered = cluster !== undefined || (client !== undefined && client.isCluster === true);
     if (this.clustered && db !== undefined && db !== 0)
       throw optionError('db', 'must be 0: a Cluster has no other');
@@ -42,10 +37,7 @@ export class RedisTarget {
     } else if (cluster !== undefined) {
       if (cluster.nodes.length === 0) throw optionError('cluster.nodes', 'must name at least one node');
       this.where = `the Cluster of ${cluster.nodes.map(addressOf).join(', ')}`;
-      const own: ClusterOptions = {
-        ...(cluster.natMap === undefined ? {} : { natMap: cluster.natMap }),
-        ...(cluster.dnsLookup === undefined ? {} : { dnsLookup: cluster.dnsLookup }),
-      };
+      const own: ClusterOptions = defined({ natMap: cluster.natMap, dnsLookup: cluster.dnsLookup });
       this.make = (name) => new Cluster([...cluster.nodes], { ...own, ...this.clusterOptions(name, access) });
     } else if (sentinel !== undefined) {
       if (sentinel.sentinels.length === 0) throw optionError('sentinel.sentinels', 'must name at least one');
@@ -53,8 +45,7 @@ export class RedisTarget {
       const through: RedisOptions = {
         name: sentinel.name,
         sentinels: [...sentinel.sentinels],
-        ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
-        ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
+        ...defined({ sentinelUsername: sentinel.username, sentinelPassword: sentinel.password }),
         ...(sentinel.tls === true ? { enableTLSForSentinelMode: true, sentinelTLS: tls ?? {} } : {}),
         sentinelRetryStrategy: (times) => this.pause(times),
       };
@@ -77,8 +68,8 @@ export class RedisTarget {
   }
 
   /**
-   * What makes a client safe for appends: nothing is kept for later and nothing is sent twice, for a repeated script call
-   * could append twice. Subscriptions are renewed by the broker, which must know when.
+   * What makes a client safe for appends: nothing is queued while there is no connection and nothing is sent twice, as a
+   * repeated script call could append twice. The broker renews subscriptions itself, as it must know when.
    */
   private options(name: string): RedisOptions {
     return {
@@ -128,11 +119,16 @@ export class RedisTarget {
   }
 }
 
+/** Without the members that are `undefined`, which would replace what a URL says. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
 export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster === true;
 }
 
-/** ioredis begins its timer for slots anew when it is closed while it asks for them, and the process would never end. */
+/** ioredis starts its timer for slots again when it is closed while it asks for them, and the process would never end. */
 export function endSlotsTimer(cluster: Cluster): void {
   Object.defineProperty(cluster, 'slotsTimer', {
     get: () => null,
@@ -140,7 +136,7 @@ export function endSlotsTimer(cluster: Cluster): void {
   });
 }
 
-/** Without a listener ioredis writes errors to the console, with all it knows; the broker looks at states instead. */
+/** Without a listener ioredis writes errors to the console, secrets included; the broker looks at states instead. */
 function silenced<T extends RedisClient>(client: T): T {
   client.on('error', () => undefined);
   return client;
@@ -161,7 +157,7 @@ function whereOf(url: string): string {
     if (/^rediss?:\/\//.test(url))
       return `${hostname === '' ? '127.0.0.1' : hostname}:${port === '' ? 6379 : port}`;
   } catch {
-    // Said below, without the URL.
+    // Not a URL: the error below names the option.
   }
   throw optionError('url', 'must be like redis://host:6379 or rediss://user:password@host:6380');
 }

@@ -1,4 +1,5 @@
 import type { ChannelEvent } from '../../../core/ports/channel-event.js';
+import type { Clock } from '../../../core/ports/clock.js';
 import type { Position } from '../../../protocol/position.js';
 import { CONTROL_CHANNEL } from '../keys.js';
 import type { RedisLog } from '../log.js';
@@ -6,40 +7,42 @@ import type { RedisLog } from '../log.js';
 const PAGE = 200;
 const RETRY_MS = 500;
 
-/** What the follower cannot decide alone. */
-export interface ControlLogOwner {
+/** What the follower of the control records notifies its owner of. */
+export interface ControlLogEvents {
   onRecord(event: ChannelEvent): void;
   /** Every record that was stored before the monotonic time `askedAt` has been handed out. */
   onCurrent(askedAt: number): void;
-  /** Monotonic time, in milliseconds. */
-  monotonic(): number;
-  /** Records may be missing for good: the log was lost, or what is missing was trimmed. */
+  /** Records may be missing for good: the log was lost, or the missing records were trimmed. Later ones wait for the result. */
   onLost(): Promise<void>;
-  schedule(ms: number, task: () => void): void;
 }
 
-/** Follows the log of control records: each once, in order, whatever pub/sub lost (G11). */
+/** Follows the log of control records: hands out each once, in order, whatever pub/sub lost (G11). */
 export class ControlLog {
-  private cursor: Position = { epoch: '', seq: 0 };
+  /** The last record that was handed out; `undefined` until `start`. */
+  private cursor: Position | undefined;
+  /** Records that came before `start`. */
+  private early: ChannelEvent[] = [];
   private healing = false;
   private again = false;
   private closed = false;
 
   constructor(
     private readonly log: RedisLog,
-    private readonly owner: ControlLogOwner,
+    private readonly clock: Clock,
+    private readonly events: ControlLogEvents,
   ) {}
 
-  /** @param tip What is behind it is not told. */
-  start(tip: Position, early: readonly ChannelEvent[]): void {
+  /** @param tip Records up to it are not handed out. */
+  start(tip: Position): void {
     this.cursor = tip;
-    this.onEvents(early);
+    this.onEvents(this.early.splice(0));
   }
 
-  /** The log ended at `tip`, at `askedAt` or later. What is missing up to there is read, and that read is the proof. */
+  /** The log ended at `tip`, at `askedAt` or later. Where records are missing up to there, they are read. */
   compare(tip: Position, askedAt: number): void {
-    if (this.healing || this.closed) return;
-    if (tip.epoch === this.cursor.epoch && tip.seq <= this.cursor.seq) this.owner.onCurrent(askedAt);
+    if (this.healing || this.closed || this.cursor === undefined) return;
+    const { epoch, seq } = this.cursor;
+    if (tip.epoch === epoch && tip.seq <= seq) this.events.onCurrent(askedAt);
     else void this.heal();
   }
 
@@ -53,8 +56,13 @@ export class ControlLog {
       return;
     }
     for (const event of events) {
-      if (event.epoch === this.cursor.epoch && event.seq <= this.cursor.seq) continue;
-      if (event.epoch !== this.cursor.epoch || event.seq !== this.cursor.seq + 1) {
+      if (this.cursor === undefined) {
+        this.early.push(event);
+        continue;
+      }
+      const { epoch, seq } = this.cursor;
+      if (event.epoch === epoch && event.seq <= seq) continue;
+      if (event.epoch !== epoch || event.seq !== seq + 1) {
         void this.heal();
         return;
       }
@@ -64,38 +72,39 @@ export class ControlLog {
 
   private take(event: ChannelEvent): void {
     this.cursor = { epoch: event.epoch, seq: event.seq };
-    this.owner.onRecord(event);
+    this.events.onRecord(event);
   }
 
   private async heal(): Promise<void> {
+    if (this.closed) return;
     this.healing = true;
     try {
       do {
         this.again = false;
-        await this.readOn();
+        await this.readToTip();
       } while (this.again && !this.closed);
     } catch {
-      this.owner.schedule(RETRY_MS, () => void this.heal());
+      this.clock.schedule(RETRY_MS, () => void this.heal());
       return;
     }
     this.healing = false;
   }
 
-  private async readOn(): Promise<void> {
+  private async readToTip(): Promise<void> {
     for (;;) {
-      const { epoch, seq } = this.cursor;
-      const askedAt = this.owner.monotonic();
+      const { epoch, seq } = this.cursor ?? { epoch: '', seq: 0 };
+      const askedAt = this.clock.monotonic();
       const page = await this.log.read({ channel: CONTROL_CHANNEL, epoch, from: seq + 1, limit: PAGE });
       if (this.closed) return;
       if (!page.continuous || (page.tip.seq > seq && page.oldest > seq + 1)) {
-        await this.owner.onLost();
+        await this.events.onLost();
         this.cursor = page.continuous ? { epoch: page.tip.epoch, seq: page.oldest - 1 } : page.tip;
         continue;
       }
       this.cursor = { epoch: page.tip.epoch, seq };
       for (const event of page.events) this.take(event);
-      if (this.cursor.seq >= page.tip.seq) return this.owner.onCurrent(askedAt);
-      if (page.events.length === 0) throw new Error('The control log has a hole');
+      if (this.cursor.seq >= page.tip.seq) return this.events.onCurrent(askedAt);
+      if (page.events.length === 0) throw new Error('The log of control records has a gap');
     }
   }
 }

@@ -1,33 +1,38 @@
-import type { ChannelEvent } from '../../../core/ports/channel-event.js';
 import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
+import { guarded } from '../../common/guarded.js';
+import { applyControl, PendingReceipt } from '../../common/receipt.js';
 import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
-import { guarded } from '../feed.js';
+import type { FeedListener } from '../feed.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../keys.js';
 import type { RedisLog } from '../log.js';
+import { CONFIRM, CONTROL, TIME } from '../scripts/control.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeEvent, encodeRecord } from '../wire.js';
-import { CONFIRM, CONTROL } from '../scripts/index.js';
-import { loadBans } from './bans.js';
 import { ControlLog } from './control-log.js';
-import { RedisReceipt } from './receipt.js';
 
 const KEPT_RECORDS = 10_000;
 const DAY_MS = 24 * 60 * 60_000;
 /** How long answers can be looked up. */
 const ANSWERS_MS = 60_000;
+/** Bans that are read, or removed, in one command. */
+const BANS_PAGE = 500;
 
-/** What travels: the record, who asked, and a name for the question. */
+type Ban = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** A stored record. */
 interface ControlPayload {
+  /** Id of the record, by which it is confirmed. */
   readonly r: string;
+  /** Id of the node that sent it. */
   readonly s: string;
   readonly m: ControlMessage;
 }
 
-/** Of a version that asks otherwise there is nobody to answer, and nothing that this one could apply. */
+/** A record of another version that has none of this can neither be applied nor confirmed. */
 function isControlPayload(payload: unknown): payload is ControlPayload {
   const { r, s, m } = (payload ?? {}) as Partial<ControlPayload>;
   return typeof r === 'string' && typeof s === 'string' && typeof m === 'object';
@@ -35,20 +40,16 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
 export class RedisControl implements BrokerBus {
-  readonly listener = {
-    onEvents: (_channel: string, events: readonly ChannelEvent[]) => this.onEvents(events),
-    onSignal: () => undefined,
-    onPresence: () => undefined,
-  };
+  readonly feed: FeedListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
   private node = '';
-  private target: BrokerListener | undefined;
-  private readonly receipts = new Map<string, RedisReceipt>();
+  private listener: BrokerListener | undefined;
+  private readonly receipts = new Map<string, PendingReceipt>();
   private readonly follower: ControlLog;
-  private early: ChannelEvent[] | undefined = [];
+  private readonly partition: number;
   private closed = false;
-  /** Losses that the node is making up for. */
+  /** Calls of `onControlLost` whose promise has not settled. */
   private losses = 0;
-  /** The last record that was sent, stored or not. */
+  /** Settles when the record that was sent last is stored, or could not be. */
   private stored: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -57,77 +58,56 @@ export class RedisControl implements BrokerBus {
     private readonly log: RedisLog,
     private readonly settings: RedisSettings,
   ) {
-    this.follower = new ControlLog(log, {
+    this.partition = keys.partitionOf(CONTROL_CHANNEL);
+    this.follower = new ControlLog(log, settings.clock, {
       onRecord: ({ payload }) => {
         if (isControlPayload(payload)) this.apply(payload);
       },
-      onCurrent: (askedAt) => this.tellCurrent(askedAt),
-      monotonic: () => settings.clock.monotonic(),
-      onLost: () => this.makeUp(),
-      schedule: (ms, task) => {
-        settings.clock.schedule(ms, () => {
-          if (!this.closed) task();
-        });
-      },
+      onCurrent: (askedAt) => this.reportCurrent(askedAt),
+      onLost: () => this.reportLost(),
     });
   }
 
-  private get partition(): number {
-    return this.keys.partitionOf(CONTROL_CHANNEL);
-  }
-
   /**
-   * To be called when the topic is subscribed: tells the bans that hold, then every record from now on.
+   * To be called when the topic is subscribed: notifies the listener of the bans that hold, then of every later record.
    *
-   * @returns The last record that is not told.
+   * @returns The last record of which the listener is not notified.
    */
-  async start(node: string, target: BrokerListener): Promise<Position> {
+  async start(node: string, listener: BrokerListener): Promise<Position> {
     this.node = node;
-    this.target = target;
+    this.listener = listener;
     const askedAt = this.settings.clock.monotonic();
     const tip = await this.log.tip(CONTROL_CHANNEL);
-    await this.tellBans();
-    const early = this.early ?? [];
-    this.early = undefined;
-    // What is behind the tip has nobody here to concern, but for the bans, which were told.
-    this.tellCurrent(askedAt);
-    this.follower.start(tip, early);
+    await this.applyBans();
+    // Records up to the tip concern nobody on this node, except for the bans, which it has now.
+    this.reportCurrent(askedAt);
+    this.follower.start(tip);
     return tip;
   }
 
-  /** Where the log of records ended, at the monotonic time `askedAt` or later. */
+  /** The log of control records ended at `tip`, at the monotonic time `askedAt` or later. */
   onTip(tip: Position, askedAt: number): void {
-    if (this.early === undefined) this.follower.compare(tip, askedAt);
+    this.follower.compare(tip, askedAt);
   }
 
   async control(message: ControlMessage): Promise<ControlReceipt> {
     const { clock, controlTimeoutMs, entropy, epochs, headMs } = this.settings;
+    const { keys } = this;
     const id = entropy.id();
-    const receipt = new RedisReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
+    const receipt = new PendingReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
     this.receipts.set(id, receipt);
     try {
+      const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
-      const ban = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
+      const record = encodeRecord([encodeEvent({ id, event: message.kind, payload })]);
+      const user = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
+      const ban = message.kind === 'ban' ? JSON.stringify(message) : '';
       const nodes = await this.inOrder(() =>
         this.commands.run(
           CONTROL,
           this.partition,
-          [
-            this.keys.head(CONTROL_CHANNEL),
-            this.keys.stream(CONTROL_CHANNEL),
-            this.keys.topic(CONTROL_CHANNEL),
-            this.keys.bans,
-            this.keys.nodes,
-          ],
-          [
-            epochs.next(),
-            headMs,
-            encodeRecord([encodeEvent({ id, event: message.kind, payload })]),
-            KEPT_RECORDS,
-            DAY_MS,
-            ban,
-            message.kind === 'ban' ? JSON.stringify(message) : '',
-          ],
+          [head, stream, topic, keys.bans, keys.nodes],
+          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, user, ban],
         ),
       );
       receipt.expect(nodes as readonly string[]);
@@ -138,14 +118,14 @@ export class RedisControl implements BrokerBus {
     }
   }
 
-  /** An answer of a node: `[question, node, applied]`. */
+  /** The answer of a node to a record of this one: `[id of the record, node, applied]`. */
   onAnswer(text: string): void {
     if (!text.startsWith('1a')) return;
     const [id, node, applied] = JSON.parse(text.slice(2)) as readonly [string, string, boolean];
     this.receipts.get(id)?.settle(node, applied);
   }
 
-  /** What was asked is answered with what is known. */
+  /** Resolves what waits for confirmations, with those that have come. */
   close(): void {
     this.closed = true;
     this.follower.close();
@@ -153,7 +133,7 @@ export class RedisControl implements BrokerBus {
   }
 
   /**
-   * Records of a node are stored in the order in which they were sent. In a Cluster a call that is redirected, or that waits
+   * Stores the records of a node in the order in which they were sent. In a Cluster a call that is redirected, or that waits
    * for the first connection to its server, could be overtaken by the next.
    */
   private inOrder<T>(store: () => Promise<T>): Promise<T> {
@@ -163,32 +143,14 @@ export class RedisControl implements BrokerBus {
     return stored;
   }
 
-  private onEvents(events: readonly ChannelEvent[]): void {
-    if (this.early !== undefined) this.early.push(...events);
-    else this.follower.onEvents(events);
-  }
-
-  /** The next record does not wait for this one's confirmation: a slow revoke must not hold up a ban. */
   private apply({ r, s, m }: ControlPayload): void {
-    if (this.closed) return;
-    try {
-      const result = this.target?.onControl(m);
-      if (!isPromise(result)) {
-        this.confirm(r, s, true);
-        return;
-      }
-      result.then(
-        () => this.confirm(r, s, true),
-        () => this.confirm(r, s, false),
-      );
-    } catch {
-      this.confirm(r, s, false);
-    }
+    if (this.closed || this.listener === undefined) return;
+    applyControl(this.listener, m, (applied) => this.confirm(r, s, applied));
   }
 
-  private confirm(id: string, asker: string, applied: boolean): void {
+  private confirm(id: string, sender: string, applied: boolean): void {
     if (this.closed) return;
-    if (asker === this.node) {
+    if (sender === this.node) {
       this.receipts.get(id)?.settle(this.node, applied);
       return;
     }
@@ -196,47 +158,69 @@ export class RedisControl implements BrokerBus {
       .run(
         CONFIRM,
         this.partition,
-        [this.keys.answers(id), this.keys.answersTo(asker)],
+        [this.keys.answers(id), this.keys.answersTo(sender)],
         [this.node, applied ? 1 : 0, ANSWERS_MS, `1a${JSON.stringify([id, this.node, applied])}`],
       )
-      // Who asked counts this node as missing, which is what it is.
+      // The sender then reports this node as missing, which is true.
       .catch(() => undefined);
   }
 
-  /** Time is up: an answer may have been given and its message lost. */
+  /** At the time-out: a node may have answered, and the message of it been lost. */
   private async lookUp(id: string): Promise<void> {
     const receipt = this.receipts.get(id);
     try {
-      const answers = (await this.commands.command(this.partition, 'hgetall', [
-        this.keys.answers(id),
-      ])) as readonly string[];
+      const args = [this.keys.answers(id)];
+      const answers = (await this.commands.command(this.partition, 'hgetall', args)) as readonly string[];
       for (let at = 0; at < answers.length; at += 2)
         receipt?.settle(answers[at] ?? '', answers[at + 1] === '1');
     } catch {
-      // Then what came counts.
+      // The receipt then says what is known without them.
     }
     receipt?.finish();
   }
 
-  private tellCurrent(askedAt: number): void {
+  private reportCurrent(askedAt: number): void {
     const { clock, controlMaxAgeMs } = this.settings;
     const forMs = controlMaxAgeMs - (clock.monotonic() - askedAt);
-    if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.target?.onControlCurrent(forMs));
+    if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.listener?.onControlCurrent(forMs));
   }
 
-  /** Later records do not wait for what the node does about those that are lost; the next proof does. */
-  private async makeUp(): Promise<void> {
-    await this.tellBans();
-    const done = this.target?.onControlLost();
+  /** Later records do not wait for what the node does about the loss; the next proof that its view is current does. */
+  private async reportLost(): Promise<void> {
+    await this.applyBans();
+    const done = this.listener?.onControlLost();
     if (!isPromise(done)) return;
     this.losses++;
     const settled = (): void => void this.losses--;
     done.then(settled, settled);
   }
 
-  private async tellBans(): Promise<void> {
+  private async applyBans(): Promise<void> {
     if (this.closed) throw unavailable('The broker was closed');
-    const bans = await loadBans(this.commands, this.keys);
-    await Promise.all(bans.map(async (ban) => this.target?.onControl(ban)));
+    const bans = await this.loadBans();
+    await Promise.all(bans.map(async (ban) => this.listener?.onControl(ban)));
+  }
+
+  /** Bans that hold by the server's time; those that have ended are removed. */
+  private async loadBans(): Promise<readonly Ban[]> {
+    const { commands, keys, partition } = this;
+    const bans = new Map<string, Ban>();
+    const ended: string[] = [];
+    const [now] = (await commands.run(TIME, partition, [keys.bans], [])) as [number];
+    let cursor = '0';
+    do {
+      const args = [keys.bans, cursor, 'COUNT', BANS_PAGE];
+      const [next, found] = (await commands.command(partition, 'hscan', args)) as [string, string[]];
+      for (let at = 0; at < found.length; at += 2) {
+        const user = found[at] ?? '';
+        const ban = JSON.parse(found[at + 1] ?? 'null') as Ban;
+        if (ban.until !== undefined && ban.until <= now) ended.push(user);
+        else bans.set(user, ban);
+      }
+      cursor = next;
+    } while (cursor !== '0');
+    if (ended.length > 0)
+      await commands.command(partition, 'hdel', [keys.bans, ...ended.slice(0, BANS_PAGE)]);
+    return [...bans.values()];
   }
 }

@@ -3,28 +3,26 @@ import { PRELUDE } from './prelude.js';
 import { RedisScript } from './script.js';
 
 /**
- * Appends many events, to many logs of one slot. They come in sections; a section is a run of events of one log, becomes
+ * Appends many events, to many logs of one slot. The events are in sections; a section is a run of events of one log, becomes
  * one record of it, and is published as one message.
  *
  * KEYS: of each section head, stream, topic, both hashes of ids. ARGV: token, touch, sections; of each section retain,
  * size, ttl, dedupe, head (ms), events, ids, form, the events as the record will have them, the ids; then what its form
- * wants:
+ * needs:
  * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
  * - `i`ds: the claim of each event, `section-rank fingerprint` as it is remembered. Each event has an id of its own, in the
  *   order of the ids, and no `after`. A section is called `token.number`.
  * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint.
  *
- * Answers, for each section, its epoch and the `seq` that its first event got; when not all were appended, also for each
- * event its `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
+ * Returns, for each section, its epoch and the `seq` of its first event; when not all were appended, also for each event its `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
  *
- * `touch` writes something even when every event is a duplicate: `WAIT` counts from this connection's last write, so a
- * retry would otherwise be promised a replica that nobody asked.
+ * `touch` writes something even when every event is a duplicate: `WAIT` is about this connection's last write, so a retry would
+ * otherwise be acknowledged as replicated although no replica was asked.
  *
- * The keys of a log outlive their time by up to a quarter of it, so that not every append must renew them; what is told is
- * bounded by the times and sizes themselves.
+ * The keys of a log outlive their time by up to a quarter of it, so that not every append must renew them; what a read returns
+ * is bounded by the times and sizes themselves.
  */
 export const APPEND = new RedisScript(
-  'append',
   `${PRELUDE}${MEMORY}
 local token, touch = ARGV[1], ARGV[2] == '1'
 
@@ -49,7 +47,7 @@ local function decide(log, memory, id, after, print)
   return log.s
 end
 
--- Makes a key live for at least so long; a little longer, so that not every append must. The head's field says how long.
+-- Lets a key live for at least that long; a little longer, so that not every append must renew it. The head's field says until when.
 local function outlive(log, field, key, ms)
   if now + ms <= log[field] then return end
   local longer = ms + math.ceil(ms / 8)
@@ -74,7 +72,7 @@ local function store(log, count, text, retain, size, ttl)
     outlive(log, 'y', log.stream, ttl)
     if now - log.o >= ttl + ttl / 8 then log.set('o', dropAged(log)[2][2]) end
   elseif log.kept then
-    -- Kept events before one that is not kept would read as a log with a hole.
+    -- Kept events before one that is not kept would read as a log with a gap.
     redis.call('DEL', log.stream)
     log.set('k', '0')
   end

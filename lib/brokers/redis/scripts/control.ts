@@ -1,15 +1,14 @@
 import { PRELUDE } from './prelude.js';
-import { RedisScript } from './script.js';
+import { NOW, RedisScript } from './script.js';
 
 /**
- * Appends a control record (G11), keeps the bans, and says which nodes are to confirm: all in one step, so that the order
- * of two administrators is the same in the log and in what a node that starts later is told.
+ * Appends a control record (G11), updates the stored bans, and returns the nodes that are to confirm: all in one step, so that
+ * the records of two administrators have the same order in the log and in the bans that a later node loads.
  *
  * KEYS: head, stream, topic, bans, nodes. ARGV: token, head (ms), events, kept records, age (ms), banned user or '', its
  * ban as JSON or '' to lift it. Answers the live nodes.
  */
 export const CONTROL = new RedisScript(
-  'control',
   `${PRELUDE}
 local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 local seq = log.s + 1
@@ -26,3 +25,19 @@ redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now))
 return redis.call('ZRANGE', KEYS[5], 0, -1)
 `,
 );
+
+/**
+ * A node's answer to a control record. It is stored too, as the message may be lost on its way to the sender.
+ *
+ * KEYS: answers, topic of the sender. ARGV: node, '1' or '0', how long the answers are kept (ms), message.
+ */
+export const CONFIRM = new RedisScript(
+  `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return redis.call('SPUBLISH', KEYS[2], ARGV[4])
+`,
+);
+
+/** The server's time in milliseconds. KEYS: any key, which selects the server. */
+export const TIME = new RedisScript(`${NOW}return { now }`);

@@ -2,18 +2,17 @@ import { PRELUDE } from './prelude.js';
 import { RedisScript } from './script.js';
 
 /**
- * Says that a node lives, and compares what the nodes of a deployment must agree on. Repeated with every heartbeat: the
- * data may have been lost meanwhile.
+ * Registers a node as alive, and compares what the nodes of a deployment must agree on. Every heartbeat compares it again, as
+ * the data may have been lost since the last one.
  *
- * Also tells where the log of control records ends: a node that has all of them up to there knew every revoke at this moment
+ * Also returns where the log of control records ends: a node that has all records up to there knew every revoke at this moment
  * (G11).
  *
  * KEYS: layout, nodes, meta, head and stream of the control records. ARGV: layout, node, how long it counts as alive (ms),
- * partitions, token, head (ms). Answers layout and partitions as stored and, when they are the node's, epoch and `seq` of the
- * last control record. A layout may be stored with what was added to it, as in `1.2`: that is the same layout.
+ * partitions, token, head (ms). Returns layout and partitions as stored and, when they are the node's, epoch and `seq` of the
+ * last control record. A layout may be stored with an addition, as in `1.2`: that is the same layout.
  */
 export const HEARTBEAT = new RedisScript(
-  'heartbeat',
   `${PRELUDE}
 redis.call('SETNX', KEYS[1], ARGV[1])
 local layout = redis.call('GET', KEYS[1])

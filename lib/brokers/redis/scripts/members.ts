@@ -2,11 +2,10 @@ import { ROOM } from './room.js';
 import { RedisScript } from './script.js';
 
 /**
- * A page of members in the order in which they came. ARGV 4, 5: order behind which the page begins, most members.
- * Answers epoch, version, count, cursor of the next page or ''; then member, devices and data of each.
+ * A page of members in the order in which they joined. ARGV 4, 5: order after which the page begins, most members.
+ * Returns epoch, version, count, cursor of the next page or ''; then member, devices and data of each.
  */
 export const MEMBERS = new RedisScript(
-  'members',
   `${ROOM}
 expire()
 announce()

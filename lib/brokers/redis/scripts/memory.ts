@@ -1,15 +1,15 @@
 /**
  * The ids that a log remembers (P15), for the script that appends. Two hashes take turns: new ids go into the current one;
- * when all of the other's are past their end, it is dropped as a whole and becomes the current one. A key of its own for
- * each id would cost Redis several times as much.
+ * when all ids of the other one have ended, it is dropped as a whole and becomes the current one. A key for each id would
+ * cost Redis several times as much.
  *
  * In a hash: id → `section-rank fingerprint`, and for all ids of a section `=section` → `end first epoch`: until when,
- * exactly, they are remembered, and the `seq` of rank 0. So what is written for an id is what the node sent, and the script
- * need not touch it. An id begins with a digit, so it is never taken for a section.
+ * exactly, they are remembered, and the `seq` of rank 0. So the script stores for an id what the node sent, unchanged. An id
+ * begins with a digit, so it is never taken for a section.
  *
  * Fields of the head: `g` the current hash, `n` when the last of its ids ends, `p` when the last of the other's ends, `q`
- * when the current hash ends as a key. That is always later, so that a hash of a busy log is dropped here, where it costs
- * nothing, and not by its expiry, which would hold up Redis.
+ * when the key of the current hash expires. That is always later, so that a hash of a busy log is dropped here, without
+ * blocking, and not by its expiry, which would block Redis.
  */
 export const MEMORY = `
 -- What is known of the ids ARGV[at + 1] to ARGV[at + ids]; a place is their 1-based number.
@@ -52,7 +52,7 @@ local function recall(log, hashes, at, ids, dedupe, section)
     if #list == 0 then return end
     local till, slack = now + dedupe, math.ceil(dedupe / 8)
     if not log.g then
-      -- A new log; if its head was lost, the events went with it that these ids were given to.
+      -- A new log. If its head was lost, so were the events of these ids.
       redis.call('UNLINK', hashes[1], hashes[2])
       log.set('g', current)
       log.set('p', int(till))
@@ -63,7 +63,7 @@ local function recall(log, hashes, at, ids, dedupe, section)
       log.set('p', int(math.max(log.n, till)))
       log.n, log.q = 0, 0
     end
-    -- So wide that Redis keeps the hash as a table: in its compact form every look-up would walk through it.
+    -- Wide enough that Redis keeps the hash as a table: in its compact form every look-up would scan it.
     list[#list + 1], list[#list + 2] = '=' .. section, string.format('%.0f %.0f %-70s', till, first, log.e)
     redis.call('HSET', hashes[current], unpack(list))
     if till > log.n then log.set('n', int(till)) end

@@ -1,26 +1,22 @@
-/**
- * What every script that touches a log begins with: the server's time, its incarnation, and the head of a log.
- *
- * A head is a hash: `e` epoch, `s` seq of the last event, `i` incarnation it was last written under, `f` forks as
- * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept,
- * `z` how many of them, `o` a time that no kept event is older than, `x` and `y` when the head and the events end as keys.
- * For `g`, `n`, `p` and `q` see the memory of ids.
- *
- * The events are a stream of records. A record is what was appended together: its id is `last-count`, the `seq` of its
- * last event and how many it holds, so an event is found by its `seq` and trimming by size needs to read nothing. `t` is
- * the time, `b` the events as JSON, `[` … `]` with `,\n` between two of them. Trimming leaves whole records; how many
- * events may be told is `z`.
- *
- * `master_replid` is new whenever the data may be another: restart, failover, restored snapshot. It is also new when
- * nothing was lost, so a difference begins an epoch and keeps the one before as a fork (G6, P10).
- */
-export const PRELUDE = `
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-local MAX_FORKS = 8
+import { INCARNATION } from './script.js';
 
-local function int(value) return string.format('%.0f', value) end
+/**
+ * Begins every script that uses a log: the server's time, its incarnation, and the head of a log.
+ *
+ * A head is a hash: `e` epoch, `s` seq of the last event, `i` incarnation that it was last written under, `f` forks as
+ * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept,
+ * `z` how many of them, `o` a time that no kept event is older than, `x` and `y` when the keys of the head and the events
+ * expire. For `g`, `n`, `p` and `q` see the memory of ids.
+ *
+ * The events are a stream of records. A record holds what was appended together: its id is `last-count`, the `seq` of its last
+ * event and the number of its events, so an event is found by its `seq` and trimming by size reads nothing. `t` is the time,
+ * `b` the events as JSON, `[` … `]` with `,\n` between two of them. Trimming leaves whole records; `z` bounds how many events a
+ * read returns.
+ *
+ * Another incarnation begins an epoch and keeps the one before as a fork, as nothing may have been lost (G6).
+ */
+export const PRELUDE = `${INCARNATION}
+local MAX_FORKS = 8
 
 local function remember(forks, epoch, tip)
   local kept = {}
@@ -60,7 +56,7 @@ end
 
 local function recordAt(log, seq) return redis.call('XRANGE', log.stream, int(seq), '+', 'COUNT', 1)[1] end
 
--- Drops what is past its age, and answers with the first record that is left. Times ascend, so a binary search finds it.
+-- Drops events past their age, and returns the first record that is left. Times ascend, so a binary search finds it.
 local function dropAged(log)
   if not log.kept then return nil end
   local record = redis.call('XRANGE', log.stream, '-', '+', 'COUNT', 1)[1]

@@ -2,13 +2,12 @@ import { ROOM } from './room.js';
 import { RedisScript } from './script.js';
 
 /**
- * Applies steps of presence to one channel, in order; without any it only ends what is past its time.
+ * Applies steps of presence to one channel, in order; without any it only ends leases that have run out.
  *
  * ARGV 4…: steps; for each kind (`e`nter, `r`enew, `u`pdate, `l`eave), member, device, generation, '1' when data is given,
  * data ('' for none), milliseconds of the lease or the grace.
  */
 export const PRESENCE = new RedisScript(
-  'presence',
   `${ROOM}
 local function setData(member, data)
   local found = readMember(member)
@@ -21,7 +20,7 @@ end
 local function enter(member, device, generation, given, data, ms)
   local found = readDevice(device)
   if not found then
-    -- One diff cannot say that a member left and that it came.
+    -- One diff cannot say that a member left and that it joined.
     if gone[member] then announce() end
     local place = readMember(member)
     if place then
@@ -62,7 +61,7 @@ for step = 1, tonumber(ARGV[4]) do
     writeDevice(device, found)
     setData(member, data)
   elseif kind == 'l' and found then
-    -- A second leave may hasten the end, never put it off.
+    -- A second leave may bring the end forward, never put it off.
     if found.leaving then redis.call('ZADD', LEASES, 'LT', int(now + ms), device)
     else redis.call('ZADD', LEASES, int(now + ms), device) end
     found.leaving = true

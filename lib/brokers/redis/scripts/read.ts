@@ -2,14 +2,13 @@ import { PRELUDE } from './prelude.js';
 import { RedisScript } from './script.js';
 
 /**
- * Reads the records that hold a range of a log, bounded in events and bytes, and proves on which incarnation it read (G6).
+ * Reads the records that hold a range of a log, bounded in events and bytes, and says in which epoch it read (G6).
  *
  * KEYS: head, stream. ARGV: token, head (ms), epoch or '', from, until or '', limit, '1' for reverse, bytes.
- * Answers epoch, tip, 1 or 0 for continuous, oldest; then `seq` of the first event, `ts` and events of each record, in the
+ * Returns epoch, tip, 1 or 0 for continuous, oldest; then `seq` of the first event, `ts` and events of each record, in the
  * order asked. The first and the last record may hold more than was asked for.
  */
 export const READ = new RedisScript(
-  'read',
   `${PRELUDE}
 local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 local from, limit, bytes = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8])
@@ -40,7 +39,7 @@ local function take(record)
 end
 
 if reverse and low <= high then
-  -- The record that holds the last one wanted may end behind it.
+  -- The record of the last event wanted may end behind it.
   local record = recordAt(log, high)
   if record then take(record) else high = low - 1 end
 end

@@ -1,3 +1,5 @@
+import { INCARNATION } from './script.js';
+
 /**
  * The members of one channel (G19), as the scripts of presence share them.
  *
@@ -5,16 +7,12 @@
  * orders (member by order), devices (device → `generation leaving member`), leases (device by its end), due (of the
  * partition: channel by the earliest end), topic. ARGV 1…3: token, room (ms), channel.
  *
- * Data is JSON that the node made canonical, so that equal data is equal text. Changes gather until `announce`, so that
- * what happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that
- * lagged, versions would repeat with other content.
+ * Data is JSON in a canonical form, so that equal data is equal text. Changes are collected until `announce`, so that what
+ * happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that was
+ * behind, versions would repeat with other content.
  */
-export const ROOM = `
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local incarnation = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+export const ROOM = `${INCARNATION}
 local ROOM, MEMBERS, ORDERS, DEVICES, LEASES, DUE, TOPIC = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local function int(value) return string.format('%.0f', value) end
 
 local state = redis.call('HMGET', ROOM, 'e', 'v', 'o', 'i')
 local epoch, version, order = state[1], tonumber(state[2]) or 0, tonumber(state[3]) or 0
@@ -69,7 +67,7 @@ local function endDevice(device)
   redis.call('HDEL', MEMBERS, found.member)
   redis.call('ZREM', ORDERS, found.member)
   updated[found.member] = nil
-  -- Joined and gone inside one diff: nobody saw it.
+  -- Joined and left within one diff: no node has seen it.
   if joined[found.member] then joined[found.member] = nil else note(gone, found.member) end
 end
 
@@ -79,7 +77,7 @@ local function view(member)
   return '{"id":' .. cjson.encode(member) .. ',"devices":' .. int(found.count) .. data .. '}'
 end
 
--- Tells what changed since the last call, as the next version.
+-- Publishes what changed since the last call, as the next version.
 local function announce()
   local join, update, leave, done = {}, {}, {}, {}
   for _, member in ipairs(touched) do
@@ -100,7 +98,7 @@ local function announce()
     .. '],"leave":[' .. table.concat(leave, ',') .. '],"count":' .. int(redis.call('ZCARD', ORDERS)) .. '}')
 end
 
--- Ends what is past its time; the rest of very many is left to the next call.
+-- Ends leases that have run out, a thousand at most; the next call ends the others.
 local function expire()
   for _, device in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1000)) do endDevice(device) end
 end

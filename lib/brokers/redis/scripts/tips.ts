@@ -2,12 +2,11 @@ import { PRELUDE } from './prelude.js';
 import { RedisScript } from './script.js';
 
 /**
- * Tips of many logs of one slot; an empty log gets an epoch (P11), and a head that is asked for lives on (P10).
+ * Tips of many logs of one slot; an empty log gets an epoch (P11), and the head of a log that is asked for is kept longer.
  *
- * KEYS: head and stream of each log. ARGV: token, head (ms). Answers epoch and `seq` of each.
+ * KEYS: head and stream of each log. ARGV: token, head (ms). Returns epoch and `seq` of each.
  */
 export const TIPS = new RedisScript(
-  'tips',
   `${PRELUDE}
 local out = {}
 for index = 1, #KEYS / 2 do

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Deadlines, type Timed } from '../../../../lib/brokers/memory/deadlines.js';
+import { Deadlines, type Expiring } from '../../../../lib/brokers/memory/deadlines.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
-interface Item extends Timed {
+interface Item extends Expiring {
   readonly name: number;
 }
 

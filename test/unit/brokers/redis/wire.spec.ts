@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ChannelEvent, EventDraft } from '../../../../lib/core/ports/channel-event.js';
 import { idField, RedisKeys } from '../../../../lib/brokers/redis/keys.js';
-import { partitionOf, slotOf } from '../../../../lib/brokers/redis/partition.js';
+import { partitionOf, slotOf } from '../../../../lib/brokers/redis/keys.js';
 import {
   decodeMember,
   decodeMessage,

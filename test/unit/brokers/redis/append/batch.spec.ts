@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppendBatch } from '../../../../../lib/brokers/redis/append/batch.js';
-import { AppendCall, type PendingAppend } from '../../../../../lib/brokers/redis/append/pending.js';
-import { EpochNames } from '../../../../../lib/brokers/redis/epochs.js';
+import { AppendCall, type PendingAppend } from '../../../../../lib/brokers/redis/append/batch.js';
+import { EpochNames } from '../../../../../lib/brokers/redis/settings.js';
 import { RedisKeys } from '../../../../../lib/brokers/redis/keys.js';
 import type { AppendRequest } from '../../../../../lib/core/ports/broker.js';
 import { POLICY, request } from '../../../../support/engine/append-requests.js';
@@ -97,7 +97,7 @@ describe('the contents of one script call', () => {
 
   it('events without proof of replication are answered with timeout; conflict and out_of_order stay (G1)', async () => {
     const { batch, call } = batchOf(['1', '2', '3', '4'].map((id) => request('a', id)));
-    batch.settleUnproven([['e', 4, '2 old', 4, 'c', 'o']]);
+    batch.settle([['e', 4, '2 old', 4, 'c', 'o']], false);
     expect(await call.result).toEqual(
       ['timeout', 'timeout', 'conflict', 'out_of_order'].map((code) => ({ ok: false, code })),
     );

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { ReplicaProofs } from '../../../../../lib/brokers/redis/connection/replica-acks.js';
+import { ReplicaAcks } from '../../../../../lib/brokers/redis/connection/replica-acks.js';
 
 /** Questions that were asked, to be answered by the test. */
 class Questions {
@@ -28,17 +28,17 @@ const turn = () => new Promise(setImmediate);
 
 describe('acknowledgements of replicas (G1)', () => {
   let questions: Questions;
-  let proofs: ReplicaProofs<EventEmitter>;
+  let acks: ReplicaAcks<EventEmitter>;
   let connection: EventEmitter;
 
   beforeEach(() => {
     questions = new Questions();
-    proofs = new ReplicaProofs(questions.ask);
+    acks = new ReplicaAcks(questions.ask);
     connection = new EventEmitter();
   });
 
   it('replicas are asked once for all writes of a turn, after all of them (G1)', async () => {
-    const all = [proofs.of(connection), proofs.of(connection), proofs.of(connection)];
+    const all = [acks.wait(connection), acks.wait(connection), acks.wait(connection)];
     expect(questions.asked).toBe(0);
     await turn();
     expect(questions.asked).toBe(1);
@@ -48,9 +48,9 @@ describe('acknowledgements of replicas (G1)', () => {
   });
 
   it('writes that come while a request is pending share the next request, and not the pending one (G1)', async () => {
-    const first = proofs.of(connection);
+    const first = acks.wait(connection);
     await turn();
-    const later = [proofs.of(connection), proofs.of(connection)];
+    const later = [acks.wait(connection), acks.wait(connection)];
     await turn();
     expect(questions.asked).toBe(1);
     questions.answer(1);
@@ -63,7 +63,7 @@ describe('acknowledgements of replicas (G1)', () => {
 
   it('each connection is asked separately (G1)', async () => {
     const other = new EventEmitter();
-    const answers = [proofs.of(connection), proofs.of(other)];
+    const answers = [acks.wait(connection), acks.wait(other)];
     await turn();
     expect(questions.open.map((question) => question.connection)).toEqual([connection, other]);
     questions.answer(1);
@@ -72,11 +72,11 @@ describe('acknowledgements of replicas (G1)', () => {
   });
 
   it('a connection that was closed since proves nothing, whatever the new one answers (G1)', async () => {
-    const first = proofs.of(connection);
+    const first = acks.wait(connection);
     await turn();
-    const before = proofs.of(connection);
+    const before = acks.wait(connection);
     connection.emit('close');
-    const behind = proofs.of(connection);
+    const behind = acks.wait(connection);
     questions.answer(new Error('The connection was closed'));
     await turn();
     questions.answer(5);
@@ -84,11 +84,11 @@ describe('acknowledgements of replicas (G1)', () => {
   });
 
   it('a request that fails proves nothing, and the replicas are asked again for the next write (G1)', async () => {
-    const first = proofs.of(connection);
+    const first = acks.wait(connection);
     await turn();
     questions.answer(new Error('No answer in time'));
     expect(await first).toBe(0);
-    const second = proofs.of(connection);
+    const second = acks.wait(connection);
     await turn();
     questions.answer(1);
     expect(await second).toBe(1);

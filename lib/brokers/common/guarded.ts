@@ -1,0 +1,13 @@
+/**
+ * Calls a listener, which must not throw. One that does has a bug that must be seen, but neither the publisher, whose append
+ * succeeded, nor the other listeners may pay for it: the error is thrown outside all calls that are under way.
+ */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

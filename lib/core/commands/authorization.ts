@@ -3,9 +3,15 @@ import type { AccessGuard } from '../access/access-guard.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import type { Subscription } from '../hub/subscription.js';
-import type { AuthorizationResult, ChannelAction, HandlerCall } from '../ports/channel-definition.js';
+import type {
+  AuthorizationResult,
+  AuthorizeHandler,
+  ChannelAction,
+  HandlerCall,
+} from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Observer, Outcome } from '../ports/observer.js';
 import type { Session } from '../session/session.js';
 
 /** A positive authorization: for good, or for some milliseconds. */
@@ -23,6 +29,7 @@ export interface AuthorizerDeps {
   readonly channels: ChannelRegistry;
   readonly access: AccessGuard;
   readonly clock: Clock;
+  readonly observer: Observer;
   readonly settings: { readonly handlerTimeoutMs: number };
 }
 
@@ -37,11 +44,43 @@ export class Authorizer {
    */
   authorize({ definition }: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
     const rule = definition.behaviour.authorize[action];
-    if (rule === 'public') return FOR_GOOD;
     if (rule === undefined) throw new RealtimeError('forbidden');
+    return this.decide(rule, call, definition.pattern, action);
+  }
+
+  /** The same by a rule that is known already. @param pattern of the channel; `''` for a request without one. */
+  decide(
+    rule: AuthorizeHandler | 'public',
+    call: HandlerCall,
+    pattern: string,
+    action: ChannelAction,
+  ): MaybePromise<Grant> {
+    if (rule === 'public') return FOR_GOOD;
+    const { observer, clock } = this.deps;
+    if (observer.onAuthorization === undefined) return this.ask(rule, call);
+    const startedAt = clock.monotonic();
+    const notify = (outcome: Outcome): void =>
+      observer.onAuthorization?.(call, pattern, action, outcome, clock.monotonic() - startedAt);
+    const refused = (error: unknown): never => {
+      notify(error instanceof RealtimeError ? error.code : 'internal');
+      throw error;
+    };
+    const granted = (grant: Grant): Grant => {
+      notify('ok');
+      return grant;
+    };
+    let grant: MaybePromise<Grant>;
+    try {
+      grant = this.ask(rule, call);
+    } catch (error) {
+      return refused(error);
+    }
+    return isPromise(grant) ? grant.then(granted, refused) : granted(grant);
+  }
+
+  private ask(rule: AuthorizeHandler, call: HandlerCall): MaybePromise<Grant> {
     const { settings, clock } = this.deps;
-    const result = withTimeout(rule(call), settings.handlerTimeoutMs, clock);
-    return isPromise(result) ? result.then(toGrant) : toGrant(result);
+    return whenReady(withTimeout(rule(call), settings.handlerTimeoutMs, clock), toGrant);
   }
 
   /**

@@ -11,6 +11,7 @@ import { withTimeout } from '../async/with-timeout.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { Observer } from '../ports/observer.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
@@ -19,7 +20,7 @@ import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/errors.js';
 import type { TakeOver } from './take-over.js';
 
-/** How a refused `hello` ends: the code says whether to come back. */
+/** How a refused connection ends: the code says whether to come back. */
 const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unauthorized: 'unauthorized',
   token_expired: 'token_expired',
@@ -28,6 +29,11 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   bad_request: 'protocol_error',
   unavailable: 'broker_unavailable',
 };
+
+/** The close code with the meaning of an error that refuses a connection. */
+export function closeNameOf(code: ErrorCode): CloseName {
+  return CLOSE_OF[code] ?? 'internal';
+}
 
 export interface HelloDeps {
   readonly authenticator: Authenticator;
@@ -40,6 +46,7 @@ export interface HelloDeps {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
+  readonly observer: Observer;
   readonly settings: EngineSettings;
 }
 
@@ -48,12 +55,13 @@ export class Hello {
   constructor(private readonly deps: HelloDeps) {}
 
   run(session: Session, command: HelloCommand): MaybePromise<void> {
-    if (!command.payload.versions.includes(PROTOCOL_VERSION)) return session.close('unsupported_version');
+    if (!command.payload.versions.includes(PROTOCOL_VERSION))
+      return this.refuse(session, 'unsupported_version');
     const refuse = (error: unknown): void => {
       if (session.isClosed) return;
       const known = toRealtimeError(error, this.deps, session.id);
       session.fail(command.id, known);
-      session.close(CLOSE_OF[known.code] ?? 'internal', known.retryAfterMs ?? 0);
+      this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
     };
     try {
       const greeted = this.greet(session, command);
@@ -61,6 +69,11 @@ export class Hello {
     } catch (error) {
       return refuse(error);
     }
+  }
+
+  private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
+    this.deps.observer.onRefusal?.(session.connection.handshake, 'hello', reason);
+    session.close(reason, retryAfterMs);
   }
 
   private greet(session: Session, command: HelloCommand): MaybePromise<void> {
@@ -96,6 +109,7 @@ export class Hello {
       ts: this.deps.clock.now(),
       payload: this.welcome(session),
     });
+    session.answered(id, 'ok');
     session.goLive();
   }
 

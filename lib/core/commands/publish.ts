@@ -121,15 +121,18 @@ export class Publish {
     const { producer } = session;
     const { log } = match.definition.policy;
     const appended = this.deps.appends
-      .append({
-        channel: match.channel,
-        producer,
-        fingerprint,
-        // A log that remembers no ids cannot tell whether the one before is there.
-        after: log.dedupeMs > 0 ? command.after : undefined,
-        event,
-        policy: log,
-      })
+      .append(
+        {
+          channel: match.channel,
+          producer,
+          fingerprint,
+          // A log that remembers no ids cannot tell whether the one before is there.
+          after: log.dedupeMs > 0 ? command.after : undefined,
+          event,
+          policy: log,
+        },
+        match.definition.pattern,
+      )
       .then((result) => {
         this.remember(match.channel, producer, event.id, fingerprint, result, log.dedupeMs);
         if (!session.isClosed) session.reply(command.id, result);

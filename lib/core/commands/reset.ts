@@ -4,6 +4,7 @@ import { resumedAt } from '../hub/recovery.js';
 import type { Subscription } from '../hub/subscription.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { Observer } from '../ports/observer.js';
 import type { SubscribePlanner } from './snapshot.js';
 import { toResult } from './subscribe.js';
 
@@ -12,6 +13,7 @@ export interface ResetterDeps {
   readonly retries: RetryQueue;
   readonly clock: Clock;
   readonly logger: EngineLogger;
+  readonly observer: Observer;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
@@ -54,7 +56,7 @@ export class Resetter {
   }
 
   private async move(subscription: Subscription): Promise<void> {
-    const { planner, clock } = this.deps;
+    const { planner, clock, observer } = this.deps;
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
     const { plan, snapshot } = await planner.plan(subscription, since);
     if (subscription.ended || subscription.isWithheld) return;
@@ -62,6 +64,7 @@ export class Resetter {
       { type: 'reset', channel: subscription.name, ts: clock.now(), payload: toResult(plan, snapshot) },
       subscription,
     );
+    observer.onReset?.(subscription.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
   }
 }

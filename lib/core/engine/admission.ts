@@ -3,6 +3,7 @@ import type { BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
+import type { Observer } from '../ports/observer.js';
 import type { InboundLimits } from '../ports/settings.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -18,6 +19,7 @@ export interface AdmissionDeps {
   readonly addressBans: BanList;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
+  readonly observer: Observer;
   readonly settings: { readonly limits: InboundLimits };
 }
 
@@ -38,6 +40,23 @@ export class Admission {
 
   /** @returns why a connection may not come now; `undefined` admits it. */
   admit(handshake: Handshake): Refusal | undefined {
+    const refusal = this.judge(handshake);
+    if (refusal !== undefined) this.deps.observer.onRefusal?.(handshake, 'upgrade', this.closeOf(refusal));
+    return refusal;
+  }
+
+  /** Makes the session of a connection. */
+  accept(connection: Connection, opening: Opening): ConnectionHandler {
+    const session = new Session(this.deps.sessionDeps, connection, opening);
+    // One that was admitted before may be one too many, or banned, by the time that its upgrade is authenticated.
+    const refusal = this.admit(connection.handshake);
+    this.deps.sessions.add(session);
+    this.deps.observer.onConnectionOpen?.(session.view);
+    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
+    return session;
+  }
+
+  private judge(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
     if (!this.isOpen || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
@@ -55,16 +74,6 @@ export class Admission {
       return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
     }
     return undefined;
-  }
-
-  /** Makes the session of a connection. */
-  accept(connection: Connection, opening: Opening): ConnectionHandler {
-    const session = new Session(this.deps.sessionDeps, connection, opening);
-    // One that was admitted before may be one too many, or banned, by the time that its upgrade is authenticated.
-    const refusal = this.admit(connection.handshake);
-    this.deps.sessions.add(session);
-    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
-    return session;
   }
 
   private closeOf({ status }: Refusal): CloseName {

@@ -38,12 +38,14 @@ import type { ConnectionRequest } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { SessionRegistry } from '../session/registry.js';
+import { CommandWatch } from '../session/command-watch.js';
 import type { Session, SessionDeps } from '../session/session.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { checkCapabilities } from './capability-check.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { combineObservers } from './observers.js';
 import { userChannelDefinition } from './user-channel.js';
 
 /** The parts of an engine that it drives itself. */
@@ -53,6 +55,7 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
+  const observer = combineObservers(options.observers ?? [], logger);
   checkCapabilities(options.channels, broker);
   const requests = new Map<string, ConnectionRequest>(options.requests);
   const listeners = new Set<ConnectionListener>();
@@ -75,7 +78,7 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
-  const appends = new AppendQueue(broker);
+  const appends = new AppendQueue(broker, clock, observer);
   const presence = new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs);
   const planner = new SubscribePlanner({ broker, clock, logger, settings });
   const resetter: Resetter = new Resetter({
@@ -83,6 +86,7 @@ export function composeEngine(options: EngineOptions) {
     retries,
     clock,
     logger,
+    observer,
     pump: (subscription) => catchUp.pump(subscription),
   });
   const hub: Hub = new Hub(
@@ -92,6 +96,7 @@ export function composeEngine(options: EngineOptions) {
       clock,
       logger,
       retries,
+      observer,
       access,
       lingerMs: settings.lingerMs,
       ringSize: settings.ringSize,
@@ -103,6 +108,7 @@ export function composeEngine(options: EngineOptions) {
     broker,
     clock,
     retries,
+    observer,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
       hub.verify(subscription.channel, () => {
@@ -116,7 +122,7 @@ export function composeEngine(options: EngineOptions) {
   });
 
   const hooks = new LifecycleHooks({ channels, clock, logger, settings });
-  const authorizer = new Authorizer({ channels, access, clock, settings });
+  const authorizer = new Authorizer({ channels, access, clock, observer, settings });
   const unsubscribe = new Unsubscribe({ hub, presence, hooks, clock });
   const reauthorization = new Reauthorization({ authorizer, unsubscribe, sessions, drain, clock, logger });
   const recentPublishes = new RecentPublishes();
@@ -145,12 +151,14 @@ export function composeEngine(options: EngineOptions) {
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const identityDeps = { tickets, sessions, clock, entropy, logger, settings };
+  const identityDeps = { tickets, sessions, clock, entropy, logger, observer, settings };
   const takeOver = new TakeOver({ ...identityDeps, hooks, broker, wheel });
   const hello = new Hello({ ...identityDeps, authenticator, onConnect, takeOver, bans });
   const teardown = new Teardown({ hub, presence, hooks });
 
+  const watched = observer.onCommandStart !== undefined || observer.onCommandEnd !== undefined;
   const sessionDeps: SessionDeps = {
+    watch: watched ? new CommandWatch(observer, clock) : undefined,
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),
@@ -160,12 +168,13 @@ export function composeEngine(options: EngineOptions) {
     clock,
     entropy,
     logger,
+    observer,
     wheel,
     sessions,
     listeners,
     bans,
     addressBans,
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel },
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
@@ -174,7 +183,8 @@ export function composeEngine(options: EngineOptions) {
     beforeWrite: () => freshness.look(),
   };
   return {
-    admission: new Admission({ sessions, sessionDeps, addressBans, drain, clock, settings }),
+    observer,
+    admission: new Admission({ sessions, sessionDeps, addressBans, drain, clock, observer, settings }),
     applicationLog: new ApplicationLog({ channels, hub, appends, broker, clock, entropy, settings }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,

@@ -3,13 +3,16 @@ import type { HistoryQuery } from '../commands/history.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ConnectionRequest } from '../ports/channel-definition.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
-import type { ControlMessage, ControlReceipt } from '../ports/control.js';
+import type { ControlReceipt } from '../ports/control.js';
 import type { Authentication, Credentials } from '../ports/identity.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { ApplicationPublishOptions, EngineApi, EngineStatus, SessionInfo } from './api.js';
+import { closeNameOf } from '../commands/hello.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
 
@@ -87,7 +90,19 @@ export class RealtimeEngine implements EngineApi {
   }
 
   authenticate(credentials: Credentials): MaybePromise<Authentication> {
-    return this.options.authenticator.authenticate(credentials);
+    const { observer } = this.parts;
+    if (observer.onRefusal === undefined) return this.options.authenticator.authenticate(credentials);
+    const refused = (error: unknown): never => {
+      const code = error instanceof RealtimeError ? error.code : 'internal';
+      observer.onRefusal?.(credentials.handshake, 'upgrade', closeNameOf(code));
+      throw error;
+    };
+    try {
+      const authentication = this.options.authenticator.authenticate(credentials);
+      return isPromise(authentication) ? authentication.catch(refused) : authentication;
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -157,20 +172,29 @@ export class RealtimeEngine implements EngineApi {
     return () => void listeners.delete(listener);
   }
 
-  private control(message: ControlMessage): Promise<ControlReceipt> {
+  private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
-    const whom = 'user' in message ? ` of user ${JSON.stringify(message.user)}` : '';
+    const whom = ` of user ${JSON.stringify(message.user)}`;
     const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
     const why =
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted, for a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
-    return this.options.broker.control(message);
+    const sent = this.options.broker.control(message);
+    const { observer } = this.parts;
+    if (observer.onAct !== undefined) {
+      sent.then(
+        (receipt) => observer.onAct?.(message, receipt),
+        (error: unknown) => observer.onAct?.(message, undefined, error),
+      );
+    }
+    return sent;
   }
 
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
+    this.parts.observer.onBrokerState?.(state, reason);
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'no reason given'}`);
     else {
       this.options.logger.log('The broker is back');

@@ -1,6 +1,7 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
+import type { Observer } from '../ports/observer.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
@@ -9,10 +10,17 @@ export interface CatchUpOptions {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly retries: RetryQueue;
+  readonly observer: Observer;
   /** The log under a replaying subscription is another one: it must be told `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
   /** An event of the application cannot be written down. */
   readonly onFailed: (subscription: Subscription, error: unknown) => void;
+}
+
+/** What a subscription was sent since it fell behind. */
+interface Replay {
+  readonly startedAt: number;
+  events: number;
 }
 
 /**
@@ -22,9 +30,12 @@ export interface CatchUpOptions {
  */
 export class CatchUp {
   private readonly pages: PageCache;
+  /** Replays under way, where an observer is to know of them. */
+  private readonly replays: WeakMap<Subscription, Replay> | undefined;
 
   constructor(private readonly options: CatchUpOptions) {
     this.pages = new PageCache(options.broker, options.clock);
+    if (options.observer.onReplay !== undefined) this.replays = new WeakMap();
   }
 
   close(): void {
@@ -50,12 +61,28 @@ export class CatchUp {
       this.announceResumed(subscription);
       // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
       if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
-        return channel.goLive(subscription);
+        return this.goLive(subscription);
       if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
       const next = subscription.cursor + 1;
       if (!channel.ring.covers(next)) return this.readPage(subscription, next);
       this.push(subscription, channel.ring.at(next));
     }
+  }
+
+  private goLive(subscription: Subscription): void {
+    subscription.channel.goLive(subscription);
+    const replay = this.replays?.get(subscription);
+    if (replay === undefined) return;
+    this.replays?.delete(subscription);
+    const { observer, clock } = this.options;
+    observer.onReplay?.(subscription.pattern, replay.events, clock.monotonic() - replay.startedAt);
+  }
+
+  private countReplayed(subscription: Subscription, replays: WeakMap<Subscription, Replay>): void {
+    const replay = replays.get(subscription);
+    if (replay === undefined)
+      replays.set(subscription, { startedAt: this.options.clock.monotonic(), events: 1 });
+    else replay.events++;
   }
 
   private readPage(subscription: Subscription, from: number, again = false): void {
@@ -113,6 +140,7 @@ export class CatchUp {
   private push(subscription: Subscription, event: ChannelEvent): void {
     this.announceResumed(subscription);
     subscription.outbox.pushReplay(subscription, event);
+    if (this.replays !== undefined) this.countReplayed(subscription, this.replays);
     subscription.advance(event.seq);
     this.announceResumed(subscription);
   }

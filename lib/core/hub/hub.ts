@@ -7,6 +7,7 @@ import type { ServedChannel, Subscription } from './subscription.js';
 import type { Broker, SignalMessage } from '../ports/broker.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { Observer } from '../ports/observer.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { FlushScheduler } from '../outbox/flush-scheduler.js';
@@ -27,6 +28,7 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly logger: EngineLogger;
   readonly retries: RetryQueue;
+  readonly observer: Observer;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   readonly lingerMs: number;
   readonly ringSize: number;
@@ -125,9 +127,8 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { broker, logger, retries } = this.options;
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
-    const keeper = new OrderKeeper(channel, broker, retries, logger, this.owner);
+    const keeper = new OrderKeeper(channel, this.options, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
     return served;

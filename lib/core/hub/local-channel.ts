@@ -8,6 +8,7 @@ import {
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Observer } from '../ports/observer.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce } from '../outbox/encoder.js';
 import { EventBatch } from '../outbox/event-batch.js';
@@ -26,6 +27,7 @@ export interface LocalChannelOptions<S extends Subscriber> {
   readonly ringSize: number;
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
+  readonly observer: Observer;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Takes over a live subscription that missed something: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
@@ -149,8 +151,10 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     // Once per batch, not per subscription: when it is, nobody is live any more, and the log has the events.
     if (this.isWithheld) return;
     const batch = new EventBatch(pending);
-    const now = this.options.clock.now();
+    const { clock, observer } = this.options;
+    const now = clock.now();
     const shareable = !batch.events.some((event) => event.isExpired(now));
+    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow takes itself out of the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];

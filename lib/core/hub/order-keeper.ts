@@ -2,13 +2,23 @@ import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { ServedChannel } from './subscription.js';
 import type { Broker } from '../ports/broker.js';
+import type { Clock } from '../ports/clock.js';
 import type { EngineLogger } from '../ports/logger.js';
+import type { Observer } from '../ports/observer.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
 /** Most events that wait behind a hole; what is beyond is read from the log again. */
 const MAX_HELD = 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
+
+export interface OrderKeeperDeps {
+  readonly broker: Pick<Broker, 'read'>;
+  readonly retries: RetryQueue;
+  readonly clock: Clock;
+  readonly logger: EngineLogger;
+  readonly observer: Observer;
+}
 
 /** What the keeper cannot decide alone. */
 export interface OrderKeeperOwner {
@@ -32,9 +42,7 @@ export class OrderKeeper {
 
   constructor(
     private readonly channel: ServedChannel,
-    private readonly broker: Broker,
-    private readonly retries: RetryQueue,
-    private readonly logger: EngineLogger,
+    private readonly deps: OrderKeeperDeps,
     private readonly owner: OrderKeeperOwner,
   ) {}
 
@@ -93,8 +101,8 @@ export class OrderKeeper {
         for (const then of this.healed.splice(0)) then();
       },
       (error: unknown) => {
-        this.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
-        this.retries.later(() => {
+        this.deps.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
+        this.deps.retries.later(() => {
           this.healing = false;
           this.heal();
         });
@@ -104,13 +112,16 @@ export class OrderKeeper {
 
   /** @returns whether the channel is contiguous with the log again. */
   private async readOn(): Promise<boolean> {
-    const { tip, name } = this.channel;
-    const page = await this.broker.read({
+    const { tip, name, definition } = this.channel;
+    const { broker, observer, clock } = this.deps;
+    const startedAt = observer.onHeal === undefined ? 0 : clock.monotonic();
+    const page = await broker.read({
       channel: name,
       epoch: tip.epoch,
       from: tip.seq + 1,
       limit: HEAL_PAGE,
     });
+    observer.onHeal?.(definition.pattern, page.events.length, clock.monotonic() - startedAt);
     if (this.closed) return true;
     if (page.tip.epoch !== this.channel.tip.epoch) {
       this.held.clear();

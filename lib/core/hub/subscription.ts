@@ -68,6 +68,10 @@ export class Subscription implements Subscriber {
     return this.channel.name;
   }
 
+  get pattern(): string {
+    return this.channel.definition.pattern;
+  }
+
   get overflow(): OverflowPolicy {
     return this.channel.definition.policy.overflow;
   }

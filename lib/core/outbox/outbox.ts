@@ -6,6 +6,7 @@ import type { OutboxLimits } from '../ports/settings.js';
 import { encodeEnvelope, encodeEvent } from './encoder.js';
 import type { EventBatch } from './event-batch.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
+import type { Observer } from '../ports/observer.js';
 import type { Clock } from '../ports/clock.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { Connection } from '../ports/connection.js';
@@ -35,6 +36,7 @@ export interface OutboxShared {
   readonly scheduler: FlushScheduler;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  readonly observer: Observer;
 }
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
@@ -171,7 +173,7 @@ export class Outbox implements Flushable {
     if (this.isClosed) return;
     this.append({
       flow,
-      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch },
+      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch, dropped: to - from + 1 },
     });
   }
 
@@ -297,7 +299,7 @@ export class Outbox implements Flushable {
   }
 
   private encodeEntry(entry: QueueEntry, now: number): Buffer {
-    if (entry.gap !== undefined) return this.encode(gapEnvelope(entry.flow as Flow, entry.gap));
+    if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
     const gap = {
@@ -307,8 +309,20 @@ export class Outbox implements Flushable {
       partial: false,
       recoverable: false,
       epoch: event.epoch,
+      dropped: 1,
     } as const;
-    return this.encode(gapEnvelope(entry.flow as Flow, gap));
+    return this.encodeGap(entry.flow as Flow, gap);
+  }
+
+  private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {
+    const { epoch, partial, dropped, ...range } = gap;
+    this.shared.observer.onGap?.(flow.pattern, gap.reason, dropped);
+    return this.encode({
+      type: 'gap',
+      channel: flow.name,
+      epoch,
+      payload: partial ? { ...range, partial } : range,
+    });
   }
 
   private append(entry: QueueEntry): void {
@@ -383,14 +397,4 @@ export class Outbox implements Flushable {
   private encode(envelope: Envelope): Buffer {
     return encodeEnvelope(envelope, this.connection.variant.codec);
   }
-}
-
-function gapEnvelope(flow: Flow, gap: GapEntry): Envelope {
-  const { epoch, partial, ...range } = gap;
-  return {
-    type: 'gap',
-    channel: flow.name,
-    epoch,
-    payload: partial ? { ...range, partial } : range,
-  };
 }

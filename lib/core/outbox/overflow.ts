@@ -71,6 +71,7 @@ function rewrite(
     partial: reason === 'conflated',
     recoverable: flow.retains,
     epoch: flow.epoch,
+    dropped: doomed.size,
   };
   const kept: QueueEntry[] = [];
   let announced = false;
@@ -80,6 +81,7 @@ function rewrite(
       // They become one, at the place of the first: before everything that it covers.
       gap.from = Math.min(gap.from, waiting.from);
       gap.to = Math.max(gap.to, waiting.to);
+      gap.dropped += waiting.dropped;
     }
     const isPlace = waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
     if (!announced && isPlace) {

@@ -6,6 +6,8 @@ import type { OverflowPolicy } from '../ports/channel-definition.js';
 export interface Flow {
   /** Name of the channel. */
   readonly name: string;
+  /** Pattern of the channel's definition. */
+  readonly pattern: string;
   /** The log that its events are of now. */
   readonly epoch: string;
   readonly overflow: OverflowPolicy;
@@ -23,6 +25,8 @@ export interface GapEntry {
   readonly partial: boolean;
   readonly recoverable: boolean;
   readonly epoch: string;
+  /** Events that it stands for; of a partial one, fewer than its range holds. */
+  dropped: number;
 }
 
 /** One waiting message. An event keeps its event, so that a policy can find and drop it. */

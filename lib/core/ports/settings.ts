@@ -6,6 +6,7 @@ import type { Clock } from './clock.js';
 import type { Entropy } from './entropy.js';
 import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
+import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator } from './identity.js';
 
@@ -87,4 +88,6 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
+  /** Metrics, tracing, an audit. Default: none, which costs nothing. */
+  readonly observers?: readonly Observer[];
 }

@@ -33,14 +33,15 @@ export class ReadingPause {
     if (this.reasons === 0) this.connection.resume();
   }
 
-  /** Pauses for a time, in milliseconds. */
-  throttle(forMs: number): void {
-    if (this.timer !== undefined) return;
+  /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */
+  throttle(forMs: number): boolean {
+    if (this.timer !== undefined) return false;
     this.pause('throttle');
     this.timer = this.clock.schedule(forMs, () => {
       this.timer = undefined;
       this.resume('throttle');
     });
+    return true;
   }
 
   stop(): void {

@@ -1,6 +1,7 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
@@ -20,9 +21,11 @@ import {
   type ConnectionListener,
   type ConnectionOwner,
 } from '../ports/realtime-connection.js';
+import type { Outcome } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
 import { SessionChannels } from './channels.js';
+import type { CommandWatch } from './command-watch.js';
 import { toRealtimeError } from './errors.js';
 import { Heartbeat, type HeartbeatOwner } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps, type InboundOwner } from './inbound-limiter.js';
@@ -52,6 +55,8 @@ export interface SessionCommands {
 /** What the sessions of one engine share. */
 export interface SessionDeps extends InboundDeps {
   readonly commands: SessionCommands;
+  /** There where an observer is to know of commands. */
+  readonly watch: CommandWatch | undefined;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -297,21 +302,34 @@ export class Session
   /** Answers a command in the channel lane. */
   reply(ref: string, payload: unknown, flow?: Flow): void {
     this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+    this.answered(ref, 'ok');
   }
 
   /** Answers a command in the connection lane (P24). */
   replyControl(ref: string, payload: unknown): void {
     this.outbox.pushControl({ type: 'reply', ref, ts: this.deps.clock.now(), payload });
+    this.answered(ref, 'ok');
   }
 
   /** Answers a command with an error; everything that is not meant for clients becomes `internal` (G25). */
   fail(ref: string | undefined, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope));
+    this.answered(
+      ref,
+      this.sendError(ref, error, (envelope) => this.outbox.pushData(envelope)),
+    );
   }
 
   /** The same in the connection lane, for the commands that are answered there (P24). */
   failControl(ref: string, error: unknown): void {
-    this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope));
+    this.answered(
+      ref,
+      this.sendError(ref, error, (envelope) => this.outbox.pushControl(envelope)),
+    );
+  }
+
+  /** Called with each answer to a command; those above do it themselves. */
+  answered(ref: string | undefined, outcome: Outcome | undefined): void {
+    if (ref !== undefined && outcome !== undefined) this.deps.watch?.end(this.view, ref, outcome);
   }
 
   /** From `welcome` on: runs what waited for it, in the order it came (P3). */
@@ -368,17 +386,21 @@ export class Session
   }
 
   private run(command: ClientCommand | Refused): void {
-    if ('error' in command) this.fail(command.ref, command.error);
-    else this.dispatch(command);
+    if ('error' in command) {
+      // Not `fail`: a command of the same id may be under way, which this does not answer.
+      this.sendError(command.ref, command.error, (envelope) => this.outbox.pushData(envelope));
+    } else this.dispatch(command);
   }
 
   private startHello(command: HelloCommand): void {
     this.state = 'authenticating';
+    this.deps.watch?.start(this.view, command);
     this.track(this.deps.commands.greet(this, command), command.id);
   }
 
   private dispatch(command: ClientCommand): void {
     const ref = command.type === 'pong' ? undefined : command.id;
+    this.deps.watch?.start(this.view, command);
     try {
       const result = this.deps.commands.run(this, command);
       if (isPromise(result)) this.track(result, ref);
@@ -403,18 +425,26 @@ export class Session
     });
   }
 
-  private sendError(ref: string | undefined, error: unknown, push: (envelope: Envelope) => void): void {
-    if (this.isClosed) return;
+  /** @returns the code that was sent; `undefined` when the session is closed. */
+  private sendError(
+    ref: string | undefined,
+    error: unknown,
+    push: (envelope: Envelope) => void,
+  ): ErrorCode | undefined {
+    if (this.isClosed) return undefined;
+    const known = toRealtimeError(error, this.deps, this.id);
     try {
-      push(this.errorEnvelope(ref, error));
-    } catch (unwritable) {
+      push(this.errorEnvelope(ref, known));
+      return known.code;
+    } catch (notSerializable) {
       // Its `details` are the application's: nobody waits for this, so what it throws would end the process.
-      push(this.errorEnvelope(ref, unwritable));
+      push(this.errorEnvelope(ref, toRealtimeError(notSerializable, this.deps, this.id)));
+      return 'internal';
     }
   }
 
-  private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
-    const payload = toRealtimeError(error, this.deps, this.id).toBody();
+  private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
+    const payload = error.toBody();
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 
@@ -431,6 +461,8 @@ export class Session
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
+    this.deps.watch?.closed(this.view);
+    this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
   }
 }

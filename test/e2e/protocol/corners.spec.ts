@@ -183,13 +183,14 @@ describe('gaps (P25)', () => {
     const queue = new OutboxQueue();
     const flow: Flow = {
       name: 'rooms.1',
+      pattern: 'rooms.:room',
       epoch: 'new',
       overflow: 'drop-oldest',
       retains: true,
       isWithheld: false,
     };
     const epoch = reset ? 'old' : 'new';
-    queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, ...gap } });
+    queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, dropped: 6, ...gap } });
     if (reset) queue.push({ flow, bytes: Buffer.from('reset') });
     for (let seq = 11; seq <= 14; seq++) {
       const event = new ChannelEvent({

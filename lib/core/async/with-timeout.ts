@@ -3,10 +3,10 @@ import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 
 /**
- * Gives asynchronous work a deadline (a handler that hangs must not hold its client). Work that is done at once
- * costs nothing.
+ * Limits the time of asynchronous work, so that a handler that hangs does not block its client. A result that is there
+ * already is returned as it is.
  *
- * @throws RealtimeError `timeout` after `timeoutMs`; what the work does later is ignored.
+ * @throws RealtimeError `timeout` after `timeoutMs` milliseconds; a later result is ignored.
  */
 export function withTimeout<T>(work: MaybePromise<T>, timeoutMs: number, clock: Clock): MaybePromise<T> {
   if (!isPromise(work)) return work;

@@ -5,17 +5,13 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { commonFeatures } from '../../protocol/features.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { BanList } from '../access/ban-list.js';
+import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { TicketSigner } from '../access/ticket.js';
 import { withTimeout } from '../async/with-timeout.js';
-import type { Clock } from '../ports/clock.js';
-import type { Entropy } from '../ports/entropy.js';
-import type { EngineLogger } from '../ports/logger.js';
-import type { Observer } from '../ports/observer.js';
-import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
-import type { Authentication, Authenticator } from '../ports/identity.js';
+import type { Authentication } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/errors.js';
 import type { TakeOver } from './take-over.js';
@@ -35,19 +31,15 @@ export function closeNameOf(code: ErrorCode): CloseName {
   return CLOSE_OF[code] ?? 'internal';
 }
 
-export interface HelloDeps {
-  readonly authenticator: Authenticator;
-  readonly onConnect: EngineOptions['onConnect'];
+export interface HelloDeps extends Pick<
+  EnginePorts,
+  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger' | 'observer'
+> {
   readonly takeOver: TakeOver;
   /** Users that are refused. */
   readonly bans: BanList;
   readonly sessions: SessionRegistry<Session>;
   readonly tickets: TicketSigner;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly logger: EngineLogger;
-  readonly observer: Observer;
-  readonly settings: EngineSettings;
 }
 
 /** The first command of a connection (P3): version, credentials, connect guards, ticket; then `welcome`. */
@@ -127,8 +119,7 @@ export class Hello {
       }
     }
     const verified = authenticator.authenticate({
-      ...(token === undefined ? {} : { token }),
-      via: token === undefined ? 'none' : 'hello',
+      ...(token === undefined ? { via: 'none' } : { token, via: 'hello' }),
       handshake: connection.handshake,
     });
     return whenReady(verified, (authentication) => {
@@ -145,34 +136,24 @@ export class Hello {
     const { bans, clock } = this.deps;
     const now = clock.now();
     const ban = bans.find(user.id, now);
-    if (ban === undefined) return;
-    throw new RealtimeError(
-      'banned',
-      undefined,
-      Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {},
-    );
+    if (ban !== undefined)
+      throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }
 
   private welcome({ user, lineage, generation, features, tokenWatch }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
-    const { limits } = settings;
-    const { expiresInMs } = tokenWatch;
+    const { nodeId, heartbeat, limits, retry } = settings;
+    const { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs } =
+      limits;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: user?.id, node: settings.nodeId, lineage, generation }),
-      ...(user === undefined ? {} : { user: user.id }),
+      session: tickets.sign({ user: user?.id, node: nodeId, lineage, generation }),
+      user: user?.id,
       features,
-      heartbeat: { intervalMs: settings.heartbeat.intervalMs, timeoutMs: settings.heartbeat.timeoutMs },
-      limits: {
-        maxMessageBytes: limits.maxMessageBytes,
-        maxFrameBytes: limits.maxFrameBytes,
-        maxChannels: limits.maxChannels,
-        maxEnvelopesPerFrame: limits.maxEnvelopesPerFrame,
-        ratePerSecond: limits.ratePerSecond,
-        dedupeMs: limits.dedupeMs,
-      },
-      retry: settings.retry,
-      ...(expiresInMs === undefined ? {} : { tokenExpiresInMs: expiresInMs }),
+      heartbeat,
+      limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
+      retry,
+      tokenExpiresInMs: tokenWatch.expiresInMs,
       serverTime: clock.now(),
     };
   }

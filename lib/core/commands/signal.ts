@@ -4,28 +4,22 @@ import type { Broker } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 
-export interface SignalDeps {
-  readonly authorizer: Authorizer;
-  readonly broker: Pick<Broker, 'signal'>;
-}
-
-/** Passes an ephemeral message on: never stored, never sequenced. Only declared events, only by subscribers (G10). */
+/** Sends an ephemeral message to a channel: never stored, never numbered. Only declared events, only by subscribers (G10). */
 export class Signal {
-  constructor(private readonly deps: SignalDeps) {}
+  constructor(
+    private readonly authorizer: Authorizer,
+    private readonly broker: Pick<Broker, 'signal'>,
+  ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
-    const { authorizer, broker } = this.deps;
-    const match = authorizer.matchOf(session, command.channel);
-    if (!match.definition.behaviour.signals.has(command.event)) {
+    const { id, event, payload } = command;
+    const match = this.authorizer.resolve(session, command.channel);
+    if (!match.definition.behaviour.signals.has(event)) {
       throw new RealtimeError('forbidden', 'Clients may not signal this event here');
     }
-    const call = session.call(match, command.id, command.event, command.payload);
-    await authorizer.authorizeSubscriber(session, match, 'signal', call);
-    await broker.signal(match.channel, {
-      event: command.event,
-      ...(command.payload === undefined ? {} : { payload: command.payload }),
-      ...(session.user === undefined ? {} : { user: session.user.id }),
-    });
-    if (!session.isClosed) session.reply(command.id, {});
+    const call = session.call(match, id, event, payload);
+    await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    await this.broker.signal(match.channel, { event, payload, user: session.user?.id });
+    if (!session.isClosed) session.reply(id, {});
   }
 }

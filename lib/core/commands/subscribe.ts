@@ -11,14 +11,15 @@ import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer, Grant } from './authorization.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
-import { graceAfter } from './teardown.js';
-import { notSerializable } from './not-serializable.js';
+import { graceAfter } from './unsubscribe.js';
+import { notSerializable } from './serializable.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
@@ -33,7 +34,7 @@ interface Attempt {
   readonly grant: Grant;
 }
 
-export interface SubscribeDeps {
+export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -42,7 +43,6 @@ export interface SubscribeDeps {
   readonly presence: PresenceTracker;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
-  readonly settings: { readonly limits: { readonly maxChannels: number } };
 }
 
 /**
@@ -55,7 +55,7 @@ export class Subscribe {
   run(session: Session, command: SubscribeCommand): MaybePromise<void> {
     const { channel } = command;
     const { channels } = session;
-    const match = this.deps.authorizer.resolve(channel);
+    const match = this.deps.authorizer.resolve(session, channel);
     const earlier = channels.pendingOf(channel);
     if (channels.get(channel) !== undefined || earlier?.cancelled === false) {
       throw new RealtimeError('already_subscribed');
@@ -65,11 +65,8 @@ export class Subscribe {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
     const pending = new PendingSubscription();
-    // One that was called off must be gone before this one takes its place.
-    const made =
-      earlier === undefined
-        ? this.authorizeAndJoin(session, command, match, pending)
-        : earlier.settled.then(() => this.authorizeAndJoin(session, command, match, pending));
+    // One that was cancelled must be gone before this one takes its place.
+    const made = whenReady(earlier?.settled, () => this.authorizeAndJoin(session, command, match, pending));
     return isPromise(made) ? channels.follow(channel, pending, made) : made;
   }
 
@@ -103,7 +100,7 @@ export class Subscribe {
     });
     const undo = (error: unknown): never => {
       subscription.end();
-      // A connection that was lost in between may come back, as with a subscription that was made.
+      // The client of a lost connection may come back, as after a subscribe that was answered.
       const { closedWith } = session;
       const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
       presence.leave(subscription, graceMs);
@@ -128,7 +125,7 @@ export class Subscribe {
     return isPromise(committed) ? committed.then(start, undo) : start();
   }
 
-  /** Nothing waits between the checks and the answer: what is checked is true when it is sent. */
+  /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */
   private answer(
     session: Session,
     subscription: Subscription,
@@ -139,7 +136,7 @@ export class Subscribe {
   ): MaybePromise<void> {
     const { channel } = subscription;
     const { access } = this.deps;
-    // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
+    // A change that was sent while the page was read is not in it, and this subscriber did not get it.
     if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
       const again = this.deps.presence.page(channel.name);
       return again.then((page) => this.answer(session, subscription, attempt, found, page, reads - 1));
@@ -157,7 +154,7 @@ export class Subscribe {
         ? error
         : notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
     }
-    // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
+    // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
     session.channels.add(subscription);
@@ -172,24 +169,18 @@ export class Subscribe {
     { payload }: SubscribeCommand,
   ): MaybePromise<PresencePage | undefined> {
     const { presence: tracker } = this.deps;
-    const { channel } = subscription;
-    if (payload.presence === false || channel.definition.policy.presence === false) return undefined;
+    const { name: channel, definition } = subscription;
+    if (payload.presence === false || definition.policy.presence === false) return undefined;
     const { data, receive } = payload.presence ?? {};
-    const entry = {
-      channel: channel.name,
-      member: session.member,
-      device: session.lineage,
-      generation: session.generation,
-      ...(data === undefined ? {} : { data }),
-    };
-    const entered = tracker.enter(subscription, entry);
-    return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
+    const { member, lineage: device, generation } = session;
+    const entered = tracker.enter(subscription, { channel, member, device, generation, data });
+    return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
   }
 
   private afterCommit(session: Session, subscription: Subscription): void {
     if (subscription.ended) return;
-    const { onSubscribe } = subscription.channel.definition.behaviour;
-    // Taken over from an older generation: for the application nothing began (P28).
+    const { onSubscribe } = subscription.definition.behaviour;
+    // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
   }
@@ -197,21 +188,12 @@ export class Subscribe {
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {
   if (session.isClosed || pending.cancelled) {
-    throw new RealtimeError('not_subscribed', 'The subscription was ended before it was made');
+    throw new RealtimeError('not_subscribed', 'The subscribe was cancelled before it was answered');
   }
 }
 
 /** The body of a subscribe answer and of `reset` (P11). */
 export function toResult(plan: RecoveryPlan, snapshot: unknown, presence?: PresencePage): SubscribeResult {
   const { recovery, position, reason, from, to, cause } = plan;
-  return {
-    position,
-    recovery,
-    ...(reason === undefined ? {} : { reason }),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-    ...(cause === undefined ? {} : { cause }),
-    ...(snapshot === undefined ? {} : { snapshot }),
-    ...(presence === undefined ? {} : { presence }),
-  };
+  return { position, recovery, reason, from, to, cause, snapshot, presence };
 }

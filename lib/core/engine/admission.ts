@@ -1,5 +1,5 @@
 import type { CloseName } from '../../protocol/close-codes.js';
-import type { BanList } from '../access/ban-list.js';
+import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
@@ -64,8 +64,8 @@ export class Admission {
     const now = clock.now();
     const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
-      const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
-      return { status: 403, message: 'This address is banned', code: 'banned', ...wait };
+      const retryAfterMs = remainingMs(ban, now);
+      return { status: 403, message: 'This address is banned', code: 'banned', retryAfterMs };
     }
     if (sessions.size >= settings.limits.maxConnections) {
       return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };

@@ -4,7 +4,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { assertSerializable, fingerprintOf } from '../commands/publish.js';
+import { assertSerializable, fingerprintOf } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';

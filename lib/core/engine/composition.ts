@@ -5,7 +5,7 @@ import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
-import { UserBuckets } from '../access/user-buckets.js';
+import { UserBuckets } from '../access/rate-limit.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { ChannelRegistry } from '../channel/registry.js';
@@ -24,8 +24,8 @@ import { Signal } from '../commands/signal.js';
 import { SubscribePlanner } from '../commands/snapshot.js';
 import { Subscribe } from '../commands/subscribe.js';
 import { TakeOver } from '../commands/take-over.js';
-import { Teardown } from '../commands/teardown.js';
 import { Unsubscribe } from '../commands/unsubscribe.js';
+import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
 import type { OrderKeeperOwner } from '../hub/order-keeper.js';
@@ -56,6 +56,7 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
+  const ports = { broker, authenticator, onConnect, settings, clock, entropy, logger, observer };
   checkCapabilities(options.channels, broker);
   const requests = new Map<string, ConnectionRequest>(options.requests);
   const listeners = new Set<ConnectionListener>();
@@ -78,37 +79,24 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
-  const appends = new AppendQueue(broker, clock, observer);
-  const presence = new PresenceTracker(broker, clock, logger, settings.presenceLeaseMs);
-  const planner = new SubscribePlanner({ broker, clock, logger, settings });
+  const appends = new AppendQueue(ports);
+  const presence = new PresenceTracker(ports);
+  const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
+    ...ports,
     planner,
     retries,
-    clock,
-    logger,
-    observer,
     pump: (subscription) => catchUp.pump(subscription),
   });
+  const { lingerMs, ringSize } = settings;
+  const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const hub: Hub = new Hub(
-    {
-      broker,
-      scheduler,
-      clock,
-      logger,
-      retries,
-      observer,
-      access,
-      lingerMs: settings.lingerMs,
-      ringSize: settings.ringSize,
-      onBehind: (subscription) => catchUp.pump(subscription),
-    },
+    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
-    broker,
-    clock,
+    ...ports,
     retries,
-    observer,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
       hub.verify(subscription.channel, () => {
@@ -121,71 +109,58 @@ export function composeEngine(options: EngineOptions) {
     },
   });
 
-  const hooks = new LifecycleHooks({ channels, clock, logger, settings });
-  const authorizer = new Authorizer({ channels, access, clock, observer, settings });
-  const unsubscribe = new Unsubscribe({ hub, presence, hooks, clock });
-  const reauthorization = new Reauthorization({ authorizer, unsubscribe, sessions, drain, clock, logger });
+  const hooks = new LifecycleHooks(channels, ports);
+  const authorizer = new Authorizer({ ...ports, channels, access });
+  const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
+  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();
+  const joining = { authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
-      auth: new Auth({ authenticator, clock, settings }),
-      history: new History({ authorizer, broker, clock }),
-      presence: new Presence({ authorizer, broker, presence }),
-      publish: new Publish({ authorizer, access, appends, recentPublishes, broker, drain, clock, settings }),
-      request: new Request({ authorizer, requests, clock, settings }),
-      signal: new Signal({ authorizer, broker }),
-      subscribe: new Subscribe({
-        authorizer,
-        access,
-        hub,
-        planner,
-        catchUp,
-        presence,
-        hooks,
-        reauthorization,
-        settings,
-      }),
+      auth: new Auth(ports),
+      history: new History(authorizer, ports),
+      presence: new Presence(authorizer, broker, presence),
+      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
+      request: new Request(authorizer, requests, ports),
+      signal: new Signal(authorizer, broker),
+      subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
     drain,
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const identityDeps = { tickets, sessions, clock, entropy, logger, observer, settings };
-  const takeOver = new TakeOver({ ...identityDeps, hooks, broker, wheel });
-  const hello = new Hello({ ...identityDeps, authenticator, onConnect, takeOver, bans });
-  const teardown = new Teardown({ hub, presence, hooks });
+  const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel });
+  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans });
 
-  const watched = observer.onCommandStart !== undefined || observer.onCommandEnd !== undefined;
   const sessionDeps: SessionDeps = {
-    watch: watched ? new CommandWatch(observer, clock) : undefined,
+    ...ports,
+    watch:
+      observer.onCommandStart === undefined && observer.onCommandEnd === undefined
+        ? undefined
+        : new CommandWatch(observer, clock),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),
-      leave: (session, code) => teardown.run(session, code),
+      leave: (session, code) => unsubscribe.endAll(session, code),
     },
-    settings,
-    clock,
-    entropy,
-    logger,
-    observer,
     wheel,
     sessions,
     listeners,
     bans,
     addressBans,
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
+    outboxes: { ...ports, limits: settings.outbox, scheduler, wheel },
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
       bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
     },
-    beforeWrite: () => freshness.look(),
+    beforeWrite: () => freshness.check(),
   };
   return {
     observer,
-    admission: new Admission({ sessions, sessionDeps, addressBans, drain, clock, observer, settings }),
-    applicationLog: new ApplicationLog({ channels, hub, appends, broker, clock, entropy, settings }),
+    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
+    applicationLog: new ApplicationLog({ ...ports, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,
     sessions,
@@ -217,7 +192,7 @@ function keeperOwner(resetter: Resetter): OrderKeeperOwner {
         if (!subscription.live || subscription.cursor >= to) continue;
         const first = Math.max(from, subscription.cursor + 1);
         subscription.outbox.pushGap(subscription, first, to, 'expired', false);
-        subscription.skipTo(to);
+        subscription.advance(to);
       }
     },
   };

@@ -35,7 +35,7 @@ export class DeliveryFreeze implements RevocationFreshnessEvents {
       'Events of authorized channels are withheld: it cannot be proved that every revoke and ban is known here. ' +
         'They go out when the broker proves it again.',
     );
-    for (const channel of hub.channels()) if (channel.isWithheld) channel.withhold();
+    for (const channel of hub.channels()) if (channel.isFrozen) channel.freeze();
     for (const { outbox } of sessions.list()) outbox.hold();
   }
 

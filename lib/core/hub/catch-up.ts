@@ -1,19 +1,15 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { Broker, ReadResult } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
-import type { Observer } from '../ports/observer.js';
+import type { ReadResult } from '../ports/broker.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
 
-export interface CatchUpOptions {
-  readonly broker: Broker;
-  readonly clock: Clock;
+export interface CatchUpOptions extends Pick<EnginePorts, 'broker' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
-  readonly observer: Observer;
-  /** The log under a replaying subscription is another one: it must be told `reset`. */
+  /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
-  /** An event of the application cannot be written down. */
+  /** An event of the application is not serializable. */
   readonly onFailed: (subscription: Subscription, error: unknown) => void;
 }
 
@@ -24,9 +20,9 @@ interface Replay {
 }
 
 /**
- * Brings subscriptions from their cursor to the tip (P12, G7, G8). Events are pulled as the client's socket drains: from
- * the log page by page, from the node's ring once it reaches that far. The step from the last of them to live is
- * one synchronous piece, so nothing can come between or twice.
+ * Brings subscriptions from their cursor to the tip (G8). Events are read as the client's socket drains: page by page from
+ * the log, and from the node's ring as soon as it holds them. The step from the last of them to live delivery is synchronous,
+ * so no event can be missed or sent twice.
  */
 export class CatchUp {
   private readonly pages: PageCache;
@@ -34,7 +30,7 @@ export class CatchUp {
   private readonly replays: WeakMap<Subscription, Replay> | undefined;
 
   constructor(private readonly options: CatchUpOptions) {
-    this.pages = new PageCache(options.broker, options.clock);
+    this.pages = new PageCache(options);
     if (options.observer.onReplay !== undefined) this.replays = new WeakMap();
   }
 
@@ -42,9 +38,9 @@ export class CatchUp {
     this.pages.close();
   }
 
-  /** Goes on until the subscription is live or has ended. */
+  /** Continues until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
-    // Called by timers and promises, where what is thrown would end the process.
+    // Called by timers and promises, where an exception would end the process.
     try {
       this.advance(subscription);
     } catch (error) {
@@ -54,12 +50,12 @@ export class CatchUp {
 
   private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
-    // Goes on when the node knows the revokes again (G11).
-    if (channel.isWithheld) return;
+    // Continues when this node's revocations are proved again (G11).
+    if (channel.isFrozen) return;
     while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
-      // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
+      // The log may have been ahead of this node at the subscribe: a replay continues up to its `resumed` (P12).
       if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
         return this.goLive(subscription);
       if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
@@ -75,7 +71,7 @@ export class CatchUp {
     if (replay === undefined) return;
     this.replays?.delete(subscription);
     const { observer, clock } = this.options;
-    observer.onReplay?.(subscription.pattern, replay.events, clock.monotonic() - replay.startedAt);
+    observer.onReplay?.(subscription.definition.pattern, replay.events, clock.monotonic() - replay.startedAt);
   }
 
   private countReplayed(subscription: Subscription, replays: WeakMap<Subscription, Replay>): void {
@@ -90,7 +86,7 @@ export class CatchUp {
     this.pages.read(subscription.channel.name, epoch, from).then(
       (page) => {
         if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
-        if (subscription.live || subscription.channel.isWithheld) return;
+        if (subscription.live || subscription.channel.isFrozen) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
         try {
           this.take(subscription, page);
@@ -98,11 +94,11 @@ export class CatchUp {
           return this.options.onFailed(subscription, error);
         }
         if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
-        // A page that was shared may have been read before this event was there.
+        // A shared page may have been read before this event was appended.
         else if (!again) this.readPage(subscription, from, true);
         else this.retry(subscription);
       },
-      // The broker is away: the subscription stays, and goes on where it was (G21).
+      // The broker cannot be reached: the subscription stays, and continues at its cursor (G21).
       () => this.retry(subscription),
     );
   }
@@ -110,7 +106,7 @@ export class CatchUp {
   private take(subscription: Subscription, page: ReadResult): void {
     this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
     for (const event of page.events) {
-      // A page is bounded in events only. What is too much now is read again when there is room (G13).
+      // A page is bounded in events only. The rest is read again when there is room (G13).
       if (subscription.ended || !subscription.outbox.hasRoom) return;
       this.skipTrimmed(subscription, event.seq);
       if (event.seq === subscription.cursor + 1) this.push(subscription, event);
@@ -121,20 +117,20 @@ export class CatchUp {
     this.options.retries.later(() => this.pump(subscription));
   }
 
-  /** Announces what trimming overtook during the replay (P12). */
+  /** Announces events that were trimmed before the replay reached them (P12). */
   private skipTrimmed(subscription: Subscription, oldest: number): void {
     const next = subscription.cursor + 1;
     if (oldest <= next) return;
-    // `resumed` has its place behind `position.seq`, even when that event is gone.
+    // `resumed` has its place behind `position.seq`, even when that event was trimmed.
     const { resumedAt } = subscription;
     if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
       subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
-      subscription.skipTo(resumedAt);
+      subscription.advance(resumedAt);
       this.announceResumed(subscription);
       return this.skipTrimmed(subscription, oldest);
     }
     subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
-    subscription.skipTo(oldest - 1);
+    subscription.advance(oldest - 1);
   }
 
   private push(subscription: Subscription, event: ChannelEvent): void {

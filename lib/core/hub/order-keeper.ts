@@ -1,41 +1,34 @@
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { ServedChannel } from './subscription.js';
-import type { Broker } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
-import type { Observer } from '../ports/observer.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
-/** Most events that wait behind a hole; what is beyond is read from the log again. */
+/** Most events that wait behind a gap; the others are read from the log again. */
 const MAX_HELD = 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
 
-export interface OrderKeeperDeps {
-  readonly broker: Pick<Broker, 'read'>;
+export interface OrderKeeperDeps extends Pick<EnginePorts, 'broker' | 'clock' | 'logger' | 'observer'> {
   readonly retries: RetryQueue;
-  readonly clock: Clock;
-  readonly logger: EngineLogger;
-  readonly observer: Observer;
 }
 
 /** What the keeper cannot decide alone. */
 export interface OrderKeeperOwner {
-  /** The log under the channel is another one (G6): subscribers must be told `reset`. */
+  /** The channel's log has another epoch: subscribers must be sent `reset` (G6). */
   onNewEpoch(channel: ServedChannel, tip: Position): void;
-  /** A hole that the log cannot fill any more: subscribers are told `gap`. */
+  /** The log no longer has these events: subscribers must be sent `gap`. */
   onLostRange(channel: ServedChannel, from: number, to: number): void;
 }
 
 /**
- * Makes a channel's events contiguous whatever the way from the broker did to them (G2, G5): repeats are dropped, a
- * hole is read from the log once, and what came behind it waits.
+ * Makes a channel's events contiguous, however they arrive from the broker (G5): repeats are dropped, a gap is read from the
+ * log once, and later events wait for it.
  */
 export class OrderKeeper {
   private readonly held = new Map<number, ChannelEvent>();
   private healing = false;
-  /** What came during a read may be newer than its answer. */
+  /** An event that came during a read may be newer than its answer. */
   private lookAgain = false;
   private healed: (() => void)[] = [];
   private closed = false;
@@ -65,7 +58,7 @@ export class OrderKeeper {
   private onEvent(event: ChannelEvent): void {
     const { tip } = this.channel;
     if (event.epoch !== tip.epoch) {
-      // Which of the two logs is the newer one only the broker can tell.
+      // Only the broker knows which of the two epochs is the newer one.
       this.lookAgain = this.healing;
       this.heal();
     } else if (event.seq === tip.seq + 1) {
@@ -89,7 +82,7 @@ export class OrderKeeper {
     return event.epoch === this.channel.tip.epoch ? event : undefined;
   }
 
-  /** Reads from the tip on until nothing is missing; one read at a time, however many events point at the hole. */
+  /** Reads from the tip on until nothing is missing; one read at a time, however many events arrive behind the gap. */
   private heal(): void {
     if (this.healing || this.closed) return;
     this.healing = true;
@@ -101,7 +94,7 @@ export class OrderKeeper {
         for (const then of this.healed.splice(0)) then();
       },
       (error: unknown) => {
-        this.deps.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
+        this.deps.logger.debug(`Reading a gap from the log failed and is tried again: ${String(error)}`);
         this.deps.retries.later(() => {
           this.healing = false;
           this.heal();
@@ -126,10 +119,10 @@ export class OrderKeeper {
     if (page.tip.epoch !== this.channel.tip.epoch) {
       this.held.clear();
       this.owner.onNewEpoch(this.channel, page.tip);
-      // Events of the new log that came during the read were not kept: look once more.
+      // Events of the new epoch that came during the read were not kept: read again.
       return false;
     }
-    // Events may have come while the read was under way; only what follows the tip of now counts.
+    // Events may have come while the read was under way: only those after the present tip count.
     const next = this.channel.tip.seq + 1;
     const resumeAt = Math.min(page.oldest, page.tip.seq + 1);
     if (resumeAt > next) this.owner.onLostRange(this.channel, next, resumeAt - 1);
@@ -139,9 +132,9 @@ export class OrderKeeper {
     for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.held.delete(seq);
     this.releaseHeld();
     const done = this.held.size === 0 && this.channel.tip.seq >= page.tip.seq;
-    // Events beyond the end of the log: the read was answered by a server that lags behind. Asking at once would ask it again.
+    // Events beyond the end of the log: a server that lags behind answered the read. Another read at once would ask it again.
     if (!done && this.channel.tip.seq === tip.seq)
-      throw new Error('The log does not reach the events that came');
+      throw new Error('The log that was read ends before events that arrived: a replica lags behind');
     return done;
   }
 }

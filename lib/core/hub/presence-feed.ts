@@ -24,7 +24,7 @@ export interface PresenceAudience {
   readonly name: string;
   readonly subscriptions: ReadonlySet<Subscriber>;
   /** Whether nothing may be told for now (G11). */
-  readonly isWithheld: boolean;
+  readonly isFrozen: boolean;
   /** Hands out the events of the turn. */
   flush(): void;
 }
@@ -65,7 +65,7 @@ export class PresenceFeed {
     const wasCounted = this.counted;
     if (!contains(this.known, diff))
       this.know({ epoch, version, count: diff.count ?? this.countAfter(diff) });
-    if (this.audience.isWithheld) return;
+    if (this.audience.isFrozen) return;
     this.tellAll(wasCounted || this.counted, diff);
   }
 
@@ -135,7 +135,7 @@ export class PresenceFeed {
 
   private tellCount(): void {
     this.timer = undefined;
-    if (this.known === undefined || this.audience.isWithheld) return;
+    if (this.known === undefined || this.audience.isFrozen) return;
     this.audience.flush();
     this.countedAt = this.clock.monotonic();
     const count: PresenceCount = this.known;
@@ -149,7 +149,7 @@ export class PresenceFeed {
   private resume(state: Version): void {
     this.timer?.cancel();
     this.timer = undefined;
-    if (this.audience.isWithheld) return;
+    if (this.audience.isFrozen) return;
     const diff = nothingSince(state);
     const encode = this.encoder(diff);
     for (const subscription of this.audience.subscriptions) {
@@ -189,7 +189,7 @@ export class PresenceFeed {
     outbox.whenRoom(() => {
       subscription.markPresence(false);
       if (subscription.ended || this.known === undefined) return;
-      if (this.audience.isWithheld) {
+      if (this.audience.isFrozen) {
         // Then it is `catchUp` that makes the client ask: it has not what it was counted as having.
         subscription.forgetPresence();
         return;

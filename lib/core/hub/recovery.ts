@@ -3,11 +3,11 @@ import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { Broker, ReadResult } from '../ports/broker.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 
-/** What is known of the channel's log on this node. */
+/** A channel's log as this node knows it. */
 export interface ProvableChannel {
   readonly name: string;
   readonly tip: Position;
-  /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
+  /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
   readonly proofs: Map<string, Promise<ReadResult>>;
 }
 
@@ -25,8 +25,8 @@ export interface RecoveryPlan {
 }
 
 /**
- * Decides how a subscriber that was at `since` continues (P10–P12, P27). Whether the position is still good is always
- * asked of the broker, even where this node could replay: only the broker knows that its log is the same (G6).
+ * Decides how a subscriber that was at `since` continues (P11). The broker is always asked whether the position is still
+ * valid, even where this node could replay: only the broker knows that its log is the same (G6).
  *
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
@@ -57,8 +57,8 @@ function planWithin(
 }
 
 /**
- * Subscribers who come back in one turn ask together. One answer proves every position in the epoch that the log is in;
- * of an earlier epoch each has to be asked for.
+ * Subscribers that resume in one turn share a read. One answer proves every position in the present epoch of the log; a
+ * position of an earlier epoch needs a read of its own.
  */
 async function proof(channel: ProvableChannel, since: Position, broker: Broker): Promise<ReadResult> {
   if (since.epoch === channel.tip.epoch) {
@@ -104,7 +104,7 @@ export function resumedAt({ recovery, position }: RecoveryPlan): number | undefi
   return recovery === 'complete' || recovery === 'truncated' ? position.seq : undefined;
 }
 
-/** A bare position: the tip of a channel is its newest event, which must not travel along. */
+/** A bare position: the tip of a channel is its newest event, whose other fields must not be sent. */
 export function positionOf({ epoch, seq }: Position): Position {
   return { epoch, seq };
 }

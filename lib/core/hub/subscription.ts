@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/position.js';
-import type { HandlerCall, OverflowPolicy } from '../ports/channel-definition.js';
+import type { ChannelDefinition, HandlerCall } from '../ports/channel-definition.js';
 import type { PresenceEntry } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { Outbox } from '../outbox/outbox.js';
@@ -11,9 +11,9 @@ export type ServedChannel = LocalChannel<Subscription>;
 
 /** Where the delivery of a subscription begins. */
 export interface StartingPoint {
-  /** The tip when the place was taken. */
+  /** The tip at the subscribe or reset. */
   readonly position: Position;
-  /** Everything up to here is the client's already, or was announced as missing. */
+  /** The client has everything up to here, or it was announced as missing. */
   readonly cursor: number;
   /** `seq` behind which `resumed` is due (P12); `undefined` when there is nothing to replay. */
   readonly resumedAt: number | undefined;
@@ -35,8 +35,8 @@ const NOT_LIVE = -1;
 
 /**
  * One session's place in one channel. Its state changes only through its methods: where it stands ({@link begin},
- * {@link advance}, {@link skipTo}), whether live events go to it ({@link goLive}, {@link stopLive}, {@link startMoving},
- * {@link stopMoving}), and that it is over ({@link end}).
+ * {@link advance}), whether live events go to it ({@link goLive}, {@link stopLive}, {@link startMoving},
+ * {@link stopMoving}), and its end ({@link end}).
  */
 export class Subscription implements Subscriber {
   readonly outbox: Outbox;
@@ -68,20 +68,12 @@ export class Subscription implements Subscriber {
     return this.channel.name;
   }
 
-  get pattern(): string {
-    return this.channel.definition.pattern;
+  get definition(): ChannelDefinition {
+    return this.channel.definition;
   }
 
-  get overflow(): OverflowPolicy {
-    return this.channel.definition.policy.overflow;
-  }
-
-  get retains(): boolean {
-    return this.channel.definition.policy.log.retain;
-  }
-
-  get isWithheld(): boolean {
-    return this.channel.isWithheld;
+  get isFrozen(): boolean {
+    return this.channel.isFrozen;
   }
 
   /** Everything of {@link epoch} up to here has been queued for the client, or announced as missing. */
@@ -106,7 +98,7 @@ export class Subscription implements Subscriber {
     return this.over;
   }
 
-  /** Whether it is being moved to another log: what is read of the old one is not for it. */
+  /** Whether it is being moved to another epoch: what was read of the old one is not for it. */
   get moving(): boolean {
     return this.underWay;
   }
@@ -139,13 +131,8 @@ export class Subscription implements Subscriber {
     this.resumedSeq = resumedAt;
   }
 
-  /** The event that follows the cursor was queued. */
+  /** Everything up to `seq` was queued for the client, or announced as missing. */
   advance(seq: number): void {
-    this.lastSeq = seq;
-  }
-
-  /** Everything up to `seq` was announced as missing. */
-  skipTo(seq: number): void {
     this.lastSeq = seq;
   }
 
@@ -173,14 +160,14 @@ export class Subscription implements Subscriber {
     this.underWay = false;
   }
 
-  /** Nothing of it is delivered any more. */
+  /** From now on nothing of it is delivered. */
   end(): void {
     this.over = true;
     this.lease?.cancel();
     this.lease = undefined;
   }
 
-  /** Keeps the timer after which the authorization is asked again, in place of the one before it. */
+  /** Replaces the timer of the next authorization. */
   scheduleLease(timer: Scheduled | undefined): void {
     this.lease?.cancel();
     this.lease = timer;

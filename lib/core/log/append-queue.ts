@@ -1,8 +1,7 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
-import type { Clock } from '../ports/clock.js';
-import type { Observer } from '../ports/observer.js';
-import type { AppendOutcome, AppendRequest, Broker } from '../ports/broker.js';
+import type { EnginePorts } from '../ports/settings.js';
+import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
 
 interface Waiting {
   readonly request: AppendRequest;
@@ -11,15 +10,11 @@ interface Waiting {
   readonly reject: (error: RealtimeError) => void;
 }
 
-/** Collects the appends of a turn and hands them to the broker together; each keeps its own result. */
+/** Collects the appends of a turn and passes them to the broker together. Each has its own result. */
 export class AppendQueue {
   private waiting: Waiting[] = [];
 
-  constructor(
-    private readonly broker: Pick<Broker, 'appendMany'>,
-    private readonly clock: Clock,
-    private readonly observer: Observer,
-  ) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'broker' | 'clock' | 'observer'>) {}
 
   /**
    * @param pattern of the channel's definition, for the observer.
@@ -32,15 +27,15 @@ export class AppendQueue {
     });
   }
 
-  /** A broker that throws at once, against its port, must not end the process. */
+  /** `async`, so that a broker that throws synchronously, against its port, does not end the process. */
   private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
-    return await this.broker.appendMany(batch.map(({ request }) => request));
+    return await this.ports.broker.appendMany(batch.map(({ request }) => request));
   }
 
   private flush(): void {
     const batch = this.waiting;
     this.waiting = [];
-    const startedAt = this.observer.onPublish === undefined ? 0 : this.clock.monotonic();
+    const startedAt = this.ports.observer.onPublish === undefined ? 0 : this.ports.clock.monotonic();
     this.send(batch).then(
       (outcomes) => batch.forEach((waiting, index) => this.settle(waiting, outcomes[index], startedAt)),
       (error: unknown) => {
@@ -58,12 +53,13 @@ export class AppendQueue {
       return this.fail(waiting, new RealtimeError(outcome?.code ?? 'unavailable'), startedAt);
     const { position, duplicate } = outcome;
     waiting.resolve({ ...position, duplicate });
-    const { observer, clock } = this;
+    const { observer, clock } = this.ports;
     observer.onPublish?.(waiting.pattern, duplicate ? 'duplicate' : 'ok', clock.monotonic() - startedAt);
   }
 
   private fail({ reject, pattern }: Waiting, reason: RealtimeError, startedAt: number): void {
     reject(reason);
-    this.observer.onPublish?.(pattern, reason.code, this.clock.monotonic() - startedAt);
+    const { observer, clock } = this.ports;
+    observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);
   }
 }

@@ -75,6 +75,15 @@ export interface EngineSettings {
   readonly drainSpreadMs: number;
 }
 
+/** What the parts of an engine are built on. Each picks what it needs. */
+export interface EnginePorts extends Pick<
+  EngineOptions,
+  'broker' | 'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
+> {
+  /** All observers in one. A method that none has is `undefined`. */
+  readonly observer: Observer;
+}
+
 /** Everything an engine needs. */
 export interface EngineOptions {
   readonly broker: Broker;

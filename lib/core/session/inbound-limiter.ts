@@ -2,7 +2,7 @@ import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
-import type { UserBuckets } from '../access/user-buckets.js';
+import type { UserBuckets } from '../access/rate-limit.js';
 import type { Clock } from '../ports/clock.js';
 import type { AbuseAct, Observer } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';

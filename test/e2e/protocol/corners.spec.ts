@@ -5,6 +5,7 @@ import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { OutboxQueue, type GapEntry, type Flow } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { channel } from '../../support/engine/harness.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
@@ -183,11 +184,9 @@ describe('gaps (P25)', () => {
     const queue = new OutboxQueue();
     const flow: Flow = {
       name: 'rooms.1',
-      pattern: 'rooms.:room',
       epoch: 'new',
-      overflow: 'drop-oldest',
-      retains: true,
-      isWithheld: false,
+      definition: channel('rooms.:room', { policy: { overflow: 'drop-oldest' } }),
+      isFrozen: false,
     };
     const epoch = reset ? 'old' : 'new';
     queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, dropped: 6, ...gap } });

@@ -1,7 +1,7 @@
 import { OrderKeeper } from '../../../lib/core/hub/order-keeper.js';
 import type { ServedChannel, Subscription } from '../../../lib/core/hub/subscription.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
-import type { EventBatch } from '../../../lib/core/outbox/event-batch.js';
+import type { EventBatch } from '../../../lib/core/outbox/encoder.js';
 import { LocalChannel } from '../../../lib/core/hub/local-channel.js';
 import type { Broker, BrokerListener } from '../../../lib/core/ports/broker.js';
 import type { Position } from '../../../lib/protocol/position.js';

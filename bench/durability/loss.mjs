@@ -41,12 +41,12 @@ async function readLog(server, { epoch, seq }) {
   await broker.start(silentListener);
   const ids = new Set();
   for (let from = 1, more = true; more;) {
-    const { events, tip } = await broker.read({ channel: CHANNEL, from, limit: PAGE });
+    const { events, tip } = await broker.log.read({ channel: CHANNEL, from, limit: PAGE });
     for (const { id } of events) ids.add(id);
     from += events.length;
     more = events.length > 0 && from <= tip.seq;
   }
-  const { continuous } = await broker.read({ channel: CHANNEL, epoch, from: seq + 1, limit: 1 });
+  const { continuous } = await broker.log.read({ channel: CHANNEL, epoch, from: seq + 1, limit: 1 });
   await broker.close();
   return { ids, isGood: continuous };
 }

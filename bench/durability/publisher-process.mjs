@@ -23,7 +23,7 @@ async function publish() {
     policy,
     event: { id, event: 'tick', payload },
   };
-  const [outcome] = await broker.appendMany([request]);
+  const [outcome] = await broker.log.appendMany([request]);
   if (!outcome.ok) return false;
   acknowledged.push({ id, at: nowMs() });
   if (last === undefined || outcome.position.seq > last.seq) last = outcome.position;

@@ -11,7 +11,10 @@
  *
  * export class MyBroker implements Broker {
  *   readonly name = 'mine';
- *   readonly capabilities = { durability: 'broker', dedupes: true, denseSeq: true, presence: true } as const;
+ *   readonly capabilities = { durability: 'broker', dedupes: true, presence: true } as const;
+ *   readonly log = new MyLog();
+ *   readonly presence = new MyPresence();
+ *   readonly bus = new MyBus();
  *   // …
  * }
  */
@@ -19,8 +22,10 @@ export type {
   AppendOutcome,
   AppendRequest,
   Broker,
+  BrokerBus,
   BrokerCapabilities,
   BrokerListener,
+  BrokerLog,
   BrokerPresence,
   BrokerState,
   Durability,

@@ -86,7 +86,7 @@ describe('how a broker on Redis starts', () => {
     const client = new Redis(kit.server.url, { keyPrefix: 'mine:', lazyConnect: true });
     const broker = redisBroker({ client, keyPrefix: kit.prefix, partitions: 4 });
     await broker.start(new RecordingListener());
-    expect(await broker.appendMany([request('rooms.client', 'a')])).toMatchObject([{ ok: true }]);
+    expect(await broker.log.appendMany([request('rooms.client', 'a')])).toMatchObject([{ ok: true }]);
     expect(await kit.admin.exists(kit.keys.head('rooms.client'))).toBe(1);
     await broker.close();
     expect(client.status).toBe('wait');
@@ -137,7 +137,7 @@ describe('how a broker on Redis starts', () => {
     kit.server.pause();
     const errors = await Promise.all([
       broker.presence.enter(entry, 1_000).catch((error: unknown) => error),
-      broker.signal('rooms.secret', { event: 'typing', payload }).catch((error: unknown) => error),
+      broker.log.signal('rooms.secret', { event: 'typing', payload }).catch((error: unknown) => error),
     ]);
     await kit.server.kill();
     errors.push(await broker.presence.enter(entry, 1_000).catch((error: unknown) => error));

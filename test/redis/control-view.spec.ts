@@ -114,10 +114,10 @@ describe('how a node proves that it knows every revoke', () => {
     it('when it stood still', async () => {
       const { broker, seen } = await node(rarely);
       kit.server.pause();
-      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
+      await expect(broker.log.tips(['rooms.1'])).rejects.toMatchObject({ code: 'timeout' });
       expect(seen.states.at(-1)).toBe('down');
       const count = seen.proofs.length;
-      await expect(broker.tips(['rooms.1'])).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(broker.log.tips(['rooms.1'])).rejects.toMatchObject({ code: 'unavailable' });
       expect(seen.proofs).toHaveLength(count);
       kit.server.resume();
       await until('the way back', () => seen.states.at(-1) === 'up');
@@ -137,7 +137,7 @@ describe('how a node proves that it knows every revoke', () => {
 
   it('G11 a log of records that was lost is told, and nothing is proved until the node has made up for it', async () => {
     const { broker, seen } = await node();
-    await broker.control({ kind: 'disconnect', user: 'u1' });
+    await broker.bus.control({ kind: 'disconnect', user: 'u1' });
     expect(seen.losses).toBe(0);
     let madeUp: () => void = () => undefined;
     seen.lossHook = () => new Promise((resolve) => (madeUp = resolve));
@@ -145,7 +145,7 @@ describe('how a node proves that it knows every revoke', () => {
     await until('the loss', () => seen.losses === 1);
     const count = seen.proofs.length;
     // A later record does not wait.
-    await broker.control({ kind: 'disconnect', user: 'u2' });
+    await broker.bus.control({ kind: 'disconnect', user: 'u2' });
     expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual(['u1', 'u2']);
     await signsOfLife(5);
     expect(seen.proofs).toHaveLength(count);
@@ -156,7 +156,7 @@ describe('how a node proves that it knows every revoke', () => {
 
   it('G11 an incarnation that lost nothing loses no records', async () => {
     const { broker, seen } = await node();
-    await broker.control({ kind: 'disconnect', user: 'u1' });
+    await broker.bus.control({ kind: 'disconnect', user: 'u1' });
     await kit.server.kill();
     await kit.server.launch();
     const count = seen.proofs.length;

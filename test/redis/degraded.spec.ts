@@ -20,22 +20,24 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
 
   it('G21 a server that stands still costs a timeout, then every call fails at once, until it goes on', async () => {
     const { broker, seen } = await kit.node({ commandTimeoutMs: COMMAND_MS });
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     kit.server.pause();
-    const first = await broker.appendMany([request(CHANNEL, 'a')]);
+    const first = await broker.log.appendMany([request(CHANNEL, 'a')]);
     expect(first).toEqual([{ ok: false, code: 'timeout' }]);
     expect(seen.states.at(-1)).toBe('down');
     const before = performance.now();
-    expect(await broker.appendMany([request(CHANNEL, 'b')])).toEqual([{ ok: false, code: 'unavailable' }]);
-    await expect(broker.read({ channel: CHANNEL, from: 1, limit: 1 })).rejects.toMatchObject({
+    expect(await broker.log.appendMany([request(CHANNEL, 'b')])).toEqual([
+      { ok: false, code: 'unavailable' },
+    ]);
+    await expect(broker.log.read({ channel: CHANNEL, from: 1, limit: 1 })).rejects.toMatchObject({
       code: 'unavailable',
     });
-    await expect(broker.subscribe('rooms.2')).rejects.toMatchObject({ name: 'RealtimeError' });
+    await expect(broker.log.subscribe('rooms.2')).rejects.toMatchObject({ name: 'RealtimeError' });
     // Each of the three would have cost a timeout.
     expect(performance.now() - before).toBeLessThan(2 * COMMAND_MS);
     kit.server.resume();
     await until('the way back', () => seen.states.at(-1) === 'up');
-    const [again] = await broker.appendMany([request(CHANNEL, 'c')]);
+    const [again] = await broker.log.appendMany([request(CHANNEL, 'c')]);
     expect(again).toMatchObject({ ok: true });
     await until('what was appended', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'c'));
   });
@@ -63,17 +65,17 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
       controlMaxAgeMs: 900_000,
     });
     const unremembered = { policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 } };
-    await broker.appendMany([request(CHANNEL, 'a', unremembered)]);
+    await broker.log.appendMany([request(CHANNEL, 'a', unremembered)]);
     kit.server.pause();
-    const cut = broker.appendMany([request(CHANNEL, 'b', unremembered)]);
+    const cut = broker.log.appendMany([request(CHANNEL, 'b', unremembered)]);
     // It may have been written by now, or not: either holds.
     await elapse(50);
     const killed = kit.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     kit.server.resume();
     await killed;
     const [outcome] = await cut;
-    await until('the way back', async () => (await broker.tips([CHANNEL]).catch(() => [])).length === 1);
-    const { events } = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
+    await until('the way back', async () => (await broker.log.tips([CHANNEL]).catch(() => [])).length === 1);
+    const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 });
     // It may have been carried out before the connection went; never twice.
     expect(events.filter(({ id }) => id === 'b').length).toBeLessThanOrEqual(1);
     if (outcome?.ok !== true) expect(outcome).toEqual({ ok: false, code: 'timeout' });
@@ -82,7 +84,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
 
   it('G13 G21 a full queue fails at once, and what was accepted goes through', async () => {
     const { broker } = await kit.node({ maxQueued: 10 });
-    const outcomes = await broker.appendMany(requests(CHANNEL, 'e', 15));
+    const outcomes = await broker.log.appendMany(requests(CHANNEL, 'e', 15));
     expect(outcomes.map((outcome) => outcome.ok)).toEqual([
       ...Array.from({ length: 10 }, () => true),
       ...Array.from({ length: 5 }, () => false),
@@ -94,7 +96,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     const { broker } = await kit.node({ maxQueuedBytes: 500 });
     const big = (id: string) =>
       request(CHANNEL, id, { event: { id, event: 'message', payload: 'x'.repeat(600) } });
-    expect(await broker.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
+    expect(await broker.log.appendMany([big('a'), big('b')])).toMatchObject([{ ok: true }, { ok: false }]);
   });
 
   it('what cannot be written fails its own append, and no other', async () => {
@@ -102,7 +104,7 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     const cycle: { self?: unknown } = {};
     cycle.self = cycle;
     const bad = request(CHANNEL, 'bad', { event: { id: 'bad', event: 'message', payload: cycle } });
-    expect(await broker.appendMany([bad, request(CHANNEL, 'good')])).toMatchObject([
+    expect(await broker.log.appendMany([bad, request(CHANNEL, 'good')])).toMatchObject([
       { ok: false },
       { ok: true, position: { seq: 1 } },
     ]);
@@ -110,10 +112,10 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
 
   it('P16 a server that forgot its scripts is given them again, and the order stays', async () => {
     const { broker } = await kit.node({ maxBatch: 5 });
-    await broker.appendMany(requests(CHANNEL, 'a', 5));
+    await broker.log.appendMany(requests(CHANNEL, 'a', 5));
     for (let round = 0; round < 5; round += 1) {
       await kit.admin.script('FLUSH');
-      const calls = requests(CHANNEL, `r${round}-`, 40).map((one) => broker.appendMany([one]));
+      const calls = requests(CHANNEL, `r${round}-`, 40).map((one) => broker.log.appendMany([one]));
       const outcomes = (await Promise.all(calls)).flat();
       const seqs = outcomes.map((outcome) => (outcome.ok ? outcome.position.seq : 0));
       expect(seqs).toEqual([...seqs].sort((left, right) => left - right));
@@ -121,15 +123,15 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     }
     await kit.admin.script('FLUSH');
     expect((await broker.presence.members(CHANNEL, { limit: 1 })).count).toBe(0);
-    expect((await broker.tips([CHANNEL]))[0]?.seq).toBe(205);
+    expect((await broker.log.tips([CHANNEL]))[0]?.seq).toBe(205);
   });
 
   it('G5 a lost last message is found by the check of the tips, and delivered', async () => {
     const writer = await kit.node();
     const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 60 } });
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     // Published without the topic: the events are in the log, and nobody was told.
-    await writer.broker.appendMany(requests(CHANNEL, 'a', 2));
+    await writer.broker.log.appendMany(requests(CHANNEL, 'a', 2));
     await until('what was told', () => seen.seqsOf(CHANNEL).length === 2);
     await kit.admin.xadd(
       kit.keys.stream(CHANNEL),
@@ -157,9 +159,9 @@ describe('Redis away, slow or forgetful (G5, G21)', () => {
     const writer = await kit.node();
     const { broker, seen } = await kit.node({ maxReconnectMs: 400 });
     const channels = Array.from({ length: 30 }, (_, index) => `many.${index}`);
-    await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+    await Promise.all(channels.map((channel) => broker.log.subscribe(channel)));
     await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-    await writer.broker.appendMany(channels.flatMap((channel) => requests(channel, 'm', 3)));
+    await writer.broker.log.appendMany(channels.flatMap((channel) => requests(channel, 'm', 3)));
     await until('every channel', () => channels.every((channel) => seen.seqsOf(channel).includes(3)));
     for (const channel of channels) expect([...new Set(seen.seqsOf(channel))]).toEqual([1, 2, 3]);
     expect(seen.states.at(-1)).toBe('up');

@@ -54,9 +54,9 @@ describe('the check of the tips', () => {
     async (count) => {
       const publisher = await kit.node();
       const { broker, seen, ear } = await deafNode(50);
-      await broker.subscribe(CHANNEL);
+      await broker.log.subscribe(CHANNEL);
       ear.deaf = true;
-      await publisher.broker.appendMany(requests(CHANNEL, 'a', count));
+      await publisher.broker.log.appendMany(requests(CHANNEL, 'a', count));
       await until('the check to say something', () => seen.eventsOf(CHANNEL).length > 0);
       const told = seen.eventsOf(CHANNEL);
       if (count <= 100) {
@@ -67,7 +67,7 @@ describe('the check of the tips', () => {
       }
       // And not again: what was told is known.
       ear.deaf = false;
-      await publisher.broker.appendMany(requests(CHANNEL, 'b', 1));
+      await publisher.broker.log.appendMany(requests(CHANNEL, 'b', 1));
       await until('the next event', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'b1'));
       expect(seen.eventsOf(CHANNEL)).toHaveLength(told.length + 1);
     },
@@ -76,10 +76,10 @@ describe('the check of the tips', () => {
   it('finds what is missing a second and a third time (G5)', async () => {
     const publisher = await kit.node();
     const { broker, seen, ear } = await deafNode(50);
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     for (const time of [1, 2, 3]) {
       ear.deaf = true;
-      await publisher.broker.appendMany(requests(CHANNEL, `t${time}-`, 1));
+      await publisher.broker.log.appendMany(requests(CHANNEL, `t${time}-`, 1));
       await until('the check to say it', () => seen.eventsOf(CHANNEL).length === time);
       ear.deaf = false;
     }
@@ -90,9 +90,9 @@ describe('the check of the tips', () => {
     const publisher = await kit.node();
     const { broker, seen, ear } = await deafNode(50);
     const channels = range(1, count).map((index) => `rooms.${index}`);
-    await Promise.all(channels.map((name) => broker.subscribe(name)));
+    await Promise.all(channels.map((name) => broker.log.subscribe(name)));
     ear.deaf = true;
-    await publisher.broker.appendMany(channels.map((name) => request(name, 'a')));
+    await publisher.broker.log.appendMany(channels.map((name) => request(name, 'a')));
     await until('each to be told', () => channels.every((name) => seen.eventsOf(name).length > 0));
     expect(channels.map((name) => seen.eventsOf(name).length)).toEqual(channels.map(() => 1));
   });
@@ -104,8 +104,8 @@ describe('tips', () => {
     async (count) => {
       const { broker } = await kit.node();
       const channels = range(1, count).map((index) => `rooms.${index}`);
-      await broker.appendMany(channels.flatMap((name, index) => requests(name, 'a', (index % 3) + 1)));
-      const tips = await broker.tips(channels);
+      await broker.log.appendMany(channels.flatMap((name, index) => requests(name, 'a', (index % 3) + 1)));
+      const tips = await broker.log.tips(channels);
       expect(tips.map(({ seq }) => seq)).toEqual(channels.map((_, index) => (index % 3) + 1));
     },
   );
@@ -116,9 +116,9 @@ describe('a batch of appends', () => {
     'of %i keeps its order, and each has its own answer (P16)',
     async (count) => {
       const { broker } = await kit.node();
-      const outcomes = await broker.appendMany(requests(CHANNEL, 'a', count));
+      const outcomes = await broker.log.appendMany(requests(CHANNEL, 'a', count));
       expect(outcomes.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
-      const again = await broker.appendMany(requests(CHANNEL, 'a', count));
+      const again = await broker.log.appendMany(requests(CHANNEL, 'a', count));
       expect(again.every((outcome) => outcome.ok && outcome.duplicate)).toBe(true);
       expect(again.map((outcome) => outcome.ok && outcome.position.seq)).toEqual(range(1, count));
     },
@@ -126,13 +126,13 @@ describe('a batch of appends', () => {
 
   it.each([999, 1_000, 1_001])('of %i is read back whole, 1000 at most at a time (G8)', async (count) => {
     const { broker } = await kit.node();
-    await broker.appendMany(
+    await broker.log.appendMany(
       range(1, count).map((index) => request(CHANNEL, `a${index}`, { policy: { ...POLICY, size: 5_000 } })),
     );
-    const page = await broker.read({ channel: CHANNEL, from: 1, limit: 5_000 });
+    const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000 });
     expect(page.events.map(({ seq }) => seq)).toEqual(range(1, Math.min(count, 1_000)));
     expect(page.tip.seq).toBe(count);
-    const { events } = await broker.read({ channel: CHANNEL, from: 1, limit: 5_000, reverse: true });
+    const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 5_000, reverse: true });
     expect(events[0]?.seq).toBe(count);
     expect(events).toHaveLength(Math.min(count, 1_000));
   });
@@ -199,11 +199,11 @@ describe('control records', () => {
       await behind.start(seen, 'behind');
       ear.deaf = true;
       const users = range(1, count).map((index) => `u${index}`);
-      await Promise.all(users.map((user) => sender.broker.control({ kind: 'disconnect', user })));
+      await Promise.all(users.map((user) => sender.broker.bus.control({ kind: 'disconnect', user })));
       expect(seen.controls).toEqual([]);
       const { length: proofs } = seen.appliedAtProof;
       ear.deaf = false;
-      await sender.broker.control({ kind: 'disconnect', user: 'last' });
+      await sender.broker.bus.control({ kind: 'disconnect', user: 'last' });
       await until('all to be applied', () => seen.controls.length > count);
       await until('the next proof', () => seen.appliedAtProof.length > proofs);
       expect(seen.controls.map((message) => 'user' in message && message.user)).toEqual([...users, 'last']);
@@ -214,7 +214,7 @@ describe('control records', () => {
   it.each([499, 500, 501])('%i bans are told to a node that starts later (G16)', async (count) => {
     const sender = await kit.node({ controlTimeoutMs: 20 });
     const users = range(1, count).map((index) => `u${index}`);
-    await Promise.all(users.map((user) => sender.broker.control({ kind: 'ban', user })));
+    await Promise.all(users.map((user) => sender.broker.bus.control({ kind: 'ban', user })));
     const late = await kit.node();
     expect(
       late.seen.controls.flatMap((message) => (message.kind === 'ban' ? [message.user] : [])).sort(),
@@ -235,7 +235,7 @@ describe('the memory of ids, whose two hashes take turns', () => {
 
   /** The first turn comes with the end of the first window: what came late in it lies in the older hash, and counts. */
   async function turn(broker: RedisBroker, channels: readonly string[]): Promise<void> {
-    const each = (id: string) => broker.appendMany(channels.map((channel) => publish(channel, id)));
+    const each = (id: string) => broker.log.appendMany(channels.map((channel) => publish(channel, id)));
     await each('early');
     // From when it is known to have begun on the server.
     const begun = performance.now();
@@ -286,7 +286,7 @@ describe('the memory of ids, whose two hashes take turns', () => {
     await turn(broker, Object.keys(ways));
     const outcomes = Object.entries(ways).map(async ([channel, [requested]]) => [
       channel,
-      await broker.appendMany(requested(channel)),
+      await broker.log.appendMany(requested(channel)),
     ]);
     expect(Object.fromEntries(await Promise.all(outcomes))).toEqual(
       Object.fromEntries(Object.entries(ways).map(([channel, [, expected]]) => [channel, expected])),
@@ -298,14 +298,14 @@ describe('the memory of ids, whose two hashes take turns', () => {
     const other = (await kit.node()).broker;
     await turn(broker, [CHANNEL]);
     const at = (...ids: readonly string[]) => ids.map((id) => publish(CHANNEL, id));
-    expect(await other.appendMany(at('late'))).toEqual([known(2)]);
+    expect(await other.log.appendMany(at('late'))).toEqual([known(2)]);
     await elapse(0.73 * DEDUPE_MS);
     // Still within the window of the first turn's id, and past that of everything before it.
-    expect(await other.appendMany(at('turn', 'last'))).toEqual([known(3), fresh(4)]);
+    expect(await other.log.appendMany(at('turn', 'last'))).toEqual([known(3), fresh(4)]);
     await elapse(0.28 * DEDUPE_MS);
     // Another turn: the hash that is dropped holds nothing that counts.
-    expect(await broker.appendMany(at('third'))).toEqual([fresh(5)]);
-    expect(await other.appendMany(at('last'))).toEqual([known(4)]);
-    expect(await broker.appendMany(at('early', 'late'))).toEqual([fresh(6), fresh(7)]);
+    expect(await broker.log.appendMany(at('third'))).toEqual([fresh(5)]);
+    expect(await other.log.appendMany(at('last'))).toEqual([known(4)]);
+    expect(await broker.log.appendMany(at('early', 'late'))).toEqual([fresh(6), fresh(7)]);
   });
 });

@@ -17,18 +17,18 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
   let kit: RedisKit;
 
   async function append(broker: RedisBroker, prefix: string, count: number): Promise<Position> {
-    const outcomes = await broker.appendMany(requests(CHANNEL, prefix, count));
+    const outcomes = await broker.log.appendMany(requests(CHANNEL, prefix, count));
     const last = outcomes.at(-1);
     if (last?.ok !== true) throw new Error(`An append failed: ${last?.code ?? 'no outcome'}`);
     return last.position;
   }
 
   const good = async (broker: RedisBroker, { epoch, seq }: Position) =>
-    (await broker.read({ channel: CHANNEL, epoch, from: seq + 1, limit: 100 })).continuous;
+    (await broker.log.read({ channel: CHANNEL, epoch, from: seq + 1, limit: 100 })).continuous;
 
   const back = (broker: RedisBroker) =>
     until('the broker to be back', () =>
-      broker.tips([CHANNEL]).then(
+      broker.log.tips([CHANNEL]).then(
         () => true,
         () => false,
       ),
@@ -71,7 +71,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     it('G6 a flush begins another log; nothing of before is good', async () => {
       const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 50 } });
       const before = await append(broker, 'a', 5);
-      await broker.subscribe(CHANNEL);
+      await broker.log.subscribe(CHANNEL);
       await kit.admin.flushall();
       // Nothing is published: only the check of the tips can notice.
       await until('a hint to look at the log', () => seen.eventsOf(CHANNEL).length > 0);
@@ -87,7 +87,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
       const after = await append(broker, 'b', 1);
       expect(after).toMatchObject({ seq: 1 });
       expect(after.epoch).not.toBe(before.epoch);
-      const { events } = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
+      const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 });
       expect(events.map(({ id }) => id)).toEqual(['b1']);
     });
 
@@ -107,7 +107,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     kit = await RedisKit.open({ durable: false });
     const { broker, seen } = await kit.node();
     const before = await append(broker, 'a', 5);
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     await kit.server.kill();
     await kit.server.launch();
     // The new connection alone makes the broker look.
@@ -137,7 +137,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
     expect(await good(broker, late)).toBe(false);
     expect(await good(broker, early)).toBe(true);
     // What was lost with the snapshot may be sent again (G4).
-    expect(await broker.appendMany([request(CHANNEL, 'b1'), request(CHANNEL, 'a1')])).toMatchObject([
+    expect(await broker.log.appendMany([request(CHANNEL, 'b1'), request(CHANNEL, 'a1')])).toMatchObject([
       { duplicate: false, position: { seq: 12 } },
       { duplicate: true, position: { seq: 1 } },
     ]);
@@ -162,7 +162,7 @@ describe('incarnations of a server and the epochs of its logs (G6, P10)', () => 
 
       const { broker: next } = await kit.node({ url: replica.url });
       // Its socket may have held a part of the stream: what it has decides, whatever that is.
-      const tip = (await next.tips([CHANNEL]))[0]?.seq ?? 0;
+      const tip = (await next.log.tips([CHANNEL]))[0]?.seq ?? 0;
       expect(tip).toBeGreaterThanOrEqual(5);
       expect(await good(next, kept)).toBe(true);
       expect(await good(next, { ...lost, seq: tip + 1 })).toBe(false);

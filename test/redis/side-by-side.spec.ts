@@ -63,7 +63,7 @@ describe('beside a node of a later version', () => {
     async (telling) => {
       await meet();
       const { broker, seen } = await today();
-      await broker.subscribe(ROOM);
+      await broker.log.subscribe(ROOM);
       expect(await newer.append(ROOM, 'u1', ['a', 'b', 'c'], telling)).toBe(1);
       await until('the events', () => seen.seqsOf(ROOM).length === 3);
       expect(seen.eventsOf(ROOM)).toMatchObject([
@@ -104,18 +104,18 @@ describe('beside a node of a later version', () => {
     await meet();
     const { broker } = await today();
     expect(await newer.append(ROOM, 'u1', ['a'], 'unknown')).toBe(1);
-    expect(await broker.appendMany([request(ROOM, 'a'), request(ROOM, 'b')])).toMatchObject([
+    expect(await broker.log.appendMany([request(ROOM, 'a'), request(ROOM, 'b')])).toMatchObject([
       { ok: true, duplicate: true, position: { seq: 1 } },
       { ok: true, duplicate: false, position: { seq: 2 } },
     ]);
-    const [{ epoch } = { epoch: '' }] = await broker.tips([ROOM]);
+    const [{ epoch } = { epoch: '' }] = await broker.log.tips([ROOM]);
     expect(await newer.append(ROOM, 'u1', ['b', 'c'], 'added')).toEqual([`2 ${epoch}`, 3]);
   });
 
   it('P6 signals and presence with something added are passed on, and of unknown kinds nothing is', async () => {
     await meet();
     const { broker, seen } = await today();
-    await broker.subscribe(ROOM);
+    await broker.log.subscribe(ROOM);
     await newer.say(ROOM, '1s{"n":"typing","p":[1],"u":"ada","since":4}');
     await newer.say(
       ROOM,
@@ -149,7 +149,7 @@ describe('beside a node of a later version', () => {
       controlMaxAgeMs: 900_000,
     });
     toClose.push(() => broker.close());
-    await broker.subscribe(ROOM);
+    await broker.log.subscribe(ROOM);
     await kit.admin.config('RESETSTAT');
     const began = performance.now();
     const seconds = () => (performance.now() - began) / 1_000;
@@ -211,11 +211,13 @@ describe('beside a node of a later version', () => {
     toClose.push(() => broker.close());
     await kit.admin.set(kit.keys.layout, '2');
     await until('the node to notice', () => seen.states.at(-1) === 'down');
-    expect(await broker.appendMany([request(ROOM, 'a')])).toEqual([{ ok: false, code: 'unavailable' }]);
+    expect(await broker.log.appendMany([request(ROOM, 'a')])).toEqual([{ ok: false, code: 'unavailable' }]);
     expect(await kit.admin.exists(kit.keys.stream(ROOM))).toBe(0);
     expect(warnings.filter((text) => text.includes('has layout 2, and'))).toHaveLength(1);
     await kit.admin.set(kit.keys.layout, '1');
     await until('the way back', () => seen.states.at(-1) === 'up');
-    expect(await broker.appendMany([request(ROOM, 'a')])).toMatchObject([{ ok: true, position: { seq: 1 } }]);
+    expect(await broker.log.appendMany([request(ROOM, 'a')])).toMatchObject([
+      { ok: true, position: { seq: 1 } },
+    ]);
   });
 });

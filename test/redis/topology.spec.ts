@@ -38,7 +38,7 @@ describe('changes of the topology under a running broker', () => {
   async function publish(broker: RedisBroker, channel: string, id: string): Promise<number> {
     let seq: number | undefined;
     await until(`${id} to be acknowledged`, async () => {
-      const [outcome] = await broker.appendMany([request(channel, id)]);
+      const [outcome] = await broker.log.appendMany([request(channel, id)]);
       if (outcome?.ok === true) seq = outcome.position.seq;
       // Two dozen ask at once, and a failover takes its time.
       else await elapse(20);
@@ -55,7 +55,7 @@ describe('changes of the topology under a running broker', () => {
     const [writer, reader] = [await node(options), await node(options)];
     const keys = new RedisKeys('topo', 8);
     const channels = Array.from({ length: 24 }, (_, index) => `rooms.${index}`);
-    await Promise.all(channels.map((channel) => reader.broker.subscribe(channel)));
+    await Promise.all(channels.map((channel) => reader.broker.log.subscribe(channel)));
     const acked = new Map(channels.map((channel) => [channel, [] as string[]]));
     let round = 0;
     const publishRound = async () => {
@@ -108,7 +108,7 @@ describe('changes of the topology under a running broker', () => {
     await until('everything after the failover', () => channels.every(arrived));
     await until('the state to be up', () => reader.seen.states.at(-1) === 'up');
     for (const channel of channels) {
-      const { events, tip } = await reader.broker.read({ channel, from: 1, limit: 1_000, reverse: true });
+      const { events, tip } = await reader.broker.log.read({ channel, from: 1, limit: 1_000, reverse: true });
       const newest = events.map(({ id }) => id).reverse();
       // Once each, none missing, in the order in which they were acknowledged.
       expect(newest).toEqual(acked.get(channel)?.slice(-newest.length));
@@ -122,16 +122,21 @@ describe('changes of the topology under a running broker', () => {
     toDispose.push(() => sentinels.dispose());
     const options = { client: sentinels.client() as never, keyPrefix: 'topo' };
     const [writer, reader] = [await node(options), await node(options)];
-    await reader.broker.subscribe('rooms.1');
+    await reader.broker.log.subscribe('rooms.1');
     await publish(writer.broker, 'rooms.1', 'before');
     await until('what was before', () => reader.seen.seqsOf('rooms.1').length === 1);
-    const { epoch } = (await reader.broker.tips(['rooms.1']))[0] ?? { epoch: '' };
+    const { epoch } = (await reader.broker.log.tips(['rooms.1']))[0] ?? { epoch: '' };
     await sentinels.master.kill();
     await publish(writer.broker, 'rooms.1', 'after');
     await until('what came after', () => reader.seen.eventsOf('rooms.1').some(({ id }) => id === 'after'));
     // Events come by another connection than reads go by, which may be the later one to find the new master.
     await until('both to be up', () => [writer, reader].every(({ seen }) => seen.states.at(-1) === 'up'));
-    const { continuous, tip } = await reader.broker.read({ channel: 'rooms.1', epoch, from: 2, limit: 9 });
+    const { continuous, tip } = await reader.broker.log.read({
+      channel: 'rooms.1',
+      epoch,
+      from: 2,
+      limit: 9,
+    });
     expect(continuous).toBe(true);
     expect(tip).toMatchObject({ seq: 2 });
     expect(tip.epoch).not.toBe(epoch);
@@ -142,28 +147,31 @@ describe('changes of the topology under a running broker', () => {
     toDispose.push(() => kit.dispose());
     const { broker } = await kit.node({ durability: { level: 'replicated', timeoutMs: stretched(1_000) } });
     expect(broker.capabilities.durability).toBe('replicated');
-    const alone = await broker.appendMany([request('rooms.1', 'a'), request('rooms.1', 'b', { after: 'x' })]);
+    const alone = await broker.log.appendMany([
+      request('rooms.1', 'a'),
+      request('rooms.1', 'b', { after: 'x' }),
+    ]);
     expect(alone).toEqual([
       { ok: false, code: 'timeout' },
       { ok: false, code: 'out_of_order' },
     ]);
     // It is in the master's log: a retry is a duplicate, and must still not be promised.
-    expect(await broker.appendMany([request('rooms.1', 'a')])).toEqual([{ ok: false, code: 'timeout' }]);
+    expect(await broker.log.appendMany([request('rooms.1', 'a')])).toEqual([{ ok: false, code: 'timeout' }]);
     const replica = await RedisProcess.start({
       args: ['--replicaof', `127.0.0.1 ${kit.server.port}`, '--repl-diskless-sync-delay', '0'],
     });
     toDispose.push(() => replica.dispose());
     await synced(replica);
     // A replica that has just come may not answer its master in time yet.
-    const retry = () => broker.appendMany([request('rooms.1', 'a')]);
+    const retry = () => broker.log.appendMany([request('rooms.1', 'a')]);
     await until('the replica to answer', async () => (await retry())[0]?.ok === true);
     expect(await retry()).toMatchObject([{ ok: true, duplicate: true }]);
-    expect(await broker.appendMany([request('rooms.1', 'c')])).toMatchObject([
+    expect(await broker.log.appendMany([request('rooms.1', 'c')])).toMatchObject([
       { ok: true, duplicate: false },
     ]);
     replica.pause();
-    expect(await broker.appendMany([request('rooms.1', 'c')])).toEqual([{ ok: false, code: 'timeout' }]);
-    expect(await broker.appendMany([request('rooms.1', 'd')])).toEqual([{ ok: false, code: 'timeout' }]);
+    expect(await broker.log.appendMany([request('rooms.1', 'c')])).toEqual([{ ok: false, code: 'timeout' }]);
+    expect(await broker.log.appendMany([request('rooms.1', 'd')])).toEqual([{ ok: false, code: 'timeout' }]);
     replica.resume();
   });
 
@@ -180,10 +188,10 @@ describe('changes of the topology under a running broker', () => {
     await synced(replica);
     await until(
       'the replica to answer',
-      async () => (await broker.appendMany([request('rooms.1', 'first')]))[0]?.ok === true,
+      async () => (await broker.log.appendMany([request('rooms.1', 'first')]))[0]?.ok === true,
     );
     await kit.admin.config('RESETSTAT');
-    const calls = requests('rooms.1', 'a', 40).map((one) => broker.appendMany([one]));
+    const calls = requests('rooms.1', 'a', 40).map((one) => broker.log.appendMany([one]));
     expect((await Promise.all(calls)).flat().every(({ ok }) => ok)).toBe(true);
     const stats = await kit.admin.info('commandstats');
     const count = (command: string) => Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1]);
@@ -191,12 +199,12 @@ describe('changes of the topology under a running broker', () => {
     // Four script calls are under way at once: every question is for four, but perhaps the first and the last.
     expect(count('wait')).toBeLessThanOrEqual(20);
     replica.pause();
-    const slow = await Promise.all(requests('rooms.1', 'b', 6).map((one) => broker.appendMany([one])));
+    const slow = await Promise.all(requests('rooms.1', 'b', 6).map((one) => broker.log.appendMany([one])));
     expect(slow.flat()).toEqual(slow.map(() => ({ ok: false, code: 'timeout' })));
     replica.resume();
     expect(seen.states).toEqual(['up']);
     // What was not promised is in the log all the same, once: a retry proves it.
-    expect(await broker.appendMany(requests('rooms.1', 'b', 6))).toMatchObject(
+    expect(await broker.log.appendMany(requests('rooms.1', 'b', 6))).toMatchObject(
       slow.map(() => ({ ok: true, duplicate: true })),
     );
   });

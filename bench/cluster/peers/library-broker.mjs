@@ -14,9 +14,9 @@ export async function open({ role, url, payload, onReceived }) {
     ...silentListener,
     onEvents: (_channel, events) => onReceived(events.length),
   });
-  if (role === 'node') await broker.subscribe(CHANNEL);
+  if (role === 'node') await broker.log.subscribe(CHANNEL);
   const publish = async () => {
-    const [outcome] = await broker.appendMany([
+    const [outcome] = await broker.log.appendMany([
       {
         channel: CHANNEL,
         producer: 'a:bench',

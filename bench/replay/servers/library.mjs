@@ -11,10 +11,11 @@ decorate(ReplayChannel, { on: [PublicChannel(), Channel('bench.replay')] });
 const reads = { events: 0, proofs: 0 };
 function countingBroker() {
   const broker = memoryBroker();
-  const { read } = broker;
-  broker.read = (request) => {
+  const { log } = broker;
+  const read = log.read.bind(log);
+  log.read = (request) => {
     reads[request.limit > 1 ? 'events' : 'proofs'] += 1;
-    return read.call(broker, request);
+    return read(request);
   };
   return broker;
 }

@@ -28,7 +28,7 @@ export function appendContract(context: ContractContext): void {
     const tip = await context.tip(left, channel);
     expect(tip).toEqual({ epoch: expect.stringMatching(/^.{1,64}$/), seq: 0 });
     expect(await context.tip(right, channel)).toEqual(tip);
-    expect(await right.broker.subscribe(channel)).toEqual(tip);
+    expect(await right.broker.log.subscribe(channel)).toEqual(tip);
     expect(await context.append(right, channel, ['a'])).toEqual([{ epoch: tip.epoch, seq: 1 }]);
     expect(await context.tip(left, channel)).toEqual({ epoch: tip.epoch, seq: 1 });
   });
@@ -36,7 +36,7 @@ export function appendContract(context: ContractContext): void {
   it('P10 counts each channel for itself, also inside one batch', async () => {
     const node = await context.node();
     const [first, second] = [context.channel(), context.channel()];
-    const outcomes = await node.broker.appendMany([
+    const outcomes = await node.broker.log.appendMany([
       context.request(first, 'a'),
       context.request(second, 'b'),
       context.request(first, 'c'),
@@ -50,7 +50,7 @@ export function appendContract(context: ContractContext): void {
 
   it('P15 an empty batch has an empty result', async () => {
     const node = await context.node();
-    expect(await node.broker.appendMany([])).toEqual([]);
+    expect(await node.broker.log.appendMany([])).toEqual([]);
   });
 
   it('G1 P15 what is acknowledged is in the log, for every node', async () => {
@@ -58,7 +58,7 @@ export function appendContract(context: ContractContext): void {
     const channel = context.channel();
     for (const id of ids('e', 20)) {
       const [position] = await context.append(left, channel, [id]);
-      const { tip, events } = await right.broker.read({ channel, from: position?.seq ?? 0, limit: 1 });
+      const { tip, events } = await right.broker.log.read({ channel, from: position?.seq ?? 0, limit: 1 });
       expect(events.map((event) => event.id)).toEqual([id]);
       expect(tip).toEqual(position);
     }
@@ -82,9 +82,9 @@ export function appendContract(context: ContractContext): void {
       trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       meta: { source: 'test', count: 3 },
     };
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     const [position] = positionsOf(
-      await left.broker.appendMany([
+      await left.broker.log.appendMany([
         { channel, producer: 'u1', fingerprint: 'f', event, policy: context.policy() },
       ]),
     );
@@ -101,7 +101,7 @@ export function appendContract(context: ContractContext): void {
     it(`P5 a payload may be ${name}`, async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
-      await left.broker.appendMany([context.request(channel, 'a', { payload })]);
+      await left.broker.log.appendMany([context.request(channel, 'a', { payload })]);
       const [event] = await context.log(right, channel);
       expect(event?.payload).toEqual(payload);
       for (const field of ['user', 'key', 'ttl', 'trace', 'meta'] as const)
@@ -113,7 +113,7 @@ export function appendContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     const wanted = ids('e', 200);
-    const calls = wanted.map((id) => node.broker.appendMany([context.request(channel, id)]));
+    const calls = wanted.map((id) => node.broker.log.appendMany([context.request(channel, id)]));
     const positions = (await Promise.all(calls)).flatMap(positionsOf);
     expect(positions.map((position) => position.seq)).toEqual(range(1, 200));
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(wanted);
@@ -133,8 +133,8 @@ export function appendContract(context: ContractContext): void {
     const channel = context.channel();
     const count = 100;
     const calls = range(1, count).flatMap((number) => [
-      left.broker.appendMany([context.request(channel, `l${number}`, { producer: 'left' })]),
-      right.broker.appendMany([context.request(channel, `r${number}`, { producer: 'right' })]),
+      left.broker.log.appendMany([context.request(channel, `l${number}`, { producer: 'left' })]),
+      right.broker.log.appendMany([context.request(channel, `r${number}`, { producer: 'right' })]),
     ]);
     const positions = (await Promise.all(calls)).flatMap(positionsOf);
     expect(positions.map((position) => position.seq).sort((a, b) => a - b)).toEqual(range(1, 2 * count));

@@ -128,14 +128,14 @@ export class ContractContext {
     policy?: Partial<LogPolicy>,
   ): Promise<readonly Position[]> {
     const requests = ids.map((id) => this.request(channel, id, policy === undefined ? {} : { policy }));
-    return positionsOf(await node.broker.appendMany(requests));
+    return positionsOf(await node.broker.log.appendMany(requests));
   }
 
   /** The whole log that a node can read, by pages: a broker may bound a single answer. */
   async log(node: ContractNode, channel: string): Promise<readonly ChannelEvent[]> {
     const events: ChannelEvent[] = [];
     for (let from = 1; ;) {
-      const page = (await node.broker.read({ channel, from, limit: 250 })).events;
+      const page = (await node.broker.log.read({ channel, from, limit: 250 })).events;
       const last = page.at(-1);
       if (last === undefined) return events;
       if (last.seq < from) throw new Error(`read() from ${from} on ended with the event ${last.seq}`);
@@ -145,7 +145,7 @@ export class ContractContext {
   }
 
   async tip(node: ContractNode, channel: string): Promise<Position> {
-    const [tip] = await node.broker.tips([channel]);
+    const [tip] = await node.broker.log.tips([channel]);
     if (tip === undefined) throw new Error('tips() answered nothing');
     return tip;
   }

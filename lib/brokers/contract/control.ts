@@ -25,7 +25,7 @@ export function controlContract(context: ContractContext): void {
   it('G11 a record reaches every node, the sender included, as it was sent, and all confirm', async () => {
     const [left, right] = await context.twoNodes();
     for (const record of RECORDS) {
-      const receipt = await left.broker.control(record);
+      const receipt = await left.broker.bus.control(record);
       expect([...receipt.confirmed].sort()).toEqual([left.id, right.id].sort());
       expect(receipt.missing).toEqual([]);
     }
@@ -37,8 +37,8 @@ export function controlContract(context: ContractContext): void {
     const record = (user: string): ControlMessage => ({ kind: 'disconnect', user });
     await Promise.all(
       range(1, 25).flatMap((number) => [
-        left.broker.control(record(`l${number}`)),
-        right.broker.control(record(`r${number}`)),
+        left.broker.bus.control(record(`l${number}`)),
+        right.broker.bus.control(record(`r${number}`)),
       ]),
     );
     expect(left.seen.controls).toHaveLength(50);
@@ -52,7 +52,7 @@ export function controlContract(context: ContractContext): void {
     let apply: () => void = () => undefined;
     right.seen.controlHook = () => new Promise((resolve) => (apply = resolve));
     let resolved = false;
-    const sent = left.broker.control({ kind: 'revoke', user: 'u1' }).then((receipt) => {
+    const sent = left.broker.bus.control({ kind: 'revoke', user: 'u1' }).then((receipt) => {
       resolved = true;
       return receipt;
     });
@@ -67,7 +67,7 @@ export function controlContract(context: ContractContext): void {
     it(`G11 names a node whose application of the record ${name}`, async () => {
       const [left, right] = await context.twoNodes();
       right.seen.controlHook = hook;
-      const sent = left.broker.control({ kind: 'revoke', user: 'u1' });
+      const sent = left.broker.bus.control({ kind: 'revoke', user: 'u1' });
       await context.eventually(() => expect(right.seen.controls).toHaveLength(1));
       // A broker may learn of the failure, or only of the silence.
       await context.harness.advance(context.windows.controlTimeoutMs + context.windows.slackMs);
@@ -78,7 +78,7 @@ export function controlContract(context: ContractContext): void {
   it('G11 names a node that does not answer in time', async () => {
     const [left, right] = await context.twoNodes();
     right.seen.controlHook = () => new Promise(() => undefined);
-    const sent = left.broker.control({ kind: 'ban', user: 'u1' });
+    const sent = left.broker.bus.control({ kind: 'ban', user: 'u1' });
     await context.eventually(() => expect(right.seen.controls).toHaveLength(1));
     await context.harness.advance(context.windows.controlTimeoutMs + context.windows.slackMs);
     expect(await sent).toEqual({ confirmed: [left.id], missing: [right.id] });
@@ -89,8 +89,8 @@ export function controlContract(context: ContractContext): void {
     const waiting: (() => void)[] = [];
     right.seen.controlHook = (message) =>
       message.kind === 'revoke' ? new Promise((resolve) => waiting.push(resolve)) : undefined;
-    const slow = left.broker.control({ kind: 'revoke', user: 'u1' });
-    const receipt = await left.broker.control({ kind: 'ban', user: 'u1' });
+    const slow = left.broker.bus.control({ kind: 'revoke', user: 'u1' });
+    const receipt = await left.broker.bus.control({ kind: 'ban', user: 'u1' });
     expect([...receipt.confirmed].sort()).toEqual([left.id, right.id].sort());
     for (const done of waiting) done();
     expect((await slow).missing).toEqual([]);
@@ -99,7 +99,7 @@ export function controlContract(context: ContractContext): void {
   it('G11 a node that was closed is neither told nor waited for', async () => {
     const [left, right] = await context.twoNodes();
     await right.broker.close();
-    expect(await left.broker.control({ kind: 'disconnect', user: 'u1' })).toEqual({
+    expect(await left.broker.bus.control({ kind: 'disconnect', user: 'u1' })).toEqual({
       confirmed: [left.id],
       missing: [],
     });
@@ -110,13 +110,13 @@ export function controlContract(context: ContractContext): void {
     const node = await context.node();
     const until = (user: string, ms: number): ControlMessage => ({ kind: 'ban', user, until: ms });
     const far = 4_102_444_800_000;
-    await node.broker.control(until('lifted', far));
-    await node.broker.control({ kind: 'ban', user: 'forever', reason: 'spam', by: 'admin' });
-    await node.broker.control(until('changed', far));
-    await node.broker.control(until('changed', far + 1));
-    await node.broker.control({ kind: 'unban', user: 'lifted' });
-    await node.broker.control(until('over', 1_000));
-    await node.broker.control({ kind: 'disconnect', user: 'kicked' });
+    await node.broker.bus.control(until('lifted', far));
+    await node.broker.bus.control({ kind: 'ban', user: 'forever', reason: 'spam', by: 'admin' });
+    await node.broker.bus.control(until('changed', far));
+    await node.broker.bus.control(until('changed', far + 1));
+    await node.broker.bus.control({ kind: 'unban', user: 'lifted' });
+    await node.broker.bus.control(until('over', 1_000));
+    await node.broker.bus.control({ kind: 'disconnect', user: 'kicked' });
     const late = await context.node();
     const bans = late.seen.controls.filter((message) => message.kind === 'ban');
     expect(bans).toEqual(

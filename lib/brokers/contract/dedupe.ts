@@ -7,9 +7,9 @@ export function dedupeContract(context: ContractContext): void {
   it('P15 returns the first result for a retried id, and appends nothing', async () => {
     const node = await context.node();
     const channel = context.channel();
-    const [first] = await node.broker.appendMany([context.request(channel, 'a')]);
+    const [first] = await node.broker.log.appendMany([context.request(channel, 'a')]);
     await context.append(node, channel, ['b', 'c']);
-    const [again] = await node.broker.appendMany([context.request(channel, 'a')]);
+    const [again] = await node.broker.log.appendMany([context.request(channel, 'a')]);
     expect(first).toMatchObject({ ok: true, duplicate: false });
     expect(again).toEqual({ ...first, duplicate: true });
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['a', 'b', 'c']);
@@ -18,8 +18,8 @@ export function dedupeContract(context: ContractContext): void {
   it('P15 G4 recognises a retry on another node', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    const [first] = await left.broker.appendMany([context.request(channel, 'a')]);
-    const [again] = await right.broker.appendMany([context.request(channel, 'a')]);
+    const [first] = await left.broker.log.appendMany([context.request(channel, 'a')]);
+    const [again] = await right.broker.log.appendMany([context.request(channel, 'a')]);
     expect(again).toEqual({ ...first, duplicate: true });
   });
 
@@ -29,7 +29,7 @@ export function dedupeContract(context: ContractContext): void {
     for (const id of ids('e', 25)) {
       const request = context.request(channel, id);
       const outcomes = await Promise.all(
-        [left, right, left].map(async ({ broker }) => (await broker.appendMany([request]))[0]),
+        [left, right, left].map(async ({ broker }) => (await broker.log.appendMany([request]))[0]),
       );
       expect(outcomes.filter((outcome) => outcome?.ok === true && !outcome.duplicate)).toHaveLength(1);
       const positions = outcomes.map((outcome) => (outcome?.ok === true ? outcome.position.seq : undefined));
@@ -41,7 +41,7 @@ export function dedupeContract(context: ContractContext): void {
   it('G4 a retry is not delivered again', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     await context.append(left, channel, ['a']);
     await context.append(left, channel, ['a']);
     await context.append(left, channel, ['b']);
@@ -52,7 +52,9 @@ export function dedupeContract(context: ContractContext): void {
   it('P15 recognises a retry inside its own batch', async () => {
     const node = await context.node();
     const channel = context.channel();
-    const outcomes = await node.broker.appendMany(['a', 'b', 'a'].map((id) => context.request(channel, id)));
+    const outcomes = await node.broker.log.appendMany(
+      ['a', 'b', 'a'].map((id) => context.request(channel, id)),
+    );
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual([1, 2, 1]);
     expect(outcomes.map((outcome) => outcome.ok && outcome.duplicate)).toEqual([false, false, true]);
   });
@@ -62,10 +64,12 @@ export function dedupeContract(context: ContractContext): void {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
       await context.append(left, channel, ['a']);
-      const outcomes = await right.broker.appendMany([context.request(channel, 'a', { [field]: 'other' })]);
+      const outcomes = await right.broker.log.appendMany([
+        context.request(channel, 'a', { [field]: 'other' }),
+      ]);
       expect(outcomes).toEqual([{ ok: false, code: 'conflict' }]);
       expect((await context.log(left, channel)).map((event) => event.payload)).toEqual([{ id: 'a' }]);
-      expect((await left.broker.appendMany([context.request(channel, 'a')]))[0]).toMatchObject({
+      expect((await left.broker.log.appendMany([context.request(channel, 'a')]))[0]).toMatchObject({
         ok: true,
         duplicate: true,
       });
@@ -75,7 +79,7 @@ export function dedupeContract(context: ContractContext): void {
   it('P15 the same id of another producer, or in another channel, is another publish', async () => {
     const node = await context.node();
     const [channel, other] = [context.channel(), context.channel()];
-    const outcomes = await node.broker.appendMany([
+    const outcomes = await node.broker.log.appendMany([
       context.request(channel, 'a'),
       context.request(channel, 'a', { producer: 'u2', payload: 'other' }),
       context.request(other, 'a', { payload: 'other' }),
@@ -98,7 +102,7 @@ export function dedupeContract(context: ContractContext): void {
       ['u\u0000', 'x'],
       ['u', '\u0000x'],
     ] as const;
-    const outcomes = await node.broker.appendMany(
+    const outcomes = await node.broker.log.appendMany(
       pairs.map(([producer, id]) => context.request(channel, id, { producer })),
     );
     expect(positionsOf(outcomes).map((position) => position.seq)).toEqual(range(1, pairs.length));
@@ -111,9 +115,9 @@ export function dedupeContract(context: ContractContext): void {
     const other = () => context.request(channel, 'a', { payload: 'new', policy: { dedupeMs } });
     await context.append(node, channel, ['a'], { dedupeMs });
     await context.harness.advance(dedupeMs + slackMs);
-    const [again] = await node.broker.appendMany([other()]);
+    const [again] = await node.broker.log.appendMany([other()]);
     expect(again).toMatchObject({ ok: true, duplicate: false, position: { seq: 2 } });
-    const [retry] = await node.broker.appendMany([other()]);
+    const [retry] = await node.broker.log.appendMany([other()]);
     expect(retry).toEqual({ ...again, duplicate: true });
   });
 
@@ -122,7 +126,7 @@ export function dedupeContract(context: ContractContext): void {
     const channel = context.channel();
     const { dedupeMs, slackMs } = context.windows;
     const retry = async () =>
-      (await node.broker.appendMany([context.request(channel, 'a', { policy: { dedupeMs } })]))[0];
+      (await node.broker.log.appendMany([context.request(channel, 'a', { policy: { dedupeMs } })]))[0];
     await context.append(node, channel, ['a'], { dedupeMs });
     await context.harness.advance(dedupeMs * 0.6);
     expect(await retry()).toMatchObject({ duplicate: true });
@@ -134,7 +138,9 @@ export function dedupeContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a', 'b', 'c', 'd'], { size: 1 });
-    const [again] = await node.broker.appendMany([context.request(channel, 'a', { policy: { size: 1 } })]);
+    const [again] = await node.broker.log.appendMany([
+      context.request(channel, 'a', { policy: { size: 1 } }),
+    ]);
     expect(again).toMatchObject({ ok: true, duplicate: true, position: { seq: 1 } });
     expect((await context.log(node, channel)).map((event) => event.id)).toEqual(['d']);
   });
@@ -143,7 +149,7 @@ export function dedupeContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a', 'b'], { retain: false });
-    const [again] = await node.broker.appendMany([
+    const [again] = await node.broker.log.appendMany([
       context.request(channel, 'a', { policy: { retain: false } }),
     ]);
     expect(again).toMatchObject({ ok: true, duplicate: true, position: { seq: 1 } });
@@ -161,7 +167,7 @@ export function dedupeContract(context: ContractContext): void {
     const node = await context.node();
     const channel = context.channel();
     await context.append(node, channel, ['a']);
-    const outcomes = await node.broker.appendMany([
+    const outcomes = await node.broker.log.appendMany([
       context.request(channel, 'b'),
       context.request(channel, 'a', { payload: 'other' }),
       context.request(channel, 'a'),

@@ -8,7 +8,7 @@ export function faultContract(context: ContractContext): void {
     it('G6 P10 a log that was lost has another epoch, and no position of before is good in it', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
-      await right.broker.subscribe(channel);
+      await right.broker.log.subscribe(channel);
       const before = await context.append(left, channel, ids('e', 5));
       const { epoch } = before[0] ?? { epoch: '' };
       await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
@@ -17,7 +17,7 @@ export function faultContract(context: ContractContext): void {
       const tip = await context.tip(left, channel);
       expect(tip.epoch).not.toBe(epoch);
       for (const from of [1, 3, 6, 7]) {
-        const result = await right.broker.read({ channel, epoch, from, limit: 9 });
+        const result = await right.broker.log.read({ channel, epoch, from, limit: 9 });
         expect(result).toMatchObject({ tip, continuous: false, events: [] });
       }
       const [next] = await context.append(left, channel, ['new']);
@@ -38,7 +38,7 @@ export function faultContract(context: ContractContext): void {
       const after = await context.append(right, channel, ids('n', 4));
       expect(new Set([...after, ...before].map((position) => position.epoch)).size).toBe(2);
 
-      const from = (seq: number) => left.broker.read({ channel, epoch, from: seq, limit: 99 });
+      const from = (seq: number) => left.broker.log.read({ channel, epoch, from: seq, limit: 99 });
       for (const lost of [8, 10, 11])
         expect(await from(lost)).toMatchObject({ continuous: false, events: [] });
       for (const good of [1, 4, 7]) {
@@ -63,7 +63,7 @@ export function faultContract(context: ContractContext): void {
       await context.append(node, channel, ids('c', 1));
 
       const good = async (epoch: string, seq: number) =>
-        (await node.broker.read({ channel, epoch, from: seq + 1, limit: 99 })).continuous;
+        (await node.broker.log.read({ channel, epoch, from: seq + 1, limit: 99 })).continuous;
       expect(await Promise.all([5, 6, 8].map((seq) => good(first, seq)))).toEqual([true, false, false]);
       expect(await Promise.all([5, 6, 9].map((seq) => good(second, seq)))).toEqual([true, false, false]);
       expect((await context.log(node, channel)).map((event) => event.id)).toEqual([...ids('a', 5), 'c1']);
@@ -75,7 +75,9 @@ export function faultContract(context: ContractContext): void {
         const channel = context.channel();
         await context.append(node, channel, ['a', 'b', 'c']);
         await context.fault('loseEnd')(channel, 2);
-        const outcomes = await node.broker.appendMany(['b', 'c'].map((id) => context.request(channel, id)));
+        const outcomes = await node.broker.log.appendMany(
+          ['b', 'c'].map((id) => context.request(channel, id)),
+        );
         expect(outcomes).toMatchObject([
           { ok: true, duplicate: true, position: { seq: 2 } },
           { ok: true, duplicate: false, position: { seq: 3 } },
@@ -88,14 +90,14 @@ export function faultContract(context: ContractContext): void {
     it('G6 a broker that comes back with everything costs nobody a position', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
-      await right.broker.subscribe(channel);
+      await right.broker.log.subscribe(channel);
       const before = await context.append(left, channel, ids('e', 5));
       const { epoch } = before[0] ?? { epoch: '' };
       await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual(range(1, 5)));
       await context.fault('restart')();
 
       await context.eventually(async () => {
-        const result = await left.broker.read({ channel, epoch, from: 3, limit: 9 });
+        const result = await left.broker.log.read({ channel, epoch, from: 3, limit: 9 });
         expect(result.continuous).toBe(true);
         expect(result.events.map((event) => event.id)).toEqual(['e3', 'e4', 'e5']);
       }, 3 * context.patienceMs);
@@ -103,7 +105,7 @@ export function faultContract(context: ContractContext): void {
       expect(next.map((position) => position.seq)).toEqual([6]);
       await context.eventually(() => expect(right.seen.seqsOf(channel).at(-1)).toBe(6));
       if (!context.capabilities.dedupes) return;
-      const [again] = await left.broker.appendMany([context.request(channel, 'e5')]);
+      const [again] = await left.broker.log.appendMany([context.request(channel, 'e5')]);
       expect(again).toMatchObject({ ok: true, duplicate: true, position: { seq: 5 } });
     });
   }
@@ -112,7 +114,7 @@ export function faultContract(context: ContractContext): void {
     it('G5 what is lost on the way shows as a hole in `seq`, and can be read', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
-      await right.broker.subscribe(channel);
+      await right.broker.log.subscribe(channel);
       await context.append(left, channel, ['a']);
       await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1]));
       await context.fault('loseDeliveries')(right, async () => {
@@ -121,14 +123,14 @@ export function faultContract(context: ContractContext): void {
       await context.append(left, channel, ['d']);
       await context.eventually(() => expect(right.seen.seqsOf(channel)).toEqual([1, 4]));
       const { epoch } = await context.tip(right, channel);
-      const { events } = await right.broker.read({ channel, epoch, from: 2, until: 3, limit: 9 });
+      const { events } = await right.broker.log.read({ channel, epoch, from: 2, until: 3, limit: 9 });
       expect(events.map((event) => event.id)).toEqual(['b', 'c']);
     });
 
     it('G5 a last event that is lost on the way shows in the tip', async () => {
       const [left, right] = await context.twoNodes();
       const channel = context.channel();
-      await right.broker.subscribe(channel);
+      await right.broker.log.subscribe(channel);
       await context.fault('loseDeliveries')(right, async () => {
         await context.append(left, channel, ['a']);
       });

@@ -69,7 +69,7 @@ export interface BrokerHarness {
  *
  * @example
  * export const myHarness: BrokerHarnessFactory = {
- *   capabilities: { durability: 'broker', dedupes: true, denseSeq: true, presence: true },
+ *   capabilities: { durability: 'broker', dedupes: true, presence: true },
  *   faults: [],
  *   async create() {
  *     const prefix = randomUUID(); // an empty log

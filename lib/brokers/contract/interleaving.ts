@@ -48,10 +48,10 @@ export function interleavingContract(context: ContractContext): void {
         await Promise.all(write(before, 'before'));
         const cursor = Math.min(cut, before);
         const early = write(Math.floor(during / 2), 'early');
-        const subscribed = reader.broker.subscribe(channel);
+        const subscribed = reader.broker.log.subscribe(channel);
         const late = write(Math.ceil(during / 2), 'late');
         const tip = await subscribed;
-        const replay = await reader.broker.read({
+        const replay = await reader.broker.log.read({
           channel,
           epoch: tip.epoch,
           from: cursor + 1,
@@ -88,7 +88,7 @@ async function playSteps(
     const open = current[node];
     if (open === undefined) {
       const start = seen(node).length;
-      const { seq: tip } = await nodes[node].broker.subscribe(channel);
+      const { seq: tip } = await nodes[node].broker.log.subscribe(channel);
       const span: Span = { node, tip, start };
       current[node] = span;
       spans.push(span);
@@ -96,7 +96,7 @@ async function playSteps(
     }
     open.end = seen(node).length;
     current[node] = undefined;
-    await nodes[node].broker.unsubscribe(channel);
+    await nodes[node].broker.log.unsubscribe(channel);
   }
 
   for (const move of steps) {
@@ -130,6 +130,6 @@ async function playSteps(
   const byId = new Map(log.map((event) => [event.seq, event.id]));
   for (const node of nodes) {
     for (const event of node.seen.eventsOf(channel)) expect(event.id).toBe(byId.get(event.seq));
-    await node.broker.unsubscribe(channel);
+    await node.broker.log.unsubscribe(channel);
   }
 }

@@ -8,13 +8,13 @@ export function lifeCycleContract(context: ContractContext): void {
   const everyCall = (broker: Broker, channel: string): Record<string, () => Promise<unknown>> => {
     const entry = { channel, member: 'u1', device: 'd1', generation: 1 };
     return {
-      appendMany: () => broker.appendMany([context.request(channel, 'late')]),
-      read: () => broker.read({ channel, from: 1, limit: 1 }),
-      tips: () => broker.tips([channel]),
-      subscribe: () => broker.subscribe(channel),
-      unsubscribe: () => broker.unsubscribe(channel),
-      signal: () => broker.signal(channel, { event: 'typing' }),
-      control: () => broker.control({ kind: 'unban', user: 'u1' }),
+      appendMany: () => broker.log.appendMany([context.request(channel, 'late')]),
+      read: () => broker.log.read({ channel, from: 1, limit: 1 }),
+      tips: () => broker.log.tips([channel]),
+      subscribe: () => broker.log.subscribe(channel),
+      unsubscribe: () => broker.log.unsubscribe(channel),
+      signal: () => broker.log.signal(channel, { event: 'typing' }),
+      control: () => broker.bus.control({ kind: 'unban', user: 'u1' }),
       probe: () => broker.probe(1_000),
       ...(context.capabilities.presence
         ? {
@@ -75,11 +75,16 @@ export function lifeCycleContract(context: ContractContext): void {
     await first.broker.close();
     const second = await context.node();
     await keeper.broker.close();
-    const result = await second.broker.read({ channel, epoch: positions[0]?.epoch ?? '', from: 2, limit: 9 });
+    const result = await second.broker.log.read({
+      channel,
+      epoch: positions[0]?.epoch ?? '',
+      from: 2,
+      limit: 9,
+    });
     expect(result).toMatchObject({ tip: positions[2], continuous: true });
     expect(result.events.map((event) => event.id)).toEqual(['b', 'c']);
     if (!context.capabilities.dedupes) return;
-    const [again] = await second.broker.appendMany([context.request(channel, 'a')]);
+    const [again] = await second.broker.log.appendMany([context.request(channel, 'a')]);
     expect(again).toEqual({ ok: true, position: positions[0], duplicate: true });
   });
 
@@ -105,12 +110,12 @@ export function lifeCycleContract(context: ContractContext): void {
   it('G18 a closed node hears nothing more, and the others nothing less', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
+    await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);
     await left.broker.close();
     const calls = left.seen.calls;
     await context.append(right, channel, ['a']);
-    await right.broker.signal(channel, { event: 'typing' });
-    await right.broker.control({ kind: 'disconnect', user: 'u1' });
+    await right.broker.log.signal(channel, { event: 'typing' });
+    await right.broker.bus.control({ kind: 'disconnect', user: 'u1' });
     if (context.capabilities.presence) {
       await right.broker.presence.enter({ channel, member: 'u1', device: 'd1', generation: 1 }, 10_000);
     }

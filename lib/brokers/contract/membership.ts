@@ -13,7 +13,7 @@ export function membershipContract(context: ContractContext): void {
   async function room() {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    await Promise.all([left.broker.subscribe(channel), right.broker.subscribe(channel)]);
+    await Promise.all([left.broker.log.subscribe(channel), right.broker.log.subscribe(channel)]);
     const entry = (change: Partial<PresenceEntry> = {}): PresenceEntry => ({
       channel,
       member: 'u1',
@@ -222,7 +222,7 @@ export function membershipContract(context: ContractContext): void {
     const { left, right, channel, entry, presence } = await room();
     const other = context.channel();
     await presence.enter(entry({ channel: other }), LONG_LEASE_MS);
-    await right.broker.unsubscribe(channel);
+    await right.broker.log.unsubscribe(channel);
     await presence.enter(entry(), LONG_LEASE_MS);
     await expectDiffs([left], channel, ['+u1×1']);
     expect(right.seen.diffs).toEqual([]);

@@ -59,7 +59,7 @@ export function rosterContract(context: ContractContext): void {
     expect(empty.more).toBeUndefined();
     expect(await page(right, channel)).toEqual(empty);
 
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     await enterAll(left, channel, ['u1']);
     await context.eventually(() => expect(right.seen.diffsOf(channel)).toHaveLength(1));
     expect(right.seen.diffsOf(channel)[0]).toMatchObject({ epoch: empty.epoch, previous: empty.version });
@@ -68,7 +68,7 @@ export function rosterContract(context: ContractContext): void {
   it('G19 versions of diffs follow one another, and the page names the last', async () => {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     const before = await page(left, channel);
     await enterAll(left, channel, ['u1', 'u2', 'u3']);
     await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
@@ -147,7 +147,7 @@ export function rosterContract(context: ContractContext): void {
         make: (random) => random.list(1, 25, action),
         check: async (actions) => {
           const channel = context.channel();
-          await left.broker.subscribe(channel);
+          await left.broker.log.subscribe(channel);
           const start = await page(right, channel);
           for (const { kind, node, ...fields } of actions) {
             const { presence } = (node === 0 ? left : right).broker;
@@ -171,7 +171,7 @@ export function rosterContract(context: ContractContext): void {
             expect(applied.version).toBe(end.version);
             expect(applied.members).toEqual(new Map(end.members.map((member) => [member.id, member])));
           });
-          await left.broker.unsubscribe(channel);
+          await left.broker.log.unsubscribe(channel);
         },
       },
       Math.min(context.harness.runs, 100),
@@ -186,7 +186,7 @@ export function rosterContract(context: ContractContext): void {
       ids('u', 2_000).map((name) => entry(channel, name)),
       LONG_LEASE_MS,
     );
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     await enterAll(left, channel, ['one', 'two']);
     await right.broker.presence.leave(entry(channel, 'u1'), 0);
     await left.broker.presence.update(entry(channel, 'u2', { data: 'x' }));
@@ -208,7 +208,7 @@ export function rosterContract(context: ContractContext): void {
     const [left, right] = await context.twoNodes();
     const channel = context.channel();
     const { leaseMs, slackMs } = context.windows;
-    await right.broker.subscribe(channel);
+    await right.broker.log.subscribe(channel);
     const entries = ids('u', 40).flatMap((name) => [
       entry(channel, name, { device: `${name}-1` }),
       entry(channel, name, { device: `${name}-2` }),

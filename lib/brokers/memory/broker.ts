@@ -1,18 +1,13 @@
 import type {
-  AppendOutcome,
-  AppendRequest,
   Broker,
+  BrokerBus,
   BrokerCapabilities,
   BrokerListener,
+  BrokerLog,
   BrokerPresence,
-  ReadRequest,
-  ReadResult,
-  SignalMessage,
 } from '../../core/ports/broker.js';
-import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
-import type { Position } from '../../protocol/position.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MemoryNode } from './node.js';
+import { MemoryNodeLog } from './node-log.js';
+import { MemoryNode, notRunning, RunningNode } from './node.js';
 import { positive, type MemoryStoreOptions } from './options.js';
 import { MemoryProbe } from './probe.js';
 import { MemoryStore } from './store.js';
@@ -41,22 +36,15 @@ export class MemoryBroker implements Broker {
   readonly capabilities: BrokerCapabilities = {
     durability: 'process',
     dedupes: true,
-    denseSeq: true,
     presence: true,
-  };
-  readonly presence: BrokerPresence = {
-    enter: (entry, leaseMs) => this.attempt(() => this.store.presence.enter(entry, leaseMs)),
-    update: (entry) => this.attempt(() => this.store.presence.update(entry)),
-    leave: (entry, graceMs) => this.attempt(() => this.store.presence.leave(entry, graceMs)),
-    renew: (entries, leaseMs) => this.attempt(() => this.store.presence.renew(entries, leaseMs)),
-    members: (channel, page) =>
-      this.attempt(() => this.store.presence.members(channel, page.cursor, page.limit)),
   };
   /** What this broker holds, or shares with the others of its cluster. */
   readonly store: MemoryStore;
-  private readonly controlTimeoutMs: number;
+  readonly log: BrokerLog;
+  readonly presence: BrokerPresence;
+  readonly bus: BrokerBus;
+  private readonly running = new RunningNode();
   private readonly probes = new Set<MemoryProbe>();
-  private node: MemoryNode | undefined;
   private closed = false;
 
   /** @throws RangeError for a bound that is not positive, TypeError for `store` beside options of a store. */
@@ -68,8 +56,22 @@ export class MemoryBroker implements Broker {
         `memoryBroker: \`store\` has its own ${extra.join(', ')}. Give them to \`new MemoryStore()\` instead.`,
       );
     }
-    this.controlTimeoutMs = positive('controlTimeoutMs', controlTimeoutMs);
+    positive('controlTimeoutMs', controlTimeoutMs);
     this.store = store ?? new MemoryStore(storeOptions);
+    const { running } = this;
+    const { presence, control } = this.store;
+    this.log = new MemoryNodeLog(this.store, running);
+    this.presence = {
+      enter: (entry, leaseMs) => running.run(() => presence.enter(entry, leaseMs)),
+      update: (entry) => running.run(() => presence.update(entry)),
+      leave: (entry, graceMs) => running.run(() => presence.leave(entry, graceMs)),
+      renew: (entries, leaseMs) => running.run(() => presence.renew(entries, leaseMs)),
+      members: (channel, page) => running.run(() => presence.members(channel, page.cursor, page.limit)),
+    };
+    this.bus = {
+      control: (message) =>
+        running.run((node) => control.send(message, node, this.store.started, controlTimeoutMs)),
+    };
   }
 
   /**
@@ -77,82 +79,41 @@ export class MemoryBroker implements Broker {
    * @throws Error when it was started or closed before: make a new broker, on the same store if need be.
    */
   async start(listener: BrokerListener, nodeId: string = this.store.entropy.token()): Promise<void> {
-    if (this.node !== undefined || this.closed) {
+    if (this.running.current !== undefined || this.closed) {
       throw new Error(
         'A MemoryBroker is started once. Make a new one; `store` lets it go on with the same logs.',
       );
     }
     const node = new MemoryNode(nodeId, listener);
-    this.node = node;
+    this.running.current = node;
     this.store.attach(node);
     listener.onState('up');
     await this.store.control.catchUp(node);
   }
 
-  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
-    // Not `attempt`: the hot path makes no closure.
-    return this.node === undefined ? refuse() : Promise.resolve(this.store.append(requests));
-  }
-
-  read(request: ReadRequest): Promise<ReadResult> {
-    return this.attempt(() => this.store.read(request));
-  }
-
-  tips(channels: readonly string[]): Promise<readonly Position[]> {
-    return this.attempt(() => channels.map((channel) => this.store.tip(channel)));
-  }
-
-  subscribe(channel: string): Promise<Position> {
-    return this.attempt((node) => {
-      const found = this.store.subscribe(channel, node);
-      node.channels.add(found);
-      return found.log.position;
-    });
-  }
-
-  unsubscribe(channel: string): Promise<void> {
-    return this.attempt((node) => {
-      const found = this.store.unsubscribe(channel, node);
-      if (found !== undefined) node.channels.delete(found);
-    });
-  }
-
-  signal(channel: string, message: SignalMessage): Promise<void> {
-    return this.attempt(() => this.store.signal(channel, message));
-  }
-
-  async control(message: ControlMessage): Promise<ControlReceipt> {
-    if (this.node === undefined) return refuse();
-    return this.store.control.send(message, this.node, this.store.started, this.controlTimeoutMs);
-  }
-
   probe(timeoutMs: number): Promise<number> {
-    if (this.node === undefined) return refuse();
-    const probe = new MemoryProbe(this.store, `$probe.${this.node.id}`, timeoutMs, () =>
-      this.probes.delete(probe),
-    );
-    this.probes.add(probe);
-    probe.run();
-    return probe.result;
+    return this.running.run(({ id }) => {
+      const probe = new MemoryProbe(this.store, this.log, `$probe.${id}`, timeoutMs, () =>
+        this.probes.delete(probe),
+      );
+      this.probes.add(probe);
+      probe.run();
+      return probe.result;
+    });
   }
 
   /** Forgets a channel's events and begins a new epoch; see {@link MemoryStore.clear}. */
   clear(channel: string): Promise<void> {
-    return this.attempt(() => this.store.clear(channel));
+    return this.running.run(() => this.store.clear(channel));
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    const node = this.node;
+    const node = this.running.current;
     if (node === undefined) return;
-    this.node = undefined;
+    this.running.current = undefined;
     this.store.detach(node);
-    for (const probe of [...this.probes]) probe.fail(unavailable());
-  }
-
-  private async attempt<T>(work: (node: MemoryNode) => T): Promise<T> {
-    if (this.node === undefined) throw unavailable();
-    return work(this.node);
+    for (const probe of [...this.probes]) probe.fail(notRunning());
   }
 }
 
@@ -165,15 +126,4 @@ export class MemoryBroker implements Broker {
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   return new MemoryBroker(options);
-}
-
-function unavailable(): RealtimeError {
-  return new RealtimeError(
-    'unavailable',
-    'The memory broker is not running: it was closed, or not started yet',
-  );
-}
-
-function refuse(): Promise<never> {
-  return Promise.reject(unavailable());
 }

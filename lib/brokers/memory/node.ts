@@ -1,4 +1,5 @@
 import type { BrokerListener } from '../../core/ports/broker.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { MemoryChannel, MemorySubscriber } from './channel.js';
 
 /** One broker that is started on a store: a node of the cluster that the store is. */
@@ -13,4 +14,22 @@ export class MemoryNode implements MemorySubscriber {
     readonly id: string,
     readonly listener: BrokerListener,
   ) {}
+}
+
+/** The node of a broker while it runs; none before `start` and after `close`, when every call is refused. */
+export class RunningNode {
+  current: MemoryNode | undefined;
+
+  /** Runs `work`; rejects with `unavailable` when the broker does not run. */
+  async run<T>(work: (node: MemoryNode) => T | Promise<T>): Promise<T> {
+    if (this.current === undefined) throw notRunning();
+    return work(this.current);
+  }
+}
+
+export function notRunning(): RealtimeError {
+  return new RealtimeError(
+    'unavailable',
+    'The memory broker is not running: it was closed, or not started yet',
+  );
 }

@@ -1,4 +1,4 @@
-import type { LogPolicy } from '../../core/ports/broker.js';
+import type { BrokerLog, LogPolicy } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { MemorySubscriber } from './channel.js';
@@ -23,6 +23,7 @@ export class MemoryProbe implements MemorySubscriber {
 
   constructor(
     private readonly store: MemoryStore,
+    private readonly log: BrokerLog,
     private readonly channel: string,
     timeoutMs: number,
     private readonly onDone: (probe: MemoryProbe) => void,
@@ -39,9 +40,9 @@ export class MemoryProbe implements MemorySubscriber {
   }
 
   run(): void {
-    const { channel, id, store } = this;
+    const { channel, id, log, store } = this;
     store.subscribe(channel, this);
-    store.append([
+    void log.appendMany([
       { channel, producer: '$probe', fingerprint: '', event: { id, event: 'probe' }, policy: UNKEPT },
     ]);
   }

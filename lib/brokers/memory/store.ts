@@ -1,16 +1,8 @@
-import type {
-  AppendOutcome,
-  AppendRequest,
-  ReadRequest,
-  ReadResult,
-  SignalMessage,
-} from '../../core/ports/broker.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Entropy } from '../../core/ports/entropy.js';
-import type { Position } from '../../protocol/position.js';
 import { MemoryChannel, type MemorySubscriber } from './channel.js';
 import { MemoryControl } from './control.js';
-import { IdBudget, idKey } from './dedupe.js';
+import { IdBudget } from './dedupe.js';
 import { MemoryDispatcher } from './dispatcher.js';
 import type { MemoryNode } from './node.js';
 import { storeSettings, type MemoryStoreOptions } from './options.js';
@@ -33,10 +25,12 @@ export class MemoryStore {
   readonly presence: MemoryPresence;
   /** @internal */
   readonly control: MemoryControl;
+  /** @internal */
+  readonly dispatcher = new MemoryDispatcher();
+  /** @internal Ids that all channels together may remember. */
+  readonly ids: IdBudget;
   private readonly channels = new Map<string, MemoryChannel>();
   private readonly nodes = new Set<MemoryNode>();
-  private readonly dispatcher = new MemoryDispatcher();
-  private readonly ids: IdBudget;
   private readonly sweeper: MemorySweeper;
   /** Channels with a subscriber. */
   private active = 0;
@@ -111,32 +105,6 @@ export class MemoryStore {
     return [...this.nodes];
   }
 
-  /** @internal */
-  append(requests: readonly AppendRequest[]): readonly AppendOutcome[] {
-    const now = this.clock.now();
-    const touched: MemoryChannel[] = [];
-    const outcomes = requests.map((request) => this.appendOne(request, now, touched));
-    // All batches wait before the first is handed out: its listener may append to the channel of the next.
-    for (const channel of touched) {
-      if (channel.pending !== undefined)
-        this.dispatcher.enqueue({ kind: 'events', channel, events: channel.pending });
-      channel.pending = undefined;
-    }
-    this.dispatcher.flush();
-    return outcomes;
-  }
-
-  /** @internal */
-  read(request: ReadRequest): ReadResult {
-    const now = this.clock.now();
-    return this.open(request.channel, now).log.read(request, now);
-  }
-
-  /** @internal */
-  tip(channel: string): Position {
-    return this.open(channel, this.clock.now()).log.position;
-  }
-
   /** @internal Idempotent for one subscriber. */
   subscribe(name: string, subscriber: MemorySubscriber): MemoryChannel {
     const channel = this.open(name, this.clock.now());
@@ -153,49 +121,13 @@ export class MemoryStore {
     return channel;
   }
 
-  /** @internal */
-  signal(name: string, signal: SignalMessage): void {
-    const channel = this.channels.get(name);
-    if (channel === undefined || channel.subscribers.length === 0) return;
-    this.dispatcher.enqueue({ kind: 'signal', channel, signal });
-    this.dispatcher.flush();
+  /** @internal The channel, when there is one. */
+  find(name: string): MemoryChannel | undefined {
+    return this.channels.get(name);
   }
 
-  private appendOne(request: AppendRequest, now: number, touched: MemoryChannel[]): AppendOutcome {
-    const { channel: name, event: draft, policy, producer } = request;
-    const channel = this.open(name, now);
-    const { ids } = channel;
-    ids.trim(now);
-    const { dedupeMs } = policy;
-    // Many channels remember no ids at all, and then there is nothing that a key would find.
-    const key = ids.size > 0 || dedupeMs > 0 ? idKey(producer, draft.id) : '';
-    const first = ids.find(key, now);
-    if (first !== undefined) {
-      return first.fingerprint === request.fingerprint
-        ? { ok: true, position: first.position, duplicate: true }
-        : { ok: false, code: 'conflict' };
-    }
-    if (request.after !== undefined && ids.find(idKey(producer, request.after), now) === undefined) {
-      return { ok: false, code: 'out_of_order' };
-    }
-    if (dedupeMs > 0 && this.ids.isSpent) return { ok: false, code: 'unavailable' };
-
-    const event = channel.log.append(draft, policy, now);
-    const position: Position = { epoch: event.epoch, seq: event.seq };
-    if (dedupeMs > 0) {
-      ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });
-    }
-    if (channel.subscribers.length > 0) {
-      if (channel.pending === undefined) {
-        channel.pending = [];
-        touched.push(channel);
-      }
-      channel.pending.push(event);
-    }
-    return { ok: true, position, duplicate: false };
-  }
-
-  private open(name: string, now: number): MemoryChannel {
+  /** @internal The channel, which is made when there is none. */
+  open(name: string, now: number): MemoryChannel {
     let channel = this.channels.get(name);
     if (channel === undefined) {
       this.sweeper.makeRoom();

@@ -1,22 +1,29 @@
 import type {
-  AppendOutcome,
-  AppendRequest,
   Broker,
+  BrokerBus,
   BrokerCapabilities,
   BrokerListener,
+  BrokerLog,
   BrokerPresence,
-  ReadRequest,
-  ReadResult,
-  SignalMessage,
+  BrokerState,
 } from '../../core/ports/broker.js';
-import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
-import type { Position } from '../../protocol/position.js';
+import { RedisAppends } from './append/appends.js';
+import { RedisInterest } from './connection/channel-subscriptions.js';
+import { RedisCommands } from './connection/commands.js';
 import { RedisTarget } from './connection/target.js';
-import { unavailable } from './errors.js';
-import { RedisKeys } from './keys.js';
-import { RedisNode } from './node.js';
+import { RedisControl } from './control/control.js';
+import { bootError, unavailable } from './errors.js';
+import { guarded, RedisFeeds } from './feed.js';
+import { CONTROL_CHANNEL, RedisKeys } from './keys.js';
+import { RedisLog } from './log.js';
+import { RedisHeart } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
+import { RedisPresence } from './presence/presence.js';
+import { RedisSweeper } from './presence/sweeper.js';
+import { RedisProbes } from './probe.js';
+import { checkServer } from './server-check.js';
 import { redisSettings, type RedisSettings } from './settings.js';
+import { RedisTipCheck } from './tip-check.js';
 
 /**
  * A broker on Redis ≥ 7: logs, dedupe, presence and control shared by any number of nodes, which may come and go. An
@@ -30,32 +37,79 @@ export class RedisBroker implements Broker {
   readonly name = 'redis';
   /** What it promises; `durability` is `replicated` where that was asked for, else `broker` (G1). */
   readonly capabilities: BrokerCapabilities;
+  /** The channels' logs, and what this node subscribes to. */
+  readonly log: BrokerLog;
   /** Members of channels, across all nodes (G19). */
-  readonly presence: BrokerPresence = {
-    enter: (entry, leaseMs) => this.attempt((node) => node.presence.enter(entry, leaseMs)),
-    update: (entry) => this.attempt((node) => node.presence.update(entry)),
-    leave: (entry, graceMs) => this.attempt((node) => node.presence.leave(entry, graceMs)),
-    renew: (entries, leaseMs) => this.attempt((node) => node.presence.renew(entries, leaseMs)),
-    members: (channel, page) => this.attempt((node) => node.presence.members(channel, page)),
-  };
+  readonly presence: BrokerPresence;
+  /** Control records, to every node (G11). */
+  readonly bus: BrokerBus;
   private readonly settings: RedisSettings;
   private readonly keys: RedisKeys;
   private readonly target: RedisTarget;
-  private node: RedisNode | undefined;
-  private starting = false;
+  private readonly commands: RedisCommands;
+  /** Connection for appends where `WAIT` would hold up everything else. */
+  private readonly writer: RedisCommands;
+  private readonly appends: RedisAppends;
+  private readonly control: RedisControl;
+  private readonly feeds: RedisFeeds;
+  private readonly heart: RedisHeart;
+  private readonly interest: RedisInterest;
+  private readonly probes: RedisProbes;
+  private readonly sweeper: RedisSweeper;
+  private readonly tipCheck: RedisTipCheck;
+  /** Topic of the confirmations that this node waits for. */
+  private answers = '';
+  private listener: BrokerListener | undefined;
+  private state: BrokerState | undefined;
+  /** Whether `start` has come so far that the state may be told, and that the other nodes know of this one. */
+  private connected = false;
+  private running = false;
+  private released = false;
   private closing: Promise<void> | undefined;
+  private whenReady: (() => void) | undefined;
 
   /** @throws RangeError for an option that cannot be; it names the option and the remedy. */
   constructor(options: RedisBrokerOptions = {}) {
-    this.settings = redisSettings(options);
-    this.keys = new RedisKeys(this.settings.keyPrefix, this.settings.partitions);
-    this.target = new RedisTarget(options, this.settings);
+    const settings = redisSettings(options);
+    const { keyPrefix, partitions, replicated } = settings;
+    const keys = new RedisKeys(keyPrefix, partitions);
+    const target = new RedisTarget(options, settings);
     this.capabilities = {
-      durability: this.settings.replicated === undefined ? 'broker' : 'replicated',
+      durability: replicated === undefined ? 'broker' : 'replicated',
       dedupes: true,
-      denseSeq: true,
       presence: true,
     };
+    const onChange = () => this.tellState();
+    const commands = new RedisCommands(target, settings, keys, 'commands', onChange);
+    this.settings = settings;
+    this.keys = keys;
+    this.target = target;
+    this.commands = commands;
+    this.writer =
+      replicated === undefined
+        ? commands
+        : new RedisCommands(target, settings, keys, 'appends', onChange, true);
+    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
+    this.interest = new RedisInterest(target, settings, keys, commands, {
+      onText: (topic, text) => guarded(() => this.onText(topic, text)),
+      onRestored: (topics) =>
+        this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? [])),
+      onChange,
+    });
+    this.appends = new RedisAppends(this.writer, keys, settings);
+    const log = new RedisLog(commands, this.appends, this.interest, this.feeds, keys, settings);
+    const presence = new RedisPresence(commands, keys, settings);
+    this.control = new RedisControl(commands, keys, log, settings);
+    this.log = log;
+    this.presence = presence;
+    this.bus = this.control;
+    this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
+    this.probes = new RedisProbes(this.appends, settings);
+    this.sweeper = new RedisSweeper(commands, keys, settings, presence);
+    this.heart = new RedisHeart(commands, keys, settings, {
+      onChange,
+      onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
+    });
   }
 
   /**
@@ -65,74 +119,32 @@ export class RedisBroker implements Broker {
    * @throws Error when Redis cannot be reached or is not fit, with the remedy; and when it was started or closed before.
    */
   async start(listener: BrokerListener, nodeId: string = this.settings.entropy.token()): Promise<void> {
-    if (this.starting || this.closing !== undefined)
+    if (this.listener !== undefined || this.closing !== undefined)
       throw new Error('A RedisBroker is started once. Make a new one: the logs are in Redis.');
-    this.starting = true;
-    const node = new RedisNode(nodeId, listener, this.target, this.keys, this.settings);
+    this.listener = listener;
+    this.answers = this.keys.answersTo(nodeId);
     try {
-      await node.start();
+      await this.connect(listener, nodeId);
     } catch (error) {
-      await node.close();
+      await this.release();
       throw error;
     }
     // Closed while it was started.
     if (this.isClosed) {
-      await node.close();
+      await this.release();
       throw unavailable('The Redis broker was closed');
     }
-    this.node = node;
-  }
-
-  /**
-   * Appends in the order given. Of each request the outcome says whether it is in the log; it is `timeout` when that is not
-   * known, and `unavailable` when nothing was appended. No command that may have run is sent again (G21).
-   */
-  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
-    // Not `attempt`: the hot path makes no closure.
-    return this.node === undefined ? refuse() : this.node.appends.append(requests);
-  }
-
-  /** A range of a channel's log. Events carry the epoch of `tip`, whichever they were appended under (P14). */
-  read(request: ReadRequest): Promise<ReadResult> {
-    return this.attempt((node) => node.log.read(request));
-  }
-
-  /** Ends of many logs, in the order asked; an empty log has one too (P11). */
-  tips(channels: readonly string[]): Promise<readonly Position[]> {
-    return this.attempt((node) => node.log.tips(channels));
-  }
-
-  /**
-   * Turns interest in a channel on: from before the returned tip on, every event reaches the listener, and what a lost
-   * message took is read from the log (G5). To be called once per channel.
-   */
-  subscribe(channel: string): Promise<Position> {
-    return this.attempt((node) => node.subscribe(channel));
-  }
-
-  /** Turns interest in a channel off. */
-  unsubscribe(channel: string): Promise<void> {
-    return this.attempt(async (node) => node.unsubscribe(channel));
-  }
-
-  /** Sends an ephemeral message to every node that is subscribed, this one included; nothing is stored. */
-  signal(channel: string, message: SignalMessage): Promise<void> {
-    return this.attempt((node) => node.signal(channel, message));
-  }
-
-  /** Sends a durable record to every node, this one included; resolves when all have confirmed, or names who has not (G11). */
-  control(message: ControlMessage): Promise<ControlReceipt> {
-    return this.attempt((node) => node.control.send(message));
+    this.running = true;
   }
 
   /** Publishes through the normal path. Resolves to the milliseconds until it came back; rejects after `timeoutMs` (G20). */
   probe(timeoutMs: number): Promise<number> {
-    return this.attempt((node) => node.probes.run(timeoutMs));
+    return this.probes.run(timeoutMs);
   }
 
   /** Flushes what was accepted, and closes every connection. Idempotent; never rejects (G18). */
   close(): Promise<void> {
-    this.closing ??= this.end();
+    this.closing ??= this.running ? this.release() : Promise.resolve();
     return this.closing;
   }
 
@@ -140,14 +152,87 @@ export class RedisBroker implements Broker {
     return this.closing !== undefined;
   }
 
-  private async end(): Promise<void> {
-    const { node } = this;
-    this.node = undefined;
-    await node?.close();
+  /** @throws Error that says what is wrong and what to do. */
+  private async connect(listener: BrokerListener, nodeId: string): Promise<void> {
+    const { commands, control, feeds, interest, keys, probes } = this;
+    await commands.connect();
+    if (this.writer !== commands) await this.writer.connect();
+    await checkServer(commands, this.settings.onWarning);
+    interest.start();
+    await this.subscriptionsReady();
+    await this.heart.start(nodeId);
+    feeds.start(listener);
+    probes.start(nodeId);
+    feeds.open(CONTROL_CHANNEL, control.listener);
+    feeds.open(probes.channel, probes.listener);
+    await Promise.all([
+      interest.add(keys.topic(CONTROL_CHANNEL), CONTROL_CHANNEL),
+      interest.add(keys.topic(probes.channel), probes.channel),
+      interest.add(this.answers, CONTROL_CHANNEL),
+    ]);
+    this.connected = true;
+    this.tellState();
+    feeds.setTip(CONTROL_CHANNEL, await control.start(nodeId, listener));
+    this.tipCheck.start();
+    this.sweeper.start();
   }
 
-  private attempt<T>(work: (node: RedisNode) => Promise<T>): Promise<T> {
-    return this.node === undefined ? refuse() : work(this.node);
+  /** Lets what was accepted finish, then releases everything. Never rejects. */
+  private async release(): Promise<void> {
+    this.released = true;
+    this.tipCheck.close();
+    this.sweeper.close();
+    this.feeds.closeAll();
+    await this.appends.close();
+    if (this.connected) await this.heart.stop().catch(() => undefined);
+    this.probes.close();
+    this.control.close();
+    this.interest.close();
+    this.commands.close();
+    if (this.writer !== this.commands) this.writer.close();
+  }
+
+  private onText(topic: string, text: string): void {
+    if (topic === this.answers) this.control.onAnswer(text);
+    else this.feeds.onText(topic, text);
+  }
+
+  private async subscriptionsReady(): Promise<void> {
+    if (this.interest.ready) return;
+    const { clock, connectTimeoutMs } = this.settings;
+    await new Promise<void>((resolve, reject) => {
+      const timer = clock.schedule(connectTimeoutMs, () =>
+        reject(
+          bootError(
+            `cannot subscribe at ${this.target.where}`,
+            'Check that a second connection is allowed, and in a Cluster one to every master.',
+          ),
+        ),
+      );
+      this.whenReady = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Tells the listener when the way to Redis, in either direction, opens or closes. */
+  private tellState(): void {
+    if (this.released) return;
+    if (this.interest.ready) {
+      this.whenReady?.();
+      this.whenReady = undefined;
+    }
+    if (!this.connected) return;
+    const trouble =
+      this.commands.trouble ??
+      this.writer.trouble ??
+      (this.interest.ready ? undefined : `there is no connection for subscriptions to ${this.target.where}`);
+    const state: BrokerState = trouble === undefined ? 'up' : 'down';
+    if (state === this.state) return;
+    this.state = state;
+    if (state === 'up') this.heart.beatNow();
+    guarded(() => this.listener?.onState(state, trouble));
   }
 }
 
@@ -161,8 +246,4 @@ export class RedisBroker implements Broker {
  */
 export function redisBroker(options: RedisBrokerOptions = {}): RedisBroker {
   return new RedisBroker(options);
-}
-
-function refuse(): Promise<never> {
-  return Promise.reject(unavailable('The Redis broker is not running: it was closed, or not started yet'));
 }

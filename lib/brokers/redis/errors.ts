@@ -7,6 +7,11 @@ export function unavailable(message: string): RealtimeError {
   return new RealtimeError('unavailable', message);
 }
 
+/** Every call before `start` and after `close`. */
+export function notRunning(): RealtimeError {
+  return unavailable('The Redis broker is not running: it was closed, or not started yet');
+}
+
 /** The command may have been carried out: its outcome is unknown (P17). */
 export function unanswered(message = 'Redis did not answer in time'): RealtimeError {
   return new RealtimeError('timeout', message);

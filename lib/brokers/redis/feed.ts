@@ -1,6 +1,7 @@
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { BrokerListener } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
+import { notRunning } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { decodeMessage, type RedisMessage } from './wire.js';
 
@@ -17,6 +18,8 @@ interface Feed {
 /** Hands what comes over pub/sub to whom it is for, and remembers how far each channel was told. */
 export class RedisFeeds {
   private readonly byTopic = new Map<string, Feed>();
+  /** Of the node; none before `start` and after `close`. */
+  private listener: FeedListener | undefined;
 
   constructor(
     private readonly keys: RedisKeys,
@@ -24,7 +27,17 @@ export class RedisFeeds {
     private readonly onUnknown: (channel: string) => void,
   ) {}
 
-  open(channel: string, listener: FeedListener): void {
+  start(listener: FeedListener): void {
+    this.listener = listener;
+  }
+
+  get isOpen(): boolean {
+    return this.listener !== undefined;
+  }
+
+  /** @param listener Default: the node's. @throws RealtimeError `unavailable` when there is none. */
+  open(channel: string, listener = this.listener): void {
+    if (listener === undefined) throw notRunning();
     const topic = this.keys.topic(channel);
     if (!this.byTopic.has(topic)) this.byTopic.set(topic, { channel, listener, seen: undefined });
   }
@@ -33,7 +46,8 @@ export class RedisFeeds {
     this.byTopic.delete(this.keys.topic(channel));
   }
 
-  clear(): void {
+  closeAll(): void {
+    this.listener = undefined;
     this.byTopic.clear();
   }
 

@@ -1,11 +1,21 @@
-import type { ReadRequest, ReadResult } from '../../core/ports/broker.js';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  BrokerLog,
+  ReadRequest,
+  ReadResult,
+  SignalMessage,
+} from '../../core/ports/broker.js';
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
+import type { RedisAppends } from './append/appends.js';
+import type { RedisInterest } from './connection/channel-subscriptions.js';
 import type { RedisCommands } from './connection/commands.js';
-import { unavailable } from './errors.js';
+import { notRunning, unavailable } from './errors.js';
+import type { RedisFeeds } from './feed.js';
 import type { RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
-import { decodeRecord } from './wire.js';
+import { decodeRecord, encodeSignal } from './wire.js';
 import { READ, TIPS } from './scripts/index.js';
 
 /** Most channels in one script call. */
@@ -19,15 +29,26 @@ interface TipWaiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** Reads of logs and their tips. */
-export class RedisLog {
+/** The logs of all channels, and what this node subscribes to of them. */
+export class RedisLog implements BrokerLog {
   private waiting: TipWaiter[] = [];
 
   constructor(
     private readonly commands: RedisCommands,
+    private readonly appends: RedisAppends,
+    private readonly interest: RedisInterest,
+    private readonly feeds: RedisFeeds,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
   ) {}
+
+  /**
+   * Of each request the outcome says whether it is in the log; it is `timeout` when that is not known, and `unavailable`
+   * when nothing was appended. No command that may have run is sent again (G21).
+   */
+  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
+    return this.appends.append(requests);
+  }
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
     const { headMs, maxReadBytes, epochs } = this.settings;
@@ -69,6 +90,32 @@ export class RedisLog {
     }
     await Promise.all(calls);
     return tips;
+  }
+
+  /** Interest first, the tip after it: whatever is appended between the two is told. What a lost message took is read (G5). */
+  async subscribe(channel: string): Promise<Position> {
+    this.feeds.open(channel);
+    try {
+      await this.interest.add(this.keys.topic(channel), channel);
+      const tip = await this.tip(channel);
+      this.feeds.setTip(channel, tip);
+      return tip;
+    } catch (error) {
+      this.feeds.close(channel);
+      this.interest.remove(this.keys.topic(channel));
+      throw error;
+    }
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    if (!this.feeds.isOpen) throw notRunning();
+    this.feeds.close(channel);
+    this.interest.remove(this.keys.topic(channel));
+  }
+
+  async signal(channel: string, message: SignalMessage): Promise<void> {
+    const partition = this.keys.partitionOf(channel);
+    await this.commands.command(partition, 'spublish', [this.keys.topic(channel), encodeSignal(message)]);
   }
 
   /** Like `tips`, together with all who ask in the same turn. */

@@ -25,11 +25,11 @@ interface Misfit {
  * the control records go.
  */
 export class RedisHeart {
+  private node = '';
   private timer: Scheduled | undefined;
   private closed = false;
 
   constructor(
-    private readonly node: string,
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
@@ -41,7 +41,8 @@ export class RedisHeart {
   }
 
   /** @throws Error that says what to do, when the deployment has another layout or was divided otherwise. */
-  async start(): Promise<void> {
+  async start(node: string): Promise<void> {
+    this.node = node;
     const misfit = await this.beat();
     if (misfit !== undefined) throw new Error(`redisBroker: ${misfit.text}`);
     this.arm();

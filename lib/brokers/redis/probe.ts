@@ -3,7 +3,7 @@ import type { AppendRequest, LogPolicy } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RedisAppends } from './append/appends.js';
-import { unanswered, unavailable } from './errors.js';
+import { commandError, unanswered, unavailable } from './errors.js';
 import { PROBE_CHANNELS } from './keys.js';
 import type { RedisSettings } from './settings.js';
 
@@ -25,14 +25,15 @@ export class RedisProbes {
     onSignal: () => undefined,
     onPresence: () => undefined,
   };
-  readonly channel: string;
+  channel = '';
   private readonly open = new Map<string, OpenProbe>();
 
   constructor(
-    node: string,
     private readonly appends: RedisAppends,
     private readonly settings: RedisSettings,
-  ) {
+  ) {}
+
+  start(node: string): void {
     this.channel = `${PROBE_CHANNELS}${node}`;
   }
 
@@ -52,9 +53,12 @@ export class RedisProbes {
         this.fail(id, unanswered(`The probe did not come back within ${timeoutMs} ms`)),
       );
       this.open.set(id, { startedAt: clock.monotonic(), timer, resolve, reject });
-      void this.appends.append([request]).then(([outcome]) => {
-        if (outcome?.ok === false) this.fail(id, new RealtimeError(outcome.code));
-      });
+      this.appends.append([request]).then(
+        ([outcome]) => {
+          if (outcome?.ok === false) this.fail(id, new RealtimeError(outcome.code));
+        },
+        (error: unknown) => this.fail(id, commandError(error)),
+      );
     });
   }
 

@@ -2,7 +2,7 @@ import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
@@ -28,15 +28,15 @@ export interface HistoryQuery {
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'broker' | 'clock'>,
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock'>,
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { broker, clock } = this.ports;
+    const { log, clock } = this.ports;
     const match = this.authorizer.resolve(session, command.channel);
     const call = session.call(match, command.id, '', command.payload);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(broker, match.channel, command.payload, clock.now());
+    const result = await readHistory(log, match.channel, command.payload, clock.now());
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
     if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
@@ -45,7 +45,7 @@ export class History {
 
 /** A page of the log, for clients and for the application alike. */
 export async function readHistory(
-  broker: Broker,
+  log: Pick<BrokerLog, 'read'>,
   channel: string,
   query: HistoryQuery,
   now: number,
@@ -57,7 +57,7 @@ export async function readHistory(
   // One more than asked for tells whether there is more.
   let step = limit + 1;
   for (;;) {
-    const page = await broker.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
+    const page = await log.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
     for (const event of page.events) if (!event.isExpired(now)) found.push(event);
     const last = page.events[step - 1];
     if (last === undefined || found.length > limit) {

@@ -2,7 +2,7 @@ import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/comm
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerPresence } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import { requireSubscription, type Authorizer } from './authorization.js';
 
@@ -12,7 +12,7 @@ const DEFAULT_LIMIT = 100;
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly broker: Pick<Broker, 'presence'>,
+    private readonly members: Pick<BrokerPresence, 'members'>,
     private readonly tracker: PresenceTracker,
   ) {}
 
@@ -26,7 +26,7 @@ export class Presence {
         'This channel keeps no presence: its policy has presence: false',
       );
     const { cursor, limit } = command.payload;
-    const page = await this.broker.presence.members(match.channel, {
+    const page = await this.members.members(match.channel, {
       limit: Math.min(limit ?? DEFAULT_LIMIT, MAX_PAGE),
       cursor,
     });

@@ -15,7 +15,7 @@ import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { fingerprintOf, notSerializable } from './serializable.js';
 
-export interface PublishDeps extends Pick<EnginePorts, 'broker' | 'clock' | 'settings'> {
+export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly appends: AppendQueue;
@@ -62,11 +62,11 @@ export class Publish {
    */
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
-    const { authorizer, broker } = this.deps;
+    const { authorizer, log } = this.deps;
     const call = session.call(match, command.id, command.event, command.payload);
     await authorizer.authorize(match, 'publish', call);
-    const log = await broker.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
-    if (!log.continuous) return this.append(attempt);
+    const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
+    if (!read.continuous) return this.append(attempt);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 

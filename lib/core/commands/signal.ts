@@ -1,6 +1,6 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Broker } from '../ports/broker.js';
+import type { BrokerLog } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 
@@ -8,7 +8,7 @@ import type { Authorizer } from './authorization.js';
 export class Signal {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly broker: Pick<Broker, 'signal'>,
+    private readonly log: Pick<BrokerLog, 'signal'>,
   ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
@@ -19,7 +19,7 @@ export class Signal {
     }
     const call = session.call(match, id, event, payload);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
-    await this.broker.signal(match.channel, { event, payload, user: session.user?.id });
+    await this.log.signal(match.channel, { event, payload, user: session.user?.id });
     if (!session.isClosed) session.reply(id, {});
   }
 }

@@ -18,12 +18,12 @@ export interface PlanWithSnapshot {
  * The tip is read before the handler runs, so events that the state lacks follow it; the state may contain some of them.
  */
 export class SubscribePlanner {
-  constructor(private readonly ports: Pick<EnginePorts, 'broker' | 'clock' | 'logger' | 'settings'>) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'settings'>) {}
 
   plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
     const { policy, behaviour } = channel.definition;
-    return whenReady(planRecovery(channel, since, this.ports.broker, policy), (plan) => {
+    return whenReady(planRecovery(channel, since, this.ports.log, policy), (plan) => {
       const { snapshot } = behaviour;
       const startsFresh = plan.recovery === 'new' || plan.recovery === 'lost';
       return snapshot === undefined || !wantsSnapshot || !startsFresh
@@ -50,19 +50,19 @@ export class SubscribePlanner {
 
   /** @throws RealtimeError `unavailable` when the log cannot continue from the position that the handler stated. */
   private async checkStated(channel: ServedChannel, position: Position): Promise<Position> {
-    const { broker, logger } = this.ports;
-    const log = await broker.read({
+    const { log, logger } = this.ports;
+    const read = await log.read({
       channel: channel.name,
       epoch: position.epoch,
       from: position.seq + 1,
       limit: 1,
     });
-    if (log.continuous && (log.oldest <= position.seq + 1 || position.seq === log.tip.seq)) {
-      return { epoch: log.tip.epoch, seq: position.seq };
+    if (read.continuous && (read.oldest <= position.seq + 1 || position.seq === read.tip.seq)) {
+      return { epoch: read.tip.epoch, seq: position.seq };
     }
     logger.error(
       `The snapshot of ${channel.definition.source} states the position ${position.epoch}/${position.seq}, ` +
-        `from which the log of the channel cannot continue (its tip is ${log.tip.epoch}/${log.tip.seq}, its oldest event ${log.oldest}). ` +
+        `from which the log of the channel cannot continue (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
         'Return the position that the state was stored with, or none.',
     );
     throw new RealtimeError('unavailable', 'The state of the channel is not ready');

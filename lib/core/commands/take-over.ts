@@ -13,10 +13,7 @@ import type { LifecycleHooks } from './lifecycle.js';
  */
 const SUPERSEDE_WAIT_MS = 200;
 
-export interface TakeOverDeps extends Pick<
-  EnginePorts,
-  'broker' | 'clock' | 'entropy' | 'logger' | 'settings'
-> {
+export interface TakeOverDeps extends Pick<EnginePorts, 'bus' | 'clock' | 'entropy' | 'logger' | 'settings'> {
   readonly tickets: TicketSigner;
   readonly sessions: SessionRegistry<Session>;
   readonly hooks: LifecycleHooks;
@@ -67,10 +64,10 @@ export class TakeOver {
   }
 
   private async supersedeElsewhere({ lineage, generation }: Ticket): Promise<void> {
-    const { broker, clock, logger } = this.deps;
+    const { bus, clock, logger } = this.deps;
     try {
       await withTimeout(
-        broker.control({ kind: 'supersede', lineage, generation: generation + 1 }),
+        bus.control({ kind: 'supersede', lineage, generation: generation + 1 }),
         SUPERSEDE_WAIT_MS,
         clock,
       );

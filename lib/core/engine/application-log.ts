@@ -19,7 +19,7 @@ export interface ApplicationLogDeps {
   readonly channels: ChannelRegistry;
   readonly hub: Hub;
   readonly appends: AppendQueue;
-  readonly broker: Broker;
+  readonly broker: Pick<Broker, 'log' | 'presence'>;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly settings: { readonly applicationName: string };
@@ -53,13 +53,13 @@ export class ApplicationLog {
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     this.deps.channels.resolve(channel);
     fingerprintOf(event, payload);
-    await this.deps.broker.signal(channel, { event, payload, user });
+    await this.deps.broker.log.signal(channel, { event, payload, user });
   }
 
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock } = this.deps;
     channels.resolve(channel);
-    return await readHistory(broker, channel, query, clock.now());
+    return await readHistory(broker.log, channel, query, clock.now());
   }
 
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {

@@ -56,7 +56,8 @@ export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
-  const ports = { broker, authenticator, onConnect, settings, clock, entropy, logger, observer };
+  const { log, bus, presence: members } = broker;
+  const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   checkCapabilities(options.channels, broker);
   const requests = new Map<string, ConnectionRequest>(options.requests);
   const listeners = new Set<ConnectionListener>();
@@ -119,10 +120,10 @@ export function composeEngine(options: EngineOptions) {
     {
       auth: new Auth(ports),
       history: new History(authorizer, ports),
-      presence: new Presence(authorizer, broker, presence),
+      presence: new Presence(authorizer, members, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, requests, ports),
-      signal: new Signal(authorizer, broker),
+      signal: new Signal(authorizer, log),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -160,7 +161,7 @@ export function composeEngine(options: EngineOptions) {
   return {
     observer,
     admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
-    applicationLog: new ApplicationLog({ ...ports, channels, hub, appends }),
+    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,
     sessions,

@@ -180,7 +180,7 @@ export class RealtimeEngine implements EngineApi {
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted, for a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
-    const sent = this.options.broker.control(message);
+    const sent = this.options.broker.bus.control(message);
     const { observer } = this.parts;
     if (observer.onAct !== undefined) {
       sent.then(

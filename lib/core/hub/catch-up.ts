@@ -5,7 +5,7 @@ import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
 
-export interface CatchUpOptions extends Pick<EnginePorts, 'broker' | 'clock' | 'observer'> {
+export interface CatchUpOptions extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
   /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;

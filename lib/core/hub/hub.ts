@@ -3,7 +3,7 @@ import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperOwner } from './order-keeper.js';
 import type { ServedChannel, Subscription } from './subscription.js';
-import type { Broker, SignalMessage } from '../ports/broker.js';
+import type { BrokerLog, SignalMessage } from '../ports/broker.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { LocalChannel, type LocalChannelOptions } from './local-channel.js';
 
@@ -17,7 +17,7 @@ interface Served {
 }
 
 export interface HubOptions extends LocalChannelOptions<Subscription>, OrderKeeperDeps {
-  readonly broker: Broker;
+  readonly log: BrokerLog;
   /** How long a channel is served after its last subscription ended, in milliseconds. */
   readonly lingerMs: number;
 }
@@ -121,7 +121,7 @@ export class Hub {
 
   private async open(channel: ServedChannel): Promise<void> {
     try {
-      const tip = await this.options.broker.subscribe(channel.name);
+      const tip = await this.options.log.subscribe(channel.name);
       channel.tip = { epoch: tip.epoch, seq: tip.seq };
     } catch (error) {
       // The next subscribe tries again.
@@ -140,7 +140,7 @@ export class Hub {
   private stopServing(channel: ServedChannel): void {
     if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
     this.forget(channel);
-    this.options.broker.unsubscribe(channel.name).catch((error: unknown) => {
+    this.options.log.unsubscribe(channel.name).catch((error: unknown) => {
       this.options.logger.debug(`Unsubscribing from a channel at the broker failed: ${String(error)}`);
     });
   }

@@ -9,7 +9,7 @@ const MAX_HELD = 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
 
-export interface OrderKeeperDeps extends Pick<EnginePorts, 'broker' | 'clock' | 'logger' | 'observer'> {
+export interface OrderKeeperDeps extends Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'observer'> {
   readonly retries: RetryQueue;
 }
 
@@ -106,9 +106,9 @@ export class OrderKeeper {
   /** @returns whether the channel is contiguous with the log again. */
   private async readOn(): Promise<boolean> {
     const { tip, name, definition } = this.channel;
-    const { broker, observer, clock } = this.deps;
+    const { log, observer, clock } = this.deps;
     const startedAt = observer.onHeal === undefined ? 0 : clock.monotonic();
-    const page = await broker.read({
+    const page = await log.read({
       channel: name,
       epoch: tip.epoch,
       from: tip.seq + 1,

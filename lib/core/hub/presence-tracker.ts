@@ -15,7 +15,7 @@ export class PresenceTracker {
 
   private readonly leaseMs: number;
 
-  constructor(private readonly ports: Pick<EnginePorts, 'broker' | 'clock' | 'logger' | 'settings'>) {
+  constructor(private readonly ports: Pick<EnginePorts, 'members' | 'clock' | 'logger' | 'settings'>) {
     this.leaseMs = ports.settings.presenceLeaseMs;
   }
 
@@ -23,7 +23,7 @@ export class PresenceTracker {
   start(): void {
     this.renewal = this.ports.clock.schedule(this.leaseMs / 3, () => {
       const entries = [...this.members].flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
-      if (entries.length > 0) this.logFailure(this.ports.broker.presence.renew(entries, this.leaseMs));
+      if (entries.length > 0) this.logFailure(this.ports.members.renew(entries, this.leaseMs));
       this.start();
     });
   }
@@ -35,12 +35,12 @@ export class PresenceTracker {
   async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
     this.members.add(subscription);
-    await this.ports.broker.presence.enter(entry, this.leaseMs);
+    await this.ports.members.enter(entry, this.leaseMs);
   }
 
   async update(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
-    await this.ports.broker.presence.update(entry);
+    await this.ports.members.update(entry);
   }
 
   /** @param graceMs how long the device may be away before its member leaves; 0 when it left on purpose. */
@@ -48,12 +48,12 @@ export class PresenceTracker {
     const presence = subscription.leavePresence();
     if (presence === undefined) return;
     this.members.delete(subscription);
-    this.logFailure(this.ports.broker.presence.leave(presence, graceMs));
+    this.logFailure(this.ports.members.leave(presence, graceMs));
   }
 
   /** The first page of members. */
   page(channel: string): Promise<PresencePage> {
-    return this.ports.broker.presence.members(channel, { limit: PAGE });
+    return this.ports.members.members(channel, { limit: PAGE });
   }
 
   private logFailure(work: Promise<void>): void {

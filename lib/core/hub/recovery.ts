@@ -1,6 +1,6 @@
 import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
-import type { Broker, ReadResult } from '../ports/broker.js';
+import type { BrokerLog, ReadResult } from '../ports/broker.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 
 /** A channel's log as this node knows it. */
@@ -33,50 +33,54 @@ export interface RecoveryPlan {
 export function planRecovery(
   channel: ProvableChannel,
   since: Position | undefined,
-  broker: Broker,
+  log: Pick<BrokerLog, 'read'>,
   policy: ChannelPolicy,
 ): MaybePromise<RecoveryPlan> {
   const tip = positionOf(channel.tip);
   if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
-  return proof(channel, since, broker).then((log) => planWithin(channel, since, log, policy));
+  return proof(channel, since, log).then((read) => planWithin(channel, since, read, policy));
 }
 
 function planWithin(
   channel: ProvableChannel,
   since: Position,
-  log: ReadResult,
+  read: ReadResult,
   policy: ChannelPolicy,
 ): RecoveryPlan {
   // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
   const current = positionOf(channel.tip);
   const position =
-    log.tip.epoch === current.epoch && log.tip.seq < current.seq ? current : positionOf(log.tip);
-  if (!log.continuous) return lost(position, 'epoch_changed');
+    read.tip.epoch === current.epoch && read.tip.seq < current.seq ? current : positionOf(read.tip);
+  if (!read.continuous) return lost(position, 'epoch_changed');
   if (!policy.log.retain && since.seq !== position.seq) return lost(position, 'not_retained');
-  return withinLog(since.seq, position, log.oldest, policy.replayLimit);
+  return withinLog(since.seq, position, read.oldest, policy.replayLimit);
 }
 
 /**
  * Subscribers that resume in one turn share a read. One answer proves every position in the present epoch of the log; a
  * position of an earlier epoch needs a read of its own.
  */
-async function proof(channel: ProvableChannel, since: Position, broker: Broker): Promise<ReadResult> {
+async function proof(
+  channel: ProvableChannel,
+  since: Position,
+  log: Pick<BrokerLog, 'read'>,
+): Promise<ReadResult> {
   if (since.epoch === channel.tip.epoch) {
-    const log = await askOnce(channel, since.epoch, since, broker);
-    if (log.tip.epoch === since.epoch && since.seq <= log.tip.seq) return { ...log, continuous: true };
+    const read = await askOnce(channel, since.epoch, since, log);
+    if (read.tip.epoch === since.epoch && since.seq <= read.tip.seq) return { ...read, continuous: true };
   }
-  return await askOnce(channel, `${since.epoch} ${since.seq}`, since, broker);
+  return await askOnce(channel, `${since.epoch} ${since.seq}`, since, log);
 }
 
 function askOnce(
   channel: ProvableChannel,
   key: string,
   { epoch, seq }: Position,
-  broker: Broker,
+  log: Pick<BrokerLog, 'read'>,
 ): Promise<ReadResult> {
   let read = channel.proofs.get(key);
   if (read === undefined) {
-    read = broker.read({ channel: channel.name, epoch, from: seq + 1, limit: 1 });
+    read = log.read({ channel: channel.name, epoch, from: seq + 1, limit: 1 });
     channel.proofs.set(key, read);
     const forget = (): void => void setImmediate(() => channel.proofs.delete(key));
     read.then(forget, forget);

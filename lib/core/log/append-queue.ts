@@ -14,11 +14,11 @@ interface Waiting {
 export class AppendQueue {
   private waiting: Waiting[] = [];
 
-  constructor(private readonly ports: Pick<EnginePorts, 'broker' | 'clock' | 'observer'>) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer'>) {}
 
   /**
    * @param pattern of the channel's definition, for the observer.
-   * @throws RealtimeError `conflict`, `out_of_order`, `unavailable` or `timeout`.
+   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`.
    */
   append(request: AppendRequest, pattern: string): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
@@ -29,7 +29,7 @@ export class AppendQueue {
 
   /** `async`, so that a broker that throws synchronously, against its port, does not end the process. */
   private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
-    return await this.ports.broker.appendMany(batch.map(({ request }) => request));
+    return await this.ports.log.appendMany(batch.map(({ request }) => request));
   }
 
   private flush(): void {

@@ -27,7 +27,7 @@ export class PageCache {
   private usedAt = 0;
   private timer: Scheduled | undefined;
 
-  constructor(private readonly ports: Pick<EnginePorts, 'broker' | 'clock'>) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock'>) {}
 
   /** The page of an epoch that contains, or will contain, `seq`. Its events may begin and end before `seq`. */
   read(channel: string, epoch: string, seq: number): Promise<ReadResult> {
@@ -42,7 +42,7 @@ export class PageCache {
       this.usedAt = this.ports.clock.monotonic();
       return known.result;
     }
-    const result = this.ports.broker.read({ channel, epoch, from, until, limit: PAGE });
+    const result = this.ports.log.read({ channel, epoch, from, until, limit: PAGE });
     const page: Page = { result, last: undefined, cut: false };
     this.pages.set(key, page);
     const forget = (): void => {

@@ -14,8 +14,6 @@ export interface BrokerCapabilities {
   readonly durability: Durability;
   /** Whether the same (channel, producer, id) is appended once inside a window (P15). */
   readonly dedupes: boolean;
-  /** Whether `seq` grows by exactly one per event (P10). */
-  readonly denseSeq: boolean;
   /** Whether membership is kept (G19). */
   readonly presence: boolean;
 }
@@ -53,7 +51,11 @@ export type AppendOutcome =
   | { readonly ok: true; readonly position: Position; readonly duplicate: boolean }
   | {
       readonly ok: false;
-      readonly code: Extract<ErrorCode, 'conflict' | 'out_of_order' | 'unavailable' | 'timeout'>;
+      /** `message_too_large`: more than the storage takes of one event. Of `timeout` the outcome is unknown (P17). */
+      readonly code: Extract<
+        ErrorCode,
+        'conflict' | 'out_of_order' | 'message_too_large' | 'unavailable' | 'timeout'
+      >;
     };
 
 /** A ranged read of a log. */
@@ -94,6 +96,31 @@ export interface SignalMessage {
   readonly user?: string;
 }
 
+/**
+ * The logs of the channels, and their delivery to the nodes that subscribed. Every log is dense: `seq` grows by exactly
+ * one with each event, on whichever node it was appended (P10).
+ */
+export interface BrokerLog {
+  /** Appends in the order given; calls for one channel take effect in the order of the calls (P16). */
+  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>;
+  /**
+   * Reads a range of a log. Every event carries the epoch of `tip`, whichever it was appended under: a client that
+   * resumes continues under the current one (P14).
+   */
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** Tips of many logs, in the order asked; an empty log has a tip too (P11). */
+  tips(channels: readonly string[]): Promise<readonly Position[]>;
+  /**
+   * Subscribes the node to a channel: every event after the returned tip reaches the listener. The caller counts its
+   * subscribers, and calls this once per channel until it unsubscribes.
+   */
+  subscribe(channel: string): Promise<Position>;
+  /** Nothing of the channel reaches the listener afterwards. Idempotent, also for a channel that was not subscribed. */
+  unsubscribe(channel: string): Promise<void>;
+  /** Reaches the listener of every node that subscribed, this one's included; nothing is stored. */
+  signal(channel: string, message: SignalMessage): Promise<void>;
+}
+
 /** One device of a member of a channel. */
 export interface PresenceEntry {
   /** Name of the channel. */
@@ -128,6 +155,22 @@ export interface BrokerPresence {
   members(channel: string, page: { readonly cursor?: string; readonly limit: number }): Promise<PresencePage>;
 }
 
+/** What nodes say to each other. */
+export interface BrokerBus {
+  /**
+   * Sends a durable, ordered record to every node, this one included; resolves when all confirmed or the missing ones
+   * are known. Listeners are called in order, without waiting for the confirmation of the record before.
+   */
+  control(message: ControlMessage): Promise<ControlReceipt>;
+  /**
+   * Sends bytes to the listener of one node ({@link BrokerListener.onMessage}). Nothing is stored: they are lost where the
+   * node cannot be reached, and the caller is not told. Missing where the broker cannot do that.
+   */
+  send?(node: string, topic: string, bytes: Uint8Array): Promise<void>;
+  /** Ids of the nodes that live, this one included. Missing where the broker does not know them. */
+  nodes?(): Promise<readonly string[]>;
+}
+
 /** State of the way to the broker. */
 export type BrokerState = 'up' | 'down';
 
@@ -156,22 +199,37 @@ export interface BrokerListener {
    * The bans that hold were told again. The view counts as proved only when what is returned has settled.
    */
   onControlLost(): MaybePromise<void>;
+  /**
+   * Bytes that another node, or this one, sent to this node alone ({@link BrokerBus.send}). Not every listener takes
+   * them; where this method is missing they are dropped.
+   *
+   * @param fromNode Id of the node that sent them.
+   * @param topic Says what they are for.
+   */
+  onMessage?(fromNode: string, topic: string, bytes: Uint8Array): void;
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
 }
 
 /**
- * The port that every broker implements; `describeBrokerContract` of `lib/brokers/contract` tests it. All methods but
- * `start` and `close` may reject with a `RealtimeError` of code `unavailable` or `timeout`, and with nothing else. After
- * `close` they reject with `unavailable`.
+ * The port that every broker implements: a log, a presence and a bus, which start and close together.
+ * `describeBrokerContract` of `lib/brokers/contract` tests it.
+ *
+ * Every method of the three, and `probe`, may reject with a `RealtimeError` of code `unavailable` or `timeout`, and with
+ * nothing else. Before `start` and after `close` they reject with `unavailable`. The three are there from the beginning
+ * and stay the same objects: the node takes them before it calls `start`.
  */
 export interface Broker {
   /** For logs and health checks: lower-case letters, digits and hyphens. */
   readonly name: string;
   /** What it promises. A channel that asks for more is refused when the application starts. */
   readonly capabilities: BrokerCapabilities;
+  /** The channels' logs, and who is notified of what they get. */
+  readonly log: BrokerLog;
   /** Where `capabilities.presence` is false, only `members` is called; reject with `unavailable` then. */
   readonly presence: BrokerPresence;
+  /** Control records, and messages between nodes. */
+  readonly bus: BrokerBus;
   /**
    * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, as
    * records of `control`: a node may start after them.
@@ -179,29 +237,6 @@ export interface Broker {
    * @param nodeId Names this node in the receipts of `control`. Default: a name that the broker makes.
    */
   start(listener: BrokerListener, nodeId?: string): Promise<void>;
-  /** Appends in the order given; calls for one channel take effect in the order of the calls (P16). */
-  appendMany(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]>;
-  /**
-   * Reads a range of a log. Every event carries the epoch of `tip`, whichever it was appended under: a client that
-   * resumes continues under the current one (P14).
-   */
-  read(request: ReadRequest): Promise<ReadResult>;
-  /** Tips of many logs; an empty log has a tip too (P11). */
-  tips(channels: readonly string[]): Promise<readonly Position[]>;
-  /**
-   * Subscribes the node to a channel: every event after the returned tip reaches the listener. The caller counts its
-   * subscribers, and calls this once per channel until it unsubscribes.
-   */
-  subscribe(channel: string): Promise<Position>;
-  /** Nothing of the channel reaches the listener afterwards. Idempotent, also for a channel that was not subscribed. */
-  unsubscribe(channel: string): Promise<void>;
-  /** Reaches the listener of every node that subscribed, this one's included. */
-  signal(channel: string, message: SignalMessage): Promise<void>;
-  /**
-   * Sends a durable, ordered record to every node, this one included; resolves when all confirmed or the missing ones
-   * are known. Listeners are called in order, without waiting for the confirmation of the record before.
-   */
-  control(message: ControlMessage): Promise<ControlReceipt>;
   /** Publishes through the normal path and waits until it came back (G20). Resolves to the round trip in milliseconds. */
   probe(timeoutMs: number): Promise<number>;
   /** Flushes what was accepted, then releases every resource. Idempotent; never rejects. */

@@ -1,7 +1,7 @@
 import type { AnnouncedLimits } from '../../protocol/limits.js';
 import type { RetryPolicy } from '../../protocol/messages.js';
 import type { ChannelDefinition, ConnectionRequest } from './channel-definition.js';
-import type { Broker } from './broker.js';
+import type { Broker, BrokerBus, BrokerLog, BrokerPresence } from './broker.js';
 import type { Clock } from './clock.js';
 import type { Entropy } from './entropy.js';
 import type { EngineLogger } from './logger.js';
@@ -78,8 +78,12 @@ export interface EngineSettings {
 /** What the parts of an engine are built on. Each picks what it needs. */
 export interface EnginePorts extends Pick<
   EngineOptions,
-  'broker' | 'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
+  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
 > {
+  readonly log: BrokerLog;
+  readonly bus: BrokerBus;
+  /** Membership of channels. */
+  readonly members: BrokerPresence;
   /** All observers in one. A method that none has is `undefined`. */
   readonly observer: Observer;
 }

@@ -158,7 +158,7 @@ function resolveBroker(reader: OptionReader): () => Broker {
 /** Whether a value implements the port. */
 export function isBroker(value: unknown): value is Broker {
   const broker = value as Partial<Broker> | null | undefined;
-  return typeof broker?.appendMany === 'function' && typeof broker.capabilities === 'object';
+  return typeof broker?.log?.appendMany === 'function' && typeof broker.capabilities === 'object';
 }
 
 function resolveConnect(reader: OptionReader): Type<RealtimeConnectHook> | undefined {

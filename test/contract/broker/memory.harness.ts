@@ -29,7 +29,7 @@ interface MemoryHarnessOptions {
 /** Memory brokers over one store, on a clock that the test moves. */
 export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFactory {
   return {
-    capabilities: { durability: 'process', dedupes: true, denseSeq: true, presence: true },
+    capabilities: { durability: 'process', dedupes: true, presence: true },
     faults: ['loseEverything', 'loseEnd'],
     create: async () => createHarness(options),
   };

@@ -38,7 +38,7 @@ export function redisHarness(
   faults: readonly (keyof BrokerFaults)[],
 ): BrokerHarnessFactory {
   return {
-    capabilities: { durability: 'broker', dedupes: true, denseSeq: true, presence: true },
+    capabilities: { durability: 'broker', dedupes: true, presence: true },
     faults,
     create: async () => createHarness(deployment(), faults),
   };
@@ -58,7 +58,7 @@ async function createHarness(
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
     const listening: ContractNode[] = [];
     for (const node of nodes) {
-      const subscribed = await Promise.all(markChannels.map((name) => node.broker.subscribe(name))).then(
+      const subscribed = await Promise.all(markChannels.map((name) => node.broker.log.subscribe(name))).then(
         () => true,
         // It was closed.
         () => false,
@@ -66,11 +66,11 @@ async function createHarness(
       if (subscribed) listening.push(node);
     }
     const [sender] = listening;
-    await Promise.all(markChannels.map(async (name) => sender?.broker.signal(name, { event: mark })));
+    await Promise.all(markChannels.map(async (name) => sender?.broker.log.signal(name, { event: mark })));
     await until('the marks', () =>
       listening.every((node) => (valves.get(node)?.marks.get(mark) ?? 0) === PARTITIONS),
     );
-    await Promise.all(listening.map((node) => node.broker.tips(markChannels)));
+    await Promise.all(listening.map((node) => node.broker.log.tips(markChannels)));
     await settle();
   };
   const all: BrokerFaults = {

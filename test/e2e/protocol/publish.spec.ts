@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
-import type { AppendRequest, Broker } from '../../../lib/core/ports/broker.js';
+import type { Broker } from '../../../lib/core/ports/broker.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { alteredBroker } from '../../support/engine/altered-broker.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import type { WireClient } from '../../support/wire/client.js';
 import { readLog, startWireCluster, type WireCluster } from '../../support/wire/cluster.js';
@@ -253,16 +253,20 @@ describe('P16 order', () => {
 describe('P17 what the server owes a client that sends again', () => {
   /** A broker whose appends happen, while the answer says that nothing is known. */
   function muted(): Broker & { muted: boolean } {
-    const inner = lossyBroker(memoryBroker());
-    const append = inner.appendMany;
-    return Object.assign(inner, {
-      muted: false,
-      async appendMany(this: Broker & { muted: boolean }, requests: readonly AppendRequest[]) {
-        const outcomes = await append(requests);
-        if (this.muted) throw new RealtimeError('timeout');
-        return outcomes;
-      },
-    });
+    const inner = memoryBroker();
+    const broker: Broker & { muted: boolean } = Object.assign(
+      alteredBroker(inner, {
+        log: {
+          async appendMany(requests) {
+            const outcomes = await inner.log.appendMany(requests);
+            if (broker.muted) throw new RealtimeError('timeout');
+            return outcomes;
+          },
+        },
+      }),
+      { muted: false },
+    );
+    return broker;
   }
 
   it('P17a G21 timeout means unknown: sent again under its id, the publish is found in the log', async () => {
@@ -275,6 +279,19 @@ describe('P17 what the server owes a client that sends again', () => {
     broker.muted = false;
     expect(await client.reply(publish('m1'))).toMatchObject({ seq: 1, duplicate: true });
     expect(await logged()).toEqual(['m1']);
+  });
+
+  it('P17 a publish that is larger than the broker takes is refused for good', async () => {
+    const broker = alteredBroker(memoryBroker(), {
+      log: { appendMany: async (requests) => requests.map(() => ({ ok: false, code: 'message_too_large' })) },
+    });
+    left = await startWireServer({ channels: [wireChannel('rooms.:room', { publish: ['said'] })], broker });
+    close = () => left.close();
+    const client = await left.connect('ada');
+    expect(await client.error(publish('m1'))).toMatchObject({ code: 'message_too_large', retryable: false });
+    await expect(left.engine.publish(CHANNEL, 'said', 1)).rejects.toMatchObject({
+      code: 'message_too_large',
+    });
   });
 
   it('P17 G4 a publish whose connection was cut before the answer is in the log once, when it is sent again', async () => {

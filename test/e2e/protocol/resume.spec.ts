@@ -201,7 +201,7 @@ describe('P11 P12 the answer and what follows', () => {
     await publish('rooms.1', 3);
     const { epoch } = (await left.engine.history('rooms.1')).position;
     // The log that was told to keep nothing counts on.
-    cluster.store.append([
+    await left.broker.log.appendMany([
       {
         channel: 'rooms.1',
         producer: 'test',

@@ -7,6 +7,9 @@ const COUNT = 1_000;
 const created = { PROMISE: 0, Timeout: 0 };
 const brokerCalls = {};
 
+/** Parts of a broker that have methods of their own. */
+const PARTS = new Set(['log', 'presence', 'bus']);
+
 class ListeningConnection extends QuietConnection {
   replies = 0;
 
@@ -16,11 +19,12 @@ class ListeningConnection extends QuietConnection {
   }
 }
 
-/** A broker that counts how often it is called. */
+/** A broker whose parts count how often they are called. */
 function counted(broker) {
   return new Proxy(broker, {
     get(target, name) {
       const value = Reflect.get(target, name, target);
+      if (PARTS.has(name)) return counted(value);
       if (typeof value !== 'function') return value;
       return (...args) => {
         brokerCalls[name] = (brokerCalls[name] ?? 0) + 1;

@@ -1,4 +1,5 @@
 import type { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
+import { alteredBroker, alteredListener } from '../engine/altered-broker.js';
 import type { Broker, BrokerListener, ReadRequest, ReadResult } from '../../../lib/core/ports/broker.js';
 
 /** What becomes of events between the broker and its node. */
@@ -15,40 +16,24 @@ export function lossyBroker(inner: Broker): Broker & {
   listener: BrokerListener | undefined;
 } {
   const reads: ReadRequest[] = [];
-  return {
-    mangle: undefined,
-    onRead: undefined,
-    listener: undefined,
-    reads,
-    name: inner.name,
-    capabilities: inner.capabilities,
-    presence: inner.presence,
-    async start(listener) {
-      this.listener = listener;
-      await inner.start({
-        onEvents: (channel, events) => {
-          for (const batch of this.mangle?.(events) ?? [events]) listener.onEvents(channel, batch);
+  const lossy: ReturnType<typeof lossyBroker> = Object.assign(
+    alteredBroker(inner, {
+      async start(listener, nodeId) {
+        lossy.listener = listener;
+        const onEvents: BrokerListener['onEvents'] = (channel, events) => {
+          for (const batch of lossy.mangle?.(events) ?? [events]) listener.onEvents(channel, batch);
+        };
+        await inner.start(alteredListener(listener, { onEvents }), nodeId);
+      },
+      log: {
+        async read(request) {
+          reads.push(request);
+          const result = await inner.log.read(request);
+          return (await lossy.onRead?.(request, result)) ?? result;
         },
-        onSignal: (channel, signal) => listener.onSignal(channel, signal),
-        onPresence: (channel, diff) => listener.onPresence(channel, diff),
-        onControl: (message) => listener.onControl(message),
-        onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
-        onControlLost: () => listener.onControlLost(),
-        onState: (state, reason) => listener.onState(state, reason),
-      });
-    },
-    async read(request) {
-      reads.push(request);
-      const result = await inner.read(request);
-      return (await this.onRead?.(request, result)) ?? result;
-    },
-    appendMany: (requests) => inner.appendMany(requests),
-    tips: (channels) => inner.tips(channels),
-    subscribe: (channel) => inner.subscribe(channel),
-    unsubscribe: (channel) => inner.unsubscribe(channel),
-    signal: (channel, message) => inner.signal(channel, message),
-    control: (message) => inner.control(message),
-    probe: (timeoutMs) => inner.probe(timeoutMs),
-    close: () => inner.close(),
-  };
+      },
+    }),
+    { mangle: undefined, onRead: undefined, listener: undefined, reads },
+  );
+  return lossy;
 }

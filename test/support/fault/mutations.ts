@@ -3,7 +3,8 @@ import type { ServedChannel, Subscription } from '../../../lib/core/hub/subscrip
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import type { EventBatch } from '../../../lib/core/outbox/encoder.js';
 import { LocalChannel } from '../../../lib/core/hub/local-channel.js';
-import type { Broker, BrokerListener } from '../../../lib/core/ports/broker.js';
+import { alteredBroker, alteredListener } from '../engine/altered-broker.js';
+import type { Broker } from '../../../lib/core/ports/broker.js';
 import type { Position } from '../../../lib/protocol/position.js';
 
 /** What a broken library would do with the events of one delivery; `undefined` leaves them as they are. */
@@ -74,87 +75,69 @@ export function ignoringEpochs(inner: Broker): Broker {
   };
   const renamed = (event: ChannelEvent): ChannelEvent =>
     new ChannelEvent({ ...event, epoch: pin(event.channel, event).epoch });
-  const listening = (listener: BrokerListener): BrokerListener => ({
-    onEvents: (channel, events) => listener.onEvents(channel, events.map(renamed)),
-    onSignal: (channel, signal) => listener.onSignal(channel, signal),
-    onPresence: (channel, diff) => listener.onPresence(channel, diff),
-    onControl: (message) => listener.onControl(message),
-    onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
-    onControlLost: () => listener.onControlLost(),
-    onState: (state, reason) => listener.onState(state, reason),
+  return alteredBroker(inner, {
+    start: (listener, nodeId) =>
+      inner.start(
+        alteredListener(listener, {
+          onEvents: (channel, events) => listener.onEvents(channel, events.map(renamed)),
+        }),
+        nodeId,
+      ),
+    log: {
+      async appendMany(requests) {
+        const outcomes = await inner.log.appendMany(requests);
+        return outcomes.map((outcome, index) =>
+          outcome.ok
+            ? { ...outcome, position: pin(requests[index]?.channel ?? '', outcome.position) }
+            : outcome,
+        );
+      },
+      async read({ epoch: _, ...request }) {
+        const result = await inner.log.read(request);
+        const tip = pin(request.channel, result.tip);
+        return { ...result, tip, continuous: true, events: result.events.map(renamed) };
+      },
+      async tips(channels) {
+        const tips = await inner.log.tips(channels);
+        return tips.map((tip, index) => pin(channels[index] ?? '', tip));
+      },
+      async subscribe(channel) {
+        return pin(channel, await inner.log.subscribe(channel));
+      },
+    },
   });
-  return {
-    ...delegated(inner),
-    start: (listener, nodeId) => inner.start(listening(listener), nodeId),
-    async appendMany(requests) {
-      const outcomes = await inner.appendMany(requests);
-      return outcomes.map((outcome, index) =>
-        outcome.ok
-          ? { ...outcome, position: pin(requests[index]?.channel ?? '', outcome.position) }
-          : outcome,
-      );
-    },
-    async read({ epoch: _, ...request }) {
-      const result = await inner.read(request);
-      const tip = pin(request.channel, result.tip);
-      return { ...result, tip, continuous: true, events: result.events.map(renamed) };
-    },
-    async tips(channels) {
-      const tips = await inner.tips(channels);
-      return tips.map((tip, index) => pin(channels[index] ?? '', tip));
-    },
-    async subscribe(channel) {
-      return pin(channel, await inner.subscribe(channel));
-    },
-  };
 }
 
 /** A broker that acknowledges one in so many appends without appending. */
 export function acknowledgingNothing(inner: Broker, oneIn: number): Broker {
   let count = 0;
   let last: Position = { epoch: '', seq: 0 };
-  return {
-    ...delegated(inner),
-    async appendMany(requests) {
-      if (++count % oneIn === 0) {
-        return requests.map(() => ({
-          ok: true as const,
-          position: (last = { ...last, seq: last.seq + 1 }),
-          duplicate: false,
-        }));
-      }
-      const outcomes = await inner.appendMany(requests);
-      for (const outcome of outcomes) if (outcome.ok) last = outcome.position;
-      return outcomes;
+  return alteredBroker(inner, {
+    log: {
+      async appendMany(requests) {
+        if (++count % oneIn === 0) {
+          return requests.map(() => ({
+            ok: true as const,
+            position: (last = { ...last, seq: last.seq + 1 }),
+            duplicate: false,
+          }));
+        }
+        const outcomes = await inner.log.appendMany(requests);
+        for (const outcome of outcomes) if (outcome.ok) last = outcome.position;
+        return outcomes;
+      },
     },
-  };
+  });
 }
 
 /** A broker that remembers no ids: what is sent again is appended again. */
 export function forgettingIds(inner: Broker): Broker {
-  return {
-    ...delegated(inner),
-    appendMany: (requests) =>
-      inner.appendMany(
-        requests.map((request) => ({ ...request, policy: { ...request.policy, dedupeMs: 0 } })),
-      ),
-  };
-}
-
-function delegated(inner: Broker): Broker {
-  return {
-    name: inner.name,
-    capabilities: inner.capabilities,
-    presence: inner.presence,
-    start: (listener, nodeId) => inner.start(listener, nodeId),
-    appendMany: (requests) => inner.appendMany(requests),
-    read: (request) => inner.read(request),
-    tips: (channels) => inner.tips(channels),
-    subscribe: (channel) => inner.subscribe(channel),
-    unsubscribe: (channel) => inner.unsubscribe(channel),
-    signal: (channel, message) => inner.signal(channel, message),
-    control: (message) => inner.control(message),
-    probe: (timeoutMs) => inner.probe(timeoutMs),
-    close: () => inner.close(),
-  };
+  return alteredBroker(inner, {
+    log: {
+      appendMany: (requests) =>
+        inner.log.appendMany(
+          requests.map((request) => ({ ...request, policy: { ...request.policy, dedupeMs: 0 } })),
+        ),
+    },
+  });
 }

@@ -1,5 +1,6 @@
 import type { AppendOutcome, AppendRequest } from '../../../core/ports/broker.js';
 import type { RedisCommands } from '../connection/commands.js';
+import { notRunning } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeEvent } from '../wire.js';
@@ -15,6 +16,7 @@ export class RedisAppends {
   private queued = 0;
   private queuedBytes = 0;
   private onIdle: (() => void) | undefined;
+  private closed = false;
 
   constructor(
     private readonly commands: RedisCommands,
@@ -23,6 +25,7 @@ export class RedisAppends {
   ) {}
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
+    if (this.closed || !this.commands.isRunning) return Promise.reject(notRunning());
     if (requests.length === 0) return Promise.resolve([]);
     const call = new AppendCall(requests.length);
     const away = this.commands.clustered ? undefined : this.commands.trouble;
@@ -40,8 +43,9 @@ export class RedisAppends {
     return call.result;
   }
 
-  /** Resolves when everything that was accepted has its outcome. */
-  async idle(): Promise<void> {
+  /** Takes no more. Resolves when everything that was accepted has its outcome. */
+  async close(): Promise<void> {
+    this.closed = true;
     if (this.queued === 0) return;
     await new Promise<void>((resolve) => {
       this.onIdle = resolve;

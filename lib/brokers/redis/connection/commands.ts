@@ -1,6 +1,14 @@
 import { Command, type Cluster, type Redis } from 'ioredis';
 import type { Scheduled } from '../../../core/ports/clock.js';
-import { bootError, commandError, isNoScript, messageOf, unanswered, unavailable } from '../errors.js';
+import {
+  bootError,
+  commandError,
+  isNoScript,
+  messageOf,
+  notRunning,
+  unanswered,
+  unavailable,
+} from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisScript } from '../scripts/script.js';
@@ -27,7 +35,7 @@ export class RedisCommands {
   private lastError = '';
   private timer: Scheduled | undefined;
   private connectedAt = 0;
-  private closed = false;
+  private running = false;
   private readonly proofs = new ReplicaProofs<Redis>((node) => this.wait(node));
 
   constructor(
@@ -53,6 +61,11 @@ export class RedisCommands {
     this.client.on('end', () => this.changed());
   }
 
+  /** Whether it was connected, and not closed since. */
+  get isRunning(): boolean {
+    return this.running;
+  }
+
   /** Why not every command can be sent now. */
   get trouble(): string | undefined {
     if (this.refusal !== undefined) return this.refusal;
@@ -69,6 +82,7 @@ export class RedisCommands {
   /** @throws Error that names the address and the remedy, when Redis cannot be reached in time. */
   async connect(): Promise<void> {
     const { clock, connectTimeoutMs } = this.settings;
+    this.running = true;
     this.client.connect().catch(() => undefined);
     await new Promise<void>((resolve, reject) => {
       const timer = clock.schedule(connectTimeoutMs, () =>
@@ -170,7 +184,7 @@ export class RedisCommands {
   }
 
   close(): void {
-    this.closed = true;
+    this.running = false;
     this.timer?.cancel();
     this.client.disconnect();
     if (isCluster(this.client)) endSlotsTimer(this.client);
@@ -183,7 +197,7 @@ export class RedisCommands {
     evenRefused = false,
   ): Promise<unknown> {
     const server = this.serverOf(partition);
-    if (this.closed) return Promise.reject(unavailable('The broker was closed'));
+    if (!this.running) return Promise.reject(notRunning());
     if (this.refusal !== undefined && !evenRefused) return Promise.reject(unavailable(this.refusal));
     if (this.client.status !== 'ready' || this.stalled.has(server))
       return Promise.reject(unavailable(`Redis is away: ${this.trouble ?? 'it does not answer'}`));
@@ -271,7 +285,7 @@ export class RedisCommands {
 
   private changed(): void {
     if (this.client.status !== 'ready' && !this.clustered) this.stalled.clear();
-    if (!this.closed) this.onChange();
+    if (this.running) this.onChange();
   }
 
   /** Asks every server for a sign of life, and gives up connections on which nothing comes back. */
@@ -300,7 +314,7 @@ export class RedisCommands {
     this.pinging.add(server);
     this.answer(server, node, new Command('ping', [], { replyEncoding: 'utf8' }))
       .catch((error: unknown) => {
-        if (this.closed || commandError(error).code !== 'timeout' || node.status !== 'ready') return;
+        if (!this.running || commandError(error).code !== 'timeout' || node.status !== 'ready') return;
         giveUp(node, !this.clustered);
         this.cluster?.refreshSlotsCache();
       })

@@ -1,5 +1,5 @@
 import type { ChannelEvent } from '../../../core/ports/channel-event.js';
-import type { BrokerListener } from '../../../core/ports/broker.js';
+import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
 import type { ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
@@ -34,12 +34,14 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
 }
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
-export class RedisControl {
+export class RedisControl implements BrokerBus {
   readonly listener = {
     onEvents: (_channel: string, events: readonly ChannelEvent[]) => this.onEvents(events),
     onSignal: () => undefined,
     onPresence: () => undefined,
   };
+  private node = '';
+  private target: BrokerListener | undefined;
   private readonly receipts = new Map<string, RedisReceipt>();
   private readonly follower: ControlLog;
   private early: ChannelEvent[] | undefined = [];
@@ -50,8 +52,6 @@ export class RedisControl {
   private stored: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly node: string,
-    private readonly target: BrokerListener,
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly log: RedisLog,
@@ -76,8 +76,14 @@ export class RedisControl {
     return this.keys.partitionOf(CONTROL_CHANNEL);
   }
 
-  /** To be called when the topic is subscribed: tells the bans that hold, then every record from now on. */
-  async start(): Promise<void> {
+  /**
+   * To be called when the topic is subscribed: tells the bans that hold, then every record from now on.
+   *
+   * @returns The last record that is not told.
+   */
+  async start(node: string, target: BrokerListener): Promise<Position> {
+    this.node = node;
+    this.target = target;
     const askedAt = this.settings.clock.monotonic();
     const tip = await this.log.tip(CONTROL_CHANNEL);
     await this.tellBans();
@@ -86,6 +92,7 @@ export class RedisControl {
     // What is behind the tip has nobody here to concern, but for the bans, which were told.
     this.tellCurrent(askedAt);
     this.follower.start(tip, early);
+    return tip;
   }
 
   /** Where the log of records ended, at the monotonic time `askedAt` or later. */
@@ -93,7 +100,7 @@ export class RedisControl {
     if (this.early === undefined) this.follower.compare(tip, askedAt);
   }
 
-  async send(message: ControlMessage): Promise<ControlReceipt> {
+  async control(message: ControlMessage): Promise<ControlReceipt> {
     const { clock, controlTimeoutMs, entropy, epochs, headMs } = this.settings;
     const id = entropy.id();
     const receipt = new RedisReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
@@ -165,7 +172,7 @@ export class RedisControl {
   private apply({ r, s, m }: ControlPayload): void {
     if (this.closed) return;
     try {
-      const result = this.target.onControl(m);
+      const result = this.target?.onControl(m);
       if (!isPromise(result)) {
         this.confirm(r, s, true);
         return;
@@ -214,13 +221,13 @@ export class RedisControl {
   private tellCurrent(askedAt: number): void {
     const { clock, controlMaxAgeMs } = this.settings;
     const forMs = controlMaxAgeMs - (clock.monotonic() - askedAt);
-    if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.target.onControlCurrent(forMs));
+    if (forMs > 0 && this.losses === 0 && !this.closed) guarded(() => this.target?.onControlCurrent(forMs));
   }
 
   /** Later records do not wait for what the node does about those that are lost; the next proof does. */
   private async makeUp(): Promise<void> {
     await this.tellBans();
-    const done = this.target.onControlLost();
+    const done = this.target?.onControlLost();
     if (!isPromise(done)) return;
     this.losses++;
     const settled = (): void => void this.losses--;
@@ -230,6 +237,6 @@ export class RedisControl {
   private async tellBans(): Promise<void> {
     if (this.closed) throw unavailable('The broker was closed');
     const bans = await loadBans(this.commands, this.keys);
-    await Promise.all(bans.map(async (ban) => this.target.onControl(ban)));
+    await Promise.all(bans.map(async (ban) => this.target?.onControl(ban)));
   }
 }

@@ -116,7 +116,7 @@ describe('subscriptions', () => {
       ['short', 3, 'trimmed'],
       ['long', 4, 'limit'],
     ] as const) {
-      const { epoch } = await server.broker.subscribe(channel);
+      const { epoch } = await server.broker.log.subscribe(channel);
       for (let n = 1; n <= 5; n++) await server.engine.publish(channel, 'said', n);
       expect(await client.subscribe(channel, { position: { epoch, seq: 0 } })).toEqual({
         position: { epoch, seq: 5 },
@@ -186,7 +186,7 @@ describe('subscriptions', () => {
     const snapshot = { shareable: false, run: () => state() };
     await start({ channels: [wireChannel('boards.:board', { behaviour: { snapshot } })] });
     const client = await server.connect('alice');
-    const { epoch } = await server.broker.subscribe('boards.1');
+    const { epoch } = await server.broker.log.subscribe('boards.1');
     for (const n of [1, 2, 3]) await server.engine.publish('boards.1', 'drawn', n);
 
     state = () => ({ state: 'after 2', position: { epoch, seq: 2 } });

@@ -2,11 +2,13 @@ import type {
   AppendRequest,
   Broker,
   BrokerListener,
+  BrokerLog,
   BrokerPresence,
   LogPolicy,
   PresenceEntry,
   ReadResult,
 } from '../../../../lib/brokers/broker.js';
+import { alteredBroker, alteredListener } from '../../../support/engine/altered-broker.js';
 import { settle } from '../../../support/engine/manual-clock.js';
 
 /** A broker that breaks one promise. */
@@ -20,9 +22,9 @@ export interface FaultyBroker {
 export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, FaultyBroker>>>> = {
   append: {
     'repeats a seq': failing('numbers the events of an empty log from 1', (inner) =>
-      altered(inner, {
+      withLog(inner, {
         async appendMany(requests) {
-          const outcomes = await inner.appendMany(requests);
+          const outcomes = await inner.log.appendMany(requests);
           return outcomes.map((outcome) => {
             if (!outcome.ok) return outcome;
             const { epoch, seq } = outcome.position;
@@ -36,8 +38,8 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       acknowledgesEarly,
     ),
     'appends a batch in reverse': failing('the items of a batch are appended in their order', (inner) =>
-      altered(inner, {
-        appendMany: async (requests) => [...(await inner.appendMany([...requests].reverse()))].reverse(),
+      withLog(inner, {
+        appendMany: async (requests) => [...(await inner.log.appendMany([...requests].reverse()))].reverse(),
       }),
     ),
     'loses the payload `false`': failing('a payload may be false', (inner) =>
@@ -72,18 +74,18 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       reading(inner, (result) => ({ ...result, events: result.events.filter(({ seq }) => seq !== 2) })),
     ),
     'ignores `limit`': failing('a read never gives more than `limit`', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, limit: 1_000_000 }) }),
+      withLog(inner, { read: (request) => inner.log.read({ ...request, limit: 1_000_000 }) }),
     ),
     'ignores `from`': failing('`from` and `until` are inclusive', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, from: 1 }) }),
+      withLog(inner, { read: (request) => inner.log.read({ ...request, from: 1 }) }),
     ),
     'ignores `reverse`': failing('`reverse` counts down from `until`', (inner) =>
-      altered(inner, { read: (request) => inner.read({ ...request, reverse: false }) }),
+      withLog(inner, { read: (request) => inner.log.read({ ...request, reverse: false }) }),
     ),
     'excludes `until`': failing('`from` and `until` are inclusive', (inner) =>
-      altered(inner, {
+      withLog(inner, {
         read: ({ until, ...request }) =>
-          inner.read(until === undefined ? request : { ...request, until: until - 1 }),
+          inner.log.read(until === undefined ? request : { ...request, until: until - 1 }),
       }),
     ),
     'calls every position continuous': failing('a position beyond the tip is not continuous', (inner) =>
@@ -124,7 +126,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       })),
     ),
     'never ends a subscription': failing('after `unsubscribe` nothing more is told', (inner) =>
-      altered(inner, { unsubscribe: async () => undefined }),
+      withLog(inner, { unsubscribe: async () => undefined }),
     ),
     'pushes signals after `unsubscribe`': failing('after `unsubscribe` nothing more is told', (inner) => {
       const left = new Set<string>();
@@ -136,10 +138,10 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
           if (!left.has(channel)) listener.onPresence(channel, diff);
         },
       }));
-      return altered(broker, {
+      return withLog(broker, {
         async subscribe(channel) {
           left.delete(channel);
-          return broker.subscribe(channel);
+          return broker.log.subscribe(channel);
         },
         async unsubscribe(channel) {
           left.add(channel);
@@ -151,20 +153,20 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'reads the tip before it subscribes': failing(
       'a replay up to the tip of `subscribe` and what is pushed after it meet',
       (inner) =>
-        altered(inner, {
+        withLog(inner, {
           async subscribe(channel) {
-            const [tip] = await inner.tips([channel]);
+            const [tip] = await inner.log.tips([channel]);
             await settle();
-            return { ...(await inner.subscribe(channel)), ...tip };
+            return { ...(await inner.log.subscribe(channel)), ...tip };
           },
         }),
     ),
   },
   signals: {
     'logs signals': failing('signals are never in the log', (inner) =>
-      altered(inner, {
+      withLog(inner, {
         async signal(channel, { event, payload }) {
-          await inner.appendMany([
+          await inner.log.appendMany([
             {
               channel,
               producer: 'signal',
@@ -177,8 +179,8 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       }),
     ),
     'loses the user': failing('a signal reaches every subscribed node', (inner) =>
-      altered(inner, {
-        signal: (channel, { user: _user, ...message }) => inner.signal(channel, message),
+      withLog(inner, {
+        signal: (channel, { user: _user, ...message }) => inner.log.signal(channel, message),
       }),
     ),
   },
@@ -231,10 +233,12 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
   },
   control: {
     'confirms for nodes that did not': failing('names a node that does not answer in time', (inner) =>
-      altered(inner, {
-        async control(message) {
-          const { confirmed, missing } = await inner.control(message);
-          return { confirmed: [...confirmed, ...missing], missing: [] };
+      alteredBroker(inner, {
+        bus: {
+          async control(message) {
+            const { confirmed, missing } = await inner.bus.control(message);
+            return { confirmed: [...confirmed, ...missing], missing: [] };
+          },
         },
       }),
     ),
@@ -245,7 +249,7 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         const broker = listening(inner, (listener) => ({
           onControl: (message) => (started ? listener.onControl(message) : undefined),
         }));
-        return altered(broker, {
+        return alteredBroker(broker, {
           async start(listener, nodeId) {
             await broker.start(listener, nodeId);
             started = true;
@@ -264,12 +268,12 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
   },
   'life cycle': {
     'promises more than it declares': failing('declares what it can promise', (inner) =>
-      altered(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
+      alteredBroker(inner, { capabilities: { ...inner.capabilities, durability: 'replicated' } }),
     ),
     'answers after `close`': failing('every call after `close` rejects', (inner) =>
-      altered(inner, {
+      withLog(inner, {
         tips: (channels) =>
-          inner.tips(channels).catch(() => channels.map(() => ({ epoch: 'closed', seq: 0 }))),
+          inner.log.tips(channels).catch(() => channels.map(() => ({ epoch: 'closed', seq: 0 }))),
       }),
     ),
     'does not report that it is up': failing('has told `up` by the time `start` resolves', (inner) =>
@@ -280,10 +284,10 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
   faults: {
     'keeps its epoch when the log was lost': failing('a log that was lost has another epoch', (inner) => {
       const epoch = 'forever';
-      return altered(inner, {
-        tips: async (channels) => (await inner.tips(channels)).map(({ seq }) => ({ epoch, seq })),
+      return withLog(inner, {
+        tips: async (channels) => (await inner.log.tips(channels)).map(({ seq }) => ({ epoch, seq })),
         async read({ epoch: _epoch, ...request }) {
-          const { tip, ...result } = await inner.read(request);
+          const { tip, ...result } = await inner.log.read(request);
           return { ...result, tip: { epoch, seq: tip.seq } };
         },
       });
@@ -295,28 +299,12 @@ function failing(fails: string, wrap: (inner: Broker) => Broker): FaultyBroker {
   return { fails, wrap };
 }
 
-/** The same broker with some of its methods replaced. */
-function altered(inner: Broker, change: Partial<Broker>): Broker {
-  return {
-    name: inner.name,
-    capabilities: inner.capabilities,
-    presence: inner.presence,
-    start: (listener, nodeId) => inner.start(listener, nodeId),
-    appendMany: (requests) => inner.appendMany(requests),
-    read: (request) => inner.read(request),
-    tips: (channels) => inner.tips(channels),
-    subscribe: (channel) => inner.subscribe(channel),
-    unsubscribe: (channel) => inner.unsubscribe(channel),
-    signal: (channel, message) => inner.signal(channel, message),
-    control: (message) => inner.control(message),
-    probe: (timeoutMs) => inner.probe(timeoutMs),
-    close: () => inner.close(),
-    ...change,
-  };
+function withLog(inner: Broker, log: Partial<BrokerLog>): Broker {
+  return alteredBroker(inner, { log });
 }
 
 function appending(inner: Broker, change: (request: AppendRequest) => AppendRequest): Broker {
-  return altered(inner, { appendMany: (requests) => inner.appendMany(requests.map(change)) });
+  return withLog(inner, { appendMany: (requests) => inner.log.appendMany(requests.map(change)) });
 }
 
 function withPolicy(inner: Broker, change: (policy: LogPolicy) => LogPolicy): Broker {
@@ -324,31 +312,17 @@ function withPolicy(inner: Broker, change: (policy: LogPolicy) => LogPolicy): Br
 }
 
 function reading(inner: Broker, change: (result: ReadResult) => ReadResult): Broker {
-  return altered(inner, { read: async (request) => change(await inner.read(request)) });
+  return withLog(inner, { read: async (request) => change(await inner.log.read(request)) });
 }
 
 function listening(inner: Broker, change: (listener: BrokerListener) => Partial<BrokerListener>): Broker {
-  return altered(inner, {
-    start: (listener, nodeId) =>
-      inner.start(
-        {
-          onEvents: (channel, events) => listener.onEvents(channel, events),
-          onSignal: (channel, signal) => listener.onSignal(channel, signal),
-          onPresence: (channel, diff) => listener.onPresence(channel, diff),
-          onControl: (message) => listener.onControl(message),
-          onControlCurrent: (forMs) => listener.onControlCurrent(forMs),
-          onControlLost: () => listener.onControlLost(),
-          onState: (state, reason) => listener.onState(state, reason),
-          ...change(listener),
-        },
-        nodeId,
-      ),
+  return alteredBroker(inner, {
+    start: (listener, nodeId) => inner.start(alteredListener(listener, change(listener)), nodeId),
   });
 }
 
-function presenting(inner: Broker, change: Partial<BrokerPresence>): Broker {
-  const { enter, update, leave, renew, members } = inner.presence;
-  return altered(inner, { presence: { enter, update, leave, renew, members, ...change } });
+function presenting(inner: Broker, presence: Partial<BrokerPresence>): Broker {
+  return alteredBroker(inner, { presence });
 }
 
 function entering(inner: Broker, change: (entry: PresenceEntry) => PresenceEntry): Broker {
@@ -365,9 +339,9 @@ function entering(inner: Broker, change: (entry: PresenceEntry) => PresenceEntry
 const hidden = new Set<string>();
 
 function acknowledgesEarly(inner: Broker): Broker {
-  return altered(inner, {
+  return withLog(inner, {
     async appendMany(requests) {
-      const outcomes = await inner.appendMany(requests);
+      const outcomes = await inner.log.appendMany(requests);
       for (const { event } of requests) {
         hidden.add(event.id);
         void settle().then(() => hidden.delete(event.id));
@@ -375,7 +349,7 @@ function acknowledgesEarly(inner: Broker): Broker {
       return outcomes;
     },
     async read(request) {
-      const result = await inner.read(request);
+      const result = await inner.log.read(request);
       return { ...result, events: result.events.filter(({ id }) => !hidden.has(id)) };
     },
   });
@@ -396,7 +370,7 @@ function hearsOn(inner: Broker): Broker {
       },
     };
   });
-  return altered(broker, {
+  return alteredBroker(broker, {
     async close() {
       await inner.close();
       if (own !== undefined) closed.add(own);

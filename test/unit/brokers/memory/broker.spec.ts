@@ -12,8 +12,10 @@ describe('memoryBroker', () => {
   it('needs no options, and keeps no process alive', async () => {
     const broker = memoryBroker();
     await broker.start(new RecordingListener());
-    await broker.subscribe('a');
-    expect(await broker.appendMany([append('a', 'x')])).toMatchObject([{ ok: true, position: { seq: 1 } }]);
+    await broker.log.subscribe('a');
+    expect(await broker.log.appendMany([append('a', 'x')])).toMatchObject([
+      { ok: true, position: { seq: 1 } },
+    ]);
     await broker.close();
   });
 
@@ -38,7 +40,11 @@ describe('memoryBroker', () => {
 
   it('G21 answers `unavailable` before it is started', async () => {
     const broker = memoryBroker();
-    for (const call of [broker.appendMany([append('a', 'x')]), broker.tips(['a']), broker.probe(10)]) {
+    for (const call of [
+      broker.log.appendMany([append('a', 'x')]),
+      broker.log.tips(['a']),
+      broker.probe(10),
+    ]) {
       await expect(call).rejects.toMatchObject({ code: 'unavailable' });
     }
     await broker.close();
@@ -59,10 +65,10 @@ describe('memoryBroker', () => {
     const seen = new RecordingListener();
     await left.start(new RecordingListener());
     await right.start(seen);
-    await right.subscribe('a');
-    await left.appendMany([append('a', 'x')]);
+    await right.log.subscribe('a');
+    await left.log.appendMany([append('a', 'x')]);
     expect(seen.batches).toEqual([]);
-    expect(await right.tips(['a'])).toMatchObject([{ seq: 0 }]);
+    expect(await right.log.tips(['a'])).toMatchObject([{ seq: 0 }]);
     await Promise.all([left.close(), right.close()]);
   });
 
@@ -70,7 +76,7 @@ describe('memoryBroker', () => {
     const { broker, seen, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
-    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    const receipt = broker.bus.control({ kind: 'revoke', user: 'u' });
     await second.broker.close();
     expect((await receipt).missing).toHaveLength(1);
     expect(seen.controls).toHaveLength(1);
@@ -80,7 +86,7 @@ describe('memoryBroker', () => {
     const { broker, clock, node } = await open();
     const second = await node();
     second.seen.controlHook = () => new Promise(() => undefined);
-    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    const receipt = broker.bus.control({ kind: 'revoke', user: 'u' });
     await broker.close();
     expect((await receipt).missing).toHaveLength(2 - (await receipt).confirmed.length);
     await second.broker.close();
@@ -91,7 +97,7 @@ describe('memoryBroker', () => {
     const { broker, clock, seen } = await open();
     let apply: () => void = () => undefined;
     seen.controlHook = () => new Promise((resolve) => (apply = resolve));
-    const receipt = broker.control({ kind: 'revoke', user: 'u' });
+    const receipt = broker.bus.control({ kind: 'revoke', user: 'u' });
     clock.advance(5_000);
     apply();
     await settle();
@@ -102,7 +108,7 @@ describe('memoryBroker', () => {
   it('G16 forgets bans whose end has come', async () => {
     const { broker, clock, store } = await open();
     for (let index = 0; index < 1_000; index += 1) {
-      await broker.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
+      await broker.bus.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
       clock.advance(1);
     }
     const { bans } = store.control as unknown as { bans: ReadonlyMap<string, unknown> };
@@ -111,10 +117,10 @@ describe('memoryBroker', () => {
 
   it('G20 a probe that is asked for inside a listener waits for its turn, and is cut by `close`', async () => {
     const { broker, seen } = await open();
-    await broker.subscribe('a');
+    await broker.log.subscribe('a');
     let waiting: Promise<number> | undefined;
     seen.eventsHook = () => void (waiting ??= broker.probe(1_000));
-    await broker.appendMany([append('a', '1')]);
+    await broker.log.appendMany([append('a', '1')]);
     expect(await waiting).toBe(0);
 
     let cut: Promise<unknown> | undefined;
@@ -122,7 +128,7 @@ describe('memoryBroker', () => {
       cut = broker.probe(1_000).catch((error: unknown) => error);
       void broker.close();
     };
-    await broker.appendMany([append('a', '2')]);
+    await broker.log.appendMany([append('a', '2')]);
     expect(await cut).toMatchObject({ code: 'unavailable' });
   });
 
@@ -142,7 +148,7 @@ describe('memoryBroker', () => {
     clock.advance(10_000);
     const second = await node();
     expect(await second.broker.presence.members('a', { limit: 9 })).toMatchObject({ count: 1 });
-    await second.broker.subscribe('a');
+    await second.broker.log.subscribe('a');
     clock.advance(20_000);
     expect(second.seen.diffsOf('a').map((diff) => diff.leave)).toEqual([['u']]);
     await second.broker.close();

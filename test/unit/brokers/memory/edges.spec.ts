@@ -29,7 +29,7 @@ async function open(options: ConstructorParameters<typeof MemoryStore>[0] = {}) 
 }
 
 async function append(broker: MemoryBroker, ...requests: readonly AppendRequest[]): Promise<string[]> {
-  const outcomes = await broker.appendMany(requests);
+  const outcomes = await broker.log.appendMany(requests);
   return outcomes.map((outcome) =>
     outcome.ok ? `${outcome.position.seq}${outcome.duplicate ? ' again' : ''}` : outcome.code,
   );
@@ -76,14 +76,14 @@ describe('a log', () => {
     clock.advance(1);
     await append(broker, request('b'));
     const kept = async () =>
-      (await broker.read({ channel: CHANNEL, from: 1, limit: 10 })).events.map(({ seq }) => seq);
+      (await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 })).events.map(({ seq }) => seq);
     clock.advance(59_998);
     expect(await kept()).toEqual([1, 2]);
     clock.advance(1);
     expect(await kept()).toEqual([2]);
     clock.advance(1);
     expect(await kept()).toEqual([]);
-    expect(await broker.read({ channel: CHANNEL, from: 1, limit: 10 })).toMatchObject({
+    expect(await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 })).toMatchObject({
       oldest: 3,
       tip: { seq: 2 },
     });
@@ -96,7 +96,7 @@ describe('a log', () => {
   ])('of a size of %i keeps %p of three (P11)', async (size, expected, oldest) => {
     const { broker } = await open();
     await append(broker, ...['a', 'b', 'c'].map((id) => request(id, { size })));
-    const page = await broker.read({ channel: CHANNEL, from: 1, limit: 10 });
+    const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 });
     expect(page.events.map(({ seq }) => seq)).toEqual(expected);
     expect(page.oldest).toBe(oldest);
   });
@@ -110,17 +110,17 @@ describe('a log', () => {
     expect(store.size).toBe(2);
     await append(broker, request('x', { dedupeMs: 0 }, 'c'));
     expect(store.size).toBe(2);
-    const tips = await broker.tips(['b', 'c']);
+    const tips = await broker.log.tips(['b', 'c']);
     expect(tips.map(({ seq }) => seq)).toEqual([1, 1]);
   });
 
   it('that went back to its beginning has each earlier position up to exactly where it was cut (P10)', async () => {
     const { broker, store } = await open();
     await append(broker, request('a'), request('b'), request('c'));
-    const { tip } = await broker.read({ channel: CHANNEL, from: 1, limit: 1 });
+    const { tip } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 1 });
     store.failOver(CHANNEL, 2);
     const good = async (seq: number) =>
-      (await broker.read({ channel: CHANNEL, epoch: tip.epoch, from: seq + 1, limit: 1 })).continuous;
+      (await broker.log.read({ channel: CHANNEL, epoch: tip.epoch, from: seq + 1, limit: 1 })).continuous;
     expect(await Promise.all([0, 1, 2, 3].map(good))).toEqual([true, true, true, false]);
     // The ids of what was lost are lost with it; that of the last that is kept is not.
     expect(await append(broker, request('b'), request('c'))).toEqual(['2 again', '3']);
@@ -132,7 +132,7 @@ describe('a member', () => {
 
   it('is there up to the last millisecond of its lease, and of each renewal (G19)', async () => {
     const { broker, seen } = await open();
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     await broker.presence.enter(entry, 10_000);
     for (let round = 0; round < 3; round++) {
       clock.advance(9_999);
@@ -146,7 +146,7 @@ describe('a member', () => {
 
   it('is there up to the last millisecond of its grace, which a second leave does not make longer (G19)', async () => {
     const { broker, seen } = await open();
-    await broker.subscribe(CHANNEL);
+    await broker.log.subscribe(CHANNEL);
     await broker.presence.enter(entry, 60_000);
     await broker.presence.leave(entry, 5_000);
     clock.advance(3_000);
@@ -188,8 +188,8 @@ describe('a member', () => {
 describe('a ban', () => {
   it('is told to a node that starts up to its last millisecond (G16)', async () => {
     const { broker, store } = await open();
-    await broker.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
-    await broker.control({ kind: 'ban', user: 'eve' });
+    await broker.bus.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
+    await broker.bus.control({ kind: 'ban', user: 'eve' });
     const banned = async (): Promise<string[]> => {
       const late = new RecordingListener();
       const node = memoryBroker({ store });

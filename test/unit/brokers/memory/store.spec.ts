@@ -8,29 +8,29 @@ describe('MemoryStore: epochs', () => {
 
   it('G6 `clear` begins a new, empty epoch in which no earlier position is good, and pushes nothing', async () => {
     const { broker, seen } = await open();
-    const before = await broker.subscribe('a');
-    await broker.appendMany(['x', 'y'].map((id) => append('a', id)));
+    const before = await broker.log.subscribe('a');
+    await broker.log.appendMany(['x', 'y'].map((id) => append('a', id)));
     const { length } = seen.batches;
     await broker.clear('a');
     expect(seen.batches).toHaveLength(length);
 
-    const [tip] = await broker.tips(['a']);
+    const [tip] = await broker.log.tips(['a']);
     expect(tip).toMatchObject({ seq: 0 });
     expect(tip?.epoch).not.toBe(before.epoch);
     for (const from of [1, 2, 3]) {
-      const result = await broker.read({ channel: 'a', epoch: before.epoch, from, limit: 9 });
+      const result = await broker.log.read({ channel: 'a', epoch: before.epoch, from, limit: 9 });
       expect(result).toMatchObject({ continuous: false, events: [] });
     }
-    await broker.appendMany([append('a', 'z')]);
+    await broker.log.appendMany([append('a', 'z')]);
     expect(seen.batches.at(-1)?.events).toMatchObject([{ id: 'z', seq: 1, epoch: tip?.epoch }]);
   });
 
   it('G4 `clear` does not let a late retry bring back what was deleted', async () => {
     const { broker } = await open();
-    const [first] = await broker.appendMany([append('a', 'x')]);
+    const [first] = await broker.log.appendMany([append('a', 'x')]);
     await broker.clear('a');
-    expect((await broker.appendMany([append('a', 'x')]))[0]).toEqual({ ...first, duplicate: true });
-    expect((await broker.read({ channel: 'a', from: 1, limit: 9 })).events).toEqual([]);
+    expect((await broker.log.appendMany([append('a', 'x')]))[0]).toEqual({ ...first, duplicate: true });
+    expect((await broker.log.read({ channel: 'a', from: 1, limit: 9 })).events).toEqual([]);
   });
 
   it('`clear` and `failOver` of an unknown channel do nothing', async () => {
@@ -42,49 +42,51 @@ describe('MemoryStore: epochs', () => {
 
   it('G6 `failOver` behind the trimmed part leaves an empty log that counts on', async () => {
     const { broker, store } = await open();
-    await broker.appendMany(['a', 'b', 'c', 'd', 'e'].map((id) => append('c', id, { size: 2 })));
-    const [before] = await broker.tips(['c']);
+    await broker.log.appendMany(['a', 'b', 'c', 'd', 'e'].map((id) => append('c', id, { size: 2 })));
+    const [before] = await broker.log.tips(['c']);
     store.failOver('c', 2);
-    const result = await broker.read({ channel: 'c', epoch: before?.epoch ?? '', from: 2, limit: 9 });
+    const result = await broker.log.read({ channel: 'c', epoch: before?.epoch ?? '', from: 2, limit: 9 });
     expect(result).toMatchObject({ continuous: true, oldest: 3, events: [], tip: { seq: 2 } });
-    await broker.appendMany([append('c', 'n')]);
-    expect((await broker.read({ channel: 'c', from: 1, limit: 9 })).events).toMatchObject([
+    await broker.log.appendMany([append('c', 'n')]);
+    expect((await broker.log.read({ channel: 'c', from: 1, limit: 9 })).events).toMatchObject([
       { id: 'n', seq: 3 },
     ]);
   });
 
   it('P10 `failOver` that loses nothing keeps every position', async () => {
     const { broker, store } = await open();
-    await broker.appendMany(['a', 'b', 'c'].map((id) => append('c', id)));
-    const [before] = await broker.tips(['c']);
+    await broker.log.appendMany(['a', 'b', 'c'].map((id) => append('c', id)));
+    const [before] = await broker.log.tips(['c']);
     store.failOver('c', 99);
-    const [after] = await broker.tips(['c']);
+    const [after] = await broker.log.tips(['c']);
     expect(after).toMatchObject({ seq: 3 });
     expect(after?.epoch).not.toBe(before?.epoch);
-    const result = await broker.read({ channel: 'c', epoch: before?.epoch ?? '', from: 4, limit: 9 });
+    const result = await broker.log.read({ channel: 'c', epoch: before?.epoch ?? '', from: 4, limit: 9 });
     expect(result.continuous).toBe(true);
   });
 
   it('P10 remembers eight earlier epochs, and no more', async () => {
     const { broker, store } = await open();
-    await broker.appendMany([append('c', 'a')]);
+    await broker.log.appendMany([append('c', 'a')]);
     const epochs: string[] = [];
     for (let round = 0; round < 10; round += 1) {
-      epochs.push((await broker.tips(['c']))[0]?.epoch ?? '');
+      epochs.push((await broker.log.tips(['c']))[0]?.epoch ?? '');
       store.failOver('c', 99);
     }
     const good = await Promise.all(
-      epochs.map(async (epoch) => (await broker.read({ channel: 'c', epoch, from: 2, limit: 1 })).continuous),
+      epochs.map(
+        async (epoch) => (await broker.log.read({ channel: 'c', epoch, from: 2, limit: 1 })).continuous,
+      ),
     );
     expect(good).toEqual([false, false, ...Array.from({ length: 8 }, () => true)]);
   });
 
   it('P10 a log that is in use is the same whether or not history is trimmed by a clock that goes back', async () => {
     const { broker, clock } = await open();
-    await broker.appendMany([append('a', 'x')]);
+    await broker.log.appendMany([append('a', 'x')]);
     clock.jump(-3_600_000);
-    await broker.appendMany([append('a', 'y')]);
-    const { events } = await broker.read({ channel: 'a', from: 1, limit: 9 });
+    await broker.log.appendMany([append('a', 'y')]);
+    const { events } = await broker.log.read({ channel: 'a', from: 1, limit: 9 });
     expect(events.map((event) => event.seq)).toEqual([1, 2]);
   });
 });

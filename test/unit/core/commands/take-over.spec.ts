@@ -108,7 +108,7 @@ describe('takeover and presence', () => {
     const ticket = ticketOf(await killed.greet('user:ada'));
     await killed.stop();
     const broker = lossyBroker(memoryBroker());
-    broker.control = () => new Promise(() => undefined);
+    broker.bus.control = () => new Promise(() => undefined);
     harness = await EngineHarness.start([rooms([])], { broker });
     const back = await harness.greet('user:ada', ticket);
     expect(back.take('welcome')).toEqual([]);

@@ -483,7 +483,7 @@ describe('a broker', () => {
       );
       const target = (method === 'members' || method === 'enter'
         ? broker.presence
-        : broker) as unknown as Record<string, unknown>;
+        : broker.log) as unknown as Record<string, unknown>;
       const works = target[method];
       target[method] = () => Promise.reject(error);
       const connection = await harness.greet('user:ada');
@@ -503,14 +503,14 @@ describe('a broker', () => {
       const broker = lossyBroker(memoryBroker());
       harness = await EngineHarness.start([channel('rooms.:room')], { broker });
       const connection = await harness.greet('user:ada');
-      const works = broker.appendMany.bind(broker);
-      broker.appendMany = () => {
+      const works = broker.log.appendMany.bind(broker);
+      broker.log.appendMany = () => {
         if (way === 'rejects') return Promise.reject(new Error(SECRET));
         throw new Error(SECRET);
       };
       const publish = { type: 'publish', channel: 'rooms.1', event: 'said', payload: 1 };
       expect(await ask(connection, publish)).toBe('unavailable');
-      broker.appendMany = works;
+      broker.log.appendMany = works;
       connection.send({ ...publish, id: 'again' });
       await quiet();
       expect(answerTo(connection, 'again')).toBe('reply');

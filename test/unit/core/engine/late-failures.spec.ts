@@ -32,20 +32,19 @@ class World {
 
   async start(settings: SettingsPatch = {}): Promise<void> {
     const { broker } = this;
-    const { subscribe, unsubscribe } = broker;
+    const { subscribe, unsubscribe, read } = broker.log;
     const { enter, members } = broker.presence;
-    const read = broker.read.bind(broker);
-    broker.subscribe = (name) =>
+    broker.log.subscribe = (name) =>
       this.run('subscribe', async () => {
         const tip = await subscribe(name);
         this.interest.add(name);
         return tip;
       });
-    broker.unsubscribe = async (name) => {
+    broker.log.unsubscribe = async (name) => {
       await unsubscribe(name);
       this.interest.delete(name);
     };
-    broker.read = (request) => this.run('read', () => read(request));
+    broker.log.read = (request) => this.run('read', () => read(request));
     Object.assign(broker.presence, {
       enter: (...args: Parameters<typeof enter>) => this.run('enter', () => enter(...args)),
       members: (...args: Parameters<typeof members>) => this.run('members', () => members(...args)),

@@ -309,7 +309,7 @@ describe('events', () => {
 
   it('that a broker refuses as a whole are notified of, once each', async () => {
     const broker = memoryBroker();
-    broker.appendMany = () => Promise.reject(new Error('broken'));
+    broker.log.appendMany = () => Promise.reject(new Error('broken'));
     await start([channel('rooms.:room')], { broker });
     await Promise.allSettled([1, 2].map((payload) => harness.engine.publish('rooms.1', 'said', payload)));
     expect(taken('onPublish')).toEqual([
@@ -433,7 +433,7 @@ describe('acts', () => {
   it('that the broker rejects come with the error, which the caller gets too', async () => {
     const broker = memoryBroker();
     const error = new RealtimeError('unavailable');
-    broker.control = () => Promise.reject(error);
+    broker.bus.control = () => Promise.reject(error);
     await start([channel('rooms.:room')], { broker });
     await expect(harness.engine.ban('ada')).rejects.toBe(error);
     expect(taken('onAct')).toEqual([[expect.objectContaining({ kind: 'ban' }), undefined, error]]);

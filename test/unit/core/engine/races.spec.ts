@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
@@ -61,16 +62,16 @@ describe('what races with the end of a subscription', () => {
     async (type) => {
       const memory = memoryBroker();
       const page = gate();
-      const broker = lossyBroker({
-        ...bound(memory),
-        presence: {
-          ...memory.presence,
-          members: async (...args) => {
-            await page.opened;
-            return memory.presence.members(...args);
+      const broker = lossyBroker(
+        alteredBroker(memory, {
+          presence: {
+            members: async (...args) => {
+              await page.opened;
+              return memory.presence.members(...args);
+            },
           },
-        },
-      });
+        }),
+      );
       let allowed = true;
       harness = await EngineHarness.start(
         [
@@ -173,16 +174,14 @@ describe('presence and a connection that is lost while it subscribes', () => {
         }),
       ],
       {
-        broker: {
-          ...bound(memory),
+        broker: alteredBroker(memory, {
           presence: {
-            ...memory.presence,
             members: async (...args) => {
               if (slow) await snapshot.opened;
               return memory.presence.members(...args);
             },
           },
-        },
+        }),
       },
     );
     const watcher = await harness.subscriber('rooms.1', 'user:eve');
@@ -233,22 +232,3 @@ describe('a dropped tail and the next batch', () => {
     ]);
   });
 });
-
-/** The methods of a broker as properties, to be replaced one by one. */
-function bound(broker: ReturnType<typeof memoryBroker>) {
-  return {
-    name: broker.name,
-    capabilities: broker.capabilities,
-    presence: broker.presence,
-    start: broker.start.bind(broker),
-    read: broker.read.bind(broker),
-    appendMany: broker.appendMany.bind(broker),
-    tips: broker.tips.bind(broker),
-    subscribe: broker.subscribe.bind(broker),
-    unsubscribe: broker.unsubscribe.bind(broker),
-    signal: broker.signal.bind(broker),
-    control: broker.control.bind(broker),
-    probe: broker.probe.bind(broker),
-    close: broker.close.bind(broker),
-  };
-}

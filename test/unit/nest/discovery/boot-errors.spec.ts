@@ -416,7 +416,7 @@ describe('boot errors', () => {
     it('ask for no more than the broker declares', async () => {
       const broker = () =>
         Object.defineProperty(memoryBroker(), 'capabilities', {
-          value: { durability: 'process', dedupes: false, denseSeq: true, presence: false },
+          value: { durability: 'process', dedupes: false, presence: false },
         });
       @PublicChannel()
       @Channel('a', { durability: 'replicated', presence: true, dedupe: '10m' })

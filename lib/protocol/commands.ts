@@ -79,11 +79,17 @@ export interface RequestCommand extends CommandBase {
 export interface HistoryCommand extends CommandBase {
   readonly type: 'history';
   readonly channel: string;
+  /** Bounds are inclusive. */
   readonly payload: {
+    /** The epoch that the bounds belong to; left out, the current one. */
     readonly epoch?: string;
+    /** First `seq` wanted. Default: the oldest that is kept. */
     readonly from?: number;
+    /** Last `seq` wanted. Default: the newest. */
     readonly until?: number;
+    /** Most events, 1–1000. Default 100. */
     readonly limit?: number;
+    /** Newest first. Default false. */
     readonly reverse?: boolean;
   };
 }

@@ -12,16 +12,13 @@ export function withTimeout<T>(work: MaybePromise<T>, timeoutMs: number, clock: 
   if (!isPromise(work)) return work;
   return new Promise<T>((resolve, reject) => {
     const timer = clock.schedule(timeoutMs, () => reject(new RealtimeError('timeout')));
-    work.then(
-      (value) => {
+    const afterCancel =
+      <V>(next: (value: V) => void) =>
+      (value: V): void => {
         timer.cancel();
-        resolve(value);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it came
-        reject(error);
-      },
-    );
+        next(value);
+      };
+    // Once: the `then` of a query builder runs the query.
+    work.then(afterCancel(resolve), afterCancel(reject));
   });
 }

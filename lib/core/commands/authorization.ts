@@ -1,4 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { codeOf } from '../session/errors.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
@@ -9,7 +10,7 @@ import type {
   ChannelAction,
   HandlerCall,
 } from '../ports/channel-definition.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
@@ -55,21 +56,17 @@ export class Authorizer {
     const startedAt = clock.monotonic();
     const notify = (outcome: Outcome): void =>
       observer.onAuthorization?.(call, pattern, action, outcome, clock.monotonic() - startedAt);
-    const refused = (error: unknown): never => {
-      notify(error instanceof RealtimeError ? error.code : 'internal');
-      throw error;
-    };
-    const granted = (grant: Grant): Grant => {
-      notify('ok');
-      return grant;
-    };
-    let grant: MaybePromise<Grant>;
-    try {
-      grant = this.ask(rule, call);
-    } catch (error) {
-      return refused(error);
-    }
-    return isPromise(grant) ? grant.then(granted, refused) : granted(grant);
+    return attempt(
+      () => this.ask(rule, call),
+      (grant) => {
+        notify('ok');
+        return grant;
+      },
+      (error) => {
+        notify(codeOf(error));
+        throw error;
+      },
+    );
   }
 
   private ask(rule: AuthorizeHandler, call: HandlerCall): MaybePromise<Grant> {

@@ -10,7 +10,7 @@ import type { TicketSigner } from '../access/ticket.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Authentication } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/errors.js';
@@ -49,18 +49,16 @@ export class Hello {
   run(session: Session, command: HelloCommand): MaybePromise<void> {
     if (!command.payload.versions.includes(PROTOCOL_VERSION))
       return this.refuse(session, 'unsupported_version');
-    const refuse = (error: unknown): void => {
-      if (session.isClosed) return;
-      const known = toRealtimeError(error, this.deps, session.id);
-      session.fail(command.id, known);
-      this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
-    };
-    try {
-      const greeted = this.greet(session, command);
-      return isPromise(greeted) ? greeted.catch(refuse) : greeted;
-    } catch (error) {
-      return refuse(error);
-    }
+    return attempt(
+      () => this.greet(session, command),
+      () => undefined,
+      (error) => {
+        if (session.isClosed) return;
+        const known = toRealtimeError(error, this.deps, session.id);
+        session.fail(command.id, known);
+        this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
+      },
+    );
   }
 
   private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
@@ -75,7 +73,9 @@ export class Hello {
       this.refuseIfBanned(authentication);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
-      return whenReady(this.admit(session), (admitted) => {
+      const { onConnect, settings, clock } = this.deps;
+      const verdict = onConnect && withTimeout(onConnect(session.view), settings.handlerTimeoutMs, clock);
+      return whenReady(verdict, (admitted) => {
         if (admitted === false) throw new RealtimeError('forbidden');
         if (session.isClosed) return;
         return whenReady(this.deps.takeOver.run(session, command.payload.session), () =>
@@ -83,11 +83,6 @@ export class Hello {
         );
       });
     });
-  }
-
-  private admit({ view }: Session): MaybePromise<boolean | void> {
-    const { onConnect, settings, clock } = this.deps;
-    return onConnect === undefined ? true : withTimeout(onConnect(view), settings.handlerTimeoutMs, clock);
   }
 
   private sendWelcome(session: Session, { id, payload }: HelloCommand): void {

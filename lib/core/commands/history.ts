@@ -10,19 +10,8 @@ import type { Authorizer } from './authorization.js';
 
 const DEFAULT_LIMIT = 100;
 
-/** A range of a channel's log. Bounds are inclusive. */
-export interface HistoryQuery {
-  /** The epoch that the bounds belong to; left out, the current one. */
-  readonly epoch?: string;
-  /** First `seq` wanted. Default: the oldest that is kept. */
-  readonly from?: number;
-  /** Last `seq` wanted. Default: the newest. */
-  readonly until?: number;
-  /** Most events, 1–1000. Default 100. */
-  readonly limit?: number;
-  /** Newest first. Default false. */
-  readonly reverse?: boolean;
-}
+/** A range of a channel's log. */
+export type HistoryQuery = HistoryCommand['payload'];
 
 /** Reads a range of the log. Of an epoch that is no longer the log's, it reads nothing; `position` in the answer shows that. */
 export class History {

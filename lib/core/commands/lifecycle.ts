@@ -1,7 +1,7 @@
 import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 
 /** Runs the application's hooks. Nobody waits for them, so a failure is logged, not answered. */
@@ -21,11 +21,10 @@ export class LifecycleHooks {
     const { clock, logger, settings } = this.ports;
     const report = (error: unknown): void =>
       logger.error(`A life-cycle hook failed on connection ${call.connection.id}`, error);
-    try {
-      const result = withTimeout(hook(call), settings.handlerTimeoutMs, clock);
-      if (isPromise(result)) result.catch(report);
-    } catch (error) {
-      report(error);
-    }
+    void attempt(
+      () => withTimeout(hook(call), settings.handlerTimeoutMs, clock),
+      () => undefined,
+      report,
+    );
   }
 }

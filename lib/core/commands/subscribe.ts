@@ -10,7 +10,7 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
@@ -88,48 +88,40 @@ export class Subscribe {
     });
   }
 
-  private join(session: Session, channel: ServedChannel, attempt: Attempt): MaybePromise<void> {
+  private join(session: Session, channel: ServedChannel, attempted: Attempt): MaybePromise<void> {
     const { hub, planner, presence, catchUp } = this.deps;
-    const { command, call } = attempt;
-    const subscription = new Subscription({
-      outbox: session.outbox,
-      channel,
-      call,
-      wantsSnapshot: command.payload.snapshot !== false,
-      takesCounts: session.features.includes(PRESENCE_COUNT),
-    });
-    const undo = (error: unknown): never => {
-      subscription.end();
-      // The client of a lost connection may come back, as after a subscribe that was answered.
-      const { closedWith } = session;
-      const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
-      presence.leave(subscription, graceMs);
-      hub.release(channel);
-      throw error;
-    };
-    const start = (): void => {
-      catchUp.pump(subscription);
-      this.afterCommit(session, subscription);
-    };
-    let committed: MaybePromise<void>;
-    try {
-      const planned = planner.plan(subscription, command.payload.position);
-      committed = whenReady(planned, (found) =>
-        whenReady(this.enterPresence(session, subscription, command), (page) =>
-          this.answer(session, subscription, attempt, found, page),
+    const { command, call } = attempted;
+    const wantsSnapshot = command.payload.snapshot !== false;
+    const takesCounts = session.features.includes(PRESENCE_COUNT);
+    const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
+    return attempt(
+      () =>
+        whenReady(planner.plan(subscription, command.payload.position), (found) =>
+          whenReady(this.enterPresence(session, subscription, command), (page) =>
+            this.answer(session, subscription, attempted, found, page),
+          ),
         ),
-      );
-    } catch (error) {
-      return undo(error);
-    }
-    return isPromise(committed) ? committed.then(start, undo) : start();
+      () => {
+        catchUp.pump(subscription);
+        this.afterCommit(session, subscription);
+      },
+      (error) => {
+        subscription.end();
+        // The client of a lost connection may come back, as after a subscribe that was answered.
+        const { closedWith } = session;
+        const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
+        presence.leave(subscription, graceMs);
+        hub.release(channel);
+        throw error;
+      },
+    );
   }
 
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */
   private answer(
     session: Session,
     subscription: Subscription,
-    attempt: Attempt,
+    attempted: Attempt,
     found: PlanWithSnapshot,
     presence: PresencePage | undefined,
     reads = PAGE_ATTEMPTS,
@@ -139,9 +131,9 @@ export class Subscribe {
     // A change that was sent while the page was read is not in it, and this subscriber did not get it.
     if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
       const again = this.deps.presence.page(channel.name);
-      return again.then((page) => this.answer(session, subscription, attempt, found, page, reads - 1));
+      return again.then((page) => this.answer(session, subscription, attempted, found, page, reads - 1));
     }
-    const { command, pending, revision, grant } = attempt;
+    const { command, pending, revision, grant } = attempted;
     const { plan, snapshot } = found;
     refuseIfOver(session, pending);
     access.requireFresh(channel.definition);

@@ -41,7 +41,7 @@ export function combineObservers(observers: readonly Observer[], logger: EngineL
         try {
           const result = (observer[name] as Method).apply(observer, details);
           // A method may be `async`, and what it rejects with would end the process.
-          if (isPromise(result)) result.catch(report);
+          if (isPromise(result)) result.then(undefined, report);
         } catch (error) {
           report(error);
         }

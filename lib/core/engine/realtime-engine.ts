@@ -5,14 +5,14 @@ import type { ConnectionRequest } from '../ports/channel-definition.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { ControlReceipt } from '../ports/control.js';
 import type { Authentication, Credentials } from '../ports/identity.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { Opening, Refusal } from '../ports/transport-host.js';
 import type { ApplicationPublishOptions, EngineApi, EngineStatus, SessionInfo } from './api.js';
 import { closeNameOf } from '../commands/hello.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import { codeOf } from '../session/errors.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
 
@@ -92,17 +92,14 @@ export class RealtimeEngine implements EngineApi {
   authenticate(credentials: Credentials): MaybePromise<Authentication> {
     const { observer } = this.parts;
     if (observer.onRefusal === undefined) return this.options.authenticator.authenticate(credentials);
-    const refused = (error: unknown): never => {
-      const code = error instanceof RealtimeError ? error.code : 'internal';
-      observer.onRefusal?.(credentials.handshake, 'upgrade', closeNameOf(code));
-      throw error;
-    };
-    try {
-      const authentication = this.options.authenticator.authenticate(credentials);
-      return isPromise(authentication) ? authentication.catch(refused) : authentication;
-    } catch (error) {
-      return refused(error);
-    }
+    return attempt(
+      () => this.options.authenticator.authenticate(credentials),
+      (authentication) => authentication,
+      (error) => {
+        observer.onRefusal?.(credentials.handshake, 'upgrade', closeNameOf(codeOf(error)));
+        throw error;
+      },
+    );
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

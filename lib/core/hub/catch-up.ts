@@ -122,15 +122,12 @@ export class CatchUp {
     const next = subscription.cursor + 1;
     if (oldest <= next) return;
     // `resumed` has its place behind `position.seq`, even when that event was trimmed.
-    const { resumedAt } = subscription;
-    if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
-      subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
-      subscription.advance(resumedAt);
-      this.announceResumed(subscription);
-      return this.skipTrimmed(subscription, oldest);
-    }
-    subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
-    subscription.advance(oldest - 1);
+    const { resumedAt = Infinity } = subscription;
+    const last = resumedAt >= next ? Math.min(resumedAt, oldest - 1) : oldest - 1;
+    subscription.outbox.pushGap(subscription, next, last, 'expired', false);
+    subscription.advance(last);
+    this.announceResumed(subscription);
+    this.skipTrimmed(subscription, oldest);
   }
 
   private push(subscription: Subscription, event: ChannelEvent): void {

@@ -44,6 +44,8 @@ export class PresenceFeed {
   private readonly resumeAt: number;
   /** Subscribers that are told each change however large the channel is: their clients take no counts. */
   private readonly followers = new Set<Subscriber>();
+  /** Subscribers to whom a change could not be sent, until they are made to read the members again (P25). */
+  private readonly stale = new Set<Subscriber>();
   private countedAt = -Infinity;
   private timer: Scheduled | undefined;
   private closed = false;
@@ -104,6 +106,7 @@ export class PresenceFeed {
 
   remove(subscription: Subscriber): void {
     this.followers.delete(subscription);
+    this.stale.delete(subscription);
   }
 
   /** The node serves the channel no longer. */
@@ -183,11 +186,11 @@ export class PresenceFeed {
    * missing, and it asks for the members anew.
    */
   private resync(subscription: Subscriber): void {
-    if (subscription.presenceStale) return;
-    subscription.markPresence(true);
+    if (this.stale.has(subscription)) return;
+    this.stale.add(subscription);
     const { outbox } = subscription;
     outbox.whenRoom(() => {
-      subscription.markPresence(false);
+      this.stale.delete(subscription);
       if (subscription.ended || this.known === undefined) return;
       if (this.audience.isFrozen) {
         // Then it is `catchUp` that makes the client ask: it has not what it was counted as having.

@@ -1,15 +1,11 @@
 import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { BrokerLog, ReadResult } from '../ports/broker.js';
+import type { ServedChannel } from './subscription.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 
 /** A channel's log as this node knows it. */
-export interface ProvableChannel {
-  readonly name: string;
-  readonly tip: Position;
-  /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
-  readonly proofs: Map<string, Promise<ReadResult>>;
-}
+export type ProvableChannel = Pick<ServedChannel, 'name' | 'tip' | 'proofs'>;
 
 /** How a subscription continues (P11), and where its delivery starts. */
 export interface RecoveryPlan {

@@ -15,12 +15,9 @@ export interface Subscriber extends Flow {
   /** Newest presence version that the client has; `undefined` when it does not want presence. */
   readonly presenceVersion: number | undefined;
   readonly presenceEpoch: string;
-  /** Whether a presence change was dropped, so that the client will be made to ask again (P25). */
-  readonly presenceStale: boolean;
   advance(seq: number): void;
   goLive(index: number): void;
   stopLive(): void;
   notePresence(epoch: string, version: number): void;
   forgetPresence(): void;
-  markPresence(stale: boolean): void;
 }

@@ -19,18 +19,6 @@ export interface StartingPoint {
   readonly resumedAt: number | undefined;
 }
 
-/** What a subscription takes from the session and the command that make it. */
-export interface SubscriptionDeps {
-  readonly outbox: Outbox;
-  readonly channel: ServedChannel;
-  /** What the application's handlers of this subscription are given. */
-  readonly call: HandlerCall;
-  /** Whether the client wants the channel's snapshot where it would be given. */
-  readonly wantsSnapshot: boolean;
-  /** Whether the client takes the number of members instead of their changes (P22a). */
-  readonly takesCounts: boolean;
-}
-
 const NOT_LIVE = -1;
 
 /**
@@ -39,11 +27,6 @@ const NOT_LIVE = -1;
  * {@link stopMoving}), and its end ({@link end}).
  */
 export class Subscription implements Subscriber {
-  readonly outbox: Outbox;
-  readonly channel: ServedChannel;
-  readonly call: HandlerCall;
-  readonly wantsSnapshot: boolean;
-  readonly takesCounts: boolean;
   private lastSeq = 0;
   private currentEpoch = '';
   private place = NOT_LIVE;
@@ -53,16 +36,20 @@ export class Subscription implements Subscriber {
   private entry: PresenceEntry | undefined;
   private seenVersion: number | undefined;
   private seenEpoch = '';
-  private stale = false;
   private lease: Scheduled | undefined;
 
-  constructor({ outbox, channel, call, wantsSnapshot, takesCounts }: SubscriptionDeps) {
-    this.outbox = outbox;
-    this.channel = channel;
-    this.call = call;
-    this.wantsSnapshot = wantsSnapshot;
-    this.takesCounts = takesCounts;
-  }
+  /**
+   * @param call what the application's handlers of this subscription are given.
+   * @param wantsSnapshot whether the client wants the channel's snapshot where it would be given.
+   * @param takesCounts whether the client takes the number of members instead of their changes (P22a).
+   */
+  constructor(
+    readonly outbox: Outbox,
+    readonly channel: ServedChannel,
+    readonly call: HandlerCall,
+    readonly wantsSnapshot: boolean,
+    readonly takesCounts: boolean,
+  ) {}
 
   get name(): string {
     return this.channel.name;
@@ -118,10 +105,6 @@ export class Subscription implements Subscriber {
 
   get presenceEpoch(): string {
     return this.seenEpoch;
-  }
-
-  get presenceStale(): boolean {
-    return this.stale;
   }
 
   /** Starts delivery at a point of a log: after the subscribe answer, or after `reset` (P10, P11). */
@@ -191,9 +174,5 @@ export class Subscription implements Subscriber {
 
   forgetPresence(): void {
     this.seenEpoch = '';
-  }
-
-  markPresence(stale: boolean): void {
-    this.stale = stale;
   }
 }

@@ -8,12 +8,27 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   );
 }
 
-/** Goes on with a value: at once where it is there, so that a chain of steps costs a promise only where one of them does. */
+/** Continues with a value: at once where it is there, so that a chain of steps costs a promise only where one of them does. */
 export function whenReady<T, R>(
   value: MaybePromise<T>,
   next: (value: T) => MaybePromise<R>,
 ): MaybePromise<R> {
   return isPromise(value) ? value.then(next) : next(value);
+}
+
+/** Continues with the result of `work`, or with the error that it throws or rejects with: at once where it is synchronous. */
+export function attempt<T, R>(
+  work: () => MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+  failed: (error: unknown) => MaybePromise<R>,
+): MaybePromise<R> {
+  let value: MaybePromise<T>;
+  try {
+    value = work();
+  } catch (error) {
+    return failed(error);
+  }
+  return isPromise(value) ? value.then(next, failed) : next(value);
 }
 
 /** A promise of what was thrown, for functions that return promises and are not `async`. */

@@ -14,7 +14,6 @@ class Subscriber {
   ended = false;
   presenceVersion: number | undefined;
   presenceEpoch = '';
-  presenceStale = false;
   full = false;
   readonly buffers: Buffer[] = [];
   private waiter: (() => void) | undefined;
@@ -39,10 +38,6 @@ class Subscriber {
 
   forgetPresence(): void {
     this.presenceEpoch = '';
-  }
-
-  markPresence(stale: boolean): void {
-    this.presenceStale = stale;
   }
 
   get asSubscription(): Subscription {

@@ -16,7 +16,7 @@ import type { Session } from '../session/session.js';
 import { toRealtimeError } from '../session/errors.js';
 import type { TakeOver } from './take-over.js';
 
-/** How a refused connection ends: the code says whether to come back. */
+/** How a refused connection ends: the code tells the client whether to reconnect. */
 const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unauthorized: 'unauthorized',
   token_expired: 'token_expired',

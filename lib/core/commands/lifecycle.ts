@@ -4,7 +4,7 @@ import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 
-/** Runs the application's hooks. Nobody waits for them, so a failure is logged, not answered. */
+/** Runs the application's hooks. No client waits for them, so a failure is logged, not answered. */
 export class LifecycleHooks {
   constructor(
     private readonly channels: ChannelRegistry,

@@ -11,7 +11,7 @@ export function fingerprintOf(event: string, payload: unknown): string {
 }
 
 /**
- * The empty fingerprint of an event whose id this node made, so that nobody can send it again.
+ * The empty fingerprint of an event whose id this node made, so that no client can send it again.
  *
  * @throws RealtimeError `bad_request` for what is not serializable.
  */

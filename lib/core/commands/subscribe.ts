@@ -107,7 +107,7 @@ export class Subscribe {
       },
       (error) => {
         subscription.end();
-        // The client of a lost connection may come back, as after a subscribe that was answered.
+        // The client of a lost connection may reconnect, as after a subscribe that was answered.
         const { closedWith } = session;
         const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
         presence.leave(subscription, graceMs);

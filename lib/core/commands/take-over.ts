@@ -66,11 +66,8 @@ export class TakeOver {
   private async supersedeElsewhere({ lineage, generation }: Ticket): Promise<void> {
     const { bus, clock, logger } = this.deps;
     try {
-      await withTimeout(
-        bus.control({ kind: 'supersede', lineage, generation: generation + 1 }),
-        SUPERSEDE_WAIT_MS,
-        clock,
-      );
+      const sent = bus.control({ kind: 'supersede', lineage, generation: generation + 1 });
+      await withTimeout(sent, SUPERSEDE_WAIT_MS, clock);
     } catch (error) {
       // The record is durable: its node ends the older connection when it reads it, or the heartbeat does.
       logger.debug(`The node of an older connection did not confirm its end in time: ${String(error)}`);

@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.js';
 import type { Session } from '../session/session.js';
 import type { LifecycleHooks } from './lifecycle.js';
 
-/** Codes after which the client does not come back: its membership ends at once, without grace. */
+/** Codes after which the client does not reconnect: its membership ends at once, without grace. */
 const LEFT_FOR_GOOD: ReadonlySet<number> = new Set<number>([
   CLOSE_CODES.normal.code,
   CLOSE_CODES.kicked.code,
@@ -45,7 +45,7 @@ export class Unsubscribe {
     session.replyControl(command.id, {});
   }
 
-  /** The server's decision, which the client is told with its reason (P24). */
+  /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
     this.refuse(session, this.drop(session, subscription), reason);
     const { code, message, retryable, retryAfterMs } = reason;
@@ -68,7 +68,7 @@ export class Unsubscribe {
       this.hooks.unsubscribed(call);
   }
 
-  /** Answers commands whose replies were dropped with the subscription, before the client is told of its end (P7). */
+  /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
   private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
     const ts = this.clock.now();
     for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });

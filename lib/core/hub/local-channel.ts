@@ -145,7 +145,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.pending.length === 0) return;
     const { pending } = this;
     this.pending = [];
-    // Checked once per batch, not per subscription: when it is frozen nobody is live, and the log has the events.
+    // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
     const batch = new EventBatch(pending);
     const { clock, observer } = this.options;

@@ -57,7 +57,7 @@ export class PresenceTracker {
   }
 
   private logFailure(work: Promise<void>): void {
-    // Nobody waits for the result: where a change is lost, the lease expires.
+    // No caller waits for the result: where a change is lost, the lease expires.
     work.catch((error: unknown) =>
       this.ports.logger.debug(`A presence change did not reach the broker: ${String(error)}`),
     );

@@ -141,9 +141,7 @@ export class Outbox implements Flushable {
     // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
     if (this.isOver(bytes.length, 1)) this.flush();
     if (this.isOver(bytes.length, 1)) {
-      const verdict = applyOverflow(flow, event, this.queue, (length) =>
-        this.isOver(bytes.length + length, 1),
-      );
+      const verdict = applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1));
       if (verdict === 'disconnect') return this.owner.onSlowConsumer();
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }

@@ -11,28 +11,26 @@ const DROP_SHARE = 4;
  * Makes room for `event` by the policy of the channel, or reports that there is none (G13). Only events of the same
  * subscription are dropped: a channel pays for its own traffic. Answers are never dropped.
  *
- * @param isOver whether the queue would still be too full with the event and some more bytes.
+ * @param isOver whether the queue is still too full for the event.
  */
 export function applyOverflow(
   flow: Flow,
   event: ChannelEvent,
   queue: OutboxQueue,
-  isOver: (moreBytes: number) => boolean,
+  isOver: () => boolean,
 ): OverflowVerdict {
   const policy = flow.definition.policy.overflow;
   if (policy === 'disconnect') return 'disconnect';
   if (policy === 'conflate') conflate(flow, event, queue);
-  if (policy !== 'drop-newest' && isOver(0)) dropOldest(flow, queue);
-  if (!isOver(0) && policy !== 'drop-newest') return 'queue';
-  return 'dropped';
+  if (policy === 'drop-newest') return 'dropped';
+  if (isOver()) dropOldest(flow, queue);
+  return isOver() ? 'dropped' : 'queue';
 }
 
 function dropOldest(flow: Flow, queue: OutboxQueue): void {
-  const entries = queue.toArray();
-  const own = entries.filter((entry) => isOwnEvent(entry, flow));
-  const doomed = new Set(own.slice(0, Math.max(1, Math.ceil(own.length / DROP_SHARE))));
-  if (own.length === 0) return;
-  rewrite(flow, queue, doomed, 'overflow');
+  const own = queue.toArray().filter((entry) => isOwnEvent(entry, flow));
+  const doomed = new Set(own.slice(0, Math.ceil(own.length / DROP_SHARE)));
+  if (doomed.size > 0) rewrite(flow, queue, doomed, 'overflow');
 }
 
 /** Keeps the newest event of each key; `incoming` is the newest of its own. */
@@ -83,7 +81,8 @@ function rewrite(
       gap.to = Math.max(gap.to, waiting.to);
       gap.dropped += waiting.dropped;
     }
-    const isPlace = waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
+    const isLater = isOwnEvent(entry, flow) && (entry.event as ChannelEvent).seq >= gap.from;
+    const isPlace = waiting !== undefined || doomed.has(entry) || isLater;
     if (!announced && isPlace) {
       kept.push({ flow, gap });
       announced = true;
@@ -96,10 +95,6 @@ function rewrite(
 /** Events that were queued before a `reset` belong to another log and are left alone. */
 function isOwnEvent(entry: QueueEntry, flow: Flow): boolean {
   return entry.flow === flow && entry.event?.epoch === flow.epoch;
-}
-
-function isOwnEventAfter(entry: QueueEntry, flow: Flow, seq: number): boolean {
-  return isOwnEvent(entry, flow) && (entry.event as ChannelEvent).seq >= seq;
 }
 
 /** A queued gap that can be joined with `gap`: of the same reason and log, and adjacent unless it is partial. */

@@ -14,10 +14,7 @@ export const COUNT_INTERVAL_MS = 1_000;
 const RESUME_AT = 0.9;
 
 /** A state of the membership, as the broker numbers it. */
-interface Version {
-  readonly epoch: string;
-  readonly version: number;
-}
+type Version = Pick<PresenceCount, 'epoch' | 'version'>;
 
 /** The channel whose subscribers are notified. */
 export interface PresenceAudience {
@@ -38,7 +35,7 @@ export class PresenceFeed {
   /** Whether counts are sent instead of changes. */
   private counted = false;
   /** Newest known state, from a change or from a page that was read. */
-  private known: (Version & { readonly count: number }) | undefined;
+  private known: PresenceCount | undefined;
   /** Version of the last change that was sent. */
   private sent: Version | undefined;
   private readonly resumeAt: number;
@@ -116,7 +113,7 @@ export class PresenceFeed {
   }
 
   /** Takes a newer state, and switches between changes and counts where it crosses the border. */
-  private know(state: Version & { readonly count: number }): void {
+  private know(state: PresenceCount): void {
     this.known = state;
     const wasCounted = this.counted;
     this.counted = state.count > (wasCounted ? this.resumeAt : this.maxMembers);
@@ -141,7 +138,7 @@ export class PresenceFeed {
     if (this.known === undefined || this.audience.isFrozen) return;
     this.audience.flush();
     this.countedAt = this.clock.monotonic();
-    const count: PresenceCount = this.known;
+    const { known: count } = this;
     const encode = this.encoder(count);
     for (const subscription of this.audience.subscriptions) {
       if (subscription.takesCounts) this.sendNewer(subscription, count, encode);

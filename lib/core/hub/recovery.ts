@@ -1,4 +1,5 @@
-import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
+import type { SubscribeResult } from '../../protocol/messages.js';
+import type { LostReason, Position } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { BrokerLog, ReadResult } from '../ports/broker.js';
 import type { ServedChannel } from './subscription.js';
@@ -8,14 +9,7 @@ import type { MaybePromise } from '../ports/maybe-promise.js';
 export type ProvableChannel = Pick<ServedChannel, 'name' | 'tip' | 'proofs'>;
 
 /** How a subscription continues (P11), and where its delivery starts. */
-export interface RecoveryPlan {
-  readonly recovery: Recovery;
-  /** Tip at commit. */
-  readonly position: Position;
-  readonly reason?: LostReason;
-  readonly from?: number;
-  readonly to?: number;
-  readonly cause?: TruncationCause;
+export interface RecoveryPlan extends Omit<SubscribeResult, 'snapshot' | 'presence'> {
   /** `seq` behind which delivery starts: the client's cursor after the answer (P14). */
   readonly cursor: number;
 }

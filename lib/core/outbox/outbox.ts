@@ -22,10 +22,7 @@ export interface OutboxOwner {
   onFailed(): void;
 }
 
-interface DroppedRange {
-  from: number;
-  to: number;
-}
+type DroppedRange = Pick<GapEntry, 'from' | 'to'>;
 
 /** What the outboxes of one engine share. */
 export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {

@@ -4,8 +4,8 @@ import type { RevocationFreshness } from './revocation-freshness.js';
 import type { Revocations } from './revocations.js';
 
 /**
- * Whether access that was granted still holds (G11). Everything that delivers, answers or commits asks here: nobody else
- * looks at the records of revokes or at how fresh they are.
+ * Whether access that was granted still holds (G11). All code that delivers, answers or commits asks here: nothing else reads
+ * the records of revokes or their freshness.
  */
 export class AccessGuard {
   constructor(
@@ -13,12 +13,12 @@ export class AccessGuard {
     private readonly freshness: Pick<RevocationFreshness, 'isStale'>,
   ) {}
 
-  /** To be noted before work that waits, and given to {@link requireUnrevoked} after it. */
+  /** Read before work that waits, and passed to {@link requireUnrevoked} after it. */
   get revision(): number {
     return this.revocations.current;
   }
 
-  /** Whether nothing of such a channel may be told: a revoke may be in force that this node does not know. */
+  /** Whether nothing of such a channel may be delivered: a revoke may be in force that this node does not know of. */
   isFrozen(definition: ChannelDefinition): boolean {
     return isGuarded(definition) && this.freshness.isStale;
   }
@@ -26,7 +26,10 @@ export class AccessGuard {
   /** @throws RealtimeError `unavailable` while {@link isFrozen}. */
   requireFresh(definition: ChannelDefinition): void {
     if (this.isFrozen(definition))
-      throw new RealtimeError('unavailable', 'It cannot be proved at the moment that access was not revoked');
+      throw new RealtimeError(
+        'unavailable',
+        'At the moment it cannot be proved that access was not revoked. Try again later',
+      );
   }
 
   /** @throws RealtimeError `forbidden` when the user lost the channel since `revision`: a revoke that races wins. */

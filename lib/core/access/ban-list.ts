@@ -1,17 +1,22 @@
-/** One ban: until when (ms since the Unix epoch, `Infinity` for good) and why. */
+/** One ban: until when (ms since the Unix epoch, `Infinity` without end) and why. */
 export interface Ban {
   readonly until: number;
   readonly reason: string | undefined;
 }
 
-/** Users, or addresses, that are refused. Entries end by themselves; the number is bounded, oldest first. */
+/** How long a ban still lasts, in milliseconds; `undefined` when it has no end. */
+export function remainingMs({ until }: Pick<Ban, 'until'>, now: number): number | undefined {
+  return Number.isFinite(until) ? until - now : undefined;
+}
+
+/** Users, or addresses, that are refused. Entries expire; past the capacity the oldest is removed. */
 export class BanList {
   private readonly bans = new Map<string, Ban>();
 
   constructor(private readonly capacity = 100_000) {}
 
   add(subject: string, ban: Ban): void {
-    // Set anew, so that the order of the map stays the order of age.
+    // Removed first, so that the map stays in order of age.
     this.bans.delete(subject);
     this.bans.set(subject, ban);
     if (this.bans.size <= this.capacity) return;
@@ -23,7 +28,7 @@ export class BanList {
     this.bans.delete(subject);
   }
 
-  /** The ban that holds at `now`. */
+  /** The ban that is in force at `now`. */
   find(subject: string, now: number): Ban | undefined {
     const ban = this.bans.get(subject);
     if (ban === undefined || ban.until > now) return ban;

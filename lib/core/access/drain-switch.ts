@@ -1,4 +1,4 @@
-/** Whether this node is going away. From then on the application's code is not called any more (G18). */
+/** Whether this node is draining. From then on it does not call the application's code (G18). */
 export class DrainSwitch {
   private on = false;
 
@@ -6,7 +6,7 @@ export class DrainSwitch {
     return this.on;
   }
 
-  /** For good. Idempotent. */
+  /** Cannot be undone. Idempotent. */
   begin(): void {
     this.on = true;
   }

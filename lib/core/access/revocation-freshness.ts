@@ -1,17 +1,17 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 
-/** Told when the view is no longer proven, and when it is again. */
+/** Notified when the records of revokes are no longer proved to be complete, and when they are again. */
 export interface RevocationFreshnessEvents {
   onStale(): void;
   onCurrent(): void;
 }
 
 /**
- * Whether this node may take its view of revokes and bans for current (G11). The broker proves it for a time; when the
- * time is over and no newer proof has come, a revoke may be in force that this node does not know.
+ * Whether this node knows every revoke and ban that is in force (G11). The broker proves it for a time. When that has passed
+ * without a newer proof, a revoke may be in force that this node does not know of.
  */
 export class RevocationFreshness {
-  /** A broker that never lends trust cannot be late. */
+  /** A broker that never proves anything cannot be late, e.g. one within the process. */
   private until = Number.POSITIVE_INFINITY;
   private stale = false;
   private timer: Scheduled | undefined;
@@ -22,8 +22,8 @@ export class RevocationFreshness {
   ) {}
 
   /**
-   * Looks at the clock, not only at what the timer did: a process that stood still reads its sockets before its timers run,
-   * and would deliver what came meanwhile.
+   * Reads the clock too, and not only the timer's result: a process that was stopped reads its sockets before its timers run,
+   * and would deliver events that arrived while it was stopped.
    */
   get isStale(): boolean {
     if (this.stale) return true;
@@ -33,11 +33,11 @@ export class RevocationFreshness {
     return true;
   }
 
-  /** The broker proved the view. @param forMs how long that may be relied on, in milliseconds. */
+  /** The broker proved that nothing is missing. @param forMs how long that may be relied on, in milliseconds. */
   prove(forMs: number): void {
     const now = this.clock.monotonic();
     const until = now + forMs;
-    // Proofs that were asked for at different times may come in any order.
+    // Proofs may arrive in another order than they were requested.
     if (until <= now || (this.until !== Number.POSITIVE_INFINITY && until <= this.until)) return;
     this.until = until;
     if (this.timer === undefined) this.arm(forMs);
@@ -46,8 +46,8 @@ export class RevocationFreshness {
     this.owner.onCurrent();
   }
 
-  /** For who is about to write what was queued. */
-  look(): void {
+  /** Notices staleness before queued bytes are written. */
+  check(): void {
     void this.isStale;
   }
 
@@ -57,7 +57,7 @@ export class RevocationFreshness {
     this.until = Number.POSITIVE_INFINITY;
   }
 
-  /** One timer at a time, however often the view is proved. */
+  /** One timer at a time, however many proofs arrive. */
   private arm(forMs: number): void {
     this.timer = this.clock.schedule(forMs, () => {
       this.timer = undefined;

@@ -1,10 +1,10 @@
 /**
- * When access of users was last revoked on this node, in a count of its own (G11). An operation that awaits
- * notes {@link current} before and asks {@link revokedSince} at its commit, so a revoke that raced with it wins.
+ * When access of users was last revoked on this node, as a revision number (G11). An operation that waits reads
+ * {@link current} before and calls {@link revokedSince} at its commit, so that a revoke in between wins.
  */
 export class Revocations {
   private revision = 0;
-  /** Everything that was forgotten happened at or before this revision. */
+  /** Records that were removed are of this revision or older. */
   private forgotten = 0;
   private readonly records = new Map<string, number>();
 
@@ -14,7 +14,7 @@ export class Revocations {
     return this.revision;
   }
 
-  /** Notes a revoke: of one channel, or of all when `channel` is left out. */
+  /** Records a revoke of one channel, or of all when `channel` is left out. */
   record(user: string, channel?: string): void {
     const key = keyOf(user, channel);
     this.records.delete(key);
@@ -26,7 +26,7 @@ export class Revocations {
     this.forgotten = oldest.value[1];
   }
 
-  /** Whether the user lost the channel after `revision`. Forgotten records count: refusing in doubt is safe. */
+  /** Whether the user lost the channel after `revision`. Removed records count as a yes: refusing in doubt is safe. */
   revokedSince(revision: number, user: string | undefined, channel: string): boolean {
     if (this.revision === revision || user === undefined) return false;
     if (this.forgotten > revision) return true;
@@ -38,6 +38,6 @@ export class Revocations {
 }
 
 function keyOf(user: string, channel: string | undefined): string {
-  // Channel names hold neither a blank nor `*`, so no two keys can be confused.
+  // Channel names contain neither a blank nor `*`, so no two keys are equal.
   return `${channel ?? '*'} ${user}`;
 }

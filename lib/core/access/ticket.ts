@@ -1,12 +1,12 @@
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 
-/** What a session ticket says (P28). */
+/** The content of a session ticket (P28). */
 export interface Ticket {
   readonly user: string | undefined;
   readonly node: string;
-  /** Names the session through all its connections. */
+  /** Names the client's session across its connections. */
   readonly lineage: string;
-  /** Counts its connections; the newest wins. */
+  /** Counts the connections of the lineage; the newest wins. */
   readonly generation: number;
 }
 
@@ -14,7 +14,7 @@ const MAX_TICKET_LENGTH = 2048;
 
 /** Signs and reads tickets. They are opaque to clients, kept in memory only, and never logged (G23). */
 export class TicketSigner {
-  /** Made once: a key that is given as text is made anew for every digest. */
+  /** Created once: a key in the form of text would be created again for every digest. */
   private readonly key: KeyObject;
 
   constructor(secret: string) {

@@ -3,8 +3,8 @@ import type { Clock, Scheduled } from '../ports/clock.js';
 const RETRY_MS = 500;
 
 /**
- * Work that failed because the broker was away: tried again after half a second, or as soon as the broker is back. The
- * pause alone would add to an outage what every client then waits for.
+ * Work that failed because the broker could not be reached: tried again after half a second, or as soon as the broker is
+ * back. With the pause alone, every client would wait for up to half a second more than the outage lasts.
  */
 export class RetryQueue {
   private readonly waiting = new Map<() => void, Scheduled>();
@@ -22,7 +22,7 @@ export class RetryQueue {
     );
   }
 
-  /** Tries everything at once. What fails again waits for its own time. */
+  /** Runs all tasks now. One that fails again schedules itself. */
   wake(): void {
     const tasks = [...this.waiting];
     this.waiting.clear();

@@ -1,6 +1,6 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 
-/** Something that is due at a time. */
+/** An object with a timer. */
 export interface Timed {
   onTimer(): void;
 }
@@ -8,8 +8,8 @@ export interface Timed {
 const SLOTS = 512;
 
 /**
- * Coarse timers for what every session has (heartbeat, hello, token): one timer of the process drives them all,
- * and none costs more than a list entry. A task runs at most one tick late, never early.
+ * Coarse timers for what every session has (heartbeat, hello, token): one timer of the process drives all of them, and each
+ * costs no more than a list entry. A task runs at most one tick late, never early.
  */
 export class TimerWheel {
   private readonly slots: WheelEntry[][] = Array.from({ length: SLOTS }, () => []);
@@ -18,8 +18,8 @@ export class TimerWheel {
   private running: Scheduled | undefined;
   /**
    * Monotonic time of the last tick, or of now when nothing is scheduled, in whole milliseconds: cheap to read on the hot
-   * path. A 32-bit number that wraps round, for a small integer costs a session that keeps one no object of its own.
-   * Compare it by {@link since}.
+   * path. A 32-bit number that wraps around, since a small integer is stored in the session itself, without an object. Compare
+   * it with {@link since}.
    */
   stamp = 0;
 
@@ -48,7 +48,7 @@ export class TimerWheel {
     return entry;
   }
 
-  /** Forgets everything that is scheduled. */
+  /** Cancels everything that is scheduled. */
   stop(): void {
     this.running?.cancel();
     this.running = undefined;
@@ -64,7 +64,7 @@ export class TimerWheel {
   private readonly onTick = (): void => {
     this.running = undefined;
     const target = Math.floor(this.readClock() / this.granularityMs);
-    // After a stall of the event loop or a pause of the process one round over the slots finds everything that is due.
+    // After a stall of the event loop, one round over the slots finds everything that is due.
     const first = Math.max(this.tick + 1, target - SLOTS + 1);
     this.tick = Math.max(this.tick, target);
     for (let tick = first; tick <= target; tick++) this.runSlot(tick % SLOTS, target);
@@ -95,7 +95,7 @@ export class TimerWheel {
 
 class WheelEntry implements Scheduled {
   constructor(
-    /** Let go of as soon as it ran or was cancelled: the entry itself stays in its slot until the wheel comes round. */
+    /** Released as soon as it ran or was cancelled: the entry itself stays in its slot until the wheel comes around. */
     private timed: Timed | undefined,
     readonly dueTick: number,
     private readonly wheel: TimerWheel,

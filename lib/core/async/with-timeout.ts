@@ -3,11 +3,11 @@ import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 
 /**
- * Gives asynchronous work a deadline (a handler that hangs must not hold its client). Work that is done at once
- * costs nothing.
+ * Limits the time of asynchronous work, so that a handler that hangs does not block its client. A result that is there
+ * already is returned as it is.
  *
  * @param message Of the error. Default: that of the code.
- * @throws RealtimeError `timeout` after `timeoutMs`; what the work does later is ignored.
+ * @throws RealtimeError `timeout` after `timeoutMs` milliseconds; a later result is ignored.
  */
 export function withTimeout<T>(
   work: MaybePromise<T>,
@@ -18,16 +18,13 @@ export function withTimeout<T>(
   if (!isPromise(work)) return work;
   return new Promise<T>((resolve, reject) => {
     const timer = clock.schedule(timeoutMs, () => reject(new RealtimeError('timeout', message)));
-    work.then(
-      (value) => {
+    const afterCancel =
+      <V>(next: (value: V) => void) =>
+      (value: V): void => {
         timer.cancel();
-        resolve(value);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it came
-        reject(error);
-      },
-    );
+        next(value);
+      };
+    // Once: the `then` of a query builder runs the query.
+    work.then(afterCancel(resolve), afterCancel(reject));
   });
 }

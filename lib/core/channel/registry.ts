@@ -15,9 +15,9 @@ interface Entry {
   readonly definition: ChannelDefinition;
 }
 
-/** The channel patterns of one application (G9): a name that none matches does not exist. */
+/** The channel patterns of one application (G9). A name that matches none of them does not exist. */
 export class ChannelRegistry {
-  /** By number of segments: only those are compared with a name. */
+  /** By number of segments: a name is only compared with patterns of the same number. */
   private readonly byLength = new Map<number, Entry[]>();
   readonly definitions: readonly ChannelDefinition[];
 

@@ -1,32 +1,34 @@
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import type { Subscription } from '../hub/subscription.js';
-import type { AuthorizationResult, ChannelAction, HandlerCall } from '../ports/channel-definition.js';
-import type { Clock } from '../ports/clock.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type {
+  AuthorizationResult,
+  AuthorizeHandler,
+  ChannelAction,
+  HandlerCall,
+} from '../ports/channel-definition.js';
+import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Outcome } from '../ports/observer.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
 
-/** A positive authorization: for good, or for some milliseconds. */
+/** A positive authorization: without end, or for `forMs` milliseconds. */
 export type Grant = { readonly forMs?: number };
 
-const FOR_GOOD: Grant = {};
+const WITHOUT_END: Grant = {};
 
-/**
- * @throws RealtimeError when the ground of an authorization is gone: access was revoked, or may have been, or the subscription
- * ended (G11).
- */
+/** @throws RealtimeError when an authorization no longer holds: access was or may have been revoked, or the subscription ended (G11). */
 export type StillAllowed = () => void;
 
-export interface AuthorizerDeps {
+export interface AuthorizerDeps extends Pick<EnginePorts, 'clock' | 'observer' | 'settings'> {
   readonly channels: ChannelRegistry;
   readonly access: AccessGuard;
-  readonly clock: Clock;
-  readonly settings: { readonly handlerTimeoutMs: number };
 }
 
-/** Asks the application, and the records of revokes, whether a session may do what it wants to do (G10, G11). */
+/** Asks the application, and the records of revokes, whether a session may do something (G10, G11). */
 export class Authorizer {
   constructor(private readonly deps: AuthorizerDeps) {}
 
@@ -37,18 +39,46 @@ export class Authorizer {
    */
   authorize({ definition }: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
     const rule = definition.behaviour.authorize[action];
-    if (rule === 'public') return FOR_GOOD;
     if (rule === undefined) throw new RealtimeError('forbidden');
+    return this.decide(rule, call, definition.pattern, action);
+  }
+
+  /** The same by a rule that is known already. @param pattern of the channel; `''` for a request without one. */
+  decide(
+    rule: AuthorizeHandler | 'public',
+    call: HandlerCall,
+    pattern: string,
+    action: ChannelAction,
+  ): MaybePromise<Grant> {
+    if (rule === 'public') return WITHOUT_END;
+    const { observer, clock } = this.deps;
+    if (observer.onAuthorization === undefined) return this.ask(rule, call);
+    const startedAt = clock.monotonic();
+    const notify = (outcome: Outcome): void =>
+      observer.onAuthorization?.(call, pattern, action, outcome, clock.monotonic() - startedAt);
+    return attempt(
+      () => this.ask(rule, call),
+      (grant) => {
+        notify('ok');
+        return grant;
+      },
+      (error) => {
+        notify(codeOf(error));
+        throw error;
+      },
+    );
+  }
+
+  private ask(rule: AuthorizeHandler, call: HandlerCall): MaybePromise<Grant> {
     const { settings, clock } = this.deps;
-    const result = withTimeout(rule(call), settings.handlerTimeoutMs, clock);
-    return isPromise(result) ? result.then(toGrant) : toGrant(result);
+    return whenReady(withTimeout(rule(call), settings.handlerTimeoutMs, clock), toGrant);
   }
 
   /**
-   * For commands that need the connection's own live subscription unless the channel declares an authorization of
-   * their own (G10). A subscribe that is under way is waited for: clients send both in one frame.
+   * For commands that need the connection's own live subscription, unless the channel declares an authorization for
+   * them (G10). Waits for a subscribe that is under way: clients send both in one frame.
    *
-   * @returns The check to be made again before the answer that was prepared since is sent.
+   * @returns The check to repeat after a wait, before the answer is sent.
    */
   authorizeSubscriber(
     session: Session,
@@ -67,49 +97,40 @@ export class Authorizer {
       check();
       return check;
     };
-    if (match.definition.behaviour.authorize[action] === undefined) {
-      const subscription = requireSubscription(session, match.channel);
-      return isPromise(subscription) ? subscription.then(allowed) : allowed(subscription);
-    }
-    const grant = this.authorize(match, action, call);
-    return isPromise(grant) ? grant.then(() => allowed()) : allowed();
-  }
-
-  /** @throws RealtimeError `unknown_channel` (G9). */
-  resolve(channel: string): ChannelMatch {
-    return this.deps.channels.resolve(channel);
+    return match.definition.behaviour.authorize[action] === undefined
+      ? whenReady(requireSubscription(session, match.channel), allowed)
+      : whenReady(this.authorize(match, action, call), () => allowed());
   }
 
   /**
-   * The definition that a channel of a command belongs to. For a live subscription it is known already; names of channels
-   * are not looked up for every message.
+   * The definition of a command's channel. A live subscription knows it already: its name is not looked up for every message.
    *
    * @throws RealtimeError `unknown_channel` (G9).
    */
-  matchOf(session: Session, channel: string): ChannelMatch {
+  resolve(session: Session, channel: string): ChannelMatch {
     const subscription = session.channels.get(channel);
-    if (subscription === undefined) return this.resolve(channel);
+    if (subscription === undefined) return this.deps.channels.resolve(channel);
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
   }
 }
 
 /** @throws RealtimeError `not_subscribed`. */
 export function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
-  const pending = session.channels.pendingOf(channel);
-  return pending === undefined
-    ? subscriptionOf(session, channel)
-    : pending.settled.then(() => subscriptionOf(session, channel));
+  return whenReady(session.channels.pendingOf(channel)?.settled, () => {
+    const subscription = session.channels.get(channel);
+    if (subscription === undefined) throw new RealtimeError('not_subscribed');
+    return subscription;
+  });
 }
 
-function subscriptionOf(session: Session, channel: string): Subscription {
-  const subscription = session.channels.get(channel);
-  if (subscription === undefined) throw new RealtimeError('not_subscribed');
-  return subscription;
-}
-
-/** @throws RealtimeError `forbidden` for everything but `true` and a lease that has some time. */
-export function toGrant(result: AuthorizationResult): Grant {
-  if (result === true) return FOR_GOOD;
+/** @throws RealtimeError `forbidden` for everything but `true` and a positive `forMs`. */
+function toGrant(result: AuthorizationResult): Grant {
+  if (result === true) return WITHOUT_END;
   if (typeof result === 'object' && result !== null && result.forMs > 0) return result;
   throw new RealtimeError('forbidden');
+}
+
+/** The code under which a client gets an error. */
+export function codeOf(error: unknown): ErrorCode {
+  return error instanceof RealtimeError ? error.code : 'internal';
 }

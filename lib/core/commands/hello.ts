@@ -4,18 +4,17 @@ import { commonFeatures, PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { BanList } from '../access/ban-list.js';
+import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { TicketSigner } from '../access/ticket.js';
 import { withTimeout } from '../async/with-timeout.js';
-import type { Clock } from '../ports/clock.js';
-import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
-import type { Authentication, Authenticator } from '../ports/identity.js';
+import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Authentication } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
 import type { TakeOver } from './take-over.js';
 
-/** How a refused `hello` ends: the code says whether to come back. */
+/** How a refused connection ends: the code tells the client whether to reconnect. */
 const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unauthorized: 'unauthorized',
   token_expired: 'token_expired',
@@ -25,16 +24,20 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unavailable: 'broker_unavailable',
 };
 
-export interface HelloDeps {
-  readonly authenticator: Authenticator;
-  readonly onConnect: EngineOptions['onConnect'];
+/** The close code with the meaning of an error that refuses a connection. */
+export function closeNameOf(code: ErrorCode): CloseName {
+  return CLOSE_OF[code] ?? 'internal';
+}
+
+export interface HelloDeps extends Pick<
+  EnginePorts,
+  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger' | 'observer'
+> {
   readonly takeOver: TakeOver;
   /** Users that are refused. */
   readonly bans: BanList;
   readonly sessions: SessionRegistry;
   readonly tickets: TicketSigner;
-  readonly clock: Clock;
-  readonly settings: EngineSettings;
 }
 
 /** The first command of a connection (P3): version, credentials, connect guards, ticket; then `welcome`. */
@@ -42,19 +45,23 @@ export class Hello {
   constructor(private readonly deps: HelloDeps) {}
 
   run(session: Session, command: HelloCommand): MaybePromise<void> {
-    if (!command.payload.versions.includes(PROTOCOL_VERSION)) return session.close('unsupported_version');
-    const refuse = (error: unknown): void => {
-      if (session.isClosed) return;
-      const known = session.toClientError(error);
-      session.fail(command.id, known);
-      session.close(CLOSE_OF[known.code] ?? 'internal', known.retryAfterMs ?? 0);
-    };
-    try {
-      const greeted = this.greet(session, command);
-      return isPromise(greeted) ? greeted.catch(refuse) : greeted;
-    } catch (error) {
-      return refuse(error);
-    }
+    if (!command.payload.versions.includes(PROTOCOL_VERSION))
+      return this.refuse(session, 'unsupported_version');
+    return attempt(
+      () => this.greet(session, command),
+      () => undefined,
+      (error) => {
+        if (session.isClosed) return;
+        const known = session.toClientError(error);
+        session.fail(command.id, known);
+        this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
+      },
+    );
+  }
+
+  private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
+    this.deps.observer.onRefusal?.(session.connection.handshake, 'hello', reason);
+    session.close(reason, retryAfterMs);
   }
 
   private greet(session: Session, command: HelloCommand): MaybePromise<void> {
@@ -64,7 +71,9 @@ export class Hello {
       this.refuseIfBanned(authentication);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
-      return whenReady(this.admit(session), (admitted) => {
+      const { onConnect, settings, clock } = this.deps;
+      const verdict = onConnect && withTimeout(onConnect(session.view), settings.handlerTimeoutMs, clock);
+      return whenReady(verdict, (admitted) => {
         if (admitted === false) throw new RealtimeError('forbidden');
         if (session.isClosed) return;
         return whenReady(this.deps.takeOver.run(session, command.payload.session), () =>
@@ -72,11 +81,6 @@ export class Hello {
         );
       });
     });
-  }
-
-  private admit({ view }: Session): MaybePromise<boolean | void> {
-    const { onConnect, settings, clock } = this.deps;
-    return onConnect === undefined ? true : withTimeout(onConnect(view), settings.handlerTimeoutMs, clock);
   }
 
   private sendWelcome(session: Session, { id, payload }: HelloCommand): void {
@@ -90,6 +94,7 @@ export class Hello {
       ts: this.deps.clock.now(),
       payload: this.welcome(session),
     });
+    session.answered(id, 'ok');
     session.goLive();
   }
 
@@ -107,8 +112,7 @@ export class Hello {
       }
     }
     const verified = authenticator.authenticate({
-      ...(token === undefined ? {} : { token }),
-      via: token === undefined ? 'none' : 'hello',
+      ...(token === undefined ? { via: 'none' } : { token, via: 'hello' }),
       handshake: connection.handshake,
     });
     return whenReady(verified, (authentication) => {
@@ -125,34 +129,24 @@ export class Hello {
     const { bans, clock } = this.deps;
     const now = clock.now();
     const ban = bans.find(user.id, now);
-    if (ban === undefined) return;
-    throw new RealtimeError(
-      'banned',
-      undefined,
-      Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {},
-    );
+    if (ban !== undefined)
+      throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }
 
   private welcome({ user, lineage, generation, features, tokenWatch }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
-    const { limits } = settings;
-    const { expiresInMs } = tokenWatch;
+    const { nodeId, heartbeat, limits, retry } = settings;
+    const { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs } =
+      limits;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: user?.id, node: settings.nodeId, lineage, generation }),
-      ...(user === undefined ? {} : { user: user.id }),
+      session: tickets.sign({ user: user?.id, node: nodeId, lineage, generation }),
+      user: user?.id,
       features,
-      heartbeat: { intervalMs: settings.heartbeat.intervalMs, timeoutMs: settings.heartbeat.timeoutMs },
-      limits: {
-        maxMessageBytes: limits.maxMessageBytes,
-        maxFrameBytes: limits.maxFrameBytes,
-        maxChannels: limits.maxChannels,
-        maxEnvelopesPerFrame: limits.maxEnvelopesPerFrame,
-        ratePerSecond: limits.ratePerSecond,
-        dedupeMs: limits.dedupeMs,
-      },
-      retry: settings.retry,
-      ...(expiresInMs === undefined ? {} : { tokenExpiresInMs: expiresInMs }),
+      heartbeat,
+      limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },
+      retry,
+      tokenExpiresInMs: tokenWatch.expiresInMs,
       serverTime: clock.now(),
     };
   }

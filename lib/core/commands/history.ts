@@ -3,7 +3,7 @@ import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
@@ -11,38 +11,24 @@ import { handlerCall } from './handler-call.js';
 
 const DEFAULT_LIMIT = 100;
 
-/** What a history query may say; bounds are inclusive. */
-export interface HistoryQuery {
-  /** The epoch that the bounds belong to; left out, the current one. */
-  readonly epoch?: string;
-  /** First `seq` wanted. Default: the oldest that is kept. */
-  readonly from?: number;
-  /** Last `seq` wanted. Default: the newest. */
-  readonly until?: number;
-  /** Most events, 1–1000. Default 100. */
-  readonly limit?: number;
-  /** Newest first. Default false. */
-  readonly reverse?: boolean;
-}
+/** A range of a channel's log. */
+export type HistoryQuery = HistoryCommand['payload'];
 
-export interface HistoryDeps {
-  readonly authorizer: Authorizer;
-  readonly log: Pick<BrokerLog, 'read'>;
-  readonly clock: Clock;
-}
-
-/** Reads a range of the log. Of an epoch that is not a prefix of it, nothing; the answer's `position` says so. */
+/** Reads a range of the log. Of an epoch that is no longer the log's, it reads nothing; `position` in the answer shows that. */
 export class History {
-  constructor(private readonly deps: HistoryDeps) {}
+  constructor(
+    private readonly authorizer: Authorizer,
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock'>,
+  ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { authorizer, log, clock } = this.deps;
-    const match = authorizer.resolve(command.channel);
+    const { log, clock } = this.ports;
+    const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
-    const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'history', call);
+    const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
     const result = await readHistory(log, match.channel, command.payload, clock.now());
     requireStillAllowed();
-    // Queued as the subscription's own: it is dropped with it, and never leaves after a revoke (G11).
+    // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
     if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
   }
 }
@@ -68,7 +54,7 @@ export async function readHistory(
       const position = positionOf(page.tip);
       return { events: found.slice(0, limit).map(toHistoryEvent), position, more: found.length > limit };
     }
-    // Whoever pages goes on from the last event that it was given: a page of expired ones alone would be the end for it.
+    // The caller continues from the last event that it got: a page of expired events alone would look like the end of the log.
     epoch = page.tip.epoch;
     step = MAX_PAGE;
     if (reverse) until = last.seq - 1;
@@ -77,14 +63,5 @@ export async function readHistory(
 }
 
 function toHistoryEvent({ id, ts, seq, event, payload, user, key, meta }: ChannelEvent): HistoryEvent {
-  return {
-    id,
-    ts,
-    seq,
-    event,
-    ...(payload === undefined ? {} : { payload }),
-    ...(user === undefined ? {} : { user }),
-    ...(key === undefined ? {} : { key }),
-    ...(meta === undefined ? {} : { meta }),
-  };
+  return { id, ts, seq, event, payload, user, key, meta };
 }

@@ -9,27 +9,27 @@ import { handlerCall } from './handler-call.js';
 
 const DEFAULT_LIMIT = 100;
 
-export interface PresenceDeps {
-  readonly authorizer: Authorizer;
-  readonly members: Pick<BrokerPresence, 'members'>;
-  readonly presence: PresenceTracker;
-}
-
-/** Lists the members of a channel, and replaces the data of one's own membership (G19). */
+/** Lists the members of a channel, and replaces what the client shows of itself to them (G19). */
 export class Presence {
-  constructor(private readonly deps: PresenceDeps) {}
+  constructor(
+    private readonly authorizer: Authorizer,
+    private readonly members: Pick<BrokerPresence, 'members'>,
+    private readonly tracker: PresenceTracker,
+  ) {}
 
   async list(session: Session, command: PresenceCommand): Promise<void> {
-    const { authorizer, members } = this.deps;
-    const match = authorizer.resolve(command.channel);
+    const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
-    const requireStillAllowed = await authorizer.authorizeSubscriber(session, match, 'presence', call);
+    const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'presence', call);
     if (match.definition.policy.presence === false)
-      throw new RealtimeError('bad_request', 'This channel keeps no presence');
+      throw new RealtimeError(
+        'bad_request',
+        'This channel keeps no presence: its policy has presence: false',
+      );
     const { cursor, limit } = command.payload;
-    const page = await members.members(match.channel, {
+    const page = await this.members.members(match.channel, {
       limit: Math.min(limit ?? DEFAULT_LIMIT, MAX_PAGE),
-      ...(cursor === undefined ? {} : { cursor }),
+      cursor,
     });
     requireStillAllowed();
     if (session.isClosed) return;
@@ -38,17 +38,20 @@ export class Presence {
     if (subscription === undefined || feed === undefined)
       return session.reply(command.id, page, subscription);
     session.reply(command.id, feed.answer(subscription, page), subscription);
-    // The client has the first page's version from now on; diffs up to it would only repeat.
+    // From now on the client has the version of the first page; changes up to it would be repeats.
     if (cursor === undefined) feed.follow(subscription, page);
   }
 
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {
-    const match = this.deps.authorizer.resolve(command.channel);
+    const match = this.authorizer.resolve(session, command.channel);
     const subscription = await requireSubscription(session, match.channel);
     const entry = subscription.presence;
     if (entry === undefined)
-      throw new RealtimeError('bad_request', 'This subscription is no member of the channel');
-    await this.deps.presence.update(subscription, { ...entry, data: command.payload.data });
+      throw new RealtimeError(
+        'bad_request',
+        'This subscription is not a member of the channel: subscribe with presence first',
+      );
+    await this.tracker.update(subscription, { ...entry, data: command.payload.data });
     if (!session.isClosed) session.reply(command.id, {});
   }
 }

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { PublishCommand } from '../../protocol/commands.js';
 import type { PublishResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
@@ -9,24 +8,20 @@ import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { RecentPublishes } from '../log/recent-publishes.js';
-import type { BrokerLog } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
-import type { Clock } from '../ports/clock.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
+import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-import { notSerializable } from './not-serializable.js';
+import { fingerprintOf, notSerializable } from './serializable.js';
 
-export interface PublishDeps {
+export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly appends: AppendQueue;
   readonly recentPublishes: RecentPublishes;
-  readonly log: Pick<BrokerLog, 'read'>;
   readonly drain: DrainSwitch;
-  readonly clock: Clock;
-  readonly settings: { readonly handlerTimeoutMs: number };
 }
 
 /** One publish of a client on its way into the log. */
@@ -46,9 +41,9 @@ export class Publish {
 
   run(session: Session, command: PublishCommand): MaybePromise<void> {
     const { authorizer, recentPublishes, clock } = this.deps;
-    const match = authorizer.matchOf(session, command.channel);
+    const match = authorizer.resolve(session, command.channel);
     const { behaviour } = match.definition;
-    // Undeclared means refused (G9, G10); the two cases look alike on purpose.
+    // What is not declared is refused (G10). Both cases get the same answer, so that a client cannot tell them apart.
     if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
       throw new RealtimeError('forbidden', 'Clients may not publish this event here');
     }
@@ -63,8 +58,8 @@ export class Publish {
   }
 
   /**
-   * Answers a retry without running the application's handler again, once the log has proved that it still holds the first
-   * (G6): a log that lost its end must be given the event anew.
+   * Answers a retry without running the application's handler again, after a read has proved that the log still holds the
+   * first publish (G6). A log that lost its end gets the event again.
    */
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
@@ -96,68 +91,48 @@ export class Publish {
   /** Authorizes and runs the application's handler; what it returns is what is appended. */
   private prepare({ session, command, match }: Attempt): MaybePromise<EventDraft> {
     const { authorizer, access, drain, clock, settings } = this.deps;
-    // It may have waited in its lane until a drain began; the handler of another node takes it.
+    // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     const { revision } = access;
     const call = handlerCall(session, match, command);
     const handle = (): MaybePromise<EventDraft> => {
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return draft(session, command, command.payload);
-      const result = withTimeout(handler(call), settings.handlerTimeoutMs, clock);
-      return isPromise(result)
-        ? result.then((payload) => draft(session, command, payload ?? command.payload))
-        : draft(session, command, result ?? command.payload);
+      return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (payload) =>
+        draft(session, command, payload ?? command.payload),
+      );
     };
     const checked = (event: EventDraft): EventDraft => {
       access.requireUnrevoked(session.user?.id, match.channel, revision);
       return event;
     };
-    const grant = authorizer.authorize(match, 'publish', call);
-    const event = isPromise(grant) ? grant.then(handle) : handle();
-    return isPromise(event) ? event.then(checked) : checked(event);
+    return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
   private submit({ session, command, match, fingerprint }: Attempt, event: EventDraft): void {
+    const { appends, recentPublishes, clock } = this.deps;
     const { producer } = session;
-    const { log } = match.definition.policy;
-    const appended = this.deps.appends
-      .append({
-        channel: match.channel,
-        producer,
-        fingerprint,
-        // A log that remembers no ids cannot tell whether the one before is there.
-        after: log.dedupeMs > 0 ? command.after : undefined,
-        event,
-        policy: log,
-      })
+    const { channel, definition } = match;
+    const { log: policy } = definition.policy;
+    // A log that remembers no ids cannot tell whether the previous event is there.
+    const after = policy.dedupeMs > 0 ? command.after : undefined;
+    const appended = appends
+      .append({ channel, producer, fingerprint, after, event, policy }, definition.pattern)
       .then((result) => {
-        this.remember(match.channel, producer, event.id, fingerprint, result, log.dedupeMs);
+        if (policy.dedupeMs > 0) {
+          const position = { seq: result.seq, epoch: result.epoch };
+          const until = clock.now() + policy.dedupeMs;
+          recentPublishes.remember(channel, producer, event.id, { fingerprint, position, until });
+        }
         if (!session.isClosed) session.reply(command.id, result);
       });
     session.track(appended, command.id);
   }
-
-  private remember(
-    channel: string,
-    producer: string,
-    id: string,
-    fingerprint: string,
-    { seq, epoch }: PublishResult,
-    dedupeMs: number,
-  ): void {
-    if (dedupeMs <= 0) return;
-    const until = this.deps.clock.now() + dedupeMs;
-    this.deps.recentPublishes.remember(channel, producer, id, {
-      fingerprint,
-      position: { seq, epoch },
-      until,
-    });
-  }
 }
 
 function draft(session: Session, command: PublishCommand, payload: unknown): EventDraft {
-  // What the handler made of it must be serializable too: found out here, not when it is on its way to everybody.
+  // Checked here, not when the event is on its way to every subscriber.
   if (payload !== command.payload) {
     try {
       JSON.stringify(payload);
@@ -175,37 +150,4 @@ function draft(session: Session, command: PublishCommand, payload: unknown): Eve
     trace: command.trace,
     meta: command.meta,
   };
-}
-
-/**
- * Digest of what was published, as it was sent: tells a retry from another event under the same id (P15).
- *
- * @throws RealtimeError `bad_request` for a payload that cannot be written down.
- */
-export function fingerprintOf(event: string, payload: unknown): string {
-  return hash('sha1', `${event.length} ${event} ${serialize(payload)}`, 'base64');
-}
-
-/**
- * The empty fingerprint of an event whose id was made here, so that nobody can send it again.
- *
- * @throws RealtimeError `bad_request` for what cannot be written down.
- */
-export function assertSerializable(payload: unknown, meta: unknown): '' {
-  // A text or a number always can be, and is what most small events are.
-  if (typeof payload !== 'string' && typeof payload !== 'number') serialize(payload);
-  if (meta !== undefined) serialize(meta);
-  return '';
-}
-
-function serialize(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? '';
-  } catch (error) {
-    throw new RealtimeError(
-      'bad_request',
-      'The payload cannot be written down: it holds a BigInt, or contains itself',
-      { cause: error },
-    );
-  }
 }

@@ -2,30 +2,27 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import { resumedAt } from '../hub/recovery.js';
 import type { Subscription } from '../hub/subscription.js';
-import type { Clock } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { SubscribePlanner } from './snapshot.js';
 import { toResult } from './subscribe.js';
 
-export interface ResetterDeps {
+export interface ResetterDeps extends Pick<EnginePorts, 'clock' | 'logger' | 'observer'> {
   readonly planner: SubscribePlanner;
   readonly retries: RetryQueue;
-  readonly clock: Clock;
-  readonly logger: EngineLogger;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
 
 /**
- * Moves live and replaying subscriptions to another log of their channel (G6, P10): each is told `reset` with what a
- * subscribe from its cursor would have answered, before the first event of the new epoch.
+ * Moves subscriptions to the new epoch of their channel's log (P10). Before its first event each is sent `reset`, with what
+ * a subscribe from its cursor would be answered.
  */
 export class Resetter {
   constructor(private readonly deps: ResetterDeps) {}
 
   reset(subscription: Subscription): void {
     // A frozen subscription finds the other log when it continues.
-    if (subscription.ended || subscription.moving || subscription.isWithheld) return;
+    if (subscription.ended || subscription.moving || subscription.isFrozen) return;
     subscription.startMoving();
     subscription.channel.stopLive(subscription);
     this.move(subscription).then(
@@ -40,28 +37,29 @@ export class Resetter {
   private onFailure(subscription: Subscription, error: unknown): void {
     const { logger, retries } = this.deps;
     if (error instanceof RealtimeError && error.retryable) {
-      logger.debug(`A reset is tried again: ${error.message}`);
+      logger.debug(`A reset failed and is tried again: ${error.message}`);
       retries.later(() => {
         subscription.stopMoving();
         this.reset(subscription);
       });
       return;
     }
-    // The application's snapshot failed: the client comes back with its positions and asks again, later.
+    // The application's snapshot failed: the client reconnects with its positions and asks again.
     subscription.stopMoving();
     logger.error(`A reset failed on connection ${subscription.call.connection.id}`, error);
     subscription.outbox.fail();
   }
 
   private async move(subscription: Subscription): Promise<void> {
-    const { planner, clock } = this.deps;
+    const { planner, clock, observer } = this.deps;
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
     const { plan, snapshot } = await planner.plan(subscription, since);
-    if (subscription.ended || subscription.isWithheld) return;
+    if (subscription.ended || subscription.isFrozen) return;
     subscription.outbox.pushData(
       { type: 'reset', channel: subscription.name, ts: clock.now(), payload: toResult(plan, snapshot) },
       subscription,
     );
+    observer.onReset?.(subscription.definition.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
   }
 }

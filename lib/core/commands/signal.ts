@@ -5,28 +5,22 @@ import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 
-export interface SignalDeps {
-  readonly authorizer: Authorizer;
-  readonly log: Pick<BrokerLog, 'signal'>;
-}
-
-/** Passes an ephemeral message on: never stored, never sequenced. Only declared events, only by subscribers (G10). */
+/** Sends an ephemeral message to a channel: never stored, never numbered. Only declared events, only by subscribers (G10). */
 export class Signal {
-  constructor(private readonly deps: SignalDeps) {}
+  constructor(
+    private readonly authorizer: Authorizer,
+    private readonly log: Pick<BrokerLog, 'signal'>,
+  ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
-    const { authorizer, log } = this.deps;
-    const match = authorizer.matchOf(session, command.channel);
-    if (!match.definition.behaviour.signals.has(command.event)) {
+    const { id, event, payload } = command;
+    const match = this.authorizer.resolve(session, command.channel);
+    if (!match.definition.behaviour.signals.has(event)) {
       throw new RealtimeError('forbidden', 'Clients may not signal this event here');
     }
     const call = handlerCall(session, match, command);
-    await authorizer.authorizeSubscriber(session, match, 'signal', call);
-    await log.signal(match.channel, {
-      event: command.event,
-      ...(command.payload === undefined ? {} : { payload: command.payload }),
-      ...(session.user === undefined ? {} : { user: session.user.id }),
-    });
-    if (!session.isClosed) session.reply(command.id, {});
+    await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    await this.log.signal(match.channel, { event, payload, user: session.user?.id });
+    if (!session.isClosed) session.reply(id, {});
   }
 }

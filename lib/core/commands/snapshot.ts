@@ -3,36 +3,27 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition.js';
 import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
-import type { BrokerLog } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { withTimeout } from '../async/with-timeout.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 
-/** A plan, with the state for a subscriber that starts anew. */
+/** A plan, with the state for a subscriber that starts without events. */
 export interface PlanWithSnapshot {
   readonly plan: RecoveryPlan;
   readonly snapshot?: unknown;
 }
 
-export interface SubscribePlannerDeps {
-  readonly log: Pick<BrokerLog, 'read'>;
-  readonly clock: Clock;
-  readonly logger: EngineLogger;
-  readonly settings: { readonly handlerTimeoutMs: number };
-}
-
 /**
- * Plans how a subscriber continues, and runs the channel's snapshot where it starts anew (P26). The tip is read
- * before the handler runs, so what the state does not contain follows it; it may contain some of it already.
+ * Plans how a subscriber continues, and runs the channel's snapshot handler where it has no position to continue from (P26).
+ * The tip is read before the handler runs, so events that the state lacks follow it; the state may contain some of them.
  */
 export class SubscribePlanner {
-  constructor(private readonly deps: SubscribePlannerDeps) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'settings'>) {}
 
   plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
     const { policy, behaviour } = channel.definition;
-    return whenReady(planRecovery(channel, since, this.deps.log, policy), (plan) => {
+    return whenReady(planRecovery(channel, since, this.ports.log, policy), (plan) => {
       const { snapshot } = behaviour;
       const startsFresh = plan.recovery === 'new' || plan.recovery === 'lost';
       return snapshot === undefined || !wantsSnapshot || !startsFresh
@@ -46,20 +37,20 @@ export class SubscribePlanner {
     snapshot: SnapshotHandler,
     plan: RecoveryPlan,
   ): Promise<PlanWithSnapshot> {
-    const { clock, settings } = this.deps;
+    const { clock, settings } = this.ports;
     const run = (): Promise<SnapshotState> =>
       Promise.resolve(withTimeout(snapshot.run(call), settings.handlerTimeoutMs, clock));
     const { state, position } = await (snapshot.shareable
       ? channel.sharedSnapshot(snapshot, plan.position, run)
       : run());
     if (position === undefined) return { plan, snapshot: state };
-    const stated = await this.acceptStated(channel, position);
+    const stated = await this.checkStated(channel, position);
     return { plan: { ...plan, position: stated, cursor: stated.seq }, snapshot: state };
   }
 
-  /** A position that the handler states must be one from which the log can continue. */
-  private async acceptStated(channel: ServedChannel, position: Position): Promise<Position> {
-    const { log, logger } = this.deps;
+  /** @throws RealtimeError `unavailable` when the log cannot continue from the position that the handler stated. */
+  private async checkStated(channel: ServedChannel, position: Position): Promise<Position> {
+    const { log, logger } = this.ports;
     const read = await log.read({
       channel: channel.name,
       epoch: position.epoch,
@@ -71,8 +62,8 @@ export class SubscribePlanner {
     }
     logger.error(
       `The snapshot of ${channel.definition.source} states the position ${position.epoch}/${position.seq}, ` +
-        `which the log of the channel cannot go on from (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
-        'State the position that the state was stored with, or none.',
+        `from which the log of the channel cannot continue (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
+        'Return the position that the state was stored with, or none.',
     );
     throw new RealtimeError('unavailable', 'The state of the channel is not ready');
   }

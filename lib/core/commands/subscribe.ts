@@ -10,7 +10,8 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer, Grant } from './authorization.js';
@@ -18,8 +19,8 @@ import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
-import { graceAfter } from './teardown.js';
-import { notSerializable } from './not-serializable.js';
+import { graceAfter } from './unsubscribe.js';
+import { notSerializable } from './serializable.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
@@ -34,7 +35,7 @@ interface Attempt {
   readonly grant: Grant;
 }
 
-export interface SubscribeDeps {
+export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -43,7 +44,6 @@ export interface SubscribeDeps {
   readonly presence: PresenceTracker;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
-  readonly settings: { readonly limits: { readonly maxChannels: number } };
 }
 
 /**
@@ -56,7 +56,7 @@ export class Subscribe {
   run(session: Session, command: SubscribeCommand): MaybePromise<void> {
     const { channel } = command;
     const { channels } = session;
-    const match = this.deps.authorizer.resolve(channel);
+    const match = this.deps.authorizer.resolve(session, channel);
     const earlier = channels.pendingOf(channel);
     if (channels.get(channel) !== undefined || earlier?.cancelled === false) {
       throw new RealtimeError('already_subscribed');
@@ -66,11 +66,8 @@ export class Subscribe {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
     const pending = new PendingSubscription();
-    // One that was called off must be gone before this one takes its place.
-    const made =
-      earlier === undefined
-        ? this.authorizeAndJoin(session, command, match, pending)
-        : earlier.settled.then(() => this.authorizeAndJoin(session, command, match, pending));
+    // One that was cancelled must be gone before this one takes its place.
+    const made = whenReady(earlier?.settled, () => this.authorizeAndJoin(session, command, match, pending));
     return isPromise(made) ? channels.follow(channel, pending, made) : made;
   }
 
@@ -92,60 +89,52 @@ export class Subscribe {
     });
   }
 
-  private join(session: Session, channel: ServedChannel, attempt: Attempt): MaybePromise<void> {
+  private join(session: Session, channel: ServedChannel, attempted: Attempt): MaybePromise<void> {
     const { hub, planner, presence, catchUp } = this.deps;
-    const { command, call } = attempt;
-    const subscription = new Subscription({
-      outbox: session.outbox,
-      channel,
-      call,
-      wantsSnapshot: command.payload.snapshot !== false,
-      takesCounts: session.features.includes(PRESENCE_COUNT),
-    });
-    const undo = (error: unknown): never => {
-      subscription.end();
-      // A connection that was lost in between may come back, as with a subscription that was made.
-      const { closedWith } = session;
-      const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
-      presence.leave(subscription, graceMs);
-      hub.release(channel);
-      throw error;
-    };
-    const start = (): void => {
-      catchUp.pump(subscription);
-      this.afterCommit(session, subscription);
-    };
-    let committed: MaybePromise<void>;
-    try {
-      const planned = planner.plan(subscription, command.payload.position);
-      committed = whenReady(planned, (found) =>
-        whenReady(this.enterPresence(session, subscription, command), (page) =>
-          this.answer(session, subscription, attempt, found, page),
+    const { command, call } = attempted;
+    const wantsSnapshot = command.payload.snapshot !== false;
+    const takesCounts = session.features.includes(PRESENCE_COUNT);
+    const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
+    return attempt(
+      () =>
+        whenReady(planner.plan(subscription, command.payload.position), (found) =>
+          whenReady(this.enterPresence(session, subscription, command), (page) =>
+            this.answer(session, subscription, attempted, found, page),
+          ),
         ),
-      );
-    } catch (error) {
-      return undo(error);
-    }
-    return isPromise(committed) ? committed.then(start, undo) : start();
+      () => {
+        catchUp.pump(subscription);
+        this.afterCommit(session, subscription);
+      },
+      (error) => {
+        subscription.end();
+        // The client of a lost connection may reconnect, as after a subscribe that was answered.
+        const { closedWith } = session;
+        const graceMs = closedWith === undefined ? 0 : graceAfter(closedWith, channel.definition.policy);
+        presence.leave(subscription, graceMs);
+        hub.release(channel);
+        throw error;
+      },
+    );
   }
 
-  /** Nothing waits between the checks and the answer: what is checked is true when it is sent. */
+  /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */
   private answer(
     session: Session,
     subscription: Subscription,
-    attempt: Attempt,
+    attempted: Attempt,
     found: PlanWithSnapshot,
     presence: PresencePage | undefined,
     reads = PAGE_ATTEMPTS,
   ): MaybePromise<void> {
     const { channel } = subscription;
     const { access } = this.deps;
-    // A diff that went out while the page was read is neither in it nor was it sent to this subscriber.
+    // A change that was sent while the page was read is not in it, and this subscriber did not get it.
     if (reads > 0 && channel.presence?.hasMissed(subscription, presence) === true) {
       const again = this.deps.presence.page(channel.name);
-      return again.then((page) => this.answer(session, subscription, attempt, found, page, reads - 1));
+      return again.then((page) => this.answer(session, subscription, attempted, found, page, reads - 1));
     }
-    const { command, pending, revision, grant } = attempt;
+    const { command, pending, revision, grant } = attempted;
     const { plan, snapshot } = found;
     refuseIfOver(session, pending);
     access.requireFresh(channel.definition);
@@ -158,7 +147,7 @@ export class Subscribe {
         ? error
         : notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
     }
-    // The answer can fail on a snapshot that cannot be encoded, and end a session that is too slow for it.
+    // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
     session.channels.add(subscription);
@@ -173,24 +162,18 @@ export class Subscribe {
     { payload }: SubscribeCommand,
   ): MaybePromise<PresencePage | undefined> {
     const { presence: tracker } = this.deps;
-    const { channel } = subscription;
-    if (payload.presence === false || channel.definition.policy.presence === false) return undefined;
+    const { name: channel, definition } = subscription;
+    if (payload.presence === false || definition.policy.presence === false) return undefined;
     const { data, receive } = payload.presence ?? {};
-    const entry = {
-      channel: channel.name,
-      member: session.member,
-      device: session.lineage,
-      generation: session.generation,
-      ...(data === undefined ? {} : { data }),
-    };
-    const entered = tracker.enter(subscription, entry);
-    return entered.then(() => (receive === false ? undefined : tracker.page(channel.name)));
+    const { member, lineage: device, generation } = session;
+    const entered = tracker.enter(subscription, { channel, member, device, generation, data });
+    return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
   }
 
   private afterCommit(session: Session, subscription: Subscription): void {
     if (subscription.ended) return;
-    const { onSubscribe } = subscription.channel.definition.behaviour;
-    // Taken over from an older generation: for the application nothing began (P28).
+    const { onSubscribe } = subscription.definition.behaviour;
+    // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
   }
@@ -198,21 +181,12 @@ export class Subscribe {
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {
   if (session.isClosed || pending.cancelled) {
-    throw new RealtimeError('not_subscribed', 'The subscription was ended before it was made');
+    throw new RealtimeError('not_subscribed', 'The subscribe was cancelled before it was answered');
   }
 }
 
 /** The body of a subscribe answer and of `reset` (P11). */
 export function toResult(plan: RecoveryPlan, snapshot: unknown, presence?: PresencePage): SubscribeResult {
   const { recovery, position, reason, from, to, cause } = plan;
-  return {
-    position,
-    recovery,
-    ...(reason === undefined ? {} : { reason }),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-    ...(cause === undefined ? {} : { cause }),
-    ...(snapshot === undefined ? {} : { snapshot }),
-    ...(presence === undefined ? {} : { presence }),
-  };
+  return { position, recovery, reason, from, to, cause, snapshot, presence };
 }

@@ -1,12 +1,8 @@
 import type { Ticket, TicketSigner } from '../access/ticket.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import { withTimeout } from '../async/with-timeout.js';
-import type { BrokerBus } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
-import type { Entropy } from '../ports/entropy.js';
-import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
-import type { EngineSettings } from '../ports/settings.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { LifecycleHooks } from './lifecycle.js';
@@ -17,21 +13,16 @@ import type { LifecycleHooks } from './lifecycle.js';
  */
 const SUPERSEDE_WAIT_MS = 200;
 
-export interface TakeOverDeps {
+export interface TakeOverDeps extends Pick<EnginePorts, 'bus' | 'clock' | 'entropy' | 'logger' | 'settings'> {
   readonly tickets: TicketSigner;
   readonly sessions: SessionRegistry;
   readonly hooks: LifecycleHooks;
-  readonly bus: Pick<BrokerBus, 'control'>;
   readonly wheel: TimerWheel;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly logger: EngineLogger;
-  readonly settings: Pick<EngineSettings, 'nodeId' | 'limits' | 'retry'>;
 }
 
 /**
  * Gives a session its lineage (P28). A valid ticket of the same user continues the lineage: the older connection,
- * here or on another node, is closed with 4810, and what it was subscribed to passes over without life-cycle hooks.
+ * here or on another node, is closed with 4810, and the session inherits its channels without life-cycle hooks.
  * Any other ticket begins a new lineage; it costs no events, since positions are the client's (P13).
  */
 export class TakeOver {
@@ -49,7 +40,7 @@ export class TakeOver {
     return this.supersedeElsewhere(ticket).then(() => this.continueLineage(session, ticket));
   }
 
-  /** Nothing waits in here: of two connections with one ticket, the later is the newer generation. */
+  /** Synchronous, so that of two connections with one ticket the later one is the newer generation. */
   private continueLineage(session: Session, { lineage, generation }: Ticket): void {
     if (session.isClosed) return;
     const { sessions } = this.deps;
@@ -64,7 +55,7 @@ export class TakeOver {
     older.close('superseded');
     if (count === 0) return;
     const { wheel, settings } = this.deps;
-    // A client that comes back again and again, each time to other channels, must not collect them.
+    // A client that reconnects again and again, each time to other channels, must not collect them.
     const end = (keep: number): void => {
       for (const call of channels.dropUnclaimed(keep)) this.deps.hooks.unsubscribed(call);
     };
@@ -75,14 +66,11 @@ export class TakeOver {
   private async supersedeElsewhere({ lineage, generation }: Ticket): Promise<void> {
     const { bus, clock, logger } = this.deps;
     try {
-      await withTimeout(
-        bus.control({ kind: 'supersede', lineage, generation: generation + 1 }),
-        SUPERSEDE_WAIT_MS,
-        clock,
-      );
+      const sent = bus.control({ kind: 'supersede', lineage, generation: generation + 1 });
+      await withTimeout(sent, SUPERSEDE_WAIT_MS, clock);
     } catch (error) {
       // The record is durable: its node ends the older connection when it reads it, or the heartbeat does.
-      logger.debug(`A supersede was not confirmed: ${String(error)}`);
+      logger.debug(`The node of an older connection did not confirm its end in time: ${String(error)}`);
     }
   }
 }

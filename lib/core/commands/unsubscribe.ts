@@ -1,24 +1,37 @@
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { Clock } from '../ports/clock.js';
 import type { Session } from '../session/session.js';
 import type { LifecycleHooks } from './lifecycle.js';
 
-export interface UnsubscribeDeps {
-  readonly hub: Hub;
-  readonly presence: PresenceTracker;
-  readonly hooks: LifecycleHooks;
-  readonly clock: Clock;
+/** Codes after which the client does not reconnect: its membership ends at once, without grace. */
+const LEFT_FOR_GOOD: ReadonlySet<number> = new Set<number>([
+  CLOSE_CODES.normal.code,
+  CLOSE_CODES.kicked.code,
+  CLOSE_CODES.banned.code,
+  CLOSE_CODES.forbidden.code,
+]);
+
+/** How long a member may stay away whose connection ended with `code`, in milliseconds (G19). */
+export function graceAfter(code: number, { presence }: ChannelPolicy): number {
+  return presence === false || LEFT_FOR_GOOD.has(code) ? 0 : presence.graceMs;
 }
 
-/** Ends subscriptions, on the client's wish or by the server's decision. */
+/** Ends subscriptions: by the client's command, by the server's decision, or with their session. */
 export class Unsubscribe {
-  constructor(private readonly deps: UnsubscribeDeps) {}
+  constructor(
+    private readonly hub: Hub,
+    private readonly presence: PresenceTracker,
+    private readonly hooks: LifecycleHooks,
+    private readonly clock: Clock,
+  ) {}
 
-  /** The client's wish. Idempotent; a subscribe that is under way is called off. */
+  /** The client's command. Idempotent; cancels a subscribe that is under way. */
   run(session: Session, command: UnsubscribeCommand): void {
     const { channels } = session;
     channels.pendingOf(command.channel)?.cancel();
@@ -28,40 +41,53 @@ export class Unsubscribe {
       if (refs.length > 0) this.refuse(session, refs, new RealtimeError('not_subscribed'));
     }
     const inherited = channels.claim(command.channel);
-    if (inherited !== undefined) this.deps.hooks.unsubscribed(inherited);
+    if (inherited !== undefined) this.hooks.unsubscribed(inherited);
     session.replyControl(command.id, {});
   }
 
-  /** The server's decision, which the client is told with its reason (P24). */
+  /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
     this.refuse(session, this.drop(session, subscription), reason);
     const { code, message, retryable, retryAfterMs } = reason;
     session.outbox.pushControl({
       type: 'unsubscribed',
       channel: subscription.name,
-      ts: this.deps.clock.now(),
-      payload: { code, message, retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+      ts: this.clock.now(),
+      payload: { code, message, retryable, retryAfterMs },
     });
   }
 
-  /** Answers commands whose replies told of a subscription and were dropped with it (P7), before its end is told. */
+  /** Ends the subscriptions of a session that ended with `code`. */
+  endAll(session: Session, code: number): void {
+    const { inherited, subscriptions } = session.channels.leave();
+    for (const subscription of subscriptions)
+      this.takeOut(subscription, graceAfter(code, subscription.definition.policy));
+    // The newer generation inherited the channels, and with them the hooks (P28).
+    if (code === CLOSE_CODES.superseded.code) return;
+    for (const call of [...inherited, ...subscriptions.map((subscription) => subscription.call)])
+      this.hooks.unsubscribed(call);
+  }
+
+  /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
   private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
-    const ts = this.deps.clock.now();
+    const ts = this.clock.now();
     for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });
   }
 
   /** @returns the commands whose answers were dropped. */
   private drop(session: Session, subscription: Subscription): readonly string[] {
-    const { channel, outbox } = subscription;
-    const { hub, presence, hooks } = this.deps;
-    subscription.end();
     session.channels.remove(subscription);
-    channel.remove(subscription);
-    const refs = outbox.purge(subscription);
-    presence.leave(subscription, 0);
-    hub.release(channel);
-    const { onUnsubscribe } = channel.definition.behaviour;
-    if (onUnsubscribe !== undefined) hooks.runHook(onUnsubscribe, subscription.call);
+    const refs = subscription.outbox.purge(subscription);
+    this.takeOut(subscription, 0);
+    this.hooks.unsubscribed(subscription.call);
     return refs;
+  }
+
+  private takeOut(subscription: Subscription, graceMs: number): void {
+    const { channel } = subscription;
+    subscription.end();
+    channel.remove(subscription);
+    this.presence.leave(subscription, graceMs);
+    this.hub.release(channel);
   }
 }

@@ -1,10 +1,13 @@
 import type { CloseName } from '../../protocol/close-codes.js';
-import type { BanList } from '../access/ban-list.js';
+import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import { codeOf } from '../commands/authorization.js';
+import { closeNameOf } from '../commands/hello.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -21,6 +24,7 @@ export interface AdmissionDeps {
   readonly addressBans: BanList;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
+  readonly observer: Observer;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -40,6 +44,35 @@ export class Admission implements TransportHost {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
+    const refusal = this.judge(handshake);
+    if (refusal !== undefined) this.deps.observer.onRefusal?.(handshake, 'upgrade', this.closeOf(refusal));
+    return refusal;
+  }
+
+  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+    const { authenticator, observer } = this.deps;
+    if (observer.onRefusal === undefined) return authenticator.authenticate(credentials);
+    return attempt(
+      () => authenticator.authenticate(credentials),
+      (authentication) => authentication,
+      (error) => {
+        observer.onRefusal?.(credentials.handshake, 'upgrade', closeNameOf(codeOf(error)));
+        throw error;
+      },
+    );
+  }
+
+  open(connection: Connection, opening: Opening): ConnectionHandler {
+    const session = new Session(this.deps.sessionDeps, connection, opening);
+    // Of connections that were admitted together, the last may be one too many by the time that it is authenticated.
+    const refusal = this.admit(connection.handshake);
+    this.deps.sessions.add(session);
+    this.deps.observer.onConnectionOpen?.(session.view);
+    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
+    return session;
+  }
+
+  private judge(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
     if (!this.isOpen || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
@@ -47,8 +80,8 @@ export class Admission implements TransportHost {
     const now = clock.now();
     const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
-      const wait = Number.isFinite(ban.until) ? { retryAfterMs: ban.until - now } : {};
-      return { status: 403, message: 'This address is banned', code: 'banned', ...wait };
+      const retryAfterMs = remainingMs(ban, now);
+      return { status: 403, message: 'This address is banned', code: 'banned', retryAfterMs };
     }
     if (sessions.size >= settings.limits.maxConnections) {
       return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
@@ -57,19 +90,6 @@ export class Admission implements TransportHost {
       return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
     }
     return undefined;
-  }
-
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
-    return this.deps.authenticator.authenticate(credentials);
-  }
-
-  open(connection: Connection, opening: Opening): ConnectionHandler {
-    const session = new Session(this.deps.sessionDeps, connection, opening);
-    // Of connections that were admitted together, the last may be one too many by the time that it is authenticated.
-    const refusal = this.admit(connection.handshake);
-    this.deps.sessions.add(session);
-    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
-    return session;
   }
 
   locate(connectionId: string): string | undefined {

@@ -4,7 +4,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { assertSerializable, fingerprintOf } from '../commands/publish.js';
+import { assertSerializable, fingerprintOf } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
@@ -103,7 +103,8 @@ export class ApplicationLog {
     options: ApplicationPublishOptions,
   ): Promise<PublishResult> {
     const { channels, entropy, appends, hub } = this.deps;
-    const { log } = (hub.find(channel) ?? channels.resolve(channel)).definition.policy;
+    const { policy, pattern } = (hub.find(channel) ?? channels.resolve(channel)).definition;
+    const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
       throw new RealtimeError('bad_request', `The id of a publish has 1 to ${MAX_ID_LENGTH} characters`);
@@ -111,26 +112,29 @@ export class ApplicationLog {
     if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
       throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
     }
-    return appends.append({
-      channel,
-      producer: this.producer,
-      fingerprint:
-        options.id === undefined
-          ? assertSerializable(payload, options.meta)
-          : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
-      // An id that is made here is never sent again, so nothing is gained by remembering it.
-      policy: options.id === undefined ? this.forgetful(log) : log,
-      event: {
-        id,
-        event,
-        payload,
-        user: options.user,
-        key: options.key,
-        ttl: options.ttlMs,
-        trace: options.trace,
-        meta: options.meta,
+    return appends.append(
+      {
+        channel,
+        producer: this.producer,
+        fingerprint:
+          options.id === undefined
+            ? assertSerializable(payload, options.meta)
+            : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
+        // An id that was made here is never sent again, so nothing is gained by remembering it.
+        policy: options.id === undefined ? this.forgetful(log) : log,
+        event: {
+          id,
+          event,
+          payload,
+          user: options.user,
+          key: options.key,
+          ttl: options.ttlMs,
+          trace: options.trace,
+          meta: options.meta,
+        },
       },
-    });
+      pattern,
+    );
   }
 
   private forgetful(log: LogPolicy): LogPolicy {

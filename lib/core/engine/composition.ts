@@ -6,7 +6,7 @@ import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
-import { UserBuckets } from '../access/user-buckets.js';
+import { UserBuckets } from '../access/rate-limit.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { assertCapabilities } from '../channel/capabilities.js';
@@ -26,8 +26,8 @@ import { Signal } from '../commands/signal.js';
 import { SubscribePlanner } from '../commands/snapshot.js';
 import { Subscribe } from '../commands/subscribe.js';
 import { TakeOver } from '../commands/take-over.js';
-import { Teardown } from '../commands/teardown.js';
 import { Unsubscribe } from '../commands/unsubscribe.js';
+import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
 import type { OrderKeeperOwner } from '../hub/order-keeper.js';
@@ -41,11 +41,13 @@ import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { SessionRegistry } from '../session/registry.js';
+import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { combineObservers } from './observers.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
 const USER_CHANNEL_HISTORY = { size: 100, ttlMs: 3_600_000 };
@@ -57,7 +59,9 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 export function composeEngine(options: EngineOptions) {
   const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
   const { limits } = settings;
-  const { log } = broker;
+  const observer = combineObservers(options.observers ?? [], logger);
+  const { log, bus, presence: members } = broker;
+  const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
@@ -79,33 +83,23 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
-  const appends = new AppendQueue(broker.log);
-  const presence = new PresenceTracker(broker.presence, clock, logger, settings.presenceLeaseMs);
-  const planner = new SubscribePlanner({ log, clock, logger, settings });
+  const appends = new AppendQueue(ports);
+  const presence = new PresenceTracker(ports);
+  const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
+    ...ports,
     planner,
     retries,
-    clock,
-    logger,
     pump: (subscription) => catchUp.pump(subscription),
   });
+  const { lingerMs, ringSize } = settings;
+  const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const hub: Hub = new Hub(
-    {
-      log,
-      scheduler,
-      clock,
-      logger,
-      retries,
-      access,
-      lingerMs: settings.lingerMs,
-      ringSize: settings.ringSize,
-      onBehind: (subscription) => catchUp.pump(subscription),
-    },
+    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
-    log,
-    clock,
+    ...ports,
     retries,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
@@ -119,67 +113,58 @@ export function composeEngine(options: EngineOptions) {
     },
   });
 
-  const hooks = new LifecycleHooks({ channels, clock, logger, settings });
-  const authorizer = new Authorizer({ channels, access, clock, settings });
-  const unsubscribe = new Unsubscribe({ hub, presence, hooks, clock });
-  const reauthorization = new Reauthorization({ authorizer, unsubscribe, sessions, drain, clock, logger });
+  const hooks = new LifecycleHooks(channels, ports);
+  const authorizer = new Authorizer({ ...ports, channels, access });
+  const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
+  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();
+  const joining = { authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
-      auth: new Auth({ authenticator, clock, settings }),
-      history: new History({ authorizer, log, clock }),
-      presence: new Presence({ authorizer, members: broker.presence, presence }),
-      publish: new Publish({ authorizer, access, appends, recentPublishes, log, drain, clock, settings }),
-      request: new Request({ authorizer, requests: options.requests ?? new Map(), clock, settings }),
-      signal: new Signal({ authorizer, log }),
-      subscribe: new Subscribe({
-        authorizer,
-        access,
-        hub,
-        planner,
-        catchUp,
-        presence,
-        hooks,
-        reauthorization,
-        settings,
-      }),
+      auth: new Auth(ports),
+      history: new History(authorizer, ports),
+      presence: new Presence(authorizer, members, presence),
+      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
+      request: new Request(authorizer, options.requests ?? new Map(), ports),
+      signal: new Signal(authorizer, log),
+      subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
     drain,
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const shared = { tickets, sessions, clock, settings };
-  const takeOver = new TakeOver({ ...shared, entropy, logger, hooks, bus: broker.bus, wheel });
-  const hello = new Hello({ ...shared, authenticator, onConnect, takeOver, bans });
-  const teardown = new Teardown({ hub, presence, hooks });
+  const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel });
+  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans });
 
   const sessionDeps: SessionDeps = {
+    ...ports,
+    watch:
+      observer.onCommandStart === undefined && observer.onCommandEnd === undefined
+        ? undefined
+        : new CommandWatch(observer, clock),
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),
-      leave: (session, code) => teardown.run(session, code),
+      leave: (session, code) => unsubscribe.endAll(session, code),
     },
-    settings,
-    clock,
-    entropy,
-    logger,
     wheel,
     sessions,
     listeners,
     bans,
     addressBans,
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel },
+    outboxes: { ...ports, limits: settings.outbox, scheduler, wheel },
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
       bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
     },
-    beforeWrite: () => freshness.look(),
+    beforeWrite: () => freshness.check(),
   };
   return {
-    admission: new Admission({ authenticator, sessions, sessionDeps, addressBans, drain, clock, settings }),
-    applicationLog: new ApplicationLog({ channels, hub, appends, broker, clock, entropy, settings }),
+    observer,
+    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
+    applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,
     sessions,
@@ -234,7 +219,7 @@ function keeperOwner(resetter: Resetter): OrderKeeperOwner {
         if (!subscription.live || subscription.cursor >= to) continue;
         const first = Math.max(from, subscription.cursor + 1);
         subscription.outbox.pushGap(subscription, first, to, 'expired', false);
-        subscription.skipTo(to);
+        subscription.advance(to);
       }
     },
   };

@@ -1,5 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { BanList } from '../access/ban-list.js';
+import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { Revocations } from '../access/revocations.js';
 import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
@@ -31,7 +31,7 @@ export class ControlApplier {
         const until = message.until ?? Number.POSITIVE_INFINITY;
         bans.add(message.user, { until, reason: message.reason });
         revocations.record(message.user);
-        const retryAfterMs = Number.isFinite(until) ? until - clock.now() : 0;
+        const retryAfterMs = remainingMs({ until }, clock.now());
         for (const session of sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
         return;
       }

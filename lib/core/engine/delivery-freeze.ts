@@ -34,7 +34,7 @@ export class DeliveryFreeze implements RevocationFreshnessEvents {
       'Events of channels with an authorization are withheld: the broker has not proved in time that every revoke and ban is ' +
         'known here. Delivery resumes with its next proof; until then check the connection to the broker.',
     );
-    for (const channel of hub.channels()) if (channel.isWithheld) channel.withhold();
+    for (const channel of hub.channels()) if (channel.isFrozen) channel.freeze();
     for (const { outbox } of sessions.list()) outbox.hold();
   }
 

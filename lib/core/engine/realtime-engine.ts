@@ -1,6 +1,7 @@
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlMessage, ControlReceipt } from '../ports/control.js';
+import type { ControlReceipt } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
+import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
@@ -146,20 +147,29 @@ export class RealtimeEngine {
     return () => void listeners.delete(listener);
   }
 
-  private control(message: ControlMessage): Promise<ControlReceipt> {
+  private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
-    const whom = 'user' in message ? ` of user ${JSON.stringify(message.user)}` : '';
+    const whom = ` of user ${JSON.stringify(message.user)}`;
     const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
     const why =
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
     // Quoted: a name with a line break must not forge a line of the log.
     this.options.logger.log(`${kind}${whom}${by}${why}`);
-    return this.options.broker.bus.control(message);
+    const sent = this.options.broker.bus.control(message);
+    const { observer } = this.parts;
+    if (observer.onAct !== undefined) {
+      sent.then(
+        (receipt) => observer.onAct?.(message, receipt),
+        (error: unknown) => observer.onAct?.(message, undefined, error),
+      );
+    }
+    return sent;
   }
 
   private onBrokerState(state: BrokerState, reason: string | undefined): void {
     if (state === this.broker) return;
     this.broker = state;
+    this.parts.observer.onBrokerState?.(state, reason);
     if (state === 'down') this.options.logger.warn(`The broker is away: ${reason ?? 'it gives no reason'}`);
     else {
       this.options.logger.log('The broker is back');

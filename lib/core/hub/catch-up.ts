@@ -1,39 +1,46 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { BrokerLog, ReadResult } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
+import type { ReadResult } from '../ports/broker.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
 
-export interface CatchUpOptions {
-  readonly log: Pick<BrokerLog, 'read'>;
-  readonly clock: Clock;
+export interface CatchUpOptions extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
-  /** The log under a replaying subscription is another one: it must be told `reset`. */
+  /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
-  /** An event of the application cannot be written down. */
+  /** An event of the application is not serializable. */
   readonly onFailed: (subscription: Subscription, error: unknown) => void;
 }
 
+/** What a subscription was sent since it fell behind. */
+interface Replay {
+  readonly startedAt: number;
+  events: number;
+}
+
 /**
- * Brings subscriptions from their cursor to the tip (P12, G7, G8). Events are pulled as the client's socket drains: from
- * the log page by page, from the node's ring once it reaches that far. The step from the last of them to live is
- * one synchronous piece, so nothing can come between or twice.
+ * Brings subscriptions from their cursor to the tip (G8). Events are read as the client's socket drains: page by page from
+ * the log, and from the node's ring as soon as it holds them. The step from the last of them to live delivery is synchronous,
+ * so no event can be missed or sent twice.
  */
 export class CatchUp {
   private readonly pages: PageCache;
+  /** Replays under way, where an observer is to know of them. */
+  private readonly replays: WeakMap<Subscription, Replay> | undefined;
 
   constructor(private readonly options: CatchUpOptions) {
-    this.pages = new PageCache(options.log, options.clock);
+    this.pages = new PageCache(options);
+    if (options.observer.onReplay !== undefined) this.replays = new WeakMap();
   }
 
   close(): void {
     this.pages.close();
   }
 
-  /** Goes on until the subscription is live or has ended. */
+  /** Continues until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
-    // Called by timers and promises, where what is thrown would end the process.
+    // Called by timers and promises, where an exception would end the process.
     try {
       this.advance(subscription);
     } catch (error) {
@@ -43,14 +50,14 @@ export class CatchUp {
 
   private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
-    // Goes on when the node knows the revokes again (G11).
-    if (channel.isWithheld) return;
+    // Continues when this node's revocations are proved again (G11).
+    if (channel.isFrozen) return;
     while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
-      // The log may have been ahead of this node when the place was taken: a replay goes on to its `resumed` (P12).
+      // The log may have been ahead of this node at the subscribe: a replay continues up to its `resumed` (P12).
       if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
-        return channel.goLive(subscription);
+        return this.goLive(subscription);
       if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
       const next = subscription.cursor + 1;
       if (!channel.ring.covers(next)) return this.readPage(subscription, next);
@@ -58,12 +65,28 @@ export class CatchUp {
     }
   }
 
+  private goLive(subscription: Subscription): void {
+    subscription.channel.goLive(subscription);
+    const replay = this.replays?.get(subscription);
+    if (replay === undefined) return;
+    this.replays?.delete(subscription);
+    const { observer, clock } = this.options;
+    observer.onReplay?.(subscription.definition.pattern, replay.events, clock.monotonic() - replay.startedAt);
+  }
+
+  private countReplayed(subscription: Subscription, replays: WeakMap<Subscription, Replay>): void {
+    const replay = replays.get(subscription);
+    if (replay === undefined)
+      replays.set(subscription, { startedAt: this.options.clock.monotonic(), events: 1 });
+    else replay.events++;
+  }
+
   private readPage(subscription: Subscription, from: number, again = false): void {
     const { epoch } = subscription;
     this.pages.read(subscription.channel.name, epoch, from).then(
       (page) => {
         if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
-        if (subscription.live || subscription.channel.isWithheld) return;
+        if (subscription.live || subscription.channel.isFrozen) return;
         if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
         try {
           this.take(subscription, page);
@@ -71,11 +94,11 @@ export class CatchUp {
           return this.options.onFailed(subscription, error);
         }
         if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
-        // A page that was shared may have been read before this event was there.
+        // A shared page may have been read before this event was appended.
         else if (!again) this.readPage(subscription, from, true);
         else this.retry(subscription);
       },
-      // The broker is away: the subscription stays, and goes on where it was (G21).
+      // The broker cannot be reached: the subscription stays, and continues at its cursor (G21).
       () => this.retry(subscription),
     );
   }
@@ -83,7 +106,7 @@ export class CatchUp {
   private take(subscription: Subscription, page: ReadResult): void {
     this.skipTrimmed(subscription, Math.min(page.oldest, page.tip.seq + 1));
     for (const event of page.events) {
-      // A page is bounded in events only. What is too much now is read again when there is room (G13).
+      // A page is bounded in events only. The rest is read again when there is room (G13).
       if (subscription.ended || !subscription.outbox.hasRoom) return;
       this.skipTrimmed(subscription, event.seq);
       if (event.seq === subscription.cursor + 1) this.push(subscription, event);
@@ -94,25 +117,23 @@ export class CatchUp {
     this.options.retries.later(() => this.pump(subscription));
   }
 
-  /** Announces what trimming overtook during the replay (P12). */
+  /** Announces events that were trimmed before the replay reached them (P12). */
   private skipTrimmed(subscription: Subscription, oldest: number): void {
     const next = subscription.cursor + 1;
     if (oldest <= next) return;
-    // `resumed` has its place behind `position.seq`, even when that event is gone.
-    const { resumedAt } = subscription;
-    if (resumedAt !== undefined && resumedAt >= next && resumedAt < oldest - 1) {
-      subscription.outbox.pushGap(subscription, next, resumedAt, 'expired', false);
-      subscription.skipTo(resumedAt);
-      this.announceResumed(subscription);
-      return this.skipTrimmed(subscription, oldest);
-    }
-    subscription.outbox.pushGap(subscription, next, oldest - 1, 'expired', false);
-    subscription.skipTo(oldest - 1);
+    // `resumed` has its place behind `position.seq`, even when that event was trimmed.
+    const { resumedAt = Infinity } = subscription;
+    const last = resumedAt >= next ? Math.min(resumedAt, oldest - 1) : oldest - 1;
+    subscription.outbox.pushGap(subscription, next, last, 'expired', false);
+    subscription.advance(last);
+    this.announceResumed(subscription);
+    this.skipTrimmed(subscription, oldest);
   }
 
   private push(subscription: Subscription, event: ChannelEvent): void {
     this.announceResumed(subscription);
     subscription.outbox.pushReplay(subscription, event);
+    if (this.replays !== undefined) this.countReplayed(subscription, this.replays);
     subscription.advance(event.seq);
     this.announceResumed(subscription);
   }

@@ -1,42 +1,30 @@
 import type { PresenceDiff } from '../../protocol/messages.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import { OrderKeeper, type OrderKeeperOwner } from './order-keeper.js';
-import type { RetryQueue } from '../async/retry-queue.js';
+import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperOwner } from './order-keeper.js';
 import type { ServedChannel, Subscription } from './subscription.js';
 import type { BrokerLog, SignalMessage } from '../ports/broker.js';
-import type { Clock } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
-import type { AccessGuard } from '../access/access-guard.js';
-import type { FlushScheduler } from '../outbox/flush-scheduler.js';
-import { LocalChannel } from './local-channel.js';
+import { LocalChannel, type LocalChannelOptions } from './local-channel.js';
 
-/** A served channel with what keeps it in order; `ready` settles when the broker's interest is on. */
+/** A served channel with its order keeper; `ready` settles when this node is subscribed to it at the broker. */
 interface Served {
   readonly channel: ServedChannel;
   readonly keeper: OrderKeeper;
   readonly ready: Promise<void>;
-  /** Events that came before the tip was known. */
+  /** Events that arrived before the tip was known; `undefined` from then on. */
   early: ChannelEvent[] | undefined;
 }
 
-export interface HubOptions {
-  readonly log: Pick<BrokerLog, 'read' | 'subscribe' | 'unsubscribe'>;
-  readonly scheduler: FlushScheduler;
-  readonly clock: Clock;
-  readonly logger: EngineLogger;
-  readonly retries: RetryQueue;
-  readonly access: Pick<AccessGuard, 'isFrozen'>;
+export interface HubOptions extends LocalChannelOptions<Subscription>, OrderKeeperDeps {
+  readonly log: BrokerLog;
+  /** How long a channel is served after its last subscription ended, in milliseconds. */
   readonly lingerMs: number;
-  readonly ringSize: number;
-  /** Takes over a live subscription that missed something. */
-  readonly onBehind: (subscription: Subscription) => void;
 }
 
 /**
- * The channels that this node serves. Interest is one broker subscription per channel, however many sessions
- * share it, and outlives the last of them a little: a page that reloads must not cost a round trip.
+ * The channels that this node serves. The node subscribes once per channel at the broker, however many sessions share it,
+ * and keeps that for a while after the last of them left: a page that reloads must not cost a round trip.
  */
 export class Hub {
   private readonly served = new Map<string, Served>();
@@ -52,8 +40,7 @@ export class Hub {
   }
 
   /**
-   * Takes interest in a channel, and waits until nothing after its tip can be missed. Each call is matched by a
-   * {@link release}.
+   * Serves a channel, and waits until no event after its tip can be missed. Each call is matched by a {@link release}.
    *
    * @throws RealtimeError `unavailable` when the broker cannot be reached; nothing needs a release then.
    */
@@ -78,7 +65,7 @@ export class Hub {
 
   release(channel: ServedChannel): void {
     channel.interest--;
-    // After the end of the engine a subscribe that was under way still gives back what it took.
+    // After the engine stopped, a subscribe that was under way still releases its channel.
     if (channel.interest > 0 || this.closed) return;
     channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
   }
@@ -125,9 +112,8 @@ export class Hub {
   }
 
   private serve(match: ChannelMatch): Served {
-    const { log, logger, retries } = this.options;
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
-    const keeper = new OrderKeeper(channel, log, retries, logger, this.owner);
+    const keeper = new OrderKeeper(channel, this.options, this.owner);
     const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
     this.served.set(match.channel, served);
     return served;
@@ -138,7 +124,7 @@ export class Hub {
       const tip = await this.options.log.subscribe(channel.name);
       channel.tip = { epoch: tip.epoch, seq: tip.seq };
     } catch (error) {
-      // The next one who asks tries again.
+      // The next subscribe tries again.
       this.forget(channel);
       throw error;
     }
@@ -155,7 +141,7 @@ export class Hub {
     if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
     this.forget(channel);
     this.options.log.unsubscribe(channel.name).catch((error: unknown) => {
-      this.options.logger.debug(`Unsubscribing from a channel failed: ${String(error)}`);
+      this.options.logger.debug(`Unsubscribing from a channel at the broker failed: ${String(error)}`);
     });
   }
 

@@ -7,10 +7,10 @@ import {
   type SnapshotState,
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Scheduled } from '../ports/clock.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
-import { encodedOnce } from '../outbox/encoder.js';
-import { EventBatch } from '../outbox/event-batch.js';
+import { encodedOnce, EventBatch } from '../outbox/encoder.js';
 import { EventRing } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
@@ -22,35 +22,34 @@ interface SnapshotRun extends Position {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelOptions<S extends Subscriber> {
+export interface LocalChannelOptions<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly ringSize: number;
   readonly scheduler: FlushScheduler;
-  readonly clock: Clock;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
-  /** Takes over a live subscription that missed something: it catches up from the log. */
+  /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
 }
 
 /**
- * A channel as this node serves it: the tip that it knows, the newest events, and who is told. Events enter in
- * order and without holes (the `OrderKeeper` sees to that) and leave once per turn as one shared batch.
+ * A channel as this node serves it: its tip, its newest events, and its subscriptions. Events come in order and without
+ * gaps (the `OrderKeeper` takes care of that) and leave once per turn as one shared batch.
  */
 export class LocalChannel<S extends Subscriber> implements FlushableChannel {
-  /** Newest event that this node has; what is committed here is the `position` of subscribe answers. */
+  /** Position of the newest event that this node has: the `position` of subscribe answers. */
   tip: Position = { epoch: '', seq: 0 };
   readonly ring: EventRing;
-  /** Everybody with a place in the channel, catching up or live. */
+  /** All subscriptions, catching up or live. */
   readonly subscriptions = new Set<S>();
-  /** Interest that keeps the channel served: subscriptions, and subscribes that are under way. */
+  /** How many keep the channel served: subscriptions, and subscribes that are under way. */
   interest = 0;
   lingering: Scheduled | undefined;
-  /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
+  /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
-  /** There where the channel keeps presence. */
+  /** `undefined` where the channel keeps no presence. */
   readonly presence: PresenceFeed | undefined;
   /** Whether subscribers need an authorization, which can be revoked. */
   readonly isGuarded: boolean;
-  /** A snapshot that is being made, and the tip that it was begun at (P26). */
+  /** The snapshot that is being made, with the tip at its start (P26). */
   private snapshotRun: SnapshotRun | undefined;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
@@ -66,8 +65,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options.clock);
   }
 
-  /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know (G11). */
-  get isWithheld(): boolean {
+  /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know of (G11). */
+  get isFrozen(): boolean {
     return this.options.access.isFrozen(this.definition);
   }
 
@@ -84,14 +83,14 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.pending.push(event);
   }
 
-  /** Begins another log: what is pending belongs to the old one and is delivered first. */
+  /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
   moveTo(tip: Position): void {
     this.flush();
     this.tip = { epoch: tip.epoch, seq: tip.seq };
     this.ring.clear();
   }
 
-  /** Gives up what is missing before `seq`: it cannot be had any more. The subscriptions are told by the caller. */
+  /** Skips events up to `seq`, which the log no longer has. The caller announces the gap to the subscriptions. */
   skipTo(seq: number): void {
     this.flush();
     this.tip = { epoch: this.tip.epoch, seq };
@@ -113,12 +112,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     last.goLive(index);
   }
 
-  /** Takes every subscription out of live delivery: it goes on from the log, when it may. */
-  withhold(): void {
+  /** Takes every subscription out of live delivery: each continues from the log once delivery is no longer frozen. */
+  freeze(): void {
     for (let last = this.live.at(-1); last !== undefined; last = this.live.at(-1)) this.stopLive(last);
   }
 
-  /** Subscribers of one moment share one run of the snapshot handler, so a thousand newcomers cost one query (P26). */
+  /** Subscribers at the same tip share one run of the snapshot handler: a thousand newcomers cost one query (P26). */
   sharedSnapshot(
     handler: SnapshotHandler,
     { epoch, seq }: Position,
@@ -146,21 +145,23 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.pending.length === 0) return;
     const { pending } = this;
     this.pending = [];
-    // Once per batch, not per subscription: when it is, nobody is live any more, and the log has the events.
-    if (this.isWithheld) return;
+    // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
+    if (this.isFrozen) return;
     const batch = new EventBatch(pending);
-    const now = this.options.clock.now();
+    const { clock, observer } = this.options;
+    const now = clock.now();
     const shareable = !batch.events.some((event) => event.isExpired(now));
-    // Counted down: a session that is closed for being slow takes itself out of the list.
+    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
+    // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];
       if (subscription !== undefined) this.deliver(subscription, batch, shareable);
     }
   }
 
-  /** Passes an ephemeral message on; encoded once per variant, dropped where the queue is full. */
+  /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
-    if (this.isWithheld) return;
+    if (this.isFrozen) return;
     const ts = this.options.clock.now();
     const encode = encodedOnce({ type: 'signal', channel: this.name, ts, ...signal });
     for (const subscription of this.subscriptions) {

@@ -1,40 +1,41 @@
 import type { Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { ServedChannel } from './subscription.js';
-import type { BrokerLog } from '../ports/broker.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { EnginePorts } from '../ports/settings.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
-/** Most events that wait behind a hole; what is beyond is read from the log again. */
+/** Most events that wait behind a gap; the others are read from the log again. */
 const MAX_HELD = 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
 
+export interface OrderKeeperDeps extends Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'observer'> {
+  readonly retries: RetryQueue;
+}
+
 /** What the keeper cannot decide alone. */
 export interface OrderKeeperOwner {
-  /** The log under the channel is another one (G6): subscribers must be told `reset`. */
+  /** The channel's log has another epoch: subscribers must be sent `reset` (G6). */
   onNewEpoch(channel: ServedChannel, tip: Position): void;
-  /** A hole that the log cannot fill any more: subscribers are told `gap`. */
+  /** The log no longer has these events: subscribers must be sent `gap`. */
   onLostRange(channel: ServedChannel, from: number, to: number): void;
 }
 
 /**
- * Makes a channel's events contiguous whatever the way from the broker did to them (G2, G5): repeats are dropped, a
- * hole is read from the log once, and what came behind it waits.
+ * Makes a channel's events contiguous, however they arrive from the broker (G5): repeats are dropped, a gap is read from the
+ * log once, and later events wait for it.
  */
 export class OrderKeeper {
   private readonly held = new Map<number, ChannelEvent>();
   private healing = false;
-  /** What came during a read may be newer than its answer. */
+  /** An event that came during a read may be newer than its answer. */
   private lookAgain = false;
   private healed: (() => void)[] = [];
   private closed = false;
 
   constructor(
     private readonly channel: ServedChannel,
-    private readonly log: Pick<BrokerLog, 'read'>,
-    private readonly retries: RetryQueue,
-    private readonly logger: EngineLogger,
+    private readonly deps: OrderKeeperDeps,
     private readonly owner: OrderKeeperOwner,
   ) {}
 
@@ -57,7 +58,7 @@ export class OrderKeeper {
   private onEvent(event: ChannelEvent): void {
     const { tip } = this.channel;
     if (event.epoch !== tip.epoch) {
-      // Which of the two logs is the newer one only the broker can tell.
+      // Only the broker knows which of the two epochs is the newer one.
       this.lookAgain = this.healing;
       this.heal();
     } else if (event.seq === tip.seq + 1) {
@@ -81,7 +82,7 @@ export class OrderKeeper {
     return event.epoch === this.channel.tip.epoch ? event : undefined;
   }
 
-  /** Reads from the tip on until nothing is missing; one read at a time, however many events point at the hole. */
+  /** Reads from the tip on until nothing is missing; one read at a time, however many events arrive behind the gap. */
   private heal(): void {
     if (this.healing || this.closed) return;
     this.healing = true;
@@ -93,8 +94,8 @@ export class OrderKeeper {
         for (const then of this.healed.splice(0)) then();
       },
       (error: unknown) => {
-        this.logger.debug(`Healing a gap failed and is tried again: ${String(error)}`);
-        this.retries.later(() => {
+        this.deps.logger.debug(`Reading a gap from the log failed and is tried again: ${String(error)}`);
+        this.deps.retries.later(() => {
           this.healing = false;
           this.heal();
         });
@@ -104,21 +105,24 @@ export class OrderKeeper {
 
   /** @returns whether the channel is contiguous with the log again. */
   private async readOn(): Promise<boolean> {
-    const { tip, name } = this.channel;
-    const page = await this.log.read({
+    const { tip, name, definition } = this.channel;
+    const { log, observer, clock } = this.deps;
+    const startedAt = observer.onHeal === undefined ? 0 : clock.monotonic();
+    const page = await log.read({
       channel: name,
       epoch: tip.epoch,
       from: tip.seq + 1,
       limit: HEAL_PAGE,
     });
+    observer.onHeal?.(definition.pattern, page.events.length, clock.monotonic() - startedAt);
     if (this.closed) return true;
     if (page.tip.epoch !== this.channel.tip.epoch) {
       this.held.clear();
       this.owner.onNewEpoch(this.channel, page.tip);
-      // Events of the new log that came during the read were not kept: look once more.
+      // Events of the new epoch that came during the read were not kept: read again.
       return false;
     }
-    // Events may have come while the read was under way; only what follows the tip of now counts.
+    // Events may have come while the read was under way: only those after the present tip count.
     const next = this.channel.tip.seq + 1;
     const resumeAt = Math.min(page.oldest, page.tip.seq + 1);
     if (resumeAt > next) this.owner.onLostRange(this.channel, next, resumeAt - 1);
@@ -128,9 +132,9 @@ export class OrderKeeper {
     for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.held.delete(seq);
     this.releaseHeld();
     const done = this.held.size === 0 && this.channel.tip.seq >= page.tip.seq;
-    // Events beyond the end of the log: the read was answered by a server that lags behind. Asking at once would ask it again.
+    // Events beyond the end of the log: a server that lags behind answered the read. Another read at once would ask it again.
     if (!done && this.channel.tip.seq === tip.seq)
-      throw new Error('The log does not reach the events that came');
+      throw new Error('The log that was read ends before events that arrived: a replica lags behind');
     return done;
   }
 }

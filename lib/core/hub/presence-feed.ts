@@ -8,42 +8,41 @@ import { encodedOnce } from '../outbox/encoder.js';
 export const COUNT_INTERVAL_MS = 1_000;
 
 /**
- * Part of `maxMembers` at which a channel that told counts tells members again. Every subscriber then reads the list anew,
- * which must not happen each time that somebody at the border comes or goes.
+ * Share of `maxMembers` at which a channel that sent counts sends changes again. Every subscriber then reads the whole list,
+ * which must not happen each time that a member at the border joins or leaves.
  */
 const RESUME_AT = 0.9;
 
 /** A state of the membership, as the broker numbers it. */
-interface Version {
-  readonly epoch: string;
-  readonly version: number;
-}
+type Version = Pick<PresenceCount, 'epoch' | 'version'>;
 
-/** The channel that is told. */
+/** The channel whose subscribers are notified. */
 export interface PresenceAudience {
   readonly name: string;
   readonly subscriptions: ReadonlySet<Subscriber>;
-  /** Whether nothing may be told for now (G11). */
-  readonly isWithheld: boolean;
-  /** Hands out the events of the turn. */
+  /** Whether nothing may be sent for now (G11). */
+  readonly isFrozen: boolean;
+  /** Sends the events of the turn. */
   flush(): void;
 }
 
 /**
- * Tells a channel's subscribers on this node who its members are (G19). Up to `maxMembers` each change is told; in a
- * larger channel the subscribers that can take it are told how many there are, at most once in an interval. One join then
- * costs one count instead of a message to everybody for each who joins, and what is told does not grow with the channel.
+ * Notifies a channel's subscribers on this node of its members (G19). Up to `maxMembers` each change is sent; in a larger
+ * channel, subscribers that support it are sent the number of members instead, at most once per interval. The traffic then
+ * does not grow with the number of members that join.
  */
 export class PresenceFeed {
-  /** Whether changes are told as counts. */
+  /** Whether counts are sent instead of changes. */
   private counted = false;
-  /** Newest state that is known, from a diff or from a page that was read. */
-  private known: (Version & { readonly count: number }) | undefined;
-  /** The last diff that went out. */
-  private passed: Version | undefined;
+  /** Newest known state, from a change or from a page that was read. */
+  private known: PresenceCount | undefined;
+  /** Version of the last change that was sent. */
+  private sent: Version | undefined;
   private readonly resumeAt: number;
-  /** Subscribers that are told each change however large the channel is: their clients take no counts. */
+  /** Subscribers that are sent every change however large the channel is: their clients do not support counts. */
   private readonly followers = new Set<Subscriber>();
+  /** Subscribers to whom a change could not be sent, until they are made to read the members again (P25). */
+  private readonly stale = new Set<Subscriber>();
   private countedAt = -Infinity;
   private timer: Scheduled | undefined;
   private closed = false;
@@ -56,21 +55,21 @@ export class PresenceFeed {
     this.resumeAt = Math.ceil(maxMembers * RESUME_AT);
   }
 
-  /** What happened, in the broker's order. */
+  /** Takes a change, in the broker's order. */
   onDiff(diff: PresenceDiff): void {
     // Events of this turn came before it (P24).
     this.audience.flush();
     const { epoch, version } = diff;
-    this.passed = { epoch, version };
+    this.sent = { epoch, version };
     const wasCounted = this.counted;
     if (!contains(this.known, diff))
       this.know({ epoch, version, count: diff.count ?? this.countAfter(diff) });
-    if (this.audience.isWithheld) return;
-    this.tellAll(wasCounted || this.counted, diff);
+    if (this.audience.isFrozen) return;
+    this.sendAll(wasCounted || this.counted, diff);
   }
 
   /**
-   * The page as this subscriber is answered. It was read just now, so it may know more than the diffs that came.
+   * The page as it is sent to this subscriber. It was just read, so it may be newer than the changes that arrived.
    */
   answer(subscription: Subscriber, page: PresencePage): PresencePage {
     const { epoch, version, count } = page;
@@ -78,42 +77,43 @@ export class PresenceFeed {
     return this.counted && subscription.takesCounts ? { ...page, counted: true } : page;
   }
 
-  /** Whether a change that this page does not contain went out already, and will not be told to this subscriber. */
+  /** Whether a change that is not in this page was sent already, so that this subscriber would miss it. */
   hasMissed(subscription: Subscriber, page: PresencePage | undefined): boolean {
-    if (page === undefined || this.passed === undefined) return false;
-    // The next count makes up for it.
+    if (page === undefined || this.sent === undefined) return false;
+    // The next count includes it.
     if (this.counted && subscription.takesCounts) return false;
-    return isNewer(this.passed, page);
+    return isNewer(this.sent, page);
   }
 
-  /** The subscriber has this page, and is told what comes after it. */
+  /** The subscriber has this page. From now on it is sent the changes after it. */
   follow(subscription: Subscriber, page: PresencePage): void {
-    // The answer may have been too much for its client; nobody would take it off again.
+    // The answer may have been too much for its client: then nothing would remove it again.
     if (subscription.ended) return;
     subscription.notePresence(page.epoch, page.version);
     if (!subscription.takesCounts) this.followers.add(subscription);
     else if (this.counted && isNewer(this.known, page)) this.countSoon();
   }
 
-  /** After a time in which nothing was told: who missed a change is made to ask anew, or is told how many there are. */
+  /** After a time in which nothing was sent: subscribers that missed a change are made to read the members again, or sent a count. */
   catchUp(): void {
     if (this.known === undefined) return;
     if (this.counted) this.countSoon();
-    this.tellAll(this.counted, nothingSince(this.known));
+    this.sendAll(this.counted, nothingSince(this.known));
   }
 
   remove(subscription: Subscriber): void {
     this.followers.delete(subscription);
+    this.stale.delete(subscription);
   }
 
-  /** The node serves the channel no longer. */
+  /** The node no longer serves the channel. */
   close(): void {
     this.closed = true;
     this.timer?.cancel();
   }
 
-  /** Takes a newer state, and changes the way of telling where it crosses a border. */
-  private know(state: Version & { readonly count: number }): void {
+  /** Takes a newer state, and switches between changes and counts where it crosses the border. */
+  private know(state: PresenceCount): void {
     this.known = state;
     const wasCounted = this.counted;
     this.counted = state.count > (wasCounted ? this.resumeAt : this.maxMembers);
@@ -121,7 +121,7 @@ export class PresenceFeed {
     else if (wasCounted) this.resume(state);
   }
 
-  /** Of a broker that does not say it: nodes of a version before this one do not. */
+  /** For a diff without a count, as older nodes send it. */
   private countAfter({ join, leave }: PresenceDiff): number {
     return Math.max(0, (this.known?.count ?? 0) + join.length - leave.length);
   }
@@ -129,27 +129,27 @@ export class PresenceFeed {
   private countSoon(): void {
     if (this.timer !== undefined || this.closed) return;
     const waitMs = this.countedAt + COUNT_INTERVAL_MS - this.clock.monotonic();
-    if (waitMs <= 0) this.tellCount();
-    else this.timer = this.clock.schedule(waitMs, () => this.tellCount());
+    if (waitMs <= 0) this.sendCount();
+    else this.timer = this.clock.schedule(waitMs, () => this.sendCount());
   }
 
-  private tellCount(): void {
+  private sendCount(): void {
     this.timer = undefined;
-    if (this.known === undefined || this.audience.isWithheld) return;
+    if (this.known === undefined || this.audience.isFrozen) return;
     this.audience.flush();
     this.countedAt = this.clock.monotonic();
-    const count: PresenceCount = this.known;
+    const { known: count } = this;
     const encode = this.encoder(count);
     for (const subscription of this.audience.subscriptions) {
-      if (subscription.takesCounts) this.tell(subscription, count, encode);
+      if (subscription.takesCounts) this.sendNewer(subscription, count, encode);
     }
   }
 
-  /** Tells changes again: the members have to be read anew first. */
+  /** Sends changes again. Subscribers must read the members first. */
   private resume(state: Version): void {
     this.timer?.cancel();
     this.timer = undefined;
-    if (this.audience.isWithheld) return;
+    if (this.audience.isFrozen) return;
     const diff = nothingSince(state);
     const encode = this.encoder(diff);
     for (const subscription of this.audience.subscriptions) {
@@ -158,14 +158,14 @@ export class PresenceFeed {
     }
   }
 
-  /** Tells a change to everybody; while members are counted, to those who do not take counts. */
-  private tellAll(counted: boolean, diff: PresenceDiff): void {
-    const told = counted ? this.followers : this.audience.subscriptions;
+  /** Sends a change to all subscribers; while counts are sent, only to those that do not support them. */
+  private sendAll(counted: boolean, diff: PresenceDiff): void {
+    const audience = counted ? this.followers : this.audience.subscriptions;
     const encode = this.encoder(diff);
-    for (const subscription of told) this.tell(subscription, diff, encode);
+    for (const subscription of audience) this.sendNewer(subscription, diff, encode);
   }
 
-  private tell(subscription: Subscriber, news: Version, encode: Encode): void {
+  private sendNewer(subscription: Subscriber, news: Version, encode: Encode): void {
     const { presenceVersion, presenceEpoch } = subscription;
     if (presenceVersion === undefined) return;
     if (presenceEpoch === news.epoch && news.version <= presenceVersion) return;
@@ -179,18 +179,18 @@ export class PresenceFeed {
   }
 
   /**
-   * A change did not fit (P25). When there is room again, a diff without content shows the client that versions are
-   * missing, and it asks for the members anew.
+   * A change did not fit into the queue (P25). When there is room again, an empty change shows the client that versions are
+   * missing, and it reads the members again.
    */
   private resync(subscription: Subscriber): void {
-    if (subscription.presenceStale) return;
-    subscription.markPresence(true);
+    if (this.stale.has(subscription)) return;
+    this.stale.add(subscription);
     const { outbox } = subscription;
     outbox.whenRoom(() => {
-      subscription.markPresence(false);
+      this.stale.delete(subscription);
       if (subscription.ended || this.known === undefined) return;
-      if (this.audience.isWithheld) {
-        // Then it is `catchUp` that makes the client ask: it has not what it was counted as having.
+      if (this.audience.isFrozen) {
+        // `catchUp` then makes the client read again: its version was recorded, but it did not get the change.
         subscription.forgetPresence();
         return;
       }
@@ -211,7 +211,7 @@ function contains(state: Version | undefined, other: Version): boolean {
   return state !== undefined && state.epoch === other.epoch && state.version >= other.version;
 }
 
-/** Whether something of `state` may be missing in `other`; of two epochs nobody can say. */
+/** Whether something of `state` may be missing in `other`; of two epochs that is unknown, and counts as a yes. */
 function isNewer(state: Version | undefined, other: Version): boolean {
   return state !== undefined && !contains(other, state);
 }

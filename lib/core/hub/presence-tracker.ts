@@ -1,30 +1,29 @@
 import type { PresencePage } from '../../protocol/messages.js';
 import type { Subscription } from './subscription.js';
-import type { BrokerPresence, PresenceEntry } from '../ports/broker.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
-import type { EngineLogger } from '../ports/logger.js';
+import type { PresenceEntry } from '../ports/broker.js';
+import type { Scheduled } from '../ports/clock.js';
+import type { EnginePorts } from '../ports/settings.js';
 
 /** Members of a page that an answer carries. */
 const PAGE = 100;
 
-/** Membership of this node's sessions (G19): kept alive while they are here, let go with grace when they are not. */
+/** Membership of this node's sessions (G19): renewed while they are connected, ended after a grace period when they are not. */
 export class PresenceTracker {
-  /** Subscriptions that are members, which of all subscriptions may be few or none. */
+  /** The subscriptions that are members, often few of all. */
   private readonly members = new Set<Subscription>();
   private renewal: Scheduled | undefined;
 
-  constructor(
-    private readonly presence: BrokerPresence,
-    private readonly clock: Clock,
-    private readonly logger: EngineLogger,
-    private readonly leaseMs: number,
-  ) {}
+  private readonly leaseMs: number;
+
+  constructor(private readonly ports: Pick<EnginePorts, 'members' | 'clock' | 'logger' | 'settings'>) {
+    this.leaseMs = ports.settings.presenceLeaseMs;
+  }
 
   /** Renews the leases of all members of this node, three times within a lease. */
   start(): void {
-    this.renewal = this.clock.schedule(this.leaseMs / 3, () => {
+    this.renewal = this.ports.clock.schedule(this.leaseMs / 3, () => {
       const entries = [...this.members].flatMap(({ presence }) => (presence === undefined ? [] : [presence]));
-      if (entries.length > 0) this.note(this.presence.renew(entries, this.leaseMs));
+      if (entries.length > 0) this.logFailure(this.ports.members.renew(entries, this.leaseMs));
       this.start();
     });
   }
@@ -36,12 +35,12 @@ export class PresenceTracker {
   async enter(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
     this.members.add(subscription);
-    await this.presence.enter(entry, this.leaseMs);
+    await this.ports.members.enter(entry, this.leaseMs);
   }
 
   async update(subscription: Subscription, entry: PresenceEntry): Promise<void> {
     subscription.enterPresence(entry);
-    await this.presence.update(entry);
+    await this.ports.members.update(entry);
   }
 
   /** @param graceMs how long the device may be away before its member leaves; 0 when it left on purpose. */
@@ -49,18 +48,18 @@ export class PresenceTracker {
     const presence = subscription.leavePresence();
     if (presence === undefined) return;
     this.members.delete(subscription);
-    this.note(this.presence.leave(presence, graceMs));
+    this.logFailure(this.ports.members.leave(presence, graceMs));
   }
 
   /** The first page of members. */
   page(channel: string): Promise<PresencePage> {
-    return this.presence.members(channel, { limit: PAGE });
+    return this.ports.members.members(channel, { limit: PAGE });
   }
 
-  private note(work: Promise<void>): void {
-    // A lease ends what could not be said; nobody waits for the result.
+  private logFailure(work: Promise<void>): void {
+    // No caller waits for the result: where a change is lost, the lease expires.
     work.catch((error: unknown) =>
-      this.logger.debug(`A presence change did not reach the broker: ${String(error)}`),
+      this.ports.logger.debug(`A presence change did not reach the broker: ${String(error)}`),
     );
   }
 }

@@ -1,32 +1,22 @@
-import type { LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
+import type { SubscribeResult } from '../../protocol/messages.js';
+import type { LostReason, Position } from '../../protocol/position.js';
 import type { ChannelPolicy } from '../ports/channel-definition.js';
 import type { BrokerLog, ReadResult } from '../ports/broker.js';
+import type { ServedChannel } from './subscription.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 
-/** What is known of the channel's log on this node. */
-export interface ProvableChannel {
-  readonly name: string;
-  readonly tip: Position;
-  /** Reads that prove positions, until the turn of their answer is over; by epoch, or by position. */
-  readonly proofs: Map<string, Promise<ReadResult>>;
-}
+/** A channel's log as this node knows it. */
+export type ProvableChannel = Pick<ServedChannel, 'name' | 'tip' | 'proofs'>;
 
 /** How a subscription continues (P11), and where its delivery starts. */
-export interface RecoveryPlan {
-  readonly recovery: Recovery;
-  /** Tip at commit. */
-  readonly position: Position;
-  readonly reason?: LostReason;
-  readonly from?: number;
-  readonly to?: number;
-  readonly cause?: TruncationCause;
+export interface RecoveryPlan extends Omit<SubscribeResult, 'snapshot' | 'presence'> {
   /** `seq` behind which delivery starts: the client's cursor after the answer (P14). */
   readonly cursor: number;
 }
 
 /**
- * Decides how a subscriber that was at `since` continues (P10–P12, P27). Whether the position is still good is always
- * asked of the broker, even where this node could replay: only the broker knows that its log is the same (G6).
+ * Decides how a subscriber that was at `since` continues (P11). The broker is always asked whether the position is still
+ * valid, even where this node could replay: only the broker knows that its log is the same (G6).
  *
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
@@ -57,8 +47,8 @@ function planWithin(
 }
 
 /**
- * Subscribers who come back in one turn ask together. One answer proves every position in the epoch that the log is in;
- * of an earlier epoch each has to be asked for.
+ * Subscribers that resume in one turn share a read. One answer proves every position in the present epoch of the log; a
+ * position of an earlier epoch needs a read of its own.
  */
 async function proof(
   channel: ProvableChannel,
@@ -108,7 +98,7 @@ export function resumedAt({ recovery, position }: RecoveryPlan): number | undefi
   return recovery === 'complete' || recovery === 'truncated' ? position.seq : undefined;
 }
 
-/** A bare position: the tip of a channel is its newest event, which must not travel along. */
+/** A bare position: the tip of a channel is its newest event, whose other fields must not be sent. */
 export function positionOf({ epoch, seq }: Position): Position {
   return { epoch, seq };
 }

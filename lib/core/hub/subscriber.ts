@@ -1,7 +1,7 @@
 import type { Flow } from '../outbox/queue.js';
 import type { Outbox } from '../outbox/outbox.js';
 
-/** A subscription as its channel and the presence feed know it. */
+/** A subscription as its channel and the presence feed use it. */
 export interface Subscriber extends Flow {
   readonly outbox: Outbox;
   /** Everything of the epoch up to here has been queued for the client, or announced as missing. */
@@ -15,12 +15,9 @@ export interface Subscriber extends Flow {
   /** Newest presence version that the client has; `undefined` when it does not want presence. */
   readonly presenceVersion: number | undefined;
   readonly presenceEpoch: string;
-  /** Whether a presence change did not fit, and the client will be made to ask again (P25). */
-  readonly presenceStale: boolean;
   advance(seq: number): void;
   goLive(index: number): void;
   stopLive(): void;
   notePresence(epoch: string, version: number): void;
   forgetPresence(): void;
-  markPresence(stale: boolean): void;
 }

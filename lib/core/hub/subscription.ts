@@ -1,5 +1,5 @@
 import type { Position } from '../../protocol/position.js';
-import type { HandlerCall, OverflowPolicy } from '../ports/channel-definition.js';
+import type { ChannelDefinition, HandlerCall } from '../ports/channel-definition.js';
 import type { PresenceEntry } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { Outbox } from '../outbox/outbox.js';
@@ -11,39 +11,22 @@ export type ServedChannel = LocalChannel<Subscription>;
 
 /** Where the delivery of a subscription begins. */
 export interface StartingPoint {
-  /** The tip when the place was taken. */
+  /** The tip at the subscribe or reset. */
   readonly position: Position;
-  /** Everything up to here is the client's already, or was announced as missing. */
+  /** The client has everything up to here, or it was announced as missing. */
   readonly cursor: number;
   /** `seq` behind which `resumed` is due (P12); `undefined` when there is nothing to replay. */
   readonly resumedAt: number | undefined;
-}
-
-/** What a subscription takes from the session and the command that make it. */
-export interface SubscriptionDeps {
-  readonly outbox: Outbox;
-  readonly channel: ServedChannel;
-  /** What the application's handlers of this subscription are given. */
-  readonly call: HandlerCall;
-  /** Whether the client wants the channel's snapshot where it would be given. */
-  readonly wantsSnapshot: boolean;
-  /** Whether the client takes the number of members instead of their changes (P22a). */
-  readonly takesCounts: boolean;
 }
 
 const NOT_LIVE = -1;
 
 /**
  * One session's place in one channel. Its state changes only through its methods: where it stands ({@link begin},
- * {@link advance}, {@link skipTo}), whether live events go to it ({@link goLive}, {@link stopLive}, {@link startMoving},
- * {@link stopMoving}), and that it is over ({@link end}).
+ * {@link advance}), whether live events go to it ({@link goLive}, {@link stopLive}, {@link startMoving},
+ * {@link stopMoving}), and its end ({@link end}).
  */
 export class Subscription implements Subscriber {
-  readonly outbox: Outbox;
-  readonly channel: ServedChannel;
-  readonly call: HandlerCall;
-  readonly wantsSnapshot: boolean;
-  readonly takesCounts: boolean;
   private lastSeq = 0;
   private currentEpoch = '';
   private place = NOT_LIVE;
@@ -53,31 +36,31 @@ export class Subscription implements Subscriber {
   private entry: PresenceEntry | undefined;
   private seenVersion: number | undefined;
   private seenEpoch = '';
-  private stale = false;
   private lease: Scheduled | undefined;
 
-  constructor({ outbox, channel, call, wantsSnapshot, takesCounts }: SubscriptionDeps) {
-    this.outbox = outbox;
-    this.channel = channel;
-    this.call = call;
-    this.wantsSnapshot = wantsSnapshot;
-    this.takesCounts = takesCounts;
-  }
+  /**
+   * @param call what the application's handlers of this subscription are given.
+   * @param wantsSnapshot whether the client wants the channel's snapshot where it would be given.
+   * @param takesCounts whether the client takes the number of members instead of their changes (P22a).
+   */
+  constructor(
+    readonly outbox: Outbox,
+    readonly channel: ServedChannel,
+    readonly call: HandlerCall,
+    readonly wantsSnapshot: boolean,
+    readonly takesCounts: boolean,
+  ) {}
 
   get name(): string {
     return this.channel.name;
   }
 
-  get overflow(): OverflowPolicy {
-    return this.channel.definition.policy.overflow;
+  get definition(): ChannelDefinition {
+    return this.channel.definition;
   }
 
-  get retains(): boolean {
-    return this.channel.definition.policy.log.retain;
-  }
-
-  get isWithheld(): boolean {
-    return this.channel.isWithheld;
+  get isFrozen(): boolean {
+    return this.channel.isFrozen;
   }
 
   /** Everything of {@link epoch} up to here has been queued for the client, or announced as missing. */
@@ -102,7 +85,7 @@ export class Subscription implements Subscriber {
     return this.over;
   }
 
-  /** Whether it is being moved to another log: what is read of the old one is not for it. */
+  /** Whether it is being moved to another epoch: what was read of the old one is not for it. */
   get moving(): boolean {
     return this.underWay;
   }
@@ -124,10 +107,6 @@ export class Subscription implements Subscriber {
     return this.seenEpoch;
   }
 
-  get presenceStale(): boolean {
-    return this.stale;
-  }
-
   /** Starts delivery at a point of a log: after the subscribe answer, or after `reset` (P10, P11). */
   begin({ position, cursor, resumedAt }: StartingPoint): void {
     this.currentEpoch = position.epoch;
@@ -135,13 +114,8 @@ export class Subscription implements Subscriber {
     this.resumedSeq = resumedAt;
   }
 
-  /** The event that follows the cursor was queued. */
+  /** Everything up to `seq` was queued for the client, or announced as missing. */
   advance(seq: number): void {
-    this.lastSeq = seq;
-  }
-
-  /** Everything up to `seq` was announced as missing. */
-  skipTo(seq: number): void {
     this.lastSeq = seq;
   }
 
@@ -169,14 +143,14 @@ export class Subscription implements Subscriber {
     this.underWay = false;
   }
 
-  /** Nothing of it is delivered any more. */
+  /** From now on nothing of it is delivered. */
   end(): void {
     this.over = true;
     this.lease?.cancel();
     this.lease = undefined;
   }
 
-  /** Keeps the timer after which the authorization is asked again, in place of the one before it. */
+  /** Replaces the timer of the next authorization. */
   scheduleLease(timer: Scheduled | undefined): void {
     this.lease?.cancel();
     this.lease = timer;
@@ -200,9 +174,5 @@ export class Subscription implements Subscriber {
 
   forgetPresence(): void {
     this.seenEpoch = '';
-  }
-
-  markPresence(stale: boolean): void {
-    this.stale = stale;
   }
 }

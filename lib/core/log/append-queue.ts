@@ -1,50 +1,65 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
-import type { AppendOutcome, AppendRequest, BrokerLog } from '../ports/broker.js';
+import type { EnginePorts } from '../ports/settings.js';
+import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
 
 interface Waiting {
   readonly request: AppendRequest;
+  readonly pattern: string;
   readonly resolve: (result: PublishResult) => void;
   readonly reject: (error: RealtimeError) => void;
 }
 
-/** Collects the appends of a turn and hands them to the broker together; each keeps its own result. */
+/** Collects the appends of a turn and passes them to the broker together. Each has its own result. */
 export class AppendQueue {
   private waiting: Waiting[] = [];
 
-  constructor(private readonly log: Pick<BrokerLog, 'appendMany'>) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer'>) {}
 
-  /** @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`. */
-  append(request: AppendRequest): Promise<PublishResult> {
+  /**
+   * @param pattern of the channel's definition, for the observer.
+   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`.
+   */
+  append(request: AppendRequest, pattern: string): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) queueMicrotask(() => this.flush());
-      this.waiting.push({ request, resolve, reject });
+      this.waiting.push({ request, pattern, resolve, reject });
     });
   }
 
-  /** A broker that throws at once, against its port, must not end the process. */
+  /** `async`, so that a broker that throws synchronously, against its port, does not end the process. */
   private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
-    return await this.log.appendMany(batch.map(({ request }) => request));
+    return await this.ports.log.appendMany(batch.map(({ request }) => request));
   }
 
   private flush(): void {
     const batch = this.waiting;
     this.waiting = [];
+    const startedAt = this.ports.observer.onPublish === undefined ? 0 : this.ports.clock.monotonic();
     this.send(batch).then(
-      (outcomes) => batch.forEach((waiting, index) => settle(waiting, outcomes[index])),
+      (outcomes) => batch.forEach((waiting, index) => this.settle(waiting, outcomes[index], startedAt)),
       (error: unknown) => {
         const reason =
           error instanceof RealtimeError
             ? error
             : new RealtimeError('unavailable', undefined, { cause: error });
-        for (const { reject } of batch) reject(reason);
+        for (const waiting of batch) this.fail(waiting, reason, startedAt);
       },
     );
   }
-}
 
-function settle({ resolve, reject }: Waiting, outcome: AppendOutcome | undefined): void {
-  if (outcome === undefined) reject(new RealtimeError('unavailable'));
-  else if (outcome.ok) resolve({ ...outcome.position, duplicate: outcome.duplicate });
-  else reject(new RealtimeError(outcome.code));
+  private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
+    if (outcome?.ok !== true)
+      return this.fail(waiting, new RealtimeError(outcome?.code ?? 'unavailable'), startedAt);
+    const { position, duplicate } = outcome;
+    waiting.resolve({ ...position, duplicate });
+    const { observer, clock } = this.ports;
+    observer.onPublish?.(waiting.pattern, duplicate ? 'duplicate' : 'ok', clock.monotonic() - startedAt);
+  }
+
+  private fail({ reject, pattern }: Waiting, reason: RealtimeError, startedAt: number): void {
+    reject(reason);
+    const { observer, clock } = this.ports;
+    observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);
+  }
 }

@@ -8,7 +8,7 @@ export class EventRing {
 
   constructor(private readonly capacity: number) {}
 
-  /** Takes the next event; one that does not follow the last begins the ring anew. */
+  /** Adds an event. One that does not follow the newest empties the ring first. */
   push(event: ChannelEvent): void {
     if (event.seq !== this.nextSeq) {
       this.clear();

@@ -1,9 +1,10 @@
-import type { BrokerLog, ReadResult } from '../ports/broker.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
+import type { ReadResult } from '../ports/broker.js';
+import type { Scheduled } from '../ports/clock.js';
+import type { EnginePorts } from '../ports/settings.js';
 
 /** Events of one page. */
 export const PAGE = 128;
-/** Pages kept at most; a broker bounds what one read answers with. */
+/** Most pages that are kept; a broker bounds the answer of one read. */
 const MAX_PAGES = 64;
 /** How long they are kept after the last use of any. */
 const KEEP_MS = 1_000;
@@ -17,34 +18,31 @@ interface Page {
 }
 
 /**
- * Pages of logs as replays read them: everybody who missed the same events reads them once together, and not each on its
- * own (G8). Pages begin at fixed places, so that clients at different positions meet in them. What a page holds never
- * changes within its epoch; the last one of a log is read again by whoever wants more than it has.
+ * Pages of logs that replays read: clients that missed the same events share one read (G8). Pages begin at fixed places, so
+ * that clients at different positions share them. A page never changes within its epoch; the last one of a log is read again
+ * for events that it does not have.
  */
 export class PageCache {
   private readonly pages = new Map<string, Page>();
   private usedAt = 0;
   private timer: Scheduled | undefined;
 
-  constructor(
-    private readonly log: Pick<BrokerLog, 'read'>,
-    private readonly clock: Clock,
-  ) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock'>) {}
 
-  /** The page of an epoch that has, or will have, `seq` in it. Its events may begin before it, and end before it too. */
+  /** The page of an epoch that contains, or will contain, `seq`. Its events may begin and end before `seq`. */
   read(channel: string, epoch: string, seq: number): Promise<ReadResult> {
     const start = seq - ((seq - 1) % PAGE);
     const until = start + PAGE - 1;
     const whole = this.pages.get(keyOf(channel, epoch, start));
-    // The same read would be cut at the same place again.
+    // Another read from the start would be cut at the same place.
     const from = whole?.cut === true && (whole.last ?? seq) < seq ? seq : start;
     const key = keyOf(channel, epoch, from);
     const known = this.pages.get(key);
     if (known !== undefined && (known.last === undefined || known.last >= seq)) {
-      this.usedAt = this.clock.monotonic();
+      this.usedAt = this.ports.clock.monotonic();
       return known.result;
     }
-    const result = this.log.read({ channel, epoch, from, until, limit: PAGE });
+    const result = this.ports.log.read({ channel, epoch, from, until, limit: PAGE });
     const page: Page = { result, last: undefined, cut: false };
     this.pages.set(key, page);
     const forget = (): void => {
@@ -65,20 +63,20 @@ export class PageCache {
   }
 
   private keep(): void {
-    this.usedAt = this.clock.monotonic();
-    // The oldest is the first that was read, and replays go forward.
+    this.usedAt = this.ports.clock.monotonic();
+    // The first page is the oldest one, and replays read forwards.
     for (const key of this.pages.keys()) {
       if (this.pages.size <= MAX_PAGES) break;
       this.pages.delete(key);
     }
-    this.timer ??= this.clock.schedule(KEEP_MS, this.expire);
+    this.timer ??= this.ports.clock.schedule(KEEP_MS, this.expire);
   }
 
   private readonly expire = (): void => {
     this.timer = undefined;
-    const idleMs = this.clock.monotonic() - this.usedAt;
+    const idleMs = this.ports.clock.monotonic() - this.usedAt;
     if (idleMs >= KEEP_MS) this.pages.clear();
-    else this.timer = this.clock.schedule(KEEP_MS - idleMs, this.expire);
+    else this.timer = this.ports.clock.schedule(KEEP_MS - idleMs, this.expire);
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/position.js';
 
-/** What is known of a recent publish. */
+/** What is remembered of a publish. */
 export interface RecentPublish {
   readonly fingerprint: string;
   readonly position: Position;
@@ -8,18 +8,18 @@ export interface RecentPublish {
 }
 
 /**
- * The node's own memory of recent publishes, in front of the broker's dedupe (P15): a retry is answered without
- * running the application's handler again. Only a shortcut: the broker decides, on any node.
+ * The publishes that this node remembers, in front of the broker's dedupe (P15): a retry is answered without running the
+ * application's handler again. Only a shortcut: the broker decides, on any node.
  */
 export class RecentPublishes {
   /**
-   * Two generations, of which the older is let go whole when the younger is full: taking out the oldest entry of a map one
-   * by one makes it slower and slower, for what is taken out stays in its table until that is made anew.
+   * Two generations. The older one is dropped as a whole when the younger one is full: removing the oldest entries of a map one
+   * by one makes it slower and slower, since removed entries stay in its table until that is rebuilt.
    */
   private younger = new Map<string, RecentPublish>();
   private older = new Map<string, RecentPublish>();
 
-  /** @param capacity Most publishes that are known; at least half as many are. */
+  /** @param capacity most publishes that are remembered; at least the newest half of them are. */
   constructor(private readonly capacity = 20_000) {}
 
   find(channel: string, producer: string, id: string, now: number): RecentPublish | undefined {

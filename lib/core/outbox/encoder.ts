@@ -4,7 +4,7 @@ import { BytesByVariant } from '../ports/bytes-by-variant.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { WireVariant } from '../ports/connection.js';
 
-/** Bytes of one envelope, without separator or frame. */
+/** The bytes of one envelope, without separator or frame. */
 export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
   const encoded = codec.encode(envelope);
   return typeof encoded === 'string'
@@ -12,14 +12,14 @@ export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
     : Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
 }
 
-/** The bytes of an envelope that several sessions are sent: encoded once per variant, and only for those that somebody has. */
+/** Encodes an envelope for several sessions: once per variant, when the first session of that variant needs it. */
 export function encodedOnce(envelope: Envelope): (variant: WireVariant) => Buffer {
   const made = new BytesByVariant();
   return (variant) =>
     made.bytesFor(variant) ?? made.keepBytes(variant, encodeEnvelope(envelope, variant.codec));
 }
 
-/** The frame of one event, and with it the bytes that are kept with the event, where nobody was sent it before. */
+/** The frame of one event. Where it was not encoded before, the event keeps the bytes that lie in the frame. */
 export function frameEvent(event: ChannelEvent, variant: WireVariant): Buffer {
   const { codec, frameOne } = variant;
   if (frameOne === undefined || event.bytesFor(variant) !== undefined)
@@ -29,7 +29,7 @@ export function frameEvent(event: ChannelEvent, variant: WireVariant): Buffer {
   return frame;
 }
 
-/** Bytes of an event, made once per variant and kept with the event (hot path 1). */
+/** The bytes of an event, encoded once per variant and kept with the event (hot path 1). */
 export function encodeEvent(event: ChannelEvent, variant: WireVariant): Buffer {
   return (
     event.bytesFor(variant) ?? event.keepBytes(variant, encodeEnvelope(toEnvelope(event), variant.codec))
@@ -53,4 +53,32 @@ function toEnvelope(event: ChannelEvent): Envelope {
     meta: event.meta,
     payload: event.payload,
   };
+}
+
+/**
+ * The events that a channel received in one turn. They are framed once per variant, and every session whose cursor is right
+ * before them is given the same buffer (hot path 2).
+ */
+export class EventBatch extends BytesByVariant {
+  readonly first: number;
+  readonly last: number;
+
+  /** @param events contiguous, in the order of the log, at least one. */
+  constructor(readonly events: readonly ChannelEvent[]) {
+    super();
+    this.first = (events[0] as ChannelEvent).seq;
+    this.last = (events[events.length - 1] as ChannelEvent).seq;
+  }
+
+  frameFor(variant: WireVariant): Buffer {
+    return this.bytesFor(variant) ?? this.keepBytes(variant, this.encode(variant));
+  }
+
+  /** Apart from the look-up, where a closure would be allocated for every delivery. */
+  private encode(variant: WireVariant): Buffer {
+    const { events } = this;
+    return events.length === 1
+      ? frameEvent(events[0] as ChannelEvent, variant)
+      : variant.frame(events.map((event) => encodeEvent(event, variant)));
+  }
 }

@@ -1,6 +1,6 @@
-/** Flushes shorter than this, in milliseconds, are not worth a timer. */
+/** Flushes shorter than this, in milliseconds, are followed by no pause. */
 const SHORT_MS = 1;
-/** Flushes in a row that new events had to wait for, before the pace slows down. */
+/** Flushes in a row that new events had to wait for, before there are pauses. */
 const STREAK = 3;
 /** How many times its own length a short flush is followed by a pause: it then takes a quarter of the loop. */
 const REST = 3;
@@ -9,9 +9,9 @@ const MAX_PATIENCE = 1_024;
 
 /**
  * Decides how long events wait for more before they are written (hot path 2). Nothing waits while the node keeps up. Where
- * events come in faster than they can be written one by one, each flush is followed by a pause ({@link restAfter}), so that
- * more of them share a write: load then raises throughput, at the price of a bounded delay. A pause that gathers
- * nothing, because whoever publishes waits for the delivery first, is given up.
+ * events arrive faster than they can be written one by one, each flush is followed by a pause ({@link restAfter}), so that
+ * more of them share a write: load then raises throughput, at the price of a bounded delay. Where pauses gather nothing,
+ * because the publishers wait for the delivery first, they are left out for a number of flushes.
  */
 export class FlushPace {
   private endedAt = -Infinity;
@@ -24,7 +24,7 @@ export class FlushPace {
   /** @param maxDelayMs half of what an event waits at most, in milliseconds; 0 for no pauses at all. */
   constructor(private readonly maxDelayMs: number) {}
 
-  /** How long events that came now are to wait, in milliseconds. */
+  /** How long events that arrive now should wait, in milliseconds. */
   pauseAt(now: number): number {
     const gap = now - this.endedAt;
     if (this.lengthMs < SHORT_MS || gap >= this.lengthMs / 2) this.streak = 0;
@@ -37,7 +37,7 @@ export class FlushPace {
     return Math.max(0, restAfter(this.lengthMs, this.maxDelayMs) - gap);
   }
 
-  /** After a pause: whether more events came in it. */
+  /** Called after a pause. @param gained whether more events arrived in it. */
   paused(gained: boolean): void {
     if (gained) {
       this.patience = 32;
@@ -47,7 +47,7 @@ export class FlushPace {
     this.patience = Math.min(this.patience * 2, MAX_PATIENCE);
   }
 
-  /** After a flush. */
+  /** Called after a flush, with its monotonic times in milliseconds. */
   flushed(startedAt: number, endedAt: number): void {
     this.lengthMs = endedAt - startedAt;
     this.endedAt = endedAt;

@@ -1,6 +1,12 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { FlushPace } from './flush-pace.js';
-import { Staging } from './write-coalescer.js';
+
+/** Frames that a flush needs for a judgement whether waiting pays. */
+const SIGNIFICANT = 64;
+/** One of so many frames must have shared a write. */
+const WORTHWHILE = 8;
+/** Flushes until it is tried again. */
+const PROBE_AFTER = 16;
 
 /** Something that collects work during a turn of the event loop. */
 export interface Flushable {
@@ -23,19 +29,19 @@ export class FlushScheduler {
   private sessions: Flushable[] = [];
   private scheduled = false;
   private pause: Scheduled | undefined;
-  /** Whether batches go straight to the sockets, or wait for those of other channels. */
-  readonly staging = new Staging();
+  /** Decides whether batches go straight to the sockets, or wait for those of other channels. */
+  readonly writes = new WriteCoalescer();
 
   constructor(
     private readonly clock: Clock,
     private readonly pace: FlushPace,
-    /** Told of a failure; it must not keep the others of the turn from being flushed, nor end the process. */
+    /** Called with a failure: it neither keeps the others of the turn from being flushed, nor ends the process. */
     private readonly onError: (error: unknown) => void,
   ) {}
 
   channel(channel: FlushableChannel): void {
     this.channels.push(channel);
-    // Whoever waits already is waited for together.
+    // During a pause it joins those that wait already.
     if (this.pause === undefined) this.arm();
   }
 
@@ -44,7 +50,7 @@ export class FlushScheduler {
     this.arm();
   }
 
-  /** Flushes what waits, without a pause. */
+  /** Flushes everything now, without a pause. */
   flushNow(): void {
     this.pause?.cancel();
     this.pause = undefined;
@@ -87,9 +93,9 @@ export class FlushScheduler {
     const startedAt = this.clock.monotonic();
     const channels = this.channels;
     this.channels = [];
-    this.staging.begin(channels.length);
+    this.writes.begin(channels.length);
     for (const channel of channels) this.flush(channel);
-    this.staging.end();
+    this.writes.end();
     this.pace.flushed(startedAt, this.clock.monotonic());
   }
 
@@ -105,5 +111,42 @@ export class FlushScheduler {
     } catch (error) {
       this.onError(error);
     }
+  }
+}
+
+/**
+ * Decides whether frames of several channels wait for the end of a flush, so that a session of more than one of them is
+ * written to once. Where the channels of a turn have few sessions in common, waiting gains nothing and costs a second
+ * look at each session: then it is off, and tried again every few flushes.
+ */
+export class WriteCoalescer {
+  /** Whether frames of the present flush wait. */
+  active = false;
+  private frames = 0;
+  private merged = 0;
+  private resting = 0;
+
+  begin(channels: number): void {
+    this.active = false;
+    if (channels <= 1) return;
+    if (this.resting > 0) {
+      this.resting--;
+      return;
+    }
+    this.active = true;
+    this.frames = 0;
+    this.merged = 0;
+  }
+
+  /** @param shares whether another frame of the same session waits already. */
+  note(shares: boolean): void {
+    this.frames++;
+    if (shares) this.merged++;
+  }
+
+  end(): void {
+    if (!this.active) return;
+    this.active = false;
+    if (this.frames >= SIGNIFICANT && this.merged * WORTHWHILE < this.frames) this.resting = PROBE_AFTER;
   }
 }

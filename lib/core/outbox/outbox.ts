@@ -2,30 +2,24 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
-import type { OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, encodeEvent } from './encoder.js';
-import type { EventBatch } from './event-batch.js';
+import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
+import { encodeEnvelope, encodeEvent, type EventBatch } from './encoder.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
-import type { Clock } from '../ports/clock.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.js';
 
-/** Most bytes of one frame that the outbox assembles; what is more goes into the next. */
+/** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
-/** Share of the limits below which catch-up may add more. */
+/** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
 
-interface DroppedRange {
-  from: number;
-  to: number;
-}
+type DroppedRange = Pick<GapEntry, 'from' | 'to'>;
 
 /** What the outboxes of one engine share. */
-export interface OutboxShared {
+export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
   readonly scheduler: FlushScheduler;
-  readonly clock: Clock;
   readonly wheel: TimerWheel;
 }
 
@@ -35,12 +29,12 @@ const BLOCKED = 1;
 const CLOSED = 2;
 const QUEUED = 4;
 const CONTROL = 8;
-/** The announcement of a dropped tail has its place before whatever comes next. */
+/** The announcement of a dropped tail precedes the next message of its channel. */
 const DROPPED_TAILS = 16;
 
 /**
- * Everything that waits for one client, in two lanes (P24): the connection lane overtakes, the channel lane keeps
- * its order. Bounded in bytes and messages (G13); what the socket holds back counts.
+ * Everything that is queued for one client, in two lanes (P24): the connection lane overtakes, the channel lane keeps
+ * its order. Bounded in bytes and messages (G13); bytes that the socket has not sent count.
  */
 export class Outbox implements Flushable {
   private busy = 0;
@@ -50,11 +44,11 @@ export class Outbox implements Flushable {
   readonly queue = new OutboxQueue();
   private control: Buffer[] | undefined;
   private controlBytes = 0;
-  /** Shared frames of this turn; they precede whatever is queued after them. */
+  /** Shared frames of this turn; they precede everything that is queued after them. */
   private staged: Buffer | Buffer[] | undefined;
   private stagedBytes = 0;
   private roomWaiters: (() => void)[] | undefined;
-  /** Events that were dropped at the end of the queue and are announced when it drains (P25). */
+  /** Ranges that were dropped at the end of the queue, to be announced when it drains (P25). */
   private droppedTails: Map<Flow, DroppedRange> | undefined;
 
   constructor(
@@ -75,7 +69,7 @@ export class Outbox implements Flushable {
     return (this.busy & BLOCKED) !== 0;
   }
 
-  /** Bytes that wait in this process. */
+  /** Bytes that are queued in this process. */
   get bufferedBytes(): number {
     return this.queue.bytes + this.stagedBytes + this.connection.bufferedBytes;
   }
@@ -99,7 +93,7 @@ export class Outbox implements Flushable {
   /** Queues a message of the connection lane. */
   pushControl(envelope: Envelope): void {
     if (this.isClosed) return;
-    // Answers to commands that cost the client nothing come here: who asks and does not read must not fill the memory.
+    // Answers to commands come here: a client that sends commands and does not read must not fill the memory.
     if (this.isControlFull) this.flush();
     if (this.isControlFull) return this.session.close('slow_consumer');
     const bytes = this.encode(envelope);
@@ -110,19 +104,19 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Queues an answer or a message of the channel lane that may not be dropped: past the limit the client is too slow.
-   * The limit is asked before: a single answer may be larger than it, e.g. a snapshot.
+   * Queues an answer or a message of the channel lane that may not be dropped: above the limit the client is too slow. The
+   * limit is checked before the message is added: a single answer, e.g. a snapshot, may be larger than it.
    */
   pushData(envelope: Envelope, flow?: Flow): void {
     if (this.isClosed) return;
     if (this.isOver(0, 0)) this.flush();
     if (this.isOver(0, 0)) return this.session.close('slow_consumer');
-    // Under the epoch that it was dropped in: a `reset` may be what follows.
+    // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
     this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
   }
 
-  /** Queues shared bytes that may be dropped in silence: signals. Returns whether they were queued. */
+  /** Queues shared bytes that may be dropped silently, e.g. a signal. @returns whether they were queued. */
   pushDroppable(bytes: Buffer, flow: Flow): boolean {
     if (this.isClosed || this.isOver(bytes.length, 1)) return false;
     this.append({ bytes, flow });
@@ -133,12 +127,10 @@ export class Outbox implements Flushable {
   pushEvent(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
     const bytes = encodeEvent(event, this.connection.variant);
-    // A burst may exceed the limit although the socket would take it all: only what the client does not read counts.
+    // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
     if (this.isOver(bytes.length, 1)) this.flush();
     if (this.isOver(bytes.length, 1)) {
-      const verdict = applyOverflow(flow, event, this.queue, (length) =>
-        this.isOver(bytes.length + length, 1),
-      );
+      const verdict = applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1));
       if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
@@ -146,35 +138,35 @@ export class Outbox implements Flushable {
     this.append({ bytes, flow, event });
   }
 
-  /** Queues one event of a replay. It was pulled while there was room, so it never counts as overflow (P12). */
+  /** Queues one event of a replay. It was read while there was room, so it never overflows (P12). */
   pushReplay(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
     this.append({ bytes: encodeEvent(event, this.connection.variant), flow, event });
   }
 
-  /** Queues a message that belongs between the events of a replay, under the same rule. */
+  /** Queues a message between the events of a replay, by the same rule. */
   pushReplayMarker(flow: Flow, envelope: Envelope): void {
     if (this.isClosed) return;
     this.append({ bytes: this.encode(envelope), flow });
   }
 
-  /** Queues the announcement of a range that will not come (P25). */
+  /** Queues the announcement of a range that is missing (P25). */
   pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
     this.append({
       flow,
-      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch },
+      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch, dropped: to - from + 1 },
     });
   }
 
   /**
-   * Writes a frame that many sessions share; only while {@link isIdle}. When several channels flush in this turn the frame
-   * may wait for the end of it, so that a session of more than one of them is written to once.
+   * Writes a frame that many sessions share; only while {@link isIdle}. When several channels flush in this turn, the frame
+   * may wait until all have, so that a session of more than one of them is written to once.
    */
   writeShared(frame: Buffer): void {
-    const { staging } = this.shared.scheduler;
-    if (staging.active || this.staged !== undefined) {
-      staging.note(this.staged !== undefined);
+    const { writes } = this.shared.scheduler;
+    if (writes.active || this.staged !== undefined) {
+      writes.note(this.staged !== undefined);
       this.stage(frame);
       return;
     }
@@ -188,9 +180,9 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Forgets what is queued of a subscription: nothing of it comes any more (P24).
+   * Removes everything that is queued of a subscription (P24).
    *
-   * @returns the commands whose answers were among it; the caller answers them otherwise.
+   * @returns the commands whose answers were among it; the caller answers them with an error.
    */
   purge(flow: Flow): readonly string[] {
     this.forgetDroppedTail(flow);
@@ -199,15 +191,15 @@ export class Outbox implements Flushable {
     return refs;
   }
 
-  /** Puts aside what is queued of channels that are withheld, so that it may be written later, or never (G11). */
+  /** Sets aside what is queued of frozen subscriptions, until {@link release} (G11). */
   hold(): void {
-    // What is announced at the end of the queue has its place behind what is put aside.
-    for (const flow of this.droppedTails?.keys() ?? []) if (flow.isWithheld) this.announceDroppedTail(flow);
-    this.queue.hold(({ flow }) => flow?.isWithheld === true);
+    // The announcement of a dropped tail has its place behind the events that are set aside.
+    for (const flow of this.droppedTails?.keys() ?? []) if (flow.isFrozen) this.announceDroppedTail(flow);
+    this.queue.hold(({ flow }) => flow?.isFrozen === true);
     this.noteQueue();
   }
 
-  /** Puts back what {@link hold} put aside. */
+  /** Puts back what {@link hold} set aside. */
   release(): void {
     if (this.queue.heldLength === 0) return;
     this.queue.release();
@@ -229,7 +221,7 @@ export class Outbox implements Flushable {
     this.flush();
   }
 
-  /** Ends the session with 4005: the client comes back with its positions. */
+  /** Ends the session with 4005: the client reconnects with its positions. */
   fail(): void {
     this.session.close('internal');
   }
@@ -246,7 +238,7 @@ export class Outbox implements Flushable {
     this.droppedTails = undefined;
   }
 
-  /** Writes what is queued, in frames of bounded size, until the socket holds back. */
+  /** Writes what is queued, in frames of bounded size, until the socket is full. */
   flush(): void {
     this.scheduled = false;
     if (this.staged !== undefined) this.writeStaged(this.staged);
@@ -269,7 +261,7 @@ export class Outbox implements Flushable {
   }
 
   private stage(frame: Buffer): void {
-    // Most sessions get one frame a turn, which needs no list.
+    // Most sessions get one frame per turn, which needs no list.
     if (this.staged === undefined) this.staged = frame;
     else if (Array.isArray(this.staged)) this.staged.push(frame);
     else this.staged = [this.staged, frame];
@@ -297,7 +289,7 @@ export class Outbox implements Flushable {
   }
 
   private encodeEntry(entry: QueueEntry, now: number): Buffer {
-    if (entry.gap !== undefined) return this.encode(gapEnvelope(entry.flow as Flow, entry.gap));
+    if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
     const gap = {
@@ -307,8 +299,20 @@ export class Outbox implements Flushable {
       partial: false,
       recoverable: false,
       epoch: event.epoch,
+      dropped: 1,
     } as const;
-    return this.encode(gapEnvelope(entry.flow as Flow, gap));
+    return this.encodeGap(entry.flow as Flow, gap);
+  }
+
+  private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {
+    const { epoch, partial, dropped, ...range } = gap;
+    this.shared.observer.onGap?.(flow.definition.pattern, gap.reason, dropped);
+    return this.encode({
+      type: 'gap',
+      channel: flow.name,
+      epoch,
+      payload: partial ? { ...range, partial } : range,
+    });
   }
 
   private append(entry: QueueEntry): void {
@@ -365,7 +369,7 @@ export class Outbox implements Flushable {
     const dropped = this.droppedTails?.get(flow);
     if (dropped === undefined) return;
     this.forgetDroppedTail(flow);
-    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.retains);
+    this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
   }
 
   private forgetDroppedTail(flow: Flow): void {
@@ -383,14 +387,4 @@ export class Outbox implements Flushable {
   private encode(envelope: Envelope): Buffer {
     return encodeEnvelope(envelope, this.connection.variant.codec);
   }
-}
-
-function gapEnvelope(flow: Flow, gap: GapEntry): Envelope {
-  const { epoch, partial, ...range } = gap;
-  return {
-    type: 'gap',
-    channel: flow.name,
-    epoch,
-    payload: partial ? { ...range, partial } : range,
-  };
 }

@@ -1,41 +1,39 @@
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { Flow, GapEntry, OutboxQueue, QueueEntry } from './queue.js';
 
-/** What becomes of the event that found the queue full. */
+/** What happens to an event that finds the queue full. */
 export type OverflowVerdict = 'queue' | 'dropped' | 'disconnect';
 
-/** Share of the channel's queued events that a drop removes: the work of looking for them is then paid once per many events. */
+/** One of how many queued events of the channel a drop removes: the search for them then pays for many events. */
 const DROP_SHARE = 4;
 
 /**
- * Makes room for `event`, or says that there is none, by the policy of the channel (G13). Only events of the same
- * subscription are ever dropped: a channel pays for its own traffic, and answers are not dropped at all (P25).
+ * Makes room for `event` by the policy of the channel, or reports that there is none (G13). Only events of the same
+ * subscription are dropped: a channel pays for its own traffic. Answers are never dropped.
  *
- * @param isOver whether the queue would still be too full with the event and some more bytes.
+ * @param isOver whether the queue is still too full for the event.
  */
 export function applyOverflow(
   flow: Flow,
   event: ChannelEvent,
   queue: OutboxQueue,
-  isOver: (moreBytes: number) => boolean,
+  isOver: () => boolean,
 ): OverflowVerdict {
-  const policy = flow.overflow;
+  const policy = flow.definition.policy.overflow;
   if (policy === 'disconnect') return 'disconnect';
   if (policy === 'conflate') conflate(flow, event, queue);
-  if (policy !== 'drop-newest' && isOver(0)) dropOldest(flow, queue);
-  if (!isOver(0) && policy !== 'drop-newest') return 'queue';
-  return 'dropped';
+  if (policy === 'drop-newest') return 'dropped';
+  if (isOver()) dropOldest(flow, queue);
+  return isOver() ? 'dropped' : 'queue';
 }
 
 function dropOldest(flow: Flow, queue: OutboxQueue): void {
-  const entries = queue.toArray();
-  const own = entries.filter((entry) => isOwnEvent(entry, flow));
-  const doomed = new Set(own.slice(0, Math.max(1, Math.ceil(own.length / DROP_SHARE))));
-  if (own.length === 0) return;
-  rewrite(flow, queue, doomed, 'overflow');
+  const own = queue.toArray().filter((entry) => isOwnEvent(entry, flow));
+  const doomed = new Set(own.slice(0, Math.ceil(own.length / DROP_SHARE)));
+  if (doomed.size > 0) rewrite(flow, queue, doomed, 'overflow');
 }
 
-/** Keeps the newest event of each key; the one that is about to be queued counts as the newest of its key. */
+/** Keeps the newest event of each key; `incoming` is the newest of its own. */
 function conflate(flow: Flow, incoming: ChannelEvent, queue: OutboxQueue): void {
   const entries = queue.toArray();
   const seen = new Set<string>();
@@ -53,7 +51,7 @@ function conflate(flow: Flow, incoming: ChannelEvent, queue: OutboxQueue): void 
 }
 
 /**
- * Takes the doomed entries out and announces them in their place: an overflow as a plain gap before what remains,
+ * Removes the doomed entries and announces them in their place: an overflow as a plain gap before what remains,
  * a conflation as one partial gap before the thinned batch, up to its last event (P25).
  */
 function rewrite(
@@ -69,19 +67,22 @@ function rewrite(
     to: thinnedTo ?? Math.max(...seqs),
     reason,
     partial: reason === 'conflated',
-    recoverable: flow.retains,
+    recoverable: flow.definition.policy.log.retain,
     epoch: flow.epoch,
+    dropped: doomed.size,
   };
   const kept: QueueEntry[] = [];
   let announced = false;
   for (const entry of queue.toArray()) {
     const waiting = joining(entry, flow, gap);
     if (waiting !== undefined) {
-      // They become one, at the place of the first: before everything that it covers.
+      // They become one gap at the place of the first: before every event that it covers.
       gap.from = Math.min(gap.from, waiting.from);
       gap.to = Math.max(gap.to, waiting.to);
+      gap.dropped += waiting.dropped;
     }
-    const isPlace = waiting !== undefined || doomed.has(entry) || isOwnEventAfter(entry, flow, gap.from);
+    const isLater = isOwnEvent(entry, flow) && (entry.event as ChannelEvent).seq >= gap.from;
+    const isPlace = waiting !== undefined || doomed.has(entry) || isLater;
     if (!announced && isPlace) {
       kept.push({ flow, gap });
       announced = true;
@@ -91,16 +92,12 @@ function rewrite(
   queue.replace(kept);
 }
 
-/** Events that wait from before a `reset` belong to another log: they are left as they are. */
+/** Events that were queued before a `reset` belong to another log and are left alone. */
 function isOwnEvent(entry: QueueEntry, flow: Flow): boolean {
   return entry.flow === flow && entry.event?.epoch === flow.epoch;
 }
 
-function isOwnEventAfter(entry: QueueEntry, flow: Flow, seq: number): boolean {
-  return isOwnEvent(entry, flow) && (entry.event as ChannelEvent).seq >= seq;
-}
-
-/** The gap that waits already and says the same: of the same kind and log, and for a plain one without an event between. */
+/** A queued gap that can be joined with `gap`: of the same reason and log, and adjacent unless it is partial. */
 function joining(entry: QueueEntry, flow: Flow, gap: GapEntry): GapEntry | undefined {
   const { gap: waiting } = entry;
   if (waiting === undefined || entry.flow !== flow) return undefined;

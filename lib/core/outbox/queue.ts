@@ -1,21 +1,19 @@
 import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import type { OverflowPolicy } from '../ports/channel-definition.js';
+import type { ChannelDefinition } from '../ports/channel-definition.js';
 
-/** Whose messages wait for a client: what the outbox knows of a subscription. */
+/** The subscription that a queued message belongs to, as far as the outbox knows it. */
 export interface Flow {
   /** Name of the channel. */
   readonly name: string;
-  /** The log that its events are of now. */
+  /** Epoch of the log that its events come from now. */
   readonly epoch: string;
-  readonly overflow: OverflowPolicy;
-  /** Whether what is dropped can be read from the log again. */
-  readonly retains: boolean;
-  /** Whether nothing of it may be written for now (G11). */
-  readonly isWithheld: boolean;
+  readonly definition: ChannelDefinition;
+  /** Whether its delivery is frozen: nothing of it may be written for now (G11). */
+  readonly isFrozen: boolean;
 }
 
-/** A range that is announced as missing when its turn comes; it may still grow while it waits. */
+/** A range to be announced as missing; it may grow while it waits in the queue. */
 export interface GapEntry {
   from: number;
   to: number;
@@ -23,25 +21,27 @@ export interface GapEntry {
   readonly partial: boolean;
   readonly recoverable: boolean;
   readonly epoch: string;
+  /** Events that it stands for; of a partial one, fewer than its range holds. */
+  dropped: number;
 }
 
-/** One waiting message. An event keeps its event, so that a policy can find and drop it. */
+/** One queued message. That of an event refers to it, so that an overflow policy can find and drop it. */
 export interface QueueEntry {
   readonly bytes?: Buffer;
   readonly flow?: Flow;
   readonly event?: ChannelEvent;
   readonly gap?: GapEntry;
-  /** The command that this answers: an answer is never dropped without another one in its place (P7, P25). */
+  /** The command that this answers: an answer is never dropped without another in its place (P7). */
   readonly ref?: string;
 }
 
-/** Bytes that a gap announcement is counted with; it is encoded when it leaves. */
+/** Bytes that a gap counts as; it is encoded when it is written. */
 const GAP_BYTES = 160;
 
 /** What every empty queue holds; never written to. */
 const NOTHING: QueueEntry[] = [];
 
-/** What waits aside because it may not be written yet. */
+/** Entries set aside because they may not be written yet. */
 interface Held {
   readonly entries: readonly QueueEntry[];
   readonly bytes: number;
@@ -62,17 +62,17 @@ export class OutboxQueue {
     return this.head === this.entries.length;
   }
 
-  /** Entries that are held aside; not among {@link length}. */
+  /** Entries that are held; not counted in {@link length}. */
   get heldLength(): number {
     return this.held?.entries.length ?? 0;
   }
 
-  /** Bytes that are held aside; not among {@link bytes}. */
+  /** Bytes that are held; not counted in {@link bytes}. */
   get heldBytes(): number {
     return this.held?.bytes ?? 0;
   }
 
-  /** Puts aside what must not leave; the rest goes on. */
+  /** Sets aside the entries that must wait; the others stay in the queue. */
   hold(mustWait: (entry: QueueEntry) => boolean): void {
     const waiting = this.toArray().filter(mustWait);
     if (waiting.length === 0) return;
@@ -80,7 +80,7 @@ export class OutboxQueue {
     this.putAside([...(this.held?.entries ?? []), ...waiting]);
   }
 
-  /** Puts back what was held: it is older than what waits. */
+  /** Puts the held entries back in front: they are older than what is queued. */
   release(): void {
     if (this.held === undefined) return;
     this.replace([...this.held.entries, ...this.toArray()]);
@@ -101,14 +101,14 @@ export class OutboxQueue {
       this.entries = NOTHING;
       this.head = 0;
     } else if (this.head >= 1024 && this.head * 2 >= this.entries.length) {
-      // Taken entries are let go in bulk: a queue that never empties must not grow at its front.
+      // Taken entries are released in bulk: a queue that never empties must not grow at its front.
       this.entries = this.entries.slice(this.head);
       this.head = 0;
     }
     return entry;
   }
 
-  /** Takes out what waits of a flow. @returns the commands whose answers were among it. */
+  /** Removes everything of a flow. @returns the commands whose answers were among it. */
   purge(flow: Flow): readonly string[] {
     const isOwn = (entry: QueueEntry): boolean => entry.flow === flow;
     const held = this.held?.entries ?? NOTHING;
@@ -135,12 +135,11 @@ export class OutboxQueue {
     return positions;
   }
 
-  /** What waits, in order. */
+  /** The queued entries, in order. */
   toArray(): readonly QueueEntry[] {
     return this.head === 0 ? this.entries : this.entries.slice(this.head);
   }
 
-  /** Puts another content in place of the present one. */
   replace(entries: QueueEntry[]): void {
     this.entries = entries.length === 0 ? NOTHING : entries;
     this.head = 0;

@@ -8,7 +8,7 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   );
 }
 
-/** Passes a value on, at once when it is no promise: a chain of steps costs a promise only where one of them does. */
+/** Continues with a value: at once where it is there, so that a chain of steps costs a promise only where one of them does. */
 export function whenReady<T, R>(
   value: MaybePromise<T>,
   next: (value: T) => MaybePromise<R>,
@@ -16,7 +16,22 @@ export function whenReady<T, R>(
   return isPromise(value) ? value.then(next) : next(value);
 }
 
-/** A promise that rejects with what was thrown, for functions that return promises and are not `async`. */
+/** Continues with the result of `work`, or with the error that it throws or rejects with: at once where it is synchronous. */
+export function attempt<T, R>(
+  work: () => MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+  failed: (error: unknown) => MaybePromise<R>,
+): MaybePromise<R> {
+  let value: MaybePromise<T>;
+  try {
+    value = work();
+  } catch (error) {
+    return failed(error);
+  }
+  return isPromise(value) ? value.then(next, failed) : next(value);
+}
+
+/** A promise of what was thrown, for functions that return promises and are not `async`. */
 export async function rejected(error: unknown): Promise<never> {
   throw error;
 }

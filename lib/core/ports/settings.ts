@@ -1,11 +1,12 @@
 import type { AnnouncedLimits } from '../../protocol/envelope.js';
 import type { RetryPolicy } from '../../protocol/messages.js';
 import type { ChannelDefinition, ConnectionRequest } from './channel-definition.js';
-import type { Broker } from './broker.js';
+import type { Broker, BrokerBus, BrokerLog, BrokerPresence } from './broker.js';
 import type { Clock } from './clock.js';
 import type { Entropy } from './entropy.js';
 import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
+import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator } from './identity.js';
 
@@ -74,6 +75,19 @@ export interface EngineSettings {
   readonly drainSpreadMs: number;
 }
 
+/** What the parts of an engine are built on. Each picks what it needs. */
+export interface EnginePorts extends Pick<
+  EngineOptions,
+  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
+> {
+  readonly log: BrokerLog;
+  readonly bus: BrokerBus;
+  /** Membership of channels. */
+  readonly members: BrokerPresence;
+  /** All observers in one. A method that none has is `undefined`. */
+  readonly observer: Observer;
+}
+
 /** Everything an engine needs. */
 export interface EngineOptions {
   readonly broker: Broker;
@@ -87,4 +101,6 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly logger: EngineLogger;
+  /** Metrics, tracing, an audit. Default: none, which costs nothing. */
+  readonly observers?: readonly Observer[];
 }

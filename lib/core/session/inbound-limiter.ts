@@ -2,9 +2,11 @@ import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
-import type { UserBuckets } from '../access/user-buckets.js';
+import type { UserBuckets } from '../access/rate-limit.js';
 import type { Clock } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
+import type { AbuseAct, Observer } from '../ports/observer.js';
+import type { RealtimeConnection } from '../ports/realtime-connection.js';
 import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
 
 /** Longest pause in reading that a violation causes, in milliseconds. */
@@ -12,8 +14,9 @@ const MAX_THROTTLE_MS = 1_000;
 
 /** What the limits of all connections share. */
 export interface InboundDeps {
-  readonly settings: Pick<EngineSettings, 'limits' | 'abuse'>;
+  readonly settings: Pick<EngineSettings, 'limits' | 'abuse' | 'nodeId'>;
   readonly clock: Clock;
+  readonly observer: Observer;
   /** What one connection may send a second. */
   readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit };
   readonly userBuckets: UserBuckets;
@@ -25,8 +28,9 @@ export interface InboundDeps {
 
 /** A session whose commands are counted. */
 export interface LimitedSession extends ClosableSession {
+  readonly view: RealtimeConnection;
   readonly user: { readonly id: string } | undefined;
-  readonly reading: { throttle(ms: number): void };
+  readonly reading: { throttle(ms: number): boolean };
 }
 
 /** Counts the violations of one connection in windows of `windowMs`. */
@@ -99,10 +103,12 @@ export class InboundLimiter {
   }
 
   private refuse(session: LimitedSession, waitMs: number): RealtimeError | undefined {
-    const { clock, settings, bans, addressBans } = this.deps;
+    const { clock, settings, bans, addressBans, observer } = this.deps;
+    observer.onRateLimit?.(session.view);
     this.abuse ??= new AbuseMeter(settings.abuse);
     const verdict = this.abuse.violation(clock.monotonic());
-    if (verdict === 'throttle') session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS));
+    if (verdict === 'throttle' && session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS)))
+      this.notify({ kind: 'throttle', connection: session.view, banMs: 0 });
     if (verdict === 'close') {
       const { banMs } = settings.abuse;
       if (banMs > 0) {
@@ -110,9 +116,15 @@ export class InboundLimiter {
         if (session.user === undefined) addressBans.add(this.ip, ban);
         else bans.add(session.user.id, ban);
       }
+      this.notify({ kind: 'close', connection: session.view, banMs });
       session.close('rate_abuse', banMs);
       return undefined;
     }
     return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.max(1, Math.ceil(waitMs)) });
+  }
+
+  /** This node alone applies it. */
+  private notify(act: AbuseAct): void {
+    this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
   }
 }

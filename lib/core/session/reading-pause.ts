@@ -38,14 +38,15 @@ export class ReadingPause {
     if (this.inFlight <= this.deps.settings.limits.maxInFlight / 2) this.resume(IN_FLIGHT);
   }
 
-  /** Pauses for a time, in milliseconds. */
-  throttle(forMs: number): void {
-    if (this.timer !== undefined) return;
+  /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */
+  throttle(forMs: number): boolean {
+    if (this.timer !== undefined) return false;
     this.pause(THROTTLED);
     this.timer = this.deps.clock.schedule(forMs, () => {
       this.timer = undefined;
       this.resume(THROTTLED);
     });
+    return true;
   }
 
   stop(): void {

@@ -1,6 +1,7 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
@@ -20,10 +21,12 @@ import type { Entropy } from '../ports/entropy.js';
 import type { Authentication, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
 import { SessionChannels } from './channels.js';
+import type { CommandWatch } from './command-watch.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
 import { PublishLanes } from './publish-lanes.js';
@@ -33,6 +36,8 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
+
+type ErrorLane = 'pushData' | 'pushControl';
 
 /** A command that is answered with an error instead of being run. */
 interface Refused {
@@ -53,6 +58,8 @@ export interface SessionCommands {
 /** What the sessions of one engine share. */
 export interface SessionDeps extends InboundDeps {
   readonly commands: SessionCommands;
+  /** There where an observer is to know of commands. */
+  readonly watch: CommandWatch | undefined;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -224,22 +231,23 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   /** Answers a command in the channel lane. */
   reply(ref: string, payload: unknown, flow?: Flow): void {
     this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+    this.answered(ref, 'ok');
   }
 
   /** Answers a command in the connection lane (P24). */
   replyControl(ref: string, payload: unknown): void {
     this.outbox.pushControl({ type: 'reply', ref, ts: this.deps.clock.now(), payload });
+    this.answered(ref, 'ok');
   }
 
   /** Answers a command with an error, as {@link toClientError} has it. */
-  fail(ref: string | undefined, error: unknown, lane: 'pushData' | 'pushControl' = 'pushData'): void {
-    if (this.isClosed) return;
-    try {
-      this.outbox[lane](this.errorEnvelope(ref, error));
-    } catch (encodingError) {
-      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
-      this.outbox[lane](this.errorEnvelope(ref, encodingError));
-    }
+  fail(ref: string | undefined, error: unknown, lane: ErrorLane = 'pushData'): void {
+    this.answered(ref, this.sendError(ref, error, lane));
+  }
+
+  /** Called with each answer to a command; the methods above call it themselves. */
+  answered(ref: string | undefined, outcome: Outcome | undefined): void {
+    if (ref !== undefined && outcome !== undefined) this.deps.watch?.end(this.view, ref, outcome);
   }
 
   /** Called after `welcome`: runs the commands that waited for it, in their order (P3). */
@@ -316,8 +324,13 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   }
 
   private run(command: ClientCommand | Refused): void {
-    if ('error' in command) return this.fail(command.ref, command.error);
+    if ('error' in command) {
+      // Not `fail`: a command of the same id may be under way, which this does not answer.
+      this.sendError(command.ref, command.error, 'pushData');
+      return;
+    }
     const ref = command.type === 'pong' ? undefined : command.id;
+    this.deps.watch?.start(this.view, command);
     try {
       this.track(this.deps.commands.run(this, command), ref);
     } catch (error) {
@@ -327,6 +340,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
 
   private startHello(command: HelloCommand): void {
     this.state = 'authenticating';
+    this.deps.watch?.start(this.view, command);
     this.track(this.deps.commands.greet(this, command), command.id);
   }
 
@@ -355,8 +369,22 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     return new RealtimeError('internal', `Internal error ${id}`, { cause: error });
   }
 
-  private errorEnvelope(ref: string | undefined, error: unknown): Envelope {
-    const payload = this.toClientError(error).toBody();
+  /** @returns the code that was sent; `undefined` when the session is closed. */
+  private sendError(ref: string | undefined, error: unknown, lane: ErrorLane): ErrorCode | undefined {
+    if (this.isClosed) return undefined;
+    const known = this.toClientError(error);
+    try {
+      this.outbox[lane](this.errorEnvelope(ref, known));
+      return known.code;
+    } catch (encodingError) {
+      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
+      return 'internal';
+    }
+  }
+
+  private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
+    const payload = error.toBody();
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 
@@ -373,6 +401,8 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
+    this.deps.watch?.closed(this.view);
+    this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
   }
 }

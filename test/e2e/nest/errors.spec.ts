@@ -164,7 +164,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
       expect(code).toBe('internal');
       const id = message.replace('Internal error ', '');
       const line = server.logger.at('error').find((text) => text.includes(id));
-      expect(line).toContain(`What ${handler} returned cannot be written down`);
+      expect(line).toContain(`What ${handler} returned is not serializable`);
       expect(line).toContain(reason);
       expect(line).toContain('a BigInt as a string');
     },
@@ -174,7 +174,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     const { message } = await client.error({ type: 'subscribe', channel: 'unwritable', payload: {} });
     const id = message.replace('Internal error ', '');
     expect(server.logger.at('error').find((text) => text.includes(id))).toContain(
-      'What the snapshot handler of Unwritable returned cannot be written down',
+      'What the snapshot handler of Unwritable returned is not serializable',
     );
     await expect(client.subscribe('unwritable')).resolves.toMatchObject({ snapshot: { n: '10' } });
   });

@@ -5,6 +5,7 @@ import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { OutboxQueue, type GapEntry, type Flow } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/fault/lossy-broker.js';
+import { channel } from '../../support/engine/harness.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
@@ -184,12 +185,11 @@ describe('gaps (P25)', () => {
     const flow: Flow = {
       name: 'rooms.1',
       epoch: 'new',
-      overflow: 'drop-oldest',
-      retains: true,
-      isWithheld: false,
+      definition: channel('rooms.:room', { policy: { overflow: 'drop-oldest' } }),
+      isFrozen: false,
     };
     const epoch = reset ? 'old' : 'new';
-    queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, ...gap } });
+    queue.push({ flow, gap: { from: 5, to: 10, partial: false, epoch, dropped: 6, ...gap } });
     if (reset) queue.push({ flow, bytes: Buffer.from('reset') });
     for (let seq = 11; seq <= 14; seq++) {
       const event = new ChannelEvent({

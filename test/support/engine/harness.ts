@@ -103,7 +103,7 @@ export class EngineHarness {
       broker?: Broker;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
-    } & Partial<Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect'>> = {},
+    } & Partial<Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers'>> = {},
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(1);
@@ -114,6 +114,7 @@ export class EngineHarness {
       channels,
       requests: options.requests ?? new Map(),
       ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+      observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,
       entropy,

@@ -1,7 +1,7 @@
 import { OrderKeeper } from '../../../lib/core/hub/order-keeper.js';
 import type { ServedChannel, Subscription } from '../../../lib/core/hub/subscription.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
-import type { EventBatch } from '../../../lib/core/outbox/event-batch.js';
+import type { EventBatch } from '../../../lib/core/outbox/encoder.js';
 import { LocalChannel } from '../../../lib/core/hub/local-channel.js';
 import { alteredBroker, alteredListener } from '../engine/altered-broker.js';
 import type { Broker } from '../../../lib/core/ports/broker.js';

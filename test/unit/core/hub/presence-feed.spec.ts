@@ -14,7 +14,6 @@ class Subscriber {
   ended = false;
   presenceVersion: number | undefined;
   presenceEpoch = '';
-  presenceStale = false;
   full = false;
   readonly buffers: Buffer[] = [];
   private waiter: (() => void) | undefined;
@@ -41,10 +40,6 @@ class Subscriber {
     this.presenceEpoch = '';
   }
 
-  markPresence(stale: boolean): void {
-    this.presenceStale = stale;
-  }
-
   get asSubscription(): Subscription {
     return this as unknown as Subscription;
   }
@@ -69,14 +64,14 @@ let clock: ManualClock;
 let subscriptions: Set<Subscription>;
 let feed: PresenceFeed;
 let flushes: number;
-let audience: { isWithheld: boolean };
+let audience: { isFrozen: boolean };
 let version: number;
 beforeEach(() => {
   clock = new ManualClock();
   subscriptions = new Set();
   flushes = 0;
   version = 0;
-  const told = { name: 'rooms.1', subscriptions, isWithheld: false, flush: () => void flushes++ };
+  const told = { name: 'rooms.1', subscriptions, isFrozen: false, flush: () => void flushes++ };
   audience = told;
   feed = new PresenceFeed(told, MAX, clock);
 });
@@ -238,12 +233,12 @@ describe('PresenceFeed (G19)', () => {
     it('sends nothing, and afterwards makes those read again who missed something (G11)', () => {
       const { one: behind } = subscriber(page(0, 5));
       const { one: old } = subscriber(page(0, 5), false);
-      audience.isWithheld = true;
+      audience.isFrozen = true;
       diff(['a']);
       diff(['b'], ['a']);
       const { one: current } = subscriber(page(2, 6));
       expect([behind.take(), old.take(), current.take()]).toEqual([[], [], []]);
-      audience.isWithheld = false;
+      audience.isFrozen = false;
       feed.catchUp();
       expect([behind.take(), old.take(), current.take()]).toEqual([['2→2'], ['2→2'], []]);
       diff(['c']);
@@ -255,16 +250,16 @@ describe('PresenceFeed (G19)', () => {
       diff(['a'], [], MAX + 2);
       clock.advance(COUNT_INTERVAL_MS);
       expect(one.take()).toEqual([MAX + 2]);
-      audience.isWithheld = true;
+      audience.isFrozen = true;
       diff(['b'], [], MAX + 3);
       clock.advance(COUNT_INTERVAL_MS);
-      audience.isWithheld = false;
+      audience.isFrozen = false;
       feed.catchUp();
       expect(one.take()).toEqual([MAX + 3]);
-      audience.isWithheld = true;
+      audience.isFrozen = true;
       diff([], ['a', 'b', 'c', 'd', 'e'], MAX - 2);
       expect(one.take()).toEqual([]);
-      audience.isWithheld = false;
+      audience.isFrozen = false;
       feed.catchUp();
       clock.advance(10 * COUNT_INTERVAL_MS);
       expect(one.take()).toEqual(['3→3']);
@@ -274,10 +269,10 @@ describe('PresenceFeed (G19)', () => {
       const { one } = subscriber(page(0, 5));
       one.full = true;
       diff(['a']);
-      audience.isWithheld = true;
+      audience.isFrozen = true;
       one.drain();
       expect(one.take()).toEqual([]);
-      audience.isWithheld = false;
+      audience.isFrozen = false;
       feed.catchUp();
       expect(one.take()).toEqual(['1→1']);
     });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { encodedOnce, encodeEvent } from '../../../../lib/core/outbox/encoder.js';
-import { EventBatch } from '../../../../lib/core/outbox/event-batch.js';
+import { EventBatch } from '../../../../lib/core/outbox/encoder.js';
 import type { WireVariant } from '../../../../lib/core/ports/connection.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';

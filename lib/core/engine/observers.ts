@@ -1,0 +1,53 @@
+import type { EngineLogger } from '../ports/logger.js';
+import { isPromise } from '../ports/maybe-promise.js';
+import type { Observer } from '../ports/observer.js';
+
+type Method = (...details: unknown[]) => unknown;
+
+const METHODS: Readonly<Record<keyof Observer, true>> = {
+  onConnectionOpen: true,
+  onConnectionClose: true,
+  onRefusal: true,
+  onCommandStart: true,
+  onCommandEnd: true,
+  onRateLimit: true,
+  onAuthorization: true,
+  onPublish: true,
+  onDelivery: true,
+  onGap: true,
+  onReplay: true,
+  onHeal: true,
+  onReset: true,
+  onBrokerState: true,
+  onAct: true,
+};
+
+/**
+ * One observer that notifies all of them. A method that none has is `undefined` in it, so that a caller neither measures nor
+ * makes what nobody is told: `observer.onDelivery?.(…)` does not even evaluate its arguments.
+ */
+export function combineObservers(observers: readonly Observer[], logger: EngineLogger): Observer {
+  const combined: Record<string, Method | undefined> = {};
+  for (const name of Object.keys(METHODS) as (keyof Observer)[]) {
+    const interested = observers.filter((observer) => observer[name] !== undefined);
+    let failed = false;
+    const report = (error: unknown): void => {
+      if (!failed)
+        logger.error(`${name} of an observer failed; further failures of it are not logged`, error);
+      failed = true;
+    };
+    const notify: Method = (...details) => {
+      for (const observer of interested) {
+        try {
+          const result = (observer[name] as Method).apply(observer, details);
+          // A method may be `async`, and what it rejects with would end the process.
+          if (isPromise(result)) result.then(undefined, report);
+        } catch (error) {
+          report(error);
+        }
+      }
+    };
+    combined[name] = interested.length === 0 ? undefined : notify;
+  }
+  return combined;
+}

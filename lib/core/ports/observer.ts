@@ -1,0 +1,86 @@
+import type { CloseName } from '../../protocol/close-codes.js';
+import type { ClientCommand } from '../../protocol/commands.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import type { GapReason, Recovery } from '../../protocol/position.js';
+import type { BrokerState } from './broker.js';
+import type { ChannelAction, HandlerCall } from './channel-definition.js';
+import type { Handshake } from './connection.js';
+import type { ControlMessage, ControlReceipt } from './control.js';
+import type { RealtimeConnection } from './realtime-connection.js';
+
+/** How something ended: well, or with the code of the error that its caller gets. */
+export type Outcome = 'ok' | ErrorCode;
+
+/** A command that is answered. What keeps a connection alive or ends it (`ping`, `pong`, `bye`) is not observed. */
+export type ObservedCommand = Exclude<ClientCommand, { readonly type: 'ping' | 'pong' | 'bye' }>;
+
+/** An act of the application against a user: a control record. */
+export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' }>;
+
+/** What this node does by itself against a connection that keeps exceeding its rates (G16). */
+export interface AbuseAct {
+  /** `throttle` pauses reading from the connection; `close` ends it with 4807. */
+  readonly kind: 'throttle' | 'close';
+  readonly connection: RealtimeConnection;
+  /** How long the user, or the address of an anonymous client, is refused afterwards, in milliseconds; 0 for not at all. */
+  readonly banMs: number;
+}
+
+/**
+ * What metrics, tracing and an audit are notified of. Every method is optional and called synchronously; durations are in
+ * milliseconds of the monotonic clock. What a method throws, or rejects with, is logged once per method and changes nothing.
+ *
+ * `pattern` is the pattern of the channel's definition, e.g. `rooms.:room`; `''` for a request without a channel.
+ */
+export interface Observer {
+  /** A transport opened a connection; its `hello` has yet to come. */
+  onConnectionOpen?(connection: RealtimeConnection): void;
+  /** The connection ended, once for each `onConnectionOpen`. `code` is the close code, 1006 when there was none. */
+  onConnectionClose?(connection: RealtimeConnection, code: number): void;
+  /**
+   * A connection was refused by the engine: at the upgrade by admission or authentication, or at `hello`. Refusals of a
+   * transport, e.g. for its origin, are not the engine's.
+   */
+  onRefusal?(handshake: Handshake, at: 'upgrade' | 'hello', reason: CloseName): void;
+  /** A valid command within its rate begins. The same object is given to `onCommandEnd`. */
+  onCommandStart?(connection: RealtimeConnection, command: ObservedCommand): void;
+  /** The command was answered, once for each `onCommandStart`; `closed` when the connection ended before that. */
+  onCommandEnd?(
+    connection: RealtimeConnection,
+    command: ObservedCommand,
+    outcome: Outcome | 'closed',
+    durationMs: number,
+  ): void;
+  /** A command exceeded the rate of its connection or user, and was refused or ended the connection. */
+  onRateLimit?(connection: RealtimeConnection): void;
+  /** A handler of the application decided about an action. Where an action is public or undeclared, nobody is asked. */
+  onAuthorization?(
+    call: HandlerCall,
+    pattern: string,
+    action: ChannelAction,
+    outcome: Outcome,
+    durationMs: number,
+  ): void;
+  /**
+   * The broker answered a publish of a client or the application; `durationMs` is the time that the broker took. A retry that
+   * this node answers from its memory does not reach the broker.
+   */
+  onPublish?(pattern: string, outcome: Outcome | 'duplicate', durationMs: number): void;
+  /** The events of one turn were handed to the sessions that are live on a channel; `sessions` is how many there were. */
+  onDelivery?(pattern: string, events: number, sessions: number): void;
+  /** A subscriber is sent the announcement that `events` events do not reach it. */
+  onGap?(pattern: string, reason: GapReason, events: number): void;
+  /** A subscriber that was behind is live, after it was sent `events` events from the log. */
+  onReplay?(pattern: string, events: number, durationMs: number): void;
+  /** A channel was compared with its log, as events were missing or of another epoch; `events` were read. */
+  onHeal?(pattern: string, events: number, durationMs: number): void;
+  /** A subscriber is sent `reset`: the log of its channel has another epoch. */
+  onReset?(pattern: string, recovery: Recovery): void;
+  /** The broker can be reached again, or no longer. */
+  onBrokerState?(state: BrokerState, reason: string | undefined): void;
+  /**
+   * An administrative act, or a step against abuse. `receipt` names the nodes that applied it; `undefined` when the broker
+   * rejected the record with `error`.
+   */
+  onAct?(act: AdministrativeAct | AbuseAct, receipt: ControlReceipt | undefined, error?: unknown): void;
+}

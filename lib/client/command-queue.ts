@@ -88,7 +88,7 @@ export class CommandQueue {
       onAnswer(new RealtimeError('rate_limited', message));
       return;
     }
-    const { timeoutMs = requestTimeoutMs } = spec;
+    const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
     const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
     const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection, sent: false };
     this.pending.set(command.id, command);

@@ -17,7 +17,7 @@ export const budget = {
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
     'nestjs-realtime': { files: 460, packed: 400_000, unpacked: 1_400_000 },
-    'nestjs-realtime-client': { files: 100, packed: 80_000, unpacked: 260_000 },
+    'nestjs-realtime-client': { files: 100, packed: 80_000, unpacked: 275_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
   bundles: { './client': 21_000, './client/msgpack': 8_000 },

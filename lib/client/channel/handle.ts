@@ -95,7 +95,7 @@ export class ChannelHandle {
 
   /** Removes a listener that `on`, `onEvent` or `onSignal` added. */
   off(name: string, listener: (...args: never[]) => unknown): void {
-    this.subscription.listeners.off(name, listener);
+    this.subscription.listeners.off(name, listener, ['library', 'event', 'signal']);
   }
 
   /**

@@ -36,10 +36,9 @@ export class ChannelListeners {
     return this.add(reserved.has(name) ? 'library' : 'event', name, listener);
   }
 
-  /** Removes a listener, from whichever name space it was added to. */
-  off(name: string, listener: AnyListener): void {
-    for (const space of ['library', 'event', 'signal', 'presence'] satisfies NameSpace[])
-      this.emitter.off(`${space}:${name}`, listener);
+  /** Removes a listener from the given name spaces. */
+  off(name: string, listener: AnyListener, spaces: readonly NameSpace[]): void {
+    for (const space of spaces) this.emitter.off(`${space}:${name}`, listener);
     this.onChange();
   }
 

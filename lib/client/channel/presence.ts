@@ -47,7 +47,7 @@ export class ChannelPresence {
 
   /** Removes a listener. */
   off(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): void {
-    this.subscription.listeners.off(name, listener);
+    this.subscription.listeners.off(name, listener, ['presence']);
   }
 
   /**

@@ -29,8 +29,8 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 
   constructor(
-    readonly close: 'protocol_error' | 'message_too_large',
     message: string,
+    readonly close: 'protocol_error' | 'message_too_large' = 'protocol_error',
   ) {
     super(`${message} (close ${CLOSE_CODES[close].code})`);
   }
@@ -38,16 +38,10 @@ export class FrameError extends Error {
 
 /** The error about a frame with more envelopes than the limit. */
 export function tooManyEnvelopes({ maxEnvelopesPerFrame }: FrameLimits): FrameError {
-  return new FrameError(
-    'protocol_error',
-    `A frame has more than ${maxEnvelopesPerFrame} envelopes (limits.maxEnvelopesPerFrame)`,
-  );
+  return new FrameError(`A frame has more than ${maxEnvelopesPerFrame} envelopes (maxEnvelopesPerFrame)`);
 }
 
 /** The error about an envelope with more bytes than the limit. */
 export function tooManyBytes({ maxMessageBytes }: FrameLimits): FrameError {
-  return new FrameError(
-    'message_too_large',
-    `An envelope has more than ${maxMessageBytes} bytes (limits.maxMessageBytes)`,
-  );
+  return new FrameError(`An envelope above ${maxMessageBytes} bytes (maxMessageBytes)`, 'message_too_large');
 }

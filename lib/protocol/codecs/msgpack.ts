@@ -20,10 +20,7 @@ export const msgpackCodec: Codec = {
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame === 'string')
-      throw new FrameError(
-        'protocol_error',
-        'A text frame where MessagePack is spoken: send it in binary frames',
-      );
+      throw new FrameError('A text frame where MessagePack is spoken: send it in binary frames');
     const values: unknown[] = [];
     let start = 0;
     while (start < frame.byteLength) {
@@ -83,6 +80,6 @@ function decodeValue(bytes: Uint8Array): unknown {
     return decode(bytes);
   } catch {
     // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.
-    throw new FrameError('protocol_error', 'The frame is not MessagePack that this version reads');
+    throw new FrameError('The frame is not MessagePack that this version reads');
   }
 }

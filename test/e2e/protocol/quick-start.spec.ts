@@ -7,6 +7,7 @@ import type { PublishResult } from '../../../lib/protocol/messages.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
+import { eventMessage, ScriptedServer } from '../../support/wire/scripted-server.js';
 import { startWireServer, type WireServer } from '../../support/wire/server.js';
 
 /** What the code of the quick start exports. */
@@ -46,7 +47,7 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 /** A client of the quick start, with what it told. */
-function start(channel: string, user = 'ada') {
+function start(channel: string, user = 'ada', url = server.url) {
   const told: [name: string, value: unknown][] = [];
   const sockets: WebSocket[] = [];
   class RecordedWebSocket extends WebSocket {
@@ -56,7 +57,7 @@ function start(channel: string, user = 'ada') {
     }
   }
   const client = load(RecordedWebSocket as typeof WebSocket)({
-    url: server.url,
+    url,
     channel,
     token: () => Promise.resolve(user),
     on: (name, value) => told.push([name, value]),
@@ -129,6 +130,53 @@ describe('the quick start of docs/protocol.md', () => {
     expect(seqs()).toEqual([1, 5, 6, 7, 8, 9]);
     expect(valuesOf('gap')).toEqual([{ from: 2, to: 4 }]);
     client.close();
+  });
+
+  it('takes partial gaps, repeats and jumps as the cursor of the protocol does (P14, P25)', async () => {
+    const script = await ScriptedServer.start();
+    const retry = { baseMs: 5, maxMs: 50, firstSpreadMs: 10, stableMs: 10_000 };
+    const { client, seqs, valuesOf } = start('rooms.1', 'ada', script.url.replace('http', 'ws'));
+    const gap = (from: number, to: number, partial: boolean) => ({
+      type: 'gap',
+      channel: 'rooms.1',
+      epoch: 'e1',
+      payload: { from, to, reason: 'conflated', partial, recoverable: false },
+    });
+    try {
+      const first = await script.accept();
+      await first.welcome({ retry });
+      await first.subscribed();
+      first.send(eventMessage('rooms.1', 1), gap(2, 9, true), eventMessage('rooms.1', 5));
+      first.send(eventMessage('rooms.1', 5), eventMessage('rooms.1', 1));
+      await first.sync();
+      first.terminate();
+
+      // A cut inside the partial range resumes from the last delivered event, and nothing is skipped.
+      const second = await script.accept();
+      await second.welcome({ retry });
+      const resume = await second.subscribed({ position: { epoch: 'e1', seq: 9 }, recovery: 'complete' });
+      expect(resume['payload']).toEqual({ position: { epoch: 'e1', seq: 5 } });
+      second.send(eventMessage('rooms.1', 6), gap(7, 9, true), eventMessage('rooms.1', 8));
+      // Behind the end of the range the next number continues it.
+      second.send(eventMessage('rooms.1', 10), gap(11, 12, false), eventMessage('rooms.1', 13));
+      await second.sync();
+      // 14 was lost on the way, and nobody announced it.
+      second.send(eventMessage('rooms.1', 15));
+
+      const third = await script.accept();
+      await third.welcome({ retry });
+      const again = await third.expectCommand('subscribe');
+      expect(again['payload']).toEqual({ position: { epoch: 'e1', seq: 13 } });
+      expect(seqs()).toEqual([1, 5, 6, 8, 10, 13]);
+      expect(valuesOf('gap')).toEqual([
+        expect.objectContaining({ from: 2, to: 9 }),
+        expect.objectContaining({ from: 7, to: 9 }),
+        expect.objectContaining({ from: 11, to: 12 }),
+      ]);
+    } finally {
+      client.close();
+      await script.stop();
+    }
   });
 
   it('stops when the server refuses it, and tells why (P3)', async () => {

@@ -271,8 +271,22 @@ describe('listeners of a channel', () => {
     listeners.add('event', 'gap', () => undefined)();
     listeners.add('presence', 'change', presence);
     off();
-    listeners.off('change', presence);
+    listeners.off('change', presence, ['presence']);
     expect(uses).toEqual([1, 2, 1, 2, 1, 0]);
+  });
+
+  it('an application event named as the event of presence has listeners of its own', () => {
+    const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
+    const room = client.channel('rooms.1');
+    const { channels } = client as unknown as { channels: ChannelRegistry };
+    const listener = (): void => undefined;
+    room.on('change', listener);
+    room.presence.on('change', listener);
+    room.presence.off('change', listener);
+    expect(channels.find('rooms.1')?.listeners.size).toBe(1);
+    room.presence.on('change', listener);
+    room.off('change', listener);
+    expect(channels.find('rooms.1')?.listeners.size).toBe(1);
   });
 });
 

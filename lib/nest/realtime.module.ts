@@ -5,7 +5,7 @@ import { BootProblems, RealtimeBootError } from './errors/realtime-boot-error.js
 import { ConnectGate } from './lifecycle/connect-gate.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
 import { TransportRuntime } from './lifecycle/transport-runtime.js';
-import { REALTIME_CONFIG, resolveOptions } from './options/resolve-options.js';
+import { REALTIME_CONFIG, resolveModuleOptions } from './options/resolve-options.js';
 import type { RealtimeModuleOptions } from './realtime-options.js';
 import { RealtimeService } from './realtime.service.js';
 
@@ -29,7 +29,7 @@ const builder = new ConfigurableModuleBuilder<RealtimeModuleOptions>({
 @Module({
   imports: [DiscoveryModule],
   providers: [
-    { provide: REALTIME_CONFIG, useFactory: resolveOptions, inject: [REALTIME_OPTIONS] },
+    { provide: REALTIME_CONFIG, useFactory: resolveModuleOptions, inject: [REALTIME_OPTIONS] },
     missingAdapterProvider,
     ConnectGate,
     RealtimeRuntime,

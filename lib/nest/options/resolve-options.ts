@@ -32,7 +32,7 @@ export interface RealtimeConfig {
  *
  * @throws RealtimeBootError with every mistake at once.
  */
-export function resolveOptions(options: RealtimeModuleOptions | undefined): RealtimeConfig {
+export function resolveModuleOptions(options: RealtimeModuleOptions | undefined): RealtimeConfig {
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
   const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeBootError } from '../../../../lib/nest/errors/realtime-boot-error.js';
-import { resolveOptions } from '../../../../lib/nest/options/resolve-options.js';
+import { resolveModuleOptions } from '../../../../lib/nest/options/resolve-options.js';
 
 const anonymous = { anonymous: true };
-const resolve = (options: Record<string, unknown>) => resolveOptions({ auth: anonymous, ...options });
+const resolve = (options: Record<string, unknown>) => resolveModuleOptions({ auth: anonymous, ...options });
 
 /** The message without its first line, one problem a line. */
 function problemsOf(options: Record<string, unknown>): string[] {

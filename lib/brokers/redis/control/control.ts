@@ -2,11 +2,10 @@ import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
 import type { BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
-import { guarded } from '../../common/guarded.js';
+import { guarded, type ChannelListener } from '../../common/listeners.js';
 import { applyControl, PendingReceipt } from '../../common/receipt.js';
 import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
-import type { FeedListener } from '../feed.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../keys.js';
 import type { RedisLog } from '../log.js';
 import { CONFIRM, CONTROL, TIME } from '../scripts/control.js';
@@ -38,7 +37,7 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
 export class RedisControl implements BrokerBus {
-  readonly feed: FeedListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
+  readonly feed: ChannelListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
   private node = '';
   private listener: BrokerListener | undefined;
   private readonly receipts = new Map<string, PendingReceipt>();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RedisBrokerOptions } from '../../lib/brokers/redis/index.js';
 import { redisBroker } from '../../lib/brokers/redis/index.js';
-import { encodeEvent, encodeRecord } from '../../lib/brokers/redis/wire.js';
+import { encodeBody, encodeRecord } from '../../lib/brokers/redis/wire.js';
 import { stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { RedisKit } from './kit.js';
@@ -19,7 +19,7 @@ describe('proofs that a node knows every revoke', () => {
     const { admin, keys } = kit;
     const seq = Number(await admin.hget(keys.head(CONTROL), 's')) + 1;
     const payload = { r: `record-${seq}`, s: 'another', m: { kind: 'revoke', user } };
-    const record = encodeRecord([encodeEvent({ id: payload.r, event: 'revoke', payload })]);
+    const record = encodeRecord([encodeBody({ id: payload.r, event: 'revoke', payload })]);
     await admin
       .multi()
       .xadd(keys.stream(CONTROL), `${seq}-1`, 't', String(Date.now()), 'b', record)

@@ -196,7 +196,7 @@ describe('side by side with a node of a later version', () => {
     await kit.admin.set(kit.keys.layout, '2.1');
     await expect(kit.node()).rejects.toThrow(
       new Error(
-        `redisBroker: what is under \`keyPrefix\` "${kit.prefix}" has layout 2.1, and this version of nestjs-realtime knows ` +
+        `redisBroker: the data under \`keyPrefix\` "${kit.prefix}" has layout 2.1, and this version of nestjs-realtime knows ` +
           'layout 1: run a version that knows layout 2.1, or give this one another `keyPrefix`.',
       ),
     );

@@ -1,7 +1,7 @@
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
+import type { ChannelListener } from '../common/listeners.js';
 import { IdWindow, type IdBudget } from './dedupe.js';
 import { ChannelLog } from './channel-log.js';
-import type { ChannelListener } from './dispatcher.js';
 import type { PresenceRoom } from './room.js';
 
 /** Who is notified of what happens in a channel. */

@@ -1,19 +1,17 @@
 import type { Clock } from '../../core/ports/clock.js';
-import type { ControlMessage, ControlReceipt } from '../../core/ports/control.js';
+import type { BanRecord, ControlMessage, ControlReceipt } from '../../core/ports/control.js';
 import { applyControl, PendingReceipt } from '../common/receipt.js';
 import type { MemoryDispatcher } from './dispatcher.js';
 import type { MemoryNode } from './node.js';
 
 const MIN_TRIM = 64;
 
-type Ban = Extract<ControlMessage, { kind: 'ban' }>;
-
 /** Carries control records to every node, in one order (G11). */
 export class MemoryControl {
   /** Receipts that wait for confirmations, with the node that sent the record. */
   private readonly pending = new Map<PendingReceipt, MemoryNode>();
   /** Bans that hold, for nodes that start later; those with an end are dropped after it. */
-  private readonly bans = new Map<string, Ban>();
+  private readonly bans = new Map<string, BanRecord>();
   /** Number of bans at which the ended ones are dropped; doubles, so that dropping stays O(1) per ban. */
   private trimAt = MIN_TRIM;
 

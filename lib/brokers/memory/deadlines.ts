@@ -8,7 +8,7 @@ export interface Expiring {
   queuedAt: number;
 }
 
-interface Entry<T> {
+interface QueuedEnd<T> {
   readonly at: number;
   readonly item: T;
 }
@@ -21,7 +21,7 @@ interface Entry<T> {
  */
 export class Deadlines<T extends Expiring> {
   /** Binary heap, earliest first. */
-  private readonly heap: Entry<T>[] = [];
+  private readonly heap: QueuedEnd<T>[] = [];
   private timer: Scheduled | undefined;
   private timerAt = Infinity;
   private running = false;
@@ -84,7 +84,7 @@ export class Deadlines<T extends Expiring> {
     this.timerAt = Infinity;
   }
 
-  private insert(entry: Entry<T>): void {
+  private insert(entry: QueuedEnd<T>): void {
     let index = this.heap.length;
     while (index > 0) {
       const parentIndex = (index - 1) >>> 1;

@@ -1,10 +1,5 @@
-import type { BrokerListener } from '../../core/ports/broker.js';
-import { guarded } from '../common/guarded.js';
+import { guarded, type ChannelListener } from '../common/listeners.js';
 import type { MemoryChannel, MemorySubscriber } from './channel.js';
-
-/** What a subscriber of a channel is notified of. */
-export type ChannelListener = Pick<BrokerListener, 'onEvents'> &
-  Partial<Pick<BrokerListener, 'onSignal' | 'onPresence'>>;
 
 interface Delivery {
   readonly channel: MemoryChannel;

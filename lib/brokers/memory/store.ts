@@ -41,12 +41,7 @@ export class MemoryStore {
     this.clock = settings.clock;
     this.entropy = settings.entropy;
     this.ids = { used: 0, max: settings.maxIds };
-    this.sweeper = new MemorySweeper(
-      this.channels,
-      settings.clock,
-      settings,
-      () => this.channels.size - this.active,
-    );
+    this.sweeper = new MemorySweeper(this.channels, settings, () => this.channels.size - this.active);
     this.control = new MemoryControl(settings.clock, this.dispatcher);
     this.presence = new MemoryPresence(
       (channel) => this.open(channel, this.clock.now()),

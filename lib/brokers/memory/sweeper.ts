@@ -1,4 +1,4 @@
-import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Scheduled } from '../../core/ports/clock.js';
 import type { MemoryChannel } from './channel.js';
 import type { MemoryStoreSettings } from './options.js';
 
@@ -19,7 +19,6 @@ export class MemorySweeper {
 
   constructor(
     private readonly channels: Map<string, MemoryChannel>,
-    private readonly clock: Clock,
     private readonly settings: MemoryStoreSettings,
     /** Number of channels without a subscriber. */
     private readonly idle: () => number,
@@ -39,7 +38,7 @@ export class MemorySweeper {
   /** To be called when a channel was made: without any there is no timer. */
   wake(): void {
     if (!this.running || this.timer !== undefined || this.channels.size === 0) return;
-    this.timer = this.clock.schedule(this.settings.sweepMs, () => {
+    this.timer = this.settings.clock.schedule(this.settings.sweepMs, () => {
       this.timer = undefined;
       this.step();
       this.wake();
@@ -49,7 +48,7 @@ export class MemorySweeper {
   /** Makes room for one more channel when too many are idle. */
   makeRoom(): void {
     if (this.idle() < this.settings.maxIdleChannels) return;
-    const now = this.clock.now();
+    const now = this.settings.clock.now();
     let victim: MemoryChannel | undefined;
     this.visit(SAMPLE, (channel) => {
       channel.trim(now);
@@ -59,7 +58,7 @@ export class MemorySweeper {
   }
 
   private step(): void {
-    const now = this.clock.now();
+    const now = this.settings.clock.now();
     this.visit(
       Math.max(MIN_CHANNELS_PER_STEP, Math.ceil(this.channels.size / STEPS_PER_ROUND)),
       (channel) => {

@@ -8,7 +8,7 @@ import type {
   BrokerPresence,
   BrokerState,
 } from '../../core/ports/broker.js';
-import { guarded } from '../common/guarded.js';
+import { guarded } from '../common/listeners.js';
 import { Probes } from '../common/probes.js';
 import { RedisAppends } from './append/appends.js';
 import { ChannelSubscriptions } from './connection/channel-subscriptions.js';

@@ -1,18 +1,13 @@
-import type { BrokerListener } from '../../core/ports/broker.js';
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
-import { guarded } from '../common/guarded.js';
+import { guarded, type ChannelListener } from '../common/listeners.js';
 import { notRunning } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { decodeMessage, type RedisMessage } from './wire.js';
 
-/** Who is notified of what happens in a channel. */
-export type FeedListener = Pick<BrokerListener, 'onEvents'> &
-  Partial<Pick<BrokerListener, 'onSignal' | 'onPresence'>>;
-
 interface Feed {
   readonly channel: string;
-  readonly listener: FeedListener;
+  readonly listener: ChannelListener;
   /** The newest position that the listener knows, by an event or by the answer of `subscribe`. */
   seen: Position | undefined;
 }
@@ -21,7 +16,7 @@ interface Feed {
 export class RedisFeeds {
   private readonly byTopic = new Map<string, Feed>();
   /** Of the node; none before `start` and after `close`. */
-  private listener: FeedListener | undefined;
+  private listener: ChannelListener | undefined;
 
   constructor(
     private readonly keys: RedisKeys,
@@ -29,7 +24,7 @@ export class RedisFeeds {
     private readonly onUnknown: (channel: string) => void,
   ) {}
 
-  start(listener: FeedListener): void {
+  start(listener: ChannelListener): void {
     this.listener = listener;
   }
 

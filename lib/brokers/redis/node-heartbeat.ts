@@ -16,7 +16,8 @@ export interface HeartbeatEvents {
 /** Why this node cannot work beside the others of its deployment. */
 interface LayoutMismatch {
   readonly problem: string;
-  readonly remedy: string;
+  /** The problem and its remedy. */
+  readonly text: string;
 }
 
 /**
@@ -43,7 +44,7 @@ export class NodeHeartbeat {
   async start(node: string): Promise<void> {
     this.node = node;
     const mismatch = await this.beat();
-    if (mismatch !== undefined) throw new Error(messageOf(mismatch));
+    if (mismatch !== undefined) throw new Error(`redisBroker: ${mismatch.text}`);
     this.schedule();
   }
 
@@ -73,7 +74,7 @@ export class NodeHeartbeat {
         // The deployment moved on to another layout; or the data was lost, and a node with other partitions wrote first.
         if (mismatch?.problem === this.commands.refusal) return;
         this.commands.refusal = mismatch?.problem;
-        if (mismatch !== undefined) this.settings.onWarning(messageOf(mismatch));
+        if (mismatch !== undefined) this.settings.onWarning(`redisBroker: ${mismatch.text}`);
         this.events.onChange();
       })
       .catch(() => undefined)
@@ -92,23 +93,17 @@ export class NodeHeartbeat {
       true,
     )) as readonly [string, string?, string?, number?];
     if (partitions === undefined) {
-      return {
-        problem: `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`,
-        remedy: `Run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`,
-      };
+      const problem = `the data under \`keyPrefix\` "${keyPrefix}" has layout ${layout}, and this version of nestjs-realtime knows layout ${LAYOUT}`;
+      const remedy = `run a version that knows layout ${layout}, or give this one another \`keyPrefix\`.`;
+      return { problem, text: `${problem}: ${remedy}` };
     }
     if (epoch === undefined) {
-      return {
-        problem: `the channels under this \`keyPrefix\` are divided into ${partitions} partitions, and \`partitions\` is ${keys.partitions}`,
-        remedy:
-          'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.',
-      };
+      const problem = `the channels under this \`keyPrefix\` are divided into ${partitions} partitions, and \`partitions\` is ${keys.partitions}`;
+      const remedy =
+        'Give every node of a deployment the same `partitions`; to change it, use another `keyPrefix` or remove the keys of this one.';
+      return { problem, text: `${problem}. ${remedy}` };
     }
     this.events.onControlTip({ epoch, seq: Number(seq) }, askedAt);
     return undefined;
   }
-}
-
-function messageOf({ problem, remedy }: LayoutMismatch): string {
-  return `redisBroker: ${problem}. ${remedy}`;
 }

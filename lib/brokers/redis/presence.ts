@@ -17,7 +17,7 @@ const DUE_CHANNELS = 50;
 /** Most milliseconds of a lease: scores of sorted sets are exact well beyond it. */
 const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
 
-interface Step {
+interface PresenceStep {
   readonly args: readonly RedisArgument[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -26,7 +26,7 @@ interface Step {
 /** Membership (G19), kept by scripts; leases and graces run on the server's time. */
 export class RedisPresence implements BrokerPresence {
   /** Steps that wait, by channel: one call at a time, and what waits travels together and becomes one diff. */
-  private readonly waiting = new Map<string, Step[]>();
+  private readonly waiting = new Map<string, PresenceStep[]>();
   private timer: Scheduled | undefined;
   private closed = false;
 
@@ -119,7 +119,7 @@ export class RedisPresence implements BrokerPresence {
     });
   }
 
-  private async work(channel: string, steps: Step[]): Promise<void> {
+  private async work(channel: string, steps: PresenceStep[]): Promise<void> {
     while (steps.length > 0) {
       const batch = steps.splice(0, BATCH);
       try {

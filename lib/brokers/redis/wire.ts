@@ -47,7 +47,7 @@ interface EventBody {
 }
 
 /** @throws TypeError for what JSON cannot hold, e.g. a cycle. */
-export function encodeEvent(draft: EventDraft): string {
+export function encodeBody(draft: EventDraft): string {
   const body: EventBody = { i: draft.id, n: draft.event };
   // Members that are `undefined` would double the time of `JSON.stringify`.
   if (draft.payload !== undefined) body.p = wrap(draft.payload);
@@ -59,7 +59,7 @@ export function encodeEvent(draft: EventDraft): string {
   return JSON.stringify(body);
 }
 
-/** A record of events that {@link encodeEvent} made, separated by a line break, which JSON text has nowhere else. */
+/** A record of events that {@link encodeBody} made, separated by a line break, which JSON text has nowhere else. */
 export function encodeRecord(bodies: readonly string[]): string {
   return `[${bodies.join(',\n')}]`;
 }

@@ -29,6 +29,9 @@ export type ControlMessage =
       readonly generation: number;
     };
 
+/** The record of a ban. */
+export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
 /** Which nodes applied a control record, and which did not answer in time. */
 export interface ControlReceipt {
   /** Ids of the nodes that applied it. */

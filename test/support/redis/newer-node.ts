@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import { CONTROL_CHANNEL, idField, type RedisKeys } from '../../../lib/brokers/redis/keys.js';
-import { decodeMessage, encodeEvent, encodeRecord } from '../../../lib/brokers/redis/wire.js';
+import { decodeMessage, encodeBody, encodeRecord } from '../../../lib/brokers/redis/wire.js';
 import { APPEND } from '../../../lib/brokers/redis/scripts/append.js';
 import { CONTROL } from '../../../lib/brokers/redis/scripts/control.js';
 import { HEARTBEAT } from '../../../lib/brokers/redis/scripts/heartbeat.js';
@@ -87,7 +87,7 @@ export class NewerNode {
   /** Stores and tells a control record, in whatever form. @returns the nodes that are to confirm. */
   async control(payload: unknown, telling: Telling): Promise<readonly string[]> {
     const { keys } = this;
-    const body = encodeEvent({ id: this.token(), event: 'newer', payload });
+    const body = encodeBody({ id: this.token(), event: 'newer', payload });
     return (await this.client.eval(
       changed(CONTROL.text, TOLD_OF_CONTROL, telling),
       5,
@@ -133,7 +133,7 @@ export class NewerNode {
 
 /** An event as it is stored today, with something added. */
 function newerEvent(id: string): string {
-  return encodeEvent({ id, event: 'said', payload: id }).replace('{', '{"v":9,"tags":["new"],');
+  return encodeBody({ id, event: 'said', payload: id }).replace('{', '{"v":9,"tags":["new"],');
 }
 
 /** @throws Error when the script does not tell as it did: then this node would be one of today. */

@@ -3,7 +3,7 @@ import type { RedisCommands } from '../connection/commands.js';
 import { notRunning } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
-import { encodeEvent } from '../wire.js';
+import { encodeBody } from '../wire.js';
 import { AppendCall } from './batch.js';
 import { AppendLane } from './lane.js';
 
@@ -78,7 +78,7 @@ export class RedisAppends {
 /** `undefined` for what JSON cannot hold (a cycle, a BigInt): it fails its own append, and no other. */
 function bodyOf(request: AppendRequest): string | undefined {
   try {
-    return encodeEvent(request.event);
+    return encodeBody(request.event);
   } catch {
     return undefined;
   }

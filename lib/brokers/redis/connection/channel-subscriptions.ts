@@ -18,18 +18,31 @@ interface Waiter {
 }
 
 /** A topic that this node subscribes to, or did a moment ago. */
-interface Topic {
-  readonly name: string;
-  readonly partition: number;
-  wanted: boolean;
+class Topic {
+  wanted = true;
   /** The connection on which it is subscribed, or is being subscribed. */
   on: RedisSubscriber | undefined;
-  confirmed: boolean;
+  confirmed = false;
   /** Whether it was confirmed before: when it is confirmed again, messages may be missing. */
-  established: boolean;
-  waiters: Waiter[];
+  established = false;
   linger: Scheduled | undefined;
+  readonly waiters: Waiter[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly partition: number,
+  ) {}
+
+  /** Settles what `add` returned. */
+  settle(error?: Error): void {
+    for (const { resolve, reject } of this.waiters.splice(0)) {
+      if (error === undefined) resolve();
+      else reject(error);
+    }
+  }
 }
+
+type Subscribed = Pick<Topic, 'name' | 'partition' | 'on'>;
 
 /** What the subscriptions notify their owner of. */
 export interface SubscriptionsEvents {
@@ -49,7 +62,8 @@ export class ChannelSubscriptions {
   private readonly shards: RedisShards;
   private readonly topics = new Map<string, Topic>();
   private readonly dirty = new Set<Topic>();
-  private readonly ending: Topic[] = [];
+  /** Subscriptions to end, as the topic may be on another connection by then. */
+  private readonly ending: Subscribed[] = [];
   private readonly moved = new Set<RedisSubscriber>();
   private scheduled = false;
   private retry: Scheduled | undefined;
@@ -92,17 +106,7 @@ export class ChannelSubscriptions {
     if (this.closed) return Promise.reject(unavailable('The broker was closed'));
     let topic = this.topics.get(name);
     if (topic === undefined) {
-      const partition = this.keys.partitionOf(channel);
-      topic = {
-        name,
-        partition,
-        wanted: true,
-        on: undefined,
-        confirmed: false,
-        established: false,
-        waiters: [],
-        linger: undefined,
-      };
+      topic = new Topic(name, this.keys.partitionOf(channel));
       this.topics.set(name, topic);
     }
     topic.wanted = true;
@@ -127,7 +131,7 @@ export class ChannelSubscriptions {
     this.retry?.cancel();
     for (const topic of this.topics.values()) {
       topic.linger?.cancel();
-      for (const waiter of topic.waiters.splice(0)) waiter.reject(unavailable('The broker was closed'));
+      topic.settle(unavailable('The broker was closed'));
     }
     this.topics.clear();
     this.shards.close();
@@ -188,7 +192,7 @@ export class ChannelSubscriptions {
           topic.confirmed = true;
           if (topic.established && topic.wanted) restored.push(topic.name);
           topic.established = true;
-          for (const waiter of topic.waiters.splice(0)) waiter.resolve();
+          topic.settle();
         }
         if (restored.length > 0) this.events.onRestored(restored);
       },
@@ -206,7 +210,7 @@ export class ChannelSubscriptions {
 
   /** Fails the waiters at once (G21); a topic that was established before is tried again with the next connection. */
   private refuse(topic: Topic, error: Error): void {
-    for (const waiter of topic.waiters.splice(0)) waiter.reject(error);
+    topic.settle(error);
     if (!topic.established && this.topics.get(topic.name) === topic) {
       topic.linger?.cancel();
       this.topics.delete(topic.name);
@@ -242,7 +246,7 @@ export class ChannelSubscriptions {
       const subscriber = this.shards.subscriberOf(topic.partition);
       if (subscriber === undefined || (topic.on === subscriber && subscriber.ready)) continue;
       if (topic.on !== undefined) {
-        if (topic.on.ready) this.ending.push({ ...topic, waiters: [] });
+        if (topic.on.ready) this.ending.push({ name: topic.name, partition: topic.partition, on: topic.on });
         this.drop(topic);
       }
       if (this.topics.get(topic.name) === topic && subscriber.ready) this.touch(topic);
@@ -251,7 +255,7 @@ export class ChannelSubscriptions {
 }
 
 /** Groups topics by connection and partition, in batches for one command. */
-function* grouped(topics: readonly Topic[]): Generator<[RedisSubscriber, readonly Topic[]]> {
+function* grouped<T extends Subscribed>(topics: readonly T[]): Generator<[RedisSubscriber, readonly T[]]> {
   for (const [subscriber, ofConnection] of groupBy(topics, ({ on }) => on)) {
     if (subscriber === undefined) continue;
     for (const batch of groupBy(ofConnection, ({ partition }) => partition).values()) {

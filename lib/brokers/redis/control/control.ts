@@ -1,17 +1,16 @@
 import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
-import type { ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
+import type { BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
-import { guarded } from '../../common/guarded.js';
+import { guarded, type ChannelListener } from '../../common/listeners.js';
 import { applyControl, PendingReceipt } from '../../common/receipt.js';
 import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
-import type { FeedListener } from '../feed.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../keys.js';
 import type { RedisLog } from '../log.js';
 import { CONFIRM, CONTROL, TIME } from '../scripts/control.js';
 import type { RedisSettings } from '../settings.js';
-import { encodeEvent, encodeRecord } from '../wire.js';
+import { encodeBody, encodeRecord } from '../wire.js';
 import { ControlLog } from './control-log.js';
 
 const KEPT_RECORDS = 10_000;
@@ -20,8 +19,6 @@ const DAY_MS = 24 * 60 * 60_000;
 const ANSWERS_MS = 60_000;
 /** Bans that are read, or removed, in one command. */
 const BANS_PAGE = 500;
-
-type Ban = Extract<ControlMessage, { kind: 'ban' }>;
 
 /** A stored record. */
 interface ControlPayload {
@@ -40,7 +37,7 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
 export class RedisControl implements BrokerBus {
-  readonly feed: FeedListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
+  readonly feed: ChannelListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
   private node = '';
   private listener: BrokerListener | undefined;
   private readonly receipts = new Map<string, PendingReceipt>();
@@ -99,7 +96,7 @@ export class RedisControl implements BrokerBus {
     try {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
-      const record = encodeRecord([encodeEvent({ id, event: message.kind, payload })]);
+      const record = encodeRecord([encodeBody({ id, event: message.kind, payload })]);
       const user = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
       const ban = message.kind === 'ban' ? JSON.stringify(message) : '';
       const nodes = await this.inOrder(() =>
@@ -202,9 +199,9 @@ export class RedisControl implements BrokerBus {
   }
 
   /** Bans that hold by the server's time; those that have ended are removed. */
-  private async loadBans(): Promise<readonly Ban[]> {
+  private async loadBans(): Promise<readonly BanRecord[]> {
     const { commands, keys, partition } = this;
-    const bans = new Map<string, Ban>();
+    const bans = new Map<string, BanRecord>();
     const ended: string[] = [];
     const [now] = (await commands.run(TIME, partition, [keys.bans], [])) as [number];
     let cursor = '0';
@@ -213,7 +210,7 @@ export class RedisControl implements BrokerBus {
       const [next, found] = (await commands.command(partition, 'hscan', args)) as [string, string[]];
       for (let at = 0; at < found.length; at += 2) {
         const user = found[at] ?? '';
-        const ban = JSON.parse(found[at + 1] ?? 'null') as Ban;
+        const ban = JSON.parse(found[at + 1] ?? 'null') as BanRecord;
         if (ban.until !== undefined && ban.until <= now) ended.push(user);
         else bans.set(user, ban);
       }

@@ -7,7 +7,7 @@ import {
   decodeMessage,
   decodeRecord,
   encodeData,
-  encodeEvent,
+  encodeBody,
   encodeRecord,
   encodeSignal,
 } from '../../../../lib/brokers/redis/wire.js';
@@ -15,7 +15,7 @@ import fc from '../../../support/property.js';
 
 describe('the wire format of Redis', () => {
   const back = (draft: EventDraft, seq: number, ts: number): ChannelEvent => {
-    const [event] = decodeRecord(encodeRecord([encodeEvent(draft)]), 'c', 'ep', seq, ts);
+    const [event] = decodeRecord(encodeRecord([encodeBody(draft)]), 'c', 'ep', seq, ts);
     if (event === undefined) throw new Error('The record is empty');
     return event;
   };

@@ -66,16 +66,15 @@ export class RealtimeClient {
     const transport = webSocketTransport(endpoints.socket, options);
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
-    const report = (error: unknown, context: ErrorContext): void => this.report(error, context);
 
     this.listeners = new Emitter<ClientEventMap>((error, event) => {
       if (event === 'error') rethrowLater(error);
-      else report(error, { source: 'handler', event });
+      else this.report(error, { source: 'handler', event });
     });
     this.pacer = new Pacer(clock);
     const deps = {
       ...settings,
-      report,
+      report: this.report,
       pacer: this.pacer,
       wire: () => this.wire,
       helloFrame: () => this.helloFrame,
@@ -86,7 +85,7 @@ export class RealtimeClient {
     this.publishes = new PublishQueue(deps);
     this.channels = new ChannelRegistry({ ...deps, commands: this.commands, publishes: this.publishes });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
-      report(error, { source: 'token' }),
+      this.report(error, { source: 'token' }),
     );
     this.connector = new Connector(settings, tokens, transport, endpoints.http, {
       greeting: (frame) => this.onGreeting(frame),
@@ -95,7 +94,7 @@ export class RealtimeClient {
       lost: () => this.onLost(),
       stopped: (error, byUser) => this.onStopped(error, byUser),
       status: (status) => this.listeners.emit('state', status),
-      error: (error, source) => report(error, { source }),
+      error: (error, source) => this.report(error, { source }),
     });
   }
 
@@ -285,10 +284,10 @@ export class RealtimeClient {
     this.refresher.stop();
   }
 
-  private report(error: unknown, context: ErrorContext): void {
+  private readonly report = (error: unknown, context: ErrorContext): void => {
     if (this.listeners.has('error')) this.listeners.emit('error', error, context);
     else if (context.source === 'handler') rethrowLater(error);
-  }
+  };
 }
 
 /** As an `EventTarget` does: the emission continues, and the error is not lost. */

@@ -2,25 +2,24 @@ import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { RealtimeRuntime } from '../nest/index.js';
 
-/** How readiness is judged. */
+/** When a node counts as ready. */
 export interface ReadinessOptions {
-  /** Longest round trip of the probe, in milliseconds. Default 2000. */
+  /** How long the probe may take for its round trip, in milliseconds. Default 2000. */
   readonly timeoutMs?: number;
   /**
-   * How long a broker that is away for everybody may leave this node degraded before it counts as down, in
-   * milliseconds. Default: for ever, because red on every node would take the rest of the application down with it
-   * (G20).
+   * How long this node may be degraded because the broker is unreachable, in milliseconds; then it is down. Default:
+   * without end, because every node would be down at once, and with them the rest of the application (G20).
    */
   readonly graceMs?: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 2_000;
 const WITHHELD =
-  'events of channels that are not public are withheld: it cannot be proved that every revoke is known here';
+  'events of channels that are not public are withheld: this node cannot prove that it knows every revoke';
 
 /**
- * Health of the realtime part for Terminus 11 and 12 (G20). Terminus 11 has no status `degraded`: there such a result is
- * `up` with `degraded: true` beside the reason.
+ * Health of the realtime module, for Terminus 11 and 12. Terminus 11 has no status `degraded`: there such a result is `up`
+ * with `degraded: true` beside the reason.
  *
  * @example
  * @HealthCheck()
@@ -40,8 +39,8 @@ export class RealtimeHealthIndicator {
   ) {}
 
   /**
-   * Whether this node takes clients: `up` when it is attached and not draining. In a publisher, `up` once it has
-   * started.
+   * Whether this node accepts clients: `up` when it is attached to the HTTP server and not draining. A publisher is `up`
+   * as soon as it has started.
    */
   live<const Key extends string>(key: Key): HealthIndicatorResult<Key> {
     const indicator = this.indicators.check(key);
@@ -50,9 +49,9 @@ export class RealtimeHealthIndicator {
   }
 
   /**
-   * Whether events get through: a probe published on the normal path must come back. `down` while draining, and when
-   * the broker is there but the probe does not return, which is this node's own path; `degraded` when the broker is
-   * away for everybody, and when events of channels that are not public are withheld (G11).
+   * Whether events reach this node: publishes a probe on the normal path and waits until it returns. `down` while
+   * draining, and when the probe does not return although the broker is up, which is a fault of this node. `degraded`
+   * when the broker is unreachable, and when events of channels that are not public are withheld (G11). Never rejects.
    */
   async ready<const Key extends string>(
     key: Key,
@@ -69,25 +68,23 @@ export class RealtimeHealthIndicator {
         ? degraded(indicator, { reason: WITHHELD, ...detail })
         : indicator.up(detail);
     } catch (error) {
-      return this.unproved(indicator, error, graceMs);
+      return this.notReady(indicator, error, graceMs);
     }
   }
 
-  private unproved<const Key extends string>(
+  private notReady<const Key extends string>(
     indicator: ReturnType<HealthIndicatorService['check']>,
     error: unknown,
     graceMs: number,
   ): HealthIndicatorResult<Key> {
     const cause = error instanceof Error ? error.message : 'unknown';
     if (this.runtime.engine.status.broker === 'up') {
-      return indicator.down({
-        reason: `events do not come back to this node: ${cause}`,
-      });
+      return indicator.down({ reason: `events do not return to this node: ${cause}` });
     }
     const now = performance.now();
     this.awaySince ??= now;
     const awayMs = Math.round(now - this.awaySince);
-    const detail = { reason: `the broker is away: ${cause}`, awayMs };
+    const detail = { reason: `the broker is unreachable: ${cause}`, awayMs };
     return awayMs > graceMs ? indicator.down(detail) : degraded(indicator, detail);
   }
 
@@ -103,12 +100,12 @@ export class RealtimeHealthIndicator {
   }
 }
 
-/** Impaired, but serving: the check stays green, or every node would be taken out of service at once. */
+/** The node still serves, so the check stays green: otherwise every node would be taken out of service at once. */
 function degraded<const Key extends string>(
   indicator: ReturnType<HealthIndicatorService['check']>,
   detail: Readonly<Record<string, unknown>>,
 ): HealthIndicatorResult<Key> {
-  // Declared as in Terminus 12; 11 lacks the method.
+  // The types are those of Terminus 12; Terminus 11 lacks the method.
   return (indicator as Partial<typeof indicator>).degraded === undefined
     ? indicator.up({ degraded: true, ...detail })
     : indicator.degraded(detail);

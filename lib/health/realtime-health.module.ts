@@ -14,7 +14,7 @@ import { RealtimeHealthIndicator } from './realtime-health-indicator.js';
 @Module({
   imports: [TerminusModule],
   providers: [RealtimeHealthIndicator],
-  // So that an application needs no second import for `HealthCheckService`.
+  // An application needs no second import for `HealthCheckService`.
   exports: [RealtimeHealthIndicator, TerminusModule],
 })
 export class RealtimeHealthModule {}

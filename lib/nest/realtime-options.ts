@@ -26,19 +26,7 @@ import type { Duration } from './options/duration.js';
 export type RealtimeAuthenticator = Authenticator;
 
 /** An algorithm of RFC 7518 that `@nestjs/jwt` verifies. */
-export type JwtAlgorithm =
-  | 'HS256'
-  | 'HS384'
-  | 'HS512'
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512'
-  | 'ES256'
-  | 'ES384'
-  | 'ES512';
+export type JwtAlgorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${256 | 384 | 512}`;
 
 /** How tokens are verified, with `@nestjs/jwt`. Exactly one of `secret` and `publicKey` is needed. */
 export interface RealtimeJwtOptions {
@@ -75,7 +63,7 @@ export interface RealtimeAuthOptions {
     /** Name of the cookie. */
     readonly name: string;
   };
-  /** Whether clients without credentials, and those whom the authenticator gives no user, may connect. Default `false`. */
+  /** Whether clients without credentials, and those for whom the authenticator returns no user, may connect. Default `false`. */
   readonly anonymous?: boolean;
   /** How long before a token expires the client is asked for a new one (G12). Default `'30s'`. */
   readonly requiredAhead?: Duration;

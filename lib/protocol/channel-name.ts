@@ -1,14 +1,14 @@
 /** Longest channel name, in characters (P23). All of them are ASCII, so bytes and characters agree. */
 export const MAX_CHANNEL_LENGTH = 200;
 
-// One leading `$` marks the library's own names (P23); the rest is the same grammar. The class holds no
-// overlapping repetition, so a hostile name costs one pass.
+// One leading `$` marks the library's own names. The pattern has no overlapping repetition, so a hostile name costs one
+// pass.
 const CHANNEL_NAME = /^\$?[A-Za-z0-9_:@~-]+(?:\.[A-Za-z0-9_:@~-]+)*$/;
 
 /**
  * Whether `name` is a channel name (P23): 1–200 of `[A-Za-z0-9_.:@~-]`, segments separated by dots, none
- * empty, optionally preceded by the `$` of the library's own channels. The name is canonical as it stands:
- * the same string is matched, authorized and stored.
+ * empty, optionally after the `$` of the library's own channels. There is no normalisation: the same string is matched,
+ * authorized and stored.
  *
  * @example isChannelName('rooms.42') // true
  * @example isChannelName('rooms..42') // false: an empty segment
@@ -17,7 +17,7 @@ export function isChannelName(name: unknown): name is string {
   return typeof name === 'string' && name.length <= MAX_CHANNEL_LENGTH && CHANNEL_NAME.test(name);
 }
 
-/** Whether the name belongs to the library (P23). */
+/** Whether the name is one of the library's own (P23b). */
 export function isReservedChannel(name: string): boolean {
   return name.startsWith('$');
 }

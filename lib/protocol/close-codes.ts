@@ -1,5 +1,3 @@
-import { omitUndefined } from './omit-undefined.js';
-
 /** What a client does after a close (protocol §7). */
 export type CloseAction = 'stay_closed' | 'reconnect' | 'stop';
 
@@ -42,8 +40,8 @@ export function closeNameOf(code: number): CloseName | undefined {
 }
 
 /**
- * What a client does after a connection ended with `code`: 1000 stays closed, 4800–4999 stop and tell the
- * user, everything else (4000–4499, 1001, 1005, 1006, 1011 …) reconnects with its positions.
+ * What a client does after a connection ended with `code`: with 1000 it stays closed, with 4800–4999 it stops and tells the
+ * user, with any other code (4000–4499, 1001, 1005, 1006, 1011 …) it reconnects with its positions.
  *
  * @example closeActionOf(4003) // 'reconnect'
  */
@@ -61,9 +59,7 @@ export function closeReason(name: CloseName, retryAfterMs = 0): string {
 export function parseCloseReason(reason: string): { name?: CloseName; retryAfterMs?: number } {
   const [name = '', delay] = reason.split('|');
   if (!Object.hasOwn(CLOSE_CODES, name)) return {};
-  const ms = Number(delay);
-  return omitUndefined({
-    name: name as CloseName,
-    retryAfterMs: Number.isFinite(ms) && ms >= 0 ? ms : undefined,
-  });
+  const retryAfterMs = Number(delay);
+  const isDelay = Number.isFinite(retryAfterMs) && retryAfterMs >= 0;
+  return { name: name as CloseName, ...(isDelay ? { retryAfterMs } : {}) };
 }

@@ -21,7 +21,7 @@ export interface HelloCommand extends CommandBase {
   };
 }
 
-/** Refreshes the credential in place (G12). */
+/** Replaces the credential of a live connection (G12). */
 export interface AuthCommand extends CommandBase {
   readonly type: 'auth';
   readonly payload: { readonly token: string };
@@ -31,7 +31,7 @@ export interface AuthCommand extends CommandBase {
 export interface PresenceOptions {
   /** Whether `presence` frames are wanted. Default true. */
   readonly receive?: boolean;
-  /** Data of one's own membership; without it the user is a member with no data. */
+  /** Data of the own membership. Default none. */
   readonly data?: unknown;
 }
 
@@ -58,21 +58,18 @@ export interface UnsubscribeCommand extends CommandBase {
   readonly channel: string;
 }
 
-export interface PublishCommand extends CommandBase {
-  readonly type: 'publish';
-  readonly channel: string;
-  readonly event: string;
-  readonly key?: string;
-  readonly ttl?: number;
-  readonly after?: string;
-  readonly payload?: unknown;
-}
-
 export interface SignalCommand extends CommandBase {
   readonly type: 'signal';
   readonly channel: string;
   readonly event: string;
   readonly payload?: unknown;
+}
+
+export interface PublishCommand extends Omit<SignalCommand, 'type'> {
+  readonly type: 'publish';
+  readonly key?: string;
+  readonly ttl?: number;
+  readonly after?: string;
 }
 
 export interface RequestCommand extends CommandBase {

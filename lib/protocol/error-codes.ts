@@ -131,12 +131,12 @@ interface ErrorCodeEntry {
 /** A stable error code (protocol §6). */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** Whether a value, e.g. of an error frame from a newer server, is a code of this version. */
+/** Whether a value is an error code of this version; a newer server may send others. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value);
 }
 
-/** Where a code is explained, relative to the package: the `docs` field of error frames. */
+/** The file and heading that explain a code, relative to the package: the `docs` field of error messages. */
 export function docsOf(code: ErrorCode): string {
   return `nestjs-realtime/docs/errors.md#${code}`;
 }

@@ -1,13 +1,13 @@
 import type { AnnouncedLimits } from './envelope.js';
 import type { GapReason, LostReason, Position, Recovery, TruncationCause } from './position.js';
 
-/** Reconnect policy that the server announces (P19), all in milliseconds. */
+/** The reconnect policy that the server announces (P19), all in milliseconds. */
 export interface RetryPolicy {
   readonly baseMs: number;
   readonly maxMs: number;
-  /** The first attempt after an unannounced loss waits `random() × firstSpreadMs`. */
+  /** The first attempt after a connection is lost without an announcement waits `random() × firstSpreadMs`. */
   readonly firstSpreadMs: number;
-  /** Backoff is reset after this long a live connection. */
+  /** After this long a live connection the backoff is reset. */
   readonly stableMs: number;
 }
 
@@ -30,7 +30,7 @@ export interface WelcomePayload {
 export interface SubscribeResult {
   /** The tip of the log at commit, or the position of the snapshot (P26). */
   readonly position: Position;
-  /** What becomes of the events after the position that was asked for; `new` without one. */
+  /** What happens to the events after the requested position; `new` when there was none. */
   readonly recovery: Recovery;
   /** With `lost`: why. */
   readonly reason?: LostReason;
@@ -42,7 +42,7 @@ export interface SubscribeResult {
   readonly cause?: TruncationCause;
   /** The channel's state at `position` (P26), where it has a snapshot and it was wanted. */
   readonly snapshot?: unknown;
-  /** First page of the members, where the subscriber is told of presence (G19). */
+  /** First page of the members, where the subscriber receives presence (G19). */
   readonly presence?: PresencePage;
 }
 
@@ -52,11 +52,11 @@ export interface PublishResult {
   readonly seq: number;
   /** Epoch of the log that `seq` belongs to (P10). */
   readonly epoch: string;
-  /** Whether the same id was appended before: `seq` is then the first one's. */
+  /** Whether the same id was appended before: then `seq` is that of the first append. */
   readonly duplicate: boolean;
 }
 
-/** Payload of `gap` (P25): the range was not, or with `partial` not wholly, delivered. */
+/** Payload of `gap` (P25): nothing of the range was delivered, or with `partial` not everything. */
 export interface GapPayload {
   readonly from: number;
   readonly to: number;
@@ -68,11 +68,11 @@ export interface GapPayload {
 
 /** One member of a channel; several devices of a user are one member (G19). */
 export interface PresenceMember {
-  /** The user, or for an anonymous client the lineage of its session. */
+  /** The user; for an anonymous client its session. */
   readonly id: string;
   /** Connected devices of the member. */
   readonly devices: number;
-  /** What the member says of itself: what was given last, on whichever of its devices. */
+  /** The member's own data: the last that any of its devices gave. */
   readonly data?: unknown;
 }
 
@@ -80,7 +80,7 @@ export interface PresenceMember {
 export interface PresencePage {
   /** Versions of another epoch are not comparable. */
   readonly epoch: string;
-  /** Of the list: a diff whose `previous` this is follows the page. */
+  /** Version of the list. The diff whose `previous` is this version follows the page. */
   readonly version: number;
   /** Members of this page. */
   readonly members: readonly PresenceMember[];
@@ -88,25 +88,25 @@ export interface PresencePage {
   readonly count: number;
   /** Cursor of the next page, when there is one. */
   readonly more?: string;
-  /** Changes are told to this subscriber as counts; only with the feature `presence-count` (P22a). */
+  /** Changes reach this subscriber as counts; only with the feature `presence-count` (P22a). */
   readonly counted?: true;
 }
 
-/** Payload of `presence`: a diff that follows `previous`. A gap in the versions is healed by asking again. */
+/** Payload of `presence`: a diff that follows `previous`. A client that misses a version reads the list again. */
 export interface PresenceDiff {
   /** Versions of another epoch are not comparable. */
   readonly epoch: string;
-  /** Of the list after the diff. */
+  /** Version of the list after the diff. */
   readonly version: number;
-  /** Of the list that the diff is applied to. */
+  /** Version of the list before the diff. */
   readonly previous: number;
-  /** Who is new. */
+  /** The new members. */
   readonly join: readonly PresenceMember[];
-  /** Whose data or number of devices changed, as they are now. */
+  /** Members whose data or number of devices changed, as they are now. */
   readonly update: readonly PresenceMember[];
-  /** Ids of who is gone. */
+  /** Ids of the members that left. */
   readonly leave: readonly string[];
-  /** Number of all members after it. A version before this one did not say it. */
+  /** Number of all members after the diff. Older servers leave it out. */
   readonly count?: number;
 }
 
@@ -114,7 +114,7 @@ export interface PresenceDiff {
 export interface PresenceCount {
   /** Versions of another epoch are not comparable. */
   readonly epoch: string;
-  /** Of the list that was counted. */
+  /** Version of the list that was counted. */
   readonly version: number;
   /** Number of all members. */
   readonly count: number;
@@ -142,11 +142,11 @@ export interface HistoryEvent {
 
 /** Answer to `history`. */
 export interface HistoryResult {
-  /** The page, oldest first, or newest first when asked in reverse. */
+  /** The events of the page, oldest first; newest first with `reverse`. */
   readonly events: readonly HistoryEvent[];
   /** The tip of the log. */
   readonly position: Position;
-  /** Whether the asked range holds more than `limit` events. */
+  /** Whether the requested range holds more than `limit` events. */
   readonly more: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** A place in a channel's log (P10): everything up to and including `seq` of `epoch` is behind it. */
+/** A place in a channel's log (P10), behind everything up to and including `seq` of `epoch`. */
 export interface Position {
   /** Names one incarnation of the log. Opaque: compare for equality only. */
   readonly epoch: string;
@@ -6,7 +6,7 @@ export interface Position {
   readonly seq: number;
 }
 
-/** How a subscription could be continued (P11). */
+/** Whether a subscription continues from the position that the client sent (P11). */
 export type Recovery = 'new' | 'complete' | 'truncated' | 'lost';
 
 /** Why a position could not be continued (P11). */
@@ -15,5 +15,5 @@ export type LostReason = 'epoch_changed' | 'expired' | 'not_retained' | 'unavail
 /** Why only the newest part of what was missed follows (P11). */
 export type TruncationCause = 'trimmed' | 'limit';
 
-/** Why events were not, or not wholly, delivered (P25). */
+/** Why events were not delivered (P25). */
 export type GapReason = 'overflow' | 'conflated' | 'expired';

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 
-/** What differs from one place where the chat runs to the next. */
+/** What differs between the places where the chat runs. */
 export interface ChatConfig {
   /** Signs the demo's log-in tokens. */
   readonly jwtSecret: string;
-  /** Signs the tickets of sessions. Not set: random for each process. */
+  /** Signs the tickets of sessions. Default: random for each process. */
   readonly ticketSecret?: string;
-  /** Where logs, presence and rooms live. Not set: in the memory of this one process. */
+  /** The Redis of logs, presence and rooms. Default: they are in the memory of this process. */
   readonly redisUrl?: string;
 }
 
-/** On what the chat is served. */
+/** The HTTP framework that serves the chat. */
 export type Platform = 'express' | 'fastify';
 
 /** Where the chat is served. */
@@ -20,26 +20,26 @@ export interface ListenConfig {
   readonly platform: Platform;
 }
 
-/** Short, as tokens of a realtime connection should be: the client fetches the next one ahead of time, without reconnecting. */
+/** Short, as for tokens of a realtime connection: the client fetches the next one in time, without reconnecting. */
 export const TOKEN_LIFETIME = '10m';
 
 const SECRET_LENGTH = 32;
 
-/** What has to be the same in every process that shares a Redis. */
+/** What must be the same in every process that shares a Redis, and why. */
 const SHARED_SECRETS = {
-  JWT_SECRET: 'a token of one process must be good at the others',
-  TICKET_SECRET: 'a client must be known again when it comes back to another process',
+  JWT_SECRET: 'a token of one process must be valid in the others',
+  TICKET_SECRET: 'a client that reconnects to another process must be recognized',
 } as const;
 
-/** Says what to set. `main.ts` prints it without a stack. */
+/** A wrong variable; the message says what to set. `main.ts` prints it without a stack. */
 export class ChatConfigError extends Error {
   override readonly name = 'ChatConfigError';
 }
 
 /**
- * Reads the environment. Alone, the process makes its own secrets at each start: pages that are open fetch a new token by
- * themselves and stay. With REDIS_URL there may be other processes, which must have the same secrets; one that started with a
- * random one would work until the first client comes to it from another.
+ * Reads the environment. A single process makes its own secrets at each start; open pages fetch a new token by themselves.
+ * With REDIS_URL there may be other processes, which must have the same secrets: a random one would work only until a client
+ * comes from another process.
  *
  * @throws ChatConfigError naming the variable.
  */
@@ -61,7 +61,7 @@ export function chatConfig(env: NodeJS.ProcessEnv = process.env): ChatConfig {
 }
 
 /**
- * Reads where to serve. Nobody proves who they are here, so only this machine may come in unless HOST says otherwise.
+ * Reads where to serve. Users need no password, so only this machine may connect unless HOST is set.
  *
  * @throws ChatConfigError naming the variable.
  */

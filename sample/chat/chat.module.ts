@@ -21,12 +21,12 @@ import { RoomsService } from './rooms/rooms.service.js';
     RoomsService,
     RoomsGateway,
     LobbyGateway,
-    // One pipe for HTTP and channels: every DTO of both is validated by it.
+    // One pipe validates the DTOs of HTTP and of channels.
     { provide: APP_PIPE, useValue: new ValidationPipe({ whitelist: true, transform: true }) },
   ],
 })
 export class ChatModule {
-  /** With a `redisUrl`, two things go there: the library's logs, and the rooms of the application. Nothing else changes. */
+  /** With a `redisUrl`, the library's logs and the application's rooms are in Redis. Nothing else changes. */
   static register({ jwtSecret, ticketSecret, redisUrl }: ChatConfig): DynamicModule {
     return {
       module: ChatModule,
@@ -37,7 +37,7 @@ export class ChatModule {
           ...(redisUrl === undefined ? {} : { broker: () => redisBroker({ url: redisUrl }) }),
           ...(ticketSecret === undefined ? {} : { ticketSecret }),
           allowedOrigins: 'same-origin',
-          // A demo on one machine may come back sooner, and stop sooner, than a fleet should: leave these two out.
+          // For a demo on one machine: clients reconnect sooner, and the server stops sooner. Leave both out otherwise.
           retry: { firstSpread: '1s', max: '4s' },
           drain: { deadline: '3s', spread: '1s' },
         }),

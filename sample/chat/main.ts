@@ -6,11 +6,11 @@ import { chatConfig, ChatConfigError, listenConfig } from './chat.config.js';
 
 const { port, host, platform } = orExit(listenConfig);
 const app = await createChatApp({ platform, config: orExit(chatConfig) });
-// Ctrl-C drains: clients are told to come back, and do when the server is there again.
+// Ctrl-C drains: clients are asked to reconnect, and do when the server runs again.
 app.enableShutdownHooks();
 try {
   await app.listen(port, host);
-  // With PORT=0 the system chose one.
+  // With PORT=0 the system chooses a port.
   const server = app.getHttpServer() as Server;
   console.log(`Chat is running: http://localhost:${(server.address() as AddressInfo).port}`);
 } catch (error) {

@@ -116,12 +116,12 @@ describe('the sample chat in a browser', () => {
     expect(await ada.texts()).toEqual(['Before']);
     expect(await ada.page.locator('#connection').textContent()).toMatch(/^Waiting/);
     await ada.restore();
-    await ada.happening(`“${title}” resumed: 3 missed events`).waitFor();
+    await ada.activity(`“${title}” resumed: 3 missed events`).waitFor();
     expect(await ada.texts()).toEqual(['Before', 'One', 'Two', 'Three']);
     await grace.say('Live again');
     await ada.message('Live again').waitFor();
     expect(await ada.texts()).toEqual(['Before', 'One', 'Two', 'Three', 'Live again']);
-    expect(await ada.happening('resumed').count()).toBe(1);
+    expect(await ada.activity('resumed').count()).toBe(1);
   });
 
   it('sends what was written while the connection was cut, once (G4)', async () => {
@@ -132,7 +132,7 @@ describe('the sample chat in a browser', () => {
     await ada.pending('And this').waitFor();
     await ada.restore();
     await grace.message('And this').waitFor();
-    await ada.happening(`“${title}” resumed`).waitFor();
+    await ada.activity(`“${title}” resumed`).waitFor();
     await ada.message('And this').waitFor();
     for (const page of [ada, grace]) expect(await page.texts()).toEqual(['Written in a tunnel', 'And this']);
     expect(await ada.page.locator('.pending').count()).toBe(0);
@@ -149,7 +149,7 @@ describe('the sample chat in a browser', () => {
     });
     await ada.cut();
     await ada.restore();
-    await ada.happening(`“${title}” resumed: nothing was missed`).waitFor();
+    await ada.activity(`“${title}” resumed: nothing was missed`).waitFor();
     await ada.say('Still here');
     await grace.message('Still here').waitFor();
     const seen = await grace.page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen]);
@@ -257,7 +257,7 @@ describe('the sample chat in a browser', () => {
     await status.filter({ hasText: 'Closed: Disconnected by the application or a moderator.' }).waitFor();
     await ada.page.getByRole('button', { name: 'Connect' }).click();
     await ada.isLive();
-    await ada.happening('“Lounge” resumed: nothing was missed').waitFor();
+    await ada.activity('“Lounge” resumed: nothing was missed').waitFor();
   });
 
   it('lets only the author and the owner delete a message', async () => {
@@ -331,7 +331,7 @@ describe('the sample chat in a browser', () => {
     await ada.pending('in a tunnel').waitFor();
     await picture('chat-cut');
     await ada.restore();
-    await ada.happening('3 missed events').waitFor();
+    await ada.activity('3 missed events').waitFor();
     await grace.message('in a tunnel').waitFor();
     await grace.input.pressSequentially('And');
     await ada.page.getByText('Grace is typing').waitFor();

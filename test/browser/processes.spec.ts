@@ -58,7 +58,7 @@ describe('the sample chat as two processes with a page at each', () => {
     here = await ChatServer.start({ port: here.port, env: { ...SECRETS, REDIS_URL: redis.url } });
     await ada.isLive();
     await grace.message('One moment').waitFor();
-    await ada.happening('“Shared” resumed').waitFor();
+    await ada.activity('“Shared” resumed').waitFor();
     await ada.message('One moment').waitFor();
     const all = ['Hello Grace', 'Hello Ada', 'Are you there?', 'One moment'];
     for (const page of [ada, grace]) expect(await page.texts()).toEqual(all);
@@ -74,7 +74,7 @@ describe('the sample chat as two processes with a page at each', () => {
     });
     expect(code).toBe(1);
     expect(output.trim()).toBe(
-      'With REDIS_URL, TICKET_SECRET must be set to at least 32 characters, the same for every process: a client must be known again when it comes back to another process.',
+      'With REDIS_URL, TICKET_SECRET must be set to at least 32 characters, the same for every process: a client that reconnects to another process must be recognized.',
     );
   });
 });

@@ -17,22 +17,16 @@ import type {
   LibraryEvent,
   PublishOptions,
 } from './types.js';
-import type { ClientSubscription } from './subscription.js';
+import type { ClientSubscription, ClientSubscriptionDeps } from './subscription.js';
 
 type EventListener<Payload> = (payload: Payload, event: ChannelEvent<Payload>) => unknown;
 type SignalListener<Payload> = (payload: Payload, signal: ChannelSignal<Payload>) => unknown;
 
 /** What a {@link ChannelHandle} needs. */
-export interface ChannelHandleDeps {
+export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted'> {
   readonly ids: () => string;
   readonly commands: CommandQueue;
   readonly publishes: Pick<PublishQueue, 'publish'>;
-  /**
-   * Opens the client if it was never used.
-   *
-   * @throws RealtimeError when it is closed.
-   */
-  readonly ensureStarted: () => void;
 }
 
 /**

@@ -10,6 +10,8 @@ import type { ChannelEvent } from './types.js';
 
 const RECOVERIES: readonly unknown[] = ['new', 'complete', 'truncated', 'lost'] satisfies Recovery[];
 
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
 /** Where the messages of a live subscription go. */
 export interface DeliverDeps {
   readonly channel: string;
@@ -53,7 +55,12 @@ export function readEvent(
   seq: number,
 ): ChannelEvent {
   const { id = '', event = '', ts = 0, payload, user, key, meta } = source;
-  return omitUndefined({ id, channel, event, payload, seq, epoch, ts, user, key, meta });
+  // Called for every event: assignments are several times faster than a copy without the undefined fields.
+  const read: Writable<ChannelEvent> = { id, channel, event, payload, seq, epoch, ts };
+  if (user !== undefined) read.user = user;
+  if (key !== undefined) read.key = key;
+  if (meta !== undefined) read.meta = meta;
+  return read;
 }
 
 /** Reads the answer to `subscribe` and the body of `reset`; `undefined` when it lacks what P11 promises. */

@@ -19,8 +19,12 @@ export const missingAdapterProvider: Provider = {
   provide: Symbol('MISSING_ADAPTER'),
   inject: [ApplicationConfig, DiscoveryService],
   useFactory: async (config: ApplicationConfig, discovery: DiscoveryService): Promise<void> => {
-    if (lacksAdapter(config) && hasGateway(discovery) && !(await socketIoInstalled()) && lacksAdapter(config))
-      config.setIoAdapter(new StandaloneWsAdapter());
+    const gateway = discovery
+      .getProviders()
+      .find(({ metatype }) => typeof metatype === 'function' && isGateway(metatype));
+    if (gateway === undefined || !lacksAdapter(config) || (await socketIoInstalled())) return;
+    // Another provider may have set one in the meantime.
+    if (lacksAdapter(config)) config.setIoAdapter(new StandaloneWsAdapter());
   },
 };
 
@@ -56,12 +60,6 @@ function lacksAdapter(config: ApplicationConfig): boolean {
   // Null until one is set, although its type does not say so.
   const adapter: unknown = config.getIoAdapter();
   return adapter == null;
-}
-
-function hasGateway(discovery: DiscoveryService): boolean {
-  return discovery
-    .getProviders()
-    .some(({ metatype }) => typeof metatype === 'function' && isGateway(metatype));
 }
 
 /** Nest is about to load the package too. If it is installed and fails to load, Nest reports that. */

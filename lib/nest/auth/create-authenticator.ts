@@ -9,18 +9,13 @@ import type { BootProblems } from '../errors/realtime-boot-error.js';
 import type { AuthConfig } from '../options/auth-options.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
 
-/** What stands around an authenticator. */
-export interface AuthenticatorDeps {
-  readonly moduleRef: ModuleRef;
-  readonly mapper: ErrorMapper;
-  readonly problems: BootProblems;
-}
-
 /** Makes the authenticator that the options ask for. */
 export async function createAuthenticator(
   auth: AuthConfig,
   anonymous: boolean,
-  deps: AuthenticatorDeps,
+  moduleRef: ModuleRef,
+  mapper: ErrorMapper,
+  problems: BootProblems,
 ): Promise<Authenticator> {
   switch (auth.mode) {
     case 'undecided':
@@ -28,20 +23,20 @@ export async function createAuthenticator(
       return anonymousOnly;
     case 'jwt': {
       const jwt = await JwtAuthenticator.create(auth.jwt).catch((error: Error) => {
-        deps.problems.add('auth.jwt', 'cannot be used.', error.message);
+        problems.add('auth.jwt', 'cannot be used.', error.message);
         return anonymousOnly;
       });
       // It can judge only tokens: clients without one are admitted here.
       const tokenOptional: Authenticator = {
         authenticate: (given) => (given.token === undefined ? {} : jwt.authenticate(given)),
       };
-      return checked(anonymous ? tokenOptional : jwt, 'auth.jwt.user', anonymous, deps.mapper);
+      return checked(anonymous ? tokenOptional : jwt, 'auth.jwt.user', anonymous, mapper);
     }
     case 'custom': {
       const { authenticator: given } = auth;
-      if (typeof given !== 'function') return checked(given, given.constructor.name, anonymous, deps.mapper);
-      const made = await resolveInjectable(given, deps.moduleRef, 'auth', deps.problems);
-      return checked(made ?? anonymousOnly, given.name, anonymous, deps.mapper);
+      if (typeof given !== 'function') return checked(given, given.constructor.name, anonymous, mapper);
+      const made = await resolveInjectable(given, moduleRef, 'auth', problems);
+      return checked(made ?? anonymousOnly, given.name, anonymous, mapper);
     }
   }
 }

@@ -17,15 +17,15 @@ import { jwtKey, type JwtKey } from './jwt-key.js';
 
 type Claims = Readonly<Record<string, unknown>>;
 
-/** What `@nestjs/jwt` gives with `complete: true`. */
+/** What `@nestjs/jwt` returns with `complete: true`. */
 interface VerifiedToken {
   readonly header: Readonly<Record<string, unknown>>;
   readonly payload: unknown;
 }
 
 /**
- * Verifies tokens with `@nestjs/jwt`. Nothing is kept between two tokens: a result that is remembered would outlive its
- * token, or its revocation.
+ * Verifies tokens with `@nestjs/jwt`. It caches nothing: a cached result would outlive its token, or the token's
+ * revocation.
  */
 export class JwtAuthenticator implements Authenticator {
   private readonly verifyOptions: JwtVerifyOptions & { readonly complete: true };
@@ -41,9 +41,9 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   /**
-   * Loads `@nestjs/jwt`, which only applications with tokens need.
+   * Loads `@nestjs/jwt`, which only applications with tokens need to install.
    *
-   * @throws Error that says how to install it.
+   * @throws Error that says how to install it; JwtKeyError for a key that cannot verify.
    */
   static async create(options: RealtimeJwtOptions): Promise<JwtAuthenticator> {
     const key = jwtKey(options);
@@ -62,8 +62,7 @@ export class JwtAuthenticator implements Authenticator {
   authenticate({ token }: Credentials): MaybePromise<Authentication> {
     if (token === undefined) throw new RealtimeError('unauthorized', 'A token is needed');
     const { header, payload } = this.verify(token);
-    // RFC 7515 §4.1.11: an extension that must be understood and is not makes the token invalid; jsonwebtoken ignores
-    // it.
+    // RFC 7515 §4.1.11: a critical extension that is not understood makes the token invalid; jsonwebtoken ignores it.
     if (header.crit !== undefined)
       throw new RealtimeError('unauthorized', 'The token has an unknown critical header');
     if (!isRecord(payload)) throw new RealtimeError('unauthorized', 'The token has no claims');
@@ -74,7 +73,7 @@ export class JwtAuthenticator implements Authenticator {
     return isPromise(user) ? user.then(toResult) : toResult(user);
   }
 
-  /** Not `verifyAsync`, which does the same work on the same thread and lets every connection wait for its callbacks. */
+  /** Synchronous, because `verifyAsync` does the same work on the same thread, with callbacks. */
   private verify(token: string): VerifiedToken {
     try {
       return this.jwt.verify<VerifiedToken & object>(token, this.verifyOptions);
@@ -92,7 +91,7 @@ export class JwtAuthenticator implements Authenticator {
     return { ...claims, id: String(sub) };
   }
 
-  /** `exp`, and no earlier than it is refused: who is let in late by the tolerance is not thrown out at once. */
+  /** `exp` plus the tolerance: a client that the tolerance admits is not disconnected at once. */
   private expiryOf({ exp }: Claims): number | undefined {
     return typeof exp === 'number' ? exp * 1_000 + this.toleranceMs : undefined;
   }
@@ -105,29 +104,23 @@ function verifyOptionsOf(
 ): JwtVerifyOptions & { readonly complete: true } {
   const maxAgeMs = toMilliseconds(maxAge);
   return {
-    // jsonwebtoken would make a key of it for each token again. The types of @nestjs/jwt do not know that it takes one.
+    // A key object, because jsonwebtoken would parse a text for each token. The types of @nestjs/jwt lack it.
     ...(kind === 'secret'
       ? { secret: createSecretKey(Buffer.from(value)) as unknown as Buffer }
       : { publicKey: createPublicKey(value) as unknown as Buffer }),
     algorithms: [...algorithms],
     clockTolerance: toleranceMs / 1_000,
     complete: true,
-    ...(issuer === undefined ? {} : { issuer: listOrOne(issuer) }),
-    ...(audience === undefined ? {} : { audience: listOrOne(audience) }),
+    ...(issuer === undefined ? {} : { issuer: issuer as string | [string, ...string[]] }),
+    ...(audience === undefined ? {} : { audience: audience as string | [string, ...string[]] }),
     ...(maxAgeMs === undefined ? {} : { maxAge: `${maxAgeMs}ms` }),
   };
 }
 
-type StringOrList = string | [string, ...string[]];
-
-function listOrOne(value: string | readonly string[]): StringOrList {
-  return typeof value === 'string' ? value : ([...value] as [string, ...string[]]);
-}
-
-/** By name: the classes are those of the copy of jsonwebtoken that @nestjs/jwt brings. */
+/** Compares the name of the error, because its class belongs to @nestjs/jwt's copy of jsonwebtoken. */
 function refusal(error: unknown): RealtimeError {
-  // A token older than `maxAge` is reported the same way, and a fresh one helps all the same.
+  // A token older than `maxAge` has the same error, and a fresh token helps there too.
   if ((error as Error).name === 'TokenExpiredError') return new RealtimeError('token_expired');
-  // Which check failed is for the server's own eyes: it tells a forger how far he came.
+  // Clients do not learn which check failed: that would help a forger.
   return new RealtimeError('unauthorized', 'The token is not valid', { cause: error });
 }

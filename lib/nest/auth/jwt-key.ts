@@ -1,14 +1,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { JwtAlgorithm, RealtimeJwtOptions } from '../realtime-options.js';
 
-/** The key of a verifier and the algorithms that fit its kind. */
+/** A key, and the algorithms that fit its kind. */
 export interface JwtKey {
   readonly kind: 'secret' | 'public key';
   readonly value: string | Buffer;
   readonly algorithms: readonly JwtAlgorithm[];
 }
 
-/** A key that cannot verify anything. Neither text ever contains it (G23). */
+/** A key that cannot verify anything. Neither text contains it (G23). */
 export class JwtKeyError extends RangeError {
   override readonly name = 'JwtKeyError';
 
@@ -21,18 +21,19 @@ export class JwtKeyError extends RangeError {
 }
 
 const HMAC: readonly JwtAlgorithm[] = ['HS256', 'HS384', 'HS512'];
-const RSA: readonly JwtAlgorithm[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const RSA_PSS: readonly JwtAlgorithm[] = ['PS256', 'PS384', 'PS512'];
-// RFC 7518 §3.4 binds each curve to one algorithm.
-const CURVES: Readonly<Record<string, JwtAlgorithm>> = {
-  prime256v1: 'ES256',
-  secp384r1: 'ES384',
-  secp521r1: 'ES512',
-};
+/** By the type of the key or, for EC, by its curve: RFC 7518 §3.4 binds each curve to one algorithm. */
+const PUBLIC_KEYS: ReadonlyMap<string | undefined, readonly JwtAlgorithm[]> = new Map([
+  ['rsa', ['RS256', 'RS384', 'RS512', ...RSA_PSS]],
+  ['rsa-pss', RSA_PSS],
+  ['prime256v1', ['ES256']],
+  ['secp384r1', ['ES384']],
+  ['secp521r1', ['ES512']],
+]);
 
 /**
- * Decides from the key which algorithms may verify it. The token's header never has a say: a verifier that follows it
- * takes a public key for an HMAC secret, which everybody has (the RS/HS confusion of jsonwebtoken, fast-jwt and
+ * Derives the algorithms from the kind of the key, never from the token's header: a verifier that trusts the header can
+ * be made to use a public key, which everybody has, as an HMAC secret (the RS/HS confusion of jsonwebtoken, fast-jwt and
  * others).
  *
  * @throws JwtKeyError
@@ -65,12 +66,11 @@ function secretKey(secret: string | Buffer | undefined): JwtKey {
 }
 
 function publicKeyOf(value: string | Buffer): JwtKey {
-  const key = parse(value);
-  const algorithms = algorithmsOf(key);
+  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails } = parse(value);
+  const algorithms = PUBLIC_KEYS.get(type === 'ec' ? asymmetricKeyDetails?.namedCurve : type);
   if (algorithms === undefined) {
-    const kind = key.asymmetricKeyType ?? 'unknown';
     throw new JwtKeyError(
-      `"publicKey" is of kind ${kind}, which @nestjs/jwt cannot verify.`,
+      `"publicKey" is of kind ${type}, which @nestjs/jwt cannot verify.`,
       'Use RSA or EC (P-256, P-384, P-521), or a class that implements RealtimeAuthenticator.',
     );
   }
@@ -87,20 +87,5 @@ function parse(value: string | Buffer): KeyObject {
       `"publicKey" is not a public key in PEM (${code}).`,
       'Does it keep its line breaks?',
     );
-  }
-}
-
-function algorithmsOf(key: KeyObject): readonly JwtAlgorithm[] | undefined {
-  switch (key.asymmetricKeyType) {
-    case 'rsa':
-      return RSA;
-    case 'rsa-pss':
-      return RSA_PSS;
-    case 'ec': {
-      const algorithm = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ''];
-      return algorithm === undefined ? undefined : [algorithm];
-    }
-    default:
-      return undefined;
   }
 }

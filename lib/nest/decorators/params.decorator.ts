@@ -9,7 +9,8 @@ export type ParamReader = (
   connection: unknown,
 ) => unknown;
 
-const readChannelParam: ParamReader = (name, context) =>
+/** The reader of `@ChannelParam()`. */
+export const readChannelParam: ParamReader = (name, context) =>
   name === undefined ? context?.params : context?.params[name];
 
 const readUser: ParamReader = (claim, _context, connection) => {
@@ -18,39 +19,27 @@ const readUser: ParamReader = (claim, _context, connection) => {
   return claim === undefined ? user : user?.[claim];
 };
 
-const readMessageId: ParamReader = (_data, context) => context?.id;
+const readers = new Map<unknown, ParamReader>();
 
-function factoryOf(read: ParamReader) {
-  return (data: string | undefined, context: ExecutionContext) =>
+/** Makes a parameter decorator that reads its value with `read`, through Nest and without. */
+function decoratorOf(read: ParamReader) {
+  const factory = (data: string | undefined, context: ExecutionContext): unknown =>
     read(data, RealtimeContext.from(context), context.getArgByIndex(0));
+  readers.set(factory, read);
+  return createParamDecorator<string | undefined>(factory);
 }
-
-const channelParamFactory = factoryOf(readChannelParam);
-const userFactory = factoryOf(readUser);
-const messageIdFactory = factoryOf(readMessageId);
-
-const readers = new Map<unknown, ParamReader>([
-  [channelParamFactory, readChannelParam],
-  [userFactory, readUser],
-  [messageIdFactory, readMessageId],
-]);
 
 /** The reader of a parameter decorator's factory; `undefined` where the decorator is not of this file. */
 export function readerOf(factory: unknown): ParamReader | undefined {
   return readers.get(factory);
 }
 
-/** Whether the parameter depends on the channel's name alone. */
-export function isChannelParam(factory: unknown): boolean {
-  return factory === channelParamFactory;
-}
-
 /** A pipe, by class or as an instance. */
 export type Pipe = Type<PipeTransform> | PipeTransform;
 
-const channelParam = createParamDecorator<string | undefined>(channelParamFactory);
-const realtimeUser = createParamDecorator<string | undefined>(userFactory);
-const messageId = createParamDecorator<undefined>(messageIdFactory);
+const channelParam = decoratorOf(readChannelParam);
+const realtimeUser = decoratorOf(readUser);
+const messageId = decoratorOf((_data, context) => context?.id);
 
 /**
  * A parameter of the channel's pattern; without a name, an object of all of them. A name that the pattern does not have

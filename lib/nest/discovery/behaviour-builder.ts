@@ -138,13 +138,13 @@ export class BehaviourBuilder {
       );
     }
     const compiled = this.compiler.compile({ host: this.host, method, methodName: name }, options);
-    for (const { channelParam, ofChannel } of compiled.params) {
-      if (ofChannel) this.checkChannelParam(channelParam, source, hasChannel);
+    for (const { data, ofChannel } of compiled.params) {
+      if (ofChannel) this.checkChannelParam(data, source, hasChannel);
     }
     return compiled;
   }
 
-  private checkChannelParam(name: string | undefined, source: string, hasChannel: boolean): void {
+  private checkChannelParam(name: unknown, source: string, hasChannel: boolean): void {
     if (!hasChannel) {
       this.problems.add(
         source,
@@ -154,7 +154,7 @@ export class BehaviourBuilder {
       return;
     }
     const { params, text } = this.pattern;
-    if (name === undefined || params.includes(name)) return;
+    if (typeof name !== 'string' || params.includes(name)) return;
     this.problems.add(
       source,
       `takes @ChannelParam('${name}'), which "${text}" does not have.`,

@@ -77,8 +77,8 @@ function exposureOf(
 ): readonly Exposure[] | undefined {
   const { expose } = channel.options;
   if (expose === undefined) return undefined;
-  const isList = Array.isArray(expose) && expose.every((one) => one === 'channel' || one === 'gateway');
-  if (isList) return expose;
+  const given: unknown = expose;
+  if (Array.isArray(given) && given.every((one) => one === 'channel' || one === 'gateway')) return expose;
   problems.add(metatype.name, '"expose" is not a list of "channel" and "gateway".', 'Give e.g. ["channel"].');
   return undefined;
 }

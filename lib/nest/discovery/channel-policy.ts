@@ -70,8 +70,8 @@ function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds)
 }
 
 function resolvePresence(reader: OptionReader): ChannelPolicy['presence'] {
-  const given = reader.value('presence') ?? false;
-  if (given === false) return false;
+  const given = reader.value('presence');
+  if (given === undefined || given === false) return false;
   if (given === true) return defaultsOf(CHANNEL_TABLE.presence);
   return reader.group('presence', CHANNEL_TABLE.presence);
 }

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { FILTER_CATCH_EXCEPTIONS } from '@nestjs/common/constants.js';
-import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
+import type { ExceptionFilter } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
@@ -11,40 +11,41 @@ import type { HandlerTarget } from './handler-target.js';
 
 type ExceptionType = abstract new (...args: never[]) => unknown;
 
-interface BoundFilter {
-  readonly filter: ExceptionFilter;
-  readonly types: readonly ExceptionType[];
-}
-
 /**
  * Runs the exception filters of a handler: the method's, then the class's, until one catches the type. Global filters do
  * not run, as in Nest's own gateways, because those of HTTP write to a response that does not exist here.
  *
  * The client gets the error that a filter returns, throws, or emits as `BaseWsExceptionFilter` does. Where the filter does
- * neither, it gets the original one.
+ * none of these, it gets the original one.
  */
 export class FilterRunner {
-  private readonly filters: readonly BoundFilter[];
+  private readonly filters: readonly ExceptionFilter[];
 
+  /** @param declared Classes or instances, those of the class before those of the method. */
   constructor(
     private readonly target: HandlerTarget,
     declared: readonly unknown[],
     private readonly mapper: ErrorMapper,
   ) {
-    // They are declared from the class to the method; the method's run first.
-    this.filters = [...declared].reverse().flatMap((filter) => this.bind(filter));
+    const { injectables } = target.host.module;
+    this.filters = [...declared]
+      .reverse()
+      .map((filter) => (typeof filter === 'function' ? injectables.get(filter)?.instance : filter))
+      .filter((filter): filter is ExceptionFilter => isRecord(filter) && typeof filter.catch === 'function');
   }
 
   /** The error that the client gets for what a handler threw. */
   async run(error: unknown, context: RealtimeContext, origin: ErrorOrigin): Promise<Error> {
-    const found = this.filters.find(
-      ({ types }) => types.length === 0 || types.some((type) => error instanceof type),
-    );
-    if (found === undefined) return this.mapper.toRealtimeError(error, origin);
+    const filter = this.filters.find((one) => catches(one, error));
+    if (filter === undefined) return this.mapper.toRealtimeError(error, origin);
     let emitted: unknown;
     const client = emittingClient(context.connection, (body) => (emitted = body));
+    const { host, method } = this.target;
+    const args = [client, context.payload, context, context.pattern];
+    const execution = new ExecutionContextHost(args, host.metatype, method);
+    execution.setType('ws');
     try {
-      const returned: unknown = await found.filter.catch(error, this.argumentsOf(client, context));
+      const returned: unknown = await filter.catch(error, execution);
       const answer: unknown = isObservable(returned)
         ? await lastValueFrom(returned, { defaultValue: undefined })
         : returned;
@@ -56,31 +57,16 @@ export class FilterRunner {
 
   private answer(answer: unknown, error: unknown, origin: ErrorOrigin): Error {
     if (answer instanceof Error) return this.mapper.toRealtimeError(answer, origin);
-    if (typeof answer === 'string') return this.mapper.fromBody(answer, error);
-    if (isRecord(answer) && !isUnknownError(answer)) return this.mapper.fromBody(answer, error);
+    if (typeof answer === 'string' || (isRecord(answer) && !isUnknownError(answer)))
+      return this.mapper.fromBody(answer, error);
     return this.mapper.toRealtimeError(error, origin);
   }
+}
 
-  private argumentsOf(client: unknown, context: RealtimeContext): ArgumentsHost {
-    const { host, method } = this.target;
-    const execution = new ExecutionContextHost(
-      [client, context.payload, context, context.pattern],
-      host.metatype,
-      method,
-    );
-    execution.setType('ws');
-    return execution;
-  }
-
-  private bind(declared: unknown): BoundFilter[] {
-    const { injectables } = this.target.host.module;
-    const filter = (typeof declared === 'function' ? injectables.get(declared)?.instance : declared) as
-      ExceptionFilter | undefined;
-    if (typeof filter?.catch !== 'function') return [];
-    const types = (Reflect.getMetadata(FILTER_CATCH_EXCEPTIONS, filter.constructor) ??
-      []) as readonly ExceptionType[];
-    return [{ filter, types }];
-  }
+/** Whether a filter's `@Catch()` names the type of an error, or no type. */
+function catches(filter: ExceptionFilter, error: unknown): boolean {
+  const types = (Reflect.getMetadata(FILTER_CATCH_EXCEPTIONS, filter.constructor) ?? []) as ExceptionType[];
+  return types.length === 0 || types.some((type) => error instanceof type);
 }
 
 /** The connection, with the method `emit` by which filters of gateways send their error. */

@@ -12,10 +12,12 @@ import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js'
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { ErrorMapper } from '../errors/error-mapper.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import { isEngineStage } from '../interceptors/gateway-message.js';
+import { DedupeInterceptor } from '../interceptors/dedupe.interceptor.js';
+import { EnvelopeInterceptor } from '../interceptors/envelope.interceptor.js';
+import { SequenceInterceptor } from '../interceptors/sequence.interceptor.js';
 import { FilterRunner } from './filter-runner.js';
 import { directArguments, paramsFactory, paramsOf, type HandlerParam } from './handler-params.js';
-import { sourceOf, type HandlerTarget } from './handler-target.js';
+import type { HandlerTarget } from './handler-target.js';
 
 /** A handler behind its enhancers. Throws nothing but `RealtimeError`. */
 export interface CompiledHandler {
@@ -42,6 +44,16 @@ type Enhancers = Readonly<Record<'guards' | 'interceptors' | 'pipes' | 'filters'
 
 type Call = (context: RealtimeContext) => unknown;
 
+/** Interceptors that do not run on channels, because the engine does their work there. */
+const ENGINE_STAGES: readonly unknown[] = [DedupeInterceptor, EnvelopeInterceptor, SequenceInterceptor];
+
+/** Whether an interceptor, as a class or an instance, does the engine's work. A derived class may do more. */
+export function isEngineStage(interceptor: unknown): boolean {
+  return [interceptor, (interceptor as object | null | undefined)?.constructor].some((type) =>
+    ENGINE_STAGES.includes(type),
+  );
+}
+
 /**
  * Compiles handlers once, at boot. Guards, interceptors and pipes run through Nest's `ExternalContextCreator`. A handler
  * that certainly has none, global ones included, is called directly.
@@ -58,10 +70,10 @@ export class HandlerCompiler {
     target: HandlerTarget,
     { guards: guarded = true, emptyAllowed = false }: CompileOptions = {},
   ): CompiledHandler {
-    const source = sourceOf(target);
+    const source = `${target.host.metatype.name}.${target.methodName}`;
     const { list: params, metadataKey } = paramsOf(target);
     const bound = boundEnhancers(target, params);
-    this.check(target, params, bound);
+    this.check(target, source, params, bound);
 
     const { config } = this;
     const guards = guarded && (bound.guards.length > 0 || config.getGlobalGuards().length > 0);
@@ -125,9 +137,12 @@ export class HandlerCompiler {
     return (context) => run(context.connection, context.payload, context, context.pattern);
   }
 
-  private check(target: HandlerTarget, params: readonly HandlerParam[], bound: Enhancers): void {
-    const { host, method, own } = target;
-    const source = sourceOf(target);
+  private check(
+    { host, method, own }: HandlerTarget,
+    source: string,
+    params: readonly HandlerParam[],
+    bound: Enhancers,
+  ): void {
     for (const enhancer of Object.values(bound).flat()) {
       // Nest does not make the enhancers of a class that is provided by a factory or value, and would skip them, guards
       // included, without an error.

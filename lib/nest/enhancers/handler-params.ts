@@ -5,14 +5,14 @@ import {
   PARAMTYPES_METADATA,
   ROUTE_ARGS_METADATA,
 } from '@nestjs/common/constants.js';
-import { isChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
+import { readChannelParam, readerOf, type ParamReader } from '../decorators/params.decorator.js';
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { HandlerTarget } from './handler-target.js';
 
 /** Parameters of handlers without parameter decorators, in the shape of Nest's own route arguments. */
 const POSITIONAL_ARGS_METADATA = 'nestjs-realtime:positional-args';
 
-// Numbers of `@ConnectedSocket()`, which is also that of HTTP's `@Req()`, `@MessageBody()`, also `@Body()`, and `@Ack()`.
+// Nest's numbers of `@ConnectedSocket()`, `@MessageBody()` and `@Ack()`. HTTP's `@Req()` and `@Body()` share the first two.
 const SOCKET = 0;
 const PAYLOAD = 3;
 const ACK = 13;
@@ -27,16 +27,12 @@ interface RouteArgument {
 }
 
 /** One parameter of a handler. */
-export interface HandlerParam {
-  readonly index: number;
+export interface HandlerParam extends Required<Pick<RouteArgument, 'index' | 'pipes'>> {
   readonly data: unknown;
-  readonly pipes: readonly unknown[];
   /** Reads the value from the call without Nest; `undefined` for decorators of others. */
   readonly read: ParamReader | undefined;
   /** Whether it depends only on the channel's name. */
   readonly ofChannel: boolean;
-  /** Name of a channel parameter that must exist. */
-  readonly channelParam: string | undefined;
   /** Whether it is a decorator of HTTP that has no meaning here. */
   readonly foreign: boolean;
 }
@@ -48,9 +44,6 @@ export interface HandlerParam {
 const CONNECTION_KEY = `connection${CUSTOM_ROUTE_ARGS_METADATA}:0`;
 const PAYLOAD_KEY = `${PAYLOAD}:1`;
 const connectionOf = (_data: unknown, context: ExecutionContext): unknown => context.getArgByIndex(SOCKET);
-
-const readConnection: ParamReader = (_data, _context, connection) => connection;
-const readPayload: ParamReader = (key, context) => pick(context?.payload, key);
 
 function pick(payload: unknown, key: unknown): unknown {
   return typeof key === 'string' && key !== ''
@@ -64,10 +57,7 @@ function pick(payload: unknown, key: unknown): unknown {
  * one is always declared, or Nest would call the method with all of its own arguments. The library's own functions have
  * none.
  */
-export function paramsOf({ host, methodName, method, own }: HandlerTarget): {
-  readonly list: readonly HandlerParam[];
-  readonly metadataKey: string | undefined;
-} {
+export function paramsOf({ host, methodName, method, own }: HandlerTarget) {
   if (own === true) return { list: [], metadataKey: undefined };
   const decorated = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as
     Record<string, RouteArgument> | undefined;
@@ -88,32 +78,25 @@ export function paramsOf({ host, methodName, method, own }: HandlerTarget): {
   return { list: list.slice(0, count), metadataKey: POSITIONAL_ARGS_METADATA };
 }
 
+/** Readers of Nest's own decorators, by their number. */
+const NEST_READERS: Readonly<Record<number, ParamReader>> = {
+  [SOCKET]: (_data, _context, connection) => connection,
+  [PAYLOAD]: (key, context) => pick(context?.payload, key),
+  [ACK]: () => undefined,
+};
+
 function describe([key, argument]: [string, RouteArgument]): HandlerParam {
-  const { index, data, factory } = argument;
-  const common = {
+  const { index, data, pipes = [], factory, schema } = argument;
+  const known = factory === undefined ? NEST_READERS[Number(key.split(':')[0])] : readerOf(factory);
+  return {
     index,
     data,
-    pipes: argument.pipes ?? [],
-    ofChannel: false,
-    channelParam: undefined,
-    foreign: false,
+    pipes,
+    // A schema is checked by a pipe, which only Nest runs.
+    read: schema === undefined ? known : undefined,
+    ofChannel: known === readChannelParam,
+    foreign: factory === undefined && known === undefined,
   };
-  if (factory !== undefined) {
-    const read = readerOf(factory);
-    if (!isChannelParam(factory)) return { ...common, read };
-    return { ...common, read, ofChannel: true, channelParam: typeof data === 'string' ? data : undefined };
-  }
-  switch (Number(key.split(':')[0])) {
-    case SOCKET:
-      return { ...common, read: readConnection };
-    case PAYLOAD:
-      // A schema is checked by a pipe, which only Nest runs.
-      return { ...common, read: argument.schema === undefined ? readPayload : undefined };
-    case ACK:
-      return { ...common, read: () => undefined };
-    default:
-      return { ...common, read: undefined, foreign: true };
-  }
 }
 
 /** Tells Nest where the parameters of a handler are among the arguments of a call. */

@@ -25,8 +25,3 @@ export interface HandlerTarget {
    */
   readonly own?: boolean;
 }
-
-/** Class and method, as in errors and log lines. */
-export function sourceOf({ host, methodName }: HandlerTarget): string {
-  return `${host.metatype.name}.${methodName}`;
-}

@@ -33,27 +33,12 @@ export class ErrorMapper {
 
   toRealtimeError(error: unknown, origin: ErrorOrigin): RealtimeError {
     if (error instanceof RealtimeError) return error;
-    return (
-      this.fromHttp(error) ?? this.fromWs(error) ?? this.fromValidation(error) ?? this.internal(error, origin)
-    );
-  }
-
-  private fromHttp(error: unknown): RealtimeError | undefined {
-    if (!(error instanceof HttpException)) return undefined;
-    const code = codeOfStatus(error.getStatus());
-    if (code === 'internal') return undefined;
-    const response: unknown = error.getResponse();
-    if (code === 'bad_request' || code === 'validation_failed') {
-      const details = validationDetails(response);
-      if (details !== undefined)
-        return new RealtimeError('validation_failed', undefined, { details, cause: error });
-    }
-    return new RealtimeError(code, error.message, { cause: error });
-  }
-
-  private fromWs(error: unknown): RealtimeError | undefined {
-    if (!(error instanceof WsException)) return undefined;
-    return this.fromBody(error.getError(), error);
+    if (error instanceof WsException) return this.fromBody(error.getError(), error);
+    const code = error instanceof HttpException ? codeOfStatus(error.getStatus()) : 'internal';
+    if (error instanceof HttpException && code !== 'internal') return fromHttp(error, code);
+    if (Array.isArray(error) && error.length > 0 && error.every(isValidationError))
+      return new RealtimeError('validation_failed', undefined, { details: validationDetails(error) ?? [] });
+    return this.internal(error, origin);
   }
 
   /** Maps the text or object that a `WsException` or a gateway's filter carries. */
@@ -66,18 +51,20 @@ export class ErrorMapper {
     return new RealtimeError(codeOfBody(body, message), message, { cause });
   }
 
-  private fromValidation(error: unknown): RealtimeError | undefined {
-    if (!Array.isArray(error) || error.length === 0 || !error.every(isValidationError)) return undefined;
-    const details = validationDetails(error) ?? [];
-    return new RealtimeError('validation_failed', undefined, { details });
-  }
-
   private internal(error: unknown, { source, connectionId }: ErrorOrigin): RealtimeError {
     const id = this.entropy.id();
     const where = connectionId === undefined ? source : `${source} on connection ${connectionId}`;
     this.logger.error(`Error ${id} in ${where}`, error);
     return new RealtimeError('internal', `Internal error ${id}`);
   }
+}
+
+function fromHttp(error: HttpException, code: ErrorCode): RealtimeError {
+  const isValidation = code === 'bad_request' || code === 'validation_failed';
+  const details = isValidation ? validationDetails(error.getResponse()) : undefined;
+  return details === undefined
+    ? new RealtimeError(code, error.message, { cause: error })
+    : new RealtimeError('validation_failed', undefined, { details, cause: error });
 }
 
 /** Nest refuses with this text where a guard returns `false`, and nowhere else. */

@@ -27,7 +27,11 @@ function collect(source: unknown, into: ErrorDetail[]): void {
     if (Array.isArray(source.message) || isGrouped(source.message)) collect(source.message, into);
     else if (Array.isArray(source.errors)) collect(source.errors, into);
     else if (Array.isArray(source.issues)) collect(source.issues, into);
-    else if (isGrouped(source)) collectGrouped(source, into);
+    else if (isGrouped(source)) {
+      for (const [path, messages] of Object.entries(source)) {
+        for (const message of messages) into.push({ path, message });
+      }
+    }
   }
 }
 
@@ -81,12 +85,6 @@ function isGrouped(value: unknown): value is Record<string, readonly string[]> {
       (messages) => Array.isArray(messages) && messages.every((text) => typeof text === 'string'),
     )
   );
-}
-
-function collectGrouped(groups: Readonly<Record<string, readonly string[]>>, into: ErrorDetail[]): void {
-  for (const [path, messages] of Object.entries(groups)) {
-    for (const message of messages) into.push({ path, message });
-  }
 }
 
 function pathOf(path: unknown): string {

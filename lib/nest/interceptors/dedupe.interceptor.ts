@@ -8,7 +8,7 @@ import {
 import { EMPTY, tap, type Observable } from 'rxjs';
 import { systemClock, type Clock } from '../../core/ports/clock.js';
 import { durationMs, type Duration } from '../options/duration.js';
-import { clientOf, EngineStage, isGatewayMessage, messageIdOf } from './gateway-message.js';
+import { clientOf, isGatewayMessage, messageIdOf } from './gateway-message.js';
 
 /** Bounds of the memory of {@link DedupeInterceptor}. */
 export interface DedupeInterceptorOptions {
@@ -30,7 +30,6 @@ export interface DedupeInterceptorOptions {
  * @example @UseInterceptors(new DedupeInterceptor({ window: '1m' }))
  * @publicApi
  */
-@EngineStage()
 @Injectable()
 export class DedupeInterceptor implements NestInterceptor {
   private readonly clients = new WeakMap<object, Map<string, number>>();

@@ -5,7 +5,7 @@ import { systemEntropy } from '../../core/ports/entropy.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
 import { checkFields, finite, isRecord, text, type Field } from '../../protocol/validation/checks.js';
-import { EngineStage, isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
+import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
 
 const FIELDS: readonly (readonly [string, Field])[] = [
   ['type', { check: text(MAX_EVENT_LENGTH), required: true }],
@@ -26,7 +26,6 @@ const FIELDS: readonly (readonly [string, Field])[] = [
  * export class ChatGateway {}
  * @publicApi
  */
-@EngineStage()
 @Injectable()
 export class EnvelopeInterceptor implements NestInterceptor {
   /**

@@ -2,20 +2,6 @@ import type { ExecutionContext } from '@nestjs/common';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { RealtimeContext } from '../decorators/realtime-context.js';
 
-// Interceptors whose work the engine does on channels: envelope check, dedupe, order. Only these classes count, not what
-// an application derives from them.
-const stages = new Set<unknown>();
-
-/** Marks an interceptor class that does not run on channels, because the engine does its work there. */
-export function EngineStage(): ClassDecorator {
-  return (target) => void stages.add(target);
-}
-
-/** Whether an interceptor, as a class or an instance, does what the engine does anyway. */
-export function isEngineStage(interceptor: unknown): boolean {
-  return stages.has(interceptor) || stages.has((interceptor as object | null | undefined)?.constructor);
-}
-
 /** The envelope of every message of an application that uses `EnvelopeInterceptor`. */
 export interface MessageEnvelope {
   readonly type: string;

@@ -8,7 +8,7 @@ import {
 import { WsException } from '@nestjs/websockets';
 import { map, Observable, type Subscription } from 'rxjs';
 import { isRecord } from '../../protocol/validation/checks.js';
-import { clientOf, EngineStage, isGatewayMessage } from './gateway-message.js';
+import { clientOf, isGatewayMessage } from './gateway-message.js';
 
 /** Bounds of {@link SequenceInterceptor}. */
 export interface SequenceInterceptorOptions {
@@ -30,7 +30,6 @@ export interface SequenceInterceptorOptions {
  * export class OrdersGateway {}
  * @publicApi
  */
-@EngineStage()
 @Injectable()
 export class SequenceInterceptor implements NestInterceptor {
   private readonly lanes = new WeakMap<object, SequenceLane>();

@@ -82,8 +82,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
     const gateways = this.exploreGateways(gatewayExplorer, requests, problems);
     const { settings, auth } = this.config;
     const { discovery, moduleRef, gate } = this;
-    const deps = { moduleRef, mapper, problems };
-    const authenticator = await createAuthenticator(auth, settings.anonymous, deps);
+    const { anonymous } = settings;
+    const authenticator = await createAuthenticator(auth, anonymous, moduleRef, mapper, problems);
     const onConnect = await compileConnect(
       this.config.connect,
       { compiler, discovery, moduleRef, gate },

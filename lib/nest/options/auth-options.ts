@@ -1,9 +1,8 @@
 import type { Type } from '@nestjs/common';
 import { jwtKey, JwtKeyError } from '../auth/jwt-key.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
-import type { RealtimeAuthenticator, RealtimeJwtOptions } from '../realtime-options.js';
-import { text } from '../../core/ports/settings-defaults.js';
-import { OptionReader } from './option-reader.js';
+import type { JwtAlgorithm, RealtimeAuthenticator, RealtimeJwtOptions } from '../realtime-options.js';
+import { isTexts, OptionReader } from './option-reader.js';
 import { MODULE_TABLE } from './option-table.js';
 import { TOKEN } from './transport-options.js';
 
@@ -13,18 +12,10 @@ export type AuthConfig =
   | { readonly mode: 'jwt'; readonly jwt: RealtimeJwtOptions }
   | { readonly mode: 'custom'; readonly authenticator: Type<RealtimeAuthenticator> | RealtimeAuthenticator };
 
-/** The option `auth` after validation. */
-export interface ResolvedAuth {
-  readonly config: AuthConfig;
-  readonly anonymous: boolean;
-  readonly cookieName: string | undefined;
-  readonly requiredAheadMs: number;
-}
-
 const UNDECIDED: AuthConfig = { mode: 'undecided' };
 
 /** Reads the option `auth` in all its forms: options, a class, or an instance. */
-export function resolveAuth(auth: unknown, problems: BootProblems): ResolvedAuth {
+export function resolveAuth(auth: unknown, problems: BootProblems) {
   const { anonymous, requiredAhead } = MODULE_TABLE.auth;
   if (auth === undefined || typeof auth === 'function' || isAuthenticator(auth)) {
     return {
@@ -78,8 +69,9 @@ function isAuthenticator(value: unknown): value is Type<RealtimeAuthenticator> |
 }
 
 function cookieName(reader: OptionReader): string | undefined {
-  const name = reader.one('name', text(undefined));
-  if (name === undefined || !TOKEN.test(name)) {
+  const name = reader.value('name');
+  const isName = typeof name === 'string' && name.length <= 256 && TOKEN.test(name);
+  if (!isName) {
     reader.report(
       'name',
       'is not the name of a cookie.',
@@ -87,61 +79,54 @@ function cookieName(reader: OptionReader): string | undefined {
     );
   }
   reader.end();
-  return name;
+  return isName ? name : undefined;
 }
 
-/** Reads `auth.jwt`. Where something is wrong, the result is reported and never used. */
+/** Reads `auth.jwt`. Where something is wrong, it is reported and the result is never used. */
 function resolveJwt(given: unknown, problems: BootProblems): RealtimeJwtOptions {
   const reader = OptionReader.of(given, 'auth.jwt', problems);
-  const check = (key: string, isValid: (value: unknown) => boolean, problem: string, remedy: string) => {
-    const value = reader.value(key);
-    const ok = value === undefined || isValid(value);
-    if (!ok) reader.report(key, problem, remedy);
-    return ok;
+  const key = {
+    secret: reader.checked('secret', isKey, 'is not a key.', 'Give a string or a Buffer.'),
+    publicKey: reader.checked('publicKey', isKey, 'is not a key.', 'Give a PEM as a string or a Buffer.'),
+    algorithms: reader.checked('algorithms', isList, 'is not a list.', 'Give a list such as ["RS256"].'),
   };
-  const isReadable = [
-    check('secret', isKey, 'is not a key.', 'Give a string or a Buffer.'),
-    check('publicKey', isKey, 'is not a key.', 'Give a PEM as a string or a Buffer.'),
-    check('algorithms', Array.isArray, 'is not a list.', 'Give a list such as ["RS256"].'),
-  ].every(Boolean);
   for (const claim of ['issuer', 'audience']) {
-    // jsonwebtoken takes an empty one for none, and then accepts the tokens of everybody.
-    check(
+    // jsonwebtoken treats an empty one as left out, and would then accept any token.
+    reader.checked(
       claim,
       isExpectation,
       'is neither a text nor a list of texts, or is empty.',
       'Give what tokens must say, or leave it out to accept any. Is the environment variable set?',
     );
   }
-  check(
-    'user',
-    (value) => typeof value === 'function',
-    'is not a function.',
-    'Give (claims) => ({ id: … }).',
-  );
+  const isFunction = (value: unknown) => typeof value === 'function';
+  reader.checked('user', isFunction, 'is not a function.', 'Give (claims) => ({ id: … }).');
   reader.all(MODULE_TABLE.auth.jwt);
   reader.end();
-  const options = given as RealtimeJwtOptions;
-  if (isReadable) checkKey(options, problems);
-  return options;
+  if (key.secret !== undefined && key.publicKey !== undefined)
+    reader.report('secret', 'is given beside auth.jwt.publicKey.', 'Keep one of them.');
+  else if (Object.entries(key).every(([name, value]) => value === reader.value(name)))
+    checkKey(key, problems);
+  return given as RealtimeJwtOptions;
 }
 
-function checkKey(options: RealtimeJwtOptions, problems: BootProblems): void {
-  if (options.secret !== undefined && options.publicKey !== undefined)
-    return problems.add('auth.jwt.secret', 'is given beside auth.jwt.publicKey.', 'Keep one of them.');
+function checkKey(key: RealtimeJwtOptions, problems: BootProblems): void {
   try {
-    jwtKey(options);
+    jwtKey(key);
   } catch (error) {
     if (!(error instanceof JwtKeyError)) throw error;
     problems.add('auth.jwt', error.problem, error.remedy);
   }
 }
 
-function isKey(value: unknown): boolean {
+function isKey(value: unknown): value is string | Buffer {
   return typeof value === 'string' || Buffer.isBuffer(value);
 }
 
-function isExpectation(value: unknown): boolean {
-  const isText = (one: unknown): boolean => typeof one === 'string' && one !== '';
-  return isText(value) || (Array.isArray(value) && value.length > 0 && value.every(isText));
+function isList(value: unknown): value is readonly JwtAlgorithm[] {
+  return Array.isArray(value);
+}
+
+function isExpectation(value: unknown): value is string | readonly string[] {
+  return isTexts(typeof value === 'string' ? [value] : value) && (value as string[]).length > 0;
 }

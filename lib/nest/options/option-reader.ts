@@ -70,16 +70,21 @@ export class OptionReader {
     return setting.default;
   }
 
-  texts(key: string): readonly string[] | undefined {
+  /** The value of an option that `isValid` accepts; `undefined` where it is left out, or wrong. */
+  checked<Value>(
+    key: string,
+    isValid: (value: unknown) => value is Value,
+    problem: string,
+    remedy: string,
+  ): Value | undefined {
     const value = this.value(key);
-    if (value === undefined) return undefined;
-    if (
-      Array.isArray(value) &&
-      value.every((item): item is string => typeof item === 'string' && item !== '')
-    )
-      return value;
-    this.report(key, 'is not a list of strings.', 'Give an array of strings.');
+    if (value === undefined || isValid(value)) return value;
+    this.report(key, problem, remedy);
     return undefined;
+  }
+
+  texts(key: string): readonly string[] | undefined {
+    return this.checked(key, isTexts, 'is not a list of strings.', 'Give an array of strings.');
   }
 
   report(key: string, problem: string, remedy: string): void {
@@ -125,6 +130,11 @@ function refusal(given: unknown, { kind, min, max, choices = [] }: Setting): [st
       if (choices.includes(given as string)) return undefined;
       return ['is none of the known values.', `Use one of ${choices.join(', ')}.`];
   }
+}
+
+/** Whether a value is a list of texts, none of them empty. */
+export function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '');
 }
 
 function show(value: unknown): string {

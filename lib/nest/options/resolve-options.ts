@@ -41,7 +41,7 @@ export function resolveOptions(options: RealtimeModuleOptions | undefined): Real
   const drain = resolveDrain(reader.object('drain'));
   const config: RealtimeConfig = {
     auth: auth.config,
-    transport: resolveTransport(reader, { path, queryToken, cookieName: auth.cookieName }),
+    transport: resolveTransport(reader, path, queryToken, auth.cookieName),
     settings: {
       ...numbers,
       nodeId: nodeId ?? systemEntropy.token(),
@@ -52,7 +52,12 @@ export function resolveOptions(options: RealtimeModuleOptions | undefined): Real
     },
     broker: resolveBroker(reader),
     publisherOnly,
-    connect: resolveConnect(reader),
+    connect: reader.checked(
+      'connect',
+      isConnectHook,
+      'is not a class with an onConnect() method.',
+      'Give a class that implements RealtimeConnectHook.',
+    ),
     drainDeadlineMs: drain.deadlineMs,
     randomTicketSecret: ticketSecret === undefined,
   };
@@ -78,18 +83,15 @@ function resolveDrain(reader: OptionReader): { readonly deadlineMs: number; read
 }
 
 function resolveBroker(reader: OptionReader): () => Broker {
-  const broker = reader.value('broker');
-  if (typeof broker === 'function') return broker as () => Broker;
-  if (isBroker(broker)) return () => broker;
-  if (broker !== undefined) {
-    reader.report(
-      'broker',
-      'is not a broker.',
-      'Give memoryBroker(), another broker, or a function that returns one.',
-    );
-  }
-  // One for each application: two applications in one process share nothing.
-  return () => memoryBroker();
+  const broker = reader.checked(
+    'broker',
+    isBrokerOption,
+    'is not a broker.',
+    'Give memoryBroker(), another broker, or a function that returns one.',
+  );
+  if (typeof broker === 'function') return broker;
+  // Without the option each application gets its own: two applications in one process share nothing.
+  return () => broker ?? memoryBroker();
 }
 
 /** Whether a value implements the port. */
@@ -98,18 +100,13 @@ export function isBroker(value: unknown): value is Broker {
   return typeof broker?.log?.appendMany === 'function' && typeof broker.capabilities === 'object';
 }
 
-function resolveConnect(reader: OptionReader): Type<RealtimeConnectHook> | undefined {
-  const connect = reader.value('connect');
-  if (connect === undefined) return undefined;
-  const prototype: unknown = typeof connect === 'function' ? connect.prototype : undefined;
-  if (typeof (prototype as Partial<RealtimeConnectHook> | undefined)?.onConnect === 'function')
-    return connect as Type<RealtimeConnectHook>;
-  reader.report(
-    'connect',
-    'is not a class with an onConnect() method.',
-    'Give a class that implements RealtimeConnectHook.',
-  );
-  return undefined;
+function isBrokerOption(value: unknown): value is Broker | (() => Broker) {
+  return typeof value === 'function' || isBroker(value);
+}
+
+function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
+  const prototype: unknown = typeof value === 'function' ? value.prototype : undefined;
+  return typeof (prototype as Partial<RealtimeConnectHook> | undefined)?.onConnect === 'function';
 }
 
 /** Reports options that contradict each other. */

@@ -13,20 +13,15 @@ import type { OptionReader } from './option-reader.js';
 /** Options of the transport, after validation. */
 export type TransportConfig = WebSocketTransportOptions & { readonly path: string };
 
-/** What other options decide about the transport. */
-interface Given {
-  readonly path: string;
-  readonly queryToken: string | undefined;
-  readonly cookieName: string | undefined;
-}
-
 /** The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name and of `queryToken`. */
 export const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Reads how clients reach the server: path, origins, hosts, proxies, compression and codecs. */
 export function resolveTransport(
   reader: OptionReader,
-  { path, queryToken, cookieName }: Given,
+  path: string,
+  queryToken: string | undefined,
+  cookieName: string | undefined,
 ): TransportConfig {
   // No client reaches a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
   if (!/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) {
@@ -38,56 +33,51 @@ export function resolveTransport(
   }
   if (queryToken !== undefined && !TOKEN.test(queryToken))
     reader.report('queryToken', 'is not the name of a parameter.', 'Give a name such as "token".');
-  const codecs = resolveCodecs(reader);
-  const allowedOrigins = resolveOrigins(reader);
+  const codecs = reader.checked(
+    'codecs',
+    isCodecs,
+    'is not a list of codecs.',
+    'Give at least one, such as [jsonCodec].',
+  );
+  const origins = reader.checked(
+    'allowedOrigins',
+    isOrigins,
+    'is not a list of origins.',
+    'Give origins such as "https://app.example.com", "same-origin", a RegExp or a function.',
+  );
+  if (origins !== undefined) attempt(reader, 'allowedOrigins', () => compileOrigins(origins));
   const allowedHosts = reader.texts('allowedHosts');
   if (allowedHosts !== undefined) attempt(reader, 'allowedHosts', () => compileHosts(allowedHosts));
-  const trustProxy = resolveProxy(reader);
+  const trustProxy = reader.checked(
+    'trustProxy',
+    isTrustProxy,
+    'is neither a number nor a function.',
+    'Give the number of proxies in front, e.g. 1.',
+  );
   const compression = resolveCompression(reader);
   return {
     path,
     ...(codecs === undefined ? {} : { codecs }),
-    ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
+    ...(origins === undefined ? {} : { allowedOrigins: origins }),
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
     ...(cookieName === undefined ? {} : { cookie: { name: cookieName } }),
-    ...(trustProxy === false ? {} : { trustProxy }),
+    ...(trustProxy ? { trustProxy } : {}),
     ...(queryToken === undefined ? {} : { queryToken }),
     ...(compression === false ? {} : { compression }),
   };
 }
 
-function resolveOrigins(reader: OptionReader): OriginRule | readonly OriginRule[] | undefined {
-  const given = reader.value('allowedOrigins');
-  if (given === undefined) return undefined;
-  const rules: readonly unknown[] = Array.isArray(given) ? given : [given];
-  if (rules.length === 0 || !rules.every(isOriginRule)) {
-    reader.report(
-      'allowedOrigins',
-      'is not a list of origins.',
-      'Give origins such as "https://app.example.com", "same-origin", a RegExp or a function.',
-    );
-    return undefined;
-  }
-  attempt(reader, 'allowedOrigins', () => compileOrigins(rules));
-  return rules;
+function isOrigins(value: unknown): value is OriginRule | readonly OriginRule[] {
+  const isRule = (rule: unknown): boolean =>
+    typeof rule === 'string' || typeof rule === 'function' || rule instanceof RegExp;
+  return Array.isArray(value) ? value.length > 0 && value.every(isRule) : isRule(value);
 }
 
-function isOriginRule(value: unknown): value is OriginRule {
-  return typeof value === 'string' || typeof value === 'function' || value instanceof RegExp;
-}
-
-function resolveProxy(reader: OptionReader): TrustProxy {
-  const given = reader.value('trustProxy');
-  if (given === undefined || given === false || given === 0) return false;
-  if (typeof given === 'function') return given as (address: string) => boolean;
-  if (typeof given === 'number' && Number.isSafeInteger(given) && given > 0) return given;
-  // `true` would trust every address, so every client could choose its own.
-  reader.report(
-    'trustProxy',
-    'is neither a number nor a function.',
-    'Give the number of proxies in front, e.g. 1.',
+/** Refuses `true`: it would trust every address, so every client could choose its own. */
+function isTrustProxy(value: unknown): value is TrustProxy {
+  return (
+    value === false || typeof value === 'function' || (Number.isSafeInteger(value) && Number(value) >= 0)
   );
-  return false;
 }
 
 function resolveCompression(reader: OptionReader): false | CompressionOptions {
@@ -101,24 +91,19 @@ function resolveCompression(reader: OptionReader): false | CompressionOptions {
   return given as CompressionOptions;
 }
 
-function resolveCodecs(reader: OptionReader): readonly Codec[] | undefined {
-  const codecs = reader.value('codecs');
-  if (codecs === undefined) return undefined;
-  if (Array.isArray(codecs) && codecs.length > 0 && codecs.every(isCodec)) return codecs;
-  reader.report('codecs', 'is not a list of codecs.', 'Give at least one, such as [jsonCodec].');
-  return undefined;
+function isCodecs(value: unknown): value is readonly Codec[] {
+  return Array.isArray(value) && value.length > 0 && value.every(isCodec);
 }
 
 function isCodec(value: unknown): value is Codec {
   const codec = value as Partial<Codec> | null | undefined;
   return (
-    typeof codec?.encode === 'function' &&
-    typeof codec.decode === 'function' &&
-    typeof codec.subprotocol === 'string'
+    [codec?.encode, codec?.decode].every((one) => typeof one === 'function') &&
+    typeof codec?.subprotocol === 'string'
   );
 }
 
-/** Runs a check of the transport, whose error says the option and the remedy. */
+/** Runs a check of the transport, whose error names the option and the remedy. */
 function attempt(reader: OptionReader, key: string, check: () => unknown): void {
   try {
     check();

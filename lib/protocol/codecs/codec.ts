@@ -38,10 +38,16 @@ export class FrameError extends Error {
 
 /** The error about a frame with more envelopes than the limit. */
 export function tooManyEnvelopes({ maxEnvelopesPerFrame }: FrameLimits): FrameError {
-  return new FrameError('protocol_error', `More than ${maxEnvelopesPerFrame} envelopes in a frame`);
+  return new FrameError(
+    'protocol_error',
+    `A frame has more than ${maxEnvelopesPerFrame} envelopes (limits.maxEnvelopesPerFrame)`,
+  );
 }
 
 /** The error about an envelope with more bytes than the limit. */
 export function tooManyBytes({ maxMessageBytes }: FrameLimits): FrameError {
-  return new FrameError('message_too_large', `A message of more than ${maxMessageBytes} bytes`);
+  return new FrameError(
+    'message_too_large',
+    `An envelope has more than ${maxMessageBytes} bytes (limits.maxMessageBytes)`,
+  );
 }

@@ -21,7 +21,8 @@ export const jsonCodec: Codec = {
   },
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
-    if (typeof frame !== 'string') throw new FrameError('protocol_error', 'JSON travels in text frames');
+    if (typeof frame !== 'string')
+      throw new FrameError('protocol_error', 'A binary frame where JSON is spoken: send JSON in text frames');
     if (!frame.includes('\n')) return CONTENT.test(frame) ? [parseLine(frame, limits)] : [];
     const values: unknown[] = [];
     let start = 0;
@@ -47,12 +48,12 @@ function parseLine(line: string, limits: FrameLimits | undefined): unknown {
   // A nesting of MAX_DEPTH needs at least as many brackets, so short lines need no scan. A server may send a deeper one
   // than it takes: an answer wraps what another client sent.
   if (limits !== undefined && line.length > MAX_DEPTH && isTooDeep(line)) {
-    throw new FrameError('protocol_error', `A message nested deeper than ${MAX_DEPTH}`);
+    throw new FrameError('protocol_error', `An envelope nests more than ${MAX_DEPTH} arrays and objects`);
   }
   try {
     return JSON.parse(line) as unknown;
   } catch {
-    throw new FrameError('protocol_error', 'A frame that is not JSON');
+    throw new FrameError('protocol_error', 'A line of the frame is not JSON');
   }
 }
 

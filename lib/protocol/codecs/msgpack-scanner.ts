@@ -27,7 +27,7 @@ export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPT
     if (header.children > bytes.byteLength - offset) throw cutOff();
     if (header.children > 0) {
       if (remaining.length > maxDepth) {
-        throw new FrameError('protocol_error', `A message nested deeper than ${maxDepth}`);
+        throw new FrameError('protocol_error', `An envelope nests more than ${maxDepth} arrays and objects`);
       }
       remaining.push(header.children);
     }
@@ -60,7 +60,7 @@ function headerAt(view: DataView, at: number): Header {
   if (tag <= 0xbf) return { end: at + 1 + (tag & 0x1f), children: 0 };
   const lengthBytes = LENGTH_BYTES[tag - 0xc0] ?? 0;
   const fixedBytes = FIXED_BYTES[tag - 0xc0] ?? 0;
-  if (fixedBytes === 0) throw new FrameError('protocol_error', 'A frame that is not MessagePack');
+  if (fixedBytes === 0) throw new FrameError('protocol_error', 'The frame is not MessagePack');
   if (at + 1 + lengthBytes > view.byteLength) throw cutOff();
   const length = lengthAt(view, at + 1, lengthBytes);
   const end = at + fixedBytes + lengthBytes;
@@ -75,5 +75,5 @@ function lengthAt(view: DataView, at: number, lengthBytes: number): number {
 }
 
 function cutOff(): FrameError {
-  return new FrameError('protocol_error', 'A MessagePack value that is cut off');
+  return new FrameError('protocol_error', 'The frame ends inside a MessagePack value');
 }

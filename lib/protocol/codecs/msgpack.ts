@@ -20,7 +20,10 @@ export const msgpackCodec: Codec = {
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame === 'string')
-      throw new FrameError('protocol_error', 'MessagePack travels in binary frames');
+      throw new FrameError(
+        'protocol_error',
+        'A text frame where MessagePack is spoken: send it in binary frames',
+      );
     const values: unknown[] = [];
     let start = 0;
     while (start < frame.byteLength) {
@@ -80,6 +83,6 @@ function decodeValue(bytes: Uint8Array): unknown {
     return decode(bytes);
   } catch {
     // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.
-    throw new FrameError('protocol_error', 'A frame that is not MessagePack');
+    throw new FrameError('protocol_error', 'The frame is not MessagePack that this version reads');
   }
 }

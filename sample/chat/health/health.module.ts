@@ -9,7 +9,7 @@ export class HealthController {
     private readonly realtime: RealtimeHealthIndicator,
   ) {}
 
-  /** Ready when a probe that is published on the normal path comes back. */
+  /** Ready when a probe that is published on the normal path returns. */
   @Get()
   @HealthCheck()
   check() {

@@ -4,8 +4,8 @@ import { RoomsService } from '../rooms/rooms.service.js';
 import { NewRoom } from './lobby.dto.js';
 
 /**
- * The list of rooms, live: the snapshot has those that are there, the events those that come. Public means everybody who may
- * connect, and that takes a token here.
+ * The live list of rooms: the snapshot has the existing rooms, the events the new ones. Public means every client that may
+ * connect, which needs a token here.
  */
 @PublicChannel()
 @Channel('lobby', { history: { size: 100 } })

@@ -4,8 +4,8 @@ import { Login } from './login.dto.js';
 import { userNamed } from './user.js';
 
 /**
- * A demo identity: whoever gives a name gets its token. There are no passwords, so do not copy this file: in an application
- * this is your own log-in, and only the last line, a short-lived JWT, stays.
+ * A demo identity: every name gets a token. There are no passwords, so do not copy this file. An application has its own
+ * log-in here, and keeps only the last line, a short-lived JWT.
  */
 @Controller('login')
 export class LoginController {

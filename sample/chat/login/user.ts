@@ -1,6 +1,6 @@
 import type { RealtimeIdentity } from 'nestjs-realtime';
 
-/** Who is connected, as `@RealtimeUser()` gives it: the claims of the token, with `sub` as `id`. */
+/** The connected user, as `@RealtimeUser()` returns it: the claims of the token, with `sub` as `id`. */
 export interface User extends RealtimeIdentity {
   /** The name in lower case: "ada". */
   readonly id: string;
@@ -8,7 +8,7 @@ export interface User extends RealtimeIdentity {
   readonly name: string;
 }
 
-/** The user of a name. The id alone decides how a name is shown, so nobody can wear another's by spelling it differently. */
+/** The user of a name. The shown name depends only on the id, so no user can look like another by a different spelling. */
 export function userNamed(name: string): User {
   const id = name.toLowerCase();
   return { id, name: id.replace(/(?<=^|[ -])\p{L}/gu, (letter) => letter.toUpperCase()) };

@@ -3,12 +3,12 @@ import { Controller, Get, NotFoundException, Req, StreamableFile } from '@nestjs
 import { pageFiles } from './page.files.js';
 import { PageHeaders } from './page.headers.js';
 
-/** Serves the page, and the library's client to it, on Express and on Fastify alike. A real application has a CDN or a bundler. */
+/** Serves the page and the library's client, on Express and on Fastify. A real application has a CDN or a bundler. */
 @Controller()
 export class PageController {
   private readonly files = pageFiles();
 
-  // Written out, because Express and Fastify spell a wildcard differently.
+  // Without a wildcard, because Express and Fastify write it differently.
   @Get(['/', 'assets/:a/:b', 'assets/:a/:b/:c', 'assets/:a/:b/:c/:d'])
   @PageHeaders()
   serve(@Req() { url }: { url: string }): StreamableFile {

@@ -17,19 +17,18 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const library = dirname(createRequire(import.meta.url).resolve('nestjs-realtime/package.json'));
 
-/** What is served, and from where. */
+/** The served URLs, with their folders and file types. */
 const FOLDERS: readonly (readonly [url: string, folder: string, types: readonly string[]])[] = [
   ['/', join(library, 'sample/chat/public'), ['.html']],
   ['/assets/page', join(library, 'sample/chat/public'), ['.css', '.svg']],
   ['/assets/page', join(library, 'dist-sample/chat/public'), ['.js']],
-  // The library's client runs in a browser as it is: ES modules without a dependency. A bundler would take it from here too.
+  // The library's client runs in a browser unchanged: ES modules without a dependency. A bundler would use the same files.
   ['/assets/realtime/client', join(library, 'dist/client'), ['.js']],
   ['/assets/realtime/protocol', join(library, 'dist/protocol'), ['.js']],
 ];
 
 /**
- * The files by their URL. A closed list, read once: what is not on it does not exist, so there is no URL, however odd, that
- * leads out of these folders.
+ * The files by their URL. The list is closed and read once, so no URL leads out of these folders.
  */
 export function pageFiles(): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();

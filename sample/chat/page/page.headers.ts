@@ -1,6 +1,6 @@
 import { applyDecorators, Header } from '@nestjs/common';
 
-/** Only files of this server, no inline script or style, no frame around the page. `connect-src` includes the WebSocket. */
+/** Allows only files of this server: no inline script or style, no frame. `connect-src` includes the WebSocket. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",

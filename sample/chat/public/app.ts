@@ -1,6 +1,6 @@
 import { showConnection } from './connection.js';
 import { byId, displayName, paintAvatar, wordsOf } from './dom.js';
-import { tell } from './happenings.js';
+import { logActivity } from './activity.js';
 import { mark, showLobby } from './lobby.js';
 import { listenForNotices } from './notices.js';
 import { RoomView } from './room.js';
@@ -26,7 +26,7 @@ function showLogin(message = ''): void {
 
 async function enter(as: string): Promise<void> {
   const session = await openSession(as);
-  // A name is no secret: it survives a reload. Tokens and the session's ticket stay in memory.
+  // A name is not a secret, so it may survive a reload. Tokens and the session's ticket stay in memory.
   sessionStorage.setItem(NAME, as);
   login.hidden = true;
   chat.hidden = false;
@@ -36,10 +36,10 @@ async function enter(as: string): Promise<void> {
   showLobby(session);
   window.addEventListener('hashchange', () => showRoom(session));
   showRoom(session);
-  // When the client stops before it was live, its state says why.
+  // When the client stops before it was live, its state shows the reason.
   listenForNotices(session, ({ room: left, title, by }) => {
     const text = `${displayName(by)} removed you from “${title}”`;
-    tell(text, 'bad');
+    logActivity(text, 'bad');
     if (roomInAddress() === left) history.replaceState(null, '', '#');
     if (roomInAddress() === undefined) showRoom(session, text);
   }).catch(() => undefined);
@@ -48,7 +48,7 @@ async function enter(as: string): Promise<void> {
     location.hash = '';
     location.reload();
   });
-  // Says goodbye, so that the others see it at once; who is only cut off keeps the place for a while.
+  // Closes properly, so that the others see it at once; a member that is only cut off stays in the list for a while.
   window.addEventListener('pagehide', () => void session.client.close());
   window.addEventListener('pageshow', (event) => event.persisted && location.reload());
 }

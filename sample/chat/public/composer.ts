@@ -7,7 +7,7 @@ const text = byId('text', HTMLTextAreaElement);
 const count = byId('text-count', HTMLSpanElement);
 const error = byId('text-error', HTMLParagraphElement);
 
-/** Where messages are written. What is too long may be sent all the same: the server says no, and why. */
+/** The field where messages are written. A message that is too long is sent too: the server refuses it, and says why. */
 export class Composer {
   private readonly listening = new AbortController();
 

@@ -1,13 +1,13 @@
 import type { ClientStatus } from 'nestjs-realtime/client';
 import { byId } from './dom.js';
-import { tell } from './happenings.js';
+import { logActivity } from './activity.js';
 import type { Session } from './session.js';
 
 const status = byId('connection', HTMLOutputElement);
 const chat = byId('chat', HTMLDivElement);
 const button = byId('cut', HTMLButtonElement);
 
-/** Shows where the connection stands, and the button that cuts it. */
+/** Shows the state of the connection, and the button that cuts it. */
 export function showConnection({ client, line }: Session): void {
   let shown: ClientStatus = client.status;
   let nextAttempt = 0;
@@ -23,10 +23,10 @@ export function showConnection({ client, line }: Session): void {
   client.on('state', (next) => {
     if (next.state === 'waiting') nextAttempt = performance.now() + (next.delayMs ?? 0);
     if (next.state === 'waiting' && shown.state === 'live') {
-      tell(`Connection lost (${next.name ?? `code ${next.code ?? 1006}`})`, 'bad');
+      logActivity(`Connection lost (${next.name ?? `code ${next.code ?? 1006}`})`, 'bad');
     }
-    if (next.state === 'live' && shown.state !== 'live') tell('Connected', 'good');
-    if (next.state === 'closed') tell(`Closed: ${reasonOf(next)}`, 'bad');
+    if (next.state === 'live' && shown.state !== 'live') logActivity('Connected', 'good');
+    if (next.state === 'closed') logActivity(`Closed: ${reasonOf(next)}`, 'bad');
     shown = next;
     paint();
   });
@@ -35,7 +35,7 @@ export function showConnection({ client, line }: Session): void {
     if (shown.state === 'closed') void client.connect();
     else if (line.isCut) {
       line.restore();
-      tell('The connection is restored: the next attempt will succeed');
+      logActivity('The connection is restored: the next attempt will succeed');
     } else line.cut();
     paint();
   });

@@ -1,11 +1,11 @@
-/** The element of an id. Its class is checked, so that a typo in the page is an error with a name. */
+/** The element with an id. Its class is checked, so that a typo in the page is an error that names it. */
 export function byId<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
   const element = document.getElementById(id);
   if (element instanceof kind) return element;
   throw new Error(`The page has no ${kind.name} with the id "${id}"`);
 }
 
-/** A copy of a `<template>`'s only element, and a look into it. */
+/** A copy of a `<template>`'s only element, and a function that finds its parts. */
 export function copyOf(templateId: string): { root: HTMLElement; part: (selector: string) => HTMLElement } {
   const template = byId(templateId, HTMLTemplateElement);
   const root = template.content.firstElementChild?.cloneNode(true) as HTMLElement;
@@ -17,24 +17,24 @@ export function copyOf(templateId: string): { root: HTMLElement; part: (selector
   return { root, part };
 }
 
-/** Draws the round letter of a user. The colour follows from the id alone. */
+/** Draws the initial of a user. The colour depends only on the id. */
 export function paintAvatar(element: HTMLElement, id: string): void {
   const sum = [...id].reduce((total, letter) => (total * 33 + (letter.codePointAt(0) ?? 0)) % 10_007, 5);
   element.textContent = displayName(id).slice(0, 1);
   element.dataset.tone = String(sum % 8);
 }
 
-/** "ada lovelace" is shown as "Ada Lovelace", as the server does it. Only ids are shown: they are what it verified. */
+/** Shows "ada lovelace" as "Ada Lovelace", as the server does. Only ids are shown, because the server verified them. */
 export function displayName(id: string): string {
   return id.replace(/(?<=^|[ -])\p{L}/gu, (letter) => letter.toUpperCase());
 }
 
-/** Numbered nouns: "1 message", "3 messages". */
+/** A number with its noun: "1 message", "3 messages". */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** A sentence for the user out of what went wrong. */
+/** Makes a sentence for the user from an error. */
 export function wordsOf(error: unknown): string {
   const { details, message } = error as { details?: readonly { message: string }[]; message?: string };
   const text = details?.[0]?.message ?? message ?? String(error);

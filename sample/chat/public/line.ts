@@ -1,8 +1,8 @@
 import type { ClientFetch, WebSocketConstructor, WebSocketLike } from 'nestjs-realtime/client';
 
 /**
- * The cable between page and server, with a plug to pull: the client is given this WebSocket class and this `fetch`. Only the
- * demo needs it; leave both options out, and the client uses the browser's own.
+ * The cable between page and server, which the page can cut: the client uses this WebSocket class and this `fetch`. Only the
+ * demo needs it; without both options the client uses the browser's own.
  */
 export class Line {
   private readonly plugs = new Set<Plug>();
@@ -17,7 +17,7 @@ export class Line {
     return this.cutOff;
   }
 
-  /** Drops the connection without a goodbye, and lets no new one through. */
+  /** Drops the connection without a `bye`, and refuses new ones. */
   cut(): void {
     this.cutOff = true;
     for (const plug of this.plugs) plug.pull();
@@ -44,7 +44,7 @@ function plugClass(line: Line): WebSocketConstructor {
   };
 }
 
-/** A WebSocket that ends when the line is cut, as if the network were gone: code 1006, and no answer from anybody. */
+/** A WebSocket that ends when the line is cut, as if the network were gone: with code 1006. */
 class Plug implements WebSocketLike {
   onopen: ((event: never) => void) | null = null;
   onmessage: ((event: never) => void) | null = null;
@@ -89,7 +89,7 @@ class Plug implements WebSocketLike {
     this.socket?.close(code, reason);
   }
 
-  /** The server sees the socket go without the protocol's `bye`, as it does when a phone drives into a tunnel. */
+  /** The server sees the socket end without the protocol's `bye`, as when a phone enters a tunnel. */
   pull(): void {
     this.end({ code: 1006, reason: '' });
     this.socket?.close();

@@ -1,7 +1,7 @@
 import { byId, copyOf, displayName, wordsOf } from './dom.js';
 import type { Session } from './session.js';
 
-/** A room, as the server tells it. */
+/** A room, as the server describes it. */
 export interface Room {
   readonly id: string;
   readonly title: string;
@@ -15,7 +15,7 @@ const error = byId('create-error', HTMLParagraphElement);
 
 export const addressOf = (room: { readonly id: string }): string => `#/rooms/${room.id}`;
 
-/** The list of rooms: a snapshot first, then those that are created. */
+/** The list of rooms: first a snapshot, then each room that is created. */
 export function showLobby({ client }: Session): void {
   const lobby = client.channel('lobby');
   const links = new Map<string, HTMLElement>();
@@ -33,7 +33,7 @@ export function showLobby({ client }: Session): void {
   };
 
   lobby.on('snapshot', (state) => {
-    // A lost position, after a restart of the server, comes with a new snapshot: what is not in it is gone.
+    // After a restart of the server the position is lost and a new snapshot comes; rooms that it lacks are gone.
     links.clear();
     list.replaceChildren();
     for (const room of (state as { rooms: Room[] }).rooms) add(room);

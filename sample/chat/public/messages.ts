@@ -1,7 +1,7 @@
 import { dayOf, timeOf } from './clock.js';
 import { byId, copyOf, displayName, paintAvatar } from './dom.js';
 
-/** A message of the room's log. Its `seq` is its place there: given by the server, once. */
+/** A message of the room's log. Its `seq` is its place in the log, which the server assigns. */
 export interface Message {
   readonly seq: number;
   readonly ts: number;
@@ -10,7 +10,7 @@ export interface Message {
 }
 
 interface Entry {
-  /** `seq`, or for what is not in the log yet a number behind all of them. */
+  /** `seq`; for a message that is not in the log yet, a larger number. */
   order: number;
   ts: number;
   readonly author?: string;
@@ -25,14 +25,14 @@ const list = byId('messages', HTMLOListElement);
 const scroller = byId('scroller', HTMLDivElement);
 const silence = byId('silence', HTMLParagraphElement);
 
-/** What was said, in the order of the log, wherever it came from: live, from a replay, or from the history. */
+/** The messages in the order of the log, whether they came live, from a replay, or from the history. */
 export class MessageList {
   private readonly entries: Entry[] = [];
   private readonly bySeq = new Map<number, Entry>();
   private readonly pending = new Map<string, Entry>();
   private readonly deleted = new Set<number>();
   private sent = 0;
-  /** Whether the end is in sight: it then stays there, whatever comes and however the space changes. */
+  /** Whether the end of the list is visible; it then stays visible when messages come or the size changes. */
   private pinned = true;
   private readonly resizing = new ResizeObserver(() => this.pinned && this.showEnd());
 
@@ -56,7 +56,7 @@ export class MessageList {
     return this.bySeq.size === 0 ? undefined : Math.min(...this.bySeq.keys());
   }
 
-  /** Shows a message of the log; one that is there already stays as it is. */
+  /** Shows a message of the log, once. */
   add({ seq, ts, author, text }: Message): void {
     if (this.bySeq.has(seq)) return;
     const entry = this.messageEntry(author, text);
@@ -66,7 +66,7 @@ export class MessageList {
     this.paintDeleted(seq);
   }
 
-  /** Shows what happened in the room, e.g. that somebody was removed. */
+  /** Shows an event of the room, e.g. that a member was removed. */
   note(seq: number, ts: number, text: string): void {
     if (this.bySeq.has(seq)) return;
     const entry: Entry = { order: 0, ts, ...copyOf('note-item') };
@@ -75,7 +75,7 @@ export class MessageList {
     this.place(entry, seq, ts);
   }
 
-  /** Shows one's own message before the server has it. */
+  /** Shows the user's own message before the server has it. */
   addPending(id: string, text: string): void {
     const entry = this.messageEntry(this.self, text);
     entry.root.classList.add('pending');
@@ -85,7 +85,7 @@ export class MessageList {
     this.showEnd();
   }
 
-  /** It came back from the log, or was refused: what was shown for it goes. */
+  /** Removes a pending message: it came back from the log, or was refused. */
   settle(id: string): void {
     const entry = this.pending.get(id);
     if (entry === undefined) return;
@@ -97,7 +97,7 @@ export class MessageList {
     this.paintSilence();
   }
 
-  /** Says at one's own message what became of it. */
+  /** Shows the outcome of a pending message. */
   mark(id: string, delivery: string): void {
     const entry = this.pending.get(id);
     if (entry !== undefined) entry.part('.delivery').textContent = delivery;
@@ -108,7 +108,7 @@ export class MessageList {
     this.paintDeleted(seq);
   }
 
-  /** Who may delete what has changed: the owner is known now. */
+  /** Shows the delete buttons again, because the owner is known now. */
   repaint(): void {
     for (const entry of this.entries) this.paintDelete(entry);
   }
@@ -140,7 +140,7 @@ export class MessageList {
     return entry;
   }
 
-  /** Puts an entry where it belongs. What is in sight stays in sight. */
+  /** Inserts an entry at its place. The visible part of the list does not move. */
   private place(entry: Entry, order: number, ts: number): void {
     const height = scroller.scrollHeight;
     let index = this.entries.length;
@@ -163,7 +163,7 @@ export class MessageList {
     else if (index === 0) scroller.scrollTop += scroller.scrollHeight - height;
   }
 
-  /** The day is said once, and so is the author of messages that follow one another. */
+  /** Shows the day once, and the author once for messages that follow one another. */
   private group(index: number): void {
     const entry = this.entries[index];
     if (entry === undefined) return;

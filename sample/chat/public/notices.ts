@@ -1,6 +1,6 @@
 import type { Session } from './session.js';
 
-/** Somebody took this user out of a room. */
+/** This user was removed from a room. */
 export interface Removal {
   readonly room: string;
   readonly title: string;
@@ -12,7 +12,7 @@ export async function listenForNotices(
   { client }: Session,
   removed: (removal: Removal) => void,
 ): Promise<void> {
-  // Whose channel it is, is known once the server has said who this is.
+  // The user, and so the name of the channel, is known when the server has accepted the connection.
   await client.connect();
   client.me.on<Removal>('removed', removed);
   await client.me.subscribe();

@@ -4,7 +4,7 @@ import { byId, copyOf, displayName, paintAvatar, plural } from './dom.js';
 const list = byId('people', HTMLUListElement);
 const count = byId('people-count', HTMLSpanElement);
 
-/** What the list needs to know of the room, and whom it tells. */
+/** What the list needs to know about the room, and what it can do there. */
 export interface Moderation {
   readonly self: string;
   owner: string | undefined;
@@ -13,7 +13,7 @@ export interface Moderation {
   mute(user: string, muted: boolean): void;
 }
 
-/** Who is here. Several devices of somebody are one person (G19). */
+/** Shows the members. Several devices of one user are one member (G19). */
 export function showPeople(members: readonly PresenceMember[], room: Moderation): void {
   const sorted = [...members].sort(
     (a, b) => Number(b.id === room.self) - Number(a.id === room.self) || a.id.localeCompare(b.id),

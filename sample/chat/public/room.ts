@@ -1,14 +1,14 @@
 import type { ChannelEvent, ChannelHandle, HistoryEvent, SubscribeResult } from 'nestjs-realtime/client';
 import { Composer } from './composer.js';
 import { byId, displayName, plural, wordsOf } from './dom.js';
-import { tell } from './happenings.js';
+import { logActivity } from './activity.js';
 import { MessageList } from './messages.js';
 import { showPeople, type Moderation } from './people.js';
 import { RealtimeError } from './realtime.js';
 import type { Session } from './session.js';
 import { Typing } from './typing.js';
 
-/** What the server's `@Snapshot()` gives. */
+/** What the server's `@Snapshot()` returns. */
 interface RoomState {
   readonly title: string;
   readonly owner?: string;
@@ -23,7 +23,7 @@ const heading = byId('room-title', HTMLHeadingElement);
 const ownerLine = byId('room-owner', HTMLParagraphElement);
 const earlier = byId('earlier', HTMLButtonElement);
 
-/** One open room: everything that happens on its channel, and what the user does in it. */
+/** One open room: the events of its channel, and the actions of the user. */
 export class RoomView {
   private readonly room: ChannelHandle;
   private readonly self: string;
@@ -71,7 +71,7 @@ export class RoomView {
   }
 
   async open(): Promise<void> {
-    // Refusals come with `unsubscribed` too.
+    // The listener of `unsubscribed` shows refusals.
     const answer = await this.room.subscribe().catch(() => undefined);
     if (answer !== undefined) this.composer.focus();
   }
@@ -97,18 +97,21 @@ export class RoomView {
       }),
       room.on('resumed', () => this.resumed()),
       room.on('gap', ({ from, to, reason, recoverable }) => {
-        tell(`${this.name}: events ${from} to ${to} did not come (${reason})`, 'bad');
+        logActivity(`${this.name}: events ${from} to ${to} did not come (${reason})`, 'bad');
         if (recoverable) void this.fill(from, to);
       }),
       room.on('lost', ({ reason }) => {
-        tell(`${this.name}: the place in the log is lost (${reason ?? 'unknown'}), reading it anew`, 'bad');
+        logActivity(
+          `${this.name}: the place in the log is lost (${reason ?? 'unknown'}), reloading it`,
+          'bad',
+        );
       }),
       room.on('reset', () => {
-        tell(`${this.name}: the log changed, reading it anew`, 'bad');
-        void this.loadAnew();
+        logActivity(`${this.name}: the log changed, reloading it`, 'bad');
+        void this.reload();
       }),
       room.on('unsubscribed', ({ message, willRetry }) => {
-        tell(`${this.name}: ${message}`, 'bad');
+        logActivity(`${this.name}: ${message}`, 'bad');
         if (!willRetry) this.onEnd(`${this.name}: ${message}`);
       }),
       room.onSignal('typing', (_, { user }) => this.typing.heard(user)),
@@ -116,20 +119,20 @@ export class RoomView {
     );
   }
 
-  /** Told at every subscribe, the first one and each after a lost connection. */
+  /** Called after every subscribe: the first one, and each after a lost connection. */
   private subscribed({ recovery }: SubscribeResult): void {
     this.missed = recovery === 'complete' || recovery === 'truncated' ? 0 : undefined;
-    if (recovery === 'new' || recovery === 'lost') void this.loadAnew();
+    if (recovery === 'new' || recovery === 'lost') void this.reload();
   }
 
   private resumed(): void {
     const missed = this.missed ?? 0;
     this.missed = undefined;
     const what = missed === 0 ? 'nothing was missed' : plural(missed, 'missed event');
-    tell(`${this.name} resumed: ${what}`, 'good');
+    logActivity(`${this.name} resumed: ${what}`, 'good');
   }
 
-  /** The state of the room for newcomers, and after a lost position. */
+  /** Shows the state of the room, at the first subscribe and after a lost position. */
   private show({ title, owner, muted }: RoomState): void {
     this.title = title;
     this.moderation.owner = owner;
@@ -145,10 +148,10 @@ export class RoomView {
           : `${displayName(owner)}’s room`;
     this.messages.repaint();
     this.paintPeople();
-    tell(`${this.name}: snapshot received`, 'good');
+    logActivity(`${this.name}: snapshot received`, 'good');
   }
 
-  /** Shows one event, be it live, replayed or from the history. */
+  /** Shows one event: live, replayed, or from the history. */
   private apply({ id, seq, ts, event, payload, user }: RoomEvent): void {
     switch (event) {
       case 'message.created': {
@@ -174,7 +177,7 @@ export class RoomView {
     }
   }
 
-  /** What an event changes beside the list. The history is older than the snapshot, so it changes nothing. */
+  /** Applies an event to the state beside the list. The history is older than the snapshot, so it changes no state. */
   private keepState({ event, payload, user }: RoomEvent): void {
     if (event === 'message.created') this.typing.stopped(user);
     if (event === 'member.kicked') this.typing.stopped((payload as { user: string }).user);
@@ -194,7 +197,7 @@ export class RoomView {
     this.typing.sent();
     this.messages.addPending(id, text);
     try {
-      // Resolves when it is in the log. While the connection is cut it waits, and is sent once, in order.
+      // Resolves when the message is in the log. While the connection is cut, it waits, and is sent once, in order.
       await this.room.publish('message.created', { text }, { id });
     } catch (error) {
       if (error instanceof RealtimeError && error.code === 'outcome_unknown') {
@@ -218,7 +221,7 @@ export class RoomView {
     this.room.request(request, payload).catch((error: unknown) => this.composer.complain(wordsOf(error)));
   }
 
-  private async loadAnew(): Promise<void> {
+  private async reload(): Promise<void> {
     this.messages.clear();
     await this.load({ limit: PAGE, reverse: true });
     this.messages.showEnd();
@@ -235,7 +238,7 @@ export class RoomView {
       for (const event of events) this.apply(event);
       earlier.hidden = !more;
     } catch (error) {
-      tell(`${this.name}: the history could not be read: ${wordsOf(error)}`, 'bad');
+      logActivity(`${this.name}: the history could not be read: ${wordsOf(error)}`, 'bad');
     }
     this.messages.paintSilence();
   }
@@ -250,7 +253,7 @@ export class RoomView {
   }
 }
 
-/** Names a message before the server has it, so that it is recognised when it comes back. */
+/** The id of a message, chosen before the server has it, so that the page recognizes it when it comes from the log. */
 function newId(): string {
   return [...crypto.getRandomValues(new Uint8Array(12))]
     .map((byte) => byte.toString(16).padStart(2, '0'))

@@ -9,13 +9,13 @@ export interface Session {
   readonly line: Line;
 }
 
-/** Logs in, and makes the client; it connects with its first use. */
+/** Logs in and makes the client, which connects at its first use. */
 export async function openSession(name: string): Promise<Session> {
   const login = await logIn(name);
   const line = new Line();
   let first: string | undefined = login.token;
   const client = new Client('/realtime', {
-    // Asked again whenever the server needs a newer token: ahead of its end, and after a restart.
+    // Called again whenever the server needs a new token: before the old one expires, and after a restart.
     token: async () => {
       const token = first ?? (await logIn(name)).token;
       first = undefined;

@@ -5,7 +5,7 @@ const REPEAT_MS = 2_000;
 const EXPIRES_MS = 3_500;
 const line = byId('typing', HTMLParagraphElement);
 
-/** Who is typing. A signal may get lost, so nobody waits for the end of it: it expires. */
+/** Shows who is typing. Signals may be lost, so each one expires instead of being ended by another. */
 export class Typing {
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>();
   private lastSent = 0;
@@ -15,16 +15,16 @@ export class Typing {
     private readonly self: string,
   ) {}
 
-  /** The user typed: told now and then, not with every key. */
+  /** Sends the signal now and then, not with every key. */
   typed(): void {
     const now = performance.now();
     if (now - this.lastSent < REPEAT_MS && this.lastSent > 0) return;
     this.lastSent = now;
-    // Refused while muted; nothing to say about it here.
+    // It is refused while the user is muted, which the page shows elsewhere.
     this.room.signal('typing').catch(() => undefined);
   }
 
-  /** The next key is the beginning of another message. */
+  /** The next key begins another message. */
   sent(): void {
     this.lastSent = 0;
   }

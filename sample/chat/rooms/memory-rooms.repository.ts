@@ -3,11 +3,11 @@ import { RoomsRepository, type Room, type RoomState } from './rooms.repository.j
 interface StoredRoom {
   readonly room: Room;
   readonly muted: Set<string>;
-  /** Until when somebody may not come back. */
+  /** Until when a user is kept out, by user. */
   readonly keptOut: Map<string, number>;
 }
 
-/** Rooms of one process: they end with it, as the logs of the embedded broker do. */
+/** Rooms of one process: they are lost when it ends, like the logs of the embedded broker. */
 export class MemoryRooms extends RoomsRepository {
   private readonly rooms = new Map<string, StoredRoom>();
 

@@ -8,7 +8,7 @@ const ORDER = 'chat:rooms:order';
 const mutedIn = (id: string) => `chat:muted:${id}`;
 const keptOutOf = (id: string, user: string) => `chat:kept-out:${id}:${user}`;
 
-/** One script, because between a look and a write another process could take the id or the last place. */
+/** One script, because another process could take the id or the last place between a check and a write. */
 const ADD = `
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'taken' end
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
@@ -18,8 +18,8 @@ return 'added'
 `;
 
 /**
- * Rooms of all processes that share a Redis. Nothing is cached here: what one process writes, the others read with their next
- * command, so whoever is muted or removed at one of them is so at all.
+ * Rooms of all processes that share a Redis. Nothing is cached: what one process writes, the others read with their next
+ * command, so a member who is muted or removed in one process is so in all.
  */
 export class RedisRooms extends RoomsRepository implements OnApplicationShutdown {
   private readonly logger = new Logger('RedisRooms');
@@ -28,7 +28,7 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
   private constructor(private readonly redis: Redis) {
     super();
     redis.on('error', ({ message }: Error) => {
-      // It is said at every attempt to reconnect; once is enough.
+      // The error repeats at every attempt to reconnect, and is logged once.
       if (message !== this.trouble) this.logger.error(`Redis does not answer: ${message}`);
       this.trouble = message;
     });
@@ -40,7 +40,7 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
     const redis = new Redis(url, {
       lazyConnect: true,
       connectionName: 'chat-rooms',
-      // While Redis is away an answer now, although it is no, is better than one that nobody waits for any more.
+      // While Redis is unreachable, commands fail at once instead of waiting for it.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       commandTimeout: 3_000,
@@ -84,7 +84,7 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
     await this.ask(() => (muted ? this.redis.sadd(key, user) : this.redis.srem(key, user)));
   }
 
-  /** The key ends by itself, on the clock of Redis: those of the processes may differ. */
+  /** The key expires by the clock of Redis, because those of the processes may differ. */
   async keepOut(id: string, user: string, ms: number): Promise<void> {
     await this.ask(() => this.redis.set(keptOutOf(id, user), '', 'PX', ms));
   }
@@ -97,7 +97,7 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
     this.redis.disconnect();
   }
 
-  /** A client is told `unavailable`, which it may try again, and not `internal`. */
+  /** Runs a command. When it fails, the client gets `unavailable`, which it may retry, and not `internal`. */
   private async ask<T>(command: () => Promise<T>): Promise<T> {
     try {
       return await command();

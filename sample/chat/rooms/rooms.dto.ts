@@ -11,7 +11,7 @@ export class NewMessage {
   text!: string;
 }
 
-/** A message by its place in the room's log, which only the server can give it. */
+/** A message by its place in the room's log, which only the server assigns. */
 export class MessageReference {
   @IsString()
   @Length(1, 64)

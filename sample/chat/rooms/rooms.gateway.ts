@@ -14,7 +14,7 @@ import type { User } from '../login/user.js';
 import { Member, MessageReference, MutedMember, NewMessage } from './rooms.dto.js';
 import { RoomsService } from './rooms.service.js';
 
-/** The code behind every channel `rooms.<id>`: one room, one log. */
+/** The code of every channel `rooms.<id>`: each room has its own log. */
 @Channel('rooms.:room', {
   history: { size: 500, ttl: '1d' },
   presence: true,
@@ -27,7 +27,7 @@ export class RoomsGateway {
     private readonly realtime: RealtimeService,
   ) {}
 
-  /** Asked at each subscribe, and at each resume after a lost connection. */
+  /** Called at each subscribe, and at each resume after a lost connection. */
   @Authorize('subscribe')
   canRead(@RealtimeUser('id') user: string, @ChannelParam('room') room: string) {
     return this.rooms.mayEnter(room, user);
@@ -38,19 +38,19 @@ export class RoomsGateway {
     return this.rooms.maySpeak(room, user);
   }
 
-  /** What newcomers get before the first event. */
+  /** What new subscribers get before the first event. */
   @Snapshot()
   state(@ChannelParam('room') room: string) {
     return this.rooms.state(room);
   }
 
-  /** Clients may publish this; the DTO is validated first, and what is returned is what goes into the log. */
+  /** Clients may publish this event. The DTO is validated first, and the result goes into the log. */
   @OnPublish('message.created')
   write(@MessageBody() { text }: NewMessage, @RealtimeUser() { id, name }: User) {
     return { text, author: id, name };
   }
 
-  /** By the author or the room's owner. The log itself knows who wrote what: `user` is whom the server verified. */
+  /** For the author and the room's owner. The log has the author of each message: `user` is the verified user. */
   @OnPublish('message.deleted')
   async delete(
     @MessageBody() { epoch, seq }: MessageReference,
@@ -67,8 +67,8 @@ export class RoomsGateway {
   }
 
   /**
-   * An RPC of those who are subscribed. The authorization says no from now on; `revoke` ends what is there already. It does not
-   * say why, so the member is told on the channel that only they can read.
+   * An RPC for subscribers. From now on the authorization refuses the member; `revoke` ends the existing subscriptions. It gives
+   * the client no reason, so the reason is published to the member's own channel.
    */
   @OnRequest('kick')
   async kick(

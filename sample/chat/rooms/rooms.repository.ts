@@ -1,19 +1,19 @@
-/** What everybody may know of a room. */
+/** The public part of a room. */
 export interface Room {
   readonly id: string;
   readonly title: string;
-  /** Who created it, and so moderates it. The lounge belongs to nobody. */
+  /** The user who created it and moderates it. The lounge has none. */
   readonly owner?: string;
 }
 
-/** A room, and who may only read in it. */
+/** A room, with the users who may only read in it. */
 export interface RoomState extends Room {
   readonly muted: readonly string[];
 }
 
 /**
- * Where rooms are kept: in the memory of one process, or in Redis for several. Every method is one step, done wholly or not at
- * all, so that two processes may do the same at the same moment.
+ * Stores rooms: in the memory of one process, or in Redis for several. Every method is atomic, so two processes may call the
+ * same one at the same time.
  */
 export abstract class RoomsRepository {
   /** All rooms, the oldest first. */
@@ -26,9 +26,9 @@ export abstract class RoomsRepository {
 
   abstract setMuted(id: string, user: string, muted: boolean): Promise<void>;
 
-  /** Somebody may not come back to the room, for `ms` milliseconds from now. */
+  /** Keeps a user out of the room for `ms` milliseconds. */
   abstract keepOut(id: string, user: string, ms: number): Promise<void>;
 
-  /** For how many milliseconds more somebody may not come back; 0 for whoever may. */
+  /** For how many more milliseconds a user is kept out; 0 for a user who is not. */
   abstract keptOutFor(id: string, user: string): Promise<number>;
 }

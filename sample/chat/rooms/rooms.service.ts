@@ -6,12 +6,12 @@ const LOUNGE: Room = { id: 'lounge', title: 'Lounge' };
 const MAX_ROOMS = 100;
 const KICK_MS = 5 * 60_000;
 
-/** Rooms and who may do what in them: plain application code. It knows nothing of connections and channels. */
+/** Rooms and permissions: plain application code. It knows nothing about connections and channels. */
 @Injectable()
 export class RoomsService implements OnModuleInit {
   constructor(private readonly rooms: RoomsRepository) {}
 
-  /** Another process may have opened it long ago. */
+  /** Opens the lounge, unless another process did. */
   async onModuleInit(): Promise<void> {
     await this.rooms.add(LOUNGE, MAX_ROOMS);
   }
@@ -20,7 +20,7 @@ export class RoomsService implements OnModuleInit {
     return this.rooms.list();
   }
 
-  /** The first who creates a room owns it: "Tea & Biscuits" is `tea-biscuits`, a second one `tea-biscuits-2`. */
+  /** Creates a room for its owner: "Tea & Biscuits" becomes `tea-biscuits`, a second one `tea-biscuits-2`. */
   async create(title: string, owner: string): Promise<Room> {
     const segment = segmentOf(title);
     for (let n = 1; ; n++) {
@@ -31,7 +31,7 @@ export class RoomsService implements OnModuleInit {
     }
   }
 
-  /** What a newcomer needs to know. */
+  /** What a new subscriber needs to know. */
   async state(id: string): Promise<RoomState> {
     const room = await this.rooms.find(id);
     if (room === undefined) throw new RealtimeError('unknown_channel', 'There is no such room');
@@ -42,7 +42,7 @@ export class RoomsService implements OnModuleInit {
     return (await this.state(id)).owner === user;
   }
 
-  /** Everybody, but those who were shown the door. */
+  /** Admits every user who is not kept out. */
   async mayEnter(id: string, user: string): Promise<boolean> {
     await this.state(id);
     return this.mayCome(id, user);

@@ -61,7 +61,7 @@ export class ChatPage {
 
   async isIn(title: string): Promise<void> {
     await this.page.getByRole('heading', { name: title, exact: true }).waitFor();
-    await this.happening(`“${title}”: snapshot received`).first().waitFor();
+    await this.activity(`“${title}”: snapshot received`).first().waitFor();
   }
 
   get input(): Locator {
@@ -95,8 +95,8 @@ export class ChatPage {
   }
 
   /** A line of "What just happened". */
-  happening(text: string): Locator {
-    return this.page.locator('#happenings li').filter({ hasText: text });
+  activity(text: string): Locator {
+    return this.page.locator('#activity li').filter({ hasText: text });
   }
 
   async cut(): Promise<void> {

@@ -205,13 +205,13 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
       }
     }
 
-    const riding: AppOptions = {
+    const sharing: AppOptions = {
       providers: [PlainGateway],
       configure: (app) => app.useWebSocketAdapter(new RealtimeWsAdapter(app)),
     };
 
     it('serves gateway events as requests without a channel, and replies with the returned value (P7)', async () => {
-      const { connect } = await start(riding);
+      const { connect } = await start(sharing);
       const client = await connect('alice');
       const request = (event: string, payload?: unknown) => client.call({ type: 'request', event, payload });
       expect((await request('sum', { a: 1, b: 2 })).payload).toEqual({ sum: 3, by: 'alice', here: true });
@@ -234,7 +234,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
     });
 
     it('runs the gateway hooks once each; a failing hook ends no connection', async () => {
-      const { app, connect, logger } = await start(riding);
+      const { app, connect, logger } = await start(sharing);
       const { hooks, server: clients } = app.get(PlainGateway);
       const client = await connect('alice');
       const failing = await connect('failing');
@@ -249,7 +249,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
     });
 
     it('lets clients without a user reach gateways only where configured (G10)', async () => {
-      const anonymous: AppOptions = { ...riding, realtime: { auth: { anonymous: true } } };
+      const anonymous: AppOptions = { ...sharing, realtime: { auth: { anonymous: true } } };
       const closed = await start(anonymous);
       await expect((await closed.connect()).error({ type: 'request', event: 'many' })).resolves.toMatchObject(
         {
@@ -275,7 +275,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
           return { event: 'last', data };
         }
       }
-      await start({ ...riding, providers: [OwnPort, Zero] });
+      await start({ ...sharing, providers: [OwnPort, Zero] });
       await expect(gatewayCall(port, '', 'last', 'x')).resolves.toMatchObject({ event: 'last' });
     });
 
@@ -291,7 +291,7 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
         @OnRequest('sum', { scope: 'connection', authorize: 'public' })
         sum() {}
       }
-      const { app } = await makeApp(platform, { ...riding, providers: [PlainGateway, Other, A] });
+      const { app } = await makeApp(platform, { ...sharing, providers: [PlainGateway, Other, A] });
       await expect(app.init()).rejects.toThrow(
         [
           'RealtimeModule cannot start:',
@@ -308,14 +308,14 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
     class PlainGateway {
       @SubscribeMessage('ping')
       ping() {
-        return { event: 'pong', data: 'riding' };
+        return { event: 'pong', data: 'sharing' };
       }
     }
     const { connect } = await start({
       providers: [PlainGateway],
       configure: (app) => app.useWebSocketAdapter(new StandaloneWsAdapter()),
     });
-    expect((await (await connect('alice')).call({ type: 'request', event: 'ping' })).payload).toBe('riding');
+    expect((await (await connect('alice')).call({ type: 'request', event: 'ping' })).payload).toBe('sharing');
   });
 });
 

@@ -105,7 +105,7 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
     await expect(get('ready')).resolves.toEqual([
       200,
       DEGRADED[0],
-      { ...DEGRADED[1], reason: 'the broker is away: connection refused', awayMs: expect.any(Number) },
+      { ...DEGRADED[1], reason: 'the broker is unreachable: connection refused', awayMs: expect.any(Number) },
     ]);
     await expect(get('live')).resolves.toMatchObject([200, 'ok', { status: 'up' }]);
     await expect(get('impatient')).resolves.toMatchObject([503, 'error', { status: 'down' }]);
@@ -119,7 +119,7 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
     await expect(get('ready')).resolves.toEqual([
       503,
       'error',
-      { status: 'down', reason: 'events do not come back to this node: no echo' },
+      { status: 'down', reason: 'events do not return to this node: no echo' },
     ]);
   });
 
@@ -132,7 +132,7 @@ describe.each(PLATFORMS)('health for Terminus, on %s (G20)', (_name, platform) =
       DEGRADED[0],
       {
         ...DEGRADED[1],
-        reason: expect.stringContaining('it cannot be proved that every revoke is known here'),
+        reason: expect.stringContaining('this node cannot prove that it knows every revoke'),
         roundTripMs: expect.any(Number),
         sessions: 0,
       },

@@ -103,8 +103,10 @@ function rooms(
     }
   }
   const { prototype } = Rooms;
-  // Nest passes as many plain parameters as the method declares.
+  // Plain parameters are counted by the method's length, and by the types that the compiler writes down.
   Object.defineProperty(prototype.state, 'length', { value: state.length });
+  const types = Array.from({ length: state.length }, () => Object);
+  Reflect.defineMetadata('design:paramtypes', types, prototype, 'state');
   for (const [index, decorate] of parameters.entries()) decorate(prototype, 'state', index);
   method?.(prototype, 'state', { value: prototype.state });
   type?.(Rooms);

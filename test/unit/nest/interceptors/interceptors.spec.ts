@@ -3,7 +3,7 @@ import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { WsException } from '@nestjs/websockets';
 import { lastValueFrom, NEVER, of, Subject, throwError, type Observable } from 'rxjs';
-import { isEngineStage } from '../../../../lib/nest/interceptors/gateway-message.js';
+import { isEngineStage } from '../../../../lib/nest/enhancers/handler-compiler.js';
 import { DedupeInterceptor, EnvelopeInterceptor, SequenceInterceptor } from '../../../../lib/nest/index.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 

@@ -168,6 +168,29 @@ describe('module options', () => {
     expect(problemsOf(options)).toEqual([expected]);
   });
 
+  it('spreads the leave of clients over no more than a short drain', () => {
+    const { settings, drainDeadlineMs } = resolve({ drain: { deadline: '3s' } });
+    expect([settings.drainSpreadMs, drainDeadlineMs]).toEqual([3_000, 3_000]);
+  });
+
+  it.each([
+    'auth',
+    'broker',
+    'connect',
+    'codecs',
+    'compression',
+    'limits',
+    'path',
+    'linger',
+    'ringSize',
+    'allowedOrigins',
+    'allowedHosts',
+    'trustProxy',
+    'publisherOnly',
+  ])('takes null for a mistake, not for an option that is left out: %s', (option) => {
+    expect(problemsOf({ [option]: null }).join()).toContain(`- ${option}: is`);
+  });
+
   it('all mistakes are reported at once', () => {
     expect(problemsOf({ paht: 1, limits: { maxChannels: 0 }, outbox: { maxBytes: 'x' } })).toHaveLength(3);
   });

@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { APPEND, READ, TIPS } from '../../lib/brokers/redis/scripts/index.js';
+import { elapse, stretched } from '../support/patience.js';
+import { RedisKit } from './kit.js';
+import { POLICY, recordOf, scriptCalls, times, type Argument } from './script-calls.js';
+
+describe('the script that appends, on a real server', () => {
+  let kit: RedisKit;
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterAll(() => kit.dispose());
+
+  const { now, channel, run, log, withIds, append, plain, identified } = scriptCalls(() => kit);
+
+  describe('append', () => {
+    it('answers each event with its seq, duplicate, conflict or out of order (P15, P16)', async () => {
+      const name = channel();
+      const ids = ['a', 'b', 'never'];
+      const out = await append(name, ids, [
+        [1, 0, 'fa', '{}'],
+        [2, 1, 'fb', '{}'],
+        [1, 0, 'fa', '{}'],
+        [1, 0, 'other', '{}'],
+        [0, 3, 'fc', '{}'],
+      ]);
+      expect(out).toEqual(['tok.1', 1, 1, 2, '1 tok.1', 'c', 'o']);
+    });
+
+    it('answers with the first seq only when all events were appended, in every form (P15)', async () => {
+      const name = channel();
+      expect(
+        await append(
+          name,
+          ['a', 'b'],
+          [
+            [1, 0, 'f-a', '{}'],
+            [2, 1, 'f-b', '{}'],
+          ],
+        ),
+      ).toEqual(['tok.1', 1]);
+      expect(await identified(name, ['c', 'd'])).toEqual(['tok.1', 3]);
+      expect(await plain(name, ['{}', '{}'])).toEqual(['tok.1', 5]);
+      expect(await identified(name, ['a', 'e', 'd', 'f'])).toEqual(['tok.1', 7, '1 tok.1', 7, '4 tok.1', 8]);
+    });
+
+    it('leaves an event that was not appended out of the record and the message (P15)', async () => {
+      const name = channel();
+      const ids = ['a', 'b', 'c', 'd'];
+      await append(name, ids, [
+        [2, 0, 'f', '{"i":"b"}'],
+        [4, 0, 'f', '{"i":"d"}'],
+      ]);
+      await append(name, ids, [
+        [1, 0, 'f', '{"i":"a","n":"x],[,"}'],
+        [2, 0, 'f', '{"i":"b"}'],
+        [3, 0, 'f', '{"i":"c"}'],
+        [4, 0, 'f', '{"i":"d"}'],
+      ]);
+      const records = await kit.admin.xrange(kit.keys.stream(name), '-', '+');
+      expect(records.map(([id, [, , , text]]) => [id, text])).toEqual([
+        ['2-2', '[{"i":"b"},\n{"i":"d"}]'],
+        ['4-2', '[{"i":"a","n":"x],[,"},\n{"i":"c"}]'],
+      ]);
+    });
+
+    it('continues a log in its next section, and keeps logs separate (P10)', async () => {
+      const [one, other] = [channel(), channel()];
+      const section = [...POLICY, 2, 0, 'p', recordOf(['{}', '{}'])];
+      const out = await run(
+        APPEND,
+        [...withIds(one), ...withIds(other), ...withIds(one)],
+        ['tok', 0, 3, ...section, ...section, ...section],
+      );
+      expect(out).toEqual([
+        ['tok.1', 1],
+        ['tok.2', 1],
+        ['tok.1', 3],
+      ]);
+    });
+
+    it('keeps no more events than the limit, but for the rest of a record (P10)', async () => {
+      const name = channel();
+      const policy = [1, 7, 60_000, 0, 90_000];
+      await plain(name, times(300, '{"i":"x"}'), policy);
+      expect((await run(READ, log(name).slice(0, 2), ['r', 90_000, '', 1, '', 100, 0, 1_000_000]))[3]).toBe(
+        294,
+      );
+      for (let count = 0; count < 1_000; count += 1) await plain(name, ['{"i":"x"}'], policy);
+      expect((await run(READ, log(name).slice(0, 2), ['r', 90_000, '', 1, '', 100, 0, 1_000_000]))[3]).toBe(
+        1_294,
+      );
+      expect(await kit.admin.xlen(kit.keys.stream(name))).toBeLessThanOrEqual(7 + 100);
+    });
+
+    it('sets an expiry on every key that it writes, the latest on the head (P10)', async () => {
+      const name = channel();
+      const before = await now();
+      await identified(name, ['a']);
+      const after = await now();
+      const ends = await Promise.all(
+        [kit.keys.of(name).ids[0], kit.keys.stream(name), kit.keys.head(name)].map((key) =>
+          kit.admin.pexpiretime(key ?? ''),
+        ),
+      );
+      // Up to a quarter later, so that not every append must renew the ends.
+      const within = [10_000, 60_000, 90_000].map(
+        (ms, index) => (ends[index] ?? 0) > before + ms && (ends[index] ?? 0) <= after + 1.25 * ms,
+      );
+      expect(within).toEqual([true, true, true]);
+    });
+
+    it('never shortens the expiry of a key, whatever policies follow one another (P10)', async () => {
+      const name = channel();
+      const [head, stream] = [kit.keys.head(name), kit.keys.stream(name)];
+      /** How long after the beginning of an append the events end, and the head. */
+      const lives = async (...policy: readonly Argument[]) => {
+        const before = await now();
+        await plain(name, ['{}'], policy);
+        const ends = await Promise.all([kit.admin.pexpiretime(stream), kit.admin.pexpiretime(head)]);
+        return ends.map((end) => end - before);
+      };
+      // A key outlives its time by an eighth at first; when that is used up, an append must renew it.
+      await lives(1, 100, 10_000, 0, 20_000);
+      await elapse(1_500);
+      const [events = 0, counter = 0] = await lives(1, 100, 10_000, 0, 20_000);
+      expect(events).toBeGreaterThan(10_000);
+      expect(counter).toBeGreaterThan(20_000);
+      expect((await lives(1, 100, 50_000, 0, 90_000))[0]).toBeGreaterThan(50_000);
+      await lives(0, 0, 1, 0, 90_000);
+      expect((await lives(1, 100, 50_000, 0, 90_000))[0]).toBeGreaterThan(50_000);
+    });
+
+    it('publishes the events of a log as one message', async () => {
+      const name = channel();
+      const listener = kit.admin.duplicate();
+      listener.on('error', () => undefined);
+      const messages: string[] = [];
+      listener.on('smessage', (_topic: string, text: string) => messages.push(text));
+      await listener.ssubscribe(kit.keys.topic(name));
+      await append(
+        name,
+        [],
+        [
+          [0, 0, 'f', '{"i":"a"}'],
+          [0, 0, 'f', '{"i":"b"}'],
+        ],
+      );
+      await listener.ping();
+      listener.disconnect();
+      expect(messages).toHaveLength(1);
+      expect(messages[0]).toMatch(/^1etok\.1 1 \d{13}\n\[\{"i":"a"\},\n\{"i":"b"\}\]$/);
+    });
+
+    it('`touch` writes even if everything was a duplicate, so that WAIT waits for the replicas (G1)', async () => {
+      const name = channel();
+      const ids = ['a'];
+      const head = kit.keys.head(name);
+      await append(name, ids, [[1, 0, 'f', '{}']]);
+      await kit.admin.pexpire(head, 50_000);
+      await append(name, ids, [[1, 0, 'f', '{}']]);
+      expect(await kit.admin.pttl(head)).toBeLessThanOrEqual(50_000);
+      await append(name, ids, [[1, 0, 'f', '{}']], undefined, 1);
+      expect(await kit.admin.pttl(head)).toBeGreaterThan(80_000);
+    });
+
+    it('`touch` never shortens the life of a head (G6)', async () => {
+      const name = channel();
+      const head = kit.keys.head(name);
+      await append(name, ['a'], [[1, 0, 'f', '{}']], [1, 100, 60_000, 10_000, 900_000]);
+      const before = await kit.admin.pttl(head);
+      await append(name, ['a'], [[1, 0, 'f', '{}']], undefined, 1);
+      expect(await kit.admin.pttl(head)).toBeGreaterThan(before - 60_000);
+    });
+
+    it('keeps at most eight forks, each cut to the tip (G6)', async () => {
+      const name = channel();
+      await append(name, [], [[0, 0, 'f', '{}']]);
+      const forks = Array.from({ length: 8 }, (_, index) => `e${index}:${index * 10}`).join(',');
+      await kit.admin.hset(kit.keys.head(name), 'i', 'another', 'f', forks, 's', 25, 'e', 'mine');
+      const [epoch, seq] = await run(TIPS, log(name).slice(0, 2), ['new', 90_000]);
+      expect([epoch, seq]).toEqual(['new.1', 25]);
+      expect(await kit.admin.hget(kit.keys.head(name), 'f')).toBe(
+        'e1:10,e2:20,e3:25,e4:25,e5:25,e6:25,e7:25,mine:25',
+      );
+    });
+  });
+
+  describe('remembered ids', () => {
+    const SHORT = [1, 100, 60_000, 200, 90_000];
+
+    it('ids are dropped in bulk, so that there are never more than two windows of them (P15)', async () => {
+      const name = channel();
+      const hashes = kit.keys.of(name).ids;
+      const sizes: number[] = [];
+      for (let round = 0; round < 12; round += 1) {
+        await identified(name, [`${round}-a`, `${round}-b`], SHORT);
+        const held = (await Promise.all(hashes.map((hash) => kit.admin.hkeys(hash)))).flat();
+        sizes.push(held.filter((id) => !id.startsWith('=')).length);
+        await elapse(50);
+      }
+      // Two windows of 200 ms and what the pauses were longer than 50 ms: far from the 24 ids of all rounds.
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(18);
+      expect(sizes.some((size, index) => size < (sizes[index - 1] ?? 0))).toBe(true);
+    });
+
+    /** `brief`, whose window is over, and `long` lie in one hash, `next` in the one that is current now. */
+    const inBothHashes = async (name: string) => {
+      await identified(name, ['brief'], [1, 100, 60_000, stretched(100), 90_000]);
+      await identified(name, ['long'], POLICY);
+      await elapse(stretched(120));
+      await identified(name, ['next'], POLICY);
+    };
+
+    it('ids are recognized from the older hash until they expire, and no longer (P15)', async () => {
+      const name = channel();
+      await inBothHashes(name);
+      expect(await identified(name, ['long', 'next'], POLICY)).toEqual(['tok.1', 4, '2 tok.1', '3 tok.1']);
+      expect(await identified(name, ['brief'], POLICY)).toEqual(['tok.1', 4]);
+      expect(await identified(name, ['brief'], POLICY)).toEqual(['tok.1', 5, '4 tok.1']);
+    });
+
+    it('ids keep their own window when a later publish has a longer one (P15)', async () => {
+      const name = channel();
+      await identified(name, ['short'], SHORT);
+      await identified(name, ['long'], POLICY);
+      await elapse(220);
+      expect(await identified(name, ['short', 'long'], POLICY)).toEqual(['tok.1', 3, 3, '2 tok.1']);
+      const ends = await Promise.all(kit.keys.of(name).ids.map((hash) => kit.admin.pttl(hash)));
+      expect(Math.max(...ends)).toBeGreaterThan(9_000);
+    });
+
+    it('ids are found in both hashes for `after` (P16)', async () => {
+      const name = channel();
+      await inBothHashes(name);
+      const behind = (after: string, id: string) => append(name, [after, id], [[2, 1, `f-${id}`, '{}']]);
+      expect(await behind('brief', 'd')).toEqual(['tok.1', 4, 'o']);
+      expect(await behind('long', 'd')).toEqual(['tok.1', 4]);
+      expect(await behind('next', 'e')).toEqual(['tok.1', 5]);
+    });
+
+    it('ids are forgotten with the events of a log whose head was dropped (G6)', async () => {
+      const name = channel();
+      await identified(name, ['a', 'b']);
+      await kit.admin.del(kit.keys.head(name));
+      expect(await identified(name, ['a'])).toEqual(['tok.1', 1]);
+      expect(await identified(name, ['a', 'b'])).toEqual(['tok.1', 2, '1 tok.1', 2]);
+    });
+  });
+});

@@ -83,8 +83,8 @@ export class ChannelHandle {
       }
       checkInput('publish', { event, ...options });
       const { ttl, ...rest } = options;
-      const ttlMs = ttl === undefined ? {} : { ttlMs: durationMs(ttl, 'publish: ttl') };
-      return this.runtime.engine.application.publish(this.name, event, payload, { ...rest, ...ttlMs });
+      const expiry = ttl === undefined ? {} : { ttl: durationMs(ttl, 'publish: ttl') };
+      return this.runtime.engine.application.publish(this.name, event, payload, { ...rest, ...expiry });
     } catch (error) {
       return rejected(error);
     }

@@ -8,24 +8,15 @@ import { assertSerializable, fingerprintOf } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
+import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 
-/** Optional fields of an application's publish. */
-export interface ApplicationPublishOptions {
-  /** Idempotency key; the same id inside the dedupe window is appended once (G4). Default: a new id. */
-  readonly id?: string;
-  /** Conflation key. */
-  readonly key?: string;
-  /** Milliseconds after which delivery is pointless. */
-  readonly ttlMs?: number;
-  /** Shown to subscribers as the author. Default: none. */
-  readonly user?: string;
-  /** W3C `traceparent`. */
-  readonly trace?: string;
-  readonly meta?: Readonly<Record<string, unknown>>;
-}
+/** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
+export type ApplicationPublishOptions = Partial<
+  Pick<EventDraft, 'id' | 'key' | 'ttl' | 'user' | 'trace' | 'meta'>
+>;
 
 const NO_OPTIONS: ApplicationPublishOptions = {};
 
@@ -128,7 +119,7 @@ export class ApplicationLog {
           payload,
           user: options.user,
           key: options.key,
-          ttl: options.ttlMs,
+          ttl: options.ttl,
           trace: options.trace,
           meta: options.meta,
         },

@@ -2,7 +2,6 @@ import { Injectable, type Type } from '@nestjs/common';
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import type { EngineOptions } from '../../core/ports/settings.js';
 import { isPromise } from '../../core/ports/maybe-promise.js';
-import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
 import { RealtimeContext } from '../decorators/realtime-context.js';
 import { resolveInjectable } from '../discovery/injectable-resolver.js';
 import type { CompiledHandler, HandlerCompiler } from '../enhancers/handler-compiler.js';
@@ -35,7 +34,9 @@ export async function compileConnect(
   const compiled = hook === undefined ? compileGate(parts) : await compileHook(hook, parts, problems);
   if (compiled === undefined || (hook === undefined && compiled.direct)) return undefined;
   return (connection) => {
-    const result = compiled.run(contextOf(connection));
+    const { user } = connection;
+    const call = { connection, user, channel: '', params: {}, id: '', event: '', payload: undefined };
+    const result = compiled.run(new RealtimeContext('connect', call));
     return isPromise(result) ? result.then(isAdmitted) : isAdmitted(result);
   };
 }
@@ -69,17 +70,4 @@ function moduleOf(type: Type, discovery: DiscoveryService): HostModule {
   if (module === undefined)
     throw new Error('ConnectGate has no module: import RealtimeModule with forRoot() or forRootAsync()');
   return module;
-}
-
-function contextOf(connection: RealtimeConnection): RealtimeContext {
-  const { user } = connection;
-  return new RealtimeContext('connect', {
-    connection,
-    user,
-    channel: '',
-    params: {},
-    id: '',
-    event: '',
-    payload: undefined,
-  });
 }

@@ -3,10 +3,10 @@ import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js'
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
 import type { Authentication } from '../../core/ports/identity.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { Admission } from './handshake-policy.js';
+import type { AcceptedHandshake } from './handshake-policy.js';
 import { refusalOf, TRY_LATER } from './refusal.js';
 
-type Attached = NonNullable<Admission['credentials']>;
+type Attached = NonNullable<AcceptedHandshake['credentials']>;
 
 /** What a check needs. */
 export interface CredentialCheckSettings {
@@ -32,17 +32,19 @@ export class CredentialCheck {
   verify(credentials: Attached): MaybePromise<Opening | Refusal> {
     const { maxPendingHandshakes } = this.settings;
     if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
+    const opened = (authentication: Authentication): Opening => ({
+      authentication,
+      token: credentials.token,
+    });
     try {
       const authentication = this.host.authenticate(credentials);
-      return isPromise(authentication)
-        ? this.follow(authentication, credentials)
-        : openingOf(authentication, credentials);
+      return isPromise(authentication) ? this.follow(authentication.then(opened)) : opened(authentication);
     } catch (error) {
-      return this.refusalOf(error);
+      return this.refuse(error);
     }
   }
 
-  private follow(work: Promise<Authentication>, credentials: Attached): Promise<Opening | Refusal> {
+  private follow(work: Promise<Opening>): Promise<Opening | Refusal> {
     const { clock, handshakeTimeoutMs } = this.settings;
     return new Promise((resolve) => {
       const settle = (outcome: Opening | Refusal): void => {
@@ -52,10 +54,7 @@ export class CredentialCheck {
       };
       const timer = clock.schedule(handshakeTimeoutMs, () => settle(TRY_LATER));
       this.pending.add(settle);
-      work.then(
-        (authentication) => settle(openingOf(authentication, credentials)),
-        (error: unknown) => settle(this.refusalOf(error)),
-      );
+      work.then(settle, (error: unknown) => settle(this.refuse(error)));
     });
   }
 
@@ -64,13 +63,9 @@ export class CredentialCheck {
     for (const settle of this.pending) settle(TRY_LATER);
   }
 
-  private refusalOf(error: unknown): Refusal {
+  private refuse(error: unknown): Refusal {
     if (error instanceof RealtimeError) return refusalOf(error);
     this.settings.onError(error);
     return TRY_LATER;
   }
-}
-
-function openingOf(authentication: Authentication, { token }: Attached): Opening {
-  return { authentication, token };
 }

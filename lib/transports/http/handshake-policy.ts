@@ -15,7 +15,7 @@ import { parseSubprotocols } from './subprotocol-header.js';
 export type Purpose = 'upgrade' | 'probe';
 
 /** A request whose credentials may be verified. */
-export interface Admission {
+export interface AcceptedHandshake {
   readonly handshake: Handshake;
   readonly codec: Codec;
   /** What came with the request; left out when `hello` must bring it. */
@@ -32,7 +32,7 @@ export interface HandshakeRules {
   readonly queryToken: string | undefined;
 }
 
-type Source = Pick<Admission['credentials'] & object, 'token' | 'via'>;
+type Source = Pick<AcceptedHandshake['credentials'] & object, 'token' | 'via'>;
 
 export const refused = (status: Refusal['status'], message: string): Refusal => ({ status, message });
 
@@ -48,7 +48,7 @@ export class HandshakePolicy {
     private readonly rules: HandshakeRules,
   ) {}
 
-  judge(req: IncomingMessage, peer: Peer, purpose: Purpose): Refusal | Admission {
+  judge(req: IncomingMessage, peer: Peer, purpose: Purpose): Refusal | AcceptedHandshake {
     const { headers } = req;
     const { ip, scheme } = clientAddress(headers, peer, this.rules.trustProxy);
     const query = this.queryOf(req.url ?? '/');

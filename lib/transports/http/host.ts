@@ -7,11 +7,6 @@ const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@\\%:[\]]+)(?::(\d{1,5}))?$/i;
 /** Outcome of a host check. `malformed` is answered with 400, `foreign` with 403. */
 export type HostVerdict = 'allowed' | 'malformed' | 'foreign';
 
-interface Authority {
-  readonly name: string;
-  readonly port: string | undefined;
-}
-
 /**
  * Compiles the names under which this server may be addressed; the defence against DNS rebinding. An entry
  * without a port allows every port. Compared without case, exactly: no wildcards, no suffixes.
@@ -39,7 +34,7 @@ export function compileHosts(entries: readonly string[]): (host: string | undefi
   };
 }
 
-function parse(host: string): Authority | undefined {
+function parse(host: string) {
   const match = HOST.exec(host);
   const name = match?.[1];
   return name === undefined ? undefined : { name: name.toLowerCase(), port: match?.[2] };

@@ -24,7 +24,7 @@ const MAX_LENGTH = 512;
  * @throws TypeError naming an entry that could never match, or that would match everything.
  */
 export function compileOrigins(rules: OriginRule | readonly OriginRule[]): OriginCheck {
-  const checks = (isList(rules) ? rules : [rules]).map(compileRule);
+  const checks = [rules].flat().map(compileRule);
   return (origin, handshake, scheme) => checks.some((check) => check(origin, handshake, scheme));
 }
 
@@ -79,8 +79,4 @@ function remedyFor(rule: string): string {
     return 'is a wildcard. Name the origins, or use a RegExp, e.g. /https:\\/\\/[a-z0-9-]+\\.example\\.com/.';
   }
   return 'is not an origin. Write scheme, host and port only, e.g. "https://app.example.com".';
-}
-
-function isList(rules: OriginRule | readonly OriginRule[]): rules is readonly OriginRule[] {
-  return Array.isArray(rules);
 }

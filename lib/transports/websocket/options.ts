@@ -95,7 +95,7 @@ export interface WebSocketSettings extends HandshakeRules {
 }
 
 /** @throws TypeError or RangeError naming the option and the remedy. */
-export function resolveOptions(options: WebSocketTransportOptions): WebSocketSettings {
+export function resolveWebSocketOptions(options: WebSocketTransportOptions): WebSocketSettings {
   const d = WEBSOCKET_DEFAULTS;
   const { path = d.path, trustProxy = d.trustProxy, compression = false } = options;
   if (!/^\/[^?#\s]*$/.test(path)) {

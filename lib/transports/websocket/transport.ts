@@ -10,11 +10,15 @@ import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { CredentialCheck } from '../http/credential-check.js';
 import { DirectWriter } from './direct-writer.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
-import { HandshakePolicy, isRefusal, refused, type Admission } from '../http/handshake-policy.js';
+import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
 import { UpgradeRouter } from '../http/upgrade-router.js';
 import { WebSocketConnection, type ConnectionSettings } from './connection.js';
-import { resolveOptions, type WebSocketSettings, type WebSocketTransportOptions } from './options.js';
+import {
+  resolveWebSocketOptions,
+  type WebSocketSettings,
+  type WebSocketTransportOptions,
+} from './options.js';
 import type { WireSocket } from './wire-socket.js';
 import { createWsServer, type WsServer } from './ws-server.js';
 
@@ -48,7 +52,7 @@ export class WebSocketTransport implements Transport {
     private readonly host: TransportHost,
     options: WebSocketTransportOptions = {},
   ) {
-    this.settings = resolveOptions(options);
+    this.settings = resolveWebSocketOptions(options);
     this.connections = { ...this.settings, writer: new DirectWriter() };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);
@@ -116,7 +120,7 @@ export class WebSocketTransport implements Transport {
   };
 
   /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
-  private judge(rules: () => Refusal | Admission): Refusal | Admission {
+  private judge(rules: () => Refusal | AcceptedHandshake): Refusal | AcceptedHandshake {
     if (this.closed) return TRY_LATER;
     try {
       return rules();
@@ -131,7 +135,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private open(
-    admission: Admission,
+    admission: AcceptedHandshake,
     opening: Opening,
     req: IncomingMessage,
     socket: Duplex,
@@ -148,7 +152,12 @@ export class WebSocketTransport implements Transport {
     }
   }
 
-  private connect({ handshake, codec }: Admission, opening: Opening, ws: WireSocket, socket: Duplex): void {
+  private connect(
+    { handshake, codec }: AcceptedHandshake,
+    opening: Opening,
+    ws: WireSocket,
+    socket: Duplex,
+  ): void {
     const variants = this.variants.get(codec) as Variants;
     const deflate = ws.extensions !== '' && takesSharedFrames(handshake.headers['sec-websocket-extensions']);
     const variant = deflate ? variants.deflated : variants.plain;

@@ -74,7 +74,8 @@ function start(channel: string, user = 'ada', url = server.url) {
 }
 
 const publish = async (channel: string, count: number): Promise<void> => {
-  for (let index = 0; index < count; index++) await server.engine.application.publish(channel, 'said', `n${index}`);
+  for (let index = 0; index < count; index++)
+    await server.engine.application.publish(channel, 'said', `n${index}`);
 };
 const range = (last: number): number[] => Array.from({ length: last }, (_, index) => index + 1);
 

@@ -226,7 +226,7 @@ describe('the answer to a resume and the replay (P11, P12)', () => {
     await start();
     const position = positionOf(await (await left.connect('eve')).subscribe('rooms.1'));
     await publish('rooms.1', 1);
-    await left.engine.application.publish('rooms.1', 'said', 'stale', { ttlMs: 1 });
+    await left.engine.application.publish('rooms.1', 'said', 'stale', { ttl: 1 });
     await publish('rooms.1', 1);
     const stale = (await left.engine.application.history('rooms.1', { from: 2, limit: 1 })).position;
     expect(stale.seq).toBe(3);

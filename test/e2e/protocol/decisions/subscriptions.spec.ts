@@ -89,7 +89,7 @@ describe('subscriptions', () => {
     const client = await server.connect('alice');
     const { epoch } = positionOf(await client.subscribe('rooms.1'));
     await client.reply({ type: 'unsubscribe', channel: 'rooms.1' });
-    await server.engine.application.publish('rooms.1', 'said', 1, { ttlMs: 1 });
+    await server.engine.application.publish('rooms.1', 'said', 1, { ttl: 1 });
     await server.engine.application.publish('rooms.1', 'said', 2);
     clock.advance(2);
     await client.subscribe('rooms.1', { position: { epoch, seq: 0 } });

@@ -89,7 +89,7 @@ describe('a history with many expired events', () => {
       const { engine, clock } = harness;
       await engine.application.publish('rooms.1', 'said', 'first', { meta: { page: 1 } });
       for (let index = 0; index < 20; index++)
-        await engine.application.publish('rooms.1', 'said', index, { ttlMs: 10 });
+        await engine.application.publish('rooms.1', 'said', index, { ttl: 10 });
       await engine.application.publish('rooms.1', 'said', 'last');
       clock.advance(1_000);
       const seqs = reverse ? [22, 1] : [1, 22];

@@ -346,7 +346,7 @@ describe('events', () => {
     const client = await harness.subscriber('rooms.1');
     client.stall();
     await harness.publish('rooms.1');
-    await harness.engine.application.publish('rooms.1', 'said', 1, { ttlMs: 10 });
+    await harness.engine.application.publish('rooms.1', 'said', 1, { ttl: 10 });
     await quiet();
     harness.clock.advance(100);
     client.drain();

@@ -175,7 +175,7 @@ describe('overflow of a queue', () => {
 
   it('an event whose ttl expires in the queue is announced as expired, and not delivered (P25)', async () => {
     const connection = await slowSubscriber('drop-oldest');
-    await harness.engine.application.publish('rooms.1', 'said', 'soon stale', { ttlMs: 1_000 });
+    await harness.engine.application.publish('rooms.1', 'said', 'soon stale', { ttl: 1_000 });
     await harness.publish('rooms.1');
     harness.clock.advance(2_000);
     const [, gap, event] = await catchUp(connection);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
 import {
-  resolveOptions,
+  resolveWebSocketOptions,
   type WebSocketTransportOptions,
 } from '../../../../lib/transports/websocket/options.js';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
@@ -10,7 +10,7 @@ import { FakeHost } from '../support/fake-host.js';
 
 describe('options of the WebSocket transport', () => {
   it('the options are safe by default (G22, G23, G24)', () => {
-    expect(resolveOptions({})).toMatchObject({
+    expect(resolveWebSocketOptions({})).toMatchObject({
       path: '/realtime',
       codecs: [jsonCodec, msgpackCodec],
       allowsOrigin: undefined,

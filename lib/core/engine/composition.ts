@@ -153,7 +153,8 @@ export function composeEngine(options: EngineOptions) {
     listeners,
     bans,
     addressBans,
-    outboxes: { ...ports, limits: settings.outbox, scheduler, wheel },
+    // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
     userBuckets: new UserBuckets(limits.userRatePerSecond),
     rates: {
       commands: new RateLimit(limits.ratePerSecond, limits.burst),

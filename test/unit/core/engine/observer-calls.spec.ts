@@ -370,6 +370,30 @@ describe('events', () => {
     expect(late.take('event')).toHaveLength(3);
     expect(taken('onReplay')).toEqual([['rooms.:room', 3, 0]]);
   });
+
+  it('that a frozen subscriber missed are notified of as one replay each time', async () => {
+    const broker = memoryBroker();
+    const begin = broker.start.bind(broker);
+    let prove: (forMs: number) => void = () => undefined;
+    broker.start = (listener) => {
+      prove = (forMs) => listener.onControlCurrent(forMs);
+      return begin(listener);
+    };
+    await start([channel('rooms.:room', { behaviour: { authorize: { subscribe: () => true } } })], {
+      broker,
+    });
+    prove(1_000);
+    const client = await harness.subscriber('rooms.1');
+    for (const events of [3, 2]) {
+      harness.clock.advance(1_000);
+      await harness.publish('rooms.1', events);
+      expect(client.take('event')).toEqual([]);
+      prove(1_000);
+      await quiet();
+      expect(client.take('event')).toHaveLength(events);
+      expect(taken('onReplay')).toEqual([['rooms.:room', events, 0]]);
+    }
+  });
 });
 
 describe('logs and broker', () => {

@@ -3,7 +3,7 @@ import type { Envelope } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
 import type { ChannelHandle } from './channel/handle.js';
-import { ChannelRegistry } from './channel/registry.js';
+import { ClientChannels } from './channel/channels.js';
 import { CommandQueue } from './command-queue.js';
 import type { Wire } from './connection/connection.js';
 import { Connector } from './connection/connector.js';
@@ -18,7 +18,7 @@ import { PublishQueue } from './publish-queue.js';
 import type { ClientState, ClientStatus, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
 import { TokenSource } from './token.js';
-import { endpointsOf, webSocketTransport } from './transport/websocket.js';
+import { endpointsOf, webSocketOpener } from './transport/websocket.js';
 
 /** The events of a client, with the arguments of their listeners. */
 export type ClientEventMap = {
@@ -41,7 +41,7 @@ export type ClientEventMap = {
 export class RealtimeClient {
   private readonly listeners: Emitter<ClientEventMap>;
   private readonly connector: Connector;
-  private readonly channels: ChannelRegistry;
+  private readonly channels: ClientChannels;
   private readonly commands: CommandQueue;
   private readonly publishes: PublishQueue;
   private readonly refresher: TokenRefresher;
@@ -63,7 +63,7 @@ export class RealtimeClient {
     const settings = settingsOf(options);
     const { clock, random, connectTimeoutMs } = settings;
     const endpoints = endpointsOf(url);
-    const transport = webSocketTransport(endpoints.socket, options);
+    const open = webSocketOpener(endpoints.socket, options);
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
 
@@ -83,11 +83,11 @@ export class RealtimeClient {
     };
     this.commands = new CommandQueue(deps);
     this.publishes = new PublishQueue(deps);
-    this.channels = new ChannelRegistry({ ...deps, commands: this.commands, publishes: this.publishes });
+    this.channels = new ClientChannels({ ...deps, commands: this.commands, publishes: this.publishes });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
-    this.connector = new Connector(settings, tokens, transport, endpoints.http, {
+    this.connector = new Connector(settings, tokens, open, endpoints.http, {
       greeting: (frame) => this.onGreeting(frame),
       live: (welcome, wire) => this.onLive(welcome, wire),
       message: (envelope) => this.onMessage(envelope),

@@ -27,7 +27,7 @@ export interface ConnectionEnd {
 }
 
 /** What is known about the credentials of the attempt. */
-export interface Credentials {
+export interface AttemptCredentials {
   /** Whether there is a token provider. */
   readonly renewable: boolean;
   /** Whether the token was fetched for this very attempt. */
@@ -70,7 +70,7 @@ export function earlyFrameRefused({ early, welcomed, code }: ConnectionEnd): boo
  */
 export function decide(
   end: ConnectionEnd,
-  credentials: Credentials,
+  credentials: AttemptCredentials,
   probed?: ProbeAnswer,
 ): ReconnectDecision {
   const {

@@ -54,11 +54,11 @@ export interface Transport {
 export type OpenTransport = (protocols: readonly string[], events: TransportEvents) => Transport;
 
 /**
- * Opens WebSockets to `url`.
+ * Gives what opens WebSockets to `url`.
  *
  * @throws TypeError when neither `webSocket` nor the platform gives a WebSocket class.
  */
-export function webSocketTransport(
+export function webSocketOpener(
   url: string,
   options: { readonly webSocket?: WebSocketConstructor; readonly webSocketOptions?: Record<string, unknown> },
 ): OpenTransport {
@@ -72,14 +72,14 @@ export function webSocketTransport(
   }
   return (protocols, events) => {
     const list = [...protocols];
-    return new WebSocketTransport(
+    return new ClientWebSocket(
       webSocketOptions === undefined ? new Socket(url, list) : new Socket(url, list, webSocketOptions),
       events,
     );
   };
 }
 
-class WebSocketTransport implements Transport {
+class ClientWebSocket implements Transport {
   private open = false;
 
   constructor(

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { ChannelBackoff, DEFAULT_RETRY } from '../../../lib/client/backoff.js';
 import { ChannelListeners } from '../../../lib/client/channel/listeners.js';
-import type { ChannelRegistry } from '../../../lib/client/channel/registry.js';
+import type { ClientChannels } from '../../../lib/client/channel/channels.js';
 import { systemClientClock } from '../../../lib/client/clock.js';
 import { settingsOf, uuidv7 } from '../../../lib/client/options.js';
 import { decide } from '../../../lib/client/connection/reconnect-policy.js';
@@ -278,7 +278,7 @@ describe('listeners of a channel', () => {
   it('an application event named as the event of presence has listeners of its own', () => {
     const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
     const room = client.channel('rooms.1');
-    const { channels } = client as unknown as { channels: ChannelRegistry };
+    const { channels } = client as unknown as { channels: ClientChannels };
     const listener = (): void => undefined;
     room.on('change', listener);
     room.presence.on('change', listener);
@@ -309,7 +309,7 @@ describe('the retries of a channel (P19)', () => {
 describe('the channel registry of the client', () => {
   it('keeps channels that are subscribed or listened to, and releases the others', () => {
     const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
-    const { channels } = client as unknown as { channels: ChannelRegistry };
+    const { channels } = client as unknown as { channels: ClientChannels };
     const room = client.channel('rooms.1');
     expect(channels.find('rooms.1')).toBeUndefined();
     const off = room.on('tick', () => undefined);

@@ -6,7 +6,7 @@ import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.
  * The channels of a client, one object per name. Those that are subscribed or listened to are kept; the others live
  * as long as the application holds them, so that a page that visits thousands of rooms does not collect them.
  */
-export class ChannelRegistry {
+export class ClientChannels {
   private readonly kept = new Map<string, ClientSubscription>();
   private readonly known = new Map<string, WeakRef<ClientSubscription>>();
   private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();

@@ -44,7 +44,7 @@ export class ControlApplier {
         return;
       }
       default:
-        // Of a newer version of the library, on another node. Its sender is told that it has no effect here.
+        // Of a newer version of the library, on another node. The receipt of its sender names this node as one where it has no effect.
         throw new Error(
           `Control records of the kind ${JSON.stringify((message satisfies never as ControlMessage).kind)} ` +
             'are unknown to this node: update its nestjs-realtime',

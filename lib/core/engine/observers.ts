@@ -24,7 +24,7 @@ const METHODS: Readonly<Record<keyof Observer, true>> = {
 
 /**
  * One observer that notifies all of them. A method that none has is `undefined` in it, so that a caller neither measures nor
- * makes what nobody is told: `observer.onDelivery?.(…)` does not even evaluate its arguments.
+ * makes what nobody observes: `observer.onDelivery?.(…)` does not even evaluate its arguments.
  */
 export function combineObservers(observers: readonly Observer[], logger: EngineLogger): Observer {
   const combined: Record<string, Method | undefined> = {};

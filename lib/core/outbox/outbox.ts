@@ -94,8 +94,10 @@ export class Outbox implements Flushable {
   pushControl(envelope: Envelope): void {
     if (this.isClosed) return;
     // Answers to commands come here: a client that sends commands and does not read must not fill the memory.
-    if (this.isControlFull) this.flush();
-    if (this.isControlFull) return this.session.close('slow_consumer');
+    if (this.isControlFull) {
+      this.flush();
+      if (this.isControlFull) return this.session.close('slow_consumer');
+    }
     const bytes = this.encode(envelope);
     (this.control ??= []).push(bytes);
     this.controlBytes += bytes.length;
@@ -109,8 +111,10 @@ export class Outbox implements Flushable {
    */
   pushData(envelope: Envelope, flow?: Flow): void {
     if (this.isClosed) return;
-    if (this.isOver(0, 0)) this.flush();
-    if (this.isOver(0, 0)) return this.session.close('slow_consumer');
+    if (this.isOver(0, 0)) {
+      this.flush();
+      if (this.isOver(0, 0)) return this.session.close('slow_consumer');
+    }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
     this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
@@ -128,9 +132,11 @@ export class Outbox implements Flushable {
     if (this.isClosed) return;
     const bytes = encodeEvent(event, this.connection.variant);
     // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
-    if (this.isOver(bytes.length, 1)) this.flush();
     if (this.isOver(bytes.length, 1)) {
-      const verdict = applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1));
+      this.flush();
+      const verdict = this.isOver(bytes.length, 1)
+        ? applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1))
+        : 'queue';
       if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }

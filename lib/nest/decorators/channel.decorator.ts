@@ -39,7 +39,7 @@ export interface ChannelOptions {
   readonly presence?: boolean | ChannelPresenceOptions;
   /**
    * What happens when a client reads more slowly than the channel writes (G13). With `'disconnect'` the client
-   * reconnects and misses nothing. With the others it stays connected and is told what was dropped. Default
+   * reconnects and misses nothing. With the others it stays connected and is notified of what was dropped. Default
    * `'disconnect'`.
    */
   readonly overflow?: OverflowPolicy;

@@ -209,8 +209,23 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.onDrain();
   }
 
+  /** Ends the session on this side, whichever side closed. */
   onClose(code: number): void {
-    this.end(code);
+    if (this.isClosed) return;
+    const wasLive = this.isLive;
+    this.state = 'closed';
+    this.closeCode = code;
+    this.helloTimer?.cancel();
+    this.heartbeat.stop();
+    this.tokenWatch.stop();
+    this.reading.stop();
+    this.waiting = undefined;
+    this.outbox.close();
+    this.deps.sessions.remove(this);
+    this.deps.commands.leave(this, code);
+    this.deps.watch?.closed(this.view);
+    this.deps.observer.onConnectionClose?.(this.view, code);
+    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
   }
 
   sendPing(): void {
@@ -270,7 +285,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     if (this.isClosed) return;
     this.outbox.flush();
     const { code } = CLOSE_CODES[name];
-    this.end(code);
+    this.onClose(code);
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
@@ -300,7 +315,9 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
       // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
       if (!('command' in validation) || validation.command.type !== 'hello')
         return this.close('protocol_error');
-      return this.startHello(validation.command);
+      this.state = 'authenticating';
+      this.deps.watch?.start(this.view, validation.command);
+      return this.track(this.deps.commands.greet(this, validation.command), validation.command.id);
     }
     const type = 'command' in validation ? validation.command.type : undefined;
     const refusal = this.inbound.admit(type, this, now);
@@ -338,12 +355,6 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     }
   }
 
-  private startHello(command: HelloCommand): void {
-    this.state = 'authenticating';
-    this.deps.watch?.start(this.view, command);
-    this.track(this.deps.commands.greet(this, command), command.id);
-  }
-
   /** Counts a command that is under way, and answers it with the error when it fails. */
   track(work: MaybePromise<void>, ref: string | undefined): void {
     if (!isPromise(work)) return;
@@ -357,10 +368,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     );
   }
 
-  /**
-   * What a client may learn of an error (G25): a `RealtimeError` as it is; of anything else only an id, under which the log has
-   * the rest.
-   */
+  /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
   toClientError(error: unknown): RealtimeError {
     if (error instanceof RealtimeError) return error;
     const { entropy, logger } = this.deps;
@@ -386,23 +394,5 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
     const payload = error.toBody();
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
-  }
-
-  private end(code: number): void {
-    if (this.isClosed) return;
-    const wasLive = this.isLive;
-    this.state = 'closed';
-    this.closeCode = code;
-    this.helloTimer?.cancel();
-    this.heartbeat.stop();
-    this.tokenWatch.stop();
-    this.reading.stop();
-    this.waiting = undefined;
-    this.outbox.close();
-    this.deps.sessions.remove(this);
-    this.deps.commands.leave(this, code);
-    this.deps.watch?.closed(this.view);
-    this.deps.observer.onConnectionClose?.(this.view, code);
-    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
   }
 }

@@ -16,7 +16,7 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 460, packed: 400_000, unpacked: 1_400_000 },
+    'nestjs-realtime': { files: 460, packed: 430_000, unpacked: 1_500_000 },
     'nestjs-realtime-client': { files: 100, packed: 80_000, unpacked: 275_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

@@ -11,15 +11,15 @@ const WEB = { onlyPackages: ['@msgpack/msgpack'] };
 const NO_NEST = ['@nestjs'];
 
 /**
- * `ours`: the other rooms that may be imported. `forbid`: packages that may not. `onlyPackages`: the only packages
+ * `ours`: the other rooms that may be imported, or floors of one, as paths below lib/. `forbid`: packages that may not. `onlyPackages`: the only packages
  * that may, which excludes Node's own modules.
  */
 export const ROOMS = {
   protocol: { ours: [], ...WEB },
   client: { ours: ['protocol'], ...WEB },
   core: { ours: ['protocol'], forbid: [...NO_NEST, 'ws', 'ioredis'] },
-  transports: { ours: ['core', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
-  brokers: { ours: ['core', 'protocol'], forbid: [...NO_NEST, 'ws'] },
+  transports: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ioredis'] },
+  brokers: { ours: ['core/ports', 'core/async', 'protocol'], forbid: [...NO_NEST, 'ws'] },
   nest: { ours: NEST_ROOMS, forbid: ['ioredis', '@nestjs/terminus'] },
   telemetry: EDGE,
   health: EDGE,
@@ -117,15 +117,22 @@ function judgeRoom(specifier, target, room, below) {
   const [top, to] = target.split('/');
   if (top !== 'lib' || !to) return { messageId: 'outside', data: { to: target } };
   if (to === room) return room === 'core' ? judgeFloor(target, below) : undefined;
-  if (rules.ours.includes(to)) return undefined;
+  if (rules.ours.some((path) => within(target, path))) return undefined;
   const allowed =
     rules.ours.length > 0 ? rules.ours.map((name) => `lib/${name}`).join(', ') : 'nothing of ours';
-  return { messageId: 'room', data: { from, to: `lib/${to}`, allowed } };
+  // Of a room of which some floors are allowed, the floor is what is wrong.
+  const isPart = rules.ours.some((path) => path.startsWith(`${to}/`));
+  const named = isPart ? target.split('/').slice(0, 3).join('/') : `lib/${to}`;
+  return { messageId: 'room', data: { from, to: named, allowed } };
+}
+
+/** Whether a path lies in a folder of lib/, or is it. */
+function within(path, folder) {
+  return `${path}/`.startsWith(`lib/${folder}/`);
 }
 
 /** Both directions of {@link CLOSED_FOLDERS}. */
 function judgeFolder(file, specifier, target) {
-  const within = (path, folder) => `${path}/`.startsWith(`lib/${folder}/`);
   const closedOf = (path) => Object.keys(CLOSED_FOLDERS).find((folder) => within(path, folder));
   const here = closedOf(file);
   if (here === undefined) {

@@ -47,13 +47,13 @@ export interface HandlerCall {
   /** Payload of `publish`, `signal` and `request`; `params` of `subscribe`. */
   readonly payload: unknown;
   /** Trace context of the client (W3C `traceparent`), for a span to continue. */
-  readonly trace?: string;
+  readonly trace?: string | undefined;
   /** Further fields of the client's envelope. */
-  readonly meta?: Readonly<Record<string, unknown>>;
+  readonly meta?: Readonly<Record<string, unknown>> | undefined;
   /** Conflation key of a `publish`. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Milliseconds after which delivery of a `publish` is pointless. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
 }
 
 /** Result of an authorization: yes, no, or yes for some milliseconds, after which it is asked again. */

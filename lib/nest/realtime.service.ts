@@ -117,7 +117,9 @@ export class ChannelHandle {
    * @param page.limit How many members are returned, at most 1000. Default 100.
    * @example const { members, count, more } = await realtime.channel('rooms.42').members({ limit: 50 });
    */
-  async members(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<PresencePage> {
+  async members(
+    page: { readonly cursor?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<PresencePage> {
     checkInput('members', { ...page });
     return this.runtime.engine.application.members(this.name, page);
   }

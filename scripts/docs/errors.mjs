@@ -87,13 +87,19 @@ const CLOSE_NOTES = {
     'The server failed, or could not send `welcome` in time.',
     'Reconnect with backoff; the operator finds the reason in the log.',
   ],
-  overloaded: ['Reserved; not sent in this version.', 'Reconnect after the advised delay.'],
+  overloaded: [
+    'The node reached its limit of connections while this one was authenticated (P18).',
+    'Reconnect after the advised delay.',
+  ],
   broker_unavailable: ['A service that is needed for `welcome` is away.', 'Reconnect with backoff.'],
   token_expired: [
     'The token expired and no `auth` came in time (G12), or it had expired before `hello`.',
     'Fetch a fresh token, then reconnect.',
   ],
-  too_many_connections: ['Reserved; not sent in this version.', 'Reconnect after the advised delay.'],
+  too_many_connections: [
+    'The address reached its limit of connections while this one was authenticated (P18).',
+    'Reconnect after the advised delay.',
+  ],
   unauthorized: [
     'No token, or one that does not verify.',
     'Fetch a fresh token and try once more. If that one is refused too, ask the user to sign in.',

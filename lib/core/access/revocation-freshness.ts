@@ -15,6 +15,7 @@ export class RevocationFreshness {
   private until = Number.POSITIVE_INFINITY;
   private stale = false;
   private timer: Scheduled | undefined;
+  private closed = false;
 
   constructor(
     private readonly clock: Clock,
@@ -35,6 +36,8 @@ export class RevocationFreshness {
 
   /** The broker proved that nothing is missing. @param forMs how long that may be relied on, in milliseconds. */
   prove(forMs: number): void {
+    // A broker proves until it is closed, which is after this.
+    if (this.closed) return;
     const now = this.clock.monotonic();
     const until = now + forMs;
     // Proofs may arrive in another order than they were requested.
@@ -52,6 +55,7 @@ export class RevocationFreshness {
   }
 
   close(): void {
+    this.closed = true;
     this.timer?.cancel();
     this.timer = undefined;
     this.until = Number.POSITIVE_INFINITY;

@@ -60,7 +60,7 @@ export class Hello {
   }
 
   private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
-    this.deps.observer.onRefusal?.(session.connection.handshake, 'hello', reason);
+    this.deps.observer.onRefusal?.('hello', reason, session.connection.handshake.ip);
     session.close(reason, retryAfterMs);
   }
 

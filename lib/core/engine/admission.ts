@@ -1,12 +1,10 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
-import { codeOf } from '../commands/authorization.js';
-import { closeNameOf } from '../commands/hello.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
-import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
@@ -43,28 +41,17 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
-  admit(handshake: Handshake): Refusal | undefined {
-    const refusal = this.judge(handshake);
-    if (refusal !== undefined) this.deps.observer.onRefusal?.(handshake, 'upgrade', this.closeOf(refusal));
-    return refusal;
+  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+    return this.deps.authenticator.authenticate(credentials);
   }
 
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
-    const { authenticator, observer } = this.deps;
-    if (observer.onRefusal === undefined) return authenticator.authenticate(credentials);
-    return attempt(
-      () => authenticator.authenticate(credentials),
-      (authentication) => authentication,
-      (error) => {
-        observer.onRefusal?.(credentials.handshake, 'upgrade', closeNameOf(codeOf(error)));
-        throw error;
-      },
-    );
+  onRefused({ code, status }: Refusal, ip: string): void {
+    this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.deps.sessionDeps, connection, opening);
-    // Of connections that were admitted together, the last may be one too many by the time that it is authenticated.
+    // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.
     const refusal = this.admit(connection.handshake);
     this.deps.sessions.add(session);
     this.deps.observer.onConnectionOpen?.(session.view);
@@ -72,7 +59,7 @@ export class Admission implements TransportHost {
     return session;
   }
 
-  private judge(handshake: Handshake): Refusal | undefined {
+  admit(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
     if (!this.isOpen || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };

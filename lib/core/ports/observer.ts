@@ -4,15 +4,25 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { GapReason, Recovery } from '../../protocol/position.js';
 import type { BrokerState } from './broker.js';
 import type { ChannelAction, HandlerCall } from './channel-definition.js';
-import type { Handshake } from './connection.js';
 import type { ControlMessage, ControlReceipt } from './control.js';
 import type { RealtimeConnection } from './realtime-connection.js';
+import type { Refusal } from './transport-host.js';
 
 /** How something ended: well, or with the code of the error that its caller gets. */
 export type Outcome = 'ok' | ErrorCode;
 
-/** A command that is answered. What keeps a connection alive or ends it (`ping`, `pong`, `bye`) is not observed. */
-export type ObservedCommand = Exclude<ClientCommand, { readonly type: 'ping' | 'pong' | 'bye' }>;
+/**
+ * A command that is answered, without its payload: it may be secret (G23). What keeps a connection alive or ends it (`ping`,
+ * `pong`, `bye`) is not observed.
+ */
+export interface ObservedCommand {
+  readonly type: Exclude<ClientCommand['type'], 'ping' | 'pong' | 'bye'>;
+  readonly id: string;
+  /** Name of the channel, where the command has one. */
+  readonly channel: string | undefined;
+  /** Name of the event of a `publish`, `signal` or `request`. */
+  readonly event: string | undefined;
+}
 
 /** An act of the application against a user: a control record. */
 export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' }>;
@@ -38,10 +48,10 @@ export interface Observer {
   /** The connection ended, once for each `onConnectionOpen`. `code` is the close code, 1006 when there was none. */
   onConnectionClose?(connection: RealtimeConnection, code: number): void;
   /**
-   * A connection was refused by the engine: at the upgrade by admission or authentication, or at `hello`. Refusals of a
-   * transport, e.g. for its origin, are not the engine's.
+   * A client was refused: before a connection opened, with the error code or else the HTTP status of the answer, or at `hello`,
+   * with the name of the close code. `ip` is the client's address.
    */
-  onRefusal?(handshake: Handshake, at: 'upgrade' | 'hello', reason: CloseName): void;
+  onRefusal?(at: 'upgrade' | 'hello', reason: CloseName | ErrorCode | Refusal['status'], ip: string): void;
   /** A valid command within its rate begins. The same object is given to `onCommandEnd`. */
   onCommandStart?(connection: RealtimeConnection, command: ObservedCommand): void;
   /** The command was answered, once for each `onCommandStart`; `closed` when the connection ended before that. */

@@ -34,6 +34,8 @@ export interface TransportHost {
    * @throws RealtimeError that `refusalOf` turns into the refusal.
    */
   authenticate(credentials: Credentials): MaybePromise<Authentication>;
+  /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
+  onRefused(refusal: Refusal, ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */

@@ -18,12 +18,13 @@ export class CommandWatch {
   ) {}
 
   start(connection: RealtimeConnection, command: ClientCommand): void {
-    if (command.type === 'ping' || command.type === 'pong' || command.type === 'bye') return;
+    const observed = observedOf(command);
+    if (observed === undefined) return;
     const commands = this.running.get(connection);
-    const started = { command, startedAt: this.clock.monotonic() };
+    const started = { command: observed, startedAt: this.clock.monotonic() };
     if (commands === undefined) this.running.set(connection, [started]);
     else commands.push(started);
-    this.observer.onCommandStart?.(connection, command);
+    this.observer.onCommandStart?.(connection, observed);
   }
 
   /** The first of this id was answered. A client may send a command again while the first is under way. */
@@ -46,5 +47,24 @@ export class CommandWatch {
     outcome: Outcome | 'closed',
   ): void {
     this.observer.onCommandEnd?.(connection, command, outcome, this.clock.monotonic() - startedAt);
+  }
+}
+
+/** Only fields that the type of the command has: any other is as the client sent it, and was never validated. */
+function observedOf(command: ClientCommand): ObservedCommand | undefined {
+  switch (command.type) {
+    case 'ping':
+    case 'pong':
+    case 'bye':
+      return undefined;
+    case 'hello':
+    case 'auth':
+      return { type: command.type, id: command.id, channel: undefined, event: undefined };
+    case 'publish':
+    case 'signal':
+    case 'request':
+      return { type: command.type, id: command.id, channel: command.channel, event: command.event };
+    default:
+      return { type: command.type, id: command.id, channel: command.channel, event: undefined };
   }
 }

@@ -14,6 +14,7 @@ export interface ReadingPauseDeps {
 export class ReadingPause {
   private reasons = 0;
   private timer: Scheduled | undefined;
+  private stopped = false;
   /** Commands that are under way. */
   inFlight = 0;
 
@@ -49,7 +50,9 @@ export class ReadingPause {
     return true;
   }
 
+  /** Reads from now on, whatever is still under way. */
   stop(): void {
+    this.stopped = true;
     this.timer?.cancel();
     this.timer = undefined;
     // The closing handshake must still be read.
@@ -58,6 +61,7 @@ export class ReadingPause {
   }
 
   private pause(reason: number): void {
+    if (this.stopped) return;
     const before = this.reasons;
     this.reasons |= reason;
     if (before === 0) this.connection.pause();

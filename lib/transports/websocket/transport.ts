@@ -5,7 +5,7 @@ import type { Opening, Refusal, TransportHost } from '../../core/ports/transport
 import type { Transport, UpgradeHandler } from '../../core/ports/transport.js';
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
-import type { Peer } from '../http/client-address.js';
+import { clientAddress, type Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { CredentialCheck } from '../http/credential-check.js';
 import { DirectWriter } from './direct-writer.js';
@@ -59,8 +59,8 @@ export class WebSocketTransport implements Transport {
     this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));
     this.wss = createWsServer(host.maxFrameBytes, this.settings);
     // What ws refuses, e.g. a malformed extension offer, is answered like everything else.
-    this.wss.on('wsClientError', (error, socket) =>
-      this.refuse(socket, { status: 400, message: error.message }),
+    this.wss.on('wsClientError', (error, socket, req) =>
+      this.refuse(req, socket, { status: 400, message: error.message }),
     );
   }
 
@@ -104,12 +104,12 @@ export class WebSocketTransport implements Transport {
       () => judgeProtocol(req) ?? this.policy.judge(req, socket as Peer, 'upgrade'),
     );
     if (isRefusal(judgement)) {
-      this.refuse(socket, judgement);
+      this.refuse(req, socket, judgement);
     } else if (judgement.credentials === undefined) {
       this.open(judgement, {}, req, socket, head);
     } else {
       const settle = (opening: Opening | Refusal): void => {
-        if (isRefusal(opening)) this.refuse(socket, opening);
+        if (isRefusal(opening)) this.refuse(req, socket, opening);
         else this.open(judgement, opening, req, socket, head);
       };
       const opening = this.check.verify(judgement.credentials);
@@ -130,7 +130,8 @@ export class WebSocketTransport implements Transport {
     }
   }
 
-  private refuse(socket: Duplex, refusal: Refusal): void {
+  private refuse({ headers }: IncomingMessage, socket: Duplex, refusal: Refusal): void {
+    this.host.onRefused(refusal, clientAddress(headers, socket as Peer, this.settings.trustProxy).ip);
     writeRefusal(socket, refusal, this.settings.clock);
   }
 
@@ -141,7 +142,7 @@ export class WebSocketTransport implements Transport {
     socket: Duplex,
     head: Buffer,
   ): void {
-    if (this.closed) return this.refuse(socket, TRY_LATER);
+    if (this.closed) return this.refuse(req, socket, TRY_LATER);
     // The client may have disconnected while it was verified.
     if (socket.destroyed) return;
     try {

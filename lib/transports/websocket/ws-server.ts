@@ -11,7 +11,7 @@ const MAX_FRAME_BYTES = 2 ** 31 - 1;
 /** ws's server, which does no more than the handshake of RFC 6455 §4.2.2. */
 export interface WsServer {
   /** Reports what ws refuses by itself, e.g. a malformed offer of an extension; the socket is still to be answered. */
-  on(event: 'wsClientError', listener: (error: Error, socket: Duplex) => void): unknown;
+  on(event: 'wsClientError', listener: (error: Error, socket: Duplex, req: IncomingMessage) => void): unknown;
   handleUpgrade(
     request: IncomingMessage,
     socket: Duplex,

@@ -115,47 +115,52 @@ describe('connections', () => {
     expect(taken('onConnectionClose').map(([, code]) => code)).toEqual([4805]);
   });
 
-  it.each(FORMS)('are refused at the upgrade by an authenticator that answers %s', async (form) => {
-    await start([channel('rooms.:room')], {
-      authenticator: {
-        authenticate: () =>
-          give(form, () => {
-            throw new RealtimeError('unauthorized');
-          }),
-      },
-    });
-    const { handshake } = harness.connect();
-    const verify = async (): Promise<unknown> =>
-      await harness.engine.host.authenticate({ token: 'bad', via: 'cookie', handshake });
-    await expect(verify()).rejects.toMatchObject({ code: 'unauthorized' });
-    expect(taken('onRefusal')).toEqual([[handshake, 'upgrade', 'unauthorized']]);
+  it('refused by a transport are observed with the code of the refusal, or else its status', async () => {
+    await start([channel('rooms.:room')]);
+    const { host } = harness.engine;
+    host.onRefused({ status: 401, message: 'No', code: 'token_expired' }, '10.0.0.1');
+    host.onRefused({ status: 426, message: 'No' }, '10.0.0.2');
+    expect(taken('onRefusal')).toEqual([
+      ['upgrade', 'token_expired', '10.0.0.1'],
+      ['upgrade', 426, '10.0.0.2'],
+    ]);
   });
 
-  it('are refused by admission, before they open and when they open too late', async () => {
+  it('that are above a limit once they open are observed to open and close, and not as refused', async () => {
     await start([channel('rooms.:room')], { settings: { limits: { maxConnectionsPerAddress: 1 } } });
-    const { handshake } = harness.connect();
-    expect(harness.engine.host.admit(handshake)?.status).toBe(429);
     harness.connect();
-    expect(taken('onRefusal').map(([, ...details]) => details)).toEqual([
-      ['upgrade', 'too_many_connections'],
-      ['upgrade', 'too_many_connections'],
-    ]);
+    harness.connect();
+    expect(taken('onRefusal')).toEqual([]);
     expect(taken('onConnectionOpen')).toHaveLength(2);
-    expect(taken('onConnectionClose')).toHaveLength(1);
+    expect(taken('onConnectionClose').map(([, code]) => code)).toEqual([4009]);
   });
 
   it.each(FORMS)('are refused at hello by a connect guard that answers %s, and by version', async (form) => {
     await start([channel('rooms.:room')], { onConnect: () => give(form, () => false) });
     await harness.greet();
-    expect(taken('onRefusal').map(([, ...details]) => details)).toEqual([['hello', 'forbidden']]);
+    expect(taken('onRefusal')).toEqual([['hello', 'forbidden', '127.0.0.1']]);
     expect(ended()).toEqual([['hello', 'forbidden', 0]]);
     harness.connect().send({ type: 'hello', id: 'h', payload: { versions: [9] } });
-    expect(taken('onRefusal').map(([, ...details]) => details)).toEqual([['hello', 'unsupported_version']]);
+    expect(taken('onRefusal')).toEqual([['hello', 'unsupported_version', '127.0.0.1']]);
     expect(ended()).toEqual([['hello', 'closed', 0]]);
   });
 });
 
 describe('commands', () => {
+  it('are observed without payload and without fields that their type does not have (G23)', async () => {
+    await start([channel('rooms.:room')]);
+    const connection = harness.connect();
+    connection.send({ type: 'hello', id: 'h', channel: 7, payload: { versions: [1], token: 'user:ada' } });
+    await quiet();
+    connection.send({ type: 'publish', id: 'p', channel: 'rooms.1', event: 'said', payload: 'secret' });
+    connection.send({ type: 'history', id: 'l', channel: 'rooms.1', event: 7, payload: {} });
+    expect(taken('onCommandStart').map(([, command]) => command)).toEqual([
+      { type: 'hello', id: 'h', channel: undefined, event: undefined },
+      { type: 'publish', id: 'p', channel: 'rooms.1', event: 'said' },
+      { type: 'history', id: 'l', channel: 'rooms.1', event: undefined },
+    ]);
+  });
+
   it.each(FORMS)('start and end once each, when handlers answer %s', async (form) => {
     await start([
       channel('rooms.:room', {

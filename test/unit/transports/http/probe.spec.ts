@@ -34,6 +34,7 @@ describe('the probe GET {path} of a client whose WebSocket never opened (P18)', 
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(await response.json()).toMatchObject({ statusCode: 426 });
     expect(host.sessions).toEqual([]);
+    expect(host.refused).toEqual([]);
   });
 
   it('the probe takes the token from Authorization, as a page cannot set Sec-WebSocket-Protocol (P18)', async () => {

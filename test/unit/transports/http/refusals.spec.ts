@@ -44,6 +44,7 @@ describe('refusals before the upgrade (P18)', () => {
     expect(JSON.parse(response.body)).toMatchObject({ statusCode: status, message: expect.any(String) });
     // Such a request costs neither an admission nor a verification.
     expect(host.admitted).toEqual([]);
+    expect(host.refused.map(([refusal, ip]) => [refusal.status, ip])).toEqual([[status, '127.0.0.1']]);
   });
 
   it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('a %s request is refused with 400 (P18)', async (method) => {

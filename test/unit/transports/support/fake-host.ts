@@ -67,6 +67,7 @@ export class FakeHost implements TransportHost {
   readonly sessions: FakeSession[] = [];
   readonly asked: Credentials[] = [];
   readonly admitted: Handshake[] = [];
+  readonly refused: [Refusal, ip: string][] = [];
   admit: (handshake: Handshake) => Refusal | undefined = (handshake) => {
     this.admitted.push(handshake);
     return undefined;
@@ -83,6 +84,10 @@ export class FakeHost implements TransportHost {
   authenticate(credentials: Credentials): Promise<Authentication> {
     this.asked.push(credentials);
     return this.verify(credentials);
+  }
+
+  onRefused(refusal: Refusal, ip: string): void {
+    this.refused.push([refusal, ip]);
   }
 
   locate(): undefined {

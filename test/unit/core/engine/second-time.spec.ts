@@ -156,6 +156,31 @@ describe('repeated gaps, replays and resets', () => {
     }
   });
 
+  it('a replay that is interrupted by another log does not end with the resumed of the first one (P10, P12)', async () => {
+    await start();
+    await harness.publish(ROOM, 20);
+    const { position } = await harness.engine.application.history(ROOM, { limit: 1 });
+    const client = await harness.greet();
+    client.stall();
+    await send(client, { type: 'ping', id: 'p' });
+    await send(client, {
+      type: 'subscribe',
+      id: 's',
+      channel: ROOM,
+      payload: { position: { ...position, seq: 10 } },
+    });
+    await memory.clear(ROOM);
+    await harness.publish(ROOM);
+    client.take();
+    client.drain();
+    await quiet();
+    expect(types(client)).toEqual(['pong', 'reply', 'reset']);
+    await harness.publish(ROOM, 30);
+    const [first, ...rest] = client.take();
+    expect(first).toMatchObject({ type: 'event', seq: 2 });
+    expect(rest.map(({ type }) => type)).toEqual(Array.from({ length: 29 }, () => 'event'));
+  });
+
   it('each new epoch of the log causes one reset with a new snapshot (G6, P26)', async () => {
     let runs = 0;
     await start({ behaviour: { snapshot: { shareable: true, run: () => ({ state: ++runs }) } } });

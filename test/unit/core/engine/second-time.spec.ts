@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
-import type { AuthorizationResult } from '../../../../lib/core/ports/channel-definition.js';
+import type { AuthorizationResult, AuthorizeHandler } from '../../../../lib/core/ports/channel-definition.js';
 import type { PresenceEntry } from '../../../../lib/core/ports/broker.js';
 import type { PresenceDiff } from '../../../../lib/protocol/messages.js';
 import type { Position } from '../../../../lib/protocol/position.js';
@@ -154,6 +154,29 @@ describe('repeated gaps, replays and resets', () => {
       client.take();
       position = { ...position, seq: 2 * time };
     }
+  });
+
+  it('a replay whose log is trimmed under it announces what is missing before and after its resumed (P12, P25)', async () => {
+    const policy = { log: { retain: true, size: 10, ttlMs: 3_600_000, dedupeMs: 0 } };
+    await start({ policy }, { ringSize: 4 });
+    await harness.publish(ROOM, 20);
+    const { position } = await harness.engine.application.history(ROOM, { limit: 1 });
+    const client = await harness.greet();
+    client.stall();
+    await send(client, { type: 'ping', id: 'p' });
+    const payload = { position: { ...position, seq: 12 } };
+    await send(client, { type: 'subscribe', id: 's', channel: ROOM, payload });
+    await harness.publish(ROOM, 20);
+    client.take();
+    client.drain();
+    await quiet();
+    const [, , ...rest] = client.take();
+    expect(rest.slice(0, 3)).toMatchObject([
+      { type: 'gap', payload: { from: 13, to: 20, reason: 'expired' } },
+      { type: 'resumed', seq: 20 },
+      { type: 'gap', payload: { from: 21, to: 30, reason: 'expired' } },
+    ]);
+    expect(rest.slice(3).map(({ seq }) => seq)).toEqual([31, 32, 33, 34, 35, 36, 37, 38, 39, 40]);
   });
 
   it('a replay that is interrupted by another log does not end with the resumed of the first one (P10, P12)', async () => {
@@ -356,6 +379,24 @@ describe('repeated authorizations', () => {
     expect(client.take().map(({ type }) => type)).toEqual(['unsubscribed']);
     await rest(60_000);
     expect(asked).toHaveLength(5);
+  });
+
+  it('a lease is reauthorized for the user as the newest token has it (G11, G12)', async () => {
+    const asked: unknown[] = [];
+    const subscribe: AuthorizeHandler = ({ user }) => {
+      asked.push(user?.['role']);
+      return { forMs: 5_000 };
+    };
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { authorize: { subscribe } } })],
+      {
+        authenticator: { authenticate: ({ token }) => ({ user: { id: 'ada', role: token } }) },
+      },
+    );
+    const client = await harness.subscriber(ROOM, 'editor');
+    await send(client, { type: 'auth', id: 'a', payload: { token: 'reader' } });
+    await rest(5_000);
+    expect(asked).toEqual(['editor', 'reader']);
   });
 
   it('a lease that becomes permanent is not reauthorized any more (G11)', async () => {

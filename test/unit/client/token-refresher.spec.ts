@@ -263,5 +263,9 @@ describe('refreshing the token (G12)', () => {
     await second.sync();
     await second.sync();
     expect(second.unread).toEqual([]);
+    second.send({ type: 'auth_required', payload: { withinMs: 30_000 } });
+    await second.sync();
+    await second.sync();
+    expect(second.unread).toMatchObject([{ type: 'auth', payload: { token: 't3' } }]);
   });
 });

@@ -160,6 +160,15 @@ describe('members in the memory broker', () => {
     expect(seen.diffs.flatMap(({ diff }) => diff.leave)).toEqual(['ada']);
   });
 
+  it('a member whose devices end at the same time is a leave, and no update (G19)', async () => {
+    const { broker, seen } = await open();
+    await broker.log.subscribe(CHANNEL);
+    for (const device of ['phone', 'laptop']) await broker.presence.enter({ ...entry, device }, 10_000);
+    seen.diffs.length = 0;
+    clock.advance(10_000);
+    expect(seen.diffs.map(({ diff }) => [diff.update, diff.leave])).toEqual([[[], ['ada']]]);
+  });
+
   it.each([1, 2, 16, 17, 40])(
     '%i members leave and return, and every page lists who is present (G19)',
     async (count) => {

@@ -102,6 +102,25 @@ describe('presence in the client (G19, P25)', () => {
     await connection.expectCommand('presence');
   });
 
+  it('counts one failed read, however many of the changes behind it contradict the answer', async () => {
+    const { h, connection, diff } = await subscribed(page(4, ['ada']));
+    await diff(9, {});
+    const first = await connection.expectCommand('presence');
+    for (const version of [12, 15, 18]) await diff(version, {});
+    connection.reply(first, page(5, ['ada']));
+    await connection.sync();
+    h.clock.advance(500);
+    const second = await connection.expectCommand('presence');
+    await diff(21, {});
+    connection.reply(second, page(5, ['ada']));
+    await connection.sync();
+    h.clock.advance(999);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    h.clock.advance(1);
+    await connection.expectCommand('presence');
+  });
+
   it('ignores the answer to a read of an earlier subscription', async () => {
     const { room, connection, diff } = await subscribed(page(4, ['ada']));
     await diff(9, {});

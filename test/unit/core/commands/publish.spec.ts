@@ -105,6 +105,28 @@ describe('publish', () => {
     );
   });
 
+  it('keeps a publish behind the second of two whose first has finished (P16)', async () => {
+    const started: string[] = [];
+    const gates = new Map<string, () => void>();
+    await startWith(({ id }: HandlerCall) => {
+      started.push(id);
+      return new Promise((resolve) => gates.set(id, () => resolve(undefined)));
+    });
+    const connection = await harness.greet('user:ada');
+    connection.send(say('m1'), say('m2'));
+    await quiet();
+    gates.get('m1')?.();
+    await quiet();
+    connection.send(say('m3'));
+    await quiet();
+    expect(started).toEqual(['m1', 'm2']);
+    gates.get('m2')?.();
+    await quiet();
+    expect(started).toEqual(['m1', 'm2', 'm3']);
+    gates.get('m3')?.();
+    await quiet();
+  });
+
   it('refuses as retryable what follows a publish that is not in the log (P16)', async () => {
     await startWith(({ payload }: HandlerCall) => {
       if (payload === 'bad') throw new RealtimeError('validation_failed');

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import { TicketSigner } from '../../../../lib/core/access/ticket.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
@@ -91,6 +92,10 @@ describe('takeover and presence', () => {
       harness.greet('user:ada', ticket),
     ]);
     expect([first, second, third].map(({ closed }) => closed?.code)).toEqual([4810, 4810, undefined]);
+    // A leave of the second that comes late is then not one of the third.
+    const tickets = new TicketSigner('test-secret');
+    const generations = [first, second, third].map((one) => tickets.read(ticketOf(one))?.generation);
+    expect(generations).toEqual([1, 2, 3]);
   });
 
   it('takes over nothing with a ticket of another user or a forged one (P28)', async () => {

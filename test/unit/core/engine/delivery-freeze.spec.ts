@@ -153,6 +153,22 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(seqs(ada)).toEqual([2, 3, 4, 5]);
   });
 
+  it('tells that a client stands before what is withheld from it (G11)', async () => {
+    const ada = await follower('ada');
+    const stands = () => ada.handler.positions().get(ROOM)?.seq;
+    ada.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM, 2);
+    await expire();
+    ada.drain();
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([1]);
+    expect(stands()).toBe(1);
+    await recover();
+    expect(seqs(ada)).toEqual([2, 3, 4]);
+    expect(stands()).toBe(4);
+  });
+
   it('never sends queued events of a channel that is then revoked (G11, P24)', async () => {
     const ada = await follower('ada');
     ada.stall();
@@ -344,6 +360,9 @@ describe('a node that cannot prove that it knows every revoke', () => {
     expect(ada.take()).toEqual([]);
     await recover();
     expect(seqs(ada)).toEqual([1, 2]);
+    // What was withheld at the end of a turn keeps no later turn from being flushed.
+    await harness.publish(ROOM);
+    expect(seqs(ada)).toEqual([3]);
     stood.mockRestore();
   });
 
@@ -539,7 +558,8 @@ describe('proofs that a node knows every revoke', () => {
     ada.stall();
     for (let index = 0; index < 4; index++) await harness.publish(ROOM, 1, { size: 500 });
     await expire();
-    for (let index = 0; index < 6; index++) await harness.publish(NEWS, 1, { size: 500 });
+    // They would fit without the withheld ones.
+    for (let index = 0; index < 2; index++) await harness.publish(NEWS, 1, { size: 500 });
     expect(ada.closed?.code).toBe(4003);
   });
 });

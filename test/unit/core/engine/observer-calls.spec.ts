@@ -130,6 +130,8 @@ describe('connections', () => {
     await start([channel('rooms.:room')], { settings: { limits: { maxConnectionsPerAddress: 1 } } });
     harness.connect();
     harness.connect();
+    const order = recorders[0]?.calls.map(([method]) => method);
+    expect(order?.slice(-2)).toEqual(['onConnectionOpen', 'onConnectionClose']);
     expect(taken('onRefusal')).toEqual([]);
     expect(taken('onConnectionOpen')).toHaveLength(2);
     expect(taken('onConnectionClose').map(([, code]) => code)).toEqual([4009]);
@@ -356,6 +358,27 @@ describe('events', () => {
     harness.clock.advance(100);
     client.drain();
     expect(taken('onGap')).toEqual([['rooms.:room', 'expired', 1]]);
+  });
+
+  it('are delivered to the sessions that are live, and not to one that is still behind', async () => {
+    await start([channel('rooms.:room')]);
+    await harness.subscriber('rooms.1');
+    await harness.publish('rooms.1', 3);
+    const { position } = await harness.engine.application.history('rooms.1', { limit: 1 });
+    taken('onDelivery');
+    const late = await harness.greet();
+    late.stall();
+    late.send({ type: 'ping', id: '1' });
+    await quiet();
+    const payload = { position: { ...position, seq: 0 } };
+    late.send({ type: 'subscribe', id: '2', channel: 'rooms.1', payload });
+    await quiet();
+    await harness.publish('rooms.1');
+    expect(taken('onDelivery')).toEqual([['rooms.:room', 1, 1]]);
+    late.drain();
+    await quiet();
+    await harness.publish('rooms.1');
+    expect(taken('onDelivery')).toEqual([['rooms.:room', 1, 2]]);
   });
 
   it('that are replayed are notified of when the subscriber is live, and not where there were none', async () => {

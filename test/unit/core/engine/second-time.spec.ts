@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
-import type { AuthorizationResult } from '../../../../lib/core/ports/channel-definition.js';
+import type { AuthorizationResult, AuthorizeHandler } from '../../../../lib/core/ports/channel-definition.js';
 import type { PresenceEntry } from '../../../../lib/core/ports/broker.js';
 import type { PresenceDiff } from '../../../../lib/protocol/messages.js';
 import type { Position } from '../../../../lib/protocol/position.js';
@@ -154,6 +154,31 @@ describe('repeated gaps, replays and resets', () => {
       client.take();
       position = { ...position, seq: 2 * time };
     }
+  });
+
+  it('a replay that is interrupted by another log does not end with the resumed of the first one (P10, P12)', async () => {
+    await start();
+    await harness.publish(ROOM, 20);
+    const { position } = await harness.engine.application.history(ROOM, { limit: 1 });
+    const client = await harness.greet();
+    client.stall();
+    await send(client, { type: 'ping', id: 'p' });
+    await send(client, {
+      type: 'subscribe',
+      id: 's',
+      channel: ROOM,
+      payload: { position: { ...position, seq: 10 } },
+    });
+    await memory.clear(ROOM);
+    await harness.publish(ROOM);
+    client.take();
+    client.drain();
+    await quiet();
+    expect(types(client)).toEqual(['pong', 'reply', 'reset']);
+    await harness.publish(ROOM, 30);
+    const [first, ...rest] = client.take();
+    expect(first).toMatchObject({ type: 'event', seq: 2 });
+    expect(rest.map(({ type }) => type)).toEqual(Array.from({ length: 29 }, () => 'event'));
   });
 
   it('each new epoch of the log causes one reset with a new snapshot (G6, P26)', async () => {
@@ -331,6 +356,24 @@ describe('repeated authorizations', () => {
     expect(client.take().map(({ type }) => type)).toEqual(['unsubscribed']);
     await rest(60_000);
     expect(asked).toHaveLength(5);
+  });
+
+  it('a lease is reauthorized for the user as the newest token has it (G11, G12)', async () => {
+    const asked: unknown[] = [];
+    const subscribe: AuthorizeHandler = ({ user }) => {
+      asked.push(user?.['role']);
+      return { forMs: 5_000 };
+    };
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { authorize: { subscribe } } })],
+      {
+        authenticator: { authenticate: ({ token }) => ({ user: { id: 'ada', role: token } }) },
+      },
+    );
+    const client = await harness.subscriber(ROOM, 'editor');
+    await send(client, { type: 'auth', id: 'a', payload: { token: 'reader' } });
+    await rest(5_000);
+    expect(asked).toEqual(['editor', 'reader']);
   });
 
   it('a lease that becomes permanent is not reauthorized any more (G11)', async () => {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { OrderKeeper, type OrderKeeperDeps } from '../../../../lib/core/hub/order-keeper.js';
+import type { ServedChannel } from '../../../../lib/core/hub/subscription.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
 
@@ -82,5 +84,22 @@ describe('a log that changes while it is read', () => {
       ...[2, 3, 4, 5, 6, 7].map((seq) => ['event', seq]),
       ['resumed', 7],
     ]);
+  });
+});
+
+describe('comparing a channel with its log', () => {
+  it('calls back once for each time that it was asked', async () => {
+    const tip = { epoch: 'e', seq: 1 };
+    const served = { name: 'rooms.1', definition: channel('rooms.:room'), tip };
+    const log = { read: () => Promise.resolve({ tip, continuous: true, oldest: 1, events: [] }) };
+    const deps = { log, observer: {} } as unknown as OrderKeeperDeps;
+    const owner = { onNewEpoch: () => undefined, onLostRange: () => undefined };
+    const keeper = new OrderKeeper(served as unknown as ServedChannel, deps, owner);
+    const called: number[] = [];
+    for (const time of [1, 2, 3]) {
+      keeper.verify(() => called.push(time));
+      await quiet();
+    }
+    expect(called).toEqual([1, 2, 3]);
   });
 });

@@ -54,6 +54,15 @@ describe('resume and recovery', () => {
     expect(rest).toEqual([]);
   });
 
+  it('truncates because of the log where the log and the limit end at the same place (P11)', async () => {
+    const policy = { log: log(10), replayLimit: 10 };
+    harness = await EngineHarness.start([channel('rooms.:room', { policy })]);
+    await harness.publish('rooms.1', 30);
+    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
+    const answer = await subscribeAt(await harness.greet(), { epoch, seq: 5 });
+    expect(answer).toMatchObject({ recovery: 'truncated', from: 21, to: 30, cause: 'trimmed' });
+  });
+
   it('truncates to what is still kept, and says which range follows (P11)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room', { policy: { log: log(10) } })]);
     await harness.publish('rooms.1', 1);

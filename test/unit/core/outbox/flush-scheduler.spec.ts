@@ -154,6 +154,7 @@ describe('the flush scheduler', () => {
     await settle();
     scheduler.flushNow();
     expect(channel.flushed).toEqual([1, 1, 1, 1]);
+    expect(clock.pending).toBe(0);
     clock.advance(100);
     expect(channel.flushed).toHaveLength(4);
   });

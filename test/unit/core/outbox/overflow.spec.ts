@@ -165,6 +165,18 @@ describe('overflow of a queue', () => {
     expect(rest).toEqual([]);
   });
 
+  it('the answer to unsubscribe drops the announcement of a dropped tail too (P24, P25)', async () => {
+    const connection = await slowSubscriber('drop-newest');
+    await harness.publish('rooms.1', 30);
+    connection.send({ type: 'unsubscribe', id: 'u1', channel: 'rooms.1' });
+    connection.drain();
+    await quiet();
+    expect(connection.take().map(({ type, seq, ref }) => [type, seq ?? ref])).toEqual([
+      ['event', 1],
+      ['reply', 'u1'],
+    ]);
+  });
+
   it('a stalled client delays no other client: the others receive in the same turn (G14)', async () => {
     const stalled = await slowSubscriber('drop-oldest');
     const quick = await harness.subscriber('rooms.1');

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { ChannelPolicy } from '../../../../lib/core/ports/channel-definition.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
@@ -47,6 +48,25 @@ describe('the verdict on a frame', () => {
     const connection = await harness.greet();
     expect(connection.sendRaw(frame)).toEqual({ outcome: 'refused', code });
     expect(connection.send({ type: 'ping', id: 'p2' })).toEqual({ outcome: 'refused', code });
+  });
+});
+
+describe('the verdict on a frame of a connection that has ended', () => {
+  it('is refused, not paused, while a publish of it is still on its way', async () => {
+    let accept = (): void => undefined;
+    const behaviour = {
+      publish: new Map([['said', () => new Promise<void>((resolve) => (accept = resolve))]]),
+    };
+    const broker = memoryBroker();
+    broker.log.appendMany = () => new Promise(() => undefined);
+    const settings = { limits: { maxInFlight: 1 } };
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], { broker, settings });
+    const connection = await harness.greet();
+    connection.send({ type: 'publish', id: 'm1', channel: ROOM, event: 'said', payload: 1 });
+    connection.drop();
+    accept();
+    await quiet();
+    expect(connection.send({ type: 'ping', id: 'p1' })).toEqual({ outcome: 'refused', code: 1006 });
   });
 });
 

@@ -203,6 +203,12 @@ describe('module options', () => {
       ]);
     });
 
+    it('a heartbeat may be silent for less than a proxy waits, and not for as long', () => {
+      const silentFor = (timeout: string) => problemsOf({ heartbeat: { interval: '50s', timeout } });
+      expect(silentFor('9999ms')).toEqual([]);
+      expect(silentFor('10s')).toEqual([expect.stringMatching(/^- heartbeat: leaves 60000 ms of silence/)]);
+    });
+
     it.each([{ proxyIdleTimeout: '100s' }, { proxyIdleTimeout: false }])(
       'a long heartbeat is accepted with %p',
       (proxy) => {

@@ -30,7 +30,7 @@ import { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Subscription } from '../hub/subscription.js';
 import { CatchUp } from '../hub/catch-up.js';
 import { Hub } from '../hub/hub.js';
-import type { OrderKeeperOwner } from '../hub/order-keeper.js';
+import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
@@ -205,7 +205,7 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
   };
 }
 
-function keeperOwner(resetter: Resetter): OrderKeeperOwner {
+function keeperOwner(resetter: Resetter): OrderKeeperEvents {
   return {
     onNewEpoch(channel, tip) {
       channel.moveTo(tip);

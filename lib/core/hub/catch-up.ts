@@ -5,7 +5,7 @@ import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 import type { Subscription } from './subscription.js';
 
-export interface CatchUpOptions extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
+export interface CatchUpDeps extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
   /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
@@ -29,7 +29,7 @@ export class CatchUp {
   /** Replays under way, where an observer is to know of them. */
   private readonly replays: WeakMap<Subscription, Replay> | undefined;
 
-  constructor(private readonly options: CatchUpOptions) {
+  constructor(private readonly options: CatchUpDeps) {
     this.pages = new PageCache(options);
     if (options.observer.onReplay !== undefined) this.replays = new WeakMap();
   }

@@ -1,11 +1,11 @@
 import type { PresenceDiff } from '../../protocol/messages.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
-import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperOwner } from './order-keeper.js';
+import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperEvents } from './order-keeper.js';
 import type { ServedChannel, Subscription } from './subscription.js';
 import type { BrokerLog, SignalMessage } from '../ports/broker.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
-import { LocalChannel, type LocalChannelOptions } from './local-channel.js';
+import { LocalChannel, type LocalChannelDeps } from './local-channel.js';
 
 /** A served channel with its order keeper; `ready` settles when this node is subscribed to it at the broker. */
 interface Served {
@@ -16,7 +16,7 @@ interface Served {
   early: ChannelEvent[] | undefined;
 }
 
-export interface HubOptions extends LocalChannelOptions<Subscription>, OrderKeeperDeps {
+export interface HubDeps extends LocalChannelDeps<Subscription>, OrderKeeperDeps {
   readonly log: BrokerLog;
   /** How long a channel is served after its last subscription ended, in milliseconds. */
   readonly lingerMs: number;
@@ -31,8 +31,8 @@ export class Hub {
   private closed = false;
 
   constructor(
-    private readonly options: HubOptions,
-    private readonly owner: OrderKeeperOwner,
+    private readonly options: HubDeps,
+    private readonly owner: OrderKeeperEvents,
   ) {}
 
   get size(): number {

@@ -22,7 +22,7 @@ interface SnapshotRun extends Position {
 }
 
 /** What the channels of one node share. */
-export interface LocalChannelOptions<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
+export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly ringSize: number;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
@@ -57,7 +57,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   constructor(
     readonly name: string,
     readonly definition: ChannelDefinition,
-    private readonly options: LocalChannelOptions<S>,
+    private readonly options: LocalChannelDeps<S>,
   ) {
     this.ring = new EventRing(options.ringSize);
     this.isGuarded = isGuarded(definition);

@@ -14,7 +14,7 @@ export interface OrderKeeperDeps extends Pick<EnginePorts, 'log' | 'clock' | 'lo
 }
 
 /** What the keeper cannot decide alone. */
-export interface OrderKeeperOwner {
+export interface OrderKeeperEvents {
   /** The channel's log has another epoch: subscribers must be sent `reset` (G6). */
   onNewEpoch(channel: ServedChannel, tip: Position): void;
   /** The log no longer has these events: subscribers must be sent `gap`. */
@@ -36,7 +36,7 @@ export class OrderKeeper {
   constructor(
     private readonly channel: ServedChannel,
     private readonly deps: OrderKeeperDeps,
-    private readonly owner: OrderKeeperOwner,
+    private readonly owner: OrderKeeperEvents,
   ) {}
 
   onEvents(events: readonly ChannelEvent[]): void {

@@ -7,11 +7,11 @@ import {
   NOT_WRITTEN,
   WRITE_FAILED,
   type DirectSocket,
-  type DirectWriteOwner,
+  type DirectWriteEvents,
   type DirectWriter,
 } from './direct-writer.js';
 import type { WebSocketSettings } from './options.js';
-import type { WireSocket, WireSocketOwner } from './wire-socket.js';
+import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
 /** Longest reason of a close frame (RFC 6455 §5.5). */
 const MAX_REASON_BYTES = 123;
@@ -40,7 +40,7 @@ export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'c
  * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
-export class WebSocketConnection implements Connection, WireSocketOwner, DirectWriteOwner {
+export class WebSocketConnection implements Connection, WireSocketEvents, DirectWriteEvents {
   /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
   /** Bytes in libuv's queue, which are not in the socket's own. */

@@ -6,7 +6,7 @@ interface WriteRequest {
   oncomplete?: (this: WriteRequest, status: number) => void;
   /** Keeps the bytes in memory until they are written. */
   buffer?: Buffer;
-  owner?: DirectWriteOwner;
+  owner?: DirectWriteEvents;
   /** Negative while libuv has nothing to do with it. */
   getAsyncId(): number;
 }
@@ -26,7 +26,7 @@ export function isPlainTcp(socket: Duplex): socket is DirectSocket {
 }
 
 /** The connection that a write belongs to. */
-export interface DirectWriteOwner {
+export interface DirectWriteEvents {
   /** Called when the bytes that the kernel did not take at once are written, or have failed. */
   onWritten(failed: boolean): void;
 }
@@ -51,7 +51,7 @@ export class DirectWriter {
    * @returns Bytes that wait in libuv, after which `owner.onWritten` follows: 0 when the kernel took them all; or
    * {@link NOT_WRITTEN}, or {@link WRITE_FAILED}.
    */
-  write(socket: DirectSocket, frame: Buffer, owner: DirectWriteOwner): number {
+  write(socket: DirectSocket, frame: Buffer, owner: DirectWriteEvents): number {
     const handle = socket._handle;
     if (this.unusable || handle === null || handle === undefined || socket.writableLength > 0)
       return NOT_WRITTEN;
@@ -66,7 +66,7 @@ export class DirectWriter {
   }
 
   /** A request that is under way belongs to libuv until it is done, so the next write needs another. */
-  private follow(request: WriteRequest, frame: Buffer, owner: DirectWriteOwner): void {
+  private follow(request: WriteRequest, frame: Buffer, owner: DirectWriteEvents): void {
     this.spare = undefined;
     request.buffer = frame;
     request.owner = owner;

@@ -25,7 +25,7 @@ interface WsSocket extends EventEmitter {
 const WsSocket: new (address: null) => WsSocket = WebSocket;
 
 /** What a {@link WireSocket} notifies its connection of. */
-export interface WireSocketOwner {
+export interface WireSocketEvents {
   onMessage(data: Buffer, isBinary: boolean): void;
   /** A ping or pong of the client's. */
   onControlFrame(): void;
@@ -43,7 +43,7 @@ export class WireSocket extends WsSocket {
   /** The code of the first close frame in either direction; 1005 for one without a code (RFC 6455 §7.1.5). */
   wireCode: number | undefined;
   /** Set before ws can emit anything. */
-  owner: WireSocketOwner | undefined;
+  owner: WireSocketEvents | undefined;
 
   /**
    * Events go straight to the owner: five listeners and their table would be a tenth of what an idle

@@ -28,8 +28,7 @@ export interface AdmissionDeps {
 
 /** Decides which connections may come, and makes their sessions (P18, G16, G17). */
 export class Admission implements TransportHost {
-  /** Whether the broker has started: before that, no connection may come. */
-  isOpen = false;
+  private opened = false;
 
   constructor(private readonly deps: AdmissionDeps) {}
 
@@ -39,6 +38,16 @@ export class Admission implements TransportHost {
 
   get maxFrameBytes(): number {
     return this.deps.settings.limits.maxFrameBytes;
+  }
+
+  /** Whether connections may come, as far as the broker is concerned. */
+  get isOpen(): boolean {
+    return this.opened;
+  }
+
+  /** The broker has started: connections may come. */
+  start(): void {
+    this.opened = true;
   }
 
   authenticate(credentials: Credentials): MaybePromise<Authentication> {
@@ -61,7 +70,7 @@ export class Admission implements TransportHost {
 
   admit(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
-    if (!this.isOpen || drain.isDraining) {
+    if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
     const now = clock.now();

@@ -70,7 +70,7 @@ export class RealtimeEngine {
     await this.options.broker.start(listener, this.options.settings.nodeId);
     if (this.stopping !== undefined) return;
     presence.start();
-    admission.isOpen = true;
+    admission.start();
   }
 
   /** Refuses new connections from now on (503) and turns readiness red (G18). Idempotent. */

@@ -4,6 +4,7 @@ import type { ChannelEvent } from '../ports/channel-event.js';
 import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperEvents } from './order-keeper.js';
 import type { ServedChannel, Subscription } from './subscription.js';
 import type { BrokerLog, SignalMessage } from '../ports/broker.js';
+import type { Scheduled } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { LocalChannel, type LocalChannelDeps } from './local-channel.js';
 
@@ -14,6 +15,9 @@ interface Served {
   readonly ready: Promise<void>;
   /** Events that arrived before the tip was known; `undefined` from then on. */
   early: ChannelEvent[] | undefined;
+  /** How many keep the channel served: subscriptions, and subscribes that are under way. */
+  interest: number;
+  lingering: Scheduled | undefined;
 }
 
 export interface HubDeps extends LocalChannelDeps<Subscription>, OrderKeeperDeps {
@@ -46,28 +50,25 @@ export class Hub {
    */
   acquire(match: ChannelMatch): MaybePromise<ServedChannel> {
     const served = this.served.get(match.channel) ?? this.serve(match);
-    const { channel } = served;
-    channel.interest++;
-    channel.lingering?.cancel();
-    channel.lingering = undefined;
-    return served.early === undefined ? channel : this.whenServed(served);
+    served.interest++;
+    served.lingering?.cancel();
+    served.lingering = undefined;
+    return served.early === undefined ? served.channel : this.whenServed(served);
   }
 
-  private async whenServed({ channel, ready }: Served): Promise<ServedChannel> {
-    try {
-      await ready;
-    } catch (error) {
-      channel.interest--;
-      throw error;
-    }
-    return channel;
+  private async whenServed(served: Served): Promise<ServedChannel> {
+    // Where this fails, nothing of it is left: `open` has forgotten the channel.
+    await served.ready;
+    return served.channel;
   }
 
   release(channel: ServedChannel): void {
-    channel.interest--;
+    const served = this.served.get(channel.name);
     // After the engine stopped, a subscribe that was under way still releases its channel.
-    if (channel.interest > 0 || this.closed) return;
-    channel.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(channel));
+    if (this.closed || served?.channel !== channel) return;
+    served.interest--;
+    if (served.interest > 0) return;
+    served.lingering = this.options.clock.schedule(this.options.lingerMs, () => this.stopServing(served));
   }
 
   /** Compares a served channel with its log, and calls back when they agree (G6). */
@@ -103,8 +104,8 @@ export class Hub {
 
   close(): void {
     this.closed = true;
-    for (const { channel, keeper } of this.served.values()) {
-      channel.lingering?.cancel();
+    for (const { channel, keeper, lingering } of this.served.values()) {
+      lingering?.cancel();
       channel.presence?.close();
       keeper.close();
     }
@@ -114,7 +115,14 @@ export class Hub {
   private serve(match: ChannelMatch): Served {
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
     const keeper = new OrderKeeper(channel, this.options, this.owner);
-    const served: Served = { channel, keeper, ready: this.open(channel), early: [] };
+    const served: Served = {
+      channel,
+      keeper,
+      ready: this.open(channel),
+      early: [],
+      interest: 0,
+      lingering: undefined,
+    };
     this.served.set(match.channel, served);
     return served;
   }
@@ -122,7 +130,7 @@ export class Hub {
   private async open(channel: ServedChannel): Promise<void> {
     try {
       const tip = await this.options.log.subscribe(channel.name);
-      channel.tip = { epoch: tip.epoch, seq: tip.seq };
+      channel.moveTo(tip);
     } catch (error) {
       // The next subscribe tries again.
       this.forget(channel);
@@ -137,8 +145,8 @@ export class Hub {
     );
   }
 
-  private stopServing(channel: ServedChannel): void {
-    if (channel.interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
+  private stopServing({ channel, interest }: Served): void {
+    if (interest > 0 || this.served.get(channel.name)?.channel !== channel) return;
     this.forget(channel);
     this.options.log.unsubscribe(channel.name).catch((error: unknown) => {
       this.options.logger.debug(`Unsubscribing from a channel at the broker failed: ${String(error)}`);

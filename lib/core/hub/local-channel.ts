@@ -7,7 +7,6 @@ import {
   type SnapshotState,
 } from '../ports/channel-definition.js';
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
-import type { Scheduled } from '../ports/clock.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce, EventBatch } from '../outbox/encoder.js';
@@ -40,9 +39,6 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   readonly ring: EventRing;
   /** All subscriptions, catching up or live. */
   readonly subscriptions = new Set<S>();
-  /** How many keep the channel served: subscriptions, and subscribes that are under way. */
-  interest = 0;
-  lingering: Scheduled | undefined;
   /** Reads that prove positions, by epoch or position; each is kept until the end of the turn of its answer. */
   readonly proofs = new Map<string, Promise<ReadResult>>();
   /** `undefined` where the channel keeps no presence. */

@@ -47,10 +47,11 @@ export class Request {
     const { settings, clock } = this.ports;
     return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (value) => {
       if (session.isClosed) return;
+      const source = `the handler of the request "${call.event}"`;
       try {
-        session.reply(call.id, value ?? null);
+        session.reply(call.id, value ?? null, source);
       } catch (error) {
-        throw notSerializable(`the handler of the request "${call.event}"`, error);
+        throw error instanceof RealtimeError ? error : notSerializable(source, error);
       }
     });
   }

@@ -1,17 +1,18 @@
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import { assertSerializable, fingerprintOf } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
+import { readMembers } from '../hub/member-pages.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
+import type { EngineSettings } from '../ports/settings.js';
 
 /** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
 export type ApplicationPublishOptions = Partial<
@@ -27,7 +28,7 @@ export interface ApplicationLogDeps {
   readonly broker: Pick<Broker, 'log' | 'presence'>;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  readonly settings: { readonly applicationName: string };
+  readonly settings: Pick<EngineSettings, 'applicationName' | 'limits'>;
 }
 
 /**
@@ -71,20 +72,16 @@ export class ApplicationLog {
 
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
-    const { channels, broker, clock } = this.deps;
+    const { channels, broker, clock, settings } = this.deps;
     channels.resolve(channel);
-    return await readHistory(broker.log, channel, query, clock.now());
+    return await readHistory(broker.log, channel, query, clock.now(), settings.limits.maxPageBytes);
   }
 
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
-    const { channels, broker } = this.deps;
+    const { channels, broker, settings } = this.deps;
     channels.resolve(channel);
-    const { cursor, limit } = page;
-    return await broker.presence.members(channel, {
-      limit: Math.min(limit ?? 100, MAX_PAGE),
-      ...(cursor === undefined ? {} : { cursor }),
-    });
+    return await readMembers(broker.presence, channel, page, settings.limits.maxPageBytes);
   }
 
   private append(

@@ -36,10 +36,12 @@ import { AppendQueue } from '../log/append-queue.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
+import { MemoryAccounts } from '../outbox/memory-account.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import { AnswerSizes } from '../session/answers.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
@@ -85,11 +87,13 @@ export function composeEngine(options: EngineOptions) {
 
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
+  const answers = new AnswerSizes(ports);
   const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
     retries,
+    answers,
     pump: (subscription) => catchUp.pump(subscription),
   });
   const { lingerMs, ringSize } = settings;
@@ -123,7 +127,7 @@ export function composeEngine(options: EngineOptions) {
     {
       auth: new Auth(ports),
       history: new History(authorizer, ports),
-      presence: new Presence(authorizer, members, presence),
+      presence: new Presence(authorizer, ports, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
       signal: new Signal(authorizer, log),
@@ -149,6 +153,8 @@ export function composeEngine(options: EngineOptions) {
       leave: (session, code) => unsubscribe.endAll(session, code),
     },
     wheel,
+    answers,
+    accounts: new MemoryAccounts(),
     sessions,
     listeners,
     bans,

@@ -3,6 +3,7 @@ import type { Subscriber } from './subscriber.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { WireVariant } from '../ports/connection.js';
 import { encodedOnce } from '../outbox/encoder.js';
+import type { Flow } from '../outbox/entry.js';
 
 /** Shortest time between two counts of one channel on one node, in milliseconds (P22b). */
 export const COUNT_INTERVAL_MS = 1_000;
@@ -175,8 +176,12 @@ export class PresenceFeed {
   private send(subscription: Subscriber, { epoch, version }: Version, encode: Encode): void {
     const { outbox } = subscription;
     subscription.notePresence(epoch, version);
-    if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription)) this.resync(subscription);
+    if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription, this.onDropped))
+      this.resync(subscription);
   }
+
+  /** A queued change made room for an event. */
+  private readonly onDropped = (flow: Flow): void => this.resync(flow as Subscriber);
 
   /**
    * A change did not fit into the queue (P25). When there is room again, an empty change shows the client that versions are
@@ -195,7 +200,7 @@ export class PresenceFeed {
         return;
       }
       const diff = nothingSince(this.known);
-      outbox.pushDroppable(this.encoder(diff)(outbox.connection.variant), subscription);
+      outbox.pushDroppable(this.encoder(diff)(outbox.connection.variant), subscription, this.onDropped);
     });
   }
 

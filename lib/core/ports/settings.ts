@@ -24,6 +24,18 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxConnectionsPerAddress: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
+  /** Bytes of the `params` of one subscribe. */
+  readonly maxParamsBytes: number;
+  /** Bytes of the presence data of one member. */
+  readonly maxPresenceBytes: number;
+  /** Bytes that the subscriptions of one connection keep. */
+  readonly maxRetainedBytes: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. */
+  readonly maxRetainedBytesPerUser: number;
+  /** Bytes of one page of `history` or `presence`; a single larger event is a page of its own. */
+  readonly maxPageBytes: number;
+  /** Bytes of one answer that a handler of the application made: to a request, or with a snapshot. */
+  readonly maxAnswerBytes: number;
 }
 
 /** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */
@@ -41,6 +53,8 @@ export interface AbusePolicy {
 export interface OutboxLimits {
   readonly maxBytes: number;
   readonly maxMessages: number;
+  /** Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. */
+  readonly maxBytesPerUser: number;
 }
 
 /** Numbers of the engine, with every default filled in. Durations in milliseconds. */

@@ -7,8 +7,9 @@ import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import { Outbox, type OutboxShared } from '../outbox/outbox.js';
-import type { Flow } from '../outbox/queue.js';
+import type { MemoryAccount } from '../outbox/memory-account.js';
+import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
+import type { Flow } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import {
   ACCEPTED,
@@ -25,10 +26,12 @@ import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
+import type { AnswerSizes } from './answers.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
+import { SessionMemory, type SessionMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
@@ -36,6 +39,9 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
+
+/** When a client may ask again for what it has no room for, in milliseconds. */
+const NO_ROOM_RETRY_MS = 1_000;
 
 type ErrorLane = 'pushData' | 'pushControl';
 
@@ -56,7 +62,7 @@ export interface SessionCommands {
 }
 
 /** What the sessions of one engine share. */
-export interface SessionDeps extends InboundDeps {
+export interface SessionDeps extends InboundDeps, Pick<SessionMemoryDeps, 'accounts'> {
   readonly commands: SessionCommands;
   /** There where an observer is to know of commands. */
   readonly watch: CommandWatch | undefined;
@@ -66,6 +72,7 @@ export interface SessionDeps extends InboundDeps {
   readonly logger: EngineLogger;
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
+  readonly answers: AnswerSizes;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ReadonlySet<ConnectionListener>;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
@@ -78,12 +85,15 @@ type State = 'hello' | 'authenticating' | 'live' | 'closed';
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, Timed {
+export class Session
+  implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, OutboxSession, Timed
+{
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
   readonly channels = new SessionChannels();
+  readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
@@ -111,6 +121,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.id = entropy.id();
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
+    this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps, connection.handshake.ip);
     this.reading = new ReadingPause(connection, deps);
@@ -159,6 +170,10 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   /** Whether the client waits for the answer of a command; never before `welcome`. */
   get isAnswering(): boolean {
     return this.isLive && this.reading.inFlight > 0;
+  }
+
+  get account(): MemoryAccount | undefined {
+    return this.memory.account;
   }
 
   /** Keeps publishes in order; made at the first one, as most connections never publish. */
@@ -223,6 +238,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
+    this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
@@ -243,10 +259,47 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
   }
 
-  /** Answers a command in the channel lane. */
-  reply(ref: string, payload: unknown, flow?: Flow): void {
-    this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+  /**
+   * Answers a command in the channel lane.
+   *
+   * @param handler that made the answer, for the log.
+   * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
+   */
+  reply(ref: string, payload: unknown, handler?: string): void {
+    if (!this.pushReply(ref, payload, undefined, handler)) this.close('slow_consumer');
     this.answered(ref, 'ok');
+  }
+
+  /**
+   * Answers a command that only reads, and can be sent again.
+   *
+   * @param flow the subscription that it is dropped with.
+   * @throws RealtimeError as {@link reply}, and `rate_limited` where the client has so much to read already that there is no room
+   * for it; nothing was queued then.
+   */
+  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string): void {
+    if (!this.pushReply(ref, payload, flow, handler)) {
+      throw new RealtimeError(
+        'rate_limited',
+        'More waits for this client than it reads: ask again when it did',
+        {
+          retryAfterMs: NO_ROOM_RETRY_MS,
+        },
+      );
+    }
+    this.answered(ref, 'ok');
+  }
+
+  private pushReply(
+    ref: string,
+    payload: unknown,
+    flow: Flow | undefined,
+    handler: string | undefined,
+  ): boolean {
+    const { clock, answers } = this.deps;
+    const bytes = this.outbox.encode({ type: 'reply', ref, ts: clock.now(), payload });
+    if (handler !== undefined) answers.require(bytes.length, handler);
+    return this.outbox.pushAnswer(bytes, ref, flow);
   }
 
   /** Answers a command in the connection lane (P24). */

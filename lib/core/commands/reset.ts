@@ -66,8 +66,8 @@ export class Resetter {
     });
     if (snapshot !== undefined)
       answers.require(bytes.length, `the snapshot handler of ${subscription.definition.source}`);
-    // A client that has no room for it resumes when it comes back, and finds the new epoch then.
-    if (!outbox.pushAnswer(bytes, undefined, subscription)) return outbox.overflow();
+    outbox.pushReset(bytes, subscription);
+    if (subscription.ended) return;
     observer.onReset?.(subscription.definition.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
   }

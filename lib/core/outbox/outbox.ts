@@ -147,8 +147,17 @@ export class Outbox implements Flushable {
       while (this.isOver(bytes.length, 1) && this.queue.dropDroppable());
       if (this.isOver(bytes.length, 1) || this.isAccountFull(bytes.length)) return false;
     } else if (this.isAccountFull(bytes.length)) return false;
+    // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
+    if (flow !== undefined) this.announceDroppedTail(flow);
     this.append({ bytes, flow, ref });
     return true;
+  }
+
+  /** Queues the `reset` of a subscription. Where the channel drops events, those of the log before make room for it. */
+  pushReset(bytes: Buffer, flow: Flow): void {
+    const drops = flow.definition.policy.overflow !== 'disconnect';
+    while (!this.pushAnswer(bytes, undefined, flow))
+      if (!drops || !this.queue.dropOldest(flow)) return this.session.close('slow_consumer');
   }
 
   /**
@@ -274,11 +283,6 @@ export class Outbox implements Flushable {
   onDrain(): void {
     this.busy &= ~BLOCKED;
     this.flush();
-  }
-
-  /** Ends the session with 4003: a message that may not be dropped found no room. */
-  overflow(): void {
-    this.session.close('slow_consumer');
   }
 
   /** Ends the session with 4005: the client reconnects with its positions. */

@@ -1,6 +1,7 @@
 import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
+import { ChannelNames } from '../access/channel-names.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
@@ -33,6 +34,7 @@ import { Hub } from '../hub/hub.js';
 import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
+import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
@@ -96,10 +98,23 @@ export function composeEngine(options: EngineOptions) {
     answers,
     pump: (subscription) => catchUp.pump(subscription),
   });
-  const { lingerMs, ringSize } = settings;
+  const { lingerMs, ringSize, ringBytes } = settings;
+  const { maxServedChannels } = limits;
+  const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const hub: Hub = new Hub(
-    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
+    {
+      ...ports,
+      scheduler,
+      retries,
+      access,
+      lingerMs,
+      maxServedChannels,
+      ringSize,
+      ringBytes,
+      ringBudget,
+      onBehind,
+    },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -118,7 +133,13 @@ export function composeEngine(options: EngineOptions) {
   });
 
   const hooks = new LifecycleHooks(channels, ports);
-  const authorizer = new Authorizer({ ...ports, channels, access });
+  const names = new ChannelNames({
+    // Who may hold many channels may also come back to them.
+    max: Math.max(limits.maxDistinctChannels, 2 * limits.maxChannels),
+    windowMs: limits.distinctChannelsWindowMs,
+    secret: settings.ticketSecret,
+  });
+  const authorizer = new Authorizer({ ...ports, channels, access, names });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
   const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();

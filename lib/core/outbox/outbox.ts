@@ -322,8 +322,15 @@ export class Outbox implements Flushable {
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
       this.roomWaiters = undefined;
-      for (const waiter of waiters) waiter();
+      let next = 0;
+      // The first may take all the room that there is: the others keep their place.
+      while (next < waiters.length && this.hasRoom && !this.isClosed) waiters[next++]?.();
+      if (next < waiters.length && !this.isClosed) this.keepWaiting(waiters.slice(next));
     }
+  }
+
+  private keepWaiting(first: (() => void)[]): void {
+    this.roomWaiters = [...first, ...(this.roomWaiters ?? [])];
   }
 
   private stage(frame: Buffer): void {

@@ -88,11 +88,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
    * name, user and key, and 128. Measured once.
    */
   get size(): number {
-    if (this.measured === 0) {
-      const { id, event, user = '', key = '', payload, meta } = this;
-      const texts = id.length + event.length + user.length + key.length;
-      this.measured = EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
-    }
+    if (this.measured === 0) this.measured = sizeOfDraft(this);
     return this.measured;
   }
 
@@ -100,4 +96,10 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   isExpired(now: number): boolean {
     return this.ttl !== undefined && now > this.ts + this.ttl;
   }
+}
+
+/** See {@link ChannelEvent.size}. */
+export function sizeOfDraft({ id, event, user = '', key = '', payload, meta }: EventDraft): number {
+  const texts = id.length + event.length + user.length + key.length;
+  return EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
 }

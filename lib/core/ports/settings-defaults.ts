@@ -95,6 +95,10 @@ export const ENGINE_TABLE = {
     maxRetainedBytesPerUser: integer(32 * 1024 * 1024, { min: 1_024 }),
     maxPageBytes: integer(256 * 1024, { min: 1_024 }),
     maxAnswerBytes: integer(1024 * 1024, { min: 1_024 }),
+    maxAppendBytes: integer(64 * 1024 * 1024, { min: 64 * 1024 }),
+    maxDistinctChannels: integer(5_000),
+    distinctChannelsWindow: duration(10 * 60_000, { min: 1_000 }),
+    maxServedChannels: integer(200_000),
   },
   abuse: {
     throttleAfter: integer(20),
@@ -110,6 +114,8 @@ export const ENGINE_TABLE = {
   maxFlushDelay: duration(20, { max: 1_000 }),
   linger: duration(5_000),
   ringSize: integer(256),
+  ringBytes: integer(256 * 1024, { min: 1_024 }),
+  ringBytesPerNode: integer(64 * 1024 * 1024, { min: 64 * 1024 }),
   presenceLease: duration(30_000, { min: 1_000 }),
 };
 

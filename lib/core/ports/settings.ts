@@ -36,6 +36,13 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxPageBytes: number;
   /** Bytes of one answer that a handler of the application made: to a request, or with a snapshot. */
   readonly maxAnswerBytes: number;
+  /** Bytes of publishes that the broker has not answered, on this node. */
+  readonly maxAppendBytes: number;
+  /** Different channels that one user, or the anonymous clients of one address, name within `distinctChannelsWindowMs`. */
+  readonly maxDistinctChannels: number;
+  readonly distinctChannelsWindowMs: number;
+  /** Channels that this node serves at the same time. */
+  readonly maxServedChannels: number;
 }
 
 /** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */
@@ -83,6 +90,10 @@ export interface EngineSettings {
   readonly lingerMs: number;
   /** Most recent events of a served channel that a node keeps for joining replay with live (G8). */
   readonly ringSize: number;
+  /** Bytes of those of one channel. */
+  readonly ringBytes: number;
+  /** Bytes of those of all channels; above it each channel keeps only its newest. */
+  readonly ringBytesPerNode: number;
   /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;
   /** Time over which `bye` advises the clients to spread their reconnects at a drain. */

@@ -13,9 +13,9 @@ export interface SessionMemoryDeps {
 
 /** The client whose memory is counted. */
 export interface MemoryHolder {
-  readonly user: { readonly id: string } | undefined;
+  /** Whose memory it is counted as. */
+  readonly client: string;
   readonly isLive: boolean;
-  readonly connection: { readonly handshake: { readonly ip: string } };
 }
 
 /**
@@ -38,12 +38,8 @@ export class SessionMemory {
 
   /** What all connections of the client hold; `undefined` before `welcome`, and after the end. */
   get account(): MemoryAccount | undefined {
-    if (this.opened === undefined && this.holder.isLive && !this.ended) {
-      const { user, connection } = this.holder;
-      // Anonymous clients are counted by their address.
-      const key = user === undefined ? `address ${connection.handshake.ip}` : `user ${user.id}`;
-      this.opened = this.deps.accounts.open(key);
-    }
+    if (this.opened === undefined && this.holder.isLive && !this.ended)
+      this.opened = this.deps.accounts.open(this.holder.client);
     return this.opened;
   }
 

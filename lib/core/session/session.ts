@@ -172,6 +172,11 @@ export class Session
     return this.isLive && this.reading.inFlight > 0;
   }
 
+  /** Whom limits over several connections count: the user, or the address of an anonymous client. */
+  get client(): string {
+    return this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`;
+  }
+
   get account(): MemoryAccount | undefined {
     return this.memory.account;
   }

@@ -126,7 +126,7 @@ export function composeEngine(options: EngineOptions) {
       presence: new Presence(authorizer, members, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
-      signal: new Signal(authorizer, log),
+      signal: new Signal(authorizer, log, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },

@@ -48,7 +48,7 @@ export class Request {
     return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (value) => {
       if (session.isClosed) return;
       try {
-        session.reply(call.id, value ?? null);
+        session.chargeAnswer(session.reply(call.id, value ?? null));
       } catch (error) {
         throw notSerializable(`the handler of the request "${call.event}"`, error);
       }

@@ -141,7 +141,8 @@ export class Subscribe {
     access.requireUnrevoked(session.user?.id, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
     try {
-      session.reply(command.id, toResult(plan, snapshot, members), subscription);
+      const bytes = session.reply(command.id, toResult(plan, snapshot, members), subscription);
+      if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     } catch (error) {
       throw snapshot === undefined
         ? error

@@ -131,8 +131,6 @@ export class Publish {
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
     const after = policy.dedupeMs > 0 ? command.after : undefined;
-    const payloadBytes = event.payload === command.payload ? attempt.bytes : bytesOf(event.payload);
-    const bytes = payloadBytes + bytesOfFields(event);
     const appended = appends
       .append({ channel, producer, fingerprint, after, event, bytes, policy }, definition.pattern)
       .then((result) => {

@@ -1,5 +1,6 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { EnginePorts } from '../ports/settings.js';
@@ -34,8 +35,8 @@ export class Presence {
     const subscription = session.channels.get(match.channel);
     const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
     if (subscription === undefined || feed === undefined)
-      return session.replyRead(command.id, page, subscription);
-    session.replyRead(command.id, feed.answer(subscription, page), subscription);
+      return session.chargeAnswer(session.replyRead(command.id, page, subscription));
+    session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
     // From now on the client has the version of the first page; changes up to it would be repeats.
     if (cursor === undefined) feed.follow(subscription, page);
   }
@@ -49,7 +50,7 @@ export class Presence {
         'bad_request',
         'This subscription is not a member of the channel: subscribe with presence first',
       );
-    const { data } = command.payload;
+    const data = toWireValue(command.payload.data, 'data');
     const { maxPresenceBytes } = this.ports.settings.limits;
     const bytes = requireSize(data, 'payload.data', 'maxPresenceBytes', maxPresenceBytes);
     const change = bytes - sizeOfValue(entry.data);

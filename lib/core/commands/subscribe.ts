@@ -2,6 +2,7 @@ import type { SubscribeCommand } from '../../protocol/commands.js';
 import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -20,7 +21,6 @@ import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
-import { notSerializable } from './serializable.js';
 import { requireSize } from './size-limits.js';
 
 /** Bytes that a subscription counts as, beside its name, parameters and presence data. */
@@ -99,7 +99,7 @@ export class Subscribe {
     const params = requireSize(payload.params, 'payload.params', 'maxParamsBytes', maxParamsBytes);
     const isMember = payload.presence !== false && definition.policy.presence !== false;
     const data = isMember
-      ? requireSize(payload.presence?.data, 'payload.presence.data', 'maxPresenceBytes', maxPresenceBytes)
+      ? requireSize(shownBy(payload), 'payload.presence.data', 'maxPresenceBytes', maxPresenceBytes)
       : 0;
     return { all: SUBSCRIPTION_BYTES + channel.length + params + data, params };
   }
@@ -174,15 +174,10 @@ export class Subscribe {
     access.requireFresh(channel.definition);
     access.requireUnrevoked(session.user?.id, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
-    const handler = `the snapshot handler of ${channel.definition.source}`;
-    const answer = toResult(plan, snapshot, members);
-    try {
-      session.replyRead(command.id, answer, subscription, snapshot === undefined ? undefined : handler);
-    } catch (error) {
-      throw snapshot === undefined || error instanceof RealtimeError
-        ? error
-        : notSerializable(handler, error);
-    }
+    const handler =
+      snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
+    const bytes = session.replyRead(command.id, toResult(plan, snapshot, members), subscription, handler);
+    if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
@@ -201,9 +196,10 @@ export class Subscribe {
     const { presence: tracker } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
-    const { data, receive } = payload.presence ?? {};
+    const { receive } = payload.presence ?? {};
     const { member, lineage: device, generation } = session;
-    const entered = tracker.enter(subscription, { channel, member, device, generation, data });
+    const entry = { channel, member, device, generation, data: shownBy(payload) };
+    const entered = tracker.enter(subscription, entry);
     return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
   }
 
@@ -217,6 +213,11 @@ export class Subscribe {
     subscription.countRetained(-bytes.params);
     session.memory.release(bytes.params);
   }
+}
+
+/** What the subscriber shows to the other members. */
+function shownBy({ presence }: SubscribeCommand['payload']): unknown {
+  return presence === false ? undefined : toWireValue(presence?.data, 'data');
 }
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {

@@ -1,6 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
-import { sizeOfDraft } from '../ports/channel-event.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
@@ -10,7 +9,6 @@ const RETRY_AFTER_MS = 1_000;
 
 interface Waiting {
   readonly request: AppendRequest;
-  readonly bytes: number;
   readonly pattern: string;
   readonly resolve: (result: PublishResult) => void;
   readonly reject: (error: RealtimeError) => void;
@@ -34,11 +32,11 @@ export class AppendQueue {
 
   /**
    * @param pattern of the channel's definition, for the observer.
-   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`.
+   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `rate_limited`, `unavailable` or `timeout`.
    */
   append(request: AppendRequest, pattern: string): Promise<PublishResult> {
     const { maxAppendBytes } = this.ports.settings.limits;
-    const bytes = sizeOfDraft(request.event);
+    const { bytes } = request;
     // A single event passes, however large.
     if (this.bytes > 0 && this.bytes + bytes > maxAppendBytes)
       return rejected(
@@ -52,7 +50,7 @@ export class AppendQueue {
     this.bytes += bytes;
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) queueMicrotask(() => this.flush());
-      this.waiting.push({ request, bytes, pattern, resolve, reject });
+      this.waiting.push({ request, pattern, resolve, reject });
     });
   }
 
@@ -78,19 +76,25 @@ export class AppendQueue {
   }
 
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
-    if (outcome?.ok !== true)
-      return this.fail(waiting, new RealtimeError(outcome?.code ?? 'unavailable'), startedAt);
+    if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);
     const { position, duplicate } = outcome;
-    this.bytes -= waiting.bytes;
+    this.bytes -= waiting.request.bytes;
     waiting.resolve({ ...position, duplicate });
     const { observer, clock } = this.ports;
     observer.onPublish?.(waiting.pattern, duplicate ? 'duplicate' : 'ok', clock.monotonic() - startedAt);
   }
 
-  private fail({ reject, pattern, bytes }: Waiting, reason: RealtimeError, startedAt: number): void {
-    this.bytes -= bytes;
+  private fail({ reject, pattern, request }: Waiting, reason: RealtimeError, startedAt: number): void {
+    this.bytes -= request.bytes;
     reject(reason);
     const { observer, clock } = this.ports;
     observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);
   }
+}
+
+/** @param outcome `undefined` from a broker that answered fewer appends than it was given. */
+function errorOf(outcome: Exclude<AppendOutcome, { ok: true }> | undefined): RealtimeError {
+  if (outcome === undefined) return new RealtimeError('unavailable');
+  const { code, message, retryAfterMs } = outcome;
+  return new RealtimeError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }

@@ -10,7 +10,10 @@ export interface EventDraft {
   readonly id: string;
   /** Name of the event. */
   readonly event: string;
-  /** Data of the publisher; must be serializable. */
+  /**
+   * Data of the publisher: a wire value, which nobody changes (`toWireValue`). A broker that keeps it as JSON writes it with
+   * `JSON.stringify` and reads it with `readWireValue`, so that bytes stay bytes (P29).
+   */
   readonly payload?: unknown;
   /** Id of the user who published it; absent for anonymous clients. */
   readonly user?: string;
@@ -20,7 +23,7 @@ export interface EventDraft {
   readonly ttl?: number;
   /** Trace context of the publisher, passed through. */
   readonly trace?: string;
-  /** Further fields of the publisher, passed through. */
+  /** Further fields of the publisher, passed through: a wire value. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
@@ -88,7 +91,11 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
    * name, user and key, and 128. Measured once.
    */
   get size(): number {
-    if (this.measured === 0) this.measured = sizeOfDraft(this);
+    if (this.measured === 0) {
+      const { id, event, user = '', key = '', payload, meta } = this;
+      const texts = id.length + event.length + user.length + key.length;
+      this.measured = EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
+    }
     return this.measured;
   }
 
@@ -96,10 +103,4 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   isExpired(now: number): boolean {
     return this.ttl !== undefined && now > this.ts + this.ttl;
   }
-}
-
-/** See {@link ChannelEvent.size}. */
-export function sizeOfDraft({ id, event, user = '', key = '', payload, meta }: EventDraft): number {
-  const texts = id.length + event.length + user.length + key.length;
-  return EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
 }

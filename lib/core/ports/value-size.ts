@@ -22,7 +22,6 @@ export function sizeOfValue(value: unknown, depth = 0): number {
 
 function sizeOfObject(value: object, depth: number): number {
   if (ArrayBuffer.isView(value)) return value.byteLength;
-  if (value instanceof Date) return 26;
   if (depth > MAX_DEPTH) return 0;
   let size = 2;
   if (Array.isArray(value)) {

@@ -91,6 +91,7 @@ export function composeEngine(options: EngineOptions) {
 
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
+  const accounts = new MemoryAccounts();
   const answers = new AnswerSizes({ settings, notices: journal });
   const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
@@ -177,7 +178,7 @@ export function composeEngine(options: EngineOptions) {
     },
     wheel,
     answers,
-    accounts: new MemoryAccounts(),
+    accounts,
     sessions,
     listeners,
     bans,
@@ -204,6 +205,9 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     drain,
     listeners,
+    accounts,
+    appends,
+    ringBudget,
   };
 }
 

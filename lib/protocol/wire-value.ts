@@ -1,4 +1,4 @@
-import { isTag, TaggedObject, WireBytes } from './bytes.js';
+import { isTag, mayHoldBytes, readBytes, TaggedObject, WireBytes } from './bytes.js';
 import { RealtimeError } from './realtime-error.js';
 
 /** Deepest nesting of a value that is sent. A client may send less (P4), and a handler may wrap what it sent. */
@@ -42,6 +42,24 @@ export function toWireValue(value: unknown, name = 'payload'): unknown {
     if (error instanceof Refusal) throw error.reason;
     throw unreadable(name, error);
   }
+}
+
+/**
+ * Makes wire values of what was parsed from JSON text that wire values were written to.
+ *
+ * @param text All of the text, which tells whether anything has to be done.
+ */
+export function wireValueReader(text: string): (parsed: unknown) => unknown {
+  return mayHoldBytes(text) ? (parsed) => toWireValue(readBytes(parsed)) : (parsed) => parsed;
+}
+
+/**
+ * Reads a wire value that a broker wrote with `JSON.stringify`.
+ *
+ * @throws SyntaxError for what is not JSON.
+ */
+export function readWireValue(text: string): unknown {
+  return wireValueReader(text)(JSON.parse(text));
 }
 
 /** A copy of a wire value for the application, which may change it: bytes are plain `Uint8Array`s. */

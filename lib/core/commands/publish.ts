@@ -62,7 +62,7 @@ export class Publish {
     const sent = contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent.json);
     const attempt = { session, command, match, sent, fingerprint };
-    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.now());
+    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -136,7 +136,7 @@ export class Publish {
       .then((result) => {
         if (policy.dedupeMs > 0) {
           const position = { seq: result.seq, epoch: result.epoch };
-          const until = clock.now() + policy.dedupeMs;
+          const until = clock.monotonic() + policy.dedupeMs;
           recentPublishes.remember(channel, producer, event.id, { fingerprint, position, until });
         }
         if (!session.isClosed) session.reply(command.id, result);

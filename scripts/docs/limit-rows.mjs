@@ -71,6 +71,11 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.maxEventBytes': bytes(
+    'one event or signal: payload and meta as JSON, and its names',
+    'whoever sends it, the application too',
+    '`message_too_large`',
+  ),
   'limits.maxConnections': count(
     'connections of one node',
     'the node',

@@ -14,7 +14,7 @@ import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-import { fingerprintOf, notSerializable } from './serializable.js';
+import { bytesOf, bytesOfFields, notSerializable, serializePayload } from './serializable.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
@@ -30,6 +30,8 @@ interface Attempt {
   readonly command: PublishCommand;
   readonly match: ChannelMatch;
   readonly fingerprint: string;
+  /** Bytes of the client's payload. */
+  readonly bytes: number;
 }
 
 /**
@@ -47,9 +49,9 @@ export class Publish {
     if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
       throw new RealtimeError('forbidden', 'Clients may not publish this event here');
     }
-    const fingerprint = fingerprintOf(command.event, command.payload);
-    const attempt = { session, command, match, fingerprint };
-    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.now());
+    const { fingerprint, bytes } = serializePayload(command.event, command.payload);
+    const attempt = { session, command, match, fingerprint, bytes };
+    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -110,19 +112,22 @@ export class Publish {
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
-  private submit({ session, command, match, fingerprint }: Attempt, event: EventDraft): void {
+  private submit(attempt: Attempt, event: EventDraft): void {
+    const { session, command, match, fingerprint } = attempt;
     const { appends, recentPublishes, clock } = this.deps;
     const { producer } = session;
     const { channel, definition } = match;
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
     const after = policy.dedupeMs > 0 ? command.after : undefined;
+    const payloadBytes = event.payload === command.payload ? attempt.bytes : bytesOf(event.payload);
+    const bytes = payloadBytes + bytesOfFields(event);
     const appended = appends
-      .append({ channel, producer, fingerprint, after, event, policy }, definition.pattern)
+      .append({ channel, producer, fingerprint, after, event, bytes, policy }, definition.pattern)
       .then((result) => {
         if (policy.dedupeMs > 0) {
           const position = { seq: result.seq, epoch: result.epoch };
-          const until = clock.now() + policy.dedupeMs;
+          const until = clock.monotonic() + policy.dedupeMs;
           recentPublishes.remember(channel, producer, event.id, { fingerprint, position, until });
         }
         if (!session.isClosed) session.reply(command.id, result);

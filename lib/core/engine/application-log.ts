@@ -4,7 +4,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { assertSerializable, fingerprintOf } from '../commands/serializable.js';
+import { bytesOf, bytesOfFields, measurePayload, serializePayload } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
@@ -65,7 +65,7 @@ export class ApplicationLog {
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     this.deps.channels.resolve(channel);
-    fingerprintOf(event, payload);
+    bytesOf(payload);
     await this.deps.broker.log.signal(channel, { event, payload, user });
   }
 
@@ -103,26 +103,29 @@ export class ApplicationLog {
     if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
       throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
     }
+    const draft: EventDraft = {
+      id,
+      event,
+      payload,
+      user: options.user,
+      key: options.key,
+      ttl: options.ttl,
+      trace: options.trace,
+      meta: options.meta,
+    };
+    const { fingerprint, bytes } =
+      options.id === undefined
+        ? measurePayload(payload)
+        : serializePayload(event, options.meta === undefined ? payload : [payload, options.meta]);
     return appends.append(
       {
         channel,
         producer: this.producer,
-        fingerprint:
-          options.id === undefined
-            ? assertSerializable(payload, options.meta)
-            : fingerprintOf(event, options.meta === undefined ? payload : [payload, options.meta]),
+        fingerprint,
         // An id that was made here is never sent again, so nothing is gained by remembering it.
         policy: options.id === undefined ? this.forgetful(log) : log,
-        event: {
-          id,
-          event,
-          payload,
-          user: options.user,
-          key: options.key,
-          ttl: options.ttl,
-          trace: options.trace,
-          meta: options.meta,
-        },
+        event: draft,
+        bytes: bytes + bytesOfFields(draft),
       },
       pattern,
     );

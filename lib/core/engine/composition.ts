@@ -50,7 +50,7 @@ import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
-const USER_CHANNEL_HISTORY = { size: 100, ttlMs: 3_600_000 };
+const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
 
 /** The parts of an engine that it drives itself. */
 export type EngineParts = ReturnType<typeof composeEngine>;

@@ -24,6 +24,11 @@ export interface LogPolicy {
   readonly retain: boolean;
   /** Most events kept. */
   readonly size: number;
+  /**
+   * Most bytes kept, as {@link AppendRequest.bytes} counts them: the oldest events go first. An event that is larger than this
+   * alone is numbered and delivered, but neither it nor anything before it is kept, as without `retain`.
+   */
+  readonly maxBytes: number;
   /** Longest time an event is kept, in milliseconds. */
   readonly ttlMs: number;
   /** How long ids are remembered, in milliseconds; 0 remembers none. */
@@ -42,6 +47,8 @@ export interface AppendRequest {
   readonly after?: string;
   /** What is appended; the broker adds `seq`, `epoch` and `ts`. */
   readonly event: EventDraft;
+  /** Bytes of the event as JSON: payload, meta and its other fields. */
+  readonly bytes: number;
   /** How long the event and its id are kept. */
   readonly policy: LogPolicy;
 }
@@ -51,11 +58,19 @@ export type AppendOutcome =
   | { readonly ok: true; readonly position: Position; readonly duplicate: boolean }
   | {
       readonly ok: false;
-      /** `message_too_large`: more than the storage takes of one event. Of `timeout` the outcome is unknown (P17). */
+      /**
+       * `message_too_large`: more than the storage takes of one event. `rate_limited`: as many ids of this producer are remembered
+       * as may be (G4); a broker bounds them for each producer, so that none spends the memory of the others. Of `timeout` the
+       * outcome is unknown (P17).
+       */
       readonly code: Extract<
         ErrorCode,
-        'conflict' | 'out_of_order' | 'message_too_large' | 'unavailable' | 'timeout'
+        'conflict' | 'out_of_order' | 'message_too_large' | 'rate_limited' | 'unavailable' | 'timeout'
       >;
+      /** When the same append may succeed, in milliseconds from now. Given with `rate_limited`; otherwise optional. */
+      readonly retryAfterMs?: number;
+      /** What happened, in words, for people. Default: the meaning of the code. */
+      readonly message?: string;
     };
 
 /** A ranged read of a log. */
@@ -208,6 +223,11 @@ export interface BrokerListener {
   onMessage?(fromNode: string, topic: string, bytes: Uint8Array): void;
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
+  /**
+   * Something that the operator should know, for the log: what the broker dropped or refused to protect itself, with the remedy.
+   * The broker bounds how often it calls this, and names nothing that only a client chose. Optional: without it nothing is said.
+   */
+  onWarning?(message: string): void;
 }
 
 /**

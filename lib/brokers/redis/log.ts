@@ -18,6 +18,7 @@ import type { RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
 import { groupBy } from './group-by.js';
 import { decodeRecord, encodeSignal } from './wire.js';
+import { ORIGINS } from './scripts/origins.js';
 import { READ } from './scripts/read.js';
 import { TIPS } from './scripts/tips.js';
 
@@ -45,6 +46,23 @@ export class RedisLog implements BrokerLog {
     private readonly settings: RedisSettings,
   ) {}
 
+  /** Makes sure that every partition has an origin, so that no read has to make it. */
+  async start(): Promise<void> {
+    const { keys, commands, settings } = this;
+    const all = [...keys.origins.entries()];
+    const groups = commands.clustered ? all.map((one) => [one]) : [all];
+    await Promise.all(
+      groups.map((group) =>
+        commands.run(
+          ORIGINS,
+          group[0]?.[0] ?? 0,
+          group.map(([, key]) => key),
+          [settings.epochs.next(), settings.headMs],
+        ),
+      ),
+    );
+  }
+
   /**
    * Of each request the outcome says whether it is in the log; it is `timeout` when that is not known, and `unavailable`
    * when nothing was appended. No command that may have run is sent again (G21).
@@ -59,7 +77,7 @@ export class RedisLog implements BrokerLog {
     const reply = (await this.commands.run(
       READ,
       this.keys.partitionOf(channel),
-      [this.keys.head(channel), this.keys.stream(channel)],
+      [this.keys.head(channel), this.keys.stream(channel), this.keys.origin(channel)],
       [epochs.next(), headMs, epoch ?? '', from, until ?? '', most, reverse === true ? 1 : 0, maxReadBytes],
     )) as readonly (string | number)[];
     const tip: Position = { epoch: String(reply[0]), seq: Number(reply[1]) };
@@ -152,7 +170,7 @@ export class RedisLog implements BrokerLog {
     const reply = (await this.commands.run(
       TIPS,
       partition,
-      names.flatMap((channel) => [this.keys.head(channel), this.keys.stream(channel)]),
+      names.flatMap((channel) => [this.keys.head(channel), this.keys.origin(channel)]),
       [this.settings.epochs.next(), this.settings.headMs],
     )) as readonly (string | number)[];
     group.forEach((index, place) => {

@@ -1,5 +1,5 @@
 import { decode, encode } from '@msgpack/msgpack';
-import { ChannelEvent, type EventDraft } from '../../core/ports/channel-event.js';
+import { ChannelEvent, expiryOf, type EventDraft } from '../../core/ports/channel-event.js';
 import type { SignalMessage } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember } from '../../protocol/messages.js';
 
@@ -64,13 +64,19 @@ export function encodeRecord(bodies: readonly string[]): string {
   return `[${bodies.join(',\n')}]`;
 }
 
-/** @param first `seq` of the record's first event. */
+/**
+ * @param first `seq` of the record's first event.
+ * @param ageMs time since its append, by the server's clock.
+ * @param now the monotonic clock of this node.
+ */
 export function decodeRecord(
   text: string,
   channel: string,
   epoch: string,
   first: number,
   ts: number,
+  ageMs: number,
+  now: number,
 ): readonly ChannelEvent[] {
   const bodies = JSON.parse(text) as readonly EventBody[];
   return bodies.map(
@@ -80,6 +86,7 @@ export function decodeRecord(
         seq: first + index,
         epoch,
         ts,
+        expiresAt: expiryOf(x, ageMs, now),
         id: i,
         event: n,
         payload: p === undefined ? undefined : unwrap(p),
@@ -100,14 +107,17 @@ export type RedisMessage =
 
 /**
  * Reads a message, which begins with the version of its form and a letter for its kind. A node ignores fields that it does not
- * know, and looks at the log after a message that it cannot read; so a newer version may add fields, and kinds.
+ * know, and looks at the log after a message that it cannot read; so a newer version may add fields, and kinds. Its events
+ * count as just appended.
+ *
+ * @param now the monotonic clock of this node.
  */
-export function decodeMessage(text: string, channel: string): RedisMessage | undefined {
+export function decodeMessage(text: string, channel: string, now: number): RedisMessage | undefined {
   const kind = text.slice(0, 2);
   if (kind === '1e') {
     const end = text.indexOf('\n');
     const [epoch = '', first, ts] = text.slice(2, end).split(' ');
-    const events = decodeRecord(text.slice(end + 1), channel, epoch, Number(first), Number(ts));
+    const events = decodeRecord(text.slice(end + 1), channel, epoch, Number(first), Number(ts), 0, now);
     return { kind: 'events', events };
   }
   if (kind === '1s') {

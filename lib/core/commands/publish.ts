@@ -49,7 +49,7 @@ export class Publish {
     }
     const fingerprint = fingerprintOf(command.event, command.payload);
     const attempt = { session, command, match, fingerprint };
-    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.now());
+    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -122,7 +122,7 @@ export class Publish {
       .then((result) => {
         if (policy.dedupeMs > 0) {
           const position = { seq: result.seq, epoch: result.epoch };
-          const until = clock.now() + policy.dedupeMs;
+          const until = clock.monotonic() + policy.dedupeMs;
           recentPublishes.remember(channel, producer, event.id, { fingerprint, position, until });
         }
         if (!session.isClosed) session.reply(command.id, result);

@@ -73,7 +73,7 @@ export class ApplicationLog {
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock } = this.deps;
     channels.resolve(channel);
-    return await readHistory(broker.log, channel, query, clock.now());
+    return await readHistory(broker.log, channel, query, clock.monotonic());
   }
 
   /** Reads a page of the members. */

@@ -144,10 +144,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
     const batch = new EventBatch(pending);
-    const { clock, observer } = this.options;
-    const now = clock.now();
-    const shareable = !batch.events.some((event) => event.isExpired(now));
-    observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
+    const shareable = !this.hasExpired(pending);
+    this.options.observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
       const subscription = this.live[index];
@@ -164,6 +162,13 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       const { outbox } = subscription;
       outbox.pushDroppable(encode(outbox.connection.variant), subscription);
     }
+  }
+
+  /** Reads the clock only where an event has a `ttl`. */
+  private hasExpired(events: readonly ChannelEvent[]): boolean {
+    if (!events.some((event) => event.expiresAt !== Infinity)) return false;
+    const now = this.options.clock.monotonic();
+    return events.some((event) => event.isExpired(now));
   }
 
   private deliver(subscription: S, batch: EventBatch, shareable: boolean): void {

@@ -112,7 +112,7 @@ export class InboundLimiter {
     if (verdict === 'close') {
       const { banMs } = settings.abuse;
       if (banMs > 0) {
-        const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
+        const ban = { until: clock.monotonic() + banMs, reason: 'rate_abuse' };
         if (session.user === undefined) addressBans.add(this.ip, ban);
         else bans.add(session.user.id, ban);
       }

@@ -158,7 +158,8 @@ export const MODULE = {
 };
 
 export const CHANNEL = {
-  'history.size': count('events that are kept', 'the channel', 'forgets the oldest', OPEN),
+  'history.size': count('events that are kept', 'the channel', 'forgets the oldest', '`history.maxBytes`'),
+  'history.maxBytes': bytes('events that are kept, as JSON', 'the channel', 'forgets the oldest'),
   'history.ttl': time('age of an event that is kept', 'the channel', 'forgets it'),
   'history.replay': count(
     'events that one resume replays',
@@ -688,6 +689,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/redis/control/control.ts#DAY_MS',
     'lib/brokers/redis/settings.ts#MAX_PARTITIONS',
     'lib/core/access/rate-limit.ts#ROUNDING_MS',
+    'lib/core/commands/serializable.ts#FIELD_BYTES',
     'lib/core/outbox/queue.ts#GAP_BYTES',
     'lib/core/ports/entropy.ts#ID_BYTES',
     'lib/core/ports/entropy.ts#TOKEN_BYTES',

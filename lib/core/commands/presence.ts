@@ -1,5 +1,6 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { BrokerPresence } from '../ports/broker.js';
@@ -51,7 +52,7 @@ export class Presence {
         'bad_request',
         'This subscription is not a member of the channel: subscribe with presence first',
       );
-    await this.tracker.update(subscription, { ...entry, data: command.payload.data });
+    await this.tracker.update(subscription, { ...entry, data: toWireValue(command.payload.data, 'data') });
     if (!session.isClosed) session.reply(command.id, {});
   }
 }

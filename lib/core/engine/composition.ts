@@ -51,7 +51,7 @@ import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
-const USER_CHANNEL_HISTORY = { size: 100, ttlMs: 3_600_000 };
+const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
 
 /** The parts of an engine that it drives itself. */
 export type EngineParts = ReturnType<typeof composeEngine>;
@@ -128,7 +128,7 @@ export function composeEngine(options: EngineOptions) {
       presence: new Presence(authorizer, members, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
-      signal: new Signal(authorizer, log),
+      signal: new Signal(authorizer, log, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },

@@ -5,6 +5,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { validateCommand } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxShared } from '../outbox/outbox.js';
@@ -385,14 +386,14 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
       this.outbox[lane](this.errorEnvelope(ref, known));
       return known.code;
     } catch (encodingError) {
-      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
       this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
       return 'internal';
     }
   }
 
   private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
-    const payload = error.toBody();
+    const payload = toWireValue(error.toBody(), 'error');
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 }

@@ -138,7 +138,7 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
 
   /** @internal */
   onControlFrame(): void {
-    const now = this.settings.clock.now();
+    const now = this.settings.clock.monotonic();
     if (now - this.controlSince >= CONTROL_WINDOW_MS) {
       this.controlSince = now;
       this.controlFrames = 0;

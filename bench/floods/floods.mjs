@@ -12,6 +12,9 @@ import { publishFloods } from './attacks/publishes.mjs';
  * @property {string} title What the attackers do.
  * @property {{ options?: object, logs?: Record<string, { events: number, bytes: number }>, verifyMs?: number }} [node] What
  *   the node needs beside its defaults: options, logs that exist before, and how long it takes to verify a token.
+ * @property {boolean} [foreign] Whether it floods what is not the library's: measured, not judged.
+ * @property {readonly string[]} [answered] What at least one attacker is told of: close codes, statuses of HTTP, codes of
+ *   errors. Any of them is enough.
  * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
  */
 

@@ -104,6 +104,7 @@ export const answerFloods = [
   {
     name: 'hanging-requests',
     title: 'requests whose handler takes 2 s, from 20 connections of one user',
+    answered: ['rate_limited'],
     attack: (army) =>
       army.keep(
         20,

@@ -28,12 +28,14 @@ export const connectFloods = [
   {
     name: 'connects-invalid',
     title: 'upgrades with a token of a foreign signature',
+    answered: ['401'],
     attack: (army) =>
       army.keep(32, leave, () => ({ greet: false, protocols: ['realtime.v1.json', `bearer.${FOREIGN}`] })),
   },
   {
     name: 'hellos-invalid',
     title: 'hello with such a token, of 16 KB',
+    answered: ['4801'],
     attack: (army) => {
       const hello = envelopes({ type: 'hello', id: 'h', payload: { versions: [1], token: LONG } });
       return army.keep(
@@ -56,6 +58,7 @@ export const connectFloods = [
   {
     name: 'auth-storm',
     title: 'auth with a token of a foreign signature, 30 per frame',
+    answered: ['unauthorized'],
     attack: (army) =>
       army.keep(
         8,
@@ -102,17 +105,26 @@ export const connectFloods = [
   {
     name: 'probes',
     title: 'GET of the endpoint with such a token, pipelined',
-    attack: async (army) => {
-      const probe = `GET /realtime HTTP/1.1\r\nHost: 127.0.0.1:${army.port}\r\nAuthorization: Bearer ${FOREIGN}\r\n\r\n`;
-      const pipeline = Buffer.from(probe.repeat(50));
-      await Promise.all(
-        Array.from({ length: 8 }, async () => {
-          while (!army.over) await pour(army, pipeline);
-        }),
-      );
-    },
+    attack: (army) => requests(army, '/realtime', `Authorization: Bearer ${FOREIGN}`),
+  },
+  {
+    name: 'http',
+    title: 'GET of a page that nobody serves, pipelined: what the HTTP server alone is like',
+    foreign: true,
+    attack: (army) => requests(army, '/nothing', 'Accept: text/html'),
   },
 ];
+
+/** Requests of eight sockets, fifty at a time. */
+async function requests(army, path, header) {
+  const one = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${army.port}\r\n${header}\r\n\r\n`;
+  const pipeline = Buffer.from(one.repeat(50));
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (!army.over) await pour(army, pipeline);
+    }),
+  );
+}
 
 /** Writes requests as fast as the server takes them, and reads what comes. */
 async function pour(army, bytes) {

@@ -14,21 +14,25 @@ export const frameFloods = [
   {
     name: 'empty-frames',
     title: 'empty text frames',
+    answered: ['4807'],
     attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText), attacker),
   },
   {
     name: 'empty-frames-anonymous',
     title: 'empty text frames of nobody',
+    answered: ['4807'],
     attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText)),
   },
   {
     name: 'empty-frames-before-hello',
     title: 'empty text frames before hello',
+    answered: ['4807'],
     attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText), unknown),
   },
   {
     name: 'endless-fragments',
     title: 'a message of empty fragments that never ends',
+    answered: ['4805', '4807'],
     attack: (army) =>
       army.keep(
         SOCKETS,
@@ -42,6 +46,7 @@ export const frameFloods = [
   {
     name: 'fragmented-nothing',
     title: 'empty messages in hundreds of empty fragments',
+    answered: ['4807'],
     attack: (army) => {
       const parts = Array.from({ length: 500 }, () => frame('', { opcode: CONTINUATION, fin: false }));
       const message = Buffer.concat([
@@ -55,6 +60,7 @@ export const frameFloods = [
   {
     name: 'blank-frames',
     title: 'frames of 256 KiB of line feeds',
+    answered: ['4807'],
     attack: (army) => {
       const blank = frame('\n'.repeat(MAX_FRAME));
       return army.keep(SOCKETS, (socket) => army.pour(socket, blank), attacker);
@@ -63,6 +69,7 @@ export const frameFloods = [
   {
     name: 'ping-frames',
     title: 'ping and pong frames of 125 bytes',
+    answered: ['4807'],
     attack: (army) => {
       const load = 'x'.repeat(125);
       const both = Buffer.concat([frame(load, { opcode: PING }), frame(load, { opcode: PONG })]);
@@ -72,6 +79,7 @@ export const frameFloods = [
   {
     name: 'ping-envelopes',
     title: 'protocol pings, one per frame',
+    answered: ['4807'],
     attack: (army) =>
       army.keep(
         SOCKETS,
@@ -82,6 +90,7 @@ export const frameFloods = [
   {
     name: 'pong-envelopes',
     title: 'protocol pongs, 250 per frame',
+    answered: ['4807'],
     attack: (army) => {
       const pongs = envelopes(...Array.from({ length: 250 }, () => ({ type: 'pong', ref: 'p' })));
       return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(pongs)), attacker);
@@ -90,6 +99,7 @@ export const frameFloods = [
   {
     name: 'packed-frames',
     title: '250 requests per frame',
+    answered: ['rate_limited'],
     attack: (army) => {
       const asks = envelopes(
         ...Array.from({ length: 250 }, (_, id) => ({
@@ -105,6 +115,7 @@ export const frameFloods = [
   {
     name: 'malformed-envelopes',
     title: '250 malformed envelopes per frame, each answered with its faults',
+    answered: ['4807'],
     attack: (army) => {
       const wrong = envelopes(
         ...Array.from({ length: 250 }, () => ({ type: 'hello', id: 1, ts: 'x', channel: 7, payload: 3 })),
@@ -132,6 +143,7 @@ export const frameFloods = [
   {
     name: 'unfinished-messages',
     title: '900 connections that hold 255 KiB of a message that never ends',
+    answered: ['4006'],
     attack: (army) => {
       const piece = frame('x'.repeat(255 * 1024), { declared: MAX_FRAME });
       return army.keep(
@@ -144,6 +156,7 @@ export const frameFloods = [
   {
     name: 'unfinished-before-hello',
     title: 'the same before hello',
+    answered: ['4006'],
     attack: (army) => {
       const piece = frame('x'.repeat(255 * 1024), { declared: MAX_FRAME });
       return army.keep(
@@ -156,6 +169,7 @@ export const frameFloods = [
   {
     name: 'compressed-blanks',
     title: 'compressed frames of 256 KiB of line feeds, 280 bytes each',
+    answered: ['4807'],
     node: { options: { compression: true } },
     attack: (army) =>
       army.keep(
@@ -167,6 +181,7 @@ export const frameFloods = [
   {
     name: 'compression-bombs',
     title: 'compressed frames that inflate to 200 MB',
+    answered: ['4806'],
     node: { options: { compression: true } },
     attack: (army) => {
       const bomb = deflated(Buffer.alloc(200_000_000, ' '));

@@ -9,6 +9,7 @@ export const nameFloods = [
   {
     name: 'fat-params',
     title: '161 connections of one user, each subscribe with 60 KB of params',
+    answered: ['message_too_large', 'bad_request'],
     attack: (army) =>
       army.keep(
         161,
@@ -119,6 +120,7 @@ export const nameFloods = [
   {
     name: 'unknown-names-packed',
     title: '250 of them in each frame, above every limit',
+    answered: ['rate_limited'],
     attack: (army) =>
       army.keep(
         10,

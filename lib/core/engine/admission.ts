@@ -40,6 +40,15 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
+  get frames(): TransportHost['frames'] {
+    const { framesPerCommand, ratePerSecond, burst, maxChannels } = this.deps.settings.limits;
+    // A client that resumes may subscribe to each of its channels in a frame of its own.
+    return {
+      perSecond: framesPerCommand * ratePerSecond,
+      burst: framesPerCommand * burst + 2 * maxChannels,
+    };
+  }
+
   /** Whether connections may come, as far as the broker is concerned. */
   get isOpen(): boolean {
     return this.opened;

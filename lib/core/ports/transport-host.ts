@@ -26,6 +26,11 @@ export interface TransportHost {
   readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
+  /**
+   * Frames of any kind that one connection may send: a second, and at once. What a transport counts as a frame is what costs it
+   * work: fragments, pings, pongs, empty frames. It reports what exceeds them by `onExcess` of the handler (G16).
+   */
+  readonly frames: { readonly perSecond: number; readonly burst: number };
   /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import type { TransportHost } from '../../core/ports/transport-host.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
   isPlainTcp,
@@ -10,6 +11,7 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from './direct-writer.js';
+import { InboundMeter } from './inbound-meter.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
@@ -34,6 +36,14 @@ type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 /** What all connections of a transport share. */
 export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
+  readonly frames: TransportHost['frames'];
+}
+
+/** The listener by which ws reads a socket. */
+type DataListener = (this: Duplex, chunk: Buffer) => void;
+/** What {@link meter} puts in its place. `listener` is what `removeListener` compares, with which ws stops to read. */
+interface MeteredListener extends DataListener {
+  listener?: DataListener;
 }
 
 /**
@@ -46,6 +56,9 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   /** Bytes in libuv's queue, which are not in the socket's own. */
   private heldBytes = 0;
   private readonly writer: DirectWriter | undefined;
+  private readonly meter: InboundMeter;
+  /** Nothing of this client is read any more, not even its answer to the close frame. */
+  private deaf = false;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
   private controlFrames = 0;
@@ -61,6 +74,8 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
     socket.setNoDelay?.(true);
     if (isPlainTcp(socket)) this.writer = settings.writer;
     socket[CONNECTION] = this;
+    this.meter = new InboundMeter(settings.frames, settings.clock);
+    meter(socket);
     ws.owner = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
@@ -136,9 +151,38 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
     }
   }
 
+  /** @internal Counts what the client sent before ws parses it. @returns whether ws may. */
+  mayParse(chunk: Buffer): boolean {
+    if (!this.deaf) {
+      const waitMs = this.meter.count(chunk);
+      if (waitMs === 0) return true;
+      if (this.exceeded(waitMs)) return true;
+    }
+    // It floods, and it was sent a close frame, which our end of the stream follows. What it sends from now on stays in its
+    // socket, which is destroyed in time.
+    if (!this.deaf) this.socket.end();
+    this.deaf = true;
+    this.socket.pause();
+    return false;
+  }
+
+  /** @returns whether the connection is still open. */
+  private exceeded(waitMs: number): boolean {
+    if (!this.open) return false;
+    try {
+      this.handler?.onExcess(waitMs);
+    } catch (error) {
+      this.fail(error);
+    }
+    // The handler may have ended it, and must where the excess is too large to wait for.
+    if (this.open && !Number.isFinite(waitMs))
+      this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
+    return this.open;
+  }
+
   /** @internal */
   onControlFrame(): void {
-    const now = this.settings.clock.now();
+    const now = this.settings.clock.monotonic();
     if (now - this.controlSince >= CONTROL_WINDOW_MS) {
       this.controlSince = now;
       this.controlFrames = 0;
@@ -183,6 +227,25 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   fail(error: unknown): void {
     this.settings.onError(error);
     this.close(CLOSE_CODES.internal.code, closeReason('internal'));
+  }
+}
+
+/** Made once for each listener of ws, which all sockets share. */
+const meteredListeners = new WeakMap<DataListener, MeteredListener>();
+
+/** Puts the meter of a connection before the parser of ws. */
+function meter(socket: RawSocket): void {
+  for (const listener of socket.listeners('data') as DataListener[]) {
+    let metered = meteredListeners.get(listener);
+    if (metered === undefined) {
+      metered = function onData(this: Duplex, chunk: Buffer): void {
+        if (ownerOf(this)?.mayParse(chunk) !== false) listener.call(this, chunk);
+      };
+      metered.listener = listener;
+      meteredListeners.set(listener, metered);
+    }
+    socket.removeListener('data', listener);
+    socket.on('data', metered);
   }
 }
 

@@ -53,7 +53,7 @@ export class WebSocketTransport implements Transport {
     options: WebSocketTransportOptions = {},
   ) {
     this.settings = resolveWebSocketOptions(options);
-    this.connections = { ...this.settings, writer: new DirectWriter() };
+    this.connections = { ...this.settings, writer: new DirectWriter(), frames: host.frames };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);
     this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));

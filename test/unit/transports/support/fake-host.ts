@@ -85,6 +85,9 @@ export class FakeHost implements TransportHost {
   private readonly waiting: ((session: FakeSession) => void)[] = [];
   private taken = 0;
 
+  /** Far above what any test of the transport sends; a test of the bound sets its own. */
+  frames = { perSecond: 1e6, burst: 1e6 };
+
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
   authenticate(credentials: Credentials): Promise<Authentication> {

@@ -1,5 +1,8 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { UnfinishedMessages } from '../../../../lib/transports/websocket/unfinished-messages.js';
+import { FakeHost, type FakeSession } from '../support/fake-host.js';
+import { clientFrame, RawClient } from '../support/raw-client.js';
+import { closeServers, serve } from '../support/test-server.js';
 
 const KB = 1_024;
 
@@ -82,5 +85,114 @@ describe('messages that have not ended', () => {
     messages.note(all[0] as never, 40 * KB);
     senders(messages, 40 * KB);
     expect(shed).toEqual([1]);
+  });
+});
+
+describe('clients that do not end their messages', () => {
+  afterEach(closeServers);
+
+  async function serving(maxUnfinishedBytes: number) {
+    const host = new FakeHost();
+    host.maxUnfinishedBytes = maxUnfinishedBytes;
+    const { port, errors } = await serve({}, host);
+    return {
+      host,
+      errors,
+      async open() {
+        const client = await RawClient.open(port);
+        return { client, session: await host.next() };
+      },
+    };
+  }
+
+  /** Sends a fragment, and a ping, whose answer shows that the fragment has been read. */
+  async function begin(client: RawClient, bytes: number, opcode = 1): Promise<void> {
+    client.send(opcode, Buffer.alloc(bytes, 'x'), { fin: false });
+    client.send(9, Buffer.alloc(0));
+    const { opcode: answer } = await client.frame();
+    if (answer !== 10) throw new Error(`No pong, but ${answer}`);
+  }
+
+  const ended = (session: FakeSession) => session.until(({ closes }) => closes.length > 0);
+
+  it('the one that holds most is closed with 4006 at once, and the host is told (G16)', async () => {
+    const { host, open, errors } = await serving(100 * KB);
+    const [small, large, last] = [await open(), await open(), await open()];
+    await begin(small.client, 30 * KB);
+    await begin(large.client, 60 * KB);
+    await begin(last.client, 20 * KB);
+    expect(await large.client.close()).toEqual({ code: 4006, reason: 'overloaded|0' });
+    await ended(large.session);
+    expect(host.shed).toEqual(['127.0.0.1']);
+    expect(errors).toEqual([]);
+    // The others end their messages.
+    for (const { client, session } of [small, last]) {
+      client.send(0, Buffer.from('.'));
+      await session.until(({ frames }) => frames.length === 1);
+    }
+  });
+
+  it('a single client above the bound is closed, before its message is there', async () => {
+    const { host, open } = await serving(100 * KB);
+    const { client, session } = await open();
+    client.send(1, Buffer.alloc(120 * KB, 'x'), { fin: false });
+    expect(await client.close()).toMatchObject({ code: 4006 });
+    await ended(session);
+    expect(session.frames).toEqual([]);
+    expect(host.shed).toHaveLength(1);
+  });
+
+  it('what ended, and what its client left behind, makes room again', async () => {
+    const { host, open } = await serving(100 * KB);
+    for (let round = 0; round < 3; round++) {
+      const { client, session } = await open();
+      await begin(client, 90 * KB);
+      client.send(0, Buffer.from('.'));
+      await session.until(({ frames }) => frames.length === 1);
+      await begin(client, 90 * KB);
+      client.socket.destroy();
+      await ended(session);
+    }
+    expect(host.shed).toEqual([]);
+  });
+
+  it('no message is too small in number: many fragments count together', async () => {
+    const { host, open } = await serving(100 * KB);
+    const { client } = await open();
+    await begin(client, 30 * KB);
+    await begin(client, 30 * KB, 0);
+    await begin(client, 30 * KB, 0);
+    client.send(0, Buffer.alloc(30 * KB, 'x'), { fin: false });
+    expect(await client.close()).toMatchObject({ code: 4006 });
+    expect(host.shed).toHaveLength(1);
+  });
+});
+
+describe('behind a close frame', () => {
+  afterEach(closeServers);
+
+  it('no more is read than what was under way', async () => {
+    const { port, host } = await serve();
+    const client = await RawClient.open(port);
+    const session = await host.next();
+    session.connection.close(4807, 'rate_abuse|0');
+    await client.close();
+    const frame = clientFrame(2, Buffer.alloc(60 * KB));
+    // The kernel takes some megabytes; what the server does not read stays there.
+    await new Promise<void>((resolve) => {
+      let sent = 0;
+      const write = (): void => {
+        sent += frame.length;
+        if (client.socket.write(frame) && sent < 64 * KB * KB) setImmediate(write);
+        else resolve();
+      };
+      write();
+    });
+    const { socket } = session.connection as unknown as {
+      readonly socket: { bytesRead: number; readonly isPaused: () => boolean };
+    };
+    await client.until(() => client.ended);
+    expect(socket.isPaused()).toBe(true);
+    expect(socket.bytesRead).toBeLessThan(512 * KB);
   });
 });

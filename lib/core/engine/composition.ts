@@ -167,7 +167,7 @@ export function composeEngine(options: EngineOptions) {
   };
   return {
     observer,
-    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
+    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain, journal }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,

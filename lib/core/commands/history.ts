@@ -1,5 +1,7 @@
+import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
@@ -27,11 +29,24 @@ export class History {
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(log, match.channel, command.payload, clock.now(), maxPageBytes);
+    const { payload } = command;
+    const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (session.isClosed) return;
-    session.chargeAnswer(session.replyRead(command.id, result, session.channels.get(match.channel)));
+    if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+  }
+
+  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {
+    const subscription = session.channels.get(channel);
+    try {
+      return session.replyRead(id, result, subscription);
+    } catch (error) {
+      if (error instanceof RealtimeError) throw error;
+      // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
+      const { codec } = session.connection.variant;
+      const events = result.events.filter((event) => isWritable(event, codec));
+      return session.replyRead(id, { ...result, events }, subscription);
+    }
   }
 }
 
@@ -88,12 +103,21 @@ function collect(
 ): boolean {
   const { found } = progress;
   for (const event of events) {
-    if (event.isExpired(now)) continue;
+    if (!event.isReadable || event.isExpired(now)) continue;
     found.push(event);
     progress.bytes += event.size;
     if (found.length > limit || (found.length > 1 && progress.bytes > maxBytes)) return true;
   }
   return false;
+}
+
+function isWritable(event: HistoryEvent, codec: Codec): boolean {
+  try {
+    codec.encode({ type: 'reply', payload: event });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function toHistoryEvent({ id, ts, seq, event, payload, user, key, meta }: ChannelEvent): HistoryEvent {

@@ -77,7 +77,8 @@ export class ApplicationLog {
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock, settings } = this.deps;
     channels.resolve(channel);
-    const page = await readHistory(broker.log, channel, query, clock.now(), settings.limits.maxPageBytes);
+    const { maxPageBytes } = settings.limits;
+    const page = await readHistory(broker.log, channel, query, clock.monotonic(), maxPageBytes);
     // Of its own: what the application changes in it is not what the log holds.
     return fromWireValue(page) as HistoryResult;
   }

@@ -25,6 +25,17 @@ export interface GapEntry {
   dropped: number;
 }
 
+/** A range of which nothing is sent. */
+export function plainGap(
+  from: number,
+  to: number,
+  reason: GapReason,
+  recoverable: boolean,
+  epoch: string,
+): GapEntry {
+  return { from, to, reason, partial: false, recoverable, epoch, dropped: to - from + 1 };
+}
+
 /** What a queued message holds. That of an event refers to it, so that an overflow policy can find and drop it. */
 export interface QueuedMessage {
   readonly bytes?: Buffer | undefined;

@@ -3,12 +3,12 @@ import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, encodeEvent, type EventBatch } from './encoder.js';
+import { encodeEnvelope, encodeEvent, type EventBatch, type OnUnwritable } from './encoder.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import type { Flow, GapEntry, QueuedMessage, QueueEntry } from './entry.js';
+import { plainGap, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
 import type { MemoryAccount } from './memory-account.js';
 import { OutboxQueue } from './queue.js';
 
@@ -30,6 +30,7 @@ export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
   readonly scheduler: FlushScheduler;
   readonly wheel: TimerWheel;
+  readonly onUnwritable: OnUnwritable;
 }
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
@@ -182,24 +183,25 @@ export class Outbox implements Flushable {
   /** Queues one event of a subscription under the overflow policy of its channel (G13). */
   pushEvent(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    const bytes = encodeEvent(event, this.connection.variant);
+    const entry = this.entryOf(flow, event);
+    const bytes = entry.size;
     // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
-    if (this.isFull(bytes.length)) {
+    if (this.isFull(bytes)) {
       this.flush();
-      const verdict = this.isFull(bytes.length)
-        ? applyOverflow(flow, event, this.queue, () => this.isFull(bytes.length))
+      const verdict = this.isFull(bytes)
+        ? applyOverflow(flow, event, this.queue, () => this.isFull(bytes))
         : 'queue';
       if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
     this.announceDroppedTail(flow);
-    this.append({ bytes, flow, event });
+    this.append(entry);
   }
 
   /** Queues one event of a replay. It was read while there was room, so it never overflows (P12). */
   pushReplay(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    this.append({ bytes: encodeEvent(event, this.connection.variant), flow, event });
+    this.append(this.entryOf(flow, event));
   }
 
   /** Queues a message between the events of a replay, by the same rule. */
@@ -211,10 +213,7 @@ export class Outbox implements Flushable {
   /** Queues the announcement of a range that is missing (P25). */
   pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
-    this.append({
-      flow,
-      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch, dropped: to - from + 1 },
-    });
+    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
   }
 
   /**
@@ -351,7 +350,7 @@ export class Outbox implements Flushable {
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.shared.clock.now();
+    const now = this.shared.clock.monotonic();
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
@@ -366,16 +365,15 @@ export class Outbox implements Flushable {
     if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
-    const gap = {
-      from: event.seq,
-      to: event.seq,
-      reason: 'expired',
-      partial: false,
-      recoverable: false,
-      epoch: event.epoch,
-      dropped: 1,
-    } as const;
-    return this.encodeGap(entry.flow as Flow, gap);
+    return this.encodeGap(entry.flow as Flow, plainGap(event.seq, event.seq, 'expired', false, event.epoch));
+  }
+
+  /** An event as it is queued; one that cannot be written is announced as missing in its place. */
+  private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
+    const bytes = encodeEvent(event, this.connection.variant, this.shared.onUnwritable);
+    if (bytes !== undefined) return new QueueEntry({ bytes, flow, event });
+    const gap = plainGap(event.seq, event.seq, 'unreadable', false, event.epoch);
+    return new QueueEntry({ flow, gap });
   }
 
   private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {

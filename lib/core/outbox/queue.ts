@@ -40,7 +40,7 @@ export class OutboxQueue {
   }
 
   push(message: QueuedMessage): void {
-    this.add(new QueueEntry(message));
+    this.add(message instanceof QueueEntry ? message : new QueueEntry(message));
   }
 
   shift(): QueueEntry | undefined {
@@ -150,7 +150,7 @@ export class OutboxQueue {
     if (this.held === undefined) return;
     const waiting = [...this.held.entries.toArray(), ...this.entries.toArray()];
     this.clear();
-    for (const entry of waiting) this.push(entry);
+    for (const entry of waiting) this.add(new QueueEntry(entry));
   }
 
   /**

@@ -13,7 +13,15 @@ function flowOf(name: string, overflow: OverflowPolicy): Flow & { epoch: string;
 }
 
 function eventOf(flow: Flow, seq: number, key?: string): ChannelEvent {
-  const fields = { channel: flow.name, seq, epoch: flow.epoch, ts: 0, id: `i${seq}`, event: 'said' };
+  const fields = {
+    channel: flow.name,
+    seq,
+    epoch: flow.epoch,
+    ts: 0,
+    expiresAt: Infinity,
+    id: `i${seq}`,
+    event: 'said',
+  };
   return new ChannelEvent(key === undefined ? fields : { ...fields, key });
 }
 

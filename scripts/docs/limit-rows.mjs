@@ -770,6 +770,7 @@ export const OTHER_NUMBERS = {
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
+    'lib/core/session/answers.ts#NO_ROOM_RETRY_MS',
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],

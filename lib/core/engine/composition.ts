@@ -95,7 +95,7 @@ export function composeEngine(options: EngineOptions) {
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
   const accounts = new MemoryAccounts();
-  const answers = new AnswerSizes({ settings, notices: journal });
+  const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
     ...ports,

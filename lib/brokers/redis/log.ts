@@ -18,6 +18,7 @@ import type { RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
 import { groupBy } from './group-by.js';
 import { decodeRecord, encodeSignal } from './wire.js';
+import { ORIGINS } from './scripts/origins.js';
 import { READ } from './scripts/read.js';
 import { TIPS } from './scripts/tips.js';
 
@@ -45,6 +46,23 @@ export class RedisLog implements BrokerLog {
     private readonly settings: RedisSettings,
   ) {}
 
+  /** Makes sure that every partition has an origin, so that no read has to make it. */
+  async start(): Promise<void> {
+    const { keys, commands, settings } = this;
+    const all = [...keys.origins.entries()];
+    const groups = commands.clustered ? all.map((one) => [one]) : [all];
+    await Promise.all(
+      groups.map((group) =>
+        commands.run(
+          ORIGINS,
+          group[0]?.[0] ?? 0,
+          group.map(([, key]) => key),
+          [settings.epochs.next(), settings.headMs],
+        ),
+      ),
+    );
+  }
+
   /**
    * Of each request the outcome says whether it is in the log; it is `timeout` when that is not known, and `unavailable`
    * when nothing was appended. No command that may have run is sent again (G21).
@@ -54,21 +72,22 @@ export class RedisLog implements BrokerLog {
   }
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
-    const { headMs, maxReadBytes, epochs } = this.settings;
+    const { headMs, maxReadBytes, epochs, clock } = this.settings;
     const most = Math.min(limit, MAX_READ);
     const reply = (await this.commands.run(
       READ,
       this.keys.partitionOf(channel),
-      [this.keys.head(channel), this.keys.stream(channel)],
+      [this.keys.head(channel), this.keys.stream(channel), this.keys.origin(channel)],
       [epochs.next(), headMs, epoch ?? '', from, until ?? '', most, reverse === true ? 1 : 0, maxReadBytes],
     )) as readonly (string | number)[];
     const tip: Position = { epoch: String(reply[0]), seq: Number(reply[1]) };
     const oldest = Number(reply[3]);
     const [low, high] = [Math.max(from, oldest), Math.min(until ?? tip.seq, tip.seq)];
     const events: ChannelEvent[] = [];
-    for (let at = 4; at < reply.length; at += 3) {
+    const [serverNow, now] = [Number(reply[4]), clock.monotonic()];
+    for (let at = 5; at < reply.length; at += 3) {
       const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
-      const record = recordOf(text, channel, tip.epoch, first, ts);
+      const record = recordOf(text, channel, tip.epoch, first, ts, serverNow - ts, now);
       // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
       if (wanted.length > 0) {
@@ -152,7 +171,7 @@ export class RedisLog implements BrokerLog {
     const reply = (await this.commands.run(
       TIPS,
       partition,
-      names.flatMap((channel) => [this.keys.head(channel), this.keys.stream(channel)]),
+      names.flatMap((channel) => [this.keys.head(channel), this.keys.origin(channel)]),
       [this.settings.epochs.next(), this.settings.headMs],
     )) as readonly (string | number)[];
     group.forEach((index, place) => {
@@ -162,11 +181,9 @@ export class RedisLog implements BrokerLog {
 }
 
 /** The events of a record; none where it is no record. */
-function recordOf(
-  ...[text, channel, epoch, first, ts]: Parameters<typeof decodeRecord>
-): readonly ChannelEvent[] {
+function recordOf(...record: Parameters<typeof decodeRecord>): readonly ChannelEvent[] {
   try {
-    return decodeRecord(text, channel, epoch, first, ts);
+    return decodeRecord(...record);
   } catch {
     return [];
   }

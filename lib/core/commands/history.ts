@@ -27,21 +27,21 @@ export class History {
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(log, match.channel, command.payload, clock.now());
+    const result = await readHistory(log, match.channel, command.payload, clock.monotonic());
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (!session.isClosed) this.answer(session, command, result);
+    if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
   }
 
-  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): void {
+  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {
     const subscription = session.channels.get(channel);
     try {
-      session.reply(id, result, subscription);
+      return session.reply(id, result, subscription);
     } catch {
       // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
       const { codec } = session.connection.variant;
       const events = result.events.filter((event) => isWritable(event, codec));
-      session.reply(id, { ...result, events }, subscription);
+      return session.reply(id, { ...result, events }, subscription);
     }
   }
 }

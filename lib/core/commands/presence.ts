@@ -37,8 +37,8 @@ export class Presence {
     const subscription = session.channels.get(match.channel);
     const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
     if (subscription === undefined || feed === undefined)
-      return session.reply(command.id, page, subscription);
-    session.reply(command.id, feed.answer(subscription, page), subscription);
+      return session.chargeAnswer(session.reply(command.id, page, subscription));
+    session.chargeAnswer(session.reply(command.id, feed.answer(subscription, page), subscription));
     // From now on the client has the version of the first page; changes up to it would be repeats.
     if (cursor === undefined) feed.follow(subscription, page);
   }

@@ -54,7 +54,7 @@ export class Request {
       } catch (error) {
         throw notSerializable(`the handler of the request "${call.event}"`, error);
       }
-      session.reply(call.id, answer);
+      session.chargeAnswer(session.reply(call.id, answer));
     });
   }
 }

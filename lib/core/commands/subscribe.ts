@@ -140,7 +140,8 @@ export class Subscribe {
     access.requireFresh(channel.definition);
     access.requireUnrevoked(session.user?.id, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
-    session.reply(command.id, toResult(plan, snapshot, members), subscription);
+    const bytes = session.reply(command.id, toResult(plan, snapshot, members), subscription);
+    if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });

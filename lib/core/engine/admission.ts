@@ -1,6 +1,7 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
@@ -23,6 +24,7 @@ export interface AdmissionDeps {
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly observer: Observer;
+  readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -38,6 +40,19 @@ export class Admission implements TransportHost {
 
   get maxFrameBytes(): number {
     return this.deps.settings.limits.maxFrameBytes;
+  }
+
+  get maxUnfinishedBytes(): number {
+    return this.deps.settings.limits.maxUnfinishedBytes;
+  }
+
+  get frames(): TransportHost['frames'] {
+    const { framesPerCommand, ratePerSecond, burst, maxChannels } = this.deps.settings.limits;
+    // A client that resumes may subscribe to each of its channels in a frame of its own.
+    return {
+      perSecond: framesPerCommand * ratePerSecond,
+      burst: framesPerCommand * burst + 2 * maxChannels,
+    };
   }
 
   /** Whether connections may come, as far as the broker is concerned. */
@@ -56,6 +71,15 @@ export class Admission implements TransportHost {
 
   onRefused({ code, status }: Refusal, ip: string): void {
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
+  }
+
+  onShed(ip: string): void {
+    this.deps.journal.warn(
+      'unfinished_messages',
+      () =>
+        `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end than ` +
+        `limits.maxUnfinishedBytes allows (${this.maxUnfinishedBytes} bytes)`,
+    );
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

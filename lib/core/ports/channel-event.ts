@@ -100,6 +100,20 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.meta = fields.meta;
   }
 
+  /**
+   * An event that a broker finds in its log and cannot read, e.g. as another program changed it. It keeps its place:
+   * subscribers are sent a gap instead (P25), and `history` leaves it out.
+   */
+  static unreadable(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
+    // No event has an empty name, so the mark takes no room in all others.
+    return new ChannelEvent({ ...place, id: '', event: '', expiresAt: Infinity });
+  }
+
+  /** Whether it is an event, and not an {@link unreadable} one. */
+  get isReadable(): boolean {
+    return this.event !== '';
+  }
+
   /** Whether the event's `ttl` has run out. @param now the monotonic clock of this node. */
   isExpired(now: number): boolean {
     return now > this.expiresAt;

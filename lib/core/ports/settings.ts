@@ -35,6 +35,8 @@ export interface InboundLimits extends AnnouncedLimits {
    * command count.
    */
   readonly framesPerCommand: number;
+  /** Bytes of messages that clients have begun and not ended, over all connections of this node. */
+  readonly maxUnfinishedBytes: number;
   /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
   readonly deliveriesPerCommand: number;
   /** Credentials that are being verified at the same time; further ones are refused for the moment. */

@@ -26,6 +26,16 @@ export interface TransportHost {
   readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
+  /**
+   * Frames of any kind that one connection may send: a second, and at once. What a transport counts as a frame is what costs it
+   * work: fragments, pings, pongs, empty frames. It reports what exceeds them by `onExcess` of the handler (G16).
+   */
+  readonly frames: { readonly perSecond: number; readonly burst: number };
+  /**
+   * Bytes of messages that have begun and not ended, of all connections of a transport together. Where they are more, the
+   * transport ends connections and reports each by {@link onShed} (G16).
+   */
+  readonly maxUnfinishedBytes: number;
   /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
@@ -36,6 +46,8 @@ export interface TransportHost {
   authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
+  /** Notifies the host of a connection that was ended to free memory. @param ip address of the client. */
+  onShed(ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */

@@ -477,9 +477,10 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     try {
       this.outbox[lane](this.errorEnvelope(ref, known));
       return known.code;
-    } catch (encodingError) {
+    } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
-      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
+      const problem = new Error(`An error "${known.code}" of the application cannot be sent`, { cause });
+      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(problem)));
       return 'internal';
     }
   }

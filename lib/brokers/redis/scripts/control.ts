@@ -11,7 +11,13 @@ import { NOW, RedisScript } from './script.js';
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
-local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+local log = open(KEYS[1], nil, ARGV[1])
+log.stream = KEYS[2]
+if log.new then
+  begin(log)
+  redis.call('DEL', log.stream)
+end
+keep(log)
 local seq = log.s + 1
 redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]) + 1, 0)), int(seq) .. '-1',
   't', int(now), 'b', ARGV[3])

@@ -85,7 +85,18 @@ export class FakeHost implements TransportHost {
   private readonly waiting: ((session: FakeSession) => void)[] = [];
   private taken = 0;
 
+  /** Far above what any test of the transport sends; a test of the bound sets its own. */
+  frames = { perSecond: 1e6, burst: 1e6 };
+
+  maxUnfinishedBytes = 32 * 1024 * 1024;
+  /** Addresses of the connections that were ended to free memory. */
+  readonly shed: string[] = [];
+
   constructor(readonly maxFrameBytes = 256 * 1024) {}
+
+  onShed(ip: string): void {
+    this.shed.push(ip);
+  }
 
   async authenticate(credentials: Credentials): Promise<Verified> {
     this.asked.push(credentials);

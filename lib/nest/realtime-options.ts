@@ -158,6 +158,43 @@ export interface RealtimeLimits {
   readonly maxEventBytes?: number;
   /** How long a client may repeat a publish under its id (P15). Default `'5m'`. */
   readonly dedupe?: Duration;
+  /**
+   * Bytes of the `params` of one subscribe; more are refused with `message_too_large`. They are kept while the subscription lasts
+   * where an authorization or a snapshot may need them again. Default 4096 (4 KiB).
+   */
+  readonly maxParamsBytes?: number;
+  /** Bytes of the presence data of one member; more are refused with `message_too_large`. Default 4096 (4 KiB). */
+  readonly maxPresenceBytes?: number;
+  /**
+   * Bytes that the subscriptions of one connection keep: 512 for each, its name, `params` and presence data. Beyond it a subscribe
+   * is refused with `rate_limited`. Default 4194304 (4 MiB).
+   */
+  readonly maxRetainedBytes?: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. Default 33554432 (32 MiB). */
+  readonly maxRetainedBytesPerUser?: number;
+  /**
+   * Bytes of one page of `history` or of members. A page ends before it would be larger, with `more`; a single larger event is a
+   * page of its own. Default 262144 (256 KiB).
+   */
+  readonly maxPageBytes?: number;
+  /**
+   * Bytes of one answer that a handler made, to a request or with a snapshot; a larger one becomes `message_too_large`, and the log
+   * names the handler. Default 1048576 (1 MiB).
+   */
+  readonly maxAnswerBytes?: number;
+  /**
+   * Bytes of publishes on this node that the broker has not answered; more fail with `unavailable`. Default 67108864 (64 MiB).
+   */
+  readonly maxAppendBytes?: number;
+  /**
+   * Different channels that one user, or the anonymous clients of one address, may name within `distinctChannelsWindow` without
+   * being subscribed; never less than twice `maxChannels`. More are refused with `rate_limited`. Default 5000.
+   */
+  readonly maxDistinctChannels?: number;
+  /** See `maxDistinctChannels`. Default `'10m'`. */
+  readonly distinctChannelsWindow?: Duration;
+  /** Channels that this node serves at the same time; a subscribe to another is refused with `unavailable`. Default 200000. */
+  readonly maxServedChannels?: number;
 }
 
 /**
@@ -257,6 +294,11 @@ export interface RealtimeModuleOptions {
     readonly maxBytes?: number;
     /** Messages that may wait. Default 4096. */
     readonly maxMessages?: number;
+    /**
+     * Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. A connection
+     * for which less than 64 KiB waits is never affected. Default 16777216 (16 MiB).
+     */
+    readonly maxBytesPerUser?: number;
   };
 
   /**
@@ -297,6 +339,10 @@ export interface RealtimeModuleOptions {
   readonly linger?: Duration;
   /** Recent events of a served channel that a node keeps, to join replay with live delivery (G8). Default 256. */
   readonly ringSize?: number;
+  /** Bytes of these events of one channel; the newest is kept in any case. Default 262144 (256 KiB). */
+  readonly ringBytes?: number;
+  /** Bytes of these events of all channels; above it each channel keeps only its newest. Default 67108864 (64 MiB). */
+  readonly ringBytesPerNode?: number;
   /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
   /** Name of this node in tickets, receipts and logs. Default: random. */

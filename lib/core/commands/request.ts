@@ -48,13 +48,14 @@ export class Request {
     const { settings, clock } = this.ports;
     return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (value) => {
       if (session.isClosed) return;
+      const source = `the handler of the request "${call.event}"`;
       let answer: unknown;
       try {
         answer = toWireValue(value ?? null, 'reply') ?? null;
       } catch (error) {
-        throw notSerializable(`the handler of the request "${call.event}"`, error);
+        throw notSerializable(source, error);
       }
-      session.chargeAnswer(session.reply(call.id, answer));
+      session.chargeAnswer(session.reply(call.id, answer, source));
     });
   }
 }

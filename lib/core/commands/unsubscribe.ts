@@ -62,7 +62,7 @@ export class Unsubscribe {
   endAll(session: Session, code: number): void {
     const { inherited, subscriptions } = session.channels.leave();
     for (const subscription of subscriptions)
-      this.takeOut(subscription, graceAfter(code, subscription.definition.policy));
+      this.takeOut(session, subscription, graceAfter(code, subscription.definition.policy));
     // The newer generation inherited the channels, and with them the hooks (P28).
     if (code === CLOSE_CODES.superseded.code) return;
     for (const call of [...inherited, ...subscriptions.map((subscription) => subscription.call)])
@@ -80,14 +80,16 @@ export class Unsubscribe {
   private drop(session: Session, subscription: Subscription): readonly string[] {
     session.channels.remove(subscription);
     const refs = subscription.outbox.purge(subscription);
-    this.takeOut(subscription, 0);
+    this.takeOut(session, subscription, 0);
     this.hooks.unsubscribed(subscription.call);
     return refs;
   }
 
-  private takeOut(subscription: Subscription, graceMs: number): void {
+  private takeOut(session: Session, subscription: Subscription, graceMs: number): void {
     const { channel } = subscription;
     subscription.end();
+    session.memory.release(subscription.retainedBytes);
+    subscription.countRetained(-subscription.retainedBytes);
     channel.remove(subscription);
     this.presence.leave(subscription, graceMs);
     this.hub.release(channel);

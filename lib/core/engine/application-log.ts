@@ -2,10 +2,10 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { fromWireValue } from '../../protocol/wire-value.js';
-import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
+import { readMembers } from '../hub/member-pages.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import { contentOf, fingerprintOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
@@ -75,22 +75,19 @@ export class ApplicationLog {
 
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
-    const { channels, broker, clock } = this.deps;
+    const { channels, broker, clock, settings } = this.deps;
     channels.resolve(channel);
-    const page = await readHistory(broker.log, channel, query, clock.monotonic());
+    const { maxPageBytes } = settings.limits;
+    const page = await readHistory(broker.log, channel, query, clock.monotonic(), maxPageBytes);
     // Of its own: what the application changes in it is not what the log holds.
     return fromWireValue(page) as HistoryResult;
   }
 
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
-    const { channels, broker } = this.deps;
+    const { channels, broker, settings } = this.deps;
     channels.resolve(channel);
-    const { cursor, limit } = page;
-    const members = await broker.presence.members(channel, {
-      limit: Math.min(limit ?? 100, MAX_PAGE),
-      ...(cursor === undefined ? {} : { cursor }),
-    });
+    const members = await readMembers(broker.presence, channel, page, settings.limits.maxPageBytes);
     return fromWireValue(members) as PresencePage;
   }
 

@@ -1,6 +1,7 @@
 import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
+import { ChannelNames } from '../access/channel-names.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
@@ -35,13 +36,16 @@ import { Hub } from '../hub/hub.js';
 import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
+import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
+import { MemoryAccounts } from '../outbox/memory-account.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import { AnswerSizes } from '../session/answers.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
@@ -90,18 +94,24 @@ export function composeEngine(options: EngineOptions) {
 
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
+  const accounts = new MemoryAccounts();
+  const answers = new AnswerSizes({ settings, notices: journal });
   const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
     retries,
+    answers,
     pump: (subscription) => catchUp.pump(subscription),
   });
-  const { lingerMs, ringSize } = settings;
+  const { lingerMs, ringSize, ringBytes } = settings;
+  const { maxServedChannels } = limits;
+  const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const { note: onUnwritable } = new UnwritableLog(ports);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
+  const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(
-    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind, onUnwritable },
+    { ...ports, ...rings, scheduler, retries, access, lingerMs, maxServedChannels, onBehind, onUnwritable },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -120,7 +130,13 @@ export function composeEngine(options: EngineOptions) {
   });
 
   const hooks = new LifecycleHooks(channels, ports);
-  const authorizer = new Authorizer({ ...ports, channels, access });
+  const names = new ChannelNames({
+    // Who may hold many channels may also come back to them.
+    max: Math.max(limits.maxDistinctChannels, 2 * limits.maxChannels),
+    windowMs: limits.distinctChannelsWindowMs,
+    secret: settings.ticketSecret,
+  });
+  const authorizer = new Authorizer({ ...ports, channels, access, names });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
   const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();
@@ -129,7 +145,7 @@ export function composeEngine(options: EngineOptions) {
     {
       auth: new Auth(ports),
       history: new History(authorizer, ports),
-      presence: new Presence(authorizer, members, presence),
+      presence: new Presence(authorizer, ports, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
       signal: new Signal(authorizer, log, settings),
@@ -155,6 +171,8 @@ export function composeEngine(options: EngineOptions) {
       leave: (session, code) => unsubscribe.endAll(session, code),
     },
     wheel,
+    answers,
+    accounts,
     sessions,
     listeners,
     bans,
@@ -181,6 +199,9 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     drain,
     listeners,
+    accounts,
+    appends,
+    ringBudget,
   };
 }
 

@@ -10,10 +10,13 @@ import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
-import { EventRing } from '../log/event-ring.js';
+import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { Subscriber } from './subscriber.js';
+
+/** Bytes of a batch at which it is delivered before the end of the turn. */
+const MAX_PENDING_BYTES = 1024 * 1024;
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
@@ -23,6 +26,8 @@ interface SnapshotRun extends Position {
 /** What the channels of one node share. */
 export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly ringSize: number;
+  readonly ringBytes: number;
+  readonly ringBudget: RingBudget;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Called with a live subscription that missed events: it catches up from the log. */
@@ -50,13 +55,14 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private snapshotRun: SnapshotRun | undefined;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
+  private pendingBytes = 0;
 
   constructor(
     readonly name: string,
     readonly definition: ChannelDefinition,
     private readonly options: LocalChannelDeps<S>,
   ) {
-    this.ring = new EventRing(options.ringSize);
+    this.ring = new EventRing(options.ringSize, options.ringBytes, options.ringBudget);
     this.isGuarded = isGuarded(definition);
     const { presence } = definition.policy;
     if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
@@ -78,6 +84,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.live.length === 0) return;
     if (this.pending.length === 0) this.options.scheduler.channel(this);
     this.pending.push(event);
+    this.pendingBytes += event.size;
+    if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
   }
 
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
@@ -131,6 +139,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     return mine.result;
   }
 
+  /** The node no longer serves the channel. */
+  close(): void {
+    this.ring.clear();
+    this.presence?.close();
+  }
+
   remove(subscription: S): void {
     this.stopLive(subscription);
     this.subscriptions.delete(subscription);
@@ -142,6 +156,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.pending.length === 0) return;
     const { pending } = this;
     this.pending = [];
+    this.pendingBytes = 0;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
     const { observer, onUnwritable } = this.options;

@@ -2,6 +2,7 @@ import type { PresenceCount, PresenceDiff, PresencePage } from '../../protocol/m
 import type { Subscriber } from './subscriber.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import { encodedOnce, type OnUnwritable } from '../outbox/encoder.js';
+import type { Flow } from '../outbox/entry.js';
 
 /** Shortest time between two counts of one channel on one node, in milliseconds (P22b). */
 export const COUNT_INTERVAL_MS = 1_000;
@@ -180,8 +181,12 @@ export class PresenceFeed {
     const { outbox } = subscription;
     subscription.notePresence(epoch, version);
     const bytes = encode(outbox.connection.variant);
-    if (bytes !== undefined && !outbox.pushDroppable(bytes, subscription)) this.resync(subscription);
+    if (bytes !== undefined && !outbox.pushDroppable(bytes, subscription, this.onDropped))
+      this.resync(subscription);
   }
+
+  /** A queued change made room for an event. */
+  private readonly onDropped = (flow: Flow): void => this.resync(flow as Subscriber);
 
   /**
    * A change did not fit into the queue (P25). When there is room again, an empty change shows the client that versions are
@@ -201,7 +206,7 @@ export class PresenceFeed {
       }
       const diff = nothingSince(this.known);
       const bytes = this.encoder(diff)(outbox.connection.variant);
-      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
+      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription, this.onDropped);
     });
   }
 

@@ -1,4 +1,8 @@
 import { BytesByVariant } from './bytes-by-variant.js';
+import { sizeOfValue } from './value-size.js';
+
+/** Bytes that an event counts as beside its payload, `meta` and texts. */
+const EVENT_BYTES = 128;
 
 /** An event as it is handed to the log. */
 export interface EventDraft {
@@ -82,6 +86,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly trace?: string;
   /** Further fields of the publisher. */
   readonly meta?: Readonly<Record<string, unknown>>;
+  private measured = 0;
 
   constructor(fields: ChannelEventFields) {
     super();
@@ -98,6 +103,19 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.ttl = fields.ttl;
     this.trace = fields.trace;
     this.meta = fields.meta;
+  }
+
+  /**
+   * Bytes that the event counts as where a limit is in bytes: payload and `meta` (see `sizeOfValue`), the characters of its id,
+   * name, user and key, and 128. Measured once.
+   */
+  get size(): number {
+    if (this.measured === 0) {
+      const { id, event, user = '', key = '', payload, meta } = this;
+      const texts = id.length + event.length + user.length + key.length;
+      this.measured = EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
+    }
+    return this.measured;
   }
 
   /**

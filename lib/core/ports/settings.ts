@@ -51,6 +51,25 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxConnectionsPerAddress: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
+  /** Bytes of the `params` of one subscribe. */
+  readonly maxParamsBytes: number;
+  /** Bytes of the presence data of one member. */
+  readonly maxPresenceBytes: number;
+  /** Bytes that the subscriptions of one connection keep. */
+  readonly maxRetainedBytes: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. */
+  readonly maxRetainedBytesPerUser: number;
+  /** Bytes of one page of `history` or `presence`; a single larger event is a page of its own. */
+  readonly maxPageBytes: number;
+  /** Bytes of one answer that a handler of the application made: to a request, or with a snapshot. */
+  readonly maxAnswerBytes: number;
+  /** Bytes of publishes that the broker has not answered, on this node. */
+  readonly maxAppendBytes: number;
+  /** Different channels that one user, or the anonymous clients of one address, name within `distinctChannelsWindowMs`. */
+  readonly maxDistinctChannels: number;
+  readonly distinctChannelsWindowMs: number;
+  /** Channels that this node serves at the same time. */
+  readonly maxServedChannels: number;
   /** Bytes of one event or signal, whoever sends it; a larger one is refused with `message_too_large`. */
   readonly maxEventBytes: number;
 }
@@ -73,6 +92,8 @@ export interface AbusePolicy {
 export interface OutboxLimits {
   readonly maxBytes: number;
   readonly maxMessages: number;
+  /** Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. */
+  readonly maxBytesPerUser: number;
 }
 
 /** Numbers of the engine, with every default filled in. Durations in milliseconds. */
@@ -101,6 +122,10 @@ export interface EngineSettings {
   readonly lingerMs: number;
   /** Most recent events of a served channel that a node keeps for joining replay with live (G8). */
   readonly ringSize: number;
+  /** Bytes of those of one channel. */
+  readonly ringBytes: number;
+  /** Bytes of those of all channels; above it each channel keeps only its newest. */
+  readonly ringBytesPerNode: number;
   /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;
   /** Time over which `bye` advises the clients to spread their reconnects at a drain. */

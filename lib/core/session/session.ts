@@ -8,8 +8,9 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import { Outbox, type OutboxShared } from '../outbox/outbox.js';
-import type { Flow } from '../outbox/queue.js';
+import type { MemoryAccount } from '../outbox/memory-account.js';
+import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
+import type { Flow } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import {
   ACCEPTED,
@@ -26,11 +27,13 @@ import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
+import type { AnswerSizes } from './answers.js';
 import { CommandBacklog } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
+import { SessionMemory, type SessionMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
@@ -39,7 +42,7 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
 
-/** When a client whose commands find no room may try again, in milliseconds. */
+/** When a client whose commands or answers find no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 /** Commands that never wait for others: they start no handler of the application, and a connection lives by them. */
 const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'bye', 'auth']);
@@ -63,7 +66,7 @@ export interface SessionCommands {
 }
 
 /** What the sessions of one engine share. */
-export interface SessionDeps extends InboundDeps {
+export interface SessionDeps extends InboundDeps, Pick<SessionMemoryDeps, 'accounts'> {
   readonly commands: SessionCommands;
   /** There where an observer is to know of commands. */
   readonly watch: CommandWatch | undefined;
@@ -73,6 +76,7 @@ export interface SessionDeps extends InboundDeps {
   readonly logger: EngineLogger;
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
+  readonly answers: AnswerSizes;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ReadonlySet<ConnectionListener>;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
@@ -85,12 +89,15 @@ type State = 'hello' | 'authenticating' | 'live' | 'closed';
  * One client: who it is, what it may do, how much it can take. A state machine from `hello` over `live` to closed;
  * the commands themselves live in `commands/`.
  */
-export class Session implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, Timed {
+export class Session
+  implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, OutboxSession, Timed
+{
   readonly id: string;
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
   readonly channels = new SessionChannels();
+  readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
@@ -122,6 +129,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.id = entropy.id();
     this.connectedAt = clock.now();
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
+    this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps, connection.handshake.ip);
     this.reading = new ReadingPause(connection, deps);
@@ -170,6 +178,15 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   /** Whether the client waits for the answer of a command; never before `welcome`. */
   get isAnswering(): boolean {
     return this.isLive && this.reading.inFlight > 0;
+  }
+
+  /** Whom limits over several connections count: the user, or the address of an anonymous client. */
+  get client(): string {
+    return this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`;
+  }
+
+  get account(): MemoryAccount | undefined {
+    return this.memory.account;
   }
 
   /** Monotonic time at which the command came that {@link SessionCommands.run} is called with. */
@@ -240,6 +257,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
+    this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
@@ -261,10 +279,41 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
   }
 
-  /** Answers a command in the channel lane. @returns the bytes of the answer, for {@link chargeAnswer}. */
-  reply(ref: string, payload: unknown, flow?: Flow): number {
-    const bytes = this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+  /**
+   * Answers a command in the channel lane.
+   *
+   * @param handler that made the answer, for the log.
+   * @returns the bytes of the answer, for {@link chargeAnswer}.
+   * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
+   */
+  reply(ref: string, payload: unknown, handler?: string): number {
+    const bytes = this.encodeReply(ref, payload, handler);
+    if (!this.outbox.pushAnswer(bytes, ref, undefined)) this.close('slow_consumer');
     this.answered(ref, 'ok');
+    return bytes.length;
+  }
+
+  /**
+   * Answers a command that only reads, and can be sent again.
+   *
+   * @param flow the subscription that it is dropped with.
+   * @throws RealtimeError as {@link reply}, and `rate_limited` where so much waits for the client already that there is no room
+   * for it; nothing was queued then.
+   */
+  replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string): number {
+    const bytes = this.encodeReply(ref, payload, handler);
+    if (!this.outbox.pushAnswer(bytes, ref, flow)) {
+      const message = 'More waits for this client than there is room for: read it, then ask again';
+      throw new RealtimeError('rate_limited', message, { retryAfterMs: RETRY_AFTER_MS });
+    }
+    this.answered(ref, 'ok');
+    return bytes.length;
+  }
+
+  private encodeReply(ref: string, payload: unknown, handler: string | undefined): Buffer {
+    const { clock, answers } = this.deps;
+    const bytes = this.outbox.encode({ type: 'reply', ref, ts: clock.now(), payload });
+    if (handler !== undefined) answers.require(bytes.length, handler);
     return bytes;
   }
 

@@ -97,9 +97,12 @@ export class EngineHarness {
     {
       settings,
       clock = new ManualClock(),
+      warnings = [],
       ...options
     }: {
       settings?: SettingsPatch;
+      /** Filled with what the engine warns of. */
+      warnings?: string[];
       broker?: Broker;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
@@ -121,7 +124,7 @@ export class EngineHarness {
       logger: {
         debug: () => undefined,
         log: () => undefined,
-        warn: () => undefined,
+        warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

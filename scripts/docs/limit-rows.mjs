@@ -326,6 +326,12 @@ export const FIXED = {
     '`bad_request`: part of the protocol',
     OPEN,
   ),
+  'lib/core/access/ban-list.ts#MAX_BANS': count(
+    'users, and addresses, that are refused at once',
+    'the node',
+    'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
+    'none: a ban is a name and a reason',
+  ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
     'the connection',

@@ -4,7 +4,7 @@ import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
-import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
+import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -16,7 +16,7 @@ import { Session, type SessionDeps } from '../session/session.js';
 const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
-  readonly authenticator: Authenticator;
+  readonly authenticator: Verifier;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
   /** Addresses that are refused. */
@@ -65,7 +65,7 @@ export class Admission implements TransportHost {
     this.opened = true;
   }
 
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+  authenticate(credentials: Credentials): MaybePromise<Verified> {
     return this.deps.authenticator.authenticate(credentials);
   }
 
@@ -97,7 +97,7 @@ export class Admission implements TransportHost {
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    const now = clock.now();
+    const now = clock.monotonic();
     const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
       const retryAfterMs = remainingMs(ban, now);

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Authentication, Credentials } from './identity.js';
+import type { Credentials, Verified } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 
@@ -15,7 +15,7 @@ export interface Refusal {
 /** What a transport has verified before it opens a connection. */
 export interface Opening {
   /** Result of the credentials of the handshake; left out when `hello` must bring them. */
-  readonly authentication?: Authentication;
+  readonly authentication?: Verified;
   /** The token behind `authentication`, shown to guards as `headers.authorization`. Never logged (G23). */
   readonly token?: string;
 }
@@ -43,7 +43,7 @@ export interface TransportHost {
    *
    * @throws RealtimeError that `refusalOf` turns into the refusal.
    */
-  authenticate(credentials: Credentials): MaybePromise<Authentication>;
+  authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
   /** Notifies the host of a connection that was ended to free memory. @param ip address of the client. */

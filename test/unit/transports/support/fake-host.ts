@@ -8,7 +8,7 @@ import {
   type Handshake,
 } from '../../../../lib/core/ports/connection.js';
 import type { Position } from '../../../../lib/protocol/position.js';
-import type { Authentication, Credentials } from '../../../../lib/core/ports/identity.js';
+import type { Credentials, Verified } from '../../../../lib/core/ports/identity.js';
 
 /** What the engine would keep of one client: here, everything that the transport told. */
 export class FakeSession implements ConnectionHandler {
@@ -78,7 +78,7 @@ export class FakeHost implements TransportHost {
     this.admitted.push(handshake);
     return undefined;
   };
-  verify: (credentials: Credentials) => Promise<Authentication> = async ({ token }) => ({
+  verify: (credentials: Credentials) => Promise<Partial<Verified>> = async ({ token }) => ({
     user: { id: token ?? '' },
   });
   onOpen: (session: FakeSession) => void = () => undefined;
@@ -98,9 +98,9 @@ export class FakeHost implements TransportHost {
     this.shed.push(ip);
   }
 
-  authenticate(credentials: Credentials): Promise<Authentication> {
+  async authenticate(credentials: Credentials): Promise<Verified> {
     this.asked.push(credentials);
-    return this.verify(credentials);
+    return { endsAt: Infinity, ...(await this.verify(credentials)) };
   }
 
   onRefused(refusal: Refusal, ip: string): void {

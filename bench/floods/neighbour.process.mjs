@@ -198,7 +198,7 @@ answerWith({
       ...own,
       answers: tip !== undefined,
       behind: Math.max(0, (tip?.payload.position?.seq ?? seen) - seen),
-      forgotten: QUIET_EVENTS - (quiet?.payload.events?.length ?? 0),
+      forgotten: quiet === undefined ? 0 : QUIET_EVENTS - (quiet.payload.events?.length ?? 0),
     };
   },
 });

@@ -7,6 +7,8 @@ const PING_MS = 100;
 const LOADED = 0.25;
 /** Lines of the log in ten seconds: an attacker must not fill a disk. */
 const LOG_LINES = 100;
+/** What the operator is told of: who is closed or banned for what it does. */
+const PUNISHED = ['4807', '4803', '4006', '403'];
 /** Codes of a failure of the server; an attacker never causes one. */
 const FAILURES = ['4005', '1011', '1006'];
 
@@ -18,7 +20,7 @@ const FAILURES = ['4005', '1011', '1006'];
  * @param {{ pingMs?: number }} [limits] `pingMs` of a slow machine. Default 100.
  * @returns {string[]} nothing where the node stood.
  */
-export function faultsOf(result, { answered, rejected = [] }, { pingMs = PING_MS } = {}) {
+export function faultsOf(result, { answered }, { pingMs = PING_MS } = {}) {
   const { survived, exit, memory, loop, cpu, neighbour, attack, log } = result;
   if (!survived) return [`the node ended with ${exit}`];
   const faults = [];
@@ -53,7 +55,7 @@ export function faultsOf(result, { answered, rejected = [] }, { pingMs = PING_MS
     answered === undefined || answered.some((code) => code in verdicts),
     `nobody was told ${answered?.join(' or ')}`,
   );
-  for (const code of rejected) unless(!(code in verdicts), `attackers were told ${code}`);
+  unless(log.lines > 0 || !PUNISHED.some((code) => code in verdicts), 'the log says nothing of it');
   unless(log.lines <= LOG_LINES, `${log.lines} lines of log`);
   return faults;
 }

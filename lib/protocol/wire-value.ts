@@ -6,8 +6,8 @@ export const MAX_VALUE_DEPTH = 256;
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
-/** Classes whose objects JSON empties without a word. */
-const EMPTIED = /^(?:Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symbol|Blob|File)$/;
+/** Classes whose objects JSON empties without a word; a `Date` only where it is what `toJSON` returned. */
+const EMPTIED = /^(?:Date|Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symbol|Blob|File)$/;
 /** What to send instead. */
 const REMEDIES: Readonly<Record<string, string>> = {
   Map: 'Send Object.fromEntries(map) or [...map]',

@@ -13,8 +13,26 @@ const PING_MS = stretched(500);
 const TIMEOUT_MS = patience(30_000);
 const seed = Number(process.env.FLOOD_SEED ?? 1);
 
-const SAMPLE = ['packed-frames'];
-const COMPRESSED = ['compression-bombs'];
+const SAMPLE = [
+  'empty-frames',
+  'empty-frames-before-hello',
+  'endless-fragments',
+  'blank-frames',
+  'ping-frames',
+  'pong-envelopes',
+  'packed-frames',
+  'malformed-envelopes',
+  'unfinished-messages',
+  'unfinished-before-hello',
+  'frames-behind-the-end',
+  'hanging-requests',
+  'new-channels-anonymous',
+  'unknown-names-packed',
+  'subscribe-cycles',
+  'connects-invalid',
+  'auth-storm',
+];
+const COMPRESSED = ['compressed-blanks', 'compression-bombs'];
 
 describe('a flooded node survives within its memory, and its other clients lose nothing', () => {
   flooding('with default options', SAMPLE);

@@ -251,7 +251,12 @@ describe('a wire value (P29)', () => {
 
   describe('refuses', () => {
     it.each<[string, unknown, string, RegExp]>([
-      ['a Map', { a: [{ tags: new Map([[1, 2]]) }] }, 'payload.a.0.tags', /is of the class Map.*Object\.fromEntries/],
+      [
+        'a Map',
+        { a: [{ tags: new Map([[1, 2]]) }] },
+        'payload.a.0.tags',
+        /is of the class Map.*Object\.fromEntries/,
+      ],
       ['an empty Map', new Map(), 'payload', /class Map/],
       ['a Set', { a: new Set([1]) }, 'payload.a', /\[\.\.\.set\]/],
       ['a WeakMap', [new WeakMap()], 'payload.0', /WeakMap/],
@@ -278,6 +283,12 @@ describe('a wire value (P29)', () => {
       ['a function in a list', [1, () => 1], 'payload.1', /is a function/],
       ['a symbol in a list', { a: [Symbol('x')] }, 'payload.a.0', /is a symbol/],
       ['what toJSON returns', { a: { toJSON: () => ({ b: new Map() }) } }, 'payload.a.b', /class Map/],
+      [
+        'a date that toJSON returns, which is not asked again',
+        { a: { toJSON: () => AT } },
+        'payload.a',
+        /class Date/,
+      ],
       ['a BigInt that toJSON returns', { a: { toJSON: () => 1n } }, 'payload.a', /BigInt/],
     ])('what JSON would empty without a word: %s', (_, value, path, message) => {
       const error = refusalOf(value);

@@ -51,6 +51,8 @@ export class Presence {
         'bad_request',
         'This subscription is not a member of the channel: subscribe with presence first',
       );
+    // Each member is sent the change.
+    session.chargeDeliveries(subscription.channel.subscriptions.size);
     await this.tracker.update(subscription, { ...entry, data: command.payload.data });
     if (!session.isClosed) session.reply(command.id, {});
   }

@@ -1,5 +1,6 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Hub } from '../hub/hub.js';
 import type { BrokerLog } from '../ports/broker.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
@@ -10,6 +11,7 @@ export class Signal {
   constructor(
     private readonly authorizer: Authorizer,
     private readonly log: Pick<BrokerLog, 'signal'>,
+    private readonly hub: Pick<Hub, 'find'>,
   ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
@@ -20,6 +22,7 @@ export class Signal {
     }
     const call = handlerCall(session, match, command);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    session.chargeDeliveries(this.hub.find(match.channel)?.subscriptions.size ?? 0);
     await this.log.signal(match.channel, { event, payload, user: session.user?.id });
     if (!session.isClosed) session.reply(id, {});
   }

@@ -4,8 +4,8 @@ import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition
 import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
-import { withTimeout } from '../async/with-timeout.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { ApplicationCalls } from './application-calls.js';
 
 /** A plan, with the state for a subscriber that starts without events. */
 export interface PlanWithSnapshot {
@@ -18,7 +18,10 @@ export interface PlanWithSnapshot {
  * The tip is read before the handler runs, so events that the state lacks follow it; the state may contain some of them.
  */
 export class SubscribePlanner {
-  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'settings'>) {}
+  constructor(
+    private readonly ports: Pick<EnginePorts, 'log' | 'logger'>,
+    private readonly calls: ApplicationCalls,
+  ) {}
 
   plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
@@ -37,9 +40,9 @@ export class SubscribePlanner {
     snapshot: SnapshotHandler,
     plan: RecoveryPlan,
   ): Promise<PlanWithSnapshot> {
-    const { clock, settings } = this.ports;
+    const what = (): string => `The snapshot of ${channel.definition.pattern}`;
     const run = (): Promise<SnapshotState> =>
-      Promise.resolve(withTimeout(snapshot.run(call), settings.handlerTimeoutMs, clock));
+      Promise.resolve(this.calls.limit(snapshot.run(call), call.connection.id, what));
     const { state, position } = await (snapshot.shareable
       ? channel.sharedSnapshot(snapshot, plan.position, run)
       : run());

@@ -8,7 +8,7 @@ import { CHANNEL, nowMs } from './common.mjs';
 // Publishes through the Redis broker and remembers what was acknowledged, and when.
 const { level, url, bytes } = settings;
 const payload = 'x'.repeat(bytes);
-const policy = { retain: true, size: 1_000_000, ttlMs: 3_600_000, dedupeMs: 300_000 };
+const policy = { retain: true, size: 1_000_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 };
 const broker = redisBroker({ url, ...(level === 'replicated' ? { durability: { level } } : {}) });
 const acknowledged = [];
 let last;
@@ -22,6 +22,7 @@ async function publish() {
     fingerprint: id,
     policy,
     event: { id, event: 'tick', payload },
+    bytes: payload.length + 80,
   };
   const [outcome] = await broker.log.appendMany([request]);
   if (!outcome.ok) return false;

@@ -145,6 +145,12 @@ export interface RealtimeLimits {
   readonly maxConnectionsPerAddress?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
   readonly maxConnections?: number;
+  /**
+   * Bytes of one event or signal, whoever sends it, the application included (P29e): `payload` and `meta` as JSON, and
+   * `event`, `id`, `user`, `key` and `trace`, in UTF-8. Bytes count as their base64. A larger one is refused with
+   * `message_too_large`: send a reference to large data. Default 1048576 (1 MiB).
+   */
+  readonly maxEventBytes?: number;
   /** How long a client may repeat a publish under its id (P15). Default `'5m'`. */
   readonly dedupe?: Duration;
 }

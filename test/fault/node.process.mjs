@@ -27,7 +27,7 @@ const engine = new RealtimeEngine({
       pattern: 'rooms.:room',
       source: 'node.process.mjs',
       policy: {
-        log: { retain: true, size: 100_000, ttlMs: 3_600_000, dedupeMs: 300_000 },
+        log: { retain: true, size: 100_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 },
         durability: broker.capabilities.durability,
         replayLimit: 100_000,
         overflow: 'disconnect',

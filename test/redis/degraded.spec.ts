@@ -64,7 +64,9 @@ describe('Redis that is unreachable, slow or restarted (G5, G21)', () => {
       heartbeatMs: 600_000,
       controlMaxAgeMs: 900_000,
     });
-    const unremembered = { policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 } };
+    const unremembered = {
+      policy: { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: 60_000, dedupeMs: 0 },
+    };
     await broker.log.appendMany([request(CHANNEL, 'a', unremembered)]);
     kit.server.pause();
     const cut = broker.log.appendMany([request(CHANNEL, 'b', unremembered)]);

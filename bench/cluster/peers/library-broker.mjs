@@ -5,7 +5,7 @@ import { inFlight } from '../in-flight.mjs';
 
 export const CHANNEL = 'bench.cluster';
 /** Defaults of a channel. */
-const POLICY = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 300_000 };
+const POLICY = { retain: true, size: 1_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 };
 
 // The Redis broker alone, through its port: sequence, log, dedupe and acknowledgement. Its nodes decode every event.
 export async function open({ role, url, payload, onReceived }) {
@@ -23,6 +23,7 @@ export async function open({ role, url, payload, onReceived }) {
         fingerprint: 'nOsjIzwLmXXLQZb9f3F9h98AzOI=',
         policy: POLICY,
         event: { id: randomUUID(), event: 'tick', payload },
+        bytes: payload.length + 80,
       },
     ]);
     if (!outcome.ok) throw new Error(`A publish failed: ${outcome.code}`);

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/ports/clock.js';
 import type { Entropy } from '../../core/ports/entropy.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 
-const UNKEPT: LogPolicy = { retain: false, size: 0, ttlMs: 0, dedupeMs: 0 };
+const UNKEPT: LogPolicy = { retain: false, size: 0, maxBytes: 0, ttlMs: 0, dedupeMs: 0 };
 
 interface OpenProbe {
   readonly resolve: () => void;
@@ -61,6 +61,7 @@ export class Probes {
         producer: '$probe',
         fingerprint: '',
         event: { id, event: 'probe' },
+        bytes: id.length + 'probe'.length,
         policy: UNKEPT,
       },
     ]);

@@ -85,7 +85,7 @@ export function appendContract(context: ContractContext): void {
     await right.broker.log.subscribe(channel);
     const [position] = positionsOf(
       await left.broker.log.appendMany([
-        { channel, producer: 'u1', fingerprint: 'f', event, policy: context.policy() },
+        { channel, producer: 'u1', fingerprint: 'f', event, bytes: 500, policy: context.policy() },
       ]),
     );
     await context.harness.quiet();

@@ -93,7 +93,14 @@ export class ContractContext {
   }
 
   policy(change: Partial<LogPolicy> = {}): LogPolicy {
-    return { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: LONG_DEDUPE_MS, ...change };
+    return {
+      retain: true,
+      size: 1_000,
+      maxBytes: 8_388_608,
+      ttlMs: 3_600_000,
+      dedupeMs: LONG_DEDUPE_MS,
+      ...change,
+    };
   }
 
   /** One append; its fingerprint follows from its content, as the engine makes it. */
@@ -110,12 +117,14 @@ export class ContractContext {
   ): AppendRequest {
     const { producer = 'u1', after, event = 'message', policy } = change;
     const payload = 'payload' in change ? change.payload : { id };
+    const draft = { id, event, payload };
     return {
       channel,
       producer,
       fingerprint: JSON.stringify([event, payload ?? null]),
       ...(after === undefined ? {} : { after }),
-      event: { id, event, payload },
+      event: draft,
+      bytes: JSON.stringify(draft).length,
       policy: this.policy(policy),
     };
   }

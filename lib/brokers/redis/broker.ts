@@ -51,6 +51,7 @@ export class RedisBroker implements Broker {
   /** The connection for appends; one of its own where `WAIT` would block everything else. */
   private readonly writer: RedisCommands;
   private readonly appends: RedisAppends;
+  private readonly events: RedisLog;
   private readonly control: RedisControl;
   private readonly feeds: RedisFeeds;
   private readonly heartbeat: NodeHeartbeat;
@@ -92,13 +93,15 @@ export class RedisBroker implements Broker {
     this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
     this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
       onText: (topic, text) => guarded(() => this.onText(topic, text)),
-      onRestored: (topics) =>
-        this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? [])),
+      onRestored: (topics) => {
+        this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? []));
+        if (topics.includes(this.answers)) this.control.onAnswersLost();
+      },
       onChange,
     });
     this.appends = new RedisAppends(this.writer, keys, settings);
     const log = new RedisLog(commands, this.appends, this.subscriptions, this.feeds, keys, settings);
-    this.log = log;
+    this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
     this.bus = this.control = new RedisControl(commands, keys, log, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
@@ -151,6 +154,7 @@ export class RedisBroker implements Broker {
     subscriptions.start();
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
+    await this.events.start();
     const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);

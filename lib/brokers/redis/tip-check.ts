@@ -115,7 +115,9 @@ export class RedisTipCheck {
 
   private isBehind(channel: string, tip: Position): boolean {
     const seen = this.feeds.seenOf(channel);
-    return seen !== undefined && (seen.epoch !== tip.epoch || seen.seq < tip.seq);
+    if (seen === undefined) return false;
+    // A log that was empty and is empty has nothing to deliver, whatever its epoch is called by now.
+    return seen.seq < tip.seq || (seen.epoch !== tip.epoch && (seen.seq > 0 || tip.seq > 0));
   }
 
   private async heal(channel: string, found: Position): Promise<void> {

@@ -1,5 +1,6 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { BrokerPresence } from '../ports/broker.js';
@@ -53,7 +54,7 @@ export class Presence {
       );
     // Each member is sent the change.
     session.chargeDeliveries(subscription.channel.subscriptions.size);
-    await this.tracker.update(subscription, { ...entry, data: command.payload.data });
+    await this.tracker.update(subscription, { ...entry, data: toWireValue(command.payload.data, 'data') });
     if (!session.isClosed) session.reply(command.id, {});
   }
 }

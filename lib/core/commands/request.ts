@@ -1,12 +1,13 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
+import { notSerializable } from '../log/event-content.js';
 import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { ApplicationCalls } from './application-calls.js';
 import { ofChannel, type Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-import { notSerializable } from './serializable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
 
@@ -51,11 +52,13 @@ export class Request {
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
     return whenReady(this.calls.limit(handler(call), session.id, what), (value) => {
       if (session.isClosed) return;
+      let answer: unknown;
       try {
-        session.chargeAnswer(session.reply(call.id, value ?? null));
+        answer = toWireValue(value ?? null, 'reply') ?? null;
       } catch (error) {
         throw notSerializable(`the handler of the request "${call.event}"`, error);
       }
+      session.chargeAnswer(session.reply(call.id, answer));
     });
   }
 }

@@ -1,7 +1,9 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Hub } from '../hub/hub.js';
+import { contentOf, sizeOf } from '../log/event-content.js';
 import type { BrokerLog } from '../ports/broker.js';
+import type { EngineSettings } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -12,6 +14,7 @@ export class Signal {
     private readonly authorizer: Authorizer,
     private readonly log: Pick<BrokerLog, 'signal'>,
     private readonly hub: Pick<Hub, 'find'>,
+    private readonly settings: Pick<EngineSettings, 'limits'>,
   ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
@@ -22,8 +25,11 @@ export class Signal {
     }
     const call = handlerCall(session, match, command);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
+    const { value, json } = contentOf(payload);
+    const user = session.user?.id;
+    sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);
     session.chargeDeliveries(this.hub.find(match.channel)?.subscriptions.size ?? 0);
-    await this.log.signal(match.channel, { event, payload, user: session.user?.id });
+    await this.log.signal(match.channel, { event, payload: value, user });
     if (!session.isClosed) session.reply(id, {});
   }
 }

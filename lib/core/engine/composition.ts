@@ -52,9 +52,10 @@ import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
+import { UnwritableLog } from './unwritable-log.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
-const USER_CHANNEL_HISTORY = { size: 100, ttlMs: 3_600_000 };
+const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
 
 /** The parts of an engine that it drives itself. */
 export type EngineParts = ReturnType<typeof composeEngine>;
@@ -100,9 +101,10 @@ export function composeEngine(options: EngineOptions) {
     pump: (subscription) => catchUp.pump(subscription),
   });
   const { lingerMs, ringSize } = settings;
+  const { note: onUnwritable } = new UnwritableLog(ports);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const hub: Hub = new Hub(
-    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
+    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind, onUnwritable },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -133,7 +135,7 @@ export function composeEngine(options: EngineOptions) {
       presence: new Presence(authorizer, members, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
-      signal: new Signal(authorizer, log, hub),
+      signal: new Signal(authorizer, log, hub, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -170,7 +172,7 @@ export function composeEngine(options: EngineOptions) {
     bans,
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer, onUnwritable },
     ...inboundLimits(settings),
     journal,
     beforeWrite: () => freshness.check(),
@@ -181,7 +183,10 @@ export function composeEngine(options: EngineOptions) {
       ...ports,
       verifications,
       connects: new SubjectBuckets(
-        new RateLimit(limits.connectsPerSecond, limits.maxConnectionsPerAddress),
+        new RateLimit(
+          limits.connectsPerSecond,
+          Math.max(limits.maxConnectionsPerAddress, 2 * limits.connectsPerSecond),
+        ),
         limits.maxRateBuckets,
       ),
       journal,

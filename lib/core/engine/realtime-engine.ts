@@ -65,6 +65,7 @@ export class RealtimeEngine {
       onControlCurrent: (forMs) => freshness.prove(forMs),
       onControlLost: () => reauthorization.reauthorizeAll(),
       onState: (state, reason) => this.onBrokerState(state, reason),
+      onWarning: (message) => this.options.logger.warn(message),
     };
     this.opened = true;
     await this.options.broker.start(listener, this.options.settings.nodeId);

@@ -18,7 +18,7 @@ export class AppendQueue {
 
   /**
    * @param pattern of the channel's definition, for the observer.
-   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `unavailable` or `timeout`.
+   * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `rate_limited`, `unavailable` or `timeout`.
    */
   append(request: AppendRequest, pattern: string): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
@@ -49,8 +49,7 @@ export class AppendQueue {
   }
 
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
-    if (outcome?.ok !== true)
-      return this.fail(waiting, new RealtimeError(outcome?.code ?? 'unavailable'), startedAt);
+    if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);
     const { position, duplicate } = outcome;
     waiting.resolve({ ...position, duplicate });
     const { observer, clock } = this.ports;
@@ -62,4 +61,11 @@ export class AppendQueue {
     const { observer, clock } = this.ports;
     observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);
   }
+}
+
+/** @param outcome `undefined` from a broker that answered fewer appends than it was given. */
+function errorOf(outcome: Exclude<AppendOutcome, { ok: true }> | undefined): RealtimeError {
+  if (outcome === undefined) return new RealtimeError('unavailable');
+  const { code, message, retryAfterMs } = outcome;
+  return new RealtimeError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }

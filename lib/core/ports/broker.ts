@@ -24,6 +24,11 @@ export interface LogPolicy {
   readonly retain: boolean;
   /** Most events kept. */
   readonly size: number;
+  /**
+   * Most bytes kept, as {@link AppendRequest.bytes} counts them: the oldest events go first. An event that is larger than this
+   * alone is numbered and delivered, but neither it nor anything before it is kept, as without `retain`.
+   */
+  readonly maxBytes: number;
   /** Longest time an event is kept, in milliseconds. */
   readonly ttlMs: number;
   /** How long ids are remembered, in milliseconds; 0 remembers none. */
@@ -42,6 +47,11 @@ export interface AppendRequest {
   readonly after?: string;
   /** What is appended; the broker adds `seq`, `epoch` and `ts`. */
   readonly event: EventDraft;
+  /**
+   * Size of the event: the UTF-8 bytes of `payload` and `meta` as JSON, and of `event`, `id`, `user`, `key` and `trace`. At
+   * most `limits.maxEventBytes` of the engine.
+   */
+  readonly bytes: number;
   /** How long the event and its id are kept. */
   readonly policy: LogPolicy;
 }
@@ -51,11 +61,19 @@ export type AppendOutcome =
   | { readonly ok: true; readonly position: Position; readonly duplicate: boolean }
   | {
       readonly ok: false;
-      /** `message_too_large`: more than the storage takes of one event. Of `timeout` the outcome is unknown (P17). */
+      /**
+       * `message_too_large`: more than the storage takes of one event. `rate_limited`: as many ids of this producer are remembered
+       * as may be (G4); a broker bounds them for each producer, so that none spends the memory of the others. Of `timeout` the
+       * outcome is unknown (P17).
+       */
       readonly code: Extract<
         ErrorCode,
-        'conflict' | 'out_of_order' | 'message_too_large' | 'unavailable' | 'timeout'
+        'conflict' | 'out_of_order' | 'message_too_large' | 'rate_limited' | 'unavailable' | 'timeout'
       >;
+      /** When the same append may succeed, in milliseconds from now. Given with `rate_limited`; otherwise optional. */
+      readonly retryAfterMs?: number;
+      /** What happened, in words, for people. Default: the meaning of the code. */
+      readonly message?: string;
     };
 
 /** A ranged read of a log. */
@@ -90,7 +108,7 @@ export interface ReadResult {
 export interface SignalMessage {
   /** Name of the signal. */
   readonly event: string;
-  /** Data of the sender; must be serializable. */
+  /** Data of the sender, as {@link EventDraft.payload}. */
   readonly payload?: unknown;
   /** Id of the user it comes from; absent for anonymous clients. */
   readonly user?: string;
@@ -131,7 +149,7 @@ export interface PresenceEntry {
   readonly device: string;
   /** Generation of the session; an older one can neither change nor end a newer one's membership (P28). */
   readonly generation: number;
-  /** What the member shows to the others; must be serializable. */
+  /** What the member shows to the others: a wire value, as {@link EventDraft.payload}. */
   readonly data?: unknown;
 }
 
@@ -208,6 +226,11 @@ export interface BrokerListener {
   onMessage?(fromNode: string, topic: string, bytes: Uint8Array): void;
   /** The broker can be reached, or no longer. `reason` says why, for the log. */
   onState(state: BrokerState, reason?: string): void;
+  /**
+   * Something that the operator should know, for the log: what the broker dropped or refused to protect itself, with the remedy.
+   * The broker bounds how often it calls this, and names nothing that only a client chose. Optional: without it nothing is said.
+   */
+  onWarning?(message: string): void;
 }
 
 /**

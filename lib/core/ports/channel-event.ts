@@ -6,7 +6,10 @@ export interface EventDraft {
   readonly id: string;
   /** Name of the event. */
   readonly event: string;
-  /** Data of the publisher; must be serializable. */
+  /**
+   * Data of the publisher: a wire value, which nobody changes (`toWireValue`). A broker that keeps it as JSON writes it with
+   * `JSON.stringify` and reads it with `readWireValue`, so that bytes stay bytes (P29).
+   */
   readonly payload?: unknown;
   /** Id of the user who published it; absent for anonymous clients. */
   readonly user?: string;
@@ -16,7 +19,7 @@ export interface EventDraft {
   readonly ttl?: number;
   /** Trace context of the publisher, passed through. */
   readonly trace?: string;
-  /** Further fields of the publisher, passed through. */
+  /** Further fields of the publisher, passed through: a wire value. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
@@ -76,6 +79,20 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.ttl = fields.ttl;
     this.trace = fields.trace;
     this.meta = fields.meta;
+  }
+
+  /**
+   * An event that a broker finds in its log and cannot read, e.g. as another program changed it. It keeps its place:
+   * subscribers are sent a gap instead (P25), and `history` leaves it out.
+   */
+  static unreadable(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
+    // No event has an empty name, so the mark takes no room in all others.
+    return new ChannelEvent({ ...place, id: '', event: '' });
+  }
+
+  /** Whether it is an event, and not an {@link unreadable} one. */
+  get isReadable(): boolean {
+    return this.event !== '';
   }
 
   /** Whether the event's `ttl` has run out at `now`. */

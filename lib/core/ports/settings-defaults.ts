@@ -100,6 +100,7 @@ export const ENGINE_TABLE = {
     maxRateBuckets: integer(100_000, { min: 1_000 }),
     maxConnectionsPerAddress: integer(1_000),
     maxConnections: integer(100_000),
+    maxEventBytes: integer(1024 * 1024, { min: 1_024 }),
   },
   abuse: {
     throttleAfter: integer(20),

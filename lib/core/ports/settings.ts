@@ -49,6 +49,8 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxConnectionsPerAddress: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
+  /** Bytes of one event or signal, whoever sends it; a larger one is refused with `message_too_large`. */
+  readonly maxEventBytes: number;
 }
 
 /** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */

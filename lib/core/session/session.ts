@@ -6,6 +6,7 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/queue.js';
@@ -485,15 +486,16 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     try {
       this.outbox[lane](this.errorEnvelope(ref, known));
       return known.code;
-    } catch (encodingError) {
-      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
-      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
+    } catch (cause) {
+      // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      const problem = new Error(`An error "${known.code}" of the application cannot be sent`, { cause });
+      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(problem)));
       return 'internal';
     }
   }
 
   private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
-    const payload = error.toBody();
+    const payload = toWireValue(error.toBody(), 'error');
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 }

@@ -13,6 +13,12 @@ export type Exposure = 'channel' | 'gateway';
 export interface ChannelHistoryOptions {
   /** Events kept per channel. Default 1000. */
   readonly size?: number;
+  /**
+   * Bytes of events kept per channel, counted as JSON with all fields: the oldest events go first. An event larger than this alone
+   * is delivered and numbered, but neither it nor what came before it is kept: set it above `limits.maxMessageBytes`. At least
+   * 1024. Default 8388608 (8 MiB).
+   */
+  readonly maxBytes?: number;
   /** How long an event is kept. Default `'1h'`. */
   readonly ttl?: Duration;
   /** Events that one resume replays; the rest is `truncated` with cause `limit` (P11). Default: `size`. */

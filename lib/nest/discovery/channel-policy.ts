@@ -46,12 +46,12 @@ export function checkEvent(event: unknown, path: string, problems: BootProblems)
 function resolveLog(reader: OptionReader, bounds: PolicyBounds): Pick<ChannelPolicy, 'log' | 'replayLimit'> {
   const dedupeMs = resolveDedupe(reader, bounds);
   if (reader.value('history') === false)
-    return { log: { retain: false, size: 0, ttlMs: 0, dedupeMs }, replayLimit: 0 };
+    return { log: { retain: false, size: 0, maxBytes: 0, ttlMs: 0, dedupeMs }, replayLimit: 0 };
   const history = reader.object('history');
-  const { size, ttlMs } = history.all(CHANNEL_TABLE.history);
+  const { size, maxBytes, ttlMs } = history.all(CHANNEL_TABLE.history);
   const replayLimit = history.one('replay', integer(size));
   history.end();
-  return { log: { retain: true, size, ttlMs, dedupeMs }, replayLimit };
+  return { log: { retain: true, size, maxBytes, ttlMs, dedupeMs }, replayLimit };
 }
 
 function resolveDedupe(reader: OptionReader, { broker, dedupeMs }: PolicyBounds): number {

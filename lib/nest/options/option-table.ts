@@ -43,7 +43,11 @@ export const MODULE_TABLE = {
 /** Options of `@Channel()`. */
 export const CHANNEL_TABLE = {
   durability: choice<Durability, undefined>(undefined, ['process', 'broker', 'replicated']),
-  history: { size: integer(1_000), ttl: duration(3_600_000, { min: 1_000 }) },
+  history: {
+    size: integer(1_000),
+    maxBytes: integer(8 * 1024 * 1024, { min: 1_024 }),
+    ttl: duration(3_600_000, { min: 1_000 }),
+  },
   presence: { grace: duration(15_000), maxMembers: integer(200) },
   overflow: choice<OverflowPolicy, OverflowPolicy>('disconnect', [
     'disconnect',

@@ -211,7 +211,8 @@ describe('the answer to a resume and the replay (P11, P12)', () => {
         producer: 'test',
         fingerprint: '',
         event: { id: 'e1', event: 'said' },
-        policy: { retain: false, size: 0, ttlMs: 0, dedupeMs: 0 },
+        bytes: 50,
+        policy: { retain: false, size: 0, maxBytes: 8_388_608, ttlMs: 0, dedupeMs: 0 },
       },
     ]);
     const client = await left.connect('ada');

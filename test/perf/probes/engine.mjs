@@ -42,7 +42,7 @@ export async function startEngine({ broker = (own) => own } = {}) {
         pattern: 'rooms.:room',
         source: 'engine.mjs',
         policy: {
-          log: { retain: true, size: 100, ttlMs: 3_600_000, dedupeMs: 300_000 },
+          log: { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 },
           durability: 'process',
           replayLimit: 100,
           overflow: 'disconnect',

@@ -1,6 +1,12 @@
 import type { AppendRequest, LogPolicy } from '../../../lib/core/ports/broker.js';
 
-export const POLICY: LogPolicy = { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 60_000 };
+export const POLICY: LogPolicy = {
+  retain: true,
+  size: 1_000,
+  maxBytes: 8_388_608,
+  ttlMs: 3_600_000,
+  dedupeMs: 60_000,
+};
 
 /** An append of one event by user `u1`. */
 export function request(channel: string, id: string, change: Partial<AppendRequest> = {}): AppendRequest {
@@ -9,6 +15,7 @@ export function request(channel: string, id: string, change: Partial<AppendReque
     producer: 'u1',
     fingerprint: id,
     event: { id, event: 'message', payload: { id } },
+    bytes: 50,
     policy: POLICY,
     ...change,
   };

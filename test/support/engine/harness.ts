@@ -51,7 +51,7 @@ export function channel(
     pattern,
     source: 'TestChannel',
     policy: {
-      log: { retain: true, size: 1000, ttlMs: 3_600_000, dedupeMs: 300_000 },
+      log: { retain: true, size: 1000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000 },
       durability: 'process',
       replayLimit: 10_000,
       presence: presence === false ? false : { graceMs: 5_000, maxMembers: 200, ...presence },

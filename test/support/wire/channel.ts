@@ -28,7 +28,7 @@ export function wireChannel(pattern: string, options: WireChannelOptions = {}): 
     pattern,
     source: 'Test',
     policy: {
-      log: { retain: true, size: 1_000, ttlMs: 3_600_000, dedupeMs: 300_000, ...log },
+      log: { retain: true, size: 1_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 300_000, ...log },
       durability: 'process',
       replayLimit: 1_000,
       overflow: 'disconnect',

@@ -10,7 +10,13 @@ import { NOW, RedisScript } from './script.js';
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
-local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+local log = open(KEYS[1], nil, ARGV[1])
+log.stream = KEYS[2]
+if log.new then
+  begin(log)
+  redis.call('DEL', log.stream)
+end
+keep(log)
 local seq = log.s + 1
 redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]) + 1, 0)), int(seq) .. '-1',
   't', int(now), 'b', ARGV[3])
@@ -38,6 +44,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return redis.call('SPUBLISH', KEYS[2], ARGV[4])
 `,
 );
+
+/**
+ * The answers to a control record: node and '1' or '0' of each. A script, as ioredis gives the reply of a plain `HGETALL`
+ * whatever form the process has set for it. KEYS: answers.
+ */
+export const ANSWERS = new RedisScript(`return redis.call('HGETALL', KEYS[1])`);
 
 /** The server's time in milliseconds. KEYS: any key, which selects the server. */
 export const TIME = new RedisScript(`${NOW}return { now }`);

@@ -170,7 +170,8 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
               producer: 'signal',
               fingerprint: '',
               event: { id: crypto.randomUUID(), event, payload },
-              policy: { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 0 },
+              bytes: 50,
+              policy: { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: 60_000, dedupeMs: 0 },
             },
           ]);
         },

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 // The instants at which something ends, and the numbers at which something is full: met exactly, and missed by one.
 const CHANNEL = 'rooms.1';
-const POLICY: LogPolicy = { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 10_000 };
+const POLICY: LogPolicy = { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: 60_000, dedupeMs: 10_000 };
 
 let clock: ManualClock;
 
@@ -16,6 +16,7 @@ function request(id: string, policy: Partial<LogPolicy> = {}, channel = CHANNEL)
     producer: 'u1',
     fingerprint: id,
     event: { id, event: 'said', payload: id },
+    bytes: 50,
     policy: { ...POLICY, ...policy },
   };
 }

@@ -5,13 +5,20 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
-export const POLICY: LogPolicy = { retain: true, size: 100, ttlMs: 60_000, dedupeMs: 10_000 };
+export const POLICY: LogPolicy = {
+  retain: true,
+  size: 100,
+  maxBytes: 8_388_608,
+  ttlMs: 60_000,
+  dedupeMs: 10_000,
+};
 
 export const append = (channel: string, id: string, policy: Partial<LogPolicy> = {}): AppendRequest => ({
   channel,
   producer: 'u1',
   fingerprint: id,
   event: { id, event: 'message', payload: id },
+  bytes: 50,
   policy: { ...POLICY, ...policy },
 });
 

@@ -11,6 +11,7 @@ import {
   encodeRecord,
   encodeSignal,
 } from '../../../../lib/brokers/redis/wire.js';
+import { toWireValue } from '../../../../lib/protocol/wire-value.js';
 import fc from '../../../support/property.js';
 
 describe('the wire format of Redis', () => {
@@ -24,7 +25,7 @@ describe('the wire format of Redis', () => {
     const draft = {
       id: 'a',
       event: 'e',
-      payload: { bytes: Uint8Array.of(0, 255), deep: [{ more: Uint8Array.of(7) }] },
+      payload: toWireValue({ bytes: Uint8Array.of(0, 255), deep: [{ more: Uint8Array.of(7) }] }),
       meta: { n: 1 },
     };
     const event = back(draft, 3, 99);
@@ -37,6 +38,8 @@ describe('the wire format of Redis', () => {
       ts: 99,
       meta: { n: 1 },
     });
+    // Written again, it has the same form: brokers and codecs take it as it is.
+    expect(encodeBody({ ...draft, payload: event.payload })).toBe(encodeBody(draft));
     const payload = event.payload as {
       readonly bytes: Uint8Array;
       readonly deep: readonly { readonly more: Uint8Array }[];

@@ -381,7 +381,9 @@ describe('a node that cannot prove that it knows every revoke', () => {
 
 describe('a delivery freeze that occurs repeatedly', () => {
   it('gives slow and fast clients the log once and in order (G11, G3)', async () => {
-    await begin({ policy: { log: { retain: true, size: 100_000, ttlMs: 1e9, dedupeMs: 0 } } });
+    await begin({
+      policy: { log: { retain: true, size: 100_000, maxBytes: 8_388_608, ttlMs: 1e9, dedupeMs: 0 } },
+    });
     const clients = [await follower('ada'), await follower('eve'), await follower('bob')];
     let state = 7;
     const next = (bound: number): number => (state = (state * 48271) % 2147483647) % bound;

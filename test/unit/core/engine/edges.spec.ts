@@ -103,7 +103,9 @@ describe('the sizes of a replay', () => {
     [10, 'complete', undefined],
     [11, 'truncated', { from: 2, to: 11, cause: 'trimmed' }],
   ])('a replay of %i events of a log that keeps 10 is %s (P11)', async (missed, recovery, rest) => {
-    await start({ policy: { log: { retain: true, size: 10, ttlMs: 3_600_000, dedupeMs: 0 } } });
+    await start({
+      policy: { log: { retain: true, size: 10, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
+    });
     await harness.publish(ROOM, missed);
     const { client, answer } = await resume(await positionAt(0));
     expect(answer).toMatchObject({ recovery, ...rest });
@@ -133,7 +135,7 @@ describe('the position of a snapshot', () => {
     async (_where, seq, expected) => {
       let position: Position = { epoch: '', seq: 0 };
       await start({
-        policy: { log: { retain: true, size: 3, ttlMs: 3_600_000, dedupeMs: 0 } },
+        policy: { log: { retain: true, size: 3, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
         behaviour: { snapshot: { shareable: true, run: () => ({ state: 1, position }) } },
       });
       await harness.publish(ROOM, 5);
@@ -156,7 +158,9 @@ describe('reading lost events from the log', () => {
     'a gap of %i lost events is filled once and in order (G2, G5)',
     async (count) => {
       await start(
-        { policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } },
+        {
+          policy: { log: { retain: true, size: 10_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
+        },
         {
           outbox: { maxMessages: 100_000, maxBytes: 1e9 },
         },
@@ -176,7 +180,9 @@ describe('reading lost events from the log', () => {
     '%i events that wait behind a single lost one are delivered once and in order (G5, G13)',
     async (count) => {
       await start(
-        { policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } },
+        {
+          policy: { log: { retain: true, size: 10_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
+        },
         {
           outbox: { maxMessages: 100_000, maxBytes: 1e9 },
         },
@@ -232,7 +238,9 @@ describe('the size of a page of history', () => {
   ])(
     'a page with limit %p of a log of %i events has %i, and states whether there are more: %p',
     async (limit, count, got, more) => {
-      await start({ policy: { log: { retain: true, size: 10_000, ttlMs: 3_600_000, dedupeMs: 0 } } });
+      await start({
+        policy: { log: { retain: true, size: 10_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
+      });
       const client = await harness.subscriber(ROOM);
       await harness.publish(ROOM, count);
       client.take();

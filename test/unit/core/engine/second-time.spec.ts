@@ -504,7 +504,7 @@ describe('a repeated id', () => {
   it('an id is a duplicate whenever it is sent within its window, and new after each window (P15)', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
-        policy: { log: { retain: true, size: 100, ttlMs: 3_600_000, dedupeMs: 10_000 } },
+        policy: { log: { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 10_000 } },
       }),
     ]);
     const client = await harness.greet('user:ada');

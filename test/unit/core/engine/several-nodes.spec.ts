@@ -21,7 +21,7 @@ async function node(index: number): Promise<EngineHarness> {
       channel('rooms.:room', {
         policy: {
           presence: { graceMs: 5_000 },
-          log: { retain: true, size: 100, ttlMs: TTL_MS, dedupeMs: DEDUPE_MS },
+          log: { retain: true, size: 100, maxBytes: 8_388_608, ttlMs: TTL_MS, dedupeMs: DEDUPE_MS },
         },
         behaviour: { authorize: { subscribe: () => true, publish: 'public' } },
       }),

@@ -8,7 +8,13 @@ import type { FakeConnection } from '../../../support/engine/fake-connection.js'
 let harness: EngineHarness;
 afterEach(() => harness.stop());
 
-const log = (size: number) => ({ retain: true, size, ttlMs: 3_600_000, dedupeMs: 300_000 });
+const log = (size: number) => ({
+  retain: true,
+  size,
+  maxBytes: 8_388_608,
+  ttlMs: 3_600_000,
+  dedupeMs: 300_000,
+});
 
 async function subscribeAt(connection: FakeConnection, position?: Position): Promise<SubscribeResult> {
   connection.send({ type: 'subscribe', id: 's1', channel: 'rooms.1', payload: { position } });
@@ -125,7 +131,9 @@ describe('resume and recovery', () => {
 
   it('answers complete at the tip of a channel without retention, else not_retained (P27)', async () => {
     harness = await EngineHarness.start([
-      channel('rooms.:room', { policy: { log: { retain: false, size: 0, ttlMs: 0, dedupeMs: 0 } } }),
+      channel('rooms.:room', {
+        policy: { log: { retain: false, size: 0, maxBytes: 8_388_608, ttlMs: 0, dedupeMs: 0 } },
+      }),
     ]);
     const connection = await harness.greet();
     const { position } = await subscribeAt(connection);

@@ -15,7 +15,7 @@ beforeEach(async () => {
   harness = await EngineHarness.start(
     [
       channel('rooms.:room', {
-        policy: { log: { retain: true, size: 2_000, ttlMs: 3_600_000, dedupeMs: 0 } },
+        policy: { log: { retain: true, size: 2_000, maxBytes: 8_388_608, ttlMs: 3_600_000, dedupeMs: 0 } },
       }),
     ],
     {

@@ -131,6 +131,11 @@ export interface RealtimeLimits {
    * empty frames count; above it the server stops reading, then closes with 4807. Default 8.
    */
   readonly framesPerCommand?: number;
+  /**
+   * Bytes of messages that clients have begun and not ended, over all connections of this node; at least `maxFrameBytes`. Above
+   * it the connection with the largest is closed with 4006. Default 33554432 (32 MiB).
+   */
+  readonly maxUnfinishedBytes?: number;
   /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
   readonly deliveriesPerCommand?: number;
   /** Credentials that are being verified at the same time; more are refused for the moment (429). Default 1000. */

@@ -24,6 +24,11 @@ export const OPEN = 'none yet';
 export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
+  'limits.maxUnfinishedBytes': bytes(
+    'messages that have begun and not ended, of all clients',
+    'the node',
+    'closes the connection with the largest with 4006',
+  ),
   'limits.maxEnvelopesPerFrame': count(
     'messages in one frame',
     'the connection',
@@ -388,6 +393,12 @@ export const FIXED = {
     '`bad_request`: part of the protocol',
     OPEN,
   ),
+  'lib/core/access/ban-list.ts#MAX_BANS': count(
+    'users, and addresses, that are refused at once',
+    'the node',
+    'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
+    'none: a ban is a name and a reason',
+  ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
     'the connection',
@@ -545,6 +556,16 @@ export const FIXED = {
     'how long control frames are counted together',
     'the connection',
     'counts from zero: see `MAX_CONTROL_FRAMES`',
+  ),
+  'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
+    'what is read behind a close frame',
+    'the connection',
+    'reads no more: it is what was under way',
+  ),
+  'lib/transports/websocket/unfinished-messages.ts#SMALL_BYTES': bytes(
+    'what is not counted of a message that has not ended',
+    'the connection',
+    'counts: less is what an idle connection costs',
   ),
   'lib/transports/websocket/connection.ts#MAX_REASON_BYTES': bytes(
     'the reason of a close',

@@ -72,7 +72,7 @@ export class RedisLog implements BrokerLog {
   }
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
-    const { headMs, maxReadBytes, epochs } = this.settings;
+    const { headMs, maxReadBytes, epochs, clock } = this.settings;
     const most = Math.min(limit, MAX_READ);
     const reply = (await this.commands.run(
       READ,
@@ -84,9 +84,10 @@ export class RedisLog implements BrokerLog {
     const oldest = Number(reply[3]);
     const [low, high] = [Math.max(from, oldest), Math.min(until ?? tip.seq, tip.seq)];
     const events: ChannelEvent[] = [];
-    for (let at = 4; at < reply.length; at += 3) {
+    const [serverNow, now] = [Number(reply[4]), clock.monotonic()];
+    for (let at = 5; at < reply.length; at += 3) {
       const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
-      const record = recordOf(text, channel, tip.epoch, first, ts);
+      const record = recordOf(text, channel, tip.epoch, first, ts, serverNow - ts, now);
       // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
       if (wanted.length > 0) {
@@ -180,11 +181,9 @@ export class RedisLog implements BrokerLog {
 }
 
 /** The events of a record; none where it is no record. */
-function recordOf(
-  ...[text, channel, epoch, first, ts]: Parameters<typeof decodeRecord>
-): readonly ChannelEvent[] {
+function recordOf(...record: Parameters<typeof decodeRecord>): readonly ChannelEvent[] {
   try {
-    return decodeRecord(text, channel, epoch, first, ts);
+    return decodeRecord(...record);
   } catch {
     return [];
   }

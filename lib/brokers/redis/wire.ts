@@ -1,4 +1,4 @@
-import { ChannelEvent, type EventDraft } from '../../core/ports/channel-event.js';
+import { ChannelEvent, expiryOf, type EventDraft } from '../../core/ports/channel-event.js';
 import type { SignalMessage } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember } from '../../protocol/messages.js';
 import { wireValueReader } from '../../protocol/wire-value.js';
@@ -43,6 +43,8 @@ export function encodeRecord(bodies: readonly string[]): string {
  * Reads a record. An event that another program spoiled is there as {@link ChannelEvent.unreadable}.
  *
  * @param first `seq` of the record's first event.
+ * @param ageMs time since its append, by the server's clock.
+ * @param now the monotonic clock of this node.
  * @throws SyntaxError, TypeError for what is no record at all.
  */
 export function decodeRecord(
@@ -51,13 +53,17 @@ export function decodeRecord(
   epoch: string,
   first: number,
   ts: number,
+  ageMs: number,
+  now: number,
 ): readonly ChannelEvent[] {
   const bodies: unknown = JSON.parse(text);
   if (!Array.isArray(bodies)) throw new TypeError('A record is a list of events');
   const read = wireValueReader(text);
   return bodies.map((body: unknown, index) => {
     const place = { channel, epoch, seq: first + index, ts };
-    return isBody(body) ? toEvent(body, place, read) : ChannelEvent.unreadable(place);
+    return isBody(body)
+      ? toEvent(body, { ...place, expiresAt: expiryOf(body.x, ageMs, now) }, read)
+      : ChannelEvent.unreadable(place);
   });
 }
 
@@ -67,7 +73,7 @@ function isBody(body: unknown): body is EventBody {
   return typeof i === 'string' && typeof n === 'string' && (p === undefined || Array.isArray(p));
 }
 
-type Place = Pick<ChannelEvent, 'channel' | 'epoch' | 'seq' | 'ts'>;
+type Place = Pick<ChannelEvent, 'channel' | 'epoch' | 'seq' | 'ts' | 'expiresAt'>;
 
 function toEvent({ i, n, p, u, k, x, c, m }: EventBody, place: Place, read: Reader): ChannelEvent {
   try {
@@ -96,14 +102,17 @@ export type RedisMessage =
 
 /**
  * Reads a message, which begins with the version of its form and a letter for its kind. A node ignores fields that it does not
- * know, and looks at the log after a message that it cannot read; so a newer version may add fields, and kinds.
+ * know, and looks at the log after a message that it cannot read; so a newer version may add fields, and kinds. Its events
+ * count as just appended.
+ *
+ * @param now the monotonic clock of this node.
  */
-export function decodeMessage(text: string, channel: string): RedisMessage | undefined {
+export function decodeMessage(text: string, channel: string, now: number): RedisMessage | undefined {
   const kind = text.slice(0, 2);
   if (kind === '1e') {
     const end = text.indexOf('\n');
     const [epoch = '', first, ts] = text.slice(2, end).split(' ');
-    const events = decodeRecord(text.slice(end + 1), channel, epoch, Number(first), Number(ts));
+    const events = decodeRecord(text.slice(end + 1), channel, epoch, Number(first), Number(ts), 0, now);
     return { kind: 'events', events };
   }
   if (kind === '1s') {

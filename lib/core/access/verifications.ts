@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
-import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
+import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
 import { RateLimit } from './rate-limit.js';
@@ -15,7 +15,7 @@ const RETRY_AFTER_MS = 1_000;
 const GUESSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'forbidden', 'bad_request']);
 
 export interface VerificationsDeps {
-  readonly authenticator: Authenticator;
+  readonly authenticator: Verifier;
   readonly clock: Clock;
   readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'limits' | 'abuse' | 'handlerTimeoutMs'>;
@@ -49,11 +49,11 @@ export class Verifications {
    * @throws RealtimeError what the authenticator refuses with; `rate_limited` where too many are under way, or too many of the
    * address were refused; `timeout`.
    */
-  verify(credentials: Credentials): MaybePromise<Authentication> {
+  verify(credentials: Credentials): MaybePromise<Verified> {
     const { authenticator, settings, clock } = this.deps;
     const { ip } = credentials.handshake;
     this.requireRoom(ip);
-    const started = (): MaybePromise<Authentication> => {
+    const started = (): MaybePromise<Verified> => {
       const work = authenticator.authenticate(credentials);
       return isPromise(work) ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), ip) : work;
     };
@@ -84,7 +84,7 @@ export class Verifications {
       });
   }
 
-  private async follow(work: MaybePromise<Authentication>, ip: string): Promise<Authentication> {
+  private async follow(work: MaybePromise<Verified>, ip: string): Promise<Verified> {
     this.running++;
     this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
     try {

@@ -27,7 +27,7 @@ export class History {
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(log, match.channel, command.payload, clock.now());
+    const result = await readHistory(log, match.channel, command.payload, clock.monotonic());
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
     if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));

@@ -1,12 +1,12 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
-import type { ThrottledLog } from '../async/throttled-log.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
-import type { Authentication, Credentials } from '../ports/identity.js';
+import type { Credentials, Verified } from '../ports/identity.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -23,12 +23,12 @@ export interface AdmissionDeps {
   readonly sessionDeps: SessionDeps;
   /** New connections of addresses. */
   readonly connects: SubjectBuckets;
-  readonly journal: ThrottledLog;
   /** Addresses that are refused. */
   readonly addressBans: BanList;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly observer: Observer;
+  readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -44,6 +44,10 @@ export class Admission implements TransportHost {
 
   get maxFrameBytes(): number {
     return this.deps.settings.limits.maxFrameBytes;
+  }
+
+  get maxUnfinishedBytes(): number {
+    return this.deps.settings.limits.maxUnfinishedBytes;
   }
 
   get frames(): TransportHost['frames'] {
@@ -65,12 +69,21 @@ export class Admission implements TransportHost {
     this.opened = true;
   }
 
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+  authenticate(credentials: Credentials): MaybePromise<Verified> {
     return this.deps.verifications.verify(credentials);
   }
 
   onRefused({ code, status }: Refusal, ip: string): void {
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
+  }
+
+  onShed(ip: string): void {
+    this.deps.journal.warn(
+      'unfinished_messages',
+      () =>
+        `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end than ` +
+        `limits.maxUnfinishedBytes allows (${this.maxUnfinishedBytes} bytes)`,
+    );
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -109,7 +122,7 @@ export class Admission implements TransportHost {
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    const now = clock.now();
+    const now = clock.monotonic();
     const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
       const retryAfterMs = remainingMs(ban, now);

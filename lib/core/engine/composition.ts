@@ -2,6 +2,7 @@ import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { RecentLineages } from '../access/recent-lineages.js';
+import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
@@ -62,10 +63,11 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
+  const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
   const { log, bus, presence: members } = broker;
+  const authenticator = new TimedVerifier(options.authenticator, clock);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();

@@ -144,10 +144,9 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.pending = [];
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const { clock, observer, onUnwritable } = this.options;
+    const { observer, onUnwritable } = this.options;
     const batch = new EventBatch(pending, onUnwritable);
-    const now = clock.now();
-    const shareable = !batch.events.some((event) => event.isExpired(now));
+    const shareable = !this.hasExpired(batch.events);
     observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
@@ -167,6 +166,13 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
       const bytes = encode(outbox.connection.variant);
       if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
     }
+  }
+
+  /** Reads the clock only where an event has a `ttl`. */
+  private hasExpired(events: readonly ChannelEvent[]): boolean {
+    if (!events.some((event) => event.expiresAt !== Infinity)) return false;
+    const now = this.options.clock.monotonic();
+    return events.some((event) => event.isExpired(now));
   }
 
   private deliver(subscription: S, batch: EventBatch, shareable: boolean): void {

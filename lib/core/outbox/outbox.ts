@@ -290,7 +290,7 @@ export class Outbox implements Flushable {
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.shared.clock.now();
+    const now = this.shared.clock.monotonic();
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;

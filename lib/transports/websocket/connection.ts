@@ -12,6 +12,7 @@ import {
   type DirectWriter,
 } from './direct-writer.js';
 import { InboundMeter } from './inbound-meter.js';
+import type { UnfinishedMessages, UnfinishedSender } from './unfinished-messages.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
@@ -25,6 +26,8 @@ const ABNORMAL = 1006;
  */
 const MAX_CONTROL_FRAMES = 100;
 const CONTROL_WINDOW_MS = 10_000;
+/** Bytes that are read behind the close frame: what was under way, and the client's answer. */
+const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
 
 const CONNECTION = Symbol('connection');
 interface Owned {
@@ -37,6 +40,9 @@ type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
   readonly frames: TransportHost['frames'];
+  readonly unfinished: UnfinishedMessages;
+  /** Called when the connection of a client ends so that others have memory for their messages. */
+  readonly onShed: (ip: string) => void;
 }
 
 /** The listener by which ws reads a socket. */
@@ -50,7 +56,9 @@ interface MeteredListener extends DataListener {
  * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
-export class WebSocketConnection implements Connection, WireSocketEvents, DirectWriteEvents {
+export class WebSocketConnection
+  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender
+{
   /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
   /** Bytes in libuv's queue, which are not in the socket's own. */
@@ -59,6 +67,9 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   private readonly meter: InboundMeter;
   /** Nothing of this client is read any more, not even its answer to the close frame. */
   private deaf = false;
+  /** Bytes of a message that has not ended, as they were noted last. */
+  private unfinishedBytes = 0;
+  private bytesBehindClose = 0;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
   private controlFrames = 0;
@@ -153,8 +164,11 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
 
   /** @internal Counts what the client sent before ws parses it. @returns whether ws may. */
   mayParse(chunk: Buffer): boolean {
-    if (!this.deaf) {
+    if (!this.deaf && (this.open || this.mayFollowClose(chunk))) {
       const waitMs = this.meter.count(chunk);
+      this.noteUnfinished(this.meter.unfinished);
+      // It may have been shed.
+      if (this.socket.destroyed) return false;
       if (waitMs === 0) return true;
       if (this.exceeded(waitMs)) return true;
     }
@@ -164,6 +178,25 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
     this.deaf = true;
     this.socket.pause();
     return false;
+  }
+
+  /** @internal */
+  shed(): void {
+    this.settings.onShed(this.handshake.ip);
+    this.close(CLOSE_CODES.overloaded.code, closeReason('overloaded'));
+    // Nothing less frees what it sent.
+    this.terminate();
+  }
+
+  private noteUnfinished(bytes: number): void {
+    if (bytes === this.unfinishedBytes) return;
+    this.unfinishedBytes = bytes;
+    this.settings.unfinished.note(this, bytes);
+  }
+
+  private mayFollowClose(chunk: Buffer): boolean {
+    this.bytesBehindClose += chunk.length;
+    return this.bytesBehindClose <= MAX_BYTES_BEHIND_CLOSE;
   }
 
   /** @returns whether the connection is still open. */
@@ -215,6 +248,7 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   /** @internal */
   onClosed(): void {
     this.open = false;
+    this.noteUnfinished(0);
     this.closeTimer?.cancel();
     try {
       this.handler?.onClose(this.ws.wireCode ?? ABNORMAL);

@@ -4,6 +4,8 @@ import type { TransportHost } from '../../core/ports/transport-host.js';
 /** A chunk of so many bytes costs nothing by itself: networks deliver what is large in pieces of about this size. */
 const WHOLE_CHUNK_BYTES = 1_024;
 /** RFC 6455 §5.2. */
+const FIN_BIT = 0x80;
+const CONTROL_BIT = 0x08;
 const LENGTH_BITS = 0x7f;
 const MASK_BIT = 0x80;
 const MASK_BYTES = 4;
@@ -23,6 +25,10 @@ export class InboundMeter {
   private header = 0;
   private length = 0;
   private mask = 0;
+  /** First byte of the current frame. */
+  private first = 0;
+  /** Bytes of the frames of the current message that are complete. */
+  private message = 0;
 
   constructor(
     private readonly rate: TransportHost['frames'],
@@ -44,6 +50,13 @@ export class InboundMeter {
     return this.credit >= 0 ? 0 : this.settle(cost);
   }
 
+  /** Bytes that are here of a message that has not ended. */
+  get unfinished(): number {
+    const isCut = this.left > 0 && (this.first & CONTROL_BIT) === 0;
+    // The mask comes before the payload.
+    return this.message + (isCut ? Math.max(0, this.length - this.left) : 0);
+  }
+
   private settle(cost: number): number {
     const { perSecond, burst } = this.rate;
     const now = this.clock.monotonic();
@@ -62,17 +75,19 @@ export class InboundMeter {
         const step = Math.min(this.left, chunk.length - at);
         this.left -= step;
         at += step;
+        if (this.left === 0) this.endFrame();
         continue;
       }
       const byte = chunk[at++] as number;
       if (this.header === 0) {
         frames++;
+        this.first = byte;
         this.header = -1;
       } else if (this.header === -1) {
         this.readLength(byte);
       } else {
         this.length = this.length * 256 + byte;
-        if (--this.header === 0) this.left = this.length + this.mask;
+        if (--this.header === 0) this.begin(this.length);
       }
     }
     return frames;
@@ -83,6 +98,18 @@ export class InboundMeter {
     this.mask = (byte & MASK_BIT) === 0 ? 0 : MASK_BYTES;
     this.length = 0;
     this.header = length < 126 ? 0 : length === 126 ? 2 : 8;
-    if (this.header === 0) this.left = length + this.mask;
+    if (this.header === 0) this.begin(length);
+  }
+
+  private begin(length: number): void {
+    this.length = length;
+    this.left = length + this.mask;
+    if (this.left === 0) this.endFrame();
+  }
+
+  private endFrame(): void {
+    // A ping may come between the fragments of a message (RFC 6455 §5.4).
+    if ((this.first & CONTROL_BIT) !== 0) return;
+    this.message = (this.first & FIN_BIT) === 0 ? this.message + this.length : 0;
   }
 }

@@ -171,7 +171,7 @@ describe('an event that the broker finds and cannot read', () => {
   const event = (seq: number): ChannelEvent =>
     seq === 2
       ? ChannelEvent.unreadable({ ...place, seq })
-      : new ChannelEvent({ ...place, seq, id: `i${seq}`, event: 'said', payload: seq });
+      : new ChannelEvent({ ...place, expiresAt: Infinity, seq, id: `i${seq}`, event: 'said', payload: seq });
   const tip = { epoch: 'e1', seq: 3 };
 
   async function start(subscribedTip: number): Promise<BrokerListener> {

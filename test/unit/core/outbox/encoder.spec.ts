@@ -49,6 +49,7 @@ function event(seq: number): ChannelEvent {
     seq,
     epoch: 'e1',
     ts: 1,
+    expiresAt: Infinity,
     id: `id-${seq}`,
     event: 'said',
     payload: 'né 😀',

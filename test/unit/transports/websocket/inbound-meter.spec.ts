@@ -76,3 +76,43 @@ describe('the price of frames', () => {
     expect(meterOf(10, 5).meter.count(frames(11))).toBe(Number.POSITIVE_INFINITY);
   });
 });
+
+describe('bytes of a message that has not ended', () => {
+  const { meter } = meterOf(1e6, 1e6);
+  const partOf = (opcode: number, length: number, fin = true) =>
+    clientFrame(opcode, payload(length), { fin });
+  /** What is unfinished after each chunk. */
+  const after = (...chunks: Buffer[]) =>
+    chunks.map((chunk) => {
+      meter.count(chunk);
+      return meter.unfinished;
+    });
+
+  it('none behind a whole message, of any length and any cut', () => {
+    const message = partOf(1, 66_000);
+    expect(after(partOf(1, 0), partOf(2, 5), message)).toEqual([0, 0, 0]);
+    for (const cut of [1, 2, 9, 10, 13, 14])
+      expect(after(message.subarray(0, cut), message.subarray(cut))).toEqual([0, 0]);
+  });
+
+  it('those of a frame that is cut', () => {
+    const message = partOf(2, 1_000);
+    expect(after(message.subarray(0, 108), message.subarray(108, 208), message.subarray(208))).toEqual([
+      100, 200, 0,
+    ]);
+  });
+
+  it('those of all fragments, until the last one ends, and again for the next message', () => {
+    for (let round = 0; round < 2; round++)
+      expect(after(partOf(1, 100, false), partOf(0, 300, false), partOf(0, 0, false), partOf(0, 7))).toEqual([
+        100, 400, 400, 0,
+      ]);
+  });
+
+  it('a control frame between fragments neither ends nor counts', () => {
+    const ping = partOf(9, 50);
+    expect(after(partOf(1, 100, false), ping, ping.subarray(0, 20), ping.subarray(20), partOf(0, 1))).toEqual(
+      [100, 100, 100, 100, 0],
+    );
+  });
+});

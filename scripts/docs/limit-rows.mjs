@@ -64,11 +64,73 @@ export const MODULE = {
     '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
     '`limits.bytesPerSecond`',
   ),
-  'limits.maxInFlight': count(
-    'commands whose answer is pending',
+  'limits.answerBytesPerSecond': bytes(
+    'answers a second: pages of history and members, snapshots, replies to requests; eight seconds’ worth at once',
     'the connection',
-    'stops reading until one is answered',
+    'refuses further such commands with `rate_limited` and `retryAfterMs`; no violation',
+  ),
+  'limits.userAnswerBytesPerSecond': bytes(
+    'the same over all connections on one node',
+    'the user, or the address of anonymous clients',
+    'as `limits.answerBytesPerSecond`',
+  ),
+  'limits.freeSubscribesEvery': time(
+    'until twice `limits.maxChannels` subscribes are free again',
+    'the user, or the address of anonymous clients',
+    'counts further subscribes as commands',
+  ),
+  'limits.maxInFlight': count(
+    'commands that run, and handlers that timed out and still run',
+    'the connection',
+    'keeps further commands waiting, and stops reading until half of them are done',
     '`limits.maxMessageBytes`',
+  ),
+  'limits.maxQueuedCommands': count(
+    'commands that wait because `limits.maxInFlight` run, for at most `handlerTimeout`',
+    'the connection',
+    '`rate_limited` with `retryAfterMs`',
+    '`limits.maxQueuedBytes`',
+  ),
+  'limits.maxQueuedBytes': bytes(
+    'the commands that wait',
+    'the connection',
+    '`rate_limited` with `retryAfterMs`',
+  ),
+  'limits.framesPerCommand': count(
+    'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow; twice `limits.maxChannels` more at once',
+    'the connection',
+    'stops reading until they are paid; closes with 4807 above twice the burst, or after the steps of `abuse`',
+    'none: a frame that holds nothing is counted, not kept',
+  ),
+  'limits.deliveriesPerCommand': count(
+    'subscribers on one node that a signal or a presence update reaches for one command; at most half of `limits.burst` is charged',
+    'the connection and its user',
+    '`rate_limited` for what follows',
+    '`limits.maxMessageBytes`',
+  ),
+  'limits.maxVerifications': count(
+    'credentials that are being verified, of handshakes, `hello` and `auth` together',
+    'the node',
+    'refuses with 429, 4006 or `rate_limited`; logged',
+    '`limits.maxFrameBytes`',
+  ),
+  'limits.maxVerificationsPerAddress': count(
+    'credentials of one address that are being verified',
+    'the address',
+    'refuses with 429, 4006 or `rate_limited`',
+    '`limits.maxFrameBytes`',
+  ),
+  'limits.connectsPerSecond': count(
+    'new connections of one address a second; `limits.maxConnectionsPerAddress`, or twice the rate, at once',
+    'the address',
+    'refuses with 429 and `Retry-After`; logged',
+    'none: a refused handshake is not kept',
+  ),
+  'limits.maxRateBuckets': count(
+    'users and addresses whose rate is remembered, for each kind of rate, and sessions that ended a short time ago',
+    'the node',
+    'forgets the oldest, whose buckets are then full',
+    'none: names above 64 characters are kept as a digest',
   ),
   'limits.maxConnectionsPerAddress': count(
     'connections of one address on one node',
@@ -166,6 +228,17 @@ export const MODULE = {
     'the connection',
     'closes with 4807 and bans for `abuse.ban`',
     'none: only a number is kept',
+  ),
+  'abuse.authFailures': count(
+    'refused credentials within `abuse.authFailureWindow`',
+    'the address',
+    'answers further ones that are not valid with 429 or `rate_limited`; logged. Valid ones are admitted',
+    'none: only a number is kept',
+  ),
+  'abuse.authFailureWindow': time(
+    'in which `abuse.authFailures` refusals are forgotten',
+    'the address',
+    'answers with the reason again',
   ),
   'abuse.window': time('how long violations are counted together', 'the connection', 'counts from zero'),
   'abuse.ban': time(
@@ -312,12 +385,6 @@ export const WEBSOCKET = {
     'verification of the credentials of an upgrade',
     'the upgrade',
     'refuses with 503',
-  ),
-  maxPendingHandshakes: count(
-    'upgrades whose credentials are being verified',
-    'the node',
-    'refuses with 503',
-    'none: Node bounds the headers of a request at 16 KiB',
   ),
   closeTimeoutMs: time('the answer to a close frame', 'the connection', 'destroys the socket'),
 };
@@ -505,6 +572,28 @@ export const FIXED = {
     'between two attempts of what the broker refused',
     'the node',
     'tries again: short beside every outage',
+  ),
+  'lib/core/access/subject-buckets.ts#MAX_KEY_LENGTH': bytes(
+    'the name of a user or address in a table of rates',
+    'the node',
+    'keeps a digest of it',
+  ),
+  'lib/core/async/throttled-log.ts#INTERVAL_MS': time(
+    'between two warnings of one kind that clients can cause',
+    'the node',
+    'counts those between, and says how many',
+  ),
+  'lib/core/async/throttled-log.ts#MAX_KINDS': count(
+    'kinds of such warnings that are told apart',
+    'the node',
+    'further kinds share one',
+    'none: kinds are names that the application chose',
+  ),
+  'lib/core/session/inbound-limiter.ts#MAX_PONGS_DUE': count(
+    'pings that a client may answer later at no cost',
+    'the connection',
+    'counts further pongs as commands',
+    'none: only a number is kept',
   ),
   'lib/core/session/inbound-limiter.ts#MAX_THROTTLE_MS': time(
     'one pause in reading for a violation',
@@ -772,6 +861,14 @@ export const OTHER_NUMBERS = {
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
     'lib/core/session/answers.ts#NO_ROOM_RETRY_MS',
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
+    'lib/core/access/verifications.ts#RETRY_AFTER_MS',
+    'lib/core/commands/auth.ts#RETRY_AFTER_MS',
+    'lib/core/session/session.ts#RETRY_AFTER_MS',
+  ],
+  'shares and sizes of formats': [
+    'lib/core/access/subject-buckets.ts#KEPT',
+    'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
+    'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],

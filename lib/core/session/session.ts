@@ -355,10 +355,19 @@ export class Session
     if (!this.isClosed) this.inbound.chargeAnswer(bytes, this);
   }
 
-  /** Charges the client for a message to so many subscribers of this node, in commands. */
+  /**
+   * Charges the client for a message to so many subscribers of this node, in commands. Never more than half a burst, so that
+   * even in the largest channel a client that does little else can send one.
+   */
   chargeDeliveries(subscribers: number): void {
-    const { deliveriesPerCommand } = this.deps.settings.limits;
-    this.inbound.chargeCommands(Math.floor(subscribers / deliveriesPerCommand), this);
+    const { deliveriesPerCommand, burst } = this.deps.settings.limits;
+    const commands = Math.min(subscribers / deliveriesPerCommand, burst / 2);
+    this.inbound.chargeCommands(Math.floor(commands), this);
+  }
+
+  /** Channels that a client has to subscribe to when it continues the session elsewhere. */
+  get heldChannels(): number {
+    return this.channels.size + this.inbound.unusedResume;
   }
 
   /** The session continues one that held this many channels: to subscribe to them again is free. */

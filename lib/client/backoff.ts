@@ -93,12 +93,12 @@ export class ChannelBackoff {
 
   /** The channel is subscribed from now on. */
   began(): void {
-    this.since = this.deps.clock.now();
+    this.since = this.deps.clock.monotonic();
   }
 
   /** The channel is no longer subscribed. */
   ended(): void {
-    if (this.deps.clock.now() - this.since >= this.deps.retry().stableMs) this.retries = 0;
+    if (this.deps.clock.monotonic() - this.since >= this.deps.retry().stableMs) this.retries = 0;
     this.since = Infinity;
   }
 

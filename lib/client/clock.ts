@@ -6,34 +6,46 @@ export interface ClientTimer {
 
 /** Time as the client sees it. Nothing else in the client reads a clock or sets a timer, so tests can own time. */
 export interface ClientClock {
-  /** Milliseconds since the Unix epoch. Must not go back: the ages of publishes are measured with it (P17). */
-  now(): number;
+  /**
+   * Milliseconds since an arbitrary moment. Never goes back, and counts the time for which the machine sleeps: the ages of
+   * publishes are measured with it (P17).
+   */
+  monotonic(): number;
   /** Runs `task` once, not before `delayMs` milliseconds. */
   schedule(delayMs: number, task: () => void): ClientTimer;
 }
 
 /** The largest delay that timers take; a longer one would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647;
-/** A difference between the two clocks below of this much or more is a sleep or a step, not their rounding. */
+/** What the wall clock may be ahead of the steady one without a sleep: rounding, and the corrections of NTP. */
 const SLEEP_MS = 1_000;
 
 /**
- * The clock of the machine. It does not go back when the wall clock is set back, and it counts the time that the
- * machine sleeps, which `performance.now()` does not: a publish must not look younger than it is to the server's dedupe
- * window (P17).
+ * The clock of the machine. It counts the time that the machine sleeps, which `performance.now()` does not on most systems: a
+ * publish must not look younger than it is to the server's dedupe window (P17).
+ *
+ * A sleep shows as a wall clock that went further than the steady one. So does one that is set forth, and a page cannot tell
+ * them apart: it counts as a sleep, after which a publish that is not acknowledged yet may be reported as `outcome_unknown`,
+ * but is never appended twice. A wall clock that is set back changes nothing.
  */
 export function systemClientClock(): ClientClock {
-  let wall = Date.now();
   let steady = performance.now();
-  let offset = wall - steady;
+  let wall = Date.now();
+  let slept = 0;
+  /** Of many short sleeps none is long enough to be seen alone. */
+  let ahead = 0;
   return {
-    now() {
-      const passed = performance.now() - steady;
-      const slept = Date.now() - wall - passed;
-      wall = Date.now();
-      steady += passed;
-      if (slept > SLEEP_MS) offset += slept;
-      return steady + offset;
+    monotonic() {
+      const [steadyNow, wallNow] = [performance.now(), Date.now()];
+      const lead = wallNow - wall - (steadyNow - steady);
+      [steady, wall] = [steadyNow, wallNow];
+      if (lead > SLEEP_MS) slept += lead;
+      else if (lead > -SLEEP_MS) ahead = Math.max(-SLEEP_MS, ahead + lead);
+      if (ahead > SLEEP_MS) {
+        slept += ahead;
+        ahead = 0;
+      }
+      return steady + slept;
     },
     schedule(delayMs, task) {
       const timer = setTimeout(task, Math.min(Math.max(0, delayMs), MAX_TIMER_MS));

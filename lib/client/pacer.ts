@@ -13,14 +13,14 @@ export class Pacer {
   private filledAt: number;
 
   constructor(private readonly clock: ClientClock) {
-    this.filledAt = clock.now();
+    this.filledAt = clock.monotonic();
   }
 
   /** Adopts the limit of a new connection, whose bucket on the server is full. 0 is no limit. */
   adopt(ratePerSecond: number): void {
     this.rate = ratePerSecond > 0 ? ratePerSecond : Infinity;
     this.tokens = Math.max(1, this.rate);
-    this.filledAt = this.clock.now();
+    this.filledAt = this.clock.monotonic();
   }
 
   /** Takes a token if there is one. */
@@ -45,7 +45,7 @@ export class Pacer {
   }
 
   private refill(): void {
-    const now = this.clock.now();
+    const now = this.clock.monotonic();
     if (this.rate === Infinity) return;
     const burst = Math.max(1, this.rate);
     this.tokens = Math.min(burst, this.tokens + (Math.max(0, now - this.filledAt) * this.rate) / 1_000);

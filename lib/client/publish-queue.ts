@@ -67,7 +67,7 @@ export class PublishQueue {
       input,
       result: deferred(),
       bytes,
-      madeAt: clock.now(),
+      madeAt: clock.monotonic(),
       inFlight: false,
       firstSentAt: undefined,
       ambiguous: false,
@@ -135,7 +135,7 @@ export class PublishQueue {
       this.fail(entry, error);
       return;
     }
-    const now = this.deps.clock.now();
+    const now = this.deps.clock.monotonic();
     const advised = error.retryAfterMs ?? 0;
     if (error.code === 'rate_limited') this.pausedUntil = Math.max(this.pausedUntil, now + advised);
     // The first `out_of_order` only means that an earlier publish has to be sent again first, so it adds no delay.
@@ -151,7 +151,7 @@ export class PublishQueue {
     const { clock, pacer } = this.deps;
     const wire = this.deps.wire();
     if (wire?.accepting !== true) return;
-    const now = clock.now();
+    const now = clock.monotonic();
     const blocked = new Set<string>();
     const previous = new Map<string, string>();
     let next = Infinity;
@@ -189,7 +189,7 @@ export class PublishQueue {
       return false;
     }
     entry.inFlight = true;
-    entry.firstSentAt ??= this.deps.clock.now();
+    entry.firstSentAt ??= this.deps.clock.monotonic();
     this.scheduleSweep(entry);
     return true;
   }
@@ -206,12 +206,12 @@ export class PublishQueue {
     if (at >= this.sweepAt) return;
     this.sweepTimer?.cancel();
     this.sweepAt = at;
-    this.sweepTimer = clock.schedule(at - clock.now(), () => this.sweep());
+    this.sweepTimer = clock.schedule(at - clock.monotonic(), () => this.sweep());
   }
 
   /** Fails what is too old, then sends what may be sent: nothing too old is ever sent again (G4). */
   private sweep(): void {
-    const now = this.deps.clock.now();
+    const now = this.deps.clock.monotonic();
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;
     for (const entry of [...this.entries.values()]) {

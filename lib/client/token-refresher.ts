@@ -54,7 +54,7 @@ export class TokenRefresher {
       return;
     }
     const withinMs = durationOf(recordOf(payload)['withinMs']);
-    if (withinMs !== undefined) this.expiresAt = this.clock.now() + withinMs;
+    if (withinMs !== undefined) this.expiresAt = this.clock.monotonic() + withinMs;
     this.refresh(this.tokens);
   }
 
@@ -62,7 +62,7 @@ export class TokenRefresher {
   private renewed(expiresInMs: number | undefined): void {
     const { tokens } = this;
     tokens?.accept(expiresInMs);
-    this.expiresAt = this.clock.now() + (expiresInMs ?? Infinity);
+    this.expiresAt = this.clock.monotonic() + (expiresInMs ?? Infinity);
     if (expiresInMs === undefined || tokens === undefined) return;
     // Spread, so that the clients of one wave of reconnects do not all ask for tokens in the same second later.
     const lead = Math.min(MAX_LEAD_MS, expiresInMs / 5) * (1 + this.random());
@@ -106,7 +106,7 @@ export class TokenRefresher {
   private failed(tokens: TokenSource, error: unknown, again: boolean): void {
     this.busy = false;
     this.report(error);
-    const left = this.expiresAt - this.clock.now();
+    const left = this.expiresAt - this.clock.monotonic();
     if (again && Number.isFinite(left) && left > MIN_RETRY_MS)
       this.schedule(tokens, Math.max(MIN_RETRY_MS, left / 2));
   }

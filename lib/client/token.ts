@@ -32,7 +32,7 @@ export class TokenSource {
   /** A token to connect with. */
   async take(): Promise<TakenToken> {
     const { accepted } = this;
-    if (accepted !== undefined && accepted.until - this.clock.now() > STALE_MS) {
+    if (accepted !== undefined && accepted.until - this.clock.monotonic() > STALE_MS) {
       this.candidate = accepted.token;
       return { token: accepted.token, fresh: false };
     }
@@ -50,7 +50,7 @@ export class TokenSource {
   /** The server accepted the last token. `expiresInMs` as it said; `undefined` for a token without an end. */
   accept(expiresInMs: number | undefined): void {
     if (this.candidate === undefined) return;
-    this.accepted = { token: this.candidate, until: this.clock.now() + (expiresInMs ?? Infinity) };
+    this.accepted = { token: this.candidate, until: this.clock.monotonic() + (expiresInMs ?? Infinity) };
   }
 
   /** The server refused the last token, or it expired (4008, 4801). */

@@ -107,14 +107,94 @@ export interface RealtimeLimits {
   readonly bytesPerSecond?: number;
   /** Commands per second of all connections of one user. Default 200. */
   readonly userRatePerSecond?: number;
-  /** Commands that wait for their answer; at this number the server stops reading. Default 64. */
+  /**
+   * Bytes per second of answers to one connection, sustained: pages of history and members, snapshots, replies to requests.
+   * Eight seconds' worth may come at once; then such commands are refused for the moment. Replayed events do not count.
+   * Default 1048576 (1 MiB).
+   */
+  readonly answerBytesPerSecond?: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. Default 4194304 (4 MiB). */
+  readonly userAnswerBytesPerSecond?: number;
+  /**
+   * Time in which a user, or an address of anonymous clients, regains twice `maxChannels` subscribes that do not count as
+   * commands. Default `'1m'`.
+   */
+  readonly freeSubscribesEvery?: Duration;
+  /** Commands of one connection that run at the same time; more wait, and the server stops reading. Default 64. */
   readonly maxInFlight?: number;
+  /** Commands of one connection that wait because `maxInFlight` run; more are refused for the moment. Default 1024. */
+  readonly maxQueuedCommands?: number;
+  /** Bytes of those that wait. Default 524288 (512 KiB). */
+  readonly maxQueuedBytes?: number;
+  /**
+   * WebSocket frames of one connection for each command that `ratePerSecond` and `burst` allow. Fragments, pings, pongs and
+   * empty frames count; above it the server stops reading, then closes with 4807. Default 8.
+   */
+  readonly framesPerCommand?: number;
+  /**
+   * Bytes of messages that clients have begun and not ended, over all connections of this node; at least `maxFrameBytes`. Above
+   * it the connection with the largest is closed with 4006. Default 33554432 (32 MiB).
+   */
+  readonly maxUnfinishedBytes?: number;
+  /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
+  readonly deliveriesPerCommand?: number;
+  /** Credentials that are being verified at the same time; more are refused for the moment (503). Default 1000. */
+  readonly maxVerifications?: number;
+  /** The same for one address. Default 100. */
+  readonly maxVerificationsPerAddress?: number;
+  /** New connections of one address per second, sustained; `maxConnectionsPerAddress` may come at once. Default 100. */
+  readonly connectsPerSecond?: number;
+  /** Users and addresses whose rates are remembered, for each kind of rate. The oldest are forgotten. Default 100000. */
+  readonly maxRateBuckets?: number;
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
   readonly maxConnections?: number;
+  /**
+   * Bytes of one event or signal, whoever sends it, the application included (P29e): `payload` and `meta` as JSON, and
+   * `event`, `id`, `user`, `key` and `trace`, in UTF-8. Bytes count as their base64. A larger one is refused with
+   * `message_too_large`: send a reference to large data. Default 1048576 (1 MiB).
+   */
+  readonly maxEventBytes?: number;
   /** How long a client may repeat a publish under its id (P15). Default `'5m'`. */
   readonly dedupe?: Duration;
+  /**
+   * Bytes of the `params` of one subscribe; more are refused with `message_too_large`. They are kept while the subscription lasts
+   * where an authorization or a snapshot may need them again. Default 4096 (4 KiB).
+   */
+  readonly maxParamsBytes?: number;
+  /** Bytes of the presence data of one member; more are refused with `message_too_large`. Default 4096 (4 KiB). */
+  readonly maxPresenceBytes?: number;
+  /**
+   * Bytes that the subscriptions of one connection keep: 512 for each, its name, `params` and presence data. Beyond it a subscribe
+   * is refused with `rate_limited`. Default 4194304 (4 MiB).
+   */
+  readonly maxRetainedBytes?: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. Default 33554432 (32 MiB). */
+  readonly maxRetainedBytesPerUser?: number;
+  /**
+   * Bytes of one page of `history` or of members. A page ends before it would be larger, with `more`; a single larger event is a
+   * page of its own. Default 262144 (256 KiB).
+   */
+  readonly maxPageBytes?: number;
+  /**
+   * Bytes of one answer that a handler made, to a request or with a snapshot; a larger one becomes `message_too_large`, and the log
+   * names the handler. Default 1048576 (1 MiB).
+   */
+  readonly maxAnswerBytes?: number;
+  /**
+   * Bytes of publishes on this node that the broker has not answered; more fail with `unavailable`. Default 67108864 (64 MiB).
+   */
+  readonly maxAppendBytes?: number;
+  /**
+   * Different channels that one user, or the anonymous clients of one address, may name within `distinctChannelsWindow` without
+   * being subscribed; never less than twice `maxChannels`. More are refused with `rate_limited`. Default 5000.
+   */
+  readonly maxDistinctChannels?: number;
+  /** See `maxDistinctChannels`. Default `'10m'`. */
+  readonly distinctChannelsWindow?: Duration;
+  /** Channels that this node serves at the same time; a subscribe to another is refused with `unavailable`. Default 200000. */
+  readonly maxServedChannels?: number;
 }
 
 /**
@@ -130,6 +210,13 @@ export interface RealtimeAbuseOptions {
   readonly window?: Duration;
   /** How long the user, or the address of an anonymous client, is refused afterwards; 0 for no ban. Default `'1m'`. */
   readonly ban?: Duration;
+  /**
+   * Refused credentials of one address within `authFailureWindow`; above it, more of them are answered with 429 or
+   * `rate_limited`. Valid ones are still admitted. Default 100.
+   */
+  readonly authFailures?: number;
+  /** See `authFailures`. Default `'1m'`. */
+  readonly authFailureWindow?: Duration;
 }
 
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
@@ -207,6 +294,11 @@ export interface RealtimeModuleOptions {
     readonly maxBytes?: number;
     /** Messages that may wait. Default 4096. */
     readonly maxMessages?: number;
+    /**
+     * Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. A connection
+     * for which less than 64 KiB waits is never affected. Default 16777216 (16 MiB).
+     */
+    readonly maxBytesPerUser?: number;
   };
 
   /**
@@ -247,6 +339,10 @@ export interface RealtimeModuleOptions {
   readonly linger?: Duration;
   /** Recent events of a served channel that a node keeps, to join replay with live delivery (G8). Default 256. */
   readonly ringSize?: number;
+  /** Bytes of these events of one channel; the newest is kept in any case. Default 262144 (256 KiB). */
+  readonly ringBytes?: number;
+  /** Bytes of these events of all channels; above it each channel keeps only its newest. Default 67108864 (64 MiB). */
+  readonly ringBytesPerNode?: number;
   /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;
   /** Name of this node in tickets, receipts and logs. Default: random. */

@@ -24,6 +24,11 @@ export const OPEN = 'none yet';
 export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
+  'limits.maxUnfinishedBytes': bytes(
+    'messages that have begun and not ended, of all clients',
+    'the node',
+    'closes the connection with the largest with 4006',
+  ),
   'limits.maxEnvelopesPerFrame': count(
     'messages in one frame',
     'the connection',
@@ -34,7 +39,7 @@ export const MODULE = {
     'subscriptions, with subscribes that are under way',
     'the connection',
     '`too_many_channels`',
-    OPEN,
+    '`limits.maxRetainedBytes`',
   ),
   'limits.ratePerSecond': count(
     'commands a second, sustained',
@@ -71,11 +76,60 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.maxEventBytes': bytes(
+    'one event or signal: payload and meta as JSON, and its names',
+    'whoever sends it, the application too',
+    '`message_too_large`',
+  ),
   'limits.maxConnections': count(
     'connections of one node',
     'the node',
     'refuses with 503 and `Retry-After`; closes with 4006 where it authenticated meanwhile',
     '`outbox.maxBytes`',
+  ),
+  'limits.maxParamsBytes': bytes('`params` of one subscribe', 'the subscribe', '`message_too_large`'),
+  'limits.maxPresenceBytes': bytes('presence data of one member', 'the command', '`message_too_large`'),
+  'limits.maxRetainedBytes': bytes(
+    'what subscriptions keep: 512 each, name, `params`, presence data',
+    'the connection',
+    '`rate_limited` with `retryAfterMs`',
+  ),
+  'limits.maxRetainedBytesPerUser': bytes(
+    'the same, over all connections on one node',
+    'the user, or the address of anonymous clients',
+    '`rate_limited` with `retryAfterMs`',
+  ),
+  'limits.maxPageBytes': bytes(
+    'one page of `history` or of members',
+    'the command',
+    'the page ends, with `more`; a single larger event is a page of its own',
+  ),
+  'limits.maxAnswerBytes': bytes(
+    'one answer that a handler made: to a request, or with a snapshot',
+    'the command',
+    '`message_too_large`; the log names the handler',
+  ),
+  'limits.maxAppendBytes': bytes(
+    'publishes that the broker has not answered',
+    'the node',
+    '`unavailable` with `retryAfterMs`; a single one passes',
+  ),
+  'limits.maxDistinctChannels': count(
+    'different channels within `limits.distinctChannelsWindow`, without a subscription; at least twice `limits.maxChannels`',
+    'the user, or the address of anonymous clients',
+    '`rate_limited` with `retryAfterMs`',
+    'none: a name is a hash of 4 bytes',
+  ),
+  'limits.distinctChannelsWindow': time(
+    'how long different channels are counted together',
+    'the user, or the address of anonymous clients',
+    'forgets the names of the older half',
+  ),
+  'limits.maxServedChannels': count(
+    'channels that are served at the same time',
+    'the node',
+    'a subscribe to another is `unavailable` with `retryAfterMs`',
+    '`ringBytesPerNode`',
   ),
   'limits.dedupe': time(
     'how long a publish may be repeated under its id',
@@ -122,7 +176,12 @@ export const MODULE = {
   'outbox.maxBytes': bytes(
     'what waits for the client',
     'the connection',
-    'the channel’s `overflow` policy; answers that do not fit close with 4003',
+    'signals go first, then changes of members, then the channel’s `overflow` policy decides. Reads that do not fit are `rate_limited`, other answers close with 4003. An empty outbox takes one message of any size that was admitted',
+  ),
+  'outbox.maxBytesPerUser': bytes(
+    'what waits for all connections on one node',
+    'the user, or the address of anonymous clients',
+    'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
   'outbox.maxMessages': count(
     'messages that wait for the client',
@@ -140,7 +199,17 @@ export const MODULE = {
     'recent events of a served channel',
     'the node',
     'drops the oldest; replays read them from the log',
-    OPEN,
+    '`ringBytes`',
+  ),
+  ringBytes: bytes(
+    'recent events of a served channel',
+    'the node',
+    'drops the oldest but one; replays read them from the log',
+  ),
+  ringBytesPerNode: bytes(
+    'recent events of all served channels',
+    'the node',
+    'each channel keeps only its newest event; replays read the others from the log',
   ),
   presenceLease: time('membership of a node that died', 'the channel', 'its members leave'),
   'drain.deadline': time('a drain', 'the node', 'closes what is left'),
@@ -313,8 +382,14 @@ export const FIXED = {
   'lib/protocol/validation/command-schemas.ts#MAX_PAGE': count(
     'events or members of one page of `history` or `presence`',
     'the command',
-    '`bad_request`: part of the protocol',
-    OPEN,
+    'gives fewer, with `more`: part of the protocol',
+    '`limits.maxPageBytes`',
+  ),
+  'lib/core/access/ban-list.ts#MAX_BANS': count(
+    'users, and addresses, that are refused at once',
+    'the node',
+    'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
+    'none: a ban is a name and a reason',
   ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
@@ -325,13 +400,18 @@ export const FIXED = {
     'pages of logs that replays share',
     'the node',
     'drops the oldest: enough for the replays of a moment',
-    OPEN,
+    '`lib/core/log/page-cache.ts#MAX_BYTES`',
+  ),
+  'lib/core/log/page-cache.ts#MAX_BYTES': bytes(
+    'events of those pages',
+    'the node',
+    'drops the oldest page but one: they only save reads',
   ),
   'lib/core/log/page-cache.ts#PAGE': count(
     'events of such a page',
     'the node',
     'reads the next: a page is one read of the log',
-    OPEN,
+    '`lib/core/log/page-cache.ts#MAX_BYTES`',
   ),
   'lib/core/log/page-cache.ts#KEEP_MS': time(
     'how long such pages are kept unused',
@@ -342,7 +422,39 @@ export const FIXED = {
     'events that wait behind a gap',
     'the channel',
     'reads the others from the log: memory only saves reads here',
-    OPEN,
+    '`lib/core/hub/order-keeper.ts#MAX_HELD_BYTES`',
+  ),
+  'lib/core/hub/order-keeper.ts#MAX_HELD_BYTES': bytes(
+    'events that wait behind a gap',
+    'the channel',
+    'reads the others from the log',
+  ),
+  'lib/core/hub/hub.ts#MAX_EARLY': count(
+    'events that arrive before the tip of a channel is known',
+    'the channel',
+    'reads the others from the log',
+    '`lib/core/hub/hub.ts#MAX_EARLY_BYTES`',
+  ),
+  'lib/core/hub/hub.ts#MAX_EARLY_BYTES': bytes(
+    'events that arrive before the tip of a channel is known',
+    'the channel',
+    'reads the others from the log',
+  ),
+  'lib/core/hub/local-channel.ts#MAX_PENDING_BYTES': bytes(
+    'events of one turn that wait to share a write',
+    'the channel',
+    'writes at once',
+  ),
+  'lib/core/outbox/outbox.ts#SHARE_BYTES': bytes(
+    'what waits for a connection that its user’s others never take from it',
+    'the connection',
+    '`outbox.maxBytesPerUser` counts: about one frame, so that a client that reads is never affected',
+  ),
+  'lib/core/access/channel-names.ts#MAX_NAMES': count(
+    'names of channels that are remembered for all clients',
+    'the node',
+    'forgets those of the client that came first',
+    'none: a name is a hash of 4 bytes',
   ),
   'lib/core/hub/order-keeper.ts#HEAL_PAGE': count(
     'events of one read that closes a gap',
@@ -350,11 +462,22 @@ export const FIXED = {
     'reads the next page: any size heals',
     OPEN,
   ),
-  'lib/core/hub/presence-tracker.ts#PAGE': count(
-    'members that the answer to a subscribe carries',
-    'the subscription',
+  'lib/core/hub/member-pages.ts#DEFAULT_LIMIT': count(
+    'members of a page, also of the answer to a subscribe',
+    'the command',
     'the client reads the others in pages: part of the protocol (P22)',
-    OPEN,
+    '`limits.maxPageBytes`',
+  ),
+  'lib/protocol/wire-value.ts#MAX_VALUE_DEPTH': count(
+    'nesting of arrays and objects in a value that is sent',
+    'whoever sends it, the application too',
+    '`bad_request` with the path: part of the protocol (P29d)',
+    '`limits.maxEventBytes`',
+  ),
+  'lib/core/engine/unwritable-log.ts#INTERVAL_MS': time(
+    'between two lines of the log about what could not be written to clients (P25f)',
+    'the node',
+    'counts the others in the next line',
   ),
   'lib/core/hub/presence-feed.ts#COUNT_INTERVAL_MS': time(
     'between two numbers of members of a large channel',
@@ -440,6 +563,16 @@ export const FIXED = {
     'how long control frames are counted together',
     'the connection',
     'counts from zero: see `MAX_CONTROL_FRAMES`',
+  ),
+  'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
+    'what is read behind a close frame',
+    'the connection',
+    'reads no more: it is what was under way',
+  ),
+  'lib/transports/websocket/unfinished-messages.ts#SMALL_BYTES': bytes(
+    'what is not counted of a message that has not ended',
+    'the connection',
+    'counts: less is what an idle connection costs',
   ),
   'lib/transports/websocket/connection.ts#MAX_REASON_BYTES': bytes(
     'the reason of a close',
@@ -555,12 +688,6 @@ export const FIXED = {
     'the others follow: Redis must not stand still',
     'none: only names',
   ),
-  'lib/brokers/redis/wire.ts#MAX_DEPTH': count(
-    'nesting of what Redis stores',
-    'the event',
-    'is not read: deeper than any payload that was accepted (P4)',
-    '`maxReadBytes`',
-  ),
   'lib/client/channel/subscription.ts#GAP_PAGE': count(
     'events of one read that closes an unannounced gap',
     'the channel',
@@ -641,6 +768,9 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
+    'lib/core/hub/hub.ts#RETRY_AFTER_MS',
+    'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
+    'lib/core/session/memory.ts#RETRY_AFTER_MS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
@@ -673,18 +803,18 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/control.ts#MIN_TRIM',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],
-  'what a client asks for, where it says nothing': [
-    'lib/core/commands/history.ts#DEFAULT_LIMIT',
-    'lib/core/commands/presence.ts#DEFAULT_LIMIT',
-  ],
+  'what a client asks for, where it says nothing': ['lib/core/commands/history.ts#DEFAULT_LIMIT'],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',
     'lib/brokers/redis/settings.ts#DAY_MS',
     'lib/brokers/redis/control/control.ts#DAY_MS',
     'lib/brokers/redis/settings.ts#MAX_PARTITIONS',
     'lib/core/access/rate-limit.ts#ROUNDING_MS',
-    'lib/core/commands/serializable.ts#FIELD_BYTES',
-    'lib/core/outbox/queue.ts#GAP_BYTES',
+    'lib/core/outbox/entry.ts#GAP_BYTES',
+    'lib/core/commands/subscribe.ts#SUBSCRIPTION_BYTES',
+    'lib/core/hub/member-pages.ts#MEMBER_BYTES',
+    'lib/core/ports/channel-event.ts#EVENT_BYTES',
+    'lib/core/ports/value-size.ts#MAX_DEPTH',
     'lib/core/ports/entropy.ts#ID_BYTES',
     'lib/core/ports/entropy.ts#TOKEN_BYTES',
     'lib/core/ports/entropy.ts#POOL_BYTES',

@@ -1,4 +1,4 @@
-import { ChannelEvent, type EventDraft } from '../../core/ports/channel-event.js';
+import { ChannelEvent, expiryOf, type EventDraft } from '../../core/ports/channel-event.js';
 import type { LogPolicy, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
 import { RingBuffer } from './ring.js';
@@ -38,13 +38,14 @@ export class ChannelLog {
     return this.tip - this.events.length + 1;
   }
 
-  append(draft: EventDraft, policy: LogPolicy, now: number): ChannelEvent {
+  append(draft: EventDraft, policy: LogPolicy, now: number, monotonic: number): ChannelEvent {
     this.tip += 1;
     const event = new ChannelEvent({
       channel: this.channel,
       seq: this.tip,
       epoch: this.epoch,
       ts: now,
+      expiresAt: expiryOf(draft.ttl, 0, monotonic),
       id: draft.id,
       event: draft.event,
       payload: draft.payload,

@@ -23,9 +23,9 @@ export class MemoryLog implements BrokerLog {
     // Not `running.run`: the hot path makes no closure.
     if (this.running.current === undefined) return Promise.reject(notRunning());
     const { clock, dispatcher } = this.store;
-    const now = clock.now();
+    const [now, monotonic] = [clock.now(), clock.monotonic()];
     const touched: MemoryChannel[] = [];
-    const outcomes = requests.map((request) => this.append(request, now, touched));
+    const outcomes = requests.map((request) => this.append(request, now, monotonic, touched));
     // All batches are queued before the first is delivered: its listener may append to the channel of the next.
     for (const channel of touched) {
       const events = channel.pending;
@@ -75,7 +75,12 @@ export class MemoryLog implements BrokerLog {
     });
   }
 
-  private append(request: AppendRequest, now: number, touched: MemoryChannel[]): AppendOutcome {
+  private append(
+    request: AppendRequest,
+    now: number,
+    monotonic: number,
+    touched: MemoryChannel[],
+  ): AppendOutcome {
     const { channel: name, event: draft, policy, producer } = request;
     const channel = this.store.open(name, now);
     const { ids } = channel;
@@ -94,7 +99,7 @@ export class MemoryLog implements BrokerLog {
     }
     if (dedupeMs > 0 && ids.isFull) return { ok: false, code: 'unavailable' };
 
-    const event = channel.log.append(draft, policy, now);
+    const event = channel.log.append(draft, policy, now, monotonic);
     const position: Position = { epoch: event.epoch, seq: event.seq };
     if (dedupeMs > 0) {
       ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });

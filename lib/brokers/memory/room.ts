@@ -177,7 +177,8 @@ function view(member: Member): PresenceMember {
 export function sameData(left: unknown, right: unknown, depth = 0): boolean {
   if (Object.is(left, right)) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
-  if (depth === MAX_DEPTH || Array.isArray(left) !== Array.isArray(right)) return false;
+  // Lists and bytes may have the members of an object.
+  if (depth === MAX_DEPTH || Object.getPrototypeOf(left) !== Object.getPrototypeOf(right)) return false;
   const leftEntries = Object.entries(left);
   if (leftEntries.length !== Object.keys(right).length) return false;
   const other = right as Readonly<Record<string, unknown>>;

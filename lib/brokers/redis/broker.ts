@@ -90,7 +90,7 @@ export class RedisBroker implements Broker {
     this.target = target;
     this.commands = commands;
     this.writer = replicated === undefined ? commands : connect('appends', true);
-    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
+    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel), settings.clock);
     this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
       onText: (topic, text) => guarded(() => this.onText(topic, text)),
       onRestored: (topics) => {

@@ -7,7 +7,7 @@ import type {
   ReadResult,
   SignalMessage,
 } from '../../core/ports/broker.js';
-import type { ChannelEvent } from '../../core/ports/channel-event.js';
+import { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisAppends } from './append/appends.js';
 import type { ChannelSubscriptions } from './connection/channel-subscriptions.js';
@@ -72,7 +72,7 @@ export class RedisLog implements BrokerLog {
   }
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
-    const { headMs, maxReadBytes, epochs } = this.settings;
+    const { headMs, maxReadBytes, epochs, clock } = this.settings;
     const most = Math.min(limit, MAX_READ);
     const reply = (await this.commands.run(
       READ,
@@ -84,12 +84,20 @@ export class RedisLog implements BrokerLog {
     const oldest = Number(reply[3]);
     const [low, high] = [Math.max(from, oldest), Math.min(until ?? tip.seq, tip.seq)];
     const events: ChannelEvent[] = [];
-    for (let at = 4; at < reply.length; at += 3) {
+    const [serverNow, now] = [Number(reply[4]), clock.monotonic()];
+    for (let at = 5; at < reply.length; at += 3) {
       const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
-      const record = decodeRecord(text, channel, tip.epoch, first, ts);
+      const record = recordOf(text, channel, tip.epoch, first, ts, serverNow - ts, now);
       // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
-      events.push(...(reverse === true ? wanted.reverse() : wanted));
+      if (wanted.length > 0) {
+        events.push(...(reverse === true ? wanted.reverse() : wanted));
+        continue;
+      }
+      // Another program spoiled the record. The reader continues behind the one event of it that is certainly there.
+      const newer = events.at(-1)?.seq ?? high + 1;
+      const seq = reverse === true ? Math.min(high, newer - 1) : Math.max(low, first);
+      events.push(ChannelEvent.unreadable({ channel, epoch: tip.epoch, seq, ts }));
     }
     return { tip, continuous: reply[2] === 1, oldest, events: events.slice(0, most) };
   }
@@ -169,5 +177,14 @@ export class RedisLog implements BrokerLog {
     group.forEach((index, place) => {
       tips[index] = { epoch: String(reply[2 * place]), seq: Number(reply[2 * place + 1]) };
     });
+  }
+}
+
+/** The events of a record; none where it is no record. */
+function recordOf(...record: Parameters<typeof decodeRecord>): readonly ChannelEvent[] {
+  try {
+    return decodeRecord(...record);
+  } catch {
+    return [];
   }
 }

@@ -145,5 +145,13 @@ export class RedisTipCheck {
  * another log took its place. It has no epoch, so it cannot be taken for an event of any log.
  */
 function notice(channel: string, tip: Position): ChannelEvent {
-  return new ChannelEvent({ channel, seq: tip.seq, epoch: '', ts: 0, id: '$tip', event: '$tip' });
+  return new ChannelEvent({
+    channel,
+    seq: tip.seq,
+    epoch: '',
+    ts: 0,
+    expiresAt: Infinity,
+    id: '$tip',
+    event: '$tip',
+  });
 }

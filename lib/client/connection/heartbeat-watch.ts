@@ -24,14 +24,14 @@ export class HeartbeatWatch {
     private readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number },
     private readonly events: HeartbeatEvents,
   ) {
-    this.heardAt = clock.now();
+    this.heardAt = clock.monotonic();
     this.silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
     this.checkIn(this.silenceMs);
   }
 
   /** A frame came: any frame is a sign of life. */
   heard(): void {
-    this.heardAt = this.clock.now();
+    this.heardAt = this.clock.monotonic();
   }
 
   stop(): void {
@@ -39,9 +39,9 @@ export class HeartbeatWatch {
   }
 
   private checkIn(delayMs: number, doubted = false): void {
-    const due = this.clock.now() + delayMs;
+    const due = this.clock.monotonic() + delayMs;
     this.timer = this.clock.schedule(delayMs, () => {
-      const now = this.clock.now();
+      const now = this.clock.monotonic();
       const left = this.heardAt + this.silenceMs - now;
       if (left > 0) {
         this.checkIn(left);

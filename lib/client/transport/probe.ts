@@ -74,7 +74,6 @@ export function probe(
         headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
         signal: controller.signal,
       }),
-      clock,
     );
   return {
     answer: Promise.race([ask(), aborted])
@@ -84,7 +83,7 @@ export function probe(
   };
 }
 
-async function readAnswer(response: ProbeResponse, clock: ClientClock): Promise<ProbeAnswer> {
+async function readAnswer(response: ProbeResponse): Promise<ProbeAnswer> {
   const { status } = response;
   switch (status) {
     case 426:
@@ -97,7 +96,7 @@ async function readAnswer(response: ProbeResponse, clock: ClientClock): Promise<
     case 429:
     case 503: {
       // The body has milliseconds, and a page may read it where the header is not exposed to it.
-      const advised = durationOf((await bodyOf(response))['retryAfterMs']) ?? retryAfter(response, clock);
+      const advised = durationOf((await bodyOf(response))['retryAfterMs']) ?? retryAfter(response);
       return { kind: 'busy', status, retryAfterMs: Math.min(advised, MAX_RETRY_AFTER_MS) };
     }
     default:
@@ -110,11 +109,16 @@ async function bodyOf(response: ProbeResponse): Promise<Record<string, unknown>>
   return recordOf(await Promise.resolve(response.json?.()).catch(() => undefined));
 }
 
-/** `Retry-After` (RFC 9110 §10.2.3): seconds or a date. Across origins a page can read it only if it is exposed. */
-function retryAfter({ headers }: ProbeResponse, clock: ClientClock): number {
+/**
+ * `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which is compared with the `Date` of the same answer: the clock of this
+ * machine may be wrong. Across origins a page can read them only if they are exposed.
+ */
+function retryAfter({ headers }: ProbeResponse): number {
   const value = headers.get('retry-after');
   if (value === null) return 0;
   const seconds = Number(value);
-  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - clock.now();
+  const ms = Number.isFinite(seconds)
+    ? seconds * 1_000
+    : Date.parse(value) - Date.parse(headers.get('date') ?? '');
   return Number.isFinite(ms) ? Math.max(0, ms) : 0;
 }

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import { withTimeout } from '../async/with-timeout.js';
+import type { ChannelNames } from '../access/channel-names.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import type { Subscription } from '../hub/subscription.js';
 import type {
@@ -26,6 +27,7 @@ export type StillAllowed = () => void;
 export interface AuthorizerDeps extends Pick<EnginePorts, 'clock' | 'observer' | 'settings'> {
   readonly channels: ChannelRegistry;
   readonly access: AccessGuard;
+  readonly names: ChannelNames;
 }
 
 /** Asks the application, and the records of revokes, whether a session may do something (G10, G11). */
@@ -105,11 +107,15 @@ export class Authorizer {
   /**
    * The definition of a command's channel. A live subscription knows it already: its name is not looked up for every message.
    *
-   * @throws RealtimeError `unknown_channel` (G9).
+   * @throws RealtimeError `unknown_channel` (G9), `rate_limited` when the client names too many different channels.
    */
   resolve(session: Session, channel: string): ChannelMatch {
     const subscription = session.channels.get(channel);
-    if (subscription === undefined) return this.deps.channels.resolve(channel);
+    if (subscription === undefined) {
+      const match = this.deps.channels.resolve(channel);
+      this.deps.names.admit(session.client, channel, this.deps.clock.monotonic());
+      return match;
+    }
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
   }
 }

@@ -1,5 +1,7 @@
+import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
@@ -18,47 +20,103 @@ export type HistoryQuery = HistoryCommand['payload'];
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock'>,
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'>,
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { log, clock } = this.ports;
+    const { log, clock, settings } = this.ports;
+    const { maxPageBytes } = settings.limits;
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(log, match.channel, command.payload, clock.now());
+    const { payload } = command;
+    const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
+    if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+  }
+
+  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {
+    const subscription = session.channels.get(channel);
+    try {
+      return session.replyRead(id, result, subscription);
+    } catch (error) {
+      if (error instanceof RealtimeError) throw error;
+      // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
+      const { codec } = session.connection.variant;
+      const events = result.events.filter((event) => isWritable(event, codec));
+      return session.replyRead(id, { ...result, events }, subscription);
+    }
   }
 }
 
-/** A page of the log, for clients and for the application alike. */
+/** How the page of a log is read. */
+interface Progress {
+  /** Events of the page, and perhaps the first that does not fit. */
+  readonly found: ChannelEvent[];
+  bytes: number;
+}
+
+/**
+ * A page of the log, for clients and for the application alike: as many events as were asked for, but no more than fit into
+ * `maxBytes` (see {@link ChannelEvent.size}), and at least one.
+ */
 export async function readHistory(
   log: Pick<BrokerLog, 'read'>,
   channel: string,
   query: HistoryQuery,
   now: number,
+  maxBytes: number,
 ): Promise<HistoryResult> {
   const limit = Math.min(query.limit ?? DEFAULT_LIMIT, MAX_PAGE);
   const reverse = query.reverse === true;
   let { epoch, until, from = 1 } = query;
-  const found: ChannelEvent[] = [];
+  const progress: Progress = { found: [], bytes: 0 };
   // One more than asked for tells whether there is more.
   let step = limit + 1;
   for (;;) {
     const page = await log.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
-    for (const event of page.events) if (!event.isExpired(now)) found.push(event);
-    const last = page.events[step - 1];
-    if (last === undefined || found.length > limit) {
-      const position = positionOf(page.tip);
-      return { events: found.slice(0, limit).map(toHistoryEvent), position, more: found.length > limit };
+    const isFull = collect(page.events, progress, limit, maxBytes, now);
+    const last = page.events.at(-1);
+    const end = reverse ? Math.max(from, page.oldest) : Math.min(until ?? Infinity, page.tip.seq);
+    // A broker bounds what one read answers with: fewer than were asked for are not the end of the log.
+    if (isFull || last === undefined || last.seq === end) {
+      const { found } = progress;
+      const events = (isFull ? found.slice(0, -1) : found).map(toHistoryEvent);
+      return { events, position: positionOf(page.tip), more: isFull };
     }
     // The caller continues from the last event that it got: a page of expired events alone would look like the end of the log.
     epoch = page.tip.epoch;
     step = MAX_PAGE;
     if (reverse) until = last.seq - 1;
     else from = last.seq + 1;
+  }
+}
+
+/** Takes events into the page. @returns whether the last one no longer fits. */
+function collect(
+  events: readonly ChannelEvent[],
+  progress: Progress,
+  limit: number,
+  maxBytes: number,
+  now: number,
+): boolean {
+  const { found } = progress;
+  for (const event of events) {
+    if (!event.isReadable || event.isExpired(now)) continue;
+    found.push(event);
+    progress.bytes += event.size;
+    if (found.length > limit || (found.length > 1 && progress.bytes > maxBytes)) return true;
+  }
+  return false;
+}
+
+function isWritable(event: HistoryEvent, codec: Codec): boolean {
+  try {
+    codec.encode({ type: 'reply', payload: event });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -11,10 +11,14 @@ export class LifecycleHooks {
     private readonly ports: Pick<EnginePorts, 'clock' | 'logger' | 'settings'>,
   ) {}
 
-  /** Runs the `@OnUnsubscribe` of a channel whose subscription ended. */
+  /**
+   * Runs the `@OnUnsubscribe` of a channel whose subscription ended. It is not given the parameters of the subscribe: they are not
+   * kept for it.
+   */
   unsubscribed(call: HandlerCall): void {
     const hook = this.channels.find(call.channel)?.definition.behaviour.onUnsubscribe;
-    if (hook !== undefined) this.runHook(hook, call);
+    if (hook !== undefined)
+      this.runHook(hook, call.payload === undefined ? call : { ...call, payload: undefined });
   }
 
   runHook(hook: (call: HandlerCall) => MaybePromise<void>, call: HandlerCall): void {

@@ -1,19 +1,20 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
+import { toWireValue } from '../../protocol/wire-value.js';
+import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
-import type { BrokerPresence } from '../ports/broker.js';
+import type { EnginePorts } from '../ports/settings.js';
+import { sizeOfValue } from '../ports/value-size.js';
 import type { Session } from '../session/session.js';
 import { requireSubscription, type Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-
-const DEFAULT_LIMIT = 100;
+import { requireSize } from './size-limits.js';
 
 /** Lists the members of a channel, and replaces what the client shows of itself to them (G19). */
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly members: Pick<BrokerPresence, 'members'>,
+    private readonly ports: Pick<EnginePorts, 'members' | 'settings'>,
     private readonly tracker: PresenceTracker,
   ) {}
 
@@ -26,18 +27,16 @@ export class Presence {
         'bad_request',
         'This channel keeps no presence: its policy has presence: false',
       );
-    const { cursor, limit } = command.payload;
-    const page = await this.members.members(match.channel, {
-      limit: Math.min(limit ?? DEFAULT_LIMIT, MAX_PAGE),
-      cursor,
-    });
+    const { members, settings } = this.ports;
+    const { cursor } = command.payload;
+    const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
     requireStillAllowed();
     if (session.isClosed) return;
     const subscription = session.channels.get(match.channel);
     const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
     if (subscription === undefined || feed === undefined)
-      return session.reply(command.id, page, subscription);
-    session.reply(command.id, feed.answer(subscription, page), subscription);
+      return session.chargeAnswer(session.replyRead(command.id, page, subscription));
+    session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
     // From now on the client has the version of the first page; changes up to it would be repeats.
     if (cursor === undefined) feed.follow(subscription, page);
   }
@@ -51,7 +50,13 @@ export class Presence {
         'bad_request',
         'This subscription is not a member of the channel: subscribe with presence first',
       );
-    await this.tracker.update(subscription, { ...entry, data: command.payload.data });
+    const data = toWireValue(command.payload.data, 'data');
+    const { maxPresenceBytes } = this.ports.settings.limits;
+    const bytes = requireSize(data, 'payload.data', 'maxPresenceBytes', maxPresenceBytes);
+    const change = bytes - sizeOfValue(entry.data);
+    session.memory.retain(change);
+    subscription.countRetained(change);
+    await this.tracker.update(subscription, { ...entry, data });
     if (!session.isClosed) session.reply(command.id, {});
   }
 }

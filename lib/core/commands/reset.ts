@@ -5,10 +5,12 @@ import type { Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SubscribePlanner } from './snapshot.js';
 import { toResult } from './subscribe.js';
+import type { AnswerSizes } from '../session/answers.js';
 
 export interface ResetterDeps extends Pick<EnginePorts, 'clock' | 'logger' | 'observer'> {
   readonly planner: SubscribePlanner;
   readonly retries: RetryQueue;
+  readonly answers: AnswerSizes;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
@@ -51,14 +53,21 @@ export class Resetter {
   }
 
   private async move(subscription: Subscription): Promise<void> {
-    const { planner, clock, observer } = this.deps;
+    const { planner, clock, observer, answers } = this.deps;
     const since = { epoch: subscription.epoch, seq: subscription.cursor };
     const { plan, snapshot } = await planner.plan(subscription, since);
     if (subscription.ended || subscription.isFrozen) return;
-    subscription.outbox.pushData(
-      { type: 'reset', channel: subscription.name, ts: clock.now(), payload: toResult(plan, snapshot) },
-      subscription,
-    );
+    const { outbox, name } = subscription;
+    const bytes = outbox.encode({
+      type: 'reset',
+      channel: name,
+      ts: clock.now(),
+      payload: toResult(plan, snapshot),
+    });
+    if (snapshot !== undefined)
+      answers.require(bytes.length, `the snapshot handler of ${subscription.definition.source}`);
+    outbox.pushReset(bytes, subscription);
+    if (subscription.ended) return;
     observer.onReset?.(subscription.definition.pattern, plan.recovery);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
   }

@@ -2,6 +2,7 @@ import type { SubscribeCommand } from '../../protocol/commands.js';
 import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -20,16 +21,28 @@ import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
-import { notSerializable } from './serializable.js';
+import { requireSize } from './size-limits.js';
+
+/** Bytes that a subscription counts as, beside its name, parameters and presence data. */
+const SUBSCRIPTION_BYTES = 512;
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
+
+/** Bytes that are kept for a subscription. */
+interface SubscriptionBytes {
+  readonly all: number;
+  /** Those of its parameters, which may be released. */
+  readonly params: number;
+}
 
 /** What one subscribe knows by the time that it may join. */
 interface Attempt {
   readonly command: SubscribeCommand;
   readonly pending: PendingSubscription;
   readonly call: HandlerCall;
+  /** What the session counts for it. */
+  readonly bytes: SubscriptionBytes;
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
   readonly grant: Grant;
@@ -65,10 +78,30 @@ export class Subscribe {
     if (channels.size >= maxChannels) {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
+    const bytes = this.measure(command, match);
+    session.memory.retain(bytes.all);
     const pending = new PendingSubscription();
-    // One that was cancelled must be gone before this one takes its place.
-    const made = whenReady(earlier?.settled, () => this.authorizeAndJoin(session, command, match, pending));
+    const made = attempt(
+      // One that was cancelled must be gone before this one takes its place.
+      () => whenReady(earlier?.settled, () => this.authorizeAndJoin(session, command, match, pending, bytes)),
+      () => undefined,
+      (error) => {
+        session.memory.release(bytes.all);
+        throw error;
+      },
+    );
     return isPromise(made) ? channels.follow(channel, pending, made) : made;
+  }
+
+  /** @throws RealtimeError `message_too_large`. */
+  private measure({ channel, payload }: SubscribeCommand, { definition }: ChannelMatch): SubscriptionBytes {
+    const { maxParamsBytes, maxPresenceBytes } = this.deps.settings.limits;
+    const params = requireSize(payload.params, 'payload.params', 'maxParamsBytes', maxParamsBytes);
+    const isMember = payload.presence !== false && definition.policy.presence !== false;
+    const data = isMember
+      ? requireSize(shownBy(payload), 'payload.presence.data', 'maxPresenceBytes', maxPresenceBytes)
+      : 0;
+    return { all: SUBSCRIPTION_BYTES + channel.length + params + data, params };
   }
 
   private authorizeAndJoin(
@@ -76,6 +109,7 @@ export class Subscribe {
     command: SubscribeCommand,
     match: ChannelMatch,
     pending: PendingSubscription,
+    bytes: SubscriptionBytes,
   ): MaybePromise<void> {
     const { authorizer, access, hub } = this.deps;
     const { revision } = access;
@@ -84,7 +118,7 @@ export class Subscribe {
       refuseIfOver(session, pending);
       access.requireFresh(match.definition);
       return whenReady(hub.acquire(match), (channel) =>
-        this.join(session, channel, { command, pending, call, revision, grant }),
+        this.join(session, channel, { command, pending, call, bytes, revision, grant }),
       );
     });
   }
@@ -104,7 +138,7 @@ export class Subscribe {
         ),
       () => {
         catchUp.pump(subscription);
-        this.afterCommit(session, subscription);
+        this.afterCommit(session, subscription, attempted.bytes);
       },
       (error) => {
         subscription.end();
@@ -140,16 +174,14 @@ export class Subscribe {
     access.requireFresh(channel.definition);
     access.requireUnrevoked(session.user?.id, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
-    try {
-      session.reply(command.id, toResult(plan, snapshot, members), subscription);
-    } catch (error) {
-      throw snapshot === undefined
-        ? error
-        : notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
-    }
+    const handler =
+      snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
+    const bytes = session.replyRead(command.id, toResult(plan, snapshot, members), subscription, handler);
+    if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
+    subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
     channel.subscriptions.add(subscription);
     this.deps.reauthorization.schedule(session, subscription, grant);
@@ -164,19 +196,28 @@ export class Subscribe {
     const { presence: tracker } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
-    const { data, receive } = payload.presence ?? {};
+    const { receive } = payload.presence ?? {};
     const { member, lineage: device, generation } = session;
-    const entered = tracker.enter(subscription, { channel, member, device, generation, data });
+    const entry = { channel, member, device, generation, data: shownBy(payload) };
+    const entered = tracker.enter(subscription, entry);
     return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
   }
 
-  private afterCommit(session: Session, subscription: Subscription): void {
+  private afterCommit(session: Session, subscription: Subscription, bytes: SubscriptionBytes): void {
     if (subscription.ended) return;
     const { onSubscribe } = subscription.definition.behaviour;
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
+    if (!subscription.releaseCommand()) return;
+    subscription.countRetained(-bytes.params);
+    session.memory.release(bytes.params);
   }
+}
+
+/** What the subscriber shows to the other members. */
+function shownBy({ presence }: SubscribeCommand['payload']): unknown {
+  return presence === false ? undefined : toWireValue(presence?.data, 'data');
 }
 
 function refuseIfOver(session: Session, pending: PendingSubscription): void {

@@ -1,6 +1,7 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import { RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Subscription } from '../hub/subscription.js';
@@ -48,7 +49,7 @@ export class Unsubscribe {
   /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
     this.refuse(session, this.drop(session, subscription), reason);
-    const { code, message, retryable, retryAfterMs } = reason;
+    const { code, message, retryable, retryAfterMs } = bodyOf(reason);
     session.outbox.pushControl({
       type: 'unsubscribed',
       channel: subscription.name,
@@ -61,7 +62,7 @@ export class Unsubscribe {
   endAll(session: Session, code: number): void {
     const { inherited, subscriptions } = session.channels.leave();
     for (const subscription of subscriptions)
-      this.takeOut(subscription, graceAfter(code, subscription.definition.policy));
+      this.takeOut(session, subscription, graceAfter(code, subscription.definition.policy));
     // The newer generation inherited the channels, and with them the hooks (P28).
     if (code === CLOSE_CODES.superseded.code) return;
     for (const call of [...inherited, ...subscriptions.map((subscription) => subscription.call)])
@@ -71,23 +72,35 @@ export class Unsubscribe {
   /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
   private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
     const ts = this.clock.now();
-    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });
+    const payload = bodyOf(reason);
+    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload });
   }
 
   /** @returns the commands whose answers were dropped. */
   private drop(session: Session, subscription: Subscription): readonly string[] {
     session.channels.remove(subscription);
     const refs = subscription.outbox.purge(subscription);
-    this.takeOut(subscription, 0);
+    this.takeOut(session, subscription, 0);
     this.hooks.unsubscribed(subscription.call);
     return refs;
   }
 
-  private takeOut(subscription: Subscription, graceMs: number): void {
+  private takeOut(session: Session, subscription: Subscription, graceMs: number): void {
     const { channel } = subscription;
     subscription.end();
+    session.memory.release(subscription.retainedBytes);
+    subscription.countRetained(-subscription.retainedBytes);
     channel.remove(subscription);
     this.presence.leave(subscription, graceMs);
     this.hub.release(channel);
+  }
+}
+
+/** The body of an error of the application, whose `details` are left out when they cannot be sent. */
+function bodyOf(reason: RealtimeError): ErrorBody {
+  try {
+    return toWireValue(reason.toBody(), 'error') as ErrorBody;
+  } catch {
+    return new RealtimeError(reason.code).toBody();
   }
 }

@@ -1,13 +1,16 @@
 import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
+import { ChannelNames } from '../access/channel-names.js';
+import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
-import { UserBuckets } from '../access/rate-limit.js';
+import { SubjectBuckets } from '../access/subject-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
+import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
@@ -33,13 +36,16 @@ import { Hub } from '../hub/hub.js';
 import type { OrderKeeperEvents } from '../hub/order-keeper.js';
 import { PresenceTracker } from '../hub/presence-tracker.js';
 import { AppendQueue } from '../log/append-queue.js';
+import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
+import { MemoryAccounts } from '../outbox/memory-account.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
+import { AnswerSizes } from '../session/answers.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
@@ -48,6 +54,7 @@ import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
+import { UnwritableLog } from './unwritable-log.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
 const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
@@ -57,10 +64,11 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
+  const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
   const { log, bus, presence: members } = broker;
+  const authenticator = new TimedVerifier(options.authenticator, clock);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();
@@ -70,6 +78,7 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
+  const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
@@ -85,17 +94,24 @@ export function composeEngine(options: EngineOptions) {
 
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
+  const accounts = new MemoryAccounts();
+  const answers = new AnswerSizes({ settings, notices: journal });
   const planner = new SubscribePlanner(ports);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
     retries,
+    answers,
     pump: (subscription) => catchUp.pump(subscription),
   });
-  const { lingerMs, ringSize } = settings;
+  const { lingerMs, ringSize, ringBytes } = settings;
+  const { maxServedChannels } = limits;
+  const ringBudget = new RingBudget(settings.ringBytesPerNode);
+  const { note: onUnwritable } = new UnwritableLog(ports);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
+  const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(
-    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
+    { ...ports, ...rings, scheduler, retries, access, lingerMs, maxServedChannels, onBehind, onUnwritable },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -114,7 +130,13 @@ export function composeEngine(options: EngineOptions) {
   });
 
   const hooks = new LifecycleHooks(channels, ports);
-  const authorizer = new Authorizer({ ...ports, channels, access });
+  const names = new ChannelNames({
+    // Who may hold many channels may also come back to them.
+    max: Math.max(limits.maxDistinctChannels, 2 * limits.maxChannels),
+    windowMs: limits.distinctChannelsWindowMs,
+    secret: settings.ticketSecret,
+  });
+  const authorizer = new Authorizer({ ...ports, channels, access, names });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
   const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();
@@ -123,10 +145,10 @@ export function composeEngine(options: EngineOptions) {
     {
       auth: new Auth(ports),
       history: new History(authorizer, ports),
-      presence: new Presence(authorizer, members, presence),
+      presence: new Presence(authorizer, ports, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
-      signal: new Signal(authorizer, log),
+      signal: new Signal(authorizer, log, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -149,22 +171,21 @@ export function composeEngine(options: EngineOptions) {
       leave: (session, code) => unsubscribe.endAll(session, code),
     },
     wheel,
+    answers,
+    accounts,
     sessions,
     listeners,
     bans,
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
-    userBuckets: new UserBuckets(limits.userRatePerSecond),
-    rates: {
-      commands: new RateLimit(limits.ratePerSecond, limits.burst),
-      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
-    },
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer, onUnwritable },
+    ...inboundLimits(settings),
+    journal,
     beforeWrite: () => freshness.check(),
   };
   return {
     observer,
-    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
+    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain, journal }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,
@@ -178,6 +199,9 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     drain,
     listeners,
+    accounts,
+    appends,
+    ringBudget,
   };
 }
 
@@ -201,6 +225,36 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
       publish: new Map(),
       signals: new Set(),
       requests: new Map(),
+    },
+  };
+}
+
+/** Seconds of charged answers that may come at once, e.g. when a page is loaded. */
+const ANSWER_BURST_S = 8;
+/** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
+const FREE_ROUNDS = 2;
+/** The same for sessions that continue: a user may have several, and each has held its channels before. */
+const RESUMED_ROUNDS = 8;
+
+/** The rates of connections, and of users and addresses over all their connections (G16). */
+function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 'subjects'> {
+  const { maxChannels, freeSubscribesEveryMs, maxRateBuckets } = limits;
+  const buckets = (ratePerSecond: number, burst: number): SubjectBuckets =>
+    new SubjectBuckets(new RateLimit(ratePerSecond, burst), maxRateBuckets);
+  const rounds = (count: number): SubjectBuckets =>
+    buckets((count * maxChannels * 1_000) / freeSubscribesEveryMs, count * maxChannels);
+  const { answerBytesPerSecond: answers, userAnswerBytesPerSecond: userAnswers } = limits;
+  return {
+    rates: {
+      commands: new RateLimit(limits.ratePerSecond, limits.burst),
+      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
+      answers: new RateLimit(answers, answers * ANSWER_BURST_S),
+    },
+    subjects: {
+      commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
+      answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
+      freeSubscribes: rounds(FREE_ROUNDS),
+      resumedSubscribes: rounds(RESUMED_ROUNDS),
     },
   };
 }

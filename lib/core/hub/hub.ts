@@ -1,4 +1,5 @@
 import type { PresenceDiff } from '../../protocol/messages.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperEvents } from './order-keeper.js';
@@ -8,6 +9,12 @@ import type { Scheduled } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { LocalChannel, type LocalChannelDeps } from './local-channel.js';
 
+/** Most events, and bytes of them, that wait until the tip is known; the others are read from the log. */
+const MAX_EARLY = 1_024;
+const MAX_EARLY_BYTES = 4 * 1024 * 1024;
+/** Advice to a client whose channel this node has no room for, in milliseconds. */
+const RETRY_AFTER_MS = 2_000;
+
 /** A served channel with its order keeper; `ready` settles when this node is subscribed to it at the broker. */
 interface Served {
   readonly channel: ServedChannel;
@@ -15,6 +22,9 @@ interface Served {
   readonly ready: Promise<void>;
   /** Events that arrived before the tip was known; `undefined` from then on. */
   early: ChannelEvent[] | undefined;
+  earlyBytes: number;
+  /** Whether more arrived than may wait. */
+  missedEarly: boolean;
   /** How many keep the channel served: subscriptions, and subscribes that are under way. */
   interest: number;
   lingering: Scheduled | undefined;
@@ -24,6 +34,8 @@ export interface HubDeps extends LocalChannelDeps<Subscription>, OrderKeeperDeps
   readonly log: BrokerLog;
   /** How long a channel is served after its last subscription ended, in milliseconds. */
   readonly lingerMs: number;
+  /** Most channels that are served at the same time. */
+  readonly maxServedChannels: number;
 }
 
 /**
@@ -46,7 +58,8 @@ export class Hub {
   /**
    * Serves a channel, and waits until no event after its tip can be missed. Each call is matched by a {@link release}.
    *
-   * @throws RealtimeError `unavailable` when the broker cannot be reached; nothing needs a release then.
+   * @throws RealtimeError `unavailable` when the broker cannot be reached, or the node serves as many channels as it may; nothing
+   * needs a release then.
    */
   acquire(match: ChannelMatch): MaybePromise<ServedChannel> {
     const served = this.served.get(match.channel) ?? this.serve(match);
@@ -90,8 +103,8 @@ export class Hub {
   onEvents(name: string, events: readonly ChannelEvent[]): void {
     const served = this.served.get(name);
     if (served === undefined) return;
-    if (served.early !== undefined) served.early.push(...events);
-    else served.keeper.onEvents(events);
+    if (served.early === undefined) return served.keeper.onEvents(events);
+    for (const event of events) this.keepEarly(served, served.early, event);
   }
 
   onSignal(name: string, signal: SignalMessage): void {
@@ -106,13 +119,27 @@ export class Hub {
     this.closed = true;
     for (const { channel, keeper, lingering } of this.served.values()) {
       lingering?.cancel();
-      channel.presence?.close();
+      channel.close();
       keeper.close();
     }
     this.served.clear();
   }
 
+  private keepEarly(served: Served, early: ChannelEvent[], event: ChannelEvent): void {
+    served.earlyBytes += event.size;
+    if (early.length < MAX_EARLY && served.earlyBytes <= MAX_EARLY_BYTES) early.push(event);
+    else served.missedEarly = true;
+  }
+
   private serve(match: ChannelMatch): Served {
+    const { maxServedChannels } = this.options;
+    if (this.served.size >= maxServedChannels) {
+      throw new RealtimeError(
+        'unavailable',
+        `This node serves ${maxServedChannels} channels, as many as limits.maxServedChannels allows. Try again later`,
+        { retryAfterMs: RETRY_AFTER_MS },
+      );
+    }
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);
     const keeper = new OrderKeeper(channel, this.options, this.owner);
     const served: Served = {
@@ -120,6 +147,8 @@ export class Hub {
       keeper,
       ready: this.open(channel),
       early: [],
+      earlyBytes: 0,
+      missedEarly: false,
       interest: 0,
       lingering: undefined,
     };
@@ -143,6 +172,7 @@ export class Hub {
     served.keeper.onEvents(
       early.filter((event) => event.epoch !== channel.tip.epoch || event.seq > channel.tip.seq),
     );
+    if (served.missedEarly) served.keeper.verify(() => undefined);
   }
 
   private stopServing({ channel, interest }: Served): void {
@@ -157,7 +187,7 @@ export class Hub {
     const served = this.served.get(channel.name);
     if (served?.channel !== channel) return;
     served.keeper.close();
-    channel.presence?.close();
+    channel.close();
     this.served.delete(channel.name);
   }
 }

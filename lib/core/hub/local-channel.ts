@@ -9,11 +9,14 @@ import {
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
-import { encodedOnce, EventBatch } from '../outbox/encoder.js';
-import { EventRing } from '../log/event-ring.js';
+import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
+import { EventRing, type RingBudget } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
 import type { Subscriber } from './subscriber.js';
+
+/** Bytes of a batch at which it is delivered before the end of the turn. */
+const MAX_PENDING_BYTES = 1024 * 1024;
 
 interface SnapshotRun extends Position {
   readonly handler: SnapshotHandler;
@@ -23,10 +26,13 @@ interface SnapshotRun extends Position {
 /** What the channels of one node share. */
 export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly ringSize: number;
+  readonly ringBytes: number;
+  readonly ringBudget: RingBudget;
   readonly scheduler: FlushScheduler;
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
+  readonly onUnwritable: OnUnwritable;
 }
 
 /**
@@ -49,16 +55,17 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   private snapshotRun: SnapshotRun | undefined;
   private readonly live: S[] = [];
   private pending: ChannelEvent[] = [];
+  private pendingBytes = 0;
 
   constructor(
     readonly name: string,
     readonly definition: ChannelDefinition,
     private readonly options: LocalChannelDeps<S>,
   ) {
-    this.ring = new EventRing(options.ringSize);
+    this.ring = new EventRing(options.ringSize, options.ringBytes, options.ringBudget);
     this.isGuarded = isGuarded(definition);
     const { presence } = definition.policy;
-    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options.clock);
+    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
   }
 
   /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know of (G11). */
@@ -77,6 +84,8 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.live.length === 0) return;
     if (this.pending.length === 0) this.options.scheduler.channel(this);
     this.pending.push(event);
+    this.pendingBytes += event.size;
+    if (this.pendingBytes >= MAX_PENDING_BYTES) this.flush();
   }
 
   /** Continues with another epoch of the log. Pending events belong to the one before and are delivered first. */
@@ -130,6 +139,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     return mine.result;
   }
 
+  /** The node no longer serves the channel. */
+  close(): void {
+    this.ring.clear();
+    this.presence?.close();
+  }
+
   remove(subscription: S): void {
     this.stopLive(subscription);
     this.subscriptions.delete(subscription);
@@ -141,12 +156,12 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     if (this.pending.length === 0) return;
     const { pending } = this;
     this.pending = [];
+    this.pendingBytes = 0;
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const batch = new EventBatch(pending);
-    const { clock, observer } = this.options;
-    const now = clock.now();
-    const shareable = !batch.events.some((event) => event.isExpired(now));
+    const { observer, onUnwritable } = this.options;
+    const batch = new EventBatch(pending, onUnwritable);
+    const shareable = !this.hasExpired(batch.events);
     observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
@@ -158,19 +173,28 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
     if (this.isFrozen) return;
-    const ts = this.options.clock.now();
-    const encode = encodedOnce({ type: 'signal', channel: this.name, ts, ...signal });
+    const { clock, onUnwritable } = this.options;
+    const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
+    const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
       const { outbox } = subscription;
-      outbox.pushDroppable(encode(outbox.connection.variant), subscription);
+      const bytes = encode(outbox.connection.variant);
+      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
     }
+  }
+
+  /** Reads the clock only where an event has a `ttl`. */
+  private hasExpired(events: readonly ChannelEvent[]): boolean {
+    if (!events.some((event) => event.expiresAt !== Infinity)) return false;
+    const now = this.options.clock.monotonic();
+    return events.some((event) => event.isExpired(now));
   }
 
   private deliver(subscription: S, batch: EventBatch, shareable: boolean): void {
     const { outbox } = subscription;
     if (shareable && subscription.cursor === batch.first - 1 && outbox.isIdle) {
       const frame = batch.frameFor(outbox.connection.variant);
-      if (outbox.takes(batch, frame)) {
+      if (frame !== undefined && outbox.takes(batch, frame)) {
         subscription.advance(batch.last);
         outbox.writeShared(frame);
         return;

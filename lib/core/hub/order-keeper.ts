@@ -4,8 +4,9 @@ import type { ServedChannel } from './subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { RetryQueue } from '../async/retry-queue.js';
 
-/** Most events that wait behind a gap; the others are read from the log again. */
+/** Most events, and bytes of them, that wait behind a gap; the others are read from the log again. */
 const MAX_HELD = 1024;
+const MAX_HELD_BYTES = 4 * 1024 * 1024;
 /** Events of one ranged read. */
 const HEAL_PAGE = 500;
 
@@ -27,6 +28,7 @@ export interface OrderKeeperEvents {
  */
 export class OrderKeeper {
   private readonly held = new Map<number, ChannelEvent>();
+  private heldBytes = 0;
   private healing = false;
   /** An event that came during a read may be newer than its answer. */
   private lookAgain = false;
@@ -52,7 +54,7 @@ export class OrderKeeper {
   close(): void {
     this.closed = true;
     this.healed = [];
-    this.held.clear();
+    this.clearHeld();
   }
 
   private onEvent(event: ChannelEvent): void {
@@ -65,9 +67,29 @@ export class OrderKeeper {
       this.channel.accept(event);
       if (this.held.size > 0) this.releaseHeld();
     } else if (event.seq > tip.seq) {
-      if (this.held.size < MAX_HELD) this.held.set(event.seq, event);
+      this.hold(event);
       this.heal();
     }
+  }
+
+  private hold(event: ChannelEvent): void {
+    if (this.held.has(event.seq)) return;
+    if (this.held.size >= MAX_HELD || this.heldBytes + event.size > MAX_HELD_BYTES) return;
+    this.held.set(event.seq, event);
+    this.heldBytes += event.size;
+  }
+
+  private unhold(seq: number): ChannelEvent | undefined {
+    const event = this.held.get(seq);
+    if (event === undefined) return undefined;
+    this.held.delete(seq);
+    this.heldBytes -= event.size;
+    return event;
+  }
+
+  private clearHeld(): void {
+    this.held.clear();
+    this.heldBytes = 0;
   }
 
   private releaseHeld(): void {
@@ -75,11 +97,8 @@ export class OrderKeeper {
   }
 
   private takeHeld(): ChannelEvent | undefined {
-    const seq = this.channel.tip.seq + 1;
-    const event = this.held.get(seq);
-    if (event === undefined) return undefined;
-    this.held.delete(seq);
-    return event.epoch === this.channel.tip.epoch ? event : undefined;
+    const event = this.unhold(this.channel.tip.seq + 1);
+    return event?.epoch === this.channel.tip.epoch ? event : undefined;
   }
 
   /** Reads from the tip on until nothing is missing; one read at a time, however many events arrive behind the gap. */
@@ -117,7 +136,7 @@ export class OrderKeeper {
     observer.onHeal?.(definition.pattern, page.events.length, clock.monotonic() - startedAt);
     if (this.closed) return true;
     if (page.tip.epoch !== this.channel.tip.epoch) {
-      this.held.clear();
+      this.clearHeld();
       this.owner.onNewEpoch(this.channel, page.tip);
       // Events of the new epoch that came during the read were not kept: read again.
       return false;
@@ -129,7 +148,7 @@ export class OrderKeeper {
     for (const event of page.events) {
       if (event.seq === this.channel.tip.seq + 1) this.channel.accept(event);
     }
-    for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.held.delete(seq);
+    for (const seq of this.held.keys()) if (seq <= this.channel.tip.seq) this.unhold(seq);
     this.releaseHeld();
     const done = this.held.size === 0 && this.channel.tip.seq >= page.tip.seq;
     // Events beyond the end of the log: a server that lags behind answered the read. Another read at once would ask it again.

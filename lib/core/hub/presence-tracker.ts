@@ -1,11 +1,9 @@
 import type { PresencePage } from '../../protocol/messages.js';
+import { readMembers } from './member-pages.js';
 import type { Subscription } from './subscription.js';
 import type { PresenceEntry } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
 import type { EnginePorts } from '../ports/settings.js';
-
-/** Members of a page that an answer carries. */
-const PAGE = 100;
 
 /** Membership of this node's sessions (G19): renewed while they are connected, ended after a grace period when they are not. */
 export class PresenceTracker {
@@ -53,7 +51,8 @@ export class PresenceTracker {
 
   /** The first page of members. */
   page(channel: string): Promise<PresencePage> {
-    return this.ports.members.members(channel, { limit: PAGE });
+    const { members, settings } = this.ports;
+    return readMembers(members, channel, {}, settings.limits.maxPageBytes);
   }
 
   private logFailure(work: Promise<void>): void {

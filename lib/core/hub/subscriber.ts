@@ -1,4 +1,4 @@
-import type { Flow } from '../outbox/queue.js';
+import type { Flow } from '../outbox/entry.js';
 import type { Outbox } from '../outbox/outbox.js';
 
 /** A subscription as its channel and the presence feed use it. */

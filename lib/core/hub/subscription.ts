@@ -37,6 +37,9 @@ export class Subscription implements Subscriber {
   private seenVersion: number | undefined;
   private seenEpoch = '';
   private lease: Scheduled | undefined;
+  private given: HandlerCall;
+  /** Bytes that the session counts for this subscription. */
+  private retained = 0;
 
   /**
    * @param call what the application's handlers of this subscription are given.
@@ -46,10 +49,21 @@ export class Subscription implements Subscriber {
   constructor(
     readonly outbox: Outbox,
     readonly channel: ServedChannel,
-    readonly call: HandlerCall,
+    call: HandlerCall,
     readonly wantsSnapshot: boolean,
     readonly takesCounts: boolean,
-  ) {}
+  ) {
+    this.given = call;
+  }
+
+  /** What the application's handlers of this subscription are given. */
+  get call(): HandlerCall {
+    return this.given;
+  }
+
+  get retainedBytes(): number {
+    return this.retained;
+  }
 
   get name(): string {
     return this.channel.name;
@@ -105,6 +119,26 @@ export class Subscription implements Subscriber {
 
   get presenceEpoch(): string {
     return this.seenEpoch;
+  }
+
+  /** The session counts that many more bytes for it. */
+  countRetained(change: number): void {
+    this.retained += change;
+  }
+
+  /**
+   * Releases what came with the command: after the handlers of the subscribe ran, nothing but a later authorization or snapshot is
+   * given any of it again.
+   *
+   * @returns whether the parameters are gone too.
+   */
+  releaseCommand(): boolean {
+    const { connection, user, channel, params, id, payload } = this.given;
+    const { isGuarded, definition } = this.channel;
+    const mayBeAskedAgain = isGuarded || definition.behaviour.snapshot !== undefined;
+    const kept = mayBeAskedAgain ? payload : undefined;
+    this.given = { connection, user, channel, params, id, event: '', payload: kept };
+    return !mayBeAskedAgain;
   }
 
   /** Starts delivery at a point of a log: after the subscribe answer, or after `reset` (P10, P11). */

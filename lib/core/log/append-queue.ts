@@ -1,7 +1,11 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
+import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
+
+/** When a publish may be tried again that found too much on its way, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
 
 interface Waiting {
   readonly request: AppendRequest;
@@ -10,17 +14,40 @@ interface Waiting {
   readonly reject: (error: RealtimeError) => void;
 }
 
-/** Collects the appends of a turn and passes them to the broker together. Each has its own result. */
+/**
+ * Collects the appends of a turn and passes them to the broker together. Each has its own result. What the broker has not answered
+ * is bounded in bytes.
+ */
 export class AppendQueue {
   private waiting: Waiting[] = [];
+  /** Bytes that the broker has not answered. */
+  private bytes = 0;
 
-  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer'>) {}
+  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer' | 'settings'>) {}
+
+  /** Bytes of events that the broker has not answered. */
+  get pendingBytes(): number {
+    return this.bytes;
+  }
 
   /**
    * @param pattern of the channel's definition, for the observer.
    * @throws RealtimeError `conflict`, `out_of_order`, `message_too_large`, `rate_limited`, `unavailable` or `timeout`.
    */
   append(request: AppendRequest, pattern: string): Promise<PublishResult> {
+    const { maxAppendBytes } = this.ports.settings.limits;
+    const { bytes } = request;
+    // A single event passes, however large.
+    if (this.bytes > 0 && this.bytes + bytes > maxAppendBytes)
+      return rejected(
+        new RealtimeError(
+          'unavailable',
+          `Publishes of ${this.bytes} bytes wait for the broker, as much as limits.maxAppendBytes allows (${maxAppendBytes}); this ` +
+            'one was not sent. Publish more slowly, or wait for the results',
+          { retryAfterMs: RETRY_AFTER_MS },
+        ),
+      );
+    this.bytes += bytes;
     return new Promise((resolve, reject) => {
       if (this.waiting.length === 0) queueMicrotask(() => this.flush());
       this.waiting.push({ request, pattern, resolve, reject });
@@ -51,12 +78,14 @@ export class AppendQueue {
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
     if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);
     const { position, duplicate } = outcome;
+    this.bytes -= waiting.request.bytes;
     waiting.resolve({ ...position, duplicate });
     const { observer, clock } = this.ports;
     observer.onPublish?.(waiting.pattern, duplicate ? 'duplicate' : 'ok', clock.monotonic() - startedAt);
   }
 
-  private fail({ reject, pattern }: Waiting, reason: RealtimeError, startedAt: number): void {
+  private fail({ reject, pattern, request }: Waiting, reason: RealtimeError, startedAt: number): void {
+    this.bytes -= request.bytes;
     reject(reason);
     const { observer, clock } = this.ports;
     observer.onPublish?.(pattern, reason.code, clock.monotonic() - startedAt);

@@ -6,11 +6,15 @@ import type { EnginePorts } from '../ports/settings.js';
 export const PAGE = 128;
 /** Most pages that are kept; a broker bounds the answer of one read. */
 const MAX_PAGES = 64;
+/** Most bytes of events in them; the newest page is kept however large it is. */
+const MAX_BYTES = 16 * 1024 * 1024;
 /** How long they are kept after the last use of any. */
 const KEEP_MS = 1_000;
 
 interface Page {
   readonly result: Promise<ReadResult>;
+  /** Bytes of its events; 0 while it is being read. */
+  bytes: number;
   /** Last `seq` in it; `undefined` while it is being read. */
   last: number | undefined;
   /** Whether the log had more of it than one read answers with. */
@@ -24,6 +28,8 @@ interface Page {
  */
 export class PageCache {
   private readonly pages = new Map<string, Page>();
+  /** Bytes of the events of all pages. */
+  private bytes = 0;
   private usedAt = 0;
   private timer: Scheduled | undefined;
 
@@ -43,31 +49,48 @@ export class PageCache {
       return known.result;
     }
     const result = this.ports.log.read({ channel, epoch, from, until, limit: PAGE });
-    const page: Page = { result, last: undefined, cut: false };
+    const page: Page = { result, bytes: 0, last: undefined, cut: false };
+    this.forget(key);
     this.pages.set(key, page);
     const forget = (): void => {
-      if (this.pages.get(key) === page) this.pages.delete(key);
+      if (this.pages.get(key) === page) this.forget(key);
     };
     result.then(({ events, tip }) => {
       page.last = events.at(-1)?.seq;
       page.cut = page.last !== undefined && page.last < Math.min(until, tip.seq);
-      if (page.last === undefined || tip.epoch !== epoch) forget();
-      else this.keep();
+      if (page.last === undefined || tip.epoch !== epoch) return forget();
+      if (this.pages.get(key) !== page) return;
+      for (const event of events) page.bytes += event.size;
+      this.bytes += page.bytes;
+      this.keep(key);
     }, forget);
     return result;
   }
 
   close(): void {
     this.timer?.cancel();
-    this.pages.clear();
+    this.clear();
   }
 
-  private keep(): void {
+  private forget(key: string): void {
+    const page = this.pages.get(key);
+    if (page === undefined) return;
+    this.pages.delete(key);
+    this.bytes -= page.bytes;
+  }
+
+  private clear(): void {
+    this.pages.clear();
+    this.bytes = 0;
+  }
+
+  /** @param newest the page that was just read. */
+  private keep(newest: string): void {
     this.usedAt = this.ports.clock.monotonic();
     // The first page is the oldest one, and replays read forwards.
     for (const key of this.pages.keys()) {
-      if (this.pages.size <= MAX_PAGES) break;
-      this.pages.delete(key);
+      if (this.pages.size <= MAX_PAGES && this.bytes <= MAX_BYTES) break;
+      if (key !== newest) this.forget(key);
     }
     this.timer ??= this.ports.clock.schedule(KEEP_MS, this.expire);
   }
@@ -75,7 +98,7 @@ export class PageCache {
   private readonly expire = (): void => {
     this.timer = undefined;
     const idleMs = this.ports.clock.monotonic() - this.usedAt;
-    if (idleMs >= KEEP_MS) this.pages.clear();
+    if (idleMs >= KEEP_MS) this.clear();
     else this.timer = this.ports.clock.schedule(KEEP_MS - idleMs, this.expire);
   };
 }

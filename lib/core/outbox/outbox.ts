@@ -3,24 +3,34 @@ import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, encodeEvent, type EventBatch } from './encoder.js';
+import { encodeEnvelope, encodeEvent, type EventBatch, type OnUnwritable } from './encoder.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
-import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.js';
+import { DroppedTails, type DroppedRange } from './dropped-tails.js';
+import { plainGap, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
+import type { MemoryAccount } from './memory-account.js';
+import { OutboxQueue } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
+/** What one connection may hold, however much the others of its user or address hold: about a frame. */
+const SHARE_BYTES = 64 * 1024;
 
-type DroppedRange = Pick<GapEntry, 'from' | 'to'>;
+/** The session of an outbox. */
+export interface OutboxSession extends ClosableSession {
+  /** What all connections of the client hold; `undefined` before `welcome` and after the end. */
+  readonly account: MemoryAccount | undefined;
+}
 
 /** What the outboxes of one engine share. */
 export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
   readonly scheduler: FlushScheduler;
   readonly wheel: TimerWheel;
+  readonly onUnwritable: OnUnwritable;
 }
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
@@ -48,12 +58,13 @@ export class Outbox implements Flushable {
   private staged: Buffer | Buffer[] | undefined;
   private stagedBytes = 0;
   private roomWaiters: (() => void)[] | undefined;
-  /** Ranges that were dropped at the end of the queue, to be announced when it drains (P25). */
-  private droppedTails: Map<Flow, DroppedRange> | undefined;
+  private droppedTails: DroppedTails | undefined;
+  /** What the account of the client was told last. */
+  private reportedBytes = 0;
 
   constructor(
     readonly connection: Connection,
-    private readonly session: ClosableSession,
+    private readonly session: OutboxSession,
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
@@ -74,13 +85,19 @@ export class Outbox implements Flushable {
     return this.queue.bytes + this.stagedBytes + this.connection.bufferedBytes;
   }
 
+  /** Everything that waits for the client. */
+  private get waitingBytes(): number {
+    return this.bufferedBytes + this.queue.heldBytes + this.controlBytes;
+  }
+
   /** Whether the socket takes bytes and the queue is short enough for more of a replay. */
   get hasRoom(): boolean {
     const { limits } = this.shared;
     return (
       !this.isBlocked &&
       this.queue.bytes < limits.maxBytes * ROOM &&
-      this.queue.length < limits.maxMessages * ROOM
+      this.queue.length < limits.maxMessages * ROOM &&
+      !this.isShareOver(0)
     );
   }
 
@@ -105,49 +122,86 @@ export class Outbox implements Flushable {
     this.schedule();
   }
 
+  /** Bytes of an envelope, to be measured before they are queued. */
+  encode(envelope: Envelope): Buffer {
+    return encodeEnvelope(envelope, this.connection.variant.codec);
+  }
+
   /**
-   * Queues an answer or a message of the channel lane that may not be dropped: above the limit the client is too slow. The
-   * limit is checked before the message is added: a single answer, e.g. a snapshot, may be larger than it.
+   * Queues an answer or a message of the channel lane that may not be dropped. Above the limit the client is too slow; an
+   * outbox in which nothing waits takes one message of any size.
    */
   pushData(envelope: Envelope, flow?: Flow): void {
     if (this.isClosed) return;
-    if (this.isOver(0, 0)) {
-      this.flush();
-      if (this.isOver(0, 0)) return this.session.close('slow_consumer');
-    }
-    // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
-    if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
+    if (!this.pushAnswer(this.encode(envelope), envelope.ref, flow)) this.session.close('slow_consumer');
   }
 
-  /** Queues shared bytes that may be dropped silently, e.g. a signal. @returns whether they were queued. */
-  pushDroppable(bytes: Buffer, flow: Flow): boolean {
-    if (this.isClosed || this.isOver(bytes.length, 1)) return false;
-    this.append({ bytes, flow });
+  /**
+   * The same for bytes that were encoded already.
+   *
+   * @returns `false` where there is no room for them; nothing was queued then.
+   */
+  pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
+    if (this.isClosed) return true;
+    if (this.isOver(bytes.length, 1)) {
+      this.flush();
+      while (this.isOver(bytes.length, 1) && this.queue.dropDroppable());
+      if (this.isOver(bytes.length, 1) || this.isAccountFull(bytes.length)) return false;
+    } else if (this.isAccountFull(bytes.length)) return false;
+    // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
+    if (flow !== undefined) this.announceDroppedTail(flow);
+    this.append({ bytes, flow, ref });
+    return true;
+  }
+
+  /** Queues the `reset` of a subscription. Where the channel drops events, those of the log before make room for it. */
+  pushReset(bytes: Buffer, flow: Flow): void {
+    const drops = flow.definition.policy.overflow !== 'disconnect';
+    while (!this.pushAnswer(bytes, undefined, flow))
+      if (!drops || !this.queue.dropOldest(flow)) return this.session.close('slow_consumer');
+  }
+
+  /**
+   * Queues shared bytes that may be dropped, before any event is: a signal, in whose place older ones go first, or a change of
+   * members.
+   *
+   * @param onDropped Called when it is dropped after it was queued; left out for a signal.
+   * @returns whether they were queued.
+   */
+  pushDroppable(bytes: Buffer, flow: Flow, onDropped?: (flow: Flow) => void): boolean {
+    const { length } = bytes;
+    if (this.isClosed) return false;
+    if (this.isOver(length, 1)) {
+      if (length > this.shared.limits.maxBytes) return false;
+      while (this.isOver(length, 1) && this.queue.dropDroppable(true));
+      if (this.isOver(length, 1)) return false;
+    }
+    this.append({ bytes, flow, droppable: true, onDropped });
     return true;
   }
 
   /** Queues one event of a subscription under the overflow policy of its channel (G13). */
   pushEvent(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    const bytes = encodeEvent(event, this.connection.variant);
+    const entry = this.entryOf(flow, event);
+    const bytes = entry.size;
     // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
-    if (this.isOver(bytes.length, 1)) {
+    if (this.isFull(bytes)) {
       this.flush();
-      const verdict = this.isOver(bytes.length, 1)
-        ? applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1))
+      const verdict = this.isFull(bytes)
+        ? applyOverflow(flow, event, this.queue, () => this.isFull(bytes))
         : 'queue';
       if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
     this.announceDroppedTail(flow);
-    this.append({ bytes, flow, event });
+    this.append(entry);
   }
 
   /** Queues one event of a replay. It was read while there was room, so it never overflows (P12). */
   pushReplay(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    this.append({ bytes: encodeEvent(event, this.connection.variant), flow, event });
+    this.append(this.entryOf(flow, event));
   }
 
   /** Queues a message between the events of a replay, by the same rule. */
@@ -159,10 +213,7 @@ export class Outbox implements Flushable {
   /** Queues the announcement of a range that is missing (P25). */
   pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
-    this.append({
-      flow,
-      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch, dropped: to - from + 1 },
-    });
+    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
   }
 
   /**
@@ -182,7 +233,10 @@ export class Outbox implements Flushable {
   /** Whether a batch may bypass the queue's limits: it may be as large as the queue itself. */
   takes(batch: EventBatch, frame: Buffer): boolean {
     const { limits } = this.shared;
-    return this.stagedBytes + frame.length <= limits.maxBytes && batch.events.length <= limits.maxMessages;
+    const { length } = batch.events;
+    if (this.stagedBytes + frame.length <= limits.maxBytes) return length <= limits.maxMessages;
+    // One event of a size that was admitted passes, however small the queue is.
+    return length === 1 && this.stagedBytes === 0;
   }
 
   /**
@@ -194,13 +248,14 @@ export class Outbox implements Flushable {
     this.forgetDroppedTail(flow);
     const refs = this.queue.purge(flow);
     this.noteQueue();
+    this.report();
     return refs;
   }
 
   /** Sets aside what is queued of frozen subscriptions, until {@link release} (G11). */
   hold(): void {
     // The announcement of a dropped tail has its place behind the events that are set aside.
-    for (const flow of this.droppedTails?.keys() ?? []) if (flow.isFrozen) this.announceDroppedTail(flow);
+    for (const flow of this.droppedTails?.flows ?? []) if (flow.isFrozen) this.announceDroppedTail(flow);
     this.queue.hold(({ flow }) => flow?.isFrozen === true);
     this.noteQueue();
   }
@@ -216,8 +271,10 @@ export class Outbox implements Flushable {
   /** Where the client stands in the flows of which something waits, as {@link OutboxQueue.positions} has it. */
   positions(): ReadonlyMap<Flow, Position | undefined> {
     const positions = this.queue.positions();
-    for (const [flow, { from }] of this.droppedTails ?? [])
+    for (const flow of this.droppedTails?.flows ?? []) {
+      const from = this.droppedTails?.get(flow)?.from ?? 0;
       if (!positions.has(flow)) positions.set(flow, { epoch: flow.epoch, seq: from - 1 });
+    }
     return positions;
   }
 
@@ -242,6 +299,7 @@ export class Outbox implements Flushable {
     this.stagedBytes = 0;
     this.roomWaiters = undefined;
     this.droppedTails = undefined;
+    this.report(0);
   }
 
   /** Writes what is queued, in frames of bounded size, until the socket is full. */
@@ -259,11 +317,19 @@ export class Outbox implements Flushable {
       this.write(this.connection.variant.frame(envelopes));
     }
     if (this.queue.isEmpty) this.announceDroppedTails();
+    this.report();
     if (this.roomWaiters !== undefined && this.hasRoom && !this.isClosed) {
       const waiters = this.roomWaiters;
       this.roomWaiters = undefined;
-      for (const waiter of waiters) waiter();
+      let next = 0;
+      // The first may take all the room that there is: the others keep their place.
+      while (next < waiters.length && this.hasRoom && !this.isClosed) waiters[next++]?.();
+      if (next < waiters.length && !this.isClosed) this.keepWaiting(waiters.slice(next));
     }
+  }
+
+  private keepWaiting(first: (() => void)[]): void {
+    this.roomWaiters = [...first, ...(this.roomWaiters ?? [])];
   }
 
   private stage(frame: Buffer): void {
@@ -284,11 +350,12 @@ export class Outbox implements Flushable {
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.shared.clock.now();
+    const now = this.shared.clock.monotonic();
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
       const encoded = this.encodeEntry(entry, now);
+      entry.release();
       into.push(encoded);
       bytes += encoded.length;
     }
@@ -298,16 +365,15 @@ export class Outbox implements Flushable {
     if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
-    const gap = {
-      from: event.seq,
-      to: event.seq,
-      reason: 'expired',
-      partial: false,
-      recoverable: false,
-      epoch: event.epoch,
-      dropped: 1,
-    } as const;
-    return this.encodeGap(entry.flow as Flow, gap);
+    return this.encodeGap(entry.flow as Flow, plainGap(event.seq, event.seq, 'expired', false, event.epoch));
+  }
+
+  /** An event as it is queued; one that cannot be written is announced as missing in its place. */
+  private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
+    const bytes = encodeEvent(event, this.connection.variant, this.shared.onUnwritable);
+    if (bytes !== undefined) return new QueueEntry({ bytes, flow, event });
+    const gap = plainGap(event.seq, event.seq, 'unreadable', false, event.epoch);
+    return new QueueEntry({ flow, gap });
   }
 
   private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {
@@ -321,16 +387,28 @@ export class Outbox implements Flushable {
     });
   }
 
-  private append(entry: QueueEntry): void {
+  private append(entry: QueuedMessage): void {
     this.queue.push(entry);
     this.busy |= QUEUED;
+    this.report();
     this.schedule();
   }
 
   private write(frame: Buffer): void {
     this.sentStamp = this.shared.wheel.stamp;
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
-    if (!this.connection.write(frame) && this.connection.bufferedBytes > 0) this.busy |= BLOCKED;
+    if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
+    this.busy |= BLOCKED;
+    this.report();
+  }
+
+  /** Tells the account of the client what waits. Not called while the socket takes everything at once. */
+  private report(bytes = this.waitingBytes): void {
+    if (bytes === this.reportedBytes) return;
+    const { account } = this.session;
+    if (account === undefined) return;
+    account.queue(bytes - this.reportedBytes);
+    this.reportedBytes = bytes;
   }
 
   private noteQueue(): void {
@@ -341,13 +419,33 @@ export class Outbox implements Flushable {
     return (this.busy & CLOSED) !== 0;
   }
 
+  /** Whether that much more is too much. An outbox in which nothing waits takes one message, however large. */
   private isOver(bytes: number, messages: number): boolean {
     const { limits } = this.shared;
     const { length, heldLength, heldBytes } = this.queue;
-    return (
-      length + heldLength + messages > limits.maxMessages ||
-      this.bufferedBytes + heldBytes + bytes > limits.maxBytes
-    );
+    const waiting = this.bufferedBytes + heldBytes;
+    if (waiting === 0 && length + heldLength === 0) return false;
+    return length + heldLength + messages > limits.maxMessages || waiting + bytes > limits.maxBytes;
+  }
+
+  /** Whether there is no room for an event. */
+  private isFull(bytes: number): boolean {
+    return this.isOver(bytes, 1) || this.isShareOver(bytes);
+  }
+
+  /** The same for an event, which an outbox in which nothing waits takes in any case. */
+  private isShareOver(bytes: number): boolean {
+    return this.waitingBytes > 0 && this.isAccountFull(bytes);
+  }
+
+  /**
+   * Whether all connections of the client together hold too much for that much more. One that holds little is never refused: a
+   * client that reads does not pay for others of its user or address that do not.
+   */
+  private isAccountFull(bytes: number): boolean {
+    if (this.waitingBytes + bytes <= SHARE_BYTES) return false;
+    const { account } = this.session;
+    return account !== undefined && account.queuedBytes + bytes > this.shared.limits.maxBytesPerUser;
   }
 
   private get isControlFull(): boolean {
@@ -359,38 +457,32 @@ export class Outbox implements Flushable {
   }
 
   private noteDropped(flow: Flow, seq: number): void {
-    const tails = (this.droppedTails ??= new Map<Flow, DroppedRange>());
-    const dropped = tails.get(flow);
-    if (dropped === undefined) tails.set(flow, { from: seq, to: seq });
-    else dropped.to = seq;
+    (this.droppedTails ??= new DroppedTails()).note(flow, seq);
     this.busy |= DROPPED_TAILS;
     this.schedule();
   }
 
   private announceDroppedTails(): void {
-    for (const flow of this.droppedTails?.keys() ?? []) this.announceDroppedTail(flow);
+    for (const flow of this.droppedTails?.flows ?? []) this.announceDroppedTail(flow);
   }
 
   private announceDroppedTail(flow: Flow): void {
-    const dropped = this.droppedTails?.get(flow);
+    const dropped = this.forgetDroppedTail(flow);
     if (dropped === undefined) return;
-    this.forgetDroppedTail(flow);
     this.pushGap(flow, dropped.from, dropped.to, 'overflow', flow.definition.policy.log.retain);
   }
 
-  private forgetDroppedTail(flow: Flow): void {
-    if (this.droppedTails?.delete(flow) !== true || this.droppedTails.size > 0) return;
+  private forgetDroppedTail(flow: Flow): DroppedRange | undefined {
+    const dropped = this.droppedTails?.take(flow);
+    if (this.droppedTails?.isEmpty !== true) return dropped;
     this.droppedTails = undefined;
     this.busy &= ~DROPPED_TAILS;
+    return dropped;
   }
 
   private schedule(): void {
     if (this.scheduled || this.isClosed) return;
     this.scheduled = true;
     this.shared.scheduler.session(this);
-  }
-
-  private encode(envelope: Envelope): Buffer {
-    return encodeEnvelope(envelope, this.connection.variant.codec);
   }
 }

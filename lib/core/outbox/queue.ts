@@ -1,65 +1,32 @@
-import type { GapReason, Position } from '../../protocol/position.js';
-import type { ChannelEvent } from '../ports/channel-event.js';
-import type { ChannelDefinition } from '../ports/channel-definition.js';
-
-/** The subscription that a queued message belongs to, as far as the outbox knows it. */
-export interface Flow {
-  /** Name of the channel. */
-  readonly name: string;
-  /** Epoch of the log that its events come from now. */
-  readonly epoch: string;
-  readonly definition: ChannelDefinition;
-  /** Whether its delivery is frozen: nothing of it may be written for now (G11). */
-  readonly isFrozen: boolean;
-}
-
-/** A range to be announced as missing; it may grow while it waits in the queue. */
-export interface GapEntry {
-  from: number;
-  to: number;
-  readonly reason: GapReason;
-  readonly partial: boolean;
-  readonly recoverable: boolean;
-  readonly epoch: string;
-  /** Events that it stands for; of a partial one, fewer than its range holds. */
-  dropped: number;
-}
-
-/** One queued message. That of an event refers to it, so that an overflow policy can find and drop it. */
-export interface QueueEntry {
-  readonly bytes?: Buffer;
-  readonly flow?: Flow;
-  readonly event?: ChannelEvent;
-  readonly gap?: GapEntry;
-  /** The command that this answers: an answer is never dropped without another in its place (P7). */
-  readonly ref?: string;
-}
-
-/** Bytes that a gap counts as; it is encoded when it is written. */
-const GAP_BYTES = 160;
-
-/** What every empty queue holds; never written to. */
-const NOTHING: QueueEntry[] = [];
+import type { Position } from '../../protocol/position.js';
+import { EntryList } from './entry-list.js';
+import { QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
+import { FlowIndex } from './flow-index.js';
 
 /** Entries set aside because they may not be written yet. */
 interface Held {
-  readonly entries: readonly QueueEntry[];
-  readonly bytes: number;
+  readonly entries: EntryList;
+  readonly index: FlowIndex;
+  bytes: number;
 }
 
-/** First in, first out, with a count of bytes. */
+/**
+ * First in, first out, with a count of bytes. What a full queue drops, and what is purged, is found by its flow or kind, whatever
+ * else is queued (see {@link FlowIndex}).
+ */
 export class OutboxQueue {
-  private entries = NOTHING;
-  private head = 0;
-  bytes = 0;
+  private readonly entries = newList();
+  /** Made when the first entry is looked for by its flow or kind; gone when the queue is empty. */
+  private index: FlowIndex | undefined;
   private held: Held | undefined;
+  bytes = 0;
 
   get length(): number {
-    return this.entries.length - this.head;
+    return this.entries.length;
   }
 
   get isEmpty(): boolean {
-    return this.head === this.entries.length;
+    return this.entries.length === 0;
   }
 
   /** Entries that are held; not counted in {@link length}. */
@@ -72,52 +39,118 @@ export class OutboxQueue {
     return this.held?.bytes ?? 0;
   }
 
+  push(message: QueuedMessage): void {
+    this.add(message instanceof QueueEntry ? message : new QueueEntry(message));
+  }
+
+  shift(): QueueEntry | undefined {
+    const entry = this.entries.shift();
+    if (entry === undefined) return undefined;
+    this.bytes -= entry.size;
+    entry.gone = true;
+    this.index?.left(entry);
+    this.forgetIndexWhenEmpty();
+    return entry;
+  }
+
+  /**
+   * Drops the oldest message that may be dropped before events: a signal, or else a change of members.
+   *
+   * @returns whether there was one.
+   */
+  dropDroppable(onlySignals = false): boolean {
+    if (this.isEmpty) return false;
+    const entry = this.indexed.firstDroppable(onlySignals);
+    if (entry === undefined) return false;
+    this.remove(entry);
+    if (entry.flow !== undefined) entry.onDropped?.(entry.flow);
+    return true;
+  }
+
+  /**
+   * Drops the oldest event of a flow; the announcement takes its place, or extends the one before (P25).
+   *
+   * @returns whether there was one.
+   */
+  dropOldest(flow: Flow): boolean {
+    const own = this.indexed.of(flow);
+    if (own?.epoch !== flow.epoch) return false;
+    const entry = own.events.first();
+    const event = entry?.event;
+    if (entry === undefined || event === undefined) return false;
+    const { seq } = event;
+    const gap = own.gapToExtend(entry, seq);
+    if (gap !== undefined) {
+      gap.to = seq;
+      gap.dropped++;
+      this.remove(entry);
+    } else {
+      own.gap = entry;
+      this.announceInPlace(entry, newGap(flow, seq, seq, 'overflow', 1));
+    }
+    return true;
+  }
+
+  /**
+   * Drops every event of a flow that is not the newest of its key; `key` and `to` are those of the newest event of all. One
+   * partial gap announces them, before the thinned events and up to the last of them (P25).
+   */
+  conflate(flow: Flow, key: string | undefined, to: number): void {
+    const own = this.indexed.of(flow);
+    if (own?.epoch !== flow.epoch) return;
+    if (key !== undefined) own.supersede(key);
+    const doomed = own.outdated;
+    const [some] = doomed;
+    if (some === undefined) return;
+    let oldest = some;
+    for (const entry of doomed) if (seqOf(entry) < seqOf(oldest)) oldest = entry;
+    const first = seqOf(oldest);
+    const known = own.partial;
+    const dropped = doomed.length + (known?.gap?.dropped ?? 0);
+    for (const entry of doomed) if (entry !== oldest) this.remove(entry);
+    if (known?.gap !== undefined && known.gap.from <= first) {
+      this.remove(oldest);
+      known.gap.to = to;
+      known.gap.dropped = dropped;
+      return;
+    }
+    if (known !== undefined) this.remove(known);
+    this.announceInPlace(oldest, newGap(flow, first, to, 'conflated', dropped));
+    own.partial = oldest;
+  }
+
+  /** Removes everything of a flow. @returns the commands whose answers were among it. */
+  purge(flow: Flow): readonly string[] {
+    const refs: string[] = [];
+    const { held } = this;
+    for (const entry of held?.index.of(flow)?.all.toArray() ?? []) {
+      if (entry.ref !== undefined) refs.push(entry.ref);
+      this.removeHeld(entry);
+    }
+    if (this.isEmpty) return refs;
+    for (const entry of this.indexed.of(flow)?.all.toArray() ?? []) {
+      if (entry.ref !== undefined) refs.push(entry.ref);
+      this.remove(entry);
+    }
+    return refs;
+  }
+
   /** Sets aside the entries that must wait; the others stay in the queue. */
   hold(mustWait: (entry: QueueEntry) => boolean): void {
-    const waiting = this.toArray().filter(mustWait);
-    if (waiting.length === 0) return;
-    this.replace(this.toArray().filter((entry) => !mustWait(entry)));
-    this.putAside([...(this.held?.entries ?? []), ...waiting]);
+    for (const entry of this.entries.toArray()) {
+      if (!mustWait(entry)) continue;
+      // A copy, as lists may hold the entry itself for longer.
+      this.putAside(new QueueEntry(entry));
+      this.remove(entry);
+    }
   }
 
   /** Puts the held entries back in front: they are older than what is queued. */
   release(): void {
     if (this.held === undefined) return;
-    this.replace([...this.held.entries, ...this.toArray()]);
-    this.held = undefined;
-  }
-
-  push(entry: QueueEntry): void {
-    if (this.entries === NOTHING) this.entries = [entry];
-    else this.entries.push(entry);
-    this.bytes += sizeOf(entry);
-  }
-
-  shift(): QueueEntry | undefined {
-    if (this.isEmpty) return undefined;
-    const entry = this.entries[this.head++] as QueueEntry;
-    this.bytes -= sizeOf(entry);
-    if (this.head === this.entries.length) {
-      this.entries = NOTHING;
-      this.head = 0;
-    } else if (this.head >= 1024 && this.head * 2 >= this.entries.length) {
-      // Taken entries are released in bulk: a queue that never empties must not grow at its front.
-      this.entries = this.entries.slice(this.head);
-      this.head = 0;
-    }
-    return entry;
-  }
-
-  /** Removes everything of a flow. @returns the commands whose answers were among it. */
-  purge(flow: Flow): readonly string[] {
-    const isOwn = (entry: QueueEntry): boolean => entry.flow === flow;
-    const held = this.held?.entries ?? NOTHING;
-    const refs = [...held, ...this.toArray()].flatMap((entry) =>
-      isOwn(entry) && entry.ref !== undefined ? [entry.ref] : [],
-    );
-    this.replace(this.toArray().filter((entry) => !isOwn(entry)));
-    if (held.length > 0) this.putAside(held.filter((entry) => !isOwn(entry)));
-    return refs;
+    const waiting = [...this.held.entries.toArray(), ...this.entries.toArray()];
+    this.clear();
+    for (const entry of waiting) this.add(new QueueEntry(entry));
   }
 
   /**
@@ -126,40 +159,102 @@ export class OutboxQueue {
    */
   positions(): Map<Flow, Position | undefined> {
     const positions = new Map<Flow, Position | undefined>();
-    for (const { flow, event, gap } of [...(this.held?.entries ?? NOTHING), ...this.toArray()]) {
-      if (flow === undefined || positions.has(flow)) continue;
-      const first = event ?? gap;
-      const seq = event?.seq ?? gap?.from ?? 0;
-      positions.set(flow, first && { epoch: first.epoch, seq: seq - 1 });
+    for (const index of [this.held?.index, this.isEmpty ? undefined : this.indexed]) {
+      for (const [flow, { all }] of index?.all ?? []) {
+        const entry = all.first();
+        if (entry === undefined || positions.has(flow)) continue;
+        const first = entry.event ?? entry.gap;
+        const seq = entry.event?.seq ?? entry.gap?.from ?? 0;
+        positions.set(flow, first && { epoch: first.epoch, seq: seq - 1 });
+      }
     }
     return positions;
   }
 
   /** The queued entries, in order. */
   toArray(): readonly QueueEntry[] {
-    return this.head === 0 ? this.entries : this.entries.slice(this.head);
-  }
-
-  replace(entries: QueueEntry[]): void {
-    this.entries = entries.length === 0 ? NOTHING : entries;
-    this.head = 0;
-    this.bytes = totalOf(entries);
+    return this.entries.toArray();
   }
 
   clear(): void {
-    this.replace([]);
+    this.entries.clear();
+    this.index = undefined;
     this.held = undefined;
+    this.bytes = 0;
   }
 
-  private putAside(entries: readonly QueueEntry[]): void {
-    this.held = entries.length === 0 ? undefined : { entries, bytes: totalOf(entries) };
+  private get indexed(): FlowIndex {
+    return (this.index ??= new FlowIndex(this.entries.toArray()));
+  }
+
+  private add(entry: QueueEntry): void {
+    this.entries.push(entry);
+    this.bytes += entry.size;
+    this.index?.add(entry);
+  }
+
+  private remove(entry: QueueEntry): void {
+    this.bytes -= entry.size;
+    entry.gone = true;
+    this.entries.left();
+    this.index?.left(entry);
+    entry.release();
+    this.forgetIndexWhenEmpty();
+  }
+
+  private announceInPlace(entry: QueueEntry, gap: GapEntry): void {
+    const { event } = entry;
+    this.bytes -= entry.size;
+    entry.becomeGap(gap);
+    this.bytes += entry.size;
+    if (event !== undefined && entry.flow !== undefined) this.index?.of(entry.flow)?.eventLeft(entry, event);
+  }
+
+  private forgetIndexWhenEmpty(): void {
+    if (this.entries.length === 0) this.index = undefined;
+  }
+
+  private putAside(entry: QueueEntry): void {
+    const held = (this.held ??= { entries: newList(), index: new FlowIndex([]), bytes: 0 });
+    held.entries.push(entry);
+    held.index.add(entry);
+    held.bytes += entry.size;
+  }
+
+  private removeHeld(entry: QueueEntry): void {
+    const { held } = this;
+    if (held === undefined) return;
+    held.bytes -= entry.size;
+    entry.gone = true;
+    held.entries.left();
+    held.index.left(entry);
+    entry.release();
+    if (held.entries.length === 0) this.held = undefined;
   }
 }
 
-function totalOf(entries: readonly QueueEntry[]): number {
-  return entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+function newList(): EntryList {
+  return new EntryList((entry) => !entry.gone);
 }
 
-function sizeOf(entry: QueueEntry): number {
-  return entry.bytes?.length ?? GAP_BYTES;
+function newGap(
+  flow: Flow,
+  from: number,
+  to: number,
+  reason: 'overflow' | 'conflated',
+  dropped: number,
+): GapEntry {
+  return {
+    from,
+    to,
+    reason,
+    partial: reason === 'conflated',
+    recoverable: flow.definition.policy.log.retain,
+    epoch: flow.epoch,
+    dropped,
+  };
+}
+
+function seqOf({ event }: QueueEntry): number {
+  return event?.seq ?? Infinity;
 }

@@ -1,4 +1,8 @@
 import { BytesByVariant } from './bytes-by-variant.js';
+import { sizeOfValue } from './value-size.js';
+
+/** Bytes that an event counts as beside its payload, `meta` and texts. */
+const EVENT_BYTES = 128;
 
 /** An event as it is handed to the log. */
 export interface EventDraft {
@@ -6,17 +10,20 @@ export interface EventDraft {
   readonly id: string;
   /** Name of the event. */
   readonly event: string;
-  /** Data of the publisher; must be serializable. */
+  /**
+   * Data of the publisher: a wire value, which nobody changes (`toWireValue`). A broker that keeps it as JSON writes it with
+   * `JSON.stringify` and reads it with `readWireValue`, so that bytes stay bytes (P29).
+   */
   readonly payload?: unknown;
   /** Id of the user who published it; absent for anonymous clients. */
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
-  /** Milliseconds after which delivery is pointless; counted on the broker's clock. */
+  /** Milliseconds after the append from which delivery is pointless. */
   readonly ttl?: number;
   /** Trace context of the publisher, passed through. */
   readonly trace?: string;
-  /** Further fields of the publisher, passed through. */
+  /** Further fields of the publisher, passed through: a wire value. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
@@ -28,8 +35,24 @@ export interface ChannelEventFields extends EventDraft {
   readonly seq: number;
   /** Incarnation of the log; in a new one, events of the old one may be lost. */
   readonly epoch: string;
-  /** The broker's clock at append, in milliseconds. */
+  /** The broker's wall clock at append, in milliseconds. Informational: nothing is computed from it. */
   readonly ts: number;
+  /** When its `ttl` runs out, on the monotonic clock of this node: {@link expiryOf} of the broker's knowledge of its age. */
+  readonly expiresAt: number;
+}
+
+/**
+ * When an event is no longer worth delivering, on the monotonic clock of this node. Brokers call it where they make an event
+ * of what was appended, was read, or arrived, so that no wall clock of a node takes part: the age is a difference of two
+ * readings of one clock. The memory broker's events are of age 0 when they are made. Redis compares the server's time now
+ * with that of the append; a message that comes at once is of age 0, as far as a node can know.
+ *
+ * @param ttl as the publisher gave it, in milliseconds.
+ * @param ageMs time since the append, in milliseconds.
+ * @param now the monotonic clock of this node.
+ */
+export function expiryOf(ttl: number | undefined, ageMs: number, now: number): number {
+  return ttl === undefined ? Infinity : now + ttl - ageMs;
 }
 
 /**
@@ -43,8 +66,10 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly seq: number;
   /** Incarnation of the log. */
   readonly epoch: string;
-  /** The broker's clock at append, in milliseconds. */
+  /** The broker's wall clock at append, in milliseconds. Informational: nothing is computed from it. */
   readonly ts: number;
+  /** When its `ttl` runs out, on the monotonic clock of this node. */
+  readonly expiresAt: number;
   /** Given by the publisher. */
   readonly id: string;
   /** Name of the event. */
@@ -55,12 +80,13 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
-  /** Milliseconds after `ts` from which delivery is pointless. */
+  /** Milliseconds after the append from which delivery is pointless. */
   readonly ttl?: number;
   /** Trace context of the publisher. */
   readonly trace?: string;
   /** Further fields of the publisher. */
   readonly meta?: Readonly<Record<string, unknown>>;
+  private measured = 0;
 
   constructor(fields: ChannelEventFields) {
     super();
@@ -68,6 +94,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.seq = fields.seq;
     this.epoch = fields.epoch;
     this.ts = fields.ts;
+    this.expiresAt = fields.expiresAt;
     this.id = fields.id;
     this.event = fields.event;
     this.payload = fields.payload;
@@ -78,8 +105,35 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.meta = fields.meta;
   }
 
-  /** Whether the event's `ttl` has run out at `now`. */
+  /**
+   * Bytes that the event counts as where a limit is in bytes: payload and `meta` (see `sizeOfValue`), the characters of its id,
+   * name, user and key, and 128. Measured once.
+   */
+  get size(): number {
+    if (this.measured === 0) {
+      const { id, event, user = '', key = '', payload, meta } = this;
+      const texts = id.length + event.length + user.length + key.length;
+      this.measured = EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
+    }
+    return this.measured;
+  }
+
+  /**
+   * An event that a broker finds in its log and cannot read, e.g. as another program changed it. It keeps its place:
+   * subscribers are sent a gap instead (P25), and `history` leaves it out.
+   */
+  static unreadable(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
+    // No event has an empty name, so the mark takes no room in all others.
+    return new ChannelEvent({ ...place, id: '', event: '', expiresAt: Infinity });
+  }
+
+  /** Whether it is an event, and not an {@link unreadable} one. */
+  get isReadable(): boolean {
+    return this.event !== '';
+  }
+
+  /** Whether the event's `ttl` has run out. @param now the monotonic clock of this node. */
   isExpired(now: number): boolean {
-    return this.ttl !== undefined && now > this.ts + this.ttl;
+    return now > this.expiresAt;
   }
 }

@@ -8,7 +8,7 @@ import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
-import type { Authenticator } from './identity.js';
+import type { Authenticator, Verifier } from './identity.js';
 
 /** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
@@ -18,12 +18,60 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly bytesPerSecond: number;
   /** Commands a second over all connections of one user; the burst is twice that. 0 for no bound. */
   readonly userRatePerSecond: number;
-  /** Commands whose answer is pending; at the bound the engine stops reading from the client. */
+  /** Bytes a second of answers that are charged (G16), sustained; eight seconds' worth may come at once. */
+  readonly answerBytesPerSecond: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. */
+  readonly userAnswerBytesPerSecond: number;
+  /** Time in which a user, or an address, regains twice `maxChannels` subscribes that cost no command. */
+  readonly freeSubscribesEveryMs: number;
+  /** Commands of one connection that run at the same time; further ones wait, and the engine stops reading from the client. */
   readonly maxInFlight: number;
+  /** Commands of one connection that wait because `maxInFlight` run; further ones are refused with `rate_limited`. */
+  readonly maxQueuedCommands: number;
+  /** Bytes of them. */
+  readonly maxQueuedBytes: number;
+  /**
+   * Frames of the transport for each command of `ratePerSecond` and `burst`: fragments, pings and pongs, and frames without a
+   * command count.
+   */
+  readonly framesPerCommand: number;
+  /** Bytes of messages that clients have begun and not ended, over all connections of this node. */
+  readonly maxUnfinishedBytes: number;
+  /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
+  readonly deliveriesPerCommand: number;
+  /** Credentials that are being verified at the same time; further ones are refused for the moment. */
+  readonly maxVerifications: number;
+  /** The same for one address. */
+  readonly maxVerificationsPerAddress: number;
+  /** New connections a second of one address, sustained; `maxConnectionsPerAddress` may come at once. */
+  readonly connectsPerSecond: number;
+  /** Users and addresses whose rates are remembered, for each kind of rate. */
+  readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
+  /** Bytes of the `params` of one subscribe. */
+  readonly maxParamsBytes: number;
+  /** Bytes of the presence data of one member. */
+  readonly maxPresenceBytes: number;
+  /** Bytes that the subscriptions of one connection keep. */
+  readonly maxRetainedBytes: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. */
+  readonly maxRetainedBytesPerUser: number;
+  /** Bytes of one page of `history` or `presence`; a single larger event is a page of its own. */
+  readonly maxPageBytes: number;
+  /** Bytes of one answer that a handler of the application made: to a request, or with a snapshot. */
+  readonly maxAnswerBytes: number;
+  /** Bytes of publishes that the broker has not answered, on this node. */
+  readonly maxAppendBytes: number;
+  /** Different channels that one user, or the anonymous clients of one address, name within `distinctChannelsWindowMs`. */
+  readonly maxDistinctChannels: number;
+  readonly distinctChannelsWindowMs: number;
+  /** Channels that this node serves at the same time. */
+  readonly maxServedChannels: number;
+  /** Bytes of one event or signal, whoever sends it; a larger one is refused with `message_too_large`. */
+  readonly maxEventBytes: number;
 }
 
 /** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */
@@ -35,12 +83,17 @@ export interface AbusePolicy {
   readonly windowMs: number;
   /** How long the user, or the address of an anonymous client, is refused after a 4807; 0 for not at all. */
   readonly banMs: number;
+  /** Refused credentials of one address within `authFailureWindowMs`; above it, further ones are answered `rate_limited`. */
+  readonly authFailures: number;
+  readonly authFailureWindowMs: number;
 }
 
 /** Bounds of a connection's outbound queue (G13). */
 export interface OutboxLimits {
   readonly maxBytes: number;
   readonly maxMessages: number;
+  /** Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. */
+  readonly maxBytesPerUser: number;
 }
 
 /** Numbers of the engine, with every default filled in. Durations in milliseconds. */
@@ -69,6 +122,10 @@ export interface EngineSettings {
   readonly lingerMs: number;
   /** Most recent events of a served channel that a node keeps for joining replay with live (G8). */
   readonly ringSize: number;
+  /** Bytes of those of one channel. */
+  readonly ringBytes: number;
+  /** Bytes of those of all channels; above it each channel keeps only its newest. */
+  readonly ringBytesPerNode: number;
   /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;
   /** Time over which `bye` advises the clients to spread their reconnects at a drain. */
@@ -78,8 +135,9 @@ export interface EngineSettings {
 /** What the parts of an engine are built on. Each picks what it needs. */
 export interface EnginePorts extends Pick<
   EngineOptions,
-  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
+  'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
 > {
+  readonly authenticator: Verifier;
   readonly log: BrokerLog;
   readonly bus: BrokerBus;
   /** Membership of channels. */

@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/position.js';
 import type { Subscription } from '../hub/subscription.js';
-import type { Flow } from '../outbox/queue.js';
+import type { Flow } from '../outbox/entry.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Scheduled } from '../ports/clock.js';
 

@@ -7,7 +7,7 @@ import {
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import { ManualClock, settle } from '../../support/engine/manual-clock.js';
+import { ManualClock, settle, steadyWall } from '../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 
 const WINDOWS: ContractWindows = {
@@ -39,7 +39,7 @@ export const memoryHarness = memoryHarnessOf({ runs: 300 });
 
 function createHarness({ runs, wrap = (broker) => broker }: MemoryHarnessOptions): BrokerHarness {
   const clock = new ManualClock();
-  const store = new MemoryStore({ clock, entropy: new SeededEntropy() });
+  const store = new MemoryStore({ clock: steadyWall(clock), entropy: new SeededEntropy() });
   const nodes: ContractNode[] = [];
   return {
     windows: WINDOWS,

@@ -154,9 +154,9 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
   );
 
   it.each([
-    ['request', 'big', 'the handler of the request "big"', 'serialize a BigInt'],
-    ['request', 'later', 'the handler of the request "later"', 'circular structure'],
-    ['publish', 'big', 'the publish handler of "big"', 'serialize a BigInt'],
+    ['request', 'big', 'the handler of the request "big"', 'is a BigInt'],
+    ['request', 'later', 'the handler of the request "later"', 'is an object that contains it'],
+    ['publish', 'big', 'the publish handler of "big"', 'is a BigInt'],
   ])(
     'a %s handler (%s) that returns an unserializable value is named in the log, with reason and remedy (G25)',
     async (type, event, handler, reason) => {
@@ -166,7 +166,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
       const line = server.logger.at('error').find((text) => text.includes(id));
       expect(line).toContain(`What ${handler} returned is not serializable`);
       expect(line).toContain(reason);
-      expect(line).toContain('a BigInt as a string');
+      expect(line).toMatch(/Send it as a string|Leave out the reference back/);
     },
   );
 

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
 import { applyOverflow } from '../../../lib/core/outbox/overflow.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
-import { OutboxQueue, type GapEntry, type Flow } from '../../../lib/core/outbox/queue.js';
+import type { Flow, GapEntry } from '../../../lib/core/outbox/entry.js';
+import { OutboxQueue } from '../../../lib/core/outbox/queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/fault/lossy-broker.js';
 import { channel } from '../../support/engine/harness.js';
@@ -197,6 +198,7 @@ describe('gaps (P25)', () => {
         seq,
         epoch: 'new',
         ts: 0,
+        expiresAt: Infinity,
         id: `e${seq}`,
         event: 'said',
       });
@@ -209,7 +211,7 @@ describe('gaps (P25)', () => {
   it('an overflow behind an expired event is announced as overflow (P25)', () => {
     const gaps = overflowBehind({ reason: 'expired', recoverable: false }, false);
     expect(gaps).toContainEqual(
-      expect.objectContaining({ from: 11, to: 11, reason: 'overflow', recoverable: true }),
+      expect.objectContaining({ from: 11, to: 12, reason: 'overflow', recoverable: true }),
     );
   });
 

@@ -13,7 +13,7 @@ import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import type { Handshake, WireVariant } from '../../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { createPlainVariant, FakeConnection } from './fake-connection.js';
-import { ManualClock, settle } from './manual-clock.js';
+import { ManualClock, settle, steadyWall } from './manual-clock.js';
 import { SeededEntropy } from './seeded-entropy.js';
 
 /** Deep enough for every option of the settings. */
@@ -97,9 +97,12 @@ export class EngineHarness {
     {
       settings,
       clock = new ManualClock(),
+      warnings = [],
       ...options
     }: {
       settings?: SettingsPatch;
+      /** Filled with what the engine warns of. */
+      warnings?: string[];
       broker?: Broker;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
@@ -107,7 +110,7 @@ export class EngineHarness {
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(1);
-    this.broker = options.broker ?? memoryBroker({ clock, entropy });
+    this.broker = options.broker ?? memoryBroker({ clock: steadyWall(clock), entropy });
     this.engine = new RealtimeEngine({
       broker: this.broker,
       authenticator: options.authenticator ?? tokenAuthenticator,
@@ -121,7 +124,7 @@ export class EngineHarness {
       logger: {
         debug: () => undefined,
         log: () => undefined,
-        warn: () => undefined,
+        warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),
       },
     });

@@ -1,5 +1,8 @@
 import type { Clock, Scheduled } from '../../../lib/core/ports/clock.js';
 
+/** Where the wall clock is, in milliseconds ahead of what it should be, after each move of time in turn. */
+const JUMPS = [3_600_000, -3_600_000, 0];
+
 interface Task {
   readonly due: number;
   readonly order: number;
@@ -9,6 +12,9 @@ interface Task {
 /**
  * A clock that stands still until a test moves it. Tasks run inside `advance`, in the order of their time and,
  * at the same time, in the order in which they were scheduled; `now()` is the task's own time while it runs.
+ *
+ * The wall clock jumps by an hour, forth and back, whenever time moves: no duration may be computed from it. A test that
+ * compares a timestamp asks this clock's `now()` at the same moment.
  *
  * @example
  * const clock = new ManualClock();
@@ -20,6 +26,9 @@ export class ManualClock implements Clock {
   private time: number;
   private skew = 0;
   private scheduled = 0;
+  private moves = 0;
+  /** What the wall clock is ahead of its due time by the jumps of this class. */
+  private jumped = 0;
 
   /** @param start Milliseconds since the Unix epoch; by default 2026-01-01T00:00:00Z. */
   constructor(start = 1_767_225_600_000) {
@@ -53,6 +62,7 @@ export class ManualClock implements Clock {
 
   /** Moves time on by `ms` and runs what is due, including what those tasks schedule inside the span. */
   advance(ms: number): void {
+    this.jumpAbout();
     const end = this.time + ms;
     for (let task = this.next(); task !== undefined && task.due <= end; task = this.next()) {
       this.tasks.delete(task);
@@ -67,6 +77,7 @@ export class ManualClock implements Clock {
    * timers. Tasks that are scheduled by a promise inside the span run inside it too.
    */
   async advanceAsync(ms: number): Promise<void> {
+    this.jumpAbout();
     const end = this.time + ms;
     await settle();
     for (let task = this.next(); task !== undefined && task.due <= end; task = this.next()) {
@@ -78,9 +89,24 @@ export class ManualClock implements Clock {
     this.time = end;
   }
 
+  /**
+   * Moves both clocks without running anything: the machine sleeps, or the process stands still. Timers that became due run
+   * with the next `advance`, late.
+   */
+  sleep(ms: number): void {
+    this.time += ms;
+  }
+
   /** Moves the wall clock without running anything: what an operator or NTP does to a host (clock skew). */
   jump(ms: number): void {
     this.skew += ms;
+  }
+
+  /** An hour ahead, an hour behind, right, and so on. */
+  protected jumpAbout(): void {
+    const to = JUMPS[this.moves++ % JUMPS.length] ?? 0;
+    this.jump(to - this.jumped);
+    this.jumped = to;
   }
 
   private next(): Task | undefined {
@@ -96,4 +122,15 @@ export class ManualClock implements Clock {
 /** Lets everything that is already resolved run: a macrotask, so any number of chained microtasks. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A clock without the jumps of a {@link ManualClock}'s wall clock; any other clock as it is. */
+export function steadyWall(clock: Clock): Clock {
+  if (!(clock instanceof ManualClock)) return clock;
+  const start = clock.now() - clock.monotonic();
+  return {
+    now: () => start + clock.monotonic(),
+    monotonic: () => clock.monotonic(),
+    schedule: (delayMs, task) => clock.schedule(delayMs, task),
+  };
 }

@@ -124,7 +124,7 @@ export class NewerNode {
 
   private hear(topic: string, text: string): void {
     const channel = topic.slice(topic.indexOf(':c:') + 3);
-    const message = decodeMessage(text, channel);
+    const message = decodeMessage(text, channel, 0);
     if (message?.kind !== 'events') return;
     const told = this.told.get(channel) ?? [];
     this.told.set(channel, told);

@@ -201,7 +201,7 @@ describe('reconnecting with unacknowledged publishes (P17)', () => {
     await h.state('waiting');
     const fresh = room.publish('a', 2, { id: 'fresh' });
     // The machine slept: all timers are late, and the next attempt comes at once.
-    h.clock.jump(100_000);
+    h.clock.sleep(100_000);
     const second = await h.back(limits({ dedupeMs: 100_000 }));
     expect(await old).toBe('outcome_unknown');
     const command = await second.expectCommand('publish');
@@ -378,7 +378,7 @@ describe('refusals of a publish (P17)', () => {
     const old = codeOf(h.client.channel('rooms.1').publish('a'));
     connection.error(await connection.expectCommand('publish'), 'unavailable', { retryAfterMs: 60_000 });
     await connection.sync();
-    h.clock.jump(300_000);
+    h.clock.sleep(300_000);
     void h.client.channel('rooms.2').publish('b');
     expect((await connection.expectCommand('publish')).channel).toBe('rooms.2');
     await connection.sync();

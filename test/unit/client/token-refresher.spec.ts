@@ -59,7 +59,7 @@ describe('the token of a new connection', () => {
     await reconnect();
     await h.state('waiting');
     h.clock.advance(1);
-    h.clock.jump(60_000);
+    h.clock.sleep(60_000);
     await reconnect();
     expect(tokens).toEqual(['t1', 't1', 't2']);
   });
@@ -69,7 +69,7 @@ describe('a stale token', () => {
   it('a token that would be expired on arrival is stale', async () => {
     const h = await start();
     const connection = await h.live({ tokenExpiresInMs: 600_000 });
-    h.clock.jump(597_000);
+    h.clock.sleep(597_000);
     connection.terminate();
     expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
   });

@@ -5,7 +5,7 @@ import { RedisScript } from './script.js';
  * Reads the records that hold a range of a log, bounded in events and bytes, and says in which epoch it read (G6).
  *
  * KEYS: head, stream, origin. ARGV: token, head (ms), epoch or '', from, until or '', limit, '1' for reverse, bytes.
- * Returns epoch, tip, 1 or 0 for continuous, oldest; then `seq` of the first event, `ts` and events of each record, in the
+ * Returns epoch, tip, 1 or 0 for continuous, oldest, the server's time; then `seq` of the first event, `ts` and events of each record, in the
  * order asked. The first and the last record may hold more than was asked for.
  */
 export const READ = new RedisScript(
@@ -33,7 +33,7 @@ end
 if not holds(ARGV[3], from - 1) then return { log.e, log.s, 0, oldest } end
 local low, high = math.max(from, oldest), log.s
 if ARGV[5] ~= '' then high = math.min(tonumber(ARGV[5]), high) end
-local out = { log.e, log.s, 1, oldest }
+local out = { log.e, log.s, 1, oldest, now }
 
 local function take(record)
   local first, last = span(record)

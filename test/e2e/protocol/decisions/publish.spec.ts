@@ -24,7 +24,7 @@ describe('publish', () => {
     });
   });
 
-  it('equal content in both codecs is a duplicate; MessagePack keeps its own value types (P15a, P15f)', async () => {
+  it('equal content in both codecs is a duplicate, bytes and dates included (P15a, P15f)', async () => {
     await start();
     const json = await server.connect('alice');
     const packed = await server.connect('alice', { protocols: ['realtime.v1.msgpack'] });
@@ -34,10 +34,12 @@ describe('publish', () => {
     await packed.subscribe('rooms.1');
     const at = new Date(1_767_225_600_000);
     await publish(packed, 'p2', { bytes: Uint8Array.of(1, 2), at });
-    expect((await json.next('event')).payload['at']).toBe(at.toISOString());
+    const text = { bytes: { $bytes: 'AQI=' }, at: at.toISOString() };
+    expect((await json.next('event')).payload).toEqual(text);
     const { payload } = await packed.take({ type: 'event' });
     expect([...(payload['bytes'] as Uint8Array)]).toEqual([1, 2]);
-    expect(payload['at']).toEqual(at);
+    expect(payload['at']).toEqual(at.toISOString());
+    expect((await publish(json, 'p2', text)).payload['duplicate']).toBe(true);
   });
 
   it('an undeclared event and a channel without publishing are refused with the same code (P15b)', async () => {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
-import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { ManualClock, steadyWall } from '../../../support/engine/manual-clock.js';
 
 // The instants at which something ends, and the numbers at which something is full: met exactly, and missed by one.
 const CHANNEL = 'rooms.1';
@@ -22,7 +22,7 @@ function request(id: string, policy: Partial<LogPolicy> = {}, channel = CHANNEL)
 }
 
 async function open(options: ConstructorParameters<typeof MemoryStore>[0] = {}) {
-  const store = new MemoryStore({ clock, ...options });
+  const store = new MemoryStore({ clock: steadyWall(clock), ...options });
   const broker = memoryBroker({ store });
   const seen = new RecordingListener();
   await broker.start(seen, 'node-1');
@@ -201,7 +201,7 @@ describe('members in the memory broker', () => {
 describe('bans in the memory broker', () => {
   it('a ban is handed to a node that starts until its last millisecond (G16)', async () => {
     const { broker, store } = await open();
-    await broker.bus.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
+    await broker.bus.control({ kind: 'ban', user: 'ada', forMs: 10_000 });
     await broker.bus.control({ kind: 'ban', user: 'eve' });
     const banned = async (): Promise<string[]> => {
       const late = new RecordingListener();

@@ -83,7 +83,9 @@ describe('without observers', () => {
 
   async function readsPerTurn(observers: readonly Observer[]): Promise<number> {
     const clock = new CountingClock();
-    harness = await EngineHarness.start([channel('rooms.:room')], { clock, observers });
+    // Of its own: what the broker reads is not the engine's.
+    const broker = memoryBroker({ clock: new ManualClock() });
+    harness = await EngineHarness.start([channel('rooms.:room')], { clock, broker, observers });
     await harness.subscriber('rooms.1');
     clock.reads = 0;
     await harness.publish('rooms.1', 10);

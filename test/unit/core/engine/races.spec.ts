@@ -217,15 +217,20 @@ describe('a dropped tail and the next batch', () => {
     const { presence } = harness.broker;
     const enter = (device: string): Promise<void> =>
       presence.enter({ channel: 'rooms.1', member: 'eve', device, generation: 1 }, 30_000);
+    ada.stall();
+    await harness.publish('rooms.1');
     await harness.engine.application.publish('rooms.1', 'said', 'x'.repeat(5_000));
+    await quiet();
+    ada.drain();
     // A diff hands out what came before it, in the middle of the turn.
     await enter('one');
     await harness.engine.application.publish('rooms.1', 'said', 'small');
     await enter('two');
     await quiet();
     expect(ada.take().map(({ type, seq }) => [type, seq])).toEqual([
+      ['event', 1],
       ['gap', undefined],
-      ['event', 2],
+      ['event', 3],
     ]);
   });
 });

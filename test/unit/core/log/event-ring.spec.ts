@@ -1,13 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
-import { EventRing } from '../../../../lib/core/log/event-ring.js';
+import { EventRing, RingBudget } from '../../../../lib/core/log/event-ring.js';
 
 function event(seq: number, epoch = 'e'): ChannelEvent {
-  return new ChannelEvent({ channel: 'rooms.1', seq, epoch, ts: 0, id: `${epoch}${seq}`, event: 'said' });
+  return new ChannelEvent({
+    channel: 'rooms.1',
+    seq,
+    epoch,
+    ts: 0,
+    expiresAt: Infinity,
+    id: `${epoch}${seq}`,
+    event: 'said',
+  });
 }
 
 function ringOf(capacity: number, first: number, last: number): EventRing {
-  const ring = new EventRing(capacity);
+  const ring = new EventRing(capacity, Infinity, new RingBudget(Infinity));
   for (let seq = first; seq <= last; seq++) ring.push(event(seq));
   return ring;
 }
@@ -21,7 +29,7 @@ function covered(ring: EventRing): number[] {
 
 describe('the ring of the newest events', () => {
   it('holds nothing while it is empty', () => {
-    expect(covered(new EventRing(4))).toEqual([]);
+    expect(covered(new EventRing(4, Infinity, new RingBudget(Infinity)))).toEqual([]);
   });
 
   it.each([

@@ -1,0 +1,150 @@
+import { hash } from 'node:crypto';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+
+/** Names of one client that are kept as a plain list. */
+const FEW = 16;
+/** Names of all clients that are remembered; beyond it those of the clients that came first are forgotten. */
+const MAX_NAMES = 1_000_000;
+
+export interface ChannelNamesOptions {
+  /** Most names of one client in a window. */
+  readonly max: number;
+  readonly windowMs: number;
+  /** Makes the hashes of names unpredictable. */
+  readonly secret: string;
+}
+
+/** Names as hashes of 32 bits: two names with one hash count as one. */
+class NameSet {
+  /** A list of {@link FEW}, then a table with open addressing in which 0 is free. */
+  private hashes: number[] | Uint32Array = [];
+  size = 0;
+
+  has(name: number): boolean {
+    const { hashes } = this;
+    return Array.isArray(hashes) ? hashes.includes(name) : hashes[placeOf(hashes, name)] === name;
+  }
+
+  /** Adds a hash that is not in it. */
+  add(name: number): void {
+    this.size++;
+    if (Array.isArray(this.hashes)) {
+      this.hashes.push(name);
+      if (this.size > FEW) this.grow(this.hashes);
+      return;
+    }
+    this.hashes[placeOf(this.hashes, name)] = name;
+    if (this.size * 2 > this.hashes.length) this.grow(this.hashes);
+  }
+
+  private grow(from: Iterable<number>): void {
+    const table = new Uint32Array(4 * 2 ** Math.ceil(Math.log2(this.size)));
+    for (const name of from) if (name !== 0) table[placeOf(table, name)] = name;
+    this.hashes = table;
+  }
+}
+
+function placeOf(table: Uint32Array, name: number): number {
+  let place = name % table.length;
+  while (table[place] !== 0 && table[place] !== name) place = (place + 1) % table.length;
+  return place;
+}
+
+/** The names of one client, in two halves of the window. */
+interface Names {
+  since: number;
+  younger: NameSet;
+  older: NameSet;
+}
+
+/**
+ * Bounds how many different channels one client names in a window of time: a node, or the broker, may keep something for each of
+ * them. A name that was used in the window is always admitted again.
+ */
+export class ChannelNames {
+  private readonly clients = new Map<string, Names>();
+  private total = 0;
+  private sweepAt = 256;
+
+  private readonly seed: number;
+
+  constructor(private readonly options: ChannelNamesOptions) {
+    this.seed = Number.parseInt(hash('sha1', `channel names ${options.secret}`).slice(0, 8), 16);
+  }
+
+  /** Clients that are remembered. */
+  get size(): number {
+    return this.clients.size;
+  }
+
+  /**
+   * @param client the user, or the address of an anonymous client. @param now the monotonic clock, in milliseconds.
+   * @throws RealtimeError `rate_limited` for a name beyond the bound.
+   */
+  admit(client: string, channel: string, now: number): void {
+    const { max, windowMs } = this.options;
+    const names = this.namesOf(client, now);
+    const name = hashOf(channel, this.seed);
+    if (names.younger.has(name)) return;
+    if (names.younger.size + names.older.size >= max && !names.older.has(name)) {
+      throw new RealtimeError(
+        'rate_limited',
+        `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
+        { retryAfterMs: Math.max(1, names.since + windowMs / 2 - now) },
+      );
+    }
+    names.younger.add(name);
+    this.total++;
+    if (this.total > MAX_NAMES) this.forgetFirst();
+  }
+
+  private namesOf(client: string, now: number): Names {
+    let names = this.clients.get(client);
+    if (names === undefined) {
+      if (this.clients.size >= this.sweepAt) this.sweep(now);
+      names = { since: now, younger: new NameSet(), older: new NameSet() };
+      this.clients.set(client, names);
+    }
+    const { windowMs } = this.options;
+    const ageMs = now - names.since;
+    if (ageMs < windowMs / 2) return names;
+    this.total -= names.older.size;
+    names.older = names.younger;
+    if (ageMs >= windowMs) {
+      this.total -= names.older.size;
+      names.older = new NameSet();
+    }
+    names.younger = new NameSet();
+    names.since = now;
+    return names;
+  }
+
+  private sweep(now: number): void {
+    for (const [client, { since }] of this.clients)
+      if (now - since >= this.options.windowMs) this.forget(client);
+    // Doubling keeps the cost of sweeping per new client constant, however many are active at once.
+    this.sweepAt = Math.max(256, this.clients.size * 2);
+  }
+
+  private forgetFirst(): void {
+    const [first] = this.clients.keys();
+    if (first !== undefined) this.forget(first);
+  }
+
+  private forget(client: string): void {
+    const names = this.clients.get(client);
+    if (names === undefined) return;
+    this.clients.delete(client);
+    this.total -= names.younger.size + names.older.size;
+  }
+}
+
+/** FNV-1a; never 0. */
+function hashOf(name: string, seed: number): number {
+  let mixed = (0x811c9dc5 ^ seed) >>> 0;
+  for (let index = 0; index < name.length; index++) {
+    mixed ^= name.charCodeAt(index);
+    mixed = Math.imul(mixed, 0x01000193) >>> 0;
+  }
+  return mixed === 0 ? 1 : mixed;
+}

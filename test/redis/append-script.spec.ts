@@ -4,7 +4,7 @@ import { READ } from '../../lib/brokers/redis/scripts/read.js';
 import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { elapse, stretched } from '../support/patience.js';
 import { RedisKit } from './kit.js';
-import { POLICY, recordOf, scriptCalls, times, type Argument } from './script-calls.js';
+import { POLICY, recordOf, scriptCalls, sizesOf, times, WIDE, type Argument } from './script-calls.js';
 
 describe('the script that appends, on a real server', () => {
   let kit: RedisKit;
@@ -68,7 +68,7 @@ describe('the script that appends, on a real server', () => {
 
     it('continues a log in its next section, and keeps logs separate (P10)', async () => {
       const [one, other] = [channel(), channel()];
-      const section = [...POLICY, 2, 0, 'p', recordOf(['{}', '{}'])];
+      const section = [...POLICY, ...WIDE, 2, 0, 'p', ...sizesOf(2), recordOf(['{}', '{}'])];
       const out = await run(
         APPEND,
         [...withIds(one), ...withIds(other), ...withIds(one)],

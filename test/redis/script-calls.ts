@@ -6,7 +6,12 @@ export type Argument = string | number;
 
 type Item = readonly [id: number, after: number, print: string, body: string];
 
+/** Whether events are kept, size, ttl, dedupe, head. */
 export const POLICY = [1, 100, 60_000, 10_000, 90_000];
+/** Most bytes, where a test is not about them. */
+export const WIDE = [1_000_000];
+/** Bytes of so many events, as the script takes them. */
+export const sizesOf = (count: number) => [count * 10, count === 1 ? '' : times(count, '10').join()];
 export const recordOf = (bodies: readonly string[]) => `[${bodies.join(',\n')}]`;
 export const times = (count: number, body: string) => Array.from({ length: count }, () => body);
 
@@ -55,15 +60,29 @@ export function scriptCalls(kit: () => RedisKit) {
   ) => {
     const details = items.flatMap(([id, after, print]) => [id, after, print]);
     const text = recordOf(items.map(([, , , body]) => body));
-    return appendTo(name, touch, [...policy, items.length, ids.length, 'm', text, ...ids, ...details]);
+    return appendTo(name, touch, [
+      ...[...policy, ...WIDE, items.length, ids.length, 'm', ...sizesOf(items.length), text],
+      ...[...ids, ...details],
+    ]);
   };
   const plain = (name: string, bodies: readonly string[], policy: readonly Argument[] = POLICY) =>
-    appendTo(name, 0, [...policy, bodies.length, 0, 'p', recordOf(bodies)]);
+    appendTo(name, 0, [
+      ...policy,
+      ...WIDE,
+      bodies.length,
+      0,
+      'p',
+      ...sizesOf(bodies.length),
+      recordOf(bodies),
+    ]);
   /** Every event has an id. */
   const identified = (name: string, ids: readonly string[], policy: readonly Argument[] = POLICY) => {
     const text = recordOf(ids.map((id) => JSON.stringify({ i: id })));
     const claims = ids.map((id, index) => `call${calls + 1}.1-${index} f-${id}`);
-    return appendTo(name, 0, [...policy, ids.length, ids.length, 'i', text, ...ids, ...claims]);
+    return appendTo(name, 0, [
+      ...[...policy, ...WIDE, ids.length, ids.length, 'i', ...sizesOf(ids.length), text],
+      ...[...ids, ...claims],
+    ]);
   };
 
   return { now, channel, run, log, withIds, tipKeys, readKeys, append, plain, identified };

@@ -251,7 +251,7 @@ describe('logs and rooms that were never written', () => {
 
     it('after a head has expired, no position of the log before is true, and a room begins another epoch (G6)', async () => {
       const { broker } = await kit.node({ headMs: 300 });
-      const policy = { retain: false, size: 0, ttlMs: 0, dedupeMs: 0, maxBytes: 1_000_000 };
+      const policy = { retain: false, size: 0, maxBytes: 0, ttlMs: 0, dedupeMs: 0 };
       const append = async (id: string) => {
         const [outcome] = await broker.log.appendMany([request(CHANNEL, id, { policy })]);
         return outcome?.ok === true ? outcome.position : undefined;
@@ -280,9 +280,7 @@ describe('logs and rooms that were never written', () => {
       expect(await kit.admin.pttl(origin)).toBeGreaterThan(60_000);
       await appended(long.broker, 'a', 'rooms.0');
       await short.broker.log.appendMany([
-        request(CHANNEL, 'a', {
-          policy: { retain: false, size: 0, ttlMs: 0, dedupeMs: 0, maxBytes: 1_000_000 },
-        }),
+        request(CHANNEL, 'a', { policy: { retain: false, size: 0, maxBytes: 0, ttlMs: 0, dedupeMs: 0 } }),
       ]);
       const [head, left] = await Promise.all([
         kit.admin.pexpiretime(kit.keys.head(CHANNEL)),

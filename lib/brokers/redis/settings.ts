@@ -56,6 +56,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
     maxBatch: whole('maxBatch', options.maxBatch, 256, 1_000),
     maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024),
+    maxIdsPerProducer: whole('maxIdsPerProducer', options.maxIdsPerProducer, 50_000),
     pipelineDepth: whole('pipelineDepth', options.pipelineDepth, 4),
     maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 1024 * 1024),
     tipCheckMs: number('tipCheck.intervalMs', options.tipCheck?.intervalMs, 25_000),

@@ -60,16 +60,26 @@ export async function loseEnd(
     const [top] = await admin.xrevrange(stream, '+', '-', 'COUNT', 1);
     await admin.call('XSETID', stream, top?.[0] ?? '0-1');
   }
-  for (const [id, [, ts, , text]] of records) {
+  /** Bytes of what is left. */
+  let bytes: number | undefined;
+  for (const [id, [, ts, , text, , begins, , each]] of records) {
     const events = JSON.parse(text ?? '[]') as readonly { readonly i: string }[];
     const before = Number.parseInt(id, 10) - events.length;
     const kept = events.slice(0, Math.max(0, keep - before));
+    const sizes = (each ?? '').split(',').slice(0, kept.length).map(Number);
+    bytes ??= Number(begins) + sizes.reduce((sum, size) => sum + size, 0);
     if (kept.length > 0) {
-      await admin.xadd(stream, `${keep}-${kept.length}`, 't', ts ?? '', 'b', JSON.stringify(kept));
+      const left = kept.map((event) => JSON.stringify(event)).join(',\n');
+      await admin.xadd(
+        stream,
+        `${keep}-${kept.length}`,
+        ...['t', ts ?? '', 'b', `[${left}]`, 'c', begins ?? '0', 'l', sizes.join()],
+      );
     }
     for (const { i } of events.slice(kept.length))
       for (const hash of keys.of(channel).ids) await admin.hdel(hash, idField('u1', i));
   }
   await admin.hset(head, 's', keep);
+  if (bytes !== undefined) await admin.hset(head, 'c', bytes);
   await server.call('DEBUG', 'CHANGE-REPL-ID');
 }

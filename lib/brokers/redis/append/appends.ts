@@ -5,7 +5,10 @@ import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeBody } from '../wire.js';
 import { AppendCall } from './batch.js';
+import { IdShares } from './id-shares.js';
 import { AppendLane } from './lane.js';
+
+const TOO_MANY_IDS = 'Too many recent publishes of this user or client are remembered';
 
 /**
  * Appends of this node. A single server gets all of them in one lane, whatever their partition: fewer and larger script
@@ -13,6 +16,7 @@ import { AppendLane } from './lane.js';
  */
 export class RedisAppends {
   private readonly lanes = new Map<number, AppendLane>();
+  private readonly shares: IdShares;
   private queued = 0;
   private queuedBytes = 0;
   private onIdle: (() => void) | undefined;
@@ -22,7 +26,9 @@ export class RedisAppends {
     private readonly commands: RedisCommands,
     private readonly keys: RedisKeys,
     private readonly settings: RedisSettings,
-  ) {}
+  ) {
+    this.shares = new IdShares(settings.clock, settings.maxIdsPerProducer);
+  }
 
   append(requests: readonly AppendRequest[]): Promise<readonly AppendOutcome[]> {
     if (this.closed || !this.commands.running) return Promise.reject(notRunning());
@@ -34,6 +40,11 @@ export class RedisAppends {
       const body = usable ? bodyOf(request) : undefined;
       if (body === undefined || this.isFull(body.length)) {
         call.settle(index, { ok: false, code: 'unavailable' });
+        return;
+      }
+      const retryAfterMs = this.shares.take(request);
+      if (retryAfterMs !== undefined) {
+        call.settle(index, { ok: false, code: 'rate_limited', retryAfterMs, message: TOO_MANY_IDS });
         return;
       }
       this.queued += 1;

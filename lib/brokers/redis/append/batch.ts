@@ -106,8 +106,13 @@ class AppendSection {
   takes({ request: { policy }, bytes }: PendingAppend): boolean {
     if (this.bytes + bytes > MAX_RECORD_BYTES && this.items.length > 0) return false;
     if (policy.dedupeMs > 0 && this.dedupeMs > 0 && policy.dedupeMs !== this.dedupeMs) return false;
-    const { retain, size, ttlMs } = this.policy;
-    return policy.retain === retain && policy.size === size && policy.ttlMs === ttlMs;
+    const { retain, size, ttlMs, maxBytes } = this.policy;
+    return (
+      policy.retain === retain &&
+      policy.size === size &&
+      policy.ttlMs === ttlMs &&
+      policy.maxBytes === maxBytes
+    );
   }
 
   add(item: PendingAppend): void {
@@ -130,7 +135,16 @@ class AppendSection {
     const details: string[] = [];
     const form = this.writeDetails(ids, details);
     const record = encodeRecord(items.map(({ body }) => body));
-    args.push(...this.limits(), String(items.length), String(ids.length), form, record, ...ids, ...details);
+    args.push(
+      ...this.limits(),
+      String(items.length),
+      String(ids.length),
+      form,
+      ...this.sizes(),
+      record,
+      ...ids,
+    );
+    args.push(...details);
   }
 
   /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended. */
@@ -164,9 +178,16 @@ class AppendSection {
     return 'm';
   }
 
+  /** Bytes of all events, and of each where there are several. */
+  private sizes(): readonly [string, string] {
+    const each = this.items.map(({ request }) => Math.max(0, Math.ceil(request.bytes)));
+    const sum = each.reduce((total, bytes) => total + bytes, 0);
+    return [String(sum), each.length === 1 ? '' : each.join()];
+  }
+
   private limits(): readonly string[] {
-    const { retain, size, ttlMs } = this.policy;
-    const kept = retain && size > 0;
+    const { retain, size, ttlMs, maxBytes } = this.policy;
+    const kept = retain && size > 0 && maxBytes > 0;
     const ttl = milliseconds(ttlMs);
     const head = this.channel.startsWith(PROBE_CHANNELS) ? PROBE_HEAD_MS : this.headMs + (kept ? ttl : 0);
     return [
@@ -175,6 +196,7 @@ class AppendSection {
       String(ttl),
       String(this.dedupeMs > 0 ? milliseconds(this.dedupeMs) : 0),
       String(milliseconds(head)),
+      String(Math.floor(Math.min(maxBytes, Number.MAX_SAFE_INTEGER / 4096))),
     ];
   }
 }

@@ -7,14 +7,15 @@ import { RedisScript } from './script.js';
  * one record of it, and is published as one message.
  *
  * KEYS: of each section head, stream, topic, both hashes of ids, origin. ARGV: token, touch, sections; of each section retain,
- * size, ttl, dedupe, head (ms), events, ids, form, the events as the record will have them, the ids; then what its form
- * needs:
+ * size, ttl, dedupe, head (ms), most bytes, events, ids, form, bytes, bytes of each event ('' for one),
+ * the events as the record will have them, the ids; then what its form needs:
  * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
  * - `i`ds: the claim of each event, `section-rank fingerprint` as it is remembered. Each event has an id of its own, in the
  *   order of the ids, and no `after`. A section is called `token.number`.
  * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint.
  *
- * Returns, for each section, its epoch and the `seq` of its first event; when not all were appended, also for each event its `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
+ * Returns, for each section, its epoch and the `seq` of its first event; when not all were appended, also for each event its
+ * `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
  *
  * `touch` writes something even when every event is a duplicate: `WAIT` is about this connection's last write, so a retry would
  * otherwise be acknowledged as replicated although no replica was asked.
@@ -26,15 +27,23 @@ export const APPEND = new RedisScript(
   `${PRELUDE}${MEMORY}
 local token, touch = ARGV[1], ARGV[2] == '1'
 
--- The events of a section without those that were not appended. JSON has no line break inside a string.
-local function appended(text, answers)
+-- The events of a section without those that were not appended, and their bytes. JSON has no line break inside a string.
+local function appended(text, sizes, bytes, answers)
   local kept, start = {}, 2
+  local each, sum, item = {}, 0, 0
+  for size in string.gmatch(sizes, '%d+') do
+    item = item + 1
+    if type(answers[item]) == 'number' then
+      each[#each + 1] = size
+      sum = sum + size
+    end
+  end
   for item = 1, #answers do
     local stop = string.find(text, ',\\n', start, true) or #text
     if type(answers[item]) == 'number' then kept[#kept + 1] = string.sub(text, start, stop - 1) end
     start = stop + 2
   end
-  return '[' .. table.concat(kept, ',\\n') .. ']'
+  return '[' .. table.concat(kept, ',\\n') .. ']', each[2] and table.concat(each, ',') or '', each[1] and sum or bytes
 end
 
 -- The seq of an event that is appended, or why it is not.
@@ -56,7 +65,7 @@ local function outlive(log, field, key, ms)
   log.set(field, int(log[field]))
 end
 
-local function store(log, count, text, retain, size, ttl)
+local function store(log, count, text, sizes, bytes, retain, size, ttl, most)
   if retain then
     if not log.kept then
       log.set('k', '1')
@@ -67,8 +76,23 @@ local function store(log, count, text, retain, size, ttl)
       log.set('t', int(ttl))
       log.t, log.o = ttl, 0
     end
+    if log.m ~= most then
+      log.set('m', int(most))
+      log.m = most
+    end
+    local record = { 't', int(now), 'b', text, 'c', int(log.c) }
+    if sizes ~= '' then record[#record + 1], record[#record + 2] = 'l', sizes end
     redis.call('XADD', log.stream, 'MINID', '~', int(math.max(log.s - size + 1, 0)), int(log.s) .. '-' .. count,
-      't', int(now), 'b', text)
+      unpack(record))
+    log.c = log.c + bytes
+    log.set('c', int(log.c))
+    -- Not with every append, as it has to look for the place.
+    if log.c - log.a > most + most / 8 then
+      local oldest = redis.call('XRANGE', log.stream, '-', '+', 'COUNT', 1)[1]
+      if oldest then redis.call('XTRIM', log.stream, 'MINID', int(oldestWithin(log, oldest))) end
+      log.a = log.c - most
+      log.set('a', int(log.a))
+    end
     outlive(log, 'y', log.stream, ttl)
     if now - log.o >= ttl + ttl / 8 then log.set('o', dropAged(log)[2][2]) end
   elseif log.kept then
@@ -82,9 +106,9 @@ local out, at = {}, 3
 for section = 1, tonumber(ARGV[3]) do
   local key = 6 * section - 6
   local retain, size, ttl, dedupe = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local headMs, count, ids = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
-  local form, text = ARGV[at + 8], ARGV[at + 9]
-  at = at + 9
+  local headMs, most, count, ids = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
+  local form, bytes, sizes, text = ARGV[at + 9], tonumber(ARGV[at + 10]), ARGV[at + 11], ARGV[at + 12]
+  at = at + 12
   local name = token .. '.' .. section
   local log = open(KEYS[key + 1], KEYS[key + 6], token, headMs)
   log.stream = KEYS[key + 2]
@@ -111,7 +135,7 @@ for section = 1, tonumber(ARGV[3]) do
     at = at + ids
   end
   local added = log.s - first + 1
-  if added == count then answers = {} else text = appended(text, answers) end
+  if added == count then answers = {} else text, sizes, bytes = appended(text, sizes, bytes, answers) end
   if added > 0 then
     if log.new then
       begin(log)
@@ -125,7 +149,7 @@ for section = 1, tonumber(ARGV[3]) do
       for field, value in pairs({ e = log.e, i = incarnation, f = log.f }) do log.set(field, value) end
     end
     log.set('s', int(log.s))
-    store(log, added, text, retain, size, ttl)
+    store(log, added, text, sizes, bytes, retain, size, ttl, most)
     if memory then memory.write() end
     outlive(log, 'x', log.head, headMs)
     redis.call('HSET', log.head, unpack(changed))

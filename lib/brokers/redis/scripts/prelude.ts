@@ -5,13 +5,14 @@ import { EPOCHS } from './script.js';
  *
  * A head is a hash: `e` epoch, `s` seq of the last event, `i` incarnation that it was last written under, `f` forks as
  * `epoch:lastSeq` separated by commas, `t` age in milliseconds at which events are dropped, `k` whether events are kept,
- * `z` how many of them, `o` a time that no kept event is older than, `x` and `y` when the keys of the head and the events
- * expire. For `g`, `n`, `p` and `q` see the memory of ids.
+ * `z` how many of them, `m` how many bytes of them, `c` bytes of all events that were ever kept, `a` how many of these are
+ * certainly dropped, `o` a time that no kept event is older than, `x` and `y` when the keys of the head and the events
+ * expire. For `g`, `n`, `p`, `q` see the memory of ids.
  *
  * The events are a stream of records. A record holds what was appended together: its id is `last-count`, the `seq` of its last
  * event and the number of its events, so an event is found by its `seq` and trimming by size reads nothing. `t` is the time,
- * `b` the events as JSON, `[` … `]` with `,\n` between two of them. Trimming leaves whole records; `z` bounds how many events a
- * read returns.
+ * `b` the events as JSON, `[` … `]` with `,\n` between two of them, `c` the bytes of all events before it, `l` the bytes of each
+ * where there are several. Trimming leaves whole records; `z` and `m` bound, to the event, what a read returns.
  *
  * Another incarnation begins an epoch and keeps the one before as a fork, as nothing may have been lost (G6).
  *
@@ -33,11 +34,12 @@ end
 -- The head as it is, under the incarnation of now. Nothing of the log is written.
 local function open(head, origin, token, headMs)
   local found = redis.call('HMGET', head, 'e', 's', 'i', 'f', 't', 'k', 'z', 'o', 'x', 'y', 'g', 'n',
-    'p', 'q')
+    'p', 'q', 'm', 'c', 'a')
   local log = { head = head, e = found[1], s = tonumber(found[2]), f = found[4],
     t = tonumber(found[5]), kept = found[6] == '1', z = tonumber(found[7]) or 0, o = tonumber(found[8]) or 0,
     x = tonumber(found[9]) or 0, y = tonumber(found[10]) or 0, g = tonumber(found[11]), n = tonumber(found[12]) or 0,
-    p = tonumber(found[13]) or 0, q = tonumber(found[14]) or 0 }
+    p = tonumber(found[13]) or 0, q = tonumber(found[14]) or 0,
+    m = tonumber(found[15]), c = tonumber(found[16]) or 0, a = tonumber(found[17]) or 0 }
   if not log.e then
     log.new = true
     log.e, log.s, log.f = origin and unwritten(origin, token, headMs) or token, 0, ''
@@ -70,6 +72,38 @@ local function span(record)
 end
 
 local function recordAt(log, seq) return redis.call('XRANGE', log.stream, int(seq), '+', 'COUNT', 1)[1] end
+
+local function field(record, name)
+  for index = 5, #record[2], 2 do if record[2][index] == name then return record[2][index + 1] end end
+  return nil
+end
+
+-- The seq of the oldest event that the bound in bytes keeps, where \`kept\` is the oldest record.
+local function oldestWithin(log, kept)
+  local floor = log.m and log.c - log.m or 0
+  local function begins(record) return tonumber(field(record, 'c')) or 0 end
+  if begins(kept) >= floor then return (span(kept)) end
+  local before, _, last = kept, span(kept)
+  local low, high = last + 1, log.s + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local one = recordAt(log, middle)
+    if one and begins(one) < floor then before = one; _, last = span(one); low = last + 1 else high = middle end
+  end
+  -- The record before may end within the bound.
+  local sizes, left = {}, 0
+  for size in string.gmatch(field(before, 'l') or '', '%d+') do
+    sizes[#sizes + 1] = tonumber(size)
+    left = left + tonumber(size)
+  end
+  left = begins(before) + left
+  for index = #sizes, 1, -1 do
+    left = left - sizes[index]
+    if left < floor then break end
+    low = low - 1
+  end
+  return low
+end
 
 -- Drops events past their age, and returns the first record that is left. Times ascend, so a binary search finds it.
 local function dropAged(log)

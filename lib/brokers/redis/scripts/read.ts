@@ -16,7 +16,9 @@ keep(log)
 local from, limit, bytes = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8])
 local reverse = ARGV[7] == '1'
 local kept = dropAged(log)
-local oldest = kept and math.max(span(kept), log.s - log.z + 1) or log.s + 1
+local oldest = kept and math.max(oldestWithin(log, kept), log.s - log.z + 1) or log.s + 1
+-- What the bounds dropped is looked for once.
+if kept and oldest > span(kept) then redis.pcall('XTRIM', log.stream, 'MINID', int(oldest)) end
 
 local function holds(epoch, seq)
   if epoch == '' or epoch == log.e then return seq <= log.s end

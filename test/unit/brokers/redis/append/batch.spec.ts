@@ -27,10 +27,11 @@ function sectionsOf({ args }: AppendBatch): readonly (readonly [string, string, 
   const sections: [string, string, string][] = [];
   let at = 3;
   for (let section = 0; section < Number(args[2]); section += 1) {
-    const [count = '', ids = '', form = '', text = ''] = args.slice(at + 5, at + 9);
+    const [count = '', ids = '', form = ''] = args.slice(at + 6, at + 9);
+    const text = args[at + 11] ?? '';
     sections.push([count, form, text]);
     const details = { p: 0, i: 1, m: 3 }[form] ?? NaN;
-    at += 9 + Number(ids) + details * Number(count);
+    at += 12 + Number(ids) + details * Number(count);
   }
   expect(at).toBe(args.length);
   return sections;
@@ -43,7 +44,7 @@ describe('the contents of one script call', () => {
       ['2', 'i', '[{"i":"1"},\n{"i":"3"}]'],
       ['1', 'i', '[{"i":"2"}]'],
     ]);
-    expect(batch.keys).toHaveLength(10);
+    expect(batch.keys).toHaveLength(12);
   });
 
   it('another policy starts another section; a publish without a window does not (P27)', () => {

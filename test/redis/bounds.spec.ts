@@ -1,0 +1,153 @@
+// What a channel keeps, and what one of its publishers may have remembered, in bytes and in number.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RedisBroker } from '../../lib/brokers/redis/index.js';
+import type { AppendRequest } from '../../lib/core/ports/broker.js';
+import { POLICY, request } from '../support/engine/append-requests.js';
+import { loseEnd } from '../support/redis/deployment.js';
+import { RedisKit } from './kit.js';
+
+const CHANNEL = 'rooms.1';
+
+let kit: RedisKit;
+beforeAll(async () => {
+  kit = await RedisKit.open();
+});
+afterEach(() => kit.reset());
+afterAll(() => kit.dispose());
+
+const range = (from: number, to: number) =>
+  Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+
+describe('the bound of a channel in bytes', () => {
+  const sized = (id: string, bytes: number, maxBytes: number, change: Partial<AppendRequest> = {}) =>
+    request(CHANNEL, id, { bytes, policy: { ...POLICY, dedupeMs: 0, maxBytes, size: 10_000 }, ...change });
+  const kept = async (broker: RedisBroker) => {
+    const page = await broker.log.read({ channel: CHANNEL, from: 1, limit: 1_000 });
+    const backwards = await broker.log.read({ channel: CHANNEL, from: 1, limit: 1_000, reverse: true });
+    expect(backwards.events.map(({ seq }) => seq).reverse()).toEqual(page.events.map(({ seq }) => seq));
+    expect(page.oldest).toBe(page.events[0]?.seq ?? page.tip.seq + 1);
+    return page.events.map(({ seq }) => seq);
+  };
+
+  it('keeps exactly the newest events that fit, whether they came one by one or together (P11)', async () => {
+    const { broker } = await kit.node();
+    const sizes: number[] = [];
+    const expected = (max: number) => {
+      let sum = 0;
+      let from = sizes.length + 1;
+      while (from > 1 && sum + (sizes[from - 2] ?? 0) <= max) sum += sizes[(from -= 1) - 1] ?? 0;
+      return range(from, sizes.length);
+    };
+    for (const count of [1, 1, 5, 1, 40, 2, 3, 1, 1, 100, 1, 7]) {
+      const batch = range(1, count).map((index) => ((sizes.length + index) * 37) % 91);
+      sizes.push(...batch);
+      const outcomes = await broker.log.appendMany(
+        batch.map((bytes, index) => sized(`${sizes.length}-${index}`, bytes, 1_000)),
+      );
+      expect(outcomes.every(({ ok }) => ok)).toBe(true);
+      expect(await kept(broker)).toEqual(expected(1_000));
+      // The second time, when what was dropped is gone.
+      expect(await kept(broker)).toEqual(expected(1_000));
+    }
+  });
+
+  it.each([
+    [0, []],
+    [9, []],
+    [10, [3]],
+    [19, [3]],
+    [20, [2, 3]],
+    [29, [2, 3]],
+    [30, [1, 2, 3]],
+  ])('with a bound of %i bytes, keeps %j of three events of 10 (P11)', async (maxBytes, seqs) => {
+    for (const together of [false, true]) {
+      const { broker } = await kit.node();
+      const all = ['a', 'b', 'c'].map((id) => sized(id, 10, maxBytes));
+      if (together) await broker.log.appendMany(all);
+      else for (const one of all) await broker.log.appendMany([one]);
+      expect(await kept(broker)).toEqual(seqs);
+      await kit.reset();
+    }
+  });
+
+  it('numbers and delivers an event that alone is larger than the bound, and keeps nothing before it (P27)', async () => {
+    const { broker, seen } = await kit.node();
+    await broker.log.subscribe(CHANNEL);
+    await broker.log.appendMany([sized('a', 10, 100), sized('b', 101, 100)]);
+    expect(await kept(broker)).toEqual([]);
+    await broker.log.appendMany([sized('c', 100, 100)]);
+    expect(await kept(broker)).toEqual([3]);
+    expect(seen.seqsOf(CHANNEL)).toEqual([1, 2, 3]);
+  });
+
+  it('counts only what was appended of a batch with duplicates (P15)', async () => {
+    const { broker } = await kit.node();
+    const policy = { ...POLICY, maxBytes: 35 };
+    const one = (id: string) => sized(id, 10, 35, { policy });
+    await broker.log.appendMany([one('a'), one('b')]);
+    await broker.log.appendMany([one('a'), one('c'), one('b'), one('d')]);
+    expect(await kept(broker)).toEqual([2, 3, 4]);
+    await broker.log.appendMany([one('a'), one('e'), one('b')]);
+    expect(await kept(broker)).toEqual([3, 4, 5]);
+  });
+
+  it('holds for what is kept after a restart and after a failover that lost the end (G6)', async () => {
+    const { broker } = await kit.node();
+    await broker.log.appendMany(range(1, 6).map((index) => sized(`a${index}`, 10, 40)));
+    await kit.admin.call('DEBUG', 'CHANGE-REPL-ID');
+    expect(await kept(broker)).toEqual([3, 4, 5, 6]);
+    await broker.log.appendMany([sized('b', 15, 40)]);
+    expect(await kept(broker)).toEqual([5, 6, 7]);
+    await loseEnd(kit.admin, kit.admin, kit.keys, CHANNEL, 6);
+    expect(await kept(broker)).toEqual([3, 4, 5, 6]);
+    await broker.log.appendMany([sized('c', 5, 40)]);
+    expect(await kept(broker)).toEqual([4, 5, 6, 7]);
+    // A record that was cut in two.
+    await loseEnd(kit.admin, kit.admin, kit.keys, CHANNEL, 5);
+    await broker.log.appendMany([sized('d', 20, 40)]);
+    expect(await kept(broker)).toEqual([4, 5, 6]);
+  });
+
+  it('a smaller bound holds with the next event, and a larger one from there (P11)', async () => {
+    const { broker } = await kit.node();
+    await broker.log.appendMany(range(1, 10).map((index) => sized(`a${index}`, 10, 1_000)));
+    await broker.log.appendMany([sized('b', 10, 30)]);
+    expect(await kept(broker)).toEqual([9, 10, 11]);
+    await broker.log.appendMany([sized('c', 10, 1_000)]);
+    expect((await kept(broker)).at(-1)).toBe(12);
+  });
+
+  it('bounds what Redis stores too, within an eighth and a record', async () => {
+    const { broker } = await kit.node();
+    const text = 'x'.repeat(1_000);
+    for (const round of range(1, 30)) {
+      await broker.log.appendMany(
+        range(1, 10).map((index) =>
+          sized(`${round}-${index}`, 1_000, 20_000, {
+            event: { id: `${round}-${index}`, event: 'e', payload: text },
+          }),
+        ),
+      );
+      const records = await kit.admin.xrange(kit.keys.stream(CHANNEL), '-', '+');
+      const bytes = records.reduce((sum, [, fields]) => sum + (fields[3]?.length ?? 0), 0);
+      expect(bytes).toBeLessThan((20_000 * 9) / 8 + 11_000);
+    }
+  });
+});
+
+describe('the ids of one producer', () => {
+  it('are at most its share: further publishes are refused with a time to wait, and nobody else pays for it (P15)', async () => {
+    const { broker } = await kit.node({ maxIdsPerProducer: 2 });
+    const publish = (id: string, producer: string) => request(CHANNEL, id, { producer });
+    const outcomes = await broker.log.appendMany([
+      ...['a', 'b', 'c'].map((id) => publish(id, 'u:ada')),
+      publish('a', 'u:eve'),
+    ]);
+    expect(outcomes).toEqual([
+      expect.objectContaining({ ok: true }),
+      expect.objectContaining({ ok: true }),
+      { ok: false, code: 'rate_limited', retryAfterMs: expect.any(Number), message: expect.any(String) },
+      expect.objectContaining({ ok: true, position: expect.objectContaining({ seq: 3 }) }),
+    ]);
+  });
+});

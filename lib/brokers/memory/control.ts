@@ -6,12 +6,18 @@ import type { MemoryNode } from './node.js';
 
 const MIN_TRIM = 64;
 
+/** A ban that holds, and when it ends in the time that never jumps. */
+interface HeldBan {
+  readonly ban: BanRecord;
+  readonly endsAt: number;
+}
+
 /** Carries control records to every node, in one order (G11). */
 export class MemoryControl {
   /** Receipts that wait for confirmations, with the node that sent the record. */
   private readonly pending = new Map<PendingReceipt, MemoryNode>();
   /** Bans that hold, for nodes that start later; those with an end are dropped after it. */
-  private readonly bans = new Map<string, BanRecord>();
+  private readonly bans = new Map<string, HeldBan>();
   /** Number of bans at which the ended ones are dropped; doubles, so that dropping stays O(1) per ban. */
   private trimAt = MIN_TRIM;
 
@@ -45,7 +51,13 @@ export class MemoryControl {
   /** Notifies a node that starts of the bans that hold. */
   async catchUp(node: MemoryNode): Promise<void> {
     this.trim();
-    await Promise.all([...this.bans.values()].map(async (ban) => node.listener.onControl(ban)));
+    const [wall, now] = [this.clock.now(), this.clock.monotonic()];
+    await Promise.all(
+      [...this.bans.values()].map(async ({ ban, endsAt }) =>
+        // The wall clock may have jumped since: what is left of the ban is what counts.
+        node.listener.onControl(ban.until === undefined ? ban : { ...ban, until: wall + endsAt - now }),
+      ),
+    );
   }
 
   /** Ends what a closed node has to do with records: it confirms nothing more, and what it sent is answered as known. */
@@ -58,15 +70,15 @@ export class MemoryControl {
 
   /** Drops bans that have ended. */
   private trim(): void {
-    const now = this.clock.now();
-    for (const [user, ban] of this.bans) {
-      if (ban.until !== undefined && ban.until <= now) this.bans.delete(user);
-    }
+    const now = this.clock.monotonic();
+    for (const [user, { endsAt }] of this.bans) if (endsAt <= now) this.bans.delete(user);
   }
 
   private keep(message: ControlMessage): void {
     if (message.kind === 'ban') {
-      this.bans.set(message.user, message);
+      const { until = Infinity } = message;
+      const endsAt = this.clock.monotonic() + until - this.clock.now();
+      this.bans.set(message.user, { ban: message, endsAt });
       if (this.bans.size < this.trimAt) return;
       this.trim();
       this.trimAt = Math.max(MIN_TRIM, 2 * this.bans.size);

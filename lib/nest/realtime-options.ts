@@ -107,8 +107,40 @@ export interface RealtimeLimits {
   readonly bytesPerSecond?: number;
   /** Commands per second of all connections of one user. Default 200. */
   readonly userRatePerSecond?: number;
-  /** Commands that wait for their answer; at this number the server stops reading. Default 64. */
+  /**
+   * Bytes per second of answers to one connection, sustained: pages of history and members, snapshots, replies to requests.
+   * Eight seconds' worth may come at once; then such commands are refused for the moment. Replayed events do not count.
+   * Default 1048576 (1 MiB).
+   */
+  readonly answerBytesPerSecond?: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. Default 4194304 (4 MiB). */
+  readonly userAnswerBytesPerSecond?: number;
+  /**
+   * Time in which a user, or an address of anonymous clients, regains twice `maxChannels` subscribes that do not count as
+   * commands. Default `'1m'`.
+   */
+  readonly freeSubscribesEvery?: Duration;
+  /** Commands of one connection that run at the same time; more wait, and the server stops reading. Default 64. */
   readonly maxInFlight?: number;
+  /** Commands of one connection that wait because `maxInFlight` run; more are refused for the moment. Default 1024. */
+  readonly maxQueuedCommands?: number;
+  /** Bytes of those that wait. Default 524288 (512 KiB). */
+  readonly maxQueuedBytes?: number;
+  /**
+   * WebSocket frames of one connection for each command that `ratePerSecond` and `burst` allow. Fragments, pings, pongs and
+   * empty frames count; above it the server stops reading, then closes with 4807. Default 8.
+   */
+  readonly framesPerCommand?: number;
+  /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
+  readonly deliveriesPerCommand?: number;
+  /** Credentials that are being verified at the same time; more are refused for the moment (503). Default 1000. */
+  readonly maxVerifications?: number;
+  /** The same for one address. Default 100. */
+  readonly maxVerificationsPerAddress?: number;
+  /** New connections of one address per second, sustained; `maxConnectionsPerAddress` may come at once. Default 100. */
+  readonly connectsPerSecond?: number;
+  /** Users and addresses whose rates are remembered, for each kind of rate. The oldest are forgotten. Default 100000. */
+  readonly maxRateBuckets?: number;
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
@@ -130,6 +162,13 @@ export interface RealtimeAbuseOptions {
   readonly window?: Duration;
   /** How long the user, or the address of an anonymous client, is refused afterwards; 0 for no ban. Default `'1m'`. */
   readonly ban?: Duration;
+  /**
+   * Refused credentials of one address within `authFailureWindow`; above it, more of them are answered with 429 or
+   * `rate_limited`. Valid ones are still admitted. Default 100.
+   */
+  readonly authFailures?: number;
+  /** See `authFailures`. Default `'1m'`. */
+  readonly authFailureWindow?: Duration;
 }
 
 /** Everything that can be set. Only `auth` is needed, where clients connect. */

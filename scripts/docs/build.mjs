@@ -1,11 +1,12 @@
-// `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md and
-// docs/promises.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// `npm run docs` writes the documents that are made from the sources: docs/errors.md, docs/options.md,
+// docs/limits.md and docs/promises.md. `npm run docs -- --full` writes test-artifacts/promises-full.md instead, every promise with its tests.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as prettier from 'prettier';
 import ts from 'typescript';
 import { renderErrors } from './errors.mjs';
+import { LIMIT_FILES, LIMIT_MODULES, renderLimits, subjectsOf } from './limits.mjs';
 import { OPTION_FILES, renderOptions, sectionsOf } from './options.mjs';
 import { readClauses, readTests, renderPromises, renderProofs } from './promises.mjs';
 
@@ -27,12 +28,27 @@ if (process.argv.includes('--full')) {
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
   await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
   const tables = await load('lib/nest/options/option-table.ts');
-  const optionTypes = OPTION_FILES.map((file) => readFileSync(join(root, file), 'utf8'));
-  await write('docs/options.md', renderOptions(optionTypes, sectionsOf(tables)));
+  await write('docs/options.md', renderOptions(OPTION_FILES.map(read), sectionsOf(tables)));
+  const defaults = await Promise.all(LIMIT_MODULES.map(load));
+  const sources = new Map(
+    readdirSync(join(root, 'lib'), { recursive: true })
+      .map((name) => `lib/${name}`)
+      .filter((name) => name.endsWith('.ts'))
+      .sort()
+      .map((name) => [name, read(name)]),
+  );
+  await write(
+    'docs/limits.md',
+    renderLimits(LIMIT_FILES.map(read), subjectsOf(Object.assign({}, ...defaults)), sources),
+  );
   await write('docs/promises.md', renderPromises(documents, tests));
 }
 
-/** A TypeScript module whose imports are relative, as those of the catalogues and tables are: no build is needed. */
+function read(file) {
+  return readFileSync(join(root, file), 'utf8');
+}
+
+/** A TypeScript module, with what it imports: no build is needed. */
 async function load(file) {
   return await import(urlOf(file));
 }
@@ -41,8 +57,10 @@ function urlOf(file) {
   const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  const linked = outputText.replace(/(?<=\bfrom ')\.[^']+(?=';)/g, (name) =>
-    urlOf(join(dirname(file), name).replace(/\.js$/, '.ts')),
+  const linked = outputText.replace(/(?<=\bfrom ')[^']+(?=';)/g, (name) =>
+    name.startsWith('.')
+      ? urlOf(join(dirname(file), name).replace(/\.js$/, '.ts'))
+      : import.meta.resolve(name),
   );
   return `data:text/javascript,${encodeURIComponent(linked).replaceAll("'", '%27')}`;
 }

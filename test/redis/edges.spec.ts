@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
 import type { RedisBroker } from '../../lib/brokers/redis/index.js';
 import { RecordingListener } from '../../lib/brokers/contract/recording-listener.js';
 import type { AppendRequest } from '../../lib/core/ports/broker.js';
 import { elapse, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { POLICY, request, requests } from '../support/engine/append-requests.js';
+import { alteredClient } from './altered-client.js';
 import { RedisKit } from './kit.js';
 
 // What the Redis broker does in pages, batches and turns, met exactly at their edges and one beyond.
@@ -25,26 +25,13 @@ function range(from: number, to: number): number[] {
 /** A node that is told nothing over pub/sub while `deaf` is set. */
 async function deafNode(tipCheckMs: number) {
   const ear = { deaf: false };
-  const client = deafened(new Redis(kit.server.url, { lazyConnect: true }), ear);
+  const client = alteredClient(kit.server.url, ear);
   const node = await kit.node({
     url: undefined,
     client,
     tipCheck: { intervalMs: tipCheckMs },
   });
   return { ...node, ear };
-}
-
-/** The copies that the broker makes for itself are deaf as well. */
-function deafened<T extends Redis>(client: T, ear: { deaf: boolean }): T {
-  const door = client as unknown as {
-    emit: (event: string, ...args: unknown[]) => boolean;
-    duplicate: (...args: unknown[]) => T;
-  };
-  const emit = door.emit.bind(client);
-  const duplicate = door.duplicate.bind(client);
-  door.emit = (event, ...args) => (event.startsWith('smessage') && ear.deaf ? true : emit(event, ...args));
-  door.duplicate = (...args) => deafened(duplicate(...args), ear);
-  return client;
 }
 
 describe('the check of the tips', () => {
@@ -195,7 +182,7 @@ describe('control records', () => {
       // Its heart does not beat meanwhile, so that nothing is found before all of them are missing.
       const behind = kit.make({
         url: undefined,
-        client: deafened(new Redis(kit.server.url, { lazyConnect: true }), ear),
+        client: alteredClient(kit.server.url, ear),
         heartbeatMs: 600_000,
         controlMaxAgeMs: 1_200_000,
       });

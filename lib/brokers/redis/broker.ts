@@ -92,8 +92,10 @@ export class RedisBroker implements Broker {
     this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
     this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
       onText: (topic, text) => guarded(() => this.onText(topic, text)),
-      onRestored: (topics) =>
-        this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? [])),
+      onRestored: (topics) => {
+        this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? []));
+        if (topics.includes(this.answers)) this.control.onAnswersLost();
+      },
       onChange,
     });
     this.appends = new RedisAppends(this.writer, keys, settings);

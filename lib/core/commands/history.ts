@@ -29,7 +29,8 @@ export class History {
     const result = await readHistory(log, match.channel, command.payload, clock.now());
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (!session.isClosed) session.reply(command.id, result, session.channels.get(match.channel));
+    if (session.isClosed) return;
+    session.chargeAnswer(session.reply(command.id, result, session.channels.get(match.channel)));
   }
 }
 

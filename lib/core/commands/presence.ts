@@ -1,5 +1,6 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { BrokerPresence } from '../ports/broker.js';
@@ -36,8 +37,8 @@ export class Presence {
     const subscription = session.channels.get(match.channel);
     const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
     if (subscription === undefined || feed === undefined)
-      return session.reply(command.id, page, subscription);
-    session.reply(command.id, feed.answer(subscription, page), subscription);
+      return session.chargeAnswer(session.reply(command.id, page, subscription));
+    session.chargeAnswer(session.reply(command.id, feed.answer(subscription, page), subscription));
     // From now on the client has the version of the first page; changes up to it would be repeats.
     if (cursor === undefined) feed.follow(subscription, page);
   }
@@ -51,7 +52,7 @@ export class Presence {
         'bad_request',
         'This subscription is not a member of the channel: subscribe with presence first',
       );
-    await this.tracker.update(subscription, { ...entry, data: command.payload.data });
+    await this.tracker.update(subscription, { ...entry, data: toWireValue(command.payload.data, 'data') });
     if (!session.isClosed) session.reply(command.id, {});
   }
 }

@@ -7,14 +7,21 @@ import type { DrainSwitch } from '../access/drain-switch.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { AppendQueue } from '../log/append-queue.js';
+import {
+  contentOf,
+  fingerprintOf,
+  notSerializable,
+  sizeOf,
+  type EventContent,
+} from '../log/event-content.js';
 import type { RecentPublishes } from '../log/recent-publishes.js';
+import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-import { bytesOf, bytesOfFields, notSerializable, serializePayload } from './serializable.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
@@ -29,10 +36,13 @@ interface Attempt {
   readonly session: Session;
   readonly command: PublishCommand;
   readonly match: ChannelMatch;
+  /** The payload as the client sent it. */
+  readonly sent: EventContent;
   readonly fingerprint: string;
-  /** Bytes of the client's payload. */
-  readonly bytes: number;
 }
+
+/** An event that may be appended. */
+type Prepared = Pick<AppendRequest, 'event' | 'bytes'>;
 
 /**
  * Puts an event of a client into the log (protocol §5): authorized, handled, appended, then acknowledged. Publishes of a
@@ -49,8 +59,9 @@ export class Publish {
     if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
       throw new RealtimeError('forbidden', 'Clients may not publish this event here');
     }
-    const { fingerprint, bytes } = serializePayload(command.event, command.payload);
-    const attempt = { session, command, match, fingerprint, bytes };
+    const sent = contentOf(command.payload);
+    const fingerprint = fingerprintOf(command.event, sent.json);
+    const attempt = { session, command, match, sent, fingerprint };
     const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
@@ -76,7 +87,7 @@ export class Publish {
   private append(attempt: Attempt): MaybePromise<void> {
     const { session, command } = attempt;
     return session.lanes.run(command.channel, () => {
-      let step: MaybePromise<EventDraft>;
+      let step: MaybePromise<Prepared>;
       try {
         step = this.prepare(attempt);
       } catch (error) {
@@ -84,44 +95,42 @@ export class Publish {
       }
       if (!isPromise(step)) return this.submit(attempt, step);
       return step.then(
-        (event) => this.submit(attempt, event),
+        (prepared) => this.submit(attempt, prepared),
         (error: unknown) => session.fail(command.id, error),
       );
     });
   }
 
   /** Authorizes and runs the application's handler; what it returns is what is appended. */
-  private prepare({ session, command, match }: Attempt): MaybePromise<EventDraft> {
+  private prepare(attempt: Attempt): MaybePromise<Prepared> {
+    const { session, command, match, sent } = attempt;
     const { authorizer, access, drain, clock, settings } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    const handle = (): MaybePromise<EventDraft> => {
+    const handle = (): MaybePromise<Prepared> => {
       const handler = match.definition.behaviour.publish.get(command.event);
-      if (handler === undefined) return draft(session, command, command.payload);
-      return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (payload) =>
-        draft(session, command, payload ?? command.payload),
+      if (handler === undefined) return this.draft(attempt, sent);
+      return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (returned) =>
+        this.draft(attempt, handledContent(command, returned)),
       );
     };
-    const checked = (event: EventDraft): EventDraft => {
+    const checked = (prepared: Prepared): Prepared => {
       access.requireUnrevoked(session.user?.id, match.channel, revision);
-      return event;
+      return prepared;
     };
     return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
-  private submit(attempt: Attempt, event: EventDraft): void {
-    const { session, command, match, fingerprint } = attempt;
+  private submit({ session, command, match, fingerprint }: Attempt, { event, bytes }: Prepared): void {
     const { appends, recentPublishes, clock } = this.deps;
     const { producer } = session;
     const { channel, definition } = match;
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
     const after = policy.dedupeMs > 0 ? command.after : undefined;
-    const payloadBytes = event.payload === command.payload ? attempt.bytes : bytesOf(event.payload);
-    const bytes = payloadBytes + bytesOfFields(event);
     const appended = appends
       .append({ channel, producer, fingerprint, after, event, bytes, policy }, definition.pattern)
       .then((result) => {
@@ -134,25 +143,30 @@ export class Publish {
       });
     session.track(appended, command.id);
   }
+
+  /** The event as it is appended: nothing of it changes any more. */
+  private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
+    const { id, event, key, ttl, trace } = command;
+    const meta = contentOf(command.meta, 'meta');
+    const draft: EventDraft = {
+      id,
+      event,
+      payload: value,
+      user: session.user?.id,
+      key,
+      ttl,
+      trace,
+      meta: meta.value as EventDraft['meta'],
+    };
+    return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
+  }
 }
 
-function draft(session: Session, command: PublishCommand, payload: unknown): EventDraft {
-  // Checked here, not when the event is on its way to every subscriber.
-  if (payload !== command.payload) {
-    try {
-      JSON.stringify(payload);
-    } catch (error) {
-      throw notSerializable(`the publish handler of "${command.event}"`, error);
-    }
+/** What a handler returned; where it returned nothing, the payload that it was given and may have changed. */
+function handledContent({ event, payload }: PublishCommand, returned: unknown): EventContent {
+  try {
+    return contentOf(returned ?? payload);
+  } catch (error) {
+    throw notSerializable(`the publish handler of "${event}"`, error);
   }
-  return {
-    id: command.id,
-    event: command.event,
-    payload,
-    user: session.user?.id,
-    key: command.key,
-    ttl: command.ttl,
-    trace: command.trace,
-    meta: command.meta,
-  };
 }

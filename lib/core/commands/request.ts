@@ -1,13 +1,14 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { withTimeout } from '../async/with-timeout.js';
+import { notSerializable } from '../log/event-content.js';
 import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
-import { notSerializable } from './serializable.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
 
@@ -47,11 +48,13 @@ export class Request {
     const { settings, clock } = this.ports;
     return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (value) => {
       if (session.isClosed) return;
+      let answer: unknown;
       try {
-        session.reply(call.id, value ?? null);
+        answer = toWireValue(value ?? null, 'reply') ?? null;
       } catch (error) {
         throw notSerializable(`the handler of the request "${call.event}"`, error);
       }
+      session.chargeAnswer(session.reply(call.id, answer));
     });
   }
 }

@@ -1,6 +1,8 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { contentOf, sizeOf } from '../log/event-content.js';
 import type { BrokerLog } from '../ports/broker.js';
+import type { EngineSettings } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -10,6 +12,7 @@ export class Signal {
   constructor(
     private readonly authorizer: Authorizer,
     private readonly log: Pick<BrokerLog, 'signal'>,
+    private readonly settings: Pick<EngineSettings, 'limits'>,
   ) {}
 
   async run(session: Session, command: SignalCommand): Promise<void> {
@@ -20,7 +23,10 @@ export class Signal {
     }
     const call = handlerCall(session, match, command);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
-    await this.log.signal(match.channel, { event, payload, user: session.user?.id });
+    const { value, json } = contentOf(payload);
+    const user = session.user?.id;
+    sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);
+    await this.log.signal(match.channel, { event, payload: value, user });
     if (!session.isClosed) session.reply(id, {});
   }
 }

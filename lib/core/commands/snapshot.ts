@@ -1,6 +1,8 @@
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition.js';
+import { notSerializable } from '../log/event-content.js';
 import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
@@ -38,8 +40,15 @@ export class SubscribePlanner {
     plan: RecoveryPlan,
   ): Promise<PlanWithSnapshot> {
     const { clock, settings } = this.ports;
-    const run = (): Promise<SnapshotState> =>
-      Promise.resolve(withTimeout(snapshot.run(call), settings.handlerTimeoutMs, clock));
+    // Fixed before anybody is given it: those who share a run are answered one after another (P29).
+    const run = async (): Promise<SnapshotState> => {
+      const { state, ...position } = await withTimeout(snapshot.run(call), settings.handlerTimeoutMs, clock);
+      try {
+        return { state: toWireValue(state, 'snapshot'), ...position };
+      } catch (error) {
+        throw notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
+      }
+    };
     const { state, position } = await (snapshot.shareable
       ? channel.sharedSnapshot(snapshot, plan.position, run)
       : run());

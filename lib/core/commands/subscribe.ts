@@ -2,6 +2,7 @@ import type { SubscribeCommand } from '../../protocol/commands.js';
 import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -20,7 +21,6 @@ import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
-import { notSerializable } from './serializable.js';
 
 /** Reads of the members while they change under the reader. */
 const PAGE_ATTEMPTS = 3;
@@ -140,13 +140,8 @@ export class Subscribe {
     access.requireFresh(channel.definition);
     access.requireUnrevoked(session.user?.id, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
-    try {
-      session.reply(command.id, toResult(plan, snapshot, members), subscription);
-    } catch (error) {
-      throw snapshot === undefined
-        ? error
-        : notSerializable(`the snapshot handler of ${channel.definition.source}`, error);
-    }
+    const bytes = session.reply(command.id, toResult(plan, snapshot, members), subscription);
+    if (snapshot !== undefined || members !== undefined) session.chargeAnswer(bytes);
     // Sending the answer can end a session that is too slow for it.
     refuseIfOver(session, pending);
     subscription.begin({ ...plan, resumedAt: resumedAt(plan) });
@@ -166,7 +161,8 @@ export class Subscribe {
     if (payload.presence === false || definition.policy.presence === false) return undefined;
     const { data, receive } = payload.presence ?? {};
     const { member, lineage: device, generation } = session;
-    const entered = tracker.enter(subscription, { channel, member, device, generation, data });
+    const shown = toWireValue(data, 'data');
+    const entered = tracker.enter(subscription, { channel, member, device, generation, data: shown });
     return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
   }
 

@@ -1,17 +1,19 @@
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { fromWireValue } from '../../protocol/wire-value.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
-import { bytesOf, bytesOfFields, measurePayload, serializePayload } from '../commands/serializable.js';
 import type { Hub } from '../hub/hub.js';
 import type { AppendQueue } from '../log/append-queue.js';
+import { contentOf, fingerprintOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
+import type { EngineSettings } from '../ports/settings.js';
 
 /** Optional fields of an application's publish. Without an `id` the event gets a new one, and is never a retry (G4). */
 export type ApplicationPublishOptions = Partial<
@@ -27,12 +29,12 @@ export interface ApplicationLogDeps {
   readonly broker: Pick<Broker, 'log' | 'presence'>;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  readonly settings: { readonly applicationName: string };
+  readonly settings: Pick<EngineSettings, 'applicationName' | 'limits'>;
 }
 
 /**
  * What the application itself writes to channels and reads from them. It is trusted: nothing is authorized. Every method
- * rejects with a `RealtimeError`: `unknown_channel`, `bad_request`, `unavailable` or `timeout`.
+ * rejects with a `RealtimeError`: `unknown_channel`, `bad_request`, `message_too_large`, `unavailable` or `timeout`.
  */
 export class ApplicationLog {
   /** In whose name the ids of the application are unique (P15). */
@@ -64,16 +66,20 @@ export class ApplicationLog {
 
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
-    this.deps.channels.resolve(channel);
-    bytesOf(payload);
-    await this.deps.broker.log.signal(channel, { event, payload, user });
+    const { channels, broker, settings } = this.deps;
+    channels.resolve(channel);
+    const { value, json } = contentOf(payload);
+    sizeOf({ event, user }, json, '', settings.limits.maxEventBytes);
+    await broker.log.signal(channel, { event, payload: value, user });
   }
 
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock } = this.deps;
     channels.resolve(channel);
-    return await readHistory(broker.log, channel, query, clock.now());
+    const page = await readHistory(broker.log, channel, query, clock.now());
+    // Of its own: what the application changes in it is not what the log holds.
+    return fromWireValue(page) as HistoryResult;
   }
 
   /** Reads a page of the members. */
@@ -81,10 +87,11 @@ export class ApplicationLog {
     const { channels, broker } = this.deps;
     channels.resolve(channel);
     const { cursor, limit } = page;
-    return await broker.presence.members(channel, {
+    const members = await broker.presence.members(channel, {
       limit: Math.min(limit ?? 100, MAX_PAGE),
       ...(cursor === undefined ? {} : { cursor }),
     });
+    return fromWireValue(members) as PresencePage;
   }
 
   private append(
@@ -93,7 +100,7 @@ export class ApplicationLog {
     payload: unknown,
     options: ApplicationPublishOptions,
   ): Promise<PublishResult> {
-    const { channels, entropy, appends, hub } = this.deps;
+    const { channels, entropy, appends, hub, settings } = this.deps;
     const { policy, pattern } = (hub.find(channel) ?? channels.resolve(channel)).definition;
     const { log } = policy;
     const id = options.id ?? entropy.id();
@@ -103,29 +110,28 @@ export class ApplicationLog {
     if (event.length < 1 || event.length > MAX_EVENT_LENGTH) {
       throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
     }
+    const content = contentOf(payload);
+    const meta = contentOf(options.meta, 'meta');
     const draft: EventDraft = {
       id,
       event,
-      payload,
+      payload: content.value,
       user: options.user,
       key: options.key,
       ttl: options.ttl,
       trace: options.trace,
-      meta: options.meta,
+      meta: meta.value as EventDraft['meta'],
     };
-    const { fingerprint, bytes } =
-      options.id === undefined
-        ? measurePayload(payload)
-        : serializePayload(event, options.meta === undefined ? payload : [payload, options.meta]);
+    const sent = meta.json === '' ? content.json : `[${content.json || 'null'},${meta.json}]`;
     return appends.append(
       {
         channel,
         producer: this.producer,
-        fingerprint,
         // An id that was made here is never sent again, so nothing is gained by remembering it.
+        fingerprint: options.id === undefined ? '' : fingerprintOf(event, sent),
         policy: options.id === undefined ? this.forgetful(log) : log,
         event: draft,
-        bytes: bytes + bytesOfFields(draft),
+        bytes: sizeOf(draft, content.json, meta.json, settings.limits.maxEventBytes),
       },
       pattern,
     );

@@ -6,8 +6,9 @@ import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
-import { UserBuckets } from '../access/rate-limit.js';
+import { SubjectBuckets } from '../access/subject-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
+import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
@@ -70,6 +71,7 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
+  const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
@@ -126,7 +128,7 @@ export function composeEngine(options: EngineOptions) {
       presence: new Presence(authorizer, members, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
       request: new Request(authorizer, options.requests ?? new Map(), ports),
-      signal: new Signal(authorizer, log),
+      signal: new Signal(authorizer, log, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -155,11 +157,8 @@ export function composeEngine(options: EngineOptions) {
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
     outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
-    userBuckets: new UserBuckets(limits.userRatePerSecond),
-    rates: {
-      commands: new RateLimit(limits.ratePerSecond, limits.burst),
-      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
-    },
+    ...inboundLimits(settings),
+    journal,
     beforeWrite: () => freshness.check(),
   };
   return {
@@ -201,6 +200,36 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
       publish: new Map(),
       signals: new Set(),
       requests: new Map(),
+    },
+  };
+}
+
+/** Seconds of charged answers that may come at once, e.g. when a page is loaded. */
+const ANSWER_BURST_S = 8;
+/** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
+const FREE_ROUNDS = 2;
+/** The same for sessions that continue: a user may have several, and each has held its channels before. */
+const RESUMED_ROUNDS = 8;
+
+/** The rates of connections, and of users and addresses over all their connections (G16). */
+function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 'subjects'> {
+  const { maxChannels, freeSubscribesEveryMs, maxRateBuckets } = limits;
+  const buckets = (ratePerSecond: number, burst: number): SubjectBuckets =>
+    new SubjectBuckets(new RateLimit(ratePerSecond, burst), maxRateBuckets);
+  const rounds = (count: number): SubjectBuckets =>
+    buckets((count * maxChannels * 1_000) / freeSubscribesEveryMs, count * maxChannels);
+  const { answerBytesPerSecond: answers, userAnswerBytesPerSecond: userAnswers } = limits;
+  return {
+    rates: {
+      commands: new RateLimit(limits.ratePerSecond, limits.burst),
+      bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
+      answers: new RateLimit(answers, answers * ANSWER_BURST_S),
+    },
+    subjects: {
+      commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
+      answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
+      freeSubscribes: rounds(FREE_ROUNDS),
+      resumedSubscribes: rounds(RESUMED_ROUNDS),
     },
   };
 }

@@ -108,16 +108,23 @@ export class Outbox implements Flushable {
   /**
    * Queues an answer or a message of the channel lane that may not be dropped: above the limit the client is too slow. The
    * limit is checked before the message is added: a single answer, e.g. a snapshot, may be larger than it.
+   *
+   * @returns the bytes that were queued.
    */
-  pushData(envelope: Envelope, flow?: Flow): void {
-    if (this.isClosed) return;
+  pushData(envelope: Envelope, flow?: Flow): number {
+    if (this.isClosed) return 0;
     if (this.isOver(0, 0)) {
       this.flush();
-      if (this.isOver(0, 0)) return this.session.close('slow_consumer');
+      if (this.isOver(0, 0)) {
+        this.session.close('slow_consumer');
+        return 0;
+      }
     }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
-    this.append({ bytes: this.encode(envelope), flow, ref: envelope.ref });
+    const bytes = this.encode(envelope);
+    this.append({ bytes, flow, ref: envelope.ref });
+    return bytes.length;
   }
 
   /** Queues shared bytes that may be dropped silently, e.g. a signal. @returns whether they were queued. */

@@ -47,7 +47,10 @@ export interface AppendRequest {
   readonly after?: string;
   /** What is appended; the broker adds `seq`, `epoch` and `ts`. */
   readonly event: EventDraft;
-  /** Bytes of the event as JSON: payload, meta and its other fields. */
+  /**
+   * Size of the event: the UTF-8 bytes of `payload` and `meta` as JSON, and of `event`, `id`, `user`, `key` and `trace`. At
+   * most `limits.maxEventBytes` of the engine.
+   */
   readonly bytes: number;
   /** How long the event and its id are kept. */
   readonly policy: LogPolicy;
@@ -105,7 +108,7 @@ export interface ReadResult {
 export interface SignalMessage {
   /** Name of the signal. */
   readonly event: string;
-  /** Data of the sender; must be serializable. */
+  /** Data of the sender, as {@link EventDraft.payload}. */
   readonly payload?: unknown;
   /** Id of the user it comes from; absent for anonymous clients. */
   readonly user?: string;
@@ -146,7 +149,7 @@ export interface PresenceEntry {
   readonly device: string;
   /** Generation of the session; an older one can neither change nor end a newer one's membership (P28). */
   readonly generation: number;
-  /** What the member shows to the others; must be serializable. */
+  /** What the member shows to the others: a wire value, as {@link EventDraft.payload}. */
   readonly data?: unknown;
 }
 

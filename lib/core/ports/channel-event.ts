@@ -6,7 +6,10 @@ export interface EventDraft {
   readonly id: string;
   /** Name of the event. */
   readonly event: string;
-  /** Data of the publisher; must be serializable. */
+  /**
+   * Data of the publisher: a wire value, which nobody changes (`toWireValue`). A broker that keeps it as JSON writes it with
+   * `JSON.stringify` and reads it with `readWireValue`, so that bytes stay bytes (P29).
+   */
   readonly payload?: unknown;
   /** Id of the user who published it; absent for anonymous clients. */
   readonly user?: string;
@@ -16,7 +19,7 @@ export interface EventDraft {
   readonly ttl?: number;
   /** Trace context of the publisher, passed through. */
   readonly trace?: string;
-  /** Further fields of the publisher, passed through. */
+  /** Further fields of the publisher, passed through: a wire value. */
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 

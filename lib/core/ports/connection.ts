@@ -85,6 +85,13 @@ export interface ConnectionHandler {
    * stands, e.g. the answer of its subscribe; an earlier position of it is then still true. Not to be called from `write`.
    */
   positions(): ReadonlyMap<string, Position>;
+  /**
+   * Called when more frames came than {@link TransportHost.frames} allows, whether or not they became messages. The engine pauses
+   * reading, or ends the connection (G16).
+   *
+   * @param waitMs until they are paid, in milliseconds; `Infinity` when they are too many to wait for.
+   */
+  onExcess(waitMs: number): void;
   /** Called when the socket can take more bytes. */
   onDrain(): void;
   /** Called when the connection is closed, by either side. @param code As on the wire, 1006 when there was none. */

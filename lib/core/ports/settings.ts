@@ -18,12 +18,39 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly bytesPerSecond: number;
   /** Commands a second over all connections of one user; the burst is twice that. 0 for no bound. */
   readonly userRatePerSecond: number;
-  /** Commands whose answer is pending; at the bound the engine stops reading from the client. */
+  /** Bytes a second of answers that are charged (G16), sustained; eight seconds' worth may come at once. */
+  readonly answerBytesPerSecond: number;
+  /** The same over all connections of one user, or of the anonymous clients of one address. */
+  readonly userAnswerBytesPerSecond: number;
+  /** Time in which a user, or an address, regains twice `maxChannels` subscribes that cost no command. */
+  readonly freeSubscribesEveryMs: number;
+  /** Commands of one connection that run at the same time; further ones wait, and the engine stops reading from the client. */
   readonly maxInFlight: number;
+  /** Commands of one connection that wait because `maxInFlight` run; further ones are refused with `rate_limited`. */
+  readonly maxQueuedCommands: number;
+  /** Bytes of them. */
+  readonly maxQueuedBytes: number;
+  /**
+   * Frames of the transport for each command of `ratePerSecond` and `burst`: fragments, pings and pongs, and frames without a
+   * command count.
+   */
+  readonly framesPerCommand: number;
+  /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
+  readonly deliveriesPerCommand: number;
+  /** Credentials that are being verified at the same time; further ones are refused for the moment. */
+  readonly maxVerifications: number;
+  /** The same for one address. */
+  readonly maxVerificationsPerAddress: number;
+  /** New connections a second of one address, sustained; `maxConnectionsPerAddress` may come at once. */
+  readonly connectsPerSecond: number;
+  /** Users and addresses whose rates are remembered, for each kind of rate. */
+  readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
+  /** Bytes of one event or signal, whoever sends it; a larger one is refused with `message_too_large`. */
+  readonly maxEventBytes: number;
 }
 
 /** How violations of the limits escalate (G16): an error each time, then a pause in reading, then 4807 and a ban. */
@@ -35,6 +62,9 @@ export interface AbusePolicy {
   readonly windowMs: number;
   /** How long the user, or the address of an anonymous client, is refused after a 4807; 0 for not at all. */
   readonly banMs: number;
+  /** Refused credentials of one address within `authFailureWindowMs`; above it, further ones are answered `rate_limited`. */
+  readonly authFailures: number;
+  readonly authFailureWindowMs: number;
 }
 
 /** Bounds of a connection's outbound queue (G13). */

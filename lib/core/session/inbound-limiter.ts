@@ -2,24 +2,44 @@ import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
-import type { UserBuckets } from '../access/rate-limit.js';
+import type { SubjectBuckets } from '../access/subject-buckets.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
 import type { AbuseAct, Observer } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
 import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
 
-/** Longest pause in reading that a violation causes, in milliseconds. */
+/** Longest pause in reading that a refused command causes, in milliseconds. */
 const MAX_THROTTLE_MS = 1_000;
+/** Pongs that a client owes at most: an answer that comes late is no abuse. */
+const MAX_PONGS_DUE = 4;
+/** Commands whose answers are charged by their bytes. A client in debt is refused them (G16). */
+const CHARGED: ReadonlySet<ClientCommandType | undefined> = new Set<ClientCommandType | undefined>([
+  'subscribe',
+  'history',
+  'presence',
+  'request',
+]);
 
 /** What the limits of all connections share. */
 export interface InboundDeps {
   readonly settings: Pick<EngineSettings, 'limits' | 'abuse' | 'nodeId'>;
   readonly clock: Clock;
   readonly observer: Observer;
-  /** What one connection may send a second. */
-  readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit };
-  readonly userBuckets: UserBuckets;
+  readonly journal: ThrottledLog;
+  /** What one connection may send and cause a second. */
+  readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit; readonly answers: RateLimit };
+  /** The same over all connections of a user, or of the anonymous clients of an address. */
+  readonly subjects: {
+    /** Of users only: anonymous clients of one address do not know each other. */
+    readonly commands: SubjectBuckets;
+    readonly answers: SubjectBuckets;
+    /** Subscribes that cost no command. */
+    readonly freeSubscribes: SubjectBuckets;
+    /** Subscribes that cost no command because the session held these channels before its client reconnected. */
+    readonly resumedSubscribes: SubjectBuckets;
+  };
   /** Users that are refused. */
   readonly bans: BanList;
   /** Addresses that are refused; a list of their own, because clients can cause its entries. */
@@ -30,6 +50,7 @@ export interface InboundDeps {
 export interface LimitedSession extends ClosableSession {
   readonly view: RealtimeConnection;
   readonly user: { readonly id: string } | undefined;
+  readonly isLive: boolean;
   readonly reading: { throttle(ms: number): boolean };
 }
 
@@ -52,24 +73,28 @@ class AbuseMeter {
   }
 }
 
-/** Bounds the commands and bytes that one connection sends a second, and escalates when it exceeds them again and again (G16). */
+/**
+ * Bounds what one connection sends and causes a second: commands, frames, bytes, and the bytes of its answers. Escalates when
+ * it exceeds that again and again (G16).
+ */
 export class InboundLimiter {
-  /** When the buckets of commands and bytes are full again. */
+  // When the buckets are full again.
   private commandsFullAt = 0;
   private bytesFullAt = 0;
+  private answersFullAt = 0;
   /** Made at the first violation. */
   private abuse: AbuseMeter | undefined;
-  /** A client that reconnects with all its channels at once is no abuser. */
-  private freeSubscribes: number;
+  /** Subscribes that cost nothing, as the session held so many channels before its client reconnected. */
+  private resumable = 0;
+  /** Pings that the client has yet to answer. */
+  private pongsDue = 0;
   /** Bytes of the current frame when they exceed the rate, else 0. */
   private overBytes = 0;
 
   constructor(
     private readonly deps: InboundDeps,
     private readonly ip: string,
-  ) {
-    this.freeSubscribes = deps.settings.limits.maxChannels;
-  }
+  ) {}
 
   /** Counts a frame. When it exceeds the rate of bytes, its commands are refused. */
   countBytes(length: number, now: number): void {
@@ -78,53 +103,150 @@ export class InboundLimiter {
     if (after !== undefined) this.bytesFullAt = after;
   }
 
-  /** @returns the refusal of a command above the rate, once its consequences took effect; `undefined` admits it. */
+  /** A ping was sent: its answer costs nothing. */
+  expectPong(): void {
+    if (this.pongsDue < MAX_PONGS_DUE) this.pongsDue++;
+  }
+
+  /** The session continues one that held this many channels: to subscribe to them again costs nothing. */
+  allowResume(channels: number, session: LimitedSession): void {
+    const { subjects, clock, settings } = this.deps;
+    const count = Math.min(channels, settings.limits.maxChannels);
+    if (count > 0 && subjects.resumedSubscribes.take(this.subjectOf(session), count, clock.monotonic()))
+      this.resumable = count;
+  }
+
+  /** Charges the client for an answer. Once in debt, it is refused commands of this kind until the debt is paid. */
+  chargeAnswer(bytes: number, session: LimitedSession): void {
+    const { rates, subjects, clock } = this.deps;
+    const now = clock.monotonic();
+    this.answersFullAt = rates.answers.draw(this.answersFullAt, bytes, now);
+    subjects.answers.draw(this.subjectOf(session), bytes, now);
+  }
+
+  /** Charges commands beyond the one that {@link admit} counted, e.g. for what others are sent because of it. */
+  chargeCommands(count: number, session: LimitedSession): void {
+    if (count <= 0) return;
+    const { rates, subjects, clock, settings } = this.deps;
+    const now = clock.monotonic();
+    this.commandsFullAt = rates.commands.draw(this.commandsFullAt, count, now);
+    if (session.user !== undefined && settings.limits.userRatePerSecond > 0)
+      subjects.commands.draw(session.user.id, count, now);
+  }
+
+  /**
+   * @param type of the command; `undefined` for an envelope that is none, and for a frame without one.
+   * @returns the refusal of a command above the rate, once its consequences took effect; `undefined` admits it.
+   */
   admit(
     type: ClientCommandType | undefined,
     session: LimitedSession,
     now: number,
   ): RealtimeError | undefined {
-    if (type === 'pong' && this.overBytes === 0) return undefined;
-    if (type === 'subscribe' && this.freeSubscribes > 0 && this.overBytes === 0) {
-      this.freeSubscribes--;
-      return undefined;
-    }
-    const { rates, userBuckets, settings } = this.deps;
+    const { rates, subjects, settings } = this.deps;
     if (this.overBytes > 0)
       return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now));
+    if (type === 'pong' && this.pongsDue > 0) {
+      this.pongsDue--;
+      return undefined;
+    }
+    if (type === 'subscribe' && this.debtMs(session, now) === 0 && this.takeFreeSubscribe(session, now))
+      return undefined;
     const after = rates.commands.take(this.commandsFullAt, 1, now);
     if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
     this.commandsFullAt = after;
     const user = session.user?.id;
-    if (user !== undefined && settings.limits.userRatePerSecond > 0 && !userBuckets.take(user, now)) {
-      return this.refuse(session, userBuckets.waitFor(user, now));
+    if (
+      user !== undefined &&
+      settings.limits.userRatePerSecond > 0 &&
+      !subjects.commands.take(user, 1, now)
+    ) {
+      return this.refuse(session, subjects.commands.waitFor(user, 1, now));
     }
-    return undefined;
+    // No violation: the client asked for what it was allowed, and learns only now what it cost.
+    const debtMs = CHARGED.has(type) ? this.debtMs(session, now) : 0;
+    return debtMs === 0 ? undefined : rateLimited(debtMs, 'The answers so far were too many bytes');
+  }
+
+  /**
+   * The transport received more frames than a client may send, whether or not they hold commands. Reading pauses until they
+   * are paid; a client that keeps doing it, or whose debt is too large to wait for, is closed.
+   *
+   * @param waitMs until the frames are paid, in milliseconds; `Infinity` for never.
+   */
+  onExcess(waitMs: number, session: LimitedSession): void {
+    const verdict = this.count(session);
+    if (verdict === 'close' || !Number.isFinite(waitMs)) return this.end(session);
+    if (session.reading.throttle(Math.max(waitMs, 1)))
+      this.notify({ kind: 'throttle', connection: session.view, banMs: 0 });
   }
 
   private refuse(session: LimitedSession, waitMs: number): RealtimeError | undefined {
-    const { clock, settings, bans, addressBans, observer } = this.deps;
-    observer.onRateLimit?.(session.view);
-    this.abuse ??= new AbuseMeter(settings.abuse);
-    const verdict = this.abuse.violation(clock.monotonic());
+    const verdict = this.count(session);
     if (verdict === 'throttle' && session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS)))
       this.notify({ kind: 'throttle', connection: session.view, banMs: 0 });
     if (verdict === 'close') {
-      const { banMs } = settings.abuse;
-      if (banMs > 0) {
-        const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
-        if (session.user === undefined) addressBans.add(this.ip, ban);
-        else bans.add(session.user.id, ban);
-      }
-      this.notify({ kind: 'close', connection: session.view, banMs });
-      session.close('rate_abuse', banMs);
+      this.end(session);
       return undefined;
     }
-    return new RealtimeError('rate_limited', undefined, { retryAfterMs: Math.max(1, Math.ceil(waitMs)) });
+    return rateLimited(waitMs);
+  }
+
+  private count(session: LimitedSession): ReturnType<AbuseMeter['violation']> {
+    const { clock, settings, observer } = this.deps;
+    observer.onRateLimit?.(session.view);
+    this.abuse ??= new AbuseMeter(settings.abuse);
+    return this.abuse.violation(clock.monotonic());
+  }
+
+  private end(session: LimitedSession): void {
+    const { clock, settings, bans, addressBans, journal } = this.deps;
+    // Before `welcome` nobody is proved to be anybody: a ban would keep others out.
+    const banMs = session.isLive ? settings.abuse.banMs : 0;
+    const whom =
+      session.user === undefined ? `address ${this.ip}` : `user ${JSON.stringify(session.user.id)}`;
+    if (banMs > 0) {
+      const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
+      if (session.user === undefined) addressBans.add(this.ip, ban);
+      else bans.add(session.user.id, ban);
+    }
+    journal.warn(
+      'rate_abuse',
+      () =>
+        `A connection of ${whom} was closed with rate_abuse: it ignored the limits again and again` +
+        (banMs > 0 ? `; the ${whom} is refused for ${banMs} ms` : ''),
+    );
+    this.notify({ kind: 'close', connection: session.view, banMs });
+    session.close('rate_abuse', banMs);
+  }
+
+  private takeFreeSubscribe(session: LimitedSession, now: number): boolean {
+    if (this.resumable > 0) {
+      this.resumable--;
+      return true;
+    }
+    return this.deps.subjects.freeSubscribes.take(this.subjectOf(session), 1, now);
+  }
+
+  private debtMs(session: LimitedSession, now: number): number {
+    const { rates, subjects } = this.deps;
+    return Math.max(
+      rates.answers.debtMs(this.answersFullAt, now),
+      subjects.answers.debtMs(this.subjectOf(session), now),
+    );
+  }
+
+  /** Anonymous clients share the buckets of their address. Names of users and addresses are kept apart. */
+  private subjectOf({ user }: LimitedSession): string {
+    return user === undefined ? `@${this.ip}` : `:${user.id}`;
   }
 
   /** This node alone applies it. */
   private notify(act: AbuseAct): void {
     this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
   }
+}
+
+function rateLimited(waitMs: number, message?: string): RealtimeError {
+  return new RealtimeError('rate_limited', message, { retryAfterMs: Math.max(1, Math.ceil(waitMs)) });
 }

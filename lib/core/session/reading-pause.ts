@@ -4,6 +4,7 @@ import type { Connection } from '../ports/connection.js';
 // Why the engine does not read from a client, a bit each: every session has one of these.
 const IN_FLIGHT = 1;
 const THROTTLED = 2;
+const HELD = 4;
 
 export interface ReadingPauseDeps {
   readonly clock: Clock;
@@ -33,10 +34,20 @@ export class ReadingPause {
     if (this.inFlight >= this.deps.settings.limits.maxInFlight) this.pause(IN_FLIGHT);
   }
 
-  /** A command is done. */
-  done(): void {
+  /** A command is done. @param startNext starts those that waited for it, before the bound is looked at again. */
+  done(startNext?: () => void): void {
     this.inFlight--;
+    startNext?.();
     if (this.inFlight <= this.deps.settings.limits.maxInFlight / 2) this.resume(IN_FLIGHT);
+  }
+
+  /** Pauses until {@link endHold}. */
+  hold(): void {
+    this.pause(HELD);
+  }
+
+  endHold(): void {
+    this.resume(HELD);
   }
 
   /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */

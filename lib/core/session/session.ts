@@ -1,11 +1,12 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
-import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
+import type { ClientCommand, ClientCommandType, HelloCommand } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { validateCommand } from '../../protocol/validation/validate-command.js';
+import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/queue.js';
@@ -25,6 +26,7 @@ import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
+import { CommandBacklog } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
@@ -37,12 +39,17 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
 
+/** When a client whose commands find no room may try again, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
+/** Commands that never wait for others: they start no handler of the application, and a connection lives by them. */
+const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'bye', 'auth']);
+
 type ErrorLane = 'pushData' | 'pushControl';
 
-/** A command that is answered with an error instead of being run. */
-interface Refused {
-  readonly ref: string | undefined;
-  readonly error: RealtimeError;
+/** What came before `welcome`. */
+interface Early {
+  readonly validation: CommandValidation;
+  readonly bytes: number;
 }
 
 /** What runs the commands of a session. */
@@ -96,8 +103,12 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   private lineageId = '';
   private generationNumber = 0;
   private closeCode: number | undefined;
-  /** Commands that came before `welcome`. */
-  private waiting: (ClientCommand | Refused)[] | undefined;
+  /** What came before `welcome`, in its order. */
+  private early: Early[] | undefined;
+  private earlyBytes = 0;
+  /** Made when a command must wait: those of most connections never do. */
+  private backlog: CommandBacklog | undefined;
+  private receivedAt = 0;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -161,6 +172,11 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     return this.isLive && this.reading.inFlight > 0;
   }
 
+  /** Monotonic time at which the command came that {@link SessionCommands.run} is called with. */
+  get commandReceivedAt(): number {
+    return this.receivedAt;
+  }
+
   /** Keeps publishes in order; made at the first one, as most connections never publish. */
   get lanes(): PublishLanes {
     return (this.publishLanes ??= new PublishLanes());
@@ -219,7 +235,8 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.waiting = undefined;
+    this.early = undefined;
+    this.backlog?.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
@@ -230,6 +247,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
 
   sendPing(): void {
     const { clock, entropy } = this.deps;
+    this.inbound.expectPong();
     this.outbox.pushControl({ type: 'ping', id: entropy.id(), ts: clock.now() });
   }
 
@@ -243,10 +261,11 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.outbox.pushControl({ type: 'auth_required', ts: this.deps.clock.now(), payload: { withinMs } });
   }
 
-  /** Answers a command in the channel lane. */
-  reply(ref: string, payload: unknown, flow?: Flow): void {
-    this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
+  /** Answers a command in the channel lane. @returns the bytes of the answer, for {@link chargeAnswer}. */
+  reply(ref: string, payload: unknown, flow?: Flow): number {
+    const bytes = this.outbox.pushData({ type: 'reply', ref, ts: this.deps.clock.now(), payload }, flow);
     this.answered(ref, 'ok');
+    return bytes;
   }
 
   /** Answers a command in the connection lane (P24). */
@@ -272,12 +291,48 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     for (const listener of this.deps.listeners) listener.opened(this.view);
-    const { waiting } = this;
-    this.waiting = undefined;
-    for (const command of waiting ?? []) {
+    const { early } = this;
+    this.early = undefined;
+    // Counted only now: until `welcome` nobody knows whose rate they belong to.
+    const now = this.deps.clock.monotonic();
+    for (const { validation, bytes } of early ?? []) {
       if (!this.isLive) return;
-      this.run(command);
+      this.take(validation, now, bytes);
     }
+    this.reading.endHold();
+  }
+
+  /** More frames than allowed came, whether or not they hold commands (G16). @param waitMs until they are paid. */
+  onExcess(waitMs: number): void {
+    if (!this.isClosed) this.inbound.onExcess(waitMs, this);
+  }
+
+  /**
+   * Charges the client for an answer that costs more than its command (G16): a page of history or of members, a snapshot, the
+   * reply to a request. Called once the answer is encoded. What a client missed is no abuse: replayed events are not charged.
+   *
+   * @param bytes of the answer, as it is sent.
+   */
+  chargeAnswer(bytes: number): void {
+    if (!this.isClosed) this.inbound.chargeAnswer(bytes, this);
+  }
+
+  /** Charges the client for a message to so many subscribers of this node, in commands. */
+  chargeDeliveries(subscribers: number): void {
+    const { deliveriesPerCommand } = this.deps.settings.limits;
+    this.inbound.chargeCommands(Math.floor(subscribers / deliveriesPerCommand), this);
+  }
+
+  /** The session continues one that held this many channels: to subscribe to them again is free. */
+  allowResume(channels: number): void {
+    this.inbound.allowResume(channels, this);
+  }
+
+  /** Counts work as a command that runs, until it ends: of a handler that nobody waits for any more. */
+  holdUntil(work: Promise<unknown>): void {
+    const ended = (): void => this.finished();
+    this.reading.begin();
+    work.then(ended, ended);
   }
 
   /** Flushes what waits, ends the session at once on this side, and tells the client why in a close frame. */
@@ -303,13 +358,15 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     }
     const now = clock.monotonic();
     this.inbound.countBytes(bytes, now);
+    // A frame without a command costs one nevertheless.
+    if (values.length === 0) this.inbound.admit(undefined, this, now);
     for (const value of values) {
-      this.onEnvelope(value, now);
+      this.onEnvelope(value, now, bytes / values.length);
       if (this.isClosed) return;
     }
   }
 
-  private onEnvelope(value: unknown, now: number): void {
+  private onEnvelope(value: unknown, now: number, bytes: number): void {
     const validation = validateCommand(value);
     if (this.state === 'hello') {
       // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
@@ -319,34 +376,53 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
       this.deps.watch?.start(this.view, validation.command);
       return this.track(this.deps.commands.greet(this, validation.command), validation.command.id);
     }
-    const type = 'command' in validation ? validation.command.type : undefined;
-    const refusal = this.inbound.admit(type, this, now);
+    if (this.state === 'authenticating') return this.keepEarly({ validation, bytes });
+    this.take(validation, now, bytes);
+  }
+
+  /** Keeps what comes before `welcome`: no answer may come before that. */
+  private keepEarly(early: Early): void {
+    const { limits } = this.deps.settings;
+    this.early ??= [];
+    if (this.early.length >= limits.maxEnvelopesPerFrame) return this.close('protocol_error');
+    this.early.push(early);
+    this.earlyBytes += early.bytes;
+    if (this.earlyBytes > limits.maxFrameBytes) this.reading.hold();
+  }
+
+  /** Counts one envelope of a live session; runs or refuses it. */
+  private take(validation: CommandValidation, now: number, bytes: number): void {
+    const command = 'command' in validation ? validation.command : undefined;
+    const refusal = this.inbound.admit(command?.type, this, now);
     if (this.isClosed) return;
-    if (refusal !== undefined) {
-      const ref = 'command' in validation ? (validation.command as { id?: string }).id : validation.ref;
-      return this.runOrQueue({ ref, error: refusal });
-    }
-    if ('command' in validation) return this.runOrQueue(validation.command);
+    if (refusal !== undefined) return this.refuse(refOf(validation), refusal);
+    if ('command' in validation) return this.runOrQueue(validation.command, now, bytes);
     const { ref, message, details } = validation;
-    this.runOrQueue({ ref, error: new RealtimeError('bad_request', message, { details }) });
+    this.refuse(ref, new RealtimeError('bad_request', message, { details }));
   }
 
-  /** Runs a command at once, or after `welcome`; the answer of a refused one must not come before that either. */
-  private runOrQueue(command: ClientCommand | Refused): void {
-    if (this.state === 'live') return this.run(command);
-    this.waiting ??= [];
-    if (this.waiting.length >= this.deps.settings.limits.maxEnvelopesPerFrame)
-      return this.close('protocol_error');
-    this.waiting.push(command);
+  private runOrQueue(command: ClientCommand, receivedAt: number, bytes: number): void {
+    const { maxInFlight } = this.deps.settings.limits;
+    const waits = this.reading.inFlight >= maxInFlight || (this.backlog?.length ?? 0) > 0;
+    if (!waits || UNQUEUED.has(command.type)) return this.run(command, receivedAt);
+    this.backlog ??= new CommandBacklog(this.deps, (expired) =>
+      this.refuse(
+        idOf(expired),
+        new RealtimeError('timeout', 'It waited too long for the commands before it'),
+      ),
+    );
+    if (!this.backlog.push({ command, bytes, receivedAt }))
+      this.refuse(
+        idOf(command),
+        new RealtimeError('rate_limited', 'Too many commands wait on this connection', {
+          retryAfterMs: RETRY_AFTER_MS,
+        }),
+      );
   }
 
-  private run(command: ClientCommand | Refused): void {
-    if ('error' in command) {
-      // Not `fail`: a command of the same id may be under way, which this does not answer.
-      this.sendError(command.ref, command.error, 'pushData');
-      return;
-    }
-    const ref = command.type === 'pong' ? undefined : command.id;
+  private run(command: ClientCommand, receivedAt: number): void {
+    const ref = idOf(command);
+    this.receivedAt = receivedAt;
     this.deps.watch?.start(this.view, command);
     try {
       this.track(this.deps.commands.run(this, command), ref);
@@ -355,17 +431,34 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     }
   }
 
+  /** Answers a command that does not run. Not {@link fail}: one of the same id may be under way, which this does not answer. */
+  private refuse(ref: string | undefined, error: RealtimeError): void {
+    this.sendError(ref, error, 'pushData');
+  }
+
   /** Counts a command that is under way, and answers it with the error when it fails. */
   track(work: MaybePromise<void>, ref: string | undefined): void {
     if (!isPromise(work)) return;
     this.reading.begin();
     work.then(
-      () => this.reading.done(),
+      () => this.finished(),
       (error: unknown) => {
-        this.reading.done();
+        this.finished();
         this.fail(ref, error);
       },
     );
+  }
+
+  /** A command is done: the next of those that wait may start. */
+  private finished(): void {
+    this.reading.done(() => {
+      const { maxInFlight } = this.deps.settings.limits;
+      while (this.isLive && this.reading.inFlight < maxInFlight) {
+        const next = this.backlog?.shift();
+        if (next === undefined) return;
+        this.run(next.command, next.receivedAt);
+      }
+    });
   }
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
@@ -385,14 +478,22 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
       this.outbox[lane](this.errorEnvelope(ref, known));
       return known.code;
     } catch (encodingError) {
-      // `details` are the application's. Nobody catches what this method throws, so it would end the process.
+      // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
       this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
       return 'internal';
     }
   }
 
   private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
-    const payload = error.toBody();
+    const payload = toWireValue(error.toBody(), 'error');
     return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
+}
+
+function idOf(command: ClientCommand): string | undefined {
+  return command.type === 'pong' ? undefined : command.id;
+}
+
+function refOf(validation: CommandValidation): string | undefined {
+  return 'command' in validation ? idOf(validation.command) : validation.ref;
 }

@@ -16,7 +16,7 @@ export interface ChannelHistoryOptions {
   /**
    * Bytes of events kept per channel, counted as JSON with all fields: the oldest events go first. An event larger than this alone
    * is delivered and numbered, but neither it nor what came before it is kept: set it above `limits.maxMessageBytes`. At least
-   * 1 024. Default 8 388 608 (8 MiB).
+   * 1024. Default 8388608 (8 MiB).
    */
   readonly maxBytes?: number;
   /** How long an event is kept. Default `'1h'`. */

@@ -1,3 +1,4 @@
+import { mayHoldBytes, readBytes } from '../bytes.js';
 import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
 import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
 
@@ -50,11 +51,13 @@ function parseLine(line: string, limits: FrameLimits | undefined): unknown {
   if (limits !== undefined && line.length > MAX_DEPTH && isTooDeep(line)) {
     throw new FrameError(`An envelope nests more than ${MAX_DEPTH} arrays and objects`);
   }
+  let value: unknown;
   try {
-    return JSON.parse(line) as unknown;
+    value = JSON.parse(line);
   } catch {
     throw new FrameError('A line of the frame is not JSON');
   }
+  return mayHoldBytes(line) ? readBytes(value) : value;
 }
 
 function exceedsBytes(line: string, limit: number): boolean {

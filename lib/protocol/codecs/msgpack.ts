@@ -1,10 +1,24 @@
-import { decode, encode } from '@msgpack/msgpack';
+import {
+  decode,
+  decodeTimestampExtension,
+  encode,
+  EXT_TIMESTAMP,
+  type ExtensionCodecType,
+} from '@msgpack/msgpack';
 import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
 import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
 import { endOfValue } from './msgpack-scanner.js';
 
+/** Of the extension types only the timestamp is read: as the text that JSON has for a date (P29). None is written. */
+const extensionCodec: ExtensionCodecType<undefined> = {
+  tryToEncode: () => null,
+  decode(data, type) {
+    if (type !== EXT_TIMESTAMP) throw new TypeError(`The extension type ${type} is not read`);
+    return decodeTimestampExtension(data).toJSON();
+  },
+};
 // Deeper than what is accepted, as an envelope and a handler may wrap a value that a client sent.
-const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH };
+const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH, extensionCodec };
 
 /** MessagePack values that follow one another in binary frames (P1, P4). */
 export const msgpackCodec: Codec = {
@@ -14,8 +28,8 @@ export const msgpackCodec: Codec = {
   separator: undefined,
 
   encode(envelope: Envelope): Uint8Array {
-    const bytes = encodeValue(envelope);
-    return isReadable(bytes) ? bytes : encodeValue(readable(envelope));
+    const bytes = encode(envelope, OPTIONS);
+    return isReadable(bytes) ? bytes : encode(readable(envelope), OPTIONS);
   },
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
@@ -28,29 +42,21 @@ export const msgpackCodec: Codec = {
         throw tooManyEnvelopes(limits);
       const end = endOfValue(frame, start, limits === undefined ? Infinity : MAX_DEPTH);
       if (limits !== undefined && end - start > limits.maxMessageBytes) throw tooManyBytes(limits);
-      values.push(decodeValue(frame.subarray(start, end)));
+      // Not `subarray`: of a `Buffer` that is one too, and so would be the bytes in the value.
+      values.push(decodeValue(new Uint8Array(frame.buffer, frame.byteOffset + start, end - start)));
       start = end;
     }
     return values;
   },
 };
 
-function encodeValue(value: unknown): Uint8Array {
-  try {
-    return encode(value, OPTIONS);
-  } catch {
-    // What JSON leaves out or writes in its own way (functions, `toJSON`) reaches subscribers of this codec in the same form.
-    return encode(JSON.parse(JSON.stringify(value)), OPTIONS);
-  }
-}
-
 /** The key as the encoder writes it: the tag of a string of nine bytes, and those. */
 const PROTO_KEY = Uint8Array.from('\xa9__proto__', (character) => character.charCodeAt(0));
 
 /**
- * Whether every decoder reads these bytes. JSON may hold half a surrogate pair, which is not UTF-8, and the key
- * `__proto__`, which the decoder of the library's own client refuses; one client's event must not end the connections of
- * all others. Numbers and binary data may look the same, which only costs the time of the slow way.
+ * Whether every decoder reads these bytes. What another program stored may hold half a surrogate pair, which is not UTF-8,
+ * and the key `__proto__`, which the decoder of the library's own client refuses; one event must not end the connections of
+ * its subscribers. Numbers and binary data may look the same, which only costs the time of the slow way.
  */
 function isReadable(bytes: Uint8Array): boolean {
   for (let at = bytes.indexOf(0xed); at !== -1; at = bytes.indexOf(0xed, at + 1)) {
@@ -77,7 +83,7 @@ function readable(value: unknown): unknown {
 
 function decodeValue(bytes: Uint8Array): unknown {
   try {
-    return decode(bytes);
+    return decode(bytes, { extensionCodec });
   } catch {
     // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.
     throw new FrameError('The frame is not MessagePack that this version reads');

@@ -41,10 +41,9 @@ describe('limits of inbound commands (G16)', () => {
     });
   });
 
-  it('malformed envelopes count like commands; pong does not count (G16)', async () => {
+  it('malformed envelopes count like commands (G16)', async () => {
     await start({ limits: { ratePerSecond: 10, burst: 5 } });
     const client = await server.connect('ada');
-    client.sendAll(Array.from({ length: 20 }, () => ({ type: 'pong' })));
     client.sendAll(Array.from({ length: 6 }, (_, index) => ({ type: 'shout', id: `s${index}` })));
     const codes = (await client.nextAll(6, 'error')).map(({ payload }) => payload['code']);
     expect(codes).toEqual([...Array.from({ length: 5 }, () => 'bad_request'), 'rate_limited']);

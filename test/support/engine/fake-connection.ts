@@ -33,6 +33,7 @@ export class FakeConnection implements Connection {
   handler: ConnectionHandler = {
     onFrame: () => ACCEPTED,
     positions: () => new Map(),
+    onExcess: () => undefined,
     onDrain: () => undefined,
     onClose: () => undefined,
   };

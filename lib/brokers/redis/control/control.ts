@@ -1,3 +1,4 @@
+import { RetryQueue } from '../../../core/async/retry-queue.js';
 import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
 import type { BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
@@ -8,7 +9,7 @@ import type { RedisCommands } from '../connection/commands.js';
 import { unavailable } from '../errors.js';
 import { CONTROL_CHANNEL, type RedisKeys } from '../keys.js';
 import type { RedisLog } from '../log.js';
-import { CONFIRM, CONTROL, TIME } from '../scripts/control.js';
+import { ANSWERS, CONFIRM, CONTROL, TIME } from '../scripts/control.js';
 import type { RedisSettings } from '../settings.js';
 import { encodeBody, encodeRecord } from '../wire.js';
 import { ControlLog } from './control-log.js';
@@ -42,6 +43,8 @@ export class RedisControl implements BrokerBus {
   private listener: BrokerListener | undefined;
   private readonly receipts = new Map<string, PendingReceipt>();
   private readonly follower: ControlLog;
+  /** Confirmations that could not be stored. */
+  private readonly retries: RetryQueue;
   private readonly partition: number;
   private closed = false;
   /** Calls of `onControlLost` whose promise has not settled. */
@@ -56,6 +59,7 @@ export class RedisControl implements BrokerBus {
     private readonly settings: RedisSettings,
   ) {
     this.partition = keys.partitionOf(CONTROL_CHANNEL);
+    this.retries = new RetryQueue(settings.clock);
     this.follower = new ControlLog(log, settings.clock, {
       onRecord: ({ payload }) => {
         if (isControlPayload(payload)) this.apply(payload);
@@ -91,7 +95,9 @@ export class RedisControl implements BrokerBus {
     const { clock, controlTimeoutMs, entropy, epochs, headMs } = this.settings;
     const { keys } = this;
     const id = entropy.id();
-    const receipt = new PendingReceipt(clock, controlTimeoutMs, () => void this.lookUp(id));
+    const receipt = new PendingReceipt(clock, controlTimeoutMs, () => {
+      void this.lookUp(id).finally(() => receipt.finish());
+    });
     this.receipts.set(id, receipt);
     try {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
@@ -122,10 +128,16 @@ export class RedisControl implements BrokerBus {
     this.receipts.get(id)?.settle(node, applied);
   }
 
+  /** To be called when answers may have been lost, as this node was not subscribed to them: looks up those that it waits for. */
+  onAnswersLost(): void {
+    for (const id of this.receipts.keys()) void this.lookUp(id);
+  }
+
   /** Resolves what waits for confirmations, with those that have come. */
   close(): void {
     this.closed = true;
     this.follower.close();
+    this.retries.close();
     for (const receipt of this.receipts.values()) receipt.finish();
   }
 
@@ -151,29 +163,38 @@ export class RedisControl implements BrokerBus {
       this.receipts.get(id)?.settle(this.node, applied);
       return;
     }
-    this.commands
-      .run(
-        CONFIRM,
-        this.partition,
-        [this.keys.answers(id), this.keys.answersTo(sender)],
-        [this.node, applied ? 1 : 0, ANSWERS_MS, `1a${JSON.stringify([id, this.node, applied])}`],
-      )
-      // The sender then reports this node as missing, which is true.
-      .catch(() => undefined);
+    const { clock, controlTimeoutMs } = this.settings;
+    const until = clock.monotonic() + controlTimeoutMs;
+    const store = (): void => {
+      this.commands
+        .run(
+          CONFIRM,
+          this.partition,
+          [this.keys.answers(id), this.keys.answersTo(sender)],
+          [this.node, applied ? 1 : 0, ANSWERS_MS, `1a${JSON.stringify([id, this.node, applied])}`],
+        )
+        .catch(() => {
+          // Later the sender no longer waits: it has reported this node as missing.
+          if (!this.closed && clock.monotonic() < until) this.retries.later(store);
+        });
+    };
+    store();
   }
 
-  /** At the time-out: a node may have answered, and the message of it been lost. */
+  /** Settles what is stored of the answers to a record: the message of an answer may have been lost. Never rejects. */
   private async lookUp(id: string): Promise<void> {
-    const receipt = this.receipts.get(id);
     try {
-      const args = [this.keys.answers(id)];
-      const answers = (await this.commands.command(this.partition, 'hgetall', args)) as readonly string[];
+      const answers = (await this.commands.run(
+        ANSWERS,
+        this.partition,
+        [this.keys.answers(id)],
+        [],
+      )) as string[];
       for (let at = 0; at < answers.length; at += 2)
-        receipt?.settle(answers[at] ?? '', answers[at + 1] === '1');
+        this.receipts.get(id)?.settle(answers[at] ?? '', answers[at + 1] === '1');
     } catch {
       // The receipt then says what is known without them.
     }
-    receipt?.finish();
   }
 
   private reportCurrent(askedAt: number): void {

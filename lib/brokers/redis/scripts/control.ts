@@ -39,5 +39,11 @@ return redis.call('SPUBLISH', KEYS[2], ARGV[4])
 `,
 );
 
+/**
+ * The answers to a control record: node and '1' or '0' of each. A script, as ioredis gives the reply of a plain `HGETALL`
+ * whatever form the process has set for it. KEYS: answers.
+ */
+export const ANSWERS = new RedisScript(`return redis.call('HGETALL', KEYS[1])`);
+
 /** The server's time in milliseconds. KEYS: any key, which selects the server. */
 export const TIME = new RedisScript(`${NOW}return { now }`);

@@ -14,6 +14,7 @@ import type { Authentication, Credentials } from '../../../../lib/core/ports/ide
 export class FakeSession implements ConnectionHandler {
   readonly frames: Encoded[] = [];
   readonly closes: number[] = [];
+  readonly excess: number[] = [];
   drains = 0;
   onEachFrame: (frame: Encoded) => void = () => undefined;
   private readonly waiting: (() => void)[] = [];
@@ -32,6 +33,11 @@ export class FakeSession implements ConnectionHandler {
 
   positions(): ReadonlyMap<string, Position> {
     return new Map<string, Position>();
+  }
+
+  onExcess(waitMs: number): void {
+    this.excess.push(waitMs);
+    this.wake();
   }
 
   onDrain(): void {

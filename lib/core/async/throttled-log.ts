@@ -1,0 +1,44 @@
+import type { Clock } from '../ports/clock.js';
+import type { EngineLogger } from '../ports/logger.js';
+
+/** Shortest time between two lines of one kind, in milliseconds. */
+const INTERVAL_MS = 10_000;
+/** Most kinds that are told apart; lines of further ones share one. */
+const MAX_KINDS = 256;
+const OTHERS = 'others';
+
+/** Lines of one kind. */
+interface Kind {
+  /** Monotonic time of the last line. */
+  loggedAt: number;
+  /** Lines that were left out since. */
+  left: number;
+}
+
+/**
+ * Warns of what clients can cause. A public socket must not be able to flood the log, so of each kind one line in ten seconds
+ * is written, with the number of those that were left out.
+ */
+export class ThrottledLog {
+  private readonly kinds = new Map<string, Kind>();
+
+  constructor(
+    private readonly logger: Pick<EngineLogger, 'warn'>,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @param kind a fixed name, or one that the application chose, never what a client sent. @param message made only if it is written. */
+  warn(kind: string, message: () => string): void {
+    const key = this.kinds.has(kind) || this.kinds.size < MAX_KINDS ? kind : OTHERS;
+    const now = this.clock.monotonic();
+    const known = this.kinds.get(key);
+    if (known !== undefined && now - known.loggedAt < INTERVAL_MS) {
+      known.left++;
+      return;
+    }
+    this.kinds.set(key, { loggedAt: now, left: 0 });
+    const left =
+      known === undefined || known.left === 0 ? '' : ` (${known.left} more of this kind since the last line)`;
+    this.logger.warn(message() + left);
+  }
+}

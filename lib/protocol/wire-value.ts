@@ -1,0 +1,259 @@
+import { isTag, TaggedObject, WireBytes } from './bytes.js';
+import { RealtimeError } from './realtime-error.js';
+
+/** Deepest nesting of a value that is sent. A client may send less (P4), and a handler may wrap what it sent. */
+export const MAX_VALUE_DEPTH = 256;
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+/** What JSON would empty without a word, by the name of the class, and what to send instead. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  Map: 'Send Object.fromEntries(map) or [...map]',
+  Set: 'Send [...set]',
+  WeakMap: 'It cannot be sent',
+  WeakSet: 'It cannot be sent',
+  WeakRef: 'Send what it refers to',
+  Promise: 'Await it first',
+  RegExp: 'Send its source as a string',
+  Error: 'Send the fields of it that the receiver may see, e.g. { message }',
+  DOMException: 'Send the fields of it that the receiver may see, e.g. { message }',
+  Symbol: 'Send a string',
+  Blob: 'Send its bytes: await blob.arrayBuffer()',
+  File: 'Send its bytes: await file.arrayBuffer()',
+};
+
+/**
+ * The value as every client gets it, whatever its codec (P29): a copy of its own, which nobody changes afterwards. The
+ * rules are those of JSON: `toJSON` is asked, `NaN` becomes `null`, what is `undefined` is left out, only own enumerable
+ * members with string keys count. Bytes stay bytes. What JSON would empty without a word is refused.
+ *
+ * @param name What the value is, at the beginning of paths in messages.
+ * @throws RealtimeError `bad_request` with the path of what cannot be sent, and the remedy.
+ */
+export function toWireValue(value: unknown, name = 'payload'): unknown {
+  // Most small events are one of these, and need no object of their own.
+  if (typeof value === 'string') return wellFormed(value);
+  if (typeof value === 'number') return finite(value);
+  const walk: Walk = { name, keys: [], containers: [] };
+  try {
+    if (isCallable(value)) refuse(walk, 0, '', value);
+    return convert(value, '', walk, 0);
+  } catch (error) {
+    if (error instanceof Refusal) throw error.reason;
+    throw unreadable(name, error);
+  }
+}
+
+/** A copy of a wire value for the application, which may change it: bytes are plain `Uint8Array`s. */
+export function fromWireValue(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (ArrayBuffer.isView(value)) return bytesOf(value, Uint8Array);
+  if (Array.isArray(value)) return value.map(fromWireValue);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fromWireValue(member)]));
+}
+
+/** The text without halves of surrogate pairs, which only some codecs can write: each becomes U+FFFD. */
+function wellFormed(text: string): string {
+  return isWellFormed(text) ? text : text.replace(LONE_SURROGATE, '\ufffd');
+}
+
+/** Whether the text is Unicode: without halves of surrogate pairs. */
+export function isWellFormed(text: string): boolean {
+  return (text as { isWellFormed?(): boolean }).isWellFormed?.() ?? text.search(LONE_SURROGATE) === -1;
+}
+
+type Key = string | number;
+
+/** Where a conversion stands. Both lists have an element for each container on the way, and old ones behind those. */
+interface Walk {
+  /** What the outermost value is called. */
+  readonly name: string;
+  readonly keys: Key[];
+  readonly containers: object[];
+}
+
+/** Carries a finished error out of the conversion, past what getters throw. */
+class Refusal {
+  constructor(readonly reason: RealtimeError) {}
+}
+
+function convert(value: unknown, key: Key, walk: Walk, depth: number): unknown {
+  switch (typeof value) {
+    case 'string':
+      return wellFormed(value);
+    case 'number':
+      return finite(value);
+    case 'boolean':
+      return value;
+    case 'object':
+      return value === null ? null : convertObject(value, key, walk, depth);
+    case 'function':
+      return hasToJSON(value) ? convertJSON(value.toJSON(String(key)), key, walk, depth) : undefined;
+    case 'bigint':
+      return hasToJSON(value)
+        ? convertJSON((value as unknown as ToJSON).toJSON(String(key)), key, walk, depth)
+        : refuse(walk, depth, key, value);
+    default:
+      return undefined;
+  }
+}
+
+function convertObject(value: object, key: Key, walk: Walk, depth: number): unknown {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== Array.prototype && isBytes(value))
+    return copyBytes(value);
+  return hasToJSON(value)
+    ? convertJSON(value.toJSON(String(key)), key, walk, depth)
+    : convertMembers(value, key, walk, depth);
+}
+
+/** What `toJSON` returned, which is not asked again. */
+function convertJSON(value: unknown, key: Key, walk: Walk, depth: number): unknown {
+  if (typeof value === 'object' && value !== null)
+    return isBytes(value) ? copyBytes(value) : convertMembers(value, key, walk, depth);
+  if (typeof value === 'bigint') return refuse(walk, depth, key, value);
+  return typeof value === 'function' ? undefined : convert(value, key, walk, depth);
+}
+
+function convertMembers(value: object, key: Key, walk: Walk, depth: number): unknown {
+  if (depth >= MAX_VALUE_DEPTH) refuseDepth(walk, depth, key, value);
+  walk.keys[depth] = key;
+  walk.containers[depth] = value;
+  if (Array.isArray(value)) return convertList(value, walk, depth + 1);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null)
+    return convertRecord(value as Readonly<Record<string, unknown>>, walk, depth + 1);
+  return convertInstance(value, key, walk, depth);
+}
+
+function convertList(list: readonly unknown[], walk: Walk, depth: number): unknown[] {
+  const copy: unknown[] = [];
+  for (let index = 0; index < list.length; index++) {
+    const item = list[index];
+    if (isCallable(item)) refuse(walk, depth, index, item);
+    copy.push(convert(item, index, walk, depth) ?? null);
+  }
+  return copy;
+}
+
+function convertRecord(source: Readonly<Record<string, unknown>>, walk: Walk, depth: number): object {
+  const copy: Record<string, unknown> = {};
+  let kept = 0;
+  let last = '';
+  for (const key of Object.keys(source)) {
+    const member = convert(source[key], key, walk, depth);
+    // As a member it would change the prototype of what a reader makes.
+    if (member === undefined || key === '__proto__') continue;
+    last = wellFormed(key);
+    copy[last] = member;
+    kept++;
+  }
+  return kept === 1 && isTag(last) ? new TaggedObject(last, copy[last]) : copy;
+}
+
+/** An object of a class. By its tag, as it may come from another realm. */
+function convertInstance(value: object, key: Key, walk: Walk, depth: number): unknown {
+  const tag = tagOf(value);
+  if (tag === 'Number' || tag === 'String' || tag === 'Boolean' || tag === 'BigInt') {
+    const primitive: unknown = tag === 'String' ? String(value) : value.valueOf();
+    return convert(primitive, key, walk, depth);
+  }
+  if (Object.hasOwn(REMEDIES, tag) || value instanceof Error) refuse(walk, depth, key, value);
+  const { then } = value as { readonly then?: unknown };
+  if (typeof then === 'function') refuse(walk, depth, key, value);
+  if (isIterable(value) && Object.keys(value).length === 0) refuse(walk, depth, key, value);
+  return convertRecord(value as Readonly<Record<string, unknown>>, walk, depth + 1);
+}
+
+interface ToJSON {
+  toJSON(key: string): unknown;
+}
+
+function hasToJSON(value: unknown): value is ToJSON {
+  return typeof (value as { readonly toJSON?: unknown }).toJSON === 'function';
+}
+
+function isCallable(value: unknown): boolean {
+  return typeof value === 'symbol' || (typeof value === 'function' && !hasToJSON(value));
+}
+
+function isIterable(value: object): boolean {
+  return Symbol.iterator in value || Symbol.asyncIterator in value;
+}
+
+type Bytes = ArrayBufferView | ArrayBufferLike;
+
+function isBytes(value: object): value is Bytes {
+  if (ArrayBuffer.isView(value)) return true;
+  if (!('byteLength' in value)) return false;
+  const tag = tagOf(value);
+  return tag === 'ArrayBuffer' || tag === 'SharedArrayBuffer';
+}
+
+function copyBytes(value: Bytes): WireBytes {
+  return ArrayBuffer.isView(value) ? bytesOf(value, WireBytes) : new WireBytes(new Uint8Array(value));
+}
+
+/** A copy, at the beginning of memory of its own. */
+function bytesOf<T extends Uint8Array>(
+  { buffer, byteOffset, byteLength }: ArrayBufferView,
+  Type: new (bytes: Uint8Array) => T,
+): T {
+  return new Type(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+/** A number as JSON has it: neither `NaN` nor infinite, nor -0. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value + 0 : null;
+}
+
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
+function refuse(walk: Walk, depth: number, key: Key, value: unknown): never {
+  if (typeof value === 'bigint') throw refusal(walk, depth, key, 'is a BigInt', 'Send it as a string');
+  if (typeof value === 'symbol' || typeof value === 'function')
+    throw refusal(walk, depth, key, `is a ${typeof value}`, 'Leave it out, or send what it stands for');
+  const known = value instanceof Error ? 'Error' : tagOf(value as object);
+  const name = className(value as object) ?? known;
+  const article = /^[AEIOU]/.test(name) ? 'an' : 'a';
+  const remedy = REMEDIES[known] ?? (isIterable(value as object) ? 'Send [...it]' : 'Await it first');
+  throw refusal(walk, depth, key, `is ${article} ${name}, of which nothing would arrive`, remedy);
+}
+
+function className(value: object): string | undefined {
+  const { constructor } = value as { readonly constructor?: unknown };
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : undefined;
+}
+
+function refuseDepth(walk: Walk, depth: number, key: Key, value: object): never {
+  const { containers } = walk;
+  containers.length = depth;
+  containers.push(value);
+  for (let end = 1; end <= depth; end++) {
+    const start = containers.indexOf(containers[end] as object);
+    if (start < end) {
+      const what = 'is an object that contains it';
+      throw refusal(walk, end, walk.keys[end] ?? key, what, 'Leave out the reference back');
+    }
+  }
+  const what = `nests more than ${MAX_VALUE_DEPTH} arrays and objects`;
+  throw refusal(walk, 0, '', what, 'Send it flatter');
+}
+
+function refusal(walk: Walk, depth: number, key: Key, what: string, remedy: string): Refusal {
+  const path = [walk.name, ...walk.keys.slice(1, depth), ...(depth === 0 ? [] : [key])].join('.');
+  return new Refusal(
+    new RealtimeError('bad_request', `${path} ${what}, so it cannot be sent. ${remedy}.`, {
+      details: [{ path, message: `${what}. ${remedy}.` }],
+    }),
+  );
+}
+
+function unreadable(name: string, cause: unknown): RealtimeError {
+  const problem = cause instanceof Error ? cause.message : 'something was thrown';
+  return new RealtimeError('bad_request', `${name} cannot be read: ${problem}. Send plain values.`, {
+    cause,
+  });
+}

@@ -1,0 +1,701 @@
+// The rows of docs/limits.md: what each bound bounds, who is charged, and what happens there. The numbers come from the
+// code, and limits.mjs refuses a row without its option and an option without its row.
+
+/** @typedef {{kind: 'bytes' | 'count' | 'time', what: string, who: string, then: string, beside?: string}} Bound */
+
+/** A bound in bytes. @returns {Bound} */
+const bytes = (what, who, then) => ({ kind: 'bytes', what, who, then });
+
+/** A bound in time. @returns {Bound} */
+const time = (what, who, then) => ({ kind: 'time', what, who, then });
+
+/**
+ * A bound in count. What it counts must be bounded in bytes too.
+ *
+ * @param {string} beside the options (in backticks) that bound the bytes, or after `none:` why they need no bound
+ * @returns {Bound}
+ */
+const count = (what, who, then, beside) => ({ kind: 'count', what, who, then, beside });
+
+/** What a bound in count says beside it while no bound in bytes exists. */
+export const OPEN = 'none yet';
+
+/** Rows by option. */
+export const MODULE = {
+  'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
+  'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
+  'limits.maxEnvelopesPerFrame': count(
+    'messages in one frame',
+    'the connection',
+    'closes with 4805',
+    '`limits.maxFrameBytes`',
+  ),
+  'limits.maxChannels': count(
+    'subscriptions, with subscribes that are under way',
+    'the connection',
+    '`too_many_channels`',
+    OPEN,
+  ),
+  'limits.ratePerSecond': count(
+    'commands a second, sustained',
+    'the connection',
+    '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
+    '`limits.bytesPerSecond`',
+  ),
+  'limits.burst': count(
+    'commands at once, above the rate',
+    'the connection',
+    'as `limits.ratePerSecond`',
+    '`limits.bytesPerSecond`',
+  ),
+  'limits.bytesPerSecond': bytes(
+    'frames a second, sustained; twice that at once',
+    'the connection',
+    '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
+  ),
+  'limits.userRatePerSecond': count(
+    'commands a second over all connections on one node; twice that at once',
+    'the user',
+    '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
+    '`limits.bytesPerSecond`',
+  ),
+  'limits.maxInFlight': count(
+    'commands whose answer is pending',
+    'the connection',
+    'stops reading until one is answered',
+    '`limits.maxMessageBytes`',
+  ),
+  'limits.maxConnectionsPerAddress': count(
+    'connections of one address on one node',
+    'the address',
+    'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
+    '`outbox.maxBytes`',
+  ),
+  'limits.maxConnections': count(
+    'connections of one node',
+    'the node',
+    'refuses with 503 and `Retry-After`; closes with 4006 where it authenticated meanwhile',
+    '`outbox.maxBytes`',
+  ),
+  'limits.dedupe': time(
+    'how long a publish may be repeated under its id',
+    'the channel',
+    'the id is forgotten; a client gives up with `outcome_unknown` before',
+  ),
+  helloTimeout: time('from the upgrade to `hello`', 'the connection', 'closes with 4805'),
+  handlerTimeout: time(
+    'one run of a handler, authorization or snapshot of the application',
+    'the command',
+    '`timeout`',
+  ),
+  'heartbeat.interval': time('silence of a connection', 'the connection', 'sends `ping`'),
+  'heartbeat.timeout': time('silence after a `ping`', 'the connection', 'closes with 4004'),
+  'auth.requiredAhead': time(
+    'life of a token that is left when the client is asked for another',
+    'the connection',
+    'sends `auth_required`; at the end of the token closes with 4008',
+  ),
+  'auth.jwt.clockTolerance': time(
+    'difference of clocks that is forgiven at `exp` and `nbf`',
+    'the token',
+    'refuses with `token_expired` or `unauthorized`',
+  ),
+  'auth.jwt.maxAge': time('age of a token since its `iat`', 'the token', 'refuses with `token_expired`'),
+  'abuse.throttleAfter': count(
+    'violations of the limits within `abuse.window`',
+    'the connection',
+    'stops reading for up to a second',
+    'none: only a number is kept',
+  ),
+  'abuse.closeAfter': count(
+    'violations of the limits within `abuse.window`',
+    'the connection',
+    'closes with 4807 and bans for `abuse.ban`',
+    'none: only a number is kept',
+  ),
+  'abuse.window': time('how long violations are counted together', 'the connection', 'counts from zero'),
+  'abuse.ban': time(
+    'a ban for abuse',
+    'the user, or the address of an anonymous client',
+    'refuses with 403, or closes with 4803',
+  ),
+  'outbox.maxBytes': bytes(
+    'what waits for the client',
+    'the connection',
+    'the channel’s `overflow` policy; answers that do not fit close with 4003',
+  ),
+  'outbox.maxMessages': count(
+    'messages that wait for the client',
+    'the connection',
+    'as `outbox.maxBytes`',
+    '`outbox.maxBytes`',
+  ),
+  maxFlushDelay: time('how long events wait to share a write', 'the node', 'writes'),
+  linger: time(
+    'how long a channel is served after its last subscriber',
+    'the node',
+    'leaves it at the broker',
+  ),
+  ringSize: count(
+    'recent events of a served channel',
+    'the node',
+    'drops the oldest; replays read them from the log',
+    OPEN,
+  ),
+  presenceLease: time('membership of a node that died', 'the channel', 'its members leave'),
+  'drain.deadline': time('a drain', 'the node', 'closes what is left'),
+  'compression.concurrency': count(
+    'client frames that are inflated at once',
+    'the node',
+    'the next one waits',
+    '`limits.maxFrameBytes`',
+  ),
+  proxyIdleTimeout: time(
+    'silence that proxies allow; `heartbeat` must be shorter',
+    'the operator',
+    'a boot error',
+  ),
+};
+
+export const CHANNEL = {
+  'history.size': count('events that are kept', 'the channel', 'forgets the oldest', '`history.maxBytes`'),
+  'history.maxBytes': bytes('events that are kept, as JSON', 'the channel', 'forgets the oldest'),
+  'history.ttl': time('age of an event that is kept', 'the channel', 'forgets it'),
+  'history.replay': count(
+    'events that one resume replays',
+    'the subscription',
+    '`truncated` with cause `limit`',
+    '`outbox.maxBytes`',
+  ),
+  'presence.grace': time('absence of a device', 'the member', 'the member leaves'),
+  'presence.maxMembers': count(
+    'members of which each change is sent',
+    'the channel',
+    'sends their number, at most once a second',
+    OPEN,
+  ),
+  dedupe: time('how long ids are remembered', 'the channel', 'forgets the id'),
+};
+
+export const MEMORY = {
+  maxIdleChannels: count(
+    'channels without a subscriber',
+    'the store',
+    'forgets a long unused one: `lost` for a client that comes back',
+    OPEN,
+  ),
+  headMs: time('the head of an unused channel', 'the channel', 'forgets it: the next epoch begins'),
+  maxIds: count(
+    'remembered ids of all channels',
+    'the store',
+    '`unavailable` until ids age out',
+    'none: an id is about 350 bytes',
+  ),
+  controlTimeoutMs: time(
+    'a node’s confirmation of a control record',
+    'the record',
+    'counts the node as missing',
+  ),
+};
+
+export const REDIS = {
+  'durability.timeoutMs': time('what replicas need to confirm', 'the publish', '`timeout`: outcome unknown'),
+  connectTimeoutMs: time('reaching Redis at the start', 'the node', 'the start fails'),
+  commandTimeoutMs: time(
+    'the answer to a command',
+    'the command',
+    '`timeout` or `unavailable`: outcome unknown',
+  ),
+  maxReconnectMs: time('the pause between two attempts to connect', 'the node', 'tries again'),
+  maxQueued: count(
+    'commands that wait or are under way',
+    'the node',
+    '`unavailable` at once',
+    '`maxQueuedBytes`',
+  ),
+  maxQueuedBytes: bytes('events that wait or are under way', 'the node', '`unavailable` at once'),
+  maxBatch: count('events of one script call', 'the node', 'the rest waits for the next', '`maxBatchBytes`'),
+  maxBatchBytes: bytes('events of one script call', 'the node', 'the rest waits for the next'),
+  pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
+  maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
+  'tipCheck.intervalMs': time(
+    'how long a lost last event stays unnoticed',
+    'the channel',
+    'compares the tip',
+  ),
+  unsubscribeLingerMs: time('a subscription at the server after its last use', 'the node', 'unsubscribes'),
+  headMs: time('the head of an unused channel', 'the channel', 'expires: the next epoch begins'),
+  nodeTtlMs: time('silence of a node', 'the node', 'is not waited for any more'),
+  controlTimeoutMs: time(
+    'a node’s confirmation of a control record',
+    'the record',
+    'counts the node as missing',
+  ),
+  controlMaxAgeMs: time(
+    'age of the proof that this node knows every revoke',
+    'the node',
+    'withholds channels that are not public, until it has a younger one (G11)',
+  ),
+};
+
+export const WEBSOCKET = {
+  handshakeTimeoutMs: time(
+    'verification of the credentials of an upgrade',
+    'the upgrade',
+    'refuses with 503',
+  ),
+  maxPendingHandshakes: count(
+    'upgrades whose credentials are being verified',
+    'the node',
+    'refuses with 503',
+    'none: Node bounds the headers of a request at 16 KiB',
+  ),
+  closeTimeoutMs: time('the answer to a close frame', 'the connection', 'destroys the socket'),
+};
+
+export const CLIENT = {
+  connectTimeoutMs: time(
+    'from the start of an attempt to `welcome`; one run of the token provider',
+    'the client',
+    'tries again after a pause',
+  ),
+  requestTimeoutMs: time('the answer to a command', 'the command', '`timeout`'),
+  publishTimeoutMs: time('how long a publish waits to be sent', 'the publish', '`timeout`'),
+  maxPendingCommands: count(
+    'commands that wait for a connection or an answer',
+    'the client',
+    '`rate_limited`; nothing is sent',
+    '`limits.maxMessageBytes`',
+  ),
+  maxQueuedPublishes: count(
+    'publishes that wait for their answer',
+    'the client',
+    '`rate_limited`; nothing is sent',
+    '`maxQueuedBytes`',
+  ),
+  maxQueuedBytes: bytes(
+    'publishes that wait for their answer',
+    'the client',
+    '`rate_limited`; nothing is sent',
+  ),
+  maxHeldEvents: count('events that wait behind an unannounced gap', 'the channel', 'resumes', OPEN),
+  maxPresenceMembers: count('members that are kept', 'the channel', 'only their number is known', OPEN),
+};
+
+/** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
+export const FIXED = {
+  'lib/protocol/channel-name.ts#MAX_CHANNEL_LENGTH': bytes(
+    'a channel name, in ASCII characters',
+    'the command',
+    '`bad_request`: part of the protocol (P23)',
+  ),
+  'lib/protocol/envelope.ts#MAX_ID_LENGTH': bytes(
+    'an id, in characters',
+    'the command',
+    '`bad_request`: ids are remembered, so part of the protocol (P5)',
+  ),
+  'lib/protocol/envelope.ts#MAX_EVENT_LENGTH': bytes(
+    'the name of an event, in characters',
+    'the command',
+    '`bad_request`: part of the protocol',
+  ),
+  'lib/protocol/envelope.ts#MAX_KEY_LENGTH': bytes(
+    'a conflation key, in characters',
+    'the command',
+    '`bad_request`: part of the protocol',
+  ),
+  'lib/protocol/envelope.ts#MAX_DEPTH': count(
+    'nesting of arrays and objects in a message',
+    'the connection',
+    'closes with 4805: deeper ones only serve to exhaust the stack',
+    '`limits.maxMessageBytes`',
+  ),
+  'lib/protocol/validation/command-schemas.ts#MAX_PAGE': count(
+    'events or members of one page of `history` or `presence`',
+    'the command',
+    '`bad_request`: part of the protocol',
+    OPEN,
+  ),
+  'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
+    'a session ticket, in characters',
+    'the connection',
+    'the ticket is ignored: no longer one is ever given',
+  ),
+  'lib/core/log/page-cache.ts#MAX_PAGES': count(
+    'pages of logs that replays share',
+    'the node',
+    'drops the oldest: enough for the replays of a moment',
+    OPEN,
+  ),
+  'lib/core/log/page-cache.ts#PAGE': count(
+    'events of such a page',
+    'the node',
+    'reads the next: a page is one read of the log',
+    OPEN,
+  ),
+  'lib/core/log/page-cache.ts#KEEP_MS': time(
+    'how long such pages are kept unused',
+    'the node',
+    'drops all: they serve clients that come back together',
+  ),
+  'lib/core/hub/order-keeper.ts#MAX_HELD': count(
+    'events that wait behind a gap',
+    'the channel',
+    'reads the others from the log: memory only saves reads here',
+    OPEN,
+  ),
+  'lib/core/hub/order-keeper.ts#HEAL_PAGE': count(
+    'events of one read that closes a gap',
+    'the channel',
+    'reads the next page: any size heals',
+    OPEN,
+  ),
+  'lib/core/hub/presence-tracker.ts#PAGE': count(
+    'members that the answer to a subscribe carries',
+    'the subscription',
+    'the client reads the others in pages: part of the protocol (P22)',
+    OPEN,
+  ),
+  'lib/core/hub/presence-feed.ts#COUNT_INTERVAL_MS': time(
+    'between two numbers of members of a large channel',
+    'the channel',
+    'sends the last: part of the protocol (P22b)',
+  ),
+  'lib/core/commands/reauthorization.ts#AT_ONCE': count(
+    'authorizations of a recheck that run at once',
+    'the node',
+    'the next one waits: each may query a database',
+    'none: an authorization keeps nothing',
+  ),
+  'lib/core/commands/subscribe.ts#PAGE_ATTEMPTS': count(
+    'reads of members that change under the reader',
+    'the subscribe',
+    'takes the last: a further change is sent as an event',
+    'none: one page is kept at a time',
+  ),
+  'lib/core/commands/take-over.ts#SUPERSEDE_WAIT_MS': time(
+    'waiting for the node of an earlier connection',
+    'the connection',
+    'continues: a node that was killed never answers',
+  ),
+  'lib/core/async/retry-queue.ts#RETRY_MS': time(
+    'between two attempts of what the broker refused',
+    'the node',
+    'tries again: short beside every outage',
+  ),
+  'lib/core/session/inbound-limiter.ts#MAX_THROTTLE_MS': time(
+    'one pause in reading for a violation',
+    'the connection',
+    'reads on: a heartbeat must fit',
+  ),
+  'lib/core/session/token-watch.ts#MAX_WAIT_MS': time(
+    'one wait for the end of a token',
+    'the connection',
+    'waits again: timers are exact only so far ahead',
+  ),
+  'lib/core/engine/delivery-freeze.ts#PER_TURN': count(
+    'subscriptions that continue in one turn after events were withheld',
+    'the node',
+    'the others wait a turn: the event loop must stay free',
+    '`outbox.maxBytes`',
+  ),
+  'lib/core/outbox/outbox.ts#MAX_FRAME_BYTES': bytes(
+    'what the outbox puts into one frame, give or take one message',
+    'the connection',
+    'begins the next: larger ones gain nothing',
+  ),
+  'lib/core/ports/clock.ts#MAX_TIMER_MS': time(
+    'one timer of the platform',
+    'the node',
+    'waits no longer than that: Node fires longer ones at once',
+  ),
+  'lib/transports/http/subprotocol-header.ts#MAX_ELEMENTS': count(
+    'elements of `Sec-WebSocket-Protocol`',
+    'the upgrade',
+    'refuses with 400: clients send two or three',
+    'none: Node bounds the headers of a request at 16 KiB',
+  ),
+  'lib/transports/http/origin.ts#MAX_LENGTH': bytes(
+    'an `Origin`, in characters',
+    'the upgrade',
+    'refuses with 403: browsers send shorter ones, and it is matched with patterns of the application',
+  ),
+  'lib/transports/http/upgrade-router.ts#STRAY_AFTER_MS': time(
+    'an upgrade that nobody takes',
+    'the upgrade',
+    'refuses with 404: another listener may be slower',
+  ),
+  'lib/transports/http/refusal.ts#LINGER_MS': time(
+    'a refused socket that its client does not close',
+    'the socket',
+    'destroys it: the answer has long arrived',
+  ),
+  'lib/transports/websocket/connection.ts#MAX_CONTROL_FRAMES': count(
+    'pings and pongs of WebSocket within `CONTROL_WINDOW_MS`',
+    'the connection',
+    'closes with 4807: no client needs more',
+    'none: RFC 6455 bounds a control frame at 125 bytes',
+  ),
+  'lib/transports/websocket/connection.ts#CONTROL_WINDOW_MS': time(
+    'how long control frames are counted together',
+    'the connection',
+    'counts from zero: see `MAX_CONTROL_FRAMES`',
+  ),
+  'lib/transports/websocket/connection.ts#MAX_REASON_BYTES': bytes(
+    'the reason of a close',
+    'the connection',
+    'is cut: RFC 6455 bounds it',
+  ),
+  'lib/transports/websocket/ws-server.ts#MAX_FRAME_BYTES': bytes(
+    'what `ws` can be told as the size of a frame',
+    'the connection',
+    'takes no larger `limits.maxFrameBytes`: a number of 31 bits',
+  ),
+  'lib/brokers/memory/channel-log.ts#MAX_FORKS': count(
+    'earlier epochs of a channel',
+    'the channel',
+    'positions of older ones are `lost`: an epoch ends rarely',
+    'none: an epoch is a name and a number',
+  ),
+  'lib/brokers/memory/room.ts#MAX_DEPTH': count(
+    'nesting of presence data that is compared',
+    'the member',
+    'counts as changed: the stack must hold',
+    '`limits.maxMessageBytes`',
+  ),
+  'lib/brokers/memory/sweeper.ts#MIN_CHANNELS_PER_STEP': count(
+    'channels of one step of the sweep, at least',
+    'the store',
+    'the others follow with the next step: a step is short',
+    'none: nothing is kept',
+  ),
+  'lib/brokers/redis/append/batch.ts#MAX_RECORD_BYTES': bytes(
+    'events in one stored record',
+    'the channel',
+    'begins another: a read of one event reads its record',
+  ),
+  'lib/brokers/redis/append/batch.ts#PROBE_HEAD_MS': time(
+    'the log of a probe',
+    'the node',
+    'expires: every start has its own',
+  ),
+  'lib/brokers/redis/control/control.ts#KEPT_RECORDS': count(
+    'control records that are kept',
+    'the cluster',
+    'drops the oldest; a node that missed them asks every authorization again: days of moderation',
+    OPEN,
+  ),
+  'lib/brokers/redis/control/control.ts#ANSWERS_MS': time(
+    'how long confirmations can be looked up',
+    'the record',
+    'they expire: longer than any `controlTimeoutMs`',
+  ),
+  'lib/brokers/redis/control/control.ts#BANS_PAGE': count(
+    'bans of one command',
+    'the node',
+    'reads the next page: Redis must not stand still',
+    'none: a ban is a name and a reason',
+  ),
+  'lib/brokers/redis/control/control-log.ts#PAGE': count(
+    'control records of one read',
+    'the node',
+    'reads the next page: any size catches up',
+    'none: records are small',
+  ),
+  'lib/brokers/redis/log.ts#MAX_READ': count(
+    'events of one read',
+    'the read',
+    'answers with a part; the next read continues (G8): Redis must not stand still',
+    '`maxReadBytes`',
+  ),
+  'lib/brokers/redis/log.ts#TIPS_BATCH': count(
+    'channels of one look at tips',
+    'the node',
+    'the others follow: Redis must not stand still',
+    'none: a tip is a name and a number',
+  ),
+  'lib/brokers/redis/presence.ts#BATCH': count(
+    'changes of members in one script call',
+    'the node',
+    'the rest waits for the next: Redis must not stand still',
+    '`maxQueuedBytes`',
+  ),
+  'lib/brokers/redis/presence.ts#MAX_PAGE': count(
+    'members of one page',
+    'the read',
+    'answers with a part: part of the protocol',
+    OPEN,
+  ),
+  'lib/brokers/redis/presence.ts#MAX_LEASE_MS': time(
+    'a lease of a member',
+    'the member',
+    'is shortened: scores of sorted sets are exact so far',
+  ),
+  'lib/brokers/redis/presence.ts#DUE_CHANNELS': count(
+    'channels of one look for ended leases',
+    'the node',
+    'the next look finds the rest: Redis must not stand still',
+    'none: only names',
+  ),
+  'lib/brokers/redis/tip-check.ts#BATCH': count(
+    'channels of one tip check',
+    'the node',
+    'the others follow: Redis must not stand still',
+    'none: a tip is a name and a number',
+  ),
+  'lib/brokers/redis/tip-check.ts#PAGE': count(
+    'missing events that a tip check delivers',
+    'the channel',
+    'the order keeper reads the others: at its own pace',
+    '`maxReadBytes`',
+  ),
+  'lib/brokers/redis/connection/channel-subscriptions.ts#BATCH': count(
+    'channels of one command of pub/sub',
+    'the node',
+    'the others follow: Redis must not stand still',
+    'none: only names',
+  ),
+  'lib/brokers/redis/wire.ts#MAX_DEPTH': count(
+    'nesting of what Redis stores',
+    'the event',
+    'is not read: deeper than any payload that was accepted (P4)',
+    '`maxReadBytes`',
+  ),
+  'lib/client/channel/subscription.ts#GAP_PAGE': count(
+    'events of one read that closes an unannounced gap',
+    'the channel',
+    'reads the next page: any size heals',
+    OPEN,
+  ),
+  'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
+    'changes of members that wait while pages are read',
+    'the channel',
+    'reads the list again: the same result',
+    OPEN,
+  ),
+  'lib/client/connection/connector.ts#CLOSE_WAIT_MS': time(
+    'the peer’s close frame',
+    'the connection',
+    'counts as closed: nothing depends on it',
+  ),
+  'lib/client/clock.ts#MAX_TIMER_MS': time(
+    'one timer of the platform',
+    'the client',
+    'waits no longer than that: browsers fire longer ones at once',
+  ),
+  'lib/client/transport/probe.ts#MAX_RETRY_AFTER_MS': time(
+    'a `Retry-After` that counts',
+    'the client',
+    'tries earlier: a wrong header must not switch a client off',
+  ),
+  'lib/client/publish-queue.ts#MAX_MARGIN_MS': time(
+    'the last part of the dedupe window, in which nothing is sent again',
+    'the publish',
+    '`outcome_unknown`: the retry must arrive inside the window',
+  ),
+  'lib/client/token-refresher.ts#MAX_LEAD_MS': time(
+    'life of a token that is left when a new one is fetched',
+    'the client',
+    'fetches: for short lives a fifth of them',
+  ),
+  'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
+    'a health check, where the caller gives no other time',
+    'the check',
+    'reports down: below the time-outs of orchestrators',
+  ),
+  'lib/nest/errors/validation-details.ts#MAX_DETAILS': count(
+    'findings of a validation that are sent',
+    'the command',
+    'the others are left out: a hostile payload breaks a rule thousands of times',
+    '`limits.maxMessageBytes`',
+  ),
+  'lib/nest/errors/validation-details.ts#MAX_DEPTH': count(
+    'nesting of findings of a validation',
+    'the command',
+    'deeper ones are left out: the stack must hold',
+    '`limits.maxMessageBytes`',
+  ),
+  'lib/nest/lifecycle/engine-logger.ts#MOST_CHARACTERS': bytes(
+    'a thrown text that is logged, in characters',
+    'the line',
+    'is cut: clients may have chosen it',
+  ),
+  'lib/nest/lifecycle/transport-runtime.ts#MOST_CLOSE_MS': time(
+    'the answer to a close frame at shutdown',
+    'the connection',
+    'destroys the socket: `drain.deadline` is over by then',
+  ),
+  'lib/nest/lifecycle/transport-runtime.ts#DRAIN_SLACK_MS': time(
+    'a drain beyond its deadline',
+    'the node',
+    'shuts down without it: it should have ended itself',
+  ),
+};
+
+/** Numbers that bound nothing, by what they are. Options first, then constants; `module:` and so on name the subject. */
+export const OTHER_NUMBERS = {
+  'advice to clients': [
+    'module:retry.base',
+    'module:retry.max',
+    'module:retry.firstSpread',
+    'module:retry.stable',
+    'module:drain.spread',
+    'lib/core/engine/admission.ts#RETRY_AFTER_MS',
+  ],
+  'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
+  'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
+  'the size below which a frame is not compressed': ['module:compression.threshold'],
+  'as the module has them': [
+    'websocket:compression.threshold',
+    'websocket:compression.level',
+    'websocket:compression.concurrency',
+  ],
+  'the pace of regular work': [
+    'memory:sweepMs',
+    'redis:sweepMs',
+    'redis:heartbeatMs',
+    'lib/core/engine/drain.ts#STEP_MS',
+    'lib/brokers/redis/tip-check.ts#SETTLE_MS',
+    'lib/brokers/redis/tip-check.ts#PACE_MS',
+    'lib/brokers/redis/connection/channel-subscriptions.ts#RETRY_MS',
+    'lib/brokers/redis/control/control-log.ts#RETRY_MS',
+    'lib/brokers/redis/connection/liveness.ts#READ_MS',
+    'lib/brokers/redis/connection/shards.ts#COMPARE_MS',
+    'lib/core/outbox/flush-pace.ts#SHORT_MS',
+    'lib/core/outbox/flush-pace.ts#MAX_PATIENCE',
+    'lib/client/token-refresher.ts#MIN_RETRY_MS',
+  ],
+  'lower ends': [
+    'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
+    'lib/nest/lifecycle/boot-report.ts#LEAST_SECRET_BYTES',
+    'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
+    'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
+    'lib/brokers/memory/control.ts#MIN_TRIM',
+    'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
+  ],
+  'what a client asks for, where it says nothing': [
+    'lib/core/commands/history.ts#DEFAULT_LIMIT',
+    'lib/core/commands/presence.ts#DEFAULT_LIMIT',
+  ],
+  'sizes of a format, and units': [
+    'lib/brokers/memory/options.ts#DAY_MS',
+    'lib/brokers/redis/settings.ts#DAY_MS',
+    'lib/brokers/redis/control/control.ts#DAY_MS',
+    'lib/brokers/redis/settings.ts#MAX_PARTITIONS',
+    'lib/core/access/rate-limit.ts#ROUNDING_MS',
+    'lib/core/commands/serializable.ts#FIELD_BYTES',
+    'lib/core/outbox/queue.ts#GAP_BYTES',
+    'lib/core/ports/entropy.ts#ID_BYTES',
+    'lib/core/ports/entropy.ts#TOKEN_BYTES',
+    'lib/core/ports/entropy.ts#POOL_BYTES',
+    'lib/client/publish-entry.ts#AFTER_BYTES',
+    'lib/transports/websocket/compression.ts#TRAILER_BYTES',
+    'lib/transports/websocket/frame.ts#MAX_SHORT',
+    'lib/transports/websocket/frame.ts#MAX_MEDIUM',
+  ],
+  'what tells a held-back timer or a stale value': [
+    'lib/client/clock.ts#SLEEP_MS',
+    'lib/client/connection/heartbeat-watch.ts#LATE_MS',
+    'lib/client/token.ts#STALE_MS',
+  ],
+};

@@ -13,15 +13,15 @@ export interface MemoryStoreOptions {
    * what it weighs in the heap (docs/limits.md). Above it the channel whose last append is the oldest gives first: an idle one is
    * forgotten as a whole, and clients that come back to it get `lost: epoch_changed`; one with subscribers, members or ids inside
    * their dedupe window loses its oldest events, but never its position. Where only such channels are left, new subscribes, members
-   * and ids are refused with `unavailable`, and events are delivered but not kept. At least 65 536. Default: a third of the
-   * heap limit of the process (`--max-old-space-size`), at most 268 435 456 (256 MiB): 64 MiB in a heap of 192 MB.
+   * and ids are refused with `unavailable`, and events are delivered but not kept. At least 65 536. Default 256 MiB.
+   * Where a quarter of the heap limit of the process (`--max-old-space-size`) is less, that: 60 MiB in a heap of 192 MB.
    */
   readonly maxBytes?: number;
   /**
    * Most bytes of `maxBytes` that the ids of publishes hold (P15), at about 450 bytes each. No id is forgotten inside its window,
    * because a retry would be appended twice: at the bound publishes are refused with `rate_limited` until ids have ended. So
    * `maxIdBytes / 450 / dedupe` publishes a second can be kept up; a shorter `dedupe`, or a larger bound, allows more.
-   * Default: half of `maxBytes`.
+   * Default 128 MiB. Where `maxBytes` is another, half of it.
    */
   readonly maxIdBytes?: number;
   /**
@@ -51,7 +51,7 @@ export type MemoryStoreSettings = Required<MemoryStoreOptions>;
 const DAY_MS = 24 * 60 * 60_000;
 const MIN_BYTES = 64 * 1024;
 const DEFAULT_BYTES = 256 * 1024 * 1024;
-const DEFAULT_PART_OF_HEAP = 1 / 3;
+const DEFAULT_PART_OF_HEAP = 1 / 4;
 
 /** @throws RangeError when a bound is not a positive number; it names the option. */
 export function storeSettings(options: MemoryStoreOptions): MemoryStoreSettings {

@@ -237,9 +237,11 @@ export class MemoryStore {
    * @returns Whether there is room; a refusal is counted.
    */
   reserve(bytes: number, keep?: MemoryChannel): boolean {
-    if (this.ledger.fits(bytes) || this.makeRoom(bytes, keep)) return true;
-    this.refused();
-    return false;
+    if (this.ledger.fits(bytes)) return true;
+    const isMade = this.makeRoom(bytes, keep);
+    if (!isMade) this.pressure.refusals += 1;
+    this.warn();
+    return isMade;
   }
 
   /** @internal To be called after each append to a channel. */
@@ -247,10 +249,12 @@ export class MemoryStore {
     this.order.appended(channel);
     this.used(channel, now);
     if (channel.isCollectable) this.order.released(channel);
-    if (!this.ledger.fits(0)) this.makeRoom(0, channel);
+    if (this.ledger.fits(0)) return;
+    this.makeRoom(0, channel);
+    this.warn();
   }
 
-  /** @internal To be called when an append, a subscribe or a member was refused for lack of room. */
+  /** @internal To be called when an append was refused for lack of room for its id. */
   refused(): void {
     this.pressure.refusals += 1;
     this.warn();
@@ -317,7 +321,6 @@ export class MemoryStore {
       channel = this.order.first;
     }
     if (keep?.isCollectable === true) this.order.released(keep);
-    this.warn();
     return this.ledger.fits(bytes);
   }
 

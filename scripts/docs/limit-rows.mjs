@@ -467,6 +467,11 @@ export const FIXED = {
     'positions of older ones are `lost`: an epoch ends rarely',
     'none: an epoch is a name and a number',
   ),
+  'lib/core/log/recent-publishes.ts#MAX_BYTES': bytes(
+    'publishes that a node remembers in front of its broker',
+    'the node; an eighth of a half for one producer',
+    'forgets the oldest, of the producer first: the broker decides',
+  ),
   'lib/brokers/memory/pressure.ts#QUIET_MS': time(
     'the pause between two lines that say what was dropped or refused',
     'the log',
@@ -695,6 +700,8 @@ export const OTHER_NUMBERS = {
     'lib/core/commands/presence.ts#DEFAULT_LIMIT',
   ],
   'what things of the memory broker weigh, as `maxBytes` counts them': [
+    'lib/core/log/recent-publishes.ts#ENTRY_BYTES',
+    'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',
     'lib/brokers/memory/weight.ts#ID_BYTES',

@@ -42,3 +42,4 @@ export type { PresenceDiff, PresenceMember, PresencePage } from '../protocol/mes
 export type { Position } from '../protocol/position.js';
 export type { ErrorCode } from '../protocol/error-codes.js';
 export { RealtimeError } from '../protocol/realtime-error.js';
+export { readWireValue, toWireValue } from '../protocol/wire-value.js';

@@ -2,6 +2,7 @@ import type { ClientCommandType } from '../protocol/commands.js';
 import type { Envelope } from '../protocol/envelope.js';
 import { omitUndefined } from '../protocol/omit-undefined.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
+import { toWireValue } from '../protocol/wire-value.js';
 import type { ClientTimer } from './clock.js';
 import type { Wire } from './connection/connection.js';
 import type { HelloFrame } from './connection/frames.js';
@@ -77,15 +78,23 @@ export class CommandQueue {
   }
 
   /** Sends the command, now or as soon as it may be sent. */
-  dispatch(spec: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
+  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
     const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
-    if (spec.immediate === true && !this.isJoinable) {
+    if (given.immediate === true && !this.isJoinable) {
       onAnswer(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
       return;
     }
     if (this.pending.size >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
       onAnswer(new RealtimeError('rate_limited', message));
+      return;
+    }
+    let spec: CommandSpec;
+    try {
+      // As it is now: it may be sent later, and again.
+      spec = { ...given, payload: toWireValue(given.payload) };
+    } catch (error) {
+      onAnswer(error as RealtimeError);
       return;
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;

@@ -3,6 +3,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH, MAX_KEY_LENGTH, type Envelope } from '
 import type { PublishResult } from '../protocol/messages.js';
 import { omitUndefined } from '../protocol/omit-undefined.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
+import { toWireValue } from '../protocol/wire-value.js';
 import { bytesOf, encode } from './connection/frames.js';
 import type { Deferred } from './promises.js';
 import { recordOf } from './received.js';
@@ -40,9 +41,9 @@ const AFTER_BYTES = 12 + MAX_ID_LENGTH * 3;
 
 /**
  * The publish as it is now, whatever the application changes in its objects later: sent again with other content, an id
- * would be a `conflict` (P15). The payload is read back from its encoding, which is what every subscriber will see.
+ * would be a `conflict` (P15).
  *
- * @throws RealtimeError `bad_request` for a field that no publish may have, or a payload that cannot be encoded.
+ * @throws RealtimeError `bad_request` for a field that no publish may have, or a payload that cannot be sent.
  */
 export function serializePublish(input: PublishInput, codec: Codec): { input: PublishInput; bytes: number } {
   assertText('The event name', input.event, MAX_EVENT_LENGTH);
@@ -51,12 +52,8 @@ export function serializePublish(input: PublishInput, codec: Codec): { input: Pu
   if (input.ttl !== undefined && !(Number.isSafeInteger(input.ttl) && input.ttl > 0)) {
     throw new RealtimeError('bad_request', 'The ttl must be a whole number of milliseconds above 0');
   }
-  const encoded = encode(codec, envelopeOf(input, undefined));
-  const [copy] = codec.decode(encoded);
-  return {
-    input: { ...input, payload: recordOf(copy)['payload'] },
-    bytes: bytesOf(encoded) + AFTER_BYTES,
-  };
+  const copy = { ...input, payload: toWireValue(input.payload) };
+  return { input: copy, bytes: bytesOf(encode(codec, envelopeOf(copy, undefined))) + AFTER_BYTES };
 }
 
 /** The command on the wire. */

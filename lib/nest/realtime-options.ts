@@ -131,6 +131,11 @@ export interface RealtimeLimits {
    * empty frames count; above it the server stops reading, then closes with 4807. Default 8.
    */
   readonly framesPerCommand?: number;
+  /**
+   * Bytes of messages that clients have begun and not ended, over all connections of this node; at least `maxFrameBytes`. Above
+   * it the connection with the largest is closed with 4006. Default 33554432 (32 MiB).
+   */
+  readonly maxUnfinishedBytes?: number;
   /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
   readonly deliveriesPerCommand?: number;
   /** Credentials that are being verified at the same time; more are refused for the moment (503). Default 1000. */
@@ -145,6 +150,12 @@ export interface RealtimeLimits {
   readonly maxConnectionsPerAddress?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
   readonly maxConnections?: number;
+  /**
+   * Bytes of one event or signal, whoever sends it, the application included (P29e): `payload` and `meta` as JSON, and
+   * `event`, `id`, `user`, `key` and `trace`, in UTF-8. Bytes count as their base64. A larger one is refused with
+   * `message_too_large`: send a reference to large data. Default 1048576 (1 MiB).
+   */
+  readonly maxEventBytes?: number;
   /** How long a client may repeat a publish under its id (P15). Default `'5m'`. */
   readonly dedupe?: Duration;
 }

@@ -77,17 +77,7 @@ function readTagged(tag: string, value: unknown): unknown {
   return value.length % 4 === 0 && BASE64.test(value) ? fromBase64(value) : undefined;
 }
 
-// Newer platforms have both natively.
-interface Base64Bytes {
-  toBase64?(): string;
-}
-interface Base64Constructor {
-  fromBase64?(text: string): Uint8Array;
-}
-
 function toBase64(bytes: Uint8Array): string {
-  const native = (bytes as Base64Bytes).toBase64?.();
-  if (native !== undefined) return native;
   let base64 = '';
   for (let start = 0; start < bytes.length; start += CHUNK)
     base64 += btoa(String.fromCharCode(...bytes.subarray(start, start + CHUNK)));
@@ -95,8 +85,6 @@ function toBase64(bytes: Uint8Array): string {
 }
 
 function fromBase64(text: string): Uint8Array {
-  const native = (Uint8Array as Base64Constructor).fromBase64?.(text);
-  if (native !== undefined) return native;
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);

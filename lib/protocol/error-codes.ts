@@ -79,7 +79,8 @@ export const ERROR_CODES = {
     retryable: false,
     http: 413,
     meaning: 'The message is larger than a limit.',
-    remedy: 'Send less; `limits.maxMessageBytes` of `welcome` is the bound.',
+    remedy:
+      'Send less: of a command at most `limits.maxMessageBytes` of `welcome`, of an event `limits.maxEventBytes`.',
   },
   conflict: {
     retryable: false,

@@ -16,4 +16,4 @@ export type LostReason = 'epoch_changed' | 'expired' | 'not_retained' | 'unavail
 export type TruncationCause = 'trimmed' | 'limit';
 
 /** Why events were not delivered (P25). */
-export type GapReason = 'overflow' | 'conflated' | 'expired';
+export type GapReason = 'overflow' | 'conflated' | 'expired' | 'unreadable';

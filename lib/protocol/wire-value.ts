@@ -1,4 +1,4 @@
-import { isTag, TaggedObject, WireBytes } from './bytes.js';
+import { isTag, mayHoldBytes, readBytes, TaggedObject, WireBytes } from './bytes.js';
 import { RealtimeError } from './realtime-error.js';
 
 /** Deepest nesting of a value that is sent. A client may send less (P4), and a handler may wrap what it sent. */
@@ -6,20 +6,14 @@ export const MAX_VALUE_DEPTH = 256;
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
-/** What JSON would empty without a word, by the name of the class, and what to send instead. */
+/** Classes whose objects JSON empties without a word. */
+const EMPTIED = /^(?:Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symbol|Blob|File)$/;
+/** What to send instead. */
 const REMEDIES: Readonly<Record<string, string>> = {
   Map: 'Send Object.fromEntries(map) or [...map]',
   Set: 'Send [...set]',
-  WeakMap: 'It cannot be sent',
-  WeakSet: 'It cannot be sent',
-  WeakRef: 'Send what it refers to',
   Promise: 'Await it first',
-  RegExp: 'Send its source as a string',
-  Error: 'Send the fields of it that the receiver may see, e.g. { message }',
-  DOMException: 'Send the fields of it that the receiver may see, e.g. { message }',
-  Symbol: 'Send a string',
-  Blob: 'Send its bytes: await blob.arrayBuffer()',
-  File: 'Send its bytes: await file.arrayBuffer()',
+  Blob: 'Send await blob.arrayBuffer()',
 };
 
 /**
@@ -42,6 +36,24 @@ export function toWireValue(value: unknown, name = 'payload'): unknown {
     if (error instanceof Refusal) throw error.reason;
     throw unreadable(name, error);
   }
+}
+
+/**
+ * Makes wire values of what was parsed from JSON text that wire values were written to.
+ *
+ * @param text All of the text, which tells whether anything has to be done.
+ */
+export function wireValueReader(text: string): (parsed: unknown) => unknown {
+  return mayHoldBytes(text) ? (parsed) => toWireValue(readBytes(parsed)) : (parsed) => parsed;
+}
+
+/**
+ * Reads a wire value that a broker wrote with `JSON.stringify`.
+ *
+ * @throws SyntaxError for what is not JSON.
+ */
+export function readWireValue(text: string): unknown {
+  return wireValueReader(text)(JSON.parse(text));
 }
 
 /** A copy of a wire value for the application, which may change it: bytes are plain `Uint8Array`s. */
@@ -158,7 +170,7 @@ function convertInstance(value: object, key: Key, walk: Walk, depth: number): un
     const primitive: unknown = tag === 'String' ? String(value) : value.valueOf();
     return convert(primitive, key, walk, depth);
   }
-  if (Object.hasOwn(REMEDIES, tag) || value instanceof Error) refuse(walk, depth, key, value);
+  if (EMPTIED.test(tag)) refuse(walk, depth, key, value);
   const { then } = value as { readonly then?: unknown };
   if (typeof then === 'function') refuse(walk, depth, key, value);
   if (isIterable(value) && Object.keys(value).length === 0) refuse(walk, depth, key, value);
@@ -215,16 +227,10 @@ function refuse(walk: Walk, depth: number, key: Key, value: unknown): never {
   if (typeof value === 'bigint') throw refusal(walk, depth, key, 'is a BigInt', 'Send it as a string');
   if (typeof value === 'symbol' || typeof value === 'function')
     throw refusal(walk, depth, key, `is a ${typeof value}`, 'Leave it out, or send what it stands for');
-  const known = value instanceof Error ? 'Error' : tagOf(value as object);
-  const name = className(value as object) ?? known;
-  const article = /^[AEIOU]/.test(name) ? 'an' : 'a';
-  const remedy = REMEDIES[known] ?? (isIterable(value as object) ? 'Send [...it]' : 'Await it first');
-  throw refusal(walk, depth, key, `is ${article} ${name}, of which nothing would arrive`, remedy);
-}
-
-function className(value: object): string | undefined {
-  const { constructor } = value as { readonly constructor?: unknown };
-  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : undefined;
+  const tag = tagOf(value as object);
+  const { constructor } = value as { readonly constructor?: { readonly name?: string } };
+  const what = `is of the class ${constructor?.name ?? tag}, of which nothing would arrive`;
+  throw refusal(walk, depth, key, what, REMEDIES[tag] ?? 'Send plain values');
 }
 
 function refuseDepth(walk: Walk, depth: number, key: Key, value: object): never {

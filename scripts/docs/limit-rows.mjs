@@ -24,6 +24,11 @@ export const OPEN = 'none yet';
 export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
+  'limits.maxUnfinishedBytes': bytes(
+    'messages that have begun and not ended, of all clients',
+    'the node',
+    'closes the connection with the largest with 4006',
+  ),
   'limits.maxEnvelopesPerFrame': count(
     'messages in one frame',
     'the connection',
@@ -70,6 +75,11 @@ export const MODULE = {
     'the address',
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
+  ),
+  'limits.maxEventBytes': bytes(
+    'one event or signal: payload and meta as JSON, and its names',
+    'whoever sends it, the application too',
+    '`message_too_large`',
   ),
   'limits.maxConnections': count(
     'connections of one node',
@@ -326,6 +336,12 @@ export const FIXED = {
     '`bad_request`: part of the protocol',
     OPEN,
   ),
+  'lib/core/access/ban-list.ts#MAX_BANS': count(
+    'users, and addresses, that are refused at once',
+    'the node',
+    'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
+    'none: a ban is a name and a reason',
+  ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
     'the connection',
@@ -365,6 +381,17 @@ export const FIXED = {
     'the subscription',
     'the client reads the others in pages: part of the protocol (P22)',
     OPEN,
+  ),
+  'lib/protocol/wire-value.ts#MAX_VALUE_DEPTH': count(
+    'nesting of arrays and objects in a value that is sent',
+    'whoever sends it, the application too',
+    '`bad_request` with the path: part of the protocol (P29d)',
+    '`limits.maxEventBytes`',
+  ),
+  'lib/core/engine/unwritable-log.ts#INTERVAL_MS': time(
+    'between two lines of the log about what could not be written to clients (P25f)',
+    'the node',
+    'counts the others in the next line',
   ),
   'lib/core/hub/presence-feed.ts#COUNT_INTERVAL_MS': time(
     'between two numbers of members of a large channel',
@@ -450,6 +477,16 @@ export const FIXED = {
     'how long control frames are counted together',
     'the connection',
     'counts from zero: see `MAX_CONTROL_FRAMES`',
+  ),
+  'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
+    'what is read behind a close frame',
+    'the connection',
+    'reads no more: it is what was under way',
+  ),
+  'lib/transports/websocket/unfinished-messages.ts#SMALL_BYTES': bytes(
+    'what is not counted of a message that has not ended',
+    'the connection',
+    'counts: less is what an idle connection costs',
   ),
   'lib/transports/websocket/connection.ts#MAX_REASON_BYTES': bytes(
     'the reason of a close',
@@ -573,12 +610,6 @@ export const FIXED = {
     'the node',
     'the others follow: Redis must not stand still',
     'none: only names',
-  ),
-  'lib/brokers/redis/wire.ts#MAX_DEPTH': count(
-    'nesting of what Redis stores',
-    'the event',
-    'is not read: deeper than any payload that was accepted (P4)',
-    '`maxReadBytes`',
   ),
   'lib/client/channel/subscription.ts#GAP_PAGE': count(
     'events of one read that closes an unannounced gap',
@@ -722,7 +753,6 @@ export const OTHER_NUMBERS = {
     'lib/brokers/redis/control/control.ts#DAY_MS',
     'lib/brokers/redis/settings.ts#MAX_PARTITIONS',
     'lib/core/access/rate-limit.ts#ROUNDING_MS',
-    'lib/core/commands/serializable.ts#FIELD_BYTES',
     'lib/core/outbox/queue.ts#GAP_BYTES',
     'lib/core/ports/entropy.ts#ID_BYTES',
     'lib/core/ports/entropy.ts#TOKEN_BYTES',

@@ -1,6 +1,5 @@
 import { APPEND } from '../../lib/brokers/redis/scripts/append.js';
 import type { RedisScript } from '../../lib/brokers/redis/scripts/script.js';
-import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import type { RedisKit } from './kit.js';
 
 export type Argument = string | number;
@@ -15,6 +14,7 @@ export const times = (count: number, body: string) => Array.from({ length: count
 export function scriptCalls(kit: () => RedisKit) {
   let counter = 0;
   let calls = 0;
+  const made = new Set<string>();
 
   /** By the server's clock. */
   const now = async () => {
@@ -25,11 +25,22 @@ export function scriptCalls(kit: () => RedisKit) {
   const run = (script: RedisScript, keys: readonly string[], args: readonly Argument[]) =>
     kit().admin.eval(script.text, keys.length, ...keys, ...args) as Promise<(string | number)[]>;
   const log = (name: string) => [kit().keys.head(name), kit().keys.stream(name), kit().keys.topic(name)];
-  const withIds = (name: string) => [...log(name), ...kit().keys.of(name).ids];
+  const withIds = (name: string) => [...log(name), ...kit().keys.of(name).ids, kit().keys.origin(name)];
+  /** What the script of tips takes. */
+  const tipKeys = (name: string) => [kit().keys.head(name), kit().keys.origin(name)];
+  const readKeys = (name: string) => [
+    kit().keys.head(name),
+    kit().keys.stream(name),
+    kit().keys.origin(name),
+  ];
 
   /** One section, in a log whose epoch is `tok.1`. */
   const appendTo = async (name: string, touch: number, section: readonly Argument[]) => {
-    await run(TIPS, log(name).slice(0, 2), ['tok', 90_000]);
+    if (!made.has(name)) {
+      made.add(name);
+      const id = /master_replid:(\w+)/.exec(await kit().admin.info('replication'))?.[1] ?? '';
+      await kit().admin.hset(kit().keys.head(name), { e: 'tok.1', s: 0, i: id, f: '' });
+    }
     calls += 1;
     const out = await run(APPEND, withIds(name), [`call${calls}`, touch, 1, ...section]);
     return out[0] as unknown as (string | number)[];
@@ -55,5 +66,5 @@ export function scriptCalls(kit: () => RedisKit) {
     return appendTo(name, 0, [...policy, ids.length, ids.length, 'i', text, ...ids, ...claims]);
   };
 
-  return { now, channel, run, log, withIds, append, plain, identified };
+  return { now, channel, run, log, withIds, tipKeys, readKeys, append, plain, identified };
 }

@@ -17,7 +17,7 @@ describe('the Lua scripts on a real server', () => {
   });
   afterAll(() => kit.dispose());
 
-  const { channel, run, log, withIds, plain } = scriptCalls(() => kit);
+  const { channel, run, log, withIds, tipKeys, readKeys, plain } = scriptCalls(() => kit);
   const beat = (node: string, partitions: string) => [1, node, 10_000, partitions, 'tok', 90_000];
   const beatKeys = () => [
     ...[kit.keys.layout, kit.keys.nodes, kit.keys.meta],
@@ -30,7 +30,7 @@ describe('the Lua scripts on a real server', () => {
       from: number,
       change: { epoch?: string; until?: number; limit?: number; reverse?: number; bytes?: number } = {},
     ) =>
-      run(READ, log(name).slice(0, 2), [
+      run(READ, readKeys(name), [
         'r',
         90_000,
         change.epoch ?? '',
@@ -42,7 +42,7 @@ describe('the Lua scripts on a real server', () => {
       ]);
     /** First `seq` of each record that was answered. */
     const firsts = (reply: readonly (string | number)[]) =>
-      reply.slice(4).filter((_, index) => index % 3 === 0);
+      reply.slice(5).filter((_, index) => index % 3 === 0);
 
     it('a read is bounded in bytes, and returns at least one record (G8)', async () => {
       const name = channel();
@@ -89,8 +89,9 @@ describe('the Lua scripts on a real server', () => {
       const name = channel();
       await plain(name, ['{}']);
       await kit.admin.hset(kit.keys.head(name), 'i', 'another');
-      expect(await read(name, 2, { epoch: 'tok.1' })).toEqual(['r', 1, 1, 1]);
-      expect(await kit.admin.hget(kit.keys.head(name), 'f')).toBe('tok.1:1');
+      const reply = await read(name, 2, { epoch: 'tok.1' });
+      expect(reply).toEqual([expect.stringMatching(/^tok\.1\.[0-9a-f]{10}$/), 1, 1, 1, expect.any(Number)]);
+      expect(await kit.admin.hmget(kit.keys.head(name), 'e', 'f')).toEqual([reply[0], 'tok.1:1']);
     });
   });
 
@@ -190,9 +191,17 @@ describe('the Lua scripts on a real server', () => {
     await run(HEARTBEAT, beatKeys(), beat('alive', '4'));
     await kit.admin.zadd(keys.nodes, 1, 'dead');
     const all = [...log('$rt.control'), keys.bans, keys.nodes];
-    const ban = (json: string) => run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, 'u1', json]);
+    const ban = (json: string, forMs: number | '' = '') =>
+      run(CONTROL, all, ['tok', 90_000, '{"i":"x"}', 100, 60_000, 'u1', json, forMs]);
     expect(await ban('{"user":"u1"}')).toEqual(['alive']);
-    expect(await kit.admin.hgetall(keys.bans)).toEqual({ u1: '{"user":"u1"}' });
+    expect(await kit.admin.hgetall(keys.bans)).toEqual({ u1: ' {"user":"u1"}' });
+    // Its end is one of the server's own clock.
+    const before = Number((await kit.admin.time())[0]) * 1_000;
+    await ban('{"user":"u1"}', 5_000_000);
+    const [end, json] = ((await kit.admin.hget(keys.bans, 'u1')) ?? '').split(' ');
+    expect(json).toBe('{"user":"u1"}');
+    expect(Number(end)).toBeGreaterThanOrEqual(before + 5_000_000);
+    expect(Number(end)).toBeLessThan(before + 6_000_000);
     await ban('');
     expect(await kit.admin.exists(keys.bans)).toBe(0);
   });
@@ -222,9 +231,9 @@ describe('the Lua scripts on a real server', () => {
     const control = log('$rt.control');
     const tell = () => run(HEARTBEAT, beatKeys(), beat('one', '4'));
     expect(await tell()).toEqual(['1', '4', 'tok', 0]);
-    await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '']);
+    await run(CONTROL, [...control, keys.bans, keys.nodes], ['x', 90_000, '[]', 100, 60_000, '', '', '']);
     expect(await tell()).toEqual(['1', '4', 'tok', 1]);
-    expect(await run(TIPS, control.slice(0, 2), ['y', 90_000])).toEqual(['tok', 1]);
+    expect(await run(TIPS, tipKeys('$rt.control'), ['y', 90_000])).toEqual(['tok', 1]);
   });
 
   it('every script declares the keys that it writes, all in one slot', () => {

@@ -1,3 +1,4 @@
+import { expiryOf } from '../../core/ports/channel-event.js';
 import type { AppendRequest, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
 import type { Ledger } from './ledger.js';
@@ -62,6 +63,7 @@ export class ChannelLog {
         seq: this.tip,
         epoch: this.epoch,
         ts,
+        expiresAt: expiryOf(draft.ttl, 0, now),
         id: draft.id,
         event: draft.event,
         payload: draft.payload,

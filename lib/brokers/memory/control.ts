@@ -6,9 +6,9 @@ import type { MemoryNode } from './node.js';
 
 const MIN_TRIM = 64;
 
-/** A ban that holds, and when it ends in the time that never jumps. */
-interface HeldBan {
-  readonly ban: BanRecord;
+interface KeptBan {
+  readonly record: BanRecord;
+  /** On the monotonic clock; `Infinity` without end. */
   readonly endsAt: number;
 }
 
@@ -17,7 +17,7 @@ export class MemoryControl {
   /** Receipts that wait for confirmations, with the node that sent the record. */
   private readonly pending = new Map<PendingReceipt, MemoryNode>();
   /** Bans that hold, for nodes that start later; those with an end are dropped after it. */
-  private readonly bans = new Map<string, HeldBan>();
+  private readonly bans = new Map<string, KeptBan>();
   /** Number of bans at which the ended ones are dropped; doubles, so that dropping stays O(1) per ban. */
   private trimAt = MIN_TRIM;
 
@@ -51,13 +51,10 @@ export class MemoryControl {
   /** Notifies a node that starts of the bans that hold. */
   async catchUp(node: MemoryNode): Promise<void> {
     this.trim();
-    const [wall, now] = [this.clock.now(), this.clock.monotonic()];
-    await Promise.all(
-      [...this.bans.values()].map(async ({ ban, endsAt }) =>
-        // The wall clock may have jumped since: what is left of the ban is what counts.
-        node.listener.onControl(ban.until === undefined ? ban : { ...ban, until: wall + endsAt - now }),
-      ),
-    );
+    const now = this.clock.monotonic();
+    const left = ({ record, endsAt }: KeptBan): BanRecord =>
+      endsAt === Infinity ? record : { ...record, forMs: endsAt - now };
+    await Promise.all([...this.bans.values()].map(async (ban) => node.listener.onControl(left(ban))));
   }
 
   /** Ends what a closed node has to do with records: it confirms nothing more, and what it sent is answered as known. */
@@ -76,9 +73,8 @@ export class MemoryControl {
 
   private keep(message: ControlMessage): void {
     if (message.kind === 'ban') {
-      const { until = Infinity } = message;
-      const endsAt = this.clock.monotonic() + until - this.clock.now();
-      this.bans.set(message.user, { ban: message, endsAt });
+      const endsAt = this.clock.monotonic() + (message.forMs ?? Infinity);
+      this.bans.set(message.user, { record: message, endsAt });
       if (this.bans.size < this.trimAt) return;
       this.trim();
       this.trimAt = Math.max(MIN_TRIM, 2 * this.bans.size);

@@ -216,7 +216,9 @@ function view(member: Member): PresenceMember {
 export function sameData(left: unknown, right: unknown, depth = 0): boolean {
   if (Object.is(left, right)) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
+  // Lists and bytes may have the members of an object.
   if (depth === MAX_DEPTH || Array.isArray(left) !== Array.isArray(right)) return false;
+  if (ArrayBuffer.isView(left) !== ArrayBuffer.isView(right)) return false;
   const leftEntries = Object.entries(left);
   if (leftEntries.length !== Object.keys(right).length) return false;
   const other = right as Readonly<Record<string, unknown>>;

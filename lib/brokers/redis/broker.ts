@@ -51,6 +51,7 @@ export class RedisBroker implements Broker {
   /** The connection for appends; one of its own where `WAIT` would block everything else. */
   private readonly writer: RedisCommands;
   private readonly appends: RedisAppends;
+  private readonly events: RedisLog;
   private readonly control: RedisControl;
   private readonly feeds: RedisFeeds;
   private readonly heartbeat: NodeHeartbeat;
@@ -89,7 +90,7 @@ export class RedisBroker implements Broker {
     this.target = target;
     this.commands = commands;
     this.writer = replicated === undefined ? commands : connect('appends', true);
-    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel));
+    this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel), settings.clock);
     this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
       onText: (topic, text) => guarded(() => this.onText(topic, text)),
       onRestored: (topics) => {
@@ -100,7 +101,7 @@ export class RedisBroker implements Broker {
     });
     this.appends = new RedisAppends(this.writer, keys, settings);
     const log = new RedisLog(commands, this.appends, this.subscriptions, this.feeds, keys, settings);
-    this.log = log;
+    this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
     this.bus = this.control = new RedisControl(commands, keys, log, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
@@ -153,6 +154,7 @@ export class RedisBroker implements Broker {
     subscriptions.start();
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
+    await this.events.start();
     const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);

@@ -1,3 +1,4 @@
+import type { Clock } from '../../core/ports/clock.js';
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import { guarded, type ChannelListener } from '../common/listeners.js';
@@ -22,6 +23,7 @@ export class RedisFeeds {
     private readonly keys: RedisKeys,
     /** Called with a channel in which something happened that this version cannot read. */
     private readonly onUnknown: (channel: string) => void,
+    private readonly clock: Pick<Clock, 'monotonic'>,
   ) {}
 
   start(listener: ChannelListener): void {
@@ -73,7 +75,7 @@ export class RedisFeeds {
   onText(topic: string, text: string): void {
     const feed = this.byTopic.get(topic);
     if (feed === undefined) return;
-    const message = readable(text, feed.channel);
+    const message = readable(text, feed.channel, this.clock.monotonic());
     // A newer version may publish events in another form; they are in the log all the same.
     if (message === undefined) return this.onUnknown(feed.channel);
     if (message.kind === 'events') deliver(feed, message.events);
@@ -93,9 +95,9 @@ export class RedisFeeds {
 }
 
 /** @returns `undefined` for what this version does not know. */
-function readable(text: string, channel: string): RedisMessage | undefined {
+function readable(text: string, channel: string, now: number): RedisMessage | undefined {
   try {
-    return decodeMessage(text, channel);
+    return decodeMessage(text, channel, now);
   } catch {
     return undefined;
   }

@@ -52,6 +52,16 @@ export class RedisKeys {
     return this.key(channel, 'c', channel);
   }
 
+  /** Where the epochs come from that were never written (see `EPOCHS`): one name for a partition. */
+  origin(channel: string): string {
+    return this.originOf(this.partitionOf(channel), channel.startsWith(PROBE_CHANNELS) ? 'probe' : '');
+  }
+
+  /** One for each partition. */
+  get origins(): readonly string[] {
+    return Array.from({ length: this.partitions }, (_, partition) => this.originOf(partition));
+  }
+
   /** The keys of one log, for callers that need several of them. */
   of(channel: string): LogKeys {
     const start = `{${this.prefix}:${this.partitionOf(channel)}}:v${LAYOUT}:`;
@@ -60,6 +70,7 @@ export class RedisKeys {
       stream: `${start}l:${channel}`,
       topic: `${start}c:${channel}`,
       ids: [`${start}i1:${channel}`, `${start}i2:${channel}`],
+      origin: this.origin(channel),
     };
   }
 
@@ -70,6 +81,7 @@ export class RedisKeys {
       ...kinds.map((kind) => this.key(channel, kind, channel)),
       this.due(this.partitionOf(channel)),
       this.topic(channel),
+      this.origin(channel),
     ];
   }
 
@@ -108,6 +120,11 @@ export class RedisKeys {
     return this.key(CONTROL_CHANNEL, 'r', node);
   }
 
+  /** Heads of probes live for a minute, and an origin lives no longer than any head: they have one of their own. */
+  private originOf(partition: number, name = ''): string {
+    return this.inPartition(partition, 'o', name);
+  }
+
   private key(channel: string, kind: string, name: string): string {
     return this.inPartition(this.partitionOf(channel), kind, name);
   }
@@ -124,6 +141,8 @@ export interface LogKeys {
   readonly topic: string;
   /** Hashes: the ids that the log remembers, by {@link idField}. */
   readonly ids: readonly [string, string];
+  /** Where the epoch comes from when the log is written for the first time. */
+  readonly origin: string;
 }
 
 /** An id in the memory of a log. The length keeps pairs apart whose concatenation is the same. */

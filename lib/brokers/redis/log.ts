@@ -7,7 +7,7 @@ import type {
   ReadResult,
   SignalMessage,
 } from '../../core/ports/broker.js';
-import type { ChannelEvent } from '../../core/ports/channel-event.js';
+import { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisAppends } from './append/appends.js';
 import type { ChannelSubscriptions } from './connection/channel-subscriptions.js';
@@ -18,6 +18,7 @@ import type { RedisKeys } from './keys.js';
 import type { RedisSettings } from './settings.js';
 import { groupBy } from './group-by.js';
 import { decodeRecord, encodeSignal } from './wire.js';
+import { ORIGINS } from './scripts/origins.js';
 import { READ } from './scripts/read.js';
 import { TIPS } from './scripts/tips.js';
 
@@ -45,6 +46,23 @@ export class RedisLog implements BrokerLog {
     private readonly settings: RedisSettings,
   ) {}
 
+  /** Makes sure that every partition has an origin, so that no read has to make it. */
+  async start(): Promise<void> {
+    const { keys, commands, settings } = this;
+    const all = [...keys.origins.entries()];
+    const groups = commands.clustered ? all.map((one) => [one]) : [all];
+    await Promise.all(
+      groups.map((group) =>
+        commands.run(
+          ORIGINS,
+          group[0]?.[0] ?? 0,
+          group.map(([, key]) => key),
+          [settings.epochs.next(), settings.headMs],
+        ),
+      ),
+    );
+  }
+
   /**
    * Of each request the outcome says whether it is in the log; it is `timeout` when that is not known, and `unavailable`
    * when nothing was appended. No command that may have run is sent again (G21).
@@ -54,24 +72,32 @@ export class RedisLog implements BrokerLog {
   }
 
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
-    const { headMs, maxReadBytes, epochs } = this.settings;
+    const { headMs, maxReadBytes, epochs, clock } = this.settings;
     const most = Math.min(limit, MAX_READ);
     const reply = (await this.commands.run(
       READ,
       this.keys.partitionOf(channel),
-      [this.keys.head(channel), this.keys.stream(channel)],
+      [this.keys.head(channel), this.keys.stream(channel), this.keys.origin(channel)],
       [epochs.next(), headMs, epoch ?? '', from, until ?? '', most, reverse === true ? 1 : 0, maxReadBytes],
     )) as readonly (string | number)[];
     const tip: Position = { epoch: String(reply[0]), seq: Number(reply[1]) };
     const oldest = Number(reply[3]);
     const [low, high] = [Math.max(from, oldest), Math.min(until ?? tip.seq, tip.seq)];
     const events: ChannelEvent[] = [];
-    for (let at = 4; at < reply.length; at += 3) {
+    const [serverNow, now] = [Number(reply[4]), clock.monotonic()];
+    for (let at = 5; at < reply.length; at += 3) {
       const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
-      const record = decodeRecord(text, channel, tip.epoch, first, ts);
+      const record = recordOf(text, channel, tip.epoch, first, ts, serverNow - ts, now);
       // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
-      events.push(...(reverse === true ? wanted.reverse() : wanted));
+      if (wanted.length > 0) {
+        events.push(...(reverse === true ? wanted.reverse() : wanted));
+        continue;
+      }
+      // Another program spoiled the record. The reader continues behind the one event of it that is certainly there.
+      const newer = events.at(-1)?.seq ?? high + 1;
+      const seq = reverse === true ? Math.min(high, newer - 1) : Math.max(low, first);
+      events.push(ChannelEvent.unreadable({ channel, epoch: tip.epoch, seq, ts }));
     }
     return { tip, continuous: reply[2] === 1, oldest, events: events.slice(0, most) };
   }
@@ -145,11 +171,20 @@ export class RedisLog implements BrokerLog {
     const reply = (await this.commands.run(
       TIPS,
       partition,
-      names.flatMap((channel) => [this.keys.head(channel), this.keys.stream(channel)]),
+      names.flatMap((channel) => [this.keys.head(channel), this.keys.origin(channel)]),
       [this.settings.epochs.next(), this.settings.headMs],
     )) as readonly (string | number)[];
     group.forEach((index, place) => {
       tips[index] = { epoch: String(reply[2 * place]), seq: Number(reply[2 * place + 1]) };
     });
+  }
+}
+
+/** The events of a record; none where it is no record. */
+function recordOf(...record: Parameters<typeof decodeRecord>): readonly ChannelEvent[] {
+  try {
+    return decodeRecord(...record);
+  } catch {
+    return [];
   }
 }

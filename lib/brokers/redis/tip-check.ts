@@ -115,7 +115,9 @@ export class RedisTipCheck {
 
   private isBehind(channel: string, tip: Position): boolean {
     const seen = this.feeds.seenOf(channel);
-    return seen !== undefined && (seen.epoch !== tip.epoch || seen.seq < tip.seq);
+    if (seen === undefined) return false;
+    // A log that was empty and is empty has nothing to deliver, whatever its epoch is called by now.
+    return seen.seq < tip.seq || (seen.epoch !== tip.epoch && (seen.seq > 0 || tip.seq > 0));
   }
 
   private async heal(channel: string, found: Position): Promise<void> {
@@ -143,5 +145,13 @@ export class RedisTipCheck {
  * another log took its place. It has no epoch, so it cannot be taken for an event of any log.
  */
 function notice(channel: string, tip: Position): ChannelEvent {
-  return new ChannelEvent({ channel, seq: tip.seq, epoch: '', ts: 0, id: '$tip', event: '$tip' });
+  return new ChannelEvent({
+    channel,
+    seq: tip.seq,
+    epoch: '',
+    ts: 0,
+    expiresAt: Infinity,
+    id: '$tip',
+    event: '$tip',
+  });
 }

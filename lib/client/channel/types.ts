@@ -55,7 +55,8 @@ export interface ChannelGap {
   readonly to: number;
   /**
    * `overflow`, `expired`: dropped by the server · `conflated`: newer events of a key replaced older ones ·
-   * `trimmed`: no longer in the log when the client came back · `limit`: more was missed than the server replays.
+   * `trimmed`: no longer in the log when the client came back · `limit`: more was missed than the server replays ·
+   * `unreadable`: the server cannot read the event, or cannot write it for this client.
    */
   readonly reason: GapReason | 'trimmed' | 'limit';
   /** Whether some events of the range follow: those that still matter. */

@@ -1,10 +1,13 @@
-/** One ban: until when (ms since the Unix epoch, `Infinity` without end) and why. */
+/** Most users, or addresses, that are refused at once on one node. */
+const MAX_BANS = 100_000;
+
+/** One ban: until when (on the monotonic clock, `Infinity` without end) and why. */
 export interface Ban {
   readonly until: number;
   readonly reason: string | undefined;
 }
 
-/** How long a ban still lasts, in milliseconds; `undefined` when it has no end. */
+/** How long a ban still lasts, in milliseconds; `undefined` when it has no end. @param now the monotonic clock. */
 export function remainingMs({ until }: Pick<Ban, 'until'>, now: number): number | undefined {
   return Number.isFinite(until) ? until - now : undefined;
 }
@@ -13,7 +16,7 @@ export function remainingMs({ until }: Pick<Ban, 'until'>, now: number): number 
 export class BanList {
   private readonly bans = new Map<string, Ban>();
 
-  constructor(private readonly capacity = 100_000) {}
+  constructor(private readonly capacity = MAX_BANS) {}
 
   add(subject: string, ban: Ban): void {
     // Removed first, so that the map stays in order of age.
@@ -28,7 +31,7 @@ export class BanList {
     this.bans.delete(subject);
   }
 
-  /** The ban that is in force at `now`. */
+  /** The ban that is in force at `now`, on the monotonic clock. */
   find(subject: string, now: number): Ban | undefined {
     const ban = this.bans.get(subject);
     if (ban === undefined || ban.until > now) return ban;

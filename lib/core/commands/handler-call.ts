@@ -1,4 +1,5 @@
 import type { ClientCommand } from '../../protocol/commands.js';
+import type { Envelope } from '../../protocol/envelope.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { ChannelAction, HandlerCall } from '../ports/channel-definition.js';
 import type { Session } from '../session/session.js';
@@ -12,16 +13,11 @@ export function handlerCall(
   { channel, params }: Pick<ChannelMatch, 'channel' | 'params'>,
   command: HandledCommand,
 ): HandlerCall {
-  const { type, id, trace, meta } = command;
-  const payload = type === 'subscribe' ? command.payload.params : command.payload;
-  // Only fields that the type of the command has: any other one is as the client sent it, and was never validated.
-  if (type === 'publish') {
-    const { event, key, ttl } = command;
-    return { connection, user, channel, params, id, event, payload, trace, meta, key, ttl };
-  }
-  const event = type === 'signal' || type === 'request' ? command.event : '';
-  // A subscription keeps its call, and most clients send neither.
-  return trace === undefined && meta === undefined
-    ? { connection, user, channel, params, id, event, payload }
-    : { connection, user, channel, params, id, event, payload, trace, meta };
+  const { id, event = '', key, ttl, trace, meta } = command as HandledCommand & Envelope;
+  const payload = command.type === 'subscribe' ? command.payload.params : command.payload;
+  const call: HandlerCall = { connection, user, channel, params, id, event, payload };
+  // A subscription keeps its call, and most clients send none of them.
+  return trace === undefined && meta === undefined && key === undefined && ttl === undefined
+    ? call
+    : { ...call, trace, meta, key, ttl };
 }

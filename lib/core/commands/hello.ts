@@ -10,7 +10,7 @@ import { withTimeout } from '../async/with-timeout.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
-import type { Authentication } from '../ports/identity.js';
+import type { Verified } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
 import type { TakeOver } from './take-over.js';
 
@@ -98,7 +98,7 @@ export class Hello {
     session.goLive();
   }
 
-  private authenticate(session: Session, token: string | undefined): MaybePromise<Authentication> {
+  private authenticate(session: Session, token: string | undefined): MaybePromise<Verified> {
     const { authenticator, settings } = this.deps;
     const { opening, connection } = session;
     const known = opening.authentication;
@@ -124,10 +124,10 @@ export class Hello {
     });
   }
 
-  private refuseIfBanned({ user }: Authentication): void {
+  private refuseIfBanned({ user }: Verified): void {
     if (user === undefined) return;
     const { bans, clock } = this.deps;
-    const now = clock.now();
+    const now = clock.monotonic();
     const ban = bans.find(user.id, now);
     if (ban !== undefined)
       throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });

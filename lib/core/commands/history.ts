@@ -1,3 +1,4 @@
+import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
@@ -26,11 +27,22 @@ export class History {
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const result = await readHistory(log, match.channel, command.payload, clock.now());
+    const result = await readHistory(log, match.channel, command.payload, clock.monotonic());
     requireStillAllowed();
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (session.isClosed) return;
-    session.chargeAnswer(session.reply(command.id, result, session.channels.get(match.channel)));
+    if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+  }
+
+  private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {
+    const subscription = session.channels.get(channel);
+    try {
+      return session.reply(id, result, subscription);
+    } catch {
+      // An event that cannot be written to this client is left out, as one that was trimmed (P14e).
+      const { codec } = session.connection.variant;
+      const events = result.events.filter((event) => isWritable(event, codec));
+      return session.reply(id, { ...result, events }, subscription);
+    }
   }
 }
 
@@ -49,7 +61,7 @@ export async function readHistory(
   let step = limit + 1;
   for (;;) {
     const page = await log.read({ channel, epoch, from: Math.max(1, from), until, limit: step, reverse });
-    for (const event of page.events) if (!event.isExpired(now)) found.push(event);
+    for (const event of page.events) if (event.isReadable && !event.isExpired(now)) found.push(event);
     const last = page.events[step - 1];
     if (last === undefined || found.length > limit) {
       const position = positionOf(page.tip);
@@ -60,6 +72,15 @@ export async function readHistory(
     step = MAX_PAGE;
     if (reverse) until = last.seq - 1;
     else from = last.seq + 1;
+  }
+}
+
+function isWritable(event: HistoryEvent, codec: Codec): boolean {
+  try {
+    codec.encode({ type: 'reply', payload: event });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import { RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { Subscription } from '../hub/subscription.js';
@@ -48,7 +49,7 @@ export class Unsubscribe {
   /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
     this.refuse(session, this.drop(session, subscription), reason);
-    const { code, message, retryable, retryAfterMs } = reason;
+    const { code, message, retryable, retryAfterMs } = bodyOf(reason);
     session.outbox.pushControl({
       type: 'unsubscribed',
       channel: subscription.name,
@@ -71,7 +72,8 @@ export class Unsubscribe {
   /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
   private refuse(session: Session, refs: readonly string[], reason: RealtimeError): void {
     const ts = this.clock.now();
-    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload: reason.toBody() });
+    const payload = bodyOf(reason);
+    for (const ref of refs) session.outbox.pushControl({ type: 'error', ref, ts, payload });
   }
 
   /** @returns the commands whose answers were dropped. */
@@ -89,5 +91,14 @@ export class Unsubscribe {
     channel.remove(subscription);
     this.presence.leave(subscription, graceMs);
     this.hub.release(channel);
+  }
+}
+
+/** The body of an error of the application, whose `details` are left out when they cannot be sent. */
+function bodyOf(reason: RealtimeError): ErrorBody {
+  try {
+    return toWireValue(reason.toBody(), 'error') as ErrorBody;
+  } catch {
+    return new RealtimeError(reason.code).toBody();
   }
 }

@@ -1,9 +1,10 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
-import type { Authentication, Authenticator, Credentials } from '../ports/identity.js';
+import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -15,7 +16,7 @@ import { Session, type SessionDeps } from '../session/session.js';
 const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
-  readonly authenticator: Authenticator;
+  readonly authenticator: Verifier;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
   /** Addresses that are refused. */
@@ -23,6 +24,7 @@ export interface AdmissionDeps {
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly observer: Observer;
+  readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -40,6 +42,19 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
+  get maxUnfinishedBytes(): number {
+    return this.deps.settings.limits.maxUnfinishedBytes;
+  }
+
+  get frames(): TransportHost['frames'] {
+    const { framesPerCommand, ratePerSecond, burst, maxChannels } = this.deps.settings.limits;
+    // A client that resumes may subscribe to each of its channels in a frame of its own.
+    return {
+      perSecond: framesPerCommand * ratePerSecond,
+      burst: framesPerCommand * burst + 2 * maxChannels,
+    };
+  }
+
   /** Whether connections may come, as far as the broker is concerned. */
   get isOpen(): boolean {
     return this.opened;
@@ -50,12 +65,21 @@ export class Admission implements TransportHost {
     this.opened = true;
   }
 
-  authenticate(credentials: Credentials): MaybePromise<Authentication> {
+  authenticate(credentials: Credentials): MaybePromise<Verified> {
     return this.deps.authenticator.authenticate(credentials);
   }
 
   onRefused({ code, status }: Refusal, ip: string): void {
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
+  }
+
+  onShed(ip: string): void {
+    this.deps.journal.warn(
+      'unfinished_messages',
+      () =>
+        `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end than ` +
+        `limits.maxUnfinishedBytes allows (${this.maxUnfinishedBytes} bytes)`,
+    );
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -73,7 +97,7 @@ export class Admission implements TransportHost {
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    const now = clock.now();
+    const now = clock.monotonic();
     const ban = addressBans.find(handshake.ip, now);
     if (ban !== undefined) {
       const retryAfterMs = remainingMs(ban, now);

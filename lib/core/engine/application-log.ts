@@ -77,7 +77,7 @@ export class ApplicationLog {
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock } = this.deps;
     channels.resolve(channel);
-    const page = await readHistory(broker.log, channel, query, clock.now());
+    const page = await readHistory(broker.log, channel, query, clock.monotonic());
     // Of its own: what the application changes in it is not what the log holds.
     return fromWireValue(page) as HistoryResult;
   }

@@ -1,6 +1,7 @@
 import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
+import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
@@ -49,6 +50,7 @@ import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
+import { UnwritableLog } from './unwritable-log.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
 const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
@@ -58,10 +60,11 @@ export type EngineParts = ReturnType<typeof composeEngine>;
 
 /** Builds the parts of an engine and ties the knots between them. Two engines share nothing. */
 export function composeEngine(options: EngineOptions) {
-  const { broker, settings, clock, entropy, logger, authenticator, onConnect } = options;
+  const { broker, settings, clock, entropy, logger, onConnect } = options;
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
   const { log, bus, presence: members } = broker;
+  const authenticator = new TimedVerifier(options.authenticator, clock);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();
@@ -95,9 +98,10 @@ export function composeEngine(options: EngineOptions) {
     pump: (subscription) => catchUp.pump(subscription),
   });
   const { lingerMs, ringSize } = settings;
+  const { note: onUnwritable } = new UnwritableLog(ports);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const hub: Hub = new Hub(
-    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind },
+    { ...ports, scheduler, retries, access, lingerMs, ringSize, onBehind, onUnwritable },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -156,14 +160,14 @@ export function composeEngine(options: EngineOptions) {
     bans,
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer },
+    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer, onUnwritable },
     ...inboundLimits(settings),
     journal,
     beforeWrite: () => freshness.check(),
   };
   return {
     observer,
-    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain }),
+    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain, journal }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,

@@ -1,5 +1,5 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { remainingMs, type BanList } from '../access/ban-list.js';
+import type { BanList } from '../access/ban-list.js';
 import type { Revocations } from '../access/revocations.js';
 import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
@@ -28,11 +28,12 @@ export class ControlApplier {
       case 'revoke':
         return this.revoke(message.user, message.channel);
       case 'ban': {
-        const until = message.until ?? Number.POSITIVE_INFINITY;
-        bans.add(message.user, { until, reason: message.reason });
-        revocations.record(message.user);
-        const retryAfterMs = remainingMs({ until }, clock.now());
-        for (const session of sessions.ofUser(message.user)) session.close('banned', retryAfterMs);
+        const { user, reason, forMs } = message;
+        // It takes the place of an earlier ban, also when it has ended on its way.
+        if (forMs !== undefined && forMs <= 0) return bans.remove(user);
+        bans.add(user, { until: clock.monotonic() + (forMs ?? Infinity), reason });
+        revocations.record(user);
+        for (const session of sessions.ofUser(user)) session.close('banned', forMs);
         return;
       }
       case 'unban':

@@ -133,8 +133,7 @@ export class RealtimeEngine {
     user: string,
     { forMs, reason, by }: { forMs?: number; reason?: string; by?: string } = {},
   ): Promise<ControlReceipt> {
-    const until = forMs === undefined ? undefined : this.options.clock.now() + forMs;
-    return this.control({ kind: 'ban', user, until, reason, by });
+    return this.control({ kind: 'ban', user, forMs, reason, by });
   }
 
   unban(user: string, by?: string): Promise<ControlReceipt> {

@@ -9,7 +9,7 @@ import {
 import type { ReadResult, SignalMessage } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { AccessGuard } from '../access/access-guard.js';
-import { encodedOnce, EventBatch } from '../outbox/encoder.js';
+import { encodedOnce, EventBatch, type OnUnwritable } from '../outbox/encoder.js';
 import { EventRing } from '../log/event-ring.js';
 import type { FlushableChannel, FlushScheduler } from '../outbox/flush-scheduler.js';
 import { PresenceFeed } from './presence-feed.js';
@@ -27,6 +27,7 @@ export interface LocalChannelDeps<S extends Subscriber> extends Pick<EnginePorts
   readonly access: Pick<AccessGuard, 'isFrozen'>;
   /** Called with a live subscription that missed events: it catches up from the log. */
   readonly onBehind: (subscription: S) => void;
+  readonly onUnwritable: OnUnwritable;
 }
 
 /**
@@ -58,7 +59,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.ring = new EventRing(options.ringSize);
     this.isGuarded = isGuarded(definition);
     const { presence } = definition.policy;
-    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options.clock);
+    if (presence !== false) this.presence = new PresenceFeed(this, presence.maxMembers, options);
   }
 
   /** Whether nothing of the channel may be written: a revoke may be in force that this node does not know of (G11). */
@@ -143,10 +144,9 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     this.pending = [];
     // Checked once per batch, not per subscription: when it is frozen no subscription is live, and the log has the events.
     if (this.isFrozen) return;
-    const batch = new EventBatch(pending);
-    const { clock, observer } = this.options;
-    const now = clock.now();
-    const shareable = !batch.events.some((event) => event.isExpired(now));
+    const { observer, onUnwritable } = this.options;
+    const batch = new EventBatch(pending, onUnwritable);
+    const shareable = !this.hasExpired(batch.events);
     observer.onDelivery?.(this.definition.pattern, pending.length, this.live.length);
     // Counted down: a session that is closed for being slow removes itself from the list.
     for (let index = this.live.length - 1; index >= 0; index--) {
@@ -158,19 +158,28 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
   /** Sends an ephemeral message: encoded once per variant, dropped where a queue is full. */
   signal(signal: SignalMessage): void {
     if (this.isFrozen) return;
-    const ts = this.options.clock.now();
-    const encode = encodedOnce({ type: 'signal', channel: this.name, ts, ...signal });
+    const { clock, onUnwritable } = this.options;
+    const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
+    const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
       const { outbox } = subscription;
-      outbox.pushDroppable(encode(outbox.connection.variant), subscription);
+      const bytes = encode(outbox.connection.variant);
+      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
     }
+  }
+
+  /** Reads the clock only where an event has a `ttl`. */
+  private hasExpired(events: readonly ChannelEvent[]): boolean {
+    if (!events.some((event) => event.expiresAt !== Infinity)) return false;
+    const now = this.options.clock.monotonic();
+    return events.some((event) => event.isExpired(now));
   }
 
   private deliver(subscription: S, batch: EventBatch, shareable: boolean): void {
     const { outbox } = subscription;
     if (shareable && subscription.cursor === batch.first - 1 && outbox.isIdle) {
       const frame = batch.frameFor(outbox.connection.variant);
-      if (outbox.takes(batch, frame)) {
+      if (frame !== undefined && outbox.takes(batch, frame)) {
         subscription.advance(batch.last);
         outbox.writeShared(frame);
         return;

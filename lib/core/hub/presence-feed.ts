@@ -1,8 +1,7 @@
 import type { PresenceCount, PresenceDiff, PresencePage } from '../../protocol/messages.js';
 import type { Subscriber } from './subscriber.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
-import type { WireVariant } from '../ports/connection.js';
-import { encodedOnce } from '../outbox/encoder.js';
+import { encodedOnce, type OnUnwritable } from '../outbox/encoder.js';
 
 /** Shortest time between two counts of one channel on one node, in milliseconds (P22b). */
 export const COUNT_INTERVAL_MS = 1_000;
@@ -15,6 +14,11 @@ const RESUME_AT = 0.9;
 
 /** A state of the membership, as the broker numbers it. */
 type Version = Pick<PresenceCount, 'epoch' | 'version'>;
+
+export interface PresenceFeedDeps {
+  readonly clock: Clock;
+  readonly onUnwritable: OnUnwritable;
+}
 
 /** The channel whose subscribers are notified. */
 export interface PresenceAudience {
@@ -50,7 +54,7 @@ export class PresenceFeed {
   constructor(
     private readonly audience: PresenceAudience,
     private readonly maxMembers: number,
-    private readonly clock: Clock,
+    private readonly deps: PresenceFeedDeps,
   ) {
     this.resumeAt = Math.ceil(maxMembers * RESUME_AT);
   }
@@ -128,16 +132,16 @@ export class PresenceFeed {
 
   private countSoon(): void {
     if (this.timer !== undefined || this.closed) return;
-    const waitMs = this.countedAt + COUNT_INTERVAL_MS - this.clock.monotonic();
+    const waitMs = this.countedAt + COUNT_INTERVAL_MS - this.deps.clock.monotonic();
     if (waitMs <= 0) this.sendCount();
-    else this.timer = this.clock.schedule(waitMs, () => this.sendCount());
+    else this.timer = this.deps.clock.schedule(waitMs, () => this.sendCount());
   }
 
   private sendCount(): void {
     this.timer = undefined;
     if (this.known === undefined || this.audience.isFrozen) return;
     this.audience.flush();
-    this.countedAt = this.clock.monotonic();
+    this.countedAt = this.deps.clock.monotonic();
     const { known: count } = this;
     const encode = this.encoder(count);
     for (const subscription of this.audience.subscriptions) {
@@ -175,7 +179,8 @@ export class PresenceFeed {
   private send(subscription: Subscriber, { epoch, version }: Version, encode: Encode): void {
     const { outbox } = subscription;
     subscription.notePresence(epoch, version);
-    if (!outbox.pushDroppable(encode(outbox.connection.variant), subscription)) this.resync(subscription);
+    const bytes = encode(outbox.connection.variant);
+    if (bytes !== undefined && !outbox.pushDroppable(bytes, subscription)) this.resync(subscription);
   }
 
   /**
@@ -195,16 +200,19 @@ export class PresenceFeed {
         return;
       }
       const diff = nothingSince(this.known);
-      outbox.pushDroppable(this.encoder(diff)(outbox.connection.variant), subscription);
+      const bytes = this.encoder(diff)(outbox.connection.variant);
+      if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);
     });
   }
 
   private encoder(payload: PresenceDiff | PresenceCount): Encode {
-    return encodedOnce({ type: 'presence', channel: this.audience.name, ts: this.clock.now(), payload });
+    const { clock, onUnwritable } = this.deps;
+    const envelope = { type: 'presence', channel: this.audience.name, ts: clock.now(), payload };
+    return encodedOnce(envelope, onUnwritable);
   }
 }
 
-type Encode = (variant: WireVariant) => Buffer;
+type Encode = ReturnType<typeof encodedOnce>;
 
 /** Whether nothing of `other` is missing in `state`. */
 function contains(state: Version | undefined, other: Version): boolean {

@@ -12,28 +12,91 @@ export function encodeEnvelope(envelope: Envelope, codec: Codec): Buffer {
     : Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
 }
 
-/** Encodes an envelope for several sessions: once per variant, when the first session of that variant needs it. */
-export function encodedOnce(envelope: Envelope): (variant: WireVariant) => Buffer {
+/** Kept with what a codec cannot write, in the place of its bytes. */
+const UNWRITABLE = Buffer.alloc(0);
+
+/** Called with what could not be written, once per variant; `codec` is the name of its codec. */
+export type OnUnwritable = (
+  what: Pick<Envelope, 'type' | 'channel' | 'seq'>,
+  codec: string,
+  error: unknown,
+) => void;
+
+/**
+ * Encodes an envelope for several sessions: once per variant, when the first session of that variant needs it.
+ *
+ * @returns gives `undefined` for a variant whose codec cannot write the envelope.
+ */
+export function encodedOnce(
+  envelope: Envelope,
+  onUnwritable: OnUnwritable,
+): (variant: WireVariant) => Buffer | undefined {
   const made = new BytesByVariant();
-  return (variant) =>
-    made.bytesFor(variant) ?? made.keepBytes(variant, encodeEnvelope(envelope, variant.codec));
+  return (variant) => {
+    const bytes =
+      made.bytesFor(variant) ?? made.keepBytes(variant, attemptEncoding(envelope, variant, onUnwritable));
+    return bytes === UNWRITABLE ? undefined : bytes;
+  };
 }
 
-/** The frame of one event. Where it was not encoded before, the event keeps the bytes that lie in the frame. */
-export function frameEvent(event: ChannelEvent, variant: WireVariant): Buffer {
+/**
+ * The frame of one event. Where it was not encoded before, the event keeps the bytes that lie in the frame.
+ *
+ * @returns `undefined` as {@link encodeEvent}.
+ */
+export function frameEvent(
+  event: ChannelEvent,
+  variant: WireVariant,
+  onUnwritable: OnUnwritable,
+): Buffer | undefined {
   const { codec, frameOne } = variant;
-  if (frameOne === undefined || event.bytesFor(variant) !== undefined)
-    return variant.frame([encodeEvent(event, variant)]);
-  const { frame, bytes } = frameOne(codec.encode(toEnvelope(event)));
-  event.keepBytes(variant, bytes);
-  return frame;
+  if (frameOne !== undefined && event.bytesFor(variant) === undefined) {
+    const envelope = toEnvelope(event);
+    try {
+      assertReadable(envelope);
+      const { frame, bytes } = frameOne(codec.encode(envelope));
+      event.keepBytes(variant, bytes);
+      return frame;
+    } catch (error) {
+      event.keepBytes(variant, UNWRITABLE);
+      onUnwritable(envelope, codec.name, error);
+      return undefined;
+    }
+  }
+  const bytes = encodeEvent(event, variant, onUnwritable);
+  return bytes && variant.frame([bytes]);
 }
 
-/** The bytes of an event, encoded once per variant and kept with the event (hot path 1). */
-export function encodeEvent(event: ChannelEvent, variant: WireVariant): Buffer {
-  return (
-    event.bytesFor(variant) ?? event.keepBytes(variant, encodeEnvelope(toEnvelope(event), variant.codec))
-  );
+/**
+ * The bytes of an event, encoded once per variant and kept with the event (hot path 1).
+ *
+ * @returns `undefined` for an event that the broker could not read or the codec cannot write: its subscribers are sent a gap
+ * (P25).
+ */
+export function encodeEvent(
+  event: ChannelEvent,
+  variant: WireVariant,
+  onUnwritable: OnUnwritable,
+): Buffer | undefined {
+  const bytes =
+    event.bytesFor(variant) ??
+    event.keepBytes(variant, attemptEncoding(toEnvelope(event), variant, onUnwritable));
+  return bytes === UNWRITABLE ? undefined : bytes;
+}
+
+function attemptEncoding(envelope: Envelope, { codec }: WireVariant, onUnwritable: OnUnwritable): Buffer {
+  try {
+    assertReadable(envelope);
+    return encodeEnvelope(envelope, codec);
+  } catch (error) {
+    onUnwritable(envelope, codec.name, error);
+    return UNWRITABLE;
+  }
+}
+
+/** @throws TypeError for what stands for an event that the broker could not read. */
+function assertReadable({ event }: Envelope): void {
+  if (event === '') throw new TypeError('The broker could not read it');
 }
 
 function toEnvelope(event: ChannelEvent): Envelope {
@@ -64,21 +127,31 @@ export class EventBatch extends BytesByVariant {
   readonly last: number;
 
   /** @param events contiguous, in the order of the log, at least one. */
-  constructor(readonly events: readonly ChannelEvent[]) {
+  constructor(
+    readonly events: readonly ChannelEvent[],
+    private readonly onUnwritable: OnUnwritable,
+  ) {
     super();
     this.first = (events[0] as ChannelEvent).seq;
     this.last = (events[events.length - 1] as ChannelEvent).seq;
   }
 
-  frameFor(variant: WireVariant): Buffer {
-    return this.bytesFor(variant) ?? this.keepBytes(variant, this.encode(variant));
+  /** @returns `undefined` when one of the events cannot be written: then each subscriber is sent what can. */
+  frameFor(variant: WireVariant): Buffer | undefined {
+    const frame = this.bytesFor(variant) ?? this.keepBytes(variant, this.encode(variant) ?? UNWRITABLE);
+    return frame === UNWRITABLE ? undefined : frame;
   }
 
   /** Apart from the look-up, where a closure would be allocated for every delivery. */
-  private encode(variant: WireVariant): Buffer {
-    const { events } = this;
-    return events.length === 1
-      ? frameEvent(events[0] as ChannelEvent, variant)
-      : variant.frame(events.map((event) => encodeEvent(event, variant)));
+  private encode(variant: WireVariant): Buffer | undefined {
+    const { events, onUnwritable } = this;
+    if (events.length === 1) return frameEvent(events[0] as ChannelEvent, variant, onUnwritable);
+    const encoded: Buffer[] = [];
+    for (const event of events) {
+      const bytes = encodeEvent(event, variant, onUnwritable);
+      if (bytes === undefined) return undefined;
+      encoded.push(bytes);
+    }
+    return variant.frame(encoded);
   }
 }

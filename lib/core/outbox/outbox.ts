@@ -3,11 +3,11 @@ import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, encodeEvent, type EventBatch } from './encoder.js';
+import { encodeEnvelope, encodeEvent, type EventBatch, type OnUnwritable } from './encoder.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
-import { OutboxQueue, type Flow, type GapEntry, type QueueEntry } from './queue.js';
+import { OutboxQueue, plainGap, sizeOf, type Flow, type GapEntry, type QueueEntry } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -21,6 +21,7 @@ export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
   readonly scheduler: FlushScheduler;
   readonly wheel: TimerWheel;
+  readonly onUnwritable: OnUnwritable;
 }
 
 // Why a frame may not go straight to the socket. One number, so that the hot path looks at one field of one object: of a
@@ -137,24 +138,25 @@ export class Outbox implements Flushable {
   /** Queues one event of a subscription under the overflow policy of its channel (G13). */
   pushEvent(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    const bytes = encodeEvent(event, this.connection.variant);
+    const entry = this.entryOf(flow, event);
+    const bytes = sizeOf(entry);
     // A burst may exceed the limit although the socket would take all of it: only what the client does not read counts.
-    if (this.isOver(bytes.length, 1)) {
+    if (this.isOver(bytes, 1)) {
       this.flush();
-      const verdict = this.isOver(bytes.length, 1)
-        ? applyOverflow(flow, event, this.queue, () => this.isOver(bytes.length, 1))
+      const verdict = this.isOver(bytes, 1)
+        ? applyOverflow(flow, event, this.queue, () => this.isOver(bytes, 1))
         : 'queue';
       if (verdict === 'disconnect') return this.session.close('slow_consumer');
       if (verdict === 'dropped') return this.noteDropped(flow, event.seq);
     }
     this.announceDroppedTail(flow);
-    this.append({ bytes, flow, event });
+    this.append(entry);
   }
 
   /** Queues one event of a replay. It was read while there was room, so it never overflows (P12). */
   pushReplay(flow: Flow, event: ChannelEvent): void {
     if (this.isClosed) return;
-    this.append({ bytes: encodeEvent(event, this.connection.variant), flow, event });
+    this.append(this.entryOf(flow, event));
   }
 
   /** Queues a message between the events of a replay, by the same rule. */
@@ -166,10 +168,7 @@ export class Outbox implements Flushable {
   /** Queues the announcement of a range that is missing (P25). */
   pushGap(flow: Flow, from: number, to: number, reason: GapReason, recoverable: boolean): void {
     if (this.isClosed) return;
-    this.append({
-      flow,
-      gap: { from, to, reason, partial: false, recoverable, epoch: flow.epoch, dropped: to - from + 1 },
-    });
+    this.append({ flow, gap: plainGap(from, to, reason, recoverable, flow.epoch) });
   }
 
   /**
@@ -291,7 +290,7 @@ export class Outbox implements Flushable {
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.shared.clock.now();
+    const now = this.shared.clock.monotonic();
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
@@ -305,16 +304,14 @@ export class Outbox implements Flushable {
     if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
     const { event } = entry;
     if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
-    const gap = {
-      from: event.seq,
-      to: event.seq,
-      reason: 'expired',
-      partial: false,
-      recoverable: false,
-      epoch: event.epoch,
-      dropped: 1,
-    } as const;
-    return this.encodeGap(entry.flow as Flow, gap);
+    return this.encodeGap(entry.flow as Flow, plainGap(event.seq, event.seq, 'expired', false, event.epoch));
+  }
+
+  /** An event as it is queued; one that cannot be written is announced as missing in its place. */
+  private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
+    const bytes = encodeEvent(event, this.connection.variant, this.shared.onUnwritable);
+    if (bytes !== undefined) return { bytes, flow, event };
+    return { flow, gap: plainGap(event.seq, event.seq, 'unreadable', false, event.epoch) };
   }
 
   private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {

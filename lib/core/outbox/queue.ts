@@ -25,6 +25,17 @@ export interface GapEntry {
   dropped: number;
 }
 
+/** A range of which nothing is sent. */
+export function plainGap(
+  from: number,
+  to: number,
+  reason: GapReason,
+  recoverable: boolean,
+  epoch: string,
+): GapEntry {
+  return { from, to, reason, partial: false, recoverable, epoch, dropped: to - from + 1 };
+}
+
 /** One queued message. That of an event refers to it, so that an overflow policy can find and drop it. */
 export interface QueueEntry {
   readonly bytes?: Buffer;
@@ -160,6 +171,7 @@ function totalOf(entries: readonly QueueEntry[]): number {
   return entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
 }
 
-function sizeOf(entry: QueueEntry): number {
+/** Bytes that an entry counts as. */
+export function sizeOf(entry: QueueEntry): number {
   return entry.bytes?.length ?? GAP_BYTES;
 }

@@ -15,7 +15,7 @@ export interface EventDraft {
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
-  /** Milliseconds after which delivery is pointless; counted on the broker's clock. */
+  /** Milliseconds after the append from which delivery is pointless. */
   readonly ttl?: number;
   /** Trace context of the publisher, passed through. */
   readonly trace?: string;
@@ -31,8 +31,24 @@ export interface ChannelEventFields extends EventDraft {
   readonly seq: number;
   /** Incarnation of the log; in a new one, events of the old one may be lost. */
   readonly epoch: string;
-  /** The broker's clock at append, in milliseconds. */
+  /** The broker's wall clock at append, in milliseconds. Informational: nothing is computed from it. */
   readonly ts: number;
+  /** When its `ttl` runs out, on the monotonic clock of this node: {@link expiryOf} of the broker's knowledge of its age. */
+  readonly expiresAt: number;
+}
+
+/**
+ * When an event is no longer worth delivering, on the monotonic clock of this node. Brokers call it where they make an event
+ * of what was appended, was read, or arrived, so that no wall clock of a node takes part: the age is a difference of two
+ * readings of one clock. The memory broker's events are of age 0 when they are made. Redis compares the server's time now
+ * with that of the append; a message that comes at once is of age 0, as far as a node can know.
+ *
+ * @param ttl as the publisher gave it, in milliseconds.
+ * @param ageMs time since the append, in milliseconds.
+ * @param now the monotonic clock of this node.
+ */
+export function expiryOf(ttl: number | undefined, ageMs: number, now: number): number {
+  return ttl === undefined ? Infinity : now + ttl - ageMs;
 }
 
 /**
@@ -46,8 +62,10 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly seq: number;
   /** Incarnation of the log. */
   readonly epoch: string;
-  /** The broker's clock at append, in milliseconds. */
+  /** The broker's wall clock at append, in milliseconds. Informational: nothing is computed from it. */
   readonly ts: number;
+  /** When its `ttl` runs out, on the monotonic clock of this node. */
+  readonly expiresAt: number;
   /** Given by the publisher. */
   readonly id: string;
   /** Name of the event. */
@@ -58,7 +76,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly user?: string;
   /** Conflation key. */
   readonly key?: string;
-  /** Milliseconds after `ts` from which delivery is pointless. */
+  /** Milliseconds after the append from which delivery is pointless. */
   readonly ttl?: number;
   /** Trace context of the publisher. */
   readonly trace?: string;
@@ -71,6 +89,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.seq = fields.seq;
     this.epoch = fields.epoch;
     this.ts = fields.ts;
+    this.expiresAt = fields.expiresAt;
     this.id = fields.id;
     this.event = fields.event;
     this.payload = fields.payload;
@@ -81,8 +100,22 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
     this.meta = fields.meta;
   }
 
-  /** Whether the event's `ttl` has run out at `now`. */
+  /**
+   * An event that a broker finds in its log and cannot read, e.g. as another program changed it. It keeps its place:
+   * subscribers are sent a gap instead (P25), and `history` leaves it out.
+   */
+  static unreadable(place: Pick<ChannelEventFields, 'channel' | 'seq' | 'epoch' | 'ts'>): ChannelEvent {
+    // No event has an empty name, so the mark takes no room in all others.
+    return new ChannelEvent({ ...place, id: '', event: '', expiresAt: Infinity });
+  }
+
+  /** Whether it is an event, and not an {@link unreadable} one. */
+  get isReadable(): boolean {
+    return this.event !== '';
+  }
+
+  /** Whether the event's `ttl` has run out. @param now the monotonic clock of this node. */
   isExpired(now: number): boolean {
-    return this.ttl !== undefined && now > this.ts + this.ttl;
+    return now > this.expiresAt;
   }
 }

@@ -4,11 +4,20 @@ export interface Scheduled {
   cancel(): void;
 }
 
-/** Time as the engine sees it. Tests own it; nothing in the core calls `Date.now()` or `setTimeout` itself. */
+/**
+ * Time as the engine sees it. Tests own it; nothing in the core calls `Date.now()` or `setTimeout` itself.
+ *
+ * Everything that is compared or subtracted is read from `monotonic()`: an operator, NTP or a virtual machine that wakes
+ * sets the other one forth and back. The rule `realtime/wall-clock` of the linter says where `now()` may be read.
+ */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** The wall clock, in milliseconds since the Unix epoch. For timestamps that people or clients read, and for nothing else. */
   now(): number;
-  /** Milliseconds since an arbitrary moment; unlike the system's clock it never goes back and never jumps. */
+  /**
+   * Milliseconds since an arbitrary moment; unlike the wall clock it never goes back and never jumps. All parts of a process
+   * share that moment: a broker hands times of it to its node (`ChannelEvent.expiresAt`), so both must have the
+   * same clock.
+   */
   monotonic(): number;
   /** Runs `task` once, not before `delayMs` milliseconds. Never keeps the process alive. */
   schedule(delayMs: number, task: () => void): Scheduled;

@@ -14,10 +14,14 @@ export type ControlMessage =
       readonly reason?: string;
     }
   | {
-      /** Refuses the user until `until` (ms since the Unix epoch; left out, for good), and closes the connections. */
+      /** Refuses the user, and closes the connections. */
       readonly kind: 'ban';
       readonly user: string;
-      readonly until?: number;
+      /**
+       * How long, in milliseconds; left out, for good. What is left when the record is handed to a listener: a broker that hands
+       * it over late takes its age off, by a clock of its own, and never by the wall clocks of two nodes.
+       */
+      readonly forMs?: number;
       readonly reason?: string;
       readonly by?: string;
     }

@@ -27,8 +27,24 @@ export interface Credentials {
 export interface Authentication {
   /** Left out for an anonymous client. */
   readonly user?: RealtimeIdentity;
-  /** When the credential expires, in milliseconds since the Unix epoch (G12). Default: never. */
+  /**
+   * When the credential expires, in milliseconds since the Unix epoch (G12). Compared with the wall clock once, when the result
+   * arrives; from then on the rest of its life is measured. Default: never.
+   */
   readonly expiresAt?: number;
+}
+
+/** An authentication with its life on this node. */
+export interface Verified {
+  /** Left out for an anonymous client. */
+  readonly user?: RealtimeIdentity;
+  /** When the credential expires, on the monotonic clock of this node; `Infinity` for never. */
+  readonly endsAt: number;
+}
+
+/** Verifies credentials as an {@link Authenticator} does. */
+export interface Verifier {
+  authenticate(credentials: Credentials): MaybePromise<Verified>;
 }
 
 /**

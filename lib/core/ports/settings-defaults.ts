@@ -93,6 +93,7 @@ export const ENGINE_TABLE = {
     maxQueuedCommands: integer(1_024),
     maxQueuedBytes: integer(512 * 1024, { min: 1_024 }),
     framesPerCommand: integer(8),
+    maxUnfinishedBytes: integer(32 * 1024 * 1024, { min: 1_024 }),
     deliveriesPerCommand: integer(64),
     maxVerifications: integer(1_000),
     maxVerificationsPerAddress: integer(100),

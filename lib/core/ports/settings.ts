@@ -8,7 +8,7 @@ import type { EngineLogger } from './logger.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
-import type { Authenticator } from './identity.js';
+import type { Authenticator, Verifier } from './identity.js';
 
 /** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
@@ -35,6 +35,8 @@ export interface InboundLimits extends AnnouncedLimits {
    * command count.
    */
   readonly framesPerCommand: number;
+  /** Bytes of messages that clients have begun and not ended, over all connections of this node. */
+  readonly maxUnfinishedBytes: number;
   /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
   readonly deliveriesPerCommand: number;
   /** Credentials that are being verified at the same time; further ones are refused for the moment. */
@@ -108,8 +110,9 @@ export interface EngineSettings {
 /** What the parts of an engine are built on. Each picks what it needs. */
 export interface EnginePorts extends Pick<
   EngineOptions,
-  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
+  'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger'
 > {
+  readonly authenticator: Verifier;
   readonly log: BrokerLog;
   readonly bus: BrokerBus;
   /** Membership of channels. */

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Authentication, Credentials } from './identity.js';
+import type { Credentials, Verified } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 
@@ -15,7 +15,7 @@ export interface Refusal {
 /** What a transport has verified before it opens a connection. */
 export interface Opening {
   /** Result of the credentials of the handshake; left out when `hello` must bring them. */
-  readonly authentication?: Authentication;
+  readonly authentication?: Verified;
   /** The token behind `authentication`, shown to guards as `headers.authorization`. Never logged (G23). */
   readonly token?: string;
 }
@@ -26,6 +26,16 @@ export interface TransportHost {
   readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
+  /**
+   * Frames of any kind that one connection may send: a second, and at once. What a transport counts as a frame is what costs it
+   * work: fragments, pings, pongs, empty frames. It reports what exceeds them by `onExcess` of the handler (G16).
+   */
+  readonly frames: { readonly perSecond: number; readonly burst: number };
+  /**
+   * Bytes of messages that have begun and not ended, of all connections of a transport together. Where they are more, the
+   * transport ends connections and reports each by {@link onShed} (G16).
+   */
+  readonly maxUnfinishedBytes: number;
   /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
@@ -33,9 +43,11 @@ export interface TransportHost {
    *
    * @throws RealtimeError that `refusalOf` turns into the refusal.
    */
-  authenticate(credentials: Credentials): MaybePromise<Authentication>;
+  authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
+  /** Notifies the host of a connection that was ended to free memory. @param ip address of the client. */
+  onShed(ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */

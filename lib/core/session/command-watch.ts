@@ -1,4 +1,5 @@
 import type { ClientCommand } from '../../protocol/commands.js';
+import type { Envelope } from '../../protocol/envelope.js';
 import type { Clock } from '../ports/clock.js';
 import type { ObservedCommand, Observer, Outcome } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
@@ -50,21 +51,9 @@ export class CommandWatch {
   }
 }
 
-/** Only fields that the type of the command has: any other is as the client sent it, and was never validated. */
 function observedOf(command: ClientCommand): ObservedCommand | undefined {
-  switch (command.type) {
-    case 'ping':
-    case 'pong':
-    case 'bye':
-      return undefined;
-    case 'hello':
-    case 'auth':
-      return { type: command.type, id: command.id, channel: undefined, event: undefined };
-    case 'publish':
-    case 'signal':
-    case 'request':
-      return { type: command.type, id: command.id, channel: command.channel, event: command.event };
-    default:
-      return { type: command.type, id: command.id, channel: command.channel, event: undefined };
-  }
+  if (command.type === 'ping' || command.type === 'pong' || command.type === 'bye') return undefined;
+  const { type, id } = command;
+  const { channel, event } = command as Envelope;
+  return { type, id, channel, event };
 }

@@ -206,7 +206,7 @@ export class InboundLimiter {
     const whom =
       session.user === undefined ? `address ${this.ip}` : `user ${JSON.stringify(session.user.id)}`;
     if (banMs > 0) {
-      const ban = { until: clock.now() + banMs, reason: 'rate_abuse' };
+      const ban = { until: clock.monotonic() + banMs, reason: 'rate_abuse' };
       if (session.user === undefined) addressBans.add(this.ip, ban);
       else bans.add(session.user.id, ban);
     }

@@ -19,7 +19,7 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import type { Authentication, RealtimeIdentity } from '../ports/identity.js';
+import type { Verified, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
@@ -193,7 +193,7 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
   }
 
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
-  identify(authentication: Authentication, token: string | undefined): void {
+  identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
     this.view.user = authentication.user;
     this.unverified = NO_OPENING;
@@ -477,9 +477,10 @@ export class Session implements ConnectionHandler, HeartbeatSession, TokenSessio
     try {
       this.outbox[lane](this.errorEnvelope(ref, known));
       return known.code;
-    } catch (encodingError) {
+    } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
-      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(encodingError)));
+      const problem = new Error(`An error "${known.code}" of the application cannot be sent`, { cause });
+      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(problem)));
       return 'internal';
     }
   }

@@ -1,7 +1,7 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import type { Authentication } from '../ports/identity.js';
+import type { Verified } from '../ports/identity.js';
 
 /** Longest single wait of the wheel, in milliseconds; a longer life of a token is waited for in pieces. */
 const MAX_WAIT_MS = 3_600_000;
@@ -22,7 +22,8 @@ export interface TokenSession extends ClosableSession {
 /** Bounds a connection by the life of its token (G12): `auth_required` before it expires, 4008 when it does. */
 export class TokenWatch implements Timed {
   private timer: Scheduled | undefined;
-  private expiresAt: number | undefined;
+  /** On the monotonic clock. */
+  private endsAt = Infinity;
   private asked = false;
 
   constructor(
@@ -32,12 +33,12 @@ export class TokenWatch implements Timed {
 
   /** Milliseconds until the token expires; `undefined` when it does not. */
   get expiresInMs(): number | undefined {
-    return this.expiresAt === undefined ? undefined : Math.max(0, this.expiresAt - this.deps.clock.now());
+    return this.endsAt === Infinity ? undefined : Math.max(0, this.endsAt - this.deps.clock.monotonic());
   }
 
   /** Follows a new credential in place of the one before it. */
-  follow(authentication: Authentication): void {
-    this.expiresAt = authentication.expiresAt;
+  follow({ endsAt }: Verified): void {
+    this.endsAt = endsAt;
     this.asked = false;
     this.arm();
   }

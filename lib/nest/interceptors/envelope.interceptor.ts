@@ -4,6 +4,7 @@ import { map, type Observable } from 'rxjs';
 import { systemEntropy } from '../../core/ports/entropy.js';
 import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { checkFields, finite, isRecord, text, type Field } from '../../protocol/validation/checks.js';
 import { isGatewayMessage, unwrap, type MessageEnvelope } from './gateway-message.js';
 
@@ -16,7 +17,8 @@ const FIELDS: readonly (readonly [string, Field])[] = [
 /**
  * Gives ordinary gateways the envelope `{ type, id, ts, payload }`. Any other message is refused with a `WsException`
  * (`{ code: 'bad_request', message, details }`). Pipes and handler get only the payload. A reply is sent as
- * `{ type: 'reply', id, ts, ref, payload }`, where `ref` is the `id` of the message.
+ * `{ type: 'reply', id, ts, ref, payload }`, where `ref` is the `id` of the message and `payload` a wire value (P29), so
+ * that `toJSON` and the refusals of channels hold here too.
  *
  * On a channel class it does nothing: the engine checks every envelope before any code of the application runs (P5).
  *
@@ -57,6 +59,7 @@ function check(data: unknown): MessageEnvelope {
   return data as MessageEnvelope;
 }
 
-function replyTo({ id }: MessageEnvelope, payload: unknown): object {
+function replyTo({ id }: MessageEnvelope, reply: unknown): object {
+  const payload = toWireValue(reply, 'reply');
   return { type: 'reply', id: systemEntropy.id(), ts: Date.now(), ref: id, payload };
 }

@@ -8,6 +8,7 @@ import {
 import { WsException } from '@nestjs/websockets';
 import { map, Observable, type Subscription } from 'rxjs';
 import { isRecord } from '../../protocol/validation/checks.js';
+import { toWireValue } from '../../protocol/wire-value.js';
 import { clientOf, isGatewayMessage } from './gateway-message.js';
 
 /** Bounds of {@link SequenceInterceptor}. */
@@ -130,6 +131,8 @@ class SequenceLane {
 
 function stamp(reply: unknown, lane: SequenceLane): unknown {
   if (reply === undefined) return undefined;
+  // Before it is spread, which would show the members that its `toJSON` hides.
+  const value = toWireValue(reply, 'reply');
   const seq = lane.next();
-  return isRecord(reply) ? { ...reply, seq } : { payload: reply, seq };
+  return isRecord(value) ? { ...value, seq } : { payload: value, seq };
 }

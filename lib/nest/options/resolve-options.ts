@@ -126,6 +126,13 @@ function checkTogether(reader: OptionReader, { limits, retry, heartbeat }: Engin
       'Lower it, or raise limits.bytesPerSecond.',
     );
   }
+  if (limits.maxUnfinishedBytes < limits.maxFrameBytes) {
+    reader.report(
+      'limits.maxUnfinishedBytes',
+      'is less than limits.maxFrameBytes, so a client that sends a frame of that size would be closed.',
+      'Raise it, or lower limits.maxFrameBytes.',
+    );
+  }
   if (retry.baseMs > retry.maxMs)
     reader.report('retry.base', 'is longer than retry.max.', 'Backoff grows from base to max.');
   if (reader.value('proxyIdleTimeout') === false) return;

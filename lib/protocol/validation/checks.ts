@@ -1,7 +1,10 @@
 import type { ErrorDetail } from '../realtime-error.js';
+import { isWellFormed } from '../wire-value.js';
 
-/** Checks one value, and reports what is wrong with it under `path`. */
-export type Check = (value: unknown, path: string, report: (detail: ErrorDetail) => void) => void;
+type Report = (detail: ErrorDetail) => void;
+
+/** Checks one value, reports what is wrong with it under `path`, and returns what is known of it (P6a). */
+export type Check = (value: unknown, path: string, report: Report) => unknown;
 
 /** Whether a value is a plain object in the sense of JSON. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -12,13 +15,14 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export function matching(predicate: (value: unknown) => boolean, message: string): Check {
   return (value, path, report) => {
     if (!predicate(value)) report({ path, message });
+    return value;
   };
 }
 
-/** Text of `min` to `max` characters. */
+/** Unicode text of `min` to `max` characters: half a surrogate pair would not arrive as it is (P29). */
 export function text(max: number, min = 1): Check {
   return matching(
-    (value) => typeof value === 'string' && value.length >= min && value.length <= max,
+    (value) => typeof value === 'string' && value.length >= min && value.length <= max && isWellFormed(value),
     `must be a string of ${min} to ${max} characters`,
   );
 }
@@ -34,16 +38,17 @@ export function integer(min: number): Check {
 export const finite = matching(Number.isFinite, 'must be a number');
 export const flag = matching((value) => typeof value === 'boolean', 'must be true or false');
 export const record = matching(isRecord, 'must be an object');
-export const anything: Check = () => undefined;
+export const anything: Check = (value) => value;
 
-/** A list of at most `max` items. */
+/** A list of at most `max` items that are no objects. */
 export function list(item: Check, max: number): Check {
   return (value, path, report) => {
     if (!Array.isArray(value) || value.length > max) {
       report({ path, message: `must be a list of at most ${max} items` });
-      return;
+      return value;
     }
     value.forEach((entry, index) => item(entry, `${path}.${index}`, report));
+    return value;
   };
 }
 
@@ -53,29 +58,37 @@ export interface Field {
   readonly required?: boolean;
 }
 
-/** An object with the given fields; unknown ones are ignored (P6). */
+/** An object with the given fields; unknown ones are left out (P6a). */
 export function object(fields: Readonly<Record<string, Field>>): Check {
   const entries = Object.entries(fields);
   return (value, path, report) => {
     record(value, path, report);
-    if (isRecord(value)) checkFields(value, entries, path, report);
+    return isRecord(value) ? checkFields(value, entries, path, report) : value;
   };
 }
 
-/** Applies the fields of one object; shared by the payload and the top level of an envelope. */
-export function checkFields(
+/**
+ * Applies the fields of one object; shared by the payload and the top level of an envelope.
+ *
+ * @param known Takes the fields that are known.
+ * @returns `known`.
+ */
+export function checkFields<T extends object>(
   value: Record<string, unknown>,
   fields: readonly (readonly [string, Field])[],
   path: string,
-  report: (detail: ErrorDetail) => void,
-): void {
+  report: Report,
+  known = {} as T & Record<string, unknown>,
+): T {
   for (const [name, field] of fields) {
     const present = value[name];
     // Most fields of most envelopes are absent, and cost no more than this. Only own properties count: `{"__proto__": …}`
     // must not lend an envelope fields that it does not have.
-    if (present !== undefined && Object.hasOwn(value, name)) field.check(present, join(path, name), report);
+    if (present !== undefined && Object.hasOwn(value, name))
+      (known as Record<string, unknown>)[name] = field.check(present, join(path, name), report);
     else if (field.required === true) report({ path: join(path, name), message: 'is required' });
   }
+  return known;
 }
 
 function join(path: string, name: string): string {

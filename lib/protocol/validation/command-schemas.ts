@@ -53,6 +53,7 @@ const common: Record<string, Field> = {
 
 const onChannel: Record<string, Field> = { ...common, channel: { check: channel, required: true } };
 const namedOnChannel: Record<string, Field> = { ...onChannel, event };
+const ofApplication: Record<string, Field> = { payload: { check: anything } };
 const position = object({
   epoch: { check: text(64), required: true },
   seq: { check: integer(0), required: true },
@@ -62,7 +63,7 @@ const presenceChoice = object({ receive: { check: flag }, data: { check: anythin
 /** What one command must look like: top level and, where the protocol owns it, payload. */
 export interface CommandSchema {
   readonly top: readonly (readonly [string, Field])[];
-  /** Fields of the payload; `undefined` where it belongs to the application or is not looked at. */
+  /** Fields of the payload, where it has some; one of the application is a field of the top level. */
   readonly payload?: readonly (readonly [string, Field])[];
 }
 
@@ -85,9 +86,7 @@ export const COMMAND_SCHEMAS: Readonly<Record<ClientCommandType, CommandSchema>>
     params: { check: record },
     snapshot: { check: flag },
     presence: {
-      check: (value, path, report) => {
-        if (value !== false) presenceChoice(value, path, report);
-      },
+      check: (value, path, report) => (value === false ? value : presenceChoice(value, path, report)),
     },
   }),
   unsubscribe: schema(onChannel),
@@ -96,9 +95,10 @@ export const COMMAND_SCHEMAS: Readonly<Record<ClientCommandType, CommandSchema>>
     key,
     ttl: { check: integer(1) },
     after: { check: id },
+    ...ofApplication,
   }),
-  signal: schema(namedOnChannel),
-  request: schema({ ...common, channel: { check: channel }, event }),
+  signal: schema({ ...namedOnChannel, ...ofApplication }),
+  request: schema({ ...common, channel: { check: channel }, event, ...ofApplication }),
   history: schema(onChannel, HISTORY_FIELDS),
   presence: schema(onChannel, { cursor: { check: text(512) }, limit: { check: integer(1) } }),
   presence_update: schema(onChannel, { data: { check: anything } }),

@@ -16,8 +16,8 @@ export type CommandValidation =
     };
 
 /**
- * Checks one decoded value against the closed set of client commands (P5). Unknown fields are ignored; every known field
- * must have its type.
+ * Checks one decoded value against the closed set of client commands (P5). The command has only the fields that its type
+ * has, at the top level and in its payload (P6a); each of them has its type.
  */
 export function validateCommand(value: unknown): CommandValidation {
   if (!isRecord(value)) return { message: 'An envelope must be an object', details: [] };
@@ -28,14 +28,12 @@ export function validateCommand(value: unknown): CommandValidation {
   let details: ErrorDetail[] | undefined;
   const report = (detail: ErrorDetail): void => void (details ??= []).push(detail);
   const { top, payload: fields } = COMMAND_SCHEMAS[type];
-  let command = value;
-  checkFields(value, top, '', report);
+  const command = checkFields<Record<string, unknown>>(value, top, '', report, { type });
   if (fields !== undefined) {
     // A payload whose fields are all optional may be left out (P5c). Handlers then get an empty one.
     const given = ownValue(value, 'payload');
     const payload = given === undefined ? {} : given;
-    if (given === undefined) command = { ...value, payload };
-    if (isRecord(payload)) checkFields(payload, fields, 'payload', report);
+    if (isRecord(payload)) command['payload'] = checkFields(payload, fields, 'payload', report);
     else report({ path: 'payload', message: 'must be an object' });
   }
   return details === undefined

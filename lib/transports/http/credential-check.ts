@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/ports/clock.js';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
-import type { Authentication } from '../../core/ports/identity.js';
+import type { Verified } from '../../core/ports/identity.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AcceptedHandshake } from './handshake-policy.js';
 import { refusalOf, TRY_LATER } from './refusal.js';
@@ -32,7 +32,7 @@ export class CredentialCheck {
   verify(credentials: Attached): MaybePromise<Opening | Refusal> {
     const { maxPendingHandshakes } = this.settings;
     if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
-    const opened = (authentication: Authentication): Opening => ({
+    const opened = (authentication: Verified): Opening => ({
       authentication,
       token: credentials.token,
     });

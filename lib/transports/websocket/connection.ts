@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import type { TransportHost } from '../../core/ports/transport-host.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
   isPlainTcp,
@@ -10,6 +11,8 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from './direct-writer.js';
+import { InboundMeter } from './inbound-meter.js';
+import type { UnfinishedMessages, UnfinishedSender } from './unfinished-messages.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
@@ -23,6 +26,8 @@ const ABNORMAL = 1006;
  */
 const MAX_CONTROL_FRAMES = 100;
 const CONTROL_WINDOW_MS = 10_000;
+/** Bytes that are read behind the close frame: what was under way, and the client's answer. */
+const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
 
 const CONNECTION = Symbol('connection');
 interface Owned {
@@ -34,18 +39,37 @@ type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 /** What all connections of a transport share. */
 export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
+  readonly frames: TransportHost['frames'];
+  readonly unfinished: UnfinishedMessages;
+  /** Called when the connection of a client ends so that others have memory for their messages. */
+  readonly onShed: (ip: string) => void;
+}
+
+/** The listener by which ws reads a socket. */
+type DataListener = (this: Duplex, chunk: Buffer) => void;
+/** What {@link meter} puts in its place. `listener` is what `removeListener` compares, with which ws stops to read. */
+interface MeteredListener extends DataListener {
+  listener?: DataListener;
 }
 
 /**
  * One client on a WebSocket. Frames arrive here ready-made and go straight to the socket; ws reads, and does
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
-export class WebSocketConnection implements Connection, WireSocketEvents, DirectWriteEvents {
+export class WebSocketConnection
+  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender
+{
   /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
   /** Bytes in libuv's queue, which are not in the socket's own. */
   private heldBytes = 0;
   private readonly writer: DirectWriter | undefined;
+  private readonly meter: InboundMeter;
+  /** Nothing of this client is read any more, not even its answer to the close frame. */
+  private deaf = false;
+  /** Bytes of a message that has not ended, as they were noted last. */
+  private unfinishedBytes = 0;
+  private bytesBehindClose = 0;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
   private controlFrames = 0;
@@ -61,6 +85,8 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
     socket.setNoDelay?.(true);
     if (isPlainTcp(socket)) this.writer = settings.writer;
     socket[CONNECTION] = this;
+    this.meter = new InboundMeter(settings.frames, settings.clock);
+    meter(socket);
     ws.owner = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
@@ -136,9 +162,60 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
     }
   }
 
+  /** @internal Counts what the client sent before ws parses it. @returns whether ws may. */
+  mayParse(chunk: Buffer): boolean {
+    if (!this.deaf && (this.open || this.mayFollowClose(chunk))) {
+      const waitMs = this.meter.count(chunk);
+      this.noteUnfinished(this.meter.unfinished);
+      // It may have been shed.
+      if (this.socket.destroyed) return false;
+      if (waitMs === 0) return true;
+      if (this.exceeded(waitMs)) return true;
+    }
+    // It floods, and it was sent a close frame, which our end of the stream follows. What it sends from now on stays in its
+    // socket, which is destroyed in time.
+    if (!this.deaf) this.socket.end();
+    this.deaf = true;
+    this.socket.pause();
+    return false;
+  }
+
+  /** @internal */
+  shed(): void {
+    this.settings.onShed(this.handshake.ip);
+    this.close(CLOSE_CODES.overloaded.code, closeReason('overloaded'));
+    // Nothing less frees what it sent.
+    this.terminate();
+  }
+
+  private noteUnfinished(bytes: number): void {
+    if (bytes === this.unfinishedBytes) return;
+    this.unfinishedBytes = bytes;
+    this.settings.unfinished.note(this, bytes);
+  }
+
+  private mayFollowClose(chunk: Buffer): boolean {
+    this.bytesBehindClose += chunk.length;
+    return this.bytesBehindClose <= MAX_BYTES_BEHIND_CLOSE;
+  }
+
+  /** @returns whether the connection is still open. */
+  private exceeded(waitMs: number): boolean {
+    if (!this.open) return false;
+    try {
+      this.handler?.onExcess(waitMs);
+    } catch (error) {
+      this.fail(error);
+    }
+    // The handler may have ended it, and must where the excess is too large to wait for.
+    if (this.open && !Number.isFinite(waitMs))
+      this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
+    return this.open;
+  }
+
   /** @internal */
   onControlFrame(): void {
-    const now = this.settings.clock.now();
+    const now = this.settings.clock.monotonic();
     if (now - this.controlSince >= CONTROL_WINDOW_MS) {
       this.controlSince = now;
       this.controlFrames = 0;
@@ -171,6 +248,7 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   /** @internal */
   onClosed(): void {
     this.open = false;
+    this.noteUnfinished(0);
     this.closeTimer?.cancel();
     try {
       this.handler?.onClose(this.ws.wireCode ?? ABNORMAL);
@@ -183,6 +261,25 @@ export class WebSocketConnection implements Connection, WireSocketEvents, Direct
   fail(error: unknown): void {
     this.settings.onError(error);
     this.close(CLOSE_CODES.internal.code, closeReason('internal'));
+  }
+}
+
+/** Made once for each listener of ws, which all sockets share. */
+const meteredListeners = new WeakMap<DataListener, MeteredListener>();
+
+/** Puts the meter of a connection before the parser of ws. */
+function meter(socket: RawSocket): void {
+  for (const listener of socket.listeners('data') as DataListener[]) {
+    let metered = meteredListeners.get(listener);
+    if (metered === undefined) {
+      metered = function onData(this: Duplex, chunk: Buffer): void {
+        if (ownerOf(this)?.mayParse(chunk) !== false) listener.call(this, chunk);
+      };
+      metered.listener = listener;
+      meteredListeners.set(listener, metered);
+    }
+    socket.removeListener('data', listener);
+    socket.on('data', metered);
   }
 }
 

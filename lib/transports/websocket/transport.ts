@@ -19,6 +19,7 @@ import {
   type WebSocketSettings,
   type WebSocketTransportOptions,
 } from './options.js';
+import { UnfinishedMessages } from './unfinished-messages.js';
 import type { WireSocket } from './wire-socket.js';
 import { createWsServer, type WsServer } from './ws-server.js';
 
@@ -53,7 +54,13 @@ export class WebSocketTransport implements Transport {
     options: WebSocketTransportOptions = {},
   ) {
     this.settings = resolveWebSocketOptions(options);
-    this.connections = { ...this.settings, writer: new DirectWriter() };
+    this.connections = {
+      ...this.settings,
+      writer: new DirectWriter(),
+      frames: host.frames,
+      unfinished: new UnfinishedMessages(host.maxUnfinishedBytes),
+      onShed: (ip) => host.onShed(ip),
+    };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);
     this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));

@@ -197,6 +197,7 @@ describe('gaps (P25)', () => {
         seq,
         epoch: 'new',
         ts: 0,
+        expiresAt: Infinity,
         id: `e${seq}`,
         event: 'said',
       });

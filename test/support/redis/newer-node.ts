@@ -68,14 +68,14 @@ export class NewerNode {
     ids: readonly string[],
     telling: Telling,
   ): Promise<unknown> {
-    const { head, stream, topic, ids: memory } = this.keys.of(channel);
+    const { head, stream, topic, ids: memory, origin } = this.keys.of(channel);
     const token = this.token();
     const fields = ids.map((id) => idField(producer, id));
     const [, first, ...each] = (
       (await this.client.eval(
         changed(APPEND.text, TOLD, telling).replace("'b', text)", "'b', text, 'mood', 'fine')"),
-        5,
-        ...[head, stream, topic, ...memory],
+        6,
+        ...[head, stream, topic, ...memory, origin],
         ...[token, 0, 1, 1, 1_000, RETAIN_MS, 60_000, RETAIN_MS, ids.length, ids.length, 'i'],
         ...[encodeRecord(ids.map(newerEvent)), ...fields],
         ...ids.map((id, index) => `${token}.1-${index} ${id}`),
@@ -123,7 +123,7 @@ export class NewerNode {
 
   private hear(topic: string, text: string): void {
     const channel = topic.slice(topic.indexOf(':c:') + 3);
-    const message = decodeMessage(text, channel);
+    const message = decodeMessage(text, channel, 0);
     if (message?.kind !== 'events') return;
     const told = this.told.get(channel) ?? [];
     this.told.set(channel, told);

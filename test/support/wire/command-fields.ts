@@ -10,7 +10,7 @@ export type Rule = (value: unknown) => boolean;
 const isText =
   (max: number): Rule =>
   (value) =>
-    typeof value === 'string' && value.length >= 1 && value.length <= max;
+    typeof value === 'string' && value.length >= 1 && value.length <= max && !/\p{Surrogate}/u.test(value);
 const isWhole =
   (min: number): Rule =>
   (value) =>

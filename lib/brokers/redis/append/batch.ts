@@ -124,8 +124,8 @@ class AppendSection {
   /** Adds its part to the keys and arguments of the script. */
   write(keys: string[], args: string[]): void {
     const { items } = this;
-    const { head, stream, topic, ids: hashes } = this.keys;
-    keys.push(head, stream, topic, ...hashes);
+    const { head, stream, topic, ids: hashes, origin } = this.keys;
+    keys.push(head, stream, topic, ...hashes, origin);
     const ids: string[] = [];
     const details: string[] = [];
     const form = this.writeDetails(ids, details);

@@ -62,7 +62,7 @@ export class ControlLog {
       }
       const { epoch, seq } = this.cursor;
       if (event.epoch === epoch && event.seq <= seq) continue;
-      if (event.epoch !== epoch || event.seq !== seq + 1) {
+      if (event.epoch !== epoch || event.seq !== seq + 1 || !event.isReadable) {
         void this.heal();
         return;
       }
@@ -102,7 +102,12 @@ export class ControlLog {
         continue;
       }
       this.cursor = { epoch: page.tip.epoch, seq };
-      for (const event of page.events) this.take(event);
+      for (const event of page.events) {
+        // What a spoiled record said is not known: as if it had been trimmed.
+        if (!event.isReadable) await this.events.onLost();
+        if (this.closed) return;
+        this.take(event);
+      }
       if (this.cursor.seq >= page.tip.seq) return this.events.onCurrent(askedAt);
       if (page.events.length === 0) throw new Error('The log of control records has a gap');
     }

@@ -61,8 +61,8 @@ export class RedisControl implements BrokerBus {
     this.partition = keys.partitionOf(CONTROL_CHANNEL);
     this.retries = new RetryQueue(settings.clock);
     this.follower = new ControlLog(log, settings.clock, {
-      onRecord: ({ payload }) => {
-        if (isControlPayload(payload)) this.apply(payload);
+      onRecord: ({ payload, expiresAt }) => {
+        if (isControlPayload(payload)) this.apply(payload, expiresAt);
       },
       onCurrent: (askedAt) => this.reportCurrent(askedAt),
       onLost: () => this.reportLost(),
@@ -102,15 +102,17 @@ export class RedisControl implements BrokerBus {
     try {
       const { head, stream, topic } = keys.of(CONTROL_CHANNEL);
       const payload: ControlPayload = { r: id, s: this.node, m: message };
-      const record = encodeRecord([encodeBody({ id, event: message.kind, payload })]);
       const user = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
       const ban = message.kind === 'ban' ? JSON.stringify(message) : '';
+      const forMs = message.kind === 'ban' ? message.forMs : undefined;
+      // The life of the record is that of the ban: so its reader knows what is left of it.
+      const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
       const nodes = await this.inOrder(() =>
         this.commands.run(
           CONTROL,
           this.partition,
           [head, stream, topic, keys.bans, keys.nodes],
-          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, user, ban],
+          [epochs.next(), headMs, record, KEPT_RECORDS, DAY_MS, user, ban, forMs ?? ''],
         ),
       );
       receipt.expect(nodes as readonly string[]);
@@ -152,9 +154,11 @@ export class RedisControl implements BrokerBus {
     return stored;
   }
 
-  private apply({ r, s, m }: ControlPayload): void {
+  private apply({ r, s, m }: ControlPayload, expiresAt: number): void {
     if (this.closed || this.listener === undefined) return;
-    applyControl(this.listener, m, (applied) => this.confirm(r, s, applied));
+    const isLimited = m.kind === 'ban' && m.forMs !== undefined && expiresAt !== Infinity;
+    const message = isLimited ? { ...m, forMs: expiresAt - this.settings.clock.monotonic() } : m;
+    applyControl(this.listener, message, (applied) => this.confirm(r, s, applied));
   }
 
   private confirm(id: string, sender: string, applied: boolean): void {
@@ -231,9 +235,12 @@ export class RedisControl implements BrokerBus {
       const [next, found] = (await commands.command(partition, 'hscan', args)) as [string, string[]];
       for (let at = 0; at < found.length; at += 2) {
         const user = found[at] ?? '';
-        const ban = JSON.parse(found[at + 1] ?? 'null') as BanRecord;
-        if (ban.until !== undefined && ban.until <= now) ended.push(user);
-        else bans.set(user, ban);
+        const [, end, record = 'null'] = /^(\d*) (.*)$/s.exec(found[at + 1] ?? '') ?? [];
+        const ban = JSON.parse(record) as BanRecord;
+        const forMs = end === '' ? undefined : Number(end) - now;
+        if (forMs === undefined) bans.set(user, ban);
+        else if (forMs > 0) bans.set(user, { ...ban, forMs });
+        else ended.push(user);
       }
       cursor = next;
     } while (cursor !== '0');

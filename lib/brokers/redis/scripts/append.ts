@@ -6,7 +6,7 @@ import { RedisScript } from './script.js';
  * Appends many events, to many logs of one slot. The events are in sections; a section is a run of events of one log, becomes
  * one record of it, and is published as one message.
  *
- * KEYS: of each section head, stream, topic, both hashes of ids. ARGV: token, touch, sections; of each section retain,
+ * KEYS: of each section head, stream, topic, both hashes of ids, origin. ARGV: token, touch, sections; of each section retain,
  * size, ttl, dedupe, head (ms), events, ids, form, the events as the record will have them, the ids; then what its form
  * needs:
  * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
@@ -80,13 +80,17 @@ end
 
 local out, at = {}, 3
 for section = 1, tonumber(ARGV[3]) do
-  local key = 5 * section - 5
+  local key = 6 * section - 6
   local retain, size, ttl, dedupe = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local headMs, count, ids = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
   local form, text = ARGV[at + 8], ARGV[at + 9]
   at = at + 9
   local name = token .. '.' .. section
-  local log = open(KEYS[key + 1], KEYS[key + 2], name, headMs)
+  local log = open(KEYS[key + 1], KEYS[key + 6], token, headMs)
+  log.stream = KEYS[key + 2]
+  -- Events or ids without a head: the log was lost, and positions of its epoch may not look true.
+  local lost = log.new and redis.call('EXISTS', log.stream, KEYS[key + 4], KEYS[key + 5]) > 0
+  if lost then log.e = name end
   local changed = {}
   function log.set(field, value) changed[#changed + 1], changed[#changed + 2] = field, value end
   local memory = ids > 0 and recall(log, { KEYS[key + 4], KEYS[key + 5] }, at, ids, dedupe, name)
@@ -109,15 +113,29 @@ for section = 1, tonumber(ARGV[3]) do
   local added = log.s - first + 1
   if added == count then answers = {} else text = appended(text, answers) end
   if added > 0 then
+    if log.new then
+      begin(log)
+      if lost then redis.call('DEL', log.stream) end
+      beginning(KEYS[key + 6], headMs)
+    elseif not retain and (memory or log.kept) then
+      -- Refused, when the server is full, before what cannot be refused is dropped.
+      redis.call('HSET', log.head, 's', int(log.s))
+    end
+    if log.moved then
+      for field, value in pairs({ e = log.e, i = incarnation, f = log.f }) do log.set(field, value) end
+    end
     log.set('s', int(log.s))
     store(log, added, text, retain, size, ttl)
     if memory then memory.write() end
     outlive(log, 'x', log.head, headMs)
     redis.call('HSET', log.head, unpack(changed))
     redis.call('SPUBLISH', KEYS[key + 3], '1e' .. log.e .. ' ' .. int(first) .. ' ' .. int(now) .. '\\n' .. text)
-  elseif touch then
-    redis.call('HSET', log.head, 's', int(log.s))
-    redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
+  elseif not log.new then
+    keep(log)
+    if touch then
+      redis.call('HSET', log.head, 's', int(log.s))
+      redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
+    end
   end
   out[section] = { log.e, first, unpack(answers) }
 end

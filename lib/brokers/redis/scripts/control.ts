@@ -6,11 +6,18 @@ import { NOW, RedisScript } from './script.js';
  * the records of two administrators have the same order in the log and in the bans that a later node loads.
  *
  * KEYS: head, stream, topic, bans, nodes. ARGV: token, head (ms), events, kept records, age (ms), banned user or '', its
- * ban as JSON or '' to lift it. Answers the live nodes.
+ * ban as JSON or '' to lift it, how long it lasts (ms) or ''. A stored ban is its end by the server's time or nothing, a blank,
+ * and the JSON. Answers the live nodes.
  */
 export const CONTROL = new RedisScript(
   `${PRELUDE}
-local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+local log = open(KEYS[1], nil, ARGV[1])
+log.stream = KEYS[2]
+if log.new then
+  begin(log)
+  redis.call('DEL', log.stream)
+end
+keep(log)
 local seq = log.s + 1
 redis.call('XADD', log.stream, 'MINID', '~', int(math.max(seq - tonumber(ARGV[4]) + 1, 0)), int(seq) .. '-1',
   't', int(now), 'b', ARGV[3])
@@ -18,7 +25,8 @@ redis.call('PEXPIRE', log.stream, ARGV[2])
 redis.call('HSET', log.head, 's', int(seq), 't', ARGV[5], 'k', '1', 'z', ARGV[4])
 redis.call('PEXPIRE', log.head, ARGV[2])
 if ARGV[6] ~= '' then
-  if ARGV[7] == '' then redis.call('HDEL', KEYS[4], ARGV[6]) else redis.call('HSET', KEYS[4], ARGV[6], ARGV[7]) end
+  local ends = ARGV[8] == '' and '' or int(now + tonumber(ARGV[8]))
+  if ARGV[7] == '' then redis.call('HDEL', KEYS[4], ARGV[6]) else redis.call('HSET', KEYS[4], ARGV[6], ends .. ' ' .. ARGV[7]) end
 end
 redis.call('SPUBLISH', KEYS[3], '1e' .. log.e .. ' ' .. int(seq) .. ' ' .. int(now) .. '\\n' .. ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', int(now))

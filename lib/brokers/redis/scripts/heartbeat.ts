@@ -21,7 +21,13 @@ redis.call('HSETNX', KEYS[3], 'partitions', ARGV[4])
 local partitions = redis.call('HGET', KEYS[3], 'partitions')
 if partitions ~= ARGV[4] then return { layout, partitions } end
 redis.call('ZADD', KEYS[2], int(now + ARGV[3]), ARGV[2])
-local log = open(KEYS[4], KEYS[5], ARGV[5], ARGV[6])
+local log = open(KEYS[4], nil, ARGV[5])
+if log.new then
+  begin(log)
+  redis.call('DEL', KEYS[5])
+  redis.call('PEXPIRE', log.head, ARGV[6])
+end
+keep(log)
 return { layout, partitions, log.e, log.s }
 `,
 );

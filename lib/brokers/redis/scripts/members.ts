@@ -7,9 +7,12 @@ import { RedisScript } from './script.js';
  */
 export const MEMBERS = new RedisScript(
   `${ROOM}
-expire()
-announce()
-schedule()
+-- Leases that have run out end here too, unless the server refuses to write: then they end when it takes writes again.
+if isDue() and type(redis.pcall('ZREM', LEASES, '')) == 'number' then
+  expire()
+  announce()
+  schedule()
+end
 local limit = tonumber(ARGV[5])
 local page = redis.call('ZRANGEBYSCORE', ORDERS, '(' .. ARGV[4], '+inf', 'LIMIT', 0, limit + 1)
 local out = { epoch, version, redis.call('ZCARD', ORDERS), '' }

@@ -1,4 +1,4 @@
-import { INCARNATION } from './script.js';
+import { EPOCHS } from './script.js';
 
 /**
  * Begins every script that uses a log: the server's time, its incarnation, and the head of a log.
@@ -14,8 +14,10 @@ import { INCARNATION } from './script.js';
  * read returns.
  *
  * Another incarnation begins an epoch and keeps the one before as a fork, as nothing may have been lost (G6).
+ *
+ * A log that was never written has no head: who asks for it is told the epoch that its first event will have.
  */
-export const PRELUDE = `${INCARNATION}
+export const PRELUDE = `${EPOCHS}
 local MAX_FORKS = 8
 
 local function remember(forks, epoch, tip)
@@ -28,24 +30,37 @@ local function remember(forks, epoch, tip)
   return table.concat(kept, ',')
 end
 
-local function open(head, stream, epoch, headMs)
+-- The head as it is, under the incarnation of now. Nothing of the log is written.
+local function open(head, origin, token, headMs)
   local found = redis.call('HMGET', head, 'e', 's', 'i', 'f', 't', 'k', 'z', 'o', 'x', 'y', 'g', 'n',
     'p', 'q')
-  local log = { head = head, stream = stream, e = found[1], s = tonumber(found[2]), f = found[4],
+  local log = { head = head, e = found[1], s = tonumber(found[2]), f = found[4],
     t = tonumber(found[5]), kept = found[6] == '1', z = tonumber(found[7]) or 0, o = tonumber(found[8]) or 0,
     x = tonumber(found[9]) or 0, y = tonumber(found[10]) or 0, g = tonumber(found[11]), n = tonumber(found[12]) or 0,
     p = tonumber(found[13]) or 0, q = tonumber(found[14]) or 0 }
   if not log.e then
-    log.e, log.s, log.f = epoch, 0, ''
-    redis.call('DEL', stream)
-    redis.call('HSET', head, 'e', epoch, 's', 0, 'i', incarnation, 'f', '')
-    redis.call('PEXPIRE', head, headMs)
+    log.new = true
+    log.e, log.s, log.f = origin and unwritten(origin, token, headMs) or token, 0, ''
   elseif found[3] ~= incarnation then
+    log.moved = true
     log.f = remember(log.f, log.e, log.s)
-    log.e = epoch
-    redis.call('HSET', head, 'e', epoch, 'i', incarnation, 'f', log.f)
+    log.e = continued(log.e)
   end
   return log
+end
+
+-- Keeps what another incarnation changed, so that positions of this one stay known under the next. If the server refuses,
+-- everybody finds the same name again.
+local function keep(log)
+  if log.moved then redis.pcall('HSET', log.head, 'e', log.e, 'i', incarnation, 'f', log.f) end
+  log.moved = false
+end
+
+-- Makes the head of a log that is written for the first time. The first write of its script, as far as it can be: a server
+-- that is full refuses this one, and none that comes after it.
+local function begin(log)
+  redis.call('HSET', log.head, 'e', log.e, 's', 0, 'i', incarnation, 'f', '')
+  log.new = false
 end
 
 -- First and last seq of a record.
@@ -69,7 +84,8 @@ local function dropAged(log)
     local one = recordAt(log, middle)
     if aged(one) then _, last = span(one); low = last + 1 else high = middle end
   end
-  redis.call('XTRIM', log.stream, 'MINID', int(low))
+  -- A server that refuses to write still reads.
+  redis.pcall('XTRIM', log.stream, 'MINID', int(low))
   return recordAt(log, low)
 end
 `;

@@ -28,7 +28,6 @@ local function enter(member, device, generation, given, data, ms)
       note(updated, member)
     else
       order = order + 1
-      redis.call('HSET', ROOM, 'o', int(order))
       redis.call('ZADD', ORDERS, int(order), member)
       place = { order = int(order), count = 1, data = '' }
       note(joined, member)
@@ -40,6 +39,13 @@ local function enter(member, device, generation, given, data, ms)
   if given then setData(member, data) end
 end
 
+-- A server that is full refuses here, before anything is written, what would take memory.
+for step = 1, tonumber(ARGV[4]) do
+  if ARGV[7 * step - 2] ~= 'l' then
+    redis.call('ZADD', LEASES, 'XX', 0, '')
+    break
+  end
+end
 expire()
 announce()
 local at = 4
@@ -61,12 +67,15 @@ for step = 1, tonumber(ARGV[4]) do
     writeDevice(device, found)
     setData(member, data)
   elseif kind == 'l' and found then
-    -- A second leave may bring the end forward, never put it off.
-    if found.leaving then redis.call('ZADD', LEASES, 'LT', int(now + ms), device)
-    else redis.call('ZADD', LEASES, int(now + ms), device) end
-    found.leaving = true
-    writeDevice(device, found)
-    if ms <= 0 then endDevice(device) end
+    if ms <= 0 then
+      endDevice(device)
+    else
+      -- A second leave may bring the end forward, never put it off.
+      if found.leaving then redis.call('ZADD', LEASES, 'LT', int(now + ms), device)
+      else redis.call('ZADD', LEASES, int(now + ms), device) end
+      found.leaving = true
+      writeDevice(device, found)
+    end
   end
 end
 announce()

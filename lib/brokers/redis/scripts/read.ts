@@ -4,13 +4,15 @@ import { RedisScript } from './script.js';
 /**
  * Reads the records that hold a range of a log, bounded in events and bytes, and says in which epoch it read (G6).
  *
- * KEYS: head, stream. ARGV: token, head (ms), epoch or '', from, until or '', limit, '1' for reverse, bytes.
- * Returns epoch, tip, 1 or 0 for continuous, oldest; then `seq` of the first event, `ts` and events of each record, in the
+ * KEYS: head, stream, origin. ARGV: token, head (ms), epoch or '', from, until or '', limit, '1' for reverse, bytes.
+ * Returns epoch, tip, 1 or 0 for continuous, oldest, the server's time; then `seq` of the first event, `ts` and events of each record, in the
  * order asked. The first and the last record may hold more than was asked for.
  */
 export const READ = new RedisScript(
   `${PRELUDE}
-local log = open(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+local log = open(KEYS[1], KEYS[3], ARGV[1], ARGV[2])
+log.stream = KEYS[2]
+keep(log)
 local from, limit, bytes = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8])
 local reverse = ARGV[7] == '1'
 local kept = dropAged(log)
@@ -20,14 +22,16 @@ local function holds(epoch, seq)
   if epoch == '' or epoch == log.e then return seq <= log.s end
   for name, last in string.gmatch(log.f, '([^:,]+):(%d+)') do
     if name == epoch and seq <= tonumber(last) then return true end
+    -- Nothing comes before the first event, under whichever incarnation a client was told so.
+    if seq == 0 and baseOf(name) == baseOf(epoch) then return true end
   end
-  return false
+  return seq == 0 and baseOf(log.e) == baseOf(epoch)
 end
 
 if not holds(ARGV[3], from - 1) then return { log.e, log.s, 0, oldest } end
 local low, high = math.max(from, oldest), log.s
 if ARGV[5] ~= '' then high = math.min(tonumber(ARGV[5]), high) end
-local out = { log.e, log.s, 1, oldest }
+local out = { log.e, log.s, 1, oldest, now }
 
 local function take(record)
   local first, last = span(record)

@@ -1,25 +1,28 @@
-import { INCARNATION } from './script.js';
+import { EPOCHS } from './script.js';
 
 /**
  * The members of one channel (G19), as the scripts of presence share them.
  *
- * KEYS 1…7: room (`e` epoch, `v` version, `o` last order, `i` incarnation), members (member → `order devices data`),
+ * KEYS 1…8: room (`e` epoch, `v` version, `o` last order, `i` incarnation), members (member → `order devices data`),
  * orders (member by order), devices (device → `generation leaving member`), leases (device by its end), due (of the
- * partition: channel by the earliest end), topic. ARGV 1…3: token, room (ms), channel.
+ * partition: channel by the earliest end), topic, origin. ARGV 1…3: token, room (ms), channel.
  *
  * Data is JSON in a canonical form, so that equal data is equal text. Changes are collected until `announce`, so that what
  * happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that was
- * behind, versions would repeat with other content.
+ * behind, versions would repeat with other content. A room has a key from its first change on.
  */
-export const ROOM = `${INCARNATION}
+export const ROOM = `${EPOCHS}
 local ROOM, MEMBERS, ORDERS, DEVICES, LEASES, DUE, TOPIC = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 local state = redis.call('HMGET', ROOM, 'e', 'v', 'o', 'i')
 local epoch, version, order = state[1], tonumber(state[2]) or 0, tonumber(state[3]) or 0
-if not epoch or state[4] ~= incarnation then
-  epoch, version = ARGV[1], 0
-  redis.call('HSET', ROOM, 'e', epoch, 'v', 0, 'i', incarnation)
-  redis.call('PEXPIRE', ROOM, ARGV[2])
+local new = not epoch
+if new then
+  epoch, version = unwritten(KEYS[8], ARGV[1], ARGV[2]), 0
+elseif state[4] ~= incarnation then
+  epoch, version = continued(epoch), 0
+  -- If the server refuses, everybody finds the same name again.
+  redis.pcall('HSET', ROOM, 'e', epoch, 'v', 0, 'i', incarnation)
 end
 
 local joined, updated, gone = {}, {}, {}
@@ -91,8 +94,10 @@ local function announce()
   joined, updated, gone, touched = {}, {}, {}, {}
   if #join + #update + #leave == 0 then return end
   version = version + 1
-  redis.call('HSET', ROOM, 'v', int(version))
+  redis.call('HSET', ROOM, 'e', epoch, 'v', int(version), 'o', int(order), 'i', incarnation)
   redis.call('PEXPIRE', ROOM, ARGV[2])
+  if new then beginning(KEYS[8], ARGV[2]) end
+  new = false
   redis.call('SPUBLISH', TOPIC, '1p{"epoch":' .. cjson.encode(epoch) .. ',"version":' .. int(version) .. ',"previous":'
     .. int(version - 1) .. ',"join":[' .. table.concat(join, ',') .. '],"update":[' .. table.concat(update, ',')
     .. '],"leave":[' .. table.concat(leave, ',') .. '],"count":' .. int(redis.call('ZCARD', ORDERS)) .. '}')
@@ -102,6 +107,8 @@ end
 local function expire()
   for _, device in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1000)) do endDevice(device) end
 end
+
+local function isDue() return redis.call('ZRANGEBYSCORE', LEASES, '-inf', int(now), 'LIMIT', 0, 1)[1] end
 
 local function schedule()
   local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')

@@ -113,7 +113,7 @@ describe('memoryBroker', () => {
   it('forgets bans that have ended (G16)', async () => {
     const { broker, clock, store } = await open();
     for (let index = 0; index < 1_000; index += 1) {
-      await broker.bus.control({ kind: 'ban', user: `u${index}`, until: clock.now() + 10 });
+      await broker.bus.control({ kind: 'ban', user: `u${index}`, forMs: 10 });
       clock.advance(1);
     }
     const { bans } = store.control as unknown as { bans: ReadonlyMap<string, unknown> };

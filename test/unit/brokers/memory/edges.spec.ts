@@ -216,7 +216,7 @@ describe('members in the memory broker', () => {
 describe('bans in the memory broker', () => {
   it('a ban is handed to a node that starts until its last millisecond (G16)', async () => {
     const { broker, store } = await open();
-    await broker.bus.control({ kind: 'ban', user: 'ada', until: clock.now() + 10_000 });
+    await broker.bus.control({ kind: 'ban', user: 'ada', forMs: 10_000 });
     await broker.bus.control({ kind: 'ban', user: 'eve' });
     const banned = async (): Promise<string[]> => {
       const late = new RecordingListener();

@@ -149,7 +149,7 @@ describe('an authenticator of the engine', () => {
       const open = (): FakeConnection => {
         const connection = harness.connect();
         connection.handler = harness.engine.host.open(connection, {
-          authentication: { user: { id: 'ada' } },
+          authentication: { user: { id: 'ada' }, endsAt: Infinity },
           token: 'u',
         });
         connection.send(hello);

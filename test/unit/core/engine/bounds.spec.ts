@@ -130,23 +130,6 @@ describe('an error of the application', () => {
   });
 });
 
-describe('an event that can no longer be serialized', () => {
-  it('an event that can no longer be serialized ends only the connection that replays it (G25)', async () => {
-    harness = await EngineHarness.start([channel('rooms.:room')], { settings: { ringSize: 1 } });
-    const payload: Record<string, unknown> = {};
-    await harness.engine.application.publish('rooms.1', 'said', payload);
-    payload['self'] = payload;
-    await harness.engine.application.publish('rooms.1', 'said', 'sound');
-    const { epoch } = (await harness.engine.application.history('rooms.1')).position;
-    const client = await harness.greet('user:ada');
-    const position = { epoch, seq: 0 };
-    client.send({ type: 'subscribe', id: 's', channel: 'rooms.1', payload: { position } });
-    await quiet();
-    expect(client.closed?.code).toBe(4005);
-    expect(harness.errors).toHaveLength(1);
-  });
-});
-
 describe('an engine whose start fails', () => {
   it('an engine whose start fails closes the broker when it is stopped (G18)', async () => {
     const broker = memoryBroker();

@@ -73,7 +73,7 @@ beforeEach(() => {
   version = 0;
   const told = { name: 'rooms.1', subscriptions, isFrozen: false, flush: () => void flushes++ };
   audience = told;
-  feed = new PresenceFeed(told, MAX, clock);
+  feed = new PresenceFeed(told, MAX, { clock, onUnwritable: () => undefined });
 });
 
 const page = (at: number, count: number, epoch = 'p'): PresencePage => ({

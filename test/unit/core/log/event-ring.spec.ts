@@ -3,7 +3,15 @@ import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { EventRing } from '../../../../lib/core/log/event-ring.js';
 
 function event(seq: number, epoch = 'e'): ChannelEvent {
-  return new ChannelEvent({ channel: 'rooms.1', seq, epoch, ts: 0, id: `${epoch}${seq}`, event: 'said' });
+  return new ChannelEvent({
+    channel: 'rooms.1',
+    seq,
+    epoch,
+    ts: 0,
+    expiresAt: Infinity,
+    id: `${epoch}${seq}`,
+    event: 'said',
+  });
 }
 
 function ringOf(capacity: number, first: number, last: number): EventRing {

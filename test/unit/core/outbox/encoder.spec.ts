@@ -1,7 +1,8 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
-import { encodedOnce, encodeEvent } from '../../../../lib/core/outbox/encoder.js';
-import { EventBatch } from '../../../../lib/core/outbox/encoder.js';
+import { encodedOnce, encodeEvent as encode } from '../../../../lib/core/outbox/encoder.js';
+import { EventBatch as Batch } from '../../../../lib/core/outbox/encoder.js';
+import type { OnUnwritable } from '../../../../lib/core/outbox/encoder.js';
 import type { WireVariant } from '../../../../lib/core/ports/connection.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
@@ -20,12 +21,35 @@ function counting(codec: Codec): { codec: Codec; readonly encoded: () => number 
   return { codec: { ...codec, encode }, encoded: () => encoded };
 }
 
+/** What could not be written. */
+const unwritable: string[] = [];
+const note: OnUnwritable = ({ type, channel, seq }, codec, error) =>
+  unwritable.push(`${type} ${channel} ${seq} ${codec} ${(error as Error).message}`);
+
+/** Events that can be written. */
+function encodeEvent(one: ChannelEvent, variant: WireVariant): Buffer {
+  return encode(one, variant, note) as Buffer;
+}
+
+class EventBatch extends Batch {
+  constructor(events: readonly ChannelEvent[]) {
+    super(events, note);
+  }
+
+  override frameFor(variant: WireVariant): Buffer {
+    return super.frameFor(variant) as Buffer;
+  }
+}
+
+beforeEach(() => void unwritable.splice(0));
+
 function event(seq: number): ChannelEvent {
   return new ChannelEvent({
     channel: 'rooms.1',
     seq,
     epoch: 'e1',
     ts: 1,
+    expiresAt: Infinity,
     id: `id-${seq}`,
     event: 'said',
     payload: 'né 😀',
@@ -114,11 +138,61 @@ describe('encodes an event once per variant (hot path)', () => {
   it('encodes a signal only for the variants in use', () => {
     const [text, binary] = variants;
     const before = [json.encoded(), msgpack.encoded()];
-    const encode = encodedOnce({ type: 'signal', channel: 'rooms.1', payload: 'né 😀' });
-    const bytes = encode(text);
-    expect(encode(text)).toBe(bytes);
+    const give = encodedOnce({ type: 'signal', channel: 'rooms.1', payload: 'né 😀' }, note);
+    const bytes = give(text) as Buffer;
+    expect(give(text)).toBe(bytes);
     expect([json.encoded(), msgpack.encoded()]).toEqual([(before[0] ?? 0) + 1, before[1]]);
-    expect(msgpackCodec.decode(encode(binary))).toEqual([JSON.parse(bytes.toString())]);
-    expect(encode(text)).toBe(bytes);
+    expect(msgpackCodec.decode(give(binary) as Buffer)).toEqual([JSON.parse(bytes.toString())]);
+    expect(give(text)).toBe(bytes);
+  });
+
+  describe('what a codec cannot write', () => {
+    const broken: Codec = {
+      ...jsonCodec,
+      encode(envelope) {
+        if (envelope.seq === 2 || envelope.type === 'signal') throw new Error('broken');
+        return jsonCodec.encode(envelope);
+      },
+    };
+    const [whole] = variants;
+    const spoiled: WireVariant = { ...whole, codec: broken };
+    const compressing: WireVariant = { codec: broken, frame: whole.frame };
+
+    it.each([
+      ['framed as it is', spoiled],
+      ['compressed', compressing],
+    ])('has no bytes and no frame, is noted once, and harms no other variant (P25): %s', (_, variant) => {
+      const only = event(2);
+      expect(new EventBatch([only]).frameFor(variant)).toBeUndefined();
+      expect(new EventBatch([only]).frameFor(variant)).toBeUndefined();
+      expect(encode(only, variant, note)).toBeUndefined();
+      expect(unwritable).toEqual(['event rooms.1 2 json broken']);
+      expect(JSON.parse(encodeEvent(only, whole).toString())).toMatchObject({ seq: 2 });
+      expect(new EventBatch([only]).frameFor(whole)).toBeInstanceOf(Buffer);
+    });
+
+    it('leaves its batch without a frame, and the others of the batch with their bytes', () => {
+      const events = [event(1), event(2), event(3)];
+      const batch = new EventBatch(events);
+      expect(batch.frameFor(spoiled)).toBeUndefined();
+      expect(batch.frameFor(spoiled)).toBeUndefined();
+      expect(events.map((one) => encode(one, spoiled, note) !== undefined)).toEqual([true, false, true]);
+      expect(unwritable).toHaveLength(1);
+    });
+
+    it('is no event that the broker could not read either', () => {
+      const place = { channel: 'rooms.1', seq: 1, epoch: 'e1', ts: 1 };
+      for (const variant of variants) {
+        expect(encode(ChannelEvent.unreadable(place), variant, note)).toBeUndefined();
+        expect(new EventBatch([ChannelEvent.unreadable(place)]).frameFor(variant)).toBeUndefined();
+      }
+      expect(unwritable[0]).toBe('event rooms.1 1 json The broker could not read it');
+    });
+
+    it('may be a signal', () => {
+      const give = encodedOnce({ type: 'signal', channel: 'rooms.1' }, note);
+      expect([give(spoiled), give(spoiled)]).toEqual([undefined, undefined]);
+      expect(unwritable).toEqual(['signal rooms.1 undefined json broken']);
+    });
   });
 });

@@ -125,6 +125,11 @@ describe('module options', () => {
     ],
     ['codecs', { codecs: [] }, '- codecs: is not a list of codecs. Give at least one, such as [jsonCodec].'],
     [
+      'unfinished messages smaller than a frame',
+      { limits: { maxUnfinishedBytes: 200_000 } },
+      '- limits.maxUnfinishedBytes: is less than limits.maxFrameBytes, so a client that sends a frame of that size would be closed. Raise it, or lower limits.maxFrameBytes.',
+    ],
+    [
       'frame smaller than message',
       { limits: { maxFrameBytes: 2_048 } },
       '- limits.maxMessageBytes: is larger than limits.maxFrameBytes. A message must fit into a frame.',

@@ -13,11 +13,11 @@ const ORIGIN = { Origin: 'http://example.com' };
 describe('credentials of the handshake (P2, G22, G23)', () => {
   it('a bearer token is verified before the upgrade, and passed to the engine (P2)', async () => {
     const { host, port } = await serve();
-    host.verify = async () => ({ user: { id: 'u1' }, expiresAt: 5 });
+    host.verify = async () => ({ user: { id: 'u1' }, endsAt: 5 });
     await RawClient.open(port, '/realtime', bearer('a.b.c'));
     const session = await host.next();
     expect(host.asked).toMatchObject([{ token: 'a.b.c', via: 'subprotocol' }]);
-    expect(session.opening).toEqual({ authentication: { user: { id: 'u1' }, expiresAt: 5 }, token: 'a.b.c' });
+    expect(session.opening).toEqual({ authentication: { user: { id: 'u1' }, endsAt: 5 }, token: 'a.b.c' });
   });
 
   it('an upgrade without credentials calls no authenticator, as hello brings them (P2)', async () => {

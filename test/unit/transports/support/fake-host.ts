@@ -8,7 +8,7 @@ import {
   type Handshake,
 } from '../../../../lib/core/ports/connection.js';
 import type { Position } from '../../../../lib/protocol/position.js';
-import type { Authentication, Credentials } from '../../../../lib/core/ports/identity.js';
+import type { Credentials, Verified } from '../../../../lib/core/ports/identity.js';
 
 /** What the engine would keep of one client: here, everything that the transport told. */
 export class FakeSession implements ConnectionHandler {
@@ -78,18 +78,29 @@ export class FakeHost implements TransportHost {
     this.admitted.push(handshake);
     return undefined;
   };
-  verify: (credentials: Credentials) => Promise<Authentication> = async ({ token }) => ({
+  verify: (credentials: Credentials) => Promise<Partial<Verified>> = async ({ token }) => ({
     user: { id: token ?? '' },
   });
   onOpen: (session: FakeSession) => void = () => undefined;
   private readonly waiting: ((session: FakeSession) => void)[] = [];
   private taken = 0;
 
+  /** Far above what any test of the transport sends; a test of the bound sets its own. */
+  frames = { perSecond: 1e6, burst: 1e6 };
+
+  maxUnfinishedBytes = 32 * 1024 * 1024;
+  /** Addresses of the connections that were ended to free memory. */
+  readonly shed: string[] = [];
+
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
-  authenticate(credentials: Credentials): Promise<Authentication> {
+  onShed(ip: string): void {
+    this.shed.push(ip);
+  }
+
+  async authenticate(credentials: Credentials): Promise<Verified> {
     this.asked.push(credentials);
-    return this.verify(credentials);
+    return { endsAt: Infinity, ...(await this.verify(credentials)) };
   }
 
   onRefused(refusal: Refusal, ip: string): void {

@@ -1,0 +1,22 @@
+import { answerFloods } from './attacks/answers.mjs';
+import { connectFloods } from './attacks/connects.mjs';
+import { frameFloods } from './attacks/frames.mjs';
+import { nameFloods } from './attacks/names.mjs';
+import { publishFloods } from './attacks/publishes.mjs';
+
+/**
+ * Every flood.
+ *
+ * @typedef {object} Flood
+ * @property {string} name
+ * @property {string} title What the attackers do.
+ * @property {{ options?: object, logs?: Record<string, { events: number, bytes: number }>, verifyMs?: number }} [node] What
+ *   the node needs beside its defaults: options, logs that exist before, and how long it takes to verify a token.
+ * @property {boolean} [foreign] Whether it floods what is not the library's: measured, not judged.
+ * @property {readonly string[]} [answered] What at least one attacker is told of: close codes, statuses of HTTP, codes of
+ *   errors. Any of them is enough.
+ * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
+ */
+
+/** @type {readonly Flood[]} */
+export const floods = [...frameFloods, ...answerFloods, ...nameFloods, ...publishFloods, ...connectFloods];

@@ -1,0 +1,67 @@
+/** Megabytes above the node's own: what its heap may grow to, and as much in buffers. */
+const PEAK_RSS_MB = 192;
+/** Megabytes that are in use after collecting, with the attackers connected. */
+const HELD_MB = 96;
+const PING_MS = 100;
+/** Share of the time: above it other processes load the machine, and what counts is the node's own CPU. */
+const LOADED = 0.25;
+/** Lines of the log in ten seconds: an attacker must not fill a disk. */
+const LOG_LINES = 100;
+/** Codes of a failure of the server; an attacker never causes one. */
+const FAILURES = ['4005', '1011', '1006'];
+
+/**
+ * What a flood did that no flood may do.
+ *
+ * @param {object} result Of {@link FloodSite.run}.
+ * @param {object} flood
+ * @param {{ pingMs?: number }} [limits] `pingMs` of a slow machine. Default 100.
+ * @returns {string[]} nothing where the node stood.
+ */
+export function faultsOf(result, { answered, rejected = [] }, { pingMs = PING_MS } = {}) {
+  const { survived, exit, memory, loop, cpu, neighbour, attack, log } = result;
+  if (!survived) return [`the node ended with ${exit}`];
+  const faults = [];
+  const unless = (holds, fault) => holds || faults.push(fault);
+  unless(memory !== undefined, 'the node did not answer any more');
+  if (memory !== undefined) {
+    unless(memory.peakRss <= PEAK_RSS_MB, `${megabytes(memory.peakRss)} of memory at its peak`);
+    unless(memory.held <= HELD_MB, `${megabytes(memory.held)} are held`);
+  }
+  const { idle, during, settled, lost, gaps, closed, refused, behind, forgotten, answers } = neighbour;
+  const bound = Math.max(pingMs, 2 * idle.pingP99);
+  if (loop !== undefined && cpu.waited > LOADED)
+    unless(loop.turnP99 <= bound, `turns of ${ms(loop.turnP99)} of CPU`);
+  else unless(during.pingP99 <= bound, `pings of ${ms(during.pingP99)}`);
+  unless(settled.pingP99 <= 2 * bound, `pings of ${ms(settled.pingP99)} when it was over`);
+  unless(lost === 0 && behind === 0, `the neighbour lost ${lost + behind} events`);
+  unless(gaps === 0, `the neighbour was told of ${gaps} gaps`);
+  unless(forgotten === 0, `${forgotten} old events of others are forgotten`);
+  unless(closed.length === 0, `the neighbour was closed with ${closed}`);
+  unless(refused.length === 0, `publishes of the neighbour: ${[...new Set(refused)]}`);
+  unless(answers, 'the neighbour got no answer');
+  for (const [kind, { tried, refused: why }] of Object.entries(during.newcomers))
+    unless(why.length === 0, `${why.length} of ${tried} newcomers (${kind} address): ${[...new Set(why)]}`);
+  unless(
+    during.newcomers.own.in >= during.newcomers.own.tried / 2,
+    `newcomers do not get in: ${during.newcomers.own.in} of ${during.newcomers.own.tried}`,
+  );
+  const verdicts = verdictsOf(attack);
+  for (const code of FAILURES) unless(!(code in verdicts), `attackers caused ${code}`);
+  unless(!('internal' in verdicts), 'attackers caused internal errors');
+  unless(
+    answered === undefined || answered.some((code) => code in verdicts),
+    `nobody was told ${answered?.join(' or ')}`,
+  );
+  for (const code of rejected) unless(!(code in verdicts), `attackers were told ${code}`);
+  unless(log.lines <= LOG_LINES, `${log.lines} lines of log`);
+  return faults;
+}
+
+/** What attackers were told, and how often: close codes, statuses of HTTP, and codes of errors. */
+export function verdictsOf({ closed, refused, errors }) {
+  return { ...errors, ...refused, ...closed };
+}
+
+const ms = (value) => `${value.toFixed(0)} ms`;
+const megabytes = (value) => `${value.toFixed(0)} MB`;

@@ -1,0 +1,118 @@
+import { describe, expect, it } from '@jest/globals';
+import { InboundMeter } from '../../../../lib/transports/websocket/inbound-meter.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { clientFrame } from '../support/raw-client.js';
+
+function meterOf(perSecond: number, burst: number) {
+  const clock = new ManualClock();
+  return { clock, meter: new InboundMeter({ perSecond, burst }, clock) };
+}
+
+/** How many frames a meter finds in these chunks, which are read without a pause. */
+function framesIn(chunks: readonly Buffer[]): number {
+  for (let burst = 0; ; burst++) {
+    const { meter } = meterOf(1, burst);
+    if (chunks.every((chunk) => meter.count(chunk) === 0)) return burst;
+  }
+}
+
+/** Bytes that hide headers: a meter that loses its place finds frames in them. */
+const payload = (length: number) => Buffer.alloc(length, 0x81);
+
+describe('frames that a meter finds', () => {
+  it.each([
+    ['a frame without a payload', [clientFrame(1, Buffer.alloc(0))], 1],
+    ['a frame without a mask', [clientFrame(1, payload(5), { mask: false })], 1],
+    ['a length of one byte', [clientFrame(1, payload(125)), clientFrame(9, Buffer.alloc(0))], 2],
+    ['a length of two bytes', [clientFrame(1, payload(126)), clientFrame(0, payload(65_535))], 2],
+    ['a length of eight bytes', [clientFrame(2, payload(65_536)), clientFrame(10, payload(3))], 2],
+  ])('%s', (_, frames, count) => {
+    expect(framesIn([Buffer.concat(frames)])).toBe(count);
+  });
+
+  it('the same frames wherever the stream is cut', () => {
+    const frames = [payload(0), payload(125), payload(126), payload(1_100), payload(1)];
+    // Chunks of at least 1 KiB cost nothing by themselves.
+    const stream = Buffer.concat([
+      clientFrame(2, payload(2_000)),
+      ...frames.map((bytes) => clientFrame(2, bytes)),
+      clientFrame(2, payload(66_000)),
+      clientFrame(2, payload(2_000)),
+    ]);
+    for (let cut = 1_024; cut <= stream.length - 1_024; cut += cut > 3_600 && cut < 69_000 ? 997 : 1)
+      expect([cut, framesIn([stream.subarray(0, cut), stream.subarray(cut)])]).toEqual([cut, 8]);
+  });
+
+  it('a chunk that is smaller than any network would make it counts, though no frame begins in it', () => {
+    const stream = clientFrame(2, payload(1_500));
+    expect(framesIn([stream.subarray(0, 100), stream.subarray(100, 1_123), stream.subarray(1_123)])).toBe(3);
+    expect(framesIn([stream.subarray(0, 100), stream.subarray(100, 1_124), stream.subarray(1_124)])).toBe(2);
+  });
+});
+
+describe('the price of frames', () => {
+  const frames = (count: number) =>
+    Buffer.concat(Array.from({ length: count }, () => clientFrame(9, payload(0))));
+
+  it('a burst is free, and each further frame waits for its time', () => {
+    const { meter } = meterOf(10, 5);
+    expect(meter.count(frames(5))).toBe(0);
+    expect(meter.count(frames(1))).toBe(100);
+    expect(meter.count(frames(2))).toBe(300);
+  });
+
+  it('time pays, and never for more than a burst', () => {
+    const { meter, clock } = meterOf(10, 5);
+    expect(meter.count(frames(7))).toBe(200);
+    clock.advance(300);
+    expect(meter.count(frames(1))).toBe(0);
+    clock.advance(3_600_000);
+    expect(meter.count(frames(5))).toBe(0);
+    expect(meter.count(frames(1))).toBe(100);
+  });
+
+  it('what is more than another burst cannot be waited for', () => {
+    expect(meterOf(10, 5).meter.count(frames(10))).toBe(500);
+    expect(meterOf(10, 5).meter.count(frames(11))).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('bytes of a message that has not ended', () => {
+  const { meter } = meterOf(1e6, 1e6);
+  const partOf = (opcode: number, length: number, fin = true) =>
+    clientFrame(opcode, payload(length), { fin });
+  /** What is unfinished after each chunk. */
+  const after = (...chunks: Buffer[]) =>
+    chunks.map((chunk) => {
+      meter.count(chunk);
+      return meter.unfinished;
+    });
+
+  it('none behind a whole message, of any length and any cut', () => {
+    const message = partOf(1, 66_000);
+    expect(after(partOf(1, 0), partOf(2, 5), message)).toEqual([0, 0, 0]);
+    for (const cut of [1, 2, 9, 10, 13, 14])
+      expect(after(message.subarray(0, cut), message.subarray(cut))).toEqual([0, 0]);
+  });
+
+  it('those of a frame that is cut', () => {
+    const message = partOf(2, 1_000);
+    expect(after(message.subarray(0, 108), message.subarray(108, 208), message.subarray(208))).toEqual([
+      100, 200, 0,
+    ]);
+  });
+
+  it('those of all fragments, until the last one ends, and again for the next message', () => {
+    for (let round = 0; round < 2; round++)
+      expect(after(partOf(1, 100, false), partOf(0, 300, false), partOf(0, 0, false), partOf(0, 7))).toEqual([
+        100, 400, 400, 0,
+      ]);
+  });
+
+  it('a control frame between fragments neither ends nor counts', () => {
+    const ping = partOf(9, 50);
+    expect(after(partOf(1, 100, false), ping, ping.subarray(0, 20), ping.subarray(20), partOf(0, 1))).toEqual(
+      [100, 100, 100, 100, 0],
+    );
+  });
+});

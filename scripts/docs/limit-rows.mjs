@@ -320,19 +320,29 @@ export const CHANNEL = {
 };
 
 export const MEMORY = {
+  maxBytes: bytes(
+    'everything in the store: events, ids, members, records of channels',
+    'the store',
+    'forgets the idle channel, or drops the oldest events of the other one, whose last append is the oldest; where none is left, `unavailable` for what must stay',
+  ),
+  maxIdBytes: bytes(
+    'remembered ids of publishes',
+    'the store; half of it for all anonymous sessions',
+    '`rate_limited` with `retryAfterMs` until ids have ended',
+  ),
+  idShare: count(
+    'part of the free `maxIdBytes` that one producer may hold',
+    'the user, or the anonymous session',
+    '`rate_limited` with `retryAfterMs`: until its oldest id ends',
+    '`maxIdBytes`',
+  ),
   maxIdleChannels: count(
     'channels without a subscriber',
     'the store',
-    'forgets a long unused one: `lost` for a client that comes back',
-    OPEN,
+    'forgets the one whose last append is the oldest: `lost` for a client that comes back',
+    '`maxBytes`',
   ),
   headMs: time('the head of an unused channel', 'the channel', 'forgets it: the next epoch begins'),
-  maxIds: count(
-    'remembered ids of all channels',
-    'the store',
-    '`unavailable` until ids age out',
-    'none: an id is about 350 bytes',
-  ),
   controlTimeoutMs: time(
     'a node’s confirmation of a control record',
     'the record',
@@ -358,6 +368,12 @@ export const REDIS = {
   maxQueuedBytes: bytes('events that wait or are under way', 'the node', '`unavailable` at once'),
   maxBatch: count('events of one script call', 'the node', 'the rest waits for the next', '`maxBatchBytes`'),
   maxBatchBytes: bytes('events of one script call', 'the node', 'the rest waits for the next'),
+  maxIdsPerProducer: count(
+    'remembered ids of one user in all channels, within two dedupe windows',
+    'the user; all anonymous clients together have five times as many',
+    '`rate_limited` until ids have ended',
+    'none: an id is about 160 bytes',
+  ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
   maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
   'tipCheck.intervalMs': time(
@@ -679,17 +695,26 @@ export const FIXED = {
     'positions of older ones are `lost`: an epoch ends rarely',
     'none: an epoch is a name and a number',
   ),
+  'lib/core/log/recent-publishes.ts#MAX_BYTES': bytes(
+    'publishes that a node remembers in front of its broker',
+    'the node; an eighth of a half for one producer',
+    'forgets the oldest, of the producer first: the broker decides',
+  ),
+  'lib/brokers/memory/pressure.ts#QUIET_MS': time(
+    'the pause between two lines that say what was dropped or refused',
+    'the log',
+    'the next line has the sums',
+  ),
+  'lib/brokers/memory/weight.ts#MAX_WEIGHED': bytes(
+    'presence data that is looked through for what it weighs',
+    'the member',
+    'counts as no more: `limits.maxMessageBytes` is smaller',
+  ),
   'lib/brokers/memory/room.ts#MAX_DEPTH': count(
     'nesting of presence data that is compared',
     'the member',
     'counts as changed: the stack must hold',
     '`limits.maxMessageBytes`',
-  ),
-  'lib/brokers/memory/sweeper.ts#MIN_CHANNELS_PER_STEP': count(
-    'channels of one step of the sweep, at least',
-    'the store',
-    'the others follow with the next step: a step is short',
-    'none: nothing is kept',
   ),
   'lib/brokers/redis/append/batch.ts#MAX_RECORD_BYTES': bytes(
     'events in one stored record',
@@ -858,6 +883,8 @@ export const OTHER_NUMBERS = {
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
+    'lib/brokers/memory/node.ts#FULL_RETRY_MS',
+    'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
     'lib/core/session/answers.ts#NO_ROOM_RETRY_MS',
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
@@ -899,11 +926,29 @@ export const OTHER_NUMBERS = {
     'lib/nest/lifecycle/realtime-runtime.ts#LEAST_STOP_MS',
     'lib/nest/lifecycle/transport-runtime.ts#LEAST_CLOSE_MS',
     'lib/brokers/memory/control.ts#MIN_TRIM',
+    'lib/brokers/memory/options.ts#MIN_BYTES',
     'lib/brokers/redis/server-check.ts#OLDEST_MAJOR',
   ],
   'what a client asks for, where it says nothing': ['lib/core/commands/history.ts#DEFAULT_LIMIT'],
+  'what things of the memory broker weigh, as `maxBytes` counts them': [
+    'lib/core/log/recent-publishes.ts#ENTRY_BYTES',
+    'lib/core/log/recent-publishes.ts#PRODUCER_BYTES',
+    'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
+    'lib/brokers/memory/weight.ts#EVENT_BYTES',
+    'lib/brokers/memory/weight.ts#ID_BYTES',
+    'lib/brokers/memory/weight.ts#PRODUCER_BYTES',
+    'lib/brokers/memory/weight.ts#ROOM_BYTES',
+    'lib/brokers/memory/weight.ts#MEMBER_BYTES',
+    'lib/brokers/memory/weight.ts#DEVICE_BYTES',
+    'lib/brokers/memory/weight.ts#CONTAINER_BYTES',
+    'lib/brokers/memory/weight.ts#ELEMENT_BYTES',
+    'lib/brokers/memory/weight.ts#PROPERTY_BYTES',
+    'lib/brokers/memory/weight.ts#LEAF_BYTES',
+    'lib/brokers/memory/weight.ts#MOST_PER_BYTE',
+  ],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',
+    'lib/brokers/memory/options.ts#DEFAULT_BYTES',
     'lib/brokers/redis/settings.ts#DAY_MS',
     'lib/brokers/redis/control/control.ts#DAY_MS',
     'lib/brokers/redis/settings.ts#MAX_PARTITIONS',

@@ -285,6 +285,12 @@ export const REDIS = {
   maxQueuedBytes: bytes('events that wait or are under way', 'the node', '`unavailable` at once'),
   maxBatch: count('events of one script call', 'the node', 'the rest waits for the next', '`maxBatchBytes`'),
   maxBatchBytes: bytes('events of one script call', 'the node', 'the rest waits for the next'),
+  maxIdsPerProducer: count(
+    'ids of publishes that one user has remembered, in all channels; five times that for all anonymous clients together',
+    'the user, on one node',
+    '`rate_limited` with `retryAfterMs`',
+    'none: an id is about 160 bytes',
+  ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
   maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
   'tipCheck.intervalMs': time(
@@ -820,6 +826,7 @@ export const OTHER_NUMBERS = {
     'lib/core/ports/entropy.ts#POOL_BYTES',
     'lib/client/publish-entry.ts#AFTER_BYTES',
     'lib/transports/websocket/compression.ts#TRAILER_BYTES',
+    'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/transports/websocket/frame.ts#MAX_SHORT',
     'lib/transports/websocket/frame.ts#MAX_MEDIUM',
   ],

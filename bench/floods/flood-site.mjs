@@ -11,6 +11,8 @@ const LAST_WORDS_MS = 30_000;
 export class FloodSite {
   #children = [];
   #floods = 0;
+  /** Lines of the log before the first flood. */
+  #bootLines;
 
   /**
    * @param {object} [options]
@@ -60,6 +62,7 @@ export class FloodSite {
     const base = await node.ask('begin');
     const before = usageOf(node);
     const linesBefore = node.lines.length;
+    this.#bootLines ??= linesBefore;
     await neighbour.ask('begin');
     await attackers.ask('start', { name, network });
     await passes(floodMs);
@@ -91,7 +94,7 @@ export class FloodSite {
       authorizations: last?.authorizations,
       neighbour: { idle, during, settled, ...losses },
       attack,
-      log: summaryOf(node.lines.slice(linesBefore)),
+      log: { earlier: linesBefore - this.#bootLines, ...summaryOf(node.lines.slice(linesBefore)) },
     };
   }
 

@@ -138,7 +138,7 @@ export interface RealtimeLimits {
   readonly maxUnfinishedBytes?: number;
   /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
   readonly deliveriesPerCommand?: number;
-  /** Credentials that are being verified at the same time; more are refused for the moment (503). Default 1000. */
+  /** Credentials that are being verified at the same time; more are refused for the moment (429). Default 1000. */
   readonly maxVerifications?: number;
   /** The same for one address. Default 100. */
   readonly maxVerificationsPerAddress?: number;

@@ -85,8 +85,10 @@ interface Walk {
 }
 
 /** Carries a finished error out of the conversion, past what getters throw. */
-class Refusal {
-  constructor(readonly reason: RealtimeError) {}
+class Refusal extends Error {
+  constructor(readonly reason: RealtimeError) {
+    super(reason.message);
+  }
 }
 
 function convert(value: unknown, key: Key, walk: Walk, depth: number): unknown {
@@ -167,8 +169,7 @@ function convertRecord(source: Readonly<Record<string, unknown>>, walk: Walk, de
 function convertInstance(value: object, key: Key, walk: Walk, depth: number): unknown {
   const tag = tagOf(value);
   if (tag === 'Number' || tag === 'String' || tag === 'Boolean' || tag === 'BigInt') {
-    const primitive: unknown = tag === 'String' ? String(value) : value.valueOf();
-    return convert(primitive, key, walk, depth);
+    return convert(value.valueOf(), key, walk, depth);
   }
   if (EMPTIED.test(tag)) refuse(walk, depth, key, value);
   const { then } = value as { readonly then?: unknown };

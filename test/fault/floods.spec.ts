@@ -15,24 +15,21 @@ const seed = Number(process.env.FLOOD_SEED ?? 1);
 
 const SAMPLE = [
   'empty-frames',
-  'empty-frames-before-hello',
   'endless-fragments',
-  'blank-frames',
-  'ping-frames',
   'pong-envelopes',
   'packed-frames',
   'malformed-envelopes',
   'unfinished-messages',
-  'unfinished-before-hello',
   'frames-behind-the-end',
-  'hanging-requests',
+  'fat-params',
+  'fat-presence',
   'new-channels-anonymous',
   'unknown-names-packed',
   'subscribe-cycles',
   'connects-invalid',
   'auth-storm',
 ];
-const COMPRESSED = ['compressed-blanks', 'compression-bombs'];
+const COMPRESSED = ['compression-bombs'];
 
 describe('a flooded node survives within its memory, and its other clients lose nothing', () => {
   flooding('with default options', SAMPLE);

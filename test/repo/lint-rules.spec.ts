@@ -172,6 +172,42 @@ describe('packages', () => {
   });
 });
 
+describe('the wall clock', () => {
+  const RULE = 'no-restricted-syntax';
+
+  it.each([
+    'export const ends = clock.now() + 5;',
+    'export const isOver = (until: number) => until <= clock.now();',
+    'const now = clock.now();\nexport { now };',
+    'export const age = () => deps.settings.clock.now();',
+    'export const life = (exp: number) => exp - Date.now();',
+    'export const message = { until: clock.now() };',
+    'export const message = { ts: clock.now() + 1 };',
+    'export const read = clock.now;',
+    'export const read = clock.now.bind(clock);',
+    "export const read = clock['now']();",
+    'const { now } = clock;\nexport const ends = now() + 5;',
+    'export const age = (event: { ts: number }, at: number) => at - event.ts;',
+    'export const isLater = (ts: number, at: number) => ts > at;',
+    'export const today = new Date();',
+  ])('nothing is computed from it: %s', async (code) => {
+    const source = `declare const clock: { now(): number };\ndeclare const deps: { settings: { clock: { now(): number } } };\n${code}\nexport { clock, deps };\n`;
+    for (const file of ['lib/core/session/a.ts', 'lib/client/a.ts', 'lib/brokers/redis/a.ts'])
+      expect([...new Set(await rulesReported(syntaxOnly, file, source))]).toEqual([RULE]);
+  });
+
+  it.each([
+    'export const message = { ts: clock.now() };',
+    'export const welcome = { serverTime: clock.now() };',
+    'const ts = clock.now();\nexport { ts };',
+    'export const ends = clock.monotonic() + 5;',
+    'export const ends = performance.now() + 5;',
+  ])('timestamps, and the other clock, may be read: %s', async (code) => {
+    const source = `declare const clock: { now(): number; monotonic(): number };\n${code}\nexport { clock };\n`;
+    expect(await rulesReported(syntaxOnly, 'lib/core/session/a.ts', source)).toEqual([]);
+  });
+});
+
 describe('other rules', () => {
   const lines = (count: number) =>
     Array.from({ length: count }, (_, i) => `export const a${i} = ${i};\n`).join('');

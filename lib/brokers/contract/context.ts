@@ -2,6 +2,7 @@ import type { AppendOutcome, AppendRequest, BrokerCapabilities, LogPolicy } from
 import type { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
 import type {
+  BrokerBound,
   BrokerFaults,
   BrokerHarness,
   BrokerHarnessFactory,
@@ -53,6 +54,19 @@ export class ContractContext {
   /** Whether tests of this fault are to be registered. */
   can(fault: keyof BrokerFaults): boolean {
     return this.factory.faults.includes(fault);
+  }
+
+  /** Whether tests of this bound are to be registered. */
+  keeps(bound: BrokerBound): boolean {
+    return this.factory.bounds?.includes(bound) === true;
+  }
+
+  /** A node with room for few ids. */
+  async crowdedNode(): Promise<ContractNode> {
+    const make = this.harness.crowdedNode;
+    if (make === undefined)
+      throw new Error('The factory declares the bound idsOfProducer, its harness lacks crowdedNode');
+    return make.call(this.harness);
   }
 
   fault<Name extends keyof BrokerFaults>(name: Name): BrokerFaults[Name] {
@@ -112,6 +126,7 @@ export class ContractContext {
       readonly after?: string;
       readonly payload?: unknown;
       readonly event?: string;
+      readonly bytes?: number;
       readonly policy?: Partial<LogPolicy>;
     } = {},
   ): AppendRequest {
@@ -124,7 +139,7 @@ export class ContractContext {
       fingerprint: JSON.stringify([event, payload ?? null]),
       ...(after === undefined ? {} : { after }),
       event: draft,
-      bytes: JSON.stringify(draft).length,
+      bytes: change.bytes ?? JSON.stringify(draft).length,
       policy: this.policy(policy),
     };
   }

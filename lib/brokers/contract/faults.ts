@@ -28,6 +28,38 @@ export function faultContract(context: ContractContext): void {
     });
   }
 
+  if (context.can('stepWallClock')) {
+    for (const stepMs of [-3_600_000, 3_600_000]) {
+      it(`keeps members, ids and events for their time when the wall clock steps by ${stepMs} ms (G4, G19)`, async () => {
+        const node = await context.node();
+        const channel = context.channel();
+        const { dedupeMs, ttlMs, leaseMs, slackMs } = context.windows;
+        const shortest = Math.min(dedupeMs, ttlMs, leaseMs);
+        const policy = { dedupeMs, ttlMs };
+        const entry = { channel, member: 'u1', device: 'd1', generation: 1 };
+        await context.append(node, channel, ['a'], policy);
+        await node.broker.presence.enter(entry, leaseMs);
+        await context.fault('stepWallClock')(stepMs);
+        await context.harness.advance(shortest / 2);
+        expect((await node.broker.presence.members(channel, { limit: 9 })).count).toBe(1);
+        expect((await context.log(node, channel)).map(({ id }) => id)).toEqual(['a']);
+        expect(
+          (await node.broker.log.appendMany([context.request(channel, 'a', { policy })]))[0],
+        ).toMatchObject({
+          duplicate: true,
+        });
+        await context.harness.advance(Math.max(dedupeMs, ttlMs, leaseMs) - shortest / 2 + slackMs);
+        expect((await node.broker.presence.members(channel, { limit: 9 })).count).toBe(0);
+        expect(await context.log(node, channel)).toEqual([]);
+        expect(
+          (await node.broker.log.appendMany([context.request(channel, 'a', { policy })]))[0],
+        ).toMatchObject({
+          duplicate: false,
+        });
+      });
+    }
+  }
+
   if (context.can('loseEnd')) {
     it('gives a log that lost its end a new epoch; positions in the remaining part stay valid (G6, P10)', async () => {
       const [left, right] = await context.twoNodes();

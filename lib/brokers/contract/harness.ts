@@ -39,9 +39,19 @@ export interface BrokerFaults {
   loseEnd(channel: string, keep: number): Promise<void>;
   /** The storage comes back with all its data, as a new incarnation; the nodes stay. */
   restart(): Promise<void>;
+  /** The wall clock of the nodes, and of the storage where it has one of its own, moves by `ms`; no time passes. */
+  stepWallClock(ms: number): Promise<void>;
   /** What is appended while `during` runs never reaches this node's listener. */
   loseDeliveries(node: ContractNode, during: () => Promise<void>): Promise<void>;
 }
+
+/**
+ * Bounds that a broker keeps. Every broker must keep the first; a factory that leaves one out registers no tests of it.
+ *
+ * - `historyBytes`: `policy.maxBytes`.
+ * - `idsOfProducer`: a producer cannot spend the memory for ids of the others; the harness makes a node where that takes few.
+ */
+export type BrokerBound = 'historyBytes' | 'idsOfProducer';
 
 /** One broker with an empty log, for one test. */
 export interface BrokerHarness {
@@ -53,6 +63,11 @@ export interface BrokerHarness {
   readonly runs: number;
   /** Makes and starts one more node over the same log. */
   node(): Promise<ContractNode>;
+  /**
+   * Makes and starts a node, over a log of its own, that has room for the ids of only some hundred publishes of all producers.
+   * Present where the factory declares `idsOfProducer`.
+   */
+  readonly crowdedNode?: () => Promise<ContractNode>;
   /** Lets `ms` milliseconds pass for the broker: moves its clock, or waits. */
   advance(ms: number): Promise<void>;
   /**
@@ -71,6 +86,7 @@ export interface BrokerHarness {
  * export const myHarness: BrokerHarnessFactory = {
  *   capabilities: { durability: 'broker', dedupes: true, presence: true },
  *   faults: [],
+ *   bounds: ['historyBytes'],
  *   async create() {
  *     const prefix = randomUUID(); // an empty log
  *     const nodes: ContractNode[] = [];
@@ -99,6 +115,8 @@ export interface BrokerHarnessFactory {
   readonly capabilities: BrokerCapabilities;
   /** Names of the faults that every harness can cause. */
   readonly faults: readonly (keyof BrokerFaults)[];
+  /** Bounds that the broker keeps. Default: none are tested. */
+  readonly bounds?: readonly BrokerBound[];
   /** Makes the harness of one test. */
   create(): Promise<BrokerHarness>;
 }

@@ -1,4 +1,5 @@
 export type {
+  BrokerBound,
   BrokerFaults,
   BrokerHarness,
   BrokerHarnessFactory,

@@ -173,6 +173,35 @@ export function readContract(context: ContractContext): void {
     expect(seqs(result)).toEqual([9, 10, 11]);
   });
 
+  it('answers the same for a log that was never written, whatever else is read, subscribed and left (P10, P11)', async () => {
+    const [left, right] = await context.twoNodes();
+    const channel = context.channel();
+    const tip = await context.tip(left, channel);
+    const others = Array.from({ length: 200 }, () => context.channel('other'));
+    await right.broker.log.tips(others);
+    for (const other of others.slice(0, 20)) {
+      expect((await right.broker.log.read({ channel: other, from: 1, limit: 9 })).events).toEqual([]);
+    }
+    expect(await right.broker.log.subscribe(channel)).toEqual(tip);
+    await right.broker.log.unsubscribe(channel);
+    await context.harness.quiet();
+    for (const { broker } of [left, right]) {
+      expect(await broker.log.read({ channel, epoch: tip.epoch, from: 1, limit: 9 })).toEqual({
+        tip,
+        continuous: true,
+        oldest: 1,
+        events: [],
+      });
+      expect(await broker.log.read({ channel, epoch: tip.epoch, from: 2, limit: 9 })).toMatchObject({
+        continuous: false,
+      });
+      expect(await broker.log.read({ channel, epoch: 'never', from: 1, limit: 9 })).toMatchObject({
+        continuous: false,
+      });
+    }
+    expect(await context.append(right, channel, ['a'])).toEqual([{ epoch: tip.epoch, seq: 1 }]);
+  });
+
   it('returns tips in the order of the requested channels, empty channels included (G5, P11)', async () => {
     const { node, channel, tip } = await filled(3);
     const [empty, other] = [context.channel(), context.channel()];

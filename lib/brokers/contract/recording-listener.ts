@@ -27,6 +27,8 @@ export class RecordingListener implements BrokerListener {
   readonly states: BrokerState[] = [];
   /** The `forMs` of each proof that the view of the control records is current, in milliseconds. */
   readonly proofs: number[] = [];
+  /** Each call of `onWarning`. */
+  readonly warnings: string[] = [];
   /** Number of calls of `onControlLost`. */
   losses = 0;
 
@@ -73,6 +75,11 @@ export class RecordingListener implements BrokerListener {
   /** Called by the broker. Records the state. */
   onState(state: BrokerState): void {
     this.states.push(state);
+  }
+
+  /** Called by the broker. Records the message. */
+  onWarning(message: string): void {
+    this.warnings.push(message);
   }
 
   /** Events of a channel, in the order in which they arrived. */

@@ -1,5 +1,6 @@
 import { afterContract } from './after.js';
 import { appendContract } from './append.js';
+import { boundsContract } from './bounds.js';
 import { ContractContext } from './context.js';
 import { controlContract } from './control.js';
 import { dedupeContract } from './dedupe.js';
@@ -51,6 +52,7 @@ export function describeBrokerContract(
       describe('after', () => afterContract(context));
     }
     describe('read and positions', () => readContract(context));
+    if ((factory.bounds ?? []).length > 0) describe('bounds', () => boundsContract(context));
     describe('fan-out', () => fanOutContract(context));
     describe('interleavings', () => interleavingContract(context));
     describe('signals', () => signalContract(context));

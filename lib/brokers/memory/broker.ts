@@ -27,6 +27,9 @@ export interface MemoryBrokerOptions extends MemoryStoreOptions {
  * The embedded broker: logs, dedupe, presence and control inside the process. For one node, and for tests; its events
  * survive a client's absence but not the process (`durability: 'process'`, G1).
  *
+ * What it holds is bounded in bytes ({@link MemoryStoreOptions.maxBytes}), and it says through the log of the application when it
+ * had to forget or refuse something for that.
+ *
  * An appended event is kept and delivered as it is, never copied: do not change a payload after publishing it.
  *
  * Every method but `start` and `close` rejects with `RealtimeError('unavailable')` before `start` and after `close`.
@@ -47,7 +50,7 @@ export class MemoryBroker implements Broker {
   private probes: Probes | undefined;
   private closed = false;
 
-  /** @throws RangeError for a bound that is not positive, TypeError for `store` beside options of a store. */
+  /** @throws RangeError for a bound that is out of range, TypeError for `store` beside options of a store. */
   constructor(options: MemoryBrokerOptions = {}) {
     const { store, controlTimeoutMs = 5_000, ...storeOptions } = options;
     const extra = Object.keys(storeOptions);
@@ -97,6 +100,7 @@ export class MemoryBroker implements Broker {
     return this.running.run(async () => {
       const { probes, store } = this;
       if (probes === undefined) throw notRunning();
+      store.advance();
       store.subscribe(probes.channel, probes);
       try {
         return await probes.run(timeoutMs);
@@ -125,8 +129,8 @@ export class MemoryBroker implements Broker {
  * Makes the embedded broker, which is also the default of `RealtimeModule`.
  *
  * @example broker: memoryBroker()
- * @example broker: memoryBroker({ maxIdleChannels: 10_000 })
- * @throws RangeError for a bound that is not positive, TypeError for `store` beside options of a store.
+ * @example broker: memoryBroker({ maxBytes: 512 * 1024 * 1024 })
+ * @throws RangeError for a bound that is out of range, TypeError for `store` beside options of a store.
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   return new MemoryBroker(options);

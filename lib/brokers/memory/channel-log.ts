@@ -1,7 +1,10 @@
-import { ChannelEvent, expiryOf, type EventDraft } from '../../core/ports/channel-event.js';
-import type { LogPolicy, ReadRequest, ReadResult } from '../../core/ports/broker.js';
+import { expiryOf } from '../../core/ports/channel-event.js';
+import type { AppendRequest, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
+import type { Ledger } from './ledger.js';
+import { LoggedEvent } from './logged-event.js';
 import { RingBuffer } from './ring.js';
+import { EVENT_BYTES, structureOf } from './weight.js';
 
 /** An earlier epoch, and the `seq` up to which it is a true prefix of the log (P10). */
 interface Fork {
@@ -16,12 +19,15 @@ const MAX_FORKS = 8;
 export class ChannelLog {
   private tip = 0;
   private ttlMs = Infinity;
-  private readonly events = new RingBuffer<ChannelEvent>();
+  /** Bytes of the events that are kept, as their appends counted them. */
+  private size = 0;
+  private readonly events = new RingBuffer<LoggedEvent>();
   private forks: readonly Fork[] = [];
 
   constructor(
     private readonly channel: string,
     private epoch: string,
+    private readonly ledger: Ledger,
   ) {}
 
   get position(): Position {
@@ -38,37 +44,52 @@ export class ChannelLog {
     return this.tip - this.events.length + 1;
   }
 
-  append(draft: EventDraft, policy: LogPolicy, now: number, monotonic: number): ChannelEvent {
+  /** When the oldest event ends, in the store's milliseconds; `Infinity` when none is kept. */
+  get until(): number {
+    const first = this.events.at(0);
+    return first === undefined ? Infinity : first.appendedAt + this.ttlMs;
+  }
+
+  /**
+   * @param ts The wall clock.
+   * @param now The store's time.
+   */
+  append({ event: draft, policy, bytes }: AppendRequest, ts: number, now: number): LoggedEvent {
     this.tip += 1;
-    const event = new ChannelEvent({
-      channel: this.channel,
-      seq: this.tip,
-      epoch: this.epoch,
-      ts: now,
-      expiresAt: expiryOf(draft.ttl, 0, monotonic),
-      id: draft.id,
-      event: draft.event,
-      payload: draft.payload,
-      user: draft.user,
-      key: draft.key,
-      ttl: draft.ttl,
-      trace: draft.trace,
-      meta: draft.meta,
-    });
-    if (policy.retain && policy.size > 0) {
+    const keeps = policy.retain && policy.size > 0 && bytes <= policy.maxBytes;
+    const event = new LoggedEvent(
+      {
+        channel: this.channel,
+        seq: this.tip,
+        epoch: this.epoch,
+        ts,
+        expiresAt: expiryOf(draft.ttl, 0, now),
+        id: draft.id,
+        event: draft.event,
+        payload: draft.payload,
+        user: draft.user,
+        key: draft.key,
+        ttl: draft.ttl,
+        trace: draft.trace,
+        meta: draft.meta,
+      },
+      now,
+      bytes,
+      keeps ? EVENT_BYTES + bytes + structureOf(draft.payload, bytes) + structureOf(draft.meta, bytes) : 0,
+    );
+    if (keeps) {
       this.ttlMs = policy.ttlMs;
-      this.events.push(event);
-      while (this.events.length > policy.size) this.events.shift();
+      this.push(event);
+      while (this.events.length > policy.size || this.size > policy.maxBytes) this.drop();
       this.trim(now);
-    } else if (this.events.length > 0) {
-      // Retention was switched off. Kept events before one that is not kept would read as a log with a gap.
-      this.events.clear();
+    } else {
+      // Kept events before one that is not kept would read as a log with a gap.
+      this.empty();
     }
     return event;
   }
 
-  read(request: ReadRequest, now: number): ReadResult {
-    this.trim(now);
+  read(request: ReadRequest): ReadResult {
     const tip = this.position;
     const oldest = this.oldest;
     if (!this.holds(request.epoch ?? this.epoch, request.from - 1)) {
@@ -79,7 +100,7 @@ export class ChannelLog {
     const count = Math.max(0, Math.min(last - first + 1, request.limit));
     const start = request.reverse === true ? last : first;
     const step = request.reverse === true ? -1 : 1;
-    const events: ChannelEvent[] = [];
+    const events: LoggedEvent[] = [];
     for (let taken = 0; taken < count; taken += 1) {
       const event = this.events.at(start + taken * step - oldest);
       if (event !== undefined) events.push(event);
@@ -89,36 +110,52 @@ export class ChannelLog {
 
   /** Drops events that are older than the channel's `ttlMs`, as its last append gave it. */
   trim(now: number): void {
-    for (
-      let first = this.events.at(0);
-      first !== undefined && now - first.ts >= this.ttlMs;
-      first = this.events.at(0)
-    ) {
-      this.events.shift();
-    }
+    while (this.until <= now) this.drop();
+  }
+
+  /** Drops the oldest event. */
+  drop(): void {
+    const event = this.events.shift();
+    if (event === undefined) return;
+    this.size -= event.jsonBytes;
+    this.ledger.credit(event.weight);
+  }
+
+  /** Drops every event; the numbers continue. */
+  empty(): void {
+    while (this.events.length > 0) this.drop();
   }
 
   /** Empties the log and begins an epoch: earlier positions are lost. */
   clear(epoch: string): void {
+    this.empty();
     this.epoch = epoch;
     this.tip = 0;
-    this.events.clear();
     this.forks = [];
   }
 
   /** Loses every event after `keep`, and begins an epoch that continues from there (G6). */
   fork(epoch: string, keep: number): void {
     const lastSeq = Math.max(0, Math.min(keep, this.tip));
-    const kept: ChannelEvent[] = [];
-    for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
+    const kept: LoggedEvent[] = [];
+    for (let event = this.events.at(0); event !== undefined; event = this.events.at(0)) {
+      this.drop();
       // A client that resumes continues under the new epoch (P14), so the events must carry it.
-      if (event.seq <= lastSeq) kept.push(new ChannelEvent({ ...event, epoch }));
+      if (event.seq <= lastSeq) {
+        kept.push(new LoggedEvent({ ...event, epoch }, event.appendedAt, event.jsonBytes, event.weight));
+      }
     }
-    for (const event of kept) this.events.push(event);
+    for (const event of kept) this.push(event);
     this.tip = lastSeq;
     const earlier = this.forks.map((fork) => ({ ...fork, lastSeq: Math.min(fork.lastSeq, lastSeq) }));
     this.forks = [...earlier, { epoch: this.epoch, lastSeq }].slice(-MAX_FORKS);
     this.epoch = epoch;
+  }
+
+  private push(event: LoggedEvent): void {
+    this.events.push(event);
+    this.size += event.jsonBytes;
+    this.ledger.charge(event.weight);
   }
 
   /** Whether a position lies in a true prefix of this log. */
@@ -126,4 +163,10 @@ export class ChannelLog {
     if (epoch === this.epoch) return seq <= this.tip;
     return this.forks.some((fork) => fork.epoch === epoch && seq <= fork.lastSeq);
   }
+}
+
+/** What a log answers that was never written: its position is stable, and nothing is stored for it. */
+export function readUnwritten(request: ReadRequest, epoch: string): ReadResult {
+  const continuous = (request.epoch ?? epoch) === epoch && request.from <= 1;
+  return { tip: { epoch, seq: 0 }, continuous, oldest: 1, events: [] };
 }

@@ -1,27 +1,66 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import { MinHeap, type HeapItem } from './heap.js';
 
 /** Something that ends at a time that may still move. */
-export interface Expiring {
-  /** When it ends, in the clock's milliseconds; `Infinity` for never, e.g. because it ended already. */
-  until: number;
-  /** Set by `Deadlines`: the time for which it is queued. Begins as `Infinity`. */
-  queuedAt: number;
+export interface Expiring extends HeapItem {
+  /** When it ends, in milliseconds of {@link timeOf}; `Infinity` for never, e.g. because it ended already. */
+  readonly until: number;
 }
 
-interface QueuedEnd<T> {
-  readonly at: number;
-  readonly item: T;
+/** The time of a store: whole milliseconds of the clock that never jumps, so that what ends together ends at one instant. */
+export function timeOf(clock: Clock): number {
+  return Math.floor(clock.monotonic());
 }
 
 /**
- * The ends of many leases and graces on one timer, each at its exact time. An end that moves to a later time costs nothing: when
- * its old entry is due it is queued again. So a lease that is renewed every few seconds is touched once per lease.
+ * Ends of many leases, graces, events and heads, in the order of their times. An end that moves to a later time costs nothing:
+ * when its old time is due it is queued again. So a lease that is renewed every few seconds is touched once per lease.
+ */
+export class EndQueue<T extends Expiring> {
+  private readonly heap = new MinHeap<T>();
+
+  get size(): number {
+    return this.heap.size;
+  }
+
+  /** A time before which nothing ends; `Infinity` when nothing is queued. */
+  get next(): number {
+    return this.heap.first?.key ?? Infinity;
+  }
+
+  /** To be called whenever `until` may have become earlier. */
+  track(item: T): void {
+    const { until } = item;
+    if (until !== Infinity && (item.index < 0 || until < item.key)) this.heap.put(item, until);
+  }
+
+  /** Idempotent. */
+  delete(item: T): void {
+    this.heap.delete(item);
+  }
+
+  /** Removes and returns what has ended, in the order of `until`. */
+  take(now: number): readonly T[] {
+    const due: T[] = [];
+    for (let first = this.heap.first; first !== undefined && first.key <= now; first = this.heap.first) {
+      const { until } = first;
+      if (until > first.key && until !== Infinity) {
+        this.heap.put(first, until);
+        continue;
+      }
+      this.heap.delete(first);
+      if (until <= now) due.push(first);
+    }
+    return due;
+  }
+}
+
+/**
+ * An {@link EndQueue} with a timer, for what must be noticed at its exact time.
  *
  * The core's timer wheel does not fit: it is late by up to a tick, and a diff must not come later than its lease says.
  */
-export class Deadlines<T extends Expiring> {
-  /** Binary heap, earliest first. */
-  private readonly heap: QueuedEnd<T>[] = [];
+export class Deadlines<T extends Expiring> extends EndQueue<T> {
   private timer: Scheduled | undefined;
   private timerAt = Infinity;
   private running = false;
@@ -29,28 +68,13 @@ export class Deadlines<T extends Expiring> {
   constructor(
     private readonly clock: Clock,
     private readonly onDue: () => void,
-  ) {}
-
-  /** To be called whenever `until` may have become earlier. */
-  track(item: T): void {
-    if (item.until >= item.queuedAt) return;
-    item.queuedAt = item.until;
-    this.insert({ at: item.until, item });
-    this.arm();
+  ) {
+    super();
   }
 
-  /** Removes and returns what has ended. */
-  take(now: number): readonly T[] {
-    const due: T[] = [];
-    for (let top = this.heap[0]; top !== undefined && top.at <= now; top = this.heap[0]) {
-      this.removeTop();
-      const { item } = top;
-      if (item.queuedAt !== top.at) continue;
-      item.queuedAt = Infinity;
-      if (item.until <= now) due.push(item);
-      else if (item.until !== Infinity) this.track(item);
-    }
-    return due;
+  override track(item: T): void {
+    super.track(item);
+    this.arm();
   }
 
   /** Starts the timer. */
@@ -66,12 +90,12 @@ export class Deadlines<T extends Expiring> {
   }
 
   private arm(): void {
-    const top = this.heap[0];
-    if (!this.running || top === undefined || top.at >= this.timerAt) return;
+    const { next } = this;
+    if (!this.running || next >= this.timerAt) return;
     this.disarm();
-    this.timerAt = top.at;
+    this.timerAt = next;
     // At least 1 ms: the system's timers may fire early by a fraction, and would then fire again and again.
-    this.timer = this.clock.schedule(Math.max(1, top.at - this.clock.now()), () => {
+    this.timer = this.clock.schedule(Math.max(1, next - timeOf(this.clock)), () => {
       this.disarm();
       this.onDue();
       this.arm();
@@ -82,37 +106,5 @@ export class Deadlines<T extends Expiring> {
     this.timer?.cancel();
     this.timer = undefined;
     this.timerAt = Infinity;
-  }
-
-  private insert(entry: QueuedEnd<T>): void {
-    let index = this.heap.length;
-    while (index > 0) {
-      const parentIndex = (index - 1) >>> 1;
-      const parent = this.heap[parentIndex];
-      if (parent === undefined || parent.at <= entry.at) break;
-      this.heap[index] = parent;
-      index = parentIndex;
-    }
-    this.heap[index] = entry;
-  }
-
-  private removeTop(): void {
-    const last = this.heap.pop();
-    if (last === undefined || this.heap.length === 0) return;
-    let index = 0;
-    for (;;) {
-      const left = 2 * index + 1;
-      const right = this.heap[left + 1];
-      let child = this.heap[left];
-      let childIndex = left;
-      if (child !== undefined && right !== undefined && right.at < child.at) {
-        child = right;
-        childIndex = left + 1;
-      }
-      if (child === undefined || child.at >= last.at) break;
-      this.heap[index] = child;
-      index = childIndex;
-    }
-    this.heap[index] = last;
   }
 }

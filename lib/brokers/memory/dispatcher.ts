@@ -27,6 +27,11 @@ export class MemoryDispatcher {
     this.flush();
   }
 
+  /** Queues a call behind all that is queued; `flush` runs it. */
+  later(call: () => void): void {
+    this.queue.push(call);
+  }
+
   /** Delivers all that is queued before it returns; does nothing inside a listener, where the outer call continues. */
   flush(): void {
     if (this.delivering) return;

@@ -7,10 +7,20 @@ import type {
   SignalMessage,
 } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
-import type { MemoryChannel } from './channel.js';
-import { idKey } from './dedupe.js';
-import { notRunning, type RunningNode } from './node.js';
+import { channelBytes, type MemoryChannel } from './channel.js';
+import { idKey } from './ids.js';
+import { full, FULL_RETRY_MS, FULL_TEXT, notRunning, type RunningNode } from './node.js';
 import type { MemoryStore } from './store.js';
+
+const CONFLICT: AppendOutcome = { ok: false, code: 'conflict' };
+const OUT_OF_ORDER: AppendOutcome = { ok: false, code: 'out_of_order' };
+const FULL: AppendOutcome = {
+  ok: false,
+  code: 'unavailable',
+  retryAfterMs: FULL_RETRY_MS,
+  message: FULL_TEXT,
+};
+const TOO_MANY_IDS = 'Too many of your publishes are still remembered for their retries; try again later';
 
 /** The logs of a store, for one broker on it. */
 export class MemoryLog implements BrokerLog {
@@ -23,9 +33,10 @@ export class MemoryLog implements BrokerLog {
     // Not `running.run`: the hot path makes no closure.
     if (this.running.current === undefined) return Promise.reject(notRunning());
     const { clock, dispatcher } = this.store;
-    const [now, monotonic] = [clock.now(), clock.monotonic()];
+    const now = this.store.advance();
+    const ts = clock.now();
     const touched: MemoryChannel[] = [];
-    const outcomes = requests.map((request) => this.append(request, now, monotonic, touched));
+    const outcomes = requests.map((request) => this.append(request, ts, now, touched));
     // All batches are queued before the first is delivered: its listener may append to the channel of the next.
     for (const channel of touched) {
       const events = channel.pending;
@@ -38,24 +49,27 @@ export class MemoryLog implements BrokerLog {
   }
 
   read(request: ReadRequest): Promise<ReadResult> {
-    return this.running.run(() => {
-      const now = this.store.clock.now();
-      return this.store.open(request.channel, now).log.read(request, now);
-    });
+    return this.running.run(() => this.store.read(request));
   }
 
   tips(channels: readonly string[]): Promise<readonly Position[]> {
     return this.running.run(() => {
-      const now = this.store.clock.now();
-      return channels.map((channel) => this.store.open(channel, now).log.position);
+      this.store.advance();
+      return channels.map((channel) => this.store.positionOf(channel));
     });
   }
 
-  subscribe(channel: string): Promise<Position> {
+  subscribe(name: string): Promise<Position> {
     return this.running.run((node) => {
-      const found = this.store.subscribe(channel, node);
-      node.channels.add(found);
-      return found.log.position;
+      const { store } = this;
+      store.advance();
+      const isNew = store.find(name) === undefined;
+      const isFull = isNew && !store.reserve(channelBytes(name));
+      const channel = isFull ? undefined : store.subscribe(name, node);
+      store.dispatcher.flush();
+      if (channel === undefined) throw full();
+      node.channels.add(channel);
+      return channel.log.position;
     });
   }
 
@@ -63,6 +77,7 @@ export class MemoryLog implements BrokerLog {
     return this.running.run((node) => {
       const found = this.store.unsubscribe(channel, node);
       if (found !== undefined) node.channels.delete(found);
+      this.store.dispatcher.flush();
     });
   }
 
@@ -75,35 +90,47 @@ export class MemoryLog implements BrokerLog {
     });
   }
 
-  private append(
-    request: AppendRequest,
-    now: number,
-    monotonic: number,
-    touched: MemoryChannel[],
-  ): AppendOutcome {
-    const { channel: name, event: draft, policy, producer } = request;
-    const channel = this.store.open(name, now);
-    const { ids } = channel;
-    ids.trim(now);
+  private append(request: AppendRequest, ts: number, now: number, touched: MemoryChannel[]): AppendOutcome {
+    const { store } = this;
+    const { ids } = store;
+    const { channel: name, policy, fingerprint, after } = request;
     const { dedupeMs } = policy;
+    const known = store.find(name);
+    const remembers = dedupeMs > 0;
     // Many channels remember no ids at all, and need no key.
-    const key = ids.size > 0 || dedupeMs > 0 ? idKey(producer, draft.id) : '';
-    const first = ids.find(key, now);
-    if (first !== undefined) {
-      return first.fingerprint === request.fingerprint
-        ? { ok: true, position: first.position, duplicate: true }
-        : { ok: false, code: 'conflict' };
+    const knows = known !== undefined && known.ids.size > 0;
+    const key = knows || remembers ? idKey(request.producer, request.event.id) : '';
+    if (knows) {
+      const first = known.ids.find(key);
+      if (first !== undefined) {
+        return first.fingerprint === fingerprint
+          ? { ok: true, position: first.position, duplicate: true }
+          : CONFLICT;
+      }
     }
-    if (request.after !== undefined && ids.find(idKey(producer, request.after), now) === undefined) {
-      return { ok: false, code: 'out_of_order' };
-    }
-    if (dedupeMs > 0 && ids.isFull) return { ok: false, code: 'unavailable' };
+    if (after !== undefined && known?.ids.find(idKey(request.producer, after)) === undefined)
+      return OUT_OF_ORDER;
 
-    const event = channel.log.append(draft, policy, now, monotonic);
-    const position: Position = { epoch: event.epoch, seq: event.seq };
-    if (dedupeMs > 0) {
-      ids.remember({ key, position, fingerprint: request.fingerprint, until: now + dedupeMs });
+    let reserved = known === undefined ? channelBytes(name) : 0;
+    const producer = remembers ? ids.producer(request.producer) : undefined;
+    if (producer !== undefined) {
+      const cost = ids.cost(producer, key, fingerprint);
+      if (!ids.admits(producer, cost)) {
+        store.refused();
+        const retryAfterMs = ids.retryAfter(producer, now);
+        return { ok: false, code: 'rate_limited', retryAfterMs, message: TOO_MANY_IDS };
+      }
+      reserved += cost;
     }
+    if (reserved > 0 && !store.reserve(reserved, known)) return FULL;
+
+    const channel = known ?? store.open(name);
+    const event = channel.log.append(request, ts, now);
+    const position: Position = { epoch: event.epoch, seq: event.seq };
+    if (producer !== undefined) {
+      ids.remember(channel.ids, key, producer, fingerprint, position, now, dedupeMs);
+    }
+    store.appended(channel, now);
     if (channel.subscribers.length > 0) {
       if (channel.pending === undefined) {
         channel.pending = [];

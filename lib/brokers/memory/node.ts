@@ -33,3 +33,13 @@ export function notRunning(): RealtimeError {
     'The memory broker is not running: it was closed, or not started yet',
   );
 }
+
+/** When what was refused for lack of room may be tried again, in milliseconds. */
+export const FULL_RETRY_MS = 1_000;
+
+export const FULL_TEXT = 'The memory of the server is full; try again later';
+
+/** The refusal of what would have to stay: what is there may be dropped for nothing. */
+export function full(): RealtimeError {
+  return new RealtimeError('unavailable', FULL_TEXT, { retryAfterMs: FULL_RETRY_MS });
+}

@@ -1,13 +1,16 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/messages.js';
 import type { Expiring } from './deadlines.js';
+import type { Ledger } from './ledger.js';
 import { Roster, type RosterItem } from './roster.js';
+import { DEVICE_BYTES, MEMBER_BYTES, ROOM_BYTES, weightOf } from './weight.js';
 
 /** Deeper data counts as changed: hostile nesting must not overflow the stack, and a needless diff does no harm. */
 const MAX_DEPTH = 64;
 
 interface Member extends RosterItem {
   data: unknown;
+  dataBytes: number;
   readonly devices: Map<string, PresenceDevice>;
 }
 
@@ -17,6 +20,7 @@ export interface PresenceDevice extends Expiring {
   readonly member: Member;
   readonly name: string;
   generation: number;
+  until: number;
   /** Whether it left and its grace runs; it counts as present until the grace ends. */
   leaving: boolean;
 }
@@ -35,10 +39,24 @@ export class PresenceRoom {
   constructor(
     readonly channel: string,
     private readonly epoch: string,
+    private readonly ledger: Ledger,
   ) {}
+
+  /** What the first member of a channel weighs, with its room. */
+  static firstCost(entry: PresenceEntry): number {
+    return ROOM_BYTES + memberBytes(entry.member) + deviceBytes(entry.device) + weightOf(entry.data);
+  }
 
   get isEmpty(): boolean {
     return this.members.size === 0;
+  }
+
+  /** What an entry weighs more than what is there; less than nothing where its data is smaller. */
+  cost(entry: PresenceEntry): number {
+    const member = this.members.get(entry.member);
+    if (member === undefined) return PresenceRoom.firstCost(entry) - ROOM_BYTES;
+    const device = member.devices.has(entry.device) ? 0 : deviceBytes(entry.device);
+    return device + (entry.data === undefined ? 0 : weightOf(entry.data) - member.dataBytes);
   }
 
   /** The device; `'fenced'` when the entry has an older generation than it (P28). */
@@ -47,11 +65,14 @@ export class PresenceRoom {
     return device !== undefined && entry.generation < device.generation ? 'fenced' : device;
   }
 
-  /** @returns The device whose end moved, or `undefined` when the entry is fenced. */
-  enter(entry: PresenceEntry, until: number): PresenceDevice | undefined {
+  /**
+   * @param order Number of the device, should it be new.
+   * @returns The device whose end moved, or `undefined` when the entry is fenced.
+   */
+  enter(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    const device = found ?? this.admit(entry);
+    const device = found ?? this.admit(entry, order);
     device.generation = entry.generation;
     device.leaving = false;
     device.until = until;
@@ -60,10 +81,10 @@ export class PresenceRoom {
   }
 
   /** Like `enter` for an absent device; one that is leaving stays leaving. */
-  renew(entry: PresenceEntry, until: number): PresenceDevice | undefined {
+  renew(entry: PresenceEntry, until: number, order: number): PresenceDevice | undefined {
     const found = this.find(entry);
     if (found === 'fenced') return undefined;
-    if (found === undefined || entry.generation > found.generation) return this.enter(entry, until);
+    if (found === undefined || entry.generation > found.generation) return this.enter(entry, until, order);
     if (found.leaving) return undefined;
     found.until = until;
     return found;
@@ -91,11 +112,13 @@ export class PresenceRoom {
     const { member } = device;
     device.until = Infinity;
     if (!member.devices.delete(device.name)) return;
+    this.ledger.credit(deviceBytes(device.name));
     if (member.devices.size > 0) {
       this.updated.add(member);
       return;
     }
     this.members.delete(member);
+    this.ledger.credit(memberBytes(member.id) + member.dataBytes);
     this.updated.delete(member);
     // Joined and left within one diff: nobody has seen it.
     if (!this.joined.delete(member)) this.left.push(member.id);
@@ -132,16 +155,18 @@ export class PresenceRoom {
     };
   }
 
-  private admit(entry: PresenceEntry): PresenceDevice {
+  private admit(entry: PresenceEntry, order: number): PresenceDevice {
     let member = this.members.get(entry.member);
     if (member === undefined) {
-      member = this.members.add(entry.member, (order) => ({
+      member = this.members.add(entry.member, (place) => ({
         id: entry.member,
-        order,
+        order: place,
         data: undefined,
+        dataBytes: 0,
         devices: new Map<string, PresenceDevice>(),
       }));
       this.joined.add(member);
+      this.ledger.charge(memberBytes(member.id));
     } else {
       this.updated.add(member);
     }
@@ -152,17 +177,31 @@ export class PresenceRoom {
       generation: entry.generation,
       leaving: false,
       until: Infinity,
-      queuedAt: Infinity,
+      order,
+      index: -1,
+      key: 0,
     };
+    this.ledger.charge(deviceBytes(device.name));
     member.devices.set(entry.device, device);
     return device;
   }
 
   private setData(member: Member, data: unknown): void {
     if (sameData(member.data, data)) return;
+    const bytes = weightOf(data);
+    this.ledger.charge(bytes - member.dataBytes);
     member.data = data;
+    member.dataBytes = bytes;
     this.updated.add(member);
   }
+}
+
+function memberBytes(id: string): number {
+  return MEMBER_BYTES + 2 * id.length;
+}
+
+function deviceBytes(name: string): number {
+  return DEVICE_BYTES + 2 * name.length;
 }
 
 function view(member: Member): PresenceMember {
@@ -178,7 +217,8 @@ export function sameData(left: unknown, right: unknown, depth = 0): boolean {
   if (Object.is(left, right)) return true;
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
   // Lists and bytes may have the members of an object.
-  if (depth === MAX_DEPTH || Object.getPrototypeOf(left) !== Object.getPrototypeOf(right)) return false;
+  if (depth === MAX_DEPTH || Array.isArray(left) !== Array.isArray(right)) return false;
+  if (ArrayBuffer.isView(left) !== ArrayBuffer.isView(right)) return false;
   const leftEntries = Object.entries(left);
   if (leftEntries.length !== Object.keys(right).length) return false;
   const other = right as Readonly<Record<string, unknown>>;

@@ -86,8 +86,8 @@ export class RedisLog implements BrokerLog {
     const events: ChannelEvent[] = [];
     const [serverNow, now] = [Number(reply[4]), clock.monotonic()];
     for (let at = 5; at < reply.length; at += 3) {
-      const [first, ts, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
-      const record = recordOf(text, channel, tip.epoch, first, ts, serverNow - ts, now);
+      const [first, appendedAt, text] = [Number(reply[at]), Number(reply[at + 1]), String(reply[at + 2])];
+      const record = recordOf(text, channel, tip.epoch, first, appendedAt, serverNow - appendedAt, now);
       // A record may begin before the range, and end behind it.
       const wanted = record.slice(Math.max(0, low - first), Math.max(0, high - first + 1));
       if (wanted.length > 0) {
@@ -97,7 +97,7 @@ export class RedisLog implements BrokerLog {
       // Another program spoiled the record. The reader continues behind the one event of it that is certainly there.
       const newer = events.at(-1)?.seq ?? high + 1;
       const seq = reverse === true ? Math.min(high, newer - 1) : Math.max(low, first);
-      events.push(ChannelEvent.unreadable({ channel, epoch: tip.epoch, seq, ts }));
+      events.push(ChannelEvent.unreadable({ channel, epoch: tip.epoch, seq, ts: appendedAt }));
     }
     return { tip, continuous: reply[2] === 1, oldest, events: events.slice(0, most) };
   }

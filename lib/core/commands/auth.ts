@@ -1,22 +1,54 @@
 import type { AuthCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { withTimeout } from '../async/with-timeout.js';
+import type { Verifications } from '../access/verifications.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
 
-/** Replaces the credential of a live session (G12). A token of another user is refused, and the old one stays valid. */
-export class Auth {
-  constructor(private readonly ports: Pick<EnginePorts, 'authenticator' | 'clock' | 'settings'>) {}
+/** When a client whose credentials find no room may try again, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
 
-  async run(session: Session, { id, payload: { token } }: AuthCommand): Promise<void> {
-    const { authenticator, settings, clock } = this.ports;
+/** Credentials of one session that are being verified, or wait for it. */
+interface Queue {
+  length: number;
+  last: Promise<void>;
+}
+
+/**
+ * Replaces the credential of a live session (G12). A token of another user is refused, and the old one stays valid. One at a
+ * time for a session, in the order of the client: the last that it sent is the one that counts.
+ */
+export class Auth {
+  private readonly queues = new WeakMap<Session, Queue>();
+
+  constructor(
+    private readonly verifications: Pick<Verifications, 'verify'>,
+    private readonly ports: Pick<EnginePorts, 'settings'>,
+  ) {}
+
+  async run(session: Session, command: AuthCommand): Promise<void> {
+    const queue = this.queues.get(session) ?? { length: 0, last: Promise.resolve() };
+    if (queue.length >= this.ports.settings.limits.maxInFlight) {
+      const error = new RealtimeError('rate_limited', 'Too many tokens wait on this connection', {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+      return session.fail(command.id, error, 'pushControl');
+    }
+    this.queues.set(session, queue);
+    queue.length++;
+    queue.last = (
+      queue.length === 1
+        ? this.verify(session, command)
+        : queue.last.then(() => this.verify(session, command))
+    ).finally(() => queue.length--);
+    return queue.last;
+  }
+
+  /** Never rejects. */
+  private async verify(session: Session, { id, payload: { token } }: AuthCommand): Promise<void> {
+    if (session.isClosed) return;
     const { handshake } = session.connection;
     try {
-      const authentication = await withTimeout(
-        authenticator.authenticate({ token, via: 'auth', handshake }),
-        settings.handlerTimeoutMs,
-        clock,
-      );
+      const authentication = await this.verifications.verify({ token, via: 'auth', handshake });
       if (session.isClosed) return;
       if (authentication.user?.id !== session.user?.id) {
         throw new RealtimeError(

@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
-import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelNames } from '../access/channel-names.js';
 import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import type { Subscription } from '../hub/subscription.js';
@@ -15,6 +14,7 @@ import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js
 import type { Outcome } from '../ports/observer.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
+import type { ApplicationCalls } from './application-calls.js';
 
 /** A positive authorization: without end, or for `forMs` milliseconds. */
 export type Grant = { readonly forMs?: number };
@@ -28,6 +28,7 @@ export interface AuthorizerDeps extends Pick<EnginePorts, 'clock' | 'observer' |
   readonly channels: ChannelRegistry;
   readonly access: AccessGuard;
   readonly names: ChannelNames;
+  readonly calls: ApplicationCalls;
 }
 
 /** Asks the application, and the records of revokes, whether a session may do something (G10, G11). */
@@ -54,12 +55,12 @@ export class Authorizer {
   ): MaybePromise<Grant> {
     if (rule === 'public') return WITHOUT_END;
     const { observer, clock } = this.deps;
-    if (observer.onAuthorization === undefined) return this.ask(rule, call);
+    if (observer.onAuthorization === undefined) return this.ask(rule, call, pattern, action);
     const startedAt = clock.monotonic();
     const notify = (outcome: Outcome): void =>
       observer.onAuthorization?.(call, pattern, action, outcome, clock.monotonic() - startedAt);
     return attempt(
-      () => this.ask(rule, call),
+      () => this.ask(rule, call, pattern, action),
       (grant) => {
         notify('ok');
         return grant;
@@ -71,9 +72,14 @@ export class Authorizer {
     );
   }
 
-  private ask(rule: AuthorizeHandler, call: HandlerCall): MaybePromise<Grant> {
-    const { settings, clock } = this.deps;
-    return whenReady(withTimeout(rule(call), settings.handlerTimeoutMs, clock), toGrant);
+  private ask(
+    rule: AuthorizeHandler,
+    call: HandlerCall,
+    pattern: string,
+    action: ChannelAction,
+  ): MaybePromise<Grant> {
+    const what = (): string => `The authorization of ${action}${ofChannel(pattern)}`;
+    return whenReady(this.deps.calls.limit(rule(call), call.connection.id, what), toGrant);
   }
 
   /**
@@ -134,6 +140,11 @@ function toGrant(result: AuthorizationResult): Grant {
   if (result === true) return WITHOUT_END;
   if (typeof result === 'object' && result !== null && result.forMs > 0) return result;
   throw new RealtimeError('forbidden');
+}
+
+/** Names a channel by its pattern in a message of the log: names of channels are the clients'. */
+export function ofChannel(pattern: string): string {
+  return pattern === '' ? ' without a channel' : ` of ${pattern}`;
 }
 
 /** The code under which a client gets an error. */

@@ -5,13 +5,14 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { WelcomePayload } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
+import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
-import { withTimeout } from '../async/with-timeout.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Verified } from '../ports/identity.js';
 import type { Session } from '../session/session.js';
+import type { ApplicationCalls } from './application-calls.js';
 import type { TakeOver } from './take-over.js';
 
 /** How a refused connection ends: the code tells the client whether to reconnect. */
@@ -22,6 +23,7 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   banned: 'banned',
   bad_request: 'protocol_error',
   unavailable: 'broker_unavailable',
+  rate_limited: 'overloaded',
 };
 
 /** The close code with the meaning of an error that refuses a connection. */
@@ -31,8 +33,10 @@ export function closeNameOf(code: ErrorCode): CloseName {
 
 export interface HelloDeps extends Pick<
   EnginePorts,
-  'authenticator' | 'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger' | 'observer'
+  'onConnect' | 'settings' | 'clock' | 'entropy' | 'logger' | 'observer'
 > {
+  readonly verifications: Pick<Verifications, 'verify'>;
+  readonly calls: ApplicationCalls;
   readonly takeOver: TakeOver;
   /** Users that are refused. */
   readonly bans: BanList;
@@ -71,8 +75,8 @@ export class Hello {
       this.refuseIfBanned(authentication);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
-      const { onConnect, settings, clock } = this.deps;
-      const verdict = onConnect && withTimeout(onConnect(session.view), settings.handlerTimeoutMs, clock);
+      const { onConnect, calls } = this.deps;
+      const verdict = onConnect && calls.limit(onConnect(session.view), session.id, () => 'The connect hook');
       return whenReady(verdict, (admitted) => {
         if (admitted === false) throw new RealtimeError('forbidden');
         if (session.isClosed) return;
@@ -99,7 +103,7 @@ export class Hello {
   }
 
   private authenticate(session: Session, token: string | undefined): MaybePromise<Verified> {
-    const { authenticator, settings } = this.deps;
+    const { verifications, settings } = this.deps;
     const { opening, connection } = session;
     const known = opening.authentication;
     if (token === undefined) {
@@ -111,7 +115,7 @@ export class Hello {
         );
       }
     }
-    const verified = authenticator.authenticate({
+    const verified = verifications.verify({
       ...(token === undefined ? { via: 'none' } : { token, via: 'hello' }),
       handshake: connection.handshake,
     });

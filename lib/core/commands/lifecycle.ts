@@ -1,14 +1,15 @@
-import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelRegistry } from '../channel/registry.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { ApplicationCalls } from './application-calls.js';
 
 /** Runs the application's hooks. No client waits for them, so a failure is logged, not answered. */
 export class LifecycleHooks {
   constructor(
     private readonly channels: ChannelRegistry,
-    private readonly ports: Pick<EnginePorts, 'clock' | 'logger' | 'settings'>,
+    private readonly ports: Pick<EnginePorts, 'logger'>,
+    private readonly calls: ApplicationCalls,
   ) {}
 
   /**
@@ -22,11 +23,14 @@ export class LifecycleHooks {
   }
 
   runHook(hook: (call: HandlerCall) => MaybePromise<void>, call: HandlerCall): void {
-    const { clock, logger, settings } = this.ports;
+    const { logger } = this.ports;
+    const { connection, channel } = call;
+    const what = (): string =>
+      `A life-cycle hook of ${this.channels.find(channel)?.definition.pattern ?? 'a channel'}`;
     const report = (error: unknown): void =>
-      logger.error(`A life-cycle hook failed on connection ${call.connection.id}`, error);
+      logger.error(`A life-cycle hook failed on connection ${connection.id}`, error);
     void attempt(
-      () => withTimeout(hook(call), settings.handlerTimeoutMs, clock),
+      () => this.calls.limit(hook(call), connection.id, what),
       () => undefined,
       report,
     );

@@ -56,6 +56,8 @@ export class Presence {
     const change = bytes - sizeOfValue(entry.data);
     session.memory.retain(change);
     subscription.countRetained(change);
+    // Each member is sent the change.
+    session.chargeDeliveries(subscription.channel.subscriptions.size);
     await this.tracker.update(subscription, { ...entry, data });
     if (!session.isClosed) session.reply(command.id, {});
   }

@@ -4,7 +4,6 @@ import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
-import { withTimeout } from '../async/with-timeout.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import {
@@ -22,6 +21,7 @@ import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
+import type { ApplicationCalls } from './application-calls.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
@@ -29,6 +29,7 @@ export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settin
   readonly appends: AppendQueue;
   readonly recentPublishes: RecentPublishes;
   readonly drain: DrainSwitch;
+  readonly calls: ApplicationCalls;
 }
 
 /** One publish of a client on its way into the log. */
@@ -39,6 +40,16 @@ interface Attempt {
   /** The payload as the client sent it. */
   readonly sent: EventContent;
   readonly fingerprint: string;
+  /** Monotonic time at which it came. */
+  readonly receivedAt: number;
+}
+
+/** How long a publish waits for those before it. */
+interface Patience {
+  /** Whether it has been answered with `timeout`. */
+  readonly isOver: boolean;
+  /** It waits no longer. @returns whether it is still to be answered. */
+  end(): boolean;
 }
 
 /** An event that may be appended. */
@@ -61,7 +72,7 @@ export class Publish {
     }
     const sent = contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent.json);
-    const attempt = { session, command, match, sent, fingerprint };
+    const attempt = { session, command, match, sent, fingerprint, receivedAt: session.commandReceivedAt };
     const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
@@ -86,25 +97,60 @@ export class Publish {
 
   private append(attempt: Attempt): MaybePromise<void> {
     const { session, command } = attempt;
-    return session.lanes.run(command.channel, () => {
+    const { lanes } = session;
+    const patience = lanes.isBusy(command.channel) ? this.limitWait(attempt) : undefined;
+    return lanes.run(command.channel, () => {
+      if (patience?.isOver === true) return;
       let step: MaybePromise<Prepared>;
       try {
         step = this.prepare(attempt);
       } catch (error) {
+        patience?.end();
         return session.fail(command.id, error);
       }
-      if (!isPromise(step)) return this.submit(attempt, step);
+      if (!isPromise(step)) {
+        patience?.end();
+        return this.submit(attempt, step);
+      }
       return step.then(
-        (prepared) => this.submit(attempt, prepared),
-        (error: unknown) => session.fail(command.id, error),
+        (prepared) => {
+          if (patience?.end() !== false) this.submit(attempt, prepared);
+        },
+        (error: unknown) => {
+          if (patience?.end() !== false) session.fail(command.id, error);
+        },
       );
     });
+  }
+
+  /**
+   * A publish that waits for those before it has its answer after `handlerTimeout` like any other, counted from when it came.
+   * After that it is not appended: the client may have sent it again.
+   */
+  private limitWait({ session, command, receivedAt }: Attempt): Patience {
+    const { clock, settings } = this.deps;
+    let isOver = false;
+    const leftMs = receivedAt + settings.handlerTimeoutMs - clock.monotonic();
+    const timer = clock.schedule(Math.max(0, leftMs), () => {
+      isOver = true;
+      const message = 'It waited too long for the publishes before it';
+      session.fail(command.id, new RealtimeError('timeout', message));
+    });
+    return {
+      get isOver() {
+        return isOver;
+      },
+      end() {
+        timer.cancel();
+        return !isOver;
+      },
+    };
   }
 
   /** Authorizes and runs the application's handler; what it returns is what is appended. */
   private prepare(attempt: Attempt): MaybePromise<Prepared> {
     const { session, command, match, sent } = attempt;
-    const { authorizer, access, drain, clock, settings } = this.deps;
+    const { authorizer, access, drain, calls } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     const { revision } = access;
@@ -112,7 +158,9 @@ export class Publish {
     const handle = (): MaybePromise<Prepared> => {
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return this.draft(attempt, sent);
-      return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (returned) =>
+      const what = (): string =>
+        `The handler of the publish "${command.event}" of ${match.definition.pattern}`;
+      return whenReady(calls.limit(handler(call), session.id, what), (returned) =>
         this.draft(attempt, handledContent(command, returned)),
       );
     };

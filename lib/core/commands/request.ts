@@ -1,13 +1,12 @@
 import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
-import { withTimeout } from '../async/with-timeout.js';
 import { notSerializable } from '../log/event-content.js';
 import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
-import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
-import type { Authorizer } from './authorization.js';
+import type { ApplicationCalls } from './application-calls.js';
+import { ofChannel, type Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
@@ -18,7 +17,7 @@ export class Request {
   constructor(
     private readonly authorizer: Authorizer,
     private readonly requests: ReadonlyMap<string, ConnectionRequest>,
-    private readonly ports: Pick<EnginePorts, 'clock' | 'settings'>,
+    private readonly calls: ApplicationCalls,
   ) {}
 
   run(session: Session, command: RequestCommand): MaybePromise<void> {
@@ -30,7 +29,7 @@ export class Request {
         throw new RealtimeError('bad_request', 'No request of this name is declared without a channel');
       const call = handlerCall(session, NO_CHANNEL, command);
       return whenReady(authorizer.decide(request.authorize, call, '', 'request'), () =>
-        this.handle(session, request.handle, call),
+        this.handle(session, request.handle, call, ''),
       );
     }
     const match = authorizer.resolve(session, channel);
@@ -40,13 +39,18 @@ export class Request {
       const handler = match.definition.behaviour.requests.get(event);
       if (handler === undefined)
         throw new RealtimeError('bad_request', 'This channel declares no request of this name');
-      return this.handle(session, handler, call);
+      return this.handle(session, handler, call, match.definition.pattern);
     });
   }
 
-  private handle(session: Session, handler: RequestHandler, call: HandlerCall): MaybePromise<void> {
-    const { settings, clock } = this.ports;
-    return whenReady(withTimeout(handler(call), settings.handlerTimeoutMs, clock), (value) => {
+  private handle(
+    session: Session,
+    handler: RequestHandler,
+    call: HandlerCall,
+    pattern: string,
+  ): MaybePromise<void> {
+    const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
+    return whenReady(this.calls.limit(handler(call), session.id, what), (value) => {
       if (session.isClosed) return;
       const source = `the handler of the request "${call.event}"`;
       let answer: unknown;

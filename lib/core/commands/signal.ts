@@ -1,5 +1,6 @@
 import type { SignalCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Hub } from '../hub/hub.js';
 import { contentOf, sizeOf } from '../log/event-content.js';
 import type { BrokerLog } from '../ports/broker.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -12,6 +13,7 @@ export class Signal {
   constructor(
     private readonly authorizer: Authorizer,
     private readonly log: Pick<BrokerLog, 'signal'>,
+    private readonly hub: Pick<Hub, 'find'>,
     private readonly settings: Pick<EngineSettings, 'limits'>,
   ) {}
 
@@ -26,6 +28,7 @@ export class Signal {
     const { value, json } = contentOf(payload);
     const user = session.user?.id;
     sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);
+    session.chargeDeliveries(this.hub.find(match.channel)?.subscriptions.size ?? 0);
     await this.log.signal(match.channel, { event, payload: value, user });
     if (!session.isClosed) session.reply(id, {});
   }

@@ -6,8 +6,8 @@ import { notSerializable } from '../log/event-content.js';
 import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
-import { withTimeout } from '../async/with-timeout.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { ApplicationCalls } from './application-calls.js';
 
 /** A plan, with the state for a subscriber that starts without events. */
 export interface PlanWithSnapshot {
@@ -20,7 +20,10 @@ export interface PlanWithSnapshot {
  * The tip is read before the handler runs, so events that the state lacks follow it; the state may contain some of them.
  */
 export class SubscribePlanner {
-  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'logger' | 'settings'>) {}
+  constructor(
+    private readonly ports: Pick<EnginePorts, 'log' | 'logger'>,
+    private readonly calls: ApplicationCalls,
+  ) {}
 
   plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
@@ -39,10 +42,10 @@ export class SubscribePlanner {
     snapshot: SnapshotHandler,
     plan: RecoveryPlan,
   ): Promise<PlanWithSnapshot> {
-    const { clock, settings } = this.ports;
+    const what = (): string => `The snapshot of ${channel.definition.pattern}`;
     // Fixed before anybody is given it: those who share a run are answered one after another (P29).
     const run = async (): Promise<SnapshotState> => {
-      const { state, ...position } = await withTimeout(snapshot.run(call), settings.handlerTimeoutMs, clock);
+      const { state, ...position } = await this.calls.limit(snapshot.run(call), call.connection.id, what);
       try {
         return { state: toWireValue(state, 'snapshot'), ...position };
       } catch (error) {

@@ -1,3 +1,4 @@
+import type { RecentLineages } from '../access/recent-lineages.js';
 import type { Ticket, TicketSigner } from '../access/ticket.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import { withTimeout } from '../async/with-timeout.js';
@@ -18,6 +19,7 @@ export interface TakeOverDeps extends Pick<EnginePorts, 'bus' | 'clock' | 'entro
   readonly sessions: SessionRegistry;
   readonly hooks: LifecycleHooks;
   readonly wheel: TimerWheel;
+  readonly recentLineages: RecentLineages;
 }
 
 /**
@@ -43,10 +45,11 @@ export class TakeOver {
   /** Synchronous, so that of two connections with one ticket the later one is the newer generation. */
   private continueLineage(session: Session, { lineage, generation }: Ticket): void {
     if (session.isClosed) return;
-    const { sessions } = this.deps;
+    const { sessions, recentLineages, clock } = this.deps;
     const older = sessions.ofLineage(lineage);
     session.continueLineage(lineage, Math.max(generation, older?.generation ?? 0) + 1);
     if (older !== undefined) this.inherit(session, older);
+    session.allowResume(recentLineages.claim(lineage, clock.monotonic()));
     sessions.adopt(session);
   }
 

@@ -1,10 +1,12 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
+import type { SubjectBuckets } from '../access/subject-buckets.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
-import type { Credentials, Verified, Verifier } from '../ports/identity.js';
+import type { Verifications } from '../access/verifications.js';
+import type { Credentials, Verified } from '../ports/identity.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -16,9 +18,11 @@ import { Session, type SessionDeps } from '../session/session.js';
 const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
-  readonly authenticator: Verifier;
+  readonly verifications: Pick<Verifications, 'verify'>;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
+  /** New connections of addresses. */
+  readonly connects: SubjectBuckets;
   /** Addresses that are refused. */
   readonly addressBans: BanList;
   readonly drain: DrainSwitch;
@@ -66,7 +70,7 @@ export class Admission implements TransportHost {
   }
 
   authenticate(credentials: Credentials): MaybePromise<Verified> {
-    return this.deps.authenticator.authenticate(credentials);
+    return this.deps.verifications.verify(credentials);
   }
 
   onRefused({ code, status }: Refusal, ip: string): void {
@@ -85,7 +89,7 @@ export class Admission implements TransportHost {
   open(connection: Connection, opening: Opening): ConnectionHandler {
     const session = new Session(this.deps.sessionDeps, connection, opening);
     // Asked again: of connections that were admitted together, the last may be above a limit once it is authenticated.
-    const refusal = this.admit(connection.handshake);
+    const refusal = this.judge(connection.handshake);
     this.deps.sessions.add(session);
     this.deps.observer.onConnectionOpen?.(session.view);
     if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
@@ -93,6 +97,27 @@ export class Admission implements TransportHost {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
+    const refusal = this.judge(handshake);
+    if (refusal !== undefined) return refusal;
+    const { connects, clock, journal, settings } = this.deps;
+    const { ip } = handshake;
+    const now = clock.monotonic();
+    // Also of those that are refused after this: a handshake costs more than what most connections do afterwards.
+    if (connects.take(ip, 1, now)) return undefined;
+    journal.warn(
+      'connects',
+      () =>
+        `The address ${ip} connects more often than ${settings.limits.connectsPerSecond} times a second ` +
+        '(limits.connectsPerSecond) and is refused with 429. Behind a proxy, set trustProxy',
+    );
+    return {
+      status: 429,
+      message: 'Too many new connections from this address',
+      retryAfterMs: Math.max(RETRY_AFTER_MS, connects.waitFor(ip, 1, now)),
+    };
+  }
+
+  private judge(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, addressBans, drain, clock } = this.deps;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };

@@ -2,18 +2,21 @@ import { userChannel } from '../../protocol/channel-name.js';
 import { AccessGuard } from '../access/access-guard.js';
 import { BanList } from '../access/ban-list.js';
 import { ChannelNames } from '../access/channel-names.js';
+import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
+import { Verifications } from '../access/verifications.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
+import { ApplicationCalls } from '../commands/application-calls.js';
 import { Auth } from '../commands/auth.js';
 import { Authorizer } from '../commands/authorization.js';
 import { Hello } from '../commands/hello.js';
@@ -92,11 +95,13 @@ export function composeEngine(options: EngineOptions) {
   );
   const access = new AccessGuard(revocations, freshness);
 
+  const verifications = new Verifications({ ...ports, journal });
+  const calls = new ApplicationCalls({ ...ports, journal, sessions });
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
   const accounts = new MemoryAccounts();
-  const answers = new AnswerSizes({ settings, notices: journal });
-  const planner = new SubscribePlanner(ports);
+  const answers = new AnswerSizes({ settings, clock, notices: journal });
+  const planner = new SubscribePlanner(ports, calls);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
@@ -129,26 +134,26 @@ export function composeEngine(options: EngineOptions) {
     },
   });
 
-  const hooks = new LifecycleHooks(channels, ports);
+  const hooks = new LifecycleHooks(channels, ports, calls);
   const names = new ChannelNames({
     // Who may hold many channels may also come back to them.
     max: Math.max(limits.maxDistinctChannels, 2 * limits.maxChannels),
     windowMs: limits.distinctChannelsWindowMs,
     secret: settings.ticketSecret,
   });
-  const authorizer = new Authorizer({ ...ports, channels, access, names });
+  const authorizer = new Authorizer({ ...ports, channels, access, names, calls });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
   const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
   const recentPublishes = new RecentPublishes();
   const joining = { authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
-      auth: new Auth(ports),
+      auth: new Auth(verifications, ports),
       history: new History(authorizer, ports),
       presence: new Presence(authorizer, ports, presence),
-      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain }),
-      request: new Request(authorizer, options.requests ?? new Map(), ports),
-      signal: new Signal(authorizer, log, settings),
+      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls }),
+      request: new Request(authorizer, options.requests ?? new Map(), calls),
+      signal: new Signal(authorizer, log, hub, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),
       unsubscribe,
     },
@@ -156,8 +161,13 @@ export function composeEngine(options: EngineOptions) {
     clock,
   );
   const tickets = new TicketSigner(settings.ticketSecret);
-  const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel });
-  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans });
+  const recentLineages = new RecentLineages(
+    limits.maxRateBuckets,
+    limits.freeSubscribesEveryMs,
+    settings.retry.stableMs,
+  );
+  const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
+  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans, verifications, calls });
 
   const sessionDeps: SessionDeps = {
     ...ports,
@@ -168,7 +178,11 @@ export function composeEngine(options: EngineOptions) {
     commands: {
       greet: (session, command) => hello.run(session, command),
       run: (session, command) => router.run(session, command),
-      leave: (session, code) => unsubscribe.endAll(session, code),
+      leave: (session, code) => {
+        if (session.heldChannels > 0)
+          recentLineages.remember(session.lineage, session.heldChannels, clock.monotonic());
+        unsubscribe.endAll(session, code);
+      },
     },
     wheel,
     answers,
@@ -185,7 +199,22 @@ export function composeEngine(options: EngineOptions) {
   };
   return {
     observer,
-    admission: new Admission({ ...ports, sessions, sessionDeps, addressBans, drain, journal }),
+    admission: new Admission({
+      ...ports,
+      verifications,
+      connects: new SubjectBuckets(
+        new RateLimit(
+          limits.connectsPerSecond,
+          Math.max(limits.maxConnectionsPerAddress, 2 * limits.connectsPerSecond),
+        ),
+        limits.maxRateBuckets,
+      ),
+      journal,
+      sessions,
+      sessionDeps,
+      addressBans,
+      drain,
+    }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
     reauthorization,

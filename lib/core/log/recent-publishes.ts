@@ -4,41 +4,108 @@ import type { Position } from '../../protocol/position.js';
 export interface RecentPublish {
   readonly fingerprint: string;
   readonly position: Position;
+  /** When it is forgotten, in milliseconds of the clock that never jumps. */
   readonly until: number;
+}
+
+/** Most bytes that a node remembers publishes with. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Part of a generation that one producer may fill. */
+const PRODUCER_PART = 1 / 8;
+/** What an entry weighs without its texts, in bytes. */
+const ENTRY_BYTES = 250;
+/** What a producer weighs without its name and entries, in bytes. */
+const PRODUCER_BYTES = 250;
+
+/** Publishes of one producer. */
+interface Publishes {
+  readonly byKey: Map<string, RecentPublish>;
+  bytes: number;
+}
+
+/** Publishes of all producers that came in one span of time. */
+class Generation {
+  bytes = 0;
+  readonly byProducer = new Map<string, Publishes>();
+
+  put(producer: string, publishes: Publishes): void {
+    this.delete(producer);
+    this.byProducer.set(producer, publishes);
+    this.bytes += publishes.bytes;
+  }
+
+  delete(producer: string): void {
+    this.bytes -= this.byProducer.get(producer)?.bytes ?? 0;
+    this.byProducer.delete(producer);
+  }
 }
 
 /**
  * The publishes that this node remembers, in front of the broker's dedupe (P15): a retry is answered without running the
- * application's handler again. Only a shortcut: the broker decides, on any node.
+ * application's handler again. Only a shortcut: the broker decides, on any node. So it is bounded by forgetting the oldest; who
+ * publishes more than a share forgets its own.
  */
 export class RecentPublishes {
   /**
-   * Two generations. The older one is dropped as a whole when the younger one is full: removing the oldest entries of a map one
+   * Two generations. The older one is dropped as a whole when both are full: removing the oldest entries of a map one
    * by one makes it slower and slower, since removed entries stay in its table until that is rebuilt.
    */
-  private younger = new Map<string, RecentPublish>();
-  private older = new Map<string, RecentPublish>();
+  private younger = new Generation();
+  private older = new Generation();
 
-  /** @param capacity most publishes that are remembered; at least the newest half of them are. */
-  constructor(private readonly capacity = 20_000) {}
+  /** @param maxBytes most bytes that are remembered; at least the newest half of them are, where no producer fills its share. Default 8 MiB. */
+  constructor(private readonly maxBytes = MAX_BYTES) {}
 
+  /** Bytes that are remembered. */
+  get bytes(): number {
+    return this.younger.bytes + this.older.bytes;
+  }
+
+  /** @param now of the clock that never jumps, in milliseconds. */
   find(channel: string, producer: string, id: string, now: number): RecentPublish | undefined {
-    if (this.younger.size === 0 && this.older.size === 0) return undefined;
-    const key = keyOf(channel, producer, id);
-    const entry = this.younger.get(key) ?? this.older.get(key);
+    const younger = this.younger.byProducer.get(producer);
+    const older = this.older.byProducer.get(producer);
+    if (younger === undefined && older === undefined) return undefined;
+    const key = keyOf(channel, id);
+    const entry = younger?.byKey.get(key) ?? older?.byKey.get(key);
     return entry !== undefined && entry.until > now ? entry : undefined;
   }
 
   remember(channel: string, producer: string, id: string, publish: RecentPublish): void {
-    if (this.younger.size >= this.capacity / 2) {
-      this.older = this.younger;
-      this.younger = new Map();
+    const key = keyOf(channel, id);
+    const bytes = ENTRY_BYTES + 2 * (key.length + publish.fingerprint.length);
+    const publishes = this.roomFor(producer, bytes);
+    if (publishes.byKey.has(key)) {
+      // The same publish again, of the same size: the newer answer counts.
+      publishes.byKey.set(key, publish);
+      return;
     }
-    this.younger.set(keyOf(channel, producer, id), publish);
+    publishes.byKey.set(key, publish);
+    publishes.bytes += bytes;
+    this.younger.bytes += bytes;
+  }
+
+  /** The younger publishes of a producer, with room for so many bytes more. */
+  private roomFor(producer: string, bytes: number): Publishes {
+    const own = this.younger.byProducer.get(producer);
+    const made = PRODUCER_BYTES + 2 * producer.length;
+    const more = bytes + (own === undefined ? made : 0);
+    if (this.younger.bytes + more > this.maxBytes / 2 || this.bytes + more > this.maxBytes) {
+      this.older = this.younger;
+      this.younger = new Generation();
+    } else if (own !== undefined) {
+      if (own.bytes + bytes <= (this.maxBytes / 2) * PRODUCER_PART) return own;
+      // The share is full: the producer's own older publishes go, and nobody else's.
+      this.younger.delete(producer);
+      this.older.put(producer, own);
+    }
+    const publishes: Publishes = { byKey: new Map(), bytes: made };
+    this.younger.put(producer, publishes);
+    return publishes;
   }
 }
 
-function keyOf(channel: string, producer: string, id: string): string {
-  // The length of the producer makes the key unambiguous whatever producer and id contain.
-  return `${channel} ${producer.length} ${producer} ${id}`;
+function keyOf(channel: string, id: string): string {
+  // A channel has no blank.
+  return `${channel} ${id}`;
 }

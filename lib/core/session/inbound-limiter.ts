@@ -116,6 +116,11 @@ export class InboundLimiter {
       this.resumable = count;
   }
 
+  /** Channels of {@link allowResume} that it has not subscribed to. */
+  get unusedResume(): number {
+    return this.resumable;
+  }
+
   /** Charges the client for an answer. Once in debt, it is refused commands of this kind until the debt is paid. */
   chargeAnswer(bytes: number, session: LimitedSession): void {
     const { rates, subjects, clock } = this.deps;

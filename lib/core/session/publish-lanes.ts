@@ -8,6 +8,11 @@ export class PublishLanes {
   /** Made while a publish is under way: most connections never publish, and none does all the time. */
   private tails: Map<string, Promise<void>> | undefined;
 
+  /** Whether a publish to the channel would wait for another. */
+  isBusy(channel: string): boolean {
+    return this.tails?.has(channel) === true;
+  }
+
   /**
    * @param step settles when the publish has its place in the order; it must not fail.
    * @returns a promise while the publish waits for its place.

@@ -17,6 +17,10 @@ export class SessionRegistry {
     return this.addresses.get(ip) ?? 0;
   }
 
+  find(id: string): Session | undefined {
+    return this.all.get(id);
+  }
+
   has(id: string): boolean {
     return this.all.has(id);
   }

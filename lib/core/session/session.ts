@@ -2,11 +2,9 @@ import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-c
 import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, ClientCommandType, HelloCommand } from '../../protocol/commands.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
-import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
-import { toWireValue } from '../../protocol/wire-value.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { MemoryAccount } from '../outbox/memory-account.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
@@ -27,7 +25,8 @@ import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
-import type { AnswerSizes } from './answers.js';
+import { noRoom, type AnswerSizes } from './answers.js';
+import { errorEnvelope, toClientError } from './client-errors.js';
 import { CommandBacklog } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
@@ -287,7 +286,7 @@ export class Session
    * @throws RealtimeError `message_too_large` for an answer of a handler above `limits.maxAnswerBytes`; nothing was queued then.
    */
   reply(ref: string, payload: unknown, handler?: string): number {
-    const bytes = this.encodeReply(ref, payload, handler);
+    const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
     if (!this.outbox.pushAnswer(bytes, ref, undefined)) this.close('slow_consumer');
     this.answered(ref, 'ok');
     return bytes.length;
@@ -301,20 +300,10 @@ export class Session
    * for it; nothing was queued then.
    */
   replyRead(ref: string, payload: unknown, flow: Flow | undefined, handler?: string): number {
-    const bytes = this.encodeReply(ref, payload, handler);
-    if (!this.outbox.pushAnswer(bytes, ref, flow)) {
-      const message = 'More waits for this client than there is room for: read it, then ask again';
-      throw new RealtimeError('rate_limited', message, { retryAfterMs: RETRY_AFTER_MS });
-    }
+    const bytes = this.deps.answers.encode(this.outbox, ref, payload, handler);
+    if (!this.outbox.pushAnswer(bytes, ref, flow)) throw noRoom();
     this.answered(ref, 'ok');
     return bytes.length;
-  }
-
-  private encodeReply(ref: string, payload: unknown, handler: string | undefined): Buffer {
-    const { clock, answers } = this.deps;
-    const bytes = this.outbox.encode({ type: 'reply', ref, ts: clock.now(), payload });
-    if (handler !== undefined) answers.require(bytes.length, handler);
-    return bytes;
   }
 
   /** Answers a command in the connection lane (P24). */
@@ -366,10 +355,19 @@ export class Session
     if (!this.isClosed) this.inbound.chargeAnswer(bytes, this);
   }
 
-  /** Charges the client for a message to so many subscribers of this node, in commands. */
+  /**
+   * Charges the client for a message to so many subscribers of this node, in commands. Never more than half a burst, so that
+   * even in the largest channel a client that does little else can send one.
+   */
   chargeDeliveries(subscribers: number): void {
-    const { deliveriesPerCommand } = this.deps.settings.limits;
-    this.inbound.chargeCommands(Math.floor(subscribers / deliveriesPerCommand), this);
+    const { deliveriesPerCommand, burst } = this.deps.settings.limits;
+    const commands = Math.min(subscribers / deliveriesPerCommand, burst / 2);
+    this.inbound.chargeCommands(Math.floor(commands), this);
+  }
+
+  /** Channels that a client has to subscribe to when it continues the session elsewhere. */
+  get heldChannels(): number {
+    return this.channels.size + this.inbound.unusedResume;
   }
 
   /** The session continues one that held this many channels: to subscribe to them again is free. */
@@ -512,11 +510,7 @@ export class Session
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
   toClientError(error: unknown): RealtimeError {
-    if (error instanceof RealtimeError) return error;
-    const { entropy, logger } = this.deps;
-    const id = entropy.id();
-    logger.error(`Error ${id} on connection ${this.id}`, error);
-    return new RealtimeError('internal', `Internal error ${id}`, { cause: error });
+    return toClientError(error, this.id, this.deps);
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */
@@ -524,19 +518,14 @@ export class Session
     if (this.isClosed) return undefined;
     const known = this.toClientError(error);
     try {
-      this.outbox[lane](this.errorEnvelope(ref, known));
+      this.outbox[lane](errorEnvelope(ref, known, this.deps.clock.now()));
       return known.code;
     } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
       const problem = new Error(`An error "${known.code}" of the application cannot be sent`, { cause });
-      this.outbox[lane](this.errorEnvelope(ref, this.toClientError(problem)));
+      this.outbox[lane](errorEnvelope(ref, this.toClientError(problem), this.deps.clock.now()));
       return 'internal';
     }
-  }
-
-  private errorEnvelope(ref: string | undefined, error: RealtimeError): Envelope {
-    const payload = toWireValue(error.toBody(), 'error');
-    return { type: 'error', ts: this.deps.clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
   }
 }
 

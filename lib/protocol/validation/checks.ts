@@ -48,7 +48,7 @@ export function list(item: Check, max: number): Check {
       return value;
     }
     value.forEach((entry, index) => item(entry, `${path}.${index}`, report));
-    return value;
+    return value as unknown[];
   };
 }
 

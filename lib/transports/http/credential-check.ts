@@ -12,13 +12,12 @@ type Attached = NonNullable<AcceptedHandshake['credentials']>;
 export interface CredentialCheckSettings {
   readonly clock: Clock;
   readonly handshakeTimeoutMs: number;
-  readonly maxPendingHandshakes: number;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Verifies credentials before the upgrade, bounded in time and number: an authenticator that hangs holds a socket for no
- * longer than the timeout, and a storm of upgrades holds no more sockets than the bound.
+ * Verifies credentials before the upgrade, bounded in time: an authenticator that hangs holds a socket for no longer than the
+ * timeout. How many may be under way is the host's to say, whose bound covers the tokens of `hello` and `auth` too (G16).
  */
 export class CredentialCheck {
   private readonly pending = new Set<(outcome: Refusal) => void>();
@@ -30,8 +29,6 @@ export class CredentialCheck {
 
   /** Synchronous when the authenticator is. Neither throws nor rejects. */
   verify(credentials: Attached): MaybePromise<Opening | Refusal> {
-    const { maxPendingHandshakes } = this.settings;
-    if (this.pending.size >= maxPendingHandshakes) return TRY_LATER;
     const opened = (authentication: Verified): Opening => ({
       authentication,
       token: credentials.token,

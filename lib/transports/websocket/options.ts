@@ -59,8 +59,6 @@ export interface WebSocketTransportOptions {
   readonly compression?: false | CompressionOptions;
   /** Longest verification of credentials, in milliseconds; after it the answer is 503. Default 10 000. */
   readonly handshakeTimeoutMs?: number;
-  /** Upgrades whose credentials are being verified at the same time; further ones get 503. Default 10 000. */
-  readonly maxPendingHandshakes?: number;
   /** How long a client may take to answer a close frame, in milliseconds; then the socket is destroyed. Default 5000. */
   readonly closeTimeoutMs?: number;
   /** Default: the system's. */
@@ -79,7 +77,6 @@ export const WEBSOCKET_DEFAULTS = {
   trustProxy: false,
   compression: { threshold: 1_024, level: 3, concurrency: 10 },
   handshakeTimeoutMs: 10_000,
-  maxPendingHandshakes: 10_000,
   closeTimeoutMs: 5_000,
 } satisfies WebSocketTransportOptions;
 
@@ -88,7 +85,6 @@ export interface WebSocketSettings extends HandshakeRules {
   readonly path: string;
   readonly compression: Required<CompressionOptions> | undefined;
   readonly handshakeTimeoutMs: number;
-  readonly maxPendingHandshakes: number;
   readonly closeTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
@@ -114,10 +110,6 @@ export function resolveWebSocketOptions(options: WebSocketTransportOptions): Web
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
     compression: compression === false ? undefined : checkCompression(compression),
     handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
-    maxPendingHandshakes: positive(
-      'maxPendingHandshakes',
-      options.maxPendingHandshakes ?? d.maxPendingHandshakes,
-    ),
     closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),
     clock: options.clock ?? systemClock,
     onError: options.onError ?? (() => undefined),

@@ -7,7 +7,8 @@ import {
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
-import { ManualClock, settle, steadyWall } from '../../support/engine/manual-clock.js';
+import type { Clock } from '../../../lib/core/ports/clock.js';
+import { ManualClock, settle } from '../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
 
 const WINDOWS: ContractWindows = {
@@ -24,22 +25,46 @@ interface MemoryHarnessOptions {
   readonly runs: number;
   /** Stands between the contract and each broker. */
   readonly wrap?: ((broker: Broker) => Broker) | undefined;
+  /** Whether the broker counts times by the wall clock: a fault. */
+  readonly wallClock?: boolean | undefined;
 }
 
 /** Memory brokers over one store, on a clock that the test moves. */
 export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFactory {
   return {
     capabilities: { durability: 'process', dedupes: true, presence: true },
-    faults: ['loseEverything', 'loseEnd'],
+    faults: ['loseEverything', 'loseEnd', 'stepWallClock'],
+    bounds: ['historyBytes', 'idsOfProducer'],
     create: async () => createHarness(options),
   };
 }
 
 export const memoryHarness = memoryHarnessOf({ runs: 300 });
 
-function createHarness({ runs, wrap = (broker) => broker }: MemoryHarnessOptions): BrokerHarness {
+function createHarness({
+  runs,
+  wrap = (broker) => broker,
+  wallClock = false,
+}: MemoryHarnessOptions): BrokerHarness {
   const clock = new ManualClock();
-  const store = new MemoryStore({ clock: steadyWall(clock), entropy: new SeededEntropy() });
+  const times: Clock = wallClock
+    ? {
+        now: () => clock.now(),
+        monotonic: () => clock.now(),
+        schedule: (ms, task) => clock.schedule(ms, task),
+      }
+    : clock;
+  const store = new MemoryStore({ clock: times, entropy: new SeededEntropy() });
+  const node = async (over: MemoryStore): Promise<ContractNode> => {
+    const made: ContractNode = {
+      id: `node${nodes.length + 1}`,
+      broker: wrap(memoryBroker({ store: over, controlTimeoutMs: WINDOWS.controlTimeoutMs })),
+      seen: new RecordingListener(),
+    };
+    nodes.push(made);
+    await made.broker.start(made.seen, made.id);
+    return made;
+  };
   const nodes: ContractNode[] = [];
   return {
     windows: WINDOWS,
@@ -49,17 +74,10 @@ function createHarness({ runs, wrap = (broker) => broker }: MemoryHarnessOptions
         for (const channel of channels) store.clear(channel);
       },
       loseEnd: async (channel, keep) => store.failOver(channel, keep),
+      stepWallClock: async (ms) => clock.jump(ms),
     },
-    async node() {
-      const node: ContractNode = {
-        id: `node${nodes.length + 1}`,
-        broker: wrap(memoryBroker({ store, controlTimeoutMs: WINDOWS.controlTimeoutMs })),
-        seen: new RecordingListener(),
-      };
-      nodes.push(node);
-      await node.broker.start(node.seen, node.id);
-      return node;
-    },
+    node: () => node(store),
+    crowdedNode: () => node(new MemoryStore({ clock, entropy: new SeededEntropy(), maxIdBytes: 200_000 })),
     advance: (ms) => clock.advanceAsync(ms),
     quiet: settle,
     async dispose() {

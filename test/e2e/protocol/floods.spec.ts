@@ -163,10 +163,9 @@ describe('frames that cost a command (G16)', () => {
       limits: { ratePerSecond: 1, burst: 1 },
       heartbeat: { intervalMs: 1_000, timeoutMs: 60_000 },
     });
-    const client = await server.connect('ada');
-    clock.advance(1_100);
-    const ping = await client.next('ping');
-    client.send({ type: 'pong', ref: ping.id });
+    const client = await server.connect('ada', { answersPings: false });
+    await until('a ping', () => (clock.advance(100), client.pending.length > 0));
+    client.send({ type: 'pong', ref: (await client.next('ping')).id });
     client.send({ type: 'pong' });
     expect((await client.error({ type: 'request', event: 'count' })).code).toBe('rate_limited');
   });

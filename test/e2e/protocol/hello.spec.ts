@@ -163,7 +163,7 @@ describe('time limits and refusals of hello (P3)', () => {
     ['banned', 4803],
     ['bad_request', 4805],
     ['unavailable', 4007],
-    ['rate_limited', 4005],
+    ['rate_limited', 4006],
     ['internal', 4005],
   ])(
     'a hello that is refused with %s is answered with that code, then closed with %i (P3e)',

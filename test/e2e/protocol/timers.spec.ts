@@ -29,8 +29,13 @@ async function start(): Promise<void> {
       wireChannel('leased.:room', { behaviour: { authorize: { subscribe: () => ({ forMs: HOUR_MS }) } } }),
       wireChannel('rooms.:room'),
     ],
-    settings: { anonymous: true, lingerMs: 1, heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 } },
-    transport: { closeTimeoutMs: 60_000, handshakeTimeoutMs: 60_000, maxPendingHandshakes: 60 },
+    settings: {
+      anonymous: true,
+      lingerMs: 1,
+      abuse: { authFailures: 1_000 },
+      heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 },
+    },
+    transport: { closeTimeoutMs: 60_000, handshakeTimeoutMs: 60_000 },
   });
   // The timers that a server, and a broker that has a channel, keep as long as they run.
   await server.engine.application.publish('rooms.1', 'said', 1);

@@ -69,7 +69,7 @@ async function bothSee(type: string, act: () => Promise<unknown>, field = 'paylo
   await act();
   return Promise.all(
     CODECS.map(async (codec, index) => {
-      const message = (await clients[index]?.take({ type } as never)) as unknown as Record<string, unknown>;
+      const message = (await clients[index]?.take({ type })) as unknown as Record<string, unknown>;
       return read(codec, message[field]);
     }),
   );

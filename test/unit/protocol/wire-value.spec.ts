@@ -56,7 +56,7 @@ class BigDecimal {
 
 const AT = new Date(Date.UTC(2026, 0, 1));
 const own = Object.defineProperty({ a: 1, [Symbol('s')]: 2 }, 'hidden', { value: 3, enumerable: false });
-const sparse = [1, , 3]; // eslint-disable-line no-sparse-arrays
+const sparse = [1, , 3];
 
 describe('a wire value (P29)', () => {
   it.each<[string, unknown]>([
@@ -327,10 +327,10 @@ describe('a wire value (P29)', () => {
       expect(
         refusalOf({
           toJSON: () => {
-            throw 'text';
+            throw 'text' as unknown as Error;
           },
         }).message,
-      ).toMatch(/^payload cannot be read/); // eslint-disable-line @typescript-eslint/only-throw-error
+      ).toMatch(/^payload cannot be read/);
       const { proxy, revoke } = Proxy.revocable({}, {});
       revoke();
       expect(refusalOf({ proxy }).code).toBe('bad_request');

@@ -16,6 +16,8 @@ export interface FaultyBroker {
   /** Part of the title of a test that must fail. */
   readonly fails: string;
   readonly wrap: (inner: Broker) => Broker;
+  /** Whether the broker counts times by the wall clock. */
+  readonly wallClock?: boolean;
 }
 
 /** Brokers that each break one promise, under the theme of the contract to which the test that must fail belongs. */
@@ -70,6 +72,15 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     ),
   },
   'read and positions': {
+    'makes another epoch for each read of an unwritten log': failing(
+      'answers the same for a log that was never written',
+      (inner) => {
+        let count = 0;
+        return reading(inner, (result) =>
+          result.tip.seq === 0 ? { ...result, tip: { epoch: `fresh${(count += 1)}`, seq: 0 } } : result,
+        );
+      },
+    ),
     'loses an event': failing('never returns more than `limit` events; pages join without gap', (inner) =>
       reading(inner, (result) => ({ ...result, events: result.events.filter(({ seq }) => seq !== 2) })),
     ),
@@ -98,6 +109,28 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'always reports 1 as the oldest seq': failing(
       'reports history that was trimmed by size as continuous',
       (inner) => reading(inner, (result) => ({ ...result, oldest: 1 })),
+    ),
+  },
+  bounds: {
+    'keeps more bytes than it should': failing('keeps the newest events that fit in `maxBytes`', (inner) =>
+      withPolicy(inner, (policy) => ({ ...policy, maxBytes: policy.maxBytes * 2 })),
+    ),
+    'keeps an event that is too large': failing('numbers and pushes an event larger than', (inner) =>
+      withPolicy(inner, (policy) => ({ ...policy, maxBytes: 1_000_000 })),
+    ),
+    'never applies another `maxBytes`': failing(
+      'applies a smaller `maxBytes` from the next append',
+      (inner) => {
+        const bounds = new Map<string, number>();
+        return appending(inner, (request) => {
+          const maxBytes = bounds.get(request.channel) ?? request.policy.maxBytes;
+          bounds.set(request.channel, maxBytes);
+          return { ...request, policy: { ...request.policy, maxBytes } };
+        });
+      },
+    ),
+    'lets one producer spend what all have': failing('refuses a producer with `rate_limited`', (inner) =>
+      appending(inner, (request) => ({ ...request, producer: `a:${request.producer}` })),
     ),
   },
   'fan-out': {
@@ -284,6 +317,10 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
     'notifies a node after `close`': failing('notifies a closed node of nothing more', hearsOn),
   },
   faults: {
+    'counts times by the wall clock': {
+      ...failing('keeps members, ids and events for their time when the wall clock steps', (inner) => inner),
+      wallClock: true,
+    },
     'keeps its epoch when the log was lost': failing('gives a log that was lost a new epoch', (inner) => {
       const epoch = 'forever';
       return withLog(inner, {

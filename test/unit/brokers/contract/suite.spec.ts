@@ -12,9 +12,10 @@ const SHORT: ContractOptions = { patienceMs: 20, timeoutMs: stretched(500) };
 async function runContract(
   wrap?: (broker: Broker) => Broker,
   options?: ContractOptions,
+  wallClock?: boolean,
 ): Promise<readonly TestResult[]> {
   const runner = new RecordingRunner();
-  describeBrokerContract(runner, 'memory', memoryHarnessOf({ runs: 30, wrap }), options);
+  describeBrokerContract(runner, 'memory', memoryHarnessOf({ runs: 30, wrap, wallClock }), options);
   return runner.run();
 }
 
@@ -23,7 +24,7 @@ function register(change: Partial<BrokerCapabilities>, options?: ContractOptions
   const runner = new RecordingRunner();
   const factory = memoryHarnessOf({ runs: 1 });
   const capabilities = { ...factory.capabilities, ...change };
-  describeBrokerContract(runner, 'memory', { ...factory, capabilities, faults: [] }, options);
+  describeBrokerContract(runner, 'memory', { ...factory, capabilities, faults: [], bounds: [] }, options);
   return runner;
 }
 
@@ -36,7 +37,7 @@ describe('describeBrokerContract', () => {
     async () => {
       const results = await runContract();
       expect(failed(results)).toEqual([]);
-      expect(results).toHaveLength(121);
+      expect(results).toHaveLength(128);
       expect(results[0]?.groups).toEqual(['broker contract: memory', 'append']);
       expect([...themesOf(results)].sort()).toEqual(Object.keys(FAULTY_BROKERS).sort());
     },
@@ -45,11 +46,11 @@ describe('describeBrokerContract', () => {
 
   for (const [theme, brokers] of Object.entries(FAULTY_BROKERS)) {
     describe(`fails under "${theme}" for a broker that`, () => {
-      for (const [fault, { fails, wrap }] of Object.entries(brokers)) {
+      for (const [fault, { fails, wrap, wallClock }] of Object.entries(brokers)) {
         it(
           fault,
           async () => {
-            const failures = failed(await runContract(wrap, SHORT)).filter(
+            const failures = failed(await runContract(wrap, SHORT, wallClock)).filter(
               ({ groups }) => groups[1] === theme,
             );
             expect(failures.map(({ title }) => title)).toContainEqual(expect.stringContaining(fails));
@@ -75,6 +76,7 @@ describe('describeBrokerContract', () => {
   it('registers no test of an undeclared capability or of a fault that the harness cannot cause', () => {
     const themes = ({ tests }: RecordingRunner) => new Set(tests.map(({ groups }) => groups[1]));
     expect([...themes(register({}))]).not.toContain('faults');
+    expect([...themes(register({}))]).not.toContain('bounds');
     const less = themes(register({ dedupes: false, presence: false }));
     expect([...less]).toEqual([
       'append',

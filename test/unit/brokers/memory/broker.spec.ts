@@ -20,22 +20,27 @@ describe('memoryBroker', () => {
   });
 
   it.each([
-    { maxIds: 0 },
+    { maxBytes: 0 },
+    { maxBytes: 65_535 },
+    { maxIdBytes: 0 },
+    { maxIdBytes: 65_537, maxBytes: 65_536 },
+    { idShare: 0 },
+    { idShare: 1.01 },
     { maxIdleChannels: -1 },
     { headMs: Number.NaN },
     { sweepMs: 0 },
     { controlTimeoutMs: 0 },
   ])('refuses %j and names the option', (options) => {
     expect(() => memoryBroker(options)).toThrow(RangeError);
-    expect(() => memoryBroker(options)).toThrow(Object.keys(options)[0]);
+    expect(() => memoryBroker(options)).toThrow(`memoryBroker: \`${Object.keys(options)[0] ?? ''}\``);
   });
 
   it('refuses the options of a store beside a store, and says where they belong', () => {
     const store = new MemoryStore();
-    expect(() => memoryBroker({ store, maxIds: 5, clock: new ManualClock() })).toThrow(
-      /clock, maxIds|maxIds, clock/,
+    expect(() => memoryBroker({ store, maxIdBytes: 5, clock: new ManualClock() })).toThrow(
+      /clock, maxIdBytes|maxIdBytes, clock/,
     );
-    expect(() => memoryBroker({ store, maxIds: 5 })).toThrow('new MemoryStore()');
+    expect(() => memoryBroker({ store, maxIdBytes: 5 })).toThrow('new MemoryStore()');
   });
 
   it('answers `unavailable` before it is started (G21)', async () => {

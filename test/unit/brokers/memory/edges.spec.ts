@@ -64,12 +64,27 @@ describe('ids in the memory broker', () => {
   );
 
   it('an id is accepted while one more fits, refused beyond that, and accepted again when the window ends (G4)', async () => {
-    const { broker } = await open({ maxIds: 2 });
-    expect(await append(broker, request('a'), request('b'), request('c'))).toEqual(['1', '2', 'unavailable']);
-    // A retry needs no room, and what is not remembered neither.
-    expect(await append(broker, request('a'), request('d', { dedupeMs: 0 }))).toEqual(['1 again', '3']);
-    clock.advance(10_000);
-    expect(await append(broker, request('c'), request('e'), request('f'))).toEqual(['4', '5', 'unavailable']);
+    const producer = 'a:app';
+    const as = (id: string, policy: Partial<LogPolicy> = {}) => ({ ...request(id, policy), producer });
+    const room = 160 + 2 * producer.length + 2 * (280 + 2 * ('5:a:appa'.length + 'a'.length));
+    for (const [maxIdBytes, third] of [
+      [room, 'rate_limited'],
+      [room - 1, 'rate_limited'],
+      [room * 2, '3'],
+    ] as const) {
+      clock = new ManualClock();
+      const { broker } = await open({ maxIdBytes });
+      const second = maxIdBytes < room ? 'rate_limited' : '2';
+      expect(await append(broker, as('a'), as('b'), as('c'))).toEqual(['1', second, third]);
+      if (third === '3') continue;
+      // A retry needs no room, and what is not remembered neither.
+      const next = maxIdBytes < room ? 2 : 3;
+      expect(await append(broker, as('a'), as('d', { dedupeMs: 0 }))).toEqual(['1 again', String(next)]);
+      clock.advance(9_999);
+      expect(await append(broker, as('c'))).toEqual(['rate_limited']);
+      clock.advance(1);
+      expect(await append(broker, as('c'))).toEqual([String(next + 1)]);
+    }
   });
 });
 

@@ -207,7 +207,10 @@ describe('a WebSocket that never opened (P18)', () => {
     const h = await refused(503, { 'retry-after': '1' }, '{"statusCode":503,"retryAfterMs":650}');
     expect(h.client.status.delayMs).toBe(650 + 0.5 * 2_000);
     await h.stop();
-    const dated = await refused(503, { 'retry-after': 'Thu, 01 Jan 2026 00:00:30 GMT' });
+    const dated = await refused(503, {
+      date: 'Thu, 01 Jan 2015 00:00:00 GMT',
+      'retry-after': 'Thu, 01 Jan 2015 00:00:30 GMT',
+    });
     expect(dated.client.status.delayMs).toBe(30_000 + 0.5 * 2_000);
     await dated.stop();
     const long = await refused(503, { 'retry-after': '999999' });

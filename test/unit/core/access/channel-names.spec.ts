@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelNames } from '../../../../lib/core/access/channel-names.js';
-import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { type RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 
 const WINDOW_MS = 10_000;
 

@@ -26,8 +26,9 @@ async function start(settings: SettingsPatch = {}): Promise<number> {
     ],
     { settings: { lingerMs: 100, ...settings } },
   );
-  // What a broker keeps for a channel, and sweeps, is there before and after.
+  // What a broker keeps for a channel that was written, and sweeps, is there before and after.
   const first = await harness.subscriber('plain.1', 'user:first');
+  await harness.engine.application.publish('plain.1', 'said', 'hi');
   first.send({ type: 'bye', id: 'b' });
   await rest(SETTLED_MS);
   return harness.clock.pending;

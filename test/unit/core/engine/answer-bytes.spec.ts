@@ -249,6 +249,21 @@ describe('an outbox', () => {
     expect(got.some(({ type }) => type === 'gap')).toBe(false);
   });
 
+  it('drops signals for an answer', async () => {
+    await start({ outbox: { maxMessages: 5 } });
+    const client = await harness.subscriber(ROOM, 'user:ada');
+    client.stall();
+    await harness.publish(ROOM);
+    for (let index = 0; index < 9; index++) await harness.engine.application.signal(ROOM, 'typing', index);
+    client.send({ type: 'history', id: 'h', channel: ROOM });
+    await quiet();
+    client.drain();
+    await quiet();
+    const got = client.take();
+    expect(got.filter(({ ref }) => ref === 'h').map(({ type }) => type)).toEqual(['reply']);
+    expect(got.filter(({ type }) => type === 'signal').map(({ payload }) => payload)).toEqual([5, 6, 7, 8]);
+  });
+
   it('refuses a signal that is larger than itself, and drops nothing for it', async () => {
     await start({ outbox: { maxBytes: 2_048 } });
     const client = await harness.subscriber(ROOM, 'user:ada');

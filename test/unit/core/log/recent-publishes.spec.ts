@@ -22,17 +22,59 @@ describe('the memory of recent publishes', () => {
       expect(ids.find(channel, producer, id, 0)).toBeUndefined();
   });
 
-  it('keeps at least half of its capacity, and never more than all of it (G13)', () => {
-    const capacity = 100;
-    const ids = new RecentPublishes(capacity);
+  it('answers with the newer of two publishes of one id, and counts it once (P15)', () => {
+    const ids = new RecentPublishes();
+    ids.remember('c', 'p', 'a', publish(1, 10));
+    const { bytes } = ids;
+    ids.remember('c', 'p', 'a', publish(2, 20));
+    expect(ids.find('c', 'p', 'a', 15)).toEqual(publish(2, 20));
+    expect(ids.bytes).toBe(bytes);
+  });
+
+  it('keeps at least the newest half of its bytes, and never more than all of them (G13)', () => {
+    const maxBytes = 60_000;
+    const ids = new RecentPublishes(maxBytes);
+    const least = Math.floor(maxBytes / 2 / 1_000);
     for (let seq = 1; seq <= 1_000; seq++) {
-      ids.remember('c', 'p', `i${seq}`, publish(seq));
-      const known = Array.from({ length: seq }, (_, index) => ids.find('c', 'p', `i${index + 1}`, 0)).filter(
-        (found) => found !== undefined,
-      );
-      expect(known.length).toBeLessThanOrEqual(capacity);
-      expect(known.length).toBeGreaterThanOrEqual(Math.min(seq, capacity / 2));
-      expect(known.at(-1)).toEqual(publish(seq));
+      // About 900 bytes for a producer of its own.
+      ids.remember('c', `p${seq}`, `i${seq}${'x'.repeat(150)}`, publish(seq));
+      expect(ids.bytes).toBeLessThanOrEqual(maxBytes);
+      for (let back = 0; back < Math.min(seq, least); back++) {
+        const of = seq - back;
+        expect(ids.find('c', `p${of}`, `i${of}${'x'.repeat(150)}`, 0)).toEqual(publish(of));
+      }
+    }
+  });
+
+  it('a producer that fills its share forgets its own publishes, and nobody else does (G14)', () => {
+    const ids = new RecentPublishes(80_000);
+    ids.remember('c', 'u:ada', 'a', publish(1));
+    ids.remember('c', 'u:bob', 'a', publish(2));
+    const known: number[] = [];
+    for (let seq = 0; seq < 10_000; seq++) {
+      ids.remember('c', 'u:greedy', `i${seq}`, publish(seq));
+      expect(ids.bytes).toBeLessThan(20_000);
+    }
+    for (let seq = 0; seq < 10_000; seq++) {
+      if (ids.find('c', 'u:greedy', `i${seq}`, 0) !== undefined) known.push(seq);
+    }
+    expect(ids.find('c', 'u:ada', 'a', 0)).toEqual(publish(1));
+    expect(ids.find('c', 'u:bob', 'a', 0)).toEqual(publish(2));
+    // Its newest, without a gap: between one share and two of them.
+    expect(known.at(-1)).toBe(9_999);
+    expect(known).toHaveLength(10_000 - (known[0] ?? 0));
+    expect(known.length).toBeGreaterThan(15);
+  });
+
+  it('many producers that fill their shares stay within the bytes (G13)', () => {
+    const ids = new RecentPublishes(40_000);
+    for (let round = 0; round < 50; round++) {
+      for (let producer = 0; producer < 60; producer++) {
+        for (let index = 0; index < 12; index++)
+          ids.remember('c', `p${producer}`, `${round}-${index}`, publish(index));
+        expect(ids.bytes).toBeLessThanOrEqual(40_000);
+        expect(ids.find('c', `p${producer}`, `${round}-11`, 0)).toEqual(publish(11));
+      }
     }
   });
 });

@@ -114,3 +114,41 @@ describe('interceptors that the engine replaces', () => {
     expect([Own, new Own(), {}, null, undefined, 'x'].some(isEngineStage)).toBe(false);
   });
 });
+
+describe('replies of ordinary gateways (P29)', () => {
+  class Account {
+    readonly id = 7;
+    readonly passwordHash = 'secret';
+    toJSON(): unknown {
+      return { id: this.id };
+    }
+  }
+  const envelope = { type: 'ask', id: 'm1', ts: 1, payload: null };
+  const sequenced = (reply: unknown): unknown[] =>
+    collect(new SequenceInterceptor().intercept(message({}, {}), answering(reply)));
+  const enveloped = (reply: unknown): unknown[] =>
+    collect(new EnvelopeInterceptor().intercept(message({}, { ...envelope }), answering(reply)));
+
+  it('show nothing that toJSON hides, numbered or in an envelope', () => {
+    expect(sequenced(new Account())).toEqual([{ id: 7, seq: 1 }]);
+    expect(JSON.stringify(enveloped(new Account()))).toContain('"payload":{"id":7}');
+    expect(JSON.stringify(enveloped([new Account()]))).not.toContain('secret');
+  });
+
+  it('keep bytes, and refuse what would arrive empty', () => {
+    expect(JSON.stringify(enveloped({ file: Buffer.from([1]) }))).toContain(
+      '"payload":{"file":{"$bytes":"AQ=="}}',
+    );
+    expect(sequenced({ tags: new Map() })).toEqual([expect.objectContaining({ code: 'bad_request' })]);
+    expect(enveloped(new Set([1]))).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('reply is of the class Set') }),
+    ]);
+  });
+
+  it('are fixed at once', () => {
+    const reply = { list: [1] };
+    const [first] = enveloped(reply) as { payload: unknown }[];
+    reply.list.push(2);
+    expect(first?.payload).toEqual({ list: [1] });
+  });
+});

@@ -140,23 +140,6 @@ describe('refusals before the upgrade (P18)', () => {
     expect((await answer).status).toBe(503);
   });
 
-  it('concurrent verifications are bounded', async () => {
-    const { host, port } = await serve({ maxPendingHandshakes: 1 });
-    let finish: () => void = () => undefined;
-    const asked = new Promise<void>((resolve) => {
-      host.verify = () => (resolve(), new Promise((settle) => (finish = () => settle({}))));
-    });
-    const first = RawClient.open(port, '/realtime', BEARER);
-    await asked;
-    const second = await refusalOf(port, '/realtime', BEARER);
-    expect(second.status).toBe(503);
-    expect(second.headers['retry-after']).toBe('1');
-    finish();
-    await first;
-    host.verify = async () => ({});
-    await expect(RawClient.open(port, '/realtime', BEARER)).resolves.toBeDefined();
-  });
-
   it('a client that disconnects during verification opens no session', async () => {
     const { host, port, server } = await serve();
     let finish: () => void = () => undefined;

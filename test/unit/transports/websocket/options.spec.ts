@@ -20,7 +20,6 @@ describe('options of the WebSocket transport', () => {
       queryToken: undefined,
       compression: undefined,
       handshakeTimeoutMs: 10_000,
-      maxPendingHandshakes: 10_000,
       closeTimeoutMs: 5_000,
     });
   });
@@ -40,7 +39,6 @@ describe('options of the WebSocket transport', () => {
     [{ compression: { threshold: -1 } }, 'compression.threshold: -1'],
     [{ compression: { concurrency: 0 } }, 'compression.concurrency: 0'],
     [{ handshakeTimeoutMs: 0 }, 'handshakeTimeoutMs: 0'],
-    [{ maxPendingHandshakes: Number.POSITIVE_INFINITY }, 'maxPendingHandshakes: Infinity'],
     [{ closeTimeoutMs: Number.NaN }, 'closeTimeoutMs: NaN'],
   ])('%j is refused, naming the option', (options, message) => {
     expect(() => new WebSocketTransport(new FakeHost(), options)).toThrow(message);

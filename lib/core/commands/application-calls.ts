@@ -1,0 +1,55 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { EnginePorts } from '../ports/settings.js';
+import type { SessionRegistry } from '../session/registry.js';
+
+export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
+  readonly journal: ThrottledLog;
+  readonly sessions: Pick<SessionRegistry, 'find'>;
+}
+
+/**
+ * Limits the time that the application's code may take: handlers, authorizers, snapshots, hooks. Code that takes longer is
+ * given up, not ended: it runs on, and so it counts among the commands of its connection until it really ends (G16).
+ */
+export class ApplicationCalls {
+  constructor(private readonly deps: ApplicationCallsDeps) {}
+
+  /**
+   * @param what of the application is called, in its own words, e.g. `@OnPublish('said') of rooms.:room`.
+   * @param connection id of the connection for which it is called.
+   * @throws RealtimeError `timeout` after `handlerTimeout`.
+   */
+  limit<T>(work: MaybePromise<T>, connection: string, what: () => string): MaybePromise<T> {
+    if (!isPromise(work)) return work;
+    const { clock, settings } = this.deps;
+    return new Promise<T>((resolve, reject) => {
+      let onEnd: (() => void) | undefined;
+      const timer = clock.schedule(settings.handlerTimeoutMs, () => {
+        this.onTimeout(new Promise((ended) => (onEnd = ended)), connection, what());
+        reject(new RealtimeError('timeout'));
+      });
+      const afterEnd =
+        <V>(next: (value: V) => void) =>
+        (value: V): void => {
+          timer.cancel();
+          onEnd?.();
+          next(value);
+        };
+      // Once: the `then` of a query builder runs the query.
+      work.then(afterEnd(resolve), afterEnd(reject));
+    });
+  }
+
+  private onTimeout(ended: Promise<void>, connection: string, name: string): void {
+    const { sessions, journal, settings } = this.deps;
+    sessions.find(connection)?.holdUntil(ended);
+    journal.warn(
+      `timeout ${name}`,
+      () =>
+        `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout). Its client was answered with timeout; ` +
+        'it still runs, and counts for its connection until it ends. Give its own calls a shorter time-out',
+    );
+  }
+}

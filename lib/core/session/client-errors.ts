@@ -1,0 +1,23 @@
+import type { Envelope } from '../../protocol/envelope.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import { toWireValue } from '../../protocol/wire-value.js';
+import type { Entropy } from '../ports/entropy.js';
+import type { EngineLogger } from '../ports/logger.js';
+
+/** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */
+export function toClientError(
+  error: unknown,
+  connectionId: string,
+  { entropy, logger }: { readonly entropy: Entropy; readonly logger: EngineLogger },
+): RealtimeError {
+  if (error instanceof RealtimeError) return error;
+  const id = entropy.id();
+  logger.error(`Error ${id} on connection ${connectionId}`, error);
+  return new RealtimeError('internal', `Internal error ${id}`, { cause: error });
+}
+
+/** The `error` answer to a command, or to none. */
+export function errorEnvelope(ref: string | undefined, error: RealtimeError, ts: number): Envelope {
+  const payload = toWireValue(error.toBody(), 'error');
+  return { type: 'error', ts, payload, ...(ref === undefined ? {} : { ref }) };
+}

@@ -1,0 +1,102 @@
+import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
+import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
+import type { LoggedEvent } from '../../../../lib/brokers/memory/logged-event.js';
+import type { RingBuffer } from '../../../../lib/brokers/memory/ring.js';
+import {
+  CHANNEL_BYTES,
+  DEVICE_BYTES,
+  EVENT_BYTES,
+  ID_BYTES,
+  MEMBER_BYTES,
+  PRODUCER_BYTES,
+  ROOM_BYTES,
+  structureOf,
+  weightOf,
+} from '../../../../lib/brokers/memory/weight.js';
+
+interface Insides {
+  readonly channels: ReadonlyMap<string, MemoryChannel>;
+  readonly active: number;
+}
+
+interface LogInsides {
+  readonly events: RingBuffer<LoggedEvent>;
+  readonly size: number;
+}
+
+interface IdInsides {
+  readonly ids:
+    | ReadonlyMap<
+        string,
+        { readonly key: string; readonly fingerprint: string; readonly producer: { readonly name: string } }
+      >
+    | undefined;
+}
+
+interface RoomInsides {
+  readonly members: {
+    readonly byId: ReadonlyMap<
+      string,
+      { readonly id: string; readonly data: unknown; readonly devices: ReadonlyMap<string, unknown> }
+    >;
+  };
+}
+
+export const channelsOf = (store: MemoryStore) => (store as unknown as Insides).channels;
+
+/** What a store holds, counted from its records alone. */
+export function recount(store: MemoryStore): {
+  readonly bytes: number;
+  readonly idBytes: number;
+  readonly active: number;
+} {
+  let bytes = 0;
+  let idBytes = 0;
+  let active = 0;
+  const producers = new Set<string>();
+  for (const [name, channel] of channelsOf(store)) {
+    if (channel.subscribers.length > 0) active += 1;
+    bytes += CHANNEL_BYTES + 2 * name.length;
+    const log = channel.log as unknown as LogInsides;
+    let size = 0;
+    for (let index = 0; index < log.events.length; index += 1) {
+      const event = log.events.at(index);
+      if (event === undefined) throw new Error('An event is missing');
+      size += event.size;
+      bytes += EVENT_BYTES + event.size;
+      bytes += structureOf(event.payload, event.size) + structureOf(event.meta, event.size);
+    }
+    if (size !== log.size) throw new Error(`${name} counts ${log.size} bytes of events and keeps ${size}`);
+    for (const id of (channel.ids as unknown as IdInsides).ids?.values() ?? []) {
+      idBytes += ID_BYTES + 2 * (id.key.length + id.fingerprint.length);
+      producers.add(id.producer.name);
+    }
+    if (channel.room === undefined) continue;
+    bytes += ROOM_BYTES;
+    for (const { id, data, devices } of (channel.room as unknown as RoomInsides).members.byId.values()) {
+      bytes += MEMBER_BYTES + 2 * id.length + weightOf(data);
+      for (const device of devices.keys()) bytes += DEVICE_BYTES + 2 * device.length;
+    }
+  }
+  for (const name of producers) idBytes += PRODUCER_BYTES + 2 * name.length;
+  const known = (store.ids as unknown as { producers: ReadonlyMap<string, unknown> }).producers;
+  if (known.size !== producers.size)
+    throw new Error(`${known.size} producers are kept, ${producers.size} have ids`);
+  return { bytes: bytes + idBytes, idBytes, active };
+}
+
+export const activeOf = (store: MemoryStore) => (store as unknown as Insides).active;
+
+/** Channels that wait in a heap of the store, though they no longer exist. */
+export function deadPlaces(store: MemoryStore): number {
+  const { order, ends } = store as unknown as {
+    order: Record<'keeping' | 'idle', { items: readonly { channel: MemoryChannel }[] }>;
+    ends: { heap: { items: readonly MemoryChannel[] } };
+  };
+  const waiting = [
+    ...order.keeping.items.map(({ channel }) => channel),
+    ...order.idle.items.map(({ channel }) => channel),
+    ...ends.heap.items,
+  ];
+  return waiting.filter((channel) => channelsOf(store).get(channel.name) !== channel).length;
+}

@@ -233,9 +233,9 @@ function isPlain(path, { values }) {
 
 /** The number that a docstring writes as `10 000`, `64 MiB` or `30 days`. */
 function numberIn(said) {
-  const [, digits, unit = ''] = /^([\d\u00a0 ]+?) ?(MiB|KiB|days|ms)?$/.exec(said.trim()) ?? [];
+  const [, digits, unit = ''] = /^([\d.\u00a0 ]+?) ?(MiB|KiB|days|ms)?$/.exec(said.trim()) ?? [];
   if (digits === undefined) return undefined;
-  return Number(digits.replace(/\D/g, '')) * (WRITTEN_UNITS[unit] ?? 1);
+  return Number(digits.replace(/[^\d.]/g, '')) * (WRITTEN_UNITS[unit] ?? 1);
 }
 
 const WRITTEN_UNITS = { MiB: 1024 * 1024, KiB: 1024, days: 86_400_000 };

@@ -27,7 +27,7 @@ export interface MemoryStoreOptions {
   /**
    * Part of the free bytes for ids that one producer (a user, or an anonymous session) may hold: above 0, at most 1. Alone a producer
    * can hold `idShare / (1 + idShare)` of `maxIdBytes`; the less is free, the less it may hold, so that none spends the room of the
-   * others. All anonymous sessions together hold at most half. The application itself is not bounded by it. Default an eighth.
+   * others. All anonymous sessions together hold at most half. The application itself is not bounded by it. Default `0.125`.
    */
   readonly idShare?: number;
   /**

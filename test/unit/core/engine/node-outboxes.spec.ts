@@ -126,6 +126,18 @@ describe('the outboxes of a node together (G13)', () => {
     },
   );
 
+  it('are empty when a client ends that was answered pings and did not read', async () => {
+    await start({});
+    const client = await harness.subscriber(ROOM, 'user:ada');
+    client.stall();
+    await harness.publish(ROOM, 1);
+    for (const id of ['p1', 'p2']) client.send({ type: 'ping', id });
+    await quiet();
+    client.drop();
+    await quiet();
+    expect(budget().bytes).toBe(0);
+  });
+
   it('do not count a client twice that frees its queue and fills it again', async () => {
     await start({ maxBytesPerNode: 1024 * KIB });
     const [client] = (await deaf(1, 200 * KIB)) as [FakeConnection];

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { OutboxBudget, SHARE_BYTES } from '../../../../lib/core/outbox/outbox-budget.js';
+import { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
 
 const MIB = 1024 * 1024;
 let budget: OutboxBudget;
@@ -119,6 +120,20 @@ describe('the budget of what waits for all clients of a node (G13)', () => {
     expect(budget.bytes).toBe(200);
     budget.release(shared);
     expect(budget.bytes).toBe(100);
+  });
+
+  it.each([
+    ['set aside', 1],
+    ['put back', 2],
+  ])('counts what a queue has %s, and nothing of one that was cleared', (_what, steps) => {
+    const queue = new OutboxQueue(budget);
+    queue.push({ bytes: Buffer.alloc(100) });
+    queue.push({ bytes: Buffer.alloc(50), droppable: true });
+    queue.hold(() => true);
+    if (steps === 2) queue.release();
+    expect(budget.bytes).toBe(150);
+    queue.clear();
+    expect(budget.bytes).toBe(0);
   });
 
   it('is scarce above half of the bound', () => {

@@ -375,7 +375,11 @@ export const REDIS = {
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
-  maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
+  maxReadBytes: bytes(
+    'events of one read, members of one page or of one message of presence',
+    'the read',
+    'ends before the first that does not fit; the next one continues',
+  ),
   'tipCheck.intervalMs': time(
     'how long a lost last event stays unnoticed',
     'the channel',

@@ -99,7 +99,10 @@ export interface RedisBrokerOptions {
   readonly maxIdsPerProducer?: number;
   /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */
   readonly pipelineDepth?: number;
-  /** Most bytes of one read, give or take one record (64 KiB, or a single larger event). Default 1 MiB. */
+  /**
+   * Most bytes of events, or of members, in one answer of Redis; a single one that is larger comes alone, and the next read
+   * continues. Default 256 KiB.
+   */
   readonly maxReadBytes?: number;
 
   /** The check for a lost last event (G5). */

@@ -58,7 +58,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024),
     maxIdsPerProducer: whole('maxIdsPerProducer', options.maxIdsPerProducer, 50_000),
     pipelineDepth: whole('pipelineDepth', options.pipelineDepth, 4),
-    maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 1024 * 1024),
+    maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 256 * 1024),
     tipCheckMs: number('tipCheck.intervalMs', options.tipCheck?.intervalMs, 25_000),
     unsubscribeLingerMs: number('unsubscribeLingerMs', options.unsubscribeLingerMs, 1_000),
     headMs: whole('headMs', options.headMs, 30 * DAY_MS),

@@ -4,6 +4,7 @@ import type { ReadResult } from '../../lib/core/ports/broker.js';
 import type { RedisBroker } from '../../lib/brokers/redis/index.js';
 import { POLICY, request } from '../support/engine/append-requests.js';
 import { SeededEntropy } from '../support/engine/seeded-entropy.js';
+import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import { WireClient } from '../support/wire/client.js';
 import { startWireServer, type WireServer } from '../support/wire/server.js';
@@ -95,6 +96,94 @@ describe('a read of a log', () => {
       await broker.log.appendMany([request(CHANNEL, id, { event, bytes: 120_000, policy })]);
     }
     expect(seqsOf(await broker.log.read({ channel: CHANNEL, from: 1, limit: 9 }))).toEqual([1, 2]);
+  });
+});
+
+describe('the members of a channel', () => {
+  const LEASE_MS = 600_000;
+  const entryOf = (member: string, data: unknown) => ({
+    channel: CHANNEL,
+    member,
+    device: 'd',
+    generation: 1,
+    ...(data === undefined ? {} : { data }),
+  });
+  /** Members as `name:length of data`, page by page, and how many all pages say there are. */
+  async function pagesOf(broker: RedisBroker, limit = 100) {
+    const pages: string[][] = [];
+    for (let cursor: string | undefined; pages.length === 0 || cursor !== undefined;) {
+      const page = await broker.presence.members(
+        CHANNEL,
+        cursor === undefined ? { limit } : { cursor, limit },
+      );
+      pages.push(page.members.map(({ id, data }) => `${id}:${((data ?? '') as string).length}`));
+      cursor = page.more;
+    }
+    return pages;
+  }
+
+  it('come in pages that end before the member that would not fit; one that is larger comes alone (P22)', async () => {
+    const { broker } = await kit.node({ maxReadBytes: 1_000 });
+    for (const [name, size] of [
+      ['a', 400],
+      ['b', 400],
+      ['c', 400],
+      ['d', 3_000],
+      ['e', 10],
+    ] as const)
+      await broker.presence.enter(entryOf(name, 'x'.repeat(size)), LEASE_MS);
+    expect(await pagesOf(broker)).toEqual([['a:400', 'b:400'], ['c:400'], ['d:3000'], ['e:10']]);
+    expect(await pagesOf(broker, 1)).toEqual([['a:400'], ['b:400'], ['c:400'], ['d:3000'], ['e:10']]);
+    // The last member fits exactly into the bound in number.
+    expect((await broker.presence.members(CHANNEL, { limit: 2 })).more).toBeDefined();
+  });
+
+  it('change in messages of 256 KiB at most, each a version with the number of members after it (P22a, G19)', async () => {
+    const { broker, seen } = await kit.node();
+    await broker.log.subscribe(CHANNEL);
+    const sizes: number[] = [];
+    const listener = kit.admin.duplicate();
+    listener.on('error', () => undefined);
+    listener.on('smessage', (_topic: string, text: string) => sizes.push(Buffer.byteLength(text)));
+    await listener.ssubscribe(kit.keys.topic(CHANNEL));
+    const names = range(1, 200).map((index) => `m${index}`);
+    await Promise.all(names.map((name) => broker.presence.enter(entryOf(name, '€'.repeat(1_300)), LEASE_MS)));
+    await Promise.all(names.map((member) => broker.presence.leave(entryOf(member, undefined), 0)));
+    await until('every change', () => seen.diffs.at(-1)?.diff.count === 0);
+    const diffs = seen.diffs.map(({ diff }) => diff);
+    expect(diffs.map(({ join }) => join.length).filter((count) => count > 0).length).toBeGreaterThan(2);
+    expect(diffs.flatMap(({ join }) => join.map(({ id }) => id))).toEqual(names);
+    expect(diffs.flatMap(({ leave }) => leave)).toEqual(names);
+    let [version, count] = [0, 0];
+    for (const diff of diffs) {
+      count += diff.join.length - diff.leave.length;
+      expect(diff).toMatchObject({ version: version + 1, previous: version, count });
+      version = diff.version;
+    }
+    await until('every message', () => sizes.length === diffs.length);
+    expect(Math.max(...sizes)).toBeLessThan(257 * KIB);
+    expect((await broker.presence.members(CHANNEL, { limit: 9 })).version).toBe(version);
+    listener.disconnect();
+  });
+
+  it('change in calls of `maxBatchBytes`, and changes beyond `maxQueued` are refused until others are done', async () => {
+    const { broker } = await kit.node({ maxBatchBytes: 1_000, maxQueued: 3 });
+    const enter = (name: string) => broker.presence.enter(entryOf(name, 'x'.repeat(700)), LEASE_MS);
+    const results = await Promise.allSettled(['a', 'b', 'c', 'd'].map(enter));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected']);
+    expect((results[3] as PromiseRejectedResult).reason).toMatchObject({ code: 'unavailable' });
+    await enter('d');
+    const page = await broker.presence.members(CHANNEL, { limit: 9 });
+    expect(page).toMatchObject({ count: 4, version: 4 });
+  });
+
+  it('changes beyond `maxQueuedBytes` are refused, one that is alone is not', async () => {
+    const { broker } = await kit.node({ maxQueuedBytes: 1_000 });
+    const enter = (name: string, size: number) =>
+      broker.presence.enter(entryOf(name, 'x'.repeat(size)), LEASE_MS);
+    const results = await Promise.allSettled([enter('a', 2_000), enter('b', 1)]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    await enter('b', 1);
   });
 });
 

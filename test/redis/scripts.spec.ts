@@ -157,7 +157,7 @@ describe('the Lua scripts on a real server', () => {
           await presence(name, [step('e', 'new', 90_000)]);
           await presence(name, [step('r', 'u1', 90_000)]);
           await presence(name, [step('l', 'u2', 0)]);
-          await run(MEMBERS, kit.keys.room(name), ['tok', 90_000, name, 0, 100]);
+          await run(MEMBERS, kit.keys.room(name), ['tok', 90_000, name, 0, 100, 1_000_000]);
         });
       const few = await cost(small);
       expect(few).toMatchObject({ spublish: 2, eval: 4 });

@@ -788,6 +788,11 @@ export const FIXED = {
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
   ),
+  'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
+    'one event or signal, and the events of one script call',
+    'the publisher',
+    '`message_too_large`, before it is sent',
+  ),
   'lib/brokers/redis/scripts/room.ts#MAX_DIFF_BYTES': bytes(
     'members in one message of changes',
     'the channel',

@@ -84,11 +84,14 @@ export interface RedisBrokerOptions {
   readonly maxReconnectMs?: number;
   /** Most commands that wait or are under way; further ones fail with `unavailable` at once. Default 20 000. */
   readonly maxQueued?: number;
-  /** Most bytes of events that wait or are under way. Default 64 MiB. */
+  /**
+   * Most bytes that wait or are under way: of events, of changes of members, and of all other commands, as much each; further
+   * ones fail with `unavailable` at once. Default 64 MiB.
+   */
   readonly maxQueuedBytes?: number;
   /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
   readonly maxBatch?: number;
-  /** Most bytes of events in one script call. Default 1 MiB. */
+  /** Most bytes of events in one script call; at most 8 MiB. A single event that is larger is sent alone. Default 1 MiB. */
   readonly maxBatchBytes?: number;
   /**
    * Most ids of publishes that one user has remembered through this node within one to two dedupe windows, in all channels (P15).

@@ -380,7 +380,11 @@ export const REDIS = {
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
-  maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
+  maxReadBytes: bytes(
+    'events of one read, members of one page',
+    'the read',
+    'ends before the first that does not fit; the next one continues',
+  ),
   'tipCheck.intervalMs': time(
     'how long a lost last event stays unnoticed',
     'the channel',
@@ -775,13 +779,13 @@ export const FIXED = {
     'changes of members in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
-    '`maxQueuedBytes`',
+    '`maxBatchBytes`',
   ),
   'lib/brokers/redis/presence.ts#MAX_PAGE': count(
     'members of one page',
     'the read',
     'answers with a part: part of the protocol',
-    OPEN,
+    '`maxReadBytes`',
   ),
   'lib/brokers/redis/presence.ts#MAX_LEASE_MS': time(
     'a lease of a member',
@@ -793,6 +797,16 @@ export const FIXED = {
     'the node',
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
+  ),
+  'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
+    'one event or signal, and the events of one script call',
+    'the publisher',
+    '`message_too_large`, before it is sent',
+  ),
+  'lib/brokers/redis/scripts/room.ts#MAX_DIFF_BYTES': bytes(
+    'members in one message of changes',
+    'the channel',
+    'the others are the next version, in another message',
   ),
   'lib/brokers/redis/tip-check.ts#BATCH': count(
     'channels of one tip check',

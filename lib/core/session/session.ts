@@ -243,7 +243,11 @@ export class Session
 
   /** Ends the session on this side, whichever side closed. */
   onClose(code: number): void {
-    if (this.isClosed) return;
+    if (!this.isClosed) this.end(code);
+    this.outbox.gone();
+  }
+
+  private end(code: number): void {
     const wasLive = this.isLive;
     this.state = 'closed';
     this.closeCode = code;
@@ -387,7 +391,7 @@ export class Session
     if (this.isClosed) return;
     this.outbox.flush();
     const { code } = CLOSE_CODES[name];
-    this.onClose(code);
+    this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 

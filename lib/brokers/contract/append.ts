@@ -1,3 +1,4 @@
+import { toWireValue } from '../../protocol/wire-value.js';
 import { ids, positionsOf, range, type ContractContext } from './context.js';
 
 const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
@@ -7,6 +8,8 @@ const PAYLOADS: readonly (readonly [name: string, payload: unknown])[] = [
   ['zero', 0],
   ['an empty string', ''],
   ['an array', [[], {}]],
+  ['bytes', toWireValue({ image: Uint8Array.of(0, 255, 1) })],
+  ['an object that looks like bytes', toWireValue({ $bytes: 'AQ==' })],
 ];
 
 /** Numbers, fields and order of appended events. */
@@ -104,6 +107,7 @@ export function appendContract(context: ContractContext): void {
       await left.broker.log.appendMany([context.request(channel, 'a', { payload })]);
       const [event] = await context.log(right, channel);
       expect(event?.payload).toEqual(payload);
+      expect(JSON.stringify(event?.payload)).toBe(JSON.stringify(payload));
       for (const field of ['user', 'key', 'ttl', 'trace', 'meta'] as const)
         expect(event?.[field]).toBeUndefined();
     });

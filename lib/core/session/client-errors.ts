@@ -1,3 +1,4 @@
+import type { ClientCommand } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
@@ -21,4 +22,9 @@ export function toClientError(
 export function errorEnvelope(ref: string | undefined, error: RealtimeError, clock: Clock): Envelope {
   const payload = toWireValue(error.toBody(), 'error');
   return { type: 'error', ts: clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
+}
+
+/** What the answer to a command refers to; nothing answers a `pong`. */
+export function idOf(command: ClientCommand): string | undefined {
+  return command.type === 'pong' ? undefined : command.id;
 }

@@ -26,7 +26,7 @@ import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-c
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
 import { noRoom, type AnswerSizes } from './answers.js';
-import { errorEnvelope, toClientError } from './client-errors.js';
+import { errorEnvelope, idOf, toClientError } from './client-errors.js';
 import { CommandBacklog } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
@@ -532,8 +532,4 @@ export class Session
       return 'internal';
     }
   }
-}
-
-function idOf(command: ClientCommand): string | undefined {
-  return command.type === 'pong' ? undefined : command.id;
 }

@@ -372,6 +372,10 @@ describe('an event has a largest size (P29e)', () => {
       [exactly(2_000), { key: 'k' }],
       [exactly(2_000), { user: 'u' }],
       [exactly(2_000), { trace: 't' }],
+      // Bytes, not characters.
+      [exactly(1_999), { key: 'ä' }],
+      [exactly(1_999), { user: 'ä' }],
+      [exactly(1_999), { trace: 'ä' }],
       [exactly(1_999), { meta: {} }],
       ['ä'.repeat(1_000)],
       [new Uint8Array(1_500)],

@@ -153,6 +153,20 @@ describe('the MessagePack codec', () => {
     }
   });
 
+  it.each<[string, string, unknown]>([
+    ['a __proto__ key behind another key as long', '{"nine long":1,"__proto__":{"a":1}}', { 'nine long': 1 }],
+    [
+      'half a surrogate pair behind a letter with the same first byte',
+      '["\ud55c","\\ud800"]',
+      ['\ud55c', '\ufffd'],
+    ],
+  ])('writes what every decoder reads: %s', (_, stored, read) => {
+    const payload: unknown = JSON.parse(stored);
+    expect(msgpackCodec.decode(msgpackCodec.encode({ type: 'event', payload }))).toEqual([
+      { type: 'event', payload: read },
+    ]);
+  });
+
   it('refuses a __proto__ key', () => {
     const frame = Uint8Array.from([0x81, 0xa9, ...Buffer.from('__proto__'), 0x80]);
     expect(closeOf(() => msgpackCodec.decode(frame, limits))).toBe('protocol_error');

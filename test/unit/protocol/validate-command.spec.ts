@@ -79,6 +79,12 @@ describe('a validated command', () => {
     expect(validateCommand({ ...command, [name]: 'x😀' })).toHaveProperty('command');
   });
 
+  it.each([1, 64, 65, 0])('refers to an id of %i characters only where ids may be so long', (length) => {
+    const id = 'x'.repeat(length);
+    const failed = validateCommand({ type: 'subscribe', id, channel: 1 });
+    expect('ref' in failed ? failed.ref : undefined).toBe(length >= 1 && length <= 64 ? id : undefined);
+  });
+
   it('refuses bytes where the protocol has an object', () => {
     const bytes = '{"$bytes":"AQ=="}';
     for (const line of [

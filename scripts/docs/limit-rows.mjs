@@ -256,6 +256,11 @@ export const MODULE = {
     'the user, or the address of anonymous clients',
     'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
+  'outbox.maxBytesPerNode': bytes(
+    'what waits for all connections, in queues and sockets; what several share counts once',
+    'the node',
+    'closes the fullest connections for which more than 64 KiB waits with 4003, those first that are closing and hold bytes; logged. Above half of it, replays and reads of such connections wait or are `rate_limited`',
+  ),
   'outbox.maxMessages': count(
     'messages that wait for the client',
     'the connection',
@@ -375,7 +380,11 @@ export const REDIS = {
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
-  maxReadBytes: bytes('one read of a log', 'the read', 'answers with a part; the next read continues'),
+  maxReadBytes: bytes(
+    'events of one read, members of one page',
+    'the read',
+    'ends before the first that does not fit; the next one continues',
+  ),
   'tipCheck.intervalMs': time(
     'how long a lost last event stays unnoticed',
     'the channel',
@@ -528,10 +537,15 @@ export const FIXED = {
     'the channel',
     'writes at once',
   ),
-  'lib/core/outbox/outbox.ts#SHARE_BYTES': bytes(
-    'what waits for a connection that its user’s others never take from it',
+  'lib/core/async/turn-pace.ts#TURN_MS': time(
+    'reads of history and members that many ask for in one turn of the event loop',
+    'the node',
+    'the rest waits for the next turns: the event loop must stay free',
+  ),
+  'lib/core/outbox/outbox-budget.ts#SHARE_BYTES': bytes(
+    'what waits for a connection that others, of its user or of the node, never take from it',
     'the connection',
-    '`outbox.maxBytesPerUser` counts: about one frame, so that a client that reads is never affected',
+    '`outbox.maxBytesPerUser` and `outbox.maxBytesPerNode` count: about one frame, so that a client that reads is never affected',
   ),
   'lib/core/access/channel-names.ts#MAX_NAMES': count(
     'names of channels that are remembered for all clients',
@@ -765,13 +779,13 @@ export const FIXED = {
     'changes of members in one script call',
     'the node',
     'the rest waits for the next: Redis must not stand still',
-    '`maxQueuedBytes`',
+    '`maxBatchBytes`',
   ),
   'lib/brokers/redis/presence.ts#MAX_PAGE': count(
     'members of one page',
     'the read',
     'answers with a part: part of the protocol',
-    OPEN,
+    '`maxReadBytes`',
   ),
   'lib/brokers/redis/presence.ts#MAX_LEASE_MS': time(
     'a lease of a member',
@@ -783,6 +797,16 @@ export const FIXED = {
     'the node',
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
+  ),
+  'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
+    'one event or signal, and the events of one script call',
+    'the publisher',
+    '`message_too_large`, before it is sent',
+  ),
+  'lib/brokers/redis/scripts/room.ts#MAX_DIFF_BYTES': bytes(
+    'members in one message of changes',
+    'the channel',
+    'the others are the next version, in another message',
   ),
   'lib/brokers/redis/tip-check.ts#BATCH': count(
     'channels of one tip check',

@@ -4,6 +4,7 @@ import type { RedisBroker } from '../../lib/brokers/redis/index.js';
 import type { AppendRequest } from '../../lib/core/ports/broker.js';
 import { POLICY, request } from '../support/engine/append-requests.js';
 import { loseEnd } from '../support/redis/deployment.js';
+import { until } from '../support/until.js';
 import { RedisKit } from './kit.js';
 
 const CHANNEL = 'rooms.1';
@@ -149,5 +150,69 @@ describe('the ids of one producer', () => {
       { ok: false, code: 'rate_limited', retryAfterMs: expect.any(Number), message: expect.any(String) },
       expect.objectContaining({ ok: true, position: expect.objectContaining({ seq: 3 }) }),
     ]);
+  });
+});
+
+describe('what is sent to Redis', () => {
+  const MIB = 1024 * 1024;
+  const textEvent = (id: string, text: string, change: Partial<AppendRequest> = {}) =>
+    request(CHANNEL, id, { event: { id, event: 'e', payload: text }, bytes: 50, ...change });
+
+  it('is no event or signal above 8 MiB: it alone is refused with `message_too_large` (P29e)', async () => {
+    const { broker, seen } = await kit.node();
+    await broker.log.subscribe(CHANNEL);
+    // Fewer characters than the bound, and more bytes.
+    const large = '€'.repeat(3 * MIB);
+    const outcomes = await broker.log.appendMany([
+      textEvent('a', 'small'),
+      textEvent('b', large),
+      textEvent('c', 'x'.repeat(7 * MIB)),
+    ]);
+    expect(outcomes).toEqual([
+      expect.objectContaining({ ok: true }),
+      { ok: false, code: 'message_too_large', message: expect.stringContaining('8388608') },
+      expect.objectContaining({ ok: true, position: expect.objectContaining({ seq: 2 }) }),
+    ]);
+    await expect(broker.log.signal(CHANNEL, { event: 'e', payload: large })).rejects.toMatchObject({
+      code: 'message_too_large',
+    });
+    await broker.log.signal(CHANNEL, { event: 'small' });
+    await until('the signal', () => seen.signals.length > 0);
+    expect(seen.signals.map(({ signal }) => signal.event)).toEqual(['small']);
+    // A refused event takes no id, so it can be sent again when it is smaller.
+    expect((await broker.log.appendMany([textEvent('b', 'small')]))[0]).toMatchObject({
+      ok: true,
+      duplicate: false,
+    });
+  });
+
+  it('are batches and records measured in bytes and not in characters', async () => {
+    const { broker } = await kit.node({ maxBatchBytes: 1_000, pipelineDepth: 1 });
+    await kit.admin.config('RESETSTAT');
+    await broker.log.appendMany(range(1, 4).map((index) => textEvent(`e${index}`, '€'.repeat(200))));
+    // Two of 600 bytes would be in one call if characters counted.
+    const records = await kit.admin.xrange(kit.keys.stream(CHANNEL), '-', '+');
+    expect(records.map(([id]) => id)).toEqual(['1-1', '2-1', '3-1', '4-1']);
+  });
+
+  it('are records of 64 KiB at most, or of one event', async () => {
+    const { broker } = await kit.node();
+    await broker.log.appendMany(range(1, 4).map((index) => textEvent(`e${index}`, '€'.repeat(10_000))));
+    const records = await kit.admin.xrange(kit.keys.stream(CHANNEL), '-', '+');
+    expect(records.map(([id]) => id)).toEqual(['2-2', '4-2']);
+  });
+
+  it('waits for no more than `maxQueuedBytes`, in bytes', async () => {
+    const { broker } = await kit.node({ maxQueuedBytes: 1_000 });
+    const outcomes = await broker.log.appendMany(
+      range(1, 2).map((index) => textEvent(`e${index}`, '€'.repeat(200))),
+    );
+    expect(outcomes.map((outcome) => (outcome.ok ? 'ok' : outcome.code))).toEqual(['ok', 'unavailable']);
+  });
+
+  it('cannot be asked for larger calls than Redis should be given', () => {
+    expect(() => kit.make({ maxBatchBytes: 8 * MIB + 1 })).toThrow(
+      '`maxBatchBytes` must be a positive number of at most',
+    );
   });
 });

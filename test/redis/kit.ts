@@ -11,7 +11,7 @@ export class RedisKit {
   readonly prefix = `u${randomBytes(4).toString('hex')}`;
   readonly keys = new RedisKeys(this.prefix, 4);
   readonly admin: Redis;
-  private readonly brokers: RedisBroker[] = [];
+  readonly brokers: RedisBroker[] = [];
 
   private constructor(readonly server: RedisProcess) {
     this.admin = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: 200 });

@@ -9,13 +9,14 @@ import type {
 } from '../../core/ports/broker.js';
 import { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Position } from '../../protocol/position.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { RedisAppends } from './append/appends.js';
 import type { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import type { RedisCommands } from './connection/commands.js';
 import { notRunning, unavailable } from './errors.js';
 import type { RedisFeeds } from './feed.js';
 import type { RedisKeys } from './keys.js';
-import type { RedisSettings } from './settings.js';
+import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from './settings.js';
 import { groupBy } from './group-by.js';
 import { decodeRecord, encodeSignal } from './wire.js';
 import { ORIGINS } from './scripts/origins.js';
@@ -140,7 +141,9 @@ export class RedisLog implements BrokerLog {
 
   async signal(channel: string, message: SignalMessage): Promise<void> {
     const partition = this.keys.partitionOf(channel);
-    await this.commands.command(partition, 'spublish', [this.keys.topic(channel), encodeSignal(message)]);
+    const text = encodeSignal(message);
+    if (Buffer.byteLength(text) > MAX_MESSAGE_BYTES) throw new RealtimeError('message_too_large', TOO_LARGE);
+    await this.commands.command(partition, 'spublish', [this.keys.topic(channel), text]);
   }
 
   /** The tip of one log, asked for together with the others of the same turn. */

@@ -84,11 +84,14 @@ export interface RedisBrokerOptions {
   readonly maxReconnectMs?: number;
   /** Most commands that wait or are under way; further ones fail with `unavailable` at once. Default 20 000. */
   readonly maxQueued?: number;
-  /** Most bytes of events that wait or are under way. Default 64 MiB. */
+  /**
+   * Most bytes that wait or are under way: of events, of changes of members, and of all other commands, as much each; further
+   * ones fail with `unavailable` at once. Default 64 MiB.
+   */
   readonly maxQueuedBytes?: number;
   /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
   readonly maxBatch?: number;
-  /** Most bytes of events in one script call. Default 1 MiB. */
+  /** Most bytes of events in one script call; at most 8 MiB. A single event that is larger is sent alone. Default 1 MiB. */
   readonly maxBatchBytes?: number;
   /**
    * Most ids of publishes that one user has remembered through this node within one to two dedupe windows, in all channels (P15).
@@ -99,7 +102,10 @@ export interface RedisBrokerOptions {
   readonly maxIdsPerProducer?: number;
   /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */
   readonly pipelineDepth?: number;
-  /** Most bytes of one read, give or take one record (64 KiB, or a single larger event). Default 1 MiB. */
+  /**
+   * Most bytes of events, or of members, in one answer of Redis; a single one that is larger comes alone, and the next read
+   * continues. Default 256 KiB.
+   */
   readonly maxReadBytes?: number;
 
   /** The check for a lost last event (G5). */

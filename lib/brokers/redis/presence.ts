@@ -1,7 +1,8 @@
 import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
-import type { RedisArgument, RedisCommands } from './connection/commands.js';
+import { bytesOf, type RedisArgument, type RedisCommands } from './connection/commands.js';
+import { unavailable } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { DUE } from './scripts/due.js';
 import { MEMBERS } from './scripts/members.js';
@@ -19,6 +20,7 @@ const MAX_LEASE_MS = 10 * 365 * 24 * 60 * 60_000;
 
 interface PresenceStep {
   readonly args: readonly RedisArgument[];
+  readonly bytes: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -27,6 +29,8 @@ interface PresenceStep {
 export class RedisPresence implements BrokerPresence {
   /** Steps that wait, by channel: one call at a time, and what waits travels together and becomes one diff. */
   private readonly waiting = new Map<string, PresenceStep[]>();
+  private queued = 0;
+  private queuedBytes = 0;
   private timer: Scheduled | undefined;
   private closed = false;
 
@@ -76,7 +80,10 @@ export class RedisPresence implements BrokerPresence {
     // The cursor comes from a client: anything but one of ours begins at the start.
     const after = cursor !== undefined && /^\d{1,15}$/.test(cursor) ? cursor : '0';
     const most = Math.min(Math.max(1, Math.floor(limit)), MAX_PAGE);
-    const reply = (await this.run(MEMBERS, channel, [after, most])) as readonly (string | number)[];
+    const { maxReadBytes } = this.settings;
+    const reply = (await this.run(MEMBERS, channel, [after, most, maxReadBytes])) as readonly (
+      string | number
+    )[];
     const members = [];
     for (let at = 4; at < reply.length; at += 3)
       members.push(decodeMember(String(reply[at]), Number(reply[at + 1]), String(reply[at + 2])));
@@ -106,8 +113,14 @@ export class RedisPresence implements BrokerPresence {
       encodeData(data),
       Math.round(Math.min(Math.max(ms, 0), MAX_LEASE_MS)),
     ];
+    const bytes = bytesOf(args);
+    const { maxQueued, maxQueuedBytes } = this.settings;
+    if (this.queued >= maxQueued || (this.queued > 0 && this.queuedBytes + bytes > maxQueuedBytes))
+      return Promise.reject(unavailable(`${this.queued} changes of members wait for Redis already`));
+    this.queued += 1;
+    this.queuedBytes += bytes;
     return new Promise((resolve, reject) => {
-      const step = { args, resolve, reject };
+      const step = { args, bytes, resolve, reject };
       const waiting = this.waiting.get(channel);
       if (waiting !== undefined) {
         waiting.push(step);
@@ -121,7 +134,9 @@ export class RedisPresence implements BrokerPresence {
 
   private async work(channel: string, steps: PresenceStep[]): Promise<void> {
     while (steps.length > 0) {
-      const batch = steps.splice(0, BATCH);
+      const batch = steps.splice(0, this.fitting(steps));
+      this.queued -= batch.length;
+      for (const { bytes } of batch) this.queuedBytes -= bytes;
       try {
         await this.run(PRESENCE, channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
         for (const { resolve } of batch) resolve();
@@ -130,6 +145,18 @@ export class RedisPresence implements BrokerPresence {
       }
     }
     this.waiting.delete(channel);
+  }
+
+  /** How many of the steps fit into one call; at least one. */
+  private fitting(steps: readonly PresenceStep[]): number {
+    let count = 0;
+    let bytes = 0;
+    for (const step of steps) {
+      bytes += step.bytes;
+      if (count === BATCH || (count > 0 && bytes > this.settings.maxBatchBytes)) break;
+      count += 1;
+    }
+    return count;
   }
 
   private async sweep(): Promise<void> {

@@ -8,6 +8,10 @@ export type RedisSettings = Readonly<ReturnType<typeof redisSettings>>;
 
 const DAY_MS = 24 * 60 * 60_000;
 const MAX_PARTITIONS = 4_096;
+/** Most bytes of one event or signal as it is sent; also of the events of one script call. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+/** What the publisher of a larger one is told. */
+export const TOO_LARGE = `Redis takes ${MAX_MESSAGE_BYTES} bytes of one event or signal at most: send a reference instead`;
 
 /** @throws RangeError for an option that is out of range; it names the option and what it must be. */
 export function redisSettings(options: RedisBrokerOptions) {
@@ -55,10 +59,10 @@ export function redisSettings(options: RedisBrokerOptions) {
     maxQueued: number('maxQueued', options.maxQueued, 20_000),
     maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
     maxBatch: whole('maxBatch', options.maxBatch, 256, 1_000),
-    maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024),
+    maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024, MAX_MESSAGE_BYTES),
     maxIdsPerProducer: whole('maxIdsPerProducer', options.maxIdsPerProducer, 50_000),
     pipelineDepth: whole('pipelineDepth', options.pipelineDepth, 4),
-    maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 1024 * 1024),
+    maxReadBytes: whole('maxReadBytes', options.maxReadBytes, 256 * 1024),
     tipCheckMs: number('tipCheck.intervalMs', options.tipCheck?.intervalMs, 25_000),
     unsubscribeLingerMs: number('unsubscribeLingerMs', options.unsubscribeLingerMs, 1_000),
     headMs: whole('headMs', options.headMs, 30 * DAY_MS),

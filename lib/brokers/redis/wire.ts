@@ -9,6 +9,12 @@ type Wrapped = readonly [unknown];
 /** Makes wire values of what was parsed. */
 type Reader = (parsed: unknown) => unknown;
 
+/** @throws TypeError for another form, as a newer version may have. */
+function unwrap(wrapped: unknown): unknown {
+  if (Array.isArray(wrapped)) return wrapped[0];
+  throw new TypeError('A value is a list of one');
+}
+
 /** An event as it is stored and published. The names are short, as they are stored with each event. */
 interface EventBody {
   readonly i: string;
@@ -119,7 +125,7 @@ export function decodeMessage(text: string, channel: string, now: number): Redis
     const { n, p, u } = JSON.parse(text.slice(2)) as Pick<EventBody, 'n' | 'p' | 'u'>;
     const signal = {
       event: n,
-      ...(p === undefined ? {} : { payload: wireValueReader(text)(p[0]) }),
+      ...(p === undefined ? {} : { payload: wireValueReader(text)(unwrap(p)) }),
       ...(u === undefined ? {} : { user: u }),
     };
     return { kind: 'signal', signal };
@@ -128,7 +134,7 @@ export function decodeMessage(text: string, channel: string, now: number): Redis
     const diff = JSON.parse(text.slice(2)) as PresenceDiff;
     const read = wireValueReader(text);
     const toMember = ({ id, devices, data }: PresenceMember): PresenceMember =>
-      data === undefined ? { id, devices } : { id, devices, data: read((data as Wrapped)[0]) };
+      data === undefined ? { id, devices } : { id, devices, data: read(unwrap(data)) };
     return {
       kind: 'presence',
       diff: { ...diff, join: diff.join.map(toMember), update: diff.update.map(toMember) },

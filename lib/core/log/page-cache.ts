@@ -39,9 +39,7 @@ export class PageCache {
   read(channel: string, epoch: string, seq: number): Promise<ReadResult> {
     const start = seq - ((seq - 1) % PAGE);
     const until = start + PAGE - 1;
-    const whole = this.pages.get(keyOf(channel, epoch, start));
-    // Another read from the start would be cut at the same place.
-    const from = whole?.cut === true && (whole.last ?? seq) < seq ? seq : start;
+    const from = this.startOf(channel, epoch, start, seq);
     const key = keyOf(channel, epoch, from);
     const known = this.pages.get(key);
     if (known !== undefined && (known.last === undefined || known.last >= seq)) {
@@ -65,6 +63,22 @@ export class PageCache {
       this.keep(key);
     }, forget);
     return result;
+  }
+
+  /** Where the page begins that contains `seq`: behind the pages before it that were cut, another read would be cut there too. */
+  private startOf(channel: string, epoch: string, start: number, seq: number): number {
+    let from = start;
+    for (;;) {
+      const key = keyOf(channel, epoch, from);
+      const page = this.pages.get(key);
+      // Clients at other positions share the pages that were read. Where one is not, it might end before `seq`.
+      if (page?.last === undefined) return from === start ? start : seq;
+      if (!page.cut || page.last >= seq) return from;
+      // It leads to those behind it, so it is kept as long as they are used.
+      this.pages.delete(key);
+      this.pages.set(key, page);
+      from = page.last + 1;
+    }
   }
 
   close(): void {

@@ -2,7 +2,7 @@ import type { AppendOutcome, AppendRequest } from '../../../core/ports/broker.js
 import type { RedisCommands } from '../connection/commands.js';
 import { notRunning } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
-import type { RedisSettings } from '../settings.js';
+import { MAX_MESSAGE_BYTES, TOO_LARGE, type RedisSettings } from '../settings.js';
 import { encodeBody } from '../wire.js';
 import { AppendCall } from './batch.js';
 import { IdShares } from './id-shares.js';
@@ -38,7 +38,12 @@ export class RedisAppends {
     const usable = this.commands.clustered || this.commands.trouble === undefined;
     requests.forEach((request, index) => {
       const body = usable ? bodyOf(request) : undefined;
-      if (body === undefined || this.isFull(body.length)) {
+      const bytes = Buffer.byteLength(body ?? '');
+      if (bytes > MAX_MESSAGE_BYTES) {
+        call.settle(index, { ok: false, code: 'message_too_large', message: TOO_LARGE });
+        return;
+      }
+      if (body === undefined || this.isFull(bytes)) {
         call.settle(index, { ok: false, code: 'unavailable' });
         return;
       }
@@ -48,8 +53,8 @@ export class RedisAppends {
         return;
       }
       this.queued += 1;
-      this.queuedBytes += body.length;
-      this.laneOf(request.channel).push({ request, body, bytes: body.length, call, index });
+      this.queuedBytes += bytes;
+      this.laneOf(request.channel).push({ request, body, bytes, call, index });
     });
     return call.result;
   }

@@ -13,7 +13,7 @@ const ANONYMOUS_SHARES = 5;
  * ids in Redis.
  */
 export class IdShares {
-  private now = new Map<string, number>();
+  private current = new Map<string, number>();
   private before = new Map<string, number>();
   private began = 0;
   private turnMs = 0;
@@ -33,9 +33,9 @@ export class IdShares {
     const anonymous = producer.startsWith('s:');
     const name = anonymous ? 's:' : producer;
     const most = anonymous ? ANONYMOUS_SHARES * this.share : this.share;
-    const recent = this.now.get(name) ?? 0;
+    const recent = this.current.get(name) ?? 0;
     if (recent + (this.before.get(name) ?? 0) < most) {
-      this.now.set(name, recent + 1);
+      this.current.set(name, recent + 1);
       return undefined;
     }
     const turns = recent < most ? 1 : 2;
@@ -46,8 +46,8 @@ export class IdShares {
     if (windowMs > this.turnMs) this.turnMs = windowMs;
     const passed = now - this.began;
     if (passed < this.turnMs) return;
-    this.before = passed < 2 * this.turnMs ? this.now : new Map<string, number>();
-    this.now = new Map<string, number>();
+    this.before = passed < 2 * this.turnMs ? this.current : new Map<string, number>();
+    this.current = new Map<string, number>();
     this.began = now;
   }
 }

@@ -24,6 +24,11 @@ export type ScriptCall = [
   evenRefused?: boolean,
 ];
 
+/** Bytes of arguments as they are sent, without the few that separate them. */
+export function bytesOf(args: readonly RedisArgument[]): number {
+  return args.reduce<number>((sum, arg) => sum + (typeof arg === 'number' ? 8 : Buffer.byteLength(arg)), 0);
+}
+
 const SINGLE = 'main';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 

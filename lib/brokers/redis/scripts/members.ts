@@ -2,8 +2,8 @@ import { ROOM } from './room.js';
 import { RedisScript } from './script.js';
 
 /**
- * A page of members in the order in which they joined. ARGV 4, 5: order after which the page begins, most members.
- * Returns epoch, version, count, cursor of the next page or ''; then member, devices and data of each.
+ * A page of members in the order in which they joined. ARGV 4–6: order after which the page begins, most members,
+ * most bytes of them (the first is there however large it is). Returns epoch, version, count, cursor of the next page or ''; then member, devices and data of each.
  */
 export const MEMBERS = new RedisScript(
   `${ROOM}
@@ -16,10 +16,16 @@ end
 local limit = tonumber(ARGV[5])
 local page = redis.call('ZRANGEBYSCORE', ORDERS, '(' .. ARGV[4], '+inf', 'LIMIT', 0, limit + 1)
 local out = { epoch, version, redis.call('ZCARD', ORDERS), '' }
-for index = 1, math.min(#page, limit) do
-  local found = readMember(page[index])
-  out[#out + 1], out[#out + 2], out[#out + 3] = page[index], found.count, found.data
-  if index == limit and #page > limit then out[4] = found.order end
+local bytes, last = tonumber(ARGV[6])
+for index, member in ipairs(page) do
+  local found = readMember(member)
+  bytes = bytes - #member - #found.data
+  if index > limit or (bytes < 0 and index > 1) then
+    out[4] = last
+    break
+  end
+  out[#out + 1], out[#out + 2], out[#out + 3] = member, found.count, found.data
+  last = found.order
 end
 return out
 `,

@@ -1,5 +1,8 @@
 import { EPOCHS } from './script.js';
 
+/** Most bytes of members in one message; a single one that is larger is sent alone. */
+const MAX_DIFF_BYTES = 256 * 1024;
+
 /**
  * The members of one channel (G19), as the scripts of presence share them.
  *
@@ -12,6 +15,7 @@ import { EPOCHS } from './script.js';
  * behind, versions would repeat with other content. A room has a key from its first change on.
  */
 export const ROOM = `${EPOCHS}
+local MAX_DIFF_BYTES = ${MAX_DIFF_BYTES}
 local ROOM, MEMBERS, ORDERS, DEVICES, LEASES, DUE, TOPIC = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 local state = redis.call('HMGET', ROOM, 'e', 'v', 'o', 'i')
@@ -80,27 +84,46 @@ local function view(member)
   return '{"id":' .. cjson.encode(member) .. ',"devices":' .. int(found.count) .. data .. '}'
 end
 
--- Publishes what changed since the last call, as the next version.
+-- Publishes what changed since the last call, as the next version; as several where one message would be too large.
 local function announce()
-  local join, update, leave, done = {}, {}, {}, {}
+  local parts, done, size = {}, {}, MAX_DIFF_BYTES
+  local count = redis.call('ZCARD', ORDERS)
+  local function add(kind, text)
+    if size + #text > MAX_DIFF_BYTES then
+      parts[#parts + 1] = { join = {}, update = {}, leave = {} }
+      size = 0
+    end
+    local list = parts[#parts][kind]
+    list[#list + 1] = text
+    size = size + #text
+  end
   for _, member in ipairs(touched) do
     if not done[member] then
       done[member] = true
-      if joined[member] then join[#join + 1] = view(member)
-      elseif updated[member] then update[#update + 1] = view(member)
-      elseif gone[member] then leave[#leave + 1] = cjson.encode(member) end
+      if joined[member] then
+        add('join', view(member))
+        count = count - 1
+      elseif updated[member] then
+        add('update', view(member))
+      elseif gone[member] then
+        add('leave', cjson.encode(member))
+        count = count + 1
+      end
     end
   end
   joined, updated, gone, touched = {}, {}, {}, {}
-  if #join + #update + #leave == 0 then return end
-  version = version + 1
-  redis.call('HSET', ROOM, 'e', epoch, 'v', int(version), 'o', int(order), 'i', incarnation)
+  if #parts == 0 then return end
+  redis.call('HSET', ROOM, 'e', epoch, 'v', int(version + #parts), 'o', int(order), 'i', incarnation)
   redis.call('PEXPIRE', ROOM, ARGV[2])
   if new then beginning(KEYS[8], ARGV[2]) end
   new = false
-  redis.call('SPUBLISH', TOPIC, '1p{"epoch":' .. cjson.encode(epoch) .. ',"version":' .. int(version) .. ',"previous":'
-    .. int(version - 1) .. ',"join":[' .. table.concat(join, ',') .. '],"update":[' .. table.concat(update, ',')
-    .. '],"leave":[' .. table.concat(leave, ',') .. '],"count":' .. int(redis.call('ZCARD', ORDERS)) .. '}')
+  for _, part in ipairs(parts) do
+    version = version + 1
+    count = count + #part.join - #part.leave
+    redis.call('SPUBLISH', TOPIC, '1p{"epoch":' .. cjson.encode(epoch) .. ',"version":' .. int(version) .. ',"previous":'
+      .. int(version - 1) .. ',"join":[' .. table.concat(part.join, ',') .. '],"update":['
+      .. table.concat(part.update, ',') .. '],"leave":[' .. table.concat(part.leave, ',') .. '],"count":' .. int(count) .. '}')
+  end
 end
 
 -- Ends leases that have run out, a thousand at most; the next call ends the others.

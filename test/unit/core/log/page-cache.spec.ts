@@ -38,7 +38,7 @@ async function returning(seqs: readonly number[]): Promise<readonly FakeConnecti
       channel: 'rooms.1',
       payload: { position: { epoch, seq: seqs[index] } },
     });
-  for (let turn = 0; turn < 20; turn++) await quiet();
+  for (let turn = 0; turn < 40; turn++) await quiet();
   return clients;
 }
 
@@ -74,6 +74,18 @@ describe('replay for many clients', () => {
     for (const [index, position] of [0, 20, 120].entries())
       expect(seqsOf(clients[index] as FakeConnection)).toEqual(range(position + 1, 1_000));
     expect(broker.reads.length).toBeLessThanOrEqual(40);
+  });
+
+  it('shares every page behind one that was cut short with clients at other positions (G8)', async () => {
+    broker.onRead = (_request, result) => ({ ...result, events: result.events.slice(0, 10) });
+    const [first] = await returning([640]);
+    expect(first && seqsOf(first)).toEqual(range(641, 1_000));
+    const before = broker.reads.length;
+    const clients = await returning([707, 733, 951]);
+    for (const [index, position] of [707, 733, 951].entries())
+      expect(seqsOf(clients[index] as FakeConnection)).toEqual(range(position + 1, 1_000));
+    // The reads that prove the epoch.
+    expect(broker.reads.length - before).toBeLessThanOrEqual(3);
   });
 
   it('does not reuse a page for another epoch (G6)', async () => {

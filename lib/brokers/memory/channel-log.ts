@@ -1,9 +1,8 @@
-import { expiryOf } from '../../core/ports/channel-event.js';
+import { ChannelEvent, expiryOf } from '../../core/ports/channel-event.js';
 import type { AppendRequest, ReadRequest, ReadResult } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
+import { KeptEvents } from './kept-events.js';
 import type { Ledger } from './ledger.js';
-import { LoggedEvent } from './logged-event.js';
-import { RingBuffer } from './ring.js';
 import { EVENT_BYTES, structureOf } from './weight.js';
 
 /** An earlier epoch, and the `seq` up to which it is a true prefix of the log (P10). */
@@ -21,7 +20,7 @@ export class ChannelLog {
   private ttlMs = Infinity;
   /** Bytes of the events that are kept, as their appends counted them. */
   private size = 0;
-  private readonly events = new RingBuffer<LoggedEvent>();
+  private readonly events = new KeptEvents();
   private forks: readonly Fork[] = [];
 
   constructor(
@@ -46,18 +45,18 @@ export class ChannelLog {
 
   /** When the oldest event ends, in the store's milliseconds; `Infinity` when none is kept. */
   get until(): number {
-    const first = this.events.at(0);
-    return first === undefined ? Infinity : first.appendedAt + this.ttlMs;
+    const { events } = this;
+    return events.length === 0 ? Infinity : events.appendedAt(0) + this.ttlMs;
   }
 
   /**
    * @param ts The wall clock.
    * @param now The store's time.
    */
-  append({ event: draft, policy, bytes }: AppendRequest, ts: number, now: number): LoggedEvent {
+  append({ event: draft, policy, bytes }: AppendRequest, ts: number, now: number): ChannelEvent {
     this.tip += 1;
     const keeps = policy.retain && policy.size > 0 && bytes <= policy.maxBytes;
-    const event = new LoggedEvent(
+    const event = new ChannelEvent(
       {
         channel: this.channel,
         seq: this.tip,
@@ -73,13 +72,12 @@ export class ChannelLog {
         trace: draft.trace,
         meta: draft.meta,
       },
-      now,
       bytes,
-      keeps ? EVENT_BYTES + bytes + structureOf(draft.payload, bytes) + structureOf(draft.meta, bytes) : 0,
     );
     if (keeps) {
       this.ttlMs = policy.ttlMs;
-      this.push(event);
+      const structure = structureOf(draft.payload, bytes) + structureOf(draft.meta, bytes);
+      this.push(event, now, bytes, EVENT_BYTES + bytes + structure);
       while (this.events.length > policy.size || this.size > policy.maxBytes) this.drop();
       this.trim(now);
     } else {
@@ -100,7 +98,7 @@ export class ChannelLog {
     const count = Math.max(0, Math.min(last - first + 1, request.limit));
     const start = request.reverse === true ? last : first;
     const step = request.reverse === true ? -1 : 1;
-    const events: LoggedEvent[] = [];
+    const events: ChannelEvent[] = [];
     for (let taken = 0; taken < count; taken += 1) {
       const event = this.events.at(start + taken * step - oldest);
       if (event !== undefined) events.push(event);
@@ -115,10 +113,11 @@ export class ChannelLog {
 
   /** Drops the oldest event. */
   drop(): void {
-    const event = this.events.shift();
-    if (event === undefined) return;
-    this.size -= event.appendBytes;
-    this.ledger.credit(event.weight);
+    const { events } = this;
+    if (events.length === 0) return;
+    this.size -= events.bytes(0);
+    this.ledger.credit(events.weight(0));
+    events.shift();
   }
 
   /** Drops every event; the numbers continue. */
@@ -137,25 +136,25 @@ export class ChannelLog {
   /** Loses every event after `keep`, and begins an epoch that continues from there (G6). */
   fork(epoch: string, keep: number): void {
     const lastSeq = Math.max(0, Math.min(keep, this.tip));
-    const kept: LoggedEvent[] = [];
-    for (let event = this.events.at(0); event !== undefined; event = this.events.at(0)) {
+    for (let left = this.events.length; left > 0; left -= 1) {
+      const { events } = this;
+      const event = events.at(0);
+      const [appendedAt, bytes, weight] = [events.appendedAt(0), events.bytes(0), events.weight(0)];
       this.drop();
       // A client that resumes continues under the new epoch (P14), so the events must carry it.
-      if (event.seq <= lastSeq) {
-        kept.push(new LoggedEvent({ ...event, epoch }, event.appendedAt, event.appendBytes, event.weight));
-      }
+      if (event !== undefined && event.seq <= lastSeq)
+        this.push(new ChannelEvent({ ...event, epoch }, bytes), appendedAt, bytes, weight);
     }
-    for (const event of kept) this.push(event);
     this.tip = lastSeq;
     const earlier = this.forks.map((fork) => ({ ...fork, lastSeq: Math.min(fork.lastSeq, lastSeq) }));
     this.forks = [...earlier, { epoch: this.epoch, lastSeq }].slice(-MAX_FORKS);
     this.epoch = epoch;
   }
 
-  private push(event: LoggedEvent): void {
-    this.events.push(event);
-    this.size += event.appendBytes;
-    this.ledger.charge(event.weight);
+  private push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
+    this.events.push(event, appendedAt, bytes, weight);
+    this.size += bytes;
+    this.ledger.charge(weight);
   }
 
   /** Whether a position lies in a true prefix of this log. */

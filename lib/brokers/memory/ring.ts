@@ -40,22 +40,6 @@ export class RingBuffer<T> {
     return item;
   }
 
-  /** Removes the newest item. */
-  pop(): T | undefined {
-    if (this.size === 0) return undefined;
-    this.size -= 1;
-    const index = (this.head + this.size) & (this.slots.length - 1);
-    const item = this.slots[index];
-    this.slots[index] = undefined;
-    return item;
-  }
-
-  clear(): void {
-    this.slots = [];
-    this.head = 0;
-    this.size = 0;
-  }
-
   private resize(capacity: number): void {
     const next = new Array<T | undefined>(capacity).fill(undefined);
     for (let index = 0; index < this.size; index += 1) next[index] = this.at(index);

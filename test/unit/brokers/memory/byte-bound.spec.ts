@@ -214,6 +214,19 @@ describe('maxBytes of a memory store', () => {
     }
   });
 
+  it('a channel that is cleared costs nothing at once, and keeps its new epoch', async () => {
+    const { broker, store } = await open();
+    await broker.log.appendMany([big('a', 'x', 100)]);
+    const [before] = await broker.log.tips(['a']);
+    store.clear('a');
+    expect(store.stats).toMatchObject({ bytes: 0, channels: 0 });
+    const [after] = await broker.log.tips(['a']);
+    expect(after).toMatchObject({ seq: 0 });
+    expect(after?.epoch).not.toBe(before?.epoch);
+    const [again] = await broker.log.appendMany([big('a', 'y', 100)]);
+    expect(again).toMatchObject({ position: { epoch: after?.epoch, seq: 1 } });
+  });
+
   it('a room begins another epoch once it was empty and unwatched, and none before (G19)', async () => {
     const { broker, store } = await open();
     const entry = { channel: 'a', member: 'u1', device: 'd', generation: 1, data: { name: 'Ada' } };

@@ -46,6 +46,20 @@ describe('remembered ids of the memory broker: a share for each producer', () =>
     expect((await of.broker.log.appendMany([as('a:app', 'x')]))[0]).toMatchObject({ ok: true });
   });
 
+  it('anonymous sessions have their half again once its ids have ended, any number of times (G14)', async () => {
+    const of = await open();
+    const counts: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      let count = 0;
+      for (let session = 0; session < 100; session += 1) count += await fill(of, `s:lineage${session}`);
+      counts.push(count);
+      of.clock.advance(10_000);
+      expect(of.store.stats.idBytes).toBe(0);
+    }
+    expect(counts[0]).toBeGreaterThan(50);
+    expect(counts).toEqual([counts[0], counts[0], counts[0]]);
+  });
+
   it('the application may use all that is free', async () => {
     const of = await open();
     const count = await fill(of, 'a:app');

@@ -1,7 +1,6 @@
 import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
 import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
-import type { LoggedEvent } from '../../../../lib/brokers/memory/logged-event.js';
-import type { RingBuffer } from '../../../../lib/brokers/memory/ring.js';
+import type { KeptEvents } from '../../../../lib/brokers/memory/kept-events.js';
 import {
   CHANNEL_BYTES,
   DEVICE_BYTES,
@@ -20,7 +19,7 @@ interface Insides {
 }
 
 interface LogInsides {
-  readonly events: RingBuffer<LoggedEvent>;
+  readonly events: KeptEvents;
   readonly size: number;
 }
 
@@ -62,9 +61,10 @@ export function recount(store: MemoryStore): {
     for (let index = 0; index < log.events.length; index += 1) {
       const event = log.events.at(index);
       if (event === undefined) throw new Error('An event is missing');
-      size += event.appendBytes;
-      bytes += EVENT_BYTES + event.appendBytes;
-      bytes += structureOf(event.payload, event.appendBytes) + structureOf(event.meta, event.appendBytes);
+      // An event's size is that of its append, and 128.
+      const own = event.size - 128;
+      size += own;
+      bytes += EVENT_BYTES + own + structureOf(event.payload, own) + structureOf(event.meta, own);
     }
     if (size !== log.size) throw new Error(`${name} counts ${log.size} bytes of events and keeps ${size}`);
     for (const id of (channel.ids as unknown as IdInsides).ids?.values() ?? []) {

@@ -4,22 +4,17 @@ import fc from '../../../support/property.js';
 
 describe('RingBuffer', () => {
   it('behaves like an array under any operations', () => {
-    const action = fc.constantFrom('push', 'push', 'push', 'shift', 'shift', 'pop', 'clear');
+    const action = fc.constantFrom('push', 'push', 'push', 'shift', 'shift');
     fc.assert(
       fc.property(fc.array(action, { maxLength: 400 }), (actions) => {
         const ring = new RingBuffer<number>();
-        let model: number[] = [];
+        const model: number[] = [];
         actions.forEach((name, index) => {
           if (name === 'push') {
             ring.push(index);
             model.push(index);
-          } else if (name === 'clear' && index % 5 === 0) {
-            ring.clear();
-            model = [];
-          } else if (name === 'shift') {
+          } else {
             expect(ring.shift()).toBe(model.shift());
-          } else if (name === 'pop') {
-            expect(ring.pop()).toBe(model.pop());
           }
           expect(ring.length).toBe(model.length);
         });
@@ -46,7 +41,7 @@ describe('RingBuffer', () => {
     const ring = new RingBuffer<object>();
     for (let index = 0; index < 6; index += 1) ring.push({});
     ring.shift();
-    ring.pop();
+    ring.shift();
     const kept = (ring as unknown as { slots: unknown[] }).slots.filter((slot) => slot !== undefined);
     expect(kept).toHaveLength(4);
   });

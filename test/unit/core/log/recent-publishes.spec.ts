@@ -31,6 +31,16 @@ describe('the memory of recent publishes', () => {
     expect(ids.bytes).toBe(bytes);
   });
 
+  it('answers with the newer of two publishes of one id also when the other came long before (P15)', () => {
+    const ids = new RecentPublishes(80_000);
+    ids.remember('c', 'p', 'a', publish(1));
+    // More than the producer's share, so that the first ones are the older part of its own.
+    for (let seq = 2; seq <= 22; seq++) ids.remember('c', 'p', `b${seq}`, publish(seq));
+    expect(ids.find('c', 'p', 'a', 0)).toEqual(publish(1));
+    ids.remember('c', 'p', 'a', publish(30));
+    expect(ids.find('c', 'p', 'a', 0)).toEqual(publish(30));
+  });
+
   it('keeps at least the newest half of its bytes, and never more than all of them (G13)', () => {
     const maxBytes = 60_000;
     const ids = new RecentPublishes(maxBytes);

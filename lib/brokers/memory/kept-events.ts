@@ -1,0 +1,86 @@
+import type { ChannelEvent } from '../../core/ports/channel-event.js';
+
+/** Events for which there is room at first. */
+const INITIAL_CAPACITY = 4;
+/** Places that an event takes in the list: the event, when it was appended, its bytes, and its weight. */
+const STRIDE = 4;
+
+type Slot = ChannelEvent | number | undefined;
+
+/**
+ * The events that a log keeps, oldest first, with what the log needs to know of each. All in one list that is used as a ring: what is
+ * asked at every append, when the oldest ends, is found without touching that event, which nobody has touched for long, and
+ * an event is no larger for it.
+ */
+export class KeptEvents {
+  /** Room for a power of two of events, so that a place wraps with a mask; empty until the first `push`. */
+  private slots: Slot[] = [];
+  /** Place of the oldest. */
+  private head = 0;
+  private size = 0;
+
+  /** Events kept. */
+  get length(): number {
+    return this.size;
+  }
+
+  /** Event by its distance from the oldest; `undefined` outside. */
+  at(index: number): ChannelEvent | undefined {
+    if (index < 0 || index >= this.size) return undefined;
+    return this.slots[this.placeOf(index)] as ChannelEvent;
+  }
+
+  /** When the event was appended, in the store's milliseconds: its `ts` is for people, and jumps with their clock. */
+  appendedAt(index: number): number {
+    return this.slots[this.placeOf(index) + 1] as number;
+  }
+
+  /** Bytes that the event counts in its log, as its append gave them. */
+  bytes(index: number): number {
+    return this.slots[this.placeOf(index) + 2] as number;
+  }
+
+  /** Bytes that the event is charged to the store. */
+  weight(index: number): number {
+    return this.slots[this.placeOf(index) + 3] as number;
+  }
+
+  push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
+    const capacity = this.slots.length / STRIDE;
+    if (this.size === capacity) this.resize(Math.max(INITIAL_CAPACITY, capacity * 2));
+    const { slots } = this;
+    const place = this.placeOf(this.size);
+    slots[place] = event;
+    slots[place + 1] = appendedAt;
+    slots[place + 2] = bytes;
+    slots[place + 3] = weight;
+    this.size += 1;
+  }
+
+  /** Removes the oldest event. */
+  shift(): void {
+    if (this.size === 0) return;
+    const { slots } = this;
+    slots[this.head] = undefined;
+    this.head = this.placeOf(1);
+    this.size -= 1;
+    const capacity = slots.length / STRIDE;
+    // Releases the memory of a burst; at a quarter, so that a steady log does not resize again and again.
+    if (capacity > INITIAL_CAPACITY && this.size * 4 <= capacity) this.resize(capacity / 2);
+  }
+
+  private placeOf(index: number): number {
+    return (this.head + index * STRIDE) & (this.slots.length - 1);
+  }
+
+  private resize(capacity: number): void {
+    const { slots } = this;
+    const next = new Array<Slot>(capacity * STRIDE).fill(undefined);
+    for (let index = 0; index < this.size; index += 1) {
+      const place = this.placeOf(index);
+      for (let part = 0; part < STRIDE; part += 1) next[index * STRIDE + part] = slots[place + part];
+    }
+    this.slots = next;
+    this.head = 0;
+  }
+}

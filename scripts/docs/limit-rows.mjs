@@ -792,7 +792,7 @@ export const FIXED = {
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
   ),
-  'lib/brokers/redis/connection/read-window.ts#READS_UNDER_WAY': count(
+  'lib/brokers/redis/connection/read-window.ts#MAX_UNDER_WAY': count(
     'reads of logs and members that Redis is asked for at once',
     'the node, for each server',
     'the others wait for their turn, within `maxQueued` and `maxQueuedBytes`',

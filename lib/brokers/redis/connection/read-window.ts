@@ -1,5 +1,5 @@
 /** Most reads under way on one connection. Redis keeps the answers that a connection has not taken yet in its memory. */
-const READS_UNDER_WAY = 32;
+const MAX_UNDER_WAY = 32;
 
 /** Lets so many reads of one connection be under way; the others wait for their turn, in order. The caller bounds how many wait. */
 export class ReadWindow {
@@ -11,7 +11,7 @@ export class ReadWindow {
   }
 
   async run<T>(read: () => Promise<T>): Promise<T> {
-    if (this.underWay < READS_UNDER_WAY) this.underWay += 1;
+    if (this.underWay < MAX_UNDER_WAY) this.underWay += 1;
     else await new Promise<void>((resolve) => this.waiting.push(resolve));
     try {
       return await read();

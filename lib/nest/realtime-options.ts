@@ -299,6 +299,12 @@ export interface RealtimeModuleOptions {
      * for which less than 64 KiB waits is never affected. Default 16777216 (16 MiB).
      */
     readonly maxBytesPerUser?: number;
+    /**
+     * Bytes that may wait for all connections of this node, in queues and sockets; what several share is counted once. Above it
+     * the fullest connections are closed with 4003; one for which less than 64 KiB waits never is. Raise it with the memory of the
+     * node, and where many thousands connect. Default 67108864 (64 MiB).
+     */
+    readonly maxBytesPerNode?: number;
   };
 
   /**

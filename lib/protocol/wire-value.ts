@@ -8,6 +8,8 @@ const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 /** Classes whose objects JSON empties without a word; a `Date` only where it is what `toJSON` returned. */
 const EMPTIED = /^(?:Date|Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symbol|Blob|File)$/;
+/** Classes whose objects stand for a primitive value. */
+const BOXES = /^(?:Number|String|Boolean|BigInt)$/;
 /** What to send instead. */
 const REMEDIES: Readonly<Record<string, string>> = {
   Map: 'Send Object.fromEntries(map) or [...map]',
@@ -102,11 +104,9 @@ function convert(value: unknown, key: Key, walk: Walk, depth: number): unknown {
     case 'object':
       return value === null ? null : convertObject(value, key, walk, depth);
     case 'function':
-      return hasToJSON(value) ? convertJSON(value.toJSON(String(key)), key, walk, depth) : undefined;
     case 'bigint':
-      return hasToJSON(value)
-        ? convertJSON((value as unknown as ToJSON).toJSON(String(key)), key, walk, depth)
-        : refuse(walk, depth, key, value);
+      if (hasToJSON(value)) return convertJSON(value.toJSON(String(key)), key, walk, depth);
+      return typeof value === 'bigint' ? refuse(walk, depth, key, value) : undefined;
     default:
       return undefined;
   }
@@ -168,9 +168,7 @@ function convertRecord(source: Readonly<Record<string, unknown>>, walk: Walk, de
 /** An object of a class. By its tag, as it may come from another realm. */
 function convertInstance(value: object, key: Key, walk: Walk, depth: number): unknown {
   const tag = tagOf(value);
-  if (tag === 'Number' || tag === 'String' || tag === 'Boolean' || tag === 'BigInt') {
-    return convert(value.valueOf(), key, walk, depth);
-  }
+  if (BOXES.test(tag)) return convert(value.valueOf(), key, walk, depth);
   if (EMPTIED.test(tag)) refuse(walk, depth, key, value);
   const { then } = value as { readonly then?: unknown };
   if (typeof then === 'function') refuse(walk, depth, key, value);

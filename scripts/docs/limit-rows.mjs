@@ -256,6 +256,11 @@ export const MODULE = {
     'the user, or the address of anonymous clients',
     'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
+  'outbox.maxBytesPerNode': bytes(
+    'what waits for all connections, in queues and sockets; what several share counts once',
+    'the node',
+    'closes the fullest connections for which more than 64 KiB waits with 4003, those first that are closing and hold bytes; logged. Above half of it, replays and reads of such connections wait or are `rate_limited`',
+  ),
   'outbox.maxMessages': count(
     'messages that wait for the client',
     'the connection',
@@ -536,10 +541,15 @@ export const FIXED = {
     'the channel',
     'writes at once',
   ),
-  'lib/core/outbox/outbox.ts#SHARE_BYTES': bytes(
-    'what waits for a connection that its user’s others never take from it',
+  'lib/core/async/turn-pace.ts#TURN_MS': time(
+    'reads of history and members that many ask for in one turn of the event loop',
+    'the node',
+    'the rest waits for the next turns: the event loop must stay free',
+  ),
+  'lib/core/outbox/outbox-budget.ts#SHARE_BYTES': bytes(
+    'what waits for a connection that others, of its user or of the node, never take from it',
     'the connection',
-    '`outbox.maxBytesPerUser` counts: about one frame, so that a client that reads is never affected',
+    '`outbox.maxBytesPerUser` and `outbox.maxBytesPerNode` count: about one frame, so that a client that reads is never affected',
   ),
   'lib/core/access/channel-names.ts#MAX_NAMES': count(
     'names of channels that are remembered for all clients',

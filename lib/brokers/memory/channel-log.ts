@@ -117,7 +117,7 @@ export class ChannelLog {
   drop(): void {
     const event = this.events.shift();
     if (event === undefined) return;
-    this.size -= event.jsonBytes;
+    this.size -= event.appendBytes;
     this.ledger.credit(event.weight);
   }
 
@@ -142,7 +142,7 @@ export class ChannelLog {
       this.drop();
       // A client that resumes continues under the new epoch (P14), so the events must carry it.
       if (event.seq <= lastSeq) {
-        kept.push(new LoggedEvent({ ...event, epoch }, event.appendedAt, event.jsonBytes, event.weight));
+        kept.push(new LoggedEvent({ ...event, epoch }, event.appendedAt, event.appendBytes, event.weight));
       }
     }
     for (const event of kept) this.push(event);
@@ -154,7 +154,7 @@ export class ChannelLog {
 
   private push(event: LoggedEvent): void {
     this.events.push(event);
-    this.size += event.jsonBytes;
+    this.size += event.appendBytes;
     this.ledger.charge(event.weight);
   }
 

@@ -4,15 +4,15 @@ import { ChannelEvent, type ChannelEventFields } from '../../core/ports/channel-
 export class LoggedEvent extends ChannelEvent {
   /**
    * @param appendedAt When it was appended, in the store's milliseconds: `ts` is for people, and jumps with their clock.
-   * @param jsonBytes Bytes that it counts in its log.
+   * @param appendBytes Bytes that it counts in its log, as its append gave them.
    * @param weight Bytes that it is charged to the store.
    */
   constructor(
     fields: ChannelEventFields,
     readonly appendedAt: number,
-    readonly jsonBytes: number,
+    readonly appendBytes: number,
     readonly weight: number,
   ) {
-    super(fields);
+    super(fields, appendBytes);
   }
 }

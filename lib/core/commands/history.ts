@@ -1,3 +1,4 @@
+import type { TurnPace } from '../async/turn-pace.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
@@ -7,6 +8,7 @@ import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -20,18 +22,22 @@ export type HistoryQuery = HistoryCommand['payload'];
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'>,
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'> & { readonly pace: TurnPace },
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { log, clock, settings } = this.ports;
+    const { log, clock, settings, pace } = this.ports;
     const { maxPageBytes } = settings.limits;
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
     const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
     const { payload } = command;
+    await pace.turn();
+    if (session.isClosed) return;
+    requireRoom(session.outbox);
     const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
     requireStillAllowed();
+    requireRoom(session.outbox);
     // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
     if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
   }

@@ -1,10 +1,12 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
+import type { TurnPace } from '../async/turn-pace.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { sizeOfValue } from '../ports/value-size.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import { requireSubscription, type Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -14,7 +16,7 @@ import { requireSize } from './size-limits.js';
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'members' | 'settings'>,
+    private readonly ports: Pick<EnginePorts, 'members' | 'settings'> & { readonly pace: TurnPace },
     private readonly tracker: PresenceTracker,
   ) {}
 
@@ -27,10 +29,14 @@ export class Presence {
         'bad_request',
         'This channel keeps no presence: its policy has presence: false',
       );
-    const { members, settings } = this.ports;
+    const { members, settings, pace } = this.ports;
     const { cursor } = command.payload;
+    await pace.turn();
+    if (session.isClosed) return;
+    requireRoom(session.outbox);
     const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
     requireStillAllowed();
+    requireRoom(session.outbox);
     if (session.isClosed) return;
     const subscription = session.channels.get(match.channel);
     const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;

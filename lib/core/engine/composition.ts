@@ -14,6 +14,7 @@ import { SubjectBuckets } from '../access/subject-buckets.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
+import { TurnPace } from '../async/turn-pace.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
 import { ApplicationCalls } from '../commands/application-calls.js';
@@ -44,6 +45,7 @@ import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
 import { MemoryAccounts } from '../outbox/memory-account.js';
+import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
@@ -81,6 +83,7 @@ export function composeEngine(options: EngineOptions) {
   const drain = new DrainSwitch();
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
+  const pace = new TurnPace(clock);
   const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
@@ -100,6 +103,7 @@ export function composeEngine(options: EngineOptions) {
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
   const accounts = new MemoryAccounts();
+  const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports, calls);
   const resetter: Resetter = new Resetter({
@@ -149,8 +153,8 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports),
-      history: new History(authorizer, ports),
-      presence: new Presence(authorizer, ports, presence),
+      history: new History(authorizer, { ...ports, pace }),
+      presence: new Presence(authorizer, { ...ports, pace }, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
       signal: new Signal(authorizer, log, hub, settings),
@@ -192,7 +196,7 @@ export function composeEngine(options: EngineOptions) {
     bans,
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, scheduler, clock, wheel, observer, onUnwritable },
+    outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
     ...inboundLimits(settings),
     journal,
     beforeWrite: () => freshness.check(),
@@ -229,6 +233,7 @@ export function composeEngine(options: EngineOptions) {
     drain,
     listeners,
     accounts,
+    budget,
     appends,
     ringBudget,
   };

@@ -83,6 +83,11 @@ export class QueueEntry {
     return this.bytes?.length ?? GAP_BYTES;
   }
 
+  /** Its bytes where other outboxes may hold the same: those of events, signals and changes of members. */
+  get shared(): Buffer | undefined {
+    return this.event !== undefined || this.droppable ? this.bytes : undefined;
+  }
+
   /** The announcement takes the place of the event. */
   becomeGap(gap: GapEntry): void {
     this.gap = gap;

@@ -3,21 +3,21 @@ import type { GapReason, Position } from '../../protocol/position.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import { applyOverflow } from './overflow.js';
 import type { EnginePorts, OutboxLimits } from '../ports/settings.js';
-import { encodeEnvelope, encodeEvent, type EventBatch, type OnUnwritable } from './encoder.js';
+import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js';
+import { encodeEntry, entryOf } from './entry-bytes.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
-import { plainGap, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
+import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
 import type { MemoryAccount } from './memory-account.js';
+import { SHARE_BYTES, type BudgetedOutbox, type OutboxBudget } from './outbox-budget.js';
 import { OutboxQueue } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
-/** What one connection may hold, however much the others of its user or address hold: about a frame. */
-const SHARE_BYTES = 64 * 1024;
 
 /** The session of an outbox. */
 export interface OutboxSession extends ClosableSession {
@@ -28,6 +28,7 @@ export interface OutboxSession extends ClosableSession {
 /** What the outboxes of one engine share. */
 export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
+  readonly budget: OutboxBudget;
   readonly scheduler: FlushScheduler;
   readonly wheel: TimerWheel;
   readonly onUnwritable: OnUnwritable;
@@ -46,12 +47,12 @@ const DROPPED_TAILS = 16;
  * Everything that is queued for one client, in two lanes (P24): the connection lane overtakes, the channel lane keeps
  * its order. Bounded in bytes and messages (G13); bytes that the socket has not sent count.
  */
-export class Outbox implements Flushable {
+export class Outbox implements Flushable, BudgetedOutbox {
   private busy = 0;
   /** {@link TimerWheel.stamp} of the last frame. */
   sentStamp: number;
   private scheduled = false;
-  readonly queue = new OutboxQueue();
+  readonly queue: OutboxQueue;
   private control: Buffer[] | undefined;
   private controlBytes = 0;
   /** Shared frames of this turn; they precede everything that is queued after them. */
@@ -59,8 +60,12 @@ export class Outbox implements Flushable {
   private stagedBytes = 0;
   private roomWaiters: (() => void)[] | undefined;
   private droppedTails: DroppedTails | undefined;
-  /** What the account of the client was told last. */
+  /** What the budget of the node was told last. */
   private reportedBytes = 0;
+  /** What the account of the client was told last. */
+  private chargedBytes = 0;
+  /** The frame that the socket holds back. */
+  private heldFrame: Buffer | undefined;
 
   constructor(
     readonly connection: Connection,
@@ -68,6 +73,7 @@ export class Outbox implements Flushable {
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
+    this.queue = new OutboxQueue(shared.budget);
   }
 
   /** Whether a frame may go straight to the socket without overtaking anything. */
@@ -97,8 +103,14 @@ export class Outbox implements Flushable {
       !this.isBlocked &&
       this.queue.bytes < limits.maxBytes * ROOM &&
       this.queue.length < limits.maxMessages * ROOM &&
-      !this.isShareOver(0)
+      !this.isShareOver(0) &&
+      !this.isShareScarce
     );
+  }
+
+  /** Whether so much waits that a read is not worth the work: its answer might find no room. */
+  get isBehind(): boolean {
+    return this.isBlocked && (this.waitingBytes > this.shared.limits.maxBytes * ROOM || this.isShareScarce);
   }
 
   /** Calls back once when there is room again. */
@@ -117,7 +129,7 @@ export class Outbox implements Flushable {
     }
     const bytes = this.encode(envelope);
     (this.control ??= []).push(bytes);
-    this.controlBytes += bytes.length;
+    this.countControl(bytes.length);
     this.busy |= CONTROL;
     this.schedule();
   }
@@ -281,6 +293,7 @@ export class Outbox implements Flushable {
   /** The socket takes bytes again. */
   onDrain(): void {
     this.busy &= ~BLOCKED;
+    this.releaseFrame();
     this.flush();
   }
 
@@ -294,12 +307,26 @@ export class Outbox implements Flushable {
     this.busy |= CLOSED;
     this.queue.clear();
     this.control = undefined;
-    this.controlBytes = 0;
+    this.countControl(-this.controlBytes);
     this.staged = undefined;
     this.stagedBytes = 0;
     this.roomWaiters = undefined;
     this.droppedTails = undefined;
-    this.report(0);
+    this.report();
+    if (this.heldFrame !== undefined) this.shared.budget.closes(this);
+  }
+
+  /** The socket is gone, and what it held. */
+  gone(): void {
+    this.releaseFrame();
+    this.shared.budget.gone(this);
+  }
+
+  /** Ends the session for the others of the node, or a socket that a closed session left behind. */
+  shed(): void {
+    if (!this.isClosed) return this.session.close('slow_consumer');
+    this.connection.terminate();
+    this.gone();
   }
 
   /** Writes what is queued, in frames of bounded size, until the socket is full. */
@@ -309,7 +336,7 @@ export class Outbox implements Flushable {
     while ((this.busy & (BLOCKED | CLOSED)) === 0 && (this.control !== undefined || !this.queue.isEmpty)) {
       const envelopes = this.control ?? [];
       this.control = undefined;
-      this.controlBytes = 0;
+      this.countControl(-this.controlBytes);
       this.busy &= ~CONTROL;
       this.takeData(envelopes);
       this.noteQueue();
@@ -354,37 +381,15 @@ export class Outbox implements Flushable {
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
-      const encoded = this.encodeEntry(entry, now);
+      const encoded = encodeEntry(entry, now, this.connection.variant.codec, this.shared);
       entry.release();
       into.push(encoded);
       bytes += encoded.length;
     }
   }
 
-  private encodeEntry(entry: QueueEntry, now: number): Buffer {
-    if (entry.gap !== undefined) return this.encodeGap(entry.flow as Flow, entry.gap);
-    const { event } = entry;
-    if (event === undefined || !event.isExpired(now)) return entry.bytes as Buffer;
-    return this.encodeGap(entry.flow as Flow, plainGap(event.seq, event.seq, 'expired', false, event.epoch));
-  }
-
-  /** An event as it is queued; one that cannot be written is announced as missing in its place. */
   private entryOf(flow: Flow, event: ChannelEvent): QueueEntry {
-    const bytes = encodeEvent(event, this.connection.variant, this.shared.onUnwritable);
-    if (bytes !== undefined) return new QueueEntry({ bytes, flow, event });
-    const gap = plainGap(event.seq, event.seq, 'unreadable', false, event.epoch);
-    return new QueueEntry({ flow, gap });
-  }
-
-  private encodeGap(flow: Flow, gap: Readonly<GapEntry>): Buffer {
-    const { epoch, partial, dropped, ...range } = gap;
-    this.shared.observer.onGap?.(flow.definition.pattern, gap.reason, dropped);
-    return this.encode({
-      type: 'gap',
-      channel: flow.name,
-      epoch,
-      payload: partial ? { ...range, partial } : range,
-    });
+    return entryOf(flow, event, this.connection.variant, this.shared.onUnwritable);
   }
 
   private append(entry: QueuedMessage): void {
@@ -399,16 +404,32 @@ export class Outbox implements Flushable {
     // A frame above the socket's high-water mark answers `false` even when the kernel took all of it.
     if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
     this.busy |= BLOCKED;
+    this.releaseFrame();
+    this.heldFrame = frame;
+    this.shared.budget.hold(frame);
     this.report();
   }
 
-  /** Tells the account of the client what waits. Not called while the socket takes everything at once. */
-  private report(bytes = this.waitingBytes): void {
-    if (bytes === this.reportedBytes) return;
-    const { account } = this.session;
-    if (account === undefined) return;
-    account.queue(bytes - this.reportedBytes);
+  private releaseFrame(): void {
+    if (this.heldFrame === undefined) return;
+    this.shared.budget.release(this.heldFrame);
+    this.heldFrame = undefined;
+  }
+
+  private countControl(bytes: number): void {
+    this.controlBytes += bytes;
+    this.shared.budget.change(bytes);
+  }
+
+  /** Tells the node and the account of the client what waits. Not called while the socket takes everything at once. */
+  private report(): void {
+    const bytes = this.isClosed ? 0 : this.waitingBytes;
+    this.shared.budget.moved(this, this.reportedBytes, bytes);
     this.reportedBytes = bytes;
+    const { account } = this.session;
+    if (account === undefined || bytes === this.chargedBytes) return;
+    account.queue(bytes - this.chargedBytes);
+    this.chargedBytes = bytes;
   }
 
   private noteQueue(): void {
@@ -446,6 +467,11 @@ export class Outbox implements Flushable {
     if (this.waitingBytes + bytes <= SHARE_BYTES) return false;
     const { account } = this.session;
     return account !== undefined && account.queuedBytes + bytes > this.shared.limits.maxBytesPerUser;
+  }
+
+  /** Whether it holds its share while the node has little to give. */
+  private get isShareScarce(): boolean {
+    return this.shared.budget.isScarce && this.waitingBytes > SHARE_BYTES;
   }
 
   private get isControlFull(): boolean {

@@ -2,6 +2,7 @@ import type { Position } from '../../protocol/position.js';
 import { EntryList } from './entry-list.js';
 import { QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
 import { FlowIndex } from './flow-index.js';
+import type { OutboxBudget } from './outbox-budget.js';
 
 /** Entries set aside because they may not be written yet. */
 interface Held {
@@ -20,6 +21,9 @@ export class OutboxQueue {
   private index: FlowIndex | undefined;
   private held: Held | undefined;
   bytes = 0;
+
+  /** @param memory is told of all that is queued or held. */
+  constructor(private readonly memory: Pick<OutboxBudget, 'hold' | 'release' | 'change'>) {}
 
   get length(): number {
     return this.entries.length;
@@ -47,6 +51,7 @@ export class OutboxQueue {
     const entry = this.entries.shift();
     if (entry === undefined) return undefined;
     this.bytes -= entry.size;
+    this.uncount(entry);
     entry.gone = true;
     this.index?.left(entry);
     this.forgetIndexWhenEmpty();
@@ -177,6 +182,8 @@ export class OutboxQueue {
   }
 
   clear(): void {
+    for (const entry of this.entries.toArray()) this.uncount(entry);
+    for (const entry of this.held?.entries.toArray() ?? []) this.uncount(entry);
     this.entries.clear();
     this.index = undefined;
     this.held = undefined;
@@ -190,11 +197,24 @@ export class OutboxQueue {
   private add(entry: QueueEntry): void {
     this.entries.push(entry);
     this.bytes += entry.size;
+    this.count(entry);
     this.index?.add(entry);
+  }
+
+  /** What many outboxes may hold is counted once for all of them. */
+  private count(entry: QueueEntry): void {
+    if (entry.shared !== undefined) this.memory.hold(entry.shared);
+    else this.memory.change(entry.size);
+  }
+
+  private uncount(entry: QueueEntry): void {
+    if (entry.shared !== undefined) this.memory.release(entry.shared);
+    else this.memory.change(-entry.size);
   }
 
   private remove(entry: QueueEntry): void {
     this.bytes -= entry.size;
+    this.uncount(entry);
     entry.gone = true;
     this.entries.left();
     this.index?.left(entry);
@@ -205,8 +225,10 @@ export class OutboxQueue {
   private announceInPlace(entry: QueueEntry, gap: GapEntry): void {
     const { event } = entry;
     this.bytes -= entry.size;
+    this.uncount(entry);
     entry.becomeGap(gap);
     this.bytes += entry.size;
+    this.count(entry);
     if (event !== undefined && entry.flow !== undefined) this.index?.of(entry.flow)?.eventLeft(entry, event);
   }
 
@@ -219,12 +241,14 @@ export class OutboxQueue {
     held.entries.push(entry);
     held.index.add(entry);
     held.bytes += entry.size;
+    this.count(entry);
   }
 
   private removeHeld(entry: QueueEntry): void {
     const { held } = this;
     if (held === undefined) return;
     held.bytes -= entry.size;
+    this.uncount(entry);
     entry.gone = true;
     held.entries.left();
     held.index.left(entry);

@@ -86,10 +86,12 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   readonly trace?: string;
   /** Further fields of the publisher. */
   readonly meta?: Readonly<Record<string, unknown>>;
-  private measured = 0;
+  private measured: number;
 
-  constructor(fields: ChannelEventFields) {
+  /** @param appendBytes as `AppendRequest.bytes` counted them, where the broker knows: then nothing measures the payload again. */
+  constructor(fields: ChannelEventFields, appendBytes = 0) {
     super();
+    this.measured = appendBytes === 0 ? 0 : EVENT_BYTES + appendBytes;
     this.channel = fields.channel;
     this.seq = fields.seq;
     this.epoch = fields.epoch;
@@ -106,8 +108,8 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   }
 
   /**
-   * Bytes that the event counts as where a limit is in bytes: payload and `meta` (see `sizeOfValue`), the characters of its id,
-   * name, user and key, and 128. Measured once.
+   * Bytes that the event counts as where a limit is in bytes: 128 and those of its append or, where the broker does not know
+   * them, payload and `meta` (see `sizeOfValue`) and the characters of its id, name, user and key. Measured once.
    */
   get size(): number {
     if (this.measured === 0) {

@@ -125,6 +125,7 @@ export const ENGINE_TABLE = {
     maxBytes: integer(1024 * 1024, { min: 1_024 }),
     maxMessages: integer(4_096),
     maxBytesPerUser: integer(16 * 1024 * 1024, { min: 64 * 1024 }),
+    maxBytesPerNode: integer(64 * 1024 * 1024, { min: 1024 * 1024 }),
   },
   maxFlushDelay: duration(20, { max: 1_000 }),
   linger: duration(5_000),

@@ -94,6 +94,8 @@ export interface OutboxLimits {
   readonly maxMessages: number;
   /** Bytes that may wait for all connections of one user, or of the anonymous clients of one address, on this node. */
   readonly maxBytesPerUser: number;
+  /** Bytes that may wait for all connections of this node; what several share is counted once. */
+  readonly maxBytesPerNode: number;
 }
 
 /** Numbers of the engine, with every default filled in. Durations in milliseconds. */

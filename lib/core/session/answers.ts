@@ -54,6 +54,16 @@ export class AnswerSizes {
   }
 }
 
+/**
+ * Called before and after a read, which costs more than its command: a client that does not take what waits for it already gets
+ * no more.
+ *
+ * @throws RealtimeError `rate_limited`
+ */
+export function requireRoom(outbox: { readonly isBehind: boolean }): void {
+  if (outbox.isBehind) throw noRoom();
+}
+
 /** The error for a read whose answer finds no room in the outbox. */
 export function noRoom(): RealtimeError {
   const message = 'More waits for this client than there is room for: read it, then ask again';

@@ -1,6 +1,7 @@
 import type { Envelope } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
 import type { EngineLogger } from '../ports/logger.js';
 
@@ -17,7 +18,7 @@ export function toClientError(
 }
 
 /** The `error` answer to a command, or to none. */
-export function errorEnvelope(ref: string | undefined, error: RealtimeError, ts: number): Envelope {
+export function errorEnvelope(ref: string | undefined, error: RealtimeError, clock: Clock): Envelope {
   const payload = toWireValue(error.toBody(), 'error');
-  return { type: 'error', ts, payload, ...(ref === undefined ? {} : { ref }) };
+  return { type: 'error', ts: clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
 }

@@ -243,7 +243,11 @@ export class Session
 
   /** Ends the session on this side, whichever side closed. */
   onClose(code: number): void {
-    if (this.isClosed) return;
+    if (!this.isClosed) this.end(code);
+    this.outbox.gone();
+  }
+
+  private end(code: number): void {
     const wasLive = this.isLive;
     this.state = 'closed';
     this.closeCode = code;
@@ -387,7 +391,7 @@ export class Session
     if (this.isClosed) return;
     this.outbox.flush();
     const { code } = CLOSE_CODES[name];
-    this.onClose(code);
+    this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
@@ -442,9 +446,10 @@ export class Session
     const command = 'command' in validation ? validation.command : undefined;
     const refusal = this.inbound.admit(command?.type, this, now);
     if (this.isClosed) return;
-    if (refusal !== undefined) return this.refuse(refOf(validation), refusal);
+    const ref = 'command' in validation ? idOf(validation.command) : validation.ref;
+    if (refusal !== undefined) return this.refuse(ref, refusal);
     if ('command' in validation) return this.runOrQueue(validation.command, now, bytes);
-    const { ref, message, details } = validation;
+    const { message, details } = validation;
     this.refuse(ref, new RealtimeError('bad_request', message, { details }));
   }
 
@@ -518,12 +523,12 @@ export class Session
     if (this.isClosed) return undefined;
     const known = this.toClientError(error);
     try {
-      this.outbox[lane](errorEnvelope(ref, known, this.deps.clock.now()));
+      this.outbox[lane](errorEnvelope(ref, known, this.deps.clock));
       return known.code;
     } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.
       const problem = new Error(`An error "${known.code}" of the application cannot be sent`, { cause });
-      this.outbox[lane](errorEnvelope(ref, this.toClientError(problem), this.deps.clock.now()));
+      this.outbox[lane](errorEnvelope(ref, this.toClientError(problem), this.deps.clock));
       return 'internal';
     }
   }
@@ -531,8 +536,4 @@ export class Session
 
 function idOf(command: ClientCommand): string | undefined {
   return command.type === 'pong' ? undefined : command.id;
-}
-
-function refOf(validation: CommandValidation): string | undefined {
-  return 'command' in validation ? idOf(validation.command) : validation.ref;
 }

@@ -31,9 +31,10 @@ export class TokenWatch implements Timed {
     private readonly session: TokenSession,
   ) {}
 
-  /** Milliseconds until the token expires; `undefined` when it does not. */
+  /** Whole milliseconds until the token expires, as clients are told them; `undefined` when it does not. */
   get expiresInMs(): number | undefined {
-    return this.endsAt === Infinity ? undefined : Math.max(0, this.endsAt - this.deps.clock.monotonic());
+    if (this.endsAt === Infinity) return undefined;
+    return Math.max(0, Math.floor(this.endsAt - this.deps.clock.monotonic()));
   }
 
   /** Follows a new credential in place of the one before it. */

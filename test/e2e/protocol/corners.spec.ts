@@ -3,7 +3,7 @@ import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js'
 import { applyOverflow } from '../../../lib/core/outbox/overflow.js';
 import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import type { Flow, GapEntry } from '../../../lib/core/outbox/entry.js';
-import { OutboxQueue } from '../../../lib/core/outbox/queue.js';
+import { newQueue } from '../../support/engine/new-queue.js';
 import type { Position } from '../../../lib/protocol/position.js';
 import { lossyBroker } from '../../support/fault/lossy-broker.js';
 import { channel } from '../../support/engine/harness.js';
@@ -182,7 +182,7 @@ describe('gaps (P25)', () => {
     gap: Pick<GapEntry, 'reason' | 'recoverable'>,
     reset: boolean,
   ): (GapEntry | number)[] {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow: Flow = {
       name: 'rooms.1',
       epoch: 'new',

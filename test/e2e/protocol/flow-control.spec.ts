@@ -21,7 +21,7 @@ async function start(size: number): Promise<void> {
   cluster = await startWireCluster(1, {
     channels: [
       wireChannel('rooms.:room', {
-        log: { size },
+        log: { size, maxBytes: 64 * MB },
         policy: { overflow: 'drop-oldest', replayLimit: 1_000_000 },
       }),
     ],

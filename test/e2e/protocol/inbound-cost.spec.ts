@@ -285,7 +285,7 @@ describe('verifications (G17)', () => {
     const upgrade = server.open({
       headers: { authorization: 'x' },
       protocols: ['realtime.v1.json', 'bearer.t'],
-    } as never);
+    });
     upgrade.catch(() => undefined);
     const early = await Promise.all(Array.from({ length: 60 }, () => server.open()));
     for (const client of early) client.send(hello('t'));
@@ -348,7 +348,7 @@ describe('verifications (G17)', () => {
     }
   });
 
-  it('above the bound of refused credentials an address is told to wait, and a valid one is still admitted', async () => {
+  it('above the bound of refused credentials an address has to wait, and a valid one is still admitted', async () => {
     await start({ settings: { abuse: { authFailures: 3, authFailureWindowMs: 60_000 } } });
     for (let n = 0; n < 3; n++) expect((await refusedHello('bad')).code).toBe('unauthorized');
     for (let n = 0; n < 3; n++) {
@@ -388,7 +388,7 @@ describe('verifications (G17)', () => {
 });
 
 describe('new connections (G17)', () => {
-  it('an address that connects more often than its rate is told when to come back', async () => {
+  it('an address that connects more often than its rate gets the time to come back', async () => {
     await start({ settings: { limits: { connectsPerSecond: 1, maxConnectionsPerAddress: 3 } } });
     for (let n = 0; n < 3; n++) {
       const client = await server.connect('ada');

@@ -100,7 +100,7 @@ describe('the bytes of the memory broker (G13)', () => {
     expect((await server.engine.application.history('rooms.real0')).events).toHaveLength(1);
   });
 
-  it('a channel keeps what fits in history.maxBytes; a client that was away is told what is missing (P11)', async () => {
+  it('a channel keeps what fits in history.maxBytes; a client that was away for longer recovers `truncated` (P11)', async () => {
     await start({}, { maxBytes: 3_000 });
     const client = await server.connect('ada');
     const { position } = (await client.subscribe('rooms.1')) as { position: object };
@@ -119,7 +119,7 @@ describe('the bytes of the memory broker (G13)', () => {
     expect((page['events'] as unknown[]).length).toBe(3);
   });
 
-  it('a position of a channel that was forgotten for lack of room is lost, and the operator is told (G6)', async () => {
+  it('a position of a channel that was forgotten for lack of room is lost, and the log of the server says so (G6)', async () => {
     await start({ maxBytes: 65_536 }, { dedupeMs: 0 });
     const application = server.engine.application;
     const { epoch } = await application.publish('rooms.old', 'said', 'x'.repeat(20_000));

@@ -56,7 +56,7 @@ describe('docs/limits.md', () => {
   it.each([
     ['an option of the module', 'module', 'linger'],
     ['an option of a channel', 'channel', 'history.size'],
-    ['an option of the memory broker', 'memory', 'maxIds'],
+    ['an option of the memory broker', 'memory', 'maxIdBytes'],
     ['an option of the Redis broker, inside a group', 'redis', 'tipCheck.intervalMs'],
     ['an option of the transport', 'websocket', 'closeTimeoutMs'],
     ['an option of the client', 'client', 'maxHeldEvents'],
@@ -97,6 +97,7 @@ describe('docs/limits.md', () => {
     const fewer = new Map([...sources].filter(([file]) => file !== 'lib/core/hub/order-keeper.ts'));
     expect(limitProblems(types, subjects, fewer)).toEqual([
       'lib/core/hub/order-keeper.ts#MAX_HELD does not exist: remove it',
+      'lib/core/hub/order-keeper.ts#MAX_HELD_BYTES does not exist: remove it',
       'lib/core/hub/order-keeper.ts#HEAL_PAGE does not exist: remove it',
     ]);
   });

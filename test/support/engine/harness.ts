@@ -13,7 +13,7 @@ import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import type { Handshake, WireVariant } from '../../../lib/core/ports/connection.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { createPlainVariant, FakeConnection } from './fake-connection.js';
-import { ManualClock, settle, steadyWall } from './manual-clock.js';
+import { ManualClock, settle } from './manual-clock.js';
 import { SeededEntropy } from './seeded-entropy.js';
 
 /** Deep enough for every option of the settings. */
@@ -110,7 +110,7 @@ export class EngineHarness {
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(1);
-    this.broker = options.broker ?? memoryBroker({ clock: steadyWall(clock), entropy });
+    this.broker = options.broker ?? memoryBroker({ clock, entropy });
     this.engine = new RealtimeEngine({
       broker: this.broker,
       authenticator: options.authenticator ?? tokenAuthenticator,

@@ -103,7 +103,7 @@ export class ManualClock implements Clock {
   }
 
   /** An hour ahead, an hour behind, right, and so on. */
-  protected jumpAbout(): void {
+  private jumpAbout(): void {
     const to = JUMPS[this.moves++ % JUMPS.length] ?? 0;
     this.jump(to - this.jumped);
     this.jumped = to;
@@ -122,15 +122,4 @@ export class ManualClock implements Clock {
 /** Lets everything that is already resolved run: a macrotask, so any number of chained microtasks. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** A clock without the jumps of a {@link ManualClock}'s wall clock; any other clock as it is. */
-export function steadyWall(clock: Clock): Clock {
-  if (!(clock instanceof ManualClock)) return clock;
-  const start = clock.now() - clock.monotonic();
-  return {
-    now: () => start + clock.monotonic(),
-    monotonic: () => clock.monotonic(),
-    schedule: (delayMs, task) => clock.schedule(delayMs, task),
-  };
 }

@@ -1,5 +1,4 @@
 import { MemoryStore, memoryBroker } from '../../../lib/brokers/memory/index.js';
-import { steadyWall } from '../engine/manual-clock.js';
 import type { Clock } from '../../../lib/core/ports/clock.js';
 import type { HistoryEvent } from '../../../lib/protocol/messages.js';
 import type { Position } from '../../../lib/protocol/position.js';
@@ -31,7 +30,7 @@ export async function startWireCluster(
 ): Promise<WireCluster> {
   const store = new MemoryStore({
     entropy: new SeededEntropy(1_000),
-    ...(options.clock === undefined ? {} : { clock: steadyWall(options.clock) }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
   const nodes: WireServer[] = [];
   const start = async (): Promise<WireServer> => {

@@ -16,7 +16,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../../../lib/transports/websocket/index.js';
-import { settle, steadyWall } from '../engine/manual-clock.js';
+import { settle } from '../engine/manual-clock.js';
 import { RecordingLogger, type LogRecord } from '../engine/recording-logger.js';
 import { SeededEntropy } from '../engine/seeded-entropy.js';
 import { patience } from '../patience.js';
@@ -99,7 +99,7 @@ export function nameAuthenticator(clock: Clock): Authenticator {
 export async function startWireServer(options: WireServerOptions = {}): Promise<WireServer> {
   const { clock = systemClock, entropy = new SeededEntropy(), channels = [] } = options;
   const logger = new RecordingLogger();
-  const broker = options.broker ?? memoryBroker({ clock: steadyWall(clock), entropy });
+  const broker = options.broker ?? memoryBroker({ clock, entropy });
   const engine = new RealtimeEngine({
     broker,
     authenticator: options.authenticator ?? nameAuthenticator(clock),

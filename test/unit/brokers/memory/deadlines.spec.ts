@@ -9,15 +9,8 @@ interface Item extends Expiring {
   until: number;
 }
 
-/** Deadlines are those of a clock that does not jump by itself. */
-class SteadyClock extends ManualClock {
-  protected override jumpAbout(): void {
-    // Stays.
-  }
-}
-
 function setUp() {
-  const clock = new SteadyClock(0);
+  const clock = new ManualClock(0);
   const ended: { readonly name: number; readonly at: number }[] = [];
   const deadlines = new Deadlines<Item>(clock, () => {
     for (const { name } of deadlines.take(clock.monotonic())) ended.push({ name, at: clock.monotonic() });

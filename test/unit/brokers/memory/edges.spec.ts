@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
-import { ManualClock, steadyWall } from '../../../support/engine/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 // The instants at which something ends, and the numbers at which something is full: met exactly, and missed by one.
 const CHANNEL = 'rooms.1';
@@ -22,7 +22,7 @@ function request(id: string, policy: Partial<LogPolicy> = {}, channel = CHANNEL)
 }
 
 async function open(options: ConstructorParameters<typeof MemoryStore>[0] = {}) {
-  const store = new MemoryStore({ clock: steadyWall(clock), ...options });
+  const store = new MemoryStore({ clock, ...options });
   const broker = memoryBroker({ store });
   const seen = new RecordingListener();
   await broker.start(seen, 'node-1');

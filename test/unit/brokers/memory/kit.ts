@@ -1,7 +1,7 @@
 import { memoryBroker, MemoryStore, type MemoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { MemoryStoreOptions } from '../../../../lib/brokers/memory/options.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
-import { ManualClock, steadyWall } from '../../../support/engine/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { RecordingListener } from '../../../../lib/brokers/contract/recording-listener.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
@@ -33,7 +33,7 @@ export interface Kit {
 /** A started broker on a clock that stands still. */
 export async function kit(options: MemoryStoreOptions = {}): Promise<Kit> {
   const clock = new ManualClock();
-  const store = new MemoryStore({ clock: steadyWall(clock), entropy: new SeededEntropy(), ...options });
+  const store = new MemoryStore({ clock, entropy: new SeededEntropy(), ...options });
   const node = async () => {
     const broker = memoryBroker({ store });
     const seen = new RecordingListener();

@@ -62,9 +62,9 @@ export function recount(store: MemoryStore): {
     for (let index = 0; index < log.events.length; index += 1) {
       const event = log.events.at(index);
       if (event === undefined) throw new Error('An event is missing');
-      size += event.size;
-      bytes += EVENT_BYTES + event.size;
-      bytes += structureOf(event.payload, event.size) + structureOf(event.meta, event.size);
+      size += event.appendBytes;
+      bytes += EVENT_BYTES + event.appendBytes;
+      bytes += structureOf(event.payload, event.appendBytes) + structureOf(event.meta, event.appendBytes);
     }
     if (size !== log.size) throw new Error(`${name} counts ${log.size} bytes of events and keeps ${size}`);
     for (const id of (channel.ids as unknown as IdInsides).ids?.values() ?? []) {

@@ -296,7 +296,7 @@ describe('an outbox', () => {
     ]);
   });
 
-  it('with no room for a page refuses the read for a while, and the connection goes on (G13)', async () => {
+  it('with no room for a page refuses the read for a while, and the connection stays open (G13)', async () => {
     await start({ outbox: { maxBytes: 400 * KIB } });
     await harness.publish(ROOM, 30, { size: 20 * KIB });
     const client = await harness.subscriber(ROOM, 'user:ada');

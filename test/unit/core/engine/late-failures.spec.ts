@@ -7,7 +7,7 @@ import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { lossyBroker } from '../../../support/fault/lossy-broker.js';
-import { ManualClock, steadyWall } from '../../../support/engine/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 // A subscribe takes several steps, and each may fail, or be overtaken by the end of the session. Whatever the earlier ones
 // took must be given back: interest in the channel, the membership, timers, the place among the connection's channels.
@@ -23,7 +23,7 @@ type Step = 'authorize' | 'subscribe' | 'read' | 'snapshot' | 'enter' | 'members
 class World {
   /** One for the engine and its broker, so that the timers of both are counted. */
   private readonly clock = new ManualClock();
-  readonly broker = lossyBroker(memoryBroker({ clock: steadyWall(this.clock) }));
+  readonly broker = lossyBroker(memoryBroker({ clock: this.clock }));
   readonly hooks: string[] = [];
   /** Channels that the broker has been asked for and not been told to give up. */
   readonly interest = new Set<string>();

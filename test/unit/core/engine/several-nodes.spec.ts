@@ -3,7 +3,7 @@ import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.
 import type { PresenceDiff } from '../../../../lib/protocol/messages.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
-import { ManualClock, steadyWall } from '../../../support/engine/manual-clock.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 // Three nodes of one cluster, on one store. Whichever of them ends first, the others have everything that they had.
 const ROOM = 'rooms.1';
@@ -36,7 +36,7 @@ async function node(index: number): Promise<EngineHarness> {
 
 beforeEach(async () => {
   clock = new ManualClock();
-  store = new MemoryStore({ clock: steadyWall(clock) });
+  store = new MemoryStore({ clock });
   nodes = [];
   for (const index of [0, 1, 2]) nodes.push(await node(index));
 });

@@ -161,7 +161,7 @@ describe('encodes an event once per variant (hot path)', () => {
     it.each([
       ['framed as it is', spoiled],
       ['compressed', compressing],
-    ])('has no bytes and no frame, is noted once, and harms no other variant (P25): %s', (_, variant) => {
+    ])('%s: has no bytes and no frame, is noted once, and harms no other variant (P25)', (_, variant) => {
       const only = event(2);
       expect(new EventBatch([only]).frameFor(variant)).toBeUndefined();
       expect(new EventBatch([only]).frameFor(variant)).toBeUndefined();

@@ -2,7 +2,8 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { EntryList } from '../../../../lib/core/outbox/entry-list.js';
 import type { Flow, GapEntry } from '../../../../lib/core/outbox/entry.js';
 import { applyOverflow } from '../../../../lib/core/outbox/overflow.js';
-import { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
+import type { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
+import { newQueue } from '../../../support/engine/new-queue.js';
 import type { OverflowPolicy } from '../../../../lib/core/ports/channel-definition.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import { channel } from '../../../support/engine/harness.js';
@@ -45,7 +46,7 @@ function shown(queue: OutboxQueue): (number | string)[] {
 
 describe('a full queue', () => {
   it('drops as many events as it takes, and announces them in one gap (P25)', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'drop-oldest');
     for (let seq = 1; seq <= 10; seq++) offer(queue, flow, eventOf(flow, seq), 4);
     expect(shown(queue)).toEqual(['1-7', 8, 9, 10]);
@@ -53,7 +54,7 @@ describe('a full queue', () => {
   });
 
   it('does not move an announcement across what ends a replay (P12)', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'drop-oldest');
     for (const seq of [1, 2]) queue.push({ bytes, flow, event: eventOf(flow, seq) });
     queue.push({ bytes, flow });
@@ -63,7 +64,7 @@ describe('a full queue', () => {
   });
 
   it('extends a gap that is queued right before the event, and no other', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'drop-oldest');
     const gap = (from: number, to: number, reason: GapEntry['reason']): GapEntry => {
       return { from, to, reason, partial: false, recoverable: true, epoch: 'e1', dropped: to - from + 1 };
@@ -79,7 +80,7 @@ describe('a full queue', () => {
   });
 
   it('leaves events of the log before a reset alone (P10)', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'drop-oldest');
     queue.push({ bytes, flow, event: eventOf(flow, 1) });
     flow.epoch = 'e2';
@@ -90,7 +91,7 @@ describe('a full queue', () => {
   });
 
   it('keeps the newest event of each key behind one partial gap that covers them all (P25)', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'conflate');
     for (let seq = 1; seq <= 9; seq++) offer(queue, flow, eventOf(flow, seq, `k${seq % 3}`), 6);
     expect(shown(queue)).toEqual(['1-7~', 5, 6, 7, 8, 9]);
@@ -100,7 +101,7 @@ describe('a full queue', () => {
   });
 
   it('begins another partial gap when the one before was sent', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'conflate');
     for (let seq = 1; seq <= 4; seq++) offer(queue, flow, eventOf(flow, seq, 'k'), 3);
     expect(shown(queue)).toEqual(['1-4~', 4]);
@@ -110,7 +111,7 @@ describe('a full queue', () => {
   });
 
   it('drops signals first, the oldest of them, and changes of members before events', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const flow = flowOf('rooms.1', 'disconnect');
     const dropped: Flow[] = [];
     queue.push({ bytes, flow, droppable: true, onDropped: (of) => void dropped.push(of) });
@@ -129,7 +130,7 @@ describe('a full queue', () => {
       const others = flowOf('rooms.2', overflow);
       const flow = flowOf('rooms.1', overflow);
       const cost = (foreign: number): number => {
-        const queue = new OutboxQueue();
+        const queue = newQueue();
         for (let seq = 1; seq <= foreign; seq++) queue.push({ bytes, flow: others, ref: `r${seq}` });
         for (let seq = 1; seq <= 100; seq++)
           queue.push({ bytes, flow, event: eventOf(flow, seq, `k${seq % 5}`) });
@@ -165,7 +166,7 @@ describe('a full queue', () => {
     (overflow) => {
       const random = new SeededEntropy(overflow.length);
       const flows = [1, 2, 3].map((index) => flowOf(`rooms.${index}`, overflow));
-      const queue = new OutboxQueue();
+      const queue = newQueue();
       const next = new Map(flows.map((flow) => [flow, 1]));
       const sent = new Map<Flow, number>();
       for (let step = 0; step < 4_000; step++) {
@@ -205,7 +206,7 @@ describe('a full queue', () => {
   );
 
   it('finds where each flow stands, held entries first', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const [one, two] = [flowOf('rooms.1', 'disconnect'), flowOf('rooms.2', 'disconnect')];
     queue.push({ bytes, flow: one, event: eventOf(one, 5) });
     queue.push({ bytes, flow: two, ref: 'answer' });

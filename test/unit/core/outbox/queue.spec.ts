@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
+import { newQueue } from '../../../support/engine/new-queue.js';
 
 describe('the queue of an outbox', () => {
   it('gives each message once and in order, also while it never empties', () => {
-    const queue = new OutboxQueue();
+    const queue = newQueue();
     const taken: number[] = [];
     let next = 0;
     const push = (count: number): void => {

@@ -115,7 +115,7 @@ describe('clients that do not end their messages', () => {
 
   const ended = (session: FakeSession) => session.until(({ closes }) => closes.length > 0);
 
-  it('the one that holds most is closed with 4006 at once, and the host is told (G16)', async () => {
+  it('the one that holds most is closed with 4006 at once, and reported to the host (G16)', async () => {
     const { host, open, errors } = await serving(100 * KB);
     const [small, large, last] = [await open(), await open(), await open()];
     await begin(small.client, 30 * KB);

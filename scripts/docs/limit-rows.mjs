@@ -370,7 +370,11 @@ export const REDIS = {
     '`unavailable` at once',
     '`maxQueuedBytes`',
   ),
-  maxQueuedBytes: bytes('events that wait or are under way', 'the node', '`unavailable` at once'),
+  maxQueuedBytes: bytes(
+    'events, changes of members, and all other commands, that wait or are under way: as much each',
+    'the node',
+    '`unavailable` at once',
+  ),
   maxBatch: count('events of one script call', 'the node', 'the rest waits for the next', '`maxBatchBytes`'),
   maxBatchBytes: bytes('events of one script call', 'the node', 'the rest waits for the next'),
   maxIdsPerProducer: count(
@@ -797,6 +801,12 @@ export const FIXED = {
     'the node',
     'the next look finds the rest: Redis must not stand still',
     'none: only names',
+  ),
+  'lib/brokers/redis/connection/read-window.ts#MAX_UNDER_WAY': count(
+    'reads of logs and members that Redis is asked for at once',
+    'the node, for each server',
+    'the others wait for their turn, within `maxQueued` and `maxQueuedBytes`',
+    '`maxReadBytes`',
   ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',

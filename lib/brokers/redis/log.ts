@@ -75,7 +75,7 @@ export class RedisLog implements BrokerLog {
   async read({ channel, epoch, from, until, limit, reverse }: ReadRequest): Promise<ReadResult> {
     const { headMs, maxReadBytes, epochs, clock } = this.settings;
     const most = Math.min(limit, MAX_READ);
-    const reply = (await this.commands.run(
+    const reply = (await this.commands.read(
       READ,
       this.keys.partitionOf(channel),
       [this.keys.head(channel), this.keys.stream(channel), this.keys.origin(channel)],

@@ -1,7 +1,7 @@
 import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
-import { bytesOf, type RedisArgument, type RedisCommands } from './connection/commands.js';
+import { bytesOf, type RedisArgument, type RedisCommands, type ScriptCall } from './connection/commands.js';
 import { unavailable } from './errors.js';
 import type { RedisKeys } from './keys.js';
 import { DUE } from './scripts/due.js';
@@ -81,9 +81,9 @@ export class RedisPresence implements BrokerPresence {
     const after = cursor !== undefined && /^\d{1,15}$/.test(cursor) ? cursor : '0';
     const most = Math.min(Math.max(1, Math.floor(limit)), MAX_PAGE);
     const { maxReadBytes } = this.settings;
-    const reply = (await this.run(MEMBERS, channel, [after, most, maxReadBytes])) as readonly (
-      string | number
-    )[];
+    const reply = (await this.commands.read(
+      ...this.callOf(MEMBERS, channel, [after, most, maxReadBytes]),
+    )) as readonly (string | number)[];
     const members = [];
     for (let at = 4; at < reply.length; at += 3)
       members.push(decodeMember(String(reply[at]), Number(reply[at + 1]), String(reply[at + 2])));
@@ -138,7 +138,7 @@ export class RedisPresence implements BrokerPresence {
       this.queued -= batch.length;
       for (const { bytes } of batch) this.queuedBytes -= bytes;
       try {
-        await this.run(PRESENCE, channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
+        await this.change(channel, [batch.length, ...batch.flatMap(({ args }) => args)]);
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -170,17 +170,16 @@ export class RedisPresence implements BrokerPresence {
     const found = (await this.commands.run(DUE, partitions[0] ?? 0, keys, [
       DUE_CHANNELS,
     ])) as readonly unknown[];
-    for (let at = 1; at < found.length && !this.closed; at += 2)
-      await this.run(PRESENCE, String(found[at]), [0]);
+    for (let at = 1; at < found.length && !this.closed; at += 2) await this.change(String(found[at]), [0]);
   }
 
-  private run(script: typeof PRESENCE, channel: string, args: readonly RedisArgument[]): Promise<unknown> {
+  private change(channel: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return this.commands.run(...this.callOf(PRESENCE, channel, args));
+  }
+
+  private callOf(script: typeof PRESENCE, channel: string, args: readonly RedisArgument[]): ScriptCall {
     const { epochs, headMs } = this.settings;
-    return this.commands.run(script, this.keys.partitionOf(channel), this.keys.room(channel), [
-      epochs.next(),
-      headMs,
-      channel,
-      ...args,
-    ]);
+    const all = [epochs.next(), headMs, channel, ...args];
+    return [script, this.keys.partitionOf(channel), this.keys.room(channel), all];
   }
 }

@@ -44,6 +44,7 @@ export function redisHarness(
   return {
     capabilities: { durability: 'broker', dedupes: true, presence: true },
     faults,
+    bounds: ['historyBytes'],
     create: async () => createHarness(deployment(), faults),
   };
 }

@@ -7,6 +7,7 @@ import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisScript } from '../scripts/script.js';
 import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
+import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
@@ -29,6 +30,10 @@ export function bytesOf(args: readonly RedisArgument[]): number {
   return args.reduce<number>((sum, arg) => sum + (typeof arg === 'number' ? 8 : Buffer.byteLength(arg)), 0);
 }
 
+function tooMany(count: number, option: string): string {
+  return `${count} commands wait for Redis already: wait for their answers, or raise \`${option}\``;
+}
+
 const SINGLE = 'main';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
@@ -44,7 +49,13 @@ export class RedisCommands {
   /** Servers that did not answer a command in time, and have not answered since. */
   private readonly stalled = new Set<string>();
   private readonly pinging = new Set<string>();
+  /** Commands that were sent and not answered. */
   private pending = 0;
+  /** Commands that wait for their turn or their answer, without appends, and bytes of them. */
+  private held = 0;
+  private heldBytes = 0;
+  /** Reads, by server. */
+  private readonly windows = new Map<string, ReadWindow>();
   private lastError = '';
   private timer: Scheduled | undefined;
   private readonly acks = new ReplicaAcks<Redis>((node) => this.askReplicas(node));
@@ -117,15 +128,22 @@ export class RedisCommands {
    *
    * @throws RealtimeError `unavailable` or `timeout`.
    */
-  async run(...call: ScriptCall): Promise<unknown> {
-    try {
-      return await this.eval('sha', ...call).catch((error: unknown) => {
-        if (!isNoScript(error)) throw error;
-        return this.eval('text', ...call);
-      });
-    } catch (error) {
-      throw commandError(error);
-    }
+  run(...call: ScriptCall): Promise<unknown> {
+    return this.bounded([...call[2], ...call[3]], () => this.perform(call));
+  }
+
+  /** Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. */
+  read(...call: ScriptCall): Promise<unknown> {
+    return this.bounded([...call[2], ...call[3]], async () => {
+      const server = this.serverOf(call[1]);
+      const window = this.windows.get(server) ?? new ReadWindow();
+      this.windows.set(server, window);
+      try {
+        return await window.run(() => this.perform(call));
+      } finally {
+        if (window.isIdle) this.windows.delete(server);
+      }
+    });
   }
 
   /**
@@ -142,12 +160,8 @@ export class RedisCommands {
   }
 
   /** One command whose keys lie in a partition. */
-  async command(partition: number, name: string, args: readonly RedisArgument[]): Promise<unknown> {
-    try {
-      return await this.send(partition, name, args);
-    } catch (error) {
-      throw commandError(error);
-    }
+  command(partition: number, name: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return this.bounded(args, () => this.send(partition, name, args));
   }
 
   /**
@@ -173,6 +187,39 @@ export class RedisCommands {
     if (isCluster(this.client)) endSlotsTimer(this.client);
   }
 
+  /**
+   * Runs what sends a command, unless too much waits already. Appends have a bound of their own.
+   *
+   * @throws RealtimeError `unavailable` or `timeout`.
+   */
+  private async bounded(args: readonly RedisArgument[], send: () => Promise<unknown>): Promise<unknown> {
+    const { maxQueued, maxQueuedBytes } = this.settings;
+    const bytes = bytesOf(args);
+    if (this.held >= maxQueued) throw unavailable(tooMany(this.held, 'maxQueued'));
+    if (this.held > 0 && this.heldBytes + bytes > maxQueuedBytes)
+      throw unavailable(tooMany(this.held, 'maxQueuedBytes'));
+    this.held += 1;
+    this.heldBytes += bytes;
+    try {
+      return await send();
+    } catch (error) {
+      throw commandError(error);
+    } finally {
+      this.held -= 1;
+      this.heldBytes -= bytes;
+    }
+  }
+
+  /** Runs a script, and loads it where the server does not know it. */
+  private async perform(call: ScriptCall): Promise<unknown> {
+    try {
+      return await this.eval('sha', ...call);
+    } catch (error) {
+      if (!isNoScript(error)) throw error;
+      return await this.eval('text', ...call);
+    }
+  }
+
   private send(
     partition: number,
     name: string,
@@ -185,11 +232,7 @@ export class RedisCommands {
     if (this.client.status !== 'ready' || this.stalled.has(server))
       return Promise.reject(unavailable(`Redis cannot be used: ${this.trouble ?? 'it does not answer'}`));
     if (this.pending >= this.settings.maxQueued)
-      return Promise.reject(
-        unavailable(
-          `${this.pending} commands wait for Redis already: wait for their answers, or raise \`maxQueued\``,
-        ),
-      );
+      return Promise.reject(unavailable(tooMany(this.pending, 'maxQueued')));
     const client = this.direct ? this.nodeOf(partition) : this.client;
     if (client === undefined)
       return Promise.reject(

@@ -233,7 +233,8 @@ function isPlain(path, { values }) {
 
 /** The number that a docstring writes as `10 000`, `64 MiB` or `30 days`. */
 function numberIn(said) {
-  const [, digits, unit = ''] = /^([\d.\u00a0 ]+?) ?(MiB|KiB|days|ms)?$/.exec(said.replaceAll('`', '').trim()) ?? [];
+  const [, digits, unit = ''] =
+    /^([\d.\u00a0 ]+?) ?(MiB|KiB|days|ms)?$/.exec(said.replaceAll('`', '').trim()) ?? [];
   if (digits === undefined) return undefined;
   return Number(digits.replace(/[^\d.]/g, '')) * (WRITTEN_UNITS[unit] ?? 1);
 }

@@ -25,7 +25,7 @@ export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
-    'messages that have begun and not ended, of all clients',
+    'messages that have begun and not ended, and commands before `welcome`, of all clients',
     'the node',
     'closes the connection with the largest with 4006',
   ),
@@ -97,7 +97,7 @@ export const MODULE = {
     '`rate_limited` with `retryAfterMs`',
   ),
   'limits.framesPerCommand': count(
-    'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow; twice `limits.maxChannels` more at once',
+    'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow, of which a ping or pong counts as a whole command; twice `limits.maxChannels` more at once',
     'the connection',
     'stops reading until they are paid; closes with 4807 above twice the burst, or after the steps of `abuse`',
     'none: a frame that holds nothing is counted, not kept',
@@ -676,23 +676,32 @@ export const FIXED = {
     'the socket',
     'destroys it: the answer has long arrived',
   ),
-  'lib/transports/websocket/connection.ts#MAX_CONTROL_FRAMES': count(
-    'pings and pongs of WebSocket within `CONTROL_WINDOW_MS`',
-    'the connection',
-    'closes with 4807: no client needs more',
-    'none: RFC 6455 bounds a control frame at 125 bytes',
+  'lib/transports/websocket/connection.ts#FLOODER_LINGER_MS': time(
+    'a socket whose client floods on behind its close frame',
+    'the socket',
+    'destroys it: what it keeps is large',
   ),
-  'lib/transports/websocket/connection.ts#CONTROL_WINDOW_MS': time(
-    'how long control frames are counted together',
+  'lib/core/session/session.ts#EARLY_BYTES': bytes(
+    'commands before `welcome`',
     'the connection',
-    'counts from zero: see `MAX_CONTROL_FRAMES`',
+    'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
+  ),
+  'lib/core/session/session.ts#EARLY_TURN_BYTES': bytes(
+    'commands before `welcome` that run in the turn of `welcome`',
+    'the connection',
+    'runs them in a turn of the event loop of their own',
+  ),
+  'lib/core/session/inbound-limiter.ts#BLANK_VIOLATION_BYTES': bytes(
+    'a frame without a command, above `limits.bytesPerSecond`, that counts as one violation',
+    'the connection',
+    'counts the next one: see `abuse`',
   ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',
     'the connection',
     'reads no more: it is what was under way',
   ),
-  'lib/transports/websocket/unfinished-messages.ts#SMALL_BYTES': bytes(
+  'lib/core/session/unfinished-messages.ts#SMALL_BYTES': bytes(
     'what is not counted of a message that has not ended',
     'the connection',
     'counts: less is what an idle connection costs',

@@ -78,10 +78,17 @@ export class Verifications {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }
-    if ((this.byAddress.get(ip) ?? 0) >= maxVerificationsPerAddress)
+    if ((this.byAddress.get(ip) ?? 0) >= maxVerificationsPerAddress) {
+      this.deps.journal.warn(
+        'verifications_of_address',
+        () =>
+          `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; more are refused ` +
+          '(limits.maxVerificationsPerAddress)',
+      );
       throw new RealtimeError('rate_limited', 'Too many credentials of this address are being verified', {
         retryAfterMs: RETRY_AFTER_MS,
       });
+    }
   }
 
   private async follow(work: MaybePromise<Verified>, ip: string): Promise<Verified> {

@@ -40,6 +40,8 @@ export interface HelloDeps extends Pick<
   readonly takeOver: TakeOver;
   /** Users that are refused. */
   readonly bans: BanList;
+  /** Addresses whose anonymous clients are refused. */
+  readonly addressBans: BanList;
   readonly sessions: SessionRegistry;
   readonly tickets: TicketSigner;
 }
@@ -72,7 +74,7 @@ export class Hello {
     const { token } = command.payload;
     return whenReady(this.authenticate(session, token), (authentication) => {
       if (session.isClosed) return;
-      this.refuseIfBanned(authentication);
+      this.refuseIfBanned(authentication, session.ip);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
       const { onConnect, calls } = this.deps;
@@ -128,11 +130,11 @@ export class Hello {
     });
   }
 
-  private refuseIfBanned({ user }: Verified): void {
-    if (user === undefined) return;
-    const { bans, clock } = this.deps;
+  private refuseIfBanned({ user }: Verified, ip: string): void {
+    const { bans, addressBans, clock } = this.deps;
     const now = clock.monotonic();
-    const ban = bans.find(user.id, now);
+    // Who proves to be somebody is not kept out by what nobody did at the same address.
+    const ban = user === undefined ? addressBans.find(ip, now) : bans.find(user.id, now);
     if (ban !== undefined)
       throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }

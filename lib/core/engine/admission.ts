@@ -1,5 +1,4 @@
 import type { CloseName } from '../../protocol/close-codes.js';
-import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
@@ -23,8 +22,6 @@ export interface AdmissionDeps {
   readonly sessionDeps: SessionDeps;
   /** New connections of addresses. */
   readonly connects: SubjectBuckets;
-  /** Addresses that are refused. */
-  readonly addressBans: BanList;
   readonly drain: DrainSwitch;
   readonly clock: Clock;
   readonly observer: Observer;
@@ -46,8 +43,8 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
-  get maxUnfinishedBytes(): number {
-    return this.deps.settings.limits.maxUnfinishedBytes;
+  get unfinished(): TransportHost['unfinished'] {
+    return this.deps.sessionDeps.unfinished;
   }
 
   get frames(): TransportHost['frames'] {
@@ -56,6 +53,7 @@ export class Admission implements TransportHost {
     return {
       perSecond: framesPerCommand * ratePerSecond,
       burst: framesPerCommand * burst + 2 * maxChannels,
+      control: framesPerCommand,
     };
   }
 
@@ -75,15 +73,6 @@ export class Admission implements TransportHost {
 
   onRefused({ code, status }: Refusal, ip: string): void {
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
-  }
-
-  onShed(ip: string): void {
-    this.deps.journal.warn(
-      'unfinished_messages',
-      () =>
-        `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end than ` +
-        `limits.maxUnfinishedBytes allows (${this.maxUnfinishedBytes} bytes)`,
-    );
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -118,15 +107,9 @@ export class Admission implements TransportHost {
   }
 
   private judge(handshake: Handshake): Refusal | undefined {
-    const { sessions, settings, addressBans, drain, clock } = this.deps;
+    const { sessions, settings, drain } = this.deps;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
-    }
-    const now = clock.monotonic();
-    const ban = addressBans.find(handshake.ip, now);
-    if (ban !== undefined) {
-      const retryAfterMs = remainingMs(ban, now);
-      return { status: 403, message: 'This address is banned', code: 'banned', retryAfterMs };
     }
     if (sessions.size >= settings.limits.maxConnections) {
       return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
@@ -142,7 +125,6 @@ export class Admission implements TransportHost {
   }
 
   private closeOf({ status }: Refusal): CloseName {
-    if (status === 403) return 'banned';
     if (status === 429) return 'too_many_connections';
     return this.deps.drain.isDraining ? 'drain' : 'overloaded';
   }

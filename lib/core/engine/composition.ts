@@ -15,6 +15,7 @@ import { RetryQueue } from '../async/retry-queue.js';
 import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
 import { TurnPace } from '../async/turn-pace.js';
+import { Turns } from '../async/turns.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
 import { ApplicationCalls } from '../commands/application-calls.js';
@@ -54,6 +55,7 @@ import { AnswerSizes } from '../session/answers.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
+import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
@@ -171,7 +173,7 @@ export function composeEngine(options: EngineOptions) {
     settings.retry.stableMs,
   );
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
-  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans, verifications, calls });
+  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans, addressBans, verifications, calls });
 
   const sessionDeps: SessionDeps = {
     ...ports,
@@ -197,6 +199,15 @@ export function composeEngine(options: EngineOptions) {
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
     outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
+    turns: new Turns(),
+    unfinished: new UnfinishedMessages(limits.maxUnfinishedBytes, (ip) =>
+      journal.warn(
+        'unfinished_messages',
+        () =>
+          `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end, or ` +
+          `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
+      ),
+    ),
     ...inboundLimits(settings),
     journal,
     beforeWrite: () => freshness.check(),
@@ -216,7 +227,6 @@ export function composeEngine(options: EngineOptions) {
       journal,
       sessions,
       sessionDeps,
-      addressBans,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),

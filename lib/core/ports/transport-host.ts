@@ -20,6 +20,19 @@ export interface Opening {
   readonly token?: string;
 }
 
+/** A client that has sent what cannot run yet. */
+export interface UnfinishedSender {
+  readonly ip: string;
+  /** Ends the connection and frees what it sent: others need the memory. */
+  shed(): void;
+}
+
+/** What all clients of a node have sent that cannot run yet, bounded over all of them (G16). */
+export interface UnfinishedBytes {
+  /** So many bytes of a client are here; 0 when they can run, or its connection has ended. May shed this client, or others. */
+  note(sender: UnfinishedSender, bytes: number): void;
+}
+
 /** What the engine is to a transport. */
 export interface TransportHost {
   /** Name of this node in the cluster. */
@@ -30,12 +43,14 @@ export interface TransportHost {
    * Frames of any kind that one connection may send: a second, and at once. What a transport counts as a frame is what costs it
    * work: fragments, pings, pongs, empty frames. It reports what exceeds them by `onExcess` of the handler (G16).
    */
-  readonly frames: { readonly perSecond: number; readonly burst: number };
-  /**
-   * Bytes of messages that have begun and not ended, of all connections of a transport together. Where they are more, the
-   * transport ends connections and reports each by {@link onShed} (G16).
-   */
-  readonly maxUnfinishedBytes: number;
+  readonly frames: {
+    readonly perSecond: number;
+    readonly burst: number;
+    /** As how many a ping or pong of WebSocket counts: each costs a write, or a call, and no client needs many. */
+    readonly control: number;
+  };
+  /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
+  readonly unfinished: UnfinishedBytes;
   /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
@@ -46,8 +61,6 @@ export interface TransportHost {
   authenticate(credentials: Credentials): MaybePromise<Verified>;
   /** Notifies the host of a client that was refused before it opened, whoever refused it. @param ip address of the client. */
   onRefused(refusal: Refusal, ip: string): void;
-  /** Notifies the host of a connection that was ended to free memory. @param ip address of the client. */
-  onShed(ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
   /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */

@@ -12,6 +12,11 @@ import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
 
 /** Longest pause in reading that a refused command causes, in milliseconds. */
 const MAX_THROTTLE_MS = 1_000;
+/**
+ * Above the rate of bytes, so many without a command count as one violation. Nobody is told of a refusal then, and no client
+ * sends that much of nothing.
+ */
+const BLANK_VIOLATION_BYTES = 4 * 1024;
 /** Pongs that a client owes at most: an answer that comes late is no abuse. */
 const MAX_PONGS_DUE = 4;
 /** Commands whose answers are charged by their bytes. A client in debt is refused them (G16). */
@@ -61,13 +66,13 @@ class AbuseMeter {
 
   constructor(private readonly policy: AbusePolicy) {}
 
-  /** Counts one more. @returns what it leads to (G16). */
-  violation(now: number): 'warn' | 'throttle' | 'close' {
+  /** Counts more. @returns what they lead to (G16). */
+  violation(now: number, count: number): 'warn' | 'throttle' | 'close' {
     if (now - this.windowStart >= this.policy.windowMs) {
       this.windowStart = now;
       this.count = 0;
     }
-    this.count++;
+    this.count += count;
     if (this.count >= this.policy.closeAfter) return 'close';
     return this.count >= this.policy.throttleAfter ? 'throttle' : 'warn';
   }
@@ -96,11 +101,18 @@ export class InboundLimiter {
     private readonly ip: string,
   ) {}
 
-  /** Counts a frame. When it exceeds the rate of bytes, its commands are refused. */
-  countBytes(length: number, now: number): void {
-    const after = this.deps.rates.bytes.take(this.bytesFullAt, length, now);
+  /**
+   * Counts a frame. When it exceeds the rate of bytes, its commands are refused, and reading pauses until there is room for it.
+   *
+   * @param isBlank whether it holds no command.
+   */
+  countFrame(length: number, isBlank: boolean, session: LimitedSession, now: number): void {
+    const { bytes } = this.deps.rates;
+    const after = bytes.take(this.bytesFullAt, length, now);
     this.overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;
+    else this.throttle(session, bytes.waitFor(this.bytesFullAt, length, now));
+    if (isBlank) this.admit(undefined, session, now);
   }
 
   /** A ping was sent: its answer costs nothing. */
@@ -149,8 +161,10 @@ export class InboundLimiter {
     now: number,
   ): RealtimeError | undefined {
     const { rates, subjects, settings } = this.deps;
-    if (this.overBytes > 0)
-      return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now));
+    if (this.overBytes > 0) {
+      const violations = type === undefined ? Math.max(1, this.overBytes / BLANK_VIOLATION_BYTES) : 1;
+      return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now), violations);
+    }
     if (type === 'pong' && this.pongsDue > 0) {
       this.pongsDue--;
       return undefined;
@@ -180,16 +194,19 @@ export class InboundLimiter {
    * @param waitMs until the frames are paid, in milliseconds; `Infinity` for never.
    */
   onExcess(waitMs: number, session: LimitedSession): void {
-    const verdict = this.count(session);
+    const verdict = this.count(session, 1);
     if (verdict === 'close' || !Number.isFinite(waitMs)) return this.end(session);
-    if (session.reading.throttle(Math.max(waitMs, 1)))
+    this.throttle(session, waitMs, Number.POSITIVE_INFINITY);
+  }
+
+  private throttle(session: LimitedSession, waitMs: number, mostMs = MAX_THROTTLE_MS): void {
+    if (session.reading.throttle(Math.min(Math.max(waitMs, 1), mostMs)))
       this.notify({ kind: 'throttle', connection: session.view, banMs: 0 });
   }
 
-  private refuse(session: LimitedSession, waitMs: number): RealtimeError | undefined {
-    const verdict = this.count(session);
-    if (verdict === 'throttle' && session.reading.throttle(Math.min(Math.max(waitMs, 1), MAX_THROTTLE_MS)))
-      this.notify({ kind: 'throttle', connection: session.view, banMs: 0 });
+  private refuse(session: LimitedSession, waitMs: number, violations = 1): RealtimeError | undefined {
+    const verdict = this.count(session, violations);
+    if (verdict === 'throttle') this.throttle(session, waitMs);
     if (verdict === 'close') {
       this.end(session);
       return undefined;
@@ -197,11 +214,11 @@ export class InboundLimiter {
     return rateLimited(waitMs);
   }
 
-  private count(session: LimitedSession): ReturnType<AbuseMeter['violation']> {
+  private count(session: LimitedSession, violations: number): ReturnType<AbuseMeter['violation']> {
     const { clock, settings, observer } = this.deps;
     observer.onRateLimit?.(session.view);
     this.abuse ??= new AbuseMeter(settings.abuse);
-    return this.abuse.violation(clock.monotonic());
+    return this.abuse.violation(clock.monotonic(), violations);
   }
 
   private end(session: LimitedSession): void {

@@ -6,6 +6,7 @@ import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
+import type { Turns } from '../async/turns.js';
 import type { MemoryAccount } from '../outbox/memory-account.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
@@ -24,7 +25,7 @@ import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
-import type { Opening } from '../ports/transport-host.js';
+import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, idOf, toClientError } from './client-errors.js';
 import { CommandBacklog } from './backlog.js';
@@ -41,6 +42,10 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
 
+/** More than this of it runs in a turn of its own: of sessions that are welcomed together, all would run in one. */
+const EARLY_TURN_BYTES = 4 * 1024;
+/** Bytes that may come before `welcome`: reading pauses behind the frame that exceeds them. A client sends a few subscribes. */
+const EARLY_BYTES = 16 * 1024;
 /** When a client whose commands or answers find no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 /** Commands that never wait for others: they start no handler of the application, and a connection lives by them. */
@@ -76,6 +81,9 @@ export interface SessionDeps extends InboundDeps, Pick<SessionMemoryDeps, 'accou
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
+  readonly turns: Turns;
+  /** What came before `welcome`, of all sessions. */
+  readonly unfinished: UnfinishedBytes;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ReadonlySet<ConnectionListener>;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
@@ -89,7 +97,14 @@ type State = 'hello' | 'authenticating' | 'live' | 'closed';
  * the commands themselves live in `commands/`.
  */
 export class Session
-  implements ConnectionHandler, HeartbeatSession, TokenSession, LimitedSession, OutboxSession, Timed
+  implements
+    ConnectionHandler,
+    HeartbeatSession,
+    TokenSession,
+    LimitedSession,
+    OutboxSession,
+    UnfinishedSender,
+    Timed
 {
   readonly id: string;
   readonly outbox: Outbox;
@@ -184,6 +199,10 @@ export class Session
     return this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`;
   }
 
+  get ip(): string {
+    return this.connection.handshake.ip;
+  }
+
   get account(): MemoryAccount | undefined {
     return this.memory.account;
   }
@@ -255,7 +274,7 @@ export class Session
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.early = undefined;
+    this.dropEarly();
     this.backlog?.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
@@ -333,8 +352,16 @@ export class Session
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     for (const listener of this.deps.listeners) listener.opened(this.view);
+    if (this.earlyBytes > EARLY_TURN_BYTES) {
+      this.reading.hold();
+      this.deps.turns.add(() => this.runEarly());
+    } else this.runEarly();
+  }
+
+  private runEarly(): void {
+    if (!this.isLive) return;
     const { early } = this;
-    this.early = undefined;
+    this.dropEarly();
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     const now = this.deps.clock.monotonic();
     for (const { validation, bytes } of early ?? []) {
@@ -386,6 +413,11 @@ export class Session
     work.then(ended, ended);
   }
 
+  /** Others need the memory that what came before `welcome` takes. */
+  shed(): void {
+    this.close('overloaded', RETRY_AFTER_MS);
+  }
+
   /** Flushes what waits, ends the session at once on this side, and tells the client why in a close frame. */
   close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
@@ -408,9 +440,9 @@ export class Session
       return this.close(error instanceof FrameError ? error.close : 'protocol_error');
     }
     const now = clock.monotonic();
-    this.inbound.countBytes(bytes, now);
     // A frame without a command costs one nevertheless.
-    if (values.length === 0) this.inbound.admit(undefined, this, now);
+    this.inbound.countFrame(bytes, values.length === 0, this, now);
+    if (this.isClosed) return;
     for (const value of values) {
       this.onEnvelope(value, now, bytes / values.length);
       if (this.isClosed) return;
@@ -427,7 +459,9 @@ export class Session
       this.deps.watch?.start(this.view, validation.command);
       return this.track(this.deps.commands.greet(this, validation.command), validation.command.id);
     }
-    if (this.state === 'authenticating') return this.keepEarly({ validation, bytes });
+    // Behind what waits, also after `welcome`.
+    if (this.state === 'authenticating' || this.early !== undefined)
+      return this.keepEarly({ validation, bytes });
     this.take(validation, now, bytes);
   }
 
@@ -438,7 +472,15 @@ export class Session
     if (this.early.length >= limits.maxEnvelopesPerFrame) return this.close('protocol_error');
     this.early.push(early);
     this.earlyBytes += early.bytes;
-    if (this.earlyBytes > limits.maxFrameBytes) this.reading.hold();
+    if (this.earlyBytes > EARLY_BYTES) this.reading.hold();
+    this.deps.unfinished.note(this, this.earlyBytes);
+  }
+
+  private dropEarly(): void {
+    if (this.early === undefined) return;
+    this.early = undefined;
+    this.earlyBytes = 0;
+    this.deps.unfinished.note(this, 0);
   }
 
   /** Counts one envelope of a live session; runs or refuses it. */

@@ -30,6 +30,10 @@ export const jsonCodec: Codec = {
     while (start <= frame.length) {
       let end = frame.indexOf('\n', start);
       if (end === -1) end = frame.length;
+      if (end === start) {
+        start++;
+        continue;
+      }
       const line = frame.slice(start, end);
       // Each unit of an empty line is looked at once, so the size of a frame of nothing but white space bounds its cost.
       if (CONTENT.test(line)) {

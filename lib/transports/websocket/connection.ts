@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
-import type { TransportHost } from '../../core/ports/transport-host.js';
+import type { TransportHost, UnfinishedSender } from '../../core/ports/transport-host.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
   isPlainTcp,
@@ -12,7 +12,6 @@ import {
   type DirectWriter,
 } from './direct-writer.js';
 import { InboundMeter } from './inbound-meter.js';
-import type { UnfinishedMessages, UnfinishedSender } from './unfinished-messages.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
@@ -20,14 +19,10 @@ import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 const MAX_REASON_BYTES = 123;
 /** The close code of a connection that ended without a close frame (RFC 6455 §7.1.5). */
 const ABNORMAL = 1006;
-/**
- * WebSocket pings and pongs that a client may send in a window. They never reach the engine, whose limits count
- * messages, and each ping costs a write (G16). Clients that ping at all do so every few seconds.
- */
-const MAX_CONTROL_FRAMES = 100;
-const CONTROL_WINDOW_MS = 10_000;
 /** Bytes that are read behind the close frame: what was under way, and the client's answer. */
 const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
+/** How long a client that floods has to read its close frame: until then its socket keeps what it sent, which is much. */
+const FLOODER_LINGER_MS = 1_000;
 
 const CONNECTION = Symbol('connection');
 interface Owned {
@@ -40,9 +35,7 @@ type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
   readonly frames: TransportHost['frames'];
-  readonly unfinished: UnfinishedMessages;
-  /** Called when the connection of a client ends so that others have memory for their messages. */
-  readonly onShed: (ip: string) => void;
+  readonly unfinished: TransportHost['unfinished'];
 }
 
 /** The listener by which ws reads a socket. */
@@ -72,8 +65,6 @@ export class WebSocketConnection
   private bytesBehindClose = 0;
   private handler: ConnectionHandler | undefined;
   private closeTimer: Scheduled | undefined;
-  private controlFrames = 0;
-  private controlSince = 0;
 
   constructor(
     private readonly socket: RawSocket,
@@ -95,6 +86,10 @@ export class WebSocketConnection
   /** Begins to deliver. Called in the turn of the upgrade, before ws can emit anything. */
   start(handler: ConnectionHandler): void {
     this.handler = handler;
+  }
+
+  get ip(): string {
+    return this.handshake.ip;
   }
 
   get bufferedBytes(): number {
@@ -174,15 +169,21 @@ export class WebSocketConnection
     }
     // It floods, and it was sent a close frame, which our end of the stream follows. What it sends from now on stays in its
     // socket, which is destroyed in time.
-    if (!this.deaf) this.socket.end();
-    this.deaf = true;
+    if (!this.deaf) this.deafen();
     this.socket.pause();
     return false;
   }
 
+  private deafen(): void {
+    this.deaf = true;
+    this.socket.end();
+    this.closeTimer?.cancel();
+    const lingerMs = Math.min(this.settings.closeTimeoutMs, FLOODER_LINGER_MS);
+    this.closeTimer = this.settings.clock.schedule(lingerMs, () => this.ws.terminate());
+  }
+
   /** @internal */
   shed(): void {
-    this.settings.onShed(this.handshake.ip);
     this.close(CLOSE_CODES.overloaded.code, closeReason('overloaded'));
     // Nothing less frees what it sent.
     this.terminate();
@@ -211,18 +212,6 @@ export class WebSocketConnection
     if (this.open && !Number.isFinite(waitMs))
       this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
     return this.open;
-  }
-
-  /** @internal */
-  onControlFrame(): void {
-    const now = this.settings.clock.monotonic();
-    if (now - this.controlSince >= CONTROL_WINDOW_MS) {
-      this.controlSince = now;
-      this.controlFrames = 0;
-    }
-    if (++this.controlFrames > MAX_CONTROL_FRAMES) {
-      this.close(CLOSE_CODES.rate_abuse.code, closeReason('rate_abuse'));
-    }
   }
 
   /** @internal */

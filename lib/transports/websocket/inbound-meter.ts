@@ -45,6 +45,7 @@ export class InboundMeter {
    */
   count(chunk: Buffer): number {
     const frames = this.walk(chunk);
+    // What begins no frame, and is no whole chunk, is one event of the socket.
     const cost = frames > 0 || chunk.length >= WHOLE_CHUNK_BYTES ? frames : 1;
     this.credit -= cost;
     return this.credit >= 0 ? 0 : this.settle(cost);
@@ -67,7 +68,7 @@ export class InboundMeter {
     return -this.credit > burst ? Number.POSITIVE_INFINITY : (-this.credit * 1_000) / perSecond;
   }
 
-  /** @returns how many frames begin in the chunk. */
+  /** @returns as how many frames those count that begin in the chunk. */
   private walk(chunk: Buffer): number {
     let frames = 0;
     for (let at = 0; at < chunk.length;) {
@@ -80,7 +81,7 @@ export class InboundMeter {
       }
       const byte = chunk[at++] as number;
       if (this.header === 0) {
-        frames++;
+        frames += (byte & CONTROL_BIT) === 0 ? 1 : this.rate.control;
         this.first = byte;
         this.header = -1;
       } else if (this.header === -1) {

@@ -19,7 +19,6 @@ import {
   type WebSocketSettings,
   type WebSocketTransportOptions,
 } from './options.js';
-import { UnfinishedMessages } from './unfinished-messages.js';
 import type { WireSocket } from './wire-socket.js';
 import { createWsServer, type WsServer } from './ws-server.js';
 
@@ -58,8 +57,7 @@ export class WebSocketTransport implements Transport {
       ...this.settings,
       writer: new DirectWriter(),
       frames: host.frames,
-      unfinished: new UnfinishedMessages(host.maxUnfinishedBytes),
-      onShed: (ip) => host.onShed(ip),
+      unfinished: host.unfinished,
     };
     this.policy = new HandshakePolicy(host, this.settings);
     this.check = new CredentialCheck(host, this.settings);

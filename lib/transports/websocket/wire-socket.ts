@@ -27,8 +27,6 @@ const WsSocket: new (address: null) => WsSocket = WebSocket;
 /** What a {@link WireSocket} notifies its connection of. */
 export interface WireSocketEvents {
   onMessage(data: Buffer, isBinary: boolean): void;
-  /** A ping or pong of the client's. */
-  onControlFrame(): void;
   /** As soon as either side begins to close. */
   onClosing(): void;
   onClosed(): void;
@@ -59,7 +57,7 @@ export class WireSocket extends WsSocket {
         return true;
       case 'ping':
       case 'pong':
-        owner.onControlFrame();
+        // Counted before they were parsed.
         return true;
       case 'close':
         owner.onClosed();

@@ -76,14 +76,14 @@ describe('a flood of frames (G16)', () => {
     expect((await server.connect('ada')).ended).toBeUndefined();
   });
 
-  it('what follows the close frame is not read, and the socket is destroyed after the closing time-out', async () => {
+  it('what follows the close frame is not read, and the socket is destroyed a second later', async () => {
     await start();
     const client = await server.connect('ada');
     const { _socket: socket } = client.socket as unknown as { readonly _socket: Socket };
     write(client, many(10_000, frame(1)));
     await client.expectClose(4807);
     expect(server.engine.status.sessions).toBe(0);
-    clock.advance(5_000);
+    clock.advance(1_000);
     await until('the end of the socket', () => socket.destroyed);
   });
 

@@ -1,3 +1,4 @@
+import { UnfinishedMessages } from '../../../../lib/core/session/unfinished-messages.js';
 import type { Encoded } from '../../../../lib/protocol/codecs/codec.js';
 import type { Opening, Refusal, TransportHost } from '../../../../lib/core/ports/transport-host.js';
 import {
@@ -86,7 +87,7 @@ export class FakeHost implements TransportHost {
   private taken = 0;
 
   /** Far above what any test of the transport sends; a test of the bound sets its own. */
-  frames = { perSecond: 1e6, burst: 1e6 };
+  frames = { perSecond: 1e6, burst: 1e6, control: 1 };
 
   maxUnfinishedBytes = 32 * 1024 * 1024;
   /** Addresses of the connections that were ended to free memory. */
@@ -94,8 +95,8 @@ export class FakeHost implements TransportHost {
 
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
-  onShed(ip: string): void {
-    this.shed.push(ip);
+  get unfinished(): UnfinishedMessages {
+    return new UnfinishedMessages(this.maxUnfinishedBytes, (ip) => this.shed.push(ip));
   }
 
   async authenticate(credentials: Credentials): Promise<Verified> {

@@ -5,7 +5,7 @@ import { clientFrame } from '../support/raw-client.js';
 
 function meterOf(perSecond: number, burst: number) {
   const clock = new ManualClock();
-  return { clock, meter: new InboundMeter({ perSecond, burst }, clock) };
+  return { clock, meter: new InboundMeter({ perSecond, burst, control: 1 }, clock) };
 }
 
 /** How many frames a meter finds in these chunks, which are read without a pause. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { UnfinishedMessages } from '../../../../lib/transports/websocket/unfinished-messages.js';
+import { UnfinishedMessages } from '../../../../lib/core/session/unfinished-messages.js';
 import { FakeHost, type FakeSession } from '../support/fake-host.js';
 import { clientFrame, RawClient } from '../support/raw-client.js';
 import { closeServers, serve } from '../support/test-server.js';
@@ -10,6 +10,7 @@ function senders(messages: UnfinishedMessages, ...sizes: number[]) {
   const shed: number[] = [];
   const all = sizes.map((bytes, index) => {
     const sender = {
+      ip: `address-${index}`,
       shed: () => {
         shed.push(index);
         // As a connection does when it closes.

@@ -1,31 +1,29 @@
+import type { UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
+
 /** Less than this is not worth counting: it is about what an idle connection costs. */
 const SMALL_BYTES = 4 * 1024;
 
-/** A client whose message is under way. */
-export interface UnfinishedSender {
-  /** Ends the connection and frees what it sent: others need the memory. */
-  shed(): void;
-}
-
 /**
- * What the clients of a node have sent of messages that have not ended. Each may be as large as a frame may be, and nothing
+ * What the clients of a node have sent that cannot run yet: messages that have not ended, commands before `welcome`. Each may be as large as a frame may be, and nothing
  * says when it ends, so a thousand connections could hold hundreds of megabytes without one command. Where all of them exceed
  * the bound, the largest is shed, and of equals the oldest: a client that sends and goes on is neither.
  */
-export class UnfinishedMessages {
+export class UnfinishedMessages implements UnfinishedBytes {
   /** In the order in which they began. */
   private readonly held = new Map<UnfinishedSender, number>();
   private total = 0;
 
-  /** @param maxBytes over all connections. */
-  constructor(private readonly maxBytes: number) {}
+  /** @param maxBytes over all connections. @param onShed called with the address of each client that is shed. */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly onShed: (ip: string) => void = () => undefined,
+  ) {}
 
   /** Bytes that are counted. */
   get bytes(): number {
     return this.total;
   }
 
-  /** Of the message that a client is sending, so many bytes are here; 0 when it has ended, or the connection has. */
   note(sender: UnfinishedSender, bytes: number): void {
     const before = this.held.get(sender) ?? 0;
     const counted = bytes < SMALL_BYTES ? 0 : bytes;
@@ -48,6 +46,7 @@ export class UnfinishedMessages {
     if (largest === undefined) return;
     this.held.delete(largest);
     this.total -= most;
+    this.onShed(largest.ip);
     largest.shed();
   }
 }

@@ -681,12 +681,12 @@ export const FIXED = {
     'the socket',
     'destroys it: what it keeps is large',
   ),
-  'lib/core/session/session.ts#EARLY_BYTES': bytes(
+  'lib/core/session/early-commands.ts#EARLY_BYTES': bytes(
     'commands before `welcome`',
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
   ),
-  'lib/core/session/session.ts#EARLY_TURN_BYTES': bytes(
+  'lib/core/session/early-commands.ts#EARLY_TURN_BYTES': bytes(
     'commands before `welcome` that run in the turn of `welcome`',
     'the connection',
     'runs them in a turn of the event loop of their own',
@@ -934,6 +934,7 @@ export const OTHER_NUMBERS = {
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
+    'lib/core/session/backlog.ts#RETRY_AFTER_MS',
   ],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',

@@ -1,6 +1,10 @@
 import type { ClientCommand } from '../../protocol/commands.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
+
+/** When a client whose commands find no room may try again, in milliseconds. */
+const RETRY_AFTER_MS = 1_000;
 
 /** A command that waits for its turn. */
 export interface WaitingCommand {
@@ -25,24 +29,26 @@ export class CommandBacklog {
   private bytes = 0;
   private timer: Scheduled | undefined;
 
-  /** @param onExpired called with each command that has waited for as long as a handler may run. */
+  /** @param onRefused called with each command that finds no room, or has waited for as long as a handler may run. */
   constructor(
     private readonly deps: BacklogDeps,
-    private readonly onExpired: (command: ClientCommand) => void,
+    private readonly onRefused: (command: ClientCommand, error: RealtimeError) => void,
   ) {}
 
   get length(): number {
     return this.waiting.length;
   }
 
-  /** @returns `false` when there is no room. */
-  push(waiting: WaitingCommand): boolean {
+  push(waiting: WaitingCommand): void {
     const { maxQueuedCommands, maxQueuedBytes } = this.deps.settings.limits;
-    if (this.waiting.length >= maxQueuedCommands || this.bytes + waiting.bytes > maxQueuedBytes) return false;
+    if (this.waiting.length >= maxQueuedCommands || this.bytes + waiting.bytes > maxQueuedBytes) {
+      const advice = { retryAfterMs: RETRY_AFTER_MS };
+      const error = new RealtimeError('rate_limited', 'Too many commands wait on this connection', advice);
+      return this.onRefused(waiting.command, error);
+    }
     this.waiting.push(waiting);
     this.bytes += waiting.bytes;
     this.arm();
-    return true;
   }
 
   shift(): WaitingCommand | undefined {
@@ -84,7 +90,8 @@ export class CommandBacklog {
       const [oldest] = this.waiting;
       if (oldest === undefined || oldest.receivedAt > before) return;
       this.shift();
-      this.onExpired(oldest.command);
+      const error = new RealtimeError('timeout', 'It waited too long for the commands before it');
+      this.onRefused(oldest.command, error);
     }
   }
 }

@@ -141,10 +141,12 @@ export class InboundLimiter {
     subjects.answers.draw(this.subjectOf(session), bytes, now);
   }
 
-  /** Charges commands beyond the one that {@link admit} counted, e.g. for what others are sent because of it. */
-  chargeCommands(count: number, session: LimitedSession): void {
-    if (count <= 0) return;
+  /** Charges what others are sent because of a command, beyond the one that {@link admit} counted: half of a burst at most. */
+  chargeDeliveries(subscribers: number, session: LimitedSession): void {
     const { rates, subjects, clock, settings } = this.deps;
+    const { deliveriesPerCommand, burst } = settings.limits;
+    const count = Math.floor(Math.min(subscribers / deliveriesPerCommand, burst / 2));
+    if (count <= 0) return;
     const now = clock.monotonic();
     this.commandsFullAt = rates.commands.draw(this.commandsFullAt, count, now);
     if (session.user !== undefined && settings.limits.userRatePerSecond > 0)

@@ -1,7 +1,6 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
-import { FrameError, type Encoded } from '../../protocol/codecs/codec.js';
+import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, ClientCommandType, HelloCommand } from '../../protocol/commands.js';
-import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
@@ -31,6 +30,7 @@ import { errorEnvelope, idOf, toClientError } from './client-errors.js';
 import { CommandBacklog } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
+import { EarlyCommands, type Early } from './early-commands.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
 import { SessionMemory, type SessionMemoryDeps } from './memory.js';
@@ -42,22 +42,12 @@ import { TokenWatch, type TokenSession } from './token-watch.js';
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
 
-/** More than this of it runs in a turn of its own: of sessions that are welcomed together, all would run in one. */
-const EARLY_TURN_BYTES = 4 * 1024;
-/** Bytes that may come before `welcome`: reading pauses behind the frame that exceeds them. A client sends a few subscribes. */
-const EARLY_BYTES = 16 * 1024;
-/** When a client whose commands or answers find no room may try again, in milliseconds. */
+/** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 /** Commands that never wait for others: they start no handler of the application, and a connection lives by them. */
 const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'bye', 'auth']);
 
 type ErrorLane = 'pushData' | 'pushControl';
-
-/** What came before `welcome`. */
-interface Early {
-  readonly validation: CommandValidation;
-  readonly bytes: number;
-}
 
 /** What runs the commands of a session. */
 export interface SessionCommands {
@@ -125,8 +115,7 @@ export class Session
   private generationNumber = 0;
   private closeCode: number | undefined;
   /** What came before `welcome`, in its order. */
-  private early: Early[] | undefined;
-  private earlyBytes = 0;
+  private early: EarlyCommands | undefined;
   /** Made when a command must wait: those of most connections never do. */
   private backlog: CommandBacklog | undefined;
   private receivedAt = 0;
@@ -274,7 +263,7 @@ export class Session
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.dropEarly();
+    this.takeEarly();
     this.backlog?.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
@@ -352,7 +341,7 @@ export class Session
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     for (const listener of this.deps.listeners) listener.opened(this.view);
-    if (this.earlyBytes > EARLY_TURN_BYTES) {
+    if (this.early?.needsTurn === true) {
       this.reading.hold();
       this.deps.turns.add(() => this.runEarly());
     } else this.runEarly();
@@ -360,11 +349,9 @@ export class Session
 
   private runEarly(): void {
     if (!this.isLive) return;
-    const { early } = this;
-    this.dropEarly();
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     const now = this.deps.clock.monotonic();
-    for (const { validation, bytes } of early ?? []) {
+    for (const { validation, bytes } of this.takeEarly()) {
       if (!this.isLive) return;
       this.take(validation, now, bytes);
     }
@@ -391,9 +378,7 @@ export class Session
    * even in the largest channel a client that does little else can send one.
    */
   chargeDeliveries(subscribers: number): void {
-    const { deliveriesPerCommand, burst } = this.deps.settings.limits;
-    const commands = Math.min(subscribers / deliveriesPerCommand, burst / 2);
-    this.inbound.chargeCommands(Math.floor(commands), this);
+    this.inbound.chargeDeliveries(subscribers, this);
   }
 
   /** Channels that a client has to subscribe to when it continues the session elsewhere. */
@@ -433,12 +418,8 @@ export class Session
     const { limits } = settings;
     const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
     if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
-    let values: unknown[];
-    try {
-      values = this.connection.variant.codec.decode(frame, limits);
-    } catch (error) {
-      return this.close(error instanceof FrameError ? error.close : 'protocol_error');
-    }
+    const values = decodeFrame(this.connection.variant.codec, frame, limits);
+    if (typeof values === 'string') return this.close(values);
     const now = clock.monotonic();
     // A frame without a command costs one nevertheless.
     this.inbound.countFrame(bytes, values.length === 0, this, now);
@@ -465,22 +446,17 @@ export class Session
     this.take(validation, now, bytes);
   }
 
-  /** Keeps what comes before `welcome`: no answer may come before that. */
-  private keepEarly(early: Early): void {
-    const { limits } = this.deps.settings;
-    this.early ??= [];
-    if (this.early.length >= limits.maxEnvelopesPerFrame) return this.close('protocol_error');
-    this.early.push(early);
-    this.earlyBytes += early.bytes;
-    if (this.earlyBytes > EARLY_BYTES) this.reading.hold();
-    this.deps.unfinished.note(this, this.earlyBytes);
+  private keepEarly(envelope: Early): void {
+    const { unfinished, settings } = this.deps;
+    const early = (this.early ??= new EarlyCommands(this, unfinished, settings.limits.maxEnvelopesPerFrame));
+    if (!early.push(envelope)) return this.close('protocol_error');
+    if (early.isFull) this.reading.hold();
   }
 
-  private dropEarly(): void {
-    if (this.early === undefined) return;
+  private takeEarly(): readonly Early[] {
+    const { early } = this;
     this.early = undefined;
-    this.earlyBytes = 0;
-    this.deps.unfinished.note(this, 0);
+    return early?.take() ?? [];
   }
 
   /** Counts one envelope of a live session; runs or refuses it. */
@@ -489,29 +465,19 @@ export class Session
     const refusal = this.inbound.admit(command?.type, this, now);
     if (this.isClosed) return;
     const ref = 'command' in validation ? idOf(validation.command) : validation.ref;
-    if (refusal !== undefined) return this.refuse(ref, refusal);
+    // Not `fail`: a command of the same id may be under way, which this does not answer.
+    if (refusal !== undefined) return void this.sendError(ref, refusal);
     if ('command' in validation) return this.runOrQueue(validation.command, now, bytes);
     const { message, details } = validation;
-    this.refuse(ref, new RealtimeError('bad_request', message, { details }));
+    this.sendError(ref, new RealtimeError('bad_request', message, { details }));
   }
 
   private runOrQueue(command: ClientCommand, receivedAt: number, bytes: number): void {
     const { maxInFlight } = this.deps.settings.limits;
     const waits = this.reading.inFlight >= maxInFlight || (this.backlog?.length ?? 0) > 0;
     if (!waits || UNQUEUED.has(command.type)) return this.run(command, receivedAt);
-    this.backlog ??= new CommandBacklog(this.deps, (expired) =>
-      this.refuse(
-        idOf(expired),
-        new RealtimeError('timeout', 'It waited too long for the commands before it'),
-      ),
-    );
-    if (!this.backlog.push({ command, bytes, receivedAt }))
-      this.refuse(
-        idOf(command),
-        new RealtimeError('rate_limited', 'Too many commands wait on this connection', {
-          retryAfterMs: RETRY_AFTER_MS,
-        }),
-      );
+    this.backlog ??= new CommandBacklog(this.deps, (expired, error) => this.sendError(idOf(expired), error));
+    this.backlog.push({ command, bytes, receivedAt });
   }
 
   private run(command: ClientCommand, receivedAt: number): void {
@@ -523,11 +489,6 @@ export class Session
     } catch (error) {
       this.fail(ref, error);
     }
-  }
-
-  /** Answers a command that does not run. Not {@link fail}: one of the same id may be under way, which this does not answer. */
-  private refuse(ref: string | undefined, error: RealtimeError): void {
-    this.sendError(ref, error, 'pushData');
   }
 
   /** Counts a command that is under way, and answers it with the error when it fails. */
@@ -561,7 +522,7 @@ export class Session
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */
-  private sendError(ref: string | undefined, error: unknown, lane: ErrorLane): ErrorCode | undefined {
+  private sendError(ref: string | undefined, error: unknown, lane: ErrorLane = 'pushData') {
     if (this.isClosed) return undefined;
     const known = this.toClientError(error);
     try {

@@ -36,6 +36,19 @@ export class FrameError extends Error {
   }
 }
 
+/** @returns the values of a frame, or the name of the close code of one that breaks a limit or is not of the codec. */
+export function decodeFrame(
+  codec: Codec,
+  frame: Encoded,
+  limits: FrameLimits,
+): unknown[] | FrameError['close'] {
+  try {
+    return codec.decode(frame, limits);
+  } catch (error) {
+    return error instanceof FrameError ? error.close : 'protocol_error';
+  }
+}
+
 /** The error about a frame with more envelopes than the limit. */
 export function tooManyEnvelopes({ maxEnvelopesPerFrame }: FrameLimits): FrameError {
   return new FrameError(`A frame has more than ${maxEnvelopesPerFrame} envelopes (maxEnvelopesPerFrame)`);

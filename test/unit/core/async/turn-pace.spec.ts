@@ -32,7 +32,7 @@ describe('work that is spread over turns of the event loop (G16)', () => {
   });
 
   it('does not overtake what waits', async () => {
-    pace.turn();
+    void pace.turn();
     now = 8;
     void pace.turn();
     now = 0;
@@ -42,7 +42,7 @@ describe('work that is spread over turns of the event loop (G16)', () => {
   });
 
   it('is counted from zero in the next turn', async () => {
-    pace.turn();
+    void pace.turn();
     await nextTurn();
     await nextTurn();
     now = 100;

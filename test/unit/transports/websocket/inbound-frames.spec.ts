@@ -205,7 +205,7 @@ describe('control frames', () => {
     });
   });
 
-  it('a ping or pong counts as `control` frames, and what is above the rate is told to the engine (G16)', async () => {
+  it('a ping or pong counts as `control` frames, and the engine is notified of those above the rate (G16)', async () => {
     const host = new FakeHost();
     host.frames = { perSecond: 8, burst: 16, control: 8 };
     const { client, session } = await pair({ host });

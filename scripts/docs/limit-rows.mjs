@@ -244,7 +244,7 @@ export const MODULE = {
   'abuse.ban': time(
     'a ban for abuse',
     'the user, or the address of an anonymous client',
-    'refuses with 403, or closes with 4803',
+    'closes with 4803 in answer to `hello`',
   ),
   'outbox.maxBytes': bytes(
     'what waits for the client',

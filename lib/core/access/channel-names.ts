@@ -54,6 +54,8 @@ function placeOf(table: Uint32Array, name: number): number {
 interface Names {
   since: number;
   younger: NameSet;
+  /** How many of the younger are among the older too. */
+  repeated: number;
   older: NameSet;
 }
 
@@ -86,7 +88,8 @@ export class ChannelNames {
     const names = this.namesOf(client, now);
     const name = hashOf(channel, this.seed);
     if (names.younger.has(name)) return;
-    if (names.younger.size + names.older.size >= max && !names.older.has(name)) {
+    const isKnown = names.older.has(name);
+    if (!isKnown && names.younger.size + names.older.size - names.repeated >= max) {
       throw new RealtimeError(
         'rate_limited',
         `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
@@ -94,6 +97,7 @@ export class ChannelNames {
       );
     }
     names.younger.add(name);
+    if (isKnown) names.repeated++;
     this.total++;
     if (this.total > MAX_NAMES) this.forgetFirst();
   }
@@ -102,7 +106,7 @@ export class ChannelNames {
     let names = this.clients.get(client);
     if (names === undefined) {
       if (this.clients.size >= this.sweepAt) this.sweep(now);
-      names = { since: now, younger: new NameSet(), older: new NameSet() };
+      names = { since: now, younger: new NameSet(), repeated: 0, older: new NameSet() };
       this.clients.set(client, names);
     }
     const { windowMs } = this.options;
@@ -115,6 +119,7 @@ export class ChannelNames {
       names.older = new NameSet();
     }
     names.younger = new NameSet();
+    names.repeated = 0;
     names.since = now;
     return names;
   }

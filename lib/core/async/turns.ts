@@ -11,8 +11,9 @@ export class Turns {
   }
 
   private readonly next = (): void => {
-    this.waiting[0]?.();
-    this.waiting.shift();
+    const work = this.waiting.shift();
+    // Before the work: even if it throws, the rest is done.
     if (this.waiting.length > 0) setImmediate(this.next);
+    work?.();
   };
 }

@@ -155,11 +155,12 @@ export class Outbox implements Flushable, BudgetedOutbox {
    */
   pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
     if (this.isClosed) return true;
-    if (this.isOver(bytes.length, 1)) {
+    // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
+    if (this.isFull(bytes.length)) {
       this.flush();
       while (this.isOver(bytes.length, 1) && this.queue.dropDroppable());
-      if (this.isOver(bytes.length, 1) || this.isAccountFull(bytes.length)) return false;
-    } else if (this.isAccountFull(bytes.length)) return false;
+      if (this.isFull(bytes.length)) return false;
+    }
     // Before the message, which may be a `reset`: the gap belongs to the epoch before it.
     if (flow !== undefined) this.announceDroppedTail(flow);
     this.append({ bytes, flow, ref });

@@ -44,8 +44,11 @@ const NO_OPENING: Opening = {};
 
 /** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
-/** Commands that never wait for others: they start no handler of the application, and a connection lives by them. */
-const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'bye', 'auth']);
+/**
+ * Commands that never wait for others: they start no handler of the application, and a connection lives by them. Not `bye`: what
+ * was sent before it is still to be done.
+ */
+const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
 
 type ErrorLane = 'pushData' | 'pushControl';
 

@@ -94,6 +94,18 @@ describe('commands under way (G16)', () => {
     calls.end(2);
   });
 
+  it('bye waits for the commands before it', async () => {
+    await startCalls({ maxInFlight: 1 });
+    const client = await server.connect('ada');
+    client.sendAll([...requests(2), { type: 'bye', id: 'b1' }]);
+    await until('the first handler', () => calls.started === 1);
+    calls.end();
+    await until('the second handler', () => calls.started === 2);
+    calls.end();
+    await until('the end of the connection', () => client.ended !== undefined);
+    expect(client.ended).toMatchObject({ code: 1000 });
+  });
+
   it('what waits is bounded in number: further commands are refused with a delay, and did not run', async () => {
     await startCalls({ maxInFlight: 1, maxQueuedCommands: 2 });
     const client = await server.connect('ada');

@@ -30,6 +30,16 @@ describe('the different channels that a client names', () => {
     expect(admitted(names, 0, 1, 0, 'user eve')).toBe(1);
   });
 
+  it('count once, also when they are used in both halves of the window', () => {
+    const names = make(10);
+    expect(admitted(names, 0, 5, 0)).toBe(5);
+    expect(admitted(names, 0, 5, WINDOW_MS / 2)).toBe(5);
+    expect(admitted(names, 5, 20, WINDOW_MS / 2)).toBe(5);
+    // A second time: the first five were used last in the half that is older now.
+    expect(admitted(names, 0, 10, WINDOW_MS)).toBe(10);
+    expect(admitted(names, 20, 30, WINDOW_MS)).toBe(0);
+  });
+
   it('are forgotten after the window, those in use last', () => {
     const names = make(10);
     expect(admitted(names, 0, 10, 0)).toBe(10);

@@ -379,4 +379,18 @@ describe('the outboxes of one user', () => {
     expect(reading.take('event')).toHaveLength(6);
     expect([reading.closed, stalled.closed?.code]).toEqual([undefined, 4003]);
   });
+
+  it('never keep a connection that reads from its answers', async () => {
+    await start({ outbox: { maxBytesPerUser: 64 * KIB } });
+    await harness.publish(ROOM, 5, { size: 20 * KIB });
+    const [stalled, reading] = [
+      await harness.subscriber(ROOM, 'user:ada'),
+      await harness.subscriber(ROOM, 'user:ada'),
+    ];
+    stalled.stall();
+    await harness.publish(ROOM, 3, { size: 20 * KIB });
+    reading.take();
+    expect((await ask<HistoryResult>(reading, 'history', {})).events).toHaveLength(8);
+    expect([reading.closed, stalled.closed]).toEqual([undefined, undefined]);
+  });
 });

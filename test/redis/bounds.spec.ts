@@ -64,12 +64,26 @@ describe('the bound of a channel in bytes', () => {
     for (const together of [false, true]) {
       const { broker } = await kit.node();
       const all = ['a', 'b', 'c'].map((id) => sized(id, 10, maxBytes));
-      if (together) await broker.log.appendMany(all);
-      else for (const one of all) await broker.log.appendMany([one]);
+      const outcomes = together
+        ? await broker.log.appendMany(all)
+        : (await Promise.all(all.map((one) => broker.log.appendMany([one])))).flat();
+      expect(outcomes.map((outcome) => outcome.ok && outcome.position.seq)).toEqual([1, 2, 3]);
       expect(await kept(broker)).toEqual(seqs);
       await kit.reset();
     }
   });
+
+  it.each([112, 113, 114, 1_000])(
+    'takes a first event of %i bytes with a bound of 100, and the next ones (P27)',
+    async (bytes) => {
+      const { broker } = await kit.node();
+      for (const [index, size] of [bytes, bytes, 100].entries()) {
+        const [outcome] = await broker.log.appendMany([sized(`e${index}`, size, 100)]);
+        expect(outcome).toMatchObject({ ok: true, position: { seq: index + 1 } });
+      }
+      expect(await kept(broker)).toEqual([3]);
+    },
+  );
 
   it('numbers and delivers an event that alone is larger than the bound, and keeps nothing before it (P27)', async () => {
     const { broker, seen } = await kit.node();

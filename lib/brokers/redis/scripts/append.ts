@@ -94,7 +94,11 @@ local function store(log, count, text, sizes, bytes, retain, size, ttl, most)
       log.set('a', int(log.a))
     end
     outlive(log, 'y', log.stream, ttl)
-    if now - log.o >= ttl + ttl / 8 then log.set('o', dropAged(log)[2][2]) end
+    if now - log.o >= ttl + ttl / 8 then
+      local left = dropAged(log)
+      -- Nothing is left of an event that is larger than the bound.
+      log.set('o', left and left[2][2] or int(now))
+    end
   elseif log.kept then
     -- Kept events before one that is not kept would read as a log with a gap.
     redis.call('DEL', log.stream)

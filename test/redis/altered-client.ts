@@ -4,6 +4,8 @@ import { Redis, type Command } from 'ioredis';
 export interface Alteration {
   /** Whether messages of pub/sub are lost on their way to it. */
   deaf?: boolean;
+  /** How many were lost in this way. */
+  missed?: number;
   /** Called with each command before it is sent. An error that it returns is the server's answer: nothing is sent. */
   refuse?: (command: Command) => Error | undefined;
 }
@@ -22,8 +24,11 @@ function altered(client: Redis, alteration: Alteration): Redis {
   const emit = door.emit.bind(client);
   const duplicate = door.duplicate.bind(client);
   const sendCommand = door.sendCommand.bind(client);
-  door.emit = (event, ...args) =>
-    event.startsWith('smessage') && alteration.deaf === true ? true : emit(event, ...args);
+  door.emit = (event, ...args) => {
+    if (!event.startsWith('smessage') || alteration.deaf !== true) return emit(event, ...args);
+    if (event === 'smessage') alteration.missed = (alteration.missed ?? 0) + 1;
+    return true;
+  };
   door.duplicate = (...args) => altered(duplicate(...args), alteration);
   door.sendCommand = (command, ...args) => {
     const error = alteration.refuse?.(command);

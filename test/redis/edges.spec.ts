@@ -5,7 +5,7 @@ import type { AppendRequest } from '../../lib/core/ports/broker.js';
 import { elapse, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { POLICY, request, requests } from '../support/engine/append-requests.js';
-import { alteredClient } from './altered-client.js';
+import { alteredClient, type Alteration } from './altered-client.js';
 import { RedisKit } from './kit.js';
 
 // What the Redis broker does in pages, batches and turns, met exactly at their edges and one beyond.
@@ -177,7 +177,7 @@ describe('control records', () => {
     'applies %i lost control records once and in order before the node proves that it knows them (G11)',
     async (count) => {
       const sender = await kit.node({ controlTimeoutMs: 20 });
-      const ear = { deaf: false };
+      const ear: Alteration = {};
       const seen = new ProofListener();
       // Its heart does not beat meanwhile, so that nothing is found before all of them are missing.
       const behind = kit.make({
@@ -190,6 +190,8 @@ describe('control records', () => {
       ear.deaf = true;
       const users = range(1, count).map((index) => `u${index}`);
       await Promise.all(users.map((user) => sender.broker.bus.control({ kind: 'disconnect', user })));
+      // A record that came after all would leave nothing to be found.
+      await until('all to be missed', () => ear.missed === count);
       expect(seen.controls).toEqual([]);
       const { length: proofs } = seen.appliedAtProof;
       ear.deaf = false;

@@ -5,6 +5,8 @@ const HELD_MB = 96;
 const PING_MS = 100;
 /** Share of the time: above it other processes load the machine, and what counts is the node's own CPU. */
 const LOADED = 0.25;
+/** New connections of an address have a rate (limits.connectsPerSecond), whoever opens them: it refuses for a while. */
+const RATE_OF_ADDRESS = '429';
 /** Lines of the log in ten seconds: an attacker must not fill a disk. */
 const LOG_LINES = 100;
 /** What the operator is told of: who is closed or banned for what it does. */
@@ -42,8 +44,10 @@ export function faultsOf(result, { answered }, { pingMs = PING_MS } = {}) {
   unless(closed.length === 0, `the neighbour was closed with ${closed}`);
   unless(refused.length === 0, `publishes of the neighbour: ${[...new Set(refused)]}`);
   unless(answers, 'the neighbour got no answer');
-  for (const [kind, { tried, refused: why }] of Object.entries(during.newcomers))
+  for (const [kind, { tried, refused }] of Object.entries(during.newcomers)) {
+    const why = kind === 'shared' ? refused.filter((reason) => reason !== RATE_OF_ADDRESS) : refused;
     unless(why.length === 0, `${why.length} of ${tried} newcomers (${kind} address): ${[...new Set(why)]}`);
+  }
   unless(
     during.newcomers.own.in >= during.newcomers.own.tried / 2,
     `newcomers do not get in: ${during.newcomers.own.in} of ${during.newcomers.own.tried}`,

@@ -56,6 +56,8 @@ export interface LimitedSession extends ClosableSession {
   readonly view: RealtimeConnection;
   readonly user: { readonly id: string } | undefined;
   readonly isLive: boolean;
+  /** Whom limits over several connections count. */
+  readonly client: string;
   readonly reading: { throttle(ms: number): boolean };
 }
 
@@ -124,7 +126,7 @@ export class InboundLimiter {
   allowResume(channels: number, session: LimitedSession): void {
     const { subjects, clock, settings } = this.deps;
     const count = Math.min(channels, settings.limits.maxChannels);
-    if (count > 0 && subjects.resumedSubscribes.take(this.subjectOf(session), count, clock.monotonic()))
+    if (count > 0 && subjects.resumedSubscribes.take(session.client, count, clock.monotonic()))
       this.resumable = count;
   }
 
@@ -138,7 +140,7 @@ export class InboundLimiter {
     const { rates, subjects, clock } = this.deps;
     const now = clock.monotonic();
     this.answersFullAt = rates.answers.draw(this.answersFullAt, bytes, now);
-    subjects.answers.draw(this.subjectOf(session), bytes, now);
+    subjects.answers.draw(session.client, bytes, now);
   }
 
   /** Charges what others are sent because of a command, beyond the one that {@link admit} counted: half of a burst at most. */
@@ -249,20 +251,15 @@ export class InboundLimiter {
       this.resumable--;
       return true;
     }
-    return this.deps.subjects.freeSubscribes.take(this.subjectOf(session), 1, now);
+    return this.deps.subjects.freeSubscribes.take(session.client, 1, now);
   }
 
   private debtMs(session: LimitedSession, now: number): number {
     const { rates, subjects } = this.deps;
     return Math.max(
       rates.answers.debtMs(this.answersFullAt, now),
-      subjects.answers.debtMs(this.subjectOf(session), now),
+      subjects.answers.debtMs(session.client, now),
     );
-  }
-
-  /** Anonymous clients share the buckets of their address. Names of users and addresses are kept apart. */
-  private subjectOf({ user }: LimitedSession): string {
-    return user === undefined ? `@${this.ip}` : `:${user.id}`;
   }
 
   /** This node alone applies it. */

@@ -29,7 +29,7 @@ interface Arrival {
   refused?: UpgradeRefused;
 }
 
-describe('connections above the rate of an address (G16)', () => {
+describe('connections above the rate of an address (P18c, G16, G17)', () => {
   const rate = { connectsPerSecond: 1, maxConnectionsPerAddress: 6 };
 
   /** Uses up what may come at once. */
@@ -207,7 +207,7 @@ describe('connections above the rate of an address (G16)', () => {
   });
 });
 
-describe('credentials that find no place to be verified (G16)', () => {
+describe('credentials that find no place to be verified (P18c, G16, G17)', () => {
   interface Verification {
     readonly token: string | undefined;
     readonly finish: (result: Authentication) => void;

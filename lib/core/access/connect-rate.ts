@@ -35,7 +35,8 @@ export class ConnectRate {
     this.lines = new WaitingLines({
       clock: deps.clock,
       maxBytes: maxWaitingBytes,
-      maxWaitMs: admissionWaitMs,
+      // Who would wait too long does not wait at all. A wait that is computed may end later, where timers are late.
+      maxWaitMs: 2 * admissionWaitMs,
       onLineEnd: (ip) => {
         this.timers.get(ip)?.cancel();
         this.timers.delete(ip);

@@ -66,7 +66,8 @@ export class Verifications {
     const { ip } = handshake;
     return attempt(
       () => {
-        if (this.hasPlace(ip) && this.lines.lengthOf(ip) === 0) return this.start(credentials);
+        // Nothing of the address waits then: places are given to what waits as soon as they are free.
+        if (this.hasPlace(ip)) return this.start(credentials);
         const turn = this.lines.join(ip, handshake, token?.length ?? 0);
         if (turn === undefined) throw this.noPlace(ip);
         this.noteTurn(ip);

@@ -380,7 +380,7 @@ export const REDIS = {
   maxIdsPerProducer: count(
     'remembered ids of one user in all channels, within two dedupe windows',
     'the user; all anonymous clients together have five times as many',
-    '`rate_limited` until ids have ended',
+    '`rate_limited` until ids have ended; repeats of what is remembered are answered as such',
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),

@@ -3,7 +3,7 @@ import { commandError, isNoScript, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { APPEND } from '../scripts/append.js';
-import { AppendBatch, type PendingAppend } from './batch.js';
+import { AppendBatch, settleAppend, type PendingAppend } from './batch.js';
 
 /** A batch that was sent, and its state. */
 interface Sent {
@@ -91,7 +91,7 @@ export class AppendLane {
     if (error !== undefined) {
       const { code } = commandError(error);
       const outcome = { ok: false, code: code === 'unavailable' ? code : 'timeout' } as const;
-      for (const { call, index } of sent.batch.items) call.settle(index, outcome);
+      for (const item of sent.batch.items) settleAppend(item, outcome);
     }
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);

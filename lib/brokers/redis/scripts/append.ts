@@ -12,10 +12,12 @@ import { RedisScript } from './script.js';
  * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
  * - `i`ds: the claim of each event, `section-rank fingerprint` as it is remembered. Each event has an id of its own, in the
  *   order of the ids, and no `after`. A section is called `token.number`.
- * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint.
+ * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint. An id is negative where the event is only
+ *   looked for: its producer may have no further one.
  *
  * Returns, for each section, its epoch and the `seq` of its first event; when not all were appended, also for each event its
- * `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
+ * `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order), `r` (looked for, and
+ * not known).
  *
  * `touch` writes something even when every event is a duplicate: `WAIT` is about this connection's last write, so a retry would
  * otherwise be acknowledged as replicated although no replica was asked.
@@ -48,8 +50,9 @@ end
 
 -- The seq of an event that is appended, or why it is not.
 local function decide(log, memory, id, after, print)
-  local known = id > 0 and memory.find(id)
+  local known = id ~= 0 and memory.find(math.abs(id))
   if known then return known.print == print and int(known.seq) .. ' ' .. known.epoch or 'c' end
+  if id < 0 then return 'r' end
   if after > 0 and not memory.find(after) then return 'o' end
   log.s = log.s + 1
   if id > 0 then memory.add(id, log.s, print) end

@@ -26,7 +26,14 @@ describe('a lane of appends whose server does not know the script', () => {
     const lane = new AppendLane(0, 3, commands, new RedisKeys('rt', 1), settings, () => undefined);
     const push = async (id: string): Promise<void> => {
       const body = `event-${id}`;
-      lane.push({ request: request('a', id), body, bytes: 10, call: new AppendCall(1), index: 0 });
+      lane.push({
+        request: request('a', id),
+        body,
+        bytes: 10,
+        share: undefined,
+        call: new AppendCall(1),
+        index: 0,
+      });
       await settle();
     };
     await push('1');

@@ -288,6 +288,24 @@ describe('logs and rooms that were never written', () => {
       expect((await broker.presence.members(CHANNEL, { limit: 1 })).epoch).not.toBe(room.epoch);
     });
 
+    it('the log of a probe lives for a minute, also when the tips are checked (G20)', async () => {
+      const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 20 } });
+      await broker.log.subscribe(CHANNEL);
+      await broker.probe(stretched(5_000));
+      // The check has gone round, and has found a loss, which nothing announced.
+      await kit.admin.flushall();
+      await broker.probe(stretched(5_000));
+      await appended(broker, 'a');
+      const heads = () => kit.admin.keys('*:h:$rt.probe.*');
+      expect(await heads()).toHaveLength(1);
+      await kit.admin.client('KILL', 'TYPE', 'pubsub');
+      await until('all tips to be checked', () => seen.states.at(-1) === 'up' && seen.states.length > 2);
+      const before = seen.eventsOf(CHANNEL).length;
+      await kit.admin.hset(kit.keys.head(CHANNEL), 'e', 'another');
+      await until('the check', () => seen.eventsOf(CHANNEL).length > before);
+      for (const head of await heads()) expect(await kit.admin.pttl(head)).toBeLessThanOrEqual(70_000);
+    });
+
     it('an origin lives no longer than any head that began under it (G6)', async () => {
       const long = await kit.node({ headMs: 600_000 });
       const short = await kit.node({ headMs: 60_000 });

@@ -298,7 +298,7 @@ describe('logs and rooms that were never written', () => {
       await appended(broker, 'a');
       const heads = () => kit.admin.keys('*:h:$rt.probe.*');
       expect(await heads()).toHaveLength(1);
-      await kit.admin.client('KILL', 'TYPE', 'pubsub');
+      await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await until('all tips to be checked', () => seen.states.at(-1) === 'up' && seen.states.length > 2);
       const before = seen.eventsOf(CHANNEL).length;
       await kit.admin.hset(kit.keys.head(CHANNEL), 'e', 'another');

@@ -106,20 +106,18 @@ export class AppendLane {
    */
   private reload(): void {
     if (this.sent.some(({ state }) => state === 'open')) return;
-    const sent = this.sent;
-    this.sent = [];
-    this.reloading = false;
+    const { sent } = this;
     const lastDone = sent.map(({ state }) => state).lastIndexOf('done');
-    sent.forEach((one, index) => {
-      if (one.state === 'done') return;
-      if (index < lastDone) {
-        this.finish(one, unavailable('A later append overtook this one. Send it again'));
-        return;
-      }
+    const overtaken = sent.filter(({ state }, index) => state !== 'done' && index < lastDone);
+    // Before anything that is sent from now on.
+    this.sent = sent.filter((_one, index) => index > lastDone);
+    this.reloading = false;
+    for (const one of this.sent) {
       one.state = 'open';
-      this.sent.push(one);
       this.perform(one, 'text').catch((error: unknown) => this.finish(one, error));
-    });
+    }
+    for (const one of overtaken)
+      this.finish(one, unavailable('A later append overtook this one. Send it again'));
     this.flush();
   }
 }

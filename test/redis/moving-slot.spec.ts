@@ -54,7 +54,10 @@ describe('while a slot moves', () => {
     await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
     await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
     await move(keys.origin(CHANNEL));
-    const refused = { code: 'unavailable', message: expect.stringContaining('Too many Cluster redirections') };
+    const refused = {
+      code: 'unavailable',
+      message: expect.stringContaining('Too many Cluster redirections'),
+    };
     const calls = [
       broker.log.read({ channel: CHANNEL, from: 1, limit: 10 }),
       broker.log.tips([CHANNEL]),

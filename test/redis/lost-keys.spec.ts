@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RedisBroker } from '../../lib/brokers/redis/index.js';
 import type { PresenceEntry } from '../../lib/core/ports/broker.js';
+import { request } from '../support/engine/append-requests.js';
 import { RedisKit } from './kit.js';
 
 const CHANNEL = 'rooms.1';
@@ -84,5 +85,55 @@ describe('a presence room that lost a key (G19)', () => {
     await kit.admin.config('SET', 'maxmemory', '0');
     await broker.presence.renew(MEMBERS.map(entry), LEASE_MS);
     expect((await everybody(broker)).members.map(({ id }) => id)).toEqual(MEMBERS);
+  });
+});
+
+describe('a key of another kind under the name of a log', () => {
+  let kit: RedisKit;
+  beforeAll(async () => {
+    kit = await RedisKit.open();
+  });
+  afterEach(() => kit.reset());
+  afterAll(() => kit.dispose());
+
+  it.each(['head', 'stream'] as const)(
+    'as its %s fails the publishes to that channel, and none that travel with them (G21)',
+    async (part) => {
+      const { broker } = await kit.node(QUIET);
+      const spoiled = 'rooms.spoiled';
+      await broker.log.appendMany([request(spoiled, 'first')]);
+      await kit.admin.set(kit.keys.of(spoiled)[part], 'text');
+      for (const channels of [
+        [spoiled, 'rooms.1', 'rooms.2'],
+        ['rooms.1', spoiled, 'rooms.2'],
+        ['rooms.1', 'rooms.2', spoiled],
+      ]) {
+        const outcomes = await broker.log.appendMany(
+          channels.flatMap((channel) => [
+            request(channel, `${channels.join()}-a`),
+            request(channel, `${channels.join()}-b`, { after: `${channels.join()}-a` }),
+          ]),
+        );
+        expect(outcomes.map((one) => (one.ok ? 'appended' : one.code))).toEqual(
+          channels.flatMap((channel) =>
+            channel === spoiled ? ['unavailable', 'unavailable'] : ['appended', 'appended'],
+          ),
+        );
+      }
+      for (const channel of ['rooms.1', 'rooms.2'])
+        expect((await broker.log.read({ channel, from: 1, limit: 20 })).events).toHaveLength(6);
+    },
+  );
+
+  it('of what the server refuses, nothing is appended, however many channels there are (G21)', async () => {
+    const { broker } = await kit.node(QUIET);
+    await broker.log.appendMany([request('rooms.1', 'a')]);
+    await kit.admin.config('SET', 'maxmemory', '1');
+    const channels = ['rooms.1', 'rooms.2', 'rooms.3'];
+    expect(await broker.log.appendMany(channels.map((channel) => request(channel, 'b')))).toEqual(
+      channels.map(() => ({ ok: false, code: 'unavailable' })),
+    );
+    await kit.admin.config('SET', 'maxmemory', '0');
+    expect((await broker.log.tips(channels)).map(({ seq }) => seq)).toEqual([1, 0, 0]);
   });
 });

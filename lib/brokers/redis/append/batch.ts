@@ -1,4 +1,5 @@
 import type { AppendOutcome, AppendRequest, LogPolicy } from '../../../core/ports/broker.js';
+import { commandError } from '../errors.js';
 import { idField, PROBE_CHANNELS, type LogKeys, type RedisKeys } from '../keys.js';
 import { encodeRecord } from '../wire.js';
 import type { CountedId } from './id-shares.js';
@@ -51,6 +52,12 @@ export class AppendCall {
     this.left -= 1;
     if (this.left === 0) this.resolve(this.outcomes);
   }
+}
+
+/** Settles appends whose call failed. Only an answer of the server proves that nothing was done (P17). */
+export function settleFailed(items: readonly PendingAppend[], error: unknown): void {
+  const code = commandError(error).code === 'unavailable' ? 'unavailable' : 'timeout';
+  for (const item of items) settleAppend(item, { ok: false, code });
 }
 
 /** Appends that travel in one script call. */
@@ -166,8 +173,9 @@ class AppendSection {
     args.push(...details);
   }
 
-  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended. */
+  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended; or `['', error]`. */
   settle([epoch, first, ...answers]: readonly AppendAnswer[], replicated: boolean): void {
+    if (epoch === '') return settleFailed(this.items, new Error(String(first)));
     this.items.forEach((item, place) => {
       const answer = answers[place] ?? Number(first) + place;
       settleAppend(item, outcomeOf(answer, String(epoch), replicated, item.share));

@@ -1,9 +1,9 @@
 import type { RedisCommands } from '../connection/commands.js';
-import { commandError, isNoScript, unavailable } from '../errors.js';
+import { isNoScript, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { APPEND } from '../scripts/append.js';
-import { AppendBatch, settleAppend, type PendingAppend } from './batch.js';
+import { AppendBatch, settleFailed, type PendingAppend } from './batch.js';
 
 /** A batch that was sent, and its state. */
 interface Sent {
@@ -88,11 +88,7 @@ export class AppendLane {
   }
 
   private finish(sent: Sent, error?: unknown): void {
-    if (error !== undefined) {
-      const { code } = commandError(error);
-      const outcome = { ok: false, code: code === 'unavailable' ? code : 'timeout' } as const;
-      for (const item of sent.batch.items) settleAppend(item, outcome);
-    }
+    if (error !== undefined) settleFailed(sent.batch.items, error);
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);
     if (this.reloading) return this.reload();

@@ -980,6 +980,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',
     'lib/brokers/memory/weight.ts#ID_BYTES',
+    'lib/brokers/memory/weight.ts#ID_LANE_BYTES',
     'lib/brokers/memory/weight.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',

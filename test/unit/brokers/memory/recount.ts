@@ -15,6 +15,7 @@ import {
 } from '../../../../lib/brokers/memory/weight.js';
 
 interface Insides {
+  readonly ledger: { readonly held: number; readonly loose: number };
   readonly channels: ReadonlyMap<string, MemoryChannel>;
   readonly active: number;
 }
@@ -58,21 +59,28 @@ export function recount(store: MemoryStore): {
   let bytes = 0;
   let idBytes = 0;
   let active = 0;
+  let loose = 0;
   const producers = new Set<string>();
   const lanes = new Set<string>();
   let ids = 0;
   for (const [name, channel] of channelsOf(store)) {
     if (channel.subscribers.length > 0) active += 1;
-    bytes += CHANNEL_BYTES + 2 * name.length;
+    const own = CHANNEL_BYTES + 2 * name.length;
+    bytes += own;
+    if (channel.subscribers.length === 0 && channel.ids.size === 0 && channel.room === undefined)
+      loose += own;
     const log = channel.log as unknown as LogInsides;
     let size = 0;
     for (let index = 0; index < log.events.length; index += 1) {
       const event = log.events.at(index);
       if (event === undefined) throw new Error('An event is missing');
       // An event's size is that of its append, and 128.
-      const own = event.size - 128;
-      size += own;
-      bytes += EVENT_BYTES + own + structureOf(event.payload, own) + structureOf(event.meta, own);
+      const appended = event.size - 128;
+      size += appended;
+      const weight =
+        EVENT_BYTES + appended + structureOf(event.payload, appended) + structureOf(event.meta, appended);
+      bytes += weight;
+      loose += weight;
     }
     if (size !== log.size) throw new Error(`${name} counts ${log.size} bytes of events and keeps ${size}`);
     for (const id of (channel.ids as unknown as IdInsides).ids?.values() ?? []) {
@@ -94,6 +102,8 @@ export function recount(store: MemoryStore): {
   const known = (store.ids as unknown as { producers: ReadonlyMap<string, unknown> }).producers;
   if (known.size !== producers.size)
     throw new Error(`${known.size} producers are kept, ${producers.size} have ids`);
+  const accounts = (store as unknown as Insides).ledger;
+  if (accounts.loose !== loose) throw new Error(`${accounts.loose} bytes count as loose, ${loose} are`);
   if (idsInMemory(store) !== ids)
     throw new Error(`${idsInMemory(store)} ids are in memory, ${ids} are remembered`);
   return { bytes: bytes + idBytes, idBytes, active };

@@ -83,6 +83,7 @@ async function createHarness(
     loseEverything: async () => deployment.flush(),
     restart: () => deployment.restart(),
     loseEnd: (channel, keep) => deployment.loseEnd(keys, channel, keep),
+    spoilEvent: (channel, seq) => deployment.spoilEvent(keys, channel, seq),
     async loseDeliveries(node, during) {
       const valve = valves.get(node);
       if (valve === undefined) throw new Error('The node is not of this harness');

@@ -17,9 +17,6 @@ const time = (what, who, then) => ({ kind: 'time', what, who, then });
  */
 const count = (what, who, then, beside) => ({ kind: 'count', what, who, then, beside });
 
-/** What a bound in count says beside it while no bound in bytes exists. */
-export const OPEN = 'none yet';
-
 /** Rows by option. */
 export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
@@ -329,7 +326,7 @@ export const CHANNEL = {
     'members of which each change is sent',
     'the channel',
     'sends their number, at most once a second',
-    OPEN,
+    '`limits.maxPresenceBytes` for each: 800 KiB',
   ),
   dedupe: time('how long ids are remembered', 'the channel', 'forgets the id'),
 };
@@ -390,7 +387,7 @@ export const REDIS = {
   maxIdsPerProducer: count(
     'remembered ids of one user in all channels, within two dedupe windows',
     'the user; all anonymous clients together have five times as many',
-    '`rate_limited` until ids have ended',
+    '`rate_limited` until ids have ended; repeats of what is remembered are answered as such',
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
@@ -453,8 +450,18 @@ export const CLIENT = {
     'the client',
     '`rate_limited`; nothing is sent',
   ),
-  maxHeldEvents: count('events that wait behind an unannounced gap', 'the channel', 'resumes', OPEN),
-  maxPresenceMembers: count('members that are kept', 'the channel', 'only their number is known', OPEN),
+  maxHeldEvents: count(
+    'events that wait behind an unannounced gap, until one page is read or fails',
+    'the channel',
+    'resumes',
+    '`limits.maxEventBytes` of the server for each: in theory 1 000 MiB, in the memory of the client alone',
+  ),
+  maxPresenceMembers: count(
+    'members that are kept',
+    'the channel',
+    'only their number is known',
+    '`limits.maxPresenceBytes` of the server for each: 40 MiB, in the memory of the client alone',
+  ),
 };
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
@@ -576,7 +583,7 @@ export const FIXED = {
     'events of one read that closes a gap',
     'the channel',
     'reads the next page: any size heals',
-    OPEN,
+    '`maxReadBytes` of Redis; in memory a read copies no event',
   ),
   'lib/core/hub/member-pages.ts#DEFAULT_LIMIT': count(
     'members of a page, also of the answer to a subscribe',
@@ -772,7 +779,7 @@ export const FIXED = {
     'control records that are kept',
     'the cluster',
     'drops the oldest; a node that missed them asks every authorization again: days of moderation',
-    OPEN,
+    'none: a record is of names and a reason, which the application alone writes, and in the memory of Redis',
   ),
   'lib/brokers/redis/control/control.ts#ANSWERS_MS': time(
     'how long confirmations can be looked up',
@@ -864,13 +871,13 @@ export const FIXED = {
     'events of one read that closes an unannounced gap',
     'the channel',
     'reads the next page: any size heals',
-    OPEN,
+    '`limits.maxPageBytes` of the server',
   ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',
     'the channel',
     'reads the list again: the same result',
-    OPEN,
+    '`limits.maxPresenceBytes` of the server for each member that changed, in the memory of the client alone',
   ),
   'lib/client/connection/connector.ts#CLOSE_WAIT_MS': time(
     'the peer’s close frame',
@@ -996,6 +1003,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',
     'lib/brokers/memory/weight.ts#ID_BYTES',
+    'lib/brokers/memory/weight.ts#ID_LANE_BYTES',
     'lib/brokers/memory/weight.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',

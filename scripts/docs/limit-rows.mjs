@@ -22,9 +22,9 @@ export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
-    'messages that have begun and not ended, and commands before `welcome`, of all clients',
+    'messages that have begun and not ended, commands before `welcome`, and what comes before an upgrade is answered, of all clients',
     'the node',
-    'closes the connection with the largest with 4006',
+    'closes with 4006: of the address that holds most the client that holds most, of it the connection with the largest; logged',
   ),
   'limits.maxEnvelopesPerFrame': count(
     'messages in one frame',
@@ -108,20 +108,30 @@ export const MODULE = {
   'limits.maxVerifications': count(
     'credentials that are being verified, of handshakes, `hello` and `auth` together',
     'the node',
-    'refuses with 429, 4006 or `rate_limited`; logged',
-    '`limits.maxFrameBytes`',
+    'more wait for `limits.admissionWait`, and addresses take turns; then 429, 4006 or `rate_limited`; logged',
+    '`limits.maxFrameBytes`, and `limits.maxWaitingBytes` of those that wait',
   ),
   'limits.maxVerificationsPerAddress': count(
     'credentials of one address that are being verified',
     'the address',
-    'refuses with 429, 4006 or `rate_limited`',
-    '`limits.maxFrameBytes`',
+    'more wait for `limits.admissionWait`; then 429, 4006 or `rate_limited`; logged',
+    '`limits.maxFrameBytes`, and `limits.maxWaitingBytes` of those that wait',
   ),
   'limits.connectsPerSecond': count(
     'new connections of one address a second; `limits.maxConnectionsPerAddress`, or twice the rate, at once',
     'the address',
-    'refuses with 429 and `Retry-After`; logged',
-    'none: a refused handshake is not kept',
+    'upgrades wait for their turn; those that would wait longer than `limits.admissionWait` get 429 and `Retry-After`; logged',
+    '`limits.maxWaitingBytes`',
+  ),
+  'limits.admissionWait': time(
+    'the wait of a connection for its turn among those of its address, and of a credential for a place to be verified',
+    'the address',
+    'refuses with 429 and `Retry-After`, 4006 or `rate_limited`; logged',
+  ),
+  'limits.maxWaitingBytes': bytes(
+    'connections that wait for their turn, and as much again of credentials that wait; each counts 8 KiB more than it sent',
+    'the address',
+    'refuses the last to come of the address that holds most, as above',
   ),
   'limits.maxRateBuckets': count(
     'users and addresses whose rate is remembered, for each kind of rate, and sessions that ended a short time ago',
@@ -284,7 +294,7 @@ export const MODULE = {
   ringBytesPerNode: bytes(
     'recent events of all served channels',
     'the node',
-    'each channel keeps only its newest event; replays read the others from the log',
+    'the channel that had no event for longest keeps only its newest, then the next; replays read the others from the log',
   ),
   presenceLease: time('membership of a node that died', 'the channel', 'its members leave'),
   'drain.deadline': time('a drain', 'the node', 'closes what is left'),
@@ -377,7 +387,7 @@ export const REDIS = {
   maxIdsPerProducer: count(
     'remembered ids of one user in all channels, within two dedupe windows',
     'the user; all anonymous clients together have five times as many',
-    '`rate_limited` until ids have ended',
+    '`rate_limited` until ids have ended; repeats of what is remembered are answered as such',
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
@@ -552,6 +562,11 @@ export const FIXED = {
     'reads of history and members that many ask for in one turn of the event loop',
     'the node',
     'the rest waits for the next turns: the event loop must stay free',
+  ),
+  'lib/core/async/waiting-lines.ts#OVERHEAD_BYTES': bytes(
+    'what each connection or credential that waits counts more than it sent',
+    'the address',
+    'counts towards `limits.maxWaitingBytes`',
   ),
   'lib/core/outbox/outbox-budget.ts#SHARE_BYTES': bytes(
     'what waits for a connection that others, of its user or of the node, never take from it',
@@ -933,6 +948,7 @@ export const OTHER_NUMBERS = {
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
+    'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',
     'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',

@@ -11,6 +11,8 @@ import { SubjectBuckets } from './subject-buckets.js';
 
 /** When a client that finds no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
+/** After how many times of `handlerTimeout` a verification counts as one that never ends. */
+const LOST_AFTER = 10;
 /** Refusals that a guess ends in. A token that has expired, or whose user is banned, is a genuine one. */
 const GUESSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'forbidden', 'bad_request']);
 
@@ -23,7 +25,7 @@ export interface VerificationsDeps {
 
 /**
  * Verifies credentials, wherever they come from: the handshake, `hello`, `auth` (G16). Bounded in the number that is under way,
- * on this node and for one address, and in time. Counts what is refused: an address that guesses learns no more than that it is
+ * on this node and for one address, and in time; one that is given up counts until it ends. Counts what is refused: an address that guesses learns no more than that it is
  * too fast. Whoever brings a valid credential is admitted from there too.
  */
 export class Verifications {
@@ -55,7 +57,11 @@ export class Verifications {
     this.requireRoom(ip);
     const started = (): MaybePromise<Verified> => {
       const work = authenticator.authenticate(credentials);
-      return isPromise(work) ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), ip) : work;
+      if (!isPromise(work)) return work;
+      // Once: the `then` of a query builder runs the query.
+      const verifying = Promise.resolve(work);
+      this.count(verifying, ip);
+      return withTimeout(verifying, settings.handlerTimeoutMs, clock);
     };
     return attempt(
       started,
@@ -72,7 +78,8 @@ export class Verifications {
       this.deps.journal.warn(
         'verifications',
         () =>
-          `${maxVerifications} credentials are being verified; more are refused (limits.maxVerifications)`,
+          `${maxVerifications} credentials are being verified; more are refused (limits.maxVerifications). One that took too long counts ` +
+          'until it ends: give the calls of the authenticator a time-out',
       );
       throw new RealtimeError('rate_limited', 'Too many credentials are being verified', {
         retryAfterMs: RETRY_AFTER_MS,
@@ -83,7 +90,7 @@ export class Verifications {
         'verifications_of_address',
         () =>
           `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; more are refused ` +
-          '(limits.maxVerificationsPerAddress)',
+          '(limits.maxVerificationsPerAddress). One that took too long counts until it ends',
       );
       throw new RealtimeError('rate_limited', 'Too many credentials of this address are being verified', {
         retryAfterMs: RETRY_AFTER_MS,
@@ -91,17 +98,21 @@ export class Verifications {
     }
   }
 
-  private async follow(work: MaybePromise<Verified>, ip: string): Promise<Verified> {
+  /**
+   * Until it ends, not until nobody waits for it any more: the application works for it as long. One that never ends is taken for
+   * lost in time, so that it does not keep its place for ever.
+   */
+  private count(work: Promise<Verified>, ip: string): void {
     this.running++;
     this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
-    try {
-      return await work;
-    } finally {
+    const ended = (): void => {
       this.running--;
       const left = (this.byAddress.get(ip) ?? 1) - 1;
       if (left > 0) this.byAddress.set(ip, left);
       else this.byAddress.delete(ip);
-    }
+    };
+    const { clock, settings } = this.deps;
+    void Promise.resolve(withTimeout(work, settings.handlerTimeoutMs * LOST_AFTER, clock)).then(ended, ended);
   }
 
   /** @returns the error for the client. */

@@ -15,14 +15,15 @@ export class Stalls {
 
   constructor(private readonly clock: Pick<Clock, 'monotonic'>) {}
 
-  /** A timer ran that was due at this monotonic time. */
-  noteTimer(dueAt: number): void {
+  /** A timer ran that was due at this monotonic time. @returns whether the process stood still. */
+  noteTimer(dueAt: number): boolean {
     const now = this.clock.monotonic();
     const lateMs = now - dueAt;
-    if (lateMs < STALL_MS) return;
+    if (lateMs < STALL_MS) return false;
     this.startedAt = now - Math.min(lateMs, MAX_CREDIT_MS);
     // What waited in the sockets is read in several turns.
     this.creditUntil = now + Math.min(Math.max(lateMs, 1_000), MAX_CREDIT_MS);
+    return true;
   }
 
   /** Since when the process has read too late, as a monotonic time: `now` where it has not. */

@@ -10,7 +10,7 @@ const SLOTS = 512;
 
 /**
  * Coarse timers for what every session has (heartbeat, hello, token): one timer of the process drives all of them, and each
- * costs no more than a list entry. A task runs at most one tick late, never early.
+ * costs no more than a list entry. A task runs at most one tick late, never early; after a stall of the process one tick more.
  */
 export class TimerWheel {
   private readonly slots: WheelEntry[][] = Array.from({ length: SLOTS }, () => []);
@@ -19,6 +19,8 @@ export class TimerWheel {
   private running: Scheduled | undefined;
   /** Monotonic time at which `running` is due. */
   private dueAt = 0;
+  /** Whether the last tick ran nothing, because the process had stood still. */
+  private hasWaited = false;
   /**
    * Monotonic time of the last tick, or of now when nothing is scheduled, in whole milliseconds: cheap to read on the hot
    * path. A 32-bit number that wraps around, since a small integer is stored in the session itself, without an object. Compare
@@ -26,7 +28,7 @@ export class TimerWheel {
    */
   stamp = 0;
 
-  /** @param granularityMs length of a tick in milliseconds. @param stalls is told when a tick was due. */
+  /** @param granularityMs length of a tick in milliseconds. @param stalls learns when a tick was due. */
   constructor(
     private readonly clock: Clock,
     private readonly granularityMs: number,
@@ -67,7 +69,10 @@ export class TimerWheel {
 
   private readonly onTick = (): void => {
     this.running = undefined;
-    this.stalls?.noteTimer(this.dueAt);
+    const isLate = this.stalls?.noteTimer(this.dueAt) === true;
+    this.hasWaited = isLate && !this.hasWaited;
+    // What clients sent in time is read before anything of theirs expires.
+    if (this.hasWaited) return this.wait(this.readClock());
     const target = Math.floor(this.readClock() / this.granularityMs);
     // After a stall of the event loop, one round over the slots finds everything that is due.
     const first = Math.max(this.tick + 1, target - SLOTS + 1);

@@ -8,6 +8,8 @@ const TURN_MS = 8;
  * the more turns, the sooner somebody comes in.
  */
 const WAITED_MS = 2;
+/** One turn in so many is for the reads that wait. */
+const READ_EVERY = 4;
 /** Pieces of work that wait, of all clients. */
 const MAX_WAITING = 65_536;
 /** Pieces of work of one client that wait: the most that its connections have under way by default. */
@@ -35,12 +37,15 @@ export interface WaitingWork {
 /**
  * Spreads over turns of the event loop what many clients can cause at the same moment, so that everybody is served in between
  * (G16). While little comes, nothing waits. What waits has its turn by client, one piece each: who asks for much waits behind
- * its own. Of the reads there is one in each turn, and more where nothing else waits: a thousand clients that ask for pages keep
- * nobody from coming in.
+ * its own. Reads have one turn in four, and not all of that where others wait: a thousand clients that ask for pages keep nobody
+ * from coming in.
  */
 export class Turns {
   /** Monotonic time of the first work of this turn. */
   private startedAt: number | undefined;
+  /** Turns in which something waited. */
+  private turns = 0;
+  private isForReads = false;
   private readonly reads = new Lanes();
   private readonly others = new Lanes();
 
@@ -92,7 +97,8 @@ export class Turns {
     if (this.size === 0) return;
     // Before the work: even if it throws, the rest is done.
     this.begin();
-    this.step(this.reads.take() ?? this.others.take());
+    this.isForReads = this.turns++ % READ_EVERY === 0;
+    this.step((this.isForReads ? this.reads.take() : undefined) ?? this.others.take());
   };
 
   private step(work: WaitingWork | undefined): void {
@@ -105,7 +111,8 @@ export class Turns {
   private readonly afterwards = (): void => process.nextTick(this.more);
 
   private readonly more = (): void => {
-    if (this.clock.monotonic() - this.begin() < WAITED_MS) this.step(this.others.take() ?? this.reads.take());
+    if (this.clock.monotonic() - this.begin() >= WAITED_MS) return;
+    this.step(this.others.take() ?? (this.isForReads ? this.reads.take() : undefined));
   };
 }
 

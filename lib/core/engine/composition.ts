@@ -62,7 +62,7 @@ import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
-import { UnwritableLog } from './unwritable-log.js';
+import { unwritableLog } from './unwritable-log.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
 const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
@@ -120,7 +120,7 @@ export function composeEngine(options: EngineOptions) {
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
-  const { note: onUnwritable } = new UnwritableLog(ports);
+  const onUnwritable = unwritableLog(journal);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(

@@ -34,6 +34,8 @@ function tooMany(count: number, option: string): string {
   return `${count} commands wait for Redis already: wait for their answers, or raise \`${option}\``;
 }
 
+/** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
+const READS_PART = 1 / 2;
 const SINGLE = 'main';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
@@ -54,6 +56,9 @@ export class RedisCommands {
   /** Commands that wait for their turn or their answer, without appends, and bytes of them. */
   private held = 0;
   private heldBytes = 0;
+  /** Reads among them. */
+  private reads = 0;
+  private readBytes = 0;
   /** Reads, by server. */
   private readonly windows = new Map<string, ReadWindow>();
   private lastError = '';
@@ -132,18 +137,36 @@ export class RedisCommands {
     return this.bounded([...call[2], ...call[3]], () => this.perform(call));
   }
 
-  /** Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. */
-  read(...call: ScriptCall): Promise<unknown> {
-    return this.bounded([...call[2], ...call[3]], async () => {
-      const server = this.serverOf(call[1]);
-      const window = this.windows.get(server) ?? new ReadWindow();
-      this.windows.set(server, window);
-      try {
-        return await window.run(() => this.perform(call));
-      } finally {
-        if (window.isIdle) this.windows.delete(server);
-      }
-    });
+  /**
+   * Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. No more wait than
+   * half of what may.
+   */
+  async read(...call: ScriptCall): Promise<unknown> {
+    const args = [...call[2], ...call[3]];
+    const bytes = bytesOf(args);
+    const { maxQueued, maxQueuedBytes } = this.settings;
+    if (this.reads >= maxQueued * READS_PART) throw unavailable(tooMany(this.reads, 'maxQueued'));
+    if (this.reads > 0 && this.readBytes + bytes > maxQueuedBytes * READS_PART)
+      throw unavailable(tooMany(this.reads, 'maxQueuedBytes'));
+    this.reads += 1;
+    this.readBytes += bytes;
+    try {
+      return await this.bounded(args, () => this.readInWindow(call));
+    } finally {
+      this.reads -= 1;
+      this.readBytes -= bytes;
+    }
+  }
+
+  private async readInWindow(call: ScriptCall): Promise<unknown> {
+    const server = this.serverOf(call[1]);
+    const window = this.windows.get(server) ?? new ReadWindow();
+    this.windows.set(server, window);
+    try {
+      return await window.run(() => this.perform(call));
+    } finally {
+      if (window.isIdle) this.windows.delete(server);
+    }
   }
 
   /**

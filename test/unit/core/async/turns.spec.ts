@@ -101,23 +101,19 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     expect(done).toEqual(['a1', 'b1', 'c1', 'a2', 'late', 'b2', 'c2']);
   });
 
-  it('reads wait behind everything else, but one of them is done in each turn', async () => {
-    for (let index = 0; index < 3; index++) add(`reader ${index}`, `read ${index}`, 0.5, true);
+  it('of reads, one is done in each fourth turn, and more only where nothing else waits', async () => {
+    for (let index = 0; index < 6; index++) add(`reader ${index}`, `read ${index}`, 1, true);
     expect(turns.isOver(true)).toBe(true);
     expect(turns.isOver(false)).toBe(false);
-    for (const name of ['1', '2', '3', '4', '5']) add('ada', name, 0.75);
-    await turnsUntil(3);
-    expect(done).toEqual(['read 0', '1', '2']);
-    await turnsUntil(6);
-    expect(done.slice(3)).toEqual(['read 1', '3', '4']);
-    await turnsUntil(8);
-    expect(done.slice(6)).toEqual(['read 2', '5']);
-  });
-
-  it('where nothing else waits reads have the whole turn', async () => {
-    for (let index = 0; index < 8; index++) add(`reader ${index}`, `read ${index}`, 0.5, true);
-    await nextTurn();
-    expect(done).toHaveLength(4);
+    for (let index = 0; index < 6; index++) add('ada', `ada ${index}`, 1);
+    await turnsUntil(2);
+    expect(done).toEqual(['read 0', 'ada 0']);
+    await turnsUntil(7);
+    expect(done.slice(2)).toEqual(['ada 1', 'ada 2', 'ada 3', 'ada 4', 'ada 5']);
+    await turnsUntil(9);
+    expect(done.slice(7)).toEqual(['read 1', 'read 2']);
+    expect(await turnsUntil(11)).toBe(4);
+    expect(done.slice(9)).toEqual(['read 3', 'read 4']);
   });
 
   it('what closed clients wait for is dropped in passing, and settles', async () => {

@@ -180,7 +180,7 @@ describe('work of many clients in turns of the event loop (G16)', () => {
   });
 
   it('what waits on all connections of a user is bounded in bytes, and another one still finds room', async () => {
-    await start({ limits: { maxWaitingBytes: 64 * 1_024, bytesPerSecond: 1e9 } });
+    await start({ limits: { maxWaitingCommandBytes: 64 * 1_024, bytesPerSecond: 1e9 } });
     const [first, second] = [await server.connect('mallory'), await server.connect('mallory')];
     const ada = await server.connect('ada');
     const large = (id: string) => ({ type: 'request', id, event: 'work', payload: 'x'.repeat(3_000) });

@@ -573,12 +573,6 @@ export const FIXED = {
     'the node',
     'the rest waits for the next turns: a server accepts one connection in each',
   ),
-  'lib/core/async/turns.ts#READ_EVERY': count(
-    'turns of the event loop, of which one is for the pages of history, members and replays that wait',
-    'the node',
-    'they wait for it',
-    '`limits.maxWaitingCommandBytes`',
-  ),
   'lib/core/async/turns.ts#MAX_WAITING': count(
     'pieces of work that wait for a turn of the event loop, beside the first of each user or address',
     'the node',
@@ -600,18 +594,6 @@ export const FIXED = {
     'a stall of the node for which clients are credited',
     'the node',
     'counts the rest as if they had sent it at once',
-  ),
-  'lib/core/access/verifications.ts#LOST_AFTER': count(
-    'times of `handlerTimeout` for which a verification that does not end takes a place of `limits.maxVerifications`',
-    'the node',
-    'takes it for one that never ends',
-    'none: the application holds what it needs for it',
-  ),
-  'lib/core/session/backlog.ts#HOLD_COMMANDS': count(
-    'commands that wait for a turn of the event loop while the client is still read',
-    'the connection',
-    'stops reading until they had their turn',
-    '`lib/core/session/backlog.ts#HOLD_BYTES`',
   ),
   'lib/core/session/backlog.ts#HOLD_BYTES': bytes(
     'commands that wait for a turn of the event loop while the client is still read',
@@ -651,11 +633,6 @@ export const FIXED = {
     'whoever sends it, the application too',
     '`bad_request` with the path: part of the protocol (P29d)',
     '`limits.maxEventBytes`',
-  ),
-  'lib/core/engine/unwritable-log.ts#INTERVAL_MS': time(
-    'between two lines of the log about what could not be written to clients (P25f)',
-    'the node',
-    'counts the others in the next line',
   ),
   'lib/core/hub/presence-feed.ts#COUNT_INTERVAL_MS': time(
     'between two numbers of members of a large channel',
@@ -1012,8 +989,6 @@ export const OTHER_NUMBERS = {
   ],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',
-    'lib/core/session/waiting-bytes.ts#CLIENT_PART',
-    'lib/brokers/redis/connection/commands.ts#READS_PART',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
   ],

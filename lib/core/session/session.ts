@@ -2,7 +2,7 @@ import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-c
 import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { MemoryAccount } from '../outbox/memory-account.js';

@@ -120,7 +120,7 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     const gone = { client: 'a', isClosed: false };
     expect(turns.isOver(false)).toBe(false);
     now += 8;
-    const settled = Promise.all(Array.from({ length: 500 }, () => turns.turn(gone, false)));
+    const settled = Promise.all(Array.from({ length: 500 }, () => turns.turn(gone, false) as Promise<void>));
     add('a', 'after');
     gone.isClosed = true;
     await nextTurn();

@@ -19,7 +19,7 @@ beforeEach(() => {
 const schedule = (ms: number): void => void wheel.schedule(ms, { onTimer: () => ran++ });
 
 describe('a process that stood still (G16)', () => {
-  it('reads what came meanwhile before its timers run: they wait one tick', () => {
+  it('reads what clients sent in time before its timers run: they wait one tick', () => {
     schedule(200);
     clock.sleep(5_000);
     clock.advance(0);

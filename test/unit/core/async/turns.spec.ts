@@ -129,6 +129,14 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     expect(turns.size).toBe(0);
   });
 
+  it('however many pieces of closed clients come before, the next one is done in the same turn', async () => {
+    for (let index = 0; index < 3; index++)
+      turns.add({ owner: owner('a', true), isRead: false, onTurn: () => (now += 8) });
+    add('a', 'after');
+    await nextTurn();
+    expect(done).toEqual(['after']);
+  });
+
   it('work may add work, the last piece too', async () => {
     turns.add({
       owner: owner('a'),

@@ -19,6 +19,9 @@ describe('bytes of the commands that wait on a node (G16)', () => {
   it('where all is taken, who has nothing waiting finds room for one command, whatever its size', () => {
     for (let client = 0; client < 8; client++)
       for (const bytes of [500, 500]) expect(waiting.take(`user ${client}`, bytes)).toBe(true);
+    expect(waiting.take('bob', 100)).toBe(true);
+    expect(waiting.take('bob', 1)).toBe(false);
+    waiting.give('bob', 100);
     expect(waiting.take('ada', 3_000)).toBe(true);
     expect(waiting.take('ada', 1)).toBe(false);
     waiting.give('ada', 3_000);

@@ -81,6 +81,8 @@ export class WebSocketConnection
     ws.owner = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
+    // Before that of ws.
+    socket.prependListener('close', onGone);
   }
 
   /** Begins to deliver. Called in the turn of the upgrade, before ws can emit anything. */
@@ -172,7 +174,7 @@ export class WebSocketConnection
       const waitMs = this.meter.count(chunk);
       this.noteUnfinished(this.meter.unfinished);
       // It may have been shed.
-      if (this.socket.destroyed) return false;
+      if (this.deaf) return false;
       if (waitMs === 0) return true;
       if (this.exceeded(waitMs)) return true;
     }
@@ -195,6 +197,7 @@ export class WebSocketConnection
   shed(): void {
     this.close(CLOSE_CODES.overloaded.code, closeReason('overloaded'));
     // Nothing less frees what it sent.
+    this.deaf = true;
     this.terminate();
   }
 
@@ -287,6 +290,16 @@ function onDrain(this: Duplex): void {
 
 function onEnd(this: Duplex): void {
   ownerOf(this)?.onClosing();
+}
+
+/** What a paused socket has kept when it closes, ws would parse as it is, in one turn: it goes past the meter like all else. */
+function onGone(this: Duplex): void {
+  if (this.readableLength === 0) return;
+  const listeners = this.rawListeners('data') as DataListener[];
+  // Whether `read` tells them depends on the stream.
+  this.removeAllListeners('data');
+  const kept = this.read() as Buffer;
+  for (const listener of listeners) listener.call(this, kept);
 }
 
 function ownerOf(emitter: object): WebSocketConnection | undefined {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { UnfinishedMessages } from '../../../../lib/core/session/unfinished-messages.js';
 import { FakeHost, type FakeSession } from '../support/fake-host.js';
 import { clientFrame, RawClient } from '../support/raw-client.js';
-import { pair } from '../support/pair.js';
+import { pair, turn } from '../support/pair.js';
 import { closeServers, serve } from '../support/test-server.js';
 
 const KB = 1_024;
@@ -262,5 +262,53 @@ describe('behind a close frame', () => {
     await client.until(() => client.ended);
     expect(socket.isPaused()).toBe(true);
     expect(socket.bytesRead).toBeLessThan(512 * KB);
+  });
+
+  it.each([
+    ['reset', true],
+    ['ended by the node', false],
+  ])('what a paused socket has kept goes past the meter when it is %s', async (_, isReset) => {
+    const host = new FakeHost();
+    host.frames = { perSecond: 1, burst: 3, control: 1 };
+    const { client, session, serverSocket } = await pair({ host });
+    session.connection.pause();
+    const frame = clientFrame(1, Buffer.from('x'));
+    client.socket.write(Buffer.concat(Array.from({ length: 100 }, () => frame)));
+    while (serverSocket.readableLength < 100 * frame.length) await turn();
+    if (isReset) serverSocket.destroy();
+    else session.connection.terminate();
+    await ended(session);
+    expect([session.frames, session.excess]).toEqual([[], isReset ? [Infinity] : []]);
+  });
+
+  it('what was sent within the rate is read of a client that is gone', async () => {
+    const { client, session, serverSocket } = await pair();
+    session.connection.pause();
+    const frame = clientFrame(1, Buffer.from('x'));
+    client.socket.write(Buffer.concat([frame, frame]));
+    while (serverSocket.readableLength < 2 * frame.length) await turn();
+    serverSocket.destroy();
+    await ended(session);
+    expect(session.frames).toEqual(['x', 'x']);
+  });
+
+  it('nothing is parsed of what a client that flooded has left in its socket', async () => {
+    const host = new FakeHost();
+    host.frames = { perSecond: 1, burst: 2, control: 1 };
+    const { client, clock, session, serverSocket } = await pair({ host });
+    const frame = clientFrame(1, Buffer.from('x'));
+    const flood = Buffer.concat(Array.from({ length: 10 }, () => frame));
+    client.socket.write(flood);
+    expect(await client.close()).toMatchObject({ code: 4807 });
+    const { ws } = session.connection as unknown as {
+      readonly ws: { readonly _receiver: { write: (chunk: Buffer) => boolean } };
+    };
+    let parsed = 0;
+    ws._receiver.write = ({ length }) => (parsed += length) > 0;
+    client.socket.write(flood);
+    while (serverSocket.readableLength < flood.length) await turn();
+    clock.advance(1_000);
+    await ended(session);
+    expect(parsed).toBe(0);
   });
 });

@@ -8,6 +8,8 @@ export interface Flood {
   readonly answered?: readonly string[];
   /** Whether more come from one address than may be connected or wait, so that newcomers there may be refused for the moment. */
   readonly crowded?: boolean;
+  /** Whether it publishes more than the broker may hold: then the oldest events go, whoever wrote them, and the log must say so. */
+  readonly fills?: boolean;
 }
 
 export interface FloodedNode {

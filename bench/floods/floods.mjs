@@ -17,6 +17,8 @@ import { publishFloods } from './attacks/publishes.mjs';
  *   errors. Any of them is enough.
  * @property {boolean} [crowded] Whether more come from one address than may be connected or wait, so that newcomers there may be
  *   refused for the moment.
+ * @property {boolean} [fills] Whether it publishes more than the memory broker may hold: then the oldest events go, whoever wrote
+ *   them, and the log must say so.
  * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
  */
 

@@ -96,6 +96,7 @@ export const nameFloods = [
   {
     name: 'new-channels-fat',
     title: 'publishes of 60 KB to ever new channels, 40 users',
+    fills: true,
     attack: (army) => newChannels(army, 40, many, FAT),
   },
   {

@@ -8,6 +8,7 @@ export const publishFloods = [
   {
     name: 'large-publishes',
     title: '60 KB publishes of 20 users, as fast as the byte rate allows, to one channel each',
+    fills: true,
     attack: (army) =>
       army.keep(
         20,

@@ -60,6 +60,13 @@ export class ConnectRate {
     return turn.then((end) => (end === 'served' ? undefined : this.refusal(ip, waitMs, end === 'left')));
   }
 
+  /** The same for what does not wait: nothing that waits is overtaken. */
+  enterAtOnce({ ip }: Handshake): Refusal | undefined {
+    const now = this.deps.clock.monotonic();
+    if (this.lines.lengthOf(ip) === 0 && this.buckets.take(ip, 1, now)) return undefined;
+    return this.refusal(ip, this.buckets.waitFor(ip, 1, now));
+  }
+
   /** The client of a handshake is gone. */
   leave(handshake: Handshake): void {
     this.lines.leave(handshake);

@@ -1,10 +1,11 @@
 import type { CloseName } from '../../protocol/close-codes.js';
 import type { ConnectRate } from '../access/connect-rate.js';
+import type { TurnClient } from '../async/turns.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
@@ -18,15 +19,23 @@ export interface AdmissionDeps {
   readonly verifications: Pick<Verifications, 'verify' | 'leave'>;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
-  readonly connects: Pick<ConnectRate, 'enter' | 'leave'>;
+  readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly drain: DrainSwitch;
   readonly observer: Observer;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
+/** A client that waits for the turn of the event loop in which its connection is opened. */
+class Newcomer implements TurnClient {
+  isClosed = false;
+
+  constructor(readonly client: string) {}
+}
+
 /** Decides which connections may come, and makes their sessions (P18, G16, G17). */
 export class Admission implements TransportHost {
   private opened = false;
+  private readonly newcomers = new Map<Handshake, Newcomer>();
 
   constructor(private readonly deps: AdmissionDeps) {}
 
@@ -81,26 +90,46 @@ export class Admission implements TransportHost {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
-    return this.judge(handshake);
+    return this.judge(handshake, this.newcomers.size);
   }
 
   enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
-    const refusal = this.deps.connects.enter(handshake, bytes);
+    const now = this.deps.connects.enter(handshake, bytes);
+    const refusal = whenReady(now, (late) => late ?? this.turnOf(handshake));
     // Asked again: while it waited, the node may have filled, or have begun to drain.
-    return isPromise(refusal) ? refusal.then((late) => late ?? this.judge(handshake)) : refusal;
+    return refusal === undefined ? undefined : whenReady(refusal, (late) => late ?? this.judge(handshake));
+  }
+
+  enterAtOnce(handshake: Handshake): Refusal | undefined {
+    if (this.deps.sessionDeps.turns.isOver(false))
+      return { status: 503, message: 'This node is busy', retryAfterMs: RETRY_AFTER_MS };
+    return this.deps.connects.enterAtOnce(handshake);
+  }
+
+  /** Throws or rejects where too much waits. */
+  private turnOf(handshake: Handshake): Promise<undefined> | undefined {
+    const newcomer = new Newcomer(`address ${handshake.ip}`);
+    const turn = this.deps.sessionDeps.turns.turn(newcomer, false);
+    if (turn === undefined) return undefined;
+    this.newcomers.set(handshake, newcomer);
+    return turn.then(() => void this.newcomers.delete(handshake));
   }
 
   leave(handshake: Handshake): void {
+    const newcomer = this.newcomers.get(handshake);
+    if (newcomer !== undefined) newcomer.isClosed = true;
+    this.newcomers.delete(handshake);
     this.deps.connects.leave(handshake);
     this.deps.verifications.leave(handshake);
   }
 
-  private judge(handshake: Handshake): Refusal | undefined {
+  /** @param ahead connections that were admitted and are not open yet. */
+  private judge(handshake: Handshake, ahead = 0): Refusal | undefined {
     const { sessions, settings, drain } = this.deps;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    if (sessions.size >= settings.limits.maxConnections) {
+    if (sessions.size + ahead >= settings.limits.maxConnections) {
       return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
     }
     if (sessions.connectionsOf(handshake.ip) >= settings.limits.maxConnectionsPerAddress) {

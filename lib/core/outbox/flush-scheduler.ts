@@ -5,6 +5,8 @@ import type { FlushPace } from './flush-pace.js';
 const SIGNIFICANT = 64;
 /** One of so many frames must have shared a write. */
 const WORTHWHILE = 8;
+/** How long the sessions of one turn of the event loop may take before the rest of them waits for the next, in milliseconds. */
+const SESSIONS_MS = 8;
 /** Flushes until it is tried again. */
 const PROBE_AFTER = 16;
 
@@ -55,7 +57,7 @@ export class FlushScheduler {
     this.pause?.cancel();
     this.pause = undefined;
     if (this.channels.length > 0) this.flushChannels();
-    this.flushSessions();
+    this.flushSessions(Infinity);
   }
 
   private arm(): void {
@@ -71,7 +73,7 @@ export class FlushScheduler {
       if (pauseMs === 0) this.flushChannels();
       else this.wait(pauseMs);
     }
-    this.flushSessions();
+    this.flushSessions(SESSIONS_MS);
   };
 
   private wait(pauseMs: number): void {
@@ -79,7 +81,8 @@ export class FlushScheduler {
     this.pause = this.clock.schedule(pauseMs, () => {
       this.pause = undefined;
       this.pace.paused(this.pendingCount() > before);
-      this.flushNow();
+      this.flushChannels();
+      this.flushSessions(SESSIONS_MS);
     });
   }
 
@@ -99,10 +102,18 @@ export class FlushScheduler {
     this.pace.flushed(startedAt, this.clock.monotonic());
   }
 
-  private flushSessions(): void {
+  /** A client that has read nothing for long takes megabytes at once: a hundred of them keep nobody from being served. */
+  private flushSessions(withinMs: number): void {
     const sessions = this.sessions;
+    if (sessions.length === 0) return;
     this.sessions = [];
-    for (const session of sessions) this.flush(session);
+    const startedAt = this.clock.monotonic();
+    for (let next = 0; next < sessions.length;) {
+      this.flush(sessions[next++] as Flushable);
+      if (next === sessions.length || this.clock.monotonic() - startedAt < withinMs) continue;
+      this.sessions = [...sessions.slice(next), ...this.sessions];
+      return this.arm();
+    }
   }
 
   private flush(flushable: Flushable): void {

@@ -56,12 +56,18 @@ export interface TransportHost {
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
-   * Asks for the turn of an admitted connection among those of its address, whose rate is bounded: above it, a connection waits.
+   * Asks for the turn of an admitted connection: among those of its address, whose rate is bounded, and of the event loop, so that
+   * the connections of many clients that come at once keep nobody else from being served. Until then it waits.
    *
    * @param bytes of the request, which are kept while it waits.
    * @returns `undefined` where it is its turn; a refusal where that would take too long.
    */
   enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined>;
+  /**
+   * The same for a request that opens no connection, and does not wait: a refusal where it would have to, for the rate of its
+   * address or because the node is busy.
+   */
+  enterAtOnce(handshake: Handshake): Refusal | undefined;
   /** The client is gone that waits for its turn or to be verified: what waits of it is given up. */
   leave(handshake: Handshake): void;
   /**

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { EngineLogger } from '../../core/ports/logger.js';
+import type { Refusal } from '../../core/ports/transport-host.js';
 import { refusalBody, refusalHeaders, type WebSocketTransport } from '../../transports/websocket/index.js';
 
 /** Requests and responses of Express and Fastify, as far as they lead to Node's own. */
@@ -14,11 +16,20 @@ interface FrameworkReply {
 type RouteHandler = (request: FrameworkRequest, reply: FrameworkReply) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
 
+/** The answer to a request that is pipelined behind one that has none yet. */
+const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+const FAILED: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
+
 /**
  * `GET {path}`: answers as an upgrade would be answered, for browsers that see every refusal as 1006 (P18). Registered after
  * the routes of the application, which so take precedence, and before Nest's own 404.
  */
 export class ProbeRoute {
+  /** Sockets with a request that has no answer yet. */
+  private readonly asking = new WeakSet<Socket>();
+  /** Sockets that end with an answer: what is pipelined behind it gets none. */
+  private readonly ending = new WeakSet<Socket>();
+
   constructor(
     private readonly transport: WebSocketTransport,
     private readonly logger: EngineLogger,
@@ -54,21 +65,34 @@ export class ProbeRoute {
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
-    this.transport.probe(request).then(
-      (refusal) => {
-        const body = refusalBody(refusal);
-        const headers = {
-          ...refusalHeaders(refusal),
-          ...corsOf(request),
-          'Content-Length': Buffer.byteLength(body),
-        };
-        response.writeHead(refusal.status, headers).end(body);
-      },
-      (error: unknown) => {
+    const { socket } = request;
+    if (this.ending.has(socket)) return;
+    if (this.asking.has(socket)) return this.send(ONE_BY_ONE, request, response);
+    this.asking.add(socket);
+    void this.transport
+      .probe(request)
+      .catch((error: unknown) => {
         this.logger.error('The connection probe failed', error);
-        response.writeHead(503).end();
-      },
-    );
+        return FAILED;
+      })
+      .then((refusal) => {
+        this.asking.delete(socket);
+        this.send(refusal, request, response);
+      });
+  }
+
+  private send(refusal: Refusal, request: IncomingMessage, response: ServerResponse): void {
+    const { status } = refusal;
+    const body = refusalBody(refusal);
+    const ends = status === 429 || status === 503;
+    if (ends) this.ending.add(request.socket);
+    const headers = {
+      ...refusalHeaders(refusal),
+      ...corsOf(request),
+      ...(ends && { Connection: 'close' }),
+      'Content-Length': Buffer.byteLength(body),
+    };
+    response.writeHead(status, headers).end(body);
   }
 
   private preflight(request: IncomingMessage, response: ServerResponse): void {

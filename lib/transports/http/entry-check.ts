@@ -39,7 +39,10 @@ export class EntryCheck {
   /** Synchronous when nothing has to be waited for. Neither throws nor rejects. */
   run(request: AcceptedHandshake, applicant: Applicant): MaybePromise<Opening | Refusal> {
     const outcome = attempt(
-      () => this.host.enter(request.handshake, applicant.bytes),
+      () =>
+        applicant.purpose === 'probe'
+          ? this.host.enterAtOnce(request.handshake)
+          : this.host.enter(request.handshake, applicant.bytes),
       (refusal) => refusal ?? this.verify(request),
       (error) => this.refuse(error),
     );

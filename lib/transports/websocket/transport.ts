@@ -87,7 +87,8 @@ export class WebSocketTransport implements Transport {
   /**
    * Answers a client's `GET {path}` as an upgrade of the same client would be answered, for browsers that see every
    * refusal as 1006 (P18): the refusal, or 426 when an upgrade would succeed. The token may come as
-   * `Authorization: Bearer`. Send it with `refusalHeaders` and `refusalBody`.
+   * `Authorization: Bearer`. Send it with `refusalHeaders` and `refusalBody`. Where an upgrade waits for its turn, a probe
+   * is refused.
    */
   async probe(req: IncomingMessage): Promise<Refusal> {
     const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));

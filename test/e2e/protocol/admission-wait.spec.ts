@@ -136,12 +136,16 @@ describe('connections above the rate of an address (P18c, G16, G17)', () => {
     expect(asked).toMatchObject([{ token: 'good' }]);
   });
 
-  it('the probe waits in the same line (P18)', async () => {
+  it('a probe does not wait: it is told when to come back, and overtakes nobody (P18)', async () => {
     await exhausted();
-    const answer = fetch(server.httpUrl, { headers: { 'x-forwarded-for': '9.9.9.9' } });
-    await until('the probe', () => waiting('9.9.9.9') === 1);
+    const ask = () => fetch(server.httpUrl, { headers: { 'x-forwarded-for': '9.9.9.9' } });
+    const arrival = await arrive();
+    const refused = await ask();
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2']);
     clock.advance(1_000);
-    expect((await answer).status).toBe(426);
+    await until('the turn', () => arrival.client !== undefined);
+    clock.advance(1_000);
+    expect((await ask()).status).toBe(426);
   });
 
   it('a node that drains refuses those that wait', async () => {

@@ -62,6 +62,28 @@ describe('the rate of new connections (P18c, G17)', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('what does not wait is refused where it would have to, and overtakes nobody', async () => {
+    const handshake = {
+      transport: 'websocket',
+      headers: {},
+      url: '/',
+      ip: '1.1.1.1',
+      secure: false,
+    } as const;
+    expect(rate.enterAtOnce(handshake)).toBeUndefined();
+    enter('a');
+    expect(rate.enterAtOnce(handshake)).toMatchObject({ status: 429, retryAfterMs: 2_000 });
+    enter('b');
+    clock.schedule(1_000, () => expect(rate.enterAtOnce(handshake)).toMatchObject({ status: 429 }));
+    clock.advance(999);
+    expect(await arrived()).toEqual(['a']);
+    clock.advance(1);
+    expect(await arrived()).toEqual(['a', 'b'].slice(1));
+    clock.advance(1_000);
+    expect(rate.enterAtOnce(handshake)).toBeUndefined();
+    expect(clock.pending).toBe(0);
+  });
+
   it('after a stall all are served that are due, and no more', async () => {
     for (const name of ['a', 'b', 'c', 'd']) enter(name);
     clock.advance(2_000);

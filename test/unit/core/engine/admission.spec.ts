@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Handshake } from '../../../../lib/core/ports/connection.js';
+import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
 import { channel, EngineHarness } from '../../../support/engine/harness.js';
 
 let harness: EngineHarness;
@@ -15,5 +17,91 @@ describe('what transports are told of the node', () => {
     connection.drop();
     expect(host.locate(id)).toBeUndefined();
     expect(host.locate('nobody')).toBeUndefined();
+  });
+});
+
+describe('new connections have their turn of the event loop (P18c, G16)', () => {
+  const TURN_MS = 8;
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+  let came: string[];
+
+  async function start(limits: Partial<Parameters<typeof EngineHarness.start>[1] & object> = {}) {
+    harness = await EngineHarness.start([channel('rooms.:room')], limits);
+    came = [];
+    return harness.engine.host;
+  }
+
+  function enter(name: string, ip = '1.1.1.1'): Handshake {
+    const handshake: Handshake = { transport: 'websocket', headers: {}, url: '/', ip, secure: false };
+    const note = (refusal: Refusal | undefined): void => {
+      came.push(refusal === undefined ? name : `${name}: ${refusal.status}`);
+      harness.clock.advance(2);
+    };
+    const turn = harness.engine.host.enter(handshake, 0);
+    if (turn instanceof Promise) void turn.then(note);
+    else note(turn);
+    return handshake;
+  }
+
+  it('those that come after the turn was long enough wait, the addresses in turns', async () => {
+    await start();
+    for (let n = 1; n <= 6; n++) enter(`a${n}`);
+    enter('b1', '2.2.2.2');
+    expect(came).toEqual(['a1', 'a2', 'a3', 'a4']);
+    for (const all of [['a5'], ['a5', 'b1'], ['a5', 'b1', 'a6']]) {
+      await nextTurn();
+      expect(came.slice(4)).toEqual(all);
+    }
+    await nextTurn();
+    enter('a7');
+    expect(came.at(-1)).toBe('a7');
+  });
+
+  it('one that has left costs nobody a turn', async () => {
+    const host = await start();
+    enter('a1');
+    harness.clock.advance(TURN_MS);
+    const gone = [enter('a2'), enter('a3')];
+    enter('a4');
+    for (const handshake of gone) host.leave(handshake);
+    await nextTurn();
+    await nextTurn();
+    // Those that have left come as they are found, whatever they are told.
+    expect(came).toContain('a4');
+    expect(harness.engine['parts'].admission['newcomers'].size).toBe(0);
+  });
+
+  it('where they wait, the node may fill or begin to drain meanwhile', async () => {
+    await start({ settings: { limits: { maxConnections: 2 } } });
+    enter('a1');
+    harness.clock.advance(TURN_MS);
+    enter('a2');
+    harness.connect();
+    harness.connect();
+    await nextTurn();
+    expect(came).toEqual(['a1', 'a2: 503']);
+  });
+
+  it('those that wait count towards the connections of the node', async () => {
+    const host = await start({ settings: { limits: { maxConnections: 2 } } });
+    enter('a1');
+    harness.clock.advance(TURN_MS);
+    const handshake = enter('a2');
+    expect(host.admit(handshake)).toBeUndefined();
+    enter('a3');
+    expect(host.admit(handshake)).toMatchObject({ status: 503 });
+    host.leave(handshake);
+    expect(host.admit(handshake)).toBeUndefined();
+    await nextTurn();
+  });
+
+  it('a probe does not wait: it is told to come back', async () => {
+    const host = await start();
+    const handshake = enter('a1');
+    expect(host.enterAtOnce(handshake)).toBeUndefined();
+    harness.clock.advance(TURN_MS);
+    expect(host.enterAtOnce(handshake)).toMatchObject({ status: 503, retryAfterMs: 2_000 });
+    await nextTurn();
+    expect(host.enterAtOnce(handshake)).toBeUndefined();
   });
 });

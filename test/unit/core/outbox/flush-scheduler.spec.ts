@@ -159,6 +159,42 @@ describe('the flush scheduler', () => {
     expect(channel.flushed).toHaveLength(4);
   });
 
+  it('sessions have a part of the turn: the rest waits for the next one, before those that came later', async () => {
+    const clock = new ManualClock();
+    const scheduler = new FlushScheduler(clock, new FlushPace(25), (error) => {
+      throw error;
+    });
+    const turns: string[][] = [];
+    let flushed: string[] = [];
+    const session = (name: string, ms: number, then = (): void => undefined) =>
+      scheduler.session({
+        flush: () => {
+          flushed.push(name);
+          clock.advance(ms);
+          then();
+        },
+      });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) session(name, 4);
+    session('f', 4, () => session('g', 0));
+    for (let turn = 0; turn < 4; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns.push(flushed);
+      flushed = [];
+      if (turn === 0) session('later', 1);
+    }
+    expect(turns).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+      ['e', 'f'],
+      ['later', 'g'],
+    ]);
+    session('h', 4);
+    session('i', 4);
+    session('j', 4);
+    scheduler.flushNow();
+    expect(flushed).toEqual(['h', 'i', 'j']);
+  });
+
   it('flushes the others when one flush fails', async () => {
     const errors: unknown[] = [];
     const scheduler = new FlushScheduler(

@@ -81,6 +81,7 @@ export class FakeHost implements TransportHost {
     return undefined;
   };
   enter: TransportHost['enter'] = () => undefined;
+  enterAtOnce: TransportHost['enterAtOnce'] = () => undefined;
   readonly left: Handshake[] = [];
   verify: (credentials: Credentials) => Promise<Partial<Verified>> = async ({ token }) => ({
     user: { id: token ?? '' },

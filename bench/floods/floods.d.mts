@@ -10,6 +10,8 @@ export interface Flood {
   readonly crowded?: boolean;
   /** Whether it publishes more than the broker may hold: then the oldest events go, whoever wrote them, and the log must say so. */
   readonly fills?: boolean;
+  /** Bound of round trips and turns in milliseconds, where most of the cost is the HTTP server's and its framework's own. */
+  readonly slowMs?: number;
 }
 
 export interface FloodedNode {

@@ -19,6 +19,8 @@ import { publishFloods } from './attacks/publishes.mjs';
  *   refused for the moment.
  * @property {boolean} [fills] Whether it publishes more than the memory broker may hold: then the oldest events go, whoever wrote
  *   them, and the log must say so.
+ * @property {number} [slowMs] Bound of round trips and turns, where most of the cost is the HTTP server's and its framework's own,
+ *   as the foreign flood `http` shows.
  * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
  */
 

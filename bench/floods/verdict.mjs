@@ -24,7 +24,11 @@ const FAILURES = ['4005', '1011', '1006'];
  * @param {{ pingMs?: number }} [limits] `pingMs` of a slow machine. Default 100.
  * @returns {string[]} nothing where the node stood.
  */
-export function faultsOf(result, { answered, crowded = false, fills = false }, { pingMs = PING_MS } = {}) {
+export function faultsOf(
+  result,
+  { answered, crowded = false, fills = false, slowMs = 0 },
+  { pingMs = PING_MS } = {},
+) {
   const { survived, exit, memory, loop, cpu, neighbour, attack, log } = result;
   if (!survived) return [`the node ended with ${exit}`];
   const faults = [];
@@ -35,7 +39,7 @@ export function faultsOf(result, { answered, crowded = false, fills = false }, {
     unless(memory.held <= HELD_MB, `${megabytes(memory.held)} are held`);
   }
   const { idle, during, settled, lost, gaps, closed, refused, behind, forgotten, answers } = neighbour;
-  const bound = Math.max(pingMs, 2 * idle.pingP99);
+  const bound = Math.max(pingMs, slowMs, 2 * idle.pingP99);
   if (loop !== undefined && cpu.waited > LOADED)
     unless(loop.turnP99 <= bound, `turns of ${ms(loop.turnP99)} of CPU`);
   else unless(during.pingP99 <= bound, `pings of ${ms(during.pingP99)}`);

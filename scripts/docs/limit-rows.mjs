@@ -573,6 +573,11 @@ export const FIXED = {
     'the node',
     'the rest waits for the next turns: a server accepts one connection in each',
   ),
+  'lib/core/outbox/flush-scheduler.ts#SESSIONS_MS': time(
+    'writes to clients that each have something of their own, in one turn of the event loop',
+    'the node',
+    'the rest waits for the next turns, in its order',
+  ),
   'lib/core/async/turns.ts#MAX_WAITING': count(
     'pieces of work that wait for a turn of the event loop, beside the first of each user or address',
     'the node',

@@ -7,6 +7,8 @@ import { sign } from '../tokens.mjs';
 const FOREIGN = sign('mallory', 'another secret of at least 32 bytes');
 /** As long as a token may be, and signed by somebody else. */
 const LONG = sign('m'.repeat(11_000), 'another secret of at least 32 bytes');
+/** A quarter of what the same requests for a page cost that nobody serves (`http`): parsing them, and the middleware of Express. */
+const SERVER_MS = 1_000;
 const leave = (socket) => socket.destroy();
 
 export const connectFloods = [
@@ -106,6 +108,7 @@ export const connectFloods = [
   {
     name: 'probes',
     title: 'GET of the endpoint with such a token, pipelined',
+    slowMs: SERVER_MS,
     attack: (army) => requests(army, '/realtime', `Authorization: Bearer ${FOREIGN}`),
   },
   {

@@ -87,11 +87,14 @@ export class Publish {
    */
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
-    const { authorizer, log } = this.deps;
+    const { authorizer, access, log } = this.deps;
+    const { revision } = access;
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) return this.append(attempt);
+    // Also where the first one was appended before the revoke: the refusal says nothing of that one.
+    access.requireUnrevoked(session.user?.id, match.channel, revision);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 

@@ -149,7 +149,19 @@ export function composeEngine(options: EngineOptions) {
   });
   const authorizer = new Authorizer({ ...ports, channels, access, names, calls });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
-  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
+  const reauthorization = new Reauthorization({
+    ...ports,
+    authorizer,
+    unsubscribe,
+    sessions,
+    drain,
+    journal,
+    proceed: (subscription) => {
+      subscription.release();
+      catchUp.pump(subscription);
+      subscription.channel.presence?.refresh(subscription);
+    },
+  });
   const recentPublishes = new RecentPublishes();
   const joining = { authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(

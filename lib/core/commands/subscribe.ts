@@ -242,6 +242,7 @@ export class Subscribe {
     const { onSubscribe } = subscription.definition.behaviour;
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
+    subscription.beginHooks();
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);

@@ -32,6 +32,7 @@ export class Subscription implements Subscriber {
   private place = NOT_LIVE;
   private over = false;
   private taken = false;
+  private hooked = false;
   private unanswered = false;
   private underWay = false;
   private resumedSeq: number | undefined;
@@ -195,6 +196,18 @@ export class Subscription implements Subscriber {
     this.over = true;
     this.lease?.cancel();
     this.lease = undefined;
+  }
+
+  /** Its `@OnSubscribe` ran, or that of the connection that it was inherited from: an `@OnUnsubscribe` is due. */
+  beginHooks(): void {
+    this.hooked = true;
+  }
+
+  /** @returns whether an `@OnUnsubscribe` is due, once. */
+  concludeHooks(): boolean {
+    const { hooked } = this;
+    this.hooked = false;
+    return hooked;
   }
 
   /** Called before {@link end} where its client lost access. */

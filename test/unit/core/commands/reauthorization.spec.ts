@@ -287,7 +287,8 @@ describe('an authorization that is asked again (G11)', () => {
     expect([first.closed, second.closed]).toEqual([undefined, undefined]);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(/rooms\.:room.*the database is away/);
-    verdict = () => Promise.reject('a thrown text');
+    const text = 'a thrown text' as unknown as Error;
+    verdict = () => Promise.reject(text);
     await pass(20_000);
     expect(warnings.join()).not.toContain('a thrown text');
   });

@@ -197,7 +197,7 @@ describe('an authorization that is asked again (G11)', () => {
     expect(seqs(client)).toEqual([1]);
   });
 
-  it('meanwhile commands that need the subscription are answered with unavailable', async () => {
+  it('while it is withheld, commands that need the subscription are answered with unavailable', async () => {
     const client = await start();
     verdict = () => Promise.reject(new Error('away'));
     await pass(LEASE);

@@ -46,7 +46,7 @@ describe('drain and admission', () => {
     ['has not said hello', false],
     ['is being authenticated', true],
   ])(
-    'a client that %s is told no bye before welcome: it is closed with 4001 (G18, P3)',
+    'a client that %s is sent no bye before welcome: it is closed with 4001 (G18, P3)',
     async (_, greets) => {
       const harness = await EngineHarness.start([channel('rooms.:room')], {
         authenticator: { authenticate: () => new Promise(() => undefined) },

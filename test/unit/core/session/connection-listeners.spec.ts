@@ -39,7 +39,7 @@ async function start(): Promise<string[]> {
 
 describe('listeners of connections', () => {
   it.each(FORMS)(
-    'one whose closed() %s harms nothing: the socket closes, the others are told',
+    'one whose closed() %s harms nothing: the socket closes, and the others are notified',
     async (_, closed) => {
       const notes = await start();
       harness.engine.addConnectionListener(listener(notes, 'first', { closed }));
@@ -77,7 +77,7 @@ describe('listeners of connections', () => {
     expect(harness.errors).toEqual([new Error('a listener failed')]);
   });
 
-  it('each is told of opened before closed where one ends the connection at once', async () => {
+  it('opened comes before closed for each, also where one ends the connection at once', async () => {
     const notes = await start();
     const opened = (connection: RealtimeConnection): void => connection.disconnect();
     harness.engine.addConnectionListener(listener(notes, 'first', { opened }));
@@ -93,7 +93,7 @@ describe('listeners of connections', () => {
     expect(client.take('reply')).toEqual([]);
   });
 
-  it('one that was removed is told nothing, and one that is added in between only of what comes', async () => {
+  it('one that was removed is notified of nothing, and one that was added later only of what follows', async () => {
     const notes = await start();
     const remove = harness.engine.addConnectionListener(listener(notes, 'first'));
     const client = await harness.greet('user:ada');

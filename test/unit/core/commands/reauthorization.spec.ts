@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AuthorizationResult } from '../../../../lib/core/ports/channel-definition.js';
+import type { AuthorizationResult, HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
@@ -12,14 +12,16 @@ const FOREVER = { intervalMs: 1e9, timeoutMs: 1e9 };
 
 let harness: EngineHarness;
 let warnings: string[];
-let verdict: () => MaybePromise<AuthorizationResult>;
+let verdict: (call?: HandlerCall) => MaybePromise<AuthorizationResult>;
 let roster: () => MaybePromise<AuthorizationResult>;
+let asking: () => unknown;
 let asked: number;
 afterEach(() => harness.stop());
 
 async function start(policy: Parameters<typeof channel>[1] = {}): Promise<FakeConnection> {
   warnings = [];
   asked = 0;
+  asking = () => 42;
   verdict = () => ({ forMs: LEASE });
   roster = () => true;
   harness = await EngineHarness.start(
@@ -28,14 +30,14 @@ async function start(policy: Parameters<typeof channel>[1] = {}): Promise<FakeCo
         policy: { presence: { graceMs: 0 }, ...policy.policy },
         behaviour: {
           authorize: {
-            subscribe: ({ user }) => {
-              if (user?.id !== 'ada') return true;
+            subscribe: (call) => {
+              if (call.user?.id !== 'ada') return true;
               asked++;
-              return verdict();
+              return verdict(call);
             },
             presence: ({ user }) => (user?.id === 'ada' ? roster() : true),
           },
-          requests: new Map([['ask', () => 42]]),
+          requests: new Map([['ask', () => asking()]]),
         },
       }),
     ],
@@ -220,6 +222,22 @@ describe('an authorization that is asked again (G11)', () => {
     expect(client.take('reply')).toHaveLength(1);
   });
 
+  it('a no while a request runs: its answer is not sent', async () => {
+    const client = await start();
+    let answer: (value: unknown) => void = () => undefined;
+    asking = () => new Promise((resolve) => (answer = resolve));
+    client.send({ type: 'request', id: 'r', channel: ROOM, event: 'ask' });
+    await quiet();
+    verdict = () => false;
+    await pass(LEASE);
+    answer('secret');
+    await quiet();
+    expect(client.take().map(({ type, payload }) => [type, (payload as { code?: string }).code])).toEqual([
+      ['unsubscribed', 'forbidden'],
+      ['error', 'not_subscribed'],
+    ]);
+  });
+
   it('what waits for a slow client is put aside with it, and what waits for its other channels is not', async () => {
     const client = await start({ policy: { overflow: 'drop-oldest' } });
     client.send({ type: 'subscribe', id: 's2', channel: '$user.ada' });
@@ -242,6 +260,48 @@ describe('an authorization that is asked again (G11)', () => {
     // The first frame was with the socket already.
     expect([...sent, ...seqs(client)]).toEqual([1, 2]);
     expect(sent.length).toBeLessThan(2);
+  });
+
+  it('of two that are withheld, one that continues does not release the other', async () => {
+    const client = await start({ policy: { overflow: 'drop-oldest' } });
+    client.send({ type: 'subscribe', id: 's2', channel: 'rooms.2' });
+    await quiet();
+    client.take();
+    client.stall();
+    for (const name of [ROOM, 'rooms.2', ROOM, 'rooms.2']) await harness.publish(name);
+    verdict = () => Promise.reject(new RealtimeError('unavailable', 'Away', { retryAfterMs: 10_000 }));
+    await pass(LEASE);
+    verdict = (call) => call?.channel === 'rooms.2' || Promise.reject(new Error('away'));
+    await pass(10_000);
+    client.drain();
+    await quiet();
+    const sent = client.take('event');
+    expect(sent.filter((event) => event.channel === 'rooms.2').map(({ seq }) => seq)).toEqual([1, 2]);
+    // The frame that the socket held, of the first event, had left.
+    expect(sent.filter((event) => event.channel === ROOM).map(({ seq }) => seq)).toEqual([1]);
+    verdict = () => true;
+    await pass(4_000);
+    expect(seqs(client)).toEqual([2]);
+  });
+
+  it('a node that knows all revokes again does not release what is withheld', async () => {
+    const client = await start({ policy: { overflow: 'drop-oldest' } });
+    client.stall();
+    await harness.publish(ROOM);
+    await harness.publish(ROOM);
+    verdict = () => Promise.reject(new RealtimeError('unavailable', 'Away', { retryAfterMs: 100_000 }));
+    await pass(LEASE);
+    const { freshness } = harness.engine['parts'];
+    freshness.prove(1_000);
+    await pass(1_000);
+    freshness.prove(1e9);
+    client.drain();
+    await quiet();
+    await harness.publish(ROOM);
+    expect(seqs(client)).toEqual([1]);
+    verdict = () => true;
+    await pass(100_000);
+    expect(seqs(client)).toEqual([2, 3]);
   });
 
   it('a session that ends while it is withheld leaves nothing that asks again', async () => {

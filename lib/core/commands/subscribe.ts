@@ -3,6 +3,7 @@ import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import type { Turns } from '../async/turns.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -13,6 +14,7 @@ import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import { shorter, type Authorizer, type Grant } from './authorization.js';
@@ -46,6 +48,8 @@ interface Attempt {
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
   readonly access: Access;
+  /** Whether the channel had to be waited for, so that many may continue at the same moment. */
+  readonly hasWaited: boolean;
 }
 
 /** What the application allows a subscriber. */
@@ -65,6 +69,7 @@ export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
   readonly planner: SubscribePlanner;
   readonly catchUp: CatchUp;
   readonly presence: PresenceTracker;
+  readonly turns: Turns;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
 }
@@ -88,6 +93,8 @@ export class Subscribe {
     if (channels.size >= maxChannels) {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
+    // Nothing is done for a client that does not take the answer.
+    requireRoom(session.outbox);
     const bytes = this.measure(command, match);
     session.memory.retain(bytes.all);
     const pending = new PendingSubscription();
@@ -128,9 +135,10 @@ export class Subscribe {
       whenReady(this.accessOf(match, command, call, grant), (allowed) => {
         refuseIfOver(session, pending);
         access.requireFresh(match.definition);
-        return whenReady(hub.acquire(match), (channel) =>
-          this.join(session, channel, { command, pending, call, bytes, revision, access: allowed }),
-        );
+        const acquired = hub.acquire(match);
+        const hasWaited = isPromise(acquired);
+        const attempted = { command, pending, call, bytes, revision, access: allowed, hasWaited };
+        return whenReady(acquired, (channel) => this.join(session, channel, attempted));
       }),
     );
   }
@@ -165,9 +173,11 @@ export class Subscribe {
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
       () =>
-        whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
-          whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
-            this.answer(session, subscription, attempted, found, page),
+        whenReady(this.continueInTurn(session, attempted), () =>
+          whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
+            whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
+              this.answer(session, subscription, attempted, found, page),
+            ),
           ),
         ),
       () => {
@@ -184,6 +194,16 @@ export class Subscribe {
         throw error;
       },
     );
+  }
+
+  /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
+  private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
+    if (!hasWaited) return undefined;
+    return whenReady<void | undefined, void>(this.deps.turns.turn(session, false), () => {
+      refuseIfOver(session, pending);
+      session.requirePaid('subscribe');
+      requireRoom(session.outbox);
+    });
   }
 
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */

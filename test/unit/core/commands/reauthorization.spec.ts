@@ -226,10 +226,11 @@ describe('an authorization that is asked again (G11)', () => {
     const client = await start();
     let answer: (value: unknown) => void = () => undefined;
     asking = () => new Promise((resolve) => (answer = resolve));
+    await pass(LEASE - 1_000);
     client.send({ type: 'request', id: 'r', channel: ROOM, event: 'ask' });
     await quiet();
     verdict = () => false;
-    await pass(LEASE);
+    await pass(1_000);
     answer('secret');
     await quiet();
     expect(client.take().map(({ type, payload }) => [type, (payload as { code?: string }).code])).toEqual([

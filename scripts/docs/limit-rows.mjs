@@ -931,6 +931,11 @@ export const FIXED = {
     'the client',
     'fetches: for short lives a fifth of them',
   ),
+  'lib/core/commands/reauthorization.ts#MAX_ADVICE_MS': time(
+    'the pause before an authorization that failed is asked again, where it states a `retryAfterMs`',
+    'the subscription',
+    'is asked earlier: delivery is withheld until it answers',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -983,6 +988,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
+    'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
     'lib/core/async/turns.ts#RETRY_AFTER_MS',

@@ -50,9 +50,9 @@ import { MemoryAccounts } from '../outbox/memory-account.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
-import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
+import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
@@ -80,7 +80,7 @@ export function composeEngine(options: EngineOptions) {
   const authenticator = new TimedVerifier(options.authenticator, clock);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
-  const listeners = new Set<ConnectionListener>();
+  const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
@@ -154,7 +154,19 @@ export function composeEngine(options: EngineOptions) {
   });
   const authorizer = new Authorizer({ ...ports, channels, access, names, calls });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
-  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
+  const reauthorization = new Reauthorization({
+    ...ports,
+    authorizer,
+    unsubscribe,
+    sessions,
+    drain,
+    journal,
+    proceed: (subscription) => {
+      subscription.release();
+      catchUp.pump(subscription);
+      subscription.channel.presence?.refresh(subscription);
+    },
+  });
   const recentPublishes = new RecentPublishes();
   const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(

@@ -279,10 +279,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.noteQueue();
   }
 
-  /** Puts back what {@link hold} set aside. */
+  /** Puts back what {@link hold} set aside, of subscriptions that are no longer frozen. */
   release(): void {
     if (this.queue.heldLength === 0) return;
     this.queue.release();
+    this.queue.hold(({ flow }) => flow?.isFrozen === true);
     this.busy |= QUEUED;
     this.schedule();
   }

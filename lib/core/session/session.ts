@@ -68,7 +68,7 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionM
   /** What came before `welcome`, of all sessions. */
   readonly unfinished: UnfinishedBytes;
   readonly sessions: { remove(session: Session): void };
-  readonly listeners: ReadonlySet<ConnectionListener>;
+  readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
@@ -258,7 +258,7 @@ export class Session
     this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
-    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
+    if (wasLive) this.deps.listeners.closed(this.view, code);
   }
 
   sendPing(): void {
@@ -327,7 +327,7 @@ export class Session
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
-    for (const listener of this.deps.listeners) listener.opened(this.view);
+    this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     const now = this.deps.clock.monotonic();
     for (const received of this.takeEarly()) {

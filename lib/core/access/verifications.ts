@@ -2,7 +2,9 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import { WaitingLines } from '../async/waiting-lines.js';
 import type { Clock } from '../ports/clock.js';
+import type { Handshake } from '../ports/connection.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -23,12 +25,16 @@ export interface VerificationsDeps {
 
 /**
  * Verifies credentials, wherever they come from: the handshake, `hello`, `auth` (G16). Bounded in the number that is under way,
- * on this node and for one address, and in time. Counts what is refused: an address that guesses learns no more than that it is
- * too fast. Whoever brings a valid credential is admitted from there too.
+ * on this node and for one address, and in time. What finds no place waits in the line of its address, and addresses take turns:
+ * one that floods this node with slow credentials neither uses up all places nor keeps its own valid ones out for good. Counts
+ * what is refused: an address that guesses learns no more than that it is too fast. A valid credential is admitted from there too.
  */
 export class Verifications {
   private running = 0;
   private readonly byAddress = new Map<string, number>();
+  /** Addresses of which something waits and may have a place, in the order of their turns. */
+  private readonly turns = new Set<string>();
+  private readonly lines: WaitingLines;
   /** A token for each refused credential. */
   private readonly failures: SubjectBuckets;
 
@@ -36,6 +42,12 @@ export class Verifications {
     const { abuse, limits } = deps.settings;
     const rate = new RateLimit((abuse.authFailures * 1_000) / abuse.authFailureWindowMs, abuse.authFailures);
     this.failures = new SubjectBuckets(rate, limits.maxRateBuckets);
+    this.lines = new WaitingLines({
+      clock: deps.clock,
+      maxBytes: limits.maxWaitingBytes,
+      maxWaitMs: limits.admissionWaitMs,
+      onLineEnd: (ip) => this.turns.delete(ip),
+    });
   }
 
   /** Verifications that are under way. */
@@ -44,64 +56,107 @@ export class Verifications {
   }
 
   /**
-   * Synchronous when the authenticator is.
+   * Synchronous when the authenticator is, and nothing waits.
    *
-   * @throws RealtimeError what the authenticator refuses with; `rate_limited` where too many are under way, or too many of the
-   * address were refused; `timeout`.
+   * @throws RealtimeError what the authenticator refuses with; `rate_limited` where no place was free in time, or too many
+   * credentials of the address were refused; `timeout`.
    */
   verify(credentials: Credentials): MaybePromise<Verified> {
-    const { authenticator, settings, clock } = this.deps;
-    const { ip } = credentials.handshake;
-    this.requireRoom(ip);
-    const started = (): MaybePromise<Verified> => {
-      const work = authenticator.authenticate(credentials);
-      return isPromise(work) ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), ip) : work;
-    };
+    const { handshake, token } = credentials;
+    const { ip } = handshake;
     return attempt(
-      started,
+      () => {
+        // Nothing of the address waits then: places are given to what waits as soon as they are free.
+        if (this.hasPlace(ip)) return this.start(credentials);
+        const turn = this.lines.join(ip, handshake, token?.length ?? 0);
+        if (turn === undefined) throw this.noPlace(ip);
+        this.noteTurn(ip);
+        return turn.then((end) => {
+          if (end === 'left') throw new RealtimeError('unavailable', 'The client has left');
+          if (end === 'refused') throw this.noPlace(ip);
+          return this.holdPlace(ip, () => this.begin(credentials));
+        });
+      },
       (authentication) => authentication,
       (error) => {
-        throw credentials.token === undefined ? error : this.afterRefusal(error, ip);
+        throw token === undefined ? error : this.afterRefusal(error, ip);
       },
     );
   }
 
-  private requireRoom(ip: string): void {
-    const { maxVerifications, maxVerificationsPerAddress } = this.deps.settings.limits;
-    if (this.running >= maxVerifications) {
-      this.deps.journal.warn(
-        'verifications',
-        () =>
-          `${maxVerifications} credentials are being verified; more are refused (limits.maxVerifications)`,
-      );
-      throw new RealtimeError('rate_limited', 'Too many credentials are being verified', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    if ((this.byAddress.get(ip) ?? 0) >= maxVerificationsPerAddress) {
-      this.deps.journal.warn(
-        'verifications_of_address',
-        () =>
-          `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; more are refused ` +
-          '(limits.maxVerificationsPerAddress)',
-      );
-      throw new RealtimeError('rate_limited', 'Too many credentials of this address are being verified', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
+  /** The client of a handshake is gone: what waits of it leaves the line. */
+  leave(handshake: Handshake): void {
+    this.lines.leave(handshake);
   }
 
-  private async follow(work: MaybePromise<Verified>, ip: string): Promise<Verified> {
+  private start(credentials: Credentials): MaybePromise<Verified> {
+    const work = this.begin(credentials);
+    if (!isPromise(work)) return work;
+    const { ip } = credentials.handshake;
+    this.takePlace(ip);
+    return this.holdPlace(ip, () => work);
+  }
+
+  private begin(credentials: Credentials): MaybePromise<Verified> {
+    const { authenticator, settings, clock } = this.deps;
+    return withTimeout(authenticator.authenticate(credentials), settings.handlerTimeoutMs, clock);
+  }
+
+  private hasPlace(ip: string): boolean {
+    return this.running < this.deps.settings.limits.maxVerifications && this.mayTake(ip);
+  }
+
+  private mayTake(ip: string): boolean {
+    return (this.byAddress.get(ip) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
+  }
+
+  private takePlace(ip: string): void {
     this.running++;
     this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
+  }
+
+  private async holdPlace(ip: string, work: () => MaybePromise<Verified>): Promise<Verified> {
     try {
-      return await work;
+      return await work();
     } finally {
       this.running--;
       const left = (this.byAddress.get(ip) ?? 1) - 1;
       if (left > 0) this.byAddress.set(ip, left);
       else this.byAddress.delete(ip);
+      this.noteTurn(ip);
+      this.fillPlaces();
     }
+  }
+
+  private noteTurn(ip: string): void {
+    if (this.lines.lengthOf(ip) > 0 && this.mayTake(ip)) this.turns.add(ip);
+  }
+
+  /** Gives free places to the addresses in turn. A place is taken here, before the work begins in a later microtask. */
+  private fillPlaces(): void {
+    const { maxVerifications } = this.deps.settings.limits;
+    for (const ip of this.turns) {
+      if (this.running >= maxVerifications) return;
+      // The address goes to the end of the turns, which this loop comes to again.
+      this.turns.delete(ip);
+      this.takePlace(ip);
+      this.lines.serve(ip);
+      this.noteTurn(ip);
+    }
+  }
+
+  private noPlace(ip: string): RealtimeError {
+    const { maxVerifications, maxVerificationsPerAddress, admissionWaitMs } = this.deps.settings.limits;
+    const ofAddress = !this.mayTake(ip);
+    this.deps.journal.warn(ofAddress ? 'verifications_of_address' : 'verifications', () =>
+      ofAddress
+        ? `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; those that found no place within ` +
+          `${admissionWaitMs} ms, or no room to wait, are refused (limits.maxVerificationsPerAddress, limits.admissionWait)`
+        : `${maxVerifications} credentials are being verified; those that found no place within ${admissionWaitMs} ms, or no ` +
+          'room to wait, are refused (limits.maxVerifications, limits.admissionWait)',
+    );
+    const whose = ofAddress ? 'Too many credentials of this address' : 'Too many credentials';
+    return new RealtimeError('rate_limited', `${whose} are being verified`, { retryAfterMs: RETRY_AFTER_MS });
   }
 
   /** @returns the error for the client. */

@@ -1,12 +1,10 @@
 import type { CloseName } from '../../protocol/close-codes.js';
-import type { SubjectBuckets } from '../access/subject-buckets.js';
+import type { ConnectRate } from '../access/connect-rate.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
-import type { ThrottledLog } from '../async/throttled-log.js';
-import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
@@ -17,15 +15,12 @@ import { Session, type SessionDeps } from '../session/session.js';
 const RETRY_AFTER_MS = 2_000;
 
 export interface AdmissionDeps {
-  readonly verifications: Pick<Verifications, 'verify'>;
+  readonly verifications: Pick<Verifications, 'verify' | 'leave'>;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
-  /** New connections of addresses. */
-  readonly connects: SubjectBuckets;
+  readonly connects: Pick<ConnectRate, 'enter' | 'leave'>;
   readonly drain: DrainSwitch;
-  readonly clock: Clock;
   readonly observer: Observer;
-  readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -86,24 +81,18 @@ export class Admission implements TransportHost {
   }
 
   admit(handshake: Handshake): Refusal | undefined {
-    const refusal = this.judge(handshake);
-    if (refusal !== undefined) return refusal;
-    const { connects, clock, journal, settings } = this.deps;
-    const { ip } = handshake;
-    const now = clock.monotonic();
-    // Also of those that are refused after this: a handshake costs more than what most connections do afterwards.
-    if (connects.take(ip, 1, now)) return undefined;
-    journal.warn(
-      'connects',
-      () =>
-        `The address ${ip} connects more often than ${settings.limits.connectsPerSecond} times a second ` +
-        '(limits.connectsPerSecond) and is refused with 429. Behind a proxy, set trustProxy',
-    );
-    return {
-      status: 429,
-      message: 'Too many new connections from this address',
-      retryAfterMs: Math.max(RETRY_AFTER_MS, connects.waitFor(ip, 1, now)),
-    };
+    return this.judge(handshake);
+  }
+
+  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
+    const refusal = this.deps.connects.enter(handshake, bytes);
+    // Asked again: while it waited, the node may have filled, or have begun to drain.
+    return isPromise(refusal) ? refusal.then((late) => late ?? this.judge(handshake)) : refusal;
+  }
+
+  leave(handshake: Handshake): void {
+    this.deps.connects.leave(handshake);
+    this.deps.verifications.leave(handshake);
   }
 
   private judge(handshake: Handshake): Refusal | undefined {

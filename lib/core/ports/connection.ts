@@ -49,6 +49,8 @@ export interface Connection {
    * wait for `onDrain`. A write on a closed connection is ignored.
    */
   write(frame: Buffer): boolean;
+  /** Whether the socket makes a copy of what it holds back, as TLS does, instead of keeping the frame. Default `false`. */
+  readonly copiesFrames?: boolean;
   /** Bytes of written frames that have not left the process. */
   readonly bufferedBytes: number;
   /** Stops reading from the client; `resume` starts it again. */
@@ -73,6 +75,8 @@ export const PAUSED: FrameVerdict = { outcome: 'paused' };
 
 /** What the engine gives a transport for one client. */
 export interface ConnectionHandler {
+  /** Names the client over its connections: the user, or the address of one that is not verified. */
+  readonly client: string;
   /**
    * Takes one frame of the client.
    *

@@ -92,6 +92,15 @@ export class WebSocketConnection
     return this.handshake.ip;
   }
 
+  get client(): string {
+    return this.handler?.client ?? `address ${this.ip}`;
+  }
+
+  /** TLS encrypts a frame as a whole, for each socket. */
+  get copiesFrames(): boolean {
+    return this.writer === undefined;
+  }
+
   get bufferedBytes(): number {
     return this.heldBytes + this.socket.writableLength;
   }

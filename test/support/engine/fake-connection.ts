@@ -31,6 +31,7 @@ export class FakeConnection implements Connection {
   paused = false;
   /** Nobody, while the engine opens it: it may refuse at once. */
   handler: ConnectionHandler = {
+    client: 'nobody',
     onFrame: () => ACCEPTED,
     positions: () => new Map(),
     onExcess: () => undefined,

@@ -90,19 +90,19 @@ export class RealtimeError extends Error {
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
     if (details !== undefined && details.length > 0) this.details = details;
   }
+}
 
-  /** The body of the `error` frame. */
-  toBody(): ErrorBody {
-    const { code, message, retryable, retryAfterMs, details, reason, data } = this;
-    return omitUndefined({
-      code,
-      message,
-      retryable,
-      retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
-      details,
-      reason,
-      data,
-      docs: docsOf(code),
-    });
-  }
+/** The body of the `error` frame for an error. */
+export function errorBody(error: RealtimeError): ErrorBody {
+  const { code, message, retryable, retryAfterMs, details, reason, data } = error;
+  return omitUndefined({
+    code,
+    message,
+    retryable,
+    retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
+    details,
+    reason,
+    data,
+    docs: docsOf(code),
+  });
 }

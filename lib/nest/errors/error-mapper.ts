@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { RealtimeAction } from '../decorators/realtime-context.js';
-import { dataOf, messageOf, nameOfStatus, ownCodeOf, retryAfterOf } from './error-body.js';
+import { dataOf, messageOf, nameOfStatus, ownCodeOf, retryAfterOf } from './exception-body.js';
 import { withinBounds } from './error-bounds.js';
 import { issuesOf } from './pipe-issues.js';
 import { isValidationError, validationDetails } from './validation-details.js';

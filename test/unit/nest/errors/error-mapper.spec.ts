@@ -18,7 +18,7 @@ import { WsException } from '@nestjs/websockets';
 import { IsInt, IsString, validate, ValidateNested } from 'class-validator';
 import { ErrorMapper, type ErrorOrigin } from '../../../../lib/nest/errors/error-mapper.js';
 import { watchIssues } from '../../../../lib/nest/errors/pipe-issues.js';
-import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { errorBody, RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
@@ -27,7 +27,7 @@ const ORIGIN = { source: 'Rooms.rename', connectionId: 'c7' };
 function mapped(error: unknown, more: Partial<ErrorOrigin> = {}) {
   const logger = new RecordingLogger();
   const result = new ErrorMapper(logger, new SeededEntropy()).toRealtimeError(error, { ...ORIGIN, ...more });
-  return { result, body: result.toBody(), records: logger.records };
+  return { result, body: errorBody(result), records: logger.records };
 }
 
 function fromBody(body: unknown) {
@@ -293,7 +293,7 @@ describe('the error mapper', () => {
       max: 5,
       cause: { pattern: 'join', data: { secret: 1 } },
     });
-    expect(result.toBody()).toMatchObject({ code: 'refused', reason: 'ROOM_FULL', data: { max: 5 } });
+    expect(errorBody(result)).toMatchObject({ code: 'refused', reason: 'ROOM_FULL', data: { max: 5 } });
   });
 
   describe('errors of validation', () => {

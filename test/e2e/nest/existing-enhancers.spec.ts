@@ -409,6 +409,11 @@ describe.each(PLATFORMS)('enhancers that were written for HTTP, on %s', (_name, 
       fine() {
         return 'fine';
       }
+      @UseGuards(Pass)
+      @OnRequest('guarded')
+      guarded(@MessageBody() body: unknown) {
+        return body;
+      }
       @UseGuards(ForBodies)
       @OnRequest('ForBodies')
       one() {}
@@ -495,6 +500,9 @@ describe.each(PLATFORMS)('enhancers that were written for HTTP, on %s', (_name, 
         payload: 'fine',
       });
       await client.reply({ type: 'publish', channel: 'rooms.1', event: 'said', payload: { text: 'hi' } });
+      await expect(
+        client.call({ type: 'request', channel: 'open', event: 'guarded', payload: 1 }),
+      ).resolves.toMatchObject({ payload: 1 });
       await expect(
         client.error({ type: 'request', channel: 'open', event: 'ForBodies' }),
       ).resolves.toMatchObject({ code: 'internal' });

@@ -146,4 +146,30 @@ describe.each(PLATFORMS)('exception filters on %s', (_name, platform: Platform) 
     await expect(error('stream')).resolves.toMatchObject({ code: 'refused', message: 'streamed' });
     expect(logger.text).not.toContain('status is not a function');
   });
+
+  it('a filter may end the connection, and give it another user', async () => {
+    @PublicChannel()
+    @Channel('ended')
+    class Ended {
+      @UseFilters({
+        catch(_error: unknown, host: ArgumentsHost) {
+          const client = host.switchToWs().getClient<RealtimeConnection>();
+          client.user = { id: 'nobody' };
+          client.disconnect();
+        },
+      })
+      @OnRequest('end')
+      end(client: RealtimeConnection) {
+        users.push(() => client.user?.id);
+        throw new Teapot('x');
+      }
+    }
+    const users: (() => unknown)[] = [];
+    const { connect } = await start({ providers: [Ended] });
+    const client = await connect('alice');
+    await client.subscribe('ended');
+    client.send({ type: 'request', id: 'r', channel: 'ended', event: 'end' });
+    await client.expectClose(4811);
+    expect(users.map((user) => user())).toEqual(['nobody']);
+  });
 });

@@ -360,6 +360,17 @@ describe('the error mapper', () => {
       expect(mapped(hidden).body).toMatchObject({ code: 'refused', reason: 'bad_request' });
     });
 
+    it('a pipe may make its exception later, and a pipe that cannot be watched is left alone', async () => {
+      const made = new BadRequestException(['is wrong']);
+      const pipe = { exceptionFactory: async (_issues: unknown): Promise<unknown> => made };
+      watchIssues(pipe);
+      await expect(pipe.exceptionFactory([{ path: ['a', 'b'], message: 'is wrong' }])).resolves.toBe(made);
+      expect(mapped(made).body.details).toEqual([{ path: 'a.b', message: 'is wrong' }]);
+      const frozen = Object.freeze({ exceptionFactory: () => made });
+      expect(() => watchIssues(frozen)).not.toThrow();
+      expect(() => watchIssues(undefined)).not.toThrow();
+    });
+
     it('the details for a hostile payload are bounded', () => {
       const many = Array.from({ length: 10_000 }, (_, index) => `items.${index} must be a string`);
       expect(mapped(new BadRequestException(many)).body.details).toHaveLength(50);

@@ -255,7 +255,12 @@ export interface RealtimeModuleOptions {
   readonly broker?: Broker | (() => Broker);
   /** Publishes and administers, but accepts no clients; `auth` is then not needed. Default `false`. */
   readonly publisherOnly?: boolean;
-  /** An injectable that may refuse connections; global guards run at connect in any case. Default: none. */
+  /**
+   * Whether the application's global guards, interceptors and pipes run on channels and when a client connects. `false` leaves
+   * all of them out, for those that serve HTTP only; what is bound to a class or method runs in any case. Default `true`.
+   */
+  readonly globalEnhancers?: boolean;
+  /** An injectable that may refuse connections; global guards run before it. Default: none. */
   readonly connect?: Type<RealtimeConnectHook>;
 
   /**

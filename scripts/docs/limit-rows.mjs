@@ -471,6 +471,21 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
+  'lib/nest/errors/error-bounds.ts#MAX_REASON_LENGTH': bytes(
+    'the `reason` of an application’s error, in characters',
+    'the answer',
+    'cuts it: part of the protocol (P6f)',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_MESSAGE_LENGTH': bytes(
+    'the message of an application’s error, in characters',
+    'the answer',
+    'cuts it',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_ERROR_DATA_BYTES': bytes(
+    'the `data` of an application’s error, as JSON',
+    'the answer',
+    'leaves it out, and the log names the handler: part of the protocol (P6f)',
+  ),
   'lib/protocol/channel-name.ts#MAX_CHANNEL_LENGTH': bytes(
     'a channel name, in ASCII characters',
     'the command',
@@ -979,6 +994,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
+    'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',

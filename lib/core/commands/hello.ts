@@ -20,6 +20,8 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unauthorized: 'unauthorized',
   token_expired: 'token_expired',
   forbidden: 'forbidden',
+  muted: 'forbidden',
+  validation_failed: 'forbidden',
   banned: 'banned',
   bad_request: 'protocol_error',
   unavailable: 'broker_unavailable',
@@ -27,7 +29,9 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
 };
 
 /** The close code with the meaning of an error that refuses a connection. */
-export function closeNameOf(code: ErrorCode): CloseName {
+export function closeNameOf({ code, retryable }: Pick<RealtimeError, 'code' | 'retryable'>): CloseName {
+  // The application's own refusal is final unless it says when to come back.
+  if (code === 'refused') return retryable ? 'overloaded' : 'forbidden';
   return CLOSE_OF[code] ?? 'internal';
 }
 
@@ -60,7 +64,7 @@ export class Hello {
         if (session.isClosed) return;
         const known = session.toClientError(error);
         session.fail(command.id, known);
-        this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
+        this.refuse(session, closeNameOf(known), known.retryAfterMs);
       },
     );
   }

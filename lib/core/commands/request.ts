@@ -52,7 +52,8 @@ export class Request {
     requireStillAllowed?: StillAllowed,
   ): MaybePromise<void> {
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
-    return whenReady(this.calls.limit(handler(call), session.id, what), (value) => {
+    // Nobody may send a request again whose handler still runs (P17).
+    return whenReady(this.calls.limit(handler(call), session.id, what, 'outcome_unknown'), (value) => {
       if (session.isClosed) return;
       requireStillAllowed?.('until taken');
       const source = `the handler of the request "${call.event}"`;

@@ -1,6 +1,6 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
-import { RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { errorBody, RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
@@ -104,8 +104,8 @@ export class Unsubscribe {
 /** The body of an error of the application, whose `details` are left out when they cannot be sent. */
 function bodyOf(reason: RealtimeError): ErrorBody {
   try {
-    return toWireValue(reason.toBody(), 'error') as ErrorBody;
+    return toWireValue(errorBody(reason), 'error') as ErrorBody;
   } catch {
-    return new RealtimeError(reason.code).toBody();
+    return errorBody(new RealtimeError(reason.code));
   }
 }

@@ -137,7 +137,8 @@ export class Subscription implements Subscriber {
 
   /** The session counts that many more bytes for it. */
   countRetained(change: number): void {
-    this.retained += change;
+    // -0 would make V8 keep a field as an object of its own.
+    if (change !== 0) this.retained += change;
   }
 
   /**

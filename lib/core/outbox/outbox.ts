@@ -426,6 +426,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private countControl(bytes: number): void {
+    // -0 would make V8 keep a field as an object of its own.
+    if (bytes === 0) return;
     this.controlBytes += bytes;
     this.shared.budget.change(bytes);
   }

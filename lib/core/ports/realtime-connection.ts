@@ -51,6 +51,21 @@ export class RealtimeConnection {
     });
   }
 
+  /** As on an Express request: the same as {@link url}. */
+  get originalUrl(): string {
+    return this.url;
+  }
+
+  /** As on an HTTP request: that of the handshake, always `'GET'`. */
+  get method(): string {
+    return 'GET';
+  }
+
+  /** As on an Express request: one of the {@link headers}, by a name in any case. */
+  get(name: string): string | readonly string[] | undefined {
+    return this.headers[name.toLowerCase()];
+  }
+
   /** The application's own state of this connection. */
   get data(): Record<string, unknown> {
     return (this.#data ??= {});

@@ -58,15 +58,18 @@ export function Authorize(
   ...subjects: (ChannelAction | Type<ChannelPolicyGuard>)[]
 ): MethodDecorator & ClassDecorator {
   return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    const where = descriptor === undefined ? target : target.constructor;
+    const place = [(where as { name?: string }).name, key].filter((part) => part !== undefined).map(String);
+    const fail = (problem: string): never => {
+      throw new TypeError(`${place.join('.')}: ${problem}`);
+    };
     for (const subject of subjects) {
       if (typeof subject === 'function') {
-        if (descriptor !== undefined) throw new TypeError(misplaced(`${subject.name} on a method`));
+        if (descriptor !== undefined) fail(misplaced(`${subject.name} on a method`));
         Reflect.defineMetadata(POLICY_METADATA, subject, target);
       } else {
-        if (descriptor === undefined || key === undefined)
-          throw new TypeError(misplaced(`'${subject}' on a class`));
-        if (!CHANNEL_ACTIONS.includes(subject))
-          throw new TypeError(`@Authorize('${String(subject)}'): ${KNOWN}`);
+        if (descriptor === undefined || key === undefined) return fail(misplaced(`'${subject}' on a class`));
+        if (!CHANNEL_ACTIONS.includes(subject)) fail(`@Authorize('${String(subject)}'): ${KNOWN}`);
         declareHandler({ kind: 'authorize', action: subject })(target, key, descriptor);
       }
     }

@@ -21,6 +21,9 @@ export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refus
     case 'forbidden':
     case 'banned':
       return { status: 403, message, code, ...retry };
+    case 'refused':
+      // Final unless the application says when to come back.
+      return retryAfterMs === undefined ? { status: 403, message, code } : { ...TRY_LATER, ...retry };
     case 'rate_limited':
       return { status: 429, message, code, retryAfterMs: retryAfterMs ?? 1_000 };
     case 'message_too_large':

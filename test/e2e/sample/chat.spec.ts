@@ -179,7 +179,10 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
     await expect(channel.signal('shouting')).rejects.toMatchObject({ code: 'forbidden' });
     const nowhere = ada.client.channel('rooms.nowhere');
-    await expect(nowhere.subscribe()).rejects.toMatchObject({ code: 'unknown_channel' });
+    await expect(nowhere.subscribe()).rejects.toMatchObject({
+      code: 'refused',
+      reason: 'no_such_room',
+    });
     expect((await channel.history()).events).toEqual([]);
   });
 

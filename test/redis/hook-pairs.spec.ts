@@ -1,4 +1,5 @@
 // What the life-cycle hooks see of a client that moves between two nodes.
+import { stretched } from '../support/patience.js';
 import { afterAll, afterEach, beforeAll, describe, it } from '@jest/globals';
 import { HOOK_SCENARIOS, hookPairs } from '../support/wire/hook-pairs.js';
 import { startRedisNodes } from './nodes.js';
@@ -20,7 +21,7 @@ describe('life-cycle hooks come in pairs on two nodes with Redis (P28)', () => {
     const pairs = hookPairs();
     const nodes = await startRedisNodes(kit, 2, {
       channels: [pairs.channel],
-      settings: { retry: { stableMs: 50 } },
+      settings: { retry: { stableMs: stretched(250) } },
     });
     ({ close } = nodes);
     await scenario(nodes.nodes, pairs);

@@ -1,3 +1,4 @@
+import { stretched } from '../../support/patience.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
 import { HOOK_SCENARIOS, hookPairs, type HookPairs } from '../../support/wire/hook-pairs.js';
@@ -15,7 +16,7 @@ describe('life-cycle hooks come in pairs on two nodes with one memory store (P28
     pairs = hookPairs();
     cluster = await startWireCluster(2, {
       channels: [pairs.channel],
-      settings: { anonymous: true, retry: { stableMs: 50 } },
+      settings: { anonymous: true, retry: { stableMs: stretched(250) } },
     });
   });
 

@@ -135,6 +135,20 @@ export const HOOK_SCENARIOS: readonly (readonly [string, Scenario])[] = [
     },
   ],
   [
+    'a client that takes over twice on one node before it subscribes again',
+    async ([left], pairs) => {
+      const first = await (left as WireServer).connect('ada');
+      await first.subscribe('rooms.1');
+      const second = await comeBack(left as WireServer, first);
+      const third = await comeBack(left as WireServer, second);
+      await second.expectClose(4810);
+      await third.subscribe('rooms.1');
+      expect(pairs.open()).toEqual({ 'ada rooms.1': 1 });
+      await leave(third, pairs);
+      expect(pairs.counts('rooms.1')).toEqual([1, 1]);
+    },
+  ],
+  [
     'a client whose subscribe is under way when it is taken over on another node',
     async ([left, right], pairs) => {
       const older = await (left as WireServer).connect('ada');

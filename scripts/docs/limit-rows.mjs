@@ -138,6 +138,12 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.ipv6Prefix': count(
+    'first bits of IPv6 addresses that are compared wherever a limit or a ban is of an address',
+    'the address',
+    'counts all addresses with these bits as one',
+    'none: it is no amount',
+  ),
   'limits.maxEventBytes': bytes(
     'one event or signal: payload and meta as JSON, and its names',
     'whoever sends it, the application too',
@@ -486,6 +492,17 @@ export const FIXED = {
     'the node',
     'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
     'none: a ban is a name and a reason',
+  ),
+  'lib/core/engine/abuse-bans.ts#MAX_RECORDS': count(
+    'bans for abuse of which one node tells the others at once',
+    'the node',
+    'applies further ones on this node alone; logged: who has many addresses must not fill the log of control records',
+    'none: a record is a name and a time',
+  ),
+  'lib/core/engine/abuse-bans.ts#RECORD_EVERY_MS': time(
+    'until one more of them may be sent',
+    'the node',
+    'applies the ban on this node alone; logged',
   ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',

@@ -4,6 +4,7 @@ import { withTimeout } from '../async/with-timeout.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
+import { clientNetwork } from '../ports/ip-address.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
 import { RateLimit } from './rate-limit.js';
@@ -51,22 +52,24 @@ export class Verifications {
    */
   verify(credentials: Credentials): MaybePromise<Verified> {
     const { authenticator, settings, clock } = this.deps;
-    const { ip } = credentials.handshake;
-    this.requireRoom(ip);
+    const address = clientNetwork(credentials.handshake.ip, settings.limits.ipv6Prefix);
+    this.requireRoom(address);
     const started = (): MaybePromise<Verified> => {
       const work = authenticator.authenticate(credentials);
-      return isPromise(work) ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), ip) : work;
+      return isPromise(work)
+        ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), address)
+        : work;
     };
     return attempt(
       started,
       (authentication) => authentication,
       (error) => {
-        throw credentials.token === undefined ? error : this.afterRefusal(error, ip);
+        throw credentials.token === undefined ? error : this.afterRefusal(error, address);
       },
     );
   }
 
-  private requireRoom(ip: string): void {
+  private requireRoom(address: string): void {
     const { maxVerifications, maxVerificationsPerAddress } = this.deps.settings.limits;
     if (this.running >= maxVerifications) {
       this.deps.journal.warn(
@@ -78,11 +81,11 @@ export class Verifications {
         retryAfterMs: RETRY_AFTER_MS,
       });
     }
-    if ((this.byAddress.get(ip) ?? 0) >= maxVerificationsPerAddress) {
+    if ((this.byAddress.get(address) ?? 0) >= maxVerificationsPerAddress) {
       this.deps.journal.warn(
         'verifications_of_address',
         () =>
-          `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; more are refused ` +
+          `${maxVerificationsPerAddress} credentials of the address ${address} are being verified; more are refused ` +
           '(limits.maxVerificationsPerAddress)',
       );
       throw new RealtimeError('rate_limited', 'Too many credentials of this address are being verified', {
@@ -91,34 +94,34 @@ export class Verifications {
     }
   }
 
-  private async follow(work: MaybePromise<Verified>, ip: string): Promise<Verified> {
+  private async follow(work: MaybePromise<Verified>, address: string): Promise<Verified> {
     this.running++;
-    this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
+    this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
     try {
       return await work;
     } finally {
       this.running--;
-      const left = (this.byAddress.get(ip) ?? 1) - 1;
-      if (left > 0) this.byAddress.set(ip, left);
-      else this.byAddress.delete(ip);
+      const left = (this.byAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.byAddress.set(address, left);
+      else this.byAddress.delete(address);
     }
   }
 
   /** @returns the error for the client. */
-  private afterRefusal(error: unknown, ip: string): unknown {
+  private afterRefusal(error: unknown, address: string): unknown {
     if (!(error instanceof RealtimeError) || !GUESSES.has(error.code)) return error;
     const { clock, journal, settings } = this.deps;
     const now = clock.monotonic();
-    if (this.failures.take(ip, 1, now)) return error;
+    if (this.failures.take(address, 1, now)) return error;
     const { authFailures, authFailureWindowMs } = settings.abuse;
     journal.warn(
       'auth_failures',
       () =>
-        `More than ${authFailures} credentials of the address ${ip} were refused within ${authFailureWindowMs} ms: ` +
+        `More than ${authFailures} credentials of the address ${address} were refused within ${authFailureWindowMs} ms: ` +
         'further ones that are not valid are answered with rate_limited (abuse.authFailures)',
     );
     return new RealtimeError('rate_limited', 'Too many credentials of this address were refused', {
-      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(ip, 1, now))),
+      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(address, 1, now))),
     });
   }
 }

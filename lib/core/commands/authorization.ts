@@ -99,7 +99,7 @@ export class Authorizer {
     const allowed = (subscription?: Subscription): StillAllowed => {
       const check = (): void => {
         access.requireFresh(match.definition);
-        access.requireUnrevoked(session.user?.id, match.channel, revision);
+        access.requireUnrevoked(session.userId, match.channel, revision);
         if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
       };
       check();

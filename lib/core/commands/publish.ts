@@ -73,7 +73,7 @@ export class Publish {
     const sent = contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent.json);
     const attempt = { session, command, match, sent, fingerprint, receivedAt: session.commandReceivedAt };
-    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
+    const known = recentPublishes.find(command.channel, producerOf(session), command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -165,7 +165,7 @@ export class Publish {
       );
     };
     const checked = (prepared: Prepared): Prepared => {
-      access.requireUnrevoked(session.user?.id, match.channel, revision);
+      access.requireUnrevoked(session.userId, match.channel, revision);
       return prepared;
     };
     return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
@@ -174,7 +174,7 @@ export class Publish {
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
   private submit({ session, command, match, fingerprint }: Attempt, { event, bytes }: Prepared): void {
     const { appends, recentPublishes, clock } = this.deps;
-    const { producer } = session;
+    const producer = producerOf(session);
     const { channel, definition } = match;
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
@@ -200,7 +200,7 @@ export class Publish {
       id,
       event,
       payload: value,
-      user: session.user?.id,
+      user: session.userId,
       key,
       ttl,
       trace,
@@ -208,6 +208,11 @@ export class Publish {
     };
     return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
   }
+}
+
+/** In whose name the ids of a session's publishes are unique (P15). */
+function producerOf({ userId, lineage }: Session): string {
+  return userId === undefined ? `s:${lineage}` : `u:${userId}`;
 }
 
 /** What a handler returned; where it returned nothing, the payload that it was given and may have changed. */

@@ -1,4 +1,4 @@
-import type { CloseName } from '../../protocol/close-codes.js';
+import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
+import { clientNetwork } from '../ports/ip-address.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -15,6 +16,9 @@ import { Session, type SessionDeps } from '../session/session.js';
 
 /** Advice to a client that is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
+/** Refusals that say something of the node, not of the client alone. */
+const LOGGED: ReadonlySet<number> = new Set<number>([429, 503]);
+const BEHIND_PROXY = 'Behind a proxy, set trustProxy: without it all clients have the address of the proxy';
 
 export interface AdmissionDeps {
   readonly verifications: Pick<Verifications, 'verify'>;
@@ -71,8 +75,10 @@ export class Admission implements TransportHost {
     return this.deps.verifications.verify(credentials);
   }
 
-  onRefused({ code, status }: Refusal, ip: string): void {
+  onRefused(refusal: Refusal, ip: string): void {
+    const { code, status } = refusal;
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
+    if (LOGGED.has(status)) this.log(refusal, ip, status);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -81,41 +87,60 @@ export class Admission implements TransportHost {
     const refusal = this.judge(connection.handshake);
     this.deps.sessions.add(session);
     this.deps.observer.onConnectionOpen?.(session.view);
-    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
+    if (refusal === undefined) return session;
+    const name = this.closeOf(refusal);
+    this.log(refusal, session.ip, CLOSE_CODES[name].code);
+    session.close(name, refusal.retryAfterMs);
     return session;
   }
 
   admit(handshake: Handshake): Refusal | undefined {
     const refusal = this.judge(handshake);
     if (refusal !== undefined) return refusal;
-    const { connects, clock, journal, settings } = this.deps;
-    const { ip } = handshake;
+    const { connects, clock, settings } = this.deps;
+    const { connectsPerSecond, ipv6Prefix } = settings.limits;
+    const address = clientNetwork(handshake.ip, ipv6Prefix);
     const now = clock.monotonic();
     // Also of those that are refused after this: a handshake costs more than what most connections do afterwards.
-    if (connects.take(ip, 1, now)) return undefined;
-    journal.warn(
-      'connects',
-      () =>
-        `The address ${ip} connects more often than ${settings.limits.connectsPerSecond} times a second ` +
-        '(limits.connectsPerSecond) and is refused with 429. Behind a proxy, set trustProxy',
-    );
+    if (connects.take(address, 1, now)) return undefined;
     return {
       status: 429,
       message: 'Too many new connections from this address',
-      retryAfterMs: Math.max(RETRY_AFTER_MS, connects.waitFor(ip, 1, now)),
+      retryAfterMs: Math.max(RETRY_AFTER_MS, connects.waitFor(address, 1, now)),
+      hint: `limits.connectsPerSecond is ${connectsPerSecond}. ${BEHIND_PROXY}`,
     };
+  }
+
+  /** The names of these lines are few: a status, and a hint with fixed numbers. */
+  private log({ status, message, hint }: Refusal, ip: string, answer: number): void {
+    const more = hint === undefined ? '' : ` (${hint})`;
+    this.deps.journal.warn(
+      `refused ${status} ${hint}`,
+      () => `A connection of address ${ip} was refused with ${answer}: ${message}${more}`,
+    );
   }
 
   private judge(handshake: Handshake): Refusal | undefined {
     const { sessions, settings, drain } = this.deps;
+    const { maxConnections, maxConnectionsPerAddress, ipv6Prefix } = settings.limits;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    if (sessions.size >= settings.limits.maxConnections) {
-      return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
+    if (sessions.size >= maxConnections) {
+      return {
+        status: 503,
+        message: 'This node is full',
+        retryAfterMs: RETRY_AFTER_MS,
+        hint: `limits.maxConnections is ${maxConnections}`,
+      };
     }
-    if (sessions.connectionsOf(handshake.ip) >= settings.limits.maxConnectionsPerAddress) {
-      return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
+    if (sessions.connectionsOf(clientNetwork(handshake.ip, ipv6Prefix)) >= maxConnectionsPerAddress) {
+      return {
+        status: 429,
+        message: 'Too many connections from this address',
+        retryAfterMs: RETRY_AFTER_MS,
+        hint: `limits.maxConnectionsPerAddress is ${maxConnectionsPerAddress}. ${BEHIND_PROXY}`,
+      };
     }
     return undefined;
   }

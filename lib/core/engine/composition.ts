@@ -56,6 +56,7 @@ import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { UnfinishedMessages } from '../session/unfinished-messages.js';
+import { AbuseBans } from './abuse-bans.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
@@ -173,7 +174,18 @@ export function composeEngine(options: EngineOptions) {
     settings.retry.stableMs,
   );
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
-  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans, addressBans, verifications, calls });
+  const hello = new Hello({
+    ...ports,
+    tickets,
+    sessions,
+    takeOver,
+    bans,
+    addressBans,
+    journal,
+    verifications,
+    calls,
+  });
+  const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
 
   const sessionDeps: SessionDeps = {
     ...ports,
@@ -195,8 +207,7 @@ export function composeEngine(options: EngineOptions) {
     accounts,
     sessions,
     listeners,
-    bans,
-    addressBans,
+    banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
     outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
     turns: new Turns(),
@@ -230,7 +241,7 @@ export function composeEngine(options: EngineOptions) {
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
-    controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
+    controlApplier,
     reauthorization,
     sessions,
     hub,

@@ -10,6 +10,8 @@ export interface Refusal {
   /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;
   readonly retryAfterMs?: number;
+  /** For the log, beside the message: which setting decides, and the remedy. Clients do not get it. */
+  readonly hint?: string;
 }
 
 /** What a transport has verified before it opens a connection. */

@@ -1,10 +1,16 @@
-import type { ClientCommand } from '../../protocol/commands.js';
+import type { ClientCommand, ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
 
 /** When a client whose commands find no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
+
+/**
+ * Commands that never wait for others: they start no handler of the application, and a connection lives by them. Not `bye`: what
+ * was sent before it is still to be done.
+ */
+export const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
 
 /** A command that waits for its turn. */
 export interface WaitingCommand {

@@ -1,6 +1,6 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
-import type { ClientCommand, ClientCommandType, HelloCommand } from '../../protocol/commands.js';
+import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
@@ -18,6 +18,7 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
+import { clientNetwork } from '../ports/ip-address.js';
 import type { Verified, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
@@ -27,7 +28,7 @@ import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, idOf, toClientError } from './client-errors.js';
-import { CommandBacklog } from './backlog.js';
+import { CommandBacklog, UNQUEUED } from './backlog.js';
 import { SessionChannels } from './channels.js';
 import type { CommandWatch } from './command-watch.js';
 import { EarlyCommands, type Early } from './early-commands.js';
@@ -44,11 +45,6 @@ const NO_OPENING: Opening = {};
 
 /** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
-/**
- * Commands that never wait for others: they start no handler of the application, and a connection lives by them. Not `bye`: what
- * was sent before it is still to be done.
- */
-const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
 
 type ErrorLane = 'pushData' | 'pushControl';
 
@@ -103,6 +99,9 @@ export class Session
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
+  readonly ip: string;
+  /** What limits and bans of addresses know the client by. */
+  readonly address: string;
   readonly channels = new SessionChannels();
   readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
@@ -111,6 +110,7 @@ export class Session
   private state: State = 'hello';
   private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
+  private provenId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
   private unverified: Opening;
   private agreed = NO_FEATURES;
@@ -134,10 +134,12 @@ export class Session
     const { settings, clock, entropy, wheel, outboxes } = deps;
     this.id = entropy.id();
     this.connectedAt = clock.now();
+    this.ip = connection.handshake.ip;
+    this.address = clientNetwork(this.ip, settings.limits.ipv6Prefix);
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
-    this.inbound = new InboundLimiter(deps, connection.handshake.ip);
+    this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
@@ -147,6 +149,11 @@ export class Session
   /** Who the client was verified to be; `undefined` for an anonymous one. */
   get user(): RealtimeIdentity | undefined {
     return this.identity;
+  }
+
+  /** The id of that user, as it was verified: whatever becomes of the object, what the node does for the user goes by it. */
+  get userId(): string | undefined {
+    return this.provenId;
   }
 
   get opening(): Opening {
@@ -188,11 +195,7 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`;
-  }
-
-  get ip(): string {
-    return this.connection.handshake.ip;
+    return this.userId === undefined ? `address ${this.address}` : `user ${this.userId}`;
   }
 
   get account(): MemoryAccount | undefined {
@@ -209,19 +212,10 @@ export class Session
     return (this.publishLanes ??= new PublishLanes());
   }
 
-  /** In whose name the ids of this session's publishes are unique (P15). */
-  get producer(): string {
-    return this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`;
-  }
-
-  /** The member that this session belongs to (G19). */
-  get member(): string {
-    return this.user?.id ?? this.lineage;
-  }
-
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
+    this.provenId = authentication.user?.id;
     this.view.user = authentication.user;
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);

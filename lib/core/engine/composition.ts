@@ -76,7 +76,8 @@ export function composeEngine(options: EngineOptions) {
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
   const { log, bus, presence: members } = broker;
-  const authenticator = new TimedVerifier(options.authenticator, clock);
+  const journal = new ThrottledLog(logger, clock);
+  const authenticator = new TimedVerifier(options.authenticator, clock, journal);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
   const listeners = new Set<ConnectionListener>();
@@ -87,7 +88,6 @@ export function composeEngine(options: EngineOptions) {
   const wheel = new TimerWheel(clock, granularityOf(settings));
   const retries = new RetryQueue(clock);
   const pace = new TurnPace(clock);
-  const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
@@ -243,6 +243,7 @@ export function composeEngine(options: EngineOptions) {
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
     reauthorization,
+    channels,
     sessions,
     hub,
     presence,
@@ -276,12 +277,21 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
       overflow: 'disconnect',
     },
     behaviour: {
-      authorize: { subscribe: ({ user, channel }) => user !== undefined && userChannel(user.id) === channel },
+      authorize: { subscribe: ({ user, channel }) => user !== undefined && isChannelOf(user.id, channel) },
       publish: new Map(),
       signals: new Set(),
       requests: new Map(),
     },
   };
+}
+
+function isChannelOf(user: string, channel: string): boolean {
+  try {
+    return userChannel(user) === channel;
+  } catch {
+    // An id that is longer than the name of a channel can be: such a user has no channel.
+    return false;
+  }
 }
 
 /** Seconds of charged answers that may come at once, e.g. when a page is loaded. */

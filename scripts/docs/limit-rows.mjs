@@ -504,6 +504,27 @@ export const FIXED = {
     'the node',
     'applies the ban on this node alone; logged',
   ),
+  'lib/core/session/channels.ts#MAX_OWN_NAMES': count(
+    'names of channels that an anonymous connection may use whatever others at its address named',
+    'the connection',
+    'beyond them `limits.maxDistinctChannels` of the address decides',
+    'none: names of channels',
+  ),
+  'lib/core/session/memory.ts#SHARE_BYTES': bytes(
+    'what an anonymous connection may keep whatever others at its address keep',
+    'the connection',
+    'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
+  ),
+  'lib/core/engine/composition.ts#MAX_SHARE_BYTES': bytes(
+    'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
+    'the connection',
+    'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
+  ),
+  'lib/core/ports/user-id.ts#MAX_USER_ID_BYTES': bytes(
+    'the id of a user (P3f)',
+    'the client',
+    'refuses the credential as `unauthorized`; logged',
+  ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
     'the connection',

@@ -40,10 +40,16 @@ export class Authorizer {
    *
    * @throws RealtimeError `forbidden`, or what the authorizer threw.
    */
-  authorize({ definition }: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+  authorize(match: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+    const { definition, onGranted } = match;
     const rule = definition.behaviour.authorize[action];
     if (rule === undefined) throw new RealtimeError('forbidden');
-    return this.decide(rule, call, definition.pattern, action);
+    const decided = this.decide(rule, call, definition.pattern, action);
+    if (onGranted === undefined) return decided;
+    return whenReady(decided, (grant) => {
+      onGranted();
+      return grant;
+    });
   }
 
   /** The same by a rule that is known already. @param pattern of the channel; `''` for a request without one. */
@@ -119,10 +125,25 @@ export class Authorizer {
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
       const match = this.deps.channels.resolve(channel);
-      this.deps.names.admit(session.client, channel, this.deps.clock.monotonic());
-      return match;
+      const count = (isUsed: boolean): void => this.countName(session, channel, isUsed);
+      count(false);
+      return { ...match, onGranted: () => count(true) };
     }
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
+  }
+
+  /**
+   * Anonymous clients of one address do not know each other: what the others named leaves each connection a few names of its own.
+   *
+   * @throws RealtimeError `rate_limited`.
+   */
+  private countName(session: Session, channel: string, isUsed: boolean): void {
+    const { names, clock } = this.deps;
+    const now = clock.monotonic();
+    const refusal = names.refusal(session.client, channel, now);
+    if (refusal === undefined) {
+      if (isUsed) names.add(session.client, channel, now);
+    } else if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
 }
 

@@ -296,6 +296,9 @@ function isChannelOf(user: string, channel: string): boolean {
 
 /** Seconds of charged answers that may come at once, e.g. when a page is loaded. */
 const ANSWER_BURST_S = 8;
+/** What an anonymous connection gets of answers whatever those to others at its address cost: bytes a second, and at once. */
+const SHARE_BYTES_PER_SECOND = 4 * 1024;
+const MAX_SHARE_BYTES = 64 * 1024;
 /** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
 const FREE_ROUNDS = 2;
 /** The same for sessions that continue: a user may have several, and each has held its channels before. */
@@ -314,6 +317,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
       bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
       answers: new RateLimit(answers, answers * ANSWER_BURST_S),
+      answerShare: new RateLimit(SHARE_BYTES_PER_SECOND, MAX_SHARE_BYTES),
     },
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),

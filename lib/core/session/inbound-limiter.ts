@@ -35,7 +35,13 @@ export interface InboundDeps {
   readonly observer: Observer;
   readonly journal: ThrottledLog;
   /** What one connection may send and cause a second. */
-  readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit; readonly answers: RateLimit };
+  readonly rates: {
+    readonly commands: RateLimit;
+    readonly bytes: RateLimit;
+    readonly answers: RateLimit;
+    /** What an anonymous connection gets whatever the answers to others at its address cost. */
+    readonly answerShare: RateLimit;
+  };
   /** The same over all connections of a user, or of the anonymous clients of an address. */
   readonly subjects: {
     /** Of users only: anonymous clients of one address do not know each other. */
@@ -90,6 +96,7 @@ export class InboundLimiter {
   private commandsFullAt = 0;
   private bytesFullAt = 0;
   private answersFullAt = 0;
+  private shareFullAt = 0;
   /** Made at the first violation. */
   private abuse: AbuseMeter | undefined;
   /** Subscribes that cost nothing, as the session held so many channels before its client reconnected. */
@@ -138,6 +145,7 @@ export class InboundLimiter {
     const { rates, subjects, clock } = this.deps;
     const now = clock.monotonic();
     this.answersFullAt = rates.answers.draw(this.answersFullAt, bytes, now);
+    this.shareFullAt = rates.answerShare.draw(this.shareFullAt, bytes, now);
     subjects.answers.draw(session.client, bytes, now);
   }
 
@@ -257,10 +265,10 @@ export class InboundLimiter {
 
   private debtMs(session: LimitedSession, now: number): number {
     const { rates, subjects } = this.deps;
-    return Math.max(
-      rates.answers.debtMs(this.answersFullAt, now),
-      subjects.answers.debtMs(session.client, now),
-    );
+    const ownMs = rates.answers.debtMs(this.answersFullAt, now);
+    // Anonymous clients of one address do not know each other: what the others owe leaves each a share.
+    if (session.userId === undefined && rates.answerShare.debtMs(this.shareFullAt, now) === 0) return ownMs;
+    return Math.max(ownMs, subjects.answers.debtMs(session.client, now));
   }
 
   private notify(act: AbuseAct): void {

@@ -138,7 +138,7 @@ describe('an id of a user that cannot be acted on (P3f)', () => {
     const lines = server.records.filter(({ level }) => level === 'warn').map(({ message }) => message);
     expect(lines).toEqual([expect.stringContaining('1 to 255 bytes of UTF-8')]);
     expect(lines[0]?.length).toBeLessThan(600);
-     
+
     expect(lines[0]).not.toMatch(/[\u0000-\u001f\ud800-\udfff]/u);
   });
 

@@ -9,6 +9,7 @@ import type { AppendQueue } from '../log/append-queue.js';
 import {
   contentOf,
   fingerprintOf,
+  metaOf,
   notSerializable,
   sizeOf,
   type EventContent,
@@ -195,7 +196,7 @@ export class Publish {
   /** The event as it is appended: nothing of it changes any more. */
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
     const { id, event, key, ttl, trace } = command;
-    const meta = contentOf(command.meta, 'meta');
+    const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
       event,

@@ -6,6 +6,8 @@ export interface Flood {
   readonly node?: FloodedNode;
   /** What at least one attacker is told of: close codes, statuses of HTTP, codes of errors. Any of them is enough. */
   readonly answered?: readonly string[];
+  /** Whether more come from one address than may be connected or wait, so that newcomers there may be refused for the moment. */
+  readonly crowded?: boolean;
 }
 
 export interface FloodedNode {

@@ -15,6 +15,8 @@ import { publishFloods } from './attacks/publishes.mjs';
  * @property {boolean} [foreign] Whether it floods what is not the library's: measured, not judged.
  * @property {readonly string[]} [answered] What at least one attacker is told of: close codes, statuses of HTTP, codes of
  *   errors. Any of them is enough.
+ * @property {boolean} [crowded] Whether more come from one address than may be connected or wait, so that newcomers there may be
+ *   refused for the moment.
  * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
  */
 

@@ -5,8 +5,8 @@ const HELD_MB = 96;
 const PING_MS = 100;
 /** Share of the time: above it other processes load the machine, and what counts is the node's own CPU. */
 const LOADED = 0.25;
-/** New connections of an address have a rate (limits.connectsPerSecond), whoever opens them: it refuses for a while. */
-const RATE_OF_ADDRESS = '429';
+/** What a crowd at one address is refused with: more than may be connected, or may wait (limits.admissionWait), whoever they are. */
+const CROWDED = ['429', '4009'];
 /** Lines of the log in ten seconds: an attacker must not fill a disk. */
 const LOG_LINES = 100;
 /** What the operator is told of: who is closed or banned for what it does. */
@@ -22,7 +22,7 @@ const FAILURES = ['4005', '1011', '1006'];
  * @param {{ pingMs?: number }} [limits] `pingMs` of a slow machine. Default 100.
  * @returns {string[]} nothing where the node stood.
  */
-export function faultsOf(result, { answered }, { pingMs = PING_MS } = {}) {
+export function faultsOf(result, { answered, crowded = false }, { pingMs = PING_MS } = {}) {
   const { survived, exit, memory, loop, cpu, neighbour, attack, log } = result;
   if (!survived) return [`the node ended with ${exit}`];
   const faults = [];
@@ -45,7 +45,8 @@ export function faultsOf(result, { answered }, { pingMs = PING_MS } = {}) {
   unless(refused.length === 0, `publishes of the neighbour: ${[...new Set(refused)]}`);
   unless(answers, 'the neighbour got no answer');
   for (const [kind, { tried, refused }] of Object.entries(during.newcomers)) {
-    const why = kind === 'shared' ? refused.filter((reason) => reason !== RATE_OF_ADDRESS) : refused;
+    const why =
+      kind === 'shared' && crowded ? refused.filter((reason) => !CROWDED.includes(reason)) : refused;
     unless(why.length === 0, `${why.length} of ${tried} newcomers (${kind} address): ${[...new Set(why)]}`);
   }
   unless(

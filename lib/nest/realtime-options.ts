@@ -133,17 +133,32 @@ export interface RealtimeLimits {
   readonly framesPerCommand?: number;
   /**
    * Bytes of messages that clients have begun and not ended, and of commands before `welcome`, over all connections of this
-   * node; at least `maxFrameBytes`. Above it the connection with the largest is closed with 4006. Default 33554432 (32 MiB).
+   * node; at least `maxFrameBytes`. Above it the client that holds most, at the address that holds most, loses the connection
+   * with its largest (4006). Default 33554432 (32 MiB).
    */
   readonly maxUnfinishedBytes?: number;
   /** Subscribers that a signal or a presence update may reach on this node for the price of one command. Default 64. */
   readonly deliveriesPerCommand?: number;
-  /** Credentials that are being verified at the same time; more are refused for the moment (429). Default 1000. */
+  /** Credentials that are being verified at the same time; more wait for `admissionWait`, and addresses take turns. Default 1000. */
   readonly maxVerifications?: number;
   /** The same for one address. Default 100. */
   readonly maxVerificationsPerAddress?: number;
-  /** New connections of one address per second, sustained; `maxConnectionsPerAddress` may come at once. Default 100. */
+  /**
+   * New connections of one address per second, sustained; `maxConnectionsPerAddress` may come at once. Above it they wait for
+   * `admissionWait`. Default 100.
+   */
   readonly connectsPerSecond?: number;
+  /**
+   * How long a new connection above `connectsPerSecond` may wait for its turn, and a credential for a place to be verified
+   * (`maxVerifications`); then, or where it would take longer, it is refused for the moment (429, or 4006 after `hello`). 0 refuses
+   * at once. At most a minute. Default `'5s'`.
+   */
+  readonly admissionWait?: Duration;
+  /**
+   * Bytes of new connections that wait, and of credentials that wait, on this node; each counts 8 KiB more than it sent. Where
+   * there is no room, the last to come of the address that holds most makes it. Default 16777216 (16 MiB).
+   */
+  readonly maxWaitingBytes?: number;
   /** Users and addresses whose rates are remembered, for each kind of rate. The oldest are forgotten. Default 100000. */
   readonly maxRateBuckets?: number;
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
@@ -353,7 +368,7 @@ export interface RealtimeModuleOptions {
   readonly ringSize?: number;
   /** Bytes of these events of one channel; the newest is kept in any case. Default 262144 (256 KiB). */
   readonly ringBytes?: number;
-  /** Bytes of these events of all channels; above it each channel keeps only its newest. Default 67108864 (64 MiB). */
+  /** Bytes of these events of all channels; above it the channel that had no event for longest keeps only its newest. Default 67108864 (64 MiB). */
   readonly ringBytesPerNode?: number;
   /** How long the members of a node that died stay listed (G19). Default `'30s'`. */
   readonly presenceLease?: Duration;

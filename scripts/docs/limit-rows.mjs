@@ -17,17 +17,14 @@ const time = (what, who, then) => ({ kind: 'time', what, who, then });
  */
 const count = (what, who, then, beside) => ({ kind: 'count', what, who, then, beside });
 
-/** What a bound in count says beside it while no bound in bytes exists. */
-export const OPEN = 'none yet';
-
 /** Rows by option. */
 export const MODULE = {
   'limits.maxFrameBytes': bytes('one frame from a client', 'the connection', 'closes with 4806'),
   'limits.maxMessageBytes': bytes('one message from a client', 'the connection', 'closes with 4806'),
   'limits.maxUnfinishedBytes': bytes(
-    'messages that have begun and not ended, and commands before `welcome`, of all clients',
+    'messages that have begun and not ended, commands before `welcome`, and what comes before an upgrade is answered, of all clients',
     'the node',
-    'closes the connection with the largest with 4006',
+    'closes with 4006: of the address that holds most the client that holds most, of it the connection with the largest; logged',
   ),
   'limits.maxEnvelopesPerFrame': count(
     'messages in one frame',
@@ -111,20 +108,30 @@ export const MODULE = {
   'limits.maxVerifications': count(
     'credentials that are being verified, of handshakes, `hello` and `auth` together',
     'the node',
-    'refuses with 429, 4006 or `rate_limited`; logged',
-    '`limits.maxFrameBytes`',
+    'more wait for `limits.admissionWait`, and addresses take turns; then 429, 4006 or `rate_limited`; logged',
+    '`limits.maxFrameBytes`, and `limits.maxWaitingBytes` of those that wait',
   ),
   'limits.maxVerificationsPerAddress': count(
     'credentials of one address that are being verified',
     'the address',
-    'refuses with 429, 4006 or `rate_limited`',
-    '`limits.maxFrameBytes`',
+    'more wait for `limits.admissionWait`; then 429, 4006 or `rate_limited`; logged',
+    '`limits.maxFrameBytes`, and `limits.maxWaitingBytes` of those that wait',
   ),
   'limits.connectsPerSecond': count(
     'new connections of one address a second; `limits.maxConnectionsPerAddress`, or twice the rate, at once',
     'the address',
-    'refuses with 429 and `Retry-After`; logged',
-    'none: a refused handshake is not kept',
+    'upgrades wait for their turn; those that would wait longer than `limits.admissionWait` get 429 and `Retry-After`; logged',
+    '`limits.maxWaitingBytes`',
+  ),
+  'limits.admissionWait': time(
+    'the wait of a connection for its turn among those of its address, and of a credential for a place to be verified',
+    'the address',
+    'refuses with 429 and `Retry-After`, 4006 or `rate_limited`; logged',
+  ),
+  'limits.maxWaitingBytes': bytes(
+    'connections that wait for their turn, and as much again of credentials that wait; each counts 8 KiB more than it sent',
+    'the address',
+    'refuses the last to come of the address that holds most, as above',
   ),
   'limits.maxRateBuckets': count(
     'users and addresses whose rate is remembered, for each kind of rate, and sessions that ended a short time ago',
@@ -293,7 +300,7 @@ export const MODULE = {
   ringBytesPerNode: bytes(
     'recent events of all served channels',
     'the node',
-    'each channel keeps only its newest event; replays read the others from the log',
+    'the channel that had no event for longest keeps only its newest, then the next; replays read the others from the log',
   ),
   presenceLease: time('membership of a node that died', 'the channel', 'its members leave'),
   'drain.deadline': time('a drain', 'the node', 'closes what is left'),
@@ -325,7 +332,7 @@ export const CHANNEL = {
     'members of which each change is sent',
     'the channel',
     'sends their number, at most once a second',
-    OPEN,
+    '`limits.maxPresenceBytes` for each: 800 KiB',
   ),
   dedupe: time('how long ids are remembered', 'the channel', 'forgets the id'),
 };
@@ -386,7 +393,7 @@ export const REDIS = {
   maxIdsPerProducer: count(
     'remembered ids of one user in all channels, within two dedupe windows',
     'the user; all anonymous clients together have five times as many',
-    '`rate_limited` until ids have ended',
+    '`rate_limited` until ids have ended; repeats of what is remembered are answered as such',
     'none: an id is about 160 bytes',
   ),
   pipelineDepth: count('script calls under way', 'the node', 'the next one waits', '`maxBatchBytes`'),
@@ -449,8 +456,18 @@ export const CLIENT = {
     'the client',
     '`rate_limited`; nothing is sent',
   ),
-  maxHeldEvents: count('events that wait behind an unannounced gap', 'the channel', 'resumes', OPEN),
-  maxPresenceMembers: count('members that are kept', 'the channel', 'only their number is known', OPEN),
+  maxHeldEvents: count(
+    'events that wait behind an unannounced gap, until one page is read or fails',
+    'the channel',
+    'resumes',
+    '`limits.maxEventBytes` of the server for each: in theory 1 000 MiB, in the memory of the client alone',
+  ),
+  maxPresenceMembers: count(
+    'members that are kept',
+    'the channel',
+    'only their number is known',
+    '`limits.maxPresenceBytes` of the server for each: 40 MiB, in the memory of the client alone',
+  ),
 };
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
@@ -521,7 +538,7 @@ export const FIXED = {
     'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
   ),
   'lib/core/ports/user-id.ts#MAX_USER_ID_BYTES': bytes(
-    'the id of a user (P3f)',
+    'the id of a user (P3h)',
     'the client',
     'refuses the credential as `unauthorized`; logged',
   ),
@@ -584,6 +601,11 @@ export const FIXED = {
     'the node',
     'the rest waits for the next turns: the event loop must stay free',
   ),
+  'lib/core/async/waiting-lines.ts#OVERHEAD_BYTES': bytes(
+    'what each connection or credential that waits counts more than it sent',
+    'the address',
+    'counts towards `limits.maxWaitingBytes`',
+  ),
   'lib/core/outbox/outbox-budget.ts#SHARE_BYTES': bytes(
     'what waits for a connection that others, of its user or of the node, never take from it',
     'the connection',
@@ -599,7 +621,7 @@ export const FIXED = {
     'events of one read that closes a gap',
     'the channel',
     'reads the next page: any size heals',
-    OPEN,
+    '`maxReadBytes` of Redis; in memory a read copies no event',
   ),
   'lib/core/hub/member-pages.ts#DEFAULT_LIMIT': count(
     'members of a page, also of the answer to a subscribe',
@@ -795,7 +817,7 @@ export const FIXED = {
     'control records that are kept',
     'the cluster',
     'drops the oldest; a node that missed them asks every authorization again: days of moderation',
-    OPEN,
+    'none: a record is of names and a reason, which the application alone writes, and in the memory of Redis',
   ),
   'lib/brokers/redis/control/control.ts#ANSWERS_MS': time(
     'how long confirmations can be looked up',
@@ -887,13 +909,13 @@ export const FIXED = {
     'events of one read that closes an unannounced gap',
     'the channel',
     'reads the next page: any size heals',
-    OPEN,
+    '`limits.maxPageBytes` of the server',
   ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',
     'the channel',
     'reads the list again: the same result',
-    OPEN,
+    '`limits.maxPresenceBytes` of the server for each member that changed, in the memory of the client alone',
   ),
   'lib/client/connection/connector.ts#CLOSE_WAIT_MS': time(
     'the peer’s close frame',
@@ -964,6 +986,7 @@ export const OTHER_NUMBERS = {
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
+    'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',
     'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',
@@ -1018,6 +1041,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#CHANNEL_BYTES',
     'lib/brokers/memory/weight.ts#EVENT_BYTES',
     'lib/brokers/memory/weight.ts#ID_BYTES',
+    'lib/brokers/memory/weight.ts#ID_LANE_BYTES',
     'lib/brokers/memory/weight.ts#PRODUCER_BYTES',
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',

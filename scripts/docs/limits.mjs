@@ -3,17 +3,7 @@
 // be a bound and has neither a row nor a place in the lists of other numbers stops the script, so no bound can be
 // forgotten; so does a row without its option. test/repo/docs/limits.spec.ts runs the same checks.
 import ts from 'typescript';
-import {
-  CHANNEL,
-  CLIENT,
-  FIXED,
-  MEMORY,
-  MODULE,
-  OPEN,
-  OTHER_NUMBERS,
-  REDIS,
-  WEBSOCKET,
-} from './limit-rows.mjs';
+import { CHANNEL, CLIENT, FIXED, MEMORY, MODULE, OTHER_NUMBERS, REDIS, WEBSOCKET } from './limit-rows.mjs';
 import { numbersOf } from './options.mjs';
 
 /** Files that declare the option types of all subjects. */
@@ -207,7 +197,7 @@ export function limitProblems(types, subjects, sources) {
 
 /** A count must name bounds in bytes, or say why it needs none. */
 function besideProblems(path, beside = '', bytesOf) {
-  if (beside === OPEN || /^none: ./.test(beside)) return [];
+  if (/^none: ./.test(beside)) return [];
   const named = [...beside.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
   if (named.length === 0)
     return [`${path} is bounded in count: name its bound in bytes, or why it needs none`];
@@ -258,7 +248,7 @@ export function renderLimits(types, subjects, sources) {
     '',
     'Every bound of the library: what it bounds, who is charged, and what happens at the bound. What each option takes is in [options.md](options.md), what a code means in [errors.md](errors.md).',
     '',
-    'What is bounded in number is bounded in bytes too: the last column names that bound, or says why none is needed; `none yet` is a gap of this version.',
+    'What is bounded in number is bounded in bytes too: the last column names that bound, or says why none is needed.',
     '',
   ];
   for (const { title, says, rows, ...subject } of subjects) {

@@ -167,6 +167,89 @@ describe('the ids of one producer', () => {
   });
 });
 
+describe('a producer at its share of ids (P15)', () => {
+  const publish = (id: string, change: Partial<AppendRequest> = {}) =>
+    request(CHANNEL, id, { producer: 'u:ada', ...change });
+  const refused = expect.objectContaining({ ok: false, code: 'rate_limited' });
+  const duplicate = (seq: number) => ({
+    ok: true,
+    duplicate: true,
+    position: expect.objectContaining({ seq }),
+  });
+
+  it('is answered what it knows already: repeats, conflicts, one by one and in one call', async () => {
+    const { broker } = await kit.node({ maxIdsPerProducer: 2 });
+    await broker.log.appendMany([publish('a'), publish('b')]);
+    for (const _time of [1, 2]) {
+      expect(await broker.log.appendMany([publish('a')])).toEqual([duplicate(1)]);
+      expect(await broker.log.appendMany([publish('b', { fingerprint: 'else' })])).toEqual([
+        { ok: false, code: 'conflict' },
+      ]);
+      expect(await broker.log.appendMany([publish('c')])).toEqual([refused]);
+      expect(
+        await broker.log.appendMany([
+          publish('d'),
+          publish('a'),
+          request(CHANNEL, 'other', { producer: 'u:eve' }),
+          publish('b'),
+          publish('c'),
+          publish('a', { fingerprint: 'else' }),
+        ]),
+      ).toEqual([
+        refused,
+        duplicate(1),
+        expect.objectContaining({ ok: true, position: expect.objectContaining({ seq: 3 }) }),
+        duplicate(2),
+        refused,
+        { ok: false, code: 'conflict' },
+      ]);
+    }
+    const { events } = await broker.log.read({ channel: CHANNEL, from: 1, limit: 10 });
+    expect(events.map(({ id }) => id)).toEqual(['a', 'b', 'other']);
+  });
+
+  it('reached within one call, the events beyond it are refused, and a repeat in it is none of them', async () => {
+    const { broker, seen } = await kit.node({ maxIdsPerProducer: 2 });
+    await broker.log.subscribe(CHANNEL);
+    expect(await broker.log.appendMany(['a', 'b', 'a', 'c'].map((id) => publish(id)))).toEqual([
+      expect.objectContaining({ ok: true, duplicate: false }),
+      expect.objectContaining({ ok: true, duplicate: false }),
+      duplicate(1),
+      refused,
+    ]);
+    await until('both events', () => seen.eventsOf(CHANNEL).length === 2);
+    expect(seen.eventsOf(CHANNEL).map(({ id, payload }) => [id, payload])).toEqual([
+      ['a', { id: 'a' }],
+      ['b', { id: 'b' }],
+    ]);
+  });
+
+  it('is not brought there by repeats, conflicts, what is out of order, and what Redis refused', async () => {
+    const { broker } = await kit.node({
+      maxIdsPerProducer: 2,
+      heartbeatMs: 600_000,
+      controlMaxAgeMs: 900_000,
+    });
+    await broker.log.appendMany([publish('a')]);
+    for (let time = 0; time < 3; time += 1) {
+      expect(await broker.log.appendMany([publish('a')])).toEqual([duplicate(1)]);
+      expect(await broker.log.appendMany([publish('a', { fingerprint: 'else' })])).toEqual([
+        { ok: false, code: 'conflict' },
+      ]);
+      expect(await broker.log.appendMany([publish('b', { after: 'never' })])).toEqual([
+        { ok: false, code: 'out_of_order' },
+      ]);
+      await kit.admin.config('SET', 'min-replicas-to-write', '1');
+      expect(await broker.log.appendMany([publish('b')])).toEqual([{ ok: false, code: 'unavailable' }]);
+      await kit.admin.config('SET', 'min-replicas-to-write', '0');
+    }
+    expect(await broker.log.appendMany([publish('b'), publish('c')])).toEqual([
+      expect.objectContaining({ ok: true, duplicate: false }),
+      refused,
+    ]);
+  });
+});
+
 describe('what is sent to Redis', () => {
   const MIB = 1024 * 1024;
   const textEvent = (id: string, text: string, change: Partial<AppendRequest> = {}) =>

@@ -4,6 +4,10 @@ import type { Command } from 'ioredis';
 import { MEMBERS } from '../../lib/brokers/redis/scripts/members.js';
 import { READ } from '../../lib/brokers/redis/scripts/read.js';
 import { requests } from '../support/engine/append-requests.js';
+import type { RealtimeError } from '../../lib/protocol/realtime-error.js';
+import { settle } from '../support/engine/manual-clock.js';
+import { stretched } from '../support/patience.js';
+import { until } from '../support/until.js';
 import { alteredClient } from './altered-client.js';
 import { RedisKit } from './kit.js';
 
@@ -67,6 +71,33 @@ describe('reads of one node', () => {
     expect(sent.length).toBe(80);
     await kit.admin.del(kit.keys.stream(CHANNEL));
     expect(await read()).toMatchObject({ tip: { seq: 3 } });
+  });
+
+  it('of a server that does not answer, are refused instead of waiting, and all places are free when it answers again (G21)', async () => {
+    const { broker, sent } = await counted({ commandTimeoutMs: stretched(100) });
+    const read = () => broker.log.read({ channel: CHANNEL, from: 1, limit: 9 });
+    for (const _time of [1, 2]) {
+      sent.length = 0;
+      kit.server.pause();
+      const outcomes = await Promise.allSettled(Array.from({ length: 40 }, read));
+      const codes = outcomes.map((one) => one.status === 'rejected' && (one.reason as RealtimeError).code);
+      expect(codes.filter((code) => code === 'timeout').length).toBe(32);
+      expect(codes.filter((code) => code === 'unavailable').length).toBe(8);
+      await expect(read()).rejects.toMatchObject({ code: 'unavailable' });
+      expect(sent.length).toBe(32);
+      kit.server.resume();
+      await until('a read to be answered', () =>
+        read().then(
+          () => true,
+          () => false,
+        ),
+      );
+      sent.length = 0;
+      const again = Array.from({ length: 40 }, read);
+      await settle();
+      expect(sent.length).toBeGreaterThanOrEqual(32);
+      for (const { events } of await Promise.all(again)) expect(events).toHaveLength(3);
+    }
   });
 
   it('beyond `maxQueued` are refused until others are answered; those that wait count', async () => {

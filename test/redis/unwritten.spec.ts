@@ -5,6 +5,7 @@ import type { Position } from '../../lib/protocol/position.js';
 import { request, requests } from '../support/engine/append-requests.js';
 import { elapse, stretched } from '../support/patience.js';
 import { until } from '../support/until.js';
+import { TIPS } from '../../lib/brokers/redis/scripts/tips.js';
 import { RedisKit } from './kit.js';
 
 const CHANNEL = 'rooms.1';
@@ -208,23 +209,37 @@ describe('logs and rooms that were never written', () => {
       await until('the event', () => seen.eventsOf(CHANNEL).some(({ id }) => id === 'a'));
     });
 
+    const evict = async () => {
+      const { head, stream, ids } = kit.keys.of(CHANNEL);
+      await kit.admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
+      // What ends first is evicted first: nothing else goes.
+      for (const key of [head, stream, ...ids]) await kit.admin.pexpire(key, 50_000);
+      await kit.admin.config('SET', 'maxmemory-eviction-tenacity', '100');
+      for (let free = 0; (await kit.admin.exists(head, stream, ...ids)) > 0; free++) {
+        const used = Number(/used_memory:(\d+)/.exec(await kit.admin.info('memory'))?.[1]);
+        await kit.admin.config('SET', 'maxmemory', String(used - 2_000 * free));
+        await kit.admin.set('filler', 'x').catch(() => undefined);
+        await kit.admin.config('SET', 'maxmemory', '0');
+        if (free > 50) throw new Error('Nothing is evicted');
+      }
+    };
     /** Everything that loses a log: what a client knew of it is true of no later one. */
     const losses: Readonly<Record<string, () => Promise<void>>> = {
       'a flush': async () => void (await kit.admin.flushall()),
       'the removal of its head': async () => void (await kit.admin.del(kit.keys.head(CHANNEL))),
-      'the eviction of all its keys': async () => {
-        const { head, stream, ids } = kit.keys.of(CHANNEL);
-        await kit.admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
-        // What ends first is evicted first: nothing else goes.
-        for (const key of [head, stream, ...ids]) await kit.admin.pexpire(key, 50_000);
-        await kit.admin.config('SET', 'maxmemory-eviction-tenacity', '100');
-        for (let free = 0; (await kit.admin.exists(head, stream, ...ids)) > 0; free++) {
-          const used = Number(/used_memory:(\d+)/.exec(await kit.admin.info('memory'))?.[1]);
-          await kit.admin.config('SET', 'maxmemory', String(used - 2_000 * free));
-          await kit.admin.set('filler', 'x').catch(() => undefined);
-          await kit.admin.config('SET', 'maxmemory', '0');
-          if (free > 50) throw new Error('Nothing is evicted');
-        }
+      'the eviction of all its keys': () => evict(),
+      'its eviction, while the server begins to count again': async () => {
+        await evict();
+        // Somebody asks before it does.
+        await kit.admin.eval(
+          TIPS.text,
+          2,
+          kit.keys.head(CHANNEL),
+          kit.keys.origin(CHANNEL),
+          'another',
+          600_000,
+        );
+        await kit.admin.config('RESETSTAT');
       },
     };
     it.each(Object.keys(losses))(
@@ -273,6 +288,24 @@ describe('logs and rooms that were never written', () => {
       expect((await broker.presence.members(CHANNEL, { limit: 1 })).epoch).not.toBe(room.epoch);
     });
 
+    it('the log of a probe lives for a minute, also when the tips are checked (G20)', async () => {
+      const { broker, seen } = await kit.node({ tipCheck: { intervalMs: 20 } });
+      await broker.log.subscribe(CHANNEL);
+      await broker.probe(stretched(5_000));
+      // The check has gone round, and has found a loss, which nothing announced.
+      await kit.admin.flushall();
+      await broker.probe(stretched(5_000));
+      await appended(broker, 'a');
+      const heads = () => kit.admin.keys('*:h:$rt.probe.*');
+      expect(await heads()).toHaveLength(1);
+      await kit.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await until('all tips to be checked', () => seen.states.at(-1) === 'up' && seen.states.length > 2);
+      const before = seen.eventsOf(CHANNEL).length;
+      await kit.admin.hset(kit.keys.head(CHANNEL), 'e', 'another');
+      await until('the check', () => seen.eventsOf(CHANNEL).length > before);
+      for (const head of await heads()) expect(await kit.admin.pttl(head)).toBeLessThanOrEqual(70_000);
+    });
+
     it('an origin lives no longer than any head that began under it (G6)', async () => {
       const long = await kit.node({ headMs: 600_000 });
       const short = await kit.node({ headMs: 60_000 });
@@ -302,6 +335,25 @@ describe('logs and rooms that were never written', () => {
       expect((await broker.log.appendMany(requests(CHANNEL, 'a', 2))).at(-1)).toMatchObject({
         position: { epoch: tips[0]?.epoch, seq: 2 },
       });
+    });
+
+    it('without an origin and on a server that refuses to write, is the same for all, so that nobody reads on and on (G6)', async () => {
+      const nodes = await Promise.all(
+        [1, 2].map(() => kit.node({ heartbeatMs: 600_000, controlMaxAgeMs: 900_000 })),
+      );
+      await kit.admin.flushall();
+      await fill();
+      const epochs = new Set<string>();
+      for (let round = 0; round < 20; round += 1)
+        for (const { broker } of nodes) {
+          const tip = await tipOf(broker, `rooms.${round % 3}`);
+          const { members, epoch } = await broker.presence.members(`rooms.${round % 3}`, { limit: 1 });
+          expect([tip.seq, members]).toEqual([0, []]);
+          epochs.add(tip.epoch).add(epoch);
+        }
+      // A minute may end.
+      expect(epochs.size).toBeLessThanOrEqual(2);
+      expect(await keys()).toEqual([]);
     });
 
     it('without an origin and on a server that refuses to write, nothing is promised that could become untrue (G6)', async () => {

@@ -48,6 +48,7 @@ export const connectFloods = [
   {
     name: 'silent-connections',
     title: 'up to 3000 connections that say nothing, and come back when they are closed',
+    crowded: true,
     attack: (army) =>
       army.keep(
         1_500,

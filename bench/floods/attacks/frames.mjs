@@ -5,7 +5,11 @@ import { CONTINUATION, deflated, envelopes, frame, PING, PONG, repeated, TEXT } 
 const SOCKETS = 8;
 const attacker = () => ({ user: 'mallory' });
 const unknown = () => ({ greet: false });
+const nobody = () => ({});
 const emptyText = repeated(frame(''));
+/** Sockets that write the same again and again, as fast as it is taken. @param {Buffer} bytes */
+const pouring = (army, bytes, options = attacker) =>
+  army.keep(SOCKETS, (socket) => army.pour(socket, bytes), options);
 /** Bytes of the largest frame that is taken. */
 const MAX_FRAME = 256 * 1024;
 const DEFLATE = ['Sec-WebSocket-Extensions: permessage-deflate'];
@@ -15,19 +19,19 @@ export const frameFloods = [
     name: 'empty-frames',
     title: 'empty text frames',
     answered: ['4807'],
-    attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText), attacker),
+    attack: (army) => pouring(army, emptyText),
   },
   {
     name: 'empty-frames-anonymous',
     title: 'empty text frames of nobody',
     answered: ['4807'],
-    attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText)),
+    attack: (army) => pouring(army, emptyText, nobody),
   },
   {
     name: 'empty-frames-before-hello',
     title: 'empty text frames before hello',
     answered: ['4807'],
-    attack: (army) => army.keep(SOCKETS, (socket) => army.pour(socket, emptyText), unknown),
+    attack: (army) => pouring(army, emptyText, unknown),
   },
   {
     name: 'endless-fragments',
@@ -54,7 +58,7 @@ export const frameFloods = [
         ...parts,
         frame('', { opcode: CONTINUATION }),
       ]);
-      return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(message)), attacker);
+      return pouring(army, repeated(message));
     },
   },
   {
@@ -63,7 +67,7 @@ export const frameFloods = [
     answered: ['4807'],
     attack: (army) => {
       const blank = frame('\n'.repeat(MAX_FRAME));
-      return army.keep(SOCKETS, (socket) => army.pour(socket, blank), attacker);
+      return pouring(army, blank);
     },
   },
   {
@@ -73,19 +77,14 @@ export const frameFloods = [
     attack: (army) => {
       const load = 'x'.repeat(125);
       const both = Buffer.concat([frame(load, { opcode: PING }), frame(load, { opcode: PONG })]);
-      return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(both)), attacker);
+      return pouring(army, repeated(both));
     },
   },
   {
     name: 'ping-envelopes',
     title: 'protocol pings, one per frame',
     answered: ['4807'],
-    attack: (army) =>
-      army.keep(
-        SOCKETS,
-        (socket) => army.pour(socket, repeated(envelopes({ type: 'ping', id: 'p' }))),
-        attacker,
-      ),
+    attack: (army) => pouring(army, repeated(envelopes({ type: 'ping', id: 'p' }))),
   },
   {
     name: 'pong-envelopes',
@@ -93,7 +92,7 @@ export const frameFloods = [
     answered: ['4807'],
     attack: (army) => {
       const pongs = envelopes(...Array.from({ length: 250 }, () => ({ type: 'pong', ref: 'p' })));
-      return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(pongs)), attacker);
+      return pouring(army, repeated(pongs));
     },
   },
   {
@@ -109,7 +108,7 @@ export const frameFloods = [
           event: 'echo',
         })),
       );
-      return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(asks)), attacker);
+      return pouring(army, repeated(asks));
     },
   },
   {
@@ -120,7 +119,7 @@ export const frameFloods = [
       const wrong = envelopes(
         ...Array.from({ length: 250 }, () => ({ type: 'hello', id: 1, ts: 'x', channel: 7, payload: 3 })),
       );
-      return army.keep(SOCKETS, (socket) => army.pour(socket, repeated(wrong)), attacker);
+      return pouring(army, repeated(wrong));
     },
   },
   {
@@ -172,11 +171,10 @@ export const frameFloods = [
     answered: ['4807'],
     node: { options: { compression: true } },
     attack: (army) =>
-      army.keep(
-        SOCKETS,
-        (socket) => army.pour(socket, repeated(deflated('\n'.repeat(MAX_FRAME)))),
-        () => ({ user: 'mallory', headers: DEFLATE }),
-      ),
+      pouring(army, repeated(deflated('\n'.repeat(MAX_FRAME))), () => ({
+        user: 'mallory',
+        headers: DEFLATE,
+      })),
   },
   {
     name: 'compression-bombs',

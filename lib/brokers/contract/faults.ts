@@ -1,4 +1,5 @@
 import { ids, range, type ContractContext } from './context.js';
+import { unreadableContract } from './unreadable.js';
 
 /** Faults of the storage, as far as the harness can cause them. */
 export function faultContract(context: ContractContext): void {
@@ -117,6 +118,8 @@ export function faultContract(context: ContractContext): void {
       });
     }
   }
+
+  if (context.can('spoilEvent')) unreadableContract(context);
 
   if (context.can('restart')) {
     it('keeps every position valid when the broker returns with all its data (G6)', async () => {

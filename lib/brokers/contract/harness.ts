@@ -41,6 +41,11 @@ export interface BrokerFaults {
   restart(): Promise<void>;
   /** The wall clock of the nodes, and of the storage where it has one of its own, moves by `ms`; no time passes. */
   stepWallClock(ms: number): Promise<void>;
+  /**
+   * The stored event with this `seq` can no longer be read, as if another program had written over it; the events beside it can.
+   * The tests append each event by a call of its own.
+   */
+  spoilEvent(channel: string, seq: number): Promise<void>;
   /** What is appended while `during` runs never reaches this node's listener. */
   loseDeliveries(node: ContractNode, during: () => Promise<void>): Promise<void>;
 }

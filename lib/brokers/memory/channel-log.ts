@@ -43,6 +43,12 @@ export class ChannelLog {
     return this.tip - this.events.length + 1;
   }
 
+  /** Bytes that the newest event is charged to the store; 0 when none is kept. */
+  get newestWeight(): number {
+    const { events } = this;
+    return events.length === 0 ? 0 : events.weight(events.length - 1);
+  }
+
   /** When the oldest event ends, in the store's milliseconds; `Infinity` when none is kept. */
   get until(): number {
     const { events } = this;
@@ -116,7 +122,7 @@ export class ChannelLog {
     const { events } = this;
     if (events.length === 0) return;
     this.size -= events.bytes(0);
-    this.ledger.credit(events.weight(0));
+    this.ledger.creditLoose(events.weight(0));
     events.shift();
   }
 
@@ -154,7 +160,7 @@ export class ChannelLog {
   private push(event: ChannelEvent, appendedAt: number, bytes: number, weight: number): void {
     this.events.push(event, appendedAt, bytes, weight);
     this.size += bytes;
-    this.ledger.charge(weight);
+    this.ledger.chargeLoose(weight);
   }
 
   /** Whether a position lies in a true prefix of this log. */

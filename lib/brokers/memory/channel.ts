@@ -35,6 +35,8 @@ export class MemoryChannel implements Expiring {
   room: PresenceRoom | undefined;
   /** Number of its last append among all of the store; 0 when it was never written. */
   lastAppend = 0;
+  /** Whether its record is charged as one that may be dropped. */
+  isLoose = true;
   /** When its head ends, unless it is used until then, in the store's milliseconds. */
   headUntil = Infinity;
   /** Its place among the channels that keep events. */

@@ -1,7 +1,7 @@
 import type { Position } from '../../protocol/position.js';
+import { EndQueue, type Expiring } from './deadlines.js';
 import type { Ledger } from './ledger.js';
-import { RingBuffer } from './ring.js';
-import { ID_BYTES, PRODUCER_BYTES } from './weight.js';
+import { ID_BYTES, ID_LANE_BYTES, PRODUCER_BYTES } from './weight.js';
 
 /** Part of the bytes for ids that all anonymous sessions together may hold: a client has a new one with every connection. */
 const ANONYMOUS_PART = 0.5;
@@ -17,23 +17,57 @@ export interface RememberedId<Owner = unknown> {
   readonly fingerprint: string;
   /** When the id is forgotten, in the store's milliseconds. */
   readonly until: number;
-  readonly bytes: number;
   readonly window: IdWindow<Owner>;
-  readonly producer: Producer<Owner>;
-  /** The next one that the producer appended. */
+  readonly lane: IdLane<Owner>;
+  /** Its neighbours in the lane, in the order of the appends. */
+  older: RememberedId<Owner> | undefined;
   younger: RememberedId<Owner> | undefined;
-  forgotten: boolean;
 }
 
 type ProducerKind = 'application' | 'anonymous' | 'user';
 
-/** Ids of one producer, in the order of the appends. */
+/** Someone whose ids are remembered. */
 export interface Producer<Owner = unknown> {
   readonly name: string;
   readonly kind: ProducerKind;
   bytes: number;
+  /** The first of its lanes, of which none is empty: one for each length of window that it uses. */
+  lanes: IdLane<Owner> | undefined;
+}
+
+/** Ids of one producer whose windows have one length: they end in the order in which they came. */
+class IdLane<Owner> implements Expiring {
   oldest: RememberedId<Owner> | undefined;
   newest: RememberedId<Owner> | undefined;
+  next: IdLane<Owner> | undefined;
+  index = -1;
+  key = 0;
+
+  /** @param order Number of the lane in its store. */
+  constructor(
+    readonly producer: Producer<Owner>,
+    readonly windowMs: number,
+    readonly order: number,
+  ) {}
+
+  /** When its oldest id ends; `Infinity` when it is empty. */
+  get until(): number {
+    return this.oldest?.until ?? Infinity;
+  }
+
+  push(id: RememberedId<Owner>): void {
+    id.older = this.newest;
+    if (this.newest === undefined) this.oldest = id;
+    else this.newest.younger = id;
+    this.newest = id;
+  }
+
+  delete({ older, younger }: RememberedId<Owner>): void {
+    if (older === undefined) this.oldest = younger;
+    else older.younger = younger;
+    if (younger === undefined) this.newest = older;
+    else younger.older = older;
+  }
 }
 
 /** The ids that one channel's log remembers (P15, P16). */
@@ -69,12 +103,6 @@ export class IdWindow<Owner> {
   }
 }
 
-/** Ids whose windows have one length: they end in the order in which they came. */
-interface Queue<Owner> {
-  readonly windowMs: number;
-  readonly ids: RingBuffer<RememberedId<Owner>>;
-}
-
 /**
  * The remembered ids of a store. None is forgotten before its window ends: a late retry would be appended twice (G4). So their
  * memory is bounded by refusing, and divided so that nobody can spend it for the others:
@@ -86,8 +114,10 @@ interface Queue<Owner> {
  */
 export class IdMemory<Owner> {
   private readonly producers = new Map<string, Producer<Owner>>();
-  /** One for each length of window, of which an application has few. */
-  private readonly queues: Queue<Owner>[] = [];
+  /** Lanes that are not empty. */
+  private readonly ends = new EndQueue<IdLane<Owner>>();
+  /** Lanes that were ever made. */
+  private made = 0;
   private total = 0;
   private anonymous = 0;
 
@@ -107,26 +137,16 @@ export class IdMemory<Owner> {
     return this.total;
   }
 
-  get count(): number {
-    return this.queues.reduce((sum, { ids }) => sum + ids.length, 0);
-  }
-
   /** The producer of that name; one that has no ids yet is not kept until it has one. */
   producer(name: string): Producer<Owner> {
-    return (
-      this.producers.get(name) ?? {
-        name,
-        kind: kindOf(name),
-        bytes: 0,
-        oldest: undefined,
-        newest: undefined,
-      }
-    );
+    return this.producers.get(name) ?? { name, kind: kindOf(name), bytes: 0, lanes: undefined };
   }
 
-  /** What an id will weigh, with its producer when that is new. */
-  cost({ name, oldest }: Producer<Owner>, key: string, fingerprint: string): number {
-    return oldest === undefined ? idBytes(key, fingerprint) + producerBytes(name) : idBytes(key, fingerprint);
+  /** What an id will weigh, with its producer and its lane when they are new. */
+  cost(producer: Producer<Owner>, key: string, fingerprint: string, windowMs: number): number {
+    const own = idBytes(key, fingerprint);
+    if (producer.lanes === undefined) return own + ID_LANE_BYTES + producerBytes(producer.name);
+    return laneOf(producer, windowMs) === undefined ? own + ID_LANE_BYTES : own;
   }
 
   /**
@@ -141,20 +161,11 @@ export class IdMemory<Owner> {
     return bytes + cost <= left * this.share;
   }
 
-  /** How long a producer that is not admitted should wait, in milliseconds: until its oldest id ends, or any where it has none. */
-  retryAfter({ oldest }: Producer<Owner>, now: number): number {
-    const until = oldest?.until ?? this.next;
+  /** How long a producer that is not admitted should wait, in milliseconds: until an id of it ends, or any where it has none. */
+  retryAfter({ lanes }: Producer<Owner>, now: number): number {
+    let until = lanes === undefined ? this.ends.next : Infinity;
+    for (let lane = lanes; lane !== undefined; lane = lane.next) until = Math.min(until, lane.until);
     return until === Infinity ? DEFAULT_RETRY_MS : Math.max(1, Math.ceil(until - now));
-  }
-
-  /** When the next id ends; `Infinity` when none is remembered. */
-  private get next(): number {
-    let next = Infinity;
-    for (const { ids } of this.queues) {
-      const { until = Infinity } = ids.at(0) ?? {};
-      if (until < next) next = until;
-    }
-    return next;
   }
 
   remember(
@@ -166,38 +177,30 @@ export class IdMemory<Owner> {
     now: number,
     windowMs: number,
   ): void {
+    const found = laneOf(producer, windowMs);
+    const lane = found ?? this.open(producer, windowMs);
     const id: RememberedId<Owner> = {
       key,
       position,
       fingerprint,
       until: now + windowMs,
-      bytes: idBytes(key, fingerprint),
       window,
-      producer,
+      lane,
+      older: undefined,
       younger: undefined,
-      forgotten: false,
     };
     window.add(id);
-    let { bytes } = id;
-    if (producer.newest === undefined) {
-      producer.oldest = id;
-      this.producers.set(producer.name, producer);
-      bytes += producerBytes(producer.name);
-    } else producer.newest.younger = id;
-    producer.newest = id;
-    this.queueOf(windowMs).push(id);
-    this.book(producer, bytes);
+    lane.push(id);
+    if (found === undefined) this.ends.track(lane);
+    this.book(producer, idBytes(key, fingerprint));
   }
 
   /** Forgets the ids whose windows have ended by `now`. */
   expire(now: number): void {
-    for (let index = this.queues.length - 1; index >= 0; index -= 1) {
-      const { ids } = this.queues[index] as Queue<Owner>;
-      for (let id = ids.at(0); id !== undefined && id.until <= now; id = ids.at(0)) {
-        ids.shift();
-        this.forget(id);
-      }
-      if (ids.length === 0) this.queues.splice(index, 1);
+    if (this.ends.next > now) return;
+    for (const lane of this.ends.take(now)) {
+      for (let id = lane.oldest; id !== undefined && id.until <= now; id = lane.oldest) this.forget(id);
+      this.ends.track(lane);
     }
   }
 
@@ -207,24 +210,38 @@ export class IdMemory<Owner> {
   }
 
   private forget(id: RememberedId<Owner>): void {
-    if (id.forgotten) return;
-    id.forgotten = true;
-    const { window, producer } = id;
+    const { window, lane } = id;
     window.delete(id);
-    this.book(producer, -id.bytes);
-    while (producer.oldest?.forgotten === true) producer.oldest = producer.oldest.younger;
-    if (producer.oldest === undefined) {
-      this.producers.delete(producer.name);
-      this.book(producer, -producer.bytes);
-    }
+    lane.delete(id);
+    this.book(lane.producer, -idBytes(id.key, id.fingerprint));
+    if (lane.oldest === undefined) this.close(lane);
     if (window.size === 0) this.onEmpty(window.owner);
   }
 
-  private queueOf(windowMs: number): RingBuffer<RememberedId<Owner>> {
-    for (const queue of this.queues) if (queue.windowMs === windowMs) return queue.ids;
-    const ids = new RingBuffer<RememberedId<Owner>>();
-    this.queues.push({ windowMs, ids });
-    return ids;
+  private open(producer: Producer<Owner>, windowMs: number): IdLane<Owner> {
+    this.made += 1;
+    const lane = new IdLane(producer, windowMs, this.made);
+    if (producer.lanes === undefined) {
+      this.producers.set(producer.name, producer);
+      this.book(producer, producerBytes(producer.name));
+    }
+    lane.next = producer.lanes;
+    producer.lanes = lane;
+    this.book(producer, ID_LANE_BYTES);
+    return lane;
+  }
+
+  /** Gives up a lane that is empty, and its producer when that was its last. */
+  private close(lane: IdLane<Owner>): void {
+    const { producer } = lane;
+    this.ends.delete(lane);
+    if (producer.lanes === lane) producer.lanes = lane.next;
+    for (let other = producer.lanes; other !== undefined; other = other.next)
+      if (other.next === lane) other.next = lane.next;
+    this.book(producer, -ID_LANE_BYTES);
+    if (producer.lanes !== undefined) return;
+    this.producers.delete(producer.name);
+    this.book(producer, -producerBytes(producer.name));
   }
 
   private book(producer: Producer<Owner>, bytes: number): void {
@@ -241,6 +258,12 @@ export class IdMemory<Owner> {
  */
 export function idKey(producer: string, id: string): string {
   return `${producer.length}:${producer}${id}`;
+}
+
+function laneOf<Owner>(producer: Producer<Owner>, windowMs: number): IdLane<Owner> | undefined {
+  let lane = producer.lanes;
+  while (lane !== undefined && lane.windowMs !== windowMs) lane = lane.next;
+  return lane;
 }
 
 function idBytes(key: string, fingerprint: string): number {

@@ -1,28 +1,45 @@
 /**
  * What a store weighs, to the byte: every record is charged when it is made, and credited the moment it ends. Nothing is
  * estimated, and nothing is given back late.
+ *
+ * It has two accounts. `held` is what may not be dropped before its time: ids, members, and the channels that have one of them or a
+ * subscriber. `loose` is what gives way to it: events, and the records of all other channels.
  */
 export class Ledger {
-  private total = 0;
+  private held = 0;
+  private loose = 0;
 
   /** @param max Most bytes that may be charged. */
   constructor(readonly max: number) {}
 
   /** Bytes that are charged. */
   get bytes(): number {
-    return this.total;
+    return this.held + this.loose;
   }
 
   charge(bytes: number): void {
-    this.total += bytes;
+    this.held += bytes;
   }
 
   credit(bytes: number): void {
-    this.total -= bytes;
+    this.held -= bytes;
+  }
+
+  chargeLoose(bytes: number): void {
+    this.loose += bytes;
+  }
+
+  creditLoose(bytes: number): void {
+    this.loose -= bytes;
   }
 
   /** Whether so many bytes more would be within the bound. */
   fits(bytes: number): boolean {
-    return this.total + bytes <= this.max;
+    return this.held + this.loose + bytes <= this.max;
+  }
+
+  /** Whether so many bytes more would be within the bound if all that is loose were dropped. */
+  canFit(bytes: number): boolean {
+    return this.held + bytes <= this.max;
   }
 }

@@ -114,7 +114,7 @@ export class MemoryLog implements BrokerLog {
     let reserved = known === undefined ? channelBytes(name) : 0;
     const producer = remembers ? ids.producer(request.producer) : undefined;
     if (producer !== undefined) {
-      const cost = ids.cost(producer, key, fingerprint);
+      const cost = ids.cost(producer, key, fingerprint, dedupeMs);
       if (!ids.admits(producer, cost)) {
         store.refused();
         const retryAfterMs = ids.retryAfter(producer, now);

@@ -20,6 +20,7 @@ export interface PresenceStore {
   open(channel: string): MemoryChannel;
   reserve(bytes: number, keep?: MemoryChannel): boolean;
   settle(channel: MemoryChannel): void;
+  weigh(channel: MemoryChannel): void;
 }
 
 /** Membership of all channels of a store (G19): ends leases and graces, and notifies the subscribers. The rooms hold the members. */
@@ -150,6 +151,7 @@ export class MemoryPresence {
     if (channel.room === undefined) {
       channel.room = new PresenceRoom(channel.name, this.epochs.of(channel.name), this.ledger);
       this.ledger.charge(ROOM_BYTES);
+      store.weigh(channel);
     }
     return channel;
   }

@@ -202,6 +202,7 @@ export class MemoryStore {
   subscribe(name: string, subscriber: MemorySubscriber): MemoryChannel {
     const channel = this.channels.get(name) ?? this.make(name);
     if (channel.add(subscriber)) this.active += 1;
+    this.weigh(channel);
     return channel;
   }
 
@@ -231,26 +232,35 @@ export class MemoryStore {
   }
 
   /**
-   * @internal Makes room for what may not be dropped again: ids, members, records of channels.
+   * @internal Makes room for what may not be dropped again: ids, members, records of channels. Drops nothing where dropping all
+   * that may be dropped would not be enough.
    *
    * @param keep Is not forgotten as a whole.
    * @returns Whether there is room; a refusal is counted.
    */
   reserve(bytes: number, keep?: MemoryChannel): boolean {
     if (this.ledger.fits(bytes)) return true;
-    const isMade = this.makeRoom(bytes, keep);
-    if (!isMade) this.pressure.refusals += 1;
+    const fits = this.canFit(bytes, keep);
+    if (fits) this.makeRoom(bytes, keep);
+    else this.pressure.refusals += 1;
     this.warn();
-    return isMade;
+    return fits;
   }
 
   /** @internal To be called after each append to a channel. */
   appended(channel: MemoryChannel, now: number): void {
     this.order.appended(channel);
     this.used(channel, now);
-    if (channel.isCollectable) this.order.released(channel);
+    this.weigh(channel);
+    if (channel.isLoose) this.order.released(channel);
     if (this.ledger.fits(0)) return;
-    this.makeRoom(0, channel);
+    const { log } = channel;
+    if (this.canFit(log.newestWeight, channel)) this.makeRoom(0, channel);
+    else {
+      // An event that cannot stay takes none of other channels with it, and all of its own: its log has no gap (P27).
+      this.pressure.events += log.length;
+      log.empty();
+    }
     this.warn();
   }
 
@@ -263,12 +273,30 @@ export class MemoryStore {
   /** @internal To be called when a subscriber, the ids, the members or the events of a channel have ended. */
   settle(channel: MemoryChannel): void {
     if (channel.room?.isEmpty === true && channel.subscribers.length === 0) this.presence.dropRoom(channel);
-    if (!channel.isCollectable || this.channels.get(channel.name) !== channel) return;
+    if (this.channels.get(channel.name) !== channel) return;
+    this.weigh(channel);
+    if (!channel.isLoose) return;
     const { log } = channel;
     // Nothing was ever written: a position of it stays true without the record.
     if (log.position.seq === 0) this.remove(channel);
     else if (log.length === 0 && channel.headUntil <= this.time) this.forget(channel);
     else this.order.released(channel);
+  }
+
+  /** @internal To be called when a channel got or lost its first subscriber, its room, or its first id. Idempotent. */
+  weigh(channel: MemoryChannel): void {
+    const isLoose = channel.isCollectable;
+    if (isLoose === channel.isLoose) return;
+    channel.isLoose = isLoose;
+    const bytes = channelBytes(channel.name);
+    const { ledger } = this;
+    if (isLoose) {
+      ledger.credit(bytes);
+      ledger.chargeLoose(bytes);
+    } else {
+      ledger.creditLoose(bytes);
+      ledger.charge(bytes);
+    }
   }
 
   /** Ends the events, or the head, of a channel that are due. */
@@ -287,7 +315,7 @@ export class MemoryStore {
     this.made += 1;
     const channel = new MemoryChannel(name, this.epochs.of(name), this.ledger, this.made);
     this.channels.set(name, channel);
-    this.ledger.charge(channelBytes(name));
+    this.ledger.chargeLoose(channelBytes(name));
     this.sweeper.wake();
     return channel;
   }
@@ -298,20 +326,27 @@ export class MemoryStore {
     this.remove(channel);
   }
 
+  /** The channel is loose. */
   private remove(channel: MemoryChannel): void {
     channel.log.empty();
     this.channels.delete(channel.name);
     this.order.delete(channel);
     this.ends.delete(channel);
-    this.ledger.credit(channelBytes(channel.name));
+    this.ledger.creditLoose(channelBytes(channel.name));
+  }
+
+  /** Whether so many bytes more would fit if everything were dropped that may be, without the record of `keep`. */
+  private canFit(bytes: number, keep: MemoryChannel | undefined): boolean {
+    const own = keep?.isLoose === true ? channelBytes(keep.name) : 0;
+    return this.ledger.canFit(bytes + own);
   }
 
   /** Drops what was appended to longest ago, until so many bytes more fit. */
-  private makeRoom(bytes: number, keep: MemoryChannel | undefined): boolean {
+  private makeRoom(bytes: number, keep: MemoryChannel | undefined): void {
     if (keep !== undefined) this.order.hold(keep);
     let channel = this.order.first;
     while (!this.ledger.fits(bytes) && channel !== undefined) {
-      if (channel !== keep && channel.isCollectable) {
+      if (channel !== keep && channel.isLoose) {
         this.forget(channel);
         this.pressure.channels += 1;
       } else {
@@ -320,8 +355,7 @@ export class MemoryStore {
       }
       channel = this.order.first;
     }
-    if (keep?.isCollectable === true) this.order.released(keep);
-    return this.ledger.fits(bytes);
+    if (keep?.isLoose === true) this.order.released(keep);
   }
 
   /** Forgets channels until so many more without a subscriber are within their bound, where any may be forgotten. */

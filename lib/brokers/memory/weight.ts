@@ -5,10 +5,12 @@
 export const CHANNEL_BYTES = 700;
 /** An event without its payload, and its frame as it was sent. Its own bytes count too. */
 export const EVENT_BYTES = 400;
-/** A remembered id: its entry in the map, the queue and the list of its producer. Its texts count too. */
+/** A remembered id: its entry in the map and the list of its producer. Its texts count too. */
 export const ID_BYTES = 280;
 /** A producer of remembered ids. Its name counts too. */
-export const PRODUCER_BYTES = 160;
+export const PRODUCER_BYTES = 140;
+/** The ids of one producer whose windows have one length. */
+export const ID_LANE_BYTES = 140;
 /** A room of members. */
 export const ROOM_BYTES = 900;
 /** A member, without its data and devices. */

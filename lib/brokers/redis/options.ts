@@ -96,8 +96,8 @@ export interface RedisBrokerOptions {
   /**
    * Most ids of publishes that one user has remembered through this node within one to two dedupe windows, in all channels (P15).
    * Each takes about 160 bytes in Redis, so the default is 8 MB for a user on a node. Further publishes of that user fail with
-   * `rate_limited` until ids have ended. All anonymous clients of a node together have five times as many; the application itself
-   * is not counted. Default 50 000: a user may publish 83 events a second all the time with a window of 5 minutes.
+   * `rate_limited` until ids have ended, except repeats of what is remembered. All anonymous clients of a node together have five
+   * times as many; the application itself is not counted. Default 50 000: a user may publish 83 events a second all the time with a window of 5 minutes.
    */
   readonly maxIdsPerProducer?: number;
   /** Script calls under way at once. In a Cluster it is 1 per partition: a redirected call could be overtaken. Default 4. */

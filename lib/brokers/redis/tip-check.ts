@@ -2,6 +2,7 @@ import { ChannelEvent } from '../../core/ports/channel-event.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisFeeds } from './feed.js';
+import { PROBE_CHANNELS } from './keys.js';
 import type { RedisLog } from './log.js';
 import type { RedisSettings } from './settings.js';
 
@@ -100,7 +101,10 @@ export class RedisTipCheck {
   }
 
   private async behind(channels: readonly string[]): Promise<(readonly [string, Position])[]> {
-    const known = channels.filter((channel) => this.feeds.seenOf(channel) !== undefined);
+    const known = channels.filter(
+      // A probe that is lost fails by itself, and its log must not live as long as one that is asked for.
+      (channel) => this.feeds.seenOf(channel) !== undefined && !channel.startsWith(PROBE_CHANNELS),
+    );
     if (known.length === 0) return [];
     const tips = await this.log.tips(known);
     return known.flatMap((channel, index) => {

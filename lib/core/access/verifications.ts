@@ -2,9 +2,10 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import { WaitingLines } from '../async/waiting-lines.js';
 import type { Clock } from '../ports/clock.js';
+import type { Handshake } from '../ports/connection.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
-import { clientNetwork } from '../ports/ip-address.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
 import { RateLimit } from './rate-limit.js';
@@ -24,12 +25,16 @@ export interface VerificationsDeps {
 
 /**
  * Verifies credentials, wherever they come from: the handshake, `hello`, `auth` (G16). Bounded in the number that is under way,
- * on this node and for one address, and in time. Counts what is refused: an address that guesses learns no more than that it is
- * too fast. Whoever brings a valid credential is admitted from there too.
+ * on this node and for one address, and in time. What finds no place waits in the line of its address, and addresses take turns:
+ * one that floods this node with slow credentials neither uses up all places nor keeps its own valid ones out for good. Counts
+ * what is refused: an address that guesses learns no more than that it is too fast. A valid credential is admitted from there too.
  */
 export class Verifications {
   private running = 0;
   private readonly byAddress = new Map<string, number>();
+  /** Addresses of which something waits and may have a place, in the order of their turns. */
+  private readonly turns = new Set<string>();
+  private readonly lines: WaitingLines;
   /** A token for each refused credential. */
   private readonly failures: SubjectBuckets;
 
@@ -37,6 +42,12 @@ export class Verifications {
     const { abuse, limits } = deps.settings;
     const rate = new RateLimit((abuse.authFailures * 1_000) / abuse.authFailureWindowMs, abuse.authFailures);
     this.failures = new SubjectBuckets(rate, limits.maxRateBuckets);
+    this.lines = new WaitingLines({
+      clock: deps.clock,
+      maxBytes: limits.maxWaitingBytes,
+      maxWaitMs: limits.admissionWaitMs,
+      onLineEnd: (network) => this.turns.delete(network),
+    });
   }
 
   /** Verifications that are under way. */
@@ -45,83 +56,124 @@ export class Verifications {
   }
 
   /**
-   * Synchronous when the authenticator is.
+   * Synchronous when the authenticator is, and nothing waits.
    *
-   * @throws RealtimeError what the authenticator refuses with; `rate_limited` where too many are under way, or too many of the
-   * address were refused; `timeout`.
+   * @throws RealtimeError what the authenticator refuses with; `rate_limited` where no place was free in time, or too many
+   * credentials of the address were refused; `timeout`.
    */
   verify(credentials: Credentials): MaybePromise<Verified> {
-    const { authenticator, settings, clock } = this.deps;
-    const address = clientNetwork(credentials.handshake.ip, settings.limits.ipv6Prefix);
-    this.requireRoom(address);
-    const started = (): MaybePromise<Verified> => {
-      const work = authenticator.authenticate(credentials);
-      return isPromise(work)
-        ? this.follow(withTimeout(work, settings.handlerTimeoutMs, clock), address)
-        : work;
-    };
+    const { handshake, token } = credentials;
+    const { network } = handshake;
     return attempt(
-      started,
+      () => {
+        // Nothing of the address waits then: places are given to what waits as soon as they are free.
+        if (this.hasPlace(network)) return this.start(credentials);
+        const turn = this.lines.join(network, handshake, token?.length ?? 0);
+        if (turn === undefined) throw this.noPlace(network);
+        this.noteTurn(network);
+        return turn.then((end) => {
+          if (end === 'left') throw new RealtimeError('unavailable', 'The client has left');
+          if (end === 'refused') throw this.noPlace(network);
+          return this.holdPlace(network, () => this.begin(credentials));
+        });
+      },
       (authentication) => authentication,
       (error) => {
-        throw credentials.token === undefined ? error : this.afterRefusal(error, address);
+        throw token === undefined ? error : this.afterRefusal(error, network);
       },
     );
   }
 
-  private requireRoom(address: string): void {
-    const { maxVerifications, maxVerificationsPerAddress } = this.deps.settings.limits;
-    if (this.running >= maxVerifications) {
-      this.deps.journal.warn(
-        'verifications',
-        () =>
-          `${maxVerifications} credentials are being verified; more are refused (limits.maxVerifications)`,
-      );
-      throw new RealtimeError('rate_limited', 'Too many credentials are being verified', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    if ((this.byAddress.get(address) ?? 0) >= maxVerificationsPerAddress) {
-      this.deps.journal.warn(
-        'verifications_of_address',
-        () =>
-          `${maxVerificationsPerAddress} credentials of the address ${address} are being verified; more are refused ` +
-          '(limits.maxVerificationsPerAddress)',
-      );
-      throw new RealtimeError('rate_limited', 'Too many credentials of this address are being verified', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
+  /** The client of a handshake is gone: what waits of it leaves the line. */
+  leave(handshake: Handshake): void {
+    this.lines.leave(handshake);
+  }
+
+  private start(credentials: Credentials): MaybePromise<Verified> {
+    const work = this.begin(credentials);
+    if (!isPromise(work)) return work;
+    const { network } = credentials.handshake;
+    this.takePlace(network);
+    return this.holdPlace(network, () => work);
+  }
+
+  private begin(credentials: Credentials): MaybePromise<Verified> {
+    const { authenticator, settings, clock } = this.deps;
+    return withTimeout(authenticator.authenticate(credentials), settings.handlerTimeoutMs, clock);
+  }
+
+  private hasPlace(network: string): boolean {
+    return this.running < this.deps.settings.limits.maxVerifications && this.mayTake(network);
+  }
+
+  private mayTake(network: string): boolean {
+    return (this.byAddress.get(network) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
+  }
+
+  private takePlace(network: string): void {
+    this.running++;
+    this.byAddress.set(network, (this.byAddress.get(network) ?? 0) + 1);
+  }
+
+  private async holdPlace(network: string, work: () => MaybePromise<Verified>): Promise<Verified> {
+    try {
+      return await work();
+    } finally {
+      this.running--;
+      const left = (this.byAddress.get(network) ?? 1) - 1;
+      if (left > 0) this.byAddress.set(network, left);
+      else this.byAddress.delete(network);
+      this.noteTurn(network);
+      this.fillPlaces();
     }
   }
 
-  private async follow(work: MaybePromise<Verified>, address: string): Promise<Verified> {
-    this.running++;
-    this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
-    try {
-      return await work;
-    } finally {
-      this.running--;
-      const left = (this.byAddress.get(address) ?? 1) - 1;
-      if (left > 0) this.byAddress.set(address, left);
-      else this.byAddress.delete(address);
+  private noteTurn(network: string): void {
+    if (this.lines.lengthOf(network) > 0 && this.mayTake(network)) this.turns.add(network);
+  }
+
+  /** Gives free places to the addresses in turn. A place is taken here, before the work begins in a later microtask. */
+  private fillPlaces(): void {
+    const { maxVerifications } = this.deps.settings.limits;
+    for (const network of this.turns) {
+      if (this.running >= maxVerifications) return;
+      // The address goes to the end of the turns, which this loop comes to again.
+      this.turns.delete(network);
+      this.takePlace(network);
+      this.lines.serve(network);
+      this.noteTurn(network);
     }
+  }
+
+  private noPlace(network: string): RealtimeError {
+    const { maxVerifications, maxVerificationsPerAddress, admissionWaitMs } = this.deps.settings.limits;
+    const ofAddress = !this.mayTake(network);
+    this.deps.journal.warn(ofAddress ? 'verifications_of_address' : 'verifications', () =>
+      ofAddress
+        ? `${maxVerificationsPerAddress} credentials of the address ${network} are being verified; those that found no place within ` +
+          `${admissionWaitMs} ms, or no room to wait, are refused (limits.maxVerificationsPerAddress, limits.admissionWait)`
+        : `${maxVerifications} credentials are being verified; those that found no place within ${admissionWaitMs} ms, or no ` +
+          'room to wait, are refused (limits.maxVerifications, limits.admissionWait)',
+    );
+    const whose = ofAddress ? 'Too many credentials of this address' : 'Too many credentials';
+    return new RealtimeError('rate_limited', `${whose} are being verified`, { retryAfterMs: RETRY_AFTER_MS });
   }
 
   /** @returns the error for the client. */
-  private afterRefusal(error: unknown, address: string): unknown {
+  private afterRefusal(error: unknown, network: string): unknown {
     if (!(error instanceof RealtimeError) || !GUESSES.has(error.code)) return error;
     const { clock, journal, settings } = this.deps;
     const now = clock.monotonic();
-    if (this.failures.take(address, 1, now)) return error;
+    if (this.failures.take(network, 1, now)) return error;
     const { authFailures, authFailureWindowMs } = settings.abuse;
     journal.warn(
       'auth_failures',
       () =>
-        `More than ${authFailures} credentials of the address ${address} were refused within ${authFailureWindowMs} ms: ` +
+        `More than ${authFailures} credentials of the address ${network} were refused within ${authFailureWindowMs} ms: ` +
         'further ones that are not valid are answered with rate_limited (abuse.authFailures)',
     );
     return new RealtimeError('rate_limited', 'Too many credentials of this address were refused', {
-      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(address, 1, now))),
+      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(network, 1, now))),
     });
   }
 }

@@ -68,7 +68,7 @@ export class Hello {
   }
 
   private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
-    this.deps.observer.onRefusal?.('hello', reason, session.ip);
+    this.deps.observer.onRefusal?.('hello', reason, session.view.ip);
     session.close(reason, retryAfterMs);
   }
 
@@ -134,14 +134,14 @@ export class Hello {
     });
   }
 
-  private refuseIfBanned(user: string | undefined, { address }: Session): void {
+  private refuseIfBanned(user: string | undefined, { network }: Session): void {
     const { bans, addressBans, clock, journal } = this.deps;
     const now = clock.monotonic();
     // Who proves to be somebody is not kept out by what nobody did at the same address.
-    const ban = user === undefined ? addressBans.find(address, now) : bans.find(user, now);
+    const ban = user === undefined ? addressBans.find(network, now) : bans.find(user, now);
     if (ban === undefined) return;
     const whom =
-      user === undefined ? `Anonymous clients of the address ${address}` : `User ${JSON.stringify(user)}`;
+      user === undefined ? `Anonymous clients of the address ${network}` : `User ${JSON.stringify(user)}`;
     journal.warn('banned', () => `${whom} came back while banned (${ban.reason ?? 'no reason given'})`);
     throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }

@@ -1,13 +1,12 @@
 import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
-import type { SubjectBuckets } from '../access/subject-buckets.js';
+import type { ConnectRate } from '../access/connect-rate.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
-import type { Clock } from '../ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
-import { clientNetwork } from '../ports/ip-address.js';
-import type { MaybePromise } from '../ports/maybe-promise.js';
+import { BEHIND_PROXY, clientNetwork } from '../ports/ip-address.js';
+import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
@@ -18,16 +17,13 @@ import { Session, type SessionDeps } from '../session/session.js';
 const RETRY_AFTER_MS = 2_000;
 /** Refusals that say something of the node, not of the client alone. */
 const LOGGED: ReadonlySet<number> = new Set<number>([429, 503]);
-const BEHIND_PROXY = 'Behind a proxy, set trustProxy: without it all clients have the address of the proxy';
 
 export interface AdmissionDeps {
-  readonly verifications: Pick<Verifications, 'verify'>;
+  readonly verifications: Pick<Verifications, 'verify' | 'leave'>;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
-  /** New connections of addresses. */
-  readonly connects: SubjectBuckets;
+  readonly connects: Pick<ConnectRate, 'enter' | 'leave'>;
   readonly drain: DrainSwitch;
-  readonly clock: Clock;
   readonly observer: Observer;
   readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
@@ -75,10 +71,15 @@ export class Admission implements TransportHost {
     return this.deps.verifications.verify(credentials);
   }
 
+  networkOf(ip: string): string {
+    return clientNetwork(ip, this.deps.settings.limits.ipv6Prefix);
+  }
+
   onRefused(refusal: Refusal, ip: string): void {
     const { code, status } = refusal;
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
-    if (LOGGED.has(status)) this.log(refusal, ip, status);
+    // Those with a code are the authenticator's, or were logged by who bounds the verifications.
+    if (code === undefined && LOGGED.has(status)) this.log(refusal, ip, status);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -89,26 +90,24 @@ export class Admission implements TransportHost {
     this.deps.observer.onConnectionOpen?.(session.view);
     if (refusal === undefined) return session;
     const name = this.closeOf(refusal);
-    this.log(refusal, session.ip, CLOSE_CODES[name].code);
+    this.log(refusal, session.view.ip, CLOSE_CODES[name].code);
     session.close(name, refusal.retryAfterMs);
     return session;
   }
 
   admit(handshake: Handshake): Refusal | undefined {
-    const refusal = this.judge(handshake);
-    if (refusal !== undefined) return refusal;
-    const { connects, clock, settings } = this.deps;
-    const { connectsPerSecond, ipv6Prefix } = settings.limits;
-    const address = clientNetwork(handshake.ip, ipv6Prefix);
-    const now = clock.monotonic();
-    // Also of those that are refused after this: a handshake costs more than what most connections do afterwards.
-    if (connects.take(address, 1, now)) return undefined;
-    return {
-      status: 429,
-      message: 'Too many new connections from this address',
-      retryAfterMs: Math.max(RETRY_AFTER_MS, connects.waitFor(address, 1, now)),
-      hint: `limits.connectsPerSecond is ${connectsPerSecond}. ${BEHIND_PROXY}`,
-    };
+    return this.judge(handshake);
+  }
+
+  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
+    const refusal = this.deps.connects.enter(handshake, bytes);
+    // Asked again: while it waited, the node may have filled, or have begun to drain.
+    return isPromise(refusal) ? refusal.then((late) => late ?? this.judge(handshake)) : refusal;
+  }
+
+  leave(handshake: Handshake): void {
+    this.deps.connects.leave(handshake);
+    this.deps.verifications.leave(handshake);
   }
 
   /** The names of these lines are few: a status, and a hint with fixed numbers. */
@@ -120,9 +119,9 @@ export class Admission implements TransportHost {
     );
   }
 
-  private judge(handshake: Handshake): Refusal | undefined {
+  private judge({ network }: Handshake): Refusal | undefined {
     const { sessions, settings, drain } = this.deps;
-    const { maxConnections, maxConnectionsPerAddress, ipv6Prefix } = settings.limits;
+    const { maxConnections, maxConnectionsPerAddress } = settings.limits;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
@@ -134,7 +133,7 @@ export class Admission implements TransportHost {
         hint: `limits.maxConnections is ${maxConnections}`,
       };
     }
-    if (sessions.connectionsOf(clientNetwork(handshake.ip, ipv6Prefix)) >= maxConnectionsPerAddress) {
+    if (sessions.connectionsOf(network) >= maxConnectionsPerAddress) {
       return {
         status: 429,
         message: 'Too many connections from this address',

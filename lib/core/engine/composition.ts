@@ -5,12 +5,13 @@ import { ChannelNames } from '../access/channel-names.js';
 import { RecentLineages } from '../access/recent-lineages.js';
 import { TimedVerifier } from '../access/verifier.js';
 import { DrainSwitch } from '../access/drain-switch.js';
-import { RateLimit } from '../access/rate-limit.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
-import { Verifications } from '../access/verifications.js';
+import { ConnectRate } from '../access/connect-rate.js';
+import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
+import { Verifications } from '../access/verifications.js';
 import { RetryQueue } from '../async/retry-queue.js';
 import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
@@ -102,6 +103,7 @@ export function composeEngine(options: EngineOptions) {
   const access = new AccessGuard(revocations, freshness);
 
   const verifications = new Verifications({ ...ports, journal });
+  const connects = new ConnectRate(ports);
   const calls = new ApplicationCalls({ ...ports, journal, sessions });
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
@@ -200,6 +202,8 @@ export function composeEngine(options: EngineOptions) {
         if (session.heldChannels > 0)
           recentLineages.remember(session.lineage, session.heldChannels, clock.monotonic());
         unsubscribe.endAll(session, code);
+        // A token of `hello` or `auth` may wait to be verified.
+        verifications.leave(session.connection.handshake);
       },
     },
     wheel,
@@ -227,21 +231,17 @@ export function composeEngine(options: EngineOptions) {
     observer,
     admission: new Admission({
       ...ports,
-      verifications,
-      connects: new SubjectBuckets(
-        new RateLimit(
-          limits.connectsPerSecond,
-          Math.max(limits.maxConnectionsPerAddress, 2 * limits.connectsPerSecond),
-        ),
-        limits.maxRateBuckets,
-      ),
       journal,
+      verifications,
+      connects,
       sessions,
       sessionDeps,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
     controlApplier,
+    connects,
+    verifications,
     reauthorization,
     channels,
     sessions,

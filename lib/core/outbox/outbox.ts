@@ -406,8 +406,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
     if (this.connection.write(frame) || this.connection.bufferedBytes === 0) return;
     this.busy |= BLOCKED;
     this.releaseFrame();
-    this.heldFrame = frame;
-    this.shared.budget.hold(frame);
+    // Found by the object: one of its own is counted by itself, however many were given the same bytes.
+    this.heldFrame = this.connection.copiesFrames === true ? frame.subarray() : frame;
+    this.shared.budget.hold(this.heldFrame);
     this.report();
   }
 

@@ -124,6 +124,10 @@ export interface BrokerLog {
   /**
    * Reads a range of a log. Every event carries the epoch of `tip`, whichever it was appended under: a client that
    * resumes continues under the current one (P14).
+   *
+   * An event that is stored and cannot be read, e.g. because another program changed it, is returned at its place as
+   * {@link ChannelEvent.unreadable}, and the others beside it as they are. Left out or thrown, it would stop every client that
+   * reads past it; so it becomes a gap of its own `seq` (P25f).
    */
   read(request: ReadRequest): Promise<ReadResult>;
   /** Tips of many logs, in the order asked; an empty log has a tip too (P11). */
@@ -196,7 +200,10 @@ export type BrokerState = 'up' | 'down';
 
 /** What a broker notifies its node of. Called synchronously, in the broker's order; implementations must not throw. */
 export interface BrokerListener {
-  /** Events of a subscribed channel, in the order of the log. The node reads from the log what was lost on the way (G5). */
+  /**
+   * Events of a subscribed channel, in the order of the log. The node reads from the log what was lost on the way (G5). One that
+   * arrived and cannot be read is {@link ChannelEvent.unreadable} at its place, or is treated as lost.
+   */
   onEvents(channel: string, events: readonly ChannelEvent[]): void;
   /** A signal of a subscribed channel. */
   onSignal(channel: string, signal: SignalMessage): void;

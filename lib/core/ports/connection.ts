@@ -11,6 +11,11 @@ export interface Handshake {
   readonly url: string;
   /** Address of the client, as the trusted proxies report it. */
   readonly ip: string;
+  /**
+   * What limits and bans of addresses know the client by: its address, of IPv6 the network that it belongs to
+   * (`limits.ipv6Prefix`).
+   */
+  readonly network: string;
   /** Whether the connection came over TLS, as far as this process or a trusted proxy knows. */
   readonly secure: boolean;
 }
@@ -49,6 +54,8 @@ export interface Connection {
    * wait for `onDrain`. A write on a closed connection is ignored.
    */
   write(frame: Buffer): boolean;
+  /** Whether the socket makes a copy of what it holds back, as TLS does, instead of keeping the frame. Default `false`. */
+  readonly copiesFrames?: boolean;
   /** Bytes of written frames that have not left the process. */
   readonly bufferedBytes: number;
   /** Stops reading from the client; `resume` starts it again. */
@@ -73,6 +80,8 @@ export const PAUSED: FrameVerdict = { outcome: 'paused' };
 
 /** What the engine gives a transport for one client. */
 export interface ConnectionHandler {
+  /** Names the client over its connections: the user, or the address of one that is not verified. */
+  readonly client: string;
   /**
    * Takes one frame of the client.
    *

@@ -12,6 +12,10 @@ const ipaddr = (ipaddrModule as Partial<Record<'default', Ipaddr>>).default ?? i
 const TRANSLATED_IPV4 = 'rfc6052';
 const IPV6_BITS = 128;
 
+/** What the log says where limits of an address are exceeded. */
+export const BEHIND_PROXY =
+  'Behind a proxy, set trustProxy: without it all clients have the address of the proxy';
+
 /** What stands for the address of a client that has none, as behind a Unix socket. */
 export const UNKNOWN_ADDRESS = 'unknown';
 

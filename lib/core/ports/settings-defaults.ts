@@ -98,6 +98,8 @@ export const ENGINE_TABLE = {
     maxVerifications: integer(1_000),
     maxVerificationsPerAddress: integer(100),
     connectsPerSecond: integer(100),
+    admissionWait: duration(5_000, { max: 60_000 }),
+    maxWaitingBytes: integer(16 * 1024 * 1024, { min: 64 * 1024 }),
     maxRateBuckets: integer(100_000, { min: 1_000 }),
     maxConnectionsPerAddress: integer(1_000),
     ipv6Prefix: integer(64, { min: 32, max: 128 }),

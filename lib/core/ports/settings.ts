@@ -39,12 +39,16 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxUnfinishedBytes: number;
   /** Subscribers that a signal or a presence update reaches on this node for the price of one command. */
   readonly deliveriesPerCommand: number;
-  /** Credentials that are being verified at the same time; further ones are refused for the moment. */
+  /** Credentials that are being verified at the same time; further ones wait, see `admissionWaitMs`. */
   readonly maxVerifications: number;
   /** The same for one address. */
   readonly maxVerificationsPerAddress: number;
   /** New connections a second of one address, sustained; `maxConnectionsPerAddress` may come at once. */
   readonly connectsPerSecond: number;
+  /** Longest wait of a connection above that rate, and of a credential that finds no place to be verified. */
+  readonly admissionWaitMs: number;
+  /** Bytes of each of these kinds that wait, in which each counts 8 KiB more than it sent. */
+  readonly maxWaitingBytes: number;
   /** Users and addresses whose rates are remembered, for each kind of rate. */
   readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
@@ -128,7 +132,7 @@ export interface EngineSettings {
   readonly ringSize: number;
   /** Bytes of those of one channel. */
   readonly ringBytes: number;
-  /** Bytes of those of all channels; above it each channel keeps only its newest. */
+  /** Bytes of those of all channels; above it the channel that had none for longest keeps only its newest. */
   readonly ringBytesPerNode: number;
   /** Life of a presence lease without renewal. */
   readonly presenceLeaseMs: number;

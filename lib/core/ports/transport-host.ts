@@ -24,7 +24,10 @@ export interface Opening {
 
 /** A client that has sent what cannot run yet. */
 export interface UnfinishedSender {
-  readonly ip: string;
+  /** As of its handshake. */
+  readonly network: string;
+  /** Whom limits over several connections count: the user, or the address of an anonymous client. */
+  readonly client: string;
   /** Ends the connection and frees what it sent: others need the memory. */
   shed(): void;
 }
@@ -53,8 +56,19 @@ export interface TransportHost {
   };
   /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
   readonly unfinished: UnfinishedBytes;
-  /** Asks whether a new connection may be opened now: drain, bans, capacity. `undefined` admits it (P18). */
+  /** The {@link Handshake.network} of an address. */
+  networkOf(ip: string): string;
+  /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
+  /**
+   * Asks for the turn of an admitted connection among those of its address, whose rate is bounded: above it, a connection waits.
+   *
+   * @param bytes of the request, which are kept while it waits.
+   * @returns `undefined` where it is its turn; a refusal where that would take too long.
+   */
+  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined>;
+  /** The client is gone that waits for its turn or to be verified: what waits of it is given up. */
+  leave(handshake: Handshake): void;
   /**
    * Verifies the credentials of a handshake.
    *

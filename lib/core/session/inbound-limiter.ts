@@ -61,7 +61,7 @@ export interface LimitedSession extends ClosableSession {
   readonly view: RealtimeConnection;
   readonly userId: string | undefined;
   /** What the bans of addresses know it by. */
-  readonly address: string;
+  readonly network: string;
   readonly isLive: boolean;
   /** Whom limits over several connections count. */
   readonly client: string;
@@ -233,12 +233,12 @@ export class InboundLimiter {
 
   private end(session: LimitedSession): void {
     const { settings, banForAbuse, journal } = this.deps;
-    const { userId, address } = session;
+    const { userId, network } = session;
     // As wide as what was proved, no wider: before `welcome` nobody is known to be anybody, and a Unix socket has no address.
-    const isKnown = session.isLive && (userId !== undefined || address !== UNKNOWN_ADDRESS);
+    const isKnown = session.isLive && (userId !== undefined || network !== UNKNOWN_ADDRESS);
     const banMs = isKnown ? settings.abuse.banMs : 0;
     const whom =
-      userId === undefined ? `the anonymous clients of address ${address}` : `user ${JSON.stringify(userId)}`;
+      userId === undefined ? `the anonymous clients of address ${network}` : `user ${JSON.stringify(userId)}`;
     journal.warn(
       'rate_abuse',
       () =>
@@ -250,7 +250,7 @@ export class InboundLimiter {
     if (banMs <= 0) return;
     const whose =
       userId === undefined
-        ? ({ of: 'address', id: address } as const)
+        ? ({ of: 'address', id: network } as const)
         : ({ of: 'user', id: userId } as const);
     banForAbuse({ kind: 'abuse', ...whose, forMs: banMs });
   }

@@ -44,9 +44,9 @@ export class SessionRegistry {
     return this.all.size;
   }
 
-  /** @param address as {@link Session.address} has it. */
-  connectionsOf(address: string): number {
-    return this.addresses.count(address);
+  /** @param address the {@link Session.network}. */
+  connectionsOf(network: string): number {
+    return this.addresses.count(network);
   }
 
   find(id: string): Session | undefined {
@@ -59,7 +59,7 @@ export class SessionRegistry {
 
   add(session: Session): void {
     this.all.set(session.id, session);
-    this.addresses.add(session.address, session);
+    this.addresses.add(session.network, session);
   }
 
   /** Called as soon as the lineage is known, so that a newer generation finds the session. */
@@ -74,7 +74,7 @@ export class SessionRegistry {
 
   remove(session: Session): void {
     if (!this.all.delete(session.id)) return;
-    this.addresses.remove(session.address, session);
+    this.addresses.remove(session.network, session);
     // A newer generation may already be in the place of this one.
     if (this.lineages.get(session.lineage) === session) this.lineages.delete(session.lineage);
     if (session.userId !== undefined) this.users.remove(session.userId, session);
@@ -85,8 +85,8 @@ export class SessionRegistry {
   }
 
   /** Sessions of anonymous clients, from their `welcome`; before it nobody is known to be one. */
-  anonymousOf(address: string): readonly Session[] {
-    return this.addresses.list(address).filter(({ userId, isLive }) => userId === undefined && isLive);
+  anonymousOf(network: string): readonly Session[] {
+    return this.addresses.list(network).filter(({ userId, isLive }) => userId === undefined && isLive);
   }
 
   ofLineage(lineage: string): Session | undefined {

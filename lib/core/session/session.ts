@@ -18,7 +18,6 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import { clientNetwork } from '../ports/ip-address.js';
 import type { Verified, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
@@ -99,9 +98,8 @@ export class Session
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
-  readonly ip: string;
-  /** What limits and bans of addresses know the client by. */
-  readonly address: string;
+  /** As of its handshake. */
+  readonly network: string;
   readonly channels = new SessionChannels();
   readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
@@ -134,8 +132,7 @@ export class Session
     const { settings, clock, entropy, wheel, outboxes } = deps;
     this.id = entropy.id();
     this.connectedAt = clock.now();
-    this.ip = connection.handshake.ip;
-    this.address = clientNetwork(this.ip, settings.limits.ipv6Prefix);
+    this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
@@ -195,7 +192,7 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return this.userId === undefined ? `address ${this.address}` : `user ${this.userId}`;
+    return this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`;
   }
 
   get account(): MemoryAccount | undefined {

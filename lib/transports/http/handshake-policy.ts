@@ -58,6 +58,7 @@ export class HandshakePolicy {
       headers,
       url: query.url,
       ip,
+      network: this.host.networkOf(ip),
       secure: scheme === 'https',
     };
 

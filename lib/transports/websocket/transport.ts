@@ -7,8 +7,8 @@ import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { clientAddress, forwardedBy, type Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
-import { CredentialCheck } from '../http/credential-check.js';
 import { DirectWriter } from './direct-writer.js';
+import { EntryCheck } from '../http/entry-check.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
@@ -41,7 +41,7 @@ export class WebSocketTransport implements Transport {
   private readonly settings: WebSocketSettings;
   private readonly connections: ConnectionSettings;
   private readonly policy: HandshakePolicy;
-  private readonly check: CredentialCheck;
+  private readonly check: EntryCheck;
   private readonly wss: WsServer;
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
@@ -63,7 +63,7 @@ export class WebSocketTransport implements Transport {
       unfinished: host.unfinished,
     };
     this.policy = new HandshakePolicy(host, this.settings);
-    this.check = new CredentialCheck(host, this.settings);
+    this.check = new EntryCheck(host, this.settings);
     this.variants = new Map(this.settings.codecs.map((codec) => [codec, variantsOf(codec, this.settings)]));
     this.wss = createWsServer(host.maxFrameBytes, this.settings);
     // What ws refuses, e.g. a malformed extension offer, is answered like everything else.
@@ -96,7 +96,11 @@ export class WebSocketTransport implements Transport {
     this.lookForProxy(req);
     const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));
     if (isRefusal(judgement)) return judgement;
-    const opening = judgement.credentials === undefined ? {} : await this.check.verify(judgement.credentials);
+    const opening = await this.check.run(judgement, {
+      socket: req.socket,
+      bytes: bytesOf(req),
+      purpose: 'probe',
+    });
     return isRefusal(opening) ? opening : { status: 426, message: 'Open a WebSocket here' };
   }
 
@@ -115,18 +119,19 @@ export class WebSocketTransport implements Transport {
     );
     if (isRefusal(judgement)) {
       this.refuse(req, socket, judgement);
-    } else if (judgement.credentials === undefined) {
-      this.open(judgement, {}, req, socket, head);
-    } else {
-      const settle = (opening: Opening | Refusal): void => {
-        if (isRefusal(opening)) this.refuse(req, socket, opening);
-        else this.open(judgement, opening, req, socket, head);
-      };
-      const opening = this.check.verify(judgement.credentials);
-      // Frames that the client sends before it is verified wait, bounded, in the paused socket.
-      if (isPromise(opening)) void opening.then(settle);
-      else settle(opening);
+      return;
     }
+    const settle = (opening: Opening | Refusal): void => {
+      // The client may have disconnected while it waited or was verified.
+      if (socket.destroyed) return;
+      if (isRefusal(opening)) this.refuse(req, socket, opening);
+      else this.open(judgement, opening, req, socket, head);
+    };
+    const bytes = bytesOf(req) + head.length;
+    const opening = this.check.run(judgement, { socket, bytes, purpose: 'upgrade' });
+    // Frames that the client sends before it is verified wait, bounded, in the paused socket.
+    if (isPromise(opening)) void opening.then(settle);
+    else settle(opening);
   };
 
   /**
@@ -169,8 +174,6 @@ export class WebSocketTransport implements Transport {
     head: Buffer,
   ): void {
     if (this.closed) return this.refuse(req, socket, TRY_LATER);
-    // The client may have disconnected while it was verified.
-    if (socket.destroyed) return;
     try {
       this.wss.handleUpgrade(req, socket, head, (ws) => this.connect(admission, opening, ws, socket));
     } catch (error) {
@@ -215,6 +218,11 @@ function judgeProtocol({ method, headers, httpVersion }: IncomingMessage): Refus
     return refused(400, 'Sec-WebSocket-Key is missing or malformed');
   }
   return undefined;
+}
+
+/** Of the request, as Node keeps it. */
+function bytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length, url.length);
 }
 
 function variantsOf(codec: Codec, { compression }: WebSocketSettings): Variants {

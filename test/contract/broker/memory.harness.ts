@@ -7,6 +7,7 @@ import {
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
 import { memoryBroker, MemoryStore } from '../../../lib/brokers/memory/index.js';
+import { ChannelEvent } from '../../../lib/core/ports/channel-event.js';
 import type { Clock } from '../../../lib/core/ports/clock.js';
 import { ManualClock, settle } from '../../support/engine/manual-clock.js';
 import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
@@ -33,7 +34,7 @@ interface MemoryHarnessOptions {
 export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFactory {
   return {
     capabilities: { durability: 'process', dedupes: true, presence: true },
-    faults: ['loseEverything', 'loseEnd', 'stepWallClock'],
+    faults: ['loseEverything', 'loseEnd', 'spoilEvent', 'stepWallClock'],
     bounds: ['historyBytes', 'idsOfProducer'],
     create: async () => createHarness(options),
   };
@@ -74,6 +75,12 @@ function createHarness({
         for (const channel of channels) store.clear(channel);
       },
       loseEnd: async (channel, keep) => store.failOver(channel, keep),
+      // What is in memory cannot be spoiled: it is given the form that a broker must give it.
+      async spoilEvent(channel, seq) {
+        const [event] = store.read({ channel, from: seq, limit: 1 }).events;
+        if (event?.seq !== seq) throw new Error(`${channel} has no event ${seq}`);
+        Object.assign(event, ChannelEvent.unreadable(event));
+      },
       stepWallClock: async (ms) => clock.jump(ms),
     },
     node: () => node(store),

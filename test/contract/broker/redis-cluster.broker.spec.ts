@@ -14,5 +14,5 @@ afterAll(() => deployment.dispose());
 
 brokerContract(
   'redis, a Cluster of three masters with a replica each',
-  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries', 'spoilEvent']),
 );

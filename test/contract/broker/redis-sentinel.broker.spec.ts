@@ -14,5 +14,5 @@ afterAll(() => deployment.dispose());
 
 brokerContract(
   'redis, a master with a replica behind Sentinels',
-  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries', 'spoilEvent']),
 );

@@ -13,5 +13,5 @@ afterAll(() => deployment.dispose());
 
 brokerContract(
   'redis, a single server',
-  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries']),
+  redisHarness(() => deployment, ['loseEverything', 'loseEnd', 'restart', 'loseDeliveries', 'spoilEvent']),
 );

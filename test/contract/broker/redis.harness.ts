@@ -8,7 +8,7 @@ import {
   type ContractNode,
   type ContractWindows,
 } from '../../../lib/brokers/contract/index.js';
-import { redisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
+import { redisBroker, type RedisBroker, type RedisBrokerOptions } from '../../../lib/brokers/redis/index.js';
 import { RedisKeys } from '../../../lib/brokers/redis/keys.js';
 import { settle } from '../../support/engine/manual-clock.js';
 import { elapse, stretched } from '../../support/patience.js';
@@ -44,7 +44,7 @@ export function redisHarness(
   return {
     capabilities: { durability: 'broker', dedupes: true, presence: true },
     faults,
-    bounds: ['historyBytes'],
+    bounds: ['historyBytes', 'idsOfProducer'],
     create: async () => createHarness(deployment(), faults),
   };
 }
@@ -83,6 +83,7 @@ async function createHarness(
     loseEverything: async () => deployment.flush(),
     restart: () => deployment.restart(),
     loseEnd: (channel, keep) => deployment.loseEnd(keys, channel, keep),
+    spoilEvent: (channel, seq) => deployment.spoilEvent(keys, channel, seq),
     async loseDeliveries(node, during) {
       const valve = valves.get(node);
       if (valve === undefined) throw new Error('The node is not of this harness');
@@ -92,6 +93,8 @@ async function createHarness(
       valve.shut = false;
     },
   };
+  /** Its nodes are of no concern to {@link quiet}. */
+  const crowded: RedisBroker[] = [];
   return {
     windows: WINDOWS,
     runs: 8,
@@ -120,10 +123,22 @@ async function createHarness(
       await node.broker.start(node.seen, node.id);
       return node;
     },
+    async crowdedNode() {
+      const broker = redisBroker({
+        ...deployment.options,
+        client: deployment.client(),
+        keyPrefix: `${keyPrefix}-crowded`,
+        maxIdsPerProducer: 50,
+      });
+      crowded.push(broker);
+      const seen = new RecordingListener();
+      await broker.start(seen);
+      return { id: 'crowded', broker, seen };
+    },
     advance: elapse,
     quiet,
     async dispose() {
-      for (const { broker } of nodes) await broker.close();
+      for (const broker of [...crowded, ...nodes.map((node) => node.broker)]) await broker.close();
     },
   };
 }

@@ -94,11 +94,14 @@ describe('the address of a client (G17)', () => {
     expect(server.engine.sessionsOf('ada').map(({ ip }) => ip)).toEqual(['2001:db8::1']);
   });
 
-  it('connects, verifications and refused credentials count by network', async () => {
-    const limits = { connectsPerSecond: 1, maxConnectionsPerAddress: 2 };
+  it('connects and refused credentials count by network', async () => {
+    const limits = { connectsPerSecond: 1, maxConnectionsPerAddress: 2, admissionWaitMs: 0 };
     const server = await start({ settings: { ...strict, limits: { ...strict.limits, ...limits } } });
     for (const address of ['2001:db8::1', '2001:db8::2']) await (await server.open(from(address))).close();
     expect((await Wire.refused(server.url, from('2001:db8::3'))).status).toBe(429);
+    expect(warnings(server)).toEqual([
+      expect.stringMatching(/2001:db8::3 was refused with 429.*limits\.connectsPerSecond is 1.*trustProxy/),
+    ]);
     expect((await server.connect('ada', from('2001:db8:0:1::3'))).ended).toBeUndefined();
 
     const guarded = await start({ settings: { ...strict, abuse: { ...abuse, authFailures: 1 } } });
@@ -108,26 +111,32 @@ describe('the address of a client (G17)', () => {
     expect((await guarded.connect('ada', from('2001:db8::2'))).welcome?.user).toBe('ada');
   });
 
-  it('verifications under way count by network, and are given back', async () => {
-    let answer: () => void = () => undefined;
+  it('verifications under way count by network: others of it wait for their turn', async () => {
+    const asked: { token: string | undefined; answer: () => void }[] = [];
     const server = await start({
       authenticator: {
         authenticate: ({ token }) =>
-          new Promise((resolve) => (answer = () => resolve({ user: { id: token ?? '' } }))),
+          new Promise((resolve) =>
+            asked.push({ token, answer: () => resolve({ user: { id: token ?? '' } }) }),
+          ),
       },
       settings: { ...strict, limits: { ...strict.limits, maxVerificationsPerAddress: 1 } },
     });
-    const waiting = await server.open(from('2001:db8::1'));
-    waiting.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'ada' } });
-    await server.rest(waiting);
-    expect(await refusedAt(server, '2001:db8::2', 'bob')).toBe('rate_limited');
-    answer();
-    await waiting.next('welcome');
-    const next = await server.open(from('2001:db8::2'));
-    next.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'bob' } });
-    await server.rest(next);
-    answer();
-    await next.next('welcome');
+    const greet = async (token: string, address: string) => {
+      const client = await server.open(from(address));
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token } });
+      await server.rest(client);
+      return client;
+    };
+    const ada = await greet('ada', '2001:db8::1');
+    const bob = await greet('bob', '2001:DB8:0:0:1::2');
+    await greet('eve', '2001:db8:0:1::1');
+    expect(asked.map(({ token }) => token)).toEqual(['ada', 'eve']);
+    asked[0]?.answer();
+    await ada.next('welcome');
+    await until('the turn of the next', () => asked.length === 3);
+    asked[2]?.answer();
+    expect((await bob.next('welcome')).payload['user']).toBe('bob');
   });
 });
 

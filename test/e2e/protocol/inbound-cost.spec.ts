@@ -293,7 +293,10 @@ describe('verifications (G17)', () => {
 
   it('one bound holds for the tokens of the handshake and of hello together', async () => {
     pending = [];
-    await start({ authenticator: hanging, settings: { limits: { maxVerifications: 3 } } });
+    await start({
+      authenticator: hanging,
+      settings: { limits: { maxVerifications: 3, admissionWaitMs: 0 } },
+    });
     const upgrade = server.open({
       headers: { authorization: 'x' },
       protocols: ['realtime.v1.json', 'bearer.t'],
@@ -314,7 +317,10 @@ describe('verifications (G17)', () => {
 
   it('one address may not take all of the room', async () => {
     pending = [];
-    await start({ authenticator: hanging, settings: { limits: { maxVerificationsPerAddress: 2 } } });
+    await start({
+      authenticator: hanging,
+      settings: { limits: { maxVerificationsPerAddress: 2, admissionWaitMs: 0 } },
+    });
     const clients = await Promise.all([1, 2, 3].map(() => server.open()));
     for (const client of clients) client.send(hello('t'));
     await until('the refusal', () => clients.some(({ ended }) => ended?.code === 4006));
@@ -401,7 +407,8 @@ describe('verifications (G17)', () => {
 
 describe('new connections (G17)', () => {
   it('an address that connects more often than its rate gets the time to come back', async () => {
-    await start({ settings: { limits: { connectsPerSecond: 1, maxConnectionsPerAddress: 3 } } });
+    const limits = { connectsPerSecond: 1, maxConnectionsPerAddress: 3, admissionWaitMs: 0 };
+    await start({ settings: { limits } });
     for (let n = 0; n < 3; n++) {
       const client = await server.connect('ada');
       await client.close();

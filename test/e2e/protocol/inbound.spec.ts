@@ -60,6 +60,27 @@ describe('limits of inbound commands (G16)', () => {
     expect((await client.call(big('p4'))).type).toBe('pong');
   });
 
+  it('bytes without a command pause reading too, and above a size close the connection (G16)', async () => {
+    await start({
+      limits: { bytesPerSecond: 4_000, ratePerSecond: 1e6, burst: 1e6 },
+      abuse: { closeAfter: 3 },
+    });
+    const client = await server.connect('ada');
+    const blank = '\n'.repeat(7_900);
+    client.send(blank);
+    client.send(blank);
+    await server.rest(client);
+    client.send({ type: 'ping', id: 'p1' });
+    await server.rest(await server.connect('bob'));
+    expect(client.pending).toEqual([]);
+    clock.advance(2_000);
+    expect((await client.next()).ref).toBe('p1');
+    // Each above the rate is as large as nearly two violations.
+    client.send(blank);
+    client.send(blank);
+    await client.expectClose(4807);
+  });
+
   it('the rate of a user counts all connections of that user and no others (G16)', async () => {
     await start({ limits: { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 5 } });
     const one = await server.connect('ada');

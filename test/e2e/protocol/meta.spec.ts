@@ -57,7 +57,7 @@ const NOT_OBJECTS: readonly [string, readonly string[], unknown][] = [
   ['true', MSGPACK, true],
 ];
 
-describe('meta that is no object (P5)', () => {
+describe('meta that is no object (P5b)', () => {
   it.each(NOT_OBJECTS)(
     'is bad_request in every command, with its path: %s in %j',
     async (_what, protocols, meta) => {
@@ -114,7 +114,7 @@ describe('meta that is no object (P5)', () => {
   });
 });
 
-describe('tokenExpiresInMs (P3b)', () => {
+describe('tokenExpiresInMs (G12)', () => {
   it.each<[string, ((clock: ManualClock) => number) | undefined, unknown]>([
     ['left out', undefined, undefined],
     ['never', () => Infinity, undefined],

@@ -48,7 +48,7 @@ const ADMITTED: readonly [string, string][] = [
   ['what a name of a channel escapes', '~'.repeat(255)],
 ];
 
-describe('an id of a user that is admitted (P3f)', () => {
+describe('an id of a user that is admitted (P3h)', () => {
   it.each(ADMITTED)('can be listed, revoked, kicked, banned and let in again: %s', async (_what, id) => {
     await start(id);
     const user = service().user(id);
@@ -121,7 +121,7 @@ const REFUSED: readonly [string, unknown][] = [
   ['an object', { id: 'a' }],
 ];
 
-describe('an id of a user that cannot be acted on (P3f)', () => {
+describe('an id of a user that cannot be acted on (P3h)', () => {
   it.each(
     REFUSED.flatMap(([what, id]) => (['at once', 'later'] as const).map((form) => [what, form, id] as const)),
   )('is refused wherever a token comes, with a line in the log: %s, %s', async (_what, form, id) => {

@@ -31,6 +31,7 @@ export class FakeConnection implements Connection {
   paused = false;
   /** Nobody, while the engine opens it: it may refuse at once. */
   handler: ConnectionHandler = {
+    client: 'nobody',
     onFrame: () => ACCEPTED,
     positions: () => new Map(),
     onExcess: () => undefined,
@@ -51,6 +52,7 @@ export class FakeConnection implements Connection {
       headers: {},
       url: '/realtime',
       ip: '127.0.0.1',
+      network: handshake.ip ?? '127.0.0.1',
       secure: false,
       ...handshake,
     };

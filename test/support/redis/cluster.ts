@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { slotOf } from '../../../lib/brokers/redis/keys.js';
-import { loseEnd, type RedisDeployment } from './deployment.js';
+import { loseEnd, spoilEvent, type RedisDeployment } from './deployment.js';
 import { RedisProcess } from './process.js';
 import { until } from '../until.js';
 
@@ -76,6 +76,10 @@ export async function redisCluster(nodeTimeoutMs = 2_000): Promise<RedisClusterD
     async loseEnd(keys, channel, keep) {
       const { admin } = await masterOf(keys.head(channel));
       await loseEnd(admin, admin, keys, channel, keep);
+    },
+    async spoilEvent(keys, channel, seq) {
+      const { admin } = await masterOf(keys.stream(channel));
+      await spoilEvent(admin, keys, channel, seq);
     },
     async dispose() {
       for (const admin of admins.values()) admin.disconnect();

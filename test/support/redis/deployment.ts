@@ -15,6 +15,8 @@ export interface RedisDeployment {
   restart(): Promise<void>;
   /** Leaves of a log what a replica would have that saw only the first `keep` events, under a new incarnation. */
   loseEnd(keys: RedisKeys, channel: string, keep: number): Promise<void>;
+  /** Writes over the record of an event, which is the only one of its record. */
+  spoilEvent(keys: RedisKeys, channel: string, seq: number): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -32,6 +34,7 @@ export async function singleRedis(): Promise<RedisDeployment> {
       await server.launch();
     },
     loseEnd: (keys, channel, keep) => loseEnd(admin, admin, keys, channel, keep),
+    spoilEvent: (keys, channel, seq) => spoilEvent(admin, keys, channel, seq),
     async dispose() {
       admin.disconnect();
       await server.dispose();
@@ -82,4 +85,27 @@ export async function loseEnd(
   await admin.hset(head, 's', keep);
   if (bytes !== undefined) await admin.hset(head, 'c', bytes);
   await server.call('DEBUG', 'CHANGE-REPL-ID');
+}
+
+/** Writes a stream again, as Redis takes no entry behind its last one, with something else in the place of one record. */
+export async function spoilEvent(
+  admin: Redis | Cluster,
+  keys: RedisKeys,
+  channel: string,
+  seq: number,
+): Promise<void> {
+  const stream = keys.stream(channel);
+  const [records, ttlMs] = [await admin.xrange(stream, '-', '+'), await admin.pttl(stream)];
+  await admin.del(stream);
+  let found = false;
+  for (const [id, fields] of records) {
+    const isSpoiled = Number.parseInt(id, 10) === seq;
+    found ||= isSpoiled;
+    const values = fields.map((value, index) =>
+      isSpoiled && fields[index - 1] === 'b' ? (seq % 2 === 0 ? 'not a record' : '[null]') : value,
+    );
+    await admin.xadd(stream, id, ...values);
+  }
+  if (ttlMs > 0) await admin.pexpire(stream, ttlMs);
+  if (!found) throw new Error(`${channel} has no record that ends with event ${seq}`);
 }

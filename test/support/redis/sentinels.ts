@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { loseEnd, type RedisDeployment } from './deployment.js';
+import { loseEnd, spoilEvent, type RedisDeployment } from './deployment.js';
 import { RedisProcess } from './process.js';
 import { until } from '../until.js';
 
@@ -64,6 +64,7 @@ export async function redisSentinels(downAfterMs = 5_000): Promise<SentinelDeplo
       await master.launch();
     },
     loseEnd: (keys, channel, keep) => loseEnd(admin, admin, keys, channel, keep),
+    spoilEvent: (keys, channel, seq) => spoilEvent(admin, keys, channel, seq),
     promoted: (server) =>
       until('the Sentinels to name the new master', async () => {
         const address = (await watcher.call('SENTINEL', 'get-master-addr-by-name', NAME)) as [string, string];

@@ -8,8 +8,6 @@ import { AppendCall } from './batch.js';
 import { IdShares } from './id-shares.js';
 import { AppendLane } from './lane.js';
 
-const TOO_MANY_IDS = 'Too many recent publishes of this user or client are remembered';
-
 /**
  * Appends of this node. A single server gets all of them in one lane, whatever their partition: fewer and larger script
  * calls. In a Cluster each partition has its own lane with one call under way, as a redirected call could be overtaken.
@@ -47,14 +45,12 @@ export class RedisAppends {
         call.settle(index, { ok: false, code: 'unavailable' });
         return;
       }
-      const retryAfterMs = this.shares.take(request);
-      if (retryAfterMs !== undefined) {
-        call.settle(index, { ok: false, code: 'rate_limited', retryAfterMs, message: TOO_MANY_IDS });
-        return;
-      }
+      const share = this.shares.take(request);
+      // What is sent only to be recognized needs no content.
+      const sent = typeof share === 'number' ? { body: '', bytes: 0 } : { body, bytes };
       this.queued += 1;
-      this.queuedBytes += bytes;
-      this.laneOf(request.channel).push({ request, body, bytes, call, index });
+      this.queuedBytes += sent.bytes;
+      this.laneOf(request.channel).push({ request, ...sent, share, call, index });
     });
     return call.result;
   }

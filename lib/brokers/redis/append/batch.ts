@@ -1,13 +1,19 @@
 import type { AppendOutcome, AppendRequest, LogPolicy } from '../../../core/ports/broker.js';
+import { commandError } from '../errors.js';
 import { idField, PROBE_CHANNELS, type LogKeys, type RedisKeys } from '../keys.js';
 import { encodeRecord } from '../wire.js';
+import type { CountedId } from './id-shares.js';
 
 /** How long the head of a probe's log lives: every node has a log of its own, and a node never comes back. */
 const PROBE_HEAD_MS = 60_000;
 /** Most bytes of one record: a read of one of its events reads all of them. */
 const MAX_RECORD_BYTES = 64 * 1024;
+const TOO_MANY_IDS = 'Too many recent publishes of this user or client are remembered';
 
-/** What the script answers for one event: its `seq`, `seq epoch` of a duplicate, `c` (conflict), `o` (out of order). */
+/**
+ * What the script answers for one event: its `seq`, `seq epoch` of a duplicate, `c` (conflict), `o` (out of order), `r` (refused,
+ * as its id is not known and its producer may have no further one).
+ */
 type AppendAnswer = string | number;
 
 /** One append that waits for its outcome, and its place in the answer of its call. */
@@ -15,8 +21,20 @@ export interface PendingAppend {
   readonly request: AppendRequest;
   readonly body: string;
   readonly bytes: number;
+  /**
+   * The count of its id; or when its producer may have one more, in milliseconds: until then it is only answered as a
+   * repeat of what was appended before (P15).
+   */
+  readonly share: CountedId | number | undefined;
   readonly call: AppendCall;
   readonly index: number;
+}
+
+/** Settles one append. Gives its share back when no id is remembered for it. */
+export function settleAppend({ share, call, index }: PendingAppend, outcome: AppendOutcome): void {
+  const remembers = outcome.ok ? !outcome.duplicate : outcome.code === 'timeout';
+  if (!remembers && typeof share === 'object') share.giveBack();
+  call.settle(index, outcome);
 }
 
 /** One call of `appendMany`; its items may travel in several batches. */
@@ -34,6 +52,12 @@ export class AppendCall {
     this.left -= 1;
     if (this.left === 0) this.resolve(this.outcomes);
   }
+}
+
+/** Settles appends whose call failed. Only an answer of the server proves that nothing was done (P17). */
+export function settleFailed(items: readonly PendingAppend[], error: unknown): void {
+  const code = commandError(error).code === 'unavailable' ? 'unavailable' : 'timeout';
+  for (const item of items) settleAppend(item, { ok: false, code });
 }
 
 /** Appends that travel in one script call. */
@@ -93,6 +117,7 @@ class AppendSection {
   private dedupeMs = 0;
   private withIds = 0;
   private withAfter = 0;
+  private refused = false;
 
   /** @param name What the script calls the section; no other call has a section of this name. */
   constructor(
@@ -124,6 +149,7 @@ class AppendSection {
       this.withIds += 1;
     }
     if (after !== undefined) this.withAfter += 1;
+    if (typeof item.share === 'number') this.refused = true;
   }
 
   /** Adds its part to the keys and arguments of the script. */
@@ -147,18 +173,19 @@ class AppendSection {
     args.push(...details);
   }
 
-  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended. */
+  /** @param answer `[epoch, seq of the first, …answers]`, without answers when every event was appended; or `['', error]`. */
   settle([epoch, first, ...answers]: readonly AppendAnswer[], replicated: boolean): void {
-    this.items.forEach(({ call, index }, place) => {
+    if (epoch === '') return settleFailed(this.items, new Error(String(first)));
+    this.items.forEach((item, place) => {
       const answer = answers[place] ?? Number(first) + place;
-      call.settle(index, outcomeOf(answer, String(epoch), replicated));
+      settleAppend(item, outcomeOf(answer, String(epoch), replicated, item.share));
     });
   }
 
   private writeDetails(ids: string[], details: string[]): 'p' | 'i' | 'm' {
     const { items } = this;
     if (this.withAfter === 0 && this.withIds === 0) return 'p';
-    if (this.withAfter === 0 && this.withIds === items.length) {
+    if (this.withAfter === 0 && this.withIds === items.length && !this.refused) {
       for (const { request } of items) {
         details.push(`${this.name}-${ids.length} ${request.fingerprint}`);
         ids.push(idField(request.producer, request.event.id));
@@ -167,10 +194,11 @@ class AppendSection {
       ids.length = details.length = 0;
     }
     const place = (producer: string, id: string) => String(ids.push(idField(producer, id)));
-    for (const { request } of items) {
+    for (const { request, share } of items) {
       const { producer, event, after, policy, fingerprint } = request;
+      const onlyIfKnown = typeof share === 'number' ? '-' : '';
       details.push(
-        policy.dedupeMs > 0 ? place(producer, event.id) : '0',
+        policy.dedupeMs > 0 ? onlyIfKnown + place(producer, event.id) : '0',
         after === undefined ? '0' : place(producer, after),
         fingerprint,
       );
@@ -201,7 +229,14 @@ class AppendSection {
   }
 }
 
-function outcomeOf(answer: AppendAnswer, epoch: string, replicated: boolean): AppendOutcome {
+function outcomeOf(
+  answer: AppendAnswer,
+  epoch: string,
+  replicated: boolean,
+  share: PendingAppend['share'],
+): AppendOutcome {
+  if (answer === 'r')
+    return { ok: false, code: 'rate_limited', retryAfterMs: Number(share), message: TOO_MANY_IDS };
   if (answer === 'c') return { ok: false, code: 'conflict' };
   if (answer === 'o') return { ok: false, code: 'out_of_order' };
   if (!replicated) return { ok: false, code: 'timeout' };

@@ -1,9 +1,9 @@
 import type { RedisCommands } from '../connection/commands.js';
-import { commandError, isNoScript, unavailable } from '../errors.js';
+import { isNoScript, unavailable } from '../errors.js';
 import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import { APPEND } from '../scripts/append.js';
-import { AppendBatch, type PendingAppend } from './batch.js';
+import { AppendBatch, settleFailed, type PendingAppend } from './batch.js';
 
 /** A batch that was sent, and its state. */
 interface Sent {
@@ -88,11 +88,7 @@ export class AppendLane {
   }
 
   private finish(sent: Sent, error?: unknown): void {
-    if (error !== undefined) {
-      const { code } = commandError(error);
-      const outcome = { ok: false, code: code === 'unavailable' ? code : 'timeout' } as const;
-      for (const { call, index } of sent.batch.items) call.settle(index, outcome);
-    }
+    if (error !== undefined) settleFailed(sent.batch.items, error);
     sent.state = 'done';
     this.onSettled(sent.batch.items.length, sent.batch.bytes);
     if (this.reloading) return this.reload();
@@ -106,20 +102,18 @@ export class AppendLane {
    */
   private reload(): void {
     if (this.sent.some(({ state }) => state === 'open')) return;
-    const sent = this.sent;
-    this.sent = [];
-    this.reloading = false;
+    const { sent } = this;
     const lastDone = sent.map(({ state }) => state).lastIndexOf('done');
-    sent.forEach((one, index) => {
-      if (one.state === 'done') return;
-      if (index < lastDone) {
-        this.finish(one, unavailable('A later append overtook this one. Send it again'));
-        return;
-      }
+    const overtaken = sent.filter(({ state }, index) => state !== 'done' && index < lastDone);
+    // Before anything that is sent from now on.
+    this.sent = sent.filter((_one, index) => index > lastDone);
+    this.reloading = false;
+    for (const one of this.sent) {
       one.state = 'open';
-      this.sent.push(one);
       this.perform(one, 'text').catch((error: unknown) => this.finish(one, error));
-    });
+    }
+    for (const one of overtaken)
+      this.finish(one, unavailable('A later append overtook this one. Send it again'));
     this.flush();
   }
 }

@@ -56,6 +56,8 @@ export class RedisCommands {
   private heldBytes = 0;
   /** Reads, by server. */
   private readonly windows = new Map<string, ReadWindow>();
+  /** Answers that did not come in time, by the error that says so. */
+  private readonly late = new WeakMap<Error, Promise<unknown>>();
   private lastError = '';
   private timer: Scheduled | undefined;
   private readonly acks = new ReplicaAcks<Redis>((node) => this.askReplicas(node));
@@ -132,17 +134,20 @@ export class RedisCommands {
     return this.bounded([...call[2], ...call[3]], () => this.perform(call));
   }
 
-  /** Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. */
+  /**
+   * Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection, unless the
+   * server does not answer.
+   */
   read(...call: ScriptCall): Promise<unknown> {
     return this.bounded([...call[2], ...call[3]], async () => {
       const server = this.serverOf(call[1]);
-      const window = this.windows.get(server) ?? new ReadWindow();
+      if (this.stalled.has(server)) throw this.unusable();
+      const window = this.windows.get(server) ?? new ReadWindow(() => this.windows.delete(server));
       this.windows.set(server, window);
-      try {
-        return await window.run(() => this.perform(call));
-      } finally {
-        if (window.isIdle) this.windows.delete(server);
-      }
+      return await window.run(
+        () => this.perform(call),
+        (error) => this.late.get(error as Error),
+      );
     });
   }
 
@@ -229,8 +234,7 @@ export class RedisCommands {
     const server = this.serverOf(partition);
     if (!this.running) return Promise.reject(notRunning());
     if (this.refusal !== undefined && !evenRefused) return Promise.reject(unavailable(this.refusal));
-    if (this.client.status !== 'ready' || this.stalled.has(server))
-      return Promise.reject(unavailable(`Redis cannot be used: ${this.trouble ?? 'it does not answer'}`));
+    if (this.client.status !== 'ready' || this.stalled.has(server)) return Promise.reject(this.unusable());
     if (this.pending >= this.settings.maxQueued)
       return Promise.reject(unavailable(tooMany(this.pending, 'maxQueued')));
     const client = this.direct ? this.nodeOf(partition) : this.client;
@@ -241,6 +245,10 @@ export class RedisCommands {
     const command = new Command(name, args.map(String), { replyEncoding: 'utf8' });
     const answer = this.answer(server, client, command);
     return this.direct && this.clustered ? this.refreshed(answer) : answer;
+  }
+
+  private unusable(): RealtimeError {
+    return unavailable(`Redis cannot be used: ${this.trouble ?? 'it does not answer'}`);
   }
 
   /** How much longer a command may wait: behind a `WAIT` Redis handles nothing on that connection before it is answered. */
@@ -278,7 +286,10 @@ export class RedisCommands {
     try {
       return await answerWithin(answer, commandTimeoutMs + this.waitMs, clock);
     } catch (error) {
-      if (error instanceof RealtimeError) this.stall(server);
+      if (error instanceof RealtimeError) {
+        this.late.set(error, answer);
+        this.stall(server);
+      }
       throw error;
     }
   }
@@ -301,6 +312,7 @@ export class RedisCommands {
   private stall(server: string): void {
     if (this.stalled.has(server)) return;
     this.stalled.add(server);
+    this.windows.get(server)?.refuseWaiting(this.unusable());
     this.changed();
   }
 

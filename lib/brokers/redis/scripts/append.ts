@@ -12,10 +12,12 @@ import { RedisScript } from './script.js';
  * - `p`lain: nothing. No event has an id that is remembered, or an `after`.
  * - `i`ds: the claim of each event, `section-rank fingerprint` as it is remembered. Each event has an id of its own, in the
  *   order of the ids, and no `after`. A section is called `token.number`.
- * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint.
+ * - `m`ixed: of each event id, after (1-based among the ids, 0 for none), fingerprint. An id is negative where the event is only
+ *   looked for: its producer may have no further one.
  *
  * Returns, for each section, its epoch and the `seq` of its first event; when not all were appended, also for each event its
- * `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order).
+ * `seq`, or `seq epoch` of a duplicate, or `c` (conflict), `o` (out of order), `r` (looked for, and
+ * not known). Of a section that failed, '' and the error.
  *
  * `touch` writes something even when every event is a duplicate: `WAIT` is about this connection's last write, so a retry would
  * otherwise be acknowledged as replicated although no replica was asked.
@@ -48,8 +50,9 @@ end
 
 -- The seq of an event that is appended, or why it is not.
 local function decide(log, memory, id, after, print)
-  local known = id > 0 and memory.find(id)
+  local known = id ~= 0 and memory.find(math.abs(id))
   if known then return known.print == print and int(known.seq) .. ' ' .. known.epoch or 'c' end
+  if id < 0 then return 'r' end
   if after > 0 and not memory.find(after) then return 'o' end
   log.s = log.s + 1
   if id > 0 then memory.add(id, log.s, print) end
@@ -106,66 +109,79 @@ local function store(log, count, text, sizes, bytes, retain, size, ttl, most)
   end
 end
 
-local out, at = {}, 3
+local out, at, written = {}, 3, false
 for section = 1, tonumber(ARGV[3]) do
   local key = 6 * section - 6
   local retain, size, ttl, dedupe = ARGV[at + 1] == '1', tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local headMs, most, count, ids = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7]), tonumber(ARGV[at + 8])
   local form, bytes, sizes, text = ARGV[at + 9], tonumber(ARGV[at + 10]), ARGV[at + 11], ARGV[at + 12]
   at = at + 12
-  local name = token .. '.' .. section
-  local log = open(KEYS[key + 1], KEYS[key + 6], token, headMs)
-  log.stream = KEYS[key + 2]
-  -- Events or ids without a head: the log was lost, and positions of its epoch may not look true.
-  local lost = log.new and redis.call('EXISTS', log.stream, KEYS[key + 4], KEYS[key + 5]) > 0
-  if lost then log.e = name end
-  local changed = {}
-  function log.set(field, value) changed[#changed + 1], changed[#changed + 2] = field, value end
-  local memory = ids > 0 and recall(log, { KEYS[key + 4], KEYS[key + 5] }, at, ids, dedupe, name)
-  at = at + ids
-  local first, answers = log.s + 1, {}
-  if form == 'm' then
-    for item = 1, count do
-      answers[item] = decide(log, memory, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3])
-      at = at + 3
-    end
-  elseif form == 'p' or memory.addAll(at) then
-    log.s = log.s + count
+  local after = at + ids + (form == 'i' and ids or form == 'm' and 3 * count or 0)
+  local function append()
+    local name = token .. '.' .. section
+    local log = open(KEYS[key + 1], KEYS[key + 6], token, headMs)
+    log.stream = KEYS[key + 2]
+    -- Events or ids without a head: the log was lost, and positions of its epoch may not look true.
+    local lost = log.new and redis.call('EXISTS', log.stream, KEYS[key + 4], KEYS[key + 5]) > 0
+    if lost then log.e = name end
+    local changed = {}
+    function log.set(field, value) changed[#changed + 1], changed[#changed + 2] = field, value end
+    local memory = ids > 0 and recall(log, { KEYS[key + 4], KEYS[key + 5] }, at, ids, dedupe, name)
     at = at + ids
-  else
-    for item = 1, count do
-      answers[item] = decide(log, memory, item, 0, string.match(ARGV[at + item], ' (.*)$'))
+    local first, answers = log.s + 1, {}
+    if form == 'm' then
+      for item = 1, count do
+        answers[item] = decide(log, memory, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3])
+        at = at + 3
+      end
+    elseif form == 'p' or memory.addAll(at) then
+      log.s = log.s + count
+      at = at + ids
+    else
+      for item = 1, count do
+        answers[item] = decide(log, memory, item, 0, string.match(ARGV[at + item], ' (.*)$'))
+      end
+      at = at + ids
     end
-    at = at + ids
+    local added = log.s - first + 1
+    if added == count then answers = {} else text, sizes, bytes = appended(text, sizes, bytes, answers) end
+    if added > 0 then
+      if log.new then
+        begin(log)
+        if lost then redis.call('DEL', log.stream) end
+        beginning(KEYS[key + 6], headMs)
+      elseif not retain and (memory or log.kept) then
+        -- Refused, when the server is full, before what cannot be refused is dropped.
+        redis.call('HSET', log.head, 's', int(log.s))
+      end
+      if log.moved then
+        for field, value in pairs({ e = log.e, i = incarnation, f = log.f }) do log.set(field, value) end
+      end
+      log.set('s', int(log.s))
+      store(log, added, text, sizes, bytes, retain, size, ttl, most)
+      if memory then memory.write() end
+      outlive(log, 'x', log.head, headMs)
+      redis.call('HSET', log.head, unpack(changed))
+      redis.call('SPUBLISH', KEYS[key + 3], '1e' .. log.e .. ' ' .. int(first) .. ' ' .. int(now) .. '\\n' .. text)
+    elseif not log.new then
+      keep(log)
+      if touch then
+        redis.call('HSET', log.head, 's', int(log.s))
+        redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
+      end
+    end
+    written = written or added > 0
+    return { log.e, first, unpack(answers) }
   end
-  local added = log.s - first + 1
-  if added == count then answers = {} else text, sizes, bytes = appended(text, sizes, bytes, answers) end
-  if added > 0 then
-    if log.new then
-      begin(log)
-      if lost then redis.call('DEL', log.stream) end
-      beginning(KEYS[key + 6], headMs)
-    elseif not retain and (memory or log.kept) then
-      -- Refused, when the server is full, before what cannot be refused is dropped.
-      redis.call('HSET', log.head, 's', int(log.s))
-    end
-    if log.moved then
-      for field, value in pairs({ e = log.e, i = incarnation, f = log.f }) do log.set(field, value) end
-    end
-    log.set('s', int(log.s))
-    store(log, added, text, sizes, bytes, retain, size, ttl, most)
-    if memory then memory.write() end
-    outlive(log, 'x', log.head, headMs)
-    redis.call('HSET', log.head, unpack(changed))
-    redis.call('SPUBLISH', KEYS[key + 3], '1e' .. log.e .. ' ' .. int(first) .. ' ' .. int(now) .. '\\n' .. text)
-  elseif not log.new then
-    keep(log)
-    if touch then
-      redis.call('HSET', log.head, 's', int(log.s))
-      redis.call('PEXPIRE', log.head, int(headMs + math.ceil(headMs / 8)), 'GT')
-    end
+  -- What is wrong with one log is not the fault of the others; what the server refuses, it refuses all of them.
+  local ok, result = pcall(append)
+  if not ok then
+    local message = type(result) == 'table' and result.err or tostring(result)
+    if not written and not string.find(message, '^WRONGTYPE') then error(result) end
+    result = { '', message }
   end
-  out[section] = { log.e, first, unpack(answers) }
+  out[section] = result
+  at = after
 end
 return out
 `,

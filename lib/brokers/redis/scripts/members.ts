@@ -19,13 +19,16 @@ local out = { epoch, version, redis.call('ZCARD', ORDERS), '' }
 local bytes, last = tonumber(ARGV[6])
 for index, member in ipairs(page) do
   local found = readMember(member)
-  bytes = bytes - #member - #found.data
-  if index > limit or (bytes < 0 and index > 1) then
-    out[4] = last
-    break
+  -- None where a key was lost and the server refuses the repair.
+  if found then
+    bytes = bytes - #member - #found.data
+    if index > limit or (bytes < 0 and last) then
+      out[4] = last
+      break
+    end
+    out[#out + 1], out[#out + 2], out[#out + 3] = member, found.count, found.data
+    last = found.order
   end
-  out[#out + 1], out[#out + 2], out[#out + 3] = member, found.count, found.data
-  last = found.order
 end
 return out
 `,

@@ -12,13 +12,28 @@ const MAX_DIFF_BYTES = 256 * 1024;
  *
  * Data is JSON in a canonical form, so that equal data is equal text. Changes are collected until `announce`, so that what
  * happens at once is one diff. As with logs, another incarnation begins an epoch: after a failover to a replica that was
- * behind, versions would repeat with other content. A room has a key from its first change on.
+ * behind, versions would repeat with other content. A room has a key from its first change on. One that lost a key (evicted, or
+ * deleted by hand) begins an epoch too; where a part of its members was lost it begins without members, and whoever is there is
+ * back with the next renewal.
  */
 export const ROOM = `${EPOCHS}
 local MAX_DIFF_BYTES = ${MAX_DIFF_BYTES}
 local ROOM, MEMBERS, ORDERS, DEVICES, LEASES, DUE, TOPIC = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 local state = redis.call('HMGET', ROOM, 'e', 'v', 'o', 'i')
+local members, devices = redis.call('HLEN', MEMBERS), redis.call('HLEN', DEVICES)
+-- Of some members a part is missing: they would never leave, or never be seen.
+local broken = members ~= redis.call('ZCARD', ORDERS) or devices ~= redis.call('ZCARD', LEASES)
+  or (members == 0) ~= (devices == 0)
+if broken or (devices > 0 and not state[1]) then
+  local last = broken and 0 or redis.call('ZRANGE', ORDERS, -1, -1, 'WITHSCORES')[2]
+  -- A server that is full refuses this, and nothing is repaired.
+  if type(redis.pcall('HSET', ROOM, 'e', ARGV[1], 'v', 0, 'o', last, 'i', incarnation)) == 'number' then
+    redis.call('PEXPIRE', ROOM, ARGV[2])
+    if broken then redis.call('UNLINK', MEMBERS, ORDERS, DEVICES, LEASES) end
+    state = { ARGV[1], 0, last, incarnation }
+  end
+end
 local epoch, version, order = state[1], tonumber(state[2]) or 0, tonumber(state[3]) or 0
 local new = not epoch
 if new then

@@ -27,31 +27,53 @@ local incarnation = string.match(redis.call('INFO', 'replication'), 'master_repl
 /**
  * Names of epochs that every node and every call finds by itself, so that a read need not store them.
  *
- * A name ends with the incarnation, `<base>.<ten digits>`: under another one the base stays, and another epoch begins.
+ * A name is `<base>~<continuations>.<first ten digits of the incarnation>`: under another incarnation the base stays, the number
+ * grows, and another epoch begins. A server can become the master of a slot again under the incarnation that it had before,
+ * after events were lost elsewhere; the number makes sure that the name does not come again with it.
  *
- * The base of what was never written comes from the **origin** of its partition, a random name that lives for `headMs`, and
- * from the number of keys that the server has evicted. Whatever loses a log or a room that began with this name changes the
- * name before: its key lives longer than the origin, an eviction is counted, a flush takes the origin along, and a failover
- * or a restart is another incarnation. So no epoch begins twice, although nobody remembers which ones began.
+ * What was never written has the name of its partition's **origin**: a key that lives for `headMs` and holds that name and how
+ * many keys the server has evicted. Whatever loses a log or a room that began with this name changes the name before: its key
+ * lives longer than the origin, an eviction changes the number (so does `CONFIG RESETSTAT`), a flush takes the origin along,
+ * and a failover, a restart or a moved slot is another incarnation. So no epoch begins twice, although nobody remembers which
+ * ones began. What cannot be noticed: a head deleted by hand where neither events nor ids are kept, and evictions and a
+ * `RESETSTAT` that give the same number again before anybody asks for something that was never written.
+ *
+ * Where there is no origin and the server refuses to write it, all calls of one minute are given the same name, and nothing ever
+ * begins under it: a node that reads again because the epoch changed finds that it did not.
  */
 export const EPOCHS = `${INCARNATION}
 local generation = string.sub(incarnation, 1, 10)
 
-local function baseOf(epoch) return string.match(epoch, '^(.+)%.%x%x%x%x%x%x%x%x%x%x$') or epoch end
-local function continued(epoch) return baseOf(epoch) .. '.' .. generation end
+local function parts(epoch)
+  local base, digits = string.match(epoch, '^(.+)%.(%x%x%x%x%x%x%x%x%x%x)$')
+  base = base or epoch
+  local stem, number = string.match(base, '^(.+)~(%d+)$')
+  return stem or base, tonumber(number) or 0, digits
+end
+
+local function baseOf(epoch) return (parts(epoch)) end
+local function continued(epoch)
+  local base, number = parts(epoch)
+  return base .. '~' .. int(number + 1) .. '.' .. generation
+end
 
 local evicted
 local origins = {}
 local function unwritten(origin, token, ms)
-  local name = origins[origin] or redis.call('GET', origin)
-  if not name then
-    name = token
-    -- When the server refuses to write, this call alone knows the name: no later epoch is taken for its continuation.
-    redis.pcall('SET', origin, name, 'PX', ms)
+  if origins[origin] then return origins[origin] end
+  evicted = evicted or string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or '0'
+  local name, count = string.match(redis.call('GET', origin) or '', '^(%S+) (%d+)$')
+  if count ~= evicted then
+    name = token .. '.' .. generation
+    local stored = redis.pcall('SET', origin, name .. ' ' .. evicted, 'PX', ms)
+    if stored.err then name = 'unwritten-' .. int(math.floor(now / 60000)) .. '.' .. generation end
+  elseif select(3, parts(name)) ~= generation then
+    name = continued(name)
+    -- If the server refuses, everybody finds the same name again.
+    redis.pcall('SET', origin, name .. ' ' .. evicted, 'KEEPTTL')
   end
   origins[origin] = name
-  evicted = evicted or string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)') or '0'
-  return name .. '-' .. evicted .. '.' .. generation
+  return name
 end
 
 -- To be called when something begins under such a name, with how long its key will live at least.

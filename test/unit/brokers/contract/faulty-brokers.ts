@@ -321,6 +321,35 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       ...failing('keeps members, ids and events for their time when the wall clock steps', (inner) => inner),
       wallClock: true,
     },
+    'leaves out what it cannot read': failing('returns an event that it cannot read as unreadable', (inner) =>
+      reading(inner, (result) => ({
+        ...result,
+        events: result.events.filter(({ isReadable }) => isReadable),
+      })),
+    ),
+    'cannot read past what it cannot read': failing(
+      'reads on behind unreadable events, one, several or the last',
+      (inner) =>
+        reading(inner, (result) => {
+          if (result.events.length === 1 && result.events[0]?.isReadable === false)
+            throw new SyntaxError('Not a record');
+          return result;
+        }),
+    ),
+    'gives what it cannot read no place of its own': failing('reads on behind unreadable events', (inner) =>
+      reading(inner, (result) => ({
+        ...result,
+        events: result.events.filter(
+          ({ isReadable }, index, all) => isReadable || all[index + 1]?.isReadable !== false,
+        ),
+      })),
+    ),
+    'ends the log at what it cannot read': failing('appends and pushes behind an unreadable event', (inner) =>
+      reading(inner, (result) => {
+        const end = result.events.findIndex(({ isReadable }) => !isReadable);
+        return end < 0 ? result : { ...result, events: result.events.slice(0, end) };
+      }),
+    ),
     'keeps its epoch when the log was lost': failing('gives a log that was lost a new epoch', (inner) => {
       const epoch = 'forever';
       return withLog(inner, {

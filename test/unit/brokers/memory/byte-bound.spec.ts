@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
 import { append, kit, type Kit } from './kit.js';
 import { channelsOf, recount } from './recount.js';
@@ -145,6 +146,109 @@ describe('maxBytes of a memory store', () => {
     expect(store.stats.bytes).toBeLessThanOrEqual(MAX);
   });
 
+  describe('what can never fit drops nothing', () => {
+    /** Idle channels and a subscribed one with events, and members that leave `free` bytes for what must stay. */
+    async function full(free: number) {
+      const of = await open();
+      const { broker, store } = of;
+      const entry = { channel: 'held', member: 'u1', device: 'd', generation: 1 };
+      await broker.presence.enter(entry, 100_000);
+      const events = ['a', 'b'].map((name) => big(name, 'x', 1_000));
+      await broker.log.subscribe('live');
+      const held = store.stats.bytes;
+      await broker.presence.update({ ...entry, data: 'x'.repeat((MAX - held - free - 24) >>> 1) });
+      await broker.log.appendMany([...events, big('live', 'x', 1_000)]);
+      const { bytes, forgottenChannels, droppedEvents } = store.stats;
+      expect({ forgottenChannels, droppedEvents }).toEqual({ forgottenChannels: 0, droppedEvents: 0 });
+      expect(bytes).toBe(recount(store).bytes);
+      return { ...of, bytes, entry };
+    }
+
+    const unchanged = ({ store, bytes }: { readonly store: MemoryStore; readonly bytes: number }) => {
+      expect(store.stats).toMatchObject({ bytes, forgottenChannels: 0, droppedEvents: 0, channels: 4 });
+    };
+
+    it('no append of an id (G4)', async () => {
+      const of = await full(9_000);
+      const request = { ...append('new', 'x'.repeat(2_500)), producer: 'a:app' };
+      for (let round = 0; round < 2; round += 1) {
+        expect((await of.broker.log.appendMany([request]))[0]).toMatchObject({ code: 'unavailable' });
+        unchanged(of);
+      }
+      // To a channel that is idle, and would have to stay with the id.
+      expect((await of.broker.log.appendMany([{ ...request, channel: 'a' }]))[0]).toMatchObject({
+        code: 'unavailable',
+      });
+      unchanged(of);
+      expect(of.store.stats.refusals).toBe(3);
+      expect(of.seen.warnings).toHaveLength(1);
+    });
+
+    it('no member and no data of one (G13)', async () => {
+      const of = await full(9_000);
+      const { broker, entry } = of;
+      const data = 'y'.repeat(5_000);
+      for (const channel of ['new', 'a', 'live', 'held'])
+        await expect(
+          broker.presence.enter({ ...entry, channel, member: 'u2', data }, 1_000),
+        ).rejects.toThrow();
+      await expect(broker.presence.update({ ...entry, data: 'y'.repeat(MAX >>> 1) })).rejects.toThrow();
+      unchanged(of);
+    });
+
+    it('no event that is larger than all that may be dropped, which is delivered', async () => {
+      const of = await full(9_000);
+      const { broker, store, seen } = of;
+      await broker.log.appendMany([big('live', 'y', 9_000)]);
+      expect(seen.seqsOf('live')).toEqual([1, 2]);
+      expect(await broker.log.read({ channel: 'live', from: 1, limit: 9 })).toMatchObject({
+        oldest: 3,
+        tip: { seq: 2 },
+        events: [],
+      });
+      // Its own log has no gap, and others lost nothing.
+      for (const channel of ['a', 'b'])
+        expect((await broker.log.read({ channel, from: 1, limit: 9 })).events).toHaveLength(1);
+      expect(store.stats).toMatchObject({
+        bytes: recount(store).bytes,
+        forgottenChannels: 0,
+        droppedEvents: 2,
+      });
+      expect(seen.warnings).toHaveLength(1);
+    });
+
+    it('and what just fits is taken, to the byte', async () => {
+      const weight = 280 + 140 + 140 + 2 * ('u1'.length + '2:u1x'.length + 'x'.length);
+      for (const [room, channel] of [
+        [weight + 700 + 2 * 'new'.length, 'new'],
+        [weight + 700 + 2 * 'a'.length, 'a'],
+        [weight, 'live'],
+      ] as const) {
+        for (const [spare, code] of [
+          [0, undefined],
+          [-2, 'unavailable'],
+        ] as const) {
+          // What is free beside what must stay; the members hold the rest, so events and idle channels give way.
+          const of = await kit({ maxBytes: MAX });
+          const entry = { channel: 'held', member: 'u1', device: 'd', generation: 1 };
+          await of.broker.log.subscribe('live');
+          await of.broker.presence.enter(entry, 100_000);
+          const free = MAX - of.store.stats.bytes - 24;
+          await of.broker.log.appendMany([big('b', 'x', 1), big('a', 'x', 1)]);
+          await of.broker.presence.update({ ...entry, data: 'x'.repeat(1) });
+          const data = (free - room - spare) / 2;
+          expect(Number.isInteger(data)).toBe(true);
+          await of.broker.presence.update({ ...entry, data: 'x'.repeat(data) });
+          const [outcome] = await of.broker.log.appendMany([append(channel, 'x', { maxBytes: 1e9 })]);
+          expect(outcome).toMatchObject(code === undefined ? { ok: true } : { code });
+          expect(of.store.stats.bytes).toBe(recount(of.store).bytes);
+          expect(of.store.stats.bytes).toBeLessThanOrEqual(MAX);
+          await of.broker.close();
+        }
+      }
+    });
+  });
+
   it('charges a payload for its structure, not only for its text', async () => {
     const { broker, store } = await open();
     const lists = Array.from({ length: 300 }, () => []);
@@ -194,7 +298,7 @@ describe('maxBytes of a memory store', () => {
     expect(warnings).toHaveLength(2);
     // What was said once is not said again.
     expect(warnings[1]).toContain(
-      '1 channel(s) forgotten, 1 event(s) of other channels dropped, 4 append(s), subscribe(s) or member(s) refused',
+      '1 event(s) of other channels dropped, 4 append(s), subscribe(s) or member(s) refused',
     );
 
     for (let index = 2; index < 20; index += 1) await broker.log.unsubscribe(`room.${index}`);

@@ -66,7 +66,7 @@ describe('ids in the memory broker', () => {
   it('an id is accepted while one more fits, refused beyond that, and accepted again when the window ends (G4)', async () => {
     const producer = 'a:app';
     const as = (id: string, policy: Partial<LogPolicy> = {}) => ({ ...request(id, policy), producer });
-    const room = 160 + 2 * producer.length + 2 * (280 + 2 * ('5:a:appa'.length + 'a'.length));
+    const room = 140 + 140 + 2 * producer.length + 2 * (280 + 2 * ('5:a:appa'.length + 'a'.length));
     for (const [maxIdBytes, third] of [
       [room, 'rate_limited'],
       [room - 1, 'rate_limited'],

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AppendRequest, LogPolicy } from '../../../../lib/core/ports/broker.js';
 import { append, kit, type Kit } from './kit.js';
-import { recount } from './recount.js';
+import { idsInMemory, recount } from './recount.js';
 
 const as = (producer: string, id: string, policy: Partial<LogPolicy> = {}): AppendRequest => ({
   ...append('room', id, policy),
@@ -121,6 +121,88 @@ describe('remembered ids of the memory broker: a share for each producer', () =>
       clock.advance(8_000);
       expect(store.stats.idBytes).toBe(0);
     }
+  });
+
+  it('keeps no id that has ended behind an older one of another window, also a second time (G14)', async () => {
+    const of = await open();
+    const { broker, store, clock } = of;
+    for (let round = 0; round < 2; round += 1) {
+      await broker.log.appendMany([as('u:ada', 'long', { dedupeMs: 9_000 })]);
+      for (let index = 0; index < 5; index += 1) {
+        await broker.log.appendMany([as('u:ada', `short${index}`, { dedupeMs: 1_000 })]);
+        clock.advance(1_000);
+        expect(store.stats.idBytes).toBe(recount(store).idBytes);
+        expect(idsInMemory(store)).toBe(1);
+      }
+      clock.advance(4_000);
+      expect(store.stats.idBytes).toBe(0);
+      expect(idsInMemory(store)).toBe(0);
+    }
+  });
+
+  it('keeps no id of an append that a failover lost, in the middle of others (G6)', async () => {
+    const of = await open();
+    const { broker, store, clock } = of;
+    const other = (id: string) => ({ ...as('u:ada', id), channel: 'other' });
+    await broker.log.appendMany([
+      as('u:ada', '1'),
+      other('2'),
+      as('u:ada', '3'),
+      other('4'),
+      as('u:ada', '5'),
+    ]);
+    store.failOver('room', 1);
+    expect(idsInMemory(store)).toBe(3);
+    expect(store.stats.idBytes).toBe(recount(store).idBytes);
+    store.failOver('room', 0);
+    store.failOver('other', 1);
+    expect(idsInMemory(store)).toBe(1);
+    expect((await broker.log.appendMany([other('2')]))[0]).toMatchObject({ duplicate: true });
+    expect((await broker.log.appendMany([other('4')]))[0]).toMatchObject({ duplicate: false });
+    clock.advance(10_000);
+    expect(store.stats).toMatchObject({ bytes: recount(store).bytes, idBytes: 0 });
+    expect(idsInMemory(store)).toBe(0);
+  });
+
+  it('says when the first id of the producer ends, whichever window it has (G4)', async () => {
+    const of = await open({ maxIdBytes: 7_000 });
+    const { broker } = of;
+    await broker.log.appendMany([as('u:ada', 'long', { dedupeMs: 9_000 })]);
+    await broker.log.appendMany([as('a:app', 'fill', { dedupeMs: 500 })]);
+    of.clock.advance(100);
+    const short = as('u:ada', 'x'.repeat(600), { dedupeMs: 1_000 });
+    expect((await broker.log.appendMany([short]))[0]).toMatchObject({ retryAfterMs: 8_900 });
+    await broker.log.appendMany([as('u:bob', 'b', { dedupeMs: 1_000 })]);
+    expect((await broker.log.appendMany([{ ...short, producer: 'u:bob' }]))[0]).toMatchObject({
+      retryAfterMs: 1_000,
+    });
+  });
+
+  it('a second window of a producer costs its own record, which is asked for first and given back', async () => {
+    const of = await open();
+    const { broker, store, clock } = of;
+    const bytesOf = async (request: AppendRequest) => {
+      const before = store.stats.idBytes;
+      await broker.log.appendMany([request]);
+      return store.stats.idBytes - before;
+    };
+    const first = await bytesOf(as('u:ada', 'a', { dedupeMs: 9_000 }));
+    const second = await bytesOf(as('u:ada', 'b', { dedupeMs: 9_000 }));
+    const other = await bytesOf(as('u:ada', 'c', { dedupeMs: 1_000 }));
+    expect(other).toBeGreaterThan(second);
+    expect(other).toBeLessThan(first);
+    clock.advance(1_000);
+    expect(store.stats.idBytes).toBe(first + second);
+    // What is left is less than the id with its lane, and enough for the id alone.
+    const tight = await kit({ maxBytes: 100_000, maxIdBytes: first + second + other - 1 });
+    for (const id of ['a', 'b']) await tight.broker.log.appendMany([as('a:ada', id, { dedupeMs: 9_000 })]);
+    expect((await tight.broker.log.appendMany([as('a:ada', 'c', { dedupeMs: 1_000 })]))[0]).toMatchObject({
+      code: 'rate_limited',
+    });
+    expect((await tight.broker.log.appendMany([as('a:ada', 'c', { dedupeMs: 9_000 })]))[0]).toMatchObject({
+      ok: true,
+    });
+    await tight.broker.close();
   });
 
   it('a larger `idShare` lets one producer hold more', async () => {

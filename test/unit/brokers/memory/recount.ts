@@ -6,6 +6,7 @@ import {
   DEVICE_BYTES,
   EVENT_BYTES,
   ID_BYTES,
+  ID_LANE_BYTES,
   MEMBER_BYTES,
   PRODUCER_BYTES,
   ROOM_BYTES,
@@ -14,6 +15,7 @@ import {
 } from '../../../../lib/brokers/memory/weight.js';
 
 interface Insides {
+  readonly ledger: { readonly held: number; readonly loose: number };
   readonly channels: ReadonlyMap<string, MemoryChannel>;
   readonly active: number;
 }
@@ -23,11 +25,16 @@ interface LogInsides {
   readonly size: number;
 }
 
+interface IdLaneInsides {
+  readonly windowMs: number;
+  readonly producer: { readonly name: string };
+}
+
 interface IdInsides {
   readonly ids:
     | ReadonlyMap<
         string,
-        { readonly key: string; readonly fingerprint: string; readonly producer: { readonly name: string } }
+        { readonly key: string; readonly fingerprint: string; readonly lane: IdLaneInsides }
       >
     | undefined;
 }
@@ -52,24 +59,36 @@ export function recount(store: MemoryStore): {
   let bytes = 0;
   let idBytes = 0;
   let active = 0;
+  let loose = 0;
   const producers = new Set<string>();
+  const lanes = new Set<string>();
+  let ids = 0;
   for (const [name, channel] of channelsOf(store)) {
     if (channel.subscribers.length > 0) active += 1;
-    bytes += CHANNEL_BYTES + 2 * name.length;
+    const own = CHANNEL_BYTES + 2 * name.length;
+    bytes += own;
+    if (channel.subscribers.length === 0 && channel.ids.size === 0 && channel.room === undefined)
+      loose += own;
     const log = channel.log as unknown as LogInsides;
     let size = 0;
     for (let index = 0; index < log.events.length; index += 1) {
       const event = log.events.at(index);
       if (event === undefined) throw new Error('An event is missing');
       // An event's size is that of its append, and 128.
-      const own = event.size - 128;
-      size += own;
-      bytes += EVENT_BYTES + own + structureOf(event.payload, own) + structureOf(event.meta, own);
+      const appended = event.size - 128;
+      size += appended;
+      const weight =
+        EVENT_BYTES + appended + structureOf(event.payload, appended) + structureOf(event.meta, appended);
+      bytes += weight;
+      loose += weight;
     }
     if (size !== log.size) throw new Error(`${name} counts ${log.size} bytes of events and keeps ${size}`);
     for (const id of (channel.ids as unknown as IdInsides).ids?.values() ?? []) {
       idBytes += ID_BYTES + 2 * (id.key.length + id.fingerprint.length);
-      producers.add(id.producer.name);
+      const { producer, windowMs } = id.lane;
+      producers.add(producer.name);
+      lanes.add(`${windowMs} ${producer.name}`);
+      ids += 1;
     }
     if (channel.room === undefined) continue;
     bytes += ROOM_BYTES;
@@ -78,11 +97,32 @@ export function recount(store: MemoryStore): {
       for (const device of devices.keys()) bytes += DEVICE_BYTES + 2 * device.length;
     }
   }
+  idBytes += ID_LANE_BYTES * lanes.size;
   for (const name of producers) idBytes += PRODUCER_BYTES + 2 * name.length;
   const known = (store.ids as unknown as { producers: ReadonlyMap<string, unknown> }).producers;
   if (known.size !== producers.size)
     throw new Error(`${known.size} producers are kept, ${producers.size} have ids`);
+  const accounts = (store as unknown as Insides).ledger;
+  if (accounts.loose !== loose) throw new Error(`${accounts.loose} bytes count as loose, ${loose} are`);
+  if (idsInMemory(store) !== ids)
+    throw new Error(`${idsInMemory(store)} ids are in memory, ${ids} are remembered`);
   return { bytes: bytes + idBytes, idBytes, active };
+}
+
+/** Remembered ids that anything of the store's memory of ids still leads to. */
+export function idsInMemory(store: MemoryStore): number {
+  const seen = new Set<unknown>();
+  const open: unknown[] = [store.ids];
+  let count = 0;
+  while (open.length > 0) {
+    const value = open.pop();
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue;
+    seen.add(value);
+    if ('fingerprint' in value && 'position' in value) count += 1;
+    if (value instanceof Map) open.push(...value.values());
+    for (const [name, part] of Object.entries(value)) if (name !== 'window') open.push(part);
+  }
+  return count;
 }
 
 export const activeOf = (store: MemoryStore) => (store as unknown as Insides).active;

@@ -17,7 +17,7 @@ describe.each([-HOUR_MS, 60_000, 301_000, HOUR_MS])(
       expect(made?.clock.pending ?? 0).toBe(0);
     });
 
-    it('no member leaves, and each leaves when its lease has ended (G19)', async () => {
+    it('no member leaves, and each leaves when its lease has ended (G19, G28)', async () => {
       const { broker, clock, seen } = await open();
       await broker.log.subscribe('a');
       await broker.presence.enter(entry, 30_000);
@@ -43,7 +43,7 @@ describe.each([-HOUR_MS, 60_000, 301_000, HOUR_MS])(
       expect((await broker.presence.members('a', { limit: 9 })).count).toBe(0);
     });
 
-    it('an id is recognized to the end of its window, and no longer (G4)', async () => {
+    it('an id is recognized to the end of its window, and no longer (G4, G28)', async () => {
       const { broker, clock } = await open();
       const [first] = await broker.log.appendMany([append('a', 'x')]);
       clock.jump(step);
@@ -81,7 +81,7 @@ describe.each([-HOUR_MS, 60_000, 301_000, HOUR_MS])(
       expect(store.stats).toMatchObject({ channels: 0, bytes: 0 });
     });
 
-    it('a ban is handed to a node that starts with what is left of it, and not after its end (G16)', async () => {
+    it('a ban is handed to a node that starts with what is left of it, and not after its end (G16, G28)', async () => {
       const { broker, clock, store } = await open();
       await broker.bus.control({ kind: 'ban', user: 'ada', forMs: 10_000 });
       clock.jump(step);

@@ -81,6 +81,23 @@ describe('the outboxes of a node together (G13)', () => {
     expect(budget().bytes).toBe(0);
   });
 
+  it('count what many are sent for each whose socket keeps a copy, as TLS does', async () => {
+    await start({ maxBytesPerNode: 8 * 1024 * KIB });
+    const clients = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => harness.subscriber(ROOM, `user:u${index}`)),
+    );
+    for (const client of clients) {
+      Object.assign(client, { copiesFrames: true });
+      client.stall();
+    }
+    await harness.publish(ROOM, 1, { size: 200 * KIB });
+    expect(budget().bytes).toBeGreaterThan(2_000 * KIB);
+    expect(budget().bytes).toBeLessThan(2_100 * KIB);
+    for (const client of clients) client.drain();
+    await quiet();
+    expect(budget().bytes).toBe(0);
+  });
+
   it('count what a socket of a closed session holds, until it is gone', async () => {
     await start({ maxBytesPerNode: 1024 * KIB });
     const client = await harness.subscriber(ROOM, 'user:ada');

@@ -174,7 +174,7 @@ describe('session', () => {
     expect(connection.take('ping').length).toBeGreaterThan(2);
   });
 
-  it('closes no connection when the wall clock jumps by an hour (P8)', async () => {
+  it('closes no connection when the wall clock jumps by an hour (P8, P30, G28)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet();
     harness.clock.jump(3_600_000);

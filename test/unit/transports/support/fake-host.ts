@@ -13,6 +13,7 @@ import type { Credentials, Verified } from '../../../../lib/core/ports/identity.
 
 /** What the engine would keep of one client: here, everything that the transport told. */
 export class FakeSession implements ConnectionHandler {
+  client = 'address 127.0.0.1';
   readonly frames: Encoded[] = [];
   readonly closes: number[] = [];
   readonly excess: number[] = [];
@@ -79,6 +80,8 @@ export class FakeHost implements TransportHost {
     this.admitted.push(handshake);
     return undefined;
   };
+  enter: TransportHost['enter'] = () => undefined;
+  readonly left: Handshake[] = [];
   verify: (credentials: Credentials) => Promise<Partial<Verified>> = async ({ token }) => ({
     user: { id: token ?? '' },
   });
@@ -102,6 +105,14 @@ export class FakeHost implements TransportHost {
   async authenticate(credentials: Credentials): Promise<Verified> {
     this.asked.push(credentials);
     return { endsAt: Infinity, ...(await this.verify(credentials)) };
+  }
+
+  leave(handshake: Handshake): void {
+    this.left.push(handshake);
+  }
+
+  networkOf(ip: string): string {
+    return ip;
   }
 
   onRefused(refusal: Refusal, ip: string): void {

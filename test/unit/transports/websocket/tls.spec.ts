@@ -3,9 +3,12 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket, type ClientOptions } from 'ws';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { FakeHost } from '../support/fake-host.js';
+import { pair } from '../support/pair.js';
 import { closeServers, listen } from '../support/test-server.js';
 
 afterEach(closeServers);
+
+const MIB = 1024 * 1024;
 
 // TLS by a shared key: a certificate of a test expires, or has to be made.
 const psk = Buffer.alloc(16, 7);
@@ -51,6 +54,26 @@ describe('TLS that ends in this process', () => {
     session.connection.close(4001, 'drain|0');
     await session.until(({ closes }) => closes.length === 1);
     expect(session.closes).toEqual([4001]);
+  });
+
+  it('a frame that is shared costs a copy for each socket that holds it back, unlike without TLS', async () => {
+    const { host, port, open } = await secure();
+    const client = await open(`https://localhost:${port}`);
+    const { connection } = await host.next();
+    const plain = await pair();
+    expect([connection.copiesFrames, plain.session.connection.copiesFrames]).toEqual([true, false]);
+    client.pause();
+    const frame = connection.variant.frame([Buffer.alloc(MIB, 'x')]);
+    let written = 0;
+    while (connection.write(frame) || connection.bufferedBytes < 4 * MIB) written++;
+    // What is held back is counted in bytes of frames, and lies encrypted below: it is no smaller there.
+    const { socket } = connection as unknown as {
+      readonly socket: { readonly _handle: { writeQueueSize: number } };
+    };
+    await new Promise(setImmediate);
+    expect(written).toBeLessThan(100);
+    expect(socket._handle.writeQueueSize).toBeGreaterThan(MIB);
+    client.terminate();
   });
 
   it('a page that was loaded without TLS is of another origin (G22)', async () => {

@@ -2,15 +2,32 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { UnfinishedMessages } from '../../../../lib/core/session/unfinished-messages.js';
 import { FakeHost, type FakeSession } from '../support/fake-host.js';
 import { clientFrame, RawClient } from '../support/raw-client.js';
+import { pair } from '../support/pair.js';
 import { closeServers, serve } from '../support/test-server.js';
 
 const KB = 1_024;
 
+const ended = (session: FakeSession) => session.until(({ closes }) => closes.length > 0);
+
+let names = 0;
+
+/** Each of a user of its own. */
 function senders(messages: UnfinishedMessages, ...sizes: number[]) {
+  return sendersOf(messages, ...sizes.map((bytes) => ({ bytes })));
+}
+
+interface Sent {
+  readonly bytes: number;
+  readonly network?: string;
+  readonly client?: string;
+}
+
+function sendersOf(messages: UnfinishedMessages, ...sent: Sent[]) {
   const shed: number[] = [];
-  const all = sizes.map((bytes, index) => {
+  const all = sent.map(({ bytes, network = 'one', client = `user ${++names}` }, index) => {
     const sender = {
-      ip: `address-${index}`,
+      network,
+      client,
       shed: () => {
         shed.push(index);
         // As a connection does when it closes.
@@ -71,6 +88,33 @@ describe('messages that have not ended', () => {
     expect(messages.bytes).toBe(90 * KB);
   });
 
+  it('a slow upload survives an attack from another address, however small the pieces are', () => {
+    const messages = new UnfinishedMessages(100 * KB);
+    const attackers = Array.from({ length: 8 }, () => ({ bytes: 10 * KB, network: 'evil' }));
+    const { all, shed } = sendersOf(messages, { bytes: 20 * KB, network: 'honest' }, ...attackers);
+    expect(shed).toEqual([]);
+    for (let bytes = 21; bytes <= 50; bytes++) messages.note(all[0] as never, bytes * KB);
+    expect(shed).toEqual([1, 2, 3]);
+    // The attackers come back.
+    sendersOf(messages, { bytes: 10 * KB, network: 'evil' });
+    expect(shed).toEqual([1, 2, 3, 4]);
+  });
+
+  it('at one address the client is shed that holds most in all its connections together, and of it the largest', () => {
+    const messages = new UnfinishedMessages(100 * KB);
+    const eve = (size: number) => ({ bytes: size * KB, client: 'user eve' });
+    const { shed } = sendersOf(messages, eve(20), { bytes: 40 * KB, client: 'user ada' }, eve(25), eve(20));
+    expect(shed).toEqual([2]);
+  });
+
+  it('of equals the one is shed that has sent nothing for longest', () => {
+    const messages = new UnfinishedMessages(100 * KB);
+    const { all, shed } = senders(messages, 30 * KB, 40 * KB);
+    messages.note(all[0] as never, 40 * KB);
+    senders(messages, 40 * KB);
+    expect(shed).toEqual([1]);
+  });
+
   it('a message counts from 4 KiB', () => {
     const messages = new UnfinishedMessages(100 * KB);
     const { all } = senders(messages, 4 * KB - 1, 4 * KB);
@@ -113,8 +157,6 @@ describe('clients that do not end their messages', () => {
     const { opcode: answer } = await client.frame();
     if (answer !== 10) throw new Error(`No pong, but ${answer}`);
   }
-
-  const ended = (session: FakeSession) => session.until(({ closes }) => closes.length > 0);
 
   it('the one that holds most is closed with 4006 at once, and reported to the host (G16)', async () => {
     const { host, open, errors } = await serving(100 * KB);
@@ -171,6 +213,31 @@ describe('clients that do not end their messages', () => {
 
 describe('behind a close frame', () => {
   afterEach(closeServers);
+
+  it.each([
+    ['a second', 5_000, 1_000],
+    ['no longer than closeTimeoutMs', 300, 300],
+  ])('the socket of a client that floods is kept for %s', async (_, closeTimeoutMs, lingerMs) => {
+    const host = new FakeHost();
+    host.frames = { perSecond: 1, burst: 2, control: 1 };
+    const { client, clock, serverSocket } = await pair({ host, closeTimeoutMs });
+    client.socket.write(Buffer.concat(Array.from({ length: 10 }, () => clientFrame(1, Buffer.from('x')))));
+    expect(await client.close()).toMatchObject({ code: 4807 });
+    clock.advance(lingerMs - 1);
+    expect(serverSocket.destroyed).toBe(false);
+    clock.advance(1);
+    expect(serverSocket.destroyed).toBe(true);
+  });
+
+  it('a client that is shed keeps nothing: its socket is destroyed at once, whether it reads or not', async () => {
+    const host = new FakeHost();
+    host.maxUnfinishedBytes = 10 * KB;
+    const { client, session, serverSocket } = await pair({ host });
+    client.socket.pause();
+    client.send(1, Buffer.alloc(20 * KB, 'x'), { fin: false });
+    await ended(session);
+    expect(serverSocket.destroyed).toBe(true);
+  });
 
   it('no more is read than what was under way', async () => {
     const { port, host } = await serve();

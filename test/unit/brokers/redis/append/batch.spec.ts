@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppendBatch } from '../../../../../lib/brokers/redis/append/batch.js';
-import { AppendCall, type PendingAppend } from '../../../../../lib/brokers/redis/append/batch.js';
+import {
+  AppendCall,
+  settleAppend,
+  type PendingAppend,
+} from '../../../../../lib/brokers/redis/append/batch.js';
+import { CountedId } from '../../../../../lib/brokers/redis/append/id-shares.js';
 import { EpochNames } from '../../../../../lib/brokers/redis/settings.js';
 import { RedisKeys } from '../../../../../lib/brokers/redis/keys.js';
 import type { AppendRequest } from '../../../../../lib/core/ports/broker.js';
@@ -10,12 +15,17 @@ import { SeededEntropy } from '../../../../support/engine/seeded-entropy.js';
 const KEYS = new RedisKeys('rt', 4);
 const UNREMEMBERED = { policy: { ...POLICY, dedupeMs: 0 } };
 
-function batchOf(requests: readonly AppendRequest[], bytes = 10) {
+function batchOf(
+  requests: readonly AppendRequest[],
+  bytes = 10,
+  shares: readonly PendingAppend['share'][] = [],
+) {
   const call = new AppendCall(requests.length);
   const items: PendingAppend[] = requests.map((one, index) => ({
     request: one,
     body: `{"i":"${one.event.id}"}`,
     bytes,
+    share: shares[index],
     call,
     index,
   }));
@@ -102,6 +112,47 @@ describe('the contents of one script call', () => {
     expect(await call.result).toEqual(
       ['timeout', 'timeout', 'conflict', 'out_of_order'].map((code) => ({ ok: false, code })),
     );
+  });
+
+  it('an id above the share of its producer is only looked for, and is answered as a repeat or with the time to wait (P15)', async () => {
+    const requests = ['1', '2', '3'].map((id) => request('a', id));
+    const { batch, call } = batchOf(requests, 10, [undefined, 70, 80]);
+    expect(sectionsOf(batch).map(([, form]) => form)).toEqual(['m']);
+    expect(batch.args.slice(-9)).toEqual(['1', '0', '1', '-2', '0', '2', '-3', '0', '3']);
+    batch.settle([['e', 4, 4, '2 old', 'r']], true);
+    expect(await call.result).toEqual([
+      { ok: true, position: { epoch: 'e', seq: 4 }, duplicate: false },
+      { ok: true, position: { epoch: 'old', seq: 2 }, duplicate: true },
+      { ok: false, code: 'rate_limited', retryAfterMs: 80, message: expect.any(String) },
+    ]);
+  });
+
+  it('a share is given back for what is not remembered, and kept where it may be (P15, P17)', async () => {
+    const given: string[] = [];
+    const shareOf = (name: string) => {
+      const counts = new Map([[name, 1]]);
+      const counted = new CountedId(counts, name);
+      return Object.assign(counted, {
+        giveBack: () => {
+          given.push(name);
+        },
+      });
+    };
+    const names = ['appended', 'duplicate', 'conflict', 'out of order'];
+    const requests = names.map((id) => request('a', id));
+    for (const replicated of [true, false]) {
+      given.length = 0;
+      const { batch } = batchOf(requests, 10, names.map(shareOf));
+      batch.settle([['e', 4, 4, '2 old', 'c', 'o']], replicated);
+      expect(given).toEqual(replicated ? names.slice(1) : names.slice(2));
+    }
+    given.length = 0;
+    const outcomes = ['timeout', 'unavailable'] as const;
+    const { batch } = batchOf(requests.slice(0, 2), 10, outcomes.map(shareOf));
+    batch.items.forEach((item, index) =>
+      settleAppend(item, { ok: false, code: outcomes[index] ?? 'timeout' }),
+    );
+    expect(given).toEqual(['unavailable']);
   });
 
   it('the name of an epoch is used by no other batch or broker (P10)', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { IdShares } from '../../../../../lib/brokers/redis/append/id-shares.js';
+import { CountedId, IdShares } from '../../../../../lib/brokers/redis/append/id-shares.js';
 import { POLICY } from '../../../../support/engine/append-requests.js';
 import { ManualClock } from '../../../../support/engine/manual-clock.js';
 
@@ -8,10 +8,20 @@ const WINDOW = 1_000;
 function shares(share: number) {
   const clock = new ManualClock();
   const made = new IdShares(clock, share);
-  const take = (producer: string, dedupeMs = WINDOW) =>
+  const count = (producer: string, dedupeMs = WINDOW) =>
     made.take({ producer, policy: { ...POLICY, dedupeMs } });
+  /** How long to wait, or nothing. */
+  const take = (producer: string, dedupeMs?: number) => {
+    const taken = count(producer, dedupeMs);
+    return typeof taken === 'number' ? taken : undefined;
+  };
+  const counted = (producer: string, dedupeMs?: number): CountedId => {
+    const taken = count(producer, dedupeMs);
+    if (taken instanceof CountedId) return taken;
+    throw new Error(`Not counted: ${taken ?? 'nothing to count'}`);
+  };
   const many = (producer: string, count: number) => Array.from({ length: count }, () => take(producer));
-  return { clock, take, many };
+  return { clock, take, counted, many };
 }
 
 const free = (count: number) => Array.from({ length: count }, () => undefined);
@@ -72,11 +82,41 @@ describe('the share of ids of a producer', () => {
     expect(take('u:ada')).toBeUndefined();
   });
 
-  it('a longer window lengthens the turn (P15)', () => {
-    const { clock, take } = shares(1);
-    take('u:ada', WINDOW);
-    take('u:eve', 5 * WINDOW);
+  it('a long window of a producer does not make its short ones longer (P15)', () => {
+    const { clock, take, many } = shares(3);
+    take('u:ada', 100 * WINDOW);
+    expect(many('u:ada', 2)).toEqual(free(2));
+    // The ids of short windows end first.
+    expect(take('u:ada')).toBe(2 * WINDOW);
+    expect(take('u:ada', 100 * WINDOW)).toBe(2 * WINDOW);
     clock.advance(2 * WINDOW);
-    expect(take('u:eve', WINDOW)).toEqual(expect.any(Number));
+    expect(many('u:ada', 2)).toEqual(free(2));
+    // All windows together have one share.
+    expect(take('u:ada')).toBe(2 * WINDOW);
+    clock.advance(2 * WINDOW);
+    expect(take('u:ada', 100 * WINDOW)).toBeUndefined();
+    expect(take('u:ada', 100 * WINDOW)).toBeUndefined();
+    // Now no short one is left to end.
+    expect(take('u:ada')).toBe(196 * WINDOW);
+    clock.advance(196 * WINDOW);
+    expect(take('u:ada')).toBeUndefined();
+  });
+
+  it('is given back for what is not remembered after all, once, and in the turn in which it was counted (P15)', () => {
+    const { clock, take, counted } = shares(2);
+    const [one, other] = [counted('u:ada'), counted('u:ada')];
+    expect(take('u:ada')).toBe(2 * WINDOW);
+    one.giveBack();
+    expect(take('u:ada')).toBeUndefined();
+    expect(take('u:ada')).toBe(2 * WINDOW);
+    clock.advance(WINDOW);
+    expect(take('u:ada')).toBe(WINDOW);
+    other.giveBack();
+    expect(take('u:ada')).toBeUndefined();
+    // One of each turn is left: the older one ends first.
+    expect(take('u:ada')).toBe(WINDOW);
+    clock.advance(10 * WINDOW);
+    counted('u:ada').giveBack();
+    expect([take('u:ada'), take('u:ada'), take('u:ada')]).toEqual([undefined, undefined, 2 * WINDOW]);
   });
 });

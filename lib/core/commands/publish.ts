@@ -73,7 +73,7 @@ export class Publish {
     }
     const sent = contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent.json);
-    const attempt = { session, command, match, sent, fingerprint, receivedAt: session.commandReceivedAt };
+    const attempt = { session, command, match, sent, fingerprint, receivedAt: session.flow.receivedAt };
     const known = recentPublishes.find(command.channel, producerOf(session), command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
@@ -190,7 +190,7 @@ export class Publish {
         }
         if (!session.isClosed) session.reply(command.id, result);
       });
-    session.track(appended, command.id);
+    session.flow.track(appended, command.id);
   }
 
   /** The event as it is appended: nothing of it changes any more. */

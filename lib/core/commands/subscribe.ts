@@ -3,6 +3,7 @@ import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import type { Turns } from '../async/turns.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -13,6 +14,7 @@ import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer, Grant } from './authorization.js';
@@ -46,6 +48,8 @@ interface Attempt {
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
   readonly grant: Grant;
+  /** Whether the channel had to be waited for, so that many may continue at the same moment. */
+  readonly hasWaited: boolean;
 }
 
 export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
@@ -55,6 +59,7 @@ export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
   readonly planner: SubscribePlanner;
   readonly catchUp: CatchUp;
   readonly presence: PresenceTracker;
+  readonly turns: Turns;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
 }
@@ -78,6 +83,8 @@ export class Subscribe {
     if (channels.size >= maxChannels) {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
+    // Nothing is done for a client that does not take the answer.
+    requireRoom(session.outbox);
     const bytes = this.measure(command, match);
     session.memory.retain(bytes.all);
     const pending = new PendingSubscription();
@@ -117,9 +124,9 @@ export class Subscribe {
     return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) => {
       refuseIfOver(session, pending);
       access.requireFresh(match.definition);
-      return whenReady(hub.acquire(match), (channel) =>
-        this.join(session, channel, { command, pending, call, bytes, revision, grant }),
-      );
+      const acquired = hub.acquire(match);
+      const attempted = { command, pending, call, bytes, revision, grant, hasWaited: isPromise(acquired) };
+      return whenReady(acquired, (channel) => this.join(session, channel, attempted));
     });
   }
 
@@ -131,9 +138,11 @@ export class Subscribe {
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
       () =>
-        whenReady(planner.plan(subscription, command.payload.position), (found) =>
-          whenReady(this.enterPresence(session, subscription, command), (page) =>
-            this.answer(session, subscription, attempted, found, page),
+        whenReady(this.continueInTurn(session, attempted), () =>
+          whenReady(planner.plan(subscription, command.payload.position), (found) =>
+            whenReady(this.enterPresence(session, subscription, command), (page) =>
+              this.answer(session, subscription, attempted, found, page),
+            ),
           ),
         ),
       () => {
@@ -150,6 +159,16 @@ export class Subscribe {
         throw error;
       },
     );
+  }
+
+  /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
+  private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
+    if (!hasWaited) return undefined;
+    return whenReady<void | undefined, void>(this.deps.turns.turn(session, false), () => {
+      refuseIfOver(session, pending);
+      session.requirePaid('subscribe');
+      requireRoom(session.outbox);
+    });
   }
 
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */

@@ -7,6 +7,7 @@ import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js
 import { encodeEntry, entryOf } from './entry-bytes.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
+import type { TurnClient } from '../async/turns.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
 import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
@@ -20,7 +21,7 @@ const MAX_FRAME_BYTES = 64 * 1024;
 const ROOM = 0.25;
 
 /** The session of an outbox. */
-export interface OutboxSession extends ClosableSession {
+export interface OutboxSession extends ClosableSession, TurnClient {
   /** What all connections of the client hold; `undefined` before `welcome` and after the end. */
   readonly account: MemoryAccount | undefined;
 }
@@ -74,6 +75,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
   ) {
     this.sentStamp = shared.wheel.stamp;
     this.queue = new OutboxQueue(shared.budget);
+  }
+
+  /** Whose queue it is. */
+  get owner(): TurnClient {
+    return this.session;
   }
 
   /** Whether a frame may go straight to the socket without overtaking anything. */

@@ -84,7 +84,7 @@ describe('an id of a user that is admitted (P3h)', () => {
     }
   });
 
-  it('publishes to its own channel where its name is not too long, and is told where it is', async () => {
+  it('publishes to its own channel where its name is not too long, and with an error where it is', async () => {
     const id = 'x'.repeat(194);
     await start(id);
     const client = await server.connect('t');

@@ -48,6 +48,27 @@ describe('publish', () => {
     expect(runs).toBe(2);
   });
 
+  it('remembers an id for its window and no longer, wherever the wall clock is (P15, P30, G28)', async () => {
+    let runs = 0;
+    const handler = (): void => void runs++;
+    const log = { retain: true, size: 1_000, maxBytes: 1e6, ttlMs: 3_600_000, dedupeMs: 10_000 };
+    harness = await EngineHarness.start([
+      channel('rooms.:room', { policy: { log }, behaviour: { publish: new Map([['said', handler]]) } }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    // Every move of time moves the wall clock by another hour, forth or back: three rounds begin at each of its places.
+    for (let round = 1; round <= 3; round++) {
+      connection.send(say('m1'));
+      expect(await answers(connection)).toEqual([['m1', round, false]]);
+      harness.clock.advance(9_999);
+      connection.send(say('m1'));
+      expect(await answers(connection)).toEqual([['m1', round, true]]);
+      expect(runs).toBe(round);
+      harness.clock.advance(1);
+      harness.clock.jump(round % 2 === 0 ? 7_200_000 : -1_800_000);
+    }
+  });
+
   it('reports a conflict for a repeated id with another payload or event, as the client sent it (P15)', async () => {
     await startWith(() => ({ enriched: Math.random() }));
     const connection = await harness.greet('user:ada');

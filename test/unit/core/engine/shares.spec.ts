@@ -44,6 +44,23 @@ describe('the names of channels that anonymous clients of one address use', () =
     expect(await ask(client, history(8))).toBe('reply');
   });
 
+  it('leave its own eight to a connection whatever the application refused it', async () => {
+    await harness.stop();
+    const authorize = {
+      ...open,
+      history: ({ channel: name }: { readonly channel: string }) => !name.endsWith('no'),
+    };
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: { authorize } })], {
+      settings: { limits: { ...OFF, maxDistinctChannels: 4 } },
+    });
+    const stranger = await harness.greet();
+    for (let name = 0; name < 4; name++) expect(await ask(stranger, history(`s${name}`))).toBe('reply');
+    const client = await harness.greet();
+    for (let name = 0; name < 20; name++) expect(await ask(client, history(`${name}no`))).toBe('forbidden');
+    for (let name = 0; name < 8; name++) expect(await ask(client, history(name))).toBe('reply');
+    expect(await ask(client, history(8))).toBe('rate_limited');
+  });
+
   it('are exact for a user, whose connections know each other', async () => {
     const [one, two] = [await harness.greet('user:ada'), await harness.greet('user:ada')];
     for (let name = 0; name < 4; name++) expect(await ask(one, history(name))).toBe('reply');

@@ -150,6 +150,12 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.ipv6Prefix': count(
+    'first bits of IPv6 addresses that are compared wherever a limit or a ban is of an address',
+    'the address',
+    'counts all addresses with these bits as one',
+    'none: it is no amount',
+  ),
   'limits.maxEventBytes': bytes(
     'one event or signal: payload and meta as JSON, and its names',
     'whoever sends it, the application too',
@@ -523,6 +529,38 @@ export const FIXED = {
     'the node',
     'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
     'none: a ban is a name and a reason',
+  ),
+  'lib/core/engine/abuse-bans.ts#MAX_RECORDS': count(
+    'bans for abuse of which one node tells the others at once',
+    'the node',
+    'applies further ones on this node alone; logged: who has many addresses must not fill the log of control records',
+    'none: a record is a name and a time',
+  ),
+  'lib/core/engine/abuse-bans.ts#RECORD_EVERY_MS': time(
+    'until one more of them may be sent',
+    'the node',
+    'applies the ban on this node alone; logged',
+  ),
+  'lib/core/session/channels.ts#MAX_OWN_NAMES': count(
+    'names of channels that an anonymous connection may use whatever others at its address named',
+    'the connection',
+    'beyond them `limits.maxDistinctChannels` of the address decides',
+    'none: names of channels',
+  ),
+  'lib/core/session/memory.ts#SHARE_BYTES': bytes(
+    'what an anonymous connection may keep whatever others at its address keep',
+    'the connection',
+    'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
+  ),
+  'lib/core/engine/composition.ts#MAX_SHARE_BYTES': bytes(
+    'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
+    'the connection',
+    'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
+  ),
+  'lib/core/ports/user-id.ts#MAX_USER_ID_BYTES': bytes(
+    'the id of a user (P3h)',
+    'the client',
+    'refuses the credential as `unauthorized`; logged',
   ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',

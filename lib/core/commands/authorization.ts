@@ -45,10 +45,16 @@ export class Authorizer {
    *
    * @throws RealtimeError `forbidden`, or what the authorizer threw.
    */
-  authorize({ definition }: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+  authorize(match: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+    const { definition, onGranted } = match;
     const rule = definition.behaviour.authorize[action];
     if (rule === undefined) throw new RealtimeError('forbidden');
-    return this.decide(rule, call, definition.pattern, action);
+    const decided = this.decide(rule, call, definition.pattern, action);
+    if (onGranted === undefined) return decided;
+    return whenReady(decided, (grant) => {
+      onGranted();
+      return grant;
+    });
   }
 
   /**
@@ -123,7 +129,7 @@ export class Authorizer {
     const allowed = (subscription?: Subscription): StillAllowed => {
       const check: StillAllowed = (lasts) => {
         access.requireFresh(match.definition);
-        access.requireUnrevoked(session.user?.id, match.channel, revision);
+        access.requireUnrevoked(session.userId, match.channel, revision);
         const isOver = lasts === undefined ? subscription?.ended : subscription?.wasTaken;
         if (isOver === true) throw new RealtimeError('not_subscribed');
         if (subscription?.isWithheld === true) throw new RealtimeError('unavailable', UNANSWERED);
@@ -145,10 +151,25 @@ export class Authorizer {
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
       const match = this.deps.channels.resolve(channel);
-      this.deps.names.admit(session.client, channel, this.deps.clock.monotonic());
-      return match;
+      const count = (isUsed: boolean): void => this.countName(session, channel, isUsed);
+      count(false);
+      return { ...match, onGranted: () => count(true) };
     }
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
+  }
+
+  /**
+   * Anonymous clients of one address do not know each other: what the others named leaves each connection a few names of its own.
+   *
+   * @throws RealtimeError `rate_limited`.
+   */
+  private countName(session: Session, channel: string, isUsed: boolean): void {
+    const { names, clock } = this.deps;
+    const now = clock.monotonic();
+    const refusal = names.refusal(session.client, channel, now);
+    if (refusal === undefined) {
+      if (isUsed) names.add(session.client, channel, now);
+    } else if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
 }
 

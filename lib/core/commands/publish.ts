@@ -9,6 +9,7 @@ import type { AppendQueue } from '../log/append-queue.js';
 import {
   contentOf,
   fingerprintOf,
+  metaOf,
   notSerializable,
   sizeOf,
   type EventContent,
@@ -76,7 +77,7 @@ export class Publish {
     const sent = contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent.json);
     const attempt = { session, command, match, sent, fingerprint, receivedAt: session.flow.receivedAt };
-    const known = recentPublishes.find(command.channel, session.producer, command.id, clock.monotonic());
+    const known = recentPublishes.find(command.channel, producerOf(session), command.id, clock.monotonic());
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -97,7 +98,7 @@ export class Publish {
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) return this.append(attempt);
     // Also where the first one was appended before the revoke: the refusal says nothing of that one.
-    access.requireUnrevoked(session.user?.id, match.channel, revision);
+    access.requireUnrevoked(session.userId, match.channel, revision);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 
@@ -168,7 +169,7 @@ export class Publish {
       const what = (): string =>
         `The handler of the publish "${command.event}" of ${match.definition.pattern}`;
       const { channel, id } = command;
-      const { producer } = session;
+      const producer = producerOf(session);
       // Where the handler returns nothing, the payload that it was given, and may have changed.
       const start = (): MaybePromise<unknown> =>
         whenReady(handler(call), (returned) => returned ?? call.payload);
@@ -178,7 +179,7 @@ export class Publish {
       );
     };
     const checked = (prepared: Prepared): Prepared => {
-      access.requireUnrevoked(session.user?.id, match.channel, revision);
+      access.requireUnrevoked(session.userId, match.channel, revision);
       return prepared;
     };
     return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
@@ -187,7 +188,7 @@ export class Publish {
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
   private submit({ session, command, match, fingerprint }: Attempt, { event, bytes }: Prepared): void {
     const { appends, recentPublishes, clock } = this.deps;
-    const { producer } = session;
+    const producer = producerOf(session);
     const { channel, definition } = match;
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
@@ -208,12 +209,12 @@ export class Publish {
   /** The event as it is appended: nothing of it changes any more. */
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
     const { id, event, key, ttl, trace } = command;
-    const meta = contentOf(command.meta, 'meta');
+    const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
       event,
       payload: value,
-      user: session.user?.id,
+      user: session.userId,
       key,
       ttl,
       trace,
@@ -221,6 +222,11 @@ export class Publish {
     };
     return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
   }
+}
+
+/** In whose name the ids of a session's publishes are unique (P15). */
+function producerOf({ userId, lineage }: Session): string {
+  return userId === undefined ? `s:${lineage}` : `u:${userId}`;
 }
 
 /** The payload that a handler made. */

@@ -114,7 +114,7 @@ export class Reauthorization {
   private *revocable(): Generator<readonly [Session, Subscription]> {
     for (const session of this.deps.sessions.list()) {
       // A revoke names a user.
-      if (session.user === undefined) continue;
+      if (session.userId === undefined) continue;
       for (const subscription of session.channels.list())
         if (subscription.channel.isGuarded) yield [session, subscription];
     }

@@ -226,7 +226,7 @@ export class Subscribe {
     const { plan, snapshot } = found;
     refuseIfOver(session, pending);
     access.requireFresh(channel.definition);
-    access.requireUnrevoked(session.user?.id, channel.name, revision);
+    access.requireUnrevoked(session.userId, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
     const handler =
       snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
@@ -251,7 +251,9 @@ export class Subscribe {
     const { presence: tracker } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
-    const { member, lineage: device, generation } = session;
+    const { userId, lineage: device, generation } = session;
+    // Of an anonymous client each session is a member (G19).
+    const member = userId ?? device;
     const entry = { channel, member, device, generation, data: shownBy(payload) };
     const entered = tracker.enter(subscription, entry);
     return entered.then(() => (roster ? tracker.page(channel) : undefined));

@@ -23,7 +23,7 @@ export class RealtimeConnection {
   readonly ip: string;
   /** Whether the client used TLS, to this server or to a trusted proxy. */
   readonly secure: boolean;
-  /** What the engine verified, until a guard sets something else. */
+  /** What the engine verified, until a guard sets something else. What that is changes nothing of who the user is to the engine. */
   user: RealtimeIdentity | undefined;
   // Made at the first read: most connections have no guard that reads headers, and no data.
   #headers: IncomingHttpHeaders | undefined;

@@ -4,6 +4,9 @@ import type { Flow } from '../outbox/entry.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Scheduled } from '../ports/clock.js';
 
+/** Names of channels that a connection may use whatever others at its address named. */
+const MAX_OWN_NAMES = 8;
+
 /** A subscribe that is under way. */
 export class PendingSubscription {
   private calledOff = false;
@@ -38,6 +41,7 @@ export class SessionChannels {
   private pending: Map<string, PendingSubscription> | undefined;
   private unclaimed: Map<string, HandlerCall> | undefined;
   private unclaimedTimer: Scheduled | undefined;
+  private own: Set<string> | undefined;
 
   /** Subscriptions, and subscribes that are under way. */
   get size(): number {
@@ -46,6 +50,15 @@ export class SessionChannels {
 
   get names(): readonly string[] {
     return [...this.joined.keys()];
+  }
+
+  /** Whether a name is among the few of this connection. @param isUsed whether it becomes one of them. */
+  takeOwnName(channel: string, isUsed: boolean): boolean {
+    const { own } = this;
+    if (own?.has(channel) === true) return true;
+    if ((own?.size ?? 0) >= MAX_OWN_NAMES) return false;
+    if (isUsed) (this.own ??= new Set<string>()).add(channel);
+    return true;
   }
 
   get(channel: string): Subscription | undefined {

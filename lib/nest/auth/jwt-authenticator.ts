@@ -88,7 +88,8 @@ export class JwtAuthenticator implements Authenticator {
   private userOf(claims: Claims): MaybePromise<RealtimeIdentity> {
     if (this.options.user !== undefined) return this.options.user(claims);
     const { sub } = claims;
-    if ((typeof sub !== 'string' && typeof sub !== 'number') || sub === '') {
+    // A larger number was rounded when it was parsed: it may be the id of somebody else.
+    if (!(typeof sub === 'string' ? sub !== '' : Number.isSafeInteger(sub))) {
       throw new RealtimeError('unauthorized', 'The token names no user (claim "sub")');
     }
     return { ...claims, id: String(sub) };

@@ -6,6 +6,7 @@ const handshake = {
   headers: {},
   url: '/realtime',
   ip: '10.0.0.1',
+  network: '10.0.0.1',
   secure: false,
 } as const;
 
@@ -221,9 +222,11 @@ describe('drain and admission', () => {
       status: 429,
       retryAfterMs: expect.any(Number),
     });
-    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.2' })).toBeUndefined();
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.2', network: '10.0.0.2' })).toBeUndefined();
     harness.connect({ ip: '10.0.0.2' });
-    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.3' })).toMatchObject({ status: 503 });
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.3', network: '10.0.0.3' })).toMatchObject({
+      status: 503,
+    });
     first.drop();
     expect(harness.engine.host.admit(handshake)).toBeUndefined();
     await harness.stop();

@@ -82,7 +82,7 @@ class GuardedClass {
 
 const connection = new RealtimeConnection(
   'c1',
-  { transport: 'websocket', headers: {}, url: '/', ip: '::1', secure: false },
+  { transport: 'websocket', headers: {}, url: '/', ip: '::1', network: '::/64', secure: false },
   { close: () => undefined },
 );
 connection.user = { id: 'alice' };

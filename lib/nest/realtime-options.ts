@@ -122,10 +122,15 @@ export interface RealtimeLimits {
   readonly freeSubscribesEvery?: Duration;
   /** Commands of one connection that run at the same time; more wait, and the server stops reading. Default 64. */
   readonly maxInFlight?: number;
-  /** Commands of one connection that wait because `maxInFlight` run; more are refused for the moment. Default 1024. */
+  /**
+   * Commands of one connection that wait because `maxInFlight` run, or because the node serves others first; more are refused
+   * for the moment. Default 1024.
+   */
   readonly maxQueuedCommands?: number;
   /** Bytes of those that wait. Default 524288 (512 KiB). */
   readonly maxQueuedBytes?: number;
+  /** Bytes of those that wait on all connections of a node; one user may fill an eighth. Default 33554432 (32 MiB). */
+  readonly maxWaitingCommandBytes?: number;
   /**
    * WebSocket frames of one connection for each command that `ratePerSecond` and `burst` allow. Fragments, pings, pongs and
    * empty frames count; above it the server stops reading, then closes with 4807. Default 8.

@@ -83,7 +83,7 @@ export const MODULE = {
     '`limits.maxMessageBytes`',
   ),
   'limits.maxQueuedCommands': count(
-    'commands that wait because `limits.maxInFlight` run, for at most `handlerTimeout`',
+    'commands that wait because `limits.maxInFlight` run, or for a turn of the event loop, for at most `handlerTimeout`',
     'the connection',
     '`rate_limited` with `retryAfterMs`',
     '`limits.maxQueuedBytes`',
@@ -92,6 +92,11 @@ export const MODULE = {
     'the commands that wait',
     'the connection',
     '`rate_limited` with `retryAfterMs`',
+  ),
+  'limits.maxWaitingCommandBytes': bytes(
+    'the commands that wait on all connections; of one user, or the anonymous clients of an address, an eighth',
+    'the node',
+    '`rate_limited` with `retryAfterMs`; who has none waiting finds room for one',
   ),
   'limits.framesPerCommand': count(
     'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow, of which a ping or pong counts as a whole command; twice `limits.maxChannels` more at once',
@@ -573,10 +578,42 @@ export const FIXED = {
     'the channel',
     'writes at once',
   ),
-  'lib/core/async/turn-pace.ts#TURN_MS': time(
-    'reads of history and members that many ask for in one turn of the event loop',
+  'lib/core/async/turns.ts#TURN_MS': time(
+    'work of clients in one turn of the event loop that is done as it comes',
     'the node',
-    'the rest waits for the next turns: the event loop must stay free',
+    'the rest waits for the next turns, by user or address: the event loop must stay free',
+  ),
+  'lib/core/async/turns.ts#WAITED_MS': time(
+    'work that waited, in one turn of the event loop',
+    'the node',
+    'the rest waits for the next turns: a server accepts one connection in each',
+  ),
+  'lib/core/async/turns.ts#MAX_WAITING': count(
+    'pieces of work that wait for a turn of the event loop, beside the first of each user or address',
+    'the node',
+    '`rate_limited` with `retryAfterMs`',
+    '`limits.maxWaitingCommandBytes`',
+  ),
+  'lib/core/async/turns.ts#MAX_WAITING_OF_CLIENT': count(
+    'those of one user, or of the anonymous clients of an address',
+    'the user',
+    '`rate_limited` with `retryAfterMs`',
+    '`limits.maxWaitingCommandBytes`',
+  ),
+  'lib/core/async/stalls.ts#STALL_MS': time(
+    'a timer that is late, before it counts as a stall of the node',
+    'the node',
+    'counts what clients sent meanwhile as if it had been read in time',
+  ),
+  'lib/core/async/stalls.ts#MAX_CREDIT_MS': time(
+    'a stall of the node for which clients are credited',
+    'the node',
+    'counts the rest as if they had sent it at once',
+  ),
+  'lib/core/session/backlog.ts#HOLD_BYTES': bytes(
+    'commands that wait for a turn of the event loop while the client is still read',
+    'the connection',
+    'stops reading until they had their turn',
   ),
   'lib/core/async/waiting-lines.ts#OVERHEAD_BYTES': bytes(
     'what each connection or credential that waits counts more than it sent',
@@ -611,11 +648,6 @@ export const FIXED = {
     'whoever sends it, the application too',
     '`bad_request` with the path: part of the protocol (P29d)',
     '`limits.maxEventBytes`',
-  ),
-  'lib/core/engine/unwritable-log.ts#INTERVAL_MS': time(
-    'between two lines of the log about what could not be written to clients (P25f)',
-    'the node',
-    'counts the others in the next line',
   ),
   'lib/core/hub/presence-feed.ts#COUNT_INTERVAL_MS': time(
     'between two numbers of members of a large channel',
@@ -722,11 +754,6 @@ export const FIXED = {
     'commands before `welcome`',
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
-  ),
-  'lib/core/session/early-commands.ts#EARLY_TURN_BYTES': bytes(
-    'commands before `welcome` that run in the turn of `welcome`',
-    'the connection',
-    'runs them in a turn of the event loop of their own',
   ),
   'lib/core/session/inbound-limiter.ts#BLANK_VIOLATION_BYTES': bytes(
     'a frame without a command, above `limits.bytesPerSecond`, that counts as one violation',
@@ -919,6 +946,11 @@ export const FIXED = {
     'the client',
     'fetches: for short lives a fifth of them',
   ),
+  'lib/core/commands/reauthorization.ts#MAX_ADVICE_MS': time(
+    'the pause before an authorization that failed is asked again, where it states a `retryAfterMs`',
+    'the subscription',
+    'is asked earlier: delivery is withheld until it answers',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -972,8 +1004,10 @@ export const OTHER_NUMBERS = {
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
+    'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
+    'lib/core/async/turns.ts#RETRY_AFTER_MS',
   ],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',

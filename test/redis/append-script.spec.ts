@@ -82,6 +82,16 @@ describe('the script that appends, on a real server', () => {
       ]);
     });
 
+    it('fails as a whole where the server refuses every write: the client looks for another master (G21)', async () => {
+      const section = [...POLICY, ...WIDE, 1, 0, 'p', ...sizesOf(1), recordOf(['{}'])];
+      await kit.admin.call('REPLICAOF', '127.0.0.1', '1');
+      try {
+        await expect(run(APPEND, withIds(channel()), ['tok', 0, 1, ...section])).rejects.toThrow(/^READONLY/);
+      } finally {
+        await kit.admin.call('REPLICAOF', 'NO', 'ONE');
+      }
+    });
+
     it('keeps no more events than the limit, but for the rest of a record (P10)', async () => {
       const name = channel();
       const policy = [1, 7, 60_000, 0, 90_000];

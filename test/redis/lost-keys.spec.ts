@@ -71,6 +71,22 @@ describe('a presence room that lost a key (G19)', () => {
     },
   );
 
+  it('without several of them, is as one without members', async () => {
+    const { broker } = await kit.node(QUIET);
+    const [, members = '', order = '', devices = '', leases = ''] = kit.keys.room(CHANNEL);
+    for (const lost of [
+      [members, order],
+      [devices, leases],
+    ]) {
+      await enterAll(broker);
+      await kit.admin.del(...lost);
+      expect(await page(broker)).toMatchObject({ members: [], count: 0 });
+      await broker.presence.renew(MEMBERS.map(entry), LEASE_MS);
+      for (const member of MEMBERS) await broker.presence.leave(entry(member), 0);
+      expect(await page(broker)).toMatchObject({ members: [], count: 0 });
+    }
+  });
+
   it.each(PARTS)('without %s and on a full server, is read all the same, and takes nobody', async (part) => {
     const { broker } = await kit.node(QUIET);
     await enterAll(broker);
@@ -124,6 +140,24 @@ describe('a key of another kind under the name of a log', () => {
         expect((await broker.log.read({ channel, from: 1, limit: 20 })).events).toHaveLength(6);
     },
   );
+
+  it('as does a head that was set back (G21)', async () => {
+    const { broker } = await kit.node(QUIET);
+    const spoiled = 'rooms.spoiled';
+    await broker.log.appendMany([request(spoiled, 'first')]);
+    await kit.admin.hset(kit.keys.head(spoiled), 's', 0);
+    for (const channels of [
+      [spoiled, 'rooms.1'],
+      ['rooms.1', spoiled],
+    ])
+      expect(
+        await broker.log.appendMany(channels.map((channel) => request(channel, channels.join()))),
+      ).toEqual(
+        channels.map((channel) =>
+          channel === spoiled ? { ok: false, code: 'unavailable' } : expect.objectContaining({ ok: true }),
+        ),
+      );
+  });
 
   it('of what the server refuses, nothing is appended, however many channels there are (G21)', async () => {
     const { broker } = await kit.node(QUIET);

@@ -100,8 +100,8 @@ describe('reads of one node', () => {
     }
   });
 
-  it('beyond `maxQueued` are refused until others are answered; those that wait count', async () => {
-    const { broker } = await counted({ maxQueued: 50 });
+  it('beyond half of `maxQueued` are refused until others are answered; those that wait count', async () => {
+    const { broker } = await counted({ maxQueued: 100 });
     const read = () => broker.log.read({ channel: CHANNEL, from: 1, limit: 9 });
     const outcomes = await Promise.allSettled(Array.from({ length: 60 }, read));
     expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBe(50);
@@ -110,6 +110,26 @@ describe('reads of one node', () => {
       message: expect.stringContaining('`maxQueued`'),
     });
     await read();
+  });
+
+  it('beyond half of `maxQueuedBytes` are refused; one that is alone is sent whatever it is', async () => {
+    const { broker } = await counted({ maxQueuedBytes: 4_000 });
+    const read = () => broker.log.read({ channel: 'c'.repeat(150), from: 1, limit: 9 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 40 }, read));
+    const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    expect(refused.length).toBeGreaterThan(20);
+    expect(refused[0]?.reason).toMatchObject({ message: expect.stringContaining('`maxQueuedBytes`') });
+    await Promise.all([read(), broker.log.signal(CHANNEL, { event: 'e', payload: null })]);
+  });
+
+  it('leave room for what keeps the node alive, however many wait', async () => {
+    const { broker } = await counted({ maxQueued: 40 });
+    const reads = Array.from({ length: 100 }, () =>
+      broker.log.read({ channel: CHANNEL, from: 1, limit: 9 }).catch(() => undefined),
+    );
+    await broker.log.signal(CHANNEL, { event: 'e', payload: null });
+    await broker.presence.members(CHANNEL, { limit: 1 }).catch(() => undefined);
+    await Promise.all(reads);
   });
 
   it('and signals that wait are bounded in bytes; one that is alone is sent whatever it is', async () => {

@@ -21,6 +21,17 @@ export class MemoryDispatcher {
     this.queue.push({ channel, to: channel.subscribers, notify });
   }
 
+  /** As `enqueue` and `flush`; where nothing is queued, as with an append of one channel, without the queue. */
+  notify(channel: MemoryChannel, notify: (listener: ChannelListener) => void): void {
+    if (this.delivering || this.queue.length > 0) this.enqueue(channel, notify);
+    else {
+      this.delivering = true;
+      deliver({ channel, to: channel.subscribers, notify });
+      this.delivering = false;
+    }
+    if (this.queue.length > 0) this.flush();
+  }
+
   /** Runs `call` after all that is queued, and delivers everything. */
   run(call: () => void): void {
     this.queue.push(call);

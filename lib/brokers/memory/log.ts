@@ -7,6 +7,7 @@ import type {
   SignalMessage,
 } from '../../core/ports/broker.js';
 import type { Position } from '../../protocol/position.js';
+import type { ChannelListener } from '../common/listeners.js';
 import { channelBytes, type MemoryChannel } from './channel.js';
 import { idKey } from './ids.js';
 import { full, FULL_RETRY_MS, FULL_TEXT, notRunning, type RunningNode } from './node.js';
@@ -38,12 +39,12 @@ export class MemoryLog implements BrokerLog {
     const touched: MemoryChannel[] = [];
     const outcomes = requests.map((request) => this.append(request, ts, now, touched));
     // All batches are queued before the first is delivered: its listener may append to the channel of the next.
-    for (const channel of touched) {
-      const events = channel.pending;
-      channel.pending = undefined;
-      if (events !== undefined)
-        dispatcher.enqueue(channel, (listener) => listener.onEvents(channel.name, events));
+    const [first] = touched;
+    if (first !== undefined && touched.length === 1) {
+      dispatcher.notify(first, takePending(first));
+      return Promise.resolve(outcomes);
     }
+    for (const channel of touched) dispatcher.enqueue(channel, takePending(channel));
     dispatcher.flush();
     return Promise.resolve(outcomes);
   }
@@ -140,4 +141,11 @@ export class MemoryLog implements BrokerLog {
     }
     return { ok: true, position, duplicate: false };
   }
+}
+
+/** The notification of the events that the running append made in a channel. */
+function takePending(channel: MemoryChannel): (listener: ChannelListener) => void {
+  const { name, pending: events = [] } = channel;
+  channel.pending = undefined;
+  return (listener) => listener.onEvents(name, events);
 }

@@ -15,9 +15,14 @@ export class RateLimit {
     this.burstMs = burst * this.tokenMs;
   }
 
-  /** When the bucket is full again after `amount` tokens are taken from it; `undefined` when they are not there. */
-  take(fullAt: number, amount: number, now: number): number | undefined {
-    const after = Math.max(fullAt, now) + amount * this.tokenMs;
+  /**
+   * When the bucket is full again after `amount` tokens are taken from it; `undefined` when they are not there.
+   *
+   * @param from an earlier time since when tokens were saved up beyond a full bucket: they may be taken now, and are gone later.
+   * Default `now`.
+   */
+  take(fullAt: number, amount: number, now: number, from = now): number | undefined {
+    const after = Math.max(fullAt, from) + amount * this.tokenMs;
     return after - now <= this.burstMs + ROUNDING_MS ? after : undefined;
   }
 

@@ -28,11 +28,11 @@ export class SubjectBuckets {
     return this.buckets.size;
   }
 
-  /** Takes tokens from the bucket of a subject. @returns `false` when they are not there. */
-  take(subject: string, amount: number, now: number): boolean {
+  /** Takes tokens from the bucket of a subject, as {@link RateLimit.take} does. @returns `false` when they are not there. */
+  take(subject: string, amount: number, now: number, from = now): boolean {
     const key = keyOf(subject);
     const fullAt = this.buckets.get(key);
-    const after = this.limit.take(fullAt ?? now, amount, now);
+    const after = this.limit.take(fullAt ?? from, amount, now, from);
     if (after === undefined) return false;
     this.keep(key, fullAt, after, now);
     return true;

@@ -13,6 +13,8 @@ import { SubjectBuckets } from './subject-buckets.js';
 
 /** When a client that finds no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
+/** After how many times of `handlerTimeout` a verification counts as one that never ends. */
+const LOST_AFTER = 10;
 /** Refusals that a guess ends in. A token that has expired, or whose user is banned, is a genuine one. */
 const GUESSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'forbidden', 'bad_request']);
 
@@ -74,7 +76,7 @@ export class Verifications {
         return turn.then((end) => {
           if (end === 'left') throw new RealtimeError('unavailable', 'The client has left');
           if (end === 'refused') throw this.noPlace(ip);
-          return this.holdPlace(ip, () => this.begin(credentials));
+          return this.holdPlace(ip, () => this.deps.authenticator.authenticate(credentials));
         });
       },
       (authentication) => authentication,
@@ -90,16 +92,11 @@ export class Verifications {
   }
 
   private start(credentials: Credentials): MaybePromise<Verified> {
-    const work = this.begin(credentials);
+    const work = this.deps.authenticator.authenticate(credentials);
     if (!isPromise(work)) return work;
     const { ip } = credentials.handshake;
     this.takePlace(ip);
     return this.holdPlace(ip, () => work);
-  }
-
-  private begin(credentials: Credentials): MaybePromise<Verified> {
-    const { authenticator, settings, clock } = this.deps;
-    return withTimeout(authenticator.authenticate(credentials), settings.handlerTimeoutMs, clock);
   }
 
   private hasPlace(ip: string): boolean {
@@ -115,17 +112,27 @@ export class Verifications {
     this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
   }
 
-  private async holdPlace(ip: string, work: () => MaybePromise<Verified>): Promise<Verified> {
-    try {
-      return await work();
-    } finally {
-      this.running--;
-      const left = (this.byAddress.get(ip) ?? 1) - 1;
-      if (left > 0) this.byAddress.set(ip, left);
-      else this.byAddress.delete(ip);
-      this.noteTurn(ip);
-      this.fillPlaces();
-    }
+  /**
+   * Until the work ends, not until nobody waits for it any more: the application works for it as long. What never ends is taken
+   * for lost in time, so that it does not keep its place for ever.
+   */
+  private holdPlace(ip: string, work: () => MaybePromise<Verified>): MaybePromise<Verified> {
+    const { clock, settings } = this.deps;
+    // Once: the `then` of a query builder runs the query.
+    const verifying = (async () => await work())();
+    const release = (): void => this.releasePlace(ip);
+    const held = withTimeout(verifying, settings.handlerTimeoutMs * LOST_AFTER, clock);
+    void Promise.resolve(held).then(release, release);
+    return withTimeout(verifying, settings.handlerTimeoutMs, clock);
+  }
+
+  private releasePlace(ip: string): void {
+    this.running--;
+    const left = (this.byAddress.get(ip) ?? 1) - 1;
+    if (left > 0) this.byAddress.set(ip, left);
+    else this.byAddress.delete(ip);
+    this.noteTurn(ip);
+    this.fillPlaces();
   }
 
   private noteTurn(ip: string): void {

@@ -16,29 +16,41 @@ interface Kind {
 }
 
 /**
- * Warns of what clients can cause. A public socket must not be able to flood the log, so of each kind one line in ten seconds
- * is written, with the number of those that were left out.
+ * Logs what clients can cause. A public socket must not be able to flood the log, so of each kind one line in ten seconds is
+ * written, with the number of those that were left out.
  */
 export class ThrottledLog {
   private readonly kinds = new Map<string, Kind>();
 
   constructor(
-    private readonly logger: Pick<EngineLogger, 'warn'>,
+    private readonly logger: Pick<EngineLogger, 'warn' | 'error'>,
     private readonly clock: Clock,
   ) {}
 
   /** @param kind a fixed name, or one that the application chose, never what a client sent. @param message made only if it is written. */
   warn(kind: string, message: () => string): void {
+    const left = this.take(kind);
+    if (left !== undefined) this.logger.warn(message() + left);
+  }
+
+  /** The same with an error. @param kind see {@link warn}. @param message see {@link warn}. */
+  error(kind: string, message: () => string, error: unknown): void {
+    const left = this.take(kind);
+    if (left !== undefined) this.logger.error(message() + left, error);
+  }
+
+  /** Counts a line. @returns what it says of those that were left out before; `undefined` where it is left out itself. */
+  private take(kind: string): string | undefined {
     const key = this.kinds.has(kind) || this.kinds.size < MAX_KINDS ? kind : OTHERS;
     const now = this.clock.monotonic();
     const known = this.kinds.get(key);
     if (known !== undefined && now - known.loggedAt < INTERVAL_MS) {
       known.left++;
-      return;
+      return undefined;
     }
     this.kinds.set(key, { loggedAt: now, left: 0 });
-    const left =
-      known === undefined || known.left === 0 ? '' : ` (${known.left} more of this kind since the last line)`;
-    this.logger.warn(message() + left);
+    return known === undefined || known.left === 0
+      ? ''
+      : ` (${known.left} more of this kind since the last line)`;
   }
 }

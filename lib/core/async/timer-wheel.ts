@@ -1,4 +1,5 @@
 import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Stalls } from './stalls.js';
 
 /** An object with a timer. */
 export interface Timed {
@@ -9,13 +10,17 @@ const SLOTS = 512;
 
 /**
  * Coarse timers for what every session has (heartbeat, hello, token): one timer of the process drives all of them, and each
- * costs no more than a list entry. A task runs at most one tick late, never early.
+ * costs no more than a list entry. A task runs at most one tick late, never early; after a stall of the process one tick more.
  */
 export class TimerWheel {
   private readonly slots: WheelEntry[][] = Array.from({ length: SLOTS }, () => []);
   private tick: number;
   private size = 0;
   private running: Scheduled | undefined;
+  /** Monotonic time at which `running` is due. */
+  private dueAt = 0;
+  /** Whether the last tick ran nothing, because the process had stood still. */
+  private hasWaited = false;
   /**
    * Monotonic time of the last tick, or of now when nothing is scheduled, in whole milliseconds: cheap to read on the hot
    * path. A 32-bit number that wraps around, since a small integer is stored in the session itself, without an object. Compare
@@ -23,10 +28,11 @@ export class TimerWheel {
    */
   stamp = 0;
 
-  /** @param granularityMs length of a tick in milliseconds. */
+  /** @param granularityMs length of a tick in milliseconds. @param stalls learns when a tick was due. */
   constructor(
     private readonly clock: Clock,
     private readonly granularityMs: number,
+    private readonly stalls?: Pick<Stalls, 'noteTimer'>,
   ) {
     this.tick = Math.floor(this.readClock() / granularityMs);
   }
@@ -44,7 +50,7 @@ export class TimerWheel {
     const entry = new WheelEntry(timed, dueTick, this);
     (this.slots[dueTick % SLOTS] as WheelEntry[]).push(entry);
     this.size++;
-    this.running ??= this.clock.schedule(this.granularityMs, this.onTick);
+    if (this.running === undefined) this.wait(now);
     return entry;
   }
 
@@ -63,13 +69,22 @@ export class TimerWheel {
 
   private readonly onTick = (): void => {
     this.running = undefined;
+    const isLate = this.stalls?.noteTimer(this.dueAt) === true;
+    this.hasWaited = isLate && !this.hasWaited;
+    // What clients sent in time is read before anything of theirs expires.
+    if (this.hasWaited) return this.wait(this.readClock());
     const target = Math.floor(this.readClock() / this.granularityMs);
     // After a stall of the event loop, one round over the slots finds everything that is due.
     const first = Math.max(this.tick + 1, target - SLOTS + 1);
     this.tick = Math.max(this.tick, target);
     for (let tick = first; tick <= target; tick++) this.runSlot(tick % SLOTS, target);
-    if (this.size > 0) this.running ??= this.clock.schedule(this.granularityMs, this.onTick);
+    if (this.size > 0 && this.running === undefined) this.wait(this.clock.monotonic());
   };
+
+  private wait(now: number): void {
+    this.dueAt = now + this.granularityMs;
+    this.running = this.clock.schedule(this.granularityMs, this.onTick);
+  }
 
   private readClock(): number {
     const now = this.clock.monotonic();

@@ -50,7 +50,7 @@ export class ApplicationCalls {
 
   private onTimeout(ended: Promise<void>, connection: string, name: string, code: string): void {
     const { sessions, journal, settings } = this.deps;
-    sessions.find(connection)?.holdUntil(ended);
+    sessions.find(connection)?.flow.holdUntil(ended);
     journal.warn(
       `timeout ${name}`,
       () =>

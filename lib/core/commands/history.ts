@@ -1,4 +1,4 @@
-import type { TurnPace } from '../async/turn-pace.js';
+import type { Turns } from '../async/turns.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
@@ -6,6 +6,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { MAX_PAGE } from '../../protocol/validation/command-schemas.js';
 import type { ChannelEvent } from '../ports/channel-event.js';
 import type { BrokerLog } from '../ports/broker.js';
+import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
 import { requireRoom } from '../session/answers.js';
@@ -22,18 +23,21 @@ export type HistoryQuery = HistoryCommand['payload'];
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'> & { readonly pace: TurnPace },
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'> & { readonly turns: Turns },
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { log, clock, settings, pace } = this.ports;
+    const { log, clock, settings, turns } = this.ports;
     const { maxPageBytes } = settings.limits;
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
-    const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'history', call);
+    const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
+    const requireStillAllowed = await authorized;
     const { payload } = command;
-    await pace.turn();
+    // The command had a turn when it began.
+    if (isPromise(authorized)) await turns.turn(session, true);
     if (session.isClosed) return;
+    session.requirePaid('history');
     requireRoom(session.outbox);
     const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
     requireStillAllowed();

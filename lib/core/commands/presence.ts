@@ -1,9 +1,10 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
-import type { TurnPace } from '../async/turn-pace.js';
+import type { Turns } from '../async/turns.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
+import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { sizeOfValue } from '../ports/value-size.js';
 import { requireRoom } from '../session/answers.js';
@@ -16,23 +17,26 @@ import { requireSize } from './size-limits.js';
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'members' | 'settings'> & { readonly pace: TurnPace },
+    private readonly ports: Pick<EnginePorts, 'members' | 'settings'> & { readonly turns: Turns },
     private readonly tracker: PresenceTracker,
   ) {}
 
   async list(session: Session, command: PresenceCommand): Promise<void> {
     const match = this.authorizer.resolve(session, command.channel);
     const call = handlerCall(session, match, command);
-    const requireStillAllowed = await this.authorizer.authorizeSubscriber(session, match, 'presence', call);
+    const authorized = this.authorizer.authorizeSubscriber(session, match, 'presence', call);
+    const requireStillAllowed = await authorized;
     if (match.definition.policy.presence === false)
       throw new RealtimeError(
         'bad_request',
         'This channel keeps no presence: its policy has presence: false',
       );
-    const { members, settings, pace } = this.ports;
+    const { members, settings, turns } = this.ports;
     const { cursor } = command.payload;
-    await pace.turn();
+    // The command had a turn when it began.
+    if (isPromise(authorized)) await turns.turn(session, true);
     if (session.isClosed) return;
+    session.requirePaid('presence');
     requireRoom(session.outbox);
     const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
     requireStillAllowed();

@@ -3,6 +3,7 @@ import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
+import type { Turns } from '../async/turns.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -13,9 +14,10 @@ import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
-import type { Authorizer, Grant } from './authorization.js';
+import { shorter, type Authorizer, type Grant } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
@@ -45,7 +47,19 @@ interface Attempt {
   readonly bytes: SubscriptionBytes;
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
+  readonly access: Access;
+  /** Whether the channel had to be waited for, so that many may continue at the same moment. */
+  readonly hasWaited: boolean;
+}
+
+/** What the application allows a subscriber. */
+interface Access {
+  /** Ends first of all that it allows. */
   readonly grant: Grant;
+  /** Whether the events that were missed are sent. */
+  readonly replay: boolean;
+  /** Whether the members are shown. */
+  readonly roster: boolean;
 }
 
 export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
@@ -55,6 +69,7 @@ export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
   readonly planner: SubscribePlanner;
   readonly catchUp: CatchUp;
   readonly presence: PresenceTracker;
+  readonly turns: Turns;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
 }
@@ -78,6 +93,8 @@ export class Subscribe {
     if (channels.size >= maxChannels) {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }
+    // Nothing is done for a client that does not take the answer.
+    requireRoom(session.outbox);
     const bytes = this.measure(command, match);
     session.memory.retain(bytes.all);
     const pending = new PendingSubscription();
@@ -114,26 +131,53 @@ export class Subscribe {
     const { authorizer, access, hub } = this.deps;
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) => {
-      refuseIfOver(session, pending);
-      access.requireFresh(match.definition);
-      return whenReady(hub.acquire(match), (channel) =>
-        this.join(session, channel, { command, pending, call, bytes, revision, grant }),
-      );
+    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) =>
+      whenReady(this.accessOf(match, command, call, grant), (allowed) => {
+        refuseIfOver(session, pending);
+        access.requireFresh(match.definition);
+        const acquired = hub.acquire(match);
+        const hasWaited = isPromise(acquired);
+        const attempted = { command, pending, call, bytes, revision, access: allowed, hasWaited };
+        return whenReady(acquired, (channel) => this.join(session, channel, attempted));
+      }),
+    );
+  }
+
+  /** Asks only for what this subscribe would be given: the replay, and the members. */
+  private accessOf(
+    match: ChannelMatch,
+    { payload }: SubscribeCommand,
+    call: HandlerCall,
+    grant: Grant,
+  ): MaybePromise<Access> {
+    const { authorizer } = this.deps;
+    const { position, presence } = payload;
+    const query = position && { epoch: position.epoch, from: position.seq + 1 };
+    const history = query && authorizer.permit(match, 'history', { ...call, payload: query });
+    return whenReady(history, (replay) => {
+      const watches = match.definition.policy.presence !== false && receivesPresence(presence);
+      const asked = watches ? authorizer.permit(match, 'presence', { ...call, payload: {} }) : undefined;
+      return whenReady(asked, (roster) => ({
+        grant: roster === undefined ? grant : shorter(grant, roster),
+        replay: replay !== undefined,
+        roster: roster !== undefined,
+      }));
     });
   }
 
   private join(session: Session, channel: ServedChannel, attempted: Attempt): MaybePromise<void> {
     const { hub, planner, presence, catchUp } = this.deps;
-    const { command, call } = attempted;
+    const { command, call, access } = attempted;
     const wantsSnapshot = command.payload.snapshot !== false;
     const takesCounts = session.features.includes(PRESENCE_COUNT);
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
       () =>
-        whenReady(planner.plan(subscription, command.payload.position), (found) =>
-          whenReady(this.enterPresence(session, subscription, command), (page) =>
-            this.answer(session, subscription, attempted, found, page),
+        whenReady(this.continueInTurn(session, attempted), () =>
+          whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
+            whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
+              this.answer(session, subscription, attempted, found, page),
+            ),
           ),
         ),
       () => {
@@ -152,6 +196,16 @@ export class Subscribe {
     );
   }
 
+  /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
+  private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
+    if (!hasWaited) return undefined;
+    return whenReady<void | undefined, void>(this.deps.turns.turn(session, false), () => {
+      refuseIfOver(session, pending);
+      session.requirePaid('subscribe');
+      requireRoom(session.outbox);
+    });
+  }
+
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */
   private answer(
     session: Session,
@@ -168,7 +222,7 @@ export class Subscribe {
       const again = this.deps.presence.page(channel.name);
       return again.then((page) => this.answer(session, subscription, attempted, found, page, reads - 1));
     }
-    const { command, pending, revision, grant } = attempted;
+    const { command, pending, revision } = attempted;
     const { plan, snapshot } = found;
     refuseIfOver(session, pending);
     access.requireFresh(channel.definition);
@@ -184,7 +238,7 @@ export class Subscribe {
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
     channel.subscriptions.add(subscription);
-    this.deps.reauthorization.schedule(session, subscription, grant);
+    this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }
 
@@ -192,15 +246,15 @@ export class Subscribe {
     session: Session,
     subscription: Subscription,
     { payload }: SubscribeCommand,
+    roster: boolean,
   ): MaybePromise<PresencePage | undefined> {
     const { presence: tracker } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
-    const { receive } = payload.presence ?? {};
     const { member, lineage: device, generation } = session;
     const entry = { channel, member, device, generation, data: shownBy(payload) };
     const entered = tracker.enter(subscription, entry);
-    return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
+    return entered.then(() => (roster ? tracker.page(channel) : undefined));
   }
 
   private afterCommit(session: Session, subscription: Subscription, bytes: SubscriptionBytes): void {
@@ -208,11 +262,16 @@ export class Subscribe {
     const { onSubscribe } = subscription.definition.behaviour;
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
+    subscription.beginHooks();
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);
     session.memory.release(bytes.params);
   }
+}
+
+function receivesPresence(presence: SubscribeCommand['payload']['presence']): boolean {
+  return presence !== false && presence?.receive !== false;
 }
 
 /** What the subscriber shows to the other members. */

@@ -13,9 +13,9 @@ import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
 import { Verifications } from '../access/verifications.js';
 import { RetryQueue } from '../async/retry-queue.js';
+import { Stalls } from '../async/stalls.js';
 import { ThrottledLog } from '../async/throttled-log.js';
 import { TimerWheel } from '../async/timer-wheel.js';
-import { TurnPace } from '../async/turn-pace.js';
 import { Turns } from '../async/turns.js';
 import { assertCapabilities } from '../channel/capabilities.js';
 import { ChannelRegistry } from '../channel/registry.js';
@@ -50,19 +50,20 @@ import { MemoryAccounts } from '../outbox/memory-account.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
-import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
+import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { UnfinishedMessages } from '../session/unfinished-messages.js';
+import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { combineObservers } from './observers.js';
-import { UnwritableLog } from './unwritable-log.js';
+import { unwritableLog } from './unwritable-log.js';
 
 /** Events that are kept of a user's own channel, for a device that comes back. */
 const USER_CHANNEL_HISTORY = { size: 100, maxBytes: 1024 * 1024, ttlMs: 3_600_000 };
@@ -79,14 +80,15 @@ export function composeEngine(options: EngineOptions) {
   const authenticator = new TimedVerifier(options.authenticator, clock);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
-  const listeners = new Set<ConnectionListener>();
+  const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
   const drain = new DrainSwitch();
-  const wheel = new TimerWheel(clock, granularityOf(settings));
+  const stalls = new Stalls(clock);
+  const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
   const retries = new RetryQueue(clock);
-  const pace = new TurnPace(clock);
+  const turns = new Turns(clock);
   const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
@@ -120,7 +122,7 @@ export function composeEngine(options: EngineOptions) {
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
-  const { note: onUnwritable } = new UnwritableLog(ports);
+  const onUnwritable = unwritableLog(journal);
   const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(
@@ -130,6 +132,7 @@ export function composeEngine(options: EngineOptions) {
   const catchUp: CatchUp = new CatchUp({
     ...ports,
     retries,
+    turns,
     // Either may be the older one: the node that has not noticed yet, or the subscription that was planned before it did.
     onNewEpoch: (subscription) =>
       hub.verify(subscription.channel, () => {
@@ -151,14 +154,26 @@ export function composeEngine(options: EngineOptions) {
   });
   const authorizer = new Authorizer({ ...ports, channels, access, names, calls });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
-  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
+  const reauthorization = new Reauthorization({
+    ...ports,
+    authorizer,
+    unsubscribe,
+    sessions,
+    drain,
+    journal,
+    proceed: (subscription) => {
+      subscription.release();
+      catchUp.pump(subscription);
+      subscription.channel.presence?.refresh(subscription);
+    },
+  });
   const recentPublishes = new RecentPublishes();
-  const joining = { authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
+  const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports),
-      history: new History(authorizer, { ...ports, pace }),
-      presence: new Presence(authorizer, { ...ports, pace }, presence),
+      history: new History(authorizer, { ...ports, turns }),
+      presence: new Presence(authorizer, { ...ports, turns }, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
       signal: new Signal(authorizer, log, hub, settings),
@@ -203,7 +218,9 @@ export function composeEngine(options: EngineOptions) {
     addressBans,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
     outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
-    turns: new Turns(),
+    turns,
+    stalls,
+    waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
     unfinished: new UnfinishedMessages(limits.maxUnfinishedBytes, (ip) =>
       journal.warn(
         'unfinished_messages',

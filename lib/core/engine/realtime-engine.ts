@@ -142,9 +142,7 @@ export class RealtimeEngine {
 
   /** Follows connections. @returns ends that. */
   addConnectionListener(listener: ConnectionListener): () => void {
-    const { listeners } = this.parts;
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return this.parts.listeners.add(listener);
   }
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {

@@ -3,10 +3,13 @@ import type { ReadResult } from '../ports/broker.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { PageCache } from '../log/page-cache.js';
 import type { RetryQueue } from '../async/retry-queue.js';
+import type { Turns } from '../async/turns.js';
+import { whenReady } from '../ports/maybe-promise.js';
 import type { Subscription } from './subscription.js';
 
 export interface CatchUpDeps extends Pick<EnginePorts, 'log' | 'clock' | 'observer'> {
   readonly retries: RetryQueue;
+  readonly turns: Turns;
   /** The log of a replaying subscription has another epoch: it must be sent `reset`. */
   readonly onNewEpoch: (subscription: Subscription) => void;
   /** An event of the application is not serializable. */
@@ -50,8 +53,8 @@ export class CatchUp {
 
   private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
-    // Continues when this node's revocations are proved again (G11).
-    if (channel.isFrozen) return;
+    // Continues when this node's revocations are proved again, or its authorization was asked again (G11).
+    if (subscription.isFrozen) return;
     while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
@@ -83,24 +86,35 @@ export class CatchUp {
 
   private readPage(subscription: Subscription, from: number, again = false): void {
     const { epoch } = subscription;
-    this.pages.read(subscription.channel.name, epoch, from).then(
-      (page) => {
-        if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
-        if (subscription.live || subscription.channel.isFrozen) return;
-        if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
-        try {
-          this.take(subscription, page);
-        } catch (error) {
-          return this.options.onFailed(subscription, error);
-        }
-        if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
-        // A shared page may have been read before this event was appended.
-        else if (!again) this.readPage(subscription, from, true);
-        else this.retry(subscription);
-      },
-      // The broker cannot be reached: the subscription stays, and continues at its cursor (G21).
-      () => this.retry(subscription),
-    );
+    const take = (page: ReadResult): void => this.onPage(subscription, page, epoch, from, again);
+    this.pages
+      .read(subscription.channel.name, epoch, from)
+      // Those who share a page would all be sent it in one turn of the event loop.
+      .then((page) => whenReady(this.options.turns.turn(subscription.outbox.owner, true), () => take(page)))
+      // The broker cannot be reached, or too much waits: the subscription stays, and continues at its cursor (G21).
+      .catch(() => this.retry(subscription));
+  }
+
+  /** Must not throw. */
+  private onPage(
+    subscription: Subscription,
+    page: ReadResult,
+    epoch: string,
+    from: number,
+    again: boolean,
+  ): void {
+    if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
+    if (subscription.live || subscription.isFrozen) return;
+    try {
+      if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
+      this.take(subscription, page);
+    } catch (error) {
+      return this.options.onFailed(subscription, error);
+    }
+    if (subscription.cursor >= from || !subscription.outbox.hasRoom) this.pump(subscription);
+    // A shared page may have been read before this event was appended.
+    else if (!again) this.readPage(subscription, from, true);
+    else this.retry(subscription);
   }
 
   private take(subscription: Subscription, page: ReadResult): void {

@@ -7,6 +7,7 @@ import { encodeEnvelope, type EventBatch, type OnUnwritable } from './encoder.js
 import { encodeEntry, entryOf } from './entry-bytes.js';
 import type { FlushScheduler, Flushable } from './flush-scheduler.js';
 import type { TimerWheel } from '../async/timer-wheel.js';
+import type { TurnClient } from '../async/turns.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
 import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
@@ -20,7 +21,7 @@ const MAX_FRAME_BYTES = 64 * 1024;
 const ROOM = 0.25;
 
 /** The session of an outbox. */
-export interface OutboxSession extends ClosableSession {
+export interface OutboxSession extends ClosableSession, TurnClient {
   /** What all connections of the client hold; `undefined` before `welcome` and after the end. */
   readonly account: MemoryAccount | undefined;
 }
@@ -74,6 +75,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
   ) {
     this.sentStamp = shared.wheel.stamp;
     this.queue = new OutboxQueue(shared.budget);
+  }
+
+  /** Whose queue it is. */
+  get owner(): TurnClient {
+    return this.session;
   }
 
   /** Whether a frame may go straight to the socket without overtaking anything. */
@@ -273,10 +279,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.noteQueue();
   }
 
-  /** Puts back what {@link hold} set aside. */
+  /** Puts back what {@link hold} set aside, of subscriptions that are no longer frozen. */
   release(): void {
     if (this.queue.heldLength === 0) return;
     this.queue.release();
+    this.queue.hold(({ flow }) => flow?.isFrozen === true);
     this.busy |= QUEUED;
     this.schedule();
   }
@@ -419,6 +426,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private countControl(bytes: number): void {
+    // -0 would make V8 keep a field as an object of its own.
+    if (bytes === 0) return;
     this.controlBytes += bytes;
     this.shared.budget.change(bytes);
   }

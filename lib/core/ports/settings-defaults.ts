@@ -92,6 +92,7 @@ export const ENGINE_TABLE = {
     maxInFlight: integer(64),
     maxQueuedCommands: integer(1_024),
     maxQueuedBytes: integer(512 * 1024, { min: 1_024 }),
+    maxWaitingCommandBytes: integer(32 * 1024 * 1024, { min: 1_024 }),
     framesPerCommand: integer(8),
     maxUnfinishedBytes: integer(32 * 1024 * 1024, { min: 1_024 }),
     deliveriesPerCommand: integer(64),

@@ -26,10 +26,15 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly freeSubscribesEveryMs: number;
   /** Commands of one connection that run at the same time; further ones wait, and the engine stops reading from the client. */
   readonly maxInFlight: number;
-  /** Commands of one connection that wait because `maxInFlight` run; further ones are refused with `rate_limited`. */
+  /**
+   * Commands of one connection that wait because `maxInFlight` run, or for a turn of the event loop; further ones are refused
+   * with `rate_limited`.
+   */
   readonly maxQueuedCommands: number;
   /** Bytes of them. */
   readonly maxQueuedBytes: number;
+  /** Bytes of them on all connections; one client may fill an eighth. */
+  readonly maxWaitingCommandBytes: number;
   /**
    * Frames of the transport for each command of `ratePerSecond` and `burst`: fragments, pings and pongs, and frames without a
    * command count.

@@ -1,68 +1,156 @@
-import type { ClientCommand } from '../../protocol/commands.js';
+import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { tooMuchWaits, type TurnClient, type Turns, type WaitingWork } from '../async/turns.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
+import type { CommandValidation } from '../../protocol/validation/validate-command.js';
+import type { ReadingPause } from './reading-pause.js';
+import type { WaitingBytes } from './waiting-bytes.js';
 
 /** When a client whose commands find no room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 
+/** More commands than this, or bytes of them, that wait for a turn of the event loop: reading pauses. */
+const HOLD_COMMANDS = 32;
+const HOLD_BYTES = 64 * 1024;
+/** Commands that read what may be large. */
+const READS: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['history', 'presence']);
+
+/** One envelope of a client, as it came. */
+export interface Received {
+  readonly validation: CommandValidation;
+  /** Its part of the frame: what it takes of the memory, roughly. */
+  readonly bytes: number;
+  /** Bytes of its frame when they exceeded the rate, else 0. */
+  readonly overBytes: number;
+}
+
 /** A command that waits for its turn. */
 export interface WaitingCommand {
-  readonly command: ClientCommand;
-  /** What it takes of the memory, roughly. */
-  readonly bytes: number;
+  readonly received: Received;
   /** Monotonic time at which it came. */
   readonly receivedAt: number;
+  /** Whether it is counted already. */
+  readonly isAdmitted: boolean;
+}
+
+/** Whether an envelope asks to read what may be large: it waits behind everything else. */
+export function isRead({ validation }: Received): boolean {
+  return 'command' in validation && READS.has(validation.command.type);
 }
 
 export interface BacklogDeps {
   readonly clock: Clock;
   readonly settings: Pick<EngineSettings, 'limits' | 'handlerTimeoutMs'>;
+  readonly turns: Turns;
+  /** What waits on all connections. */
+  readonly waiting: WaitingBytes;
+}
+
+/** The session whose commands wait. */
+export interface BacklogSession extends TurnClient {
+  readonly isLive: boolean;
+  readonly reading: Pick<ReadingPause, 'inFlight' | 'holdForTurn' | 'endHoldForTurn'>;
+  /** Runs a command that waited. */
+  start(waiting: WaitingCommand): void;
+  /** Answers one that finds no room, or has waited for as long as a handler may run. */
+  refuse(received: Received, error: RealtimeError): void;
 }
 
 /**
- * Commands of one connection that wait, in their order, because `maxInFlight` others run (G16). Bounded in number, bytes and
- * time: a handler that never ends must not keep the commands behind it for ever.
+ * Commands of one connection that wait, in their order, because `maxInFlight` others run, or because this turn of the event
+ * loop took long enough (G16). Bounded in number, bytes and time: a handler that never ends must not keep the commands behind it
+ * for ever.
  */
-export class CommandBacklog {
+export class CommandBacklog implements WaitingWork {
   private readonly waiting: WaitingCommand[] = [];
   private bytes = 0;
   private timer: Scheduled | undefined;
+  private awaitsTurn = false;
 
-  /** @param onRefused called with each command that finds no room, or has waited for as long as a handler may run. */
   constructor(
     private readonly deps: BacklogDeps,
-    private readonly onRefused: (command: ClientCommand, error: RealtimeError) => void,
+    readonly owner: BacklogSession,
   ) {}
 
   get length(): number {
     return this.waiting.length;
   }
 
-  push(waiting: WaitingCommand): void {
-    const { maxQueuedCommands, maxQueuedBytes } = this.deps.settings.limits;
-    if (this.waiting.length >= maxQueuedCommands || this.bytes + waiting.bytes > maxQueuedBytes) {
-      const advice = { retryAfterMs: RETRY_AFTER_MS };
-      const error = new RealtimeError('rate_limited', 'Too many commands wait on this connection', advice);
-      return this.onRefused(waiting.command, error);
-    }
-    this.waiting.push(waiting);
-    this.bytes += waiting.bytes;
-    this.arm();
+  get isRead(): boolean {
+    const [oldest] = this.waiting;
+    return oldest !== undefined && isRead(oldest.received);
   }
 
-  shift(): WaitingCommand | undefined {
-    const next = this.waiting.shift();
-    if (next !== undefined) this.bytes -= next.bytes;
-    if (this.waiting.length === 0) this.disarm();
-    return next;
+  push(waiting: WaitingCommand): void {
+    const { maxQueuedCommands, maxQueuedBytes } = this.deps.settings.limits;
+    const { received } = waiting;
+    if (this.waiting.length >= maxQueuedCommands || this.bytes + received.bytes > maxQueuedBytes) {
+      const advice = { retryAfterMs: RETRY_AFTER_MS };
+      const error = new RealtimeError('rate_limited', 'Too many commands wait on this connection', advice);
+      return this.owner.refuse(received, error);
+    }
+    if (!this.deps.waiting.take(this.owner.client, received.bytes))
+      return this.owner.refuse(received, tooMuchWaits());
+    this.waiting.push(waiting);
+    this.bytes += received.bytes;
+    this.arm();
+    this.awaitTurn();
+  }
+
+  /** Called when a command is done: starts the next ones while there is room and time for them. */
+  startNext(): void {
+    const { turns } = this.deps;
+    while (this.canStart && !this.awaitsTurn) {
+      if (turns.isOver(this.isRead)) return this.awaitTurn();
+      this.startOne();
+    }
+  }
+
+  /** A turn of the event loop is this connection's. */
+  onTurn(): void {
+    this.awaitsTurn = false;
+    if (this.canStart) this.startOne();
+    this.awaitTurn();
   }
 
   /** Drops everything: nobody waits for an answer any more. */
   clear(): void {
     this.waiting.length = 0;
+    this.deps.waiting.give(this.owner.client, this.bytes);
     this.bytes = 0;
     this.disarm();
+  }
+
+  private get canStart(): boolean {
+    const { isLive, reading } = this.owner;
+    return isLive && this.waiting.length > 0 && reading.inFlight < this.deps.settings.limits.maxInFlight;
+  }
+
+  private startOne(): void {
+    const next = this.shift();
+    if (next !== undefined) this.owner.start(next);
+  }
+
+  /** Asks for a turn, if one is what it waits for; reading pauses while that is much. */
+  private awaitTurn(): void {
+    const { reading } = this.owner;
+    this.awaitsTurn ||= this.canStart && this.deps.turns.add(this);
+    // Its client has as much waiting on other connections as it may.
+    while (!this.awaitsTurn && this.canStart) this.refuseOldest(tooMuchWaits());
+    const isMuch = this.waiting.length > HOLD_COMMANDS || this.bytes > HOLD_BYTES;
+    if (this.awaitsTurn && isMuch) reading.holdForTurn();
+    else reading.endHoldForTurn();
+  }
+
+  private shift(): WaitingCommand | undefined {
+    const next = this.waiting.shift();
+    if (next === undefined) return undefined;
+    const { bytes } = next.received;
+    this.bytes -= bytes;
+    this.deps.waiting.give(this.owner.client, bytes);
+    if (this.waiting.length === 0) this.disarm();
+    return next;
   }
 
   /** One timer, for the oldest: all wait equally long. */
@@ -89,9 +177,12 @@ export class CommandBacklog {
     for (;;) {
       const [oldest] = this.waiting;
       if (oldest === undefined || oldest.receivedAt > before) return;
-      this.shift();
-      const error = new RealtimeError('timeout', 'It waited too long for the commands before it');
-      this.onRefused(oldest.command, error);
+      this.refuseOldest(new RealtimeError('timeout', 'It waited too long for the commands before it'));
     }
+  }
+
+  private refuseOldest(error: RealtimeError): void {
+    const oldest = this.shift();
+    if (oldest !== undefined) this.owner.refuse(oldest.received, error);
   }
 }

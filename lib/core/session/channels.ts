@@ -92,10 +92,15 @@ export class SessionChannels {
     return done;
   }
 
-  /** Inherits the channels of an older connection. @returns how many there are. */
+  /**
+   * Takes over the channels of an older connection of this node: from now on their `@OnUnsubscribe` is called here, and no longer
+   * at the end of the older one. @returns how many there are.
+   */
   inherit(older: SessionChannels): number {
-    const inherited = new Map(older.unclaimed);
-    for (const { name, call } of older.joined.values()) inherited.set(name, call);
+    const inherited = older.unclaimed ?? new Map<string, HandlerCall>();
+    older.unclaimed = undefined;
+    for (const subscription of older.joined.values())
+      if (subscription.concludeHooks()) inherited.set(subscription.name, subscription.call);
     this.unclaimed = inherited.size === 0 ? undefined : inherited;
     return inherited.size;
   }

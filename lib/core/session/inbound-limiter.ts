@@ -3,6 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
+import type { Stalls } from '../async/stalls.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
@@ -33,6 +34,8 @@ export interface InboundDeps {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly journal: ThrottledLog;
+  /** When this node stood still: what came meanwhile is counted as if it had been read in time. */
+  readonly stalls: Pick<Stalls, 'since'>;
   /** What one connection may send and cause a second. */
   readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit; readonly answers: RateLimit };
   /** The same over all connections of a user, or of the anonymous clients of an address. */
@@ -95,8 +98,6 @@ export class InboundLimiter {
   private resumable = 0;
   /** Pings that the client has yet to answer. */
   private pongsDue = 0;
-  /** Bytes of the current frame when they exceed the rate, else 0. */
-  private overBytes = 0;
 
   constructor(
     private readonly deps: InboundDeps,
@@ -107,14 +108,16 @@ export class InboundLimiter {
    * Counts a frame. When it exceeds the rate of bytes, its commands are refused, and reading pauses until there is room for it.
    *
    * @param isBlank whether it holds no command.
+   * @returns its bytes when they exceed the rate, else 0: for {@link admit} of each of its commands.
    */
-  countFrame(length: number, isBlank: boolean, session: LimitedSession, now: number): void {
-    const { bytes } = this.deps.rates;
-    const after = bytes.take(this.bytesFullAt, length, now);
-    this.overBytes = after === undefined ? length : 0;
+  countFrame(length: number, isBlank: boolean, session: LimitedSession, now: number): number {
+    const { rates, stalls } = this.deps;
+    const after = rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now));
+    const overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;
-    else this.throttle(session, bytes.waitFor(this.bytesFullAt, length, now));
-    if (isBlank) this.admit(undefined, session, now);
+    else this.throttle(session, rates.bytes.waitFor(this.bytesFullAt, length, now));
+    if (isBlank) this.admit(undefined, overBytes, session, now);
+    return overBytes;
   }
 
   /** A ping was sent: its answer costs nothing. */
@@ -157,17 +160,19 @@ export class InboundLimiter {
 
   /**
    * @param type of the command; `undefined` for an envelope that is none, and for a frame without one.
+   * @param overBytes of its frame, as {@link countFrame} had it.
    * @returns the refusal of a command above the rate, once its consequences took effect; `undefined` admits it.
    */
   admit(
     type: ClientCommandType | undefined,
+    overBytes: number,
     session: LimitedSession,
     now: number,
   ): RealtimeError | undefined {
-    const { rates, subjects, settings } = this.deps;
-    if (this.overBytes > 0) {
-      const violations = type === undefined ? Math.max(1, this.overBytes / BLANK_VIOLATION_BYTES) : 1;
-      return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, this.overBytes, now), violations);
+    const { rates, subjects, settings, stalls } = this.deps;
+    if (overBytes > 0) {
+      const violations = type === undefined ? Math.max(1, overBytes / BLANK_VIOLATION_BYTES) : 1;
+      return this.refuse(session, rates.bytes.waitFor(this.bytesFullAt, overBytes, now), violations);
     }
     if (type === 'pong' && this.pongsDue > 0) {
       this.pongsDue--;
@@ -175,18 +180,32 @@ export class InboundLimiter {
     }
     if (type === 'subscribe' && this.debtMs(session, now) === 0 && this.takeFreeSubscribe(session, now))
       return undefined;
-    const after = rates.commands.take(this.commandsFullAt, 1, now);
+    const from = stalls.since(now);
+    const after = rates.commands.take(this.commandsFullAt, 1, now, from);
     if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
     this.commandsFullAt = after;
     const user = session.user?.id;
     if (
       user !== undefined &&
       settings.limits.userRatePerSecond > 0 &&
-      !subjects.commands.take(user, 1, now)
+      !subjects.commands.take(user, 1, now, from)
     ) {
       return this.refuse(session, subjects.commands.waitFor(user, 1, now));
     }
-    // No violation: the client asked for what it was allowed, and learns only now what it cost.
+    return this.refuseInDebt(type, session, now);
+  }
+
+  /**
+   * Asked when a command comes, and again when its work begins: the answers that it waited for have their price.
+   *
+   * @returns the refusal of a command whose answer is charged, for a client in debt. No violation: the client asked for what it was
+   * allowed, and learns only now what it cost.
+   */
+  refuseInDebt(
+    type: ClientCommandType | undefined,
+    session: LimitedSession,
+    now = this.deps.clock.monotonic(),
+  ): RealtimeError | undefined {
     const debtMs = CHARGED.has(type) ? this.debtMs(session, now) : 0;
     return debtMs === 0 ? undefined : rateLimited(debtMs, 'The answers so far were too many bytes');
   }

@@ -61,14 +61,15 @@ export class SessionMemory {
 
   /** Gives everything back. What is released later was released here. */
   end(): void {
-    this.change(-this.retained);
+    this.release(this.retained);
     this.ended = true;
     if (this.opened !== undefined) this.deps.accounts.close(this.opened);
     this.opened = undefined;
   }
 
   private change(bytes: number): void {
-    if (this.ended) return;
+    // -0 would make V8 keep a field as an object of its own.
+    if (this.ended || bytes === 0) return;
     this.retained += bytes;
     this.account?.retain(bytes);
   }

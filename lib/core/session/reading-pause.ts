@@ -5,6 +5,7 @@ import type { Connection } from '../ports/connection.js';
 const IN_FLIGHT = 1;
 const THROTTLED = 2;
 const HELD = 4;
+const AWAITS_TURN = 8;
 
 export interface ReadingPauseDeps {
   readonly clock: Clock;
@@ -34,10 +35,10 @@ export class ReadingPause {
     if (this.inFlight >= this.deps.settings.limits.maxInFlight) this.pause(IN_FLIGHT);
   }
 
-  /** A command is done. @param startNext starts those that waited for it, before the bound is looked at again. */
-  done(startNext?: () => void): void {
+  /** A command is done. @param waiting those that waited for it start before the bound is looked at again. */
+  done(waiting?: { startNext(): void }): void {
     this.inFlight--;
-    startNext?.();
+    waiting?.startNext();
     if (this.inFlight <= this.deps.settings.limits.maxInFlight / 2) this.resume(IN_FLIGHT);
   }
 
@@ -48,6 +49,15 @@ export class ReadingPause {
 
   endHold(): void {
     this.resume(HELD);
+  }
+
+  /** Pauses until {@link endHoldForTurn}: what was sent waits for a turn of the event loop. */
+  holdForTurn(): void {
+    this.pause(AWAITS_TURN);
+  }
+
+  endHoldForTurn(): void {
+    this.resume(AWAITS_TURN);
   }
 
   /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */

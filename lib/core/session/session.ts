@@ -1,11 +1,10 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
 import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
-import type { ClientCommand, ClientCommandType, HelloCommand } from '../../protocol/commands.js';
+import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { RealtimeError } from '../../protocol/realtime-error.js';
 import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import type { Turns } from '../async/turns.js';
 import type { MemoryAccount } from '../outbox/memory-account.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
@@ -20,19 +19,19 @@ import {
 import type { Entropy } from '../ports/entropy.js';
 import type { Verified, RealtimeIdentity } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
-import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
 import { noRoom, type AnswerSizes } from './answers.js';
-import { errorEnvelope, idOf, toClientError } from './client-errors.js';
-import { CommandBacklog } from './backlog.js';
+import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
-import type { CommandWatch } from './command-watch.js';
-import { EarlyCommands, type Early } from './early-commands.js';
+import type { Received } from './backlog.js';
+import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-flow.js';
+import { EarlyCommands } from './early-commands.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
-import { InboundLimiter, type InboundDeps, type LimitedSession } from './inbound-limiter.js';
+import { InboundLimiter, type InboundDeps } from './inbound-limiter.js';
 import { SessionMemory, type SessionMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
@@ -44,12 +43,6 @@ const NO_OPENING: Opening = {};
 
 /** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
-/**
- * Commands that never wait for others: they start no handler of the application, and a connection lives by them. Not `bye`: what
- * was sent before it is still to be done.
- */
-const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
-
 type ErrorLane = 'pushData' | 'pushControl';
 
 /** What runs the commands of a session. */
@@ -63,10 +56,8 @@ export interface SessionCommands {
 }
 
 /** What the sessions of one engine share. */
-export interface SessionDeps extends InboundDeps, Pick<SessionMemoryDeps, 'accounts'> {
+export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionMemoryDeps, 'accounts'> {
   readonly commands: SessionCommands;
-  /** There where an observer is to know of commands. */
-  readonly watch: CommandWatch | undefined;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -74,11 +65,10 @@ export interface SessionDeps extends InboundDeps, Pick<SessionMemoryDeps, 'accou
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
-  readonly turns: Turns;
   /** What came before `welcome`, of all sessions. */
   readonly unfinished: UnfinishedBytes;
   readonly sessions: { remove(session: Session): void };
-  readonly listeners: ReadonlySet<ConnectionListener>;
+  readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
@@ -94,7 +84,7 @@ export class Session
     ConnectionHandler,
     HeartbeatSession,
     TokenSession,
-    LimitedSession,
+    FlowSession,
     OutboxSession,
     UnfinishedSender,
     Timed
@@ -108,6 +98,7 @@ export class Session
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
+  readonly flow: CommandFlow;
   private state: State = 'hello';
   private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
@@ -119,9 +110,6 @@ export class Session
   private closeCode: number | undefined;
   /** What came before `welcome`, in its order. */
   private early: EarlyCommands | undefined;
-  /** Made when a command must wait: those of most connections never do. */
-  private backlog: CommandBacklog | undefined;
-  private receivedAt = 0;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -139,6 +127,7 @@ export class Session
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps, connection.handshake.ip);
     this.reading = new ReadingPause(connection, deps);
+    this.flow = new CommandFlow(deps, this, this.inbound);
     this.tokenWatch = new TokenWatch(deps, this);
     this.heartbeat = new Heartbeat(wheel, settings.heartbeat, this);
     this.helloTimer = wheel.schedule(settings.helloTimeoutMs, this);
@@ -197,11 +186,6 @@ export class Session
 
   get account(): MemoryAccount | undefined {
     return this.memory.account;
-  }
-
-  /** Monotonic time at which the command came that {@link SessionCommands.run} is called with. */
-  get commandReceivedAt(): number {
-    return this.receivedAt;
   }
 
   /** Keeps publishes in order; made at the first one, as most connections never publish. */
@@ -267,14 +251,14 @@ export class Session
     this.tokenWatch.stop();
     this.reading.stop();
     this.takeEarly();
-    this.backlog?.clear();
+    this.flow.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
     this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
-    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
+    if (wasLive) this.deps.listeners.closed(this.view, code);
   }
 
   sendPing(): void {
@@ -343,22 +327,18 @@ export class Session
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
-    for (const listener of this.deps.listeners) listener.opened(this.view);
-    if (this.early?.needsTurn === true) {
-      this.reading.hold();
-      this.deps.turns.add(() => this.runEarly());
-    } else this.runEarly();
-  }
-
-  private runEarly(): void {
-    if (!this.isLive) return;
+    this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     const now = this.deps.clock.monotonic();
-    for (const { validation, bytes } of this.takeEarly()) {
+    for (const received of this.takeEarly()) {
       if (!this.isLive) return;
-      this.take(validation, now, bytes);
+      this.flow.take(received, now);
     }
     this.reading.endHold();
+  }
+
+  execute(command: ClientCommand): MaybePromise<void> {
+    return this.deps.commands.run(this, command);
   }
 
   /** More frames than allowed came, whether or not they hold commands (G16). @param waitMs until they are paid. */
@@ -394,13 +374,6 @@ export class Session
     this.inbound.allowResume(channels, this);
   }
 
-  /** Counts work as a command that runs, until it ends: of a handler that nobody waits for any more. */
-  holdUntil(work: Promise<unknown>): void {
-    const ended = (): void => this.finished();
-    this.reading.begin();
-    work.then(ended, ended);
-  }
-
   /** Others need the memory that what came before `welcome` takes. */
   shed(): void {
     this.close('overloaded', RETRY_AFTER_MS);
@@ -425,98 +398,60 @@ export class Session
     if (typeof values === 'string') return this.close(values);
     const now = clock.monotonic();
     // A frame without a command costs one nevertheless.
-    this.inbound.countFrame(bytes, values.length === 0, this, now);
-    if (this.isClosed) return;
+    const overBytes = this.inbound.countFrame(bytes, values.length === 0, this, now);
+    const share = Math.ceil(bytes / values.length);
     for (const value of values) {
-      this.onEnvelope(value, now, bytes / values.length);
       if (this.isClosed) return;
+      this.onEnvelope({ validation: validateCommand(value), bytes: share, overBytes }, now);
     }
   }
 
-  private onEnvelope(value: unknown, now: number, bytes: number): void {
-    const validation = validateCommand(value);
-    if (this.state === 'hello') {
-      // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
-      if (!('command' in validation) || validation.command.type !== 'hello')
-        return this.close('protocol_error');
-      this.state = 'authenticating';
-      this.deps.watch?.start(this.view, validation.command);
-      return this.track(this.deps.commands.greet(this, validation.command), validation.command.id);
-    }
+  private onEnvelope(received: Received, now: number): void {
+    if (this.state === 'hello') return this.greet(received.validation);
     // Behind what waits, also after `welcome`.
-    if (this.state === 'authenticating' || this.early !== undefined)
-      return this.keepEarly({ validation, bytes });
-    this.take(validation, now, bytes);
+    if (this.state === 'authenticating' || this.early !== undefined) this.keepEarly(received);
+    else this.flow.take(received, now);
   }
 
-  private keepEarly(envelope: Early): void {
+  private greet(first: CommandValidation): void {
+    // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
+    if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
+    const { command } = first;
+    const { turns, watch, commands } = this.deps;
+    this.state = 'authenticating';
+    watch?.start(this.view, command);
+    const onTurn = (): void => {
+      if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);
+    };
+    if (!turns.isOver(false)) onTurn();
+    else if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
+  }
+
+  private keepEarly(received: Received): void {
     const { unfinished, settings } = this.deps;
     const early = (this.early ??= new EarlyCommands(this, unfinished, settings.limits.maxEnvelopesPerFrame));
-    if (!early.push(envelope)) return this.close('protocol_error');
+    if (!early.push(received)) return this.close('protocol_error');
     if (early.isFull) this.reading.hold();
   }
 
-  private takeEarly(): readonly Early[] {
+  private takeEarly(): readonly Received[] {
     const { early } = this;
     this.early = undefined;
     return early?.take() ?? [];
   }
 
-  /** Counts one envelope of a live session; runs or refuses it. */
-  private take(validation: CommandValidation, now: number, bytes: number): void {
-    const command = 'command' in validation ? validation.command : undefined;
-    const refusal = this.inbound.admit(command?.type, this, now);
-    if (this.isClosed) return;
-    const ref = 'command' in validation ? idOf(validation.command) : validation.ref;
-    // Not `fail`: a command of the same id may be under way, which this does not answer.
-    if (refusal !== undefined) return void this.sendError(ref, refusal);
-    if ('command' in validation) return this.runOrQueue(validation.command, now, bytes);
-    const { message, details } = validation;
-    this.sendError(ref, new RealtimeError('bad_request', message, { details }));
+  refuse(ref: string | undefined, error: RealtimeError): void {
+    this.sendError(ref, error);
   }
 
-  private runOrQueue(command: ClientCommand, receivedAt: number, bytes: number): void {
-    const { maxInFlight } = this.deps.settings.limits;
-    const waits = this.reading.inFlight >= maxInFlight || (this.backlog?.length ?? 0) > 0;
-    if (!waits || UNQUEUED.has(command.type)) return this.run(command, receivedAt);
-    this.backlog ??= new CommandBacklog(this.deps, (expired, error) => this.sendError(idOf(expired), error));
-    this.backlog.push({ command, bytes, receivedAt });
-  }
-
-  private run(command: ClientCommand, receivedAt: number): void {
-    const ref = idOf(command);
-    this.receivedAt = receivedAt;
-    this.deps.watch?.start(this.view, command);
-    try {
-      this.track(this.deps.commands.run(this, command), ref);
-    } catch (error) {
-      this.fail(ref, error);
-    }
-  }
-
-  /** Counts a command that is under way, and answers it with the error when it fails. */
-  track(work: MaybePromise<void>, ref: string | undefined): void {
-    if (!isPromise(work)) return;
-    this.reading.begin();
-    work.then(
-      () => this.finished(),
-      (error: unknown) => {
-        this.finished();
-        this.fail(ref, error);
-      },
-    );
-  }
-
-  /** A command is done: the next of those that wait may start. */
-  private finished(): void {
-    this.reading.done(() => {
-      const { maxInFlight } = this.deps.settings.limits;
-      while (this.isLive && this.reading.inFlight < maxInFlight) {
-        const next = this.backlog?.shift();
-        if (next === undefined) return;
-        this.run(next.command, next.receivedAt);
-      }
-    });
+  /**
+   * Asked when the work of a command that costs much begins after a wait.
+   *
+   * @throws RealtimeError `rate_limited` for a client whose answers so far were too many bytes (G16).
+   */
+  requirePaid(type: ClientCommand['type']): void {
+    const refusal = this.inbound.refuseInDebt(type, this);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** What a client may learn of an error (G25): unless it is a `RealtimeError`, only the id under which it is logged. */

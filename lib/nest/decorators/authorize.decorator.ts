@@ -23,9 +23,17 @@ export const CHANNEL_ACTIONS: readonly ChannelAction[] = [
  * Declares who may do what with a channel (G9).
  *
  * On a method: it decides the named actions, and returns `true`, `false` or `{ for: '5m' }`, a lease after which it is
- * called again. An error refuses with its code. The method for `subscribe` is called at each subscribe and resume.
- * Without a declaration, `publish` and `signal` are refused, and `request`, `history` and `presence` need a live
- * subscription.
+ * called again. An error refuses with its code; in a lease only a no ends the subscription, and while the method fails nothing
+ * is delivered and it is asked again.
+ *
+ * | action | opens | without a declaration |
+ * |---|---|---|
+ * | `subscribe` | new events, signals, and the snapshot with what follows the position that it states; asked at each subscribe and resume | the application does not boot |
+ * | `publish` | publishing the events of `@OnPublish` | refused |
+ * | `signal` | sending the declared signals | refused |
+ * | `request` | the handlers of `@OnRequest`, with or without a subscription | needs a live subscription |
+ * | `history` | every event of the past: `history`, with or without a subscription, and the replay of a subscribe that states a position. Denied, who subscribes gets what is new, and `lost` with `not_retained` where something was missed | comes with the subscription |
+ * | `presence` | the members: `presence`, with or without a subscription, the roster of a subscribe, and every change. Denied, who subscribes is a member that sees none; deny it to everybody for presence that only the server reads | comes with the subscription |
  *
  * On the class: an injectable policy decides instead, see {@link ChannelPolicyGuard}. A method of the class itself takes
  * precedence over the policy's for the same action.

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
 
 /** How long a refused client may keep its socket open, in milliseconds. */
@@ -35,9 +36,13 @@ export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refus
   }
 }
 
+/** Codes of refusals that end a client, where they have none of their own: a proxy's have none (P18). */
+const FINAL: Readonly<Record<number, ErrorCode>> = { 401: 'unauthorized', 403: 'forbidden' };
+
 /** Body of a refusal, JSON (P18). */
 export function refusalBody(refusal: Refusal): string {
-  const { status, message, code, retryAfterMs } = refusal;
+  const { status, message, retryAfterMs } = refusal;
+  const { code = FINAL[status] } = refusal;
   return JSON.stringify({
     statusCode: status,
     message,

@@ -9,16 +9,24 @@ import { startWireServer, type WireServer, type WireSettings } from '../../suppo
 
 const KB = 1_024;
 let server: WireServer;
+let clock: ManualClock;
 /** Ends the verifications that are under way. */
 let verify: (() => void)[] = [];
 afterEach(() => server.close());
 
+/** A handler that takes as long as all work of one turn of the event loop may. */
+let slow: () => null;
+
 async function start(settings: WireSettings = {}): Promise<void> {
   verify = [];
+  clock = new ManualClock();
   server = await startWireServer({
-    clock: new ManualClock(),
+    clock,
     settings,
-    channels: [wireChannel('rooms.:room', { publish: ['said'] })],
+    channels: [
+      wireChannel('rooms.:room', { publish: ['said'] }),
+      wireChannel('slow.:room', { behaviour: { publish: new Map([['said', slow]]) } }),
+    ],
     authenticator: {
       authenticate: ({ token }) =>
         new Promise<Authentication>((resolve) => verify.push(() => resolve({ user: { id: String(token) } }))),
@@ -27,10 +35,10 @@ async function start(settings: WireSettings = {}): Promise<void> {
 }
 
 const hello = (user: string) => ({ type: 'hello', id: 'h', payload: { versions: [1], token: user } });
-const publish = (id: string, bytes: number) => ({
+const publish = (id: string, bytes: number, channel = 'rooms.1') => ({
   type: 'publish',
   id,
-  channel: 'rooms.1',
+  channel,
   event: 'said',
   payload: 'x'.repeat(bytes),
 });
@@ -112,32 +120,63 @@ describe('what comes before welcome (P3, G16)', () => {
     }
   });
 
-  it('sessions that are welcomed together run it in turns of their own', async () => {
+  it('what takes long of sessions that are welcomed together runs in turns of its own', async () => {
+    const handled: number[] = [];
+    let turn = 0;
+    slow = () => {
+      handled.push(turn);
+      clock.advance(8);
+      return null;
+    };
     await start();
     const clients: WireClient[] = [];
     for (const user of ['ada', 'bob', 'eve']) {
       const client = await verifying(user);
-      client.send(publish('p1', 30 * KB));
+      client.send(publish('p1', 30 * KB, 'slow.1'));
       await server.rest(client);
       clients.push(client);
     }
-    const appended: number[] = [];
-    let turn = 0;
     let over = false;
     const count = (): void => {
       turn++;
       if (!over) setImmediate(count);
     };
-    const { log } = server.broker;
-    const append = log.appendMany.bind(log);
-    log.appendMany = (requests) => {
-      appended.push(...requests.map(() => turn));
-      return append(requests);
-    };
     count();
     for (const finish of verify) finish();
     for (const client of clients) await client.take({ type: 'reply' });
     over = true;
-    expect(new Set(appended).size).toBe(3);
+    expect(new Set(handled).size).toBe(3);
+  });
+
+  it('each command is judged by its own frame, not by the last one before welcome', async () => {
+    await start({ limits: { bytesPerSecond: 2 * KB } });
+    const client = await verifying('ada');
+    client.send(publish('small', 100));
+    client.send(publish('large', 8 * KB));
+    await server.rest(client);
+    for (const finish of verify) finish();
+    const answers = [await client.next(), await client.next(), await client.next()];
+    expect(answers.map(({ type, ref }) => [type, ref])).toEqual([
+      ['welcome', 'h'],
+      ['error', 'large'],
+      ['reply', 'small'],
+    ]);
+  });
+
+  it('nor does a small frame excuse the large one before it', async () => {
+    await start({ limits: { bytesPerSecond: 2 * KB } });
+    const client = await verifying('ada');
+    client.send(publish('large', 8 * KB));
+    await server.rest(client);
+    clock.advance(1_000);
+    client.send(publish('small', 100));
+    await server.rest(client);
+    for (const finish of verify) finish();
+    const answers = [await client.next(), await client.next(), await client.next()];
+    expect(answers.map(({ type, ref }) => [type, ref])).toEqual([
+      ['welcome', 'h'],
+      ['error', 'large'],
+      ['reply', 'small'],
+    ]);
   });
 });

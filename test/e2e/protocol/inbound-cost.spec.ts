@@ -332,20 +332,53 @@ describe('verifications (G17)', () => {
     expect(pending.length).toBe(2);
   });
 
-  it('a verification that hangs gives its place back after handlerTimeout', async () => {
+  it('a verification that is given up counts until it ends, also where its client is gone', async () => {
     pending = [];
     await start({
       authenticator: hanging,
-      settings: { handlerTimeoutMs: 300, limits: { maxVerifications: 1 } },
+      settings: { handlerTimeoutMs: 300, limits: { maxVerifications: 2, admissionWaitMs: 0 } },
+    });
+    const [slow, gone] = [await server.open(), await server.open()];
+    slow.send(hello('t'));
+    gone.send(hello('t'));
+    await until('the verifications', () => pending.length === 2);
+    gone.terminate();
+    clock.advance(300);
+    await slow.expectClose(4005);
+    const refused = await server.open();
+    refused.send(hello('t'));
+    await refused.expectClose(4006);
+    pending.shift()?.({ user: { id: 'ada' } });
+    const next = await server.open();
+    next.send(hello('t'));
+    await until('the next verification', () => pending.length === 2);
+    const third = await server.open();
+    third.send(hello('t'));
+    await third.expectClose(4006);
+  });
+
+  it('one that never ends is taken for lost after ten times handlerTimeout', async () => {
+    pending = [];
+    await start({
+      authenticator: hanging,
+      settings: { handlerTimeoutMs: 300, limits: { maxVerificationsPerAddress: 1, admissionWaitMs: 0 } },
     });
     const first = await server.open();
     first.send(hello('t'));
     await until('the verification', () => pending.length === 1);
-    clock.advance(300);
-    await first.expectClose(4005);
+    clock.advance(2_999);
+    const refused = await server.open();
+    refused.send(hello('t'));
+    await refused.expectClose(4006);
+    clock.advance(1);
     const second = await server.open();
     second.send(hello('t'));
     await until('the next verification', () => pending.length === 2);
+    // What ends after all gives no second place back.
+    pending.shift()?.({ user: { id: 'ada' } });
+    const third = await server.open();
+    third.send(hello('t'));
+    await third.expectClose(4006);
   });
 
   it('tokens of one connection are verified one at a time, in their order, and the last counts', async () => {
@@ -408,6 +441,83 @@ describe('verifications (G17)', () => {
     const client = await server.open();
     return client.error({ type: 'hello', payload: { versions: [1], token } });
   }
+});
+
+describe('after a stall of the node (G16)', () => {
+  const pings = (count: number, name: string) =>
+    Array.from({ length: count }, (_, index) => ({ type: 'ping', id: `${name}${index}` }));
+  const heartbeat = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
+  const limits = { ratePerSecond: 10, burst: 5, userRatePerSecond: 20 };
+
+  /** The node stands still: timers are late by so much. */
+  function stall(ms: number): void {
+    clock.sleep(ms);
+    clock.advance(0);
+  }
+
+  it('what a client sent in time is not taken for a flood, and what is beyond its rate still is', async () => {
+    await start({ settings: { limits, heartbeat } });
+    const client = await server.connect('ada');
+    client.sendAll(pings(5, 'a'));
+    await client.nextAll(5, 'pong');
+    clock.advance(250);
+    stall(4_000);
+    // 5 of the burst, 2 of the time before, and 10 for each second of the stall, which was due in up to 250 ms.
+    client.sendAll(pings(60, 'b'));
+    await client.take({ type: 'error' });
+    const answered = client.received.filter(({ type, ref }) => type === 'pong' && ref?.startsWith('b'));
+    expect(answered.length).toBeGreaterThanOrEqual(42);
+    expect(answered.length).toBeLessThanOrEqual(48);
+  });
+
+  it('the credit is given once, ends, and is bounded', async () => {
+    await start({ settings: { limits, heartbeat } });
+    const client = await server.connect('ada');
+    clock.advance(250);
+    stall(60_000);
+    clock.advance(10_000);
+    client.sendAll(pings(6, 'a'));
+    expect((await client.take({ type: 'error' })).ref).toBe('a5');
+    stall(60_000);
+    client.sendAll(pings(200, 'b'));
+    await client.take({ type: 'error' });
+    const answered = client.received.filter(({ type, ref }) => type === 'pong' && ref?.startsWith('b'));
+    expect(answered.length).toBeGreaterThanOrEqual(100);
+    expect(answered.length).toBeLessThanOrEqual(106);
+  });
+
+  it('a hello that came in time is welcomed, and who said nothing still ends', async () => {
+    await start({ settings: { heartbeat, helloTimeoutMs: 2_000 } });
+    const [late, silent] = [await server.open(), await server.open()];
+    clock.advance(1_000);
+    late.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'eve' } });
+    stall(5_000);
+    expect((await late.next()).type).toBe('welcome');
+    clock.advance(250);
+    await silent.expectClose(4805);
+    expect(late.ended).toBeUndefined();
+  });
+
+  it('timers that are a little late credit nothing', async () => {
+    await start({ settings: { limits, heartbeat } });
+    const client = await server.connect('ada');
+    clock.advance(250);
+    stall(400);
+    client.sendAll(pings(6, 'a'));
+    expect((await client.take({ type: 'error' })).ref).toBe('a5');
+  });
+
+  it('bytes are credited too', async () => {
+    await start({ settings: { heartbeat, limits: { ...limits, bytesPerSecond: 10_000 } } });
+    const client = await server.connect('ada');
+    clock.advance(250);
+    const large = (id: string) => ({ type: 'ping', id, payload: 'x'.repeat(18_000) });
+    stall(4_000);
+    for (const id of ['a', 'b', 'c']) client.send(large(id));
+    await client.nextAll(3, 'pong');
+    client.sendAll([large('d')]);
+    expect((await client.take({ type: 'error' })).ref).toBe('d');
+  });
 });
 
 describe('new connections (G17)', () => {

@@ -60,6 +60,16 @@ describe('limits of inbound commands (G16)', () => {
     expect((await client.call(big('p4'))).type).toBe('pong');
   });
 
+  it('a rate is one of time that passes, wherever the wall clock is (G16, G28)', async () => {
+    await start({ limits: { ratePerSecond: 1, burst: 1 } });
+    const client = await server.connect('ada');
+    for (let round = 0; round < 4; round++) {
+      expect((await client.call({ type: 'ping' })).type).toBe('pong');
+      expect((await client.error({ type: 'ping' })).code).toBe('rate_limited');
+      clock.advance(1_000);
+    }
+  });
+
   it('bytes without a command pause reading too, and above a size close the connection (G16)', async () => {
     await start({
       limits: { bytesPerSecond: 4_000, ratePerSecond: 1e6, burst: 1e6 },

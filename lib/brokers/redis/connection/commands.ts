@@ -34,6 +34,8 @@ function tooMany(count: number, option: string): string {
   return `${count} commands wait for Redis already: wait for their answers, or raise \`${option}\``;
 }
 
+/** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
+const READS_PART = 1 / 2;
 const SINGLE = 'main';
 const CREDENTIALS = /WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i;
 
@@ -54,6 +56,9 @@ export class RedisCommands {
   /** Commands that wait for their turn or their answer, without appends, and bytes of them. */
   private held = 0;
   private heldBytes = 0;
+  /** Reads among them. */
+  private reads = 0;
+  private readBytes = 0;
   /** Reads, by server. */
   private readonly windows = new Map<string, ReadWindow>();
   /** Answers that did not come in time, by the error that says so. */
@@ -135,20 +140,36 @@ export class RedisCommands {
   }
 
   /**
-   * Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection, unless the
-   * server does not answer.
+   * Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. No more wait than
+   * half of what may.
    */
-  read(...call: ScriptCall): Promise<unknown> {
-    return this.bounded([...call[2], ...call[3]], async () => {
-      const server = this.serverOf(call[1]);
-      if (this.stalled.has(server)) throw this.unusable();
-      const window = this.windows.get(server) ?? new ReadWindow(() => this.windows.delete(server));
-      this.windows.set(server, window);
-      return await window.run(
-        () => this.perform(call),
-        (error) => this.late.get(error as Error),
-      );
-    });
+  async read(...call: ScriptCall): Promise<unknown> {
+    const args = [...call[2], ...call[3]];
+    const bytes = bytesOf(args);
+    const { maxQueued, maxQueuedBytes } = this.settings;
+    if (this.reads >= maxQueued * READS_PART) throw unavailable(tooMany(this.reads, 'maxQueued'));
+    if (this.reads > 0 && this.readBytes + bytes > maxQueuedBytes * READS_PART)
+      throw unavailable(tooMany(this.reads, 'maxQueuedBytes'));
+    this.reads += 1;
+    this.readBytes += bytes;
+    try {
+      return await this.bounded(args, () => this.readInWindow(call));
+    } finally {
+      this.reads -= 1;
+      this.readBytes -= bytes;
+    }
+  }
+
+  /** A server that does not answer is asked no more. */
+  private async readInWindow(call: ScriptCall): Promise<unknown> {
+    const server = this.serverOf(call[1]);
+    if (this.stalled.has(server)) throw this.unusable();
+    const window = this.windows.get(server) ?? new ReadWindow(() => this.windows.delete(server));
+    this.windows.set(server, window);
+    return await window.run(
+      () => this.perform(call),
+      (error) => this.late.get(error as Error),
+    );
   }
 
   /**

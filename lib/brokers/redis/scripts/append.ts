@@ -177,7 +177,8 @@ for section = 1, tonumber(ARGV[3]) do
   local ok, result = pcall(append)
   if not ok then
     local message = type(result) == 'table' and result.err or tostring(result)
-    if not written and not string.find(message, '^WRONGTYPE') then error(result) end
+    local own = string.find(message, '^WRONGTYPE') or string.find(message, '^ERR')
+    if not written and not own then return { err = message } end
     result = { '', message }
   end
   out[section] = result

@@ -249,6 +249,17 @@ describe('maxBytes of a memory store', () => {
     });
   });
 
+  it('says that something was dropped before it delivers the event for which it was', async () => {
+    const { broker, seen } = await open();
+    const heard: string[] = [];
+    seen.onWarning = () => heard.push('warning');
+    seen.eventsHook = () => heard.push('events');
+    await broker.log.subscribe('live');
+    await broker.log.appendMany([big('old', 'x', 40_000)]);
+    await broker.log.appendMany([big('live', 'x', 40_000)]);
+    expect(heard).toEqual(['warning', 'events']);
+  });
+
   it('charges a payload for its structure, not only for its text', async () => {
     const { broker, store } = await open();
     const lists = Array.from({ length: 300 }, () => []);

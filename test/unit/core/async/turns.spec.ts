@@ -1,32 +1,176 @@
-import { describe, expect, it } from '@jest/globals';
-import { Turns } from '../../../../lib/core/async/turns.js';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Turns, type TurnClient } from '../../../../lib/core/async/turns.js';
 
+let now: number;
+let turns: Turns;
+let done: string[];
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('work that is spread over turns', () => {
-  it('is done one piece in each turn, in its order', async () => {
-    const turns = new Turns();
-    const done: number[] = [];
-    for (const piece of [0, 1, 2]) turns.add(() => done.push(piece));
-    expect(done).toEqual([]);
-    for (const expected of [[0], [0, 1], [0, 1, 2]]) {
-      await nextTurn();
-      expect(done).toEqual(expected);
-    }
+const owner = (client: string, isClosed = false): TurnClient => ({ client, isClosed });
+/** Adds work that takes so long. */
+function add(client: string, name: string, ms = 8, isRead = false): boolean {
+  // What an earlier test left behind counts for nothing here.
+  const list = done;
+  return turns.add({
+    owner: owner(client),
+    isRead,
+    onTurn: () => {
+      if (list === done) now += ms;
+      list.push(name);
+    },
+  });
+}
+
+async function turnsUntil(count: number): Promise<number> {
+  for (let turn = 0; turn < 100_000; turn++) {
+    if (done.length >= count) return turn;
+    await nextTurn();
+  }
+  throw new Error(`${done.length} of ${count} are done`);
+}
+
+beforeEach(() => {
+  now = 1_000;
+  done = [];
+  turns = new Turns({ now: () => 0, monotonic: () => now, schedule: () => ({ cancel: () => undefined }) });
+});
+
+describe('work that is spread over turns of the event loop (G16)', () => {
+  it('does not wait while little of it comes', () => {
+    for (let index = 0; index < 1_000; index++) expect(turns.isOver(false)).toBe(false);
+    now += 7.9;
+    expect(turns.isOver(false)).toBe(false);
+    expect(turns.turn(owner('a'), false)).toBeUndefined();
   });
 
-  it('may add work, the last piece too', async () => {
-    const turns = new Turns();
-    const done: string[] = [];
-    turns.add(() => {
-      done.push('first');
-      turns.add(() => done.push('second'));
+  it('waits once the turn was long enough, in its order, as much in each turn as there is time for', async () => {
+    expect(turns.isOver(false)).toBe(false);
+    now += 8;
+    expect(turns.isOver(false)).toBe(true);
+    for (const name of ['1', '2', '3', '4']) add('a', name, 1);
+    expect(done).toEqual([]);
+    await nextTurn();
+    expect(done).toEqual(['1', '2']);
+    await nextTurn();
+    expect(done).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('counts what a piece causes at once for its turn', async () => {
+    turns.add({
+      owner: owner('a'),
+      isRead: false,
+      onTurn: () => void Promise.resolve().then(() => Promise.resolve().then(() => (now += 8))),
     });
+    add('a', 'next', 0);
+    await nextTurn();
+    expect(done).toEqual([]);
+    await nextTurn();
+    expect(done).toEqual(['next']);
+  });
+
+  it('is counted from zero in the next turn', async () => {
+    expect(turns.isOver(false)).toBe(false);
+    now += 100;
     await nextTurn();
     await nextTurn();
-    expect(done).toEqual(['first', 'second']);
-    turns.add(() => done.push('third'));
+    expect(turns.isOver(false)).toBe(false);
+  });
+
+  it('does not overtake what waits', async () => {
+    add('a', 'first');
+    expect(turns.isOver(false)).toBe(true);
+    await turnsUntil(1);
     await nextTurn();
-    expect(done).toHaveLength(3);
+    expect(turns.isOver(false)).toBe(false);
+  });
+
+  it('a client that floods waits behind itself: another one has its turn next', async () => {
+    for (let index = 0; index < 1_000; index++) add('flood', `flood ${index}`);
+    add('ada', 'ada 1');
+    add('ada', 'ada 2');
+    add('bob', 'bob 1');
+    await turnsUntil(6);
+    expect(done).toEqual(['flood 0', 'ada 1', 'bob 1', 'flood 1', 'ada 2', 'flood 2']);
+  });
+
+  it('who comes later has its turn within a round', async () => {
+    for (const client of ['a', 'b', 'c']) for (const piece of [1, 2]) add(client, `${client}${piece}`);
+    await turnsUntil(1);
+    add('late', 'late');
+    await turnsUntil(7);
+    expect(done).toEqual(['a1', 'b1', 'c1', 'a2', 'late', 'b2', 'c2']);
+  });
+
+  it('of reads, one is done in each fourth turn, and more only where nothing else waits', async () => {
+    for (let index = 0; index < 6; index++) add(`reader ${index}`, `read ${index}`, 1, true);
+    expect(turns.isOver(true)).toBe(true);
+    expect(turns.isOver(false)).toBe(false);
+    for (let index = 0; index < 6; index++) add('ada', `ada ${index}`, 1);
+    await turnsUntil(2);
+    expect(done).toEqual(['read 0', 'ada 0']);
+    await turnsUntil(7);
+    expect(done.slice(2)).toEqual(['ada 1', 'ada 2', 'ada 3', 'ada 4', 'ada 5']);
+    await turnsUntil(9);
+    expect(done.slice(7)).toEqual(['read 1', 'read 2']);
+    expect(await turnsUntil(11)).toBe(4);
+    expect(done.slice(9)).toEqual(['read 3', 'read 4']);
+  });
+
+  it('what closed clients wait for is dropped in passing, and settles', async () => {
+    const gone = { client: 'a', isClosed: false };
+    expect(turns.isOver(false)).toBe(false);
+    now += 8;
+    const settled = Promise.all(Array.from({ length: 500 }, () => turns.turn(gone, false) as Promise<void>));
+    add('a', 'after');
+    gone.isClosed = true;
+    await nextTurn();
+    expect(done).toEqual(['after']);
+    await settled;
+    expect(turns.size).toBe(0);
+  });
+
+  it('however many pieces of closed clients come before, the next one is done in the same turn', async () => {
+    for (let index = 0; index < 3; index++)
+      turns.add({ owner: owner('a', true), isRead: false, onTurn: () => (now += 8) });
+    add('a', 'after');
+    await nextTurn();
+    expect(done).toEqual(['after']);
+  });
+
+  it('work may add work, the last piece too', async () => {
+    turns.add({
+      owner: owner('a'),
+      isRead: false,
+      onTurn: () => {
+        done.push('first');
+        add('a', 'second');
+      },
+    });
+    await turnsUntil(2);
+    add('a', 'third');
+    await turnsUntil(3);
+    expect(done).toEqual(['first', 'second', 'third']);
+  });
+
+  it('of one client no more waits than 8,192 pieces; another one still finds room', async () => {
+    const added = Array.from({ length: 8_192 }, () => add('flood', '', 0));
+    expect(new Set(added)).toEqual(new Set([true]));
+    expect(add('flood', 'one more', 0)).toBe(false);
+    await expect(turns.turn(owner('flood'), false)).rejects.toMatchObject({
+      code: 'rate_limited',
+      retryAfterMs: 1_000,
+    });
+    expect(add('ada', 'ada', 0)).toBe(true);
+    await turnsUntil(8_193);
+    expect(add('flood', 'again', 0)).toBe(true);
+  });
+
+  it('of all clients no more waits than 65,536 pieces, beside the first of each', () => {
+    const added = Array.from({ length: 65_536 }, (_, index) => add(`user ${index % 16}`, '', 0));
+    expect(new Set(added)).toEqual(new Set([true]));
+    expect(add('user 3', 'one more', 0)).toBe(false);
+    expect(add('newcomer', 'newcomer', 0)).toBe(true);
+    expect(add('newcomer', 'a second', 0)).toBe(false);
+    expect(turns.size).toBe(65_537);
   });
 });

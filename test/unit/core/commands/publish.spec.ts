@@ -48,6 +48,27 @@ describe('publish', () => {
     expect(runs).toBe(2);
   });
 
+  it('remembers an id for its window and no longer, wherever the wall clock is (P15, P30, G28)', async () => {
+    let runs = 0;
+    const handler = (): void => void runs++;
+    const log = { retain: true, size: 1_000, maxBytes: 1e6, ttlMs: 3_600_000, dedupeMs: 10_000 };
+    harness = await EngineHarness.start([
+      channel('rooms.:room', { policy: { log }, behaviour: { publish: new Map([['said', handler]]) } }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    // Every move of time moves the wall clock by another hour, forth or back: three rounds begin at each of its places.
+    for (let round = 1; round <= 3; round++) {
+      connection.send(say('m1'));
+      expect(await answers(connection)).toEqual([['m1', round, false]]);
+      harness.clock.advance(9_999);
+      connection.send(say('m1'));
+      expect(await answers(connection)).toEqual([['m1', round, true]]);
+      expect(runs).toBe(round);
+      harness.clock.advance(1);
+      harness.clock.jump(round % 2 === 0 ? 7_200_000 : -1_800_000);
+    }
+  });
+
   it('reports a conflict for a repeated id with another payload or event, as the client sent it (P15)', async () => {
     await startWith(() => ({ enriched: Math.random() }));
     const connection = await harness.greet('user:ada');
@@ -275,33 +296,6 @@ describe('publish', () => {
       channel: 'rooms.1',
       payload: { code: 'forbidden', message: 'Access was revoked', retryable: false },
     });
-  });
-
-  it('a temporary authorization is repeated, and an error in it revokes (G11)', async () => {
-    let asked = 0;
-    harness = await EngineHarness.start(
-      [
-        channel('rooms.:room', {
-          behaviour: {
-            authorize: {
-              subscribe: () => {
-                if (++asked === 3) throw new Error('the database is away');
-                return { forMs: 60_000 };
-              },
-            },
-          },
-        }),
-      ],
-      { settings: { heartbeat: { intervalMs: 3_600_000, timeoutMs: 10_000 } } },
-    );
-    const connection = await harness.subscriber('rooms.1', 'user:ada');
-    for (let minute = 0; minute < 2; minute++) {
-      harness.clock.advance(60_000);
-      await quiet();
-    }
-    await quiet();
-    expect(asked).toBe(3);
-    expect(connection.take('unsubscribed')).toHaveLength(1);
   });
 
   it('a ban closes with 4803, and refuses the user until it ends', async () => {

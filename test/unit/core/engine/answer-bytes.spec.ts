@@ -312,6 +312,42 @@ describe('an outbox', () => {
     expect(answers.map(({ type }) => type)).toEqual(['reply', 'error', 'error', 'error', 'error']);
     expect(answers.at(-1)?.payload).toMatchObject({ code: 'rate_limited', retryAfterMs: 1_000 });
   });
+
+  it('with no room for its answer a subscribe is refused before anything is done for it (G13)', async () => {
+    const asked: string[] = [];
+    const authorize = {
+      subscribe: ({ channel: name }: { readonly channel: string }) => {
+        asked.push(name);
+        return true as const;
+      },
+    };
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', { policy: { presence: {} } }),
+        channel('dear.:room', { behaviour: { authorize } }),
+      ],
+      { settings: { outbox: { maxBytes: 400 * KIB }, limits: OFF } },
+    );
+    await harness.publish(ROOM, 30, { size: 20 * KIB });
+    const client = await harness.subscriber(ROOM, 'user:ada');
+    client.stall();
+    await harness.publish(ROOM);
+    client.send({ type: 'history', id: 'h', channel: ROOM });
+    await quiet();
+    for (let index = 0; index < 5; index++)
+      client.send({ type: 'subscribe', id: `s${index}`, channel: `dear.${index}`, payload: {} });
+    await quiet();
+    expect(asked).toEqual([]);
+    client.drain();
+    await quiet();
+    expect(client.take('error').map(({ payload }) => payload)).toMatchObject(
+      Array.from({ length: 5 }, () => ({ code: 'rate_limited', retryAfterMs: 1_000 })),
+    );
+    client.send({ type: 'subscribe', id: 'again', channel: 'dear.1', payload: {} });
+    await quiet();
+    expect(client.take('reply').map(({ ref }) => ref)).toEqual(['again']);
+    expect(asked).toEqual(['dear.1']);
+  });
 });
 
 describe('the outboxes of one user', () => {

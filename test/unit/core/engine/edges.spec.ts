@@ -597,3 +597,34 @@ describe('the bounds of an outbound queue', () => {
     expect(client.closed?.code).toBe(4003);
   });
 });
+
+describe('the life of an event', () => {
+  // Live to subscribers that share a frame, and queued for one whose socket holds back.
+  it.each(['that reads', 'that holds back'])(
+    'lasts as long as its ttl, and not a millisecond longer, wherever the wall clock is: for a client %s (P30, G28)',
+    async (kind) => {
+      harness = await EngineHarness.start([channel('rooms.:room')], {
+        settings: { heartbeat: { intervalMs: 1e9 } },
+      });
+      const client = await harness.subscriber(ROOM);
+      const { application } = harness.engine;
+      // Every move of time moves the wall clock by another hour, forth or back.
+      for (let round = 0; round < 6; round++) {
+        const isOver = round >= 3;
+        await quiet();
+        client.take();
+        if (kind === 'that holds back') {
+          client.stall();
+          await application.publish(ROOM, 'said', 'first');
+          await quiet();
+        }
+        await application.publish(ROOM, 'said', round, { ttl: 1_000 });
+        harness.clock.advance(isOver ? 1_001 : 1_000);
+        if (kind === 'that holds back') client.drain();
+        await quiet();
+        const last = client.take().at(-1);
+        expect([round, last?.type]).toEqual([round, isOver ? 'gap' : 'event']);
+      }
+    },
+  );
+});

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
-import { UnwritableLog } from '../../../../lib/core/engine/unwritable-log.js';
+import { ThrottledLog } from '../../../../lib/core/async/throttled-log.js';
+import { unwritableLog } from '../../../../lib/core/engine/unwritable-log.js';
 import { ChannelEvent } from '../../../../lib/core/ports/channel-event.js';
 import type { BrokerListener } from '../../../../lib/core/ports/broker.js';
 import type { Codec } from '../../../../lib/protocol/codecs/codec.js';
@@ -149,10 +150,9 @@ describe('an event that cannot be written to a client', () => {
     const clock = new ManualClock();
     const lines: string[] = [];
     const logger = { debug: () => undefined, log: () => undefined, warn: () => undefined };
-    const { note } = new UnwritableLog({
-      clock,
-      logger: { ...logger, error: (line) => void lines.push(line) },
-    });
+    const note = unwritableLog(
+      new ThrottledLog({ ...logger, error: (line) => void lines.push(line) }, clock),
+    );
     const event = { type: 'event', channel: 'rooms.1\n', seq: 3 };
     for (let index = 0; index < 3; index++) note(event, 'json', new Error('x'));
     clock.advance(10_000);
@@ -161,7 +161,7 @@ describe('an event that cannot be written to a client', () => {
     note(event, 'json', new Error('x'));
     expect(lines).toEqual([
       'The event 3 of channel "rooms.1\\n" could not be written as json, and was left out',
-      'The signal of channel "rooms.2" could not be written as msgpack, and was left out (2 more since the last line)',
+      'The signal of channel "rooms.2" could not be written as msgpack, and was left out (2 more of this kind since the last line)',
     ]);
   });
 });

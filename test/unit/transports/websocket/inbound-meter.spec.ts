@@ -50,6 +50,22 @@ describe('frames that a meter finds', () => {
   });
 });
 
+describe('bytes of a message that has not ended', () => {
+  const fragment = (opcode: number, length: number, options: object = {}) =>
+    clientFrame(opcode, payload(length), { ...options, fin: false });
+
+  it.each([{ mask: true }, { mask: false }])('end with an empty last frame (%o)', (options) => {
+    const { meter } = meterOf(1e6, 1e6);
+    meter.count(fragment(1, 50, options));
+    meter.count(fragment(0, 70, options));
+    expect(meter.unfinished).toBe(120);
+    meter.count(clientFrame(9, Buffer.alloc(0), options));
+    expect(meter.unfinished).toBe(120);
+    meter.count(clientFrame(0, Buffer.alloc(0), options));
+    expect(meter.unfinished).toBe(0);
+  });
+});
+
 describe('the price of frames', () => {
   const frames = (count: number) =>
     Buffer.concat(Array.from({ length: count }, () => clientFrame(9, payload(0))));

@@ -1,0 +1,199 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
+import { until } from '../../support/until.js';
+import { wireChannel } from '../../support/wire/channel.js';
+import type { WireClient } from '../../support/wire/client.js';
+import { startWireServer, type WireServer, type WireSettings } from '../../support/wire/server.js';
+
+/** As long as the work of clients may take in one turn of the event loop. */
+const TURN_MS = 8;
+const WIDE = { ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 1e6 };
+let server: WireServer;
+let clock: ManualClock;
+/** What handlers ran, by user and id of the command, and in which turn of the event loop. */
+let ran: { readonly what: string; readonly turn: number }[];
+let turn: number;
+let counting: boolean;
+afterEach(async () => {
+  counting = false;
+  await server.close();
+});
+
+beforeEach(() => {
+  ran = [];
+  turn = 0;
+  counting = true;
+  const count = (): void => {
+    turn++;
+    if (counting) setImmediate(count);
+  };
+  count();
+});
+
+/** Work that takes a whole turn. */
+function work({ user, id }: Pick<HandlerCall, 'user'> & { readonly id?: string }): null {
+  ran.push({ what: `${user?.id ?? 'nobody'} ${id ?? ''}`, turn });
+  clock.advance(TURN_MS);
+  return null;
+}
+
+async function start(settings: WireSettings = {}): Promise<void> {
+  clock = new ManualClock();
+  server = await startWireServer({
+    clock,
+    settings: { ...settings, limits: { ...WIDE, ...settings.limits } },
+    requests: new Map([['work', { authorize: 'public', handle: work }]]),
+    channels: [
+      wireChannel('rooms.:room', { publish: ['said'] }),
+      wireChannel('dear.:room', {
+        behaviour: {
+          authorize: {
+            subscribe: (call) => {
+              work(call);
+              return true;
+            },
+          },
+        },
+      }),
+    ],
+  });
+}
+
+const requests = (count: number, name = 'r') =>
+  Array.from({ length: count }, (_, index) => ({ type: 'request', id: `${name}${index}`, event: 'work' }));
+
+/** Sends of both sides what was written before, so that all of it is read in one turn. */
+function together(...frames: (() => void)[]): void {
+  for (const frame of frames) frame();
+}
+
+const order = (): readonly string[] => ran.map(({ what }) => what);
+const turnsOf = (): number => new Set(ran.map(({ turn: at }) => at)).size;
+
+describe('work of many clients in turns of the event loop (G16)', () => {
+  it('commands of one frame that take long are run one in each turn, in their order', async () => {
+    await start();
+    const client = await server.connect('ada');
+    client.sendAll(requests(20));
+    await client.nextAll(20, 'reply');
+    expect(order()).toEqual(requests(20).map(({ id }) => `ada ${id}`));
+    expect(turnsOf()).toBe(20);
+  });
+
+  it('a ping overtakes what waits, and who floods delays only itself', async () => {
+    await start();
+    const flood = [await server.connect('mallory'), await server.connect('mallory')];
+    const ada = await server.connect('ada');
+    for (const client of flood) client.sendAll(requests(60));
+    await until('the flood', () => ran.length >= 1);
+    ada.sendAll([...requests(2), { type: 'ping', id: 'p' }]);
+    expect((await ada.next()).ref).toBe('p');
+    await ada.nextAll(2, 'reply');
+    const own = order().flatMap((what, at) => (what.startsWith('ada') ? [at] : []));
+    expect((own[1] ?? 0) - (own[0] ?? 0)).toBeLessThanOrEqual(2);
+    expect(ran.length).toBeLessThan(120);
+    for (const client of flood) await client.nextAll(60, 'reply');
+    expect(ran).toHaveLength(122);
+  });
+
+  it('what a closed client waits for does not run', async () => {
+    await start();
+    const client = await server.connect('mallory');
+    const ada = await server.connect('ada');
+    client.sendAll(requests(60));
+    await until('the first', () => ran.length >= 1);
+    client.terminate();
+    await until('the end', () => server.engine.status.sessions === 1);
+    const before = ran.length;
+    ada.sendAll(requests(3));
+    await ada.nextAll(3, 'reply');
+    expect(ran).toHaveLength(before + 3);
+  });
+
+  it('a subscribe whose authorization takes long waits too, and an unsubscribe behind it still cancels it', async () => {
+    await start();
+    const client = await server.connect('ada');
+    client.sendAll([
+      ...requests(1),
+      { type: 'subscribe', id: 's1', channel: 'dear.1', payload: {} },
+      { type: 'unsubscribe', id: 'u1', channel: 'dear.1' },
+    ]);
+    const answers = await client.nextAll(3);
+    expect(answers.map(({ type, ref }) => `${type} ${ref ?? ''}`).sort()).toEqual([
+      'error s1',
+      'reply r0',
+      'reply u1',
+    ]);
+    expect(turnsOf()).toBe(2);
+  });
+
+  it('hellos that are read together are welcomed in turns, and what came with them follows', async () => {
+    await start();
+    const clients: WireClient[] = [];
+    for (let index = 0; index < 4; index++) clients.push(await server.open());
+    together(
+      ...clients.map(
+        (client, index) => () =>
+          client.sendAll([
+            { type: 'hello', id: 'h', payload: { versions: [1], token: `user-${index}` } },
+            ...requests(2),
+          ]),
+      ),
+    );
+    for (const client of clients) {
+      expect((await client.next()).type).toBe('welcome');
+      const replies = await client.nextAll(2, 'reply');
+      expect(replies.map(({ ref }) => ref)).toEqual(['r0', 'r1']);
+    }
+    expect(turnsOf()).toBe(8);
+  });
+
+  it('a command that waited is refused when the answers before it cost too much', async () => {
+    await start({ limits: { answerBytesPerSecond: 1_024, userAnswerBytesPerSecond: 1e9 } });
+    const client = await server.connect('ada');
+    const publisher = await server.connect('bob');
+    await client.call({ type: 'subscribe', channel: 'rooms.1', payload: {} });
+    publisher.send({
+      type: 'publish',
+      id: 'm',
+      channel: 'rooms.1',
+      event: 'said',
+      payload: 'x'.repeat(6_000),
+    });
+    await client.take({ type: 'event' });
+    const pages = Array.from({ length: 6 }, (_, n) => ({
+      type: 'history',
+      id: `p${n}`,
+      channel: 'rooms.1',
+      payload: {},
+    }));
+    // All are admitted while nothing is owed.
+    client.sendAll([...requests(1), ...pages]);
+    await client.nextAll(3, 'reply');
+    const refused = await client.nextAll(4, 'error');
+    expect(refused.map(({ ref }) => ref)).toEqual(['p2', 'p3', 'p4', 'p5']);
+    expect(refused[0]?.payload).toMatchObject({
+      code: 'rate_limited',
+      message: 'The answers so far were too many bytes',
+    });
+  });
+
+  it('what waits on all connections of a user is bounded in bytes, and another one still finds room', async () => {
+    await start({ limits: { maxWaitingCommandBytes: 64 * 1_024, bytesPerSecond: 1e9 } });
+    const [first, second] = [await server.connect('mallory'), await server.connect('mallory')];
+    const ada = await server.connect('ada');
+    const large = (id: string) => ({ type: 'request', id, event: 'work', payload: 'x'.repeat(3_000) });
+    together(
+      () => first?.sendAll([...requests(1, 'a'), large('a1'), large('a2')]),
+      () => second?.sendAll([large('b1'), large('b2')]),
+      () => ada.sendAll([large('c1'), large('c2')]),
+    );
+    const errors = await second?.next('error');
+    expect(errors?.payload).toMatchObject({ code: 'rate_limited', retryAfterMs: 1_000 });
+    await ada.nextAll(2, 'reply');
+    await first?.nextAll(3, 'reply');
+    second?.sendAll([large('b3')]);
+    expect((await second?.take({ ref: 'b3' }))?.type).toBe('reply');
+  });
+});

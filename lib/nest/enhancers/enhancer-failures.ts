@@ -50,7 +50,7 @@ export class EnhancerFailures {
       canActivate: (context) => {
         try {
           const verdict = guard.canActivate(context);
-          if (isPromise(verdict)) return verdict.then((value) => decided(value), fail) as Promise<boolean>;
+          if (isPromise(verdict)) return verdict.then<boolean, never>(decided, fail);
           return isObservable(verdict) ? decided(verdict).catch(fail) : verdict;
         } catch (error) {
           return fail(error);

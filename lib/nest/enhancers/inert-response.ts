@@ -45,7 +45,7 @@ const CHAINABLE = [
 type Chainable = Record<(typeof CHAINABLE)[number], () => InertResponse>;
 
 // The methods of CHAINABLE are put on the prototype below.
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging, @typescript-eslint/no-empty-object-type
 export interface InertResponse extends Chainable {
   // Nothing else.
 }

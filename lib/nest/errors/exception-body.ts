@@ -14,8 +14,10 @@ export function messageOf(body: unknown): string | undefined {
 export function ownCodeOf(body: unknown, status: number | undefined): string | undefined {
   if (!isRecord(body)) return undefined;
   const given = [body.code, body.errorCode, isStatusText(body, status) ? undefined : body.error];
-  const own = given.find((one) => (typeof one === 'string' && one !== '') || typeof one === 'number');
-  return own === undefined ? undefined : String(own as string | number);
+  const own = given.find(
+    (one): one is string | number => (typeof one === 'string' && one !== '') || typeof one === 'number',
+  );
+  return own === undefined ? undefined : String(own);
 }
 
 /** The name of a status in lower case, e.g. `not_found`. */

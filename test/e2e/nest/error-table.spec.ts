@@ -239,7 +239,7 @@ describe('what an exception becomes', () => {
       publish: { type: 'publish', event: 'said', payload: 1 },
       request: { type: 'request', event: 'ask' },
     } as const;
-    const body = await wire.error({ ...commands[PLACES[place] as keyof typeof commands], ...at });
+    const body = await wire.error({ ...commands[PLACES[place]], ...at });
     wire.terminate();
     return { ...named({ ...body }), advice: adviceOf(body.retryAfterMs) };
   }
@@ -314,7 +314,7 @@ const found: Record<string, object> = {};
 const table = () => JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, object>;
 
 function named({ code, reason }: Readonly<Record<string, unknown>>): Omit<Seen, 'then'> {
-  return { code: String(code), ...(reason === undefined ? {} : { reason: String(reason) }) };
+  return { code: code as string, ...(reason === undefined ? {} : { reason: reason as string }) };
 }
 
 function adviceOf(ms: number | undefined): string {

@@ -24,6 +24,7 @@ import {
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, HttpAdapterHost, Reflector } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
 import { AuthGuard, PassportStrategy } from '@nestjs/passport';
+import type * as throttler from '@nestjs/throttler';
 import { MessageBody } from '@nestjs/websockets';
 import { Exclude, Expose } from 'class-transformer';
 import { IsString } from 'class-validator';
@@ -43,7 +44,7 @@ import { importCommonJs } from '../../support/commonjs-package.js';
 import { PLATFORMS, startApp, type AppOptions, type Platform, type TestApp } from './support/nest-app.js';
 
 const { SkipThrottle, ThrottlerGuard, ThrottlerModule } =
-  await importCommonJs<typeof import('@nestjs/throttler')>('@nestjs/throttler');
+  await importCommonJs<typeof throttler>('@nestjs/throttler');
 
 const SECRET = 'a secret that is long enough for HS256';
 const sign = (sub: string) => new JwtService({ secret: SECRET }).sign({ sub });

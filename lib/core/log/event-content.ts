@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { isRecord } from '../../protocol/validation/checks.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { EventDraft } from '../ports/channel-event.js';
 
@@ -23,6 +24,18 @@ export function contentOf(value: unknown, name = 'payload'): EventContent {
   const wire = toWireValue(value, name);
   // What `toJSON` returned may be nothing.
   return wire === undefined ? NOTHING : { value: wire, json: JSON.stringify(wire) };
+}
+
+/**
+ * The `meta` of an event, fixed in the same way.
+ *
+ * @throws RealtimeError `bad_request` for what cannot be sent, and for what is no object once it is: a `Date` is a text then.
+ */
+export function metaOf(value: unknown): EventContent {
+  const meta = contentOf(value, 'meta');
+  if (meta.value !== undefined && !isRecord(meta.value))
+    throw new RealtimeError('bad_request', 'meta must be an object');
+  return meta;
 }
 
 /** Digest of an event as it was sent: tells a retry from another event with the same id (P15). @param json its payload. */

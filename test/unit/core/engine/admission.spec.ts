@@ -32,7 +32,14 @@ describe('new connections have their turn of the event loop (P18c, G16)', () => 
   }
 
   function enter(name: string, ip = '1.1.1.1'): Handshake {
-    const handshake: Handshake = { transport: 'websocket', headers: {}, url: '/', ip, secure: false };
+    const handshake: Handshake = {
+      transport: 'websocket',
+      headers: {},
+      url: '/',
+      ip,
+      network: ip,
+      secure: false,
+    };
     const note = (refusal: Refusal | undefined): void => {
       came.push(refusal === undefined ? name : `${name}: ${refusal.status}`);
       harness.clock.advance(2);
@@ -71,7 +78,7 @@ describe('new connections have their turn of the event loop (P18c, G16)', () => 
     expect(harness.engine['parts'].admission['newcomers'].size).toBe(0);
   });
 
-  it('where they wait, the node may fill or begin to drain meanwhile', async () => {
+  it('one is refused if the node has filled while it waited', async () => {
     await start({ settings: { limits: { maxConnections: 2 } } });
     enter('a1');
     harness.clock.advance(TURN_MS);
@@ -95,7 +102,7 @@ describe('new connections have their turn of the event loop (P18c, G16)', () => 
     await nextTurn();
   });
 
-  it('a probe does not wait: it is told to come back', async () => {
+  it('a probe does not wait: it is refused for the moment', async () => {
     const host = await start();
     const handshake = enter('a1');
     expect(host.enterAtOnce(handshake)).toBeUndefined();

@@ -39,9 +39,9 @@ async function route() {
       error: (_message: string, error: unknown) => void errors.push(error),
     } as never,
   ).register(adapter as unknown as HttpAdapterHost['httpAdapter']);
-  let requests = 0;
+  const responses: ServerResponse[] = [];
   server = createServer((request, response) => {
-    requests++;
+    responses.push(response);
     handle(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -62,12 +62,12 @@ async function route() {
       },
     };
   };
-  return { asked, errors, client, requests: () => requests };
+  return { asked, errors, client, requests: () => responses.length, responses };
 }
 
 describe('requests that are pipelined (P18, G16)', () => {
   it('one is judged; the next is refused with 429, which ends the connection, and all behind it get no answer', async () => {
-    const { asked, client, requests } = await route();
+    const { asked, client, requests, responses } = await route();
     const one = client();
     one.ask(50);
     await until('the requests', () => requests() === 50);
@@ -77,6 +77,7 @@ describe('requests that are pipelined (P18, G16)', () => {
     expect(one.statuses()).toEqual([426, 429]);
     expect(one.connection()).toEqual(['keep-alive', 'close']);
     expect(asked).toHaveLength(1);
+    expect(responses.filter(({ writableEnded }) => writableEnded)).toHaveLength(2);
   });
 
   it('behind a refusal that ends the connection nothing is judged', async () => {

@@ -211,6 +211,16 @@ describe('clients that do not end their messages', () => {
   });
 });
 
+/** What ws is given to parse from now on; it gets none of it. */
+function parsing(session: FakeSession): { bytes: number } {
+  const { ws } = session.connection as unknown as {
+    readonly ws: { readonly _receiver: { write: (chunk: Buffer) => boolean } };
+  };
+  const parsed = { bytes: 0 };
+  ws._receiver.write = ({ length }) => (parsed.bytes += length) > 0;
+  return parsed;
+}
+
 describe('behind a close frame', () => {
   afterEach(closeServers);
 
@@ -237,6 +247,16 @@ describe('behind a close frame', () => {
     client.send(1, Buffer.alloc(20 * KB, 'x'), { fin: false });
     await ended(session);
     expect(serverSocket.destroyed).toBe(true);
+  });
+
+  it('nothing is parsed of the bytes for which a client is shed', async () => {
+    const host = new FakeHost();
+    host.maxUnfinishedBytes = 10 * KB;
+    const { client, session } = await pair({ host });
+    const parsed = parsing(session);
+    client.send(1, Buffer.alloc(20 * KB, 'x'), { fin: false });
+    await ended(session);
+    expect(parsed.bytes).toBeLessThanOrEqual(10 * KB);
   });
 
   it('no more is read than what was under way', async () => {
@@ -300,15 +320,11 @@ describe('behind a close frame', () => {
     const flood = Buffer.concat(Array.from({ length: 10 }, () => frame));
     client.socket.write(flood);
     expect(await client.close()).toMatchObject({ code: 4807 });
-    const { ws } = session.connection as unknown as {
-      readonly ws: { readonly _receiver: { write: (chunk: Buffer) => boolean } };
-    };
-    let parsed = 0;
-    ws._receiver.write = ({ length }) => (parsed += length) > 0;
+    const parsed = parsing(session);
     client.socket.write(flood);
     while (serverSocket.readableLength < flood.length) await turn();
     clock.advance(1_000);
     await ended(session);
-    expect(parsed).toBe(0);
+    expect(parsed.bytes).toBe(0);
   });
 });

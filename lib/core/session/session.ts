@@ -106,6 +106,9 @@ export class Session
   private unverified: Opening;
   private agreed = NO_FEATURES;
   private lineageId = '';
+  // Made when they are asked for: to make and hash them costs more than to look something up by them.
+  private clientName: string | undefined;
+  private producerName: string | undefined;
   private generationNumber = 0;
   private closeCode: number | undefined;
   /** What came before `welcome`, in its order. */
@@ -177,7 +180,8 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`;
+    return (this.clientName ??=
+      this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`);
   }
 
   get ip(): string {
@@ -195,7 +199,7 @@ export class Session
 
   /** In whose name the ids of this session's publishes are unique (P15). */
   get producer(): string {
-    return this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`;
+    return (this.producerName ??= this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`);
   }
 
   /** The member that this session belongs to (G19). */
@@ -206,6 +210,8 @@ export class Session
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
+    this.clientName = undefined;
+    this.producerName = undefined;
     this.view.user = authentication.user;
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
@@ -218,6 +224,7 @@ export class Session
 
   continueLineage(lineage: string, generation: number): void {
     this.lineageId = lineage;
+    this.producerName = undefined;
     this.generationNumber = generation;
   }
 
@@ -329,10 +336,10 @@ export class Session
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     for (const listener of this.deps.listeners) listener.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    const now = this.deps.clock.monotonic();
+    const { clock } = this.deps;
     for (const received of this.takeEarly()) {
       if (!this.isLive) return;
-      this.flow.take(received, now);
+      this.flow.take(received, clock.monotonic());
     }
     this.reading.endHold();
   }
@@ -396,12 +403,16 @@ export class Session
     if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
     const values = decodeFrame(this.connection.variant.codec, frame, limits);
     if (typeof values === 'string') return this.close(values);
-    const now = clock.monotonic();
+    let now = clock.monotonic();
     // A frame without a command costs one nevertheless.
     const overBytes = this.inbound.countFrame(bytes, values.length === 0, this, now);
     const share = Math.ceil(bytes / values.length);
+    let isFirst = true;
     for (const value of values) {
       if (this.isClosed) return;
+      // The work of those before it took time.
+      if (!isFirst) now = clock.monotonic();
+      isFirst = false;
       this.onEnvelope({ validation: validateCommand(value), bytes: share, overBytes }, now);
     }
   }

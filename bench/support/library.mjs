@@ -18,7 +18,12 @@ export async function libraryApp({ providers, options = {} }) {
         heartbeat: { interval: '1h' },
         proxyIdleTimeout: false,
         ...options,
-        limits: { maxConnectionsPerAddress: 100_000, ...options.limits },
+        limits: {
+          maxConnectionsPerAddress: 100_000,
+          connectsPerSecond: 100_000,
+          maxVerificationsPerAddress: 1_000,
+          ...options.limits,
+        },
       }),
     ],
     providers,

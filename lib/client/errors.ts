@@ -9,11 +9,13 @@ import type { ClientStatus } from './state.js';
  * becomes the nearest code that agrees about retrying.
  */
 export function errorFromPayload(payload: unknown): RealtimeError {
-  const { code, message, retryable, retryAfterMs, details } = recordOf(payload);
+  const { code, message, retryable, retryAfterMs, details, reason, data } = recordOf(payload);
   const text = stringOf(message);
   const options = {
     retryAfterMs: durationOf(retryAfterMs),
     details: Array.isArray(details) ? (details as ErrorDetail[]) : undefined,
+    reason: stringOf(reason),
+    data,
   };
   if (isErrorCode(code)) return new RealtimeError(code, text, options);
   const name = stringOf(code) ?? 'an error without a code';

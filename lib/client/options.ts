@@ -16,8 +16,8 @@ export type TokenProvider = () => string | Promise<string>;
 export interface RealtimeClientOptions {
   /**
    * Gives the token. Called before a connect whose token is stale or was refused, and again before the token expires;
-   * the new one then replaces it without a reconnect (G12). When it throws, the client waits and asks again; throw
-   * `new RealtimeError('unauthorized')` to stop for good. Leave it out with cookie authentication.
+   * the new one then replaces it without a reconnect (G12). When it throws, or gives no token, the client waits and asks
+   * again; throw `new RealtimeError('unauthorized')` to stop for good. Leave it out with cookie authentication.
    */
   readonly token?: TokenProvider;
   /**

@@ -224,9 +224,18 @@ export class PublishQueue {
   private expire(entry: PublishEntry): void {
     const why =
       entry.firstSentAt === undefined
-        ? 'No connection took the publish in time; it was not sent'
+        ? `The publish was not sent in time: it waited for ${this.blockerOf(entry)}`
         : 'The publish was not acknowledged inside the dedupe window';
     this.fail(entry, new RealtimeError('timeout', why));
+  }
+
+  /** What kept an entry from being sent. */
+  private blockerOf({ input: { channel } }: PublishEntry): string {
+    if (this.deps.wire()?.accepting !== true) return 'a connection';
+    for (const { input, firstSentAt } of this.entries.values())
+      if (input.channel === channel && firstSentAt !== undefined)
+        return `the acknowledgement of "${input.id}" before it`;
+    return 'the rate limit';
   }
 
   private fail(entry: PublishEntry, error: RealtimeError): void {

@@ -68,10 +68,7 @@ export class TokenSource {
     try {
       const token: unknown = await Promise.race([this.provider(), late.promise]);
       if (typeof token !== 'string' || token === '') {
-        throw new RealtimeError(
-          'unauthorized',
-          'The option "token" must give a non-empty string: no token, no connection',
-        );
+        throw new RealtimeError('unavailable', 'The option "token" gave no string, or an empty one');
       }
       this.candidate = token;
       return token;

@@ -168,6 +168,11 @@ export interface RealtimeLimits {
   readonly maxRateBuckets?: number;
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
+  /**
+   * First bits of IPv6 addresses that limits and bans of an address compare, 32 to 128: whoever has one address of a network can
+   * use all of them. Default 64, the smallest network that providers assign.
+   */
+  readonly ipv6Prefix?: number;
   /** Connections of this node; more are refused with 503. Default 100000. */
   readonly maxConnections?: number;
   /**
@@ -255,7 +260,12 @@ export interface RealtimeModuleOptions {
   readonly broker?: Broker | (() => Broker);
   /** Publishes and administers, but accepts no clients; `auth` is then not needed. Default `false`. */
   readonly publisherOnly?: boolean;
-  /** An injectable that may refuse connections; global guards run at connect in any case. Default: none. */
+  /**
+   * Whether the application's global guards, interceptors and pipes run on channels and when a client connects. `false` leaves
+   * all of them out, for those that serve HTTP only; what is bound to a class or method runs in any case. Default `true`.
+   */
+  readonly globalEnhancers?: boolean;
+  /** An injectable that may refuse connections; global guards run before it. Default: none. */
   readonly connect?: Type<RealtimeConnectHook>;
 
   /**
@@ -267,9 +277,10 @@ export interface RealtimeModuleOptions {
   /** Values of `Host` that are served, `name` or `name:port`, against DNS rebinding. Default: all. */
   readonly allowedHosts?: readonly string[];
   /**
-   * Proxies whose headers are trusted for the client's address and scheme: how many are in front of the server, or a
-   * predicate of their address. A number that is too high lets clients choose their address, and so evade limits and
-   * bans. Default `false`: the address of the socket counts.
+   * Proxies whose headers are trusted for the client's address and scheme: how many are in front of the server, their
+   * addresses and networks (`['10.0.0.0/8', 'fd00::/8']`), or a predicate of their address. A number that is too high lets
+   * clients choose their address, and so evade limits and bans. Default `false`: the address of the socket counts. Where the
+   * option is left out, the first request that a proxy seems to have sent is warned of.
    */
   readonly trustProxy?: TrustProxy;
   /** Query parameter that may carry the token. Default: none, because proxies and servers log URLs (G23). */

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { SessionInfo } from '../core/engine/realtime-engine.js';
 import type { ControlReceipt } from '../core/ports/control.js';
 import { rejected } from '../core/ports/maybe-promise.js';
+import { isUserId, USER_ID_RULE } from '../core/ports/user-id.js';
 import { isChannelName, userChannel } from '../protocol/channel-name.js';
 import { MAX_ID_LENGTH } from '../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../protocol/messages.js';
@@ -127,29 +128,33 @@ export class ChannelHandle {
 
 /** One user: the user's own channel, and the user's connections on every node. */
 export class UserHandle {
-  private readonly own: ChannelHandle;
-
   constructor(
     private readonly runtime: RealtimeRuntime,
     /** Id of the user: `user.id` of the connections. */
     readonly id: string,
-  ) {
-    this.own = new ChannelHandle(runtime, userChannel(id));
-  }
+  ) {}
 
   /**
-   * Publishes to the user's own channel, which only this user can read (`client.me`). Rejects as
-   * {@link ChannelHandle.publish} does.
+   * Publishes to the user's own channel, which only this user can read (`client.me`). Rejects as {@link ChannelHandle.publish}
+   * does, and with `bad_request` for an id that is too long to name a channel (P23c); the other acts on a user have no such limit.
    *
    * @example await realtime.user('u7').publish('notice', { text: 'Your order has left' }, { id: order.id });
    */
   async publish(event: string, payload: unknown, options?: PublishOptions): Promise<PublishResult> {
-    return this.own.publish(event, payload, options);
+    return this.own().publish(event, payload, options);
   }
 
-  /** Sends a signal on the user's own channel. */
+  /** Sends a signal on the user's own channel. Rejects as `publish` does. */
   async signal(event: string, payload?: unknown): Promise<void> {
-    return this.own.signal(event, payload);
+    return this.own().signal(event, payload);
+  }
+
+  private own(): ChannelHandle {
+    try {
+      return new ChannelHandle(this.runtime, userChannel(this.id));
+    } catch (error) {
+      throw new RealtimeError('bad_request', (error as Error).message, { cause: error });
+    }
   }
 
   /**
@@ -177,8 +182,9 @@ export class UserHandle {
    * every live node has confirmed; `missing` names those that did not in time. Change the authorization first, or the
    * user can subscribe again.
    *
-   * @throws RealtimeError `bad_request` for what cannot be the name of a channel; `unavailable` or `timeout` when the
-   * broker does not answer: the record may still take effect, so revoke again.
+   * @throws RealtimeError `bad_request` for what cannot be the name of a channel, `unknown_channel` for one that matches no
+   * `@Channel` of this process; `unavailable` or `timeout` when the broker does not answer: the record may still take
+   * effect, so revoke again.
    * @example
    * await members.remove('rooms.42', 'u7');
    * const { missing } = await realtime.user('u7').revoke('rooms.42', { reason: 'left the team' });
@@ -238,18 +244,22 @@ export class RealtimeService {
   /**
    * One user, by the id that the authenticator returned.
    *
-   * @throws RangeError when the id is empty or too long to name a channel, TypeError when it is not a string.
+   * @throws RangeError when the id is none that a client can have (1 to 255 bytes of UTF-8, no control characters), TypeError when
+   * it is not a string.
    * @example await realtime.user('u7').publish('notice', payload);
    */
   user(id: string): UserHandle {
     if (typeof (id as unknown) === 'number')
       throw new TypeError('realtime.user(): the id must be a string, as in the token. Use String(id).');
+    if (typeof (id as unknown) !== 'string') throw new TypeError('realtime.user(): the id must be a string.');
+    if (!isUserId(id)) throw new RangeError(`realtime.user(): the id must be ${USER_ID_RULE}.`);
     return new UserHandle(this.runtime, id);
   }
 }
 
 const { event, key, trace, meta } = EVENT_FIELDS;
-const user: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
+const user: Field = { check: matching(isUserId, `must be ${USER_ID_RULE}`) };
+const cursor: Field = { check: matching((value) => typeof value === 'string', 'must be a string') };
 const { limit } = HISTORY_FIELDS;
 
 /**
@@ -260,7 +270,7 @@ const CHECKS = {
   publish: object({ event, id: { check: text(MAX_ID_LENGTH) }, key, user, trace, meta }),
   signal: object({ event, user }),
   history: object(HISTORY_FIELDS),
-  members: object({ cursor: user, limit }),
+  members: object({ cursor, limit }),
   revoke: object({
     channel: { check: matching(isChannelName, 'must be a channel name, such as "rooms.42"') },
   }),

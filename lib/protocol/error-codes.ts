@@ -33,6 +33,12 @@ export const ERROR_CODES = {
     meaning: 'The user may not do this.',
     remedy: 'Do not retry; ask the owner of the channel for access.',
   },
+  refused: {
+    retryable: false,
+    http: 403,
+    meaning: 'The application refused.',
+    remedy: 'Decide by `reason` and `data`, which are the application’s.',
+  },
   banned: {
     retryable: false,
     http: 403,
@@ -109,7 +115,7 @@ export const ERROR_CODES = {
   outcome_unknown: {
     retryable: false,
     http: 504,
-    meaning: 'Made by the client: the command was sent, and its outcome can no longer be learned.',
+    meaning: 'The command was sent, and its outcome can no longer be learned.',
     remedy: 'Read the state (history or a request) before doing it again.',
   },
   internal: {

@@ -1,4 +1,4 @@
-import { docsOf, ERROR_CODES, type ErrorCode } from './error-codes.js';
+import { docsOf, ERROR_CODES, isErrorCode, type ErrorCode } from './error-codes.js';
 import { omitUndefined } from './omit-undefined.js';
 
 /** One finding of a validation: where, and what is wrong there. */
@@ -15,64 +15,94 @@ export interface ErrorBody {
   readonly code: ErrorCode;
   /** What happened, in words, for people; may change with any version. */
   readonly message: string;
-  /** Whether the same command can succeed later; follows from the code. */
+  /** Whether the same command can succeed later; follows from the code. Of `refused`: whether `retryAfterMs` is there. */
   readonly retryable: boolean;
   /** When it can, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
   /** What is wrong and where, of `bad_request` and `validation_failed` (P6b); left out without a finding. */
   readonly details?: readonly ErrorDetail[];
+  /** The application's own code, at most 128 characters (P6f). */
+  readonly reason?: string;
+  /** What the application says beside it, a wire value of at most 4 KiB of JSON (P6f). */
+  readonly data?: unknown;
   /** Where the code is explained, with the remedy: a file of this package and its heading. */
   readonly docs: string;
 }
 
-/** What an error may carry besides its code and message. */
+/** What an error may carry besides its code. */
 export interface RealtimeErrorOptions {
-  /** When the same command may succeed, in milliseconds from now. */
-  readonly retryAfterMs?: number;
+  /** What happened, in words, for people. Default: the meaning of the code. */
+  readonly message?: string | undefined;
+  /** The application's own code, for programs; at most 128 characters. Default: none, or the first argument if it is no code. */
+  readonly reason?: string | undefined;
+  /** What a program needs beside it: a wire value, at most 4 KiB of JSON; a larger one is left out, and the log says so. */
+  readonly data?: unknown;
+  /** When the same command may succeed, in milliseconds from now. It makes `refused` retryable. */
+  readonly retryAfterMs?: number | undefined;
   /** What is wrong and where; an empty list counts as none. */
-  readonly details?: readonly ErrorDetail[];
+  readonly details?: readonly ErrorDetail[] | undefined;
   /** The error that caused it, as in `Error`; it never crosses the wire. */
   readonly cause?: unknown;
 }
 
 /**
- * An error with a stable code that crosses the wire. A handler throws it to choose the code that the client gets. Any
- * error other than this, an `HttpException` or a `WsException` becomes `internal`.
+ * An error that crosses the wire. A handler throws it to say why it refuses: with a code of its own, which reaches the client as
+ * `reason` of the code `refused`, or with one of the library's codes. The client's promise rejects with the same class.
  *
+ * A handler's error is the answer to its command. The client sends the command again only when `retryAfterMs` says when.
+ *
+ * @example throw new RealtimeError('room_full', { message: 'The room is full', data: { max: 20 } });
  * @example throw new RealtimeError('muted', 'You are muted in this room', { retryAfterMs: 60_000 });
  */
 export class RealtimeError extends Error {
   /** Always `RealtimeError`: tells it from other errors where two copies of the package are loaded. */
   override readonly name = 'RealtimeError';
-  /** Whether the same command can succeed later; follows from the code. */
+  /** Stable, for programs. The remedy of each code is in docs/errors.md. */
+  readonly code: ErrorCode;
+  /** The application's own code; absent when it has none. */
+  readonly reason?: string;
+  /** What the application says beside it. */
+  readonly data?: unknown;
+  /** Whether the same command can succeed later; follows from the code. Of `refused`: whether `retryAfterMs` is there. */
   readonly retryable: boolean;
   /** When it can, in milliseconds from now, if that is known. */
   readonly retryAfterMs?: number;
   /** What is wrong and where, of `bad_request` and `validation_failed`; absent when there is no finding (P7a). */
   readonly details?: readonly ErrorDetail[];
 
+  /**
+   * @param code a code of the catalogue; any other text becomes the `reason` of `refused`.
+   * @param message what happened, for people, or the options at once. Default: the meaning of the code.
+   */
   constructor(
-    /** Stable, for programs. The remedy of each code is in docs/errors.md. */
-    readonly code: ErrorCode,
-    message: string = ERROR_CODES[code].meaning,
+    code: ErrorCode | (string & {}),
+    message?: string | RealtimeErrorOptions,
     options: RealtimeErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.retryable = ERROR_CODES[code].retryable;
-    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
-    if (options.details !== undefined && options.details.length > 0) this.details = options.details;
+    const more = typeof message === 'object' ? message : { message, ...options };
+    const known = isErrorCode(code) ? code : 'refused';
+    const { cause, retryAfterMs, details, data, reason = known === code ? undefined : code } = more;
+    super(more.message ?? ERROR_CODES[known].meaning, cause === undefined ? undefined : { cause });
+    this.code = known;
+    this.retryable = ERROR_CODES[known].retryable || (known === 'refused' && retryAfterMs !== undefined);
+    if (reason !== undefined) this.reason = reason;
+    if (data !== undefined) this.data = data;
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+    if (details !== undefined && details.length > 0) this.details = details;
   }
+}
 
-  /** The body of the `error` frame. */
-  toBody(): ErrorBody {
-    const { code, message, retryable, retryAfterMs, details } = this;
-    return omitUndefined({
-      code,
-      message,
-      retryable,
-      retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
-      details,
-      docs: docsOf(code),
-    });
-  }
+/** The body of the `error` frame for an error. */
+export function errorBody(error: RealtimeError): ErrorBody {
+  const { code, message, retryable, retryAfterMs, details, reason, data } = error;
+  return omitUndefined({
+    code,
+    message,
+    retryable,
+    retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
+    details,
+    reason,
+    data,
+    docs: docsOf(code),
+  });
 }

@@ -4,6 +4,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { chatConfig, type ChatConfig, type Platform } from './chat.config.js';
 import { ChatModule } from './chat.module.js';
+import { pageHeaders } from './page/page.headers.js';
 
 /** The application, ready to listen; `main.ts` and the tests start it. The library is the same on both platforms. */
 export async function createChatApp(
@@ -12,5 +13,7 @@ export async function createChatApp(
 ): Promise<INestApplication> {
   const adapter = platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
   // The type of the adapter's application depends on the adapter, which is chosen only now.
-  return NestFactory.create(ChatModule.register(config), adapter as ExpressAdapter, options);
+  const app = await NestFactory.create(ChatModule.register(config), adapter as ExpressAdapter, options);
+  app.use(pageHeaders);
+  return app;
 }

@@ -8,7 +8,12 @@ export interface ChatConfig {
   readonly ticketSecret?: string;
   /** The Redis of logs, presence and rooms. Default: they are in the memory of this process. */
   readonly redisUrl?: string;
+  /** Names under which the chat is reached. Default: those of this machine. */
+  readonly allowedHosts?: readonly string[];
 }
+
+/** The names of this machine for itself. */
+export const LOCAL_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 
 /** The HTTP framework that serves the chat. */
 export type Platform = 'express' | 'fastify';
@@ -53,10 +58,15 @@ export function chatConfig(env: NodeJS.ProcessEnv = process.env): ChatConfig {
       );
     }
   }
+  const hosts = (env.ALLOWED_HOSTS ?? '')
+    .split(',')
+    .map((host) => host.trim())
+    .filter((host) => host !== '');
   return {
     jwtSecret: jwtSecret || randomBytes(SECRET_LENGTH).toString('hex'),
     ...(ticketSecret ? { ticketSecret } : {}),
     ...(redisUrl ? { redisUrl } : {}),
+    ...(hosts.length > 0 ? { allowedHosts: [...LOCAL_HOSTS, ...hosts] } : {}),
   };
 }
 

@@ -3,7 +3,7 @@ import { APP_PIPE } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { RealtimeModule } from 'nestjs-realtime';
 import { redisBroker } from 'nestjs-realtime/redis';
-import { TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
+import { LOCAL_HOSTS, TOKEN_LIFETIME, type ChatConfig } from './chat.config.js';
 import { HealthModule } from './health/health.module.js';
 import { LobbyGateway } from './lobby/lobby.gateway.js';
 import { LoginController } from './login/login.controller.js';
@@ -27,7 +27,12 @@ import { RoomsService } from './rooms/rooms.service.js';
 })
 export class ChatModule {
   /** With a `redisUrl`, the library's logs and the application's rooms are in Redis. Nothing else changes. */
-  static register({ jwtSecret, ticketSecret, redisUrl }: ChatConfig): DynamicModule {
+  static register({
+    jwtSecret,
+    ticketSecret,
+    redisUrl,
+    allowedHosts = LOCAL_HOSTS,
+  }: ChatConfig): DynamicModule {
     return {
       module: ChatModule,
       imports: [
@@ -37,6 +42,8 @@ export class ChatModule {
           ...(redisUrl === undefined ? {} : { broker: () => redisBroker({ url: redisUrl }) }),
           ...(ticketSecret === undefined ? {} : { ticketSecret }),
           allowedOrigins: 'same-origin',
+          // Without it a page whose name leads to this address for a moment would be of the same origin (DNS rebinding).
+          allowedHosts,
           // For a demo on one machine: clients reconnect sooner, and the server stops sooner. Leave both out otherwise.
           retry: { firstSpread: '1s', max: '4s' },
           drain: { deadline: '3s', spread: '1s' },

@@ -26,7 +26,10 @@ if (process.argv.includes('--full')) {
 } else {
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
-  await write('docs/errors.md', renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf));
+  await write(
+    'docs/errors.md',
+    renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf, JSON.parse(read('scripts/docs/error-table.json'))),
+  );
   const tables = await load('lib/nest/options/option-table.ts');
   await write('docs/options.md', renderOptions(OPTION_FILES.map(read), sectionsOf(tables)));
   const defaults = await Promise.all(LIMIT_MODULES.map(load));

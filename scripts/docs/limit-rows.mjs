@@ -150,6 +150,12 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.ipv6Prefix': count(
+    'first bits of IPv6 addresses that are compared wherever a limit or a ban is of an address',
+    'the address',
+    'counts all addresses with these bits as one',
+    'none: it is no amount',
+  ),
   'limits.maxEventBytes': bytes(
     'one event or signal: payload and meta as JSON, and its names',
     'whoever sends it, the application too',
@@ -471,6 +477,21 @@ export const CLIENT = {
 
 /** Bounds without an option: `file#constant`, and after a colon in `then` why it is fixed. */
 export const FIXED = {
+  'lib/nest/errors/error-bounds.ts#MAX_REASON_LENGTH': bytes(
+    'the `reason` of an application’s error, in characters',
+    'the answer',
+    'cuts it: part of the protocol (P6f)',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_MESSAGE_LENGTH': bytes(
+    'the message of an application’s error, in characters',
+    'the answer',
+    'cuts it',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_ERROR_DATA_BYTES': bytes(
+    'the `data` of an application’s error, as JSON',
+    'the answer',
+    'leaves it out, and the log names the handler: part of the protocol (P6f)',
+  ),
   'lib/protocol/channel-name.ts#MAX_CHANNEL_LENGTH': bytes(
     'a channel name, in ASCII characters',
     'the command',
@@ -508,6 +529,38 @@ export const FIXED = {
     'the node',
     'forgets the oldest: memory has an end, and the broker keeps the bans of administrators',
     'none: a ban is a name and a reason',
+  ),
+  'lib/core/engine/abuse-bans.ts#MAX_RECORDS': count(
+    'bans for abuse of which one node tells the others at once',
+    'the node',
+    'applies further ones on this node alone; logged: who has many addresses must not fill the log of control records',
+    'none: a record is a name and a time',
+  ),
+  'lib/core/engine/abuse-bans.ts#RECORD_EVERY_MS': time(
+    'until one more of them may be sent',
+    'the node',
+    'applies the ban on this node alone; logged',
+  ),
+  'lib/core/session/channels.ts#MAX_OWN_NAMES': count(
+    'names of channels that an anonymous connection may use whatever others at its address named',
+    'the connection',
+    'beyond them `limits.maxDistinctChannels` of the address decides',
+    'none: names of channels',
+  ),
+  'lib/core/session/memory.ts#SHARE_BYTES': bytes(
+    'what an anonymous connection may keep whatever others at its address keep',
+    'the connection',
+    'beyond it `limits.maxRetainedBytesPerUser` of the address decides',
+  ),
+  'lib/core/engine/composition.ts#MAX_SHARE_BYTES': bytes(
+    'answers that an anonymous connection gets at once whatever those to others at its address cost; 4 KiB a second come back',
+    'the connection',
+    'beyond them `limits.userAnswerBytesPerSecond` of the address decides',
+  ),
+  'lib/core/ports/user-id.ts#MAX_USER_ID_BYTES': bytes(
+    'the id of a user (P3h)',
+    'the client',
+    'refuses the credential as `unauthorized`; logged',
   ),
   'lib/core/access/ticket.ts#MAX_TICKET_LENGTH': bytes(
     'a session ticket, in characters',
@@ -931,6 +984,11 @@ export const FIXED = {
     'the client',
     'fetches: for short lives a fifth of them',
   ),
+  'lib/core/commands/reauthorization.ts#MAX_ADVICE_MS': time(
+    'the pause before an authorization that failed is asked again, where it states a `retryAfterMs`',
+    'the subscription',
+    'is asked earlier: delivery is withheld until it answers',
+  ),
   'lib/health/realtime-health-indicator.ts#DEFAULT_TIMEOUT_MS': time(
     'a health check, where the caller gives no other time',
     'the check',
@@ -974,6 +1032,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
+    'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',
@@ -983,6 +1042,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
+    'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
     'lib/core/async/turns.ts#RETRY_AFTER_MS',

@@ -16,11 +16,11 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 480, packed: 500_000, unpacked: 1_750_000 },
-    'nestjs-realtime-client': { files: 100, packed: 80_000, unpacked: 285_000 },
+    'nestjs-realtime': { files: 500, packed: 530_000, unpacked: 1_850_000 },
+    'nestjs-realtime-client': { files: 100, packed: 82_000, unpacked: 290_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  bundles: { './client': 21_100, './client/msgpack': 8_000 },
+  bundles: { './client': 21_200, './client/msgpack': 8_000 },
 };
 
 /**

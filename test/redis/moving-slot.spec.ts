@@ -38,7 +38,7 @@ describe('while a slot moves', () => {
     return { broker, seen };
   }
 
-  it('what cannot be done is `unavailable`, as nothing was done, and all goes on when it has moved (G5, G21)', async () => {
+  it('what cannot be done is `unavailable`, as nothing was done, and everything works again when the slot has moved (G5, G21)', async () => {
     const { broker, seen } = await node();
     await broker.log.subscribe(CHANNEL);
     await broker.log.appendMany(requests(CHANNEL, 'a', 3));

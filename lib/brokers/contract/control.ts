@@ -9,6 +9,8 @@ const RECORDS: readonly ControlMessage[] = [
   { kind: 'revoke', user: 'u1' },
   { kind: 'ban', user: 'u1', forMs: HOUR_MS, reason: 'spam', by: 'admin' },
   { kind: 'unban', user: 'u1', by: 'admin' },
+  { kind: 'abuse', of: 'user', id: 'u1', forMs: HOUR_MS },
+  { kind: 'abuse', of: 'address', id: '2001:db8:1:2::/64', forMs: HOUR_MS },
   { kind: 'supersede', lineage: 'l1', generation: 7 },
 ];
 
@@ -22,7 +24,7 @@ const FAILURES: Readonly<Record<string, () => Promise<void>>> = {
 
 /** The record with its time in whole hours: what is left of a ban is a little less than what it was sent with. */
 function roundedUp(message: ControlMessage): ControlMessage {
-  if (message.kind !== 'ban' || message.forMs === undefined) return message;
+  if ((message.kind !== 'ban' && message.kind !== 'abuse') || message.forMs === undefined) return message;
   return { ...message, forMs: Math.ceil(message.forMs / HOUR_MS) * HOUR_MS };
 }
 
@@ -124,6 +126,9 @@ export function controlContract(context: ContractContext): void {
     await node.broker.bus.control({ kind: 'unban', user: 'lifted' });
     await node.broker.bus.control(banFor('over', 1));
     await node.broker.bus.control({ kind: 'disconnect', user: 'kicked' });
+    // Neither is it stored, nor does it take the place of a ban.
+    await node.broker.bus.control({ kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS });
+    await node.broker.bus.control({ kind: 'abuse', of: 'user', id: 'forever', forMs: HOUR_MS });
     await context.harness.advance(1_000);
     const late = await context.node();
     const bans = late.seen.controls.filter((message) => message.kind === 'ban');

@@ -119,14 +119,20 @@ export function rosterContract(context: ContractContext): void {
     expect(seen.filter((name) => name.startsWith('stay')).sort()).toEqual([...stay].sort());
   });
 
-  it('answers a cursor that the broker did not create with a page (P5)', async () => {
+  it('refuses a cursor that the broker did not create, with bad_request, whether or not there are members (P5)', async () => {
     const node = await context.node();
     const channel = context.channel();
     await enterAll(node, channel, ['u1', 'u2']);
-    for (const cursor of ['', 'zzz', '-1', '1e9', '\u0000', '{}', '99999999999999999999']) {
-      const { count } = await node.broker.presence.members(channel, { cursor, limit: 10 });
-      expect(count).toBe(2);
+    for (const name of [channel, context.channel()]) {
+      for (const cursor of ['', '0', '01', 'zzz', '-1', '1e9', '\u0000', '{}', '99999999999999999999']) {
+        const asked = Promise.resolve().then(() => node.broker.presence.members(name, { cursor, limit: 10 }));
+        const answer = await asked.catch((error: unknown) => error);
+        expect([cursor, (answer as { code?: unknown }).code]).toEqual([cursor, 'bad_request']);
+      }
     }
+    const { more } = await node.broker.presence.members(channel, { limit: 1 });
+    const rest = await node.broker.presence.members(channel, { cursor: more ?? '', limit: 1 });
+    expect(rest.members).toHaveLength(1);
   });
 
   it('builds the next page from an earlier page and the diffs after it (G19)', async () => {

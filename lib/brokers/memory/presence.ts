@@ -1,6 +1,7 @@
 import type { PresenceEntry } from '../../core/ports/broker.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
+import { placeOf } from '../common/member-cursor.js';
 import { channelBytes, type MemoryChannel } from './channel.js';
 import { Deadlines } from './deadlines.js';
 import type { MemoryDispatcher } from './dispatcher.js';
@@ -103,9 +104,10 @@ export class MemoryPresence {
   }
 
   members(name: string, cursor: string | undefined, limit: number): PresencePage {
+    const after = placeOf(cursor);
     this.store.advance();
     const room = this.store.find(name)?.room;
-    if (room !== undefined) return room.page(cursor, limit);
+    if (room !== undefined) return room.page(after, limit);
     return { epoch: this.epochs.of(name), version: 0, members: [], count: 0 };
   }
 

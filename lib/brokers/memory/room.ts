@@ -144,8 +144,8 @@ export class PresenceRoom {
     return diff;
   }
 
-  page(cursor: string | undefined, limit: number): PresencePage {
-    const { items, more } = this.members.page(cursor, limit);
+  page(after: number, limit: number): PresencePage {
+    const { items, more } = this.members.page(after, limit);
     return {
       epoch: this.epoch,
       version: this.version,

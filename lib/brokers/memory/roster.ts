@@ -35,12 +35,10 @@ export class Roster<T extends RosterItem> {
   }
 
   /**
-   * Items after the cursor. An item that stays while all pages are read is returned exactly once.
-   *
-   * @param cursor From the page before. Anything else begins at the start, as the client chooses it.
+   * Items after a place in the order; `more` is the place of the last one. An item that stays while all pages are read is returned
+   * exactly once.
    */
-  page(cursor: string | undefined, limit: number): { readonly items: readonly T[]; readonly more?: string } {
-    const after = cursor !== undefined && /^\d{1,15}$/.test(cursor) ? Number(cursor) : 0;
+  page(after: number, limit: number): { readonly items: readonly T[]; readonly more?: string } {
     const most = Math.max(1, limit);
     const items: T[] = [];
     for (let index = this.indexAfter(after); index < this.sequence.length; index += 1) {

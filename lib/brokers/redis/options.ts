@@ -39,7 +39,7 @@ export interface RedisReplicated {
 
 /** Options of {@link redisBroker}. Exactly one of `url`, `client`, `cluster`, `sentinel`, or none for localhost. */
 export interface RedisBrokerOptions {
-  /** A single server, `redis://` or `rediss://`; may hold user and password. Default `redis://127.0.0.1:6379`. */
+  /** A single server, `redis://` or `rediss://`; may hold user and password. Default `redis://127.0.0.1:6379`, with a warning where `undefined` is given. */
   readonly url?: string | undefined;
   /**
    * An existing client, whose settings are taken over. The broker makes its own connections from them (the client's own

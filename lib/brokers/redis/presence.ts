@@ -1,6 +1,7 @@
 import type { BrokerPresence, PresenceEntry } from '../../core/ports/broker.js';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { PresencePage } from '../../protocol/messages.js';
+import { placeOf } from '../common/member-cursor.js';
 import { bytesOf, type RedisArgument, type RedisCommands, type ScriptCall } from './connection/commands.js';
 import { unavailable } from './errors.js';
 import type { RedisKeys } from './keys.js';
@@ -77,8 +78,7 @@ export class RedisPresence implements BrokerPresence {
     channel: string,
     { cursor, limit }: { readonly cursor?: string; readonly limit: number },
   ): Promise<PresencePage> {
-    // The cursor comes from a client: anything but one of ours begins at the start.
-    const after = cursor !== undefined && /^\d{1,15}$/.test(cursor) ? cursor : '0';
+    const after = placeOf(cursor);
     const most = Math.min(Math.max(1, Math.floor(limit)), MAX_PAGE);
     const { maxReadBytes } = this.settings;
     const reply = (await this.commands.read(

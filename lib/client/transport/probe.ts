@@ -1,3 +1,4 @@
+import { isErrorCode, type ErrorCode } from '../../protocol/error-codes.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { ClientClock } from '../clock.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
@@ -25,16 +26,16 @@ type ProbeResponse = {
 export type ProbeAnswer =
   /** An upgrade would succeed (426): something between here and the server failed. */
   | { readonly kind: 'open' }
-  /** 401 or 403; `code` and `message` when the body has them. */
+  /** 401 or 403 of this server. */
   | {
       readonly kind: 'refused';
       readonly status: 401 | 403;
-      readonly code?: string;
+      readonly code: ErrorCode;
       readonly message?: string;
     }
   /** 429 or 503. */
   | { readonly kind: 'busy'; readonly status: 429 | 503; readonly retryAfterMs: number }
-  /** Any other answer, e.g. 404 from a proxy that does not know the path. */
+  /** Any other answer, e.g. 404 from a proxy that does not know the path, or its own 403. */
   | { readonly kind: 'unexpected'; readonly status: number }
   /** No answer, or none that a page may read. */
   | { readonly kind: 'unreachable' };
@@ -90,8 +91,11 @@ async function readAnswer(response: ProbeResponse): Promise<ProbeAnswer> {
       return { kind: 'open' };
     case 401:
     case 403: {
-      const { code, message } = await bodyOf(response);
-      return omitUndefined({ kind: 'refused', status, code: stringOf(code), message: stringOf(message) });
+      const { statusCode, code, message } = await bodyOf(response);
+      // A proxy refuses with these too, in passing: only this server's own form is final (P18).
+      return statusCode === status && isErrorCode(code)
+        ? omitUndefined({ kind: 'refused', status, code, message: stringOf(message) })
+        : { kind: 'unexpected', status };
     }
     case 429:
     case 503: {

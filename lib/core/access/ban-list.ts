@@ -27,6 +27,12 @@ export class BanList {
     if (oldest.done !== true) this.bans.delete(oldest.value);
   }
 
+  /** Adds a ban where none is in force that lasts longer. */
+  extend(subject: string, ban: Ban, now: number): void {
+    const known = this.find(subject, now);
+    if (known === undefined || known.until < ban.until) this.add(subject, ban);
+  }
+
   remove(subject: string): void {
     this.bans.delete(subject);
   }

@@ -81,21 +81,29 @@ export class ChannelNames {
 
   /**
    * @param client the user, or the address of an anonymous client. @param now the monotonic clock, in milliseconds.
-   * @throws RealtimeError `rate_limited` for a name beyond the bound.
+   * @returns `rate_limited` for a name beyond the bound; `undefined` admits it, and counts nothing.
    */
-  admit(client: string, channel: string, now: number): void {
+  refusal(client: string, channel: string, now: number): RealtimeError | undefined {
     const { max, windowMs } = this.options;
+    const names = this.clients.get(client);
+    if (names === undefined) return undefined;
+    this.move(names, now);
+    const name = hashOf(channel, this.seed);
+    if (names.younger.has(name) || names.older.has(name)) return undefined;
+    if (names.younger.size + names.older.size - names.repeated < max) return undefined;
+    return new RealtimeError(
+      'rate_limited',
+      `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
+      { retryAfterMs: Math.max(1, names.since + windowMs / 2 - now) },
+    );
+  }
+
+  /** Counts a name that {@link refusal} admits. */
+  add(client: string, channel: string, now: number): void {
     const names = this.namesOf(client, now);
     const name = hashOf(channel, this.seed);
     if (names.younger.has(name)) return;
     const isKnown = names.older.has(name);
-    if (!isKnown && names.younger.size + names.older.size - names.repeated >= max) {
-      throw new RealtimeError(
-        'rate_limited',
-        `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
-        { retryAfterMs: Math.max(1, names.since + windowMs / 2 - now) },
-      );
-    }
     names.younger.add(name);
     if (isKnown) names.repeated++;
     this.total++;
@@ -109,9 +117,15 @@ export class ChannelNames {
       names = { since: now, younger: new NameSet(), repeated: 0, older: new NameSet() };
       this.clients.set(client, names);
     }
+    this.move(names, now);
+    return names;
+  }
+
+  /** Moves the window to `now`. */
+  private move(names: Names, now: number): void {
     const { windowMs } = this.options;
     const ageMs = now - names.since;
-    if (ageMs < windowMs / 2) return names;
+    if (ageMs < windowMs / 2) return;
     this.total -= names.older.size;
     names.older = names.younger;
     if (ageMs >= windowMs) {
@@ -121,7 +135,6 @@ export class ChannelNames {
     names.younger = new NameSet();
     names.repeated = 0;
     names.since = now;
-    return names;
   }
 
   private sweep(now: number): void {

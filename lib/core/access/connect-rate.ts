@@ -1,7 +1,7 @@
-import type { ThrottledLog } from '../async/throttled-log.js';
 import { WaitingLines } from '../async/waiting-lines.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
 import type { Handshake } from '../ports/connection.js';
+import { BEHIND_PROXY } from '../ports/ip-address.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Refusal } from '../ports/transport-host.js';
@@ -13,7 +13,6 @@ const RETRY_AFTER_MS = 2_000;
 
 export interface ConnectRateDeps {
   readonly clock: Clock;
-  readonly journal: Pick<ThrottledLog, 'warn'>;
   readonly settings: Pick<EngineSettings, 'limits'>;
 }
 
@@ -37,27 +36,27 @@ export class ConnectRate {
       maxBytes: maxWaitingBytes,
       // Who would wait too long does not wait at all. A wait that is computed may end later, where timers are late.
       maxWaitMs: 2 * admissionWaitMs,
-      onLineEnd: (ip) => {
-        this.timers.get(ip)?.cancel();
-        this.timers.delete(ip);
+      onLineEnd: (network) => {
+        this.timers.get(network)?.cancel();
+        this.timers.delete(network);
       },
     });
   }
 
   /** Waits until the address may open a further connection. @param bytes of the request. @returns `undefined` where it may. */
   enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined> {
-    const { ip } = handshake;
+    const { network } = handshake;
     const { clock, settings } = this.deps;
     const now = clock.monotonic();
-    const ahead = this.lines.lengthOf(ip);
-    if (ahead === 0 && this.buckets.take(ip, 1, now)) return undefined;
+    const ahead = this.lines.lengthOf(network);
+    if (ahead === 0 && this.buckets.take(network, 1, now)) return undefined;
     const { connectsPerSecond, admissionWaitMs } = settings.limits;
-    const waitMs = this.buckets.waitFor(ip, 1, now) + (ahead * 1_000) / connectsPerSecond;
+    const waitMs = this.buckets.waitFor(network, 1, now) + (ahead * 1_000) / connectsPerSecond;
     // Who would wait in vain is told at once.
-    const turn = waitMs > admissionWaitMs ? undefined : this.lines.join(ip, handshake, bytes);
-    if (turn === undefined) return this.refusal(ip, waitMs);
-    this.watch(ip);
-    return turn.then((end) => (end === 'served' ? undefined : this.refusal(ip, waitMs, end === 'left')));
+    const turn = waitMs > admissionWaitMs ? undefined : this.lines.join(network, handshake, bytes);
+    if (turn === undefined) return this.refusal(waitMs);
+    this.watch(network);
+    return turn.then((end) => (end === 'served' ? undefined : this.refusal(waitMs)));
   }
 
   /** The client of a handshake is gone. */
@@ -65,34 +64,31 @@ export class ConnectRate {
     this.lines.leave(handshake);
   }
 
-  private watch(ip: string): void {
-    if (this.timers.has(ip) || this.lines.lengthOf(ip) === 0) return;
+  private watch(network: string): void {
+    if (this.timers.has(network) || this.lines.lengthOf(network) === 0) return;
     const { clock } = this.deps;
-    const waitMs = Math.max(1, Math.ceil(this.buckets.waitFor(ip, 1, clock.monotonic())));
+    const waitMs = Math.max(1, Math.ceil(this.buckets.waitFor(network, 1, clock.monotonic())));
     this.timers.set(
-      ip,
+      network,
       clock.schedule(waitMs, () => {
-        this.timers.delete(ip);
+        this.timers.delete(network);
         const now = clock.monotonic();
-        while (this.lines.lengthOf(ip) > 0 && this.buckets.take(ip, 1, now)) this.lines.serve(ip);
-        this.watch(ip);
+        while (this.lines.lengthOf(network) > 0 && this.buckets.take(network, 1, now))
+          this.lines.serve(network);
+        this.watch(network);
       }),
     );
   }
 
-  private refusal(ip: string, waitMs: number, hasLeft = false): Refusal {
+  private refusal(waitMs: number): Refusal {
     const { connectsPerSecond } = this.deps.settings.limits;
-    if (!hasLeft)
-      this.deps.journal.warn(
-        'connects',
-        () =>
-          `The address ${ip} connects more often than ${connectsPerSecond} times a second (limits.connectsPerSecond), and those ` +
-          'that would wait longer than limits.admissionWait are refused with 429. Behind a proxy, set trustProxy',
-      );
     return {
       status: 429,
       message: 'Too many new connections from this address',
       retryAfterMs: Math.max(RETRY_AFTER_MS, Math.ceil(waitMs)),
+      hint:
+        `limits.connectsPerSecond is ${connectsPerSecond}, and this one would wait longer than limits.admissionWait. ` +
+        BEHIND_PROXY,
     };
   }
 }

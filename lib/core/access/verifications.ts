@@ -48,7 +48,7 @@ export class Verifications {
       clock: deps.clock,
       maxBytes: limits.maxWaitingBytes,
       maxWaitMs: limits.admissionWaitMs,
-      onLineEnd: (ip) => this.turns.delete(ip),
+      onLineEnd: (network) => this.turns.delete(network),
     });
   }
 
@@ -65,23 +65,23 @@ export class Verifications {
    */
   verify(credentials: Credentials): MaybePromise<Verified> {
     const { handshake, token } = credentials;
-    const { ip } = handshake;
+    const { network } = handshake;
     return attempt(
       () => {
         // Nothing of the address waits then: places are given to what waits as soon as they are free.
-        if (this.hasPlace(ip)) return this.start(credentials);
-        const turn = this.lines.join(ip, handshake, token?.length ?? 0);
-        if (turn === undefined) throw this.noPlace(ip);
-        this.noteTurn(ip);
+        if (this.hasPlace(network)) return this.start(credentials);
+        const turn = this.lines.join(network, handshake, token?.length ?? 0);
+        if (turn === undefined) throw this.noPlace(network);
+        this.noteTurn(network);
         return turn.then((end) => {
           if (end === 'left') throw new RealtimeError('unavailable', 'The client has left');
-          if (end === 'refused') throw this.noPlace(ip);
-          return this.holdPlace(ip, () => this.deps.authenticator.authenticate(credentials));
+          if (end === 'refused') throw this.noPlace(network);
+          return this.holdPlace(network, () => this.deps.authenticator.authenticate(credentials));
         });
       },
       (authentication) => authentication,
       (error) => {
-        throw token === undefined ? error : this.afterRefusal(error, ip);
+        throw token === undefined ? error : this.afterRefusal(error, network);
       },
     );
   }
@@ -94,70 +94,70 @@ export class Verifications {
   private start(credentials: Credentials): MaybePromise<Verified> {
     const work = this.deps.authenticator.authenticate(credentials);
     if (!isPromise(work)) return work;
-    const { ip } = credentials.handshake;
-    this.takePlace(ip);
-    return this.holdPlace(ip, () => work);
+    const { network } = credentials.handshake;
+    this.takePlace(network);
+    return this.holdPlace(network, () => work);
   }
 
-  private hasPlace(ip: string): boolean {
-    return this.running < this.deps.settings.limits.maxVerifications && this.mayTake(ip);
+  private hasPlace(network: string): boolean {
+    return this.running < this.deps.settings.limits.maxVerifications && this.mayTake(network);
   }
 
-  private mayTake(ip: string): boolean {
-    return (this.byAddress.get(ip) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
+  private mayTake(network: string): boolean {
+    return (this.byAddress.get(network) ?? 0) < this.deps.settings.limits.maxVerificationsPerAddress;
   }
 
-  private takePlace(ip: string): void {
+  private takePlace(network: string): void {
     this.running++;
-    this.byAddress.set(ip, (this.byAddress.get(ip) ?? 0) + 1);
+    this.byAddress.set(network, (this.byAddress.get(network) ?? 0) + 1);
   }
 
   /**
    * Until the work ends, not until nobody waits for it any more: the application works for it as long. What never ends is taken
    * for lost in time, so that it does not keep its place for ever.
    */
-  private holdPlace(ip: string, work: () => MaybePromise<Verified>): MaybePromise<Verified> {
+  private holdPlace(network: string, work: () => MaybePromise<Verified>): MaybePromise<Verified> {
     const { clock, settings } = this.deps;
     // Once: the `then` of a query builder runs the query.
     const verifying = (async () => await work())();
-    const release = (): void => this.releasePlace(ip);
+    const release = (): void => this.releasePlace(network);
     const held = withTimeout(verifying, settings.handlerTimeoutMs * LOST_AFTER, clock);
     void Promise.resolve(held).then(release, release);
     return withTimeout(verifying, settings.handlerTimeoutMs, clock);
   }
 
-  private releasePlace(ip: string): void {
+  private releasePlace(network: string): void {
     this.running--;
-    const left = (this.byAddress.get(ip) ?? 1) - 1;
-    if (left > 0) this.byAddress.set(ip, left);
-    else this.byAddress.delete(ip);
-    this.noteTurn(ip);
+    const left = (this.byAddress.get(network) ?? 1) - 1;
+    if (left > 0) this.byAddress.set(network, left);
+    else this.byAddress.delete(network);
+    this.noteTurn(network);
     this.fillPlaces();
   }
 
-  private noteTurn(ip: string): void {
-    if (this.lines.lengthOf(ip) > 0 && this.mayTake(ip)) this.turns.add(ip);
+  private noteTurn(network: string): void {
+    if (this.lines.lengthOf(network) > 0 && this.mayTake(network)) this.turns.add(network);
   }
 
   /** Gives free places to the addresses in turn. A place is taken here, before the work begins in a later microtask. */
   private fillPlaces(): void {
     const { maxVerifications } = this.deps.settings.limits;
-    for (const ip of this.turns) {
+    for (const network of this.turns) {
       if (this.running >= maxVerifications) return;
       // The address goes to the end of the turns, which this loop comes to again.
-      this.turns.delete(ip);
-      this.takePlace(ip);
-      this.lines.serve(ip);
-      this.noteTurn(ip);
+      this.turns.delete(network);
+      this.takePlace(network);
+      this.lines.serve(network);
+      this.noteTurn(network);
     }
   }
 
-  private noPlace(ip: string): RealtimeError {
+  private noPlace(network: string): RealtimeError {
     const { maxVerifications, maxVerificationsPerAddress, admissionWaitMs } = this.deps.settings.limits;
-    const ofAddress = !this.mayTake(ip);
+    const ofAddress = !this.mayTake(network);
     this.deps.journal.warn(ofAddress ? 'verifications_of_address' : 'verifications', () =>
       ofAddress
-        ? `${maxVerificationsPerAddress} credentials of the address ${ip} are being verified; those that found no place within ` +
+        ? `${maxVerificationsPerAddress} credentials of the address ${network} are being verified; those that found no place within ` +
           `${admissionWaitMs} ms, or no room to wait, are refused (limits.maxVerificationsPerAddress, limits.admissionWait)`
         : `${maxVerifications} credentials are being verified; those that found no place within ${admissionWaitMs} ms, or no ` +
           'room to wait, are refused (limits.maxVerifications, limits.admissionWait)',
@@ -167,20 +167,20 @@ export class Verifications {
   }
 
   /** @returns the error for the client. */
-  private afterRefusal(error: unknown, ip: string): unknown {
+  private afterRefusal(error: unknown, network: string): unknown {
     if (!(error instanceof RealtimeError) || !GUESSES.has(error.code)) return error;
     const { clock, journal, settings } = this.deps;
     const now = clock.monotonic();
-    if (this.failures.take(ip, 1, now)) return error;
+    if (this.failures.take(network, 1, now)) return error;
     const { authFailures, authFailureWindowMs } = settings.abuse;
     journal.warn(
       'auth_failures',
       () =>
-        `More than ${authFailures} credentials of the address ${ip} were refused within ${authFailureWindowMs} ms: ` +
+        `More than ${authFailures} credentials of the address ${network} were refused within ${authFailureWindowMs} ms: ` +
         'further ones that are not valid are answered with rate_limited (abuse.authFailures)',
     );
     return new RealtimeError('rate_limited', 'Too many credentials of this address were refused', {
-      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(ip, 1, now))),
+      retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(network, 1, now))),
     });
   }
 }

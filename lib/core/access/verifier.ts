@@ -1,15 +1,22 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Authentication, Authenticator, Credentials, Verified, Verifier } from '../ports/identity.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { isUserId, USER_ID_RULE } from '../ports/user-id.js';
+
+/** Characters of an id that the log shows. */
+const SHOWN = 40;
 
 /**
- * The authenticator of the application, whose result holds for a time: the life of a credential is measured with the wall
+ * The authenticator of the application. Whom it admits has an id that can be acted on, and its result holds for a time: the life of a credential is measured with the wall
  * clock once, when it was verified, and runs on the monotonic clock from then on (G12).
  */
 export class TimedVerifier implements Verifier {
   constructor(
     private readonly authenticator: Authenticator,
     private readonly clock: Clock,
+    private readonly journal: Pick<ThrottledLog, 'warn'>,
   ) {}
 
   authenticate(credentials: Credentials): MaybePromise<Verified> {
@@ -17,8 +24,21 @@ export class TimedVerifier implements Verifier {
   }
 
   private verified({ user, expiresAt }: Authentication): Verified {
+    if (user !== undefined && !isUserId(user.id)) throw this.unusable(user.id);
     const endsAt = expiresAt === undefined ? Infinity : this.clock.monotonic() + this.lifeOf(expiresAt);
     return user === undefined ? { endsAt } : { user, endsAt };
+  }
+
+  private unusable(id: unknown): RealtimeError {
+    this.journal.warn('user_id', () => {
+      const text = String(id);
+      const shown = JSON.stringify(text.slice(0, SHOWN)) + (text.length > SHOWN ? '…' : '');
+      return (
+        `A client was refused as unauthorized: the authenticator returned the user id ${shown} (${Buffer.byteLength(text)} bytes), ` +
+        `and an id must be ${USER_ID_RULE}. Return a shorter stable id, e.g. the primary key`
+      );
+    });
+    return new RealtimeError('unauthorized', 'The user id of this credential cannot be used');
   }
 
   /** @throws TypeError for what is no time: timers would take it for no wait at all. */

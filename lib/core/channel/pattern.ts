@@ -2,6 +2,8 @@ import { isChannelName } from '../../protocol/channel-name.js';
 import type { ChannelParams } from '../ports/channel-definition.js';
 
 const PARAM_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+/** Parameters as other routers write them: `{room}`, `<room>`, `[room]`, `$room`, `*`. */
+const FOREIGN_PARAM = /[{<[$*]([A-Za-z]\w*|)[}>\]]?/;
 
 /** One segment of a pattern: a literal, or a parameter that takes any one segment. */
 type Segment = { readonly literal: string } | { readonly param: string };
@@ -46,8 +48,11 @@ export class ChannelPattern {
     }
     const literals = segments.map((segment) => ('literal' in segment ? segment.literal : 'x')).join('.');
     if (!isChannelName(literals)) {
+      const [, foreign] = FOREIGN_PARAM.exec(text) ?? [];
+      const meant =
+        foreign === undefined ? '' : ` A parameter is written as ":${foreign === '' ? 'room' : foreign}".`;
       throw new RangeError(
-        `"${text}" is not a channel pattern. Use segments of A-Z a-z 0-9 _ : @ ~ - separated by dots, none of them empty.`,
+        `"${text}" is not a channel pattern. Use segments of A-Z a-z 0-9 _ : @ ~ - separated by dots, none of them empty.${meant}`,
       );
     }
     return pattern;

@@ -8,6 +8,13 @@ export interface ChannelMatch {
   readonly channel: string;
   readonly definition: ChannelDefinition;
   readonly params: ChannelParams;
+  /**
+   * Called when the application granted a client something on the channel: a name that it refuses costs nothing. There where the
+   * name is counted.
+   *
+   * @throws RealtimeError `rate_limited` when it is one too many by now.
+   */
+  readonly onGranted?: () => void;
 }
 
 interface Entry {

@@ -19,16 +19,22 @@ export class ApplicationCalls {
   /**
    * @param what of the application is called, in its own words, e.g. `@OnPublish('said') of rooms.:room`.
    * @param connection id of the connection for which it is called.
-   * @throws RealtimeError `timeout` after `handlerTimeout`.
+   * @param code that the client gets when the time is over. A client sends again what is answered with `timeout`.
+   * @throws RealtimeError with that code after `handlerTimeout`.
    */
-  limit<T>(work: MaybePromise<T>, connection: string, what: () => string): MaybePromise<T> {
+  limit<T>(
+    work: MaybePromise<T>,
+    connection: string,
+    what: () => string,
+    code: 'timeout' | 'outcome_unknown' = 'timeout',
+  ): MaybePromise<T> {
     if (!isPromise(work)) return work;
     const { clock, settings } = this.deps;
     return new Promise<T>((resolve, reject) => {
       let onEnd: (() => void) | undefined;
       const timer = clock.schedule(settings.handlerTimeoutMs, () => {
-        this.onTimeout(new Promise((ended) => (onEnd = ended)), connection, what());
-        reject(new RealtimeError('timeout'));
+        this.onTimeout(new Promise((ended) => (onEnd = ended)), connection, what(), code);
+        reject(new RealtimeError(code, 'The server had no answer in time'));
       });
       const afterEnd =
         <V>(next: (value: V) => void) =>
@@ -42,13 +48,13 @@ export class ApplicationCalls {
     });
   }
 
-  private onTimeout(ended: Promise<void>, connection: string, name: string): void {
+  private onTimeout(ended: Promise<void>, connection: string, name: string, code: string): void {
     const { sessions, journal, settings } = this.deps;
     sessions.find(connection)?.flow.holdUntil(ended);
     journal.warn(
       `timeout ${name}`,
       () =>
-        `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout). Its client was answered with timeout; ` +
+        `${name} took longer than ${settings.handlerTimeoutMs} ms (handlerTimeout). Its client was answered with ${code}; ` +
         'it still runs, and counts for its connection until it ends. Give its own calls a shorter time-out',
     );
   }

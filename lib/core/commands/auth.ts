@@ -50,7 +50,7 @@ export class Auth {
     try {
       const authentication = await this.verifications.verify({ token, via: 'auth', handshake });
       if (session.isClosed) return;
-      if (authentication.user?.id !== session.user?.id) {
+      if (authentication.user?.id !== session.userId) {
         throw new RealtimeError(
           'forbidden',
           'The token belongs to another user; open a new connection for it',

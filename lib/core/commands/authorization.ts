@@ -20,9 +20,14 @@ import type { ApplicationCalls } from './application-calls.js';
 export type Grant = { readonly forMs?: number };
 
 const WITHOUT_END: Grant = {};
+const UNANSWERED = 'Whether the subscription is still allowed could not be found out. Try again later';
 
-/** @throws RealtimeError when an authorization no longer holds: access was or may have been revoked, or the subscription ended (G11). */
-export type StillAllowed = () => void;
+/**
+ * @param lasts whether the permission ends with the subscription, or only when the server takes that away: the answer to a request
+ * is its client's after an `unsubscribe` too. Default: with the subscription.
+ * @throws RealtimeError when an authorization no longer holds: access was or may have been revoked, or the subscription ended (G11).
+ */
+export type StillAllowed = (lasts?: 'until taken') => void;
 
 export interface AuthorizerDeps extends Pick<EnginePorts, 'clock' | 'observer' | 'settings'> {
   readonly channels: ChannelRegistry;
@@ -40,10 +45,35 @@ export class Authorizer {
    *
    * @throws RealtimeError `forbidden`, or what the authorizer threw.
    */
-  authorize({ definition }: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+  authorize(match: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
+    const { definition, onGranted } = match;
     const rule = definition.behaviour.authorize[action];
     if (rule === undefined) throw new RealtimeError('forbidden');
-    return this.decide(rule, call, definition.pattern, action);
+    const decided = this.decide(rule, call, definition.pattern, action);
+    if (onGranted === undefined) return decided;
+    return whenReady(decided, (grant) => {
+      onGranted();
+      return grant;
+    });
+  }
+
+  /**
+   * Whether a subscriber may also have what the action opens beside new events: what was missed (`history`), the members
+   * (`presence`). Without an authorization of its own it comes with the subscription (G10).
+   *
+   * @returns `undefined` for a no.
+   * @throws RealtimeError for an authorization that failed, which is neither a yes nor a no.
+   */
+  permit(match: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant | undefined> {
+    if (match.definition.behaviour.authorize[action] === undefined) return WITHOUT_END;
+    return attempt(
+      (): MaybePromise<Grant | undefined> => this.authorize(match, action, call),
+      (grant) => grant,
+      (error) => {
+        if (isRefusal(error)) return undefined;
+        throw error;
+      },
+    );
   }
 
   /** The same by a rule that is known already. @param pattern of the channel; `''` for a request without one. */
@@ -97,10 +127,12 @@ export class Authorizer {
     const { access } = this.deps;
     const { revision } = access;
     const allowed = (subscription?: Subscription): StillAllowed => {
-      const check = (): void => {
+      const check: StillAllowed = (lasts) => {
         access.requireFresh(match.definition);
-        access.requireUnrevoked(session.user?.id, match.channel, revision);
-        if (subscription?.ended === true) throw new RealtimeError('not_subscribed');
+        access.requireUnrevoked(session.userId, match.channel, revision);
+        const isOver = lasts === undefined ? subscription?.ended : subscription?.wasTaken;
+        if (isOver === true) throw new RealtimeError('not_subscribed');
+        if (subscription?.isWithheld === true) throw new RealtimeError('unavailable', UNANSWERED);
       };
       check();
       return check;
@@ -119,10 +151,25 @@ export class Authorizer {
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
       const match = this.deps.channels.resolve(channel);
-      this.deps.names.admit(session.client, channel, this.deps.clock.monotonic());
-      return match;
+      const count = (isUsed: boolean): void => this.countName(session, channel, isUsed);
+      count(false);
+      return { ...match, onGranted: () => count(true) };
     }
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
+  }
+
+  /**
+   * Anonymous clients of one address do not know each other: what the others named leaves each connection a few names of its own.
+   *
+   * @throws RealtimeError `rate_limited`.
+   */
+  private countName(session: Session, channel: string, isUsed: boolean): void {
+    const { names, clock } = this.deps;
+    const now = clock.monotonic();
+    const refusal = names.refusal(session.client, channel, now);
+    if (refusal === undefined) {
+      if (isUsed) names.add(session.client, channel, now);
+    } else if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
 }
 
@@ -140,6 +187,16 @@ function toGrant(result: AuthorizationResult): Grant {
   if (result === true) return WITHOUT_END;
   if (typeof result === 'object' && result !== null && result.forMs > 0) return result;
   throw new RealtimeError('forbidden');
+}
+
+/** Whether an authorization said no. One that failed, or that asks to be called again, said nothing. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof RealtimeError && !error.retryable && error.code !== 'internal';
+}
+
+/** The grant that ends first. */
+export function shorter(one: Grant, other: Grant): Grant {
+  return (one.forMs ?? Infinity) <= (other.forMs ?? Infinity) ? one : other;
 }
 
 /** Names a channel by its pattern in a message of the log: names of channels are the clients'. */

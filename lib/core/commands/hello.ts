@@ -7,6 +7,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
@@ -20,6 +21,8 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
   unauthorized: 'unauthorized',
   token_expired: 'token_expired',
   forbidden: 'forbidden',
+  muted: 'forbidden',
+  validation_failed: 'forbidden',
   banned: 'banned',
   bad_request: 'protocol_error',
   unavailable: 'broker_unavailable',
@@ -27,7 +30,9 @@ const CLOSE_OF: Partial<Record<ErrorCode, CloseName>> = {
 };
 
 /** The close code with the meaning of an error that refuses a connection. */
-export function closeNameOf(code: ErrorCode): CloseName {
+export function closeNameOf({ code, retryable }: Pick<RealtimeError, 'code' | 'retryable'>): CloseName {
+  // The application's own refusal is final unless it says when to come back.
+  if (code === 'refused') return retryable ? 'overloaded' : 'forbidden';
   return CLOSE_OF[code] ?? 'internal';
 }
 
@@ -43,6 +48,7 @@ export interface HelloDeps extends Pick<
   /** Addresses whose anonymous clients are refused. */
   readonly addressBans: BanList;
   readonly sessions: SessionRegistry;
+  readonly journal: ThrottledLog;
   readonly tickets: TicketSigner;
 }
 
@@ -60,13 +66,13 @@ export class Hello {
         if (session.isClosed) return;
         const known = session.toClientError(error);
         session.fail(command.id, known);
-        this.refuse(session, closeNameOf(known.code), known.retryAfterMs);
+        this.refuse(session, closeNameOf(known), known.retryAfterMs);
       },
     );
   }
 
   private refuse(session: Session, reason: CloseName, retryAfterMs?: number): void {
-    this.deps.observer.onRefusal?.('hello', reason, session.connection.handshake.ip);
+    this.deps.observer.onRefusal?.('hello', reason, session.view.ip);
     session.close(reason, retryAfterMs);
   }
 
@@ -74,7 +80,7 @@ export class Hello {
     const { token } = command.payload;
     return whenReady(this.authenticate(session, token), (authentication) => {
       if (session.isClosed) return;
-      this.refuseIfBanned(authentication, session.ip);
+      this.refuseIfBanned(authentication.user?.id, session);
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
       const { onConnect, calls } = this.deps;
@@ -91,6 +97,8 @@ export class Hello {
 
   private sendWelcome(session: Session, { id, payload }: HelloCommand): void {
     if (session.isClosed) return;
+    // The connect hook may have waited. Users' sessions are ended by their ban; who is anonymous was not known until now.
+    if (session.userId === undefined) this.refuseIfBanned(undefined, session);
     const { features } = payload;
     if (features !== undefined) session.agreeOn(commonFeatures(features));
     // In the connection lane: commands that waited may be answered there, and nothing precedes `welcome`.
@@ -130,24 +138,27 @@ export class Hello {
     });
   }
 
-  private refuseIfBanned({ user }: Verified, ip: string): void {
-    const { bans, addressBans, clock } = this.deps;
+  private refuseIfBanned(user: string | undefined, { network }: Session): void {
+    const { bans, addressBans, clock, journal } = this.deps;
     const now = clock.monotonic();
     // Who proves to be somebody is not kept out by what nobody did at the same address.
-    const ban = user === undefined ? addressBans.find(ip, now) : bans.find(user.id, now);
-    if (ban !== undefined)
-      throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
+    const ban = user === undefined ? addressBans.find(network, now) : bans.find(user, now);
+    if (ban === undefined) return;
+    const whom =
+      user === undefined ? `Anonymous clients of the address ${network}` : `User ${JSON.stringify(user)}`;
+    journal.warn('banned', () => `${whom} came back while banned (${ban.reason ?? 'no reason given'})`);
+    throw new RealtimeError('banned', undefined, { retryAfterMs: remainingMs(ban, now) });
   }
 
-  private welcome({ user, lineage, generation, features, tokenWatch }: Session): WelcomePayload {
+  private welcome({ userId, lineage, generation, features, tokenWatch }: Session): WelcomePayload {
     const { settings, tickets, clock } = this.deps;
     const { nodeId, heartbeat, limits, retry } = settings;
     const { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs } =
       limits;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: user?.id, node: nodeId, lineage, generation }),
-      user: user?.id,
+      session: tickets.sign({ user: userId, node: nodeId, lineage, generation }),
+      user: userId,
       features,
       heartbeat,
       limits: { maxMessageBytes, maxFrameBytes, maxChannels, maxEnvelopesPerFrame, ratePerSecond, dedupeMs },

@@ -10,6 +10,7 @@ import {
   contentOf,
   fingerprintOf,
   jsonOf,
+  metaOf,
   notSerializable,
   sizeOf,
   type EventContent,
@@ -23,6 +24,7 @@ import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { ApplicationCalls } from './application-calls.js';
+import { PublishRuns } from './publish-runs.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
@@ -63,6 +65,8 @@ type Prepared = Pick<AppendRequest, 'event' | 'bytes'>;
  * connection to one channel keep their order (P16); the answer of one does not wait for the next.
  */
 export class Publish {
+  private readonly runs = new PublishRuns();
+
   constructor(private readonly deps: PublishDeps) {}
 
   run(session: Session, command: PublishCommand): MaybePromise<void> {
@@ -93,19 +97,23 @@ export class Publish {
    */
   private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
     const { session, command, match } = attempt;
-    const { authorizer, log } = this.deps;
+    const { authorizer, access, log } = this.deps;
+    const { revision } = access;
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) return this.append(attempt);
+    // Also where the first one was appended before the revoke: the refusal says nothing of that one.
+    access.requireUnrevoked(session.userId, match.channel, revision);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
   }
 
   private append(attempt: Attempt): MaybePromise<void> {
     const { session, command } = attempt;
     const { lanes } = session;
-    const patience = lanes.isBusy(command.channel) ? this.limitWait(attempt) : undefined;
-    return lanes.run(command.channel, () => {
+    const previous = lanes.last(command.channel);
+    const patience = previous === undefined ? undefined : this.limitWait(attempt, previous);
+    return lanes.run(command.channel, command.id, () => {
       if (patience?.isOver === true) return;
       let step: MaybePromise<Prepared>;
       try {
@@ -133,13 +141,13 @@ export class Publish {
    * A publish that waits for those before it has its answer after `handlerTimeout` like any other, counted from when it came.
    * After that it is not appended: the client may have sent it again.
    */
-  private limitWait({ session, command, receivedAt }: Attempt): Patience {
+  private limitWait({ session, command, receivedAt }: Attempt, previous: string): Patience {
     const { clock, settings } = this.deps;
     let isOver = false;
     const leftMs = receivedAt + settings.handlerTimeoutMs - clock.monotonic();
     const timer = clock.schedule(Math.max(0, leftMs), () => {
       isOver = true;
-      const message = 'It waited too long for the publishes before it';
+      const message = `It waited too long for the publish before it, "${previous}", which has not been decided`;
       session.fail(command.id, new RealtimeError('timeout', message));
     });
     return {
@@ -155,7 +163,7 @@ export class Publish {
 
   /** Authorizes and runs the application's handler; what it returns is what is appended. */
   private prepare(attempt: Attempt): MaybePromise<Prepared> {
-    const { session, command, match, sent } = attempt;
+    const { session, command, match, sent, fingerprint } = attempt;
     const { authorizer, access, drain, calls } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
@@ -166,12 +174,18 @@ export class Publish {
       if (handler === undefined) return this.draft(attempt, sent ?? contentOf(command.payload));
       const what = (): string =>
         `The handler of the publish "${command.event}" of ${match.definition.pattern}`;
-      return whenReady(calls.limit(handler(call), session.id, what), (returned) =>
-        this.draft(attempt, handledContent(command, returned)),
+      const { channel, id } = command;
+      const { producer } = session;
+      // Where the handler returns nothing, the payload that it was given, and may have changed.
+      const start = (): MaybePromise<unknown> =>
+        whenReady(handler(call), (returned) => returned ?? call.payload);
+      const run = this.runs.join({ channel, producer, id, fingerprint }, start);
+      return whenReady(calls.limit(run, session.id, what), (payload) =>
+        this.draft(attempt, handledContent(command.event, payload)),
       );
     };
     const checked = (prepared: Prepared): Prepared => {
-      access.requireUnrevoked(session.user?.id, match.channel, revision);
+      access.requireUnrevoked(session.userId, match.channel, revision);
       return prepared;
     };
     return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
@@ -201,12 +215,12 @@ export class Publish {
   /** The event as it is appended: nothing of it changes any more. */
   private draft({ session, command }: Attempt, { value, json }: EventContent): Prepared {
     const { id, event, key, ttl, trace } = command;
-    const meta = contentOf(command.meta, 'meta');
+    const meta = metaOf(command.meta);
     const draft: EventDraft = {
       id,
       event,
       payload: value,
-      user: session.user?.id,
+      user: session.userId,
       key,
       ttl,
       trace,
@@ -216,10 +230,10 @@ export class Publish {
   }
 }
 
-/** What a handler returned; where it returned nothing, the payload that it was given and may have changed. */
-function handledContent({ event, payload }: PublishCommand, returned: unknown): EventContent {
+/** The payload that a handler made. */
+function handledContent(event: string, payload: unknown): EventContent {
   try {
-    return contentOf(returned ?? payload);
+    return contentOf(payload);
   } catch (error) {
     throw notSerializable(`the publish handler of "${event}"`, error);
   }

@@ -7,7 +7,7 @@ import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/ch
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { ApplicationCalls } from './application-calls.js';
-import { ofChannel, type Authorizer } from './authorization.js';
+import { ofChannel, type Authorizer, type StillAllowed } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 
 const NO_CHANNEL = { channel: '', params: {} };
@@ -35,24 +35,28 @@ export class Request {
     }
     const match = authorizer.resolve(session, channel);
     const call = handlerCall(session, match, command);
-    return whenReady(authorizer.authorizeSubscriber(session, match, 'request', call), () => {
+    return whenReady(authorizer.authorizeSubscriber(session, match, 'request', call), (stillAllowed) => {
       // Looked up only after the authorization: who may not ask does not learn what there is to ask.
       const handler = match.definition.behaviour.requests.get(event);
       if (handler === undefined)
         throw new RealtimeError('bad_request', 'This channel declares no request of this name');
-      return this.handle(session, handler, call, match.definition.pattern);
+      return this.handle(session, handler, call, match.definition.pattern, stillAllowed);
     });
   }
 
+  /** @param requireStillAllowed called before the answer is sent: a revoke that came while the handler ran wins (G11). */
   private handle(
     session: Session,
     handler: RequestHandler,
     call: HandlerCall,
     pattern: string,
+    requireStillAllowed?: StillAllowed,
   ): MaybePromise<void> {
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
-    return whenReady(this.calls.limit(handler(call), session.id, what), (value) => {
+    // Nobody may send a request again whose handler still runs (P17).
+    return whenReady(this.calls.limit(handler(call), session.id, what, 'outcome_unknown'), (value) => {
       if (session.isClosed) return;
+      requireStillAllowed?.('until taken');
       const source = `the handler of the request "${call.event}"`;
       let answer: unknown;
       try {

@@ -26,7 +26,7 @@ export class Signal {
     const call = handlerCall(session, match, command);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);
     const { value, json } = contentOf(payload);
-    const user = session.user?.id;
+    const user = session.userId;
     sizeOf({ event, user }, json, '', this.settings.limits.maxEventBytes);
     session.chargeDeliveries(this.hub.find(match.channel)?.subscriptions.size ?? 0);
     await this.log.signal(match.channel, { event, payload: value, user });

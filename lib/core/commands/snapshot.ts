@@ -25,10 +25,15 @@ export class SubscribePlanner {
     private readonly calls: ApplicationCalls,
   ) {}
 
-  plan(subscription: Subscription, since: Position | undefined): MaybePromise<PlanWithSnapshot> {
+  /** @param replay whether the subscriber may be sent what it missed. */
+  plan(
+    subscription: Subscription,
+    since: Position | undefined,
+    replay = true,
+  ): MaybePromise<PlanWithSnapshot> {
     const { channel, wantsSnapshot } = subscription;
     const { policy, behaviour } = channel.definition;
-    return whenReady(planRecovery(channel, since, this.ports.log, policy), (plan) => {
+    return whenReady(planRecovery(channel, since, this.ports.log, policy, replay), (plan) => {
       const { snapshot } = behaviour;
       const startsFresh = plan.recovery === 'new' || plan.recovery === 'lost';
       return snapshot === undefined || !wantsSnapshot || !startsFresh

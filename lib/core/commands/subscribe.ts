@@ -17,7 +17,7 @@ import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
-import type { Authorizer, Grant } from './authorization.js';
+import { shorter, type Authorizer, type Grant } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
@@ -47,9 +47,19 @@ interface Attempt {
   readonly bytes: SubscriptionBytes;
   /** {@link AccessGuard.revision} when it began. */
   readonly revision: number;
-  readonly grant: Grant;
+  readonly access: Access;
   /** Whether the channel had to be waited for, so that many may continue at the same moment. */
   readonly hasWaited: boolean;
+}
+
+/** What the application allows a subscriber. */
+interface Access {
+  /** Ends first of all that it allows. */
+  readonly grant: Grant;
+  /** Whether the events that were missed are sent. */
+  readonly replay: boolean;
+  /** Whether the members are shown. */
+  readonly roster: boolean;
 }
 
 export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
@@ -121,26 +131,51 @@ export class Subscribe {
     const { authorizer, access, hub } = this.deps;
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) => {
-      refuseIfOver(session, pending);
-      access.requireFresh(match.definition);
-      const acquired = hub.acquire(match);
-      const attempted = { command, pending, call, bytes, revision, grant, hasWaited: isPromise(acquired) };
-      return whenReady(acquired, (channel) => this.join(session, channel, attempted));
+    return whenReady(authorizer.authorize(match, 'subscribe', call), (grant) =>
+      whenReady(this.accessOf(match, command, call, grant), (allowed) => {
+        refuseIfOver(session, pending);
+        access.requireFresh(match.definition);
+        const acquired = hub.acquire(match);
+        const hasWaited = isPromise(acquired);
+        const attempted = { command, pending, call, bytes, revision, access: allowed, hasWaited };
+        return whenReady(acquired, (channel) => this.join(session, channel, attempted));
+      }),
+    );
+  }
+
+  /** Asks only for what this subscribe would be given: the replay, and the members. */
+  private accessOf(
+    match: ChannelMatch,
+    { payload }: SubscribeCommand,
+    call: HandlerCall,
+    grant: Grant,
+  ): MaybePromise<Access> {
+    const { authorizer } = this.deps;
+    const { position, presence } = payload;
+    const query = position && { epoch: position.epoch, from: position.seq + 1 };
+    const history = query && authorizer.permit(match, 'history', { ...call, payload: query });
+    return whenReady(history, (replay) => {
+      const watches = match.definition.policy.presence !== false && receivesPresence(presence);
+      const asked = watches ? authorizer.permit(match, 'presence', { ...call, payload: {} }) : undefined;
+      return whenReady(asked, (roster) => ({
+        grant: roster === undefined ? grant : shorter(grant, roster),
+        replay: replay !== undefined,
+        roster: roster !== undefined,
+      }));
     });
   }
 
   private join(session: Session, channel: ServedChannel, attempted: Attempt): MaybePromise<void> {
     const { hub, planner, presence, catchUp } = this.deps;
-    const { command, call } = attempted;
+    const { command, call, access } = attempted;
     const wantsSnapshot = command.payload.snapshot !== false;
     const takesCounts = session.features.includes(PRESENCE_COUNT);
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
       () =>
         whenReady(this.continueInTurn(session, attempted), () =>
-          whenReady(planner.plan(subscription, command.payload.position), (found) =>
-            whenReady(this.enterPresence(session, subscription, command), (page) =>
+          whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
+            whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
               this.answer(session, subscription, attempted, found, page),
             ),
           ),
@@ -187,11 +222,11 @@ export class Subscribe {
       const again = this.deps.presence.page(channel.name);
       return again.then((page) => this.answer(session, subscription, attempted, found, page, reads - 1));
     }
-    const { command, pending, revision, grant } = attempted;
+    const { command, pending, revision } = attempted;
     const { plan, snapshot } = found;
     refuseIfOver(session, pending);
     access.requireFresh(channel.definition);
-    access.requireUnrevoked(session.user?.id, channel.name, revision);
+    access.requireUnrevoked(session.userId, channel.name, revision);
     const members = presence && channel.presence?.answer(subscription, presence);
     const handler =
       snapshot === undefined ? undefined : `the snapshot handler of ${channel.definition.source}`;
@@ -203,7 +238,7 @@ export class Subscribe {
     subscription.countRetained(attempted.bytes.all);
     session.channels.add(subscription);
     channel.subscriptions.add(subscription);
-    this.deps.reauthorization.schedule(session, subscription, grant);
+    this.deps.reauthorization.schedule(session, subscription, attempted.access.grant);
     if (presence !== undefined) channel.presence?.follow(subscription, presence);
   }
 
@@ -211,15 +246,17 @@ export class Subscribe {
     session: Session,
     subscription: Subscription,
     { payload }: SubscribeCommand,
+    roster: boolean,
   ): MaybePromise<PresencePage | undefined> {
     const { presence: tracker } = this.deps;
     const { name: channel, definition } = subscription;
     if (payload.presence === false || definition.policy.presence === false) return undefined;
-    const { receive } = payload.presence ?? {};
-    const { member, lineage: device, generation } = session;
+    const { userId, lineage: device, generation } = session;
+    // Of an anonymous client each session is a member (G19).
+    const member = userId ?? device;
     const entry = { channel, member, device, generation, data: shownBy(payload) };
     const entered = tracker.enter(subscription, entry);
-    return entered.then(() => (receive === false ? undefined : tracker.page(channel)));
+    return entered.then(() => (roster ? tracker.page(channel) : undefined));
   }
 
   private afterCommit(session: Session, subscription: Subscription, bytes: SubscriptionBytes): void {
@@ -227,11 +264,16 @@ export class Subscribe {
     const { onSubscribe } = subscription.definition.behaviour;
     // Inherited from an older generation: for the application nothing began (P28).
     const inherited = session.channels.claim(subscription.name) !== undefined;
+    subscription.beginHooks();
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);
     session.memory.release(bytes.params);
   }
+}
+
+function receivesPresence(presence: SubscribeCommand['payload']['presence']): boolean {
+  return presence !== false && presence?.receive !== false;
 }
 
 /** What the subscriber shows to the other members. */

@@ -33,7 +33,7 @@ export class TakeOver {
   run(session: Session, text: string | undefined): MaybePromise<void> {
     const { tickets, sessions, settings, entropy } = this.deps;
     const ticket = text === undefined ? undefined : tickets.read(text);
-    if (ticket === undefined || ticket.user !== session.user?.id) {
+    if (ticket === undefined || ticket.user !== session.userId) {
       session.continueLineage(entropy.token(), 1);
       sessions.adopt(session);
       return;

@@ -1,6 +1,6 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
-import { RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { errorBody, RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
@@ -48,6 +48,7 @@ export class Unsubscribe {
 
   /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
+    subscription.takeAway();
     this.refuse(session, this.drop(session, subscription), reason);
     const { code, message, retryable, retryAfterMs } = bodyOf(reason);
     session.outbox.pushControl({
@@ -63,10 +64,10 @@ export class Unsubscribe {
     const { inherited, subscriptions } = session.channels.leave();
     for (const subscription of subscriptions)
       this.takeOut(session, subscription, graceAfter(code, subscription.definition.policy));
-    // The newer generation inherited the channels, and with them the hooks (P28).
-    if (code === CLOSE_CODES.superseded.code) return;
-    for (const call of [...inherited, ...subscriptions.map((subscription) => subscription.call)])
-      this.hooks.unsubscribed(call);
+    // Also where a newer connection on another node took over: that one runs hooks of its own (P28). One of this node has
+    // inherited them, and nothing is left.
+    for (const call of inherited) this.hooks.unsubscribed(call);
+    for (const subscription of subscriptions) this.conclude(subscription);
   }
 
   /** Answers commands whose replies were dropped with the subscription, before the client is sent `unsubscribed` (P7). */
@@ -81,8 +82,12 @@ export class Unsubscribe {
     session.channels.remove(subscription);
     const refs = subscription.outbox.purge(subscription);
     this.takeOut(session, subscription, 0);
-    this.hooks.unsubscribed(subscription.call);
+    this.conclude(subscription);
     return refs;
+  }
+
+  private conclude(subscription: Subscription): void {
+    if (subscription.concludeHooks()) this.hooks.unsubscribed(subscription.call);
   }
 
   private takeOut(session: Session, subscription: Subscription, graceMs: number): void {
@@ -99,8 +104,8 @@ export class Unsubscribe {
 /** The body of an error of the application, whose `details` are left out when they cannot be sent. */
 function bodyOf(reason: RealtimeError): ErrorBody {
   try {
-    return toWireValue(reason.toBody(), 'error') as ErrorBody;
+    return toWireValue(errorBody(reason), 'error') as ErrorBody;
   } catch {
-    return new RealtimeError(reason.code).toBody();
+    return errorBody(new RealtimeError(reason.code));
   }
 }

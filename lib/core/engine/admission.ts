@@ -1,9 +1,11 @@
-import type { CloseName } from '../../protocol/close-codes.js';
+import { CLOSE_CODES, type CloseName } from '../../protocol/close-codes.js';
 import type { ConnectRate } from '../access/connect-rate.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Connection, ConnectionHandler, Handshake } from '../ports/connection.js';
 import type { Verifications } from '../access/verifications.js';
 import type { Credentials, Verified } from '../ports/identity.js';
+import { BEHIND_PROXY, clientNetwork } from '../ports/ip-address.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -13,6 +15,8 @@ import { Session, type SessionDeps } from '../session/session.js';
 
 /** Advice to a client that is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
+/** Refusals that say something of the node, not of the client alone. */
+const LOGGED: ReadonlySet<number> = new Set<number>([429, 503]);
 
 export interface AdmissionDeps {
   readonly verifications: Pick<Verifications, 'verify' | 'leave'>;
@@ -21,6 +25,7 @@ export interface AdmissionDeps {
   readonly connects: Pick<ConnectRate, 'enter' | 'leave'>;
   readonly drain: DrainSwitch;
   readonly observer: Observer;
+  readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
 }
 
@@ -66,8 +71,15 @@ export class Admission implements TransportHost {
     return this.deps.verifications.verify(credentials);
   }
 
-  onRefused({ code, status }: Refusal, ip: string): void {
+  networkOf(ip: string): string {
+    return clientNetwork(ip, this.deps.settings.limits.ipv6Prefix);
+  }
+
+  onRefused(refusal: Refusal, ip: string): void {
+    const { code, status } = refusal;
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
+    // Those with a code are the authenticator's, or were logged by who bounds the verifications.
+    if (code === undefined && LOGGED.has(status)) this.log(refusal, ip, status);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {
@@ -76,7 +88,10 @@ export class Admission implements TransportHost {
     const refusal = this.judge(connection.handshake);
     this.deps.sessions.add(session);
     this.deps.observer.onConnectionOpen?.(session.view);
-    if (refusal !== undefined) session.close(this.closeOf(refusal), refusal.retryAfterMs);
+    if (refusal === undefined) return session;
+    const name = this.closeOf(refusal);
+    this.log(refusal, session.view.ip, CLOSE_CODES[name].code);
+    session.close(name, refusal.retryAfterMs);
     return session;
   }
 
@@ -95,16 +110,36 @@ export class Admission implements TransportHost {
     this.deps.verifications.leave(handshake);
   }
 
-  private judge(handshake: Handshake): Refusal | undefined {
+  /** The names of these lines are few: a status, and a hint with fixed numbers. */
+  private log({ status, message, hint }: Refusal, ip: string, answer: number): void {
+    const more = hint === undefined ? '' : ` (${hint})`;
+    this.deps.journal.warn(
+      `refused ${status} ${hint}`,
+      () => `A connection of address ${ip} was refused with ${answer}: ${message}${more}`,
+    );
+  }
+
+  private judge({ network }: Handshake): Refusal | undefined {
     const { sessions, settings, drain } = this.deps;
+    const { maxConnections, maxConnectionsPerAddress } = settings.limits;
     if (!this.opened || drain.isDraining) {
       return { status: 503, message: 'This node is not taking connections', retryAfterMs: RETRY_AFTER_MS };
     }
-    if (sessions.size >= settings.limits.maxConnections) {
-      return { status: 503, message: 'This node is full', retryAfterMs: RETRY_AFTER_MS };
+    if (sessions.size >= maxConnections) {
+      return {
+        status: 503,
+        message: 'This node is full',
+        retryAfterMs: RETRY_AFTER_MS,
+        hint: `limits.maxConnections is ${maxConnections}`,
+      };
     }
-    if (sessions.connectionsOf(handshake.ip) >= settings.limits.maxConnectionsPerAddress) {
-      return { status: 429, message: 'Too many connections from this address', retryAfterMs: RETRY_AFTER_MS };
+    if (sessions.connectionsOf(network) >= maxConnectionsPerAddress) {
+      return {
+        status: 429,
+        message: 'Too many connections from this address',
+        retryAfterMs: RETRY_AFTER_MS,
+        hint: `limits.maxConnectionsPerAddress is ${maxConnectionsPerAddress}. ${BEHIND_PROXY}`,
+      };
     }
     return undefined;
   }

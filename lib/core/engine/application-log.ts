@@ -7,7 +7,7 @@ import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
 import { readMembers } from '../hub/member-pages.js';
 import type { AppendQueue } from '../log/append-queue.js';
-import { contentOf, fingerprintOf, sizeOf } from '../log/event-content.js';
+import { contentOf, fingerprintOf, metaOf, sizeOf } from '../log/event-content.js';
 import type { Broker, LogPolicy } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { Clock } from '../ports/clock.js';
@@ -108,7 +108,7 @@ export class ApplicationLog {
       throw new RealtimeError('bad_request', `The name of an event has 1 to ${MAX_EVENT_LENGTH} characters`);
     }
     const content = contentOf(payload);
-    const meta = contentOf(options.meta, 'meta');
+    const meta = metaOf(options.meta);
     const draft: EventDraft = {
       id,
       event,

@@ -50,13 +50,14 @@ import { MemoryAccounts } from '../outbox/memory-account.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
-import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions, EngineSettings } from '../ports/settings.js';
 import { AnswerSizes } from '../session/answers.js';
+import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { UnfinishedMessages } from '../session/unfinished-messages.js';
+import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
@@ -77,10 +78,11 @@ export function composeEngine(options: EngineOptions) {
   const { limits } = settings;
   const observer = combineObservers(options.observers ?? [], logger);
   const { log, bus, presence: members } = broker;
-  const authenticator = new TimedVerifier(options.authenticator, clock);
+  const journal = new ThrottledLog(logger, clock);
+  const authenticator = new TimedVerifier(options.authenticator, clock, journal);
   const ports = { log, bus, members, authenticator, onConnect, settings, clock, entropy, logger, observer };
   assertCapabilities(options.channels, broker);
-  const listeners = new Set<ConnectionListener>();
+  const listeners = new ConnectionListeners(logger);
   const own = [userChannelDefinition(broker.capabilities, limits.dedupeMs)];
   const channels = new ChannelRegistry(options.channels, own);
   const sessions = new SessionRegistry();
@@ -89,7 +91,6 @@ export function composeEngine(options: EngineOptions) {
   const wheel = new TimerWheel(clock, granularityOf(settings), stalls);
   const retries = new RetryQueue(clock);
   const turns = new Turns(clock);
-  const journal = new ThrottledLog(logger, clock);
   const scheduler = new FlushScheduler(clock, new FlushPace(settings.maxFlushDelayMs), (error) =>
     logger.error('Flushing queues failed', error),
   );
@@ -104,7 +105,7 @@ export function composeEngine(options: EngineOptions) {
   const access = new AccessGuard(revocations, freshness);
 
   const verifications = new Verifications({ ...ports, journal });
-  const connects = new ConnectRate({ ...ports, journal });
+  const connects = new ConnectRate(ports);
   const calls = new ApplicationCalls({ ...ports, journal, sessions });
   const appends = new AppendQueue(ports);
   const presence = new PresenceTracker(ports);
@@ -154,7 +155,19 @@ export function composeEngine(options: EngineOptions) {
   });
   const authorizer = new Authorizer({ ...ports, channels, access, names, calls });
   const unsubscribe = new Unsubscribe(hub, presence, hooks, clock);
-  const reauthorization = new Reauthorization({ ...ports, authorizer, unsubscribe, sessions, drain });
+  const reauthorization = new Reauthorization({
+    ...ports,
+    authorizer,
+    unsubscribe,
+    sessions,
+    drain,
+    journal,
+    proceed: (subscription) => {
+      subscription.release();
+      catchUp.pump(subscription);
+      subscription.channel.presence?.refresh(subscription);
+    },
+  });
   const recentPublishes = new RecentPublishes();
   const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
@@ -178,7 +191,18 @@ export function composeEngine(options: EngineOptions) {
     settings.retry.stableMs,
   );
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
-  const hello = new Hello({ ...ports, tickets, sessions, takeOver, bans, addressBans, verifications, calls });
+  const hello = new Hello({
+    ...ports,
+    tickets,
+    sessions,
+    takeOver,
+    bans,
+    addressBans,
+    journal,
+    verifications,
+    calls,
+  });
+  const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
 
   const sessionDeps: SessionDeps = {
     ...ports,
@@ -202,8 +226,7 @@ export function composeEngine(options: EngineOptions) {
     accounts,
     sessions,
     listeners,
-    bans,
-    addressBans,
+    banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
     outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
     turns,
@@ -225,6 +248,7 @@ export function composeEngine(options: EngineOptions) {
     observer,
     admission: new Admission({
       ...ports,
+      journal,
       verifications,
       connects,
       sessions,
@@ -232,10 +256,11 @@ export function composeEngine(options: EngineOptions) {
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
-    controlApplier: new ControlApplier({ sessions, bans, revocations, unsubscribe, clock }),
+    controlApplier,
     connects,
     verifications,
     reauthorization,
+    channels,
     sessions,
     hub,
     presence,
@@ -269,7 +294,7 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
       overflow: 'disconnect',
     },
     behaviour: {
-      authorize: { subscribe: ({ user, channel }) => user !== undefined && userChannel(user.id) === channel },
+      authorize: { subscribe: ({ user, channel }) => user !== undefined && isChannelOf(user.id, channel) },
       publish: new Map(),
       signals: new Set(),
       requests: new Map(),
@@ -277,8 +302,20 @@ function userChannelDefinition(capabilities: BrokerCapabilities, dedupeMs: numbe
   };
 }
 
+function isChannelOf(user: string, channel: string): boolean {
+  try {
+    return userChannel(user) === channel;
+  } catch {
+    // An id that is longer than the name of a channel can be: such a user has no channel.
+    return false;
+  }
+}
+
 /** Seconds of charged answers that may come at once, e.g. when a page is loaded. */
 const ANSWER_BURST_S = 8;
+/** What an anonymous connection gets of answers whatever those to others at its address cost: bytes a second, and at once. */
+const SHARE_BYTES_PER_SECOND = 4 * 1024;
+const MAX_SHARE_BYTES = 64 * 1024;
 /** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
 const FREE_ROUNDS = 2;
 /** The same for sessions that continue: a user may have several, and each has held its channels before. */
@@ -297,6 +334,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
       commands: new RateLimit(limits.ratePerSecond, limits.burst),
       bytes: new RateLimit(limits.bytesPerSecond, limits.bytesPerSecond * 2),
       answers: new RateLimit(answers, answers * ANSWER_BURST_S),
+      answerShare: new RateLimit(SHARE_BYTES_PER_SECOND, MAX_SHARE_BYTES),
     },
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),

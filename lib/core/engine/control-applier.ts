@@ -3,12 +3,13 @@ import type { BanList } from '../access/ban-list.js';
 import type { Revocations } from '../access/revocations.js';
 import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
-import type { ControlMessage } from '../ports/control.js';
+import type { AbuseRecord, ControlMessage } from '../ports/control.js';
 import type { SessionRegistry } from '../session/registry.js';
 
 export interface ControlApplierDeps {
   readonly sessions: SessionRegistry;
   readonly bans: BanList;
+  readonly addressBans: BanList;
   readonly revocations: Revocations;
   readonly unsubscribe: Unsubscribe;
   readonly clock: Clock;
@@ -39,6 +40,8 @@ export class ControlApplier {
       case 'unban':
         bans.remove(message.user);
         return;
+      case 'abuse':
+        return this.refuse(message);
       case 'supersede': {
         const session = sessions.ofLineage(message.lineage);
         if (session !== undefined && session.generation < message.generation) session.close('superseded');
@@ -51,6 +54,19 @@ export class ControlApplier {
             'are unknown to this node: update its nestjs-realtime',
         );
     }
+  }
+
+  private refuse({ of, id, forMs }: AbuseRecord): void {
+    if (forMs <= 0) return;
+    const { sessions, bans, addressBans, revocations, clock } = this.deps;
+    const now = clock.monotonic();
+    const ban = { until: now + forMs, reason: 'rate_abuse' };
+    if (of === 'user') {
+      bans.extend(id, ban, now);
+      revocations.record(id);
+    } else addressBans.extend(id, ban, now);
+    for (const session of of === 'user' ? sessions.ofUser(id) : sessions.anonymousOf(id))
+      session.close('banned', forMs);
   }
 
   private revoke(user: string, channel: string | undefined): void {

@@ -23,7 +23,10 @@ export async function drainSessions(
   // A few sessions need no pacing; many are spread, so that they do not all reach the other nodes at once.
   const batch = Math.max(64, Math.ceil(leaving.length / steps));
   for (let index = 0; index < leaving.length; index += batch) {
-    for (const session of leaving.slice(index, index + batch)) sayBye(session, clock, settings.drainSpreadMs);
+    for (const session of leaving.slice(index, index + batch)) {
+      // Nothing precedes `welcome`: who has none is closed with the same code, and comes back.
+      if (session.isLive) sayBye(session, clock, settings.drainSpreadMs);
+    }
     if (index + batch < leaving.length) await wait(clock, STEP_MS);
     if (clock.monotonic() - start >= deadlineMs) break;
   }

@@ -1,6 +1,8 @@
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
 import type { ControlReceipt } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
+import { rejected } from '../ports/maybe-promise.js';
 import type { AdministrativeAct } from '../ports/observer.js';
 import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
@@ -125,7 +127,12 @@ export class RealtimeEngine {
     return this.control({ kind: 'disconnect', user, reason });
   }
 
+  /** Rejects with `unknown_channel` for a name that no channel has: confirmed, it would end nothing. */
   revoke(user: string, channel?: string, reason?: string): Promise<ControlReceipt> {
+    if (channel !== undefined && this.parts.channels.find(channel) === undefined) {
+      const message = `revoke: no channel is called ${JSON.stringify(channel)}. Check the name, or leave it out to revoke all`;
+      return rejected(new RealtimeError('unknown_channel', message));
+    }
     return this.control({ kind: 'revoke', user, channel, reason });
   }
 
@@ -142,9 +149,7 @@ export class RealtimeEngine {
 
   /** Follows connections. @returns ends that. */
   addConnectionListener(listener: ConnectionListener): () => void {
-    const { listeners } = this.parts;
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return this.parts.listeners.add(listener);
   }
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {

@@ -53,8 +53,8 @@ export class CatchUp {
 
   private advance(subscription: Subscription): void {
     const { channel, outbox } = subscription;
-    // Continues when this node's revocations are proved again (G11).
-    if (channel.isFrozen) return;
+    // Continues when this node's revocations are proved again, or its authorization was asked again (G11).
+    if (subscription.isFrozen) return;
     while (!subscription.ended && !subscription.live && !subscription.moving) {
       if (subscription.epoch !== channel.tip.epoch) return this.options.onNewEpoch(subscription);
       this.announceResumed(subscription);
@@ -104,7 +104,7 @@ export class CatchUp {
     again: boolean,
   ): void {
     if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
-    if (subscription.live || subscription.channel.isFrozen) return;
+    if (subscription.live || subscription.isFrozen) return;
     try {
       if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
       this.take(subscription, page);

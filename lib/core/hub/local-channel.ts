@@ -177,6 +177,7 @@ export class LocalChannel<S extends Subscriber> implements FlushableChannel {
     const envelope = { type: 'signal', channel: this.name, ts: clock.now(), ...signal };
     const encode = encodedOnce(envelope, onUnwritable);
     for (const subscription of this.subscriptions) {
+      if (subscription.isWithheld) continue;
       const { outbox } = subscription;
       const bytes = encode(outbox.connection.variant);
       if (bytes !== undefined) outbox.pushDroppable(bytes, subscription);

@@ -106,6 +106,14 @@ export class PresenceFeed {
     this.sendAll(this.counted, nothingSince(this.known));
   }
 
+  /** The same for one subscriber. */
+  refresh(subscription: Subscriber): void {
+    const { known } = this;
+    if (known === undefined || this.audience.isFrozen) return;
+    const news = this.counted && subscription.takesCounts ? known : nothingSince(known);
+    this.sendNewer(subscription, news, this.encoder(news));
+  }
+
   remove(subscription: Subscriber): void {
     this.followers.delete(subscription);
     this.stale.delete(subscription);
@@ -158,8 +166,8 @@ export class PresenceFeed {
     const diff = nothingSince(state);
     const encode = this.encoder(diff);
     for (const subscription of this.audience.subscriptions) {
-      if (subscription.takesCounts && subscription.presenceVersion !== undefined)
-        this.send(subscription, diff, encode);
+      const { takesCounts, presenceVersion, isWithheld } = subscription;
+      if (takesCounts && presenceVersion !== undefined && !isWithheld) this.send(subscription, diff, encode);
     }
   }
 
@@ -172,7 +180,7 @@ export class PresenceFeed {
 
   private sendNewer(subscription: Subscriber, news: Version, encode: Encode): void {
     const { presenceVersion, presenceEpoch } = subscription;
-    if (presenceVersion === undefined) return;
+    if (presenceVersion === undefined || subscription.isWithheld) return;
     if (presenceEpoch === news.epoch && news.version <= presenceVersion) return;
     this.send(subscription, news, encode);
   }
@@ -199,8 +207,8 @@ export class PresenceFeed {
     outbox.whenRoom(() => {
       this.stale.delete(subscription);
       if (subscription.ended || this.known === undefined) return;
-      if (this.audience.isFrozen) {
-        // `catchUp` then makes the client read again: its version was recorded, but it did not get the change.
+      if (this.audience.isFrozen || subscription.isWithheld) {
+        // `catchUp` or `refresh` then makes the client read again: its version was recorded, but it did not get the change.
         subscription.forgetPresence();
         return;
       }

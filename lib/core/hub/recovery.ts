@@ -18,6 +18,7 @@ export interface RecoveryPlan extends Omit<SubscribeResult, 'snapshot' | 'presen
  * Decides how a subscriber that was at `since` continues (P11). The broker is always asked whether the position is still
  * valid, even where this node could replay: only the broker knows that its log is the same (G6).
  *
+ * @param replay whether the subscriber may be sent what it missed: otherwise the log is to it like one that keeps nothing.
  * @throws RealtimeError `unavailable` when the broker is needed and away.
  */
 export function planRecovery(
@@ -25,10 +26,11 @@ export function planRecovery(
   since: Position | undefined,
   log: Pick<BrokerLog, 'read'>,
   policy: ChannelPolicy,
+  replay = true,
 ): MaybePromise<RecoveryPlan> {
   const tip = positionOf(channel.tip);
   if (since === undefined) return { recovery: 'new', position: tip, cursor: tip.seq };
-  return proof(channel, since, log).then((read) => planWithin(channel, since, read, policy));
+  return proof(channel, since, log).then((read) => planWithin(channel, since, read, policy, replay));
 }
 
 function planWithin(
@@ -36,13 +38,14 @@ function planWithin(
   since: Position,
   read: ReadResult,
   policy: ChannelPolicy,
+  replay: boolean,
 ): RecoveryPlan {
   // The log may be ahead of this node, and this node ahead of a read that was answered earlier.
   const current = positionOf(channel.tip);
   const position =
     read.tip.epoch === current.epoch && read.tip.seq < current.seq ? current : positionOf(read.tip);
   if (!read.continuous) return lost(position, 'epoch_changed');
-  if (!policy.log.retain && since.seq !== position.seq) return lost(position, 'not_retained');
+  if (!(policy.log.retain && replay) && since.seq !== position.seq) return lost(position, 'not_retained');
   return withinLog(since.seq, position, read.oldest, policy.replayLimit);
 }
 

@@ -10,6 +10,8 @@ export interface Subscriber extends Flow {
   /** Place among the live subscriptions of the channel. */
   readonly liveIndex: number;
   readonly ended: boolean;
+  /** Whether nothing may be sent to it for now, whatever the channel may. */
+  readonly isWithheld: boolean;
   /** Whether the client takes the number of members instead of their changes (P22a). */
   readonly takesCounts: boolean;
   /** Newest presence version that the client has; `undefined` when it does not want presence. */

@@ -31,6 +31,9 @@ export class Subscription implements Subscriber {
   private currentEpoch = '';
   private place = NOT_LIVE;
   private over = false;
+  private taken = false;
+  private hooked = false;
+  private unanswered = false;
   private underWay = false;
   private resumedSeq: number | undefined;
   private entry: PresenceEntry | undefined;
@@ -73,8 +76,14 @@ export class Subscription implements Subscriber {
     return this.channel.definition;
   }
 
+  /** Whether nothing of it may be written for now: it is withheld, or its channel is frozen. */
   get isFrozen(): boolean {
-    return this.channel.isFrozen;
+    return this.unanswered || this.channel.isFrozen;
+  }
+
+  /** Whether its authorization ended and could not be asked again yet (G11). */
+  get isWithheld(): boolean {
+    return this.unanswered;
   }
 
   /** Everything of {@link epoch} up to here has been queued for the client, or announced as missing. */
@@ -97,6 +106,11 @@ export class Subscription implements Subscriber {
 
   get ended(): boolean {
     return this.over;
+  }
+
+  /** Whether the server ended it, because its client lost access. */
+  get wasTaken(): boolean {
+    return this.taken;
   }
 
   /** Whether it is being moved to another epoch: what was read of the old one is not for it. */
@@ -123,7 +137,8 @@ export class Subscription implements Subscriber {
 
   /** The session counts that many more bytes for it. */
   countRetained(change: number): void {
-    this.retained += change;
+    // -0 would make V8 keep a field as an object of its own.
+    if (change !== 0) this.retained += change;
   }
 
   /**
@@ -182,6 +197,37 @@ export class Subscription implements Subscriber {
     this.over = true;
     this.lease?.cancel();
     this.lease = undefined;
+  }
+
+  /** Its `@OnSubscribe` ran, or that of the connection that it was inherited from: an `@OnUnsubscribe` is due. */
+  beginHooks(): void {
+    this.hooked = true;
+  }
+
+  /** @returns whether an `@OnUnsubscribe` is due, once. */
+  concludeHooks(): boolean {
+    const { hooked } = this;
+    this.hooked = false;
+    return hooked;
+  }
+
+  /** Called before {@link end} where its client lost access. */
+  takeAway(): void {
+    this.taken = true;
+  }
+
+  /** Delivery pauses: what is queued of it is put aside, and what comes stays in the log. */
+  withhold(): void {
+    if (this.unanswered) return;
+    this.unanswered = true;
+    this.channel.stopLive(this);
+    this.outbox.hold();
+  }
+
+  /** What was put aside is queued again; the caller continues the delivery. */
+  release(): void {
+    this.unanswered = false;
+    this.outbox.release();
   }
 
   /** Replaces the timer of the next authorization. */

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { isRecord } from '../../protocol/validation/checks.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import { isPlainValue } from './plain-value.js';
@@ -29,6 +30,18 @@ export function contentOf(value: unknown, name = 'payload'): EventContent {
 /** The JSON of {@link contentOf}, without a copy where none has to be made. */
 export function jsonOf(value: unknown): string {
   return isPlainValue(value) ? JSON.stringify(value) : contentOf(value).json;
+}
+
+/**
+ * The `meta` of an event, fixed in the same way.
+ *
+ * @throws RealtimeError `bad_request` for what cannot be sent, and for what is no object once it is: a `Date` is a text then.
+ */
+export function metaOf(value: unknown): EventContent {
+  const meta = contentOf(value, 'meta');
+  if (meta.value !== undefined && !isRecord(meta.value))
+    throw new RealtimeError('bad_request', 'meta must be an object');
+  return meta;
 }
 
 /** Digest of an event as it was sent: tells a retry from another event with the same id (P15). @param json its payload. */

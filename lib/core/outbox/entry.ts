@@ -103,3 +103,6 @@ export class QueueEntry {
     this.gapBefore = undefined;
   }
 }
+
+/** Whether an entry has not left its queue. One function for all lists: each of a node's connections has some. */
+export const isQueued = (entry: QueueEntry): boolean => !entry.gone;

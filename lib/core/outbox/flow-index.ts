@@ -1,7 +1,6 @@
 import { EntryList } from './entry-list.js';
-import type { Flow, GapEntry, QueueEntry } from './entry.js';
+import { isQueued, type Flow, type GapEntry, type QueueEntry } from './entry.js';
 
-const isQueued = (entry: QueueEntry): boolean => !entry.gone;
 const isEvent = (entry: QueueEntry): boolean => !entry.gone && entry.event !== undefined;
 
 /** What is queued of one flow. */

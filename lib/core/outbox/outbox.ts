@@ -279,10 +279,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.noteQueue();
   }
 
-  /** Puts back what {@link hold} set aside. */
+  /** Puts back what {@link hold} set aside, of subscriptions that are no longer frozen. */
   release(): void {
     if (this.queue.heldLength === 0) return;
     this.queue.release();
+    this.queue.hold(({ flow }) => flow?.isFrozen === true);
     this.busy |= QUEUED;
     this.schedule();
   }
@@ -427,6 +428,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private countControl(bytes: number): void {
+    // -0 would make V8 keep a field as an object of its own.
+    if (bytes === 0) return;
     this.controlBytes += bytes;
     this.shared.budget.change(bytes);
   }

@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/position.js';
 import { EntryList } from './entry-list.js';
-import { QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
+import { isQueued, QueueEntry, type Flow, type GapEntry, type QueuedMessage } from './entry.js';
 import { FlowIndex } from './flow-index.js';
 import type { OutboxBudget } from './outbox-budget.js';
 
@@ -258,7 +258,7 @@ export class OutboxQueue {
 }
 
 function newList(): EntryList {
-  return new EntryList((entry) => !entry.gone);
+  return new EntryList(isQueued);
 }
 
 function newGap(

@@ -173,7 +173,9 @@ export interface BrokerPresence {
    * entered again; one that is leaving stays leaving.
    */
   renew(entries: readonly PresenceEntry[], leaseMs: number): Promise<void>;
-  /** Members in a stable order, a page at a time. */
+  /**
+   * Members in a stable order, a page at a time. Rejects with `bad_request` for a `cursor` that is no `more` of a page.
+   */
   members(channel: string, page: { readonly cursor?: string; readonly limit: number }): Promise<PresencePage>;
 }
 

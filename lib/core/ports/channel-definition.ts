@@ -85,7 +85,7 @@ export interface SnapshotState {
 
 /** Application code of one channel pattern. */
 export interface ChannelBehaviour {
-  /** `'public'` admits everybody; an action without an entry follows G10. `subscribe` always has one (G9). */
+  /** `'public'` admits everybody; an action without an entry follows G10. Each covers every path to what it opens. `subscribe` always has one (G9). */
   readonly authorize: Readonly<Partial<Record<ChannelAction, AuthorizeHandler | 'public'>>>;
   /** The only events that clients may publish. */
   readonly publish: ReadonlyMap<string, PublishHandler | undefined>;

@@ -11,6 +11,11 @@ export interface Handshake {
   readonly url: string;
   /** Address of the client, as the trusted proxies report it. */
   readonly ip: string;
+  /**
+   * What limits and bans of addresses know the client by: its address, of IPv6 the network that it belongs to
+   * (`limits.ipv6Prefix`).
+   */
+  readonly network: string;
   /** Whether the connection came over TLS, as far as this process or a trusted proxy knows. */
   readonly secure: boolean;
 }

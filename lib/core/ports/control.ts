@@ -27,6 +27,19 @@ export type ControlMessage =
     }
   | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
   | {
+      /**
+       * A node refuses a client that kept exceeding its rates, for a time, and closes its connections. It neither shortens nor
+       * replaces a ban that lasts longer, and nodes that start later need not know of it.
+       */
+      readonly kind: 'abuse';
+      /** Whether the client is a user, or the anonymous clients of an address. */
+      readonly of: 'user' | 'address';
+      /** The id of the user, or the address as limits count addresses. */
+      readonly id: string;
+      /** As of a ban. */
+      readonly forMs: number;
+    }
+  | {
       /** A newer generation of a session exists; older ones are closed (P28). */
       readonly kind: 'supersede';
       readonly lineage: string;
@@ -35,6 +48,9 @@ export type ControlMessage =
 
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** The record of what a node does against a client that keeps exceeding its rates. */
+export type AbuseRecord = Extract<ControlMessage, { kind: 'abuse' }>;
 
 /** Which nodes applied a control record, and which did not answer in time. */
 export interface ControlReceipt {

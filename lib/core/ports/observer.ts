@@ -25,7 +25,7 @@ export interface ObservedCommand {
 }
 
 /** An act of the application against a user: a control record. */
-export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' }>;
+export type AdministrativeAct = Exclude<ControlMessage, { readonly kind: 'supersede' | 'abuse' }>;
 
 /** What this node does by itself against a connection that keeps exceeding its rates (G16). */
 export interface AbuseAct {
@@ -89,8 +89,8 @@ export interface Observer {
   /** The broker can be reached again, or no longer. */
   onBrokerState?(state: BrokerState, reason: string | undefined): void;
   /**
-   * An administrative act, or a step against abuse. `receipt` names the nodes that applied it; `undefined` when the broker
-   * rejected the record with `error`.
+   * An administrative act, or a step against abuse. `receipt` names the nodes that applied it, of a step against abuse this node:
+   * the others are notified of a ban and not waited for. `undefined` when the broker rejected the record with `error`.
    */
   onAct?(act: AdministrativeAct | AbuseAct, receipt: ControlReceipt | undefined, error?: unknown): void;
 }

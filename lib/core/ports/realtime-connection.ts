@@ -23,7 +23,7 @@ export class RealtimeConnection {
   readonly ip: string;
   /** Whether the client used TLS, to this server or to a trusted proxy. */
   readonly secure: boolean;
-  /** What the engine verified, until a guard sets something else. */
+  /** What the engine verified, until a guard sets something else. What that is changes nothing of who the user is to the engine. */
   user: RealtimeIdentity | undefined;
   // Made at the first read: most connections have no guard that reads headers, and no data.
   #headers: IncomingHttpHeaders | undefined;
@@ -49,6 +49,21 @@ export class RealtimeConnection {
       ...this.#handshake.headers,
       ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
     });
+  }
+
+  /** As on an Express request: the same as {@link url}. */
+  get originalUrl(): string {
+    return this.url;
+  }
+
+  /** As on an HTTP request: that of the handshake, always `'GET'`. */
+  get method(): string {
+    return 'GET';
+  }
+
+  /** As on an Express request: one of the {@link headers}, by a name in any case. */
+  get(name: string): string | readonly string[] | undefined {
+    return this.headers[name.toLowerCase()];
   }
 
   /** The application's own state of this connection. */

@@ -103,6 +103,7 @@ export const ENGINE_TABLE = {
     maxWaitingBytes: integer(16 * 1024 * 1024, { min: 64 * 1024 }),
     maxRateBuckets: integer(100_000, { min: 1_000 }),
     maxConnectionsPerAddress: integer(1_000),
+    ipv6Prefix: integer(64, { min: 32, max: 128 }),
     maxConnections: integer(100_000),
     maxParamsBytes: integer(4 * 1024, { min: 64 }),
     maxPresenceBytes: integer(4 * 1024, { min: 64 }),

@@ -58,6 +58,8 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
+  /** First bits of IPv6 addresses that are compared: all addresses with these are one client. */
+  readonly ipv6Prefix: number;
   /** Connections of this node; further ones are refused with 503. */
   readonly maxConnections: number;
   /** Bytes of the `params` of one subscribe. */

@@ -10,6 +10,8 @@ export interface Refusal {
   /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;
   readonly retryAfterMs?: number;
+  /** For the log, beside the message: which setting decides, and the remedy. Clients do not get it. */
+  readonly hint?: string;
 }
 
 /** What a transport has verified before it opens a connection. */
@@ -22,7 +24,8 @@ export interface Opening {
 
 /** A client that has sent what cannot run yet. */
 export interface UnfinishedSender {
-  readonly ip: string;
+  /** As of its handshake. */
+  readonly network: string;
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   readonly client: string;
   /** Ends the connection and frees what it sent: others need the memory. */
@@ -53,6 +56,8 @@ export interface TransportHost {
   };
   /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
   readonly unfinished: UnfinishedBytes;
+  /** The {@link Handshake.network} of an address. */
+  networkOf(ip: string): string;
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**

@@ -4,6 +4,9 @@ import type { Flow } from '../outbox/entry.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import type { Scheduled } from '../ports/clock.js';
 
+/** Names of channels that a connection may use whatever others at its address named. */
+const MAX_OWN_NAMES = 8;
+
 /** A subscribe that is under way. */
 export class PendingSubscription {
   private calledOff = false;
@@ -38,6 +41,7 @@ export class SessionChannels {
   private pending: Map<string, PendingSubscription> | undefined;
   private unclaimed: Map<string, HandlerCall> | undefined;
   private unclaimedTimer: Scheduled | undefined;
+  private own: Set<string> | undefined;
 
   /** Subscriptions, and subscribes that are under way. */
   get size(): number {
@@ -46,6 +50,15 @@ export class SessionChannels {
 
   get names(): readonly string[] {
     return [...this.joined.keys()];
+  }
+
+  /** Whether a name is among the few of this connection. @param isUsed whether it becomes one of them. */
+  takeOwnName(channel: string, isUsed: boolean): boolean {
+    const { own } = this;
+    if (own?.has(channel) === true) return true;
+    if ((own?.size ?? 0) >= MAX_OWN_NAMES) return false;
+    if (isUsed) (this.own ??= new Set<string>()).add(channel);
+    return true;
   }
 
   get(channel: string): Subscription | undefined {
@@ -92,10 +105,15 @@ export class SessionChannels {
     return done;
   }
 
-  /** Inherits the channels of an older connection. @returns how many there are. */
+  /**
+   * Takes over the channels of an older connection of this node: from now on their `@OnUnsubscribe` is called here, and no longer
+   * at the end of the older one. @returns how many there are.
+   */
   inherit(older: SessionChannels): number {
-    const inherited = new Map(older.unclaimed);
-    for (const { name, call } of older.joined.values()) inherited.set(name, call);
+    const inherited = older.unclaimed ?? new Map<string, HandlerCall>();
+    older.unclaimed = undefined;
+    for (const subscription of older.joined.values())
+      if (subscription.concludeHooks()) inherited.set(subscription.name, subscription.call);
     this.unclaimed = inherited.size === 0 ? undefined : inherited;
     return inherited.size;
   }

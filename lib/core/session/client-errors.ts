@@ -1,6 +1,6 @@
 import type { ClientCommand } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
-import { RealtimeError } from '../../protocol/realtime-error.js';
+import { errorBody, RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';
@@ -20,7 +20,7 @@ export function toClientError(
 
 /** The `error` answer to a command, or to none. */
 export function errorEnvelope(ref: string | undefined, error: RealtimeError, clock: Clock): Envelope {
-  const payload = toWireValue(error.toBody(), 'error');
+  const payload = toWireValue(errorBody(error), 'error');
   return { type: 'error', ts: clock.now(), payload, ...(ref === undefined ? {} : { ref }) };
 }
 

@@ -1,12 +1,13 @@
 import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { BanList } from '../access/ban-list.js';
 import type { RateLimit } from '../access/rate-limit.js';
 import type { SubjectBuckets } from '../access/subject-buckets.js';
 import type { Stalls } from '../async/stalls.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
+import type { AbuseRecord } from '../ports/control.js';
+import { UNKNOWN_ADDRESS } from '../ports/ip-address.js';
 import type { AbuseAct, Observer } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
 import type { AbusePolicy, EngineSettings } from '../ports/settings.js';
@@ -37,7 +38,13 @@ export interface InboundDeps {
   /** When this node stood still: what came meanwhile is counted as if it had been read in time. */
   readonly stalls: Pick<Stalls, 'since'>;
   /** What one connection may send and cause a second. */
-  readonly rates: { readonly commands: RateLimit; readonly bytes: RateLimit; readonly answers: RateLimit };
+  readonly rates: {
+    readonly commands: RateLimit;
+    readonly bytes: RateLimit;
+    readonly answers: RateLimit;
+    /** What an anonymous connection gets whatever the answers to others at its address cost. */
+    readonly answerShare: RateLimit;
+  };
   /** The same over all connections of a user, or of the anonymous clients of an address. */
   readonly subjects: {
     /** Of users only: anonymous clients of one address do not know each other. */
@@ -48,16 +55,16 @@ export interface InboundDeps {
     /** Subscribes that cost no command because the session held these channels before its client reconnected. */
     readonly resumedSubscribes: SubjectBuckets;
   };
-  /** Users that are refused. */
-  readonly bans: BanList;
-  /** Addresses that are refused; a list of their own, because clients can cause its entries. */
-  readonly addressBans: BanList;
+  /** Refuses a client for a time, and ends its connections. */
+  readonly banForAbuse: (record: AbuseRecord) => void;
 }
 
 /** A session whose commands are counted. */
 export interface LimitedSession extends ClosableSession {
   readonly view: RealtimeConnection;
-  readonly user: { readonly id: string } | undefined;
+  readonly userId: string | undefined;
+  /** What the bans of addresses know it by. */
+  readonly network: string;
   readonly isLive: boolean;
   /** Whom limits over several connections count. */
   readonly client: string;
@@ -92,6 +99,7 @@ export class InboundLimiter {
   private commandsFullAt = 0;
   private bytesFullAt = 0;
   private answersFullAt = 0;
+  private shareFullAt = 0;
   /** Made at the first violation. */
   private abuse: AbuseMeter | undefined;
   /** Subscribes that cost nothing, as the session held so many channels before its client reconnected. */
@@ -99,10 +107,7 @@ export class InboundLimiter {
   /** Pings that the client has yet to answer. */
   private pongsDue = 0;
 
-  constructor(
-    private readonly deps: InboundDeps,
-    private readonly ip: string,
-  ) {}
+  constructor(private readonly deps: InboundDeps) {}
 
   /**
    * Counts a frame. When it exceeds the rate of bytes, its commands are refused, and reading pauses until there is room for it.
@@ -143,6 +148,7 @@ export class InboundLimiter {
     const { rates, subjects, clock } = this.deps;
     const now = clock.monotonic();
     this.answersFullAt = rates.answers.draw(this.answersFullAt, bytes, now);
+    this.shareFullAt = rates.answerShare.draw(this.shareFullAt, bytes, now);
     subjects.answers.draw(session.client, bytes, now);
   }
 
@@ -154,8 +160,8 @@ export class InboundLimiter {
     if (count <= 0) return;
     const now = clock.monotonic();
     this.commandsFullAt = rates.commands.draw(this.commandsFullAt, count, now);
-    if (session.user !== undefined && settings.limits.userRatePerSecond > 0)
-      subjects.commands.draw(session.user.id, count, now);
+    if (session.userId !== undefined && settings.limits.userRatePerSecond > 0)
+      subjects.commands.draw(session.userId, count, now);
   }
 
   /**
@@ -184,7 +190,7 @@ export class InboundLimiter {
     const after = rates.commands.take(this.commandsFullAt, 1, now, from);
     if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
     this.commandsFullAt = after;
-    const user = session.user?.id;
+    const user = session.userId;
     if (
       user !== undefined &&
       settings.limits.userRatePerSecond > 0 &&
@@ -245,24 +251,27 @@ export class InboundLimiter {
   }
 
   private end(session: LimitedSession): void {
-    const { clock, settings, bans, addressBans, journal } = this.deps;
-    // Before `welcome` nobody is proved to be anybody: a ban would keep others out.
-    const banMs = session.isLive ? settings.abuse.banMs : 0;
+    const { settings, banForAbuse, journal } = this.deps;
+    const { userId, network } = session;
+    // As wide as what was proved, no wider: before `welcome` nobody is known to be anybody, and a Unix socket has no address.
+    const isKnown = session.isLive && (userId !== undefined || network !== UNKNOWN_ADDRESS);
+    const banMs = isKnown ? settings.abuse.banMs : 0;
     const whom =
-      session.user === undefined ? `address ${this.ip}` : `user ${JSON.stringify(session.user.id)}`;
-    if (banMs > 0) {
-      const ban = { until: clock.monotonic() + banMs, reason: 'rate_abuse' };
-      if (session.user === undefined) addressBans.add(this.ip, ban);
-      else bans.add(session.user.id, ban);
-    }
+      userId === undefined ? `the anonymous clients of address ${network}` : `user ${JSON.stringify(userId)}`;
     journal.warn(
       'rate_abuse',
       () =>
         `A connection of ${whom} was closed with rate_abuse: it ignored the limits again and again` +
-        (banMs > 0 ? `; the ${whom} is refused for ${banMs} ms` : ''),
+        (banMs > 0 ? `; their other connections end, and new ones are refused for ${banMs} ms` : ''),
     );
     this.notify({ kind: 'close', connection: session.view, banMs });
     session.close('rate_abuse', banMs);
+    if (banMs <= 0) return;
+    const whose =
+      userId === undefined
+        ? ({ of: 'address', id: network } as const)
+        : ({ of: 'user', id: userId } as const);
+    banForAbuse({ kind: 'abuse', ...whose, forMs: banMs });
   }
 
   private takeFreeSubscribe(session: LimitedSession, now: number): boolean {
@@ -275,13 +284,12 @@ export class InboundLimiter {
 
   private debtMs(session: LimitedSession, now: number): number {
     const { rates, subjects } = this.deps;
-    return Math.max(
-      rates.answers.debtMs(this.answersFullAt, now),
-      subjects.answers.debtMs(session.client, now),
-    );
+    const ownMs = rates.answers.debtMs(this.answersFullAt, now);
+    // Anonymous clients of one address do not know each other: what the others owe leaves each a share.
+    if (session.userId === undefined && rates.answerShare.debtMs(this.shareFullAt, now) === 0) return ownMs;
+    return Math.max(ownMs, subjects.answers.debtMs(session.client, now));
   }
 
-  /** This node alone applies it. */
   private notify(act: AbuseAct): void {
     this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
   }

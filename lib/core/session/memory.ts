@@ -3,6 +3,8 @@ import type { MemoryAccount, MemoryAccounts } from '../outbox/memory-account.js'
 
 /** When a client may try again what would have kept too much, in milliseconds. */
 const RETRY_AFTER_MS = 2_000;
+/** What an anonymous connection may keep whatever others at its address keep: they do not know each other. */
+const SHARE_BYTES = 16 * 1024;
 
 export interface SessionMemoryDeps {
   readonly accounts: MemoryAccounts;
@@ -15,6 +17,7 @@ export interface SessionMemoryDeps {
 export interface MemoryHolder {
   /** Whose memory it is counted as. */
   readonly client: string;
+  readonly userId: string | undefined;
   readonly isLive: boolean;
 }
 
@@ -46,10 +49,12 @@ export class SessionMemory {
   /** @throws RealtimeError `rate_limited` when the connection, or the user, would retain too much; nothing is counted then. */
   retain(bytes: number): void {
     const { maxRetainedBytes, maxRetainedBytesPerUser } = this.deps.settings.limits;
-    if (bytes > 0 && this.retained + bytes > maxRetainedBytes)
+    const after = this.retained + bytes;
+    if (bytes > 0 && after > maxRetainedBytes)
       throw tooMuch('connection', 'maxRetainedBytes', maxRetainedBytes);
-    const { account } = this;
-    if (bytes > 0 && (account?.retainedBytes ?? 0) + bytes > maxRetainedBytesPerUser)
+    const { account, holder } = this;
+    const isOwn = holder.userId === undefined && after <= SHARE_BYTES;
+    if (bytes > 0 && !isOwn && (account?.retainedBytes ?? 0) + bytes > maxRetainedBytesPerUser)
       throw tooMuch('user', 'maxRetainedBytesPerUser', maxRetainedBytesPerUser);
     this.change(bytes);
   }
@@ -61,14 +66,15 @@ export class SessionMemory {
 
   /** Gives everything back. What is released later was released here. */
   end(): void {
-    this.change(-this.retained);
+    this.release(this.retained);
     this.ended = true;
     if (this.opened !== undefined) this.deps.accounts.close(this.opened);
     this.opened = undefined;
   }
 
   private change(bytes: number): void {
-    if (this.ended) return;
+    // -0 would make V8 keep a field as an object of its own.
+    if (this.ended || bytes === 0) return;
     this.retained += bytes;
     this.account?.retain(bytes);
   }

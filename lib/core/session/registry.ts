@@ -1,20 +1,52 @@
 import type { Session } from './session.js';
 
+const NOBODY: readonly Session[] = [];
+
+/** Sessions by what several of them may have in common. */
+class SessionIndex {
+  /** A set only for several sessions: most have nobody beside them, and a set costs ten times its entry. */
+  private readonly found = new Map<string, Session | Set<Session>>();
+
+  add(key: string, session: Session): void {
+    const known = this.found.get(key);
+    if (known instanceof Set) known.add(session);
+    else this.found.set(key, known === undefined || known === session ? session : new Set([known, session]));
+  }
+
+  remove(key: string, session: Session): void {
+    const known = this.found.get(key);
+    if (known === session) this.found.delete(key);
+    else if (known instanceof Set && known.delete(session) && known.size === 0) this.found.delete(key);
+  }
+
+  count(key: string): number {
+    const known = this.found.get(key);
+    if (known === undefined) return 0;
+    return known instanceof Set ? known.size : 1;
+  }
+
+  list(key: string): readonly Session[] {
+    const known = this.found.get(key);
+    if (known === undefined) return NOBODY;
+    return known instanceof Set ? [...known] : [known];
+  }
+}
+
 /** The live sessions of this node, found by what commands and records name. */
 export class SessionRegistry {
   private readonly all = new Map<string, Session>();
-  /** A set only for a user with several connections: most have one, and a set costs ten times its entry. */
-  private readonly users = new Map<string, Session | Set<Session>>();
+  private readonly users = new SessionIndex();
   private readonly lineages = new Map<string, Session>();
-  private readonly addresses = new Map<string, number>();
+  private readonly addresses = new SessionIndex();
 
   /** Number of connections, those before `welcome` included. */
   get size(): number {
     return this.all.size;
   }
 
-  connectionsOf(ip: string): number {
-    return this.addresses.get(ip) ?? 0;
+  /** @param address the {@link Session.network}. */
+  connectionsOf(network: string): number {
+    return this.addresses.count(network);
   }
 
   find(id: string): Session | undefined {
@@ -27,8 +59,7 @@ export class SessionRegistry {
 
   add(session: Session): void {
     this.all.set(session.id, session);
-    const { ip } = session.connection.handshake;
-    this.addresses.set(ip, this.connectionsOf(ip) + 1);
+    this.addresses.add(session.network, session);
   }
 
   /** Called as soon as the lineage is known, so that a newer generation finds the session. */
@@ -38,32 +69,24 @@ export class SessionRegistry {
 
   /** Called as soon as the user is known: a ban must also end a session that still waits for `welcome`. */
   identify(session: Session): void {
-    const id = session.user?.id;
-    if (id === undefined) return;
-    const known = this.users.get(id);
-    if (known instanceof Set) known.add(session);
-    else this.users.set(id, known === undefined || known === session ? session : new Set([known, session]));
+    if (session.userId !== undefined) this.users.add(session.userId, session);
   }
 
   remove(session: Session): void {
     if (!this.all.delete(session.id)) return;
-    const { ip } = session.connection.handshake;
-    const connections = this.connectionsOf(ip) - 1;
-    if (connections > 0) this.addresses.set(ip, connections);
-    else this.addresses.delete(ip);
+    this.addresses.remove(session.network, session);
     // A newer generation may already be in the place of this one.
     if (this.lineages.get(session.lineage) === session) this.lineages.delete(session.lineage);
-    const id = session.user?.id;
-    if (id === undefined) return;
-    const known = this.users.get(id);
-    if (known === session) this.users.delete(id);
-    else if (known instanceof Set && known.delete(session) && known.size === 0) this.users.delete(id);
+    if (session.userId !== undefined) this.users.remove(session.userId, session);
   }
 
   ofUser(user: string): readonly Session[] {
-    const known = this.users.get(user);
-    if (known === undefined) return [];
-    return known instanceof Set ? [...known] : [known];
+    return this.users.list(user);
+  }
+
+  /** Sessions of anonymous clients, from their `welcome`; before it nobody is known to be one. */
+  anonymousOf(network: string): readonly Session[] {
+    return this.addresses.list(network).filter(({ userId, isLive }) => userId === undefined && isLive);
   }
 
   ofLineage(lineage: string): Session | undefined {

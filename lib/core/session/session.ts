@@ -68,7 +68,7 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionM
   /** What came before `welcome`, of all sessions. */
   readonly unfinished: UnfinishedBytes;
   readonly sessions: { remove(session: Session): void };
-  readonly listeners: ReadonlySet<ConnectionListener>;
+  readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
   readonly beforeWrite: () => void;
 }
@@ -93,6 +93,8 @@ export class Session
   readonly outbox: Outbox;
   readonly view: RealtimeConnection;
   readonly connectedAt: number;
+  /** As of its handshake. */
+  readonly network: string;
   readonly channels = new SessionChannels();
   readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
@@ -102,6 +104,7 @@ export class Session
   private state: State = 'hello';
   private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
+  private provenId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
   private unverified: Opening;
   private agreed = NO_FEATURES;
@@ -125,10 +128,11 @@ export class Session
     const { settings, clock, entropy, wheel, outboxes } = deps;
     this.id = entropy.id();
     this.connectedAt = clock.now();
+    this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
     this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
-    this.inbound = new InboundLimiter(deps, connection.handshake.ip);
+    this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
     this.flow = new CommandFlow(deps, this, this.inbound);
     this.tokenWatch = new TokenWatch(deps, this);
@@ -139,6 +143,11 @@ export class Session
   /** Who the client was verified to be; `undefined` for an anonymous one. */
   get user(): RealtimeIdentity | undefined {
     return this.identity;
+  }
+
+  /** The id of that user, as it was verified: whatever becomes of the object, what the node does for the user goes by it. */
+  get userId(): string | undefined {
+    return this.provenId;
   }
 
   get opening(): Opening {
@@ -181,11 +190,7 @@ export class Session
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
     return (this.clientName ??=
-      this.user === undefined ? `address ${this.connection.handshake.ip}` : `user ${this.user.id}`);
-  }
-
-  get ip(): string {
-    return this.connection.handshake.ip;
+      this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`);
   }
 
   get account(): MemoryAccount | undefined {
@@ -199,17 +204,13 @@ export class Session
 
   /** In whose name the ids of this session's publishes are unique (P15). */
   get producer(): string {
-    return (this.producerName ??= this.user === undefined ? `s:${this.lineage}` : `u:${this.user.id}`);
-  }
-
-  /** The member that this session belongs to (G19). */
-  get member(): string {
-    return this.user?.id ?? this.lineage;
+    return (this.producerName ??= this.userId === undefined ? `s:${this.lineage}` : `u:${this.userId}`);
   }
 
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
+    this.provenId = authentication.user?.id;
     this.clientName = undefined;
     this.producerName = undefined;
     this.view.user = authentication.user;
@@ -265,7 +266,7 @@ export class Session
     this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
-    if (wasLive) for (const listener of this.deps.listeners) listener.closed(this.view, code);
+    if (wasLive) this.deps.listeners.closed(this.view, code);
   }
 
   sendPing(): void {
@@ -334,7 +335,7 @@ export class Session
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
-    for (const listener of this.deps.listeners) listener.opened(this.view);
+    this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     const { clock } = this.deps;
     for (const received of this.takeEarly()) {

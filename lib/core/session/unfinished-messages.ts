@@ -25,7 +25,7 @@ export class UnfinishedMessages implements UnfinishedBytes {
   /** @param maxBytes over all connections. @param onShed called with the address of each client that is shed. */
   constructor(
     private readonly maxBytes: number,
-    private readonly onShed: (ip: string) => void = () => undefined,
+    private readonly onShed: (network: string) => void = () => undefined,
   ) {}
 
   /** Bytes that are counted. */
@@ -34,33 +34,33 @@ export class UnfinishedMessages implements UnfinishedBytes {
   }
 
   note(sender: UnfinishedSender, bytes: number): void {
-    const address = this.addresses.get(sender.ip);
+    const address = this.addresses.get(sender.network);
     const before = address?.senders.get(sender) ?? 0;
     const counted = bytes < SMALL_BYTES ? 0 : bytes;
     if (counted === before) return;
     if (counted === 0) return this.forget(sender);
-    const { senders } = address ?? this.begin(sender.ip);
+    const { senders } = address ?? this.begin(sender.network);
     senders.delete(sender);
     senders.set(sender, counted);
-    this.count(sender.ip, counted - before);
+    this.count(sender.network, counted - before);
     while (this.total > this.maxBytes) this.shedOne();
   }
 
-  private begin(ip: string): AddressBytes {
+  private begin(network: string): AddressBytes {
     const address: AddressBytes = { total: 0, senders: new Map() };
-    this.addresses.set(ip, address);
+    this.addresses.set(network, address);
     return address;
   }
 
   private forget(sender: UnfinishedSender): void {
-    const { senders } = this.addresses.get(sender.ip) as AddressBytes;
-    this.count(sender.ip, -(senders.get(sender) as number));
+    const { senders } = this.addresses.get(sender.network) as AddressBytes;
+    this.count(sender.network, -(senders.get(sender) as number));
     senders.delete(sender);
-    if (senders.size === 0) this.addresses.delete(sender.ip);
+    if (senders.size === 0) this.addresses.delete(sender.network);
   }
 
-  private count(ip: string, change: number): void {
-    (this.addresses.get(ip) as AddressBytes).total += change;
+  private count(network: string, change: number): void {
+    (this.addresses.get(network) as AddressBytes).total += change;
     this.total += change;
   }
 
@@ -72,7 +72,7 @@ export class UnfinishedMessages implements UnfinishedBytes {
     if (fullest === undefined) return;
     const sender = largestOf(fullest.senders);
     this.forget(sender);
-    this.onShed(sender.ip);
+    this.onShed(sender.network);
     sender.shed();
   }
 }

@@ -60,7 +60,7 @@ function checked(
   mapper: ErrorMapper,
 ): Authenticator {
   const refuse = (error: unknown): never => {
-    throw mapper.toRealtimeError(error, { source });
+    throw mapper.toRealtimeError(error, { source, action: 'authenticate' });
   };
   const check = (result: unknown): Authentication => {
     const user: unknown = isRecord(result) ? result.user : undefined;

@@ -15,6 +15,9 @@ import type { RealtimeJwtOptions } from '../realtime-options.js';
 import { isMissingPackage } from '../errors/missing-package.js';
 import { jwtKey, type JwtKey } from './jwt-key.js';
 
+/** When a client whose token is not valid yet comes back, in milliseconds. */
+const NOT_YET_RETRY_MS = 2_000;
+
 type Claims = Readonly<Record<string, unknown>>;
 
 /** What `@nestjs/jwt` returns with `complete: true`. */
@@ -85,7 +88,8 @@ export class JwtAuthenticator implements Authenticator {
   private userOf(claims: Claims): MaybePromise<RealtimeIdentity> {
     if (this.options.user !== undefined) return this.options.user(claims);
     const { sub } = claims;
-    if ((typeof sub !== 'string' && typeof sub !== 'number') || sub === '') {
+    // A larger number was rounded when it was parsed: it may be the id of somebody else.
+    if (!(typeof sub === 'string' ? sub !== '' : Number.isSafeInteger(sub))) {
       throw new RealtimeError('unauthorized', 'The token names no user (claim "sub")');
     }
     return { ...claims, id: String(sub) };
@@ -121,6 +125,12 @@ function verifyOptionsOf(
 function refusal(error: unknown): RealtimeError {
   // A token older than `maxAge` has the same error, and a fresh token helps there too.
   if ((error as Error).name === 'TokenExpiredError') return new RealtimeError('token_expired');
+  // The token is genuine, and the clock of who issued it is ahead: it is valid in a moment.
+  if ((error as Error).name === 'NotBeforeError')
+    return new RealtimeError('unavailable', 'The token is not valid yet', {
+      retryAfterMs: NOT_YET_RETRY_MS,
+      cause: error,
+    });
   // Clients do not learn which check failed: that would help a forger.
   return new RealtimeError('unauthorized', 'The token is not valid', { cause: error });
 }

@@ -23,9 +23,17 @@ export const CHANNEL_ACTIONS: readonly ChannelAction[] = [
  * Declares who may do what with a channel (G9).
  *
  * On a method: it decides the named actions, and returns `true`, `false` or `{ for: '5m' }`, a lease after which it is
- * called again. An error refuses with its code. The method for `subscribe` is called at each subscribe and resume.
- * Without a declaration, `publish` and `signal` are refused, and `request`, `history` and `presence` need a live
- * subscription.
+ * called again. An error refuses with its code; in a lease only a no ends the subscription, and while the method fails nothing
+ * is delivered and it is asked again.
+ *
+ * | action | opens | without a declaration |
+ * |---|---|---|
+ * | `subscribe` | new events, signals, and the snapshot with what follows the position that it states; asked at each subscribe and resume | the application does not boot |
+ * | `publish` | publishing the events of `@OnPublish` | refused |
+ * | `signal` | sending the declared signals | refused |
+ * | `request` | the handlers of `@OnRequest`, with or without a subscription | needs a live subscription |
+ * | `history` | every event of the past: `history`, with or without a subscription, and the replay of a subscribe that states a position. Denied, who subscribes gets what is new, and `lost` with `not_retained` where something was missed | comes with the subscription |
+ * | `presence` | the members: `presence`, with or without a subscription, the roster of a subscribe, and every change. Denied, who subscribes is a member that sees none; deny it to everybody for presence that only the server reads | comes with the subscription |
  *
  * On the class: an injectable policy decides instead, see {@link ChannelPolicyGuard}. A method of the class itself takes
  * precedence over the policy's for the same action.
@@ -50,15 +58,18 @@ export function Authorize(
   ...subjects: (ChannelAction | Type<ChannelPolicyGuard>)[]
 ): MethodDecorator & ClassDecorator {
   return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    const where = descriptor === undefined ? target : target.constructor;
+    const place = [(where as { name?: string }).name, key].filter((part) => part !== undefined).map(String);
+    const fail = (problem: string): never => {
+      throw new TypeError(`${place.join('.')}: ${problem}`);
+    };
     for (const subject of subjects) {
       if (typeof subject === 'function') {
-        if (descriptor !== undefined) throw new TypeError(misplaced(`${subject.name} on a method`));
+        if (descriptor !== undefined) fail(misplaced(`${subject.name} on a method`));
         Reflect.defineMetadata(POLICY_METADATA, subject, target);
       } else {
-        if (descriptor === undefined || key === undefined)
-          throw new TypeError(misplaced(`'${subject}' on a class`));
-        if (!CHANNEL_ACTIONS.includes(subject))
-          throw new TypeError(`@Authorize('${String(subject)}'): ${KNOWN}`);
+        if (descriptor === undefined || key === undefined) return fail(misplaced(`'${subject}' on a class`));
+        if (!CHANNEL_ACTIONS.includes(subject)) fail(`@Authorize('${String(subject)}'): ${KNOWN}`);
         declareHandler({ kind: 'authorize', action: subject })(target, key, descriptor);
       }
     }

@@ -29,8 +29,8 @@ export interface ChannelPolicyGuard {
   signal?(context: RealtimeContext): AuthorizationAnswer;
   /** Called before each request of a client. */
   request?(context: RealtimeContext): AuthorizationAnswer;
-  /** Called before each read of the history. */
+  /** Called before each read of the history, and before a subscribe replays what its client missed. */
   history?(context: RealtimeContext): AuthorizationAnswer;
-  /** Called before the members are shown. */
+  /** Called before the members are shown: to a subscriber, and in answer to `presence`. */
   presence?(context: RealtimeContext): AuthorizationAnswer;
 }

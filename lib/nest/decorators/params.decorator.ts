@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
 import type { RealtimeConnection } from '../../core/ports/realtime-connection.js';
+import { isRecord } from '../../protocol/validation/checks.js';
 import { RealtimeContext } from './realtime-context.js';
 
 /** Reads one argument of a handler from its call, for the decorator's factory and for direct calls. */
@@ -13,10 +14,17 @@ export type ParamReader = (
 export const readChannelParam: ParamReader = (name, context) =>
   name === undefined ? context?.params : context?.params[name];
 
-const readUser: ParamReader = (claim, _context, connection) => {
-  // From the connection, not the call: a guard may have put the application's own user there, as guards do on requests.
-  const user = (connection as RealtimeConnection | undefined)?.user;
-  return claim === undefined ? user : user?.[claim];
+/**
+ * Guards put what they know of the user where they find a request: the application's own user, or the claims of a token, whose
+ * user has no `id`. Who the user is was verified before, and authorization, events and presence go by that.
+ */
+const readUser: ParamReader = (claim, context, connection) => {
+  const given = (connection as RealtimeConnection | null | undefined)?.user as unknown;
+  const put = isRecord(given) ? given : undefined;
+  const verified = context?.user;
+  if (verified === undefined) return claim === undefined ? given : put?.[claim];
+  if (claim === undefined) return put !== undefined && String(put.id) === verified.id ? put : verified;
+  return claim === 'id' ? verified.id : (put?.[claim] ?? verified[claim]);
 };
 
 const readers = new Map<unknown, ParamReader>();
@@ -53,8 +61,10 @@ export function ChannelParam(name?: string, ...pipes: Pipe[]): ParameterDecorato
 }
 
 /**
- * The user of the connection: what a guard put on `connection.user`, otherwise the verified identity; `undefined` for an
- * anonymous client. With a claim, that field of the user. Also works on other gateways whose guards set `client.user`.
+ * The user of the connection: what a guard put on `connection.user` (or `request.user`) if it has the verified `id`, otherwise the
+ * verified identity. With a claim, that field of what the guard put, or else of the verified identity; `'id'` is always the
+ * verified id, which authorization, events and presence have too. For a client that was not verified (an anonymous one, or one
+ * of another gateway) it is what a guard put, or `undefined`.
  *
  * @example canRead(@RealtimeUser('id') user: string) {}
  * @publicApi

@@ -98,11 +98,12 @@ export class AuthorizationBuilder {
     let warned = false;
     const read = (verdict: unknown): AuthorizationResult => {
       const result = resultOf(verdict);
-      if (result === undefined && verdict != null && !warned) {
+      if (result === undefined && !warned) {
         warned = true;
+        const what = verdict == null ? String(verdict) : 'neither true, false nor { for: duration }';
         this.logger.warn(
-          `${source} returned neither true, false nor { for: duration }, which refuses. Return a boolean; an interceptor ` +
-            'that wraps results must leave authorizations alone (RealtimeContext.from(context)?.action).',
+          `${source} returned ${what}, which refuses. Return true or false; an interceptor that wraps results must leave ` +
+            'authorizations alone (RealtimeContext.from(context)?.action).',
         );
       }
       return result ?? false;

@@ -50,7 +50,7 @@ export class BehaviourBuilder {
     const onUnsubscribe = this.moment('unsubscribed', index.moments.get('unsubscribed'));
     const behaviour: ChannelBehaviour = {
       authorize,
-      publish: this.handlers(index.publish, 'publish'),
+      publish: this.handlers(index.publish, 'publish', { decorated: true }),
       signals,
       requests: this.handlers(index.requests, 'request', { emptyAllowed: true }),
       ...(snapshot === undefined ? {} : { snapshot }),

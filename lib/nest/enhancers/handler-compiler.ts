@@ -5,9 +5,11 @@ import {
   GUARDS_METADATA,
   INTERCEPTORS_METADATA,
   PIPES_METADATA,
+  ROUTE_ARGS_METADATA,
 } from '@nestjs/common/constants.js';
 import type { ApplicationConfig, ExternalContextCreator } from '@nestjs/core';
-import { EmptyError, isObservable, lastValueFrom } from 'rxjs';
+import { isObservable } from 'rxjs';
+import type { EngineLogger } from '../../core/ports/logger.js';
 import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { RealtimeContext } from '../decorators/realtime-context.js';
 import type { ErrorMapper } from '../errors/error-mapper.js';
@@ -15,9 +17,12 @@ import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { DedupeInterceptor } from '../interceptors/dedupe.interceptor.js';
 import { EnvelopeInterceptor } from '../interceptors/envelope.interceptor.js';
 import { SequenceInterceptor } from '../interceptors/sequence.interceptor.js';
+import { EnhancerFailures } from './enhancer-failures.js';
 import { FilterRunner } from './filter-runner.js';
 import { directArguments, paramsFactory, paramsOf, type HandlerParam } from './handler-params.js';
 import type { HandlerTarget } from './handler-target.js';
+import { adviceOf } from './inert-response.js';
+import { lastOf, NOTHING, realtimeContexts } from './realtime-contexts.js';
 
 /** A handler behind its enhancers. Throws nothing but `RealtimeError`. */
 export interface CompiledHandler {
@@ -37,6 +42,15 @@ export interface CompileOptions {
   readonly guards?: boolean;
   /** Whether an Observable without a value counts as `undefined`. Default `false`: it is an error. */
   readonly emptyAllowed?: boolean;
+  /** Whether every parameter needs a decorator: there is no gateway from which the method could come. Default `false`. */
+  readonly decorated?: boolean;
+}
+
+/** What all handlers of an application have in common. */
+export interface CompilerSettings {
+  /** Whether global guards, interceptors and pipes run. */
+  readonly globals: boolean;
+  readonly logger: EngineLogger;
 }
 
 /** The enhancers that are bound to a handler by its class, its method and its parameters: classes or instances. */
@@ -59,43 +73,60 @@ export function isEngineStage(interceptor: unknown): boolean {
  * that certainly has none, global ones included, is called directly.
  */
 export class HandlerCompiler {
+  private readonly contexts: ExternalContextCreator;
+  private readonly failures: EnhancerFailures;
+  private readonly globals: Readonly<Record<'guards' | 'interceptors' | 'pipes', boolean>>;
+
   constructor(
-    private readonly contexts: ExternalContextCreator,
-    private readonly config: ApplicationConfig,
+    contexts: ExternalContextCreator,
+    config: ApplicationConfig,
     private readonly mapper: ErrorMapper,
     private readonly problems: BootProblems,
-  ) {}
+    { globals, logger }: CompilerSettings,
+  ) {
+    this.failures = new EnhancerFailures(logger);
+    this.contexts = realtimeContexts(contexts, { globals, failures: this.failures });
+    this.globals = {
+      guards: globals && config.getGlobalGuards().length > 0,
+      interceptors: globals && config.getGlobalInterceptors().some((one) => !isEngineStage(one)),
+      pipes: globals && config.getGlobalPipes().length > 0,
+    };
+  }
 
   compile(
     target: HandlerTarget,
-    { guards: guarded = true, emptyAllowed = false }: CompileOptions = {},
+    { guards: guarded = true, emptyAllowed = false, decorated = false }: CompileOptions = {},
   ): CompiledHandler {
     const source = `${target.host.metatype.name}.${target.methodName}`;
     const { list: params, metadataKey } = paramsOf(target);
     const bound = boundEnhancers(target, params);
     this.check(target, source, params, bound);
+    if (decorated) this.checkDecorated(target, source, params);
 
-    const { config } = this;
-    const guards = guarded && (bound.guards.length > 0 || config.getGlobalGuards().length > 0);
+    const { globals, failures } = this;
+    const guards = guarded && (bound.guards.length > 0 || globals.guards);
     // What interceptors do to results, or pipes to parameters, has no place around the library's own functions.
     const isOwn = target.own === true;
-    const interceptors =
-      !isOwn &&
-      (bound.interceptors.length > 0 || config.getGlobalInterceptors().some((one) => !isEngineStage(one)));
-    const pipes = !isOwn && (bound.pipes.length > 0 || config.getGlobalPipes().length > 0);
+    const interceptors = !isOwn && (bound.interceptors.length > 0 || globals.interceptors);
+    const pipes = !isOwn && (bound.pipes.length > 0 || globals.pipes);
     const direct = guards || interceptors || pipes ? undefined : callDirectly(target, params);
     const call = direct ?? this.throughNest(target, metadataKey, { guards, interceptors });
-    const filters = new FilterRunner(target, bound.filters, this.mapper);
+    const filters = new FilterRunner(target, bound.filters, this.mapper, failures);
 
     const fail = async (error: unknown, context: RealtimeContext): Promise<never> => {
-      throw await filters.run(error, context, { source, connectionId: context.connection.id });
+      const { action, connection } = context;
+      failures.explain(error, source, action);
+      const retryAfterMs = adviceOf(context);
+      throw await filters.run(error, context, { source, connectionId: connection.id, action, retryAfterMs });
     };
     const settle = async (result: Promise<unknown>, context: RealtimeContext): Promise<unknown> => {
       try {
         const value: unknown = await result;
-        return isObservable(value) ? await lastValueFrom(value) : value;
+        const last = isObservable(value) ? await lastOf(value) : value;
+        if (last !== NOTHING) return last;
+        if (emptyAllowed) return undefined;
+        throw new TypeError(`${source} returned an Observable without a value`);
       } catch (error) {
-        if (emptyAllowed && error instanceof EmptyError) return undefined;
         return fail(error, context);
       }
     };
@@ -112,7 +143,7 @@ export class HandlerCompiler {
           return fail(error, context);
         }
         if (isPromise(result)) return settle(result, context);
-        return isObservable(result) ? settle(lastValueFrom(result), context) : result;
+        return isObservable(result) ? settle(lastOf(result), context) : result;
       },
     };
   }
@@ -162,7 +193,7 @@ export class HandlerCompiler {
         'Use @MessageBody(), @ChannelParam(), @RealtimeUser(), @MessageId() or @ConnectedSocket().',
       );
     }
-    // Rest and default parameters do not count in `length`.
+    // Of a method without any decorator the first two are (connection, payload). Rest and default parameters do not count in `length`.
     const bare = Array.from({ length: method.length }, (_, index) => index).find(
       (place) => !params.some(({ index }) => index === place),
     );
@@ -173,6 +204,22 @@ export class HandlerCompiler {
         'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).',
       );
     }
+  }
+
+  /** Reports parameters that are filled by their place, which nobody who writes for a channel expects. */
+  private checkDecorated(
+    { host, method, methodName }: HandlerTarget,
+    source: string,
+    params: readonly HandlerParam[],
+  ): void {
+    const key = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as object | undefined;
+    if (params.length === 0 || method.length === 0 || (key !== undefined && Object.keys(key).length > 0))
+      return;
+    this.problems.add(
+      source,
+      'has a parameter without a decorator, and so would get the connection instead of the payload.',
+      'Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().',
+    );
   }
 }
 

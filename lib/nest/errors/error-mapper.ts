@@ -2,26 +2,96 @@ import { HttpException } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
-import { isErrorCode, type ErrorCode } from '../../protocol/error-codes.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
+import type { RealtimeAction } from '../decorators/realtime-context.js';
+import { dataOf, messageOf, nameOfStatus, ownCodeOf, retryAfterOf } from './exception-body.js';
+import { withinBounds } from './error-bounds.js';
+import { issuesOf } from './pipe-issues.js';
 import { isValidationError, validationDetails } from './validation-details.js';
 
-/** Where an error came from, for the log. Clients choose nothing in it (G23). */
+/** Where an error came from. Clients choose nothing in it (G23). */
 export interface ErrorOrigin {
-  /** Class and method. */
+  /** Class and method, for the log. */
   readonly source: string;
   readonly connectionId?: string;
+  /** What the error answers; absent where nobody waits for it. */
+  readonly action?: RealtimeAction | 'authenticate';
+  /** What a guard or filter wrote as `Retry-After`, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** Where clients are admitted: errors are told in codes for credentials, which mean something else later. */
+const DOOR: readonly unknown[] = ['authenticate', 'connect'];
+
+/** Commands whose handler does something: its error is their answer, and the client does not send them again by itself. */
+const ACTS: readonly unknown[] = ['publish', 'request', 'signal', undefined];
+
+/** Codes that the application may give in a handler. The others say what the library found, and clients act on them. */
+const OF_HANDLERS: ReadonlySet<ErrorCode> = new Set([
+  'bad_request',
+  'validation_failed',
+  'forbidden',
+  'refused',
+  'banned',
+  'muted',
+  'message_too_large',
+  'internal',
+]);
+
+/** The same at the door. */
+const AT_DOOR: ReadonlySet<ErrorCode> = new Set([
+  'validation_failed',
+  'unauthorized',
+  'token_expired',
+  'forbidden',
+  'refused',
+  'banned',
+  'muted',
+  'rate_limited',
+  'unavailable',
+  'timeout',
+  'internal',
+]);
+
+/** HTTP statuses, and codes, of what can be otherwise a moment later. */
+const TEMPORARY: ReadonlySet<number | ErrorCode> = new Set<number | ErrorCode>([
+  408,
+  425,
+  429,
+  503,
+  504,
+  'rate_limited',
+  'unavailable',
+  'timeout',
+]);
+
+/** When a client asks again after something temporary that says no time, in milliseconds. */
+const TRY_AGAIN_MS = 1_000;
+
+/** What is known of an application's error. */
+interface Refusal {
+  readonly status?: number | undefined;
+  /** What it carries: the response of an `HttpException`, the object of a `WsException`, the body that a filter wrote. */
+  readonly body: unknown;
+  readonly message: string | undefined;
+  readonly cause: unknown;
 }
 
 /**
- * Maps what application code throws to an error of the protocol (§6).
+ * Maps what application code throws to an error of the protocol (§6). Only a `RealtimeError` chooses a code, and only one that
+ * is the application's to give. Everything else that is meant for clients is `refused` with `reason` and `data`, unless the code
+ * says more.
  *
  * | thrown | code |
  * |---|---|
- * | `RealtimeError` | its own |
- * | `HttpException` below 500, 503, 504 | by its status; with validation messages `validation_failed` and `details[]` |
- * | `WsException` | `code` of its error object, else by its `status`, else `bad_request` |
+ * | `RealtimeError` | its own; one that says what the library found becomes `refused` with that code as the reason |
+ * | `HttpException` 400 or 422 with validation messages | `validation_failed` and `details[]` |
+ * | `HttpException` 401 | `unauthorized` at the door, else `forbidden` |
+ * | `HttpException` 403 | `forbidden` |
+ * | other `HttpException` below 500, 503, 504 | `refused` |
+ * | `WsException` | `refused`; as the `HttpException` where it carries a `status` |
  * | `ValidationError[]` of class-validator | `validation_failed` |
  * | anything else | `internal` with an id; the log has the id, the stack and the connection (G25) |
  */
@@ -32,23 +102,43 @@ export class ErrorMapper {
   ) {}
 
   toRealtimeError(error: unknown, origin: ErrorOrigin): RealtimeError {
-    if (error instanceof RealtimeError) return error;
-    if (error instanceof WsException) return this.fromBody(error.getError(), error);
-    const code = error instanceof HttpException ? codeOfStatus(error.getStatus()) : 'internal';
-    if (error instanceof HttpException && code !== 'internal') return fromHttp(error, code);
-    if (Array.isArray(error) && error.length > 0 && error.every(isValidationError))
-      return new RealtimeError('validation_failed', undefined, { details: validationDetails(error) ?? [] });
-    return this.internal(error, origin);
+    return withinBounds(
+      this.meant(error, origin) ?? this.internal(error, origin),
+      origin.source,
+      this.logger,
+    );
   }
 
-  /** Maps the text or object that a `WsException` or a gateway's filter carries. */
-  fromBody(body: unknown, cause?: unknown): RealtimeError {
-    if (typeof body === 'string') return new RealtimeError(codeOfText(body), body, { cause });
-    const details = validationDetails(body);
-    if (details !== undefined) return new RealtimeError('validation_failed', undefined, { details, cause });
-    if (!isRecord(body)) return new RealtimeError('bad_request', undefined, { cause });
-    const message = typeof body.message === 'string' ? body.message : undefined;
-    return new RealtimeError(codeOfBody(body, message), message, { cause });
+  /** Maps the text or object that a gateway's filter returns or emits. */
+  fromBody(body: unknown, origin: ErrorOrigin, cause?: unknown): RealtimeError {
+    return withinBounds(refusalOf({ ...carried(body), cause }, origin), origin.source, this.logger);
+  }
+
+  /** Maps what a filter of HTTP wrote to the response; `undefined` where that is no refusal. */
+  fromResponse(
+    status: number,
+    body: unknown,
+    origin: ErrorOrigin,
+    cause: unknown,
+  ): RealtimeError | undefined {
+    if (!isForClients(status)) return undefined;
+    const message = typeof body === 'string' ? body : messageOf(body);
+    return withinBounds(refusalOf({ status, body, message, cause }, origin), origin.source, this.logger);
+  }
+
+  /** The error for the client; `undefined` where it is not meant for clients. */
+  private meant(error: unknown, origin: ErrorOrigin): RealtimeError | undefined {
+    if (error instanceof RealtimeError) return chosen(error, origin);
+    if (error instanceof WsException)
+      return refusalOf({ ...carried(error.getError()), cause: error }, origin);
+    if (error instanceof HttpException) {
+      const [status, body] = [error.getStatus(), error.getResponse() as unknown];
+      // Nest keeps the text of an error that is given as the response from clients.
+      const message = body instanceof Error ? undefined : error.message;
+      return isForClients(status) ? refusalOf({ status, body, message, cause: error }, origin) : undefined;
+    }
+    if (!Array.isArray(error) || error.length === 0 || !error.every(isValidationError)) return undefined;
+    return new RealtimeError('validation_failed', { details: validationDetails(error) });
   }
 
   private internal(error: unknown, { source, connectionId }: ErrorOrigin): RealtimeError {
@@ -59,44 +149,52 @@ export class ErrorMapper {
   }
 }
 
-function fromHttp(error: HttpException, code: ErrorCode): RealtimeError {
-  const isValidation = code === 'bad_request' || code === 'validation_failed';
-  const details = isValidation ? validationDetails(error.getResponse()) : undefined;
-  return details === undefined
-    ? new RealtimeError(code, error.message, { cause: error })
-    : new RealtimeError('validation_failed', undefined, { details, cause: error });
+/** The application's own choice. A code that is not the application's to give is its reason. */
+function chosen(error: RealtimeError, { action }: ErrorOrigin): RealtimeError {
+  const { code, message, data, details } = error;
+  const isAtDoor = DOOR.includes(action);
+  if ((isAtDoor ? AT_DOOR : OF_HANDLERS).has(code)) return error;
+  const { reason = code, retryAfterMs = TEMPORARY.has(code) ? askAgain(action) : undefined } = error;
+  const becomes = code === 'unauthorized' ? 'forbidden' : 'refused';
+  return new RealtimeError(becomes, { reason, message, data, details, retryAfterMs, cause: error });
 }
 
-/** Nest refuses with this text where a guard returns `false`, and nowhere else. */
-function codeOfText(text: string): ErrorCode {
-  return text === 'Forbidden resource' ? 'forbidden' : 'bad_request';
+function refusalOf({ status, body, message, cause }: Refusal, origin: ErrorOrigin): RealtimeError {
+  const isValidation = status === undefined || status === 400 || status === 422;
+  const details = isValidation ? validationDetails(body, issuesOf(cause)) : undefined;
+  const own = ownCodeOf(body, status);
+  if (details !== undefined) return new RealtimeError('validation_failed', { details, reason: own, cause });
+  const code = codeOf(status, origin);
+  const reason = own ?? nameOfStatus(status);
+  const isTemporary = status !== undefined && TEMPORARY.has(status);
+  const advised = retryAfterOf(body) ?? (isTemporary ? origin.retryAfterMs : undefined);
+  return new RealtimeError(code, {
+    message,
+    reason: reason === code ? undefined : reason,
+    data: dataOf(body),
+    retryAfterMs: advised ?? (isTemporary ? askAgain(origin.action) : undefined),
+    cause,
+  });
 }
 
-function codeOfBody(body: Readonly<Record<string, unknown>>, message: string | undefined): ErrorCode {
-  if (isErrorCode(body.code)) return body.code;
-  const status = body.statusCode ?? body.status;
-  if (typeof status === 'number') return codeOfStatus(status);
-  return message === undefined ? 'bad_request' : codeOfText(message);
+function codeOf(status: number | undefined, { action }: ErrorOrigin): ErrorCode {
+  if (status === 401 && DOOR.includes(action)) return 'unauthorized';
+  return status === 401 || status === 403 ? 'forbidden' : 'refused';
 }
 
-// Where several codes share a status, this is what an application means by it. The engine's own refusals have their codes
-// already.
-const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'bad_request',
-  401: 'unauthorized',
-  403: 'forbidden',
-  404: 'unknown_channel',
-  408: 'timeout',
-  409: 'conflict',
-  410: 'unknown_channel',
-  413: 'message_too_large',
-  422: 'validation_failed',
-  429: 'rate_limited',
-  503: 'unavailable',
-  504: 'timeout',
-};
+/** What a `WsException`, or the filter of a gateway, carries. */
+function carried(body: unknown): Omit<Refusal, 'cause'> {
+  if (typeof body === 'string') return { body: undefined, message: body };
+  const status = isRecord(body) ? (body.statusCode ?? body.status) : undefined;
+  return { body, message: messageOf(body), status: typeof status === 'number' ? status : undefined };
+}
 
-/** The code for an HTTP status: any other 4xx is `bad_request`, everything else is `internal`. */
-function codeOfStatus(status: number): ErrorCode {
-  return CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'bad_request' : 'internal');
+/** Whether an HTTP error of this status is one that the application tells its clients. */
+function isForClients(status: number): boolean {
+  return (status >= 400 && status < 500) || TEMPORARY.has(status);
+}
+
+/** The delay after which the client asks again for something that only reads; `undefined` where it must not by itself. */
+function askAgain(action: ErrorOrigin['action']): number | undefined {
+  return ACTS.includes(action) ? undefined : TRY_AGAIN_MS;
 }

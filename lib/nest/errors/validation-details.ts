@@ -13,11 +13,29 @@ const PROPERTY =
  * The findings of a validation: class-validator's errors, the messages of Nest's ValidationPipe (list or grouped), or
  * issues with `path` and `message` (Zod, Standard Schema). `undefined` for anything else. They never contain values that
  * the client sent.
+ *
+ * @param issues what the pipe found, where that is known: `source` may hold its texts without their paths.
  */
-export function validationDetails(source: unknown): readonly ErrorDetail[] | undefined {
+export function validationDetails(source: unknown, issues?: unknown): readonly ErrorDetail[] | undefined {
   const details: ErrorDetail[] = [];
   collect(source, details);
-  return details.length === 0 ? undefined : details.slice(0, MAX_DETAILS);
+  if (details.length === 0) return undefined;
+  const sent = details.slice(0, MAX_DETAILS);
+  return issues === undefined ? sent : withPaths(sent, issues);
+}
+
+/** The texts that a pipe made of its findings, with the paths of the findings. What is no text of a finding stays as it is. */
+function withPaths(details: readonly ErrorDetail[], issues: unknown): readonly ErrorDetail[] {
+  const found: ErrorDetail[] = [];
+  collect(issues, found);
+  return details.map((detail) => {
+    const index = found.findIndex(({ message }) => message !== '' && detail.message.endsWith(message));
+    const [finding] = index < 0 ? [] : found.splice(index, 1);
+    if (finding === undefined) return detail;
+    // Nest's pipe of schemas writes the path in front of the text.
+    const { path, message } = finding;
+    return { path, message: detail.message === `${path}: ${message}` ? message : detail.message };
+  });
 }
 
 function collect(source: unknown, into: ErrorDetail[]): void {

@@ -20,8 +20,12 @@ export function reportBoot(
   logger: EngineLogger,
 ): void {
   for (const { pattern, source } of channels) logger.log(`Mapped {${pattern}} ${source}`);
-  if (channels.length === 0)
-    logger.log('No class with @Channel() was found. List channel classes in the providers of a module.');
+  if (channels.length === 0) {
+    const found = 'No class with @Channel() was found. List channel classes in the providers of a module.';
+    // A process that only publishes may have none.
+    if (attaches) logger.warn(found);
+    else logger.log(found);
+  }
   const { capabilities, name } = broker;
   const where = attaches ? `on ${config.transport.path}, auth ${describeAuth(config)}` : 'as publisher only';
   const dedupe = capabilities.dedupes ? '' : ', without dedupe';

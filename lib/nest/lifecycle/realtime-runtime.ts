@@ -69,11 +69,15 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     const problems = new BootProblems();
     this.checkSetUp(problems);
-    this.checkGlobalEnhancers(problems);
+    if (this.config.globalEnhancers) this.checkGlobalEnhancers(problems);
     const broker = this.makeBroker(problems);
 
     const { logger, mapper } = this;
-    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, mapper, problems);
+    const { globalEnhancers: globals } = this.config;
+    const compiler = new HandlerCompiler(this.contexts, this.applicationConfig, mapper, problems, {
+      globals,
+      logger,
+    });
     const scanner = new ChannelScanner(this.discovery, problems);
     const bounds = { broker, dedupeMs: this.config.settings.limits.dedupeMs };
     const channelExplorer = new ChannelExplorer(scanner, compiler, logger, problems);

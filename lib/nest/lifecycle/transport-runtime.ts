@@ -41,6 +41,7 @@ export class TransportRuntime
       ...this.runtime.config.transport,
       closeTimeoutMs: this.closeTimeoutMs,
       onError: (error) => this.logger.error('A connection could not be opened', error),
+      onWarning: (message) => this.logger.warn(message),
     });
     this.transports.push(websocket);
     // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.

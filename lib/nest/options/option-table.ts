@@ -28,6 +28,7 @@ export const MODULE_TABLE = {
   ...ENGINE_TABLE,
   path: text('/realtime'),
   publisherOnly: flag(false),
+  globalEnhancers: flag(true),
   queryToken: text(undefined, { max: 64 }),
   nodeId: text(undefined, { max: 64 }),
   ticketSecret: text(undefined, { min: 32, max: 1_024 }),

@@ -21,6 +21,8 @@ export interface RealtimeConfig {
   readonly settings: EngineSettings;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
+  /** Whether the application's global guards, interceptors and pipes run on channels and at connect. */
+  readonly globalEnhancers: boolean;
   readonly connect: Type<RealtimeConnectHook> | undefined;
   readonly drainDeadlineMs: number;
   /** Whether this process made the ticket secret itself. */
@@ -36,7 +38,8 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
   const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;
-  const { path, queryToken, publisherOnly, nodeId, ticketSecret, ...numbers } = reader.all(plain);
+  const { path, queryToken, publisherOnly, globalEnhancers, nodeId, ticketSecret, ...numbers } =
+    reader.all(plain);
   const auth = resolveAuth(reader.value('auth'), problems);
   const drain = resolveDrain(reader.object('drain'));
   const config: RealtimeConfig = {
@@ -52,6 +55,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     },
     broker: resolveBroker(reader),
     publisherOnly,
+    globalEnhancers,
     connect: reader.checked(
       'connect',
       isConnectHook,

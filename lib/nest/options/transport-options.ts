@@ -6,6 +6,7 @@ import type {
   WebSocketTransportOptions,
 } from '../../transports/websocket/index.js';
 import { checkCompression } from '../../transports/websocket/options.js';
+import { compileTrust } from '../../transports/http/client-address.js';
 import { compileHosts } from '../../transports/http/host.js';
 import { compileOrigins } from '../../transports/http/origin.js';
 import type { OptionReader } from './option-reader.js';
@@ -51,9 +52,10 @@ export function resolveTransport(
   const trustProxy = reader.checked(
     'trustProxy',
     isTrustProxy,
-    'is neither a number nor a function.',
-    'Give the number of proxies in front, e.g. 1.',
+    'is neither a number nor a list of networks nor a function.',
+    'Give the number of proxies in front, e.g. 1, or their networks, e.g. ["10.0.0.0/8"].',
   );
+  if (trustProxy !== undefined) attempt(reader, 'trustProxy', () => compileTrust(trustProxy));
   const compression = resolveCompression(reader);
   return {
     path,
@@ -61,7 +63,7 @@ export function resolveTransport(
     ...(origins === undefined ? {} : { allowedOrigins: origins }),
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
     ...(cookieName === undefined ? {} : { cookie: { name: cookieName } }),
-    ...(trustProxy ? { trustProxy } : {}),
+    ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(queryToken === undefined ? {} : { queryToken }),
     ...(compression === false ? {} : { compression }),
   };
@@ -75,6 +77,7 @@ function isOrigins(value: unknown): value is OriginRule | readonly OriginRule[] 
 
 /** Refuses `true`: it would trust every address, so every client could choose its own. */
 function isTrustProxy(value: unknown): value is TrustProxy {
+  if (Array.isArray(value)) return value.every((entry) => typeof entry === 'string');
   return (
     value === false || typeof value === 'function' || (Number.isSafeInteger(value) && Number(value) >= 0)
   );

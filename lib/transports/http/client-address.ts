@@ -1,12 +1,26 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIP } from 'node:net';
+import { canonicalAddress, compileNetworks, UNKNOWN_ADDRESS } from '../../core/ports/ip-address.js';
 import type { Scheme } from './origin.js';
 
 /**
- * Which proxies are trusted: none; the given number in front of this process; or those whose address the
- * predicate accepts. A header from any other address may be an attacker's.
+ * Which proxies are trusted: none; the given number in front of this process; those of a list of addresses and networks, such as
+ * `['10.0.0.0/8', 'fd00::/8']`; or those whose address the predicate accepts. A header from any other address may be an attacker's.
  */
-export type TrustProxy = false | number | ((address: string) => boolean);
+export type TrustProxy = false | number | readonly string[] | ((address: string) => boolean);
+
+/** The same, where networks are compiled. */
+export type ProxyTrust = Exclude<TrustProxy, readonly string[]>;
+
+/** @throws TypeError naming what is neither an address nor a network. */
+export function compileTrust(trust: TrustProxy): ProxyTrust {
+  if (trust === 0) return false;
+  if (typeof trust !== 'object') return trust;
+  try {
+    return compileNetworks(trust);
+  } catch (error) {
+    throw new TypeError(`trustProxy: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 /** The part of a socket that identifies its other end. */
 export interface Peer {
@@ -17,7 +31,7 @@ export interface Peer {
 
 /** Where a connection comes from. */
 export interface ClientAddress {
-  /** IPv4 or IPv6 without port, brackets or the `::ffff:` of a mapped IPv4; `unknown` for a Unix socket. */
+  /** In its {@link canonicalAddress one spelling}, without port and brackets; `unknown` for a Unix socket. */
   readonly ip: string;
   /** Scheme that the client used; `undefined` when TLS may have ended at a proxy that is not trusted. */
   readonly scheme: Scheme;
@@ -29,8 +43,8 @@ export interface ClientAddress {
  *
  * @example clientAddress({ 'x-forwarded-for': '6.6.6.6, 9.9.9.9' }, { remoteAddress: '10.0.0.1' }, 1).ip // '9.9.9.9'
  */
-export function clientAddress(headers: IncomingHttpHeaders, peer: Peer, trust: TrustProxy): ClientAddress {
-  let ip = plainAddress(peer.remoteAddress) ?? 'unknown';
+export function clientAddress(headers: IncomingHttpHeaders, peer: Peer, trust: ProxyTrust): ClientAddress {
+  let ip = plainAddress(peer.remoteAddress) ?? UNKNOWN_ADDRESS;
   const direct: Scheme = peer.encrypted === true ? 'https' : undefined;
   if (!isTrusted(trust, ip, 0)) return { ip, scheme: direct };
 
@@ -64,9 +78,16 @@ function forwardedScheme(headers: IncomingHttpHeaders, hops: number): Scheme {
   }
 }
 
-function isTrusted(trust: TrustProxy, address: string, hops: number): boolean {
+function isTrusted(trust: ProxyTrust, address: string, hops: number): boolean {
   if (trust === false) return false;
   return typeof trust === 'number' ? hops < trust : trust(address);
+}
+
+/** The header by which a proxy says for whom it asks; `undefined` where none does. */
+export function forwardedBy(headers: IncomingHttpHeaders): string | undefined {
+  return ['X-Forwarded-For', 'Forwarded', 'X-Real-IP'].find(
+    (name) => headers[name.toLowerCase()] !== undefined,
+  );
 }
 
 function listOf(header: string | string[] | undefined): string[] {
@@ -74,13 +95,9 @@ function listOf(header: string | string[] | undefined): string[] {
   return (Array.isArray(header) ? header.join(',') : header).split(',').map((entry) => entry.trim());
 }
 
-/**
- * Some proxies add the port: `1.2.3.4:5678`, `[2001:db8::1]:443`. A client must have one spelling, or it would escape
- * bans and limits by another one.
- */
+/** Some proxies add the port: `1.2.3.4:5678`, `[2001:db8::1]:443`. */
 function plainAddress(entry: string | undefined): string | undefined {
   if (entry === undefined) return undefined;
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1] ?? /^([^:]+):\d+$/.exec(entry)?.[1] ?? entry;
-  const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare;
-  return isIP(address) === 0 ? undefined : address.toLowerCase();
+  return canonicalAddress(bare);
 }

@@ -61,8 +61,8 @@ export class EntryCheck {
     { socket, bytes, purpose }: Applicant,
   ): Promise<Opening | Refusal> {
     const { clock, handshakeTimeoutMs } = this.settings;
-    const { ip } = handshake;
-    const sender = { ip, client: `address ${ip}`, shed: () => socket.destroy() };
+    const { network } = handshake;
+    const sender = { network, client: `address ${network}`, shed: () => socket.destroy() };
     const { unfinished } = this.host;
     // A client should wait for the answer before it sends more (RFC 6455 §4.1). What it sends nevertheless stays in the socket.
     const onReadable = (): void => unfinished.note(sender, bytes + socket.readableLength);

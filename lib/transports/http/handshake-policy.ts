@@ -4,7 +4,7 @@ import type { Handshake } from '../../core/ports/connection.js';
 import type { Credentials } from '../../core/ports/identity.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../protocol/subprotocol.js';
-import { clientAddress, type Peer, type TrustProxy } from './client-address.js';
+import { clientAddress, type Peer, type ProxyTrust } from './client-address.js';
 import { readCookie } from './cookies.js';
 import type { HostVerdict } from './host.js';
 import { isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
@@ -28,7 +28,7 @@ export interface HandshakeRules {
   readonly allowsOrigin: OriginCheck | undefined;
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
-  readonly trustProxy: TrustProxy;
+  readonly trustProxy: ProxyTrust;
   readonly queryToken: string | undefined;
 }
 
@@ -53,17 +53,21 @@ export class HandshakePolicy {
     const { ip, scheme } = clientAddress(headers, peer, this.rules.trustProxy);
     const query = this.queryOf(req.url ?? '/');
     const offered = offerOf(headers['sec-websocket-protocol']);
-    const source = this.sourceOf(req, offered, query.token, purpose);
-    const handshake: Handshake = {
+    const received: Handshake = {
       transport: 'websocket',
       headers,
       url: query.url,
       ip,
+      network: this.host.networkOf(ip),
       secure: scheme === 'https',
     };
 
+    // An answer that differs by a cookie would tell any page whether its visitor is logged in here.
+    const handshake = purpose === 'probe' ? this.withoutForeignCookies(received, scheme) : received;
+    const source = this.sourceOf(handshake, offered, query.token, purpose);
+
     const refusal =
-      this.judgeHost(headers.host) ??
+      this.judgeHost(req) ??
       this.host.admit(handshake) ??
       this.judgeOrigin(handshake, scheme, source, purpose);
     if (refusal !== undefined) return refusal;
@@ -77,7 +81,10 @@ export class HandshakePolicy {
     return { handshake: seen, codec: selection.codec, credentials };
   }
 
-  private judgeHost(host: string | undefined): Refusal | undefined {
+  private judgeHost({ headers: { host }, rawHeaders }: IncomingMessage): Refusal | undefined {
+    // RFC 9112 §3.2. Node keeps the first of them, and a proxy before it may have gone by the other.
+    if (rawHeaders.filter((name, index) => index % 2 === 0 && /^host$/i.test(name)).length > 1)
+      return refused(400, 'Host came twice');
     switch (this.rules.judgeHost?.(host)) {
       case 'malformed':
         return refused(400, 'Host is missing or malformed');
@@ -122,15 +129,16 @@ export class HandshakePolicy {
    */
   private withoutForeignCookies(handshake: Handshake, scheme: Scheme): Handshake {
     const { origin, cookie } = handshake.headers;
-    if (origin === undefined || cookie === undefined || this.trusts(origin, handshake, scheme))
-      return handshake;
+    if (cookie === undefined) return handshake;
+    const isOwn = origin === undefined ? isOwnPage(handshake) : this.trusts(origin, handshake, scheme);
+    if (isOwn) return handshake;
     const headers = { ...handshake.headers };
     delete headers.cookie;
     return { ...handshake, headers };
   }
 
   private sourceOf(
-    { headers }: IncomingMessage,
+    { headers }: Handshake,
     offered: SubprotocolOffer | undefined,
     query: string | undefined,
     purpose: Purpose,
@@ -155,6 +163,15 @@ export class HandshakePolicy {
   private spoken(): string {
     return this.rules.codecs.map((codec) => codec.subprotocol).join(', ');
   }
+}
+
+/**
+ * Without `Origin`, whether a page of the same origin asks, or no page at all: an image or a script of another page is fetched
+ * without one too, and says so in another header.
+ */
+function isOwnPage({ headers }: Handshake): boolean {
+  const site = headers['sec-fetch-site'];
+  return site === undefined || site === 'same-origin' || site === 'none';
 }
 
 /** What the header offers; `undefined` when it is malformed, which includes empty credentials and two of a kind. */

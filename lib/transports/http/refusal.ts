@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
 
 /** How long a refused client may keep its socket open, in milliseconds. */
@@ -20,6 +21,9 @@ export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refus
     case 'forbidden':
     case 'banned':
       return { status: 403, message, code, ...retry };
+    case 'refused':
+      // Final unless the application says when to come back.
+      return retryAfterMs === undefined ? { status: 403, message, code } : { ...TRY_LATER, ...retry };
     case 'rate_limited':
       return { status: 429, message, code, retryAfterMs: retryAfterMs ?? 1_000 };
     case 'message_too_large':
@@ -32,9 +36,13 @@ export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refus
   }
 }
 
+/** Codes of refusals that end a client, where they have none of their own: a proxy's have none (P18). */
+const FINAL: Readonly<Record<number, ErrorCode>> = { 401: 'unauthorized', 403: 'forbidden' };
+
 /** Body of a refusal, JSON (P18). */
 export function refusalBody(refusal: Refusal): string {
-  const { status, message, code, retryAfterMs } = refusal;
+  const { status, message, retryAfterMs } = refusal;
+  const { code = FINAL[status] } = refusal;
   return JSON.stringify({
     statusCode: status,
     message,

@@ -88,12 +88,12 @@ export class WebSocketConnection
     this.handler = handler;
   }
 
-  get ip(): string {
-    return this.handshake.ip;
+  get network(): string {
+    return this.handshake.network;
   }
 
   get client(): string {
-    return this.handler?.client ?? `address ${this.ip}`;
+    return this.handler?.client ?? `address ${this.network}`;
   }
 
   /** TLS encrypts a frame as a whole, for each socket. */

@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../core/ports/clock.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { jsonCodec } from '../../protocol/codecs/json.js';
 import { msgpackCodec } from '../../protocol/codecs/msgpack.js';
-import type { TrustProxy } from '../http/client-address.js';
+import { compileTrust, type TrustProxy } from '../http/client-address.js';
 import type { HandshakeRules } from '../http/handshake-policy.js';
 import { compileHosts } from '../http/host.js';
 import { compileOrigins, type OriginRule } from '../http/origin.js';
@@ -46,8 +46,9 @@ export interface WebSocketTransportOptions {
    */
   readonly cookie?: { readonly name: string };
   /**
-   * Proxies that are trusted about the client's address (`X-Forwarded-For`) and scheme (`X-Forwarded-Proto`):
-   * their number, or a predicate of the address. Default `false`: the address of the socket is the client's.
+   * Proxies that are trusted about the client's address (`X-Forwarded-For`) and scheme (`X-Forwarded-Proto`): their number,
+   * a list of their addresses and networks, or a predicate of the address. `false`: the address of the socket is the client's.
+   * Default `false`, with a warning at the first request that a proxy seems to have sent.
    */
   readonly trustProxy?: TrustProxy;
   /**
@@ -68,6 +69,8 @@ export interface WebSocketTransportOptions {
    * Default: nothing is called.
    */
   readonly onError?: (error: unknown) => void;
+  /** Called with what an administrator should know. Default: nothing is called. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** What holds where an option is left out. */
@@ -88,6 +91,7 @@ export interface WebSocketSettings extends HandshakeRules {
   readonly closeTimeoutMs: number;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  readonly onWarning: (message: string) => void;
 }
 
 /** @throws TypeError or RangeError naming the option and the remedy. */
@@ -99,20 +103,21 @@ export function resolveWebSocketOptions(options: WebSocketTransportOptions): Web
       `path: "${path}" is not a path. It begins with "/" and has no query, e.g. "/realtime".`,
     );
   }
-  if (typeof trustProxy === 'number') positive('trustProxy', trustProxy);
+  if (typeof trustProxy === 'number' && trustProxy !== 0) positive('trustProxy', trustProxy);
   return {
     path,
     codecs: checkCodecs(options.codecs ?? d.codecs),
     allowsOrigin: options.allowedOrigins === undefined ? undefined : compileOrigins(options.allowedOrigins),
     judgeHost: options.allowedHosts === undefined ? undefined : compileHosts(options.allowedHosts),
     cookieName: options.cookie === undefined ? undefined : named('cookie.name', options.cookie.name),
-    trustProxy,
+    trustProxy: compileTrust(trustProxy),
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
     compression: compression === false ? undefined : checkCompression(compression),
     handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
     closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),
     clock: options.clock ?? systemClock,
     onError: options.onError ?? (() => undefined),
+    onWarning: options.onWarning ?? (() => undefined),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Opening, Refusal, TransportHost } from '../../core/ports/transport
 import type { Transport, UpgradeHandler } from '../../core/ports/transport.js';
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
-import { clientAddress, type Peer } from '../http/client-address.js';
+import { clientAddress, forwardedBy, type Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { DirectWriter } from './direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
@@ -46,6 +46,8 @@ export class WebSocketTransport implements Transport {
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
   private closed = false;
+  /** Whether a proxy that nobody trusts would be news. */
+  private expectsProxies: boolean;
 
   /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
   constructor(
@@ -53,6 +55,7 @@ export class WebSocketTransport implements Transport {
     options: WebSocketTransportOptions = {},
   ) {
     this.settings = resolveWebSocketOptions(options);
+    this.expectsProxies = options.trustProxy !== undefined;
     this.connections = {
       ...this.settings,
       writer: new DirectWriter(),
@@ -90,6 +93,7 @@ export class WebSocketTransport implements Transport {
    * `Authorization: Bearer`. Send it with `refusalHeaders` and `refusalBody`.
    */
   async probe(req: IncomingMessage): Promise<Refusal> {
+    this.lookForProxy(req);
     const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));
     if (isRefusal(judgement)) return judgement;
     const opening = await this.check.run(judgement, {
@@ -109,6 +113,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private readonly onUpgrade: UpgradeHandler = (req, socket, head) => {
+    this.lookForProxy(req);
     const judgement = this.judge(
       () => judgeProtocol(req) ?? this.policy.judge(req, socket as Peer, 'upgrade'),
     );
@@ -128,6 +133,22 @@ export class WebSocketTransport implements Transport {
     if (isPromise(opening)) void opening.then(settle);
     else settle(opening);
   };
+
+  /**
+   * Warns once of what makes all clients one for limits and bans: a proxy of which nobody told this server. Where the option is
+   * there, somebody did, `false` included.
+   */
+  private lookForProxy({ headers, socket }: IncomingMessage): void {
+    if (this.expectsProxies) return;
+    const header = forwardedBy(headers);
+    if (header === undefined) return;
+    this.expectsProxies = true;
+    this.settings.onWarning(
+      `A request from ${clientAddress({}, socket, false).ip} came with ${header}, and no proxy is trusted: if that is a proxy of yours, all ` +
+        'clients behind it count as one for limits and bans. Set trustProxy to the number of proxies in front of this server, ' +
+        'or to their networks; where there are none, trustProxy: false ends this warning',
+    );
+  }
 
   /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
   private judge(rules: () => Refusal | AcceptedHandshake): Refusal | AcceptedHandshake {
@@ -183,7 +204,11 @@ export class WebSocketTransport implements Transport {
  * What makes a request an upgrade to WebSocket (RFC 6455 §4.2.1); ws checks the same, but later and less
  * precisely.
  */
-function judgeProtocol({ method, headers }: IncomingMessage): Refusal | undefined {
+function judgeProtocol({ method, headers, httpVersion }: IncomingMessage): Refusal | undefined {
+  if (httpVersion !== '1.1') return refused(400, 'An upgrade needs HTTP/1.1');
+  // What follows the head would be the body to a proxy, and frames to this server.
+  if (Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined)
+    return refused(400, 'An upgrade has no body');
   if (method !== 'GET') return refused(400, 'A WebSocket is opened with GET');
   // More headers than Node keeps may have hidden this one (CVE-2024-37890), and `h2c` comes here too.
   if (headers.upgrade?.toLowerCase() !== 'websocket') return refused(426, 'This is a WebSocket endpoint');

@@ -1,6 +1,7 @@
-import { Body, Controller, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, UseGuards } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { Login } from './login.dto.js';
+import { LoginLimit } from './login.limit.js';
 import { userNamed } from './user.js';
 
 /**
@@ -12,6 +13,7 @@ export class LoginController {
   constructor(private readonly jwt: JwtService) {}
 
   @Post()
+  @UseGuards(LoginLimit)
   @HttpCode(200)
   async login(@Body() { name }: Login) {
     const user = userNamed(name);

@@ -1,4 +1,4 @@
-import { applyDecorators, Header } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 
 /** Allows only files of this server: no inline script or style, no frame. `connect-src` includes the WebSocket. */
 const CONTENT_SECURITY_POLICY = [
@@ -12,10 +12,15 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export const PageHeaders = () =>
-  applyDecorators(
-    Header('Content-Security-Policy', CONTENT_SECURITY_POLICY),
-    Header('X-Content-Type-Options', 'nosniff'),
-    Header('Referrer-Policy', 'no-referrer'),
-    Header('Cache-Control', 'no-cache'),
-  );
+const HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': CONTENT_SECURITY_POLICY,
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-cache',
+};
+
+/** Middleware for every answer, errors and JSON included: each can be opened as a page. */
+export function pageHeaders(_request: unknown, response: ServerResponse, next: () => void): void {
+  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+  next();
+}

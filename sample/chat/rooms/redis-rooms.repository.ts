@@ -97,12 +97,13 @@ export class RedisRooms extends RoomsRepository implements OnApplicationShutdown
     this.redis.disconnect();
   }
 
-  /** Runs a command. When it fails, the client gets `unavailable`, which it may retry, and not `internal`. */
+  /** Runs a command. When it fails, the client is told when to try again, instead of `internal`. */
   private async ask<T>(command: () => Promise<T>): Promise<T> {
     try {
       return await command();
     } catch (cause) {
-      throw new RealtimeError('unavailable', 'The rooms cannot be read at the moment', { cause });
+      const message = 'The rooms cannot be read at the moment';
+      throw new RealtimeError('rooms_unavailable', { message, retryAfterMs: 1_000, cause });
     }
   }
 }

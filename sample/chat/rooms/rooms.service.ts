@@ -27,14 +27,14 @@ export class RoomsService implements OnModuleInit {
       const room: Room = { id: n === 1 ? segment : `${segment}-${n}`, title, owner };
       const outcome = await this.rooms.add(room, MAX_ROOMS);
       if (outcome === 'added') return room;
-      if (outcome === 'full') throw new RealtimeError('forbidden', 'There are enough rooms');
+      if (outcome === 'full') throw new RealtimeError('rooms_full', 'There are enough rooms');
     }
   }
 
   /** What a new subscriber needs to know. */
   async state(id: string): Promise<RoomState> {
     const room = await this.rooms.find(id);
-    if (room === undefined) throw new RealtimeError('unknown_channel', 'There is no such room');
+    if (room === undefined) throw new RealtimeError('no_such_room', 'There is no such room');
     return room;
   }
 

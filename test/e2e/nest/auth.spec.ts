@@ -144,7 +144,6 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
         'no signature': `${Buffer.from('{"alg":"none"}').toString('base64url')}.${good.split('.')[1]}.`,
         'a critical header': forge({ alg: 'HS256', crit: ['x'], x: 1 }, claims, SECRET),
         'no sub': jwt.sign({ iss: 'me', aud: 'rt' }),
-        'not yet': jwt.sign(claims, { notBefore: '1h' }),
         garbage: 'a.b.c',
         'claims that are text': jwt.sign('text'),
       };
@@ -153,6 +152,33 @@ describe.each(PLATFORMS)('authentication on %s', (_name, platform) => {
       }
       await expect(refusal(app)).resolves.toBe('unauthorized');
       expect(app.logger.at('error')).toEqual([]);
+    });
+
+    it('a JWT that is not valid yet is refused for now, wherever it comes; within clockTolerance it is valid', async () => {
+      const app = await start({ jwt: { secret: SECRET, clockTolerance: '30s' } });
+      const early = jwt.sign({ sub: 'alice' }, { notBefore: '60s' });
+      const client = await app.open();
+      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: early } });
+      expect((await client.next('error')).payload).toMatchObject({
+        code: 'unavailable',
+        retryable: true,
+        retryAfterMs: 2_000,
+      });
+      expect(await client.expectClose(4007)).toMatchObject({ reason: 'broker_unavailable|2000' });
+      const upgrade = await WireClient.refused(app.url, {
+        protocols: ['realtime.v1.json', `bearer.${early}`],
+      });
+      expect([upgrade.status, upgrade.headers['retry-after']]).toEqual([503, '2']);
+      const near = await app.connect(jwt.sign({ sub: 'alice' }, { notBefore: '20s' }));
+      await expect(user(near)).resolves.toMatchObject({ id: 'alice' });
+      expect(await near.error({ type: 'auth', payload: { token: early } })).toMatchObject({
+        code: 'unavailable',
+        retryAfterMs: 2_000,
+      });
+      await expect(user(near)).resolves.toMatchObject({ id: 'alice' });
+      // Of a token that nobody signed nothing is said.
+      const forged = jwt.sign({ sub: 'alice' }, { notBefore: '60s', secret: 'x'.repeat(32) });
+      await expect(refusal(app, forged)).resolves.toBe('unauthorized');
     });
 
     it('ends the connection when the JWT expires, plus clockTolerance (G12)', async () => {

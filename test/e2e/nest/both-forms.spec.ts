@@ -37,18 +37,35 @@ type Form = (typeof FORMS)[number];
 
 const SECRET = 'postgres://admin:hunter2@10.0.0.1';
 
-/** What may be thrown: the code that clients are told, the status of a refused upgrade, and how a hello ends. */
-const THROWN: Readonly<Record<string, readonly [() => unknown, string, number, number]>> = {
-  UnauthorizedException: [() => new UnauthorizedException('log in'), 'unauthorized', 401, 4801],
-  ForbiddenException: [() => new ForbiddenException('not you'), 'forbidden', 403, 4802],
-  BadRequestException: [() => new BadRequestException('what?'), 'bad_request', 400, 4805],
-  ServiceUnavailableException: [() => new ServiceUnavailableException(), 'unavailable', 503, 4007],
-  'HttpException 500': [() => new HttpException(SECRET, 500), 'internal', 503, 4005],
-  'RealtimeError token_expired': [() => new RealtimeError('token_expired'), 'token_expired', 401, 4008],
-  'RealtimeError banned': [() => new RealtimeError('banned'), 'banned', 403, 4803],
-  WsException: [() => new WsException({ code: 'forbidden', message: 'no' }), 'forbidden', 403, 4802],
-  Error: [() => new Error(SECRET), 'internal', 503, 4005],
-  'a text': [() => SECRET, 'internal', 503, 4005],
+/**
+ * What may be thrown: the code that clients are told at the door, the one in answer to a command, the status of a refused upgrade,
+ * and how a hello ends.
+ */
+const THROWN: Readonly<Record<string, readonly [() => unknown, string, string, number, number]>> = {
+  UnauthorizedException: [() => new UnauthorizedException('log in'), 'unauthorized', 'forbidden', 401, 4801],
+  ForbiddenException: [() => new ForbiddenException('not you'), 'forbidden', 'forbidden', 403, 4802],
+  BadRequestException: [() => new BadRequestException('what?'), 'refused', 'refused', 403, 4802],
+  ServiceUnavailableException: [() => new ServiceUnavailableException(), 'refused', 'refused', 503, 4006],
+  'HttpException 500': [() => new HttpException(SECRET, 500), 'internal', 'internal', 503, 4005],
+  'RealtimeError token_expired': [
+    () => new RealtimeError('token_expired'),
+    'token_expired',
+    'refused',
+    401,
+    4008,
+  ],
+  'RealtimeError banned': [() => new RealtimeError('banned'), 'banned', 'banned', 403, 4803],
+  'RealtimeError tenant_left': [() => new RealtimeError('tenant_left'), 'refused', 'refused', 403, 4802],
+  'RealtimeError busy': [
+    () => new RealtimeError('busy', { retryAfterMs: 7 }),
+    'refused',
+    'refused',
+    503,
+    4006,
+  ],
+  WsException: [() => new WsException({ code: 'forbidden', message: 'no' }), 'refused', 'refused', 403, 4802],
+  Error: [() => new Error(SECRET), 'internal', 'internal', 503, 4005],
+  'a text': [() => SECRET, 'internal', 'internal', 503, 4005],
 };
 const rows = FORMS.flatMap((form) => Object.keys(THROWN).map((what) => [form, what] as const));
 
@@ -103,7 +120,7 @@ describe('an authenticator of the application', () => {
   it.each(rows)(
     'an authenticator that fails %s with %s refuses hello, upgrade, probe and `auth` with the code of the error (G25, P18)',
     async (form, what) => {
-      const [, code, status, close] = THROWN[what] as (typeof THROWN)[string];
+      const [, code, , status, close] = THROWN[what] as (typeof THROWN)[string];
       const { open, connect, url, httpUrl, logger } = await start({
         providers: [News],
         realtime: {
@@ -191,7 +208,7 @@ describe('a connect hook', () => {
   it.each(rows)(
     'a connect hook that fails %s with %s closes the connection with the code of the error (G9)',
     async (form, what) => {
-      const [, code, , close] = THROWN[what] as (typeof THROWN)[string];
+      const [, code, , , close] = THROWN[what] as (typeof THROWN)[string];
       const Hook = hook(() => give(form, () => thrown(what)));
       const { open } = await start({ providers: [News, Hook], realtime: { auth: anonymous, connect: Hook } });
       const client = await open();
@@ -336,7 +353,7 @@ describe('a handler', () => {
   it.each(cases)(
     'a handler that fails %s with %s answers request and publish with the code of the error (P7, G25)',
     async (form, what) => {
-      const [, code] = THROWN[what] as (typeof THROWN)[string];
+      const [, , code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `asks.${form}.${named(what)}`;
       await client.subscribe(channel);
       for (const type of ['request', 'publish'])
@@ -370,7 +387,7 @@ describe('a handler', () => {
   it.each(cases)(
     'a snapshot handler that fails %s with %s refuses the subscribe with the code of the error (P26)',
     async (form, what) => {
-      const [, code] = THROWN[what] as (typeof THROWN)[string];
+      const [, , code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `states.${form}.${named(what)}`;
       await expect(client.error({ type: 'subscribe', channel, payload: {} })).resolves.toMatchObject({
         code,
@@ -384,7 +401,7 @@ describe('a handler', () => {
   it.each(rows.flatMap(([form, what]) => ['rights', 'policies'].map((of) => [of, form, what] as const)))(
     'an authorization by %s that fails %s with %s refuses the subscribe with the code of the error (G10)',
     async (of, form, what) => {
-      const [, code] = THROWN[what] as (typeof THROWN)[string];
+      const [, , code] = THROWN[what] as (typeof THROWN)[string];
       const channel = `${of}.${form.replace(' ', '_')}.${named(what)}`;
       await expect(client.error({ type: 'subscribe', channel, payload: {} })).resolves.toMatchObject({
         code,

@@ -166,7 +166,8 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     await expect(deny('method')).resolves.toMatchObject({ code: 'forbidden' });
     await client.subscribe('a');
     await expect(client.error({ type: 'request', channel: 'a', event: 'throws' })).resolves.toMatchObject({
-      code: 'unauthorized',
+      code: 'forbidden',
+      reason: 'unauthorized',
       message: 'log in first',
     });
   });

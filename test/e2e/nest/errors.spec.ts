@@ -18,7 +18,8 @@ import { PLATFORMS, startApp, type TestApp } from './support/nest-app.js';
 const SECRET = 'postgres://admin:hunter2@10.0.0.1';
 
 const THROWN: Readonly<Record<string, () => unknown>> = {
-  realtime: () => new RealtimeError('rate_limited', 'slow down', { retryAfterMs: 1_500 }),
+  realtime: () =>
+    new RealtimeError('room_full', { message: 'The room is full', data: { max: 20 }, retryAfterMs: 1_500 }),
   http: () => new ConflictException('taken'),
   messages: () => new BadRequestException(['title must be a string']),
   teapot: () => new HttpException('teapot', 418),
@@ -112,14 +113,17 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     'an error that a handler raises by %s is answered with its code and the ref of the command (P7)',
     async (event) => {
       await expect(raised(event, 'realtime')).resolves.toEqual({
-        code: 'rate_limited',
-        message: 'slow down',
+        code: 'refused',
+        reason: 'room_full',
+        message: 'The room is full',
         retryable: true,
         retryAfterMs: 1_500,
-        docs: 'nestjs-realtime/docs/errors.md#rate_limited',
+        data: { max: 20 },
+        docs: 'nestjs-realtime/docs/errors.md#refused',
       });
       await expect(raised(event, 'http')).resolves.toMatchObject({
-        code: 'conflict',
+        code: 'refused',
+        reason: 'conflict',
         message: 'taken',
         retryable: false,
       });
@@ -128,11 +132,15 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
         details: [{ path: 'title', message: 'title must be a string' }],
       });
       await expect(raised(event, 'teapot')).resolves.toMatchObject({
-        code: 'bad_request',
+        code: 'refused',
         message: 'teapot',
       });
-      await expect(raised(event, 'ws')).resolves.toMatchObject({ code: 'bad_request', message: 'not now' });
-      await expect(raised(event, 'wsObject')).resolves.toMatchObject({ code: 'muted', message: 'quiet' });
+      await expect(raised(event, 'ws')).resolves.toMatchObject({ code: 'refused', message: 'not now' });
+      await expect(raised(event, 'wsObject')).resolves.toMatchObject({
+        code: 'refused',
+        reason: 'muted',
+        message: 'quiet',
+      });
     },
   );
 
@@ -182,14 +190,16 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
   it('an error of an authorize, publish or snapshot handler answers its command', async () => {
     await expect(client.error({ type: 'subscribe', channel: 'rooms.1', payload: {} })).resolves.toMatchObject(
       {
-        code: 'unknown_channel',
+        code: 'refused',
+        reason: 'not_found',
         message: 'no such room',
       },
     );
     await expect(
       client.error({ type: 'publish', channel: 'a', event: 'said', payload: 1 }),
     ).resolves.toMatchObject({
-      code: 'unknown_channel',
+      code: 'refused',
+      reason: 'not_found',
       message: 'no such thing',
     });
     await expect(

@@ -126,7 +126,7 @@ describe.each(PLATFORMS)('exception filters on %s', (_name, platform: Platform) 
     await expect(error('class')).resolves.toMatchObject({ code: 'muted', message: 'by class' });
     expect(app.get(Trace).take()).toEqual(['class filter']);
     await expect(error('other')).resolves.toMatchObject({
-      code: 'bad_request',
+      code: 'refused',
       message: 'not for the filter',
     });
     await expect(error('throwing')).resolves.toMatchObject({ code: 'forbidden', message: 'translated' });
@@ -136,13 +136,40 @@ describe.each(PLATFORMS)('exception filters on %s', (_name, platform: Platform) 
       payload: true,
     });
     await expect(error('gateway', true)).resolves.toMatchObject({
-      code: 'conflict',
+      code: 'refused',
+      reason: 'conflict',
       message: 'short and stout',
     });
     const hidden = await error('gateway', false);
     expect(hidden.code).toBe('internal');
     expect(hidden.message).not.toContain('secret');
-    await expect(error('stream')).resolves.toMatchObject({ code: 'bad_request', message: 'streamed' });
+    await expect(error('stream')).resolves.toMatchObject({ code: 'refused', message: 'streamed' });
     expect(logger.text).not.toContain('status is not a function');
+  });
+
+  it('a filter may end the connection, and give it another user', async () => {
+    @PublicChannel()
+    @Channel('ended')
+    class Ended {
+      @UseFilters({
+        catch(_error: unknown, host: ArgumentsHost) {
+          const client = host.switchToWs().getClient<RealtimeConnection>();
+          client.user = { id: 'nobody' };
+          client.disconnect();
+        },
+      })
+      @OnRequest('end')
+      end(client: RealtimeConnection) {
+        users.push(() => client.user?.id);
+        throw new Teapot('x');
+      }
+    }
+    const users: (() => unknown)[] = [];
+    const { connect } = await start({ providers: [Ended] });
+    const client = await connect('alice');
+    await client.subscribe('ended');
+    client.send({ type: 'request', id: 'r', channel: 'ended', event: 'end' });
+    await client.expectClose(4811);
+    expect(users.map((user) => user())).toEqual(['nobody']);
   });
 });

@@ -222,10 +222,12 @@ describe.each(PLATFORMS)('gateways on %s', (_name, platform) => {
         payload: { code: 'validation_failed', details: [{ path: 'a' }] },
       });
       expect(await request('guarded')).toMatchObject({ payload: { code: 'forbidden' } });
-      expect(await request('fail', 'ws')).toMatchObject({ payload: { code: 'muted', message: 'quiet' } });
+      expect(await request('fail', 'ws')).toMatchObject({
+        payload: { code: 'refused', reason: 'muted', message: 'quiet' },
+      });
       expect(await request('fail', 'http')).toMatchObject({ payload: { code: 'forbidden', message: 'no' } });
       expect(await request('fail', 'type')).toMatchObject({
-        payload: { code: 'conflict', message: 'filtered' },
+        payload: { code: 'refused', reason: 'conflict', message: 'filtered' },
       });
       expect(await request('fail')).toMatchObject({ payload: { code: 'internal' } });
       expect(await request('push')).toMatchObject({ payload: { code: 'internal' } });

@@ -8,6 +8,7 @@ import {
   type NestInterceptor,
   type PipeTransform,
 } from '@nestjs/common';
+import * as common from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
 import { MessageBody } from '@nestjs/websockets';
 import { IsString, MaxLength } from 'class-validator';
@@ -30,6 +31,26 @@ import { interceptor, Trace } from './support/trace.js';
 
 const MethodInterceptor = interceptor('i-method');
 
+/** Of Nest 12. */
+const { StandardSchemaValidationPipe } = common as unknown as { StandardSchemaValidationPipe?: unknown };
+/** A Standard Schema that wants a text. */
+const schema = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value: { text: unknown }) =>
+      typeof value.text === 'string'
+        ? { value }
+        : {
+            issues: [
+              { message: 'Expected a string', path: ['text'] },
+              { message: 'Required: a name', path: ['tags', { key: 0 }, 'name'] },
+              { message: 'Not in this form' },
+            ],
+          },
+  },
+};
+
 class NewMessage {
   @IsString()
   @MaxLength(5)
@@ -51,6 +72,38 @@ describe.each(PLATFORMS)('pipes and interceptors on %s', (_name, platform: Platf
     await server?.close();
     server = undefined;
   });
+
+  // Nest 11 has no such pipe.
+  const ofSchemas = StandardSchemaValidationPipe === undefined ? it.skip : it;
+  ofSchemas.each(['globally', 'on the parameter'])(
+    'issues of a Standard Schema that Nest’s pipe finds %s keep their paths (P6b)',
+    async (where) => {
+      const pipe = new (StandardSchemaValidationPipe as typeof ValidationPipe)();
+      @PublicChannel()
+      @Channel('schemas')
+      class Schemas {
+        @OnRequest('check')
+        check(@MessageBody({ schema, pipes: where === 'globally' ? [] : [pipe] } as never) body: unknown) {
+          return body;
+        }
+      }
+      const { connect } = await start({
+        providers: [Schemas, ...(where === 'globally' ? [{ provide: APP_PIPE, useValue: pipe }] : [])],
+      });
+      const client = await connect('alice');
+      await client.subscribe('schemas');
+      const ask = (payload: unknown) => ({ type: 'request', channel: 'schemas', event: 'check', payload });
+      await expect(client.error(ask({ text: 5 }))).resolves.toMatchObject({
+        code: 'validation_failed',
+        details: [
+          { path: 'text', message: 'Expected a string' },
+          { path: 'tags.0.name', message: 'Required: a name' },
+          { path: '', message: 'Not in this form' },
+        ],
+      });
+      await expect(client.call(ask({ text: 'x' }))).resolves.toMatchObject({ payload: { text: 'x' } });
+    },
+  );
 
   it('pipes run globally, on a parameter, and on parameters without a decorator', async () => {
     @Channel('rooms.:room')

@@ -82,7 +82,7 @@ describe('connections above the rate of an address (P18c, G16, G17)', () => {
     expect(arrivals.map(({ refused }) => refused?.status)).toEqual([undefined, undefined, 429]);
     expect(Number(arrivals[2]?.refused?.headers['retry-after'])).toBe(3);
     expect(warnings()).toEqual([
-      expect.stringMatching(/^The address 9\.9\.9\.9 connects more often .*limits\.connectsPerSecond/),
+      expect.stringMatching(/address 9\.9\.9\.9 was refused with 429.*limits\.connectsPerSecond/),
     ]);
     clock.advance(2_000);
     await until('the others', () => arrivals.slice(0, 2).every(({ client }) => client !== undefined));

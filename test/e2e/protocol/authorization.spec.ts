@@ -238,7 +238,7 @@ describe('errors of handlers (G25)', () => {
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
   });
 
-  it('a handler that never answers is answered with timeout, once (P7b)', async () => {
+  it('a handler that never answers is answered with outcome_unknown, once: it still runs (P7b, P17c)', async () => {
     const hang = () => new Promise(() => undefined);
     await start({ requests: new Map([['hang', hang]]) }, undefined, { handlerTimeoutMs: 50 });
     const client = await server.connect('ada');
@@ -246,8 +246,8 @@ describe('errors of handlers (G25)', () => {
     expect(
       await client.error({ type: 'request', id: 'r1', channel: 'rooms.1', event: 'hang' }),
     ).toMatchObject({
-      code: 'timeout',
-      retryable: true,
+      code: 'outcome_unknown',
+      retryable: false,
     });
     await client.call({ type: 'ping' });
     expect(client.pending).toEqual([]);
@@ -274,7 +274,7 @@ describe('errors of handlers (G25)', () => {
       expect(await client.error({ type: 'request', channel: 'rooms.1', event: 'refuse' })).toEqual({
         code,
         message: 'Because',
-        retryable: ERROR_CODES[code].retryable,
+        retryable: ERROR_CODES[code].retryable || code === 'refused',
         retryAfterMs: 1_200,
         details: [{ path: 'a.b', message: 'is wrong' }],
         docs: `nestjs-realtime/docs/errors.md#${code}`,

@@ -36,6 +36,9 @@ async function start(options: WireServerOptions = {}): Promise<void> {
     channels: [
       wireChannel('rooms.:room', { publish: ['said'] }),
       wireChannel('closed.:room', { behaviour: { authorize: { subscribe: () => false } } }),
+      wireChannel('slow.:room', {
+        behaviour: { authorize: { subscribe: () => new Promise(() => undefined) } },
+      }),
     ],
     requests: REQUESTS,
     ...options,
@@ -101,17 +104,17 @@ const PROVOKED: Partial<Record<ErrorCode, () => Promise<WireEnvelope>>> = {
   timeout: async () => {
     await server.close();
     await start({ settings: { handlerTimeoutMs: 20 } });
+    return await (await server.connect('ada')).call({ type: 'subscribe', channel: 'slow.1', payload: {} });
+  },
+  outcome_unknown: async () => {
+    await server.close();
+    await start({ settings: { handlerTimeoutMs: 20 } });
     return await (await server.connect('ada')).call({ type: 'request', event: 'hang' });
   },
   internal: async () => await (await server.connect('ada')).call({ type: 'request', event: 'crash' }),
 };
-/** Only an application, a broker of another kind, or the client library itself says these. */
-const NOT_BY_CLIENTS: readonly ErrorCode[] = [
-  'validation_failed',
-  'muted',
-  'message_too_large',
-  'outcome_unknown',
-];
+/** Only an application, or a broker of another kind, says these. */
+const NOT_BY_CLIENTS: readonly ErrorCode[] = ['validation_failed', 'refused', 'muted', 'message_too_large'];
 
 describe('error codes', () => {
   it('the table of tested error codes is complete', () => {

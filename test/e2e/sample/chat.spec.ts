@@ -102,6 +102,32 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
   const told = <Value>(register: (resolve: (value: Value) => void) => unknown): Promise<Value> =>
     new Promise((resolve) => register(resolve));
 
+  it('every answer has the policy of the page: files, JSON, errors, and the probe', async () => {
+    const answers = await Promise.all([
+      fetch(`${url}/`),
+      fetch(`${url}/assets/page/style.css`),
+      fetch(`${url}/nowhere`),
+      fetch(`${url}/realtime`),
+      fetch(`${url}/health`),
+      post('/login', { name: 'ada' }),
+      post('/login', { name: '<' }),
+    ]);
+    for (const { url: asked, headers } of answers) {
+      expect([asked, headers.get('content-security-policy')]).toEqual([
+        asked,
+        expect.stringMatching(/^default-src 'none'.*frame-ancestors 'none'/),
+      ]);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+    }
+  });
+
+  it('only the names of this machine are served', async () => {
+    const refused = await WireClient.refused(`ws://127.0.0.1:${port}/realtime`, {
+      headers: { Host: 'evil.net' },
+    });
+    expect(refused.status).toBe(403);
+  });
+
   it('issues a short-lived token for a name, and explains why a name is invalid', async () => {
     const response = await post('/login', { name: '  ada   lovelace ' });
     expect(response.status).toBe(200);
@@ -179,7 +205,10 @@ describe.each(PLATFORMS)('the sample chat on %s', (platform) => {
     });
     await expect(channel.signal('shouting')).rejects.toMatchObject({ code: 'forbidden' });
     const nowhere = ada.client.channel('rooms.nowhere');
-    await expect(nowhere.subscribe()).rejects.toMatchObject({ code: 'unknown_channel' });
+    await expect(nowhere.subscribe()).rejects.toMatchObject({
+      code: 'refused',
+      reason: 'no_such_room',
+    });
     expect((await channel.history()).events).toEqual([]);
   });
 

@@ -52,6 +52,7 @@ export class FakeConnection implements Connection {
       headers: {},
       url: '/realtime',
       ip: '127.0.0.1',
+      network: handshake.ip ?? '127.0.0.1',
       secure: false,
       ...handshake,
     };

@@ -114,6 +114,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const transport = new WebSocketTransport(engine.host, {
     clock,
     onError: (error) => logger.error('transport', error),
+    onWarning: (message) => logger.warn(message),
     ...options.transport,
   });
   const http = createServer((req, res) => {

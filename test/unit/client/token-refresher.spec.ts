@@ -115,7 +115,7 @@ describe('refusals of a token', () => {
   it('a fresh token that is refused with 401 before the upgrade stops the client, and the probe carries it (P18)', async () => {
     const h = await start({ tokenIn: 'subprotocol' });
     h.server.refuse = () => ({ status: 401 });
-    h.server.answer = () => ({ status: 401 });
+    h.server.answer = () => ({ status: 401, body: '{"statusCode":401,"code":"unauthorized"}' });
     expect(await codeOf(h.client.connect())).toBe('unauthorized');
     expect(h.server.requests[0]?.headers.authorization).toBe('Bearer t1');
   });
@@ -152,10 +152,15 @@ describe('the token provider', () => {
     });
   });
 
-  it('a provider that returns no token stops the client', async () => {
-    const h = await start({ token: () => '' });
-    expect(await codeOf(h.client.connect())).toBe('unauthorized');
+  it.each([undefined, '', null, 7])('a provider that gives %j once is asked again later', async (none) => {
+    let calls = 0;
+    const h = await start({ token: () => (++calls === 1 ? (none as string) : 'good') });
+    void h.client.connect();
+    await h.state('waiting');
     expect(h.server.upgrades).toBe(0);
+    expect(h.errors[0]?.context.source).toBe('token');
+    h.clock.advance(h.client.status.delayMs ?? 0);
+    expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 'good' });
   });
 
   it('a provider that never answers is abandoned, and called again', async () => {

@@ -53,6 +53,10 @@ export class RedisTarget {
     } else {
       const url = options.url ?? 'redis://127.0.0.1:6379';
       this.where = whereOf(url);
+      if ('url' in options && options.url === undefined)
+        settings.onWarning(
+          `redisBroker: \`url\` is undefined, so ${this.where} is used. Is its environment variable set?`,
+        );
       this.make = (name) => new Redis(url, { ...access, ...this.options(name) });
     }
   }

@@ -36,6 +36,11 @@ function isControlPayload(payload: unknown): payload is ControlPayload {
   return typeof r === 'string' && typeof s === 'string' && typeof m === 'object';
 }
 
+/** How long a record is in force, in milliseconds; `undefined` without end. */
+function lifeOf(message: ControlMessage): number | undefined {
+  return message.kind === 'ban' || message.kind === 'abuse' ? message.forMs : undefined;
+}
+
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
 export class RedisControl implements BrokerBus {
   readonly feed: ChannelListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
@@ -104,7 +109,7 @@ export class RedisControl implements BrokerBus {
       const payload: ControlPayload = { r: id, s: this.node, m: message };
       const user = message.kind === 'ban' || message.kind === 'unban' ? message.user : '';
       const ban = message.kind === 'ban' ? JSON.stringify(message) : '';
-      const forMs = message.kind === 'ban' ? message.forMs : undefined;
+      const forMs = lifeOf(message);
       // The life of the record is that of the ban: so its reader knows what is left of it.
       const record = encodeRecord([encodeBody({ id, event: message.kind, payload, ttl: forMs })]);
       const nodes = await this.inOrder(() =>
@@ -156,7 +161,7 @@ export class RedisControl implements BrokerBus {
 
   private apply({ r, s, m }: ControlPayload, expiresAt: number): void {
     if (this.closed || this.listener === undefined) return;
-    const isLimited = m.kind === 'ban' && m.forMs !== undefined && expiresAt !== Infinity;
+    const isLimited = lifeOf(m) !== undefined && expiresAt !== Infinity;
     const message = isLimited ? { ...m, forMs: expiresAt - this.settings.clock.monotonic() } : m;
     applyControl(this.listener, message, (applied) => this.confirm(r, s, applied));
   }

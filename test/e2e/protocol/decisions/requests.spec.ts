@@ -23,7 +23,7 @@ describe('signals, requests, history', () => {
     expect((await alice.reply({ type: 'history', channel: 'rooms.1' }))['events']).toEqual([]);
   });
 
-  it('a request whose handler never answers is answered with timeout (P7b)', async () => {
+  it('a request whose handler never answers is answered with outcome_unknown: it must not be sent again (P7b, P17c)', async () => {
     const never = (): Promise<never> => new Promise(() => undefined);
     await start({
       requests: new Map([['hang', { authorize: 'public', handle: never }]]),
@@ -31,8 +31,8 @@ describe('signals, requests, history', () => {
     });
     const client = await server.connect('alice');
     expect(await client.error({ type: 'request', event: 'hang' })).toMatchObject({
-      code: 'timeout',
-      retryable: true,
+      code: 'outcome_unknown',
+      retryable: false,
     });
   });
 

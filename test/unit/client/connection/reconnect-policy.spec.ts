@@ -171,8 +171,13 @@ describe('a WebSocket that never opened (P18)', () => {
     return h;
   };
 
+  const JSON_TYPE = { 'content-type': 'application/json' };
+  /** The form of this server. */
+  const own = (statusCode: number, code: string, message = code) =>
+    refused(statusCode, JSON_TYPE, JSON.stringify({ statusCode, code, message }));
+
   it('sends GET {path} once, and stops on 401 without a token provider (P18)', async () => {
-    expect((await refused(401)).client.status).toMatchObject({
+    expect((await own(401, 'unauthorized')).client.status).toMatchObject({
       state: 'closed',
       code: 4801,
       name: 'unauthorized',
@@ -180,7 +185,7 @@ describe('a WebSocket that never opened (P18)', () => {
   });
 
   it('stops on 403 (P18)', async () => {
-    expect((await refused(403)).client.status).toMatchObject({
+    expect((await own(403, 'forbidden')).client.status).toMatchObject({
       state: 'closed',
       code: 4802,
       name: 'forbidden',
@@ -188,8 +193,7 @@ describe('a WebSocket that never opened (P18)', () => {
   });
 
   it('stops on 403 of a ban, and reports the ban (P18)', async () => {
-    const body = JSON.stringify({ code: 'banned', message: 'Until Friday' });
-    const h = await refused(403, { 'content-type': 'application/json' }, body);
+    const h = await own(403, 'banned', 'Until Friday');
     expect(h.client.status).toMatchObject({
       state: 'closed',
       code: 4803,
@@ -197,6 +201,32 @@ describe('a WebSocket that never opened (P18)', () => {
       reason: 'Until Friday',
     });
   });
+
+  it.each([
+    [401, 'text/html', '<h1>401 Authorization Required</h1>'],
+    [403, 'text/html', '<h1>403 Forbidden</h1>'],
+    [401, 'application/json', ''],
+    [403, 'application/json', '{"message":"Forbidden"}'],
+    [401, 'application/json', '{"statusCode":401,"message":"Access denied due to missing subscription key"}'],
+    [403, 'application/json', '{"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}'],
+    [403, 'application/json', '{"statusCode":401,"code":"unauthorized"}'],
+    [403, 'application/json', '{"statusCode":403,"code":"toString"}'],
+    [403, 'application/json', 'null'],
+    [429, 'text/html', '<h1>Too Many Requests</h1>'],
+    [502, 'text/html', '<h1>Bad Gateway</h1>'],
+    [503, 'text/html', '<h1>Service Unavailable</h1>'],
+    [504, 'text/html', '<h1>Gateway Timeout</h1>'],
+  ])(
+    '%i with %s %j is a word of a proxy: the client comes back, the second time too (P18)',
+    async (status, type, body) => {
+      const h = await refused(status, { 'content-type': type }, body);
+      expect(h.client.status.state).toBe('waiting');
+      h.clock.advance(h.client.status.delayMs ?? 0);
+      await until(() => h.server.requests.length === 2 && h.client.state === 'waiting', 'the second verdict');
+      h.server.refuse = () => undefined;
+      await h.again();
+    },
+  );
 
   it.each([429, 503])('waits for Retry-After, spread, on %i (P18)', async (status) => {
     const h = await refused(status, { 'retry-after': '12' });

@@ -1,20 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import { ChannelNames } from '../../../../lib/core/access/channel-names.js';
-import { type RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 
 const WINDOW_MS = 10_000;
 
 function admitted(names: ChannelNames, from: number, to: number, now: number, client = 'user ada'): number {
   let count = 0;
   for (let index = from; index < to; index++) {
-    try {
-      names.admit(client, `rooms.${index}`, now);
+    const refusal = names.refusal(client, `rooms.${index}`, now);
+    if (refusal === undefined) {
+      names.add(client, `rooms.${index}`, now);
       count++;
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'rate_limited', retryable: true });
-      expect((error as RealtimeError).retryAfterMs).toBeGreaterThan(0);
-      expect((error as RealtimeError).retryAfterMs).toBeLessThanOrEqual(WINDOW_MS / 2);
+      continue;
     }
+    expect(refusal).toMatchObject({ code: 'rate_limited', retryable: true });
+    expect(refusal.retryAfterMs).toBeGreaterThan(0);
+    expect(refusal.retryAfterMs).toBeLessThanOrEqual(WINDOW_MS / 2);
   }
   return count;
 }
@@ -51,6 +51,18 @@ describe('the different channels that a client names', () => {
     expect(admitted(names, 100, 200, 3 * WINDOW_MS)).toBe(10);
   });
 
+  it('are not counted by the question', () => {
+    const names = make(1);
+    for (let index = 0; index < 10; index++)
+      expect(names.refusal('user ada', `rooms.${index}`, 0)).toBeUndefined();
+    expect(names.size).toBe(0);
+    names.add('user ada', 'rooms.1', 0);
+    expect(names.refusal('user ada', 'rooms.1', 0)).toBeUndefined();
+    expect(names.refusal('user ada', 'rooms.2', 0)).toMatchObject({ retryAfterMs: WINDOW_MS / 2 });
+    // The question alone moves the window.
+    expect(names.refusal('user ada', 'rooms.2', WINDOW_MS)).toBeUndefined();
+  });
+
   it('of clients that are gone are forgotten', () => {
     const names = make(10);
     for (let client = 0; client < 1_000; client++)
@@ -61,7 +73,7 @@ describe('the different channels that a client names', () => {
   it('of all clients are a bounded number: the first are forgotten', () => {
     const names = make(400_000);
     for (const client of ['a', 'b', 'c'])
-      for (let index = 0; index < 400_000; index++) names.admit(client, `r.${index}`, 0);
+      for (let index = 0; index < 400_000; index++) names.add(client, `r.${index}`, 0);
     expect(names.size).toBe(2);
   });
 });

@@ -298,33 +298,6 @@ describe('publish', () => {
     });
   });
 
-  it('a temporary authorization is repeated, and an error in it revokes (G11)', async () => {
-    let asked = 0;
-    harness = await EngineHarness.start(
-      [
-        channel('rooms.:room', {
-          behaviour: {
-            authorize: {
-              subscribe: () => {
-                if (++asked === 3) throw new Error('the database is away');
-                return { forMs: 60_000 };
-              },
-            },
-          },
-        }),
-      ],
-      { settings: { heartbeat: { intervalMs: 3_600_000, timeoutMs: 10_000 } } },
-    );
-    const connection = await harness.subscriber('rooms.1', 'user:ada');
-    for (let minute = 0; minute < 2; minute++) {
-      harness.clock.advance(60_000);
-      await quiet();
-    }
-    await quiet();
-    expect(asked).toBe(3);
-    expect(connection.take('unsubscribed')).toHaveLength(1);
-  });
-
   it('a ban closes with 4803, and refuses the user until it ends', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const connection = await harness.greet('user:ada');

@@ -445,7 +445,7 @@ describe('a delivery freeze with many subscribers', () => {
 describe('lost records of revokes', () => {
   beforeEach(() => begin({}));
 
-  it('every subscription is authorized again: refused users are revoked, the others see nothing (G11)', async () => {
+  it('every subscription is authorized again: refused users are revoked, of an error nothing is known yet (G11)', async () => {
     const allowed = new Map<string, boolean | string>([
       ['ada', false],
       ['eve', true],
@@ -471,12 +471,12 @@ describe('lost records of revokes', () => {
         ['event', ROOM],
         ['event', NEWS],
       ],
-      [
-        ['unsubscribed', ROOM],
-        ['event', NEWS],
-      ],
+      [['event', NEWS]],
     ]);
-    expect(harness.errors).toEqual([new Error('an error')]);
+    allowed.set('bob', true);
+    harness.clock.advance(500);
+    await quiet();
+    expect(clients[2]?.take()).toMatchObject([{ type: 'event', channel: ROOM, seq: 1 }]);
   });
 
   it('a bounded number of authorizations runs at once, each with one lease timer (G11)', async () => {

@@ -6,6 +6,7 @@ const handshake = {
   headers: {},
   url: '/realtime',
   ip: '10.0.0.1',
+  network: '10.0.0.1',
   secure: false,
 } as const;
 
@@ -41,6 +42,28 @@ describe('drain and admission', () => {
     expect(drained).toBe(true);
     await harness.stop();
   });
+
+  it.each([
+    ['has not said hello', false],
+    ['is being authenticated', true],
+  ])(
+    'a client that %s is sent no bye before welcome: it is closed with 4001 (G18, P3)',
+    async (_, greets) => {
+      const harness = await EngineHarness.start([channel('rooms.:room')], {
+        authenticator: { authenticate: () => new Promise(() => undefined) },
+      });
+      const connection = harness.connect();
+      if (greets) connection.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'user:ada' } });
+      await quiet();
+      const drain = harness.engine.drain(5_000);
+      await quiet();
+      await pass(harness, 200);
+      await drain;
+      expect(connection.received).toEqual([]);
+      expect(connection.closed).toEqual({ code: 4001, reason: 'drain|0' });
+      await harness.stop();
+    },
+  );
 
   it('calls no handler of the application after the drain began (G18)', async () => {
     let calls = 0;
@@ -199,9 +222,11 @@ describe('drain and admission', () => {
       status: 429,
       retryAfterMs: expect.any(Number),
     });
-    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.2' })).toBeUndefined();
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.2', network: '10.0.0.2' })).toBeUndefined();
     harness.connect({ ip: '10.0.0.2' });
-    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.3' })).toMatchObject({ status: 503 });
+    expect(harness.engine.host.admit({ ...handshake, ip: '10.0.0.3', network: '10.0.0.3' })).toMatchObject({
+      status: 503,
+    });
     first.drop();
     expect(harness.engine.host.admit(handshake)).toBeUndefined();
     await harness.stop();

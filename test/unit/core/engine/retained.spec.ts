@@ -136,17 +136,25 @@ describe('what is kept for a connection', () => {
     ['user', 'user:ada'],
     ['address of anonymous clients', undefined],
   ])('is counted over all connections of one %s, and given back by a close', async (_whose, token) => {
-    harness = await EngineHarness.start([channel('rooms.:room')], {
+    harness = await EngineHarness.start([channel('rooms.:room'), channel('shared.:room')], {
       settings: { limits: { maxRetainedBytesPerUser: 1_100 } },
     });
     const clients = [await harness.subscriber('rooms.1', token), await harness.subscriber('rooms.1', token)];
     const third = await harness.greet(token);
+    // Each anonymous connection has a share of its own, and nothing beyond it then.
+    const own = token === undefined ? Math.floor((16 * 1024) / (512 + 'shared.00'.length)) : 0;
+    for (let index = 0; index < own; index++)
+      third.send({ type: 'subscribe', id: 'o', channel: `shared.${String(index).padStart(2, '0')}` });
+    await quiet();
+    expect(third.take('error')).toEqual([]);
     third.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });
     await quiet();
     expect(third.take('error')).toMatchObject([{ payload: { code: 'rate_limited' } }]);
     const other = await harness.greet('user:eve');
     other.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });
     clients[0]?.drop();
+    for (let index = 0; index < own; index++)
+      third.send({ type: 'unsubscribe', id: 'u', channel: `shared.${String(index).padStart(2, '0')}` });
     third.send({ type: 'subscribe', id: 't', channel: 'rooms.1' });
     await quiet();
     expect([other.take('error'), third.take('error')]).toEqual([[], []]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppendQueue } from '../../../../lib/core/log/append-queue.js';
 import type { AppendOutcome, BrokerLog } from '../../../../lib/core/ports/broker.js';
-import type { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { errorBody, type RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { request } from '../../../support/engine/append-requests.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
@@ -31,7 +31,7 @@ describe('an append that the broker refuses', () => {
   it('has no time to wait, and the meaning of its code, where the broker says nothing', async () => {
     const error = await fail({ ok: false, code: 'conflict' });
     expect(error).toMatchObject({ code: 'conflict', message: expect.stringMatching(/.+/) });
-    expect((error as RealtimeError).toBody()).not.toHaveProperty('retryAfterMs');
+    expect(errorBody(error as RealtimeError)).not.toHaveProperty('retryAfterMs');
   });
 
   it('is `unavailable` where the broker answered nothing for it', async () => {

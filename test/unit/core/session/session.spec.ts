@@ -310,7 +310,7 @@ describe('session', () => {
     expect(connection.take('reply')).toHaveLength(8);
   });
 
-  it('answers timeout when a handler does not end', async () => {
+  it('answers in time when a handler does not end', async () => {
     harness = await EngineHarness.start([
       channel('rooms.:room', {
         behaviour: {
@@ -327,7 +327,7 @@ describe('session', () => {
     await quiet();
     expect(connection.take('error')[0]).toMatchObject({
       ref: 'r1',
-      payload: { code: 'timeout', retryable: true },
+      payload: { code: 'outcome_unknown', retryable: false },
     });
   });
 
@@ -346,8 +346,9 @@ describe('session', () => {
     );
     const connection = await harness.greet();
     connection.take();
-    const ask = (id: string): void =>
+    const ask = (id: string): void => {
       connection.send({ type: 'request', id, channel: 'rooms.1', event: 'wait' });
+    };
     ask('r1');
     ask('r2');
     ends.shift()?.();

@@ -5,7 +5,14 @@ import { RealtimeContext } from '../../../../lib/nest/decorators/realtime-contex
 
 describe('RealtimeContext', () => {
   it('shows every field of the call, those of the client’s envelope included', () => {
-    const handshake = { transport: 'websocket', headers: {}, url: '/', ip: '::1', secure: false } as const;
+    const handshake = {
+      transport: 'websocket',
+      headers: {},
+      url: '/',
+      ip: '::1',
+      network: '::/64',
+      secure: false,
+    } as const;
     const call: Required<HandlerCall> = {
       connection: new RealtimeConnection('c1', handshake, { close: () => undefined }),
       user: { id: 'ada' },

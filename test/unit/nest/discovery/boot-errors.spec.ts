@@ -191,8 +191,9 @@ describe('boot errors', () => {
         "@Authorize(): 'subscribe' on a class. A policy class goes on the class, action names go on a method.",
       );
       const typo = Authorize('subscibe' as 'subscribe');
-      expect(() => typo({}, 'x', { value: () => true })).toThrow(
-        "@Authorize('subscibe'): not an action. Use one of subscribe, publish, signal, request, history, presence.",
+      class Rooms {}
+      expect(() => typo(Rooms.prototype, 'canRead', { value: () => true })).toThrow(
+        "Rooms.canRead: @Authorize('subscibe'): not an action. Use one of subscribe, publish, signal, request, history, presence.",
       );
     });
   });
@@ -214,6 +215,14 @@ describe('boot errors', () => {
       [
         'rooms..x',
         '- Rooms: its pattern is invalid. "rooms..x" is not a channel pattern. Use segments of A-Z a-z 0-9 _ : @ ~ - separated by dots, none of them empty.',
+      ],
+      [
+        'rooms.{room}',
+        '- Rooms: its pattern is invalid. "rooms.{room}" is not a channel pattern. Use segments of A-Z a-z 0-9 _ : @ ~ - separated by dots, none of them empty. A parameter is written as ":room".',
+      ],
+      [
+        'rooms.*',
+        '- Rooms: its pattern is invalid. "rooms.*" is not a channel pattern. Use segments of A-Z a-z 0-9 _ : @ ~ - separated by dots, none of them empty. A parameter is written as ":room".',
       ],
       [
         'rooms.:',
@@ -369,10 +378,27 @@ describe('boot errors', () => {
         four(@Body() _body: unknown, @Custom() _custom: unknown) {}
         @OnRequest('five', { scope: 'connection', authorize: 'public' })
         five(@ChannelParam('room') _room: string) {}
+        @Authorize('publish')
+        can() {
+          return true;
+        }
+        @OnPublish('six')
+        six(_payload: unknown) {}
+        @OnPublish('seven')
+        seven(_connection: unknown, _payload: unknown) {}
+        @OnPublish('eight')
+        eight() {}
+        @OnPublish('nine')
+        nine(_room: string, @MessageBody() _body: unknown) {}
       }
       const undecorated =
         'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).';
+      const byPlace =
+        'has a parameter without a decorator, and so would get the connection instead of the payload. Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().';
       await expect(boot([Rooms])).resolves.toEqual([
+        `- Rooms.six: ${byPlace}`,
+        `- Rooms.seven: ${byPlace}`,
+        `- Rooms.nine: parameter 0 has no decorator and would always be undefined. ${undecorated}`,
         '- Rooms.one: takes @ChannelParam(\'rom\'), which "rooms.:room" does not have. It has: room.',
         `- Rooms.two: parameter 1 has no decorator and would always be undefined. ${undecorated}`,
         `- Rooms.three: parameter 2 has no decorator and would always be undefined. ${undecorated}`,

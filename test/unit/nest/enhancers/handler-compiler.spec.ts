@@ -82,7 +82,7 @@ class GuardedClass {
 
 const connection = new RealtimeConnection(
   'c1',
-  { transport: 'websocket', headers: {}, url: '/', ip: '::1', secure: false },
+  { transport: 'websocket', headers: {}, url: '/', ip: '::1', network: '::/64', secure: false },
   { close: () => undefined },
 );
 connection.user = { id: 'alice' };
@@ -104,13 +104,17 @@ async function compiler(configure: (config: ApplicationConfig) => void = () => u
   const config = new ApplicationConfig();
   configure(config);
   const contexts = module.get(ExternalContextCreator, { strict: false });
-  const mapper = new ErrorMapper(new RecordingLogger(), new SeededEntropy());
+  const logger = new RecordingLogger();
+  const mapper = new ErrorMapper(logger, new SeededEntropy());
   const wrappers = module.get(DiscoveryService).getProviders();
   return (type: typeof Handlers | typeof GuardedClass, methodName: string) => {
     const wrapper = wrappers.find(({ metatype }) => metatype === type);
     const instance = module.get<object>(type);
     const problems = new BootProblems();
-    const compiled = new HandlerCompiler(contexts, config, mapper, problems).compile({
+    const compiled = new HandlerCompiler(contexts, config, mapper, problems, {
+      globals: true,
+      logger,
+    }).compile({
       host: { instance, metatype: type, module: wrapper?.host as never },
       method: (instance as Record<string, Method>)[methodName] as Method,
       methodName,

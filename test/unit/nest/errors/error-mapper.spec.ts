@@ -12,25 +12,41 @@ import {
   ServiceUnavailableException,
   UnauthorizedException,
   UnprocessableEntityException,
+  ValidationPipe,
 } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
 import { IsInt, IsString, validate, ValidateNested } from 'class-validator';
-import { ErrorMapper } from '../../../../lib/nest/errors/error-mapper.js';
-import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { ErrorMapper, type ErrorOrigin } from '../../../../lib/nest/errors/error-mapper.js';
+import { watchIssues } from '../../../../lib/nest/errors/pipe-issues.js';
+import { errorBody, RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
 const ORIGIN = { source: 'Rooms.rename', connectionId: 'c7' };
 
-function mapped(error: unknown) {
+function mapped(error: unknown, more: Partial<ErrorOrigin> = {}) {
   const logger = new RecordingLogger();
-  const result = new ErrorMapper(logger, new SeededEntropy()).toRealtimeError(error, ORIGIN);
-  return { result, body: result.toBody(), records: logger.records };
+  const result = new ErrorMapper(logger, new SeededEntropy()).toRealtimeError(error, { ...ORIGIN, ...more });
+  return { result, body: errorBody(result), records: logger.records };
+}
+
+function fromBody(body: unknown) {
+  return { result: new ErrorMapper(new RecordingLogger(), new SeededEntropy()).fromBody(body, ORIGIN) };
+}
+
+function fail(): never {
+  throw new Error('of the getter');
 }
 
 class Author {
   @IsString()
   name!: unknown;
+}
+class Custom {
+  @IsString({ message: 'Choose something nicer' })
+  size!: unknown;
+  @IsString({ message: 'Choose something nicer' })
+  nice!: unknown;
 }
 class Message {
   @IsInt()
@@ -45,23 +61,191 @@ describe('the error mapper', () => {
     expect(mapped(error).result).toBe(error);
   });
 
-  it.each<[HttpException, string]>([
-    [new BadRequestException('no'), 'bad_request'],
-    [new UnauthorizedException('no'), 'unauthorized'],
-    [new ForbiddenException('no'), 'forbidden'],
-    [new NotFoundException('no'), 'unknown_channel'],
-    [new GoneException('no'), 'unknown_channel'],
-    [new RequestTimeoutException('no'), 'timeout'],
-    [new ConflictException('no'), 'conflict'],
-    [new PayloadTooLargeException('no'), 'message_too_large'],
-    [new UnprocessableEntityException('no'), 'validation_failed'],
-    [new HttpException('no', 429), 'rate_limited'],
-    [new HttpException('no', 418), 'bad_request'],
-    [new ServiceUnavailableException('no'), 'unavailable'],
-  ])('maps %p by its status', (error, code) => {
-    const { body, records } = mapped(error);
-    expect(body).toMatchObject({ code, message: 'no' });
-    expect(records).toEqual([]);
+  it.each<[HttpException, string, string | undefined]>([
+    [new BadRequestException('no'), 'refused', 'bad_request'],
+    [new UnauthorizedException('no'), 'forbidden', 'unauthorized'],
+    [new ForbiddenException('no'), 'forbidden', undefined],
+    [new NotFoundException('no'), 'refused', 'not_found'],
+    [new GoneException('no'), 'refused', 'gone'],
+    [new RequestTimeoutException('no'), 'refused', 'request_timeout'],
+    [new ConflictException('no'), 'refused', 'conflict'],
+    [new PayloadTooLargeException('no'), 'refused', 'payload_too_large'],
+    [new UnprocessableEntityException('no'), 'refused', 'unprocessable_entity'],
+    [new HttpException('no', 429), 'refused', 'too_many_requests'],
+    [new HttpException('no', 418), 'refused', 'i_am_a_teapot'],
+    [new HttpException('no', 499), 'refused', 'http_499'],
+    [new ServiceUnavailableException('no'), 'refused', 'service_unavailable'],
+  ])(
+    '%p of a handler is its answer, with the name of its status as the reason (P6f)',
+    (error, code, reason) => {
+      const { body, records } = mapped(error);
+      expect(body).toMatchObject({ code, message: 'no', retryable: false });
+      expect(body.reason).toBe(reason);
+      expect(body.retryAfterMs).toBeUndefined();
+      expect(body.data).toBeUndefined();
+      expect(records).toEqual([]);
+    },
+  );
+
+  it.each<[string, unknown, Record<string, unknown>]>([
+    [
+      'its code and rest',
+      { code: 'ROOM_FULL', max: 5, message: 'full' },
+      { reason: 'ROOM_FULL', data: { max: 5 } },
+    ],
+    ['its errorCode', { errorCode: 'E7', statusCode: 409, message: 'm' }, { reason: 'E7', data: undefined }],
+    ['its error', { error: 'ROOM_FULL' }, { reason: 'ROOM_FULL', data: undefined }],
+    [
+      'the text of the status',
+      { error: 'Conflict', statusCode: 409 },
+      { reason: 'conflict', data: undefined },
+    ],
+    ['a number', { code: 4711 }, { reason: '4711', data: undefined }],
+    [
+      'texts that are no findings',
+      { message: ['a', 'b'] },
+      { reason: 'conflict', data: { message: ['a', 'b'] } },
+    ],
+    ['a list', ['a'], { reason: 'conflict', data: undefined }],
+  ])('the response of an HttpException gives %s as reason and data (P6f)', (_what, response, expected) => {
+    const { body } = mapped(new ConflictException(response));
+    expect(body.code).toBe('refused');
+    expect({ reason: body.reason, data: body.data }).toEqual(
+      Array.isArray(response) ? { reason: 'conflict', data: { message: ['a'] } } : expected,
+    );
+  });
+
+  it('the text of an error that is the response of an HttpException stays on the server, as over HTTP (G25)', () => {
+    const error = new HttpException(new Error('hunter2') as never, 409);
+    expect(JSON.stringify(mapped(error).body)).not.toContain('hunter2');
+  });
+
+  it.each([
+    [{ status: 409, body: { retryAfterMs: 3_000 } }, 'publish', 3_000],
+    [{ status: 503, body: 'later' }, 'publish', undefined],
+    [{ status: 503, body: 'later' }, 'request', undefined],
+    [{ status: 503, body: 'later' }, 'subscribe', 1_000],
+    [{ status: 429, body: 'later' }, 'connect', 1_000],
+    [{ status: 409, body: 'no' }, 'subscribe', undefined],
+    [{ status: 503, body: { retryAfterMs: 0 } }, 'subscribe', 0],
+  ] as const)('%j in answer to a %s is to be tried again after %s ms', (given, action, retryAfterMs) => {
+    const error = new HttpException(given.body, given.status);
+    const body = mapped(error, { action }).body;
+    expect(body.code).toBe('refused');
+    expect([body.retryAfterMs, body.retryable]).toEqual([retryAfterMs, retryAfterMs !== undefined]);
+  });
+
+  it('what a guard wrote as Retry-After counts for what is temporary, and for nothing else', () => {
+    const origin = { action: 'publish', retryAfterMs: 7_000 } as const;
+    expect(mapped(new HttpException('slow', 429), origin).body.retryAfterMs).toBe(7_000);
+    expect(mapped(new ConflictException('no'), origin).body.retryAfterMs).toBeUndefined();
+  });
+
+  describe('a RealtimeError', () => {
+    it.each([
+      'bad_request',
+      'validation_failed',
+      'forbidden',
+      'banned',
+      'muted',
+      'message_too_large',
+    ] as const)('of a handler keeps the code %s', (code) => {
+      const error = new RealtimeError(code, 'why', { reason: 'x', data: { a: 1 } });
+      expect(mapped(error, { action: 'publish' }).result).toBe(error);
+    });
+
+    it.each([
+      'token_expired',
+      'unknown_channel',
+      'not_subscribed',
+      'already_subscribed',
+      'too_many_channels',
+      'rate_limited',
+      'conflict',
+      'out_of_order',
+      'unavailable',
+      'timeout',
+      'outcome_unknown',
+    ] as const)('of a handler gives the code %s as its reason: it says what the library found', (code) => {
+      const error = new RealtimeError(code, 'why', { data: { a: 1 } });
+      expect(mapped(error, { action: 'publish' }).body).toEqual({
+        code: 'refused',
+        reason: code,
+        message: 'why',
+        retryable: false,
+        data: { a: 1 },
+        docs: 'nestjs-realtime/docs/errors.md#refused',
+      });
+      const later = new RealtimeError(code, 'why', { retryAfterMs: 5 });
+      expect(mapped(later, { action: 'publish' }).body).toMatchObject({ retryable: true, retryAfterMs: 5 });
+    });
+
+    it('unauthorized of a handler is forbidden, as an UnauthorizedException: the credential of the client is good', () => {
+      const { body } = mapped(new RealtimeError('unauthorized'), { action: 'subscribe' });
+      expect(body).toMatchObject({ code: 'forbidden', reason: 'unauthorized' });
+    });
+
+    it.each(['unauthorized', 'token_expired', 'rate_limited', 'unavailable', 'timeout'] as const)(
+      'at the door keeps the code %s, which decides how the connection ends',
+      (code) => {
+        const error = new RealtimeError(code);
+        expect(mapped(error, { action: 'authenticate' }).result).toBe(error);
+        expect(mapped(error, { action: 'connect' }).result).toBe(error);
+      },
+    );
+
+    it('at the door does not end a connection as one that broke the protocol', () => {
+      expect(mapped(new RealtimeError('bad_request'), { action: 'connect' }).body).toMatchObject({
+        code: 'refused',
+        reason: 'bad_request',
+      });
+    });
+
+    it('of an authorization that is temporary is asked again', () => {
+      const { body } = mapped(new RealtimeError('unavailable'), { action: 'subscribe' });
+      expect(body).toMatchObject({ code: 'refused', reason: 'unavailable', retryAfterMs: 1_000 });
+    });
+  });
+
+  describe('what a client is sent', () => {
+    const full = (data: unknown) => new RealtimeError('room_full', { data });
+
+    it('has data of 4096 bytes, and not of one more; the log names the handler and the code is sent', () => {
+      // {"s":"…"} is eight characters around the text.
+      const fits = full({ s: 'x'.repeat(4_096 - 8) });
+      expect(mapped(fits).result).toBe(fits);
+      const { body, records } = mapped(full({ s: 'x'.repeat(4_096 - 7) }));
+      expect(body).toMatchObject({ code: 'refused', reason: 'room_full' });
+      expect(body.data).toBeUndefined();
+      expect(records).toEqual([
+        {
+          level: 'warn',
+          message: expect.stringContaining(
+            'The error "room_full" of Rooms.rename was sent without its data: it has 4097 bytes',
+          ),
+        },
+      ]);
+    });
+
+    it.each<[string, unknown]>([
+      ['a BigInt', { n: 10n }],
+      ['a Map', new Map()],
+      ['a getter that throws', Object.defineProperty({}, 'x', { enumerable: true, get: () => fail() })],
+    ])('has no data that cannot be sent (%s), and still the reason', (_what, data) => {
+      const { body, records } = mapped(full(data));
+      expect([body.code, body.reason, body.data]).toEqual(['refused', 'room_full', undefined]);
+      expect(records).toHaveLength(1);
+    });
+
+    it('has a reason of at most 128 characters, a message of at most 2048, and a delay that is one', () => {
+      const error = new RealtimeError('r'.repeat(129), { message: 'm'.repeat(2_049), retryAfterMs: NaN });
+      const { body } = mapped(error);
+      expect([body.reason?.length, body.message.length, body.retryAfterMs]).toEqual([128, 2_048, undefined]);
+      const fits = new RealtimeError('r'.repeat(128), { message: 'm'.repeat(2_048), retryAfterMs: 0 });
+      expect(mapped(fits).result).toBe(fits);
+      for (const retryAfterMs of [-1, Infinity])
+        expect(mapped(new RealtimeError('x', { retryAfterMs })).body.retryable).toBe(false);
+    });
   });
 
   it.each<[string, unknown]>([
@@ -79,13 +263,37 @@ describe('the error mapper', () => {
   });
 
   it.each<[string, unknown, Record<string, unknown>]>([
-    ['a string', new WsException('room is full'), { code: 'bad_request', message: 'room is full' }],
-    ['a guard’s refusal', new WsException('Forbidden resource'), { code: 'forbidden' }],
-    ['a code', new WsException({ code: 'muted', message: 'quiet' }), { code: 'muted', message: 'quiet' }],
-    ['a status', new WsException({ status: 409, message: 'twice' }), { code: 'conflict', message: 'twice' }],
-    ['an unknown code', new WsException({ code: 'x', message: 'm' }), { code: 'bad_request', message: 'm' }],
-  ])('maps a WsException with %s', (_what, error, expected) => {
-    expect(mapped(error).body).toMatchObject(expected);
+    ['a string', 'room is full', { code: 'refused', message: 'room is full' }],
+    ['the text of Nest’s guards', 'Forbidden resource', { code: 'refused' }],
+    ['a code', { code: 'muted', message: 'quiet' }, { code: 'refused', reason: 'muted', message: 'quiet' }],
+    [
+      'a code and more',
+      { code: 'ROOM_FULL', max: 5 },
+      { code: 'refused', reason: 'ROOM_FULL', data: { max: 5 } },
+    ],
+    [
+      'a status',
+      { status: 409, message: 'twice' },
+      { code: 'refused', reason: 'conflict', message: 'twice' },
+    ],
+    ['the status 403', { status: 403 }, { code: 'forbidden' }],
+    ['the status 500', { status: 500, message: 'm' }, { code: 'refused', message: 'm' }],
+    ['nothing', undefined, { code: 'refused' }],
+  ])('a WsException with %s is a refusal (P6f)', (_what, given, expected) => {
+    const { body, records } = mapped(new WsException(given as string));
+    expect(body).toMatchObject(expected);
+    expect(records).toEqual([]);
+  });
+
+  it('a body that Nest’s filter emits is read without the echo of the client’s message', () => {
+    const { result } = fromBody({
+      status: 'error',
+      message: 'full',
+      code: 'ROOM_FULL',
+      max: 5,
+      cause: { pattern: 'join', data: { secret: 1 } },
+    });
+    expect([result.code, result.reason, result.data]).toEqual(['refused', 'ROOM_FULL', { max: 5 }]);
   });
 
   describe('errors of validation', () => {
@@ -132,6 +340,35 @@ describe('the error mapper', () => {
         expect(JSON.stringify(body)).not.toContain('hunter2');
         expect(records).toEqual([]);
       }
+    });
+
+    it('the texts of Nest’s pipes keep the paths of what they found, and are sent as they are', async () => {
+      const pipe = new ValidationPipe();
+      watchIssues(pipe);
+      watchIssues(pipe);
+      const metadata = { type: 'body', metatype: Custom } as const;
+      const error: unknown = await pipe
+        .transform({ size: 1, nice: 1 }, metadata)
+        .catch((thrown: unknown) => thrown);
+      expect(mapped(error).body.details).toEqual([
+        { path: 'size', message: 'Choose something nicer' },
+        { path: 'nice', message: 'Choose something nicer' },
+      ]);
+      const silent = new ValidationPipe({ disableErrorMessages: true });
+      watchIssues(silent);
+      const hidden: unknown = await silent.transform({}, metadata).catch((thrown: unknown) => thrown);
+      expect(mapped(hidden).body).toMatchObject({ code: 'refused', reason: 'bad_request' });
+    });
+
+    it('a pipe may make its exception later, and a pipe that cannot be watched is left alone', async () => {
+      const made = new BadRequestException(['is wrong']);
+      const pipe = { exceptionFactory: async (_issues: unknown): Promise<unknown> => made };
+      watchIssues(pipe);
+      await expect(pipe.exceptionFactory([{ path: ['a', 'b'], message: 'is wrong' }])).resolves.toBe(made);
+      expect(mapped(made).body.details).toEqual([{ path: 'a.b', message: 'is wrong' }]);
+      const frozen = Object.freeze({ exceptionFactory: () => made });
+      expect(() => watchIssues(frozen)).not.toThrow();
+      expect(() => watchIssues(undefined)).not.toThrow();
     });
 
     it('the details for a hostile payload are bounded', () => {

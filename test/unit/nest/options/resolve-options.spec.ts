@@ -111,7 +111,7 @@ describe('module options', () => {
     [
       'believing every proxy',
       { trustProxy: true },
-      '- trustProxy: is neither a number nor a function. Give the number of proxies in front, e.g. 1.',
+      '- trustProxy: is neither a number nor a list of networks nor a function. Give the number of proxies in front, e.g. 1, or their networks, e.g. ["10.0.0.0/8"].',
     ],
     [
       'broker',

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { clientAddress, type TrustProxy } from '../../../../lib/transports/http/client-address.js';
+import { clientAddress, type ProxyTrust } from '../../../../lib/transports/http/client-address.js';
 
 const PROXY = '10.0.0.1';
-const isProxy: TrustProxy = (address) => address.startsWith('10.');
+const isProxy: ProxyTrust = (address) => address.startsWith('10.');
 
 function ipOf(
   forwarded: string | undefined,
-  trust: TrustProxy,
+  trust: ProxyTrust,
   remoteAddress: string | undefined = PROXY,
 ): string {
   return clientAddress(
@@ -74,7 +74,7 @@ describe('the address of a client', () => {
 });
 
 describe('the scheme of a client', () => {
-  const scheme = (proto: string | undefined, trust: TrustProxy, forwarded = '9.9.9.9') =>
+  const scheme = (proto: string | undefined, trust: ProxyTrust, forwarded = '9.9.9.9') =>
     clientAddress(
       { 'x-forwarded-for': forwarded, ...(proto === undefined ? {} : { 'x-forwarded-proto': proto }) },
       { remoteAddress: PROXY },

@@ -7,6 +7,7 @@ const handshake: Handshake = {
   headers: { host: 'example.com' },
   url: '/realtime',
   ip: '127.0.0.1',
+  network: '127.0.0.1',
   secure: true,
 };
 

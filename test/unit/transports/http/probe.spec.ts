@@ -5,6 +5,7 @@ import { refusalBody, refusalHeaders } from '../../../../lib/transports/http/ref
 import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
 import { WebSocketTransport } from '../../../../lib/transports/websocket/transport.js';
 import { FakeHost } from '../support/fake-host.js';
+import { exchange } from '../support/raw-client.js';
 import { closeServers, listen } from '../support/test-server.js';
 
 afterEach(closeServers);
@@ -22,7 +23,7 @@ async function route(options: WebSocketTransportOptions = {}) {
   );
   const ask = (headers: Record<string, string> = {}, query = ''): Promise<Response> =>
     fetch(`http://127.0.0.1:${port}/realtime${query}`, { headers });
-  return { host, transport, ask };
+  return { host, transport, ask, port };
 }
 
 describe('the probe GET {path} of a client whose WebSocket never opened (P18)', () => {
@@ -76,7 +77,40 @@ describe('the probe GET {path} of a client whose WebSocket never opened (P18)', 
     const { host, ask } = await route({ cookie: { name: 'session' } });
     expect((await ask({ Cookie: 'session=abc' })).status).toBe(426);
     expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);
-    expect((await ask({ Cookie: 'session=abc', Origin: 'https://evil.net' })).status).toBe(403);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['a page of another origin', { Origin: 'https://evil.net' }],
+    ['a page whose origin is opaque', { Origin: 'null' }],
+    ['an image on another site', { 'Sec-Fetch-Site': 'cross-site' }],
+    ['a script of another subdomain', { 'Sec-Fetch-Site': 'same-site' }],
+  ])('the probe of %s is answered without a look at the cookie (P18b)', async (_what, headers) => {
+    const { host, ask } = await route({ cookie: { name: 'session' } });
+    host.verify = () => Promise.reject(new RealtimeError('unauthorized'));
+    const answer = async (response: Response) => [
+      response.status,
+      await response.text(),
+      [...response.headers].filter(([name]) => name !== 'date'),
+    ];
+    const without = await answer(await ask(headers));
+    expect(await answer(await ask({ ...headers, Cookie: 'session=abc' }))).toEqual(without);
+    expect(await answer(await ask({ ...headers, Cookie: 'session=' }))).toEqual(without);
+    expect(host.asked).toEqual([]);
+    // Its own token still counts.
+    expect((await ask({ ...headers, Cookie: 'session=abc', Authorization: 'Bearer b' })).status).toBe(401);
+    expect(host.asked).toMatchObject([{ token: 'b', via: 'subprotocol' }]);
+  });
+
+  it.each(['same-origin', 'none'])('the probe of the own page (%s) counts the cookie', async (site) => {
+    const { host, ask } = await route({ cookie: { name: 'session' } });
+    expect((await ask({ Cookie: 'session=abc', 'Sec-Fetch-Site': site })).status).toBe(426);
+    expect(host.asked).toMatchObject([{ token: 'abc', via: 'cookie' }]);
+  });
+
+  it('the probe is refused where two Host headers came (P18)', async () => {
+    const { port } = await route();
+    const request = 'GET /realtime HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n';
+    expect((await exchange(port, request)).status).toBe(400);
   });
 
   it('the probe is answered with 503 after an internal failure, and after close (P18)', async () => {

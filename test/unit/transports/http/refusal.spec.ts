@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
+import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
 import { refusalBody, refusalHeaders, writeRefusal } from '../../../../lib/transports/http/refusal.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 import { parseResponse } from '../support/raw-client.js';
@@ -77,7 +78,16 @@ describe('writing a refusal before the upgrade (P18)', () => {
     );
     const [head] = Buffer.concat(written).toString().split('\r\n\r\n');
     expect(head).not.toContain('Set-Cookie');
-    expect(refusalBody({ status: 403, message: 'a"b' })).toBe('{"statusCode":403,"message":"a\\"b"}');
+    expect(refusalBody({ status: 404, message: 'a"b' })).toBe('{"statusCode":404,"message":"a\\"b"}');
+  });
+
+  it.each([
+    [401, 'unauthorized'],
+    [403, 'forbidden'],
+  ])('%i always has a code, by which a client tells it from one of a proxy', (status, code) => {
+    const refusal = { status, message: 'no' } as Refusal;
+    expect(JSON.parse(refusalBody(refusal))).toEqual({ statusCode: status, message: 'no', code });
+    expect(JSON.parse(refusalBody({ ...refusal, code: 'banned' }))).toMatchObject({ code: 'banned' });
   });
 
   it('the socket of a peer that does not close is destroyed after 2 s', async () => {

@@ -3,7 +3,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
 import { settle } from '../../../support/engine/manual-clock.js';
-import { RawClient, refusalOf, upgradeRequest, type HeaderLines } from '../support/raw-client.js';
+import {
+  clientFrame,
+  exchange,
+  RawClient,
+  refusalOf,
+  upgradeRequest,
+  type HeaderLines,
+} from '../support/raw-client.js';
 import { closeServers, listen, serve } from '../support/test-server.js';
 
 afterEach(closeServers);
@@ -31,6 +38,10 @@ describe('refusals before the upgrade (P18)', () => {
       400,
       'Bad Request',
     ],
+    ['a body', { 'Content-Length': '5' }, 400, 'Bad Request'],
+    ['a body in chunks', { 'Transfer-Encoding': 'chunked' }, 400, 'Bad Request'],
+    ['two Host headers', { Host: ['example.com', 'example.com'] }, 400, 'Bad Request'],
+    ['two Host headers in two spellings', { Host: ['example.com'], hOST: ['evil.net'] }, 400, 'Bad Request'],
   ])('an upgrade with %s is refused (P18)', async (_name, headers, status, reason) => {
     const { host, port } = await serve();
     const response = await refusalOf(port, '/realtime', headers);
@@ -50,6 +61,23 @@ describe('refusals before the upgrade (P18)', () => {
   it.each(['POST', 'PUT', 'OPTIONS', 'HEAD'])('a %s request is refused with 400 (P18)', async (method) => {
     const { port } = await serve();
     expect((await refusalOf(port, '/realtime', {}, method)).statusLine).toBe('HTTP/1.1 400 Bad Request');
+  });
+
+  it('an upgrade over HTTP/1.0 is refused, and one with an empty body is not (P18)', async () => {
+    const { host, port } = await serve();
+    const old = await exchange(port, upgradeRequest('/realtime', {}, 'GET', '1.0'));
+    expect(old.status).toBe(400);
+    expect(host.admitted).toEqual([]);
+    await expect(RawClient.open(port, '/realtime', { 'Content-Length': '0' })).resolves.toBeDefined();
+  });
+
+  it('what a body would be is never read as frames (P18)', async () => {
+    const { host, port } = await serve();
+    const frame = clientFrame(1, Buffer.from('{"type":"hello"}'));
+    const request = upgradeRequest('/realtime', { 'Content-Length': String(frame.length) });
+    const response = await exchange(port, request + frame.toString('latin1'));
+    expect(response.status).toBe(400);
+    expect(host.sessions).toEqual([]);
   });
 
   it('the Upgrade header is compared without case', async () => {

@@ -111,6 +111,10 @@ export class FakeHost implements TransportHost {
     this.left.push(handshake);
   }
 
+  networkOf(ip: string): string {
+    return ip;
+  }
+
   onRefused(refusal: Refusal, ip: string): void {
     this.refused.push([refusal, ip]);
   }

@@ -25,7 +25,12 @@ export type HeaderLines = Readonly<Record<string, string | readonly string[] | u
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
 /** The bytes of an upgrade request; a header given as `undefined` is left out. */
-export function upgradeRequest(target = '/realtime', headers: HeaderLines = {}, method = 'GET'): string {
+export function upgradeRequest(
+  target = '/realtime',
+  headers: HeaderLines = {},
+  method = 'GET',
+  version = '1.1',
+): string {
   const all: HeaderLines = {
     Host: 'example.com',
     Connection: 'Upgrade',
@@ -39,7 +44,7 @@ export function upgradeRequest(target = '/realtime', headers: HeaderLines = {}, 
       (each) => `${name}: ${each}\r\n`,
     ),
   );
-  return `${method} ${target} HTTP/1.1\r\n${lines.join('')}\r\n`;
+  return `${method} ${target} HTTP/${version}\r\n${lines.join('')}\r\n`;
 }
 
 /** Sends bytes and resolves to the answer, which must be complete and followed by the end of the connection. */

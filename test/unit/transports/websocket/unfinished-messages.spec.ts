@@ -18,15 +18,15 @@ function senders(messages: UnfinishedMessages, ...sizes: number[]) {
 
 interface Sent {
   readonly bytes: number;
-  readonly ip?: string;
+  readonly network?: string;
   readonly client?: string;
 }
 
 function sendersOf(messages: UnfinishedMessages, ...sent: Sent[]) {
   const shed: number[] = [];
-  const all = sent.map(({ bytes, ip = 'one', client = `user ${++names}` }, index) => {
+  const all = sent.map(({ bytes, network = 'one', client = `user ${++names}` }, index) => {
     const sender = {
-      ip,
+      network,
       client,
       shed: () => {
         shed.push(index);
@@ -90,13 +90,13 @@ describe('messages that have not ended', () => {
 
   it('a slow upload survives an attack from another address, however small the pieces are', () => {
     const messages = new UnfinishedMessages(100 * KB);
-    const attackers = Array.from({ length: 8 }, () => ({ bytes: 10 * KB, ip: 'evil' }));
-    const { all, shed } = sendersOf(messages, { bytes: 20 * KB, ip: 'honest' }, ...attackers);
+    const attackers = Array.from({ length: 8 }, () => ({ bytes: 10 * KB, network: 'evil' }));
+    const { all, shed } = sendersOf(messages, { bytes: 20 * KB, network: 'honest' }, ...attackers);
     expect(shed).toEqual([]);
     for (let bytes = 21; bytes <= 50; bytes++) messages.note(all[0] as never, bytes * KB);
     expect(shed).toEqual([1, 2, 3]);
     // The attackers come back.
-    sendersOf(messages, { bytes: 10 * KB, ip: 'evil' });
+    sendersOf(messages, { bytes: 10 * KB, network: 'evil' });
     expect(shed).toEqual([1, 2, 3, 4]);
   });
 

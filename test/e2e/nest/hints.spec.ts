@@ -1,0 +1,62 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Authorize, Channel, PublicChannel, type ChannelPolicyGuard } from '../../../lib/nest/index.js';
+import { PLATFORMS, startApp, type AppOptions, type TestApp } from './support/nest-app.js';
+
+@Channel('rooms.:room')
+class Rooms {
+  @Authorize('subscribe')
+  can(): boolean {
+    return undefined as never;
+  }
+}
+@Channel('halls.:hall')
+class Halls {
+  @Authorize('subscribe')
+  async can() {
+    return null as never;
+  }
+}
+class Policy implements ChannelPolicyGuard {
+  subscribe(): boolean {
+    return undefined as never;
+  }
+}
+@Authorize(Policy)
+@Channel('clubs.:club')
+class Clubs {}
+
+@PublicChannel()
+@Channel('open')
+class Open {}
+
+describe('what the log says to a newcomer', () => {
+  let server: TestApp | undefined;
+  const start = async (options: AppOptions) => (server = await startApp(PLATFORMS[0][1], options));
+  const warnings = (part: string) => server?.logger.at('warn').filter((line) => line.includes(part)) ?? [];
+  afterEach(() => server?.close());
+
+  it.each([
+    ['rooms', 'Rooms.can returned undefined, which refuses. Return true or false'],
+    ['halls', 'Halls.can returned null, which refuses. Return true or false'],
+    ['clubs', 'Policy.subscribe returned undefined, which refuses. Return true or false'],
+  ])('an authorization of %s that returns nothing refuses, and is named once (G9)', async (name, line) => {
+    const { connect } = await start({ providers: [Rooms, Halls, Clubs, Policy] });
+    const client = await connect('alice');
+    for (const channel of [`${name}.1`, `${name}.2`])
+      await expect(client.error({ type: 'subscribe', channel, payload: {} })).resolves.toMatchObject({
+        code: 'forbidden',
+      });
+    expect(warnings(line)).toHaveLength(1);
+  });
+
+  it('an application that takes clients and has no channel is warned, and one with a channel is not', async () => {
+    await start({});
+    expect(warnings('No class with @Channel() was found')).toHaveLength(1);
+    await server?.close();
+    await start({ providers: [Open] });
+    expect(warnings('No class with @Channel()')).toEqual([]);
+    await server?.close();
+    await start({ realtime: { publisherOnly: true } });
+    expect(warnings('No class with @Channel()')).toEqual([]);
+  });
+});

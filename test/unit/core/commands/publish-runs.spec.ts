@@ -1,0 +1,269 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { PublishRuns } from '../../../../lib/core/commands/publish-runs.js';
+import type { HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
+import { RealtimeError, type ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+
+const LIMIT_MS = 10_000;
+const ROOM = 'rooms.1';
+
+/** One run of the handler. */
+interface Run {
+  readonly call: HandlerCall;
+  end(returned?: unknown): void;
+  fail(error: Error): void;
+}
+
+let harness: EngineHarness;
+let runs: Run[];
+afterEach(() => harness.stop());
+
+async function start(): Promise<void> {
+  runs = [];
+  const handler = (call: HandlerCall): Promise<unknown> =>
+    new Promise((end, fail) => runs.push({ call, end, fail }));
+  harness = await EngineHarness.start(
+    [channel('rooms.:room', { behaviour: { publish: new Map([['said', handler]]) } })],
+    { settings: { handlerTimeoutMs: LIMIT_MS, heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 } } },
+  );
+}
+
+const say = (id: string, payload: unknown = { text: id }, more: object = {}) => ({
+  type: 'publish',
+  id,
+  channel: ROOM,
+  event: 'said',
+  payload,
+  ...more,
+});
+
+async function answers(connection: FakeConnection): Promise<unknown[]> {
+  await quiet();
+  return connection.take().flatMap(({ type, ref, payload }) => {
+    if (type === 'reply')
+      return [[ref, (payload as { seq: number }).seq, (payload as { duplicate: boolean }).duplicate]];
+    return type === 'error' ? [[ref, (payload as ErrorBody).code]] : [];
+  });
+}
+
+async function pass(ms: number): Promise<void> {
+  harness.clock.advance(ms);
+  await quiet();
+}
+
+const logged = async () =>
+  (await harness.engine.application.history(ROOM)).events.map(({ id, payload }) => [id, payload]);
+const ticketOf = (connection: FakeConnection): string =>
+  (connection.received.find(({ type }) => type === 'welcome')?.payload as { session: string }).session;
+
+type Comeback = (older: FakeConnection, token: string | undefined) => Promise<FakeConnection>;
+const COMEBACKS: readonly (readonly [string, string | undefined, Comeback])[] = [
+  ['on the same connection', 'user:ada', (older) => Promise.resolve(older)],
+  ['on another connection of the user', 'user:ada', (_, token) => harness.greet(token)],
+  [
+    'after a reconnect',
+    'user:ada',
+    (older, token) => {
+      older.drop();
+      return harness.greet(token, ticketOf(older));
+    },
+  ],
+  ['after a takeover', 'user:ada', (older, token) => harness.greet(token, ticketOf(older))],
+  [
+    'after a reconnect of an anonymous client',
+    undefined,
+    (older) => {
+      older.drop();
+      return harness.greet(undefined, ticketOf(older));
+    },
+  ],
+];
+
+describe('a publish that is sent again while its handler runs (G4, P15c)', () => {
+  it.each(COMEBACKS)(
+    '%s, after timeout: joins the run, and is answered with its result',
+    async (_, token, comeBack) => {
+      await start();
+      const first = await harness.greet(token);
+      first.send(say('m1'));
+      await pass(LIMIT_MS);
+      expect(await answers(first)).toEqual([['m1', 'timeout']]);
+      const again = await comeBack(first, token);
+      again.take();
+      again.send(say('m1'));
+      await quiet();
+      expect(runs).toHaveLength(1);
+      runs[0]?.end({ text: 'made once' });
+      expect(await answers(again)).toEqual([['m1', 1, false]]);
+      expect(await logged()).toEqual([['m1', { text: 'made once' }]]);
+    },
+  );
+
+  it.each(COMEBACKS.slice(1))(
+    '%s, before any answer: is appended once, and nothing runs twice',
+    async (_, token, comeBack) => {
+      await start();
+      const first = await harness.greet(token);
+      first.send(say('m1'));
+      await quiet();
+      const again = await comeBack(first, token);
+      again.take();
+      again.send(say('m1'));
+      await quiet();
+      runs[0]?.end();
+      expect(await answers(again)).toMatchObject([['m1', 1, expect.any(Boolean)]]);
+      expect(runs).toHaveLength(1);
+      expect(await logged()).toEqual([['m1', { text: 'm1' }]]);
+    },
+  );
+
+  it('may run out of time itself, as often as it is sent; a run that ended is not joined', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    for (let round = 0; round < 3; round++) {
+      client.send(say('m1'));
+      await pass(LIMIT_MS);
+      expect(await answers(client)).toEqual([['m1', 'timeout']]);
+    }
+    expect(runs).toHaveLength(1);
+    // Nobody waits for it any more: what was answered with timeout is not appended behind what came later.
+    runs[0]?.end('late');
+    await quiet();
+    expect(await logged()).toEqual([]);
+    client.send(say('m1'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    runs[1]?.end('second');
+    expect(await answers(client)).toEqual([['m1', 1, false]]);
+  });
+
+  it('shares what the handler made of the payload that it was given', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(LIMIT_MS);
+    client.send(say('m1'));
+    await quiet();
+    (runs[0]?.call.payload as { text: string }).text = 'cleaned';
+    runs[0]?.end();
+    await quiet();
+    expect(await logged()).toEqual([['m1', { text: 'cleaned' }]]);
+  });
+
+  it('shares the error of the handler; the next one runs it again', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(LIMIT_MS);
+    client.send(say('m1'));
+    await quiet();
+    runs[0]?.fail(new RealtimeError('validation_failed'));
+    expect(await answers(client)).toEqual([
+      ['m1', 'timeout'],
+      ['m1', 'validation_failed'],
+    ]);
+    client.send(say('m1'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    runs[1]?.end();
+  });
+
+  it('is a conflict with other content, and joins nothing of another user, channel or id', async () => {
+    await start();
+    const ada = await harness.greet('user:ada');
+    const eve = await harness.greet('user:eve');
+    ada.send(say('m1'));
+    await pass(LIMIT_MS);
+    ada.take();
+    ada.send(say('m1', 'other'));
+    expect(await answers(ada)).toEqual([['m1', 'conflict']]);
+    ada.send(say('m1', undefined, { channel: 'rooms.2' }), say('m2'));
+    eve.send(say('m1'));
+    await quiet();
+    expect(runs).toHaveLength(4);
+    for (const run of runs) run.end();
+    await quiet();
+    expect((await logged()).map(([id]) => id).sort()).toEqual(['m1', 'm2']);
+  });
+
+  it('asks the authorization of the one that joins, and a revoke in between wins (G11)', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(LIMIT_MS);
+    client.send(say('m1'));
+    await quiet();
+    await harness.engine.revoke('ada', ROOM);
+    runs[0]?.end();
+    expect(await answers(client)).toEqual([
+      ['m1', 'timeout'],
+      ['m1', 'forbidden'],
+    ]);
+    expect(await logged()).toEqual([]);
+  });
+
+  it('one that waits behind it says for which publish', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'), say('m2'));
+    await pass(LIMIT_MS);
+    const errors = client.take('error').map(({ ref, payload }) => [ref, (payload as ErrorBody).message]);
+    expect(errors).toContainEqual([
+      'm2',
+      'It waited too long for the publish before it, "m1", which has not been decided',
+    ]);
+    for (const run of runs) run.end();
+  });
+});
+
+describe('PublishRuns', () => {
+  const named = { channel: 'a', producer: 'u:x', id: 'i', fingerprint: 'f' };
+
+  it('keeps nothing of a handler that answers at once, or has ended', async () => {
+    await start();
+    const known = new PublishRuns();
+    expect(known.join(named, () => 7)).toBe(7);
+    expect(known.size).toBe(0);
+    expect(() =>
+      known.join(named, () => {
+        throw new Error('at once');
+      }),
+    ).toThrow('at once');
+    expect(known.size).toBe(0);
+    await expect(known.join(named, () => Promise.reject(new Error('later')))).rejects.toThrow('later');
+    expect(known.size).toBe(0);
+  });
+
+  it('calls the then of what a handler returned once: that of a query builder runs the query', async () => {
+    await start();
+    let queries = 0;
+    const query = {
+      then: (resolve: (rows: string) => void) => {
+        queries++;
+        setImmediate(() => resolve('rows'));
+      },
+    };
+    const known = new PublishRuns();
+    const all = [1, 2].map(() => known.join(named, () => query));
+    expect(await Promise.all(all)).toEqual(['rows', 'rows']);
+    expect(queries).toBe(1);
+  });
+
+  it.each([
+    [
+      { producer: 'u:a b', id: 'i' },
+      { producer: 'b', id: 'i u:a' },
+    ],
+    [
+      { producer: '1', id: 'i' },
+      { producer: '', id: 'i1' },
+    ],
+  ])('tells %j from %j', async (one, other) => {
+    await start();
+    const known = new PublishRuns();
+    const first = known.join({ ...named, ...one }, () => Promise.resolve('one'));
+    const second = known.join({ ...named, ...other }, () => Promise.resolve('other'));
+    expect(await Promise.all([first, second])).toEqual(['one', 'other']);
+  });
+});

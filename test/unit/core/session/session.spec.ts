@@ -404,22 +404,25 @@ describe('session', () => {
     'lets the rest of a frame wait when its first commands took long (G16): %s',
     async (when) => {
       const ran: string[] = [];
-      harness = await EngineHarness.start([
-        channel('rooms.:room', {
-          behaviour: {
-            authorize: { subscribe: 'public', request: 'public' },
-            requests: new Map([
-              [
-                'work',
-                ({ id = '' }) => {
-                  ran.push(id);
-                  harness.clock.advance(4);
-                },
-              ],
-            ]),
-          },
-        }),
-      ]);
+      harness = await EngineHarness.start(
+        [
+          channel('rooms.:room', {
+            behaviour: {
+              authorize: { subscribe: 'public', request: 'public' },
+              requests: new Map([
+                [
+                  'work',
+                  ({ id = '' }) => {
+                    ran.push(id);
+                    harness.clock.advance(4);
+                  },
+                ],
+              ]),
+            },
+          }),
+        ],
+        { authenticator: { authenticate: () => Promise.resolve({ user: { id: 'ada' } }) } },
+      );
       const connection = harness.connect();
       const work = ['r1', 'r2', 'r3'].map((id) => ({
         type: 'request',
@@ -428,7 +431,9 @@ describe('session', () => {
         event: 'work',
       }));
       if (when === 'with hello') {
-        connection.send(hello(), ...work);
+        connection.send(hello({ token: 'user:ada' }), ...work);
+        // No turn of the event loop passes meanwhile.
+        for (let step = 0; step < 100; step++) await Promise.resolve();
       } else {
         connection.send(hello());
         await quiet();

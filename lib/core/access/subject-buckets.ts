@@ -7,13 +7,18 @@ const FIRST_SWEEP = 256;
 /** Share of the capacity that is left when the oldest are forgotten, so that not every new subject costs a sweep. */
 const KEPT = 0.75;
 
+/** One subject's; changed in place, so that what is counted for each command makes no object. */
+interface Bucket {
+  /** When it is full again. */
+  fullAt: number;
+}
+
 /**
  * A bucket for each user or address (G16), over all their connections to this node. Buckets that are full again are removed.
  * Above the capacity the oldest is forgotten, which is then as good as full: nobody is refused because others are many.
  */
 export class SubjectBuckets {
-  /** By subject, the time at which the bucket is full again. */
-  private readonly buckets = new Map<string, number>();
+  private readonly buckets = new Map<string, Bucket>();
   private sweepAt: number;
 
   /** @param capacity most buckets that are kept. */
@@ -31,38 +36,42 @@ export class SubjectBuckets {
   /** Takes tokens from the bucket of a subject, as {@link RateLimit.take} does. @returns `false` when they are not there. */
   take(subject: string, amount: number, now: number, from = now): boolean {
     const key = keyOf(subject);
-    const fullAt = this.buckets.get(key);
-    const after = this.limit.take(fullAt ?? from, amount, now, from);
+    const bucket = this.buckets.get(key);
+    const after = this.limit.take(bucket?.fullAt ?? from, amount, now, from);
     if (after === undefined) return false;
-    this.keep(key, fullAt, after, now);
+    this.keep(key, bucket, after, now);
     return true;
   }
 
   /** Takes tokens whether they are there or not, as {@link RateLimit.draw} does. */
   draw(subject: string, amount: number, now: number): void {
     const key = keyOf(subject);
-    const fullAt = this.buckets.get(key);
-    this.keep(key, fullAt, this.limit.draw(fullAt ?? now, amount, now), now);
+    const bucket = this.buckets.get(key);
+    this.keep(key, bucket, this.limit.draw(bucket?.fullAt ?? now, amount, now), now);
   }
 
   /** Milliseconds until `amount` tokens are there. */
   waitFor(subject: string, amount: number, now: number): number {
-    return this.limit.waitFor(this.buckets.get(keyOf(subject)) ?? now, amount, now);
+    return this.limit.waitFor(this.buckets.get(keyOf(subject))?.fullAt ?? now, amount, now);
   }
 
   /** Milliseconds until the subject is no longer in debt; 0 when it is not. */
   debtMs(subject: string, now: number): number {
-    const fullAt = this.buckets.get(keyOf(subject));
-    return fullAt === undefined ? 0 : this.limit.debtMs(fullAt, now);
+    const bucket = this.buckets.get(keyOf(subject));
+    return bucket === undefined ? 0 : this.limit.debtMs(bucket.fullAt, now);
   }
 
-  private keep(key: string, before: number | undefined, fullAt: number, now: number): void {
-    if (before === undefined && this.buckets.size >= this.sweepAt) this.sweep(now);
-    this.buckets.set(key, fullAt);
+  private keep(key: string, bucket: Bucket | undefined, fullAt: number, now: number): void {
+    if (bucket !== undefined) {
+      bucket.fullAt = fullAt;
+      return;
+    }
+    if (this.buckets.size >= this.sweepAt) this.sweep(now);
+    this.buckets.set(key, { fullAt });
   }
 
   private sweep(now: number): void {
-    for (const [subject, fullAt] of this.buckets) if (fullAt <= now) this.buckets.delete(subject);
+    for (const [subject, { fullAt }] of this.buckets) if (fullAt <= now) this.buckets.delete(subject);
     for (const subject of this.buckets.keys()) {
       if (this.buckets.size <= this.capacity * KEPT) break;
       this.buckets.delete(subject);

@@ -56,10 +56,15 @@ export class Turns {
     return this.reads.size + this.others.size;
   }
 
-  /** Asked before a piece of work. @returns whether it must wait: this turn took long enough, or others wait already. */
-  isOver(isRead: boolean): boolean {
+  /**
+   * Asked before a piece of work.
+   *
+   * @param now monotonic time, as it was read for this piece. Default: read here.
+   * @returns whether it must wait: this turn took long enough, or others wait already.
+   */
+  isOver(isRead: boolean, now = this.clock.monotonic()): boolean {
     if (this.others.size > 0 || (isRead && this.reads.size > 0)) return true;
-    return this.clock.monotonic() - this.begin() >= TURN_MS;
+    return now - this.begin(now) >= TURN_MS;
   }
 
   /** Lets work wait for its turn. @returns `false` where too much waits already: of this client, or of all where it is not its first. */
@@ -84,9 +89,9 @@ export class Turns {
   }
 
   /** @returns when the first work of this turn began. */
-  private begin(): number {
+  private begin(now?: number): number {
     if (this.startedAt === undefined) {
-      this.startedAt = this.clock.monotonic();
+      this.startedAt = now ?? this.clock.monotonic();
       setImmediate(this.next);
     }
     return this.startedAt;

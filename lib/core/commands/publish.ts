@@ -9,12 +9,13 @@ import type { AppendQueue } from '../log/append-queue.js';
 import {
   contentOf,
   fingerprintOf,
+  jsonOf,
   metaOf,
   notSerializable,
   sizeOf,
   type EventContent,
 } from '../log/event-content.js';
-import type { RecentPublishes } from '../log/recent-publishes.js';
+import { publishKey, type RecentPublishes } from '../log/recent-publishes.js';
 import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
@@ -39,9 +40,11 @@ interface Attempt {
   readonly session: Session;
   readonly command: PublishCommand;
   readonly match: ChannelMatch;
-  /** The payload as the client sent it. */
-  readonly sent: EventContent;
+  /** The payload as the client sent it; only where no handler makes another one of it. */
+  readonly sent: EventContent | undefined;
   readonly fingerprint: string;
+  /** As {@link RecentPublishes} knows it. */
+  readonly key: string;
   /** Monotonic time at which it came. */
   readonly receivedAt: number;
 }
@@ -67,17 +70,20 @@ export class Publish {
   constructor(private readonly deps: PublishDeps) {}
 
   run(session: Session, command: PublishCommand): MaybePromise<void> {
-    const { authorizer, recentPublishes, clock } = this.deps;
+    const { authorizer, recentPublishes } = this.deps;
+    const { receivedAt } = session.flow;
     const match = authorizer.resolve(session, command.channel);
     const { behaviour } = match.definition;
     // What is not declared is refused (G10). Both cases get the same answer, so that a client cannot tell them apart.
     if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
       throw new RealtimeError('forbidden', 'Clients may not publish this event here');
     }
-    const sent = contentOf(command.payload);
-    const fingerprint = fingerprintOf(command.event, sent.json);
-    const attempt = { session, command, match, sent, fingerprint, receivedAt: session.flow.receivedAt };
-    const known = recentPublishes.find(command.channel, producerOf(session), command.id, clock.monotonic());
+    const isHandled = behaviour.publish.get(command.event) !== undefined;
+    const sent = isHandled ? undefined : contentOf(command.payload);
+    const fingerprint = fingerprintOf(command.event, sent?.json ?? jsonOf(command.payload));
+    const key = publishKey(command.channel, command.id);
+    const attempt: Attempt = { session, command, match, sent, fingerprint, key, receivedAt };
+    const known = recentPublishes.find(session.producer, key, receivedAt);
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
       return this.answerRetry(attempt, known.position);
@@ -165,11 +171,11 @@ export class Publish {
     const call = handlerCall(session, match, command);
     const handle = (): MaybePromise<Prepared> => {
       const handler = match.definition.behaviour.publish.get(command.event);
-      if (handler === undefined) return this.draft(attempt, sent);
+      if (handler === undefined) return this.draft(attempt, sent ?? contentOf(command.payload));
       const what = (): string =>
         `The handler of the publish "${command.event}" of ${match.definition.pattern}`;
       const { channel, id } = command;
-      const producer = producerOf(session);
+      const { producer } = session;
       // Where the handler returns nothing, the payload that it was given, and may have changed.
       const start = (): MaybePromise<unknown> =>
         whenReady(handler(call), (returned) => returned ?? call.payload);
@@ -186,9 +192,9 @@ export class Publish {
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
-  private submit({ session, command, match, fingerprint }: Attempt, { event, bytes }: Prepared): void {
+  private submit({ session, command, match, fingerprint, key }: Attempt, { event, bytes }: Prepared): void {
     const { appends, recentPublishes, clock } = this.deps;
-    const producer = producerOf(session);
+    const { producer } = session;
     const { channel, definition } = match;
     const { log: policy } = definition.policy;
     // A log that remembers no ids cannot tell whether the previous event is there.
@@ -199,7 +205,7 @@ export class Publish {
         if (policy.dedupeMs > 0) {
           const position = { seq: result.seq, epoch: result.epoch };
           const until = clock.monotonic() + policy.dedupeMs;
-          recentPublishes.remember(channel, producer, event.id, { fingerprint, position, until });
+          recentPublishes.remember(producer, key, { fingerprint, position, until });
         }
         if (!session.isClosed) session.reply(command.id, result);
       });
@@ -222,11 +228,6 @@ export class Publish {
     };
     return { event: draft, bytes: sizeOf(draft, json, meta.json, this.deps.settings.limits.maxEventBytes) };
   }
-}
-
-/** In whose name the ids of a session's publishes are unique (P15). */
-function producerOf({ userId, lineage }: Session): string {
-  return userId === undefined ? `s:${lineage}` : `u:${userId}`;
 }
 
 /** The payload that a handler made. */

@@ -2,6 +2,7 @@ import type { RequestCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import { notSerializable } from '../log/event-content.js';
+import { isPlainValue } from '../log/plain-value.js';
 import type { ConnectionRequest, HandlerCall, RequestHandler } from '../ports/channel-definition.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
@@ -59,7 +60,8 @@ export class Request {
       const source = `the handler of the request "${call.event}"`;
       let answer: unknown;
       try {
-        answer = toWireValue(value ?? null, 'reply') ?? null;
+        // It is written at once, before the application can change it.
+        answer = isPlainValue(value) ? value : (toWireValue(value ?? null, 'reply') ?? null);
       } catch (error) {
         throw notSerializable(source, error);
       }

@@ -3,6 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { EventDraft } from '../ports/channel-event.js';
+import { isPlainValue } from './plain-value.js';
 
 /** A value of the application as every client gets it, and its JSON. */
 export interface EventContent {
@@ -24,6 +25,11 @@ export function contentOf(value: unknown, name = 'payload'): EventContent {
   const wire = toWireValue(value, name);
   // What `toJSON` returned may be nothing.
   return wire === undefined ? NOTHING : { value: wire, json: JSON.stringify(wire) };
+}
+
+/** The JSON of {@link contentOf}, without a copy where none has to be made. */
+export function jsonOf(value: unknown): string {
+  return isPlainValue(value) ? JSON.stringify(value) : contentOf(value).json;
 }
 
 /**

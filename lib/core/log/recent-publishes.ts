@@ -61,18 +61,16 @@ export class RecentPublishes {
     return this.younger.bytes + this.older.bytes;
   }
 
-  /** @param now of the clock that never jumps, in milliseconds. */
-  find(channel: string, producer: string, id: string, now: number): RecentPublish | undefined {
+  /** @param key as {@link publishKey} makes it. @param now of the clock that never jumps, in milliseconds. */
+  find(producer: string, key: string, now: number): RecentPublish | undefined {
     const younger = this.younger.byProducer.get(producer);
     const older = this.older.byProducer.get(producer);
     if (younger === undefined && older === undefined) return undefined;
-    const key = keyOf(channel, id);
     const entry = younger?.byKey.get(key) ?? older?.byKey.get(key);
     return entry !== undefined && entry.until > now ? entry : undefined;
   }
 
-  remember(channel: string, producer: string, id: string, publish: RecentPublish): void {
-    const key = keyOf(channel, id);
+  remember(producer: string, key: string, publish: RecentPublish): void {
     const bytes = ENTRY_BYTES + 2 * (key.length + publish.fingerprint.length);
     const publishes = this.roomFor(producer, bytes);
     if (publishes.byKey.has(key)) {
@@ -105,7 +103,8 @@ export class RecentPublishes {
   }
 }
 
-function keyOf(channel: string, id: string): string {
+/** Names a publish among those of its producer. Made once for each, as it must be hashed. */
+export function publishKey(channel: string, id: string): string {
   // A channel has no blank.
   return `${channel} ${id}`;
 }

@@ -385,11 +385,13 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   private takeData(into: Buffer[]): void {
     let bytes = 0;
-    const now = this.shared.clock.monotonic();
+    // Most answers ask for no time.
+    let now: number | undefined;
     while (bytes < MAX_FRAME_BYTES) {
       const entry = this.queue.shift();
       if (entry === undefined) return;
-      const encoded = encodeEntry(entry, now, this.connection.variant.codec, this.shared);
+      if (entry.event !== undefined) now ??= this.shared.clock.monotonic();
+      const encoded = encodeEntry(entry, now ?? 0, this.connection.variant.codec, this.shared);
       entry.release();
       into.push(encoded);
       bytes += encoded.length;

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** A scheduled task, which may be cancelled until it runs. */
 export interface Scheduled {
   /** Idempotent; a task that already ran is not affected. */

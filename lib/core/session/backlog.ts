@@ -119,7 +119,8 @@ export class CommandBacklog implements WaitingWork {
     this.waiting.length = 0;
     this.deps.waiting.give(this.owner.client, this.bytes);
     this.bytes = 0;
-    this.disarm();
+    this.timer?.cancel();
+    this.timer = undefined;
   }
 
   private get canStart(): boolean {
@@ -149,11 +150,10 @@ export class CommandBacklog implements WaitingWork {
     const { bytes } = next.received;
     this.bytes -= bytes;
     this.deps.waiting.give(this.owner.client, bytes);
-    if (this.waiting.length === 0) this.disarm();
     return next;
   }
 
-  /** One timer, for the oldest: all wait equally long. */
+  /** One timer: all wait equally long. What waits no longer leaves it running: under load the next one comes before it ends. */
   private arm(): void {
     const [oldest] = this.waiting;
     if (this.timer !== undefined || oldest === undefined) return;
@@ -164,11 +164,6 @@ export class CommandBacklog implements WaitingWork {
       this.expire();
       this.arm();
     });
-  }
-
-  private disarm(): void {
-    this.timer?.cancel();
-    this.timer = undefined;
   }
 
   private expire(): void {

@@ -65,12 +65,12 @@ export class CommandFlow implements BacklogSession {
     return this.session.reading;
   }
 
-  /** Takes one envelope: now, or when those before it, and other clients, have had their turn. */
+  /** Takes one envelope: now, or when those before it, and other clients, have had their turn. @param now monotonic time, read for it. */
   take(received: Received, now: number): void {
     const { validation } = received;
     if (!('command' in validation) || !UNQUEUED.has(validation.command.type)) {
       const { turns, settings } = this.deps;
-      const isOver = turns.isOver(isRead(received));
+      const isOver = turns.isOver(isRead(received), now);
       const isFull = this.reading.inFlight >= settings.limits.maxInFlight || (this.backlog?.length ?? 0) > 0;
       if (isOver || isFull) return this.queue(received, now, isOver);
     }

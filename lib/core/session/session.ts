@@ -109,6 +109,9 @@ export class Session
   private unverified: Opening;
   private agreed = NO_FEATURES;
   private lineageId = '';
+  // Made when they are asked for: to make and hash them costs more than to look something up by them.
+  private clientName: string | undefined;
+  private producerName: string | undefined;
   private generationNumber = 0;
   private closeCode: number | undefined;
   /** What came before `welcome`, in its order. */
@@ -186,7 +189,8 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`;
+    return (this.clientName ??=
+      this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`);
   }
 
   get account(): MemoryAccount | undefined {
@@ -198,10 +202,17 @@ export class Session
     return (this.publishLanes ??= new PublishLanes());
   }
 
+  /** In whose name the ids of this session's publishes are unique (P15). */
+  get producer(): string {
+    return (this.producerName ??= this.userId === undefined ? `s:${this.lineage}` : `u:${this.userId}`);
+  }
+
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
     this.provenId = authentication.user?.id;
+    this.clientName = undefined;
+    this.producerName = undefined;
     this.view.user = authentication.user;
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
@@ -214,6 +225,7 @@ export class Session
 
   continueLineage(lineage: string, generation: number): void {
     this.lineageId = lineage;
+    this.producerName = undefined;
     this.generationNumber = generation;
   }
 
@@ -325,10 +337,10 @@ export class Session
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    const now = this.deps.clock.monotonic();
+    const { clock } = this.deps;
     for (const received of this.takeEarly()) {
       if (!this.isLive) return;
-      this.flow.take(received, now);
+      this.flow.take(received, clock.monotonic());
     }
     this.reading.endHold();
   }
@@ -392,12 +404,16 @@ export class Session
     if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
     const values = decodeFrame(this.connection.variant.codec, frame, limits);
     if (typeof values === 'string') return this.close(values);
-    const now = clock.monotonic();
+    let now = clock.monotonic();
     // A frame without a command costs one nevertheless.
     const overBytes = this.inbound.countFrame(bytes, values.length === 0, this, now);
     const share = Math.ceil(bytes / values.length);
+    let isFirst = true;
     for (const value of values) {
       if (this.isClosed) return;
+      // The work of those before it took time.
+      if (!isFirst) now = clock.monotonic();
+      isFirst = false;
       this.onEnvelope({ validation: validateCommand(value), bytes: share, overBytes }, now);
     }
   }

@@ -50,9 +50,9 @@ export const jsonCodec: Codec = {
 
 function parseLine(line: string, limits: FrameLimits | undefined): unknown {
   if (limits !== undefined && exceedsBytes(line, limits.maxMessageBytes)) throw tooManyBytes(limits);
-  // A nesting of MAX_DEPTH needs at least as many brackets, so short lines need no scan. A server may send a deeper one
+  // A nesting of MAX_DEPTH needs at least as many brackets, so most lines need no scan. A server may send a deeper one
   // than it takes: an answer wraps what another client sent.
-  if (limits !== undefined && line.length > MAX_DEPTH && isTooDeep(line)) {
+  if (limits !== undefined && countOf('{', line) + countOf('[', line) > MAX_DEPTH && isTooDeep(line)) {
     throw new FrameError(`An envelope nests more than ${MAX_DEPTH} arrays and objects`);
   }
   let value: unknown;
@@ -69,6 +69,13 @@ function exceedsBytes(line: string, limit: number): boolean {
   if (line.length > limit) return true;
   if (line.length * 3 <= limit) return false;
   return new TextEncoder().encode(line).byteLength > limit;
+}
+
+/** How often the text has the character, as far as it matters. */
+function countOf(character: string, line: string): number {
+  let count = 0;
+  for (let at = -1; count <= MAX_DEPTH && (at = line.indexOf(character, at + 1)) !== -1;) count++;
+  return count;
 }
 
 function isTooDeep(line: string): boolean {

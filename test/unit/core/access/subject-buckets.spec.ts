@@ -15,6 +15,16 @@ function spend(buckets: SubjectBuckets, from: number, to: number, now = 0): void
 const isSpent = (buckets: SubjectBuckets, number: number, now = 0) => !buckets.take(`user${number}`, 1, now);
 
 describe('SubjectBuckets', () => {
+  it('counts what is taken from, and drawn of, a bucket that it has already', () => {
+    const buckets = open(4);
+    expect(buckets.take('ada', 1, 0)).toBe(true);
+    expect(buckets.take('ada', 1, 0)).toBe(true);
+    expect(buckets.take('ada', 1, 0)).toBe(false);
+    buckets.draw('ada', 1, 0);
+    expect(buckets.debtMs('ada', 0)).toBeCloseTo(1_000);
+    expect(buckets.size).toBe(1);
+  });
+
   it.each([1, 4, 256, 1_000])('keeps %i buckets exactly where that is its capacity', (capacity) => {
     const buckets = open(capacity);
     spend(buckets, 1, capacity);

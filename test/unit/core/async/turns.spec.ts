@@ -43,6 +43,13 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     expect(turns.turn(owner('a'), false)).toBeUndefined();
   });
 
+  it('goes by the time that was read for the work, where it is given', () => {
+    expect(turns.isOver(false, 990)).toBe(false);
+    expect(turns.isOver(false, 997.9)).toBe(false);
+    expect(turns.isOver(false, 998)).toBe(true);
+    expect(turns.isOver(false)).toBe(true);
+  });
+
   it('waits once the turn was long enough, in its order, as much in each turn as there is time for', async () => {
     expect(turns.isOver(false)).toBe(false);
     now += 8;

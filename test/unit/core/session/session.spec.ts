@@ -331,6 +331,120 @@ describe('session', () => {
     });
   });
 
+  it('answers timeout to a command that waited too long, also after others before it have had their turn (G16)', async () => {
+    const ends: (() => void)[] = [];
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          behaviour: {
+            authorize: { subscribe: 'public', request: 'public' },
+            requests: new Map([['wait', () => new Promise<void>((resolve) => ends.push(resolve))]]),
+          },
+        }),
+      ],
+      { settings: { limits: { maxInFlight: 1 } } },
+    );
+    const connection = await harness.greet();
+    connection.take();
+    const ask = (id: string): void => {
+      connection.send({ type: 'request', id, channel: 'rooms.1', event: 'wait' });
+    };
+    ask('r1');
+    ask('r2');
+    ends.shift()?.();
+    await quiet();
+    ends.shift()?.();
+    await quiet();
+    expect(connection.take('reply').map(({ ref }) => ref)).toEqual(['r1', 'r2']);
+    harness.clock.advance(6_000);
+    ask('r3');
+    ask('r4');
+    harness.clock.advance(9_900);
+    await quiet();
+    expect(connection.take('error')).toEqual([]);
+    harness.clock.advance(200);
+    await quiet();
+    const errors = new Map(connection.take('error').map(({ ref, payload }) => [ref, payload]));
+    expect([...errors.keys()].sort()).toEqual(['r3', 'r4']);
+    expect(errors.get('r4')).toMatchObject({
+      code: 'timeout',
+      message: expect.stringMatching(/commands before/),
+    });
+    // The next ones have their time from when they come.
+    ask('r5');
+    harness.clock.advance(9_900);
+    await quiet();
+    expect(connection.take('error')).toEqual([]);
+    harness.clock.advance(200);
+    await quiet();
+    expect(connection.take('error').map(({ ref }) => ref)).toEqual(['r5']);
+  });
+
+  it('counts for its address until it is known whose it is, then for its user, and publishes in its name (P15, G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room')]);
+    const names = ({ handler }: { handler: object }): unknown[] => {
+      const { client, producer } = handler as { client: string; producer: string };
+      return [client, producer];
+    };
+    const connection = harness.connect({ ip: '192.0.2.7' });
+    expect(names(connection)).toEqual(['address 192.0.2.7', 's:']);
+    connection.send(hello({ token: 'user:ada' }));
+    await quiet();
+    expect(names(connection)).toEqual(['user ada', 'u:ada']);
+    const anonymous = harness.connect({ ip: '192.0.2.7' });
+    expect(names(anonymous)).toEqual(['address 192.0.2.7', 's:']);
+    anonymous.send(hello());
+    await quiet();
+    const { lineage } = anonymous.handler as unknown as { lineage: string };
+    expect(lineage).not.toBe('');
+    expect(names(anonymous)).toEqual(['address 192.0.2.7', `s:${lineage}`]);
+  });
+
+  it.each(['after welcome', 'with hello'])(
+    'lets the rest of a frame wait when its first commands took long (G16): %s',
+    async (when) => {
+      const ran: string[] = [];
+      harness = await EngineHarness.start(
+        [
+          channel('rooms.:room', {
+            behaviour: {
+              authorize: { subscribe: 'public', request: 'public' },
+              requests: new Map([
+                [
+                  'work',
+                  ({ id = '' }) => {
+                    ran.push(id);
+                    harness.clock.advance(4);
+                  },
+                ],
+              ]),
+            },
+          }),
+        ],
+        { authenticator: { authenticate: () => Promise.resolve({ user: { id: 'ada' } }) } },
+      );
+      const connection = harness.connect();
+      const work = ['r1', 'r2', 'r3'].map((id) => ({
+        type: 'request',
+        id,
+        channel: 'rooms.1',
+        event: 'work',
+      }));
+      if (when === 'with hello') {
+        connection.send(hello({ token: 'user:ada' }), ...work);
+        // No turn of the event loop passes meanwhile.
+        for (let step = 0; step < 100; step++) await Promise.resolve();
+      } else {
+        connection.send(hello());
+        await quiet();
+        connection.send(...work);
+      }
+      expect(ran).toEqual(['r1', 'r2']);
+      await quiet();
+      expect(ran).toEqual(['r1', 'r2', 'r3']);
+    },
+  );
+
   it('reports an error of a handler as internal with an id to the client, and in full to the log (G25)', async () => {
     const secret = new Error('password is hunter2');
     harness = await EngineHarness.start([

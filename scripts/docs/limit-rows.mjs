@@ -492,6 +492,16 @@ export const FIXED = {
     'the answer',
     'leaves it out, and the log names the handler: part of the protocol (P6f)',
   ),
+  'lib/nest/errors/error-bounds.ts#MAX_DETAIL_LENGTH': bytes(
+    'the path and the text of one finding in `details`, in characters',
+    'the answer',
+    'cuts it',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_DETAILS_BYTES': bytes(
+    'the `details` of an application’s error, as JSON',
+    'the answer',
+    'leaves out the findings that do not fit',
+  ),
   'lib/protocol/channel-name.ts#MAX_CHANNEL_LENGTH': bytes(
     'a channel name, in ASCII characters',
     'the command',

@@ -1062,6 +1062,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
     'lib/core/async/turns.ts#RETRY_AFTER_MS',
   ],
+  'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',

@@ -171,6 +171,10 @@ describe('the error mapper', () => {
 
     it('and so does one that a filter returns, or that is a finding', () => {
       expect(JSON.stringify(errorBody(fromBody(full()).result))).not.toMatch(/hunter2|ECONNREFUSED/);
+      const mapper = new ErrorMapper(new RecordingLogger(), new SeededEntropy());
+      const written = mapper.fromResponse(409, full(), ORIGIN, undefined) as RealtimeError;
+      expect(errorBody(written)).toMatchObject({ code: 'refused', reason: 'conflict' });
+      expect(JSON.stringify(errorBody(written))).not.toMatch(/hunter2|ECONNREFUSED/);
       for (const body of [[full()], { errors: [full()] }, { message: [full()] }, { issues: [full()] }])
         expect(JSON.stringify(mapped(new BadRequestException(body)).body)).not.toContain('hunter2');
     });

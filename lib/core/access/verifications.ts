@@ -30,9 +30,12 @@ export interface VerificationsDeps {
  * on this node and for one address, and in time. What finds no place waits in the line of its address, and addresses take turns:
  * one that floods this node with slow credentials neither uses up all places nor keeps its own valid ones out for good. Counts
  * what is refused: an address that guesses learns no more than that it is too fast. A valid credential is admitted from there too.
+ * Who brings no token does not wait behind those who do, where the authenticator knows at once.
  */
 export class Verifications {
   private running = 0;
+  /** Whether the authenticator knew at once of the last one who brought no token, as most do: that needs no place. */
+  private anonymousAtOnce = true;
   private readonly byAddress = new Map<string, number>();
   /** Addresses of which something waits and may have a place, in the order of their turns. */
   private readonly turns = new Set<string>();
@@ -71,14 +74,15 @@ export class Verifications {
     return attempt(
       () => {
         // Nothing of the address waits then: places are given to what waits as soon as they are free.
-        if (this.hasPlace(network)) return this.start(credentials);
+        if (this.hasPlace(network) || (token === undefined && this.anonymousAtOnce))
+          return this.start(credentials);
         const turn = this.lines.join(network, handshake, token?.length ?? 0);
         if (turn === undefined) throw this.noPlace(network);
         this.noteTurn(network);
         return turn.then((end) => {
           if (end === 'left') throw new RealtimeError('unavailable', 'The client has left');
           if (end === 'refused') throw this.noPlace(network);
-          return this.holdPlace(network, () => this.deps.authenticator.authenticate(credentials));
+          return this.holdPlace(network, () => this.ask(credentials));
         });
       },
       (authentication) => authentication,
@@ -99,8 +103,15 @@ export class Verifications {
     this.lines.leave(handshake);
   }
 
-  private start(credentials: Credentials): MaybePromise<Verified> {
+  private ask(credentials: Credentials): MaybePromise<Verified> {
     const work = this.deps.authenticator.authenticate(credentials);
+    if (credentials.token === undefined) this.anonymousAtOnce = !isPromise(work);
+    return work;
+  }
+
+  /** Where the authenticator turns out not to know at once, one may be above the places: the next one waits. */
+  private start(credentials: Credentials): MaybePromise<Verified> {
+    const work = this.ask(credentials);
     if (!isPromise(work)) return work;
     const { network } = credentials.handshake;
     this.takePlace(network);

@@ -28,14 +28,7 @@ export const UNKNOWN_ADDRESS = 'unknown';
  * @example canonicalAddress('2001:DB8:0:0:0:0:0:1') // '2001:db8::1'
  */
 export function canonicalAddress(text: string): string | undefined {
-  switch (isIP(text)) {
-    case 4:
-      return text;
-    case 6:
-      return parse(text).toString();
-    default:
-      return undefined;
-  }
+  return isIP(text) === 4 ? text : parse(text)?.toString();
 }
 
 /**
@@ -46,8 +39,8 @@ export function canonicalAddress(text: string): string | undefined {
  * @example clientNetwork('2001:db8:1:2:3::4', 64) // '2001:db8:1:2::/64'
  */
 export function clientNetwork(address: string, prefix: number): string {
-  if (isIP(address) !== 6) return address;
-  const parsed = parse(address);
+  const parsed = isIP(address) === 6 ? parse(address) : undefined;
+  if (parsed === undefined) return address;
   const text = parsed.toString();
   if (parsed.kind() === 'ipv4' || prefix >= IPV6_BITS || parsed.range() === TRANSLATED_IPV4) return text;
   const parts = (parsed as IPv6).parts.map((part, index) => part & maskOf(prefix - 16 * index));
@@ -64,8 +57,8 @@ export function compileNetworks(networks: readonly string[]): (address: string) 
   if (networks.length === 0) throw new TypeError('the list of networks is empty. Leave it out, or name one.');
   const known = networks.map(networkOf);
   return (address) => {
-    if (isIP(address) === 0) return false;
     const parsed = parse(address);
+    if (parsed === undefined) return false;
     return known.some(([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits));
   };
 }
@@ -75,20 +68,26 @@ function networkOf(text: string): [Address, number] {
   const version = isIP(address);
   const width = version === 4 ? 32 : IPV6_BITS;
   const prefix = bits === undefined ? width : Number(bits);
-  if (version === 0 || prefix > width) {
+  const parsed = parse(address);
+  if (parsed === undefined || prefix > width) {
     throw new TypeError(
       `${JSON.stringify(text)} is neither an address nor a network. Write e.g. "10.0.0.7", "10.0.0.0/8" or "fd00::/8".`,
     );
   }
-  const parsed = parse(address);
   // A network of IPv4-mapped addresses.
   return [parsed, version === 6 && parsed.kind() === 'ipv4' ? Math.max(0, prefix - 96) : prefix];
 }
 
-function parse(text: string): Address {
-  const address = ipaddr.process(text);
-  if (address.kind() === 'ipv6') delete (address as IPv6).zoneId;
-  return address;
+/** `undefined` for what is no address. Never throws: the text comes from clients. */
+function parse(text: string): Address | undefined {
+  if (isIP(text) === 0) return undefined;
+  // Node takes zones that `ipaddr.js` does not, such as `eth0.100`.
+  const [address = ''] = text.split('%', 1);
+  try {
+    return ipaddr.process(address);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The first bits of a part of sixteen. */

@@ -4,7 +4,7 @@ import type { Handshake } from '../../core/ports/connection.js';
 import type { Credentials } from '../../core/ports/identity.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../protocol/subprotocol.js';
-import { clientAddress, type Peer, type ProxyTrust } from './client-address.js';
+import type { ClientAddress } from './client-address.js';
 import { readCookie } from './cookies.js';
 import type { HostVerdict } from './host.js';
 import { isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
@@ -28,7 +28,6 @@ export interface HandshakeRules {
   readonly allowsOrigin: OriginCheck | undefined;
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
-  readonly trustProxy: ProxyTrust;
   readonly queryToken: string | undefined;
 }
 
@@ -48,9 +47,8 @@ export class HandshakePolicy {
     private readonly rules: HandshakeRules,
   ) {}
 
-  judge(req: IncomingMessage, peer: Peer, purpose: Purpose): Refusal | AcceptedHandshake {
+  judge(req: IncomingMessage, { ip, scheme }: ClientAddress, purpose: Purpose): Refusal | AcceptedHandshake {
     const { headers } = req;
-    const { ip, scheme } = clientAddress(headers, peer, this.rules.trustProxy);
     const query = this.queryOf(req.url ?? '/');
     const offered = offerOf(headers['sec-websocket-protocol']);
     const received: Handshake = {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
@@ -72,7 +72,11 @@ export class UpgradeRouter implements PathClaims<UpgradeHandler> {
     // be an unhandled 'error' and end the process (CVE-2020-7693).
     socket.on('error', ignore);
     const handler = this.routes.get(routeOf(req.url));
-    if (handler !== undefined) handler(req, socket, head);
+    if (handler !== undefined) {
+      // Node would write the answer into the stream of frames; a refusal would be taken for that answer.
+      if (isAnswering(socket)) socket.destroy();
+      else handler(req, socket, head);
+    }
     // `dispatch` is always the first listener, so the others are about to run.
     else if (this.server.listenerCount('upgrade') > 1) watchStray(socket, this.clock);
     else writeRefusal(socket, NOT_FOUND, this.clock);
@@ -182,6 +186,11 @@ function pathOfAbsolute(target: string): string {
 
 function withoutSlash(path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** Whether a request came before on the same connection that has no complete answer yet. Node names it nowhere else. */
+function isAnswering(socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): boolean {
+  return (socket._httpMessage ?? null) !== null;
 }
 
 function ignore(): void {

@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../../core/ports/clock.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import { jsonCodec } from '../../protocol/codecs/json.js';
 import { msgpackCodec } from '../../protocol/codecs/msgpack.js';
-import { compileTrust, type TrustProxy } from '../http/client-address.js';
+import { compileTrust, type ProxyTrust, type TrustProxy } from '../http/client-address.js';
 import type { HandshakeRules } from '../http/handshake-policy.js';
 import { compileHosts } from '../http/host.js';
 import { compileOrigins, type OriginRule } from '../http/origin.js';
@@ -86,6 +86,7 @@ export const WEBSOCKET_DEFAULTS = {
 /** The options, checked, with defaults and compiled rules. */
 export interface WebSocketSettings extends HandshakeRules {
   readonly path: string;
+  readonly trustProxy: ProxyTrust;
   readonly compression: Required<CompressionOptions> | undefined;
   readonly handshakeTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -116,8 +117,8 @@ export function resolveWebSocketOptions(options: WebSocketTransportOptions): Web
     handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
     closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),
     clock: options.clock ?? systemClock,
-    onError: options.onError ?? (() => undefined),
-    onWarning: options.onWarning ?? (() => undefined),
+    onError: quietly(options.onError),
+    onWarning: quietly(options.onWarning),
   };
 }
 
@@ -162,4 +163,15 @@ function named(name: string, value: string): string {
   // The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name.
   if (/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value)) return value;
   throw new TypeError(`${name}: "${value}" is not a name. Use letters, digits and any of !#$%&'*+-.^_\`|~.`);
+}
+
+/** A log that fails has nowhere to tell that, and must not end the process. */
+function quietly<T>(tell: ((what: T) => void) | undefined): (what: T) => void {
+  return (what) => {
+    try {
+      tell?.(what);
+    } catch {
+      // Nobody is left to tell.
+    }
+  };
 }

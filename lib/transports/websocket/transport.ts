@@ -10,7 +10,13 @@ import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { DirectWriter } from './direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
-import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import {
+  HandshakePolicy,
+  isRefusal,
+  refused,
+  type AcceptedHandshake,
+  type Purpose,
+} from '../http/handshake-policy.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
 import { UpgradeRouter } from '../http/upgrade-router.js';
 import { WebSocketConnection, type ConnectionSettings } from './connection.js';
@@ -45,6 +51,8 @@ export class WebSocketTransport implements Transport {
   private readonly wss: WsServer;
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
+  /** Of those who asked, judged once: a rule of the application may fail the second time. */
+  private readonly addresses = new WeakMap<IncomingMessage, string>();
   private closed = false;
   /** Whether a proxy that nobody trusts would be news. */
   private expectsProxies: boolean;
@@ -94,8 +102,7 @@ export class WebSocketTransport implements Transport {
    * is refused.
    */
   async probe(req: IncomingMessage): Promise<Refusal> {
-    this.lookForProxy(req);
-    const judgement = this.judge(() => this.policy.judge(req, req.socket, 'probe'));
+    const judgement = this.judge(req, req.socket, 'probe');
     if (isRefusal(judgement)) return judgement;
     const opening = await this.check.run(judgement, {
       socket: req.socket,
@@ -113,27 +120,35 @@ export class WebSocketTransport implements Transport {
     this.wss.close();
   }
 
-  private readonly onUpgrade: UpgradeHandler = (req, socket, head) => {
-    this.lookForProxy(req);
-    const judgement = this.judge(
-      () => judgeProtocol(req) ?? this.policy.judge(req, socket as Peer, 'upgrade'),
-    );
-    if (isRefusal(judgement)) {
-      this.refuse(req, socket, judgement);
-      return;
+  private readonly onUpgrade: UpgradeHandler = (req, socket, head) =>
+    this.guard(socket, () => {
+      const judgement = this.judge(req, socket as Peer, 'upgrade');
+      if (isRefusal(judgement)) {
+        this.refuse(req, socket, judgement);
+        return;
+      }
+      const settle = (opening: Opening | Refusal): void => {
+        // The client may have disconnected while it waited or was verified.
+        if (socket.destroyed) return;
+        if (isRefusal(opening)) this.refuse(req, socket, opening);
+        else this.open(judgement, opening, req, socket, head);
+      };
+      const bytes = bytesOf(req) + head.length;
+      const opening = this.check.run(judgement, { socket, bytes, purpose: 'upgrade' });
+      // Frames that the client sends before it is verified wait, bounded, in the paused socket.
+      if (isPromise(opening)) void opening.then((later) => this.guard(socket, () => settle(later)));
+      else settle(opening);
+    });
+
+  /** What an upgrade throws would leave the event of the HTTP server, or its promise, and end the process. */
+  private guard(socket: Duplex, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.settings.onError(error);
+      writeRefusal(socket, TRY_LATER, this.settings.clock);
     }
-    const settle = (opening: Opening | Refusal): void => {
-      // The client may have disconnected while it waited or was verified.
-      if (socket.destroyed) return;
-      if (isRefusal(opening)) this.refuse(req, socket, opening);
-      else this.open(judgement, opening, req, socket, head);
-    };
-    const bytes = bytesOf(req) + head.length;
-    const opening = this.check.run(judgement, { socket, bytes, purpose: 'upgrade' });
-    // Frames that the client sends before it is verified wait, bounded, in the paused socket.
-    if (isPromise(opening)) void opening.then(settle);
-    else settle(opening);
-  };
+  }
 
   /**
    * Warns once of what makes all clients one for limits and bans: a proxy of which nobody told this server. Where the option is
@@ -152,18 +167,23 @@ export class WebSocketTransport implements Transport {
   }
 
   /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
-  private judge(rules: () => Refusal | AcceptedHandshake): Refusal | AcceptedHandshake {
+  private judge(req: IncomingMessage, socket: Peer, purpose: Purpose): Refusal | AcceptedHandshake {
     if (this.closed) return TRY_LATER;
     try {
-      return rules();
+      this.lookForProxy(req);
+      const address = clientAddress(req.headers, socket, this.settings.trustProxy);
+      this.addresses.set(req, address.ip);
+      const refusal = purpose === 'upgrade' ? judgeProtocol(req) : undefined;
+      return refusal ?? this.policy.judge(req, address, purpose);
     } catch (error) {
       this.settings.onError(error);
       return TRY_LATER;
     }
   }
 
-  private refuse({ headers }: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    this.host.onRefused(refusal, clientAddress(headers, socket as Peer, this.settings.trustProxy).ip);
+  private refuse(req: IncomingMessage, socket: Duplex, refusal: Refusal): void {
+    const ip = this.addresses.get(req) ?? clientAddress({}, socket as Peer, false).ip;
+    this.host.onRefused(refusal, ip);
     writeRefusal(socket, refusal, this.settings.clock);
   }
 

@@ -223,21 +223,31 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
       new Promise((finish, refuse) => void running.push({ token, finish, refuse })),
   };
 
+  const atOnce: Authenticator = {
+    authenticate: (credentials) => (credentials.token === undefined ? {} : slow.authenticate(credentials)),
+  };
+
   const tokens = () => running.map(({ token }) => token);
   const waiting = (ip: string): number => server.engine['parts'].verifications['lines'].lengthOf(ip);
-  const hello = (token: string) => ({ type: 'hello', id: 'h', payload: { versions: [1], token } });
+  const hello = (token?: string) => ({ type: 'hello', id: 'h', payload: { versions: [1], token } });
 
-  async function startSlow(limits: object): Promise<void> {
+  async function startSlow(limits: object, authenticator = slow): Promise<void> {
     running = [];
     await start({
       channels: [wireChannel('rooms.:room')],
-      authenticator: slow,
-      settings: { limits, heartbeat: { intervalMs: 1e6 }, helloTimeoutMs: 60_000, handlerTimeoutMs: 30_000 },
+      authenticator,
+      settings: {
+        anonymous: true,
+        limits,
+        heartbeat: { intervalMs: 1e6 },
+        helloTimeoutMs: 60_000,
+        handlerTimeoutMs: 30_000,
+      },
     });
   }
 
   /** Says hello, and resolves when the server has it. */
-  async function greet(ip: string, token: string): Promise<WireClient> {
+  async function greet(ip: string, token?: string): Promise<WireClient> {
     const client = await server.open(from(ip));
     const before = running.length + waiting(ip);
     const warned = server.records.length;
@@ -273,6 +283,46 @@ describe('credentials that find no place to be verified (P18c, G16, G17)', () =>
     for (const client of clients) expect((await client.next()).type).toBe('welcome');
     expect(server.engine['parts'].verifications.size).toBe(0);
     expect(warnings()).toEqual([]);
+  });
+
+  it('who brings none is not kept waiting by those of its address, where the authenticator knows at once', async () => {
+    await startSlow({ maxVerificationsPerAddress: 1 }, atOnce);
+    for (const token of ['a1', 'a2']) await greet('1.1.1.1', token);
+    for (let time = 1; time <= 2; time++) {
+      const client = await server.open(from('1.1.1.1'));
+      client.send(hello());
+      expect((await client.next()).type).toBe('welcome');
+    }
+    expect(tokens()).toEqual(['a1']);
+    expect(waiting('1.1.1.1')).toBe(1);
+    expect(server.engine['parts'].verifications.size).toBe(1);
+  });
+
+  it('who brings none waits like all others where the authenticator has to find out, until it knows at once again', async () => {
+    let knows = false;
+    await startSlow(
+      { maxVerificationsPerAddress: 1 },
+      { authenticate: (credentials) => (knows ? atOnce : slow).authenticate(credentials) },
+    );
+    await greet('1.1.1.1', 'a1');
+    const clients = [];
+    // The first is asked about before anybody can know, and counts.
+    for (let n = 0; n < 3; n++) clients.push(await greet('1.1.1.1'));
+    expect(tokens()).toEqual(['a1', undefined]);
+    expect(waiting('1.1.1.1')).toBe(2);
+    expect(server.engine['parts'].verifications.size).toBe(2);
+    knows = true;
+    finish('a1');
+    expect(waiting('1.1.1.1')).toBe(2);
+    running.pop()?.finish({});
+    for (const client of clients) expect((await client.next()).type).toBe('welcome');
+    expect(server.engine['parts'].verifications.size).toBe(0);
+
+    await greet('1.1.1.1', 'a2');
+    const client = await server.open(from('1.1.1.1'));
+    client.send(hello());
+    expect((await client.next()).type).toBe('welcome');
+    expect(tokens()).toEqual(['a2']);
   });
 
   it('a valid one gets in behind a flood of bad ones from its address', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { until } from '../../support/until.js';
 import { WireClient } from '../../support/wire/client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
@@ -101,5 +102,103 @@ describe('refusals before the upgrade (P18)', () => {
       req.on('error', reject).end();
     });
     expect(status).toBe(426);
+  });
+});
+
+/** What the server sends until it ends the connection. */
+function exchange(bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(server.httpUrl).port), '127.0.0.1');
+  const chunks: Buffer[] = [];
+  return new Promise((resolve) => {
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    // A connection that is cut may end with a reset.
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    socket.on('end', () => socket.destroy());
+    socket.write(bytes, 'latin1');
+  });
+}
+
+function upgrade(...headers: string[]): string {
+  const lines = [
+    'GET /realtime HTTP/1.1',
+    'Host: example.com',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ...headers,
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+describe('an upgrade never ends the process (G16)', () => {
+  it.each(['fe80::1%eth0.100', 'fe80::1%br-lan', '2001:db8::1%a:b'])(
+    'the address %s, which a trusted proxy tells, is that without its zone',
+    async (address) => {
+      await start({ transport: { trustProxy: 1 } });
+      const seen: string[] = [];
+      server.engine.host.onRefused = (_refusal, ip) => void seen.push(ip);
+      // Refused, so that the answer ends.
+      const answer = await exchange(
+        upgrade(`X-Forwarded-For: ${address}`, 'Sec-WebSocket-Protocol: nothing'),
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(seen).toEqual([address.replace(/%.*/, '')]);
+      const client = await server.open({ headers: { 'x-forwarded-for': address } });
+      expect((await client.hello('ada')).user).toBe('ada');
+    },
+  );
+
+  it('a trustProxy that throws is logged, refuses the upgrade and its probe with 503, and is asked once for each', async () => {
+    let asked = 0;
+    let fails = true;
+    const trustProxy = (): boolean => {
+      asked++;
+      if (fails) throw new Error('no list of proxies');
+      return false;
+    };
+    await start({ transport: { trustProxy } });
+    for (const bytes of [
+      upgrade(),
+      upgrade('Content-Length: 5'),
+      'GET /realtime HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n',
+    ]) {
+      asked = 0;
+      const before = server.records.length;
+      expect(await exchange(bytes)).toMatch(/^HTTP\/1\.1 503 /);
+      expect(asked).toBe(1);
+      const errors = server.records.slice(before).filter(({ level }) => level === 'error');
+      expect(errors).toMatchObject([{ error: new Error('no list of proxies') }]);
+    }
+    fails = false;
+    expect((await (await server.open()).hello('ada')).user).toBe('ada');
+  });
+});
+
+describe('an upgrade behind a request that has no answer yet (P18)', () => {
+  it.each([
+    ['one probe', 1],
+    ['two probes', 2],
+  ])('gets none, and neither does %s get its answer into a stream of frames', async (_, probes) => {
+    await start();
+    const probing = 'GET /realtime HTTP/1.1\r\nHost: example.com\r\n\r\n'.repeat(probes);
+    expect(await exchange(probing + upgrade())).toBe('');
+    expect(server.engine.status.sessions).toBe(0);
+    expect((await (await server.open()).hello('ada')).user).toBe('ada');
+  });
+
+  it('an upgrade after the answer, on the same connection, is taken', async () => {
+    await start();
+    const socket = connect(Number(new URL(server.httpUrl).port), '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.write('GET /realtime HTTP/1.1\r\nHost: example.com\r\n\r\n');
+    await until('the answer', () => text.endsWith('\r\n0\r\n\r\n'));
+    text = '';
+    socket.write(upgrade());
+    await until('the upgrade', () => text.includes('\r\n\r\n'));
+    expect(text).toMatch(/^HTTP\/1\.1 101 /);
+    socket.destroy();
   });
 });

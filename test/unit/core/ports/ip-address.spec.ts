@@ -17,6 +17,10 @@ describe('the one spelling of an address (G17)', () => {
     ['fe80::1%eth0', 'fe80::1'],
     ['fe80::1%25eth0', 'fe80::1'],
     ['FE80:0::1%1', 'fe80::1'],
+    ['fe80::1%eth0.100', 'fe80::1'],
+    ['fe80::1%br-lan', 'fe80::1'],
+    ['2001:db8::1%a:b', '2001:db8::1'],
+    ['::ffff:1.2.3.4%br-lan', '1.2.3.4'],
     ['::1', '::1'],
     ['::', '::'],
   ])('%s is %s', (given, expected) => expect(canonicalAddress(given)).toBe(expected));
@@ -34,6 +38,33 @@ describe('the one spelling of an address (G17)', () => {
     'fe80::1%',
     '1.2.3',
   ])('%j is no address', (given) => expect(canonicalAddress(given)).toBeUndefined());
+
+  it('whatever Node takes for an address has a form, and no text throws', () => {
+    const piece = fc.constantFrom(
+      '::',
+      ':',
+      '0',
+      'ffff',
+      '1.2.3.4',
+      '.',
+      '%',
+      'eth0',
+      '-',
+      'Z',
+      '64:ff9b',
+      '/',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
+        const text = pieces.join('');
+        const form = canonicalAddress(text);
+        expect(form === undefined).toBe(isIP(text) === 0);
+        expect(() => clientNetwork(text, 64)).not.toThrow();
+        expect(() => compileNetworks(['fd00::/8'])(text)).not.toThrow();
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 
   it('every spelling of an address has the same form, which is its own form', () => {
     fc.assert(

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
+import type { FakeHost } from '../support/fake-host.js';
 import { settle } from '../../../support/engine/manual-clock.js';
 import {
   clientFrame,
@@ -277,3 +278,39 @@ describe('close', () => {
     expect(second.server.listenerCount('upgrade')).toBe(0);
   });
 });
+
+describe('failures of the server while it judges an upgrade (G25)', () => {
+  it.each<[string, (host: FakeHost) => void, HeaderLines]>([
+    ['the one who is told of refusals', (host) => void (host.onRefused = fail), { Upgrade: 'h2c' }],
+    ['the one who knows networks', (host) => void (host.networkOf = fail), {}],
+    [
+      'the verification, in a later turn',
+      (host) => void (host.verify = () => Promise.reject(new Error('broken'))),
+      BEARER,
+    ],
+    [
+      'the one who is told of refusals, in a later turn',
+      (host) => {
+        host.enter = async () => ({ status: 429, message: 'Too many' });
+        host.onRefused = fail;
+      },
+      {},
+    ],
+  ])('a failure of %s is told and answered with 503', async (_, break_, headers) => {
+    const { host, errors, port } = await serve();
+    break_(host);
+    expect((await refusalOf(port, '/realtime', headers)).status).toBe(503);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('a log that fails changes nothing of the answer', async () => {
+    const { host, port } = await serve({ onError: fail, onWarning: fail });
+    await expect(RawClient.open(port, '/realtime', { 'X-Forwarded-For': '1.2.3.4' })).resolves.toBeDefined();
+    host.networkOf = fail;
+    expect((await refusalOf(port)).status).toBe(503);
+  });
+});
+
+function fail(): never {
+  throw new Error('broken');
+}

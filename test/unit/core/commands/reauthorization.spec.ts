@@ -222,6 +222,53 @@ describe('an authorization that is asked again (G11)', () => {
     expect(client.take('reply')).toHaveLength(1);
   });
 
+  it('so is presence_update, and the member stays as it was (G11, G19)', async () => {
+    const client = await start();
+    client.send(
+      { type: 'unsubscribe', id: 'u', channel: ROOM },
+      { type: 'subscribe', id: 's', channel: ROOM, payload: { presence: { data: 'here' } } },
+    );
+    await quiet();
+    client.take();
+    const update = (id: string) => ({
+      type: 'presence_update',
+      id,
+      channel: ROOM,
+      payload: { data: 'changed' },
+    });
+    verdict = () => Promise.reject(new Error('away'));
+    await pass(LEASE);
+    client.send(update('p1'));
+    await quiet();
+    expect(client.take('error').map(({ payload }) => (payload as { code: string }).code)).toEqual([
+      'unavailable',
+    ]);
+    verdict = () => true;
+    await pass(500);
+    client.take();
+    client.send(update('p2'));
+    await quiet();
+    expect(client.take('reply')).toMatchObject([{ ref: 'p2' }]);
+  });
+
+  it.each<[string, string, () => Promise<unknown>]>([
+    ['its subscription is withheld', 'outcome_unknown', () => pass(1_000)],
+    ['access is revoked', 'forbidden', () => harness.engine.revoke('ada', ROOM)],
+  ])('a request whose handler has run when %s is answered with %s (P17c)', async (_, code, meanwhile) => {
+    const client = await start();
+    let answer: (value: unknown) => void = () => undefined;
+    asking = () => new Promise((resolve) => (answer = resolve));
+    await pass(LEASE - 1_000);
+    client.send({ type: 'request', id: 'r', channel: ROOM, event: 'ask' });
+    await quiet();
+    verdict = () => Promise.reject(new Error('away'));
+    await meanwhile();
+    answer('secret');
+    await quiet();
+    expect(client.take('error').map(({ payload }) => payload)).toMatchObject([{ code, retryable: false }]);
+    expect(client.take('reply')).toEqual([]);
+  });
+
   it('a no while a request runs: its answer is not sent', async () => {
     const client = await start();
     let answer: (value: unknown) => void = () => undefined;

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AuthorizationResult, HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
@@ -220,6 +221,27 @@ describe('an authorization that is asked again (G11)', () => {
     client.send({ type: 'history', id: 'h2', channel: ROOM });
     await quiet();
     expect(client.take('reply')).toHaveLength(1);
+  });
+
+  it('one that does not answer keeps what it gave for handlerTimeout, and no longer (G11)', async () => {
+    const client = await start();
+    const { handlerTimeoutMs } = ENGINE_DEFAULTS;
+    let answer: (value: boolean) => void = () => undefined;
+    verdict = () => new Promise((resolve) => (answer = resolve));
+    await pass(LEASE);
+    await pass(handlerTimeoutMs - 1);
+    await harness.publish(ROOM);
+    expect(seqs(client)).toEqual([1]);
+    await pass(1);
+    await harness.publish(ROOM);
+    expect(client.take()).toEqual([]);
+    // A late yes is not heard: it is asked again.
+    answer(true);
+    await quiet();
+    expect(client.take()).toEqual([]);
+    verdict = () => true;
+    await pass(500);
+    expect(seqs(client)).toEqual([2]);
   });
 
   it('so is presence_update, and the member stays as it was (G11, G19)', async () => {

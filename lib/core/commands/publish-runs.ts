@@ -59,18 +59,14 @@ export class PublishRuns {
     this.running.set(key, run);
     result.then(
       () => this.release(key, run),
-      // Nothing of it is appended: the next one runs the handler again.
-      () => this.forget(key, run),
+      // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
+      () => this.running.delete(key),
     );
     return run;
   }
 
   private release(key: string, run: Run): void {
-    if (--run.holds === 0) this.forget(key, run);
-  }
-
-  private forget(key: string, run: Run): void {
-    if (this.running.get(key) === run) this.running.delete(key);
+    if (--run.holds === 0) this.running.delete(key);
   }
 }
 

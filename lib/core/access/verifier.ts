@@ -1,7 +1,14 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
-import type { Authentication, Authenticator, Credentials, Verified, Verifier } from '../ports/identity.js';
+import {
+  copyIdentity,
+  type Authentication,
+  type Authenticator,
+  type Credentials,
+  type Verified,
+  type Verifier,
+} from '../ports/identity.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import { isUserId, USER_ID_RULE } from '../ports/user-id.js';
 
@@ -24,9 +31,12 @@ export class TimedVerifier implements Verifier {
   }
 
   private verified({ user, expiresAt }: Authentication): Verified {
-    if (user !== undefined && !isUserId(user.id)) throw this.unusable(user.id);
+    const id = user?.id;
+    if (user !== undefined && !isUserId(id)) throw this.unusable(id);
     const endsAt = expiresAt === undefined ? Infinity : this.clock.monotonic() + this.lifeOf(expiresAt);
-    return user === undefined ? { endsAt } : { user, endsAt };
+    if (user === undefined) return { endsAt };
+    // The application may keep its object, give it to other connections, and change it: that proves nothing.
+    return { user: Object.freeze(copyIdentity(user, id)), endsAt };
   }
 
   private unusable(id: unknown): RealtimeError {

@@ -124,9 +124,30 @@ export class Authorizer {
     action: ChannelAction,
     call: HandlerCall,
   ): MaybePromise<StillAllowed> {
+    const allowed = this.checkOf(session, match);
+    return match.definition.behaviour.authorize[action] === undefined
+      ? whenReady(requireSubscription(session, match.channel), allowed)
+      : whenReady(this.authorize(match, action, call), () => allowed());
+  }
+
+  /**
+   * For commands about the connection's own live subscription, which no authorization replaces.
+   *
+   * @throws RealtimeError `not_subscribed`, and `unavailable` while nothing of it is delivered (G11).
+   */
+  subscriptionOf(session: Session, match: ChannelMatch): MaybePromise<Subscription> {
+    const allowed = this.checkOf(session, match);
+    return whenReady(requireSubscription(session, match.channel), (subscription) => {
+      allowed(subscription);
+      return subscription;
+    });
+  }
+
+  /** @returns what is called once access was granted: it checks that at once, and makes the check to repeat. */
+  private checkOf(session: Session, match: ChannelMatch): (subscription?: Subscription) => StillAllowed {
     const { access } = this.deps;
     const { revision } = access;
-    const allowed = (subscription?: Subscription): StillAllowed => {
+    return (subscription) => {
       const check: StillAllowed = (lasts) => {
         access.requireFresh(match.definition);
         access.requireUnrevoked(session.userId, match.channel, revision);
@@ -137,9 +158,6 @@ export class Authorizer {
       check();
       return check;
     };
-    return match.definition.behaviour.authorize[action] === undefined
-      ? whenReady(requireSubscription(session, match.channel), allowed)
-      : whenReady(this.authorize(match, action, call), () => allowed());
   }
 
   /**
@@ -174,7 +192,7 @@ export class Authorizer {
 }
 
 /** @throws RealtimeError `not_subscribed`. */
-export function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
+function requireSubscription(session: Session, channel: string): MaybePromise<Subscription> {
   return whenReady(session.channels.pendingOf(channel)?.settled, () => {
     const subscription = session.channels.get(channel);
     if (subscription === undefined) throw new RealtimeError('not_subscribed');

@@ -9,7 +9,7 @@ import type { EnginePorts } from '../ports/settings.js';
 import { sizeOfValue } from '../ports/value-size.js';
 import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
-import { requireSubscription, type Authorizer } from './authorization.js';
+import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import { requireSize } from './size-limits.js';
 
@@ -53,7 +53,7 @@ export class Presence {
 
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {
     const match = this.authorizer.resolve(session, command.channel);
-    const subscription = await requireSubscription(session, match.channel);
+    const subscription = await this.authorizer.subscriptionOf(session, match);
     const entry = subscription.presence;
     if (entry === undefined)
       throw new RealtimeError(

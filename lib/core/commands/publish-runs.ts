@@ -11,12 +11,21 @@ export interface PublishName {
 
 interface Run {
   readonly fingerprint: string;
-  readonly result: Promise<unknown>;
+  readonly result: MaybePromise<unknown>;
+  /** Who still needs it: the handler while it runs, and each publish that has its result and is not in the log yet. */
+  holds: number;
+}
+
+/** A share in a run. */
+export interface JoinedRun {
+  readonly result: MaybePromise<unknown>;
+  /** The publish has been appended or refused. Called once. */
+  release(): void;
 }
 
 /**
- * The publish handlers that run on this node. A publish that is sent again while its handler runs, on whatever connection, waits
- * for that run and shares its result: no second one begins (G4). There are no more than handlers that run.
+ * The publish handlers that run on this node, and those whose event is on its way into the log. A publish that is sent again
+ * meanwhile, on whatever connection, shares the result: no second run begins (G4). There are no more than publishes under way.
  */
 export class PublishRuns {
   private readonly running = new Map<string, Run>();
@@ -29,21 +38,35 @@ export class PublishRuns {
    * @param start runs the handler; not called while one runs for this publish.
    * @throws RealtimeError `conflict` where that one has another event or payload.
    */
-  join(publish: PublishName, start: () => MaybePromise<unknown>): MaybePromise<unknown> {
-    const current = this.running.size === 0 ? undefined : this.running.get(keyOf(publish));
-    if (current !== undefined) {
-      if (current.fingerprint !== publish.fingerprint) throw new RealtimeError('conflict');
-      return current.result;
-    }
+  join(publish: PublishName, start: () => MaybePromise<unknown>): JoinedRun {
+    const key = keyOf(publish);
+    const run = this.running.get(key) ?? this.begin(key, publish.fingerprint, start);
+    if (run.fingerprint !== publish.fingerprint) throw new RealtimeError('conflict');
+    run.holds++;
+    return { result: run.result, release: () => this.release(key, run) };
+  }
+
+  private begin(key: string, fingerprint: string, start: () => MaybePromise<unknown>): Run {
     const work = start();
-    if (!isPromise(work)) return work;
+    if (!isPromise(work)) {
+      const run = { fingerprint, result: work, holds: 0 };
+      this.running.set(key, run);
+      return run;
+    }
     // The `then` of a query builder runs the query, so it is called once, here.
     const result = Promise.resolve(work);
-    const key = keyOf(publish);
-    this.running.set(key, { fingerprint: publish.fingerprint, result });
-    const forget = (): void => void this.running.delete(key);
-    result.then(forget, forget);
-    return result;
+    const run = { fingerprint, result, holds: 1 };
+    this.running.set(key, run);
+    result.then(
+      () => this.release(key, run),
+      // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
+      () => this.running.delete(key),
+    );
+    return run;
+  }
+
+  private release(key: string, run: Run): void {
+    if (--run.holds === 0) this.running.delete(key);
   }
 }
 

@@ -1,6 +1,5 @@
 import type { PublishCommand } from '../../protocol/commands.js';
 import type { PublishResult } from '../../protocol/messages.js';
-import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
@@ -15,16 +14,16 @@ import {
   sizeOf,
   type EventContent,
 } from '../log/event-content.js';
-import { publishKey, type RecentPublishes } from '../log/recent-publishes.js';
+import { publishKey, type RecentPublish, type RecentPublishes } from '../log/recent-publishes.js';
 import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
-import { isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt as attemptTo, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { ApplicationCalls } from './application-calls.js';
-import { PublishRuns } from './publish-runs.js';
+import { PublishRuns, type JoinedRun } from './publish-runs.js';
 
 export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
@@ -47,13 +46,13 @@ interface Attempt {
   readonly key: string;
   /** Monotonic time at which it came. */
   readonly receivedAt: number;
+  /** The run of the handler, until the event is in the log or refused. */
+  run?: JoinedRun;
 }
 
 /** How long a publish waits for those before it. */
 interface Patience {
-  /** Whether it has been answered with `timeout`. */
-  readonly isOver: boolean;
-  /** It waits no longer. @returns whether it is still to be answered. */
+  /** It waits no longer: its own handler has a time of its own. @returns `false` where it has been answered with `timeout`. */
   end(): boolean;
 }
 
@@ -84,18 +83,16 @@ export class Publish {
     const key = publishKey(command.channel, command.id);
     const attempt: Attempt = { session, command, match, sent, fingerprint, key, receivedAt };
     const known = recentPublishes.find(session.producer, key, receivedAt);
-    if (known !== undefined) {
-      if (known.fingerprint !== fingerprint) throw new RealtimeError('conflict');
-      return this.answerRetry(attempt, known.position);
-    }
-    return this.append(attempt);
+    return known === undefined ? this.append(attempt) : this.answerRetry(attempt, known);
   }
 
   /**
    * Answers a retry without running the application's handler again, after a read has proved that the log still holds the
    * first publish (G6). A log that lost its end gets the event again.
    */
-  private async answerRetry(attempt: Attempt, { epoch, seq }: Position): Promise<void> {
+  private async answerRetry(attempt: Attempt, { fingerprint, position }: RecentPublish): Promise<void> {
+    if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
+    const { epoch, seq } = position;
     const { session, command, match } = attempt;
     const { authorizer, access, log } = this.deps;
     const { revision } = access;
@@ -114,27 +111,23 @@ export class Publish {
     const previous = lanes.last(command.channel);
     const patience = previous === undefined ? undefined : this.limitWait(attempt, previous);
     return lanes.run(command.channel, command.id, () => {
-      if (patience?.isOver === true) return;
-      let step: MaybePromise<Prepared>;
-      try {
-        step = this.prepare(attempt);
-      } catch (error) {
-        patience?.end();
-        return session.fail(command.id, error);
-      }
-      if (!isPromise(step)) {
-        patience?.end();
-        return this.submit(attempt, step);
-      }
-      return step.then(
-        (prepared) => {
-          if (patience?.end() !== false) this.submit(attempt, prepared);
-        },
-        (error: unknown) => {
-          if (patience?.end() !== false) session.fail(command.id, error);
+      if (patience?.end() === false) return;
+      // The one before it may have been the same.
+      const known = previous === undefined ? undefined : this.known(attempt);
+      if (known !== undefined) return session.flow.track(this.answerRetry(attempt, known), command.id);
+      return attemptTo(
+        () => this.prepare(attempt),
+        (prepared) => this.submit(attempt, prepared),
+        (error) => {
+          attempt.run?.release();
+          session.fail(command.id, error);
         },
       );
     });
+  }
+
+  private known({ session, key }: Attempt): RecentPublish | undefined {
+    return this.deps.recentPublishes.find(session.producer, key, this.deps.clock.monotonic());
   }
 
   /**
@@ -151,9 +144,6 @@ export class Publish {
       session.fail(command.id, new RealtimeError('timeout', message));
     });
     return {
-      get isOver() {
-        return isOver;
-      },
       end() {
         timer.cancel();
         return !isOver;
@@ -179,7 +169,10 @@ export class Publish {
       // Where the handler returns nothing, the payload that it was given, and may have changed.
       const start = (): MaybePromise<unknown> =>
         whenReady(handler(call), (returned) => returned ?? call.payload);
-      const run = this.runs.join({ channel, producer, id, fingerprint }, start);
+      // A log that remembers no ids takes each as a publish of its own.
+      if (match.definition.policy.log.dedupeMs > 0)
+        attempt.run = this.runs.join({ channel, producer, id, fingerprint }, start);
+      const run = attempt.run === undefined ? start() : attempt.run.result;
       return whenReady(calls.limit(run, session.id, what), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),
       );
@@ -192,7 +185,8 @@ export class Publish {
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
-  private submit({ session, command, match, fingerprint, key }: Attempt, { event, bytes }: Prepared): void {
+  private submit(attempt: Attempt, { event, bytes }: Prepared): void {
+    const { session, command, match, fingerprint, key, run } = attempt;
     const { appends, recentPublishes, clock } = this.deps;
     const { producer } = session;
     const { channel, definition } = match;
@@ -209,7 +203,7 @@ export class Publish {
         }
         if (!session.isClosed) session.reply(command.id, result);
       });
-    session.flow.track(appended, command.id);
+    session.flow.track(run === undefined ? appended : appended.finally(() => run.release()), command.id);
   }
 
   /** The event as it is appended: nothing of it changes any more. */

@@ -26,8 +26,9 @@ export interface ReauthorizationDeps extends Pick<EnginePorts, 'clock' | 'entrop
 }
 
 /**
- * Runs the authorization of subscriptions again (G11). Only a no ends a subscription. While the authorization fails, or does not
- * answer, nothing is known: delivery is withheld, and it is asked again after a growing pause.
+ * Runs the authorization of subscriptions again (G11). Only a no ends a subscription. What an authorization gave lasts until it
+ * answers: withheld at once, every lease would refuse the requests of some milliseconds. When it fails, or did not answer within
+ * `handlerTimeout`, nothing is known: delivery is withheld, and it is asked again after a growing pause.
  */
 export class Reauthorization {
   constructor(private readonly deps: ReauthorizationDeps) {}

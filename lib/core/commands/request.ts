@@ -10,6 +10,7 @@ import type { ApplicationCalls } from './application-calls.js';
 import { ofChannel, type Authorizer, type StillAllowed } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 
+const RAN = 'The request was handled, but at the moment its answer may not be sent';
 const NO_CHANNEL = { channel: '', params: {} };
 
 /** Runs an RPC; what the handler returns is the answer. A `request` is never sent again by a client (P17). */
@@ -56,7 +57,7 @@ export class Request {
     // Nobody may send a request again whose handler still runs (P17).
     return whenReady(this.calls.limit(handler(call), session.id, what, 'outcome_unknown'), (value) => {
       if (session.isClosed) return;
-      requireStillAllowed?.('until taken');
+      requireRan(requireStillAllowed);
       const source = `the handler of the request "${call.event}"`;
       let answer: unknown;
       try {
@@ -67,5 +68,16 @@ export class Request {
       }
       session.chargeAnswer(session.reply(call.id, answer, source));
     });
+  }
+}
+
+/** @throws RealtimeError as {@link StillAllowed}, but nothing that says the request may be sent again: its handler has run (P17c). */
+function requireRan(requireStillAllowed: StillAllowed | undefined): void {
+  try {
+    requireStillAllowed?.('until taken');
+  } catch (error) {
+    throw error instanceof RealtimeError && error.retryable
+      ? new RealtimeError('outcome_unknown', RAN, { cause: error })
+      : error;
   }
 }

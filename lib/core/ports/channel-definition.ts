@@ -35,7 +35,7 @@ export type ChannelParams = Readonly<Record<string, string>>;
 /** One call of the application's code. */
 export interface HandlerCall {
   readonly connection: RealtimeConnection;
-  /** What the engine verified; `connection.user` may have been replaced by a guard. */
+  /** What the engine verified, frozen; `connection.user` may have been changed or replaced by a guard. */
   readonly user: RealtimeIdentity | undefined;
   /** Empty for a request without a channel. */
   readonly channel: string;

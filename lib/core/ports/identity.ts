@@ -9,6 +9,16 @@ export interface RealtimeIdentity {
   readonly [claim: string]: unknown;
 }
 
+/**
+ * A copy with the same fields and class. The fields' own objects are shared.
+ *
+ * @param id as it was verified, also where the class computes its own.
+ */
+export function copyIdentity(user: RealtimeIdentity, id = user.id): RealtimeIdentity {
+  const fields = Object.getOwnPropertyDescriptors({ ...user, id });
+  return Object.create(Object.getPrototypeOf(user) as object | null, fields) as RealtimeIdentity;
+}
+
 /** What an authenticator is asked to verify. */
 export interface Credentials {
   /** The token; absent when the client sent none. */

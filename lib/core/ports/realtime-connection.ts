@@ -23,7 +23,10 @@ export class RealtimeConnection {
   readonly ip: string;
   /** Whether the client used TLS, to this server or to a trusted proxy. */
   readonly secure: boolean;
-  /** What the engine verified, until a guard sets something else. What that is changes nothing of who the user is to the engine. */
+  /**
+   * A copy of what the engine verified, until a guard changes it or sets something else. What that is changes nothing of who the
+   * user is to the engine, nor of the authenticator's own object. Objects inside it are shared.
+   */
   user: RealtimeIdentity | undefined;
   // Made at the first read: most connections have no guard that reads headers, and no data.
   #headers: IncomingHttpHeaders | undefined;

@@ -17,7 +17,7 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import type { Verified, RealtimeIdentity } from '../ports/identity.js';
+import { copyIdentity, type RealtimeIdentity, type Verified } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
@@ -145,7 +145,7 @@ export class Session
     return this.identity;
   }
 
-  /** The id of that user, as it was verified: whatever becomes of the object, what the node does for the user goes by it. */
+  /** The id of that user. */
   get userId(): string | undefined {
     return this.provenId;
   }
@@ -213,7 +213,8 @@ export class Session
     this.provenId = authentication.user?.id;
     this.clientName = undefined;
     this.producerName = undefined;
-    this.view.user = authentication.user;
+    // A guard may change it in place, as on an HTTP request.
+    this.view.user = this.identity && copyIdentity(this.identity);
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
     if (token !== undefined) this.view.setToken(token);

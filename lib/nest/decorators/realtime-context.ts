@@ -39,7 +39,7 @@ export class RealtimeContext implements HandlerCall {
     return this.call.connection;
   }
 
-  /** The verified identity, whatever a guard put on `connection.user`; `undefined` for an anonymous client. */
+  /** The verified identity, frozen, whatever a guard put on `connection.user`; `undefined` for an anonymous client. */
   get user(): RealtimeIdentity | undefined {
     return this.call.user;
   }

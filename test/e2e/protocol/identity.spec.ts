@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
+import type { RealtimeIdentity } from '../../../lib/core/ports/identity.js';
+import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
@@ -310,5 +313,96 @@ describe('what the node refuses is in the log (G16)', () => {
     server.engine.beginDrain();
     expect((await Wire.refused(server.url, from('9.9.9.3'))).status).toBe(503);
     expect(warnings(server).at(-1)).toMatch(/refused with 503: This node is not taking connections/);
+  });
+});
+
+describe('what the application does to `connection.user` in place proves nothing (G10, G12)', () => {
+  /** A row of the database, as guards write it over the user. */
+  const row = { id: 'bob', role: 'admin' };
+  const overwrite = ({ user }: RealtimeConnection): void => void Object.assign(user ?? {}, row);
+  class Person {
+    constructor(readonly name: string) {}
+
+    get id(): string {
+      return this.name;
+    }
+
+    greet(): string {
+      return `I am ${this.name}`;
+    }
+  }
+  const subscribe = (channel: string) => ({ type: 'subscribe', channel, payload: {} });
+
+  it.each<[string, (name: string) => RealtimeIdentity]>([
+    ['an object', (id) => ({ id })],
+    ['a frozen object', (id) => Object.freeze({ id })],
+    ['an object of a class', (name) => new Person(name) as unknown as RealtimeIdentity],
+  ])(
+    'the authenticator keeps %s for each token: own channel, ids and later connections stay',
+    async (_, make) => {
+      const cached = new Map<string, RealtimeIdentity>();
+      const userOf = (id: string): RealtimeIdentity => {
+        const user = cached.get(id) ?? make(id);
+        cached.set(id, user);
+        return user;
+      };
+      const seen: unknown[] = [];
+      const server = await start({
+        authenticator: { authenticate: ({ token = '' }) => ({ user: userOf(token) }) },
+        onConnect: (connection) => {
+          seen.push(connection.user?.id);
+          overwrite(connection);
+          return true;
+        },
+        channels: [
+          wireChannel('rooms.:room', {
+            behaviour: {
+              authorize: {
+                subscribe: ({ connection, user }) => {
+                  overwrite(connection);
+                  seen.push(user?.id, user?.['role'], connection.user?.['role']);
+                  return true;
+                },
+              },
+            },
+          }),
+        ],
+        settings: { ...strict, limits: {} },
+      });
+      for (let time = 1; time <= 2; time++) {
+        const ada = await server.connect('ada');
+        expect(ada.welcome?.user).toBe('ada');
+        await ada.call(subscribe('rooms.1'));
+        expect((await ada.error(subscribe('$user.bob'))).code).toBe('forbidden');
+        expect((await ada.call(subscribe('$user.ada'))).type).toBe('reply');
+        expect((await ada.call({ type: 'auth', payload: { token: 'ada' } })).type).toBe('reply');
+        expect((await ada.error(subscribe('$user.bob'))).code).toBe('forbidden');
+        expect(server.engine.sessionsOf('ada')).toHaveLength(time);
+        expect(server.engine.sessionsOf('ada')[0]?.user?.id).toBe('ada');
+      }
+      expect(seen).toEqual(Array(2).fill(['ada', 'ada', undefined, 'admin']).flat());
+      expect(cached.get('ada')).toEqual(make('ada'));
+    },
+  );
+
+  it('what the authenticator’s object becomes later changes nothing, and its class stays', async () => {
+    const user = Object.assign(new Person('ada'), { role: 'guest' });
+    let known: HandlerCall | undefined;
+    const server = await start({
+      authenticator: { authenticate: () => ({ user: user as unknown as RealtimeIdentity }) },
+      channels: [
+        wireChannel('rooms.:room', {
+          behaviour: { authorize: { subscribe: (call) => (known = call) !== undefined } },
+        }),
+      ],
+    });
+    const ada = await server.connect('ada');
+    Object.assign(user, { name: 'bob', role: 'admin' });
+    await ada.call(subscribe('rooms.1'));
+    for (const given of [known?.user, known?.connection.user]) {
+      expect(given).toMatchObject({ id: 'ada', role: 'guest' });
+      expect((given as unknown as Person).greet()).toBe('I am ada');
+    }
+    expect((await ada.error(subscribe('$user.bob'))).code).toBe('forbidden');
   });
 });

@@ -19,12 +19,17 @@ let harness: EngineHarness;
 let runs: Run[];
 afterEach(() => harness.stop());
 
-async function start(): Promise<void> {
+async function start(dedupeMs = 300_000): Promise<void> {
   runs = [];
   const handler = (call: HandlerCall): Promise<unknown> =>
     new Promise((end, fail) => runs.push({ call, end, fail }));
   harness = await EngineHarness.start(
-    [channel('rooms.:room', { behaviour: { publish: new Map([['said', handler]]) } })],
+    [
+      channel('rooms.:room', {
+        policy: { log: { retain: true, size: 1_000, maxBytes: 1e6, ttlMs: 3_600_000, dedupeMs } },
+        behaviour: { publish: new Map([['said', handler]]) },
+      }),
+    ],
     { settings: { handlerTimeoutMs: LIMIT_MS, heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 } } },
   );
 }
@@ -217,21 +222,144 @@ describe('a publish that is sent again while its handler runs (G4, P15c)', () =>
   });
 });
 
+describe('a publish that is sent twice on one connection before its answer (G4, P15c)', () => {
+  /** Answers of the broker wait until they are let go. */
+  function holdAppends(): () => void {
+    const { log } = harness.broker;
+    const held: (() => void)[] = [];
+    const append = log.appendMany.bind(log);
+    Object.assign(log, {
+      appendMany: async (requests: Parameters<typeof append>[0]) => {
+        const outcomes = await append(requests);
+        await new Promise<void>((resolve) => held.push(resolve));
+        return outcomes;
+      },
+    });
+    return () => held.splice(0).forEach((go) => go());
+  }
+
+  it.each(['before', 'after'])(
+    'runs once where the second step comes %s the append of the first',
+    async (when) => {
+      await start();
+      const letGo = holdAppends();
+      const client = await harness.greet('user:ada');
+      client.send(say('m1'), say('m1'));
+      await quiet();
+      expect(runs).toHaveLength(1);
+      runs[0]?.end('made once');
+      if (when === 'before') await quiet();
+      letGo();
+      await quiet();
+      letGo();
+      expect(await answers(client)).toEqual([
+        ['m1', 1, false],
+        ['m1', 1, true],
+      ]);
+      expect(runs).toHaveLength(1);
+      expect(await logged()).toEqual([['m1', 'made once']]);
+    },
+  );
+
+  it('one that waited behind others is answered from what is known by then, or is a conflict', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'), say('m2'), say('m1'), say('m1', 'other'));
+    await quiet();
+    runs[0]?.end();
+    await quiet();
+    runs[1]?.end();
+    expect((await answers(client)).sort()).toEqual([
+      ['m1', 1, false],
+      ['m1', 1, true],
+      ['m1', 'conflict'],
+      ['m2', 2, false],
+    ]);
+    expect(runs).toHaveLength(2);
+  });
+
+  it('in a channel that remembers no ids each is a publish of its own, whatever it holds', async () => {
+    await start(0);
+    const ada = await harness.greet('user:ada');
+    const again = await harness.greet('user:ada');
+    again.take();
+    ada.send(say('m1'));
+    again.send(say('m1', 'other'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    for (const run of runs) run.end();
+    expect(await answers(ada)).toEqual([['m1', 1, false]]);
+    expect(await answers(again)).toEqual([['m1', 2, false]]);
+  });
+
+  it('the wait for the one before it does not go on while its own handler runs', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'), say('m2'));
+    await pass(LIMIT_MS - 1);
+    runs[0]?.end();
+    await quiet();
+    await pass(1);
+    expect(await answers(client)).toEqual([['m1', 1, false]]);
+    await pass(LIMIT_MS - 1);
+    const [error] = client.take('error');
+    expect(error).toMatchObject({ ref: 'm2', payload: { code: 'timeout' } });
+    expect((error?.payload as ErrorBody).message).not.toContain('before it');
+    runs[1]?.end();
+  });
+});
+
 describe('PublishRuns', () => {
   const named = { channel: 'a', producer: 'u:x', id: 'i', fingerprint: 'f' };
 
-  it('keeps nothing of a handler that answers at once, or has ended', async () => {
+  it.each<[string, () => unknown]>([
+    ['at once', () => 7],
+    ['later', () => Promise.resolve(7)],
+  ])('shares what a handler answers %s until everybody has let it go', async (_, work) => {
     await start();
     const known = new PublishRuns();
-    expect(known.join(named, () => 7)).toBe(7);
+    const again = () => {
+      throw new Error('a second run');
+    };
+    const one = known.join(named, work);
+    const two = known.join(named, again);
+    expect(await Promise.all([one.result, two.result])).toEqual([7, 7]);
+    one.release();
+    expect(known.size).toBe(1);
+    const three = known.join(named, again);
+    two.release();
+    expect(() => known.join({ ...named, fingerprint: 'other' }, again)).toThrow(RealtimeError);
+    three.release();
     expect(known.size).toBe(0);
+  });
+
+  it('keeps a run that nobody waits for any more until its handler ends', async () => {
+    await start();
+    const known = new PublishRuns();
+    let end: () => void = () => undefined;
+    known.join(named, () => new Promise<void>((resolve) => (end = resolve))).release();
+    expect(known.size).toBe(1);
+    end();
+    await quiet();
+    expect(known.size).toBe(0);
+  });
+
+  it('keeps nothing of a handler that fails, and a late release takes no run of another', async () => {
+    await start();
+    const known = new PublishRuns();
     expect(() =>
       known.join(named, () => {
         throw new Error('at once');
       }),
     ).toThrow('at once');
     expect(known.size).toBe(0);
-    await expect(known.join(named, () => Promise.reject(new Error('later')))).rejects.toThrow('later');
+    const failed = known.join(named, () => Promise.reject(new Error('later')));
+    await expect(failed.result).rejects.toThrow('later');
+    expect(known.size).toBe(0);
+    const next = known.join(named, () => 8);
+    failed.release();
+    expect(known.size).toBe(1);
+    next.release();
     expect(known.size).toBe(0);
   });
 
@@ -245,7 +373,7 @@ describe('PublishRuns', () => {
       },
     };
     const known = new PublishRuns();
-    const all = [1, 2].map(() => known.join(named, () => query));
+    const all = [1, 2].map(() => known.join(named, () => query).result);
     expect(await Promise.all(all)).toEqual(['rows', 'rows']);
     expect(queries).toBe(1);
   });
@@ -262,8 +390,8 @@ describe('PublishRuns', () => {
   ])('tells %j from %j', async (one, other) => {
     await start();
     const known = new PublishRuns();
-    const first = known.join({ ...named, ...one }, () => Promise.resolve('one'));
-    const second = known.join({ ...named, ...other }, () => Promise.resolve('other'));
+    const first = known.join({ ...named, ...one }, () => Promise.resolve('one')).result;
+    const second = known.join({ ...named, ...other }, () => Promise.resolve('other')).result;
     expect(await Promise.all([first, second])).toEqual(['one', 'other']);
   });
 });

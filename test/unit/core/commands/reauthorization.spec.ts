@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AuthorizationResult, HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
+import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
@@ -220,6 +221,74 @@ describe('an authorization that is asked again (G11)', () => {
     client.send({ type: 'history', id: 'h2', channel: ROOM });
     await quiet();
     expect(client.take('reply')).toHaveLength(1);
+  });
+
+  it('one that does not answer keeps what it gave for handlerTimeout, and no longer (G11)', async () => {
+    const client = await start();
+    const { handlerTimeoutMs } = ENGINE_DEFAULTS;
+    let answer: (value: boolean) => void = () => undefined;
+    verdict = () => new Promise((resolve) => (answer = resolve));
+    await pass(LEASE);
+    await pass(handlerTimeoutMs - 1);
+    await harness.publish(ROOM);
+    expect(seqs(client)).toEqual([1]);
+    await pass(1);
+    await harness.publish(ROOM);
+    expect(client.take()).toEqual([]);
+    // A late yes is not heard: it is asked again.
+    answer(true);
+    await quiet();
+    expect(client.take()).toEqual([]);
+    verdict = () => true;
+    await pass(500);
+    expect(seqs(client)).toEqual([2]);
+  });
+
+  it('so is presence_update, and the member stays as it was (G11, G19)', async () => {
+    const client = await start();
+    client.send(
+      { type: 'unsubscribe', id: 'u', channel: ROOM },
+      { type: 'subscribe', id: 's', channel: ROOM, payload: { presence: { data: 'here' } } },
+    );
+    await quiet();
+    client.take();
+    const update = (id: string) => ({
+      type: 'presence_update',
+      id,
+      channel: ROOM,
+      payload: { data: 'changed' },
+    });
+    verdict = () => Promise.reject(new Error('away'));
+    await pass(LEASE);
+    client.send(update('p1'));
+    await quiet();
+    expect(client.take('error').map(({ payload }) => (payload as { code: string }).code)).toEqual([
+      'unavailable',
+    ]);
+    verdict = () => true;
+    await pass(500);
+    client.take();
+    client.send(update('p2'));
+    await quiet();
+    expect(client.take('reply')).toMatchObject([{ ref: 'p2' }]);
+  });
+
+  it.each<[string, string, () => Promise<unknown>]>([
+    ['its subscription is withheld', 'outcome_unknown', () => pass(1_000)],
+    ['access is revoked', 'forbidden', () => harness.engine.revoke('ada', ROOM)],
+  ])('a request whose handler has run when %s is answered with %s (P17c)', async (_, code, meanwhile) => {
+    const client = await start();
+    let answer: (value: unknown) => void = () => undefined;
+    asking = () => new Promise((resolve) => (answer = resolve));
+    await pass(LEASE - 1_000);
+    client.send({ type: 'request', id: 'r', channel: ROOM, event: 'ask' });
+    await quiet();
+    verdict = () => Promise.reject(new Error('away'));
+    await meanwhile();
+    answer('secret');
+    await quiet();
+    expect(client.take('error').map(({ payload }) => payload)).toMatchObject([{ code, retryable: false }]);
+    expect(client.take('reply')).toEqual([]);
   });
 
   it('a no while a request runs: its answer is not sent', async () => {

@@ -442,7 +442,11 @@ export const CLIENT = {
     'the client',
     'tries again after a pause',
   ),
-  requestTimeoutMs: time('the answer to a command', 'the command', '`timeout`'),
+  requestTimeoutMs: time(
+    'the answer to a command; connecting has `connectTimeoutMs`',
+    'the command',
+    '`timeout`, or `outcome_unknown` for a request that was sent; a subscribe is sent again by itself',
+  ),
   publishTimeoutMs: time('how long a publish waits to be sent', 'the publish', '`timeout`'),
   maxPendingCommands: count(
     'commands that wait for a connection or an answer',
@@ -1119,6 +1123,7 @@ export const OTHER_NUMBERS = {
     'lib/core/hub/member-pages.ts#MEMBER_BYTES',
     'lib/core/ports/channel-event.ts#EVENT_BYTES',
     'lib/core/ports/value-size.ts#MAX_DEPTH',
+    'lib/core/log/plain-value.ts#MAX_DEPTH',
     'lib/core/ports/entropy.ts#ID_BYTES',
     'lib/core/ports/entropy.ts#TOKEN_BYTES',
     'lib/core/ports/entropy.ts#POOL_BYTES',

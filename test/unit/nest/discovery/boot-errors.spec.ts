@@ -507,6 +507,15 @@ describe('boot errors', () => {
       ]);
     });
 
+    it('presence is true, false or an object', async () => {
+      @PublicChannel()
+      @Channel('a', { presence: 'yes' as never })
+      class Rooms {}
+      await expect(boot([Rooms])).resolves.toEqual([
+        '- @Channel of Rooms.presence: is neither true, false nor an object. Give one of them, or leave it out.',
+      ]);
+    });
+
     it('channel options must be written as documented', async () => {
       @PublicChannel()
       @Channel('a', {

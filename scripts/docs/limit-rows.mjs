@@ -496,6 +496,16 @@ export const FIXED = {
     'the answer',
     'leaves it out, and the log names the handler: part of the protocol (P6f)',
   ),
+  'lib/nest/errors/error-bounds.ts#MAX_DETAIL_LENGTH': bytes(
+    'the path and the text of one finding in `details`, in characters',
+    'the answer',
+    'cuts it',
+  ),
+  'lib/nest/errors/error-bounds.ts#MAX_DETAILS_BYTES': bytes(
+    'the `details` of an application’s error, as JSON',
+    'the answer',
+    'leaves out the findings that do not fit',
+  ),
   'lib/protocol/channel-name.ts#MAX_CHANNEL_LENGTH': bytes(
     'a channel name, in ASCII characters',
     'the command',
@@ -1056,6 +1066,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
     'lib/core/async/turns.ts#RETRY_AFTER_MS',
   ],
+  'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { withTimeout } from '../async/with-timeout.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import { WaitingLines } from '../async/waiting-lines.js';
-import type { Clock } from '../ports/clock.js';
+import type { Clock, Scheduled } from '../ports/clock.js';
 import type { Handshake } from '../ports/connection.js';
 import type { Credentials, Verified, Verifier } from '../ports/identity.js';
 import { attempt, isPromise, type MaybePromise } from '../ports/maybe-promise.js';
@@ -37,6 +37,8 @@ export class Verifications {
   /** Addresses of which something waits and may have a place, in the order of their turns. */
   private readonly turns = new Set<string>();
   private readonly lines: WaitingLines;
+  /** For each place that is taken, when its work is taken for lost. */
+  private readonly held = new Set<Scheduled>();
   /** A token for each refused credential. */
   private readonly failures: SubjectBuckets;
 
@@ -86,6 +88,12 @@ export class Verifications {
     );
   }
 
+  /** The node has stopped: nothing is to be verified any more. */
+  close(): void {
+    for (const lost of this.held) lost.cancel();
+    this.held.clear();
+  }
+
   /** The client of a handshake is gone: what waits of it leaves the line. */
   leave(handshake: Handshake): void {
     this.lines.leave(handshake);
@@ -120,9 +128,13 @@ export class Verifications {
     const { clock, settings } = this.deps;
     // Once: the `then` of a query builder runs the query.
     const verifying = (async () => await work())();
-    const release = (): void => this.releasePlace(network);
-    const held = withTimeout(verifying, settings.handlerTimeoutMs * LOST_AFTER, clock);
-    void Promise.resolve(held).then(release, release);
+    const release = (): void => {
+      lost.cancel();
+      if (this.held.delete(lost)) this.releasePlace(network);
+    };
+    const lost = clock.schedule(settings.handlerTimeoutMs * LOST_AFTER, release);
+    this.held.add(lost);
+    void verifying.then(release, release);
     return withTimeout(verifying, settings.handlerTimeoutMs, clock);
   }
 

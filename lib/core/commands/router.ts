@@ -68,7 +68,8 @@ export class CommandRouter {
       case 'auth':
         return commands.auth.run(session, command);
       case 'ping':
-        return session.outbox.pushControl({ type: 'pong', ref: command.id, ts: this.clock.now() });
+        session.outbox.pushControl({ type: 'pong', ref: command.id, ts: this.clock.now() });
+        return undefined;
       case 'pong':
         return undefined;
       case 'bye':

@@ -183,7 +183,7 @@ export class RealtimeEngine {
   }
 
   private async end(): Promise<void> {
-    const { sessions, presence, hub, retries, freshness, catchUp, wheel } = this.parts;
+    const { sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } = this.parts;
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
@@ -191,6 +191,7 @@ export class RealtimeEngine {
     retries.close();
     freshness.close();
     catchUp.close();
+    verifications.close();
     wheel.stop();
     if (this.opened) await this.options.broker.close();
   }

@@ -125,19 +125,23 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.schedule();
   }
 
-  /** Queues a message of the connection lane. */
-  pushControl(envelope: Envelope): void {
-    if (this.isClosed) return;
+  /** Queues a message of the connection lane. @returns its bytes; 0 where it was not queued. */
+  pushControl(envelope: Envelope): number {
+    if (this.isClosed) return 0;
     // Answers to commands come here: a client that sends commands and does not read must not fill the memory.
     if (this.isControlFull) {
       this.flush();
-      if (this.isControlFull) return this.session.close('slow_consumer');
+      if (this.isControlFull) {
+        this.session.close('slow_consumer');
+        return 0;
+      }
     }
     const bytes = this.encode(envelope);
     (this.control ??= []).push(bytes);
     this.countControl(bytes.length);
     this.busy |= CONTROL;
     this.schedule();
+    return bytes.length;
   }
 
   /** Bytes of an envelope, to be measured before they are queued. */
@@ -148,10 +152,14 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /**
    * Queues an answer or a message of the channel lane that may not be dropped. Above the limit the client is too slow; an
    * outbox in which nothing waits takes one message of any size.
+   *
+   * @returns its bytes.
    */
-  pushData(envelope: Envelope, flow?: Flow): void {
-    if (this.isClosed) return;
-    if (!this.pushAnswer(this.encode(envelope), envelope.ref, flow)) this.session.close('slow_consumer');
+  pushData(envelope: Envelope, flow?: Flow): number {
+    if (this.isClosed) return 0;
+    const bytes = this.encode(envelope);
+    if (!this.pushAnswer(bytes, envelope.ref, flow)) this.session.close('slow_consumer');
+    return bytes.length;
   }
 
   /**

@@ -356,7 +356,7 @@ export class Session
 
   /**
    * Charges the client for an answer that costs more than its command (G16): a page of history or of members, a snapshot, the
-   * reply to a request. Called once the answer is encoded. What a client missed is no abuse: replayed events are not charged.
+   * reply to a request, an error. Called once the answer is encoded. What a client missed is no abuse: replayed events are not charged.
    *
    * @param bytes of the answer, as it is sent.
    */
@@ -476,7 +476,9 @@ export class Session
     if (this.isClosed) return undefined;
     const known = this.toClientError(error);
     try {
-      this.outbox[lane](errorEnvelope(ref, known, this.deps.clock));
+      const bytes = this.outbox[lane](errorEnvelope(ref, known, this.deps.clock));
+      // A refusal for what answers cost must not put off its own end.
+      if (known.code !== 'rate_limited') this.chargeAnswer(bytes);
       return known.code;
     } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { RealtimeAction } from '../decorators/realtime-context.js';
-import { dataOf, messageOf, nameOfStatus, ownCodeOf, retryAfterOf } from './exception-body.js';
+import { dataOf, isError, messageOf, nameOfStatus, ownCodeOf, retryAfterOf } from './exception-body.js';
 import { withinBounds } from './error-bounds.js';
 import { issuesOf } from './pipe-issues.js';
 import { isValidationError, validationDetails } from './validation-details.js';
@@ -134,7 +134,7 @@ export class ErrorMapper {
     if (error instanceof HttpException) {
       const [status, body] = [error.getStatus(), error.getResponse() as unknown];
       // Nest keeps the text of an error that is given as the response from clients.
-      const message = body instanceof Error ? undefined : error.message;
+      const message = isError(body) ? undefined : error.message;
       return isForClients(status) ? refusalOf({ status, body, message, cause: error }, origin) : undefined;
     }
     if (!Array.isArray(error) || error.length === 0 || !error.every(isValidationError)) return undefined;
@@ -182,9 +182,13 @@ function codeOf(status: number | undefined, { action }: ErrorOrigin): ErrorCode 
   return status === 401 || status === 403 ? 'forbidden' : 'refused';
 }
 
-/** What a `WsException`, or the filter of a gateway, carries. */
+/** What a `WsException`, or the filter of a gateway, carries. Of an `Error`, the status at most: its text is for the log. */
 function carried(body: unknown): Omit<Refusal, 'cause'> {
   if (typeof body === 'string') return { body: undefined, message: body };
+  if (isError(body)) {
+    const given = body instanceof HttpException ? body.getStatus() : undefined;
+    return { body, message: undefined, status: given };
+  }
   const status = isRecord(body) ? (body.statusCode ?? body.status) : undefined;
   return { body, message: messageOf(body), status: typeof status === 'number' ? status : undefined };
 }

@@ -1,5 +1,6 @@
 import { isRecord } from '../../protocol/validation/checks.js';
 import type { ErrorDetail } from '../../protocol/realtime-error.js';
+import { isError } from './exception-body.js';
 
 /** Bounds the findings that are sent: a hostile payload may break a rule in each of thousands of items. */
 const MAX_DETAILS = 50;
@@ -11,7 +12,8 @@ const PROPERTY =
 
 /**
  * The findings of a validation: class-validator's errors, the messages of Nest's ValidationPipe (list or grouped), or
- * issues with `path` and `message` (Zod, Standard Schema). `undefined` for anything else. They never contain values that
+ * issues with `path` and `message` (Zod, Standard Schema). `undefined` for anything else. An `Error` has findings only where its
+ * `issues` have lists as paths, as those of schemas: other texts in it are for the log. They never contain values that
  * the client sent.
  *
  * @param issues what the pipe found, where that is known: `source` may hold its texts without their paths.
@@ -41,6 +43,8 @@ function withPaths(details: readonly ErrorDetail[], issues: unknown): readonly E
 function collect(source: unknown, into: ErrorDetail[]): void {
   if (Array.isArray(source)) {
     for (const item of source.slice(0, MAX_DETAILS)) collectItem(item, into);
+  } else if (isError(source)) {
+    collectIssues(source, into);
   } else if (isRecord(source)) {
     if (Array.isArray(source.message) || isGrouped(source.message)) collect(source.message, into);
     else if (Array.isArray(source.errors)) collect(source.errors, into);
@@ -53,7 +57,16 @@ function collect(source: unknown, into: ErrorDetail[]): void {
   }
 }
 
+/** The findings of the error that a schema throws. */
+function collectIssues(error: Error, into: ErrorDetail[]): void {
+  const { issues } = error as { readonly issues?: unknown };
+  if (!Array.isArray(issues)) return;
+  const found = issues.slice(0, MAX_DETAILS);
+  for (const issue of found) if (isRecord(issue) && Array.isArray(issue.path)) collectItem(issue, into);
+}
+
 function collectItem(item: unknown, into: ErrorDetail[]): void {
+  if (isError(item)) return;
   if (typeof item === 'string') into.push({ path: PROPERTY.exec(item)?.[1] ?? '', message: item });
   else if (isValidationError(item)) collectValidationError(item, '', into, 0);
   else if (isRecord(item) && typeof item.message === 'string') {

@@ -45,7 +45,8 @@ async function outcomeOf(
   client: WireClient,
 ): Promise<{ answers: readonly WireEnvelope[]; close?: WireClose }> {
   try {
-    await client.call({ type: 'ping', id: 'the-end' });
+    // Not a ping, which does not wait behind other commands.
+    await client.call({ type: 'unsubscribe', id: 'the-end', channel: 'no.such' });
   } catch {
     const close = await client.expectClose();
     return { answers: client.pending, close };
@@ -399,7 +400,11 @@ describe('hostile input', () => {
       expect(uncaught.errors).toEqual([]);
       expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
       // What a client controls is not logged above `debug`.
-      expect(server.records.filter(({ level }) => level !== 'debug')).toEqual([]);
+      // But for ids of users that this server's authenticator takes from the client (P3h): seldom, however often they come.
+      const ids = /^A client was refused as unauthorized: the authenticator returned the user id/;
+      const records = server.records.filter(({ level }) => level !== 'debug');
+      expect(records.filter(({ message }) => !ids.test(message))).toEqual([]);
+      expect(records.length).toBeLessThanOrEqual(3);
       for (const { latencies } of neighbours) {
         expect(latencies.length).toBeGreaterThan(20);
         expect(Math.max(...latencies)).toBeLessThan(MAX_LATENCY_MS);

@@ -27,6 +27,9 @@ const THROWN: Readonly<Record<string, () => unknown>> = {
   ws: () => new WsException('not now'),
   wsObject: () => new WsException({ code: 'muted', message: 'quiet' }),
   error: () => new Error(SECRET),
+  wsError: () => new WsException(Object.assign(new Error(SECRET), { code: 'ECONNREFUSED' })),
+  wsHttp: () => new WsException(new HttpException(new Error(SECRET), 400)),
+  aggregate: () => new BadRequestException(new AggregateError([new Error(SECRET)])),
   text: () => SECRET,
 };
 
@@ -141,6 +144,15 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
         reason: 'muted',
         message: 'quiet',
       });
+    },
+  );
+
+  it.each(['wsError', 'wsHttp', 'aggregate'])(
+    'an Error inside of a refusal (%s) stays on the server (G25)',
+    async (what) => {
+      const body = await raised('throw', what);
+      expect(body).toMatchObject({ code: 'refused', retryable: false });
+      expect(JSON.stringify(body)).not.toMatch(/hunter2|ECONNREFUSED/);
     },
   );
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Authentication, Authenticator } from '../../../lib/core/ports/identity.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { until } from '../../support/until.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import { WireClient } from '../../support/wire/client.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
@@ -232,6 +233,29 @@ describe('answers (G16)', () => {
       settings: { limits },
     });
   }
+
+  it('an error is an answer too: a large one is charged, whatever command it answers', async () => {
+    await start({
+      channels: [wireChannel('rooms.:room', { publish: ['said'] })],
+      requests: new Map([
+        [
+          'fails',
+          {
+            authorize: 'public',
+            handle: () => {
+              throw new RealtimeError('x', { message: 'x'.repeat(9_000) });
+            },
+          },
+        ],
+      ]),
+      settings: { limits },
+    });
+    const client = await server.connect('ada');
+    expect((await client.error({ type: 'request', event: 'fails' })).code).toBe('refused');
+    const refused = await client.error({ type: 'request', event: 'fails' });
+    expect(refused).toMatchObject({ code: 'rate_limited', retryable: true });
+    expect(refused.retryAfterMs).toBeGreaterThan(1_000);
+  });
 
   it('a client whose answers were too many bytes is refused further ones until they are paid, without a violation', async () => {
     await startAnswers();

@@ -165,7 +165,7 @@ describe('a stated position that the log does not hold', () => {
     await subscribe('b');
     expect(client.take('error').map(({ ref }) => ref)).toEqual(['a', 'b']);
     expect(harness.errors).toEqual([expect.stringContaining('states the position of another process/7')]);
-    await harness.clock.advance(10_000);
+    harness.clock.advance(10_000);
     await subscribe('c');
     expect(harness.errors.splice(0)).toEqual([
       expect.anything(),

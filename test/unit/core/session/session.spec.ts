@@ -401,7 +401,7 @@ describe('session', () => {
   });
 
   it.each(['after welcome', 'with hello'])(
-    'lets the rest of a frame wait when its first commands took long (G16): %s',
+    'lets the rest of a frame wait when its first commands took long: %s (G16)',
     async (when) => {
       const ran: string[] = [];
       harness = await EngineHarness.start(

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import {
   BadRequestException,
@@ -19,6 +20,7 @@ import { IsInt, IsString, validate, ValidateNested } from 'class-validator';
 import { ErrorMapper, type ErrorOrigin } from '../../../../lib/nest/errors/error-mapper.js';
 import { watchIssues } from '../../../../lib/nest/errors/pipe-issues.js';
 import { errorBody, RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { toWireValue } from '../../../../lib/protocol/wire-value.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
@@ -120,6 +122,76 @@ describe('the error mapper', () => {
     expect(JSON.stringify(mapped(error).body)).not.toContain('hunter2');
   });
 
+  describe('an Error inside of what is thrown stays on the server (G25)', () => {
+    const SECRET = 'password=hunter2';
+    const full = () =>
+      Object.assign(new Error(SECRET), {
+        code: 'ECONNREFUSED',
+        errorCode: 'X',
+        error: 'Y',
+        status: 403,
+        retryAfterMs: 1_234,
+        host: SECRET,
+        errors: [{ message: SECRET }],
+        issues: [{ message: SECRET }, { path: SECRET, message: SECRET }],
+      });
+    const given: Array<[string, (body: never) => unknown]> = [
+      ['a WsException', (body) => new WsException(body)],
+      ['an HttpException 409', (body) => new HttpException(body, 409)],
+      ['a BadRequestException', (body) => new BadRequestException(body)],
+      ['an UnauthorizedException', (body) => new UnauthorizedException(body)],
+      ['a WsException with an HttpException', (body) => new WsException(new HttpException(body, 400))],
+    ];
+    const bodies: Array<[string, () => unknown]> = [
+      ['an Error', full],
+      ['an Error of another realm', () => Object.assign(runInNewContext('new Error()') as Error, full())],
+      ['an AggregateError', () => new AggregateError([new Error(SECRET)], SECRET)],
+      ['an AggregateError of texts', () => new AggregateError([SECRET], SECRET)],
+      ['an Error with a list as its message', () => Object.assign(new Error(), { message: [SECRET] })],
+      ['an Error with grouped texts', () => Object.assign(new Error(), { message: { a: [SECRET] } })],
+      ['an HttpException', () => new ConflictException(SECRET)],
+    ];
+    describe.each(given)('%s', (_what, wrap) => {
+      it.each(bodies)('with %s', (_which, make) => {
+        for (const action of ['publish', 'authenticate', 'subscribe'] as const) {
+          const { body } = mapped(wrap(make() as never), { action });
+          expect(JSON.stringify(body)).not.toMatch(/hunter2|ECONNREFUSED/);
+          expect([body.data, body.details]).toEqual([undefined, undefined]);
+          expect(['X', 'Y', 'ECONNREFUSED']).not.toContain(body.reason);
+          expect(body.retryAfterMs).toBeUndefined();
+        }
+      });
+    });
+
+    it('and its status counts only where the application gave it', () => {
+      expect(mapped(new WsException(full())).body).toMatchObject({ code: 'refused' });
+      const inner = new WsException(new ForbiddenException('no'));
+      expect(mapped(inner).body.code).toBe('forbidden');
+    });
+
+    it('and so does one that a filter returns, or that is a finding', () => {
+      expect(JSON.stringify(errorBody(fromBody(full()).result))).not.toMatch(/hunter2|ECONNREFUSED/);
+      const mapper = new ErrorMapper(new RecordingLogger(), new SeededEntropy());
+      const written = mapper.fromResponse(409, full(), ORIGIN, undefined) as RealtimeError;
+      expect(errorBody(written)).toMatchObject({ code: 'refused', reason: 'conflict' });
+      expect(JSON.stringify(errorBody(written))).not.toMatch(/hunter2|ECONNREFUSED/);
+      for (const body of [[full()], { errors: [full()] }, { message: [full()] }, { issues: [full()] }])
+        expect(JSON.stringify(mapped(new BadRequestException(body)).body)).not.toContain('hunter2');
+    });
+
+    it('but the error of a schema gives its findings, by their paths', () => {
+      const zod = Object.assign(new Error(SECRET), {
+        issues: [{ path: ['a', 0], message: 'bad' }, new Error(SECRET)],
+      });
+      const details = [{ path: 'a.0', message: 'bad' }];
+      for (const error of [new BadRequestException(zod), new WsException(zod)]) {
+        const { body } = mapped(error);
+        expect(body).toMatchObject({ code: 'validation_failed', details });
+        expect(JSON.stringify(body)).not.toContain('hunter2');
+      }
+    });
+  });
+
   it.each([
     [{ status: 409, body: { retryAfterMs: 3_000 } }, 'publish', 3_000],
     [{ status: 503, body: 'later' }, 'publish', undefined],
@@ -151,7 +223,7 @@ describe('the error mapper', () => {
       'message_too_large',
     ] as const)('of a handler keeps the code %s', (code) => {
       const error = new RealtimeError(code, 'why', { reason: 'x', data: { a: 1 } });
-      expect(mapped(error, { action: 'publish' }).result).toBe(error);
+      expect(mapped(error, { action: 'publish' }).body).toEqual(errorBody(error));
     });
 
     it.each([
@@ -213,7 +285,7 @@ describe('the error mapper', () => {
     it('has data of 4096 bytes, and not of one more; the log names the handler and the code is sent', () => {
       // {"s":"…"} is eight characters around the text.
       const fits = full({ s: 'x'.repeat(4_096 - 8) });
-      expect(mapped(fits).result).toBe(fits);
+      expect(mapped(fits).body).toEqual(errorBody(fits));
       const { body, records } = mapped(full({ s: 'x'.repeat(4_096 - 7) }));
       expect(body).toMatchObject({ code: 'refused', reason: 'room_full' });
       expect(body.data).toBeUndefined();
@@ -235,6 +307,45 @@ describe('the error mapper', () => {
       const { body, records } = mapped(full(data));
       expect([body.code, body.reason, body.data]).toEqual(['refused', 'room_full', undefined]);
       expect(records).toHaveLength(1);
+    });
+
+    it('has the data that was measured: what toJSON says later, or a handler changes, is not sent', () => {
+      let asked = 0;
+      const grows = { toJSON: () => ({ s: 'x'.repeat(asked++ * 100_000) }) };
+      const changing = { a: [1] };
+      const first = mapped(full({ grows, changing })).body;
+      changing.a.push(2);
+      const sent = toWireValue(first.data);
+      expect([sent, asked]).toEqual([{ grows: { s: '' }, changing: { a: [1] } }, 1]);
+    });
+
+    it('has data that looks like bytes, and bytes, as they were given', () => {
+      const data = { tagged: { $bytes: 'AA==' }, bytes: new Uint8Array([1, 2]) };
+      const sent = JSON.stringify(toWireValue(mapped(full(data)).body.data));
+      expect(sent).toBe(JSON.stringify(toWireValue(data)));
+    });
+
+    it('has findings with paths and texts of at most 500 characters', () => {
+      const details = [
+        { path: 'p'.repeat(501), message: 'm'.repeat(501) },
+        { path: 'p'.repeat(500), message: 'm'.repeat(500) },
+      ];
+      const thrown = new RealtimeError('validation_failed', { details });
+      expect(mapped(thrown).body.details).toEqual([details[1], details[1]]);
+      const texts = new BadRequestException(Array.from({ length: 50 }, () => 'm'.repeat(200_000)));
+      expect(JSON.stringify(mapped(texts).body).length).toBeLessThan(17 * 1_024);
+    });
+
+    it('has findings of 16384 bytes at most: one byte more leaves out the last', () => {
+      // A control character is six bytes of JSON.
+      const five = Array.from({ length: 5 }, () => ({ path: '', message: '\u0001'.repeat(500) }));
+      const room = 16_384 - JSON.stringify([...five, { path: '', message: '' }]).length;
+      const [sixes, ones] = [Math.floor(room / 6), room % 6];
+      const last = (more: number) => ({ path: 'x'.repeat(ones + more), message: '\u0001'.repeat(sixes) });
+      const sent = (more: number) =>
+        mapped(new RealtimeError('validation_failed', { details: [...five, last(more)] })).body.details;
+      expect(Buffer.byteLength(JSON.stringify(sent(0)))).toBe(16_384);
+      expect(sent(1)).toEqual(five);
     });
 
     it('has a reason of at most 128 characters, a message of at most 2048, and a delay that is one', () => {

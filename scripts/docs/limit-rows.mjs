@@ -1134,7 +1134,6 @@ export const OTHER_NUMBERS = {
     'lib/core/hub/member-pages.ts#MEMBER_BYTES',
     'lib/core/ports/channel-event.ts#EVENT_BYTES',
     'lib/core/ports/value-size.ts#MAX_DEPTH',
-    'lib/core/log/plain-value.ts#MAX_DEPTH',
     'lib/core/ports/entropy.ts#ID_BYTES',
     'lib/core/ports/entropy.ts#TOKEN_BYTES',
     'lib/core/ports/entropy.ts#POOL_BYTES',

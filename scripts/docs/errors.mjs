@@ -215,7 +215,7 @@ export function renderErrors(errors, closes, actionOf, table) {
 function renderTable(table) {
   const columns = ['connect', 'subscribe', 'publish', 'request'];
   const cell = ({ code, reason, then }) =>
-    `\`${code}\`${reason === undefined ? '' : ` · \`${reason}\``} — ${then}`;
+    `\`${code}\`${reason === undefined ? '' : ` · \`${reason}\``} — ${then.replace(/,? after (\d+) ms$/, then.startsWith('no') ? ' (`retryAfterMs` $1)' : '$&')}`;
   return [
     '## What your exceptions become',
     '',
@@ -231,7 +231,8 @@ function renderTable(table) {
     '',
     '- The response object of an `HttpException`, and the object of a `WsException`: `code` (or `errorCode`, or an `error` of your own) becomes `reason`, `message` the message, `retryAfterMs` the advice, and the rest `data`. Without a code of its own, an `HttpException` has the name of its status as `reason`.',
     '- An error is the answer to a publish or a request: nothing is sent again unless it says `retryAfterMs`. To a connect or subscribe, which only ask, 408, 425, 429, 503 and 504 are answered with `retryAfterMs: 1000` unless they say something else.',
-    '- Only a `RealtimeError` chooses a code. One that says what the library found, such as `conflict`, becomes the `reason` of `refused`: clients act on those codes.',
+    '- A `RealtimeError` chooses its code itself. One that says what the library found, such as `conflict`, becomes the `reason` of `refused`: clients act on those codes.',
+    '- An `HttpException` of 401 is `unauthorized` at connect and `forbidden` elsewhere, one of 403 is `forbidden`, and one of 400 or 422 with validation messages is `validation_failed` with `details[]`, as a `ValidationError[]` is. The others below 500, 503 and 504 are `refused`. A `WsException` is `refused`, or with a `status` what the `HttpException` would be.',
     '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25).',
     '',
   ];

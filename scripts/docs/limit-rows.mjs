@@ -442,7 +442,11 @@ export const CLIENT = {
     'the client',
     'tries again after a pause',
   ),
-  requestTimeoutMs: time('the answer to a command', 'the command', '`timeout`'),
+  requestTimeoutMs: time(
+    'the answer to a command; connecting has `connectTimeoutMs`',
+    'the command',
+    '`timeout`, or `outcome_unknown` for a request that was sent; a subscribe is sent again by itself',
+  ),
   publishTimeoutMs: time('how long a publish waits to be sent', 'the publish', '`timeout`'),
   maxPendingCommands: count(
     'commands that wait for a connection or an answer',

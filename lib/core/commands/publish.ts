@@ -3,6 +3,7 @@ import type { PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { DrainSwitch } from '../access/drain-switch.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { AppendQueue } from '../log/append-queue.js';
 import {
@@ -32,6 +33,7 @@ export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settin
   readonly recentPublishes: RecentPublishes;
   readonly drain: DrainSwitch;
   readonly calls: ApplicationCalls;
+  readonly journal: Pick<ThrottledLog, 'warn'>;
 }
 
 /** One publish of a client on its way into the log. */
@@ -74,9 +76,8 @@ export class Publish {
     const match = authorizer.resolve(session, command.channel);
     const { behaviour } = match.definition;
     // What is not declared is refused (G10). Both cases get the same answer, so that a client cannot tell them apart.
-    if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event)) {
-      throw new RealtimeError('forbidden', 'Clients may not publish this event here');
-    }
+    if (behaviour.authorize.publish === undefined || !behaviour.publish.has(command.event))
+      throw this.undeclared(match, command.event);
     const isHandled = behaviour.publish.get(command.event) !== undefined;
     const sent = isHandled ? undefined : contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent?.json ?? jsonOf(command.payload));
@@ -84,6 +85,18 @@ export class Publish {
     const attempt: Attempt = { session, command, match, sent, fingerprint, key, receivedAt };
     const known = recentPublishes.find(session.producer, key, receivedAt);
     return known === undefined ? this.append(attempt) : this.answerRetry(attempt, known);
+  }
+
+  private undeclared({ definition }: ChannelMatch, event: string): RealtimeError {
+    const { pattern, source, behaviour } = definition;
+    this.deps.journal.warn(`undeclared ${pattern}`, () => {
+      const events = [...behaviour.publish.keys()].map((name) => JSON.stringify(name)).join(', ');
+      return (
+        `A client published to ${pattern} an event for which ${source} has no @OnPublish, and was answered with forbidden. ` +
+        `Clients may publish: ${events === '' ? 'nothing' : events}`
+      );
+    });
+    return new RealtimeError('forbidden', `Clients may not publish ${JSON.stringify(event)} on ${pattern}`);
   }
 
   /**

@@ -7,6 +7,7 @@ import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import type { ThrottledLog } from '../async/throttled-log.js';
 import type { ApplicationCalls } from './application-calls.js';
 
 /** A plan, with the state for a subscriber that starts without events. */
@@ -21,8 +22,9 @@ export interface PlanWithSnapshot {
  */
 export class SubscribePlanner {
   constructor(
-    private readonly ports: Pick<EnginePorts, 'log' | 'logger'>,
+    private readonly ports: Pick<EnginePorts, 'log'>,
     private readonly calls: ApplicationCalls,
+    private readonly journal: Pick<ThrottledLog, 'error'>,
   ) {}
 
   /** @param replay whether the subscriber may be sent what it missed. */
@@ -67,8 +69,7 @@ export class SubscribePlanner {
 
   /** @throws RealtimeError `unavailable` when the log cannot continue from the position that the handler stated. */
   private async checkStated(channel: ServedChannel, position: Position): Promise<Position> {
-    const { log, logger } = this.ports;
-    const read = await log.read({
+    const read = await this.ports.log.read({
       channel: channel.name,
       epoch: position.epoch,
       from: position.seq + 1,
@@ -77,10 +78,14 @@ export class SubscribePlanner {
     if (read.continuous && (read.oldest <= position.seq + 1 || position.seq === read.tip.seq)) {
       return { epoch: read.tip.epoch, seq: position.seq };
     }
-    logger.error(
-      `The snapshot of ${channel.definition.source} states the position ${position.epoch}/${position.seq}, ` +
+    const { source } = channel.definition;
+    this.journal.error(
+      `snapshot ${source}`,
+      () =>
+        `The snapshot of ${source} states the position ${position.epoch}/${position.seq}, ` +
         `from which the log of the channel cannot continue (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
-        'Return the position that the state was stored with, or none.',
+        'Return the position that the state was stored with, or none. The log of the memory broker ends with its process',
+      undefined,
     );
     throw new RealtimeError('unavailable', 'The state of the channel is not ready');
   }

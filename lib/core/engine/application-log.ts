@@ -2,7 +2,7 @@ import { MAX_EVENT_LENGTH, MAX_ID_LENGTH } from '../../protocol/envelope.js';
 import type { HistoryResult, PresencePage, PublishResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { fromWireValue } from '../../protocol/wire-value.js';
-import type { ChannelRegistry } from '../channel/registry.js';
+import type { ChannelMatch, ChannelRegistry } from '../channel/registry.js';
 import { readHistory, type HistoryQuery } from '../commands/history.js';
 import type { Hub } from '../hub/hub.js';
 import { readMembers } from '../hub/member-pages.js';
@@ -67,7 +67,7 @@ export class ApplicationLog {
   /** Sends a message that is never stored to the subscribers of this moment. */
   async signal(channel: string, event: string, payload: unknown, user?: string): Promise<void> {
     const { channels, broker, settings } = this.deps;
-    channels.resolve(channel);
+    resolve(channels, channel);
     const { value, json } = contentOf(payload);
     sizeOf({ event, user }, json, '', settings.limits.maxEventBytes);
     await broker.log.signal(channel, { event, payload: value, user });
@@ -76,7 +76,7 @@ export class ApplicationLog {
   /** Reads a page of the log. */
   async history(channel: string, query: HistoryQuery = {}): Promise<HistoryResult> {
     const { channels, broker, clock, settings } = this.deps;
-    channels.resolve(channel);
+    resolve(channels, channel);
     const { maxPageBytes } = settings.limits;
     const page = await readHistory(broker.log, channel, query, clock.monotonic(), maxPageBytes);
     // Of its own: what the application changes in it is not what the log holds.
@@ -86,7 +86,7 @@ export class ApplicationLog {
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
     const { channels, broker, settings } = this.deps;
-    channels.resolve(channel);
+    resolve(channels, channel);
     const members = await readMembers(broker.presence, channel, page, settings.limits.maxPageBytes);
     return fromWireValue(members) as PresencePage;
   }
@@ -98,7 +98,7 @@ export class ApplicationLog {
     options: ApplicationPublishOptions,
   ): Promise<PublishResult> {
     const { channels, entropy, appends, hub, settings } = this.deps;
-    const { policy, pattern } = (hub.find(channel) ?? channels.resolve(channel)).definition;
+    const { policy, pattern } = (hub.find(channel) ?? resolve(channels, channel)).definition;
     const { log } = policy;
     const id = options.id ?? entropy.id();
     if (id.length < 1 || id.length > MAX_ID_LENGTH) {
@@ -139,4 +139,14 @@ export class ApplicationLog {
     if (policy === undefined) this.forgetfulPolicies.set(log, (policy = { ...log, dedupeMs: 0 }));
     return policy;
   }
+}
+
+/** @throws RealtimeError `unknown_channel`, which names the channel: the application gave it, and no client reads it. */
+function resolve(channels: ChannelRegistry, channel: string): ChannelMatch {
+  const match = channels.find(channel);
+  if (match !== undefined) return match;
+  throw new RealtimeError(
+    'unknown_channel',
+    `No @Channel matches ${JSON.stringify(channel)}. Check the name`,
+  );
 }

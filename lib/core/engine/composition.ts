@@ -112,7 +112,7 @@ export function composeEngine(options: EngineOptions) {
   const accounts = new MemoryAccounts();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
-  const planner = new SubscribePlanner(ports, calls);
+  const planner = new SubscribePlanner(ports, calls, journal);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
@@ -175,7 +175,7 @@ export function composeEngine(options: EngineOptions) {
       auth: new Auth(verifications, ports),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
-      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls }),
+      publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),
       request: new Request(authorizer, options.requests ?? new Map(), calls),
       signal: new Signal(authorizer, log, hub, settings),
       subscribe: new Subscribe({ ...ports, ...joining }),

@@ -131,7 +131,10 @@ export class PositionedSnapshot {
 }
 
 /**
- * States up to which event a snapshot is complete; replay starts right after it (P26).
+ * States up to which event a snapshot is complete; replay starts right after it (P26). From a position that the log cannot
+ * continue, nobody can subscribe: the answer is `unavailable` until the handler states another. The log of the memory broker
+ * ends with its process, so a position that was stored must not outlive it: state one only with a broker that keeps its log,
+ * or store the state and its position in the process.
  *
  * @param position Position of the last event that the state contains, at or before the tip of the log.
  * @example return snapshotAt({ epoch: row.epoch, seq: row.seq }, row.state);

@@ -14,6 +14,7 @@ import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js'
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { PositionedSnapshot } from '../decorators/handlers.decorator.js';
 import { RealtimeContext, type RealtimeAction } from '../decorators/realtime-context.js';
+import { subscribedMessage } from '../decorators/subscribe-message-metadata.js';
 import type { CompiledHandler, CompileOptions, HandlerCompiler } from '../enhancers/handler-compiler.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { AuthorizationBuilder } from './authorization-builder.js';
@@ -50,7 +51,7 @@ export class BehaviourBuilder {
     const onUnsubscribe = this.moment('unsubscribed', index.moments.get('unsubscribed'));
     const behaviour: ChannelBehaviour = {
       authorize,
-      publish: this.handlers(index.publish, 'publish', { decorated: true }),
+      publish: this.handlers(index.publish, 'publish'),
       signals,
       requests: this.handlers(index.requests, 'request', { emptyAllowed: true }),
       ...(snapshot === undefined ? {} : { snapshot }),
@@ -137,7 +138,10 @@ export class BehaviourBuilder {
         "Use @Authorize('request') for it.",
       );
     }
-    const compiled = this.compiler.compile({ host: this.host, method, methodName: name }, options);
+    // A method that came from a gateway may take (client, payload) by place, as Nest calls it there.
+    const decorated = declaration.kind !== 'request' || subscribedMessage(method) === undefined;
+    const target = { host: this.host, method, methodName: name };
+    const compiled = this.compiler.compile(target, { ...options, decorated });
     for (const { data, ofChannel } of compiled.params) {
       if (ofChannel) this.checkChannelParam(data, source, hasChannel);
     }

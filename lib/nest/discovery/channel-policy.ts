@@ -3,6 +3,7 @@ import type { Broker } from '../../core/ports/broker.js';
 import type { ChannelPolicy } from '../../core/ports/channel-definition.js';
 import { defaultsOf, duration, integer } from '../../core/ports/settings-defaults.js';
 import { MAX_EVENT_LENGTH } from '../../protocol/envelope.js';
+import { isRecord } from '../../protocol/validation/checks.js';
 import type { BootProblems } from '../errors/realtime-boot-error.js';
 import { OptionReader } from '../options/option-reader.js';
 import { CHANNEL_TABLE } from '../options/option-table.js';
@@ -73,5 +74,9 @@ function resolvePresence(reader: OptionReader): ChannelPolicy['presence'] {
   const given = reader.value('presence');
   if (given === undefined || given === false) return false;
   if (given === true) return defaultsOf(CHANNEL_TABLE.presence);
+  if (!isRecord(given)) {
+    reader.report('presence', 'is neither true, false nor an object.', 'Give one of them, or leave it out.');
+    return false;
+  }
   return reader.group('presence', CHANNEL_TABLE.presence);
 }

@@ -42,7 +42,7 @@ export interface CompileOptions {
   readonly guards?: boolean;
   /** Whether an Observable without a value counts as `undefined`. Default `false`: it is an error. */
   readonly emptyAllowed?: boolean;
-  /** Whether every parameter needs a decorator: there is no gateway from which the method could come. Default `false`. */
+  /** Whether every parameter needs a decorator: the method does not come from a gateway. Default `false`. */
   readonly decorated?: boolean;
 }
 
@@ -101,7 +101,7 @@ export class HandlerCompiler {
     const { list: params, metadataKey } = paramsOf(target);
     const bound = boundEnhancers(target, params);
     this.check(target, source, params, bound);
-    if (decorated) this.checkDecorated(target, source, params);
+    if (target.own !== true) this.checkDecorated(target, source, params, decorated);
 
     const { globals, failures } = this;
     const guards = guarded && (bound.guards.length > 0 || globals.guards);
@@ -169,7 +169,7 @@ export class HandlerCompiler {
   }
 
   private check(
-    { host, method, own }: HandlerTarget,
+    { host, own }: HandlerTarget,
     source: string,
     params: readonly HandlerParam[],
     bound: Enhancers,
@@ -193,32 +193,39 @@ export class HandlerCompiler {
         'Use @MessageBody(), @ChannelParam(), @RealtimeUser(), @MessageId() or @ConnectedSocket().',
       );
     }
-    // Of a method without any decorator the first two are (connection, payload). Rest and default parameters do not count in `length`.
-    const bare = Array.from({ length: method.length }, (_, index) => index).find(
-      (place) => !params.some(({ index }) => index === place),
-    );
-    if (bare !== undefined) {
-      this.problems.add(
-        source,
-        `parameter ${bare} has no decorator and would always be undefined.`,
-        'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).',
-      );
-    }
   }
 
-  /** Reports parameters that are filled by their place, which nobody who writes for a channel expects. */
+  /**
+   * Reports parameters that are filled by their place, which nobody who writes for a channel expects: an authorization
+   * would compare the connection with the name of a room. Only a method of a gateway may have none decorated.
+   */
   private checkDecorated(
     { host, method, methodName }: HandlerTarget,
     source: string,
     params: readonly HandlerParam[],
+    decorated: boolean,
   ): void {
     const key = Reflect.getMetadata(ROUTE_ARGS_METADATA, host.metatype, methodName) as object | undefined;
-    if (params.length === 0 || method.length === 0 || (key !== undefined && Object.keys(key).length > 0))
+    const byPlace = key === undefined || Object.keys(key).length === 0;
+    if (decorated && byPlace) {
+      if (params.length === 0) return;
+      this.problems.add(
+        source,
+        'has a parameter without a decorator, and so would get the connection in its place.',
+        'Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().',
+      );
       return;
+    }
+    // Of a method without any decorator the first two are (connection, payload). Rest and default parameters do not count in `length`.
+    const bare = Array.from({ length: method.length }, (_, index) => index).find(
+      (place) => !params.some(({ index }) => index === place),
+    );
+    if (bare === undefined) return;
     this.problems.add(
       source,
-      'has a parameter without a decorator, and so would get the connection instead of the payload.',
-      'Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().',
+      `parameter ${bare} has no decorator and would always be undefined.`,
+      'Decorate it, e.g. with @MessageBody() or @ChannelParam().' +
+        (decorated ? '' : " Without any decorator a gateway's handler gets (connection, payload)."),
     );
   }
 }

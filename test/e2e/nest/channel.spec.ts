@@ -73,7 +73,7 @@ class RoomsChannel {
     return { id: client.id, user: client.user, body };
   }
 
-  @OnRequest('bare')
+  @SubscribeMessage('bare')
   bare(connection: RealtimeConnection, payload: unknown) {
     return { ip: connection.ip, payload };
   }

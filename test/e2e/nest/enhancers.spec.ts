@@ -9,6 +9,7 @@ import {
   type ExecutionContext,
 } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR, Reflector } from '@nestjs/core';
+import { ConnectedSocket, SubscribeMessage } from '@nestjs/websockets';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import {
   Authorize,
@@ -251,10 +252,10 @@ describe.each(PLATFORMS)('enhancers on %s', (_name, platform: Platform) => {
     @Channel('bare')
     class Bare {
       @OnSubscribe()
-      joined(connection: RealtimeConnection) {
+      joined(@ConnectedSocket() connection: RealtimeConnection) {
         connection.data['joined'] = true;
       }
-      @OnRequest('ask')
+      @SubscribeMessage('ask')
       ask(connection: RealtimeConnection) {
         return connection.data;
       }

@@ -8,7 +8,7 @@ import {
   type ExceptionFilter,
 } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
-import { BaseWsExceptionFilter, MessageBody, WsException } from '@nestjs/websockets';
+import { BaseWsExceptionFilter, ConnectedSocket, MessageBody, WsException } from '@nestjs/websockets';
 import { throwError } from 'rxjs';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
 import { Channel, OnRequest, PublicChannel } from '../../../lib/nest/index.js';
@@ -85,7 +85,7 @@ class A {
     throw new Teapot('unchanged');
   }
   @OnRequest('looked')
-  looked(client: RealtimeConnection) {
+  looked(@ConnectedSocket() client: RealtimeConnection) {
     return client.data['looked'];
   }
   @UseFilters(new GatewayFilter())
@@ -159,7 +159,7 @@ describe.each(PLATFORMS)('exception filters on %s', (_name, platform: Platform) 
         },
       })
       @OnRequest('end')
-      end(client: RealtimeConnection) {
+      end(@ConnectedSocket() client: RealtimeConnection) {
         users.push(() => client.user?.id);
         throw new Teapot('x');
       }

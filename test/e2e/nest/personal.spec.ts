@@ -136,12 +136,6 @@ const personal: Readonly<Record<string, AppOptions & { channel: Type }>> = {
       parameters: [ConnectedSocket()],
     }),
   },
-  'the connection as a plain parameter': {
-    channel: rooms((client: RealtimeConnection) => `for ${client.user?.id}`),
-  },
-  'the payload as a plain parameter': {
-    channel: rooms((_client: RealtimeConnection, params: { me: string }) => `for ${params.me}`),
-  },
   '@MessageBody()': {
     channel: rooms((me: string) => `for ${me}`, { parameters: [MessageBody('me')] }),
   },

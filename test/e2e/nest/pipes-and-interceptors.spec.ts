@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import * as common from '@nestjs/common';
 import { APP_PIPE } from '@nestjs/core';
-import { MessageBody } from '@nestjs/websockets';
+import { MessageBody, SubscribeMessage } from '@nestjs/websockets';
 import { IsString, MaxLength } from 'class-validator';
 import { map, of } from 'rxjs';
 import type { RealtimeConnection } from '../../../lib/core/ports/realtime-connection.js';
@@ -116,7 +116,7 @@ describe.each(PLATFORMS)('pipes and interceptors on %s', (_name, platform: Platf
       said(@MessageBody() message: NewMessage) {
         return { ...message, checked: message instanceof NewMessage };
       }
-      @OnRequest('bare')
+      @SubscribeMessage('bare')
       bare(_client: RealtimeConnection, message: NewMessage) {
         return message instanceof NewMessage;
       }

@@ -33,6 +33,31 @@ async function startWith(handler: PublishHandler | undefined): Promise<void> {
 }
 
 describe('publish', () => {
+  it('an event without a handler is refused by name, and the log says once what the channel takes (G9)', async () => {
+    const warnings: string[] = [];
+    const behaviour = { publish: new Map([['said', undefined]]) };
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], { warnings });
+    const one = await harness.greet('user:ada');
+    one.take();
+    for (const id of ['a', 'b']) one.send(say(id, 1, { event: 'sung' }));
+    await quiet();
+    const texts = one.take('error').map(({ payload }) => (payload as ErrorBody).message);
+    expect(texts).toEqual(Array(2).fill('Clients may not publish "sung" on rooms.:room'));
+    expect(warnings).toEqual([
+      expect.stringMatching(/to rooms\.:room an event .* Clients may publish: "said"$/),
+    ]);
+  });
+
+  it('an application learns from the error which channel does not exist (G9)', async () => {
+    await startWith(undefined);
+    const { application } = harness.engine;
+    const unknown = { code: 'unknown_channel', message: expect.stringContaining('"nope.1.x"') };
+    await expect(application.publish('nope.1.x', 'said', 1)).rejects.toMatchObject(unknown);
+    await expect(application.signal('nope.1.x', 'said', 1)).rejects.toMatchObject(unknown);
+    await expect(application.history('nope.1.x')).rejects.toMatchObject(unknown);
+    await expect(application.members('nope.1.x')).rejects.toMatchObject(unknown);
+  });
+
   it('returns the first result for a repeated id, from any connection of the user (P15, G4)', async () => {
     let runs = 0;
     await startWith(() => void runs++);

@@ -152,6 +152,28 @@ describe('the position of a snapshot', () => {
   );
 });
 
+describe('a stated position that the log does not hold', () => {
+  it('is logged once in ten seconds, however often clients subscribe (P26a)', async () => {
+    const position: Position = { epoch: 'of another process', seq: 7 };
+    await start({ behaviour: { snapshot: { shareable: true, run: () => ({ state: 1, position }) } } });
+    const client = await harness.greet();
+    const subscribe = async (id: string): Promise<void> => {
+      client.send({ type: 'subscribe', id, channel: ROOM });
+      await quiet();
+    };
+    await subscribe('a');
+    await subscribe('b');
+    expect(client.take('error').map(({ ref }) => ref)).toEqual(['a', 'b']);
+    expect(harness.errors).toEqual([expect.stringContaining('states the position of another process/7')]);
+    harness.clock.advance(10_000);
+    await subscribe('c');
+    expect(harness.errors.splice(0)).toEqual([
+      expect.anything(),
+      expect.stringContaining('(1 more of this kind since the last line)'),
+    ]);
+  });
+});
+
 describe('reading lost events from the log', () => {
   // One read gives 500 events; at most 1024 wait behind what is missing.
   it.each([1, 2, 499, 500, 501, 999, 1_000, 1_001])(

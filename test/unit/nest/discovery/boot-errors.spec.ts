@@ -21,6 +21,7 @@ import {
   ChannelParam,
   OnPublish,
   OnRequest,
+  OnSubscribe,
   OnUnsubscribe,
   PublicChannel,
   RealtimeBootError,
@@ -363,6 +364,62 @@ describe('boot errors', () => {
       ]);
     });
 
+    const undecorated =
+      'has no decorator and would always be undefined. Decorate it, e.g. with @MessageBody() or @ChannelParam().';
+    const byPlace =
+      'has a parameter without a decorator, and so would get the connection in its place. Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().';
+
+    it('no handler of a channel is filled by place: every parameter needs a decorator (G10)', async () => {
+      @Channel('rooms.:room')
+      class Rooms {
+        @Authorize('subscribe')
+        one(room: string) {
+          return room !== 'secret';
+        }
+        @Authorize('history')
+        two(_user: unknown, room: string) {
+          return room !== 'secret';
+        }
+        @Authorize('presence')
+        three(room = 'lobby') {
+          return room !== 'secret';
+        }
+        @Snapshot()
+        four(_room: string) {}
+        @OnSubscribe()
+        five(_user: unknown, _room: string) {}
+        @OnUnsubscribe()
+        six(..._all: unknown[]) {}
+        @OnRequest('seven')
+        seven(_dto: unknown) {}
+        @OnRequest('eight', { scope: 'connection', authorize: 'public' })
+        eight(_dto: unknown) {}
+        @OnRequest('nine')
+        nine() {}
+      }
+      const refused = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'];
+      const found = await boot([Rooms]);
+      expect([...found].sort()).toEqual(refused.map((name) => `- Rooms.${name}: ${byPlace}`).sort());
+    });
+
+    it('a @SubscribeMessage of a channel takes (client, payload) as in a gateway, and nothing more', async () => {
+      @PublicChannel()
+      @Channel('rooms.:room')
+      class Rooms {
+        @SubscribeMessage('one')
+        one(_client: unknown, _payload: unknown) {}
+        @SubscribeMessage('two')
+        two(_client: unknown, _payload: unknown, _room: string) {}
+        @SubscribeMessage('three')
+        @OnSubscribe()
+        three(_client: unknown) {}
+      }
+      await expect(boot([Rooms])).resolves.toEqual([
+        `- Rooms.three: ${byPlace}`,
+        `- Rooms.two: parameter 2 ${undecorated} Without any decorator a gateway's handler gets (connection, payload).`,
+      ]);
+    });
+
     it('handlers must use only parameters that exist', async () => {
       const Custom = createParamDecorator(() => 1);
       @PublicChannel()
@@ -391,17 +448,13 @@ describe('boot errors', () => {
         @OnPublish('nine')
         nine(_room: string, @MessageBody() _body: unknown) {}
       }
-      const undecorated =
-        'Decorate it, e.g. with @MessageBody() or @ChannelParam(). Without any decorator a handler gets (connection, payload).';
-      const byPlace =
-        'has a parameter without a decorator, and so would get the connection instead of the payload. Decorate it, e.g. with @MessageBody(), @ChannelParam() or @RealtimeUser().';
       await expect(boot([Rooms])).resolves.toEqual([
         `- Rooms.six: ${byPlace}`,
         `- Rooms.seven: ${byPlace}`,
-        `- Rooms.nine: parameter 0 has no decorator and would always be undefined. ${undecorated}`,
+        `- Rooms.nine: parameter 0 ${undecorated}`,
         '- Rooms.one: takes @ChannelParam(\'rom\'), which "rooms.:room" does not have. It has: room.',
-        `- Rooms.two: parameter 1 has no decorator and would always be undefined. ${undecorated}`,
-        `- Rooms.three: parameter 2 has no decorator and would always be undefined. ${undecorated}`,
+        `- Rooms.two: parameter 1 ${undecorated}`,
+        `- Rooms.three: ${byPlace}`,
         '- Rooms.five: takes a @ChannelParam, but has no channel. Send it in the payload instead.',
       ]);
     });
@@ -451,6 +504,15 @@ describe('boot errors', () => {
         '- @Channel of Rooms.durability: is "replicated", but the memory broker promises "process". Use a broker that promises more, or ask for less.',
         '- @Channel of Rooms.dedupe: is set, but the memory broker does not dedupe. Leave it out, or use another broker.',
         '- @Channel of Rooms.presence: is set, but the memory broker keeps none. Leave it out, or use another broker.',
+      ]);
+    });
+
+    it('presence is true, false or an object', async () => {
+      @PublicChannel()
+      @Channel('a', { presence: 'yes' as never })
+      class Rooms {}
+      await expect(boot([Rooms])).resolves.toEqual([
+        '- @Channel of Rooms.presence: is neither true, false nor an object. Give one of them, or leave it out.',
       ]);
     });
 

@@ -253,13 +253,18 @@ describe('the sample chat as two processes over one Redis', () => {
     expect(texts(events)).toEqual([undefined, 'I was here']);
   });
 
-  it('answers unavailable while Redis is unreachable, and recovers afterwards (G21)', async () => {
+  it('refuses as unavailable while Redis is unreachable, and recovers afterwards (G21)', async () => {
     const { ada, grace, room } = await adaAndGrace();
     await Promise.all([ada.subscribe(room), grace.subscribe(room)]);
     await ada.reply(saying(room, 'before'));
     await grace.take({ type: 'event', channel: room });
     await redis.kill();
-    expect(await ada.error(saying(room, 'lost?'))).toMatchObject({ code: 'unavailable', retryable: true });
+    // The handler asks the rooms in Redis first, and what it throws is the application's refusal (P6g).
+    expect(await ada.error(saying(room, 'lost?'))).toMatchObject({
+      code: 'refused',
+      reason: 'rooms_unavailable',
+      retryable: true,
+    });
     await redis.launch();
     await until('the chat to be there again', async () => {
       const answer = await ada.call({ ...saying(room, 'after'), id: 'after' });

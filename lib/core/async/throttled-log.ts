@@ -23,7 +23,7 @@ export class ThrottledLog {
   private readonly kinds = new Map<string, Kind>();
 
   constructor(
-    private readonly logger: Pick<EngineLogger, 'warn' | 'error'>,
+    private readonly logger: Pick<EngineLogger, 'debug' | 'warn' | 'error'>,
     private readonly clock: Clock,
   ) {}
 
@@ -31,6 +31,12 @@ export class ThrottledLog {
   warn(kind: string, message: () => string): void {
     const left = this.take(kind);
     if (left !== undefined) this.logger.warn(message() + left);
+  }
+
+  /** The same for developers: what any client may cause without doing harm. @param kind see {@link warn}. @param message see {@link warn}. */
+  debug(kind: string, message: () => string): void {
+    const left = this.take(kind);
+    if (left !== undefined) this.logger.debug(message() + left);
   }
 
   /** The same with an error. @param kind see {@link warn}. @param message see {@link warn}. */

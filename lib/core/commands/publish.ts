@@ -33,7 +33,7 @@ export interface PublishDeps extends Pick<EnginePorts, 'log' | 'clock' | 'settin
   readonly recentPublishes: RecentPublishes;
   readonly drain: DrainSwitch;
   readonly calls: ApplicationCalls;
-  readonly journal: Pick<ThrottledLog, 'warn'>;
+  readonly journal: Pick<ThrottledLog, 'debug'>;
 }
 
 /** One publish of a client on its way into the log. */
@@ -89,7 +89,7 @@ export class Publish {
 
   private undeclared({ definition }: ChannelMatch, event: string): RealtimeError {
     const { pattern, source, behaviour } = definition;
-    this.deps.journal.warn(`undeclared ${pattern}`, () => {
+    this.deps.journal.debug(`undeclared ${pattern}`, () => {
       const events = [...behaviour.publish.keys()].map((name) => JSON.stringify(name)).join(', ');
       return (
         `A client published to ${pattern} an event for which ${source} has no @OnPublish, and was answered with forbidden. ` +

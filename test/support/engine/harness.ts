@@ -98,11 +98,14 @@ export class EngineHarness {
       settings,
       clock = new ManualClock(),
       warnings = [],
+      hints = [],
       ...options
     }: {
       settings?: SettingsPatch;
       /** Filled with what the engine warns of. */
       warnings?: string[];
+      /** Filled with what it tells developers, at the level `debug`. */
+      hints?: string[];
       broker?: Broker;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
@@ -122,7 +125,7 @@ export class EngineHarness {
       clock: this.clock,
       entropy,
       logger: {
-        debug: () => undefined,
+        debug: (message) => void hints.push(message),
         log: () => undefined,
         warn: (message) => void warnings.push(message),
         error: (message, error) => void this.errors.push(error ?? message),

@@ -296,7 +296,7 @@ describe('failures of the server while it judges an upgrade (G25)', () => {
       },
       {},
     ],
-  ])('a failure of %s is told and answered with 503', async (_, break_, headers) => {
+  ])('a failure of %s is logged and answered with 503', async (_, break_, headers) => {
     const { host, errors, port } = await serve();
     break_(host);
     expect((await refusalOf(port, '/realtime', headers)).status).toBe(503);

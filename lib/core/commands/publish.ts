@@ -50,6 +50,8 @@ interface Attempt {
   readonly receivedAt: number;
   /** The run of the handler, until the event is in the log or refused. */
   run?: JoinedRun;
+  /** Whether the log has lost the first publish, which this node still remembers. */
+  isLost?: boolean;
 }
 
 /** How long a publish waits for those before it. */
@@ -112,7 +114,10 @@ export class Publish {
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
-    if (!read.continuous) return this.append(attempt);
+    if (!read.continuous) {
+      attempt.isLost = true;
+      return this.append(attempt);
+    }
     // Also where the first one was appended before the revoke: the refusal says nothing of that one.
     access.requireUnrevoked(session.userId, match.channel, revision);
     if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate: true } satisfies PublishResult);
@@ -126,7 +131,7 @@ export class Publish {
     return lanes.run(command.channel, command.id, () => {
       if (patience?.end() === false) return;
       // The one before it may have been the same.
-      const known = previous === undefined ? undefined : this.known(attempt);
+      const known = previous === undefined || attempt.isLost === true ? undefined : this.known(attempt);
       if (known !== undefined) return session.flow.track(this.answerRetry(attempt, known), command.id);
       return attemptTo(
         () => this.prepare(attempt),

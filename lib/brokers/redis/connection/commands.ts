@@ -7,6 +7,7 @@ import type { RedisKeys } from '../keys.js';
 import type { RedisSettings } from '../settings.js';
 import type { RedisScript } from '../scripts/script.js';
 import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
+import { QueueBound, tooMany } from './queue-bound.js';
 import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
@@ -30,8 +31,8 @@ export function bytesOf(args: readonly RedisArgument[]): number {
   return args.reduce<number>((sum, arg) => sum + (typeof arg === 'number' ? 8 : Buffer.byteLength(arg)), 0);
 }
 
-function tooMany(count: number, option: string): string {
-  return `${count} commands wait for Redis already: wait for their answers, or raise \`${option}\``;
+function bytesOfCall([, , keys, args]: ScriptCall): number {
+  return bytesOf(keys) + bytesOf(args);
 }
 
 /** Part of what may wait that reads may fill: heartbeats, control records and presence never find all places taken by them. */
@@ -53,12 +54,10 @@ export class RedisCommands {
   private readonly pinging = new Set<string>();
   /** Commands that were sent and not answered. */
   private pending = 0;
-  /** Commands that wait for their turn or their answer, without appends, and bytes of them. */
-  private held = 0;
-  private heldBytes = 0;
+  /** Commands that wait, without appends, which have a bound of their own. */
+  private readonly queued: QueueBound;
   /** Reads among them. */
-  private reads = 0;
-  private readBytes = 0;
+  private readonly reads: QueueBound;
   /** Reads, by server. */
   private readonly windows = new Map<string, ReadWindow>();
   /** Answers that did not come in time, by the error that says so. */
@@ -81,6 +80,9 @@ export class RedisCommands {
      */
     private readonly direct = false,
   ) {
+    const { maxQueued, maxQueuedBytes } = settings;
+    this.queued = new QueueBound(maxQueued, maxQueuedBytes);
+    this.reads = new QueueBound(maxQueued * READS_PART, maxQueuedBytes * READS_PART);
     this.clustered = target.clustered;
     this.client = target.create(name);
     this.reconnector = new Reconnector(this.client, settings);
@@ -136,28 +138,16 @@ export class RedisCommands {
    * @throws RealtimeError `unavailable` or `timeout`.
    */
   run(...call: ScriptCall): Promise<unknown> {
-    return this.bounded([...call[2], ...call[3]], () => this.perform(call));
+    return this.bounded(bytesOfCall(call), () => this.perform(call));
   }
 
   /**
    * Like `run`, for scripts with large answers: waits until few enough of them are under way on the connection. No more wait than
    * half of what may.
    */
-  async read(...call: ScriptCall): Promise<unknown> {
-    const args = [...call[2], ...call[3]];
-    const bytes = bytesOf(args);
-    const { maxQueued, maxQueuedBytes } = this.settings;
-    if (this.reads >= maxQueued * READS_PART) throw unavailable(tooMany(this.reads, 'maxQueued'));
-    if (this.reads > 0 && this.readBytes + bytes > maxQueuedBytes * READS_PART)
-      throw unavailable(tooMany(this.reads, 'maxQueuedBytes'));
-    this.reads += 1;
-    this.readBytes += bytes;
-    try {
-      return await this.bounded(args, () => this.readInWindow(call));
-    } finally {
-      this.reads -= 1;
-      this.readBytes -= bytes;
-    }
+  read(...call: ScriptCall): Promise<unknown> {
+    const bytes = bytesOfCall(call);
+    return this.reads.run(bytes, () => this.bounded(bytes, () => this.readInWindow(call)));
   }
 
   /** A server that does not answer is asked no more. */
@@ -187,7 +177,7 @@ export class RedisCommands {
 
   /** One command whose keys lie in a partition. */
   command(partition: number, name: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return this.bounded(args, () => this.send(partition, name, args));
+    return this.bounded(bytesOf(args), () => this.send(partition, name, args));
   }
 
   /**
@@ -214,25 +204,15 @@ export class RedisCommands {
   }
 
   /**
-   * Runs what sends a command, unless too much waits already. Appends have a bound of their own.
+   * Runs what sends a command, unless too much waits already.
    *
    * @throws RealtimeError `unavailable` or `timeout`.
    */
-  private async bounded(args: readonly RedisArgument[], send: () => Promise<unknown>): Promise<unknown> {
-    const { maxQueued, maxQueuedBytes } = this.settings;
-    const bytes = bytesOf(args);
-    if (this.held >= maxQueued) throw unavailable(tooMany(this.held, 'maxQueued'));
-    if (this.held > 0 && this.heldBytes + bytes > maxQueuedBytes)
-      throw unavailable(tooMany(this.held, 'maxQueuedBytes'));
-    this.held += 1;
-    this.heldBytes += bytes;
+  private async bounded(bytes: number, send: () => Promise<unknown>): Promise<unknown> {
     try {
-      return await send();
+      return await this.queued.run(bytes, send);
     } catch (error) {
       throw commandError(error);
-    } finally {
-      this.held -= 1;
-      this.heldBytes -= bytes;
     }
   }
 

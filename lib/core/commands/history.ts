@@ -9,7 +9,7 @@ import type { BrokerLog } from '../ports/broker.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
-import { requireRoom } from '../session/answers.js';
+import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -34,11 +34,7 @@ export class History {
     const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
     const requireStillAllowed = await authorized;
     const { payload } = command;
-    // The command had a turn when it began.
-    if (isPromise(authorized)) await turns.turn(session, true);
-    if (session.isClosed) return;
-    session.requirePaid('history');
-    requireRoom(session.outbox);
+    if (!(await takeReadTurn(turns, session, 'history', isPromise(authorized)))) return;
     const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
     requireStillAllowed();
     requireRoom(session.outbox);

@@ -7,7 +7,7 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { sizeOfValue } from '../ports/value-size.js';
-import { requireRoom } from '../session/answers.js';
+import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -33,11 +33,7 @@ export class Presence {
       );
     const { members, settings, turns } = this.ports;
     const { cursor } = command.payload;
-    // The command had a turn when it began.
-    if (isPromise(authorized)) await turns.turn(session, true);
-    if (session.isClosed) return;
-    session.requirePaid('presence');
-    requireRoom(session.outbox);
+    if (!(await takeReadTurn(turns, session, 'presence', isPromise(authorized)))) return;
     const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
     requireStillAllowed();
     requireRoom(session.outbox);

@@ -25,11 +25,11 @@ export class WaitingBytes {
     return true;
   }
 
+  /** Each byte that was taken is given back once. */
   give(client: string, bytes: number): void {
     const left = (this.clients.get(client) ?? 0) - bytes;
-    // Fractions of bytes: an envelope counts as its part of a frame.
-    if (left > 0.5) this.clients.set(client, left);
+    if (left > 0) this.clients.set(client, left);
     else this.clients.delete(client);
-    this.total = Math.max(0, this.total - bytes);
+    this.total -= bytes;
   }
 }

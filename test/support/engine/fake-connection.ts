@@ -9,6 +9,7 @@ import {
   type Handshake,
   type WireVariant,
 } from '../../../lib/core/ports/connection.js';
+import { handshakeOf } from './handshake.js';
 
 /** Envelopes with the codec's separator, without a frame around them. */
 export function createPlainVariant(codec: Codec = jsonCodec): WireVariant {
@@ -47,15 +48,7 @@ export class FakeConnection implements Connection {
     handshake: Partial<Handshake> = {},
     readonly oneWay = false,
   ) {
-    this.handshake = {
-      transport: 'websocket',
-      headers: {},
-      url: '/realtime',
-      ip: '127.0.0.1',
-      network: handshake.ip ?? '127.0.0.1',
-      secure: false,
-      ...handshake,
-    };
+    this.handshake = handshakeOf(handshake);
   }
 
   get bufferedBytes(): number {

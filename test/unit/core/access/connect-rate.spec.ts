@@ -3,6 +3,7 @@ import { ConnectRate } from '../../../../lib/core/access/connect-rate.js';
 import type { Handshake } from '../../../../lib/core/ports/connection.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
+import { handshakeOf } from '../../../support/engine/handshake.js';
 
 describe('the rate of new connections (P18c, G17)', () => {
   let clock: ManualClock;
@@ -26,14 +27,7 @@ describe('the rate of new connections (P18c, G17)', () => {
   });
 
   function enter(name: string, ip = '1.1.1.1'): Handshake {
-    const handshake: Handshake = {
-      transport: 'websocket',
-      headers: {},
-      url: '/',
-      ip,
-      network: ip,
-      secure: false,
-    };
+    const handshake = handshakeOf({ ip });
     const note = (refusal: { retryAfterMs?: number } | undefined): void =>
       void came.push(refusal === undefined ? name : `${name} after ${refusal.retryAfterMs}`);
     const turn = rate.enter(handshake, 0);
@@ -67,14 +61,7 @@ describe('the rate of new connections (P18c, G17)', () => {
   });
 
   it('what does not wait is refused where it would have to, and overtakes nobody', async () => {
-    const handshake = {
-      transport: 'websocket',
-      headers: {},
-      url: '/',
-      ip: '1.1.1.1',
-      network: '1.1.1.1',
-      secure: false,
-    } as const;
+    const handshake = handshakeOf({ ip: '1.1.1.1' });
     expect(rate.enterAtOnce(handshake)).toBeUndefined();
     enter('a');
     expect(rate.enterAtOnce(handshake)).toMatchObject({ status: 429, retryAfterMs: 2_000 });

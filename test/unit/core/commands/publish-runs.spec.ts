@@ -1,9 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
+import type { Broker } from '../../../../lib/core/ports/broker.js';
 import { PublishRuns } from '../../../../lib/core/commands/publish-runs.js';
 import type { HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import { RealtimeError, type ErrorBody } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
+import { publishAnswers as answers, publishOf } from '../../../support/engine/publishes.js';
 
 const LIMIT_MS = 10_000;
 const ROOM = 'rooms.1';
@@ -19,7 +23,7 @@ let harness: EngineHarness;
 let runs: Run[];
 afterEach(() => harness.stop());
 
-async function start(dedupeMs = 300_000): Promise<void> {
+async function start(dedupeMs = 300_000, broker?: Broker): Promise<void> {
   runs = [];
   const handler = (call: HandlerCall): Promise<unknown> =>
     new Promise((end, fail) => runs.push({ call, end, fail }));
@@ -30,27 +34,14 @@ async function start(dedupeMs = 300_000): Promise<void> {
         behaviour: { publish: new Map([['said', handler]]) },
       }),
     ],
-    { settings: { handlerTimeoutMs: LIMIT_MS, heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 } } },
+    {
+      settings: { handlerTimeoutMs: LIMIT_MS, heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 } },
+      ...(broker === undefined ? {} : { broker }),
+    },
   );
 }
 
-const say = (id: string, payload: unknown = { text: id }, more: object = {}) => ({
-  type: 'publish',
-  id,
-  channel: ROOM,
-  event: 'said',
-  payload,
-  ...more,
-});
-
-async function answers(connection: FakeConnection): Promise<unknown[]> {
-  await quiet();
-  return connection.take().flatMap(({ type, ref, payload }) => {
-    if (type === 'reply')
-      return [[ref, (payload as { seq: number }).seq, (payload as { duplicate: boolean }).duplicate]];
-    return type === 'error' ? [[ref, (payload as ErrorBody).code]] : [];
-  });
-}
+const say = (id: string, payload: unknown = { text: id }, more: object = {}) => publishOf(id, payload, more);
 
 async function pass(ms: number): Promise<void> {
   harness.clock.advance(ms);
@@ -122,6 +113,40 @@ describe('a publish that is sent again while its handler runs (G4, P15c)', () =>
       expect(await logged()).toEqual([['m1', { text: 'm1' }]]);
     },
   );
+
+  it('is appended again where the log has lost it, also behind another publish (P15c, G6)', async () => {
+    const store = new MemoryStore();
+    const inner = memoryBroker({ store });
+    let reads = 0;
+    const read: Broker['log']['read'] = (request) => {
+      reads++;
+      return inner.log.read(request);
+    };
+    await start(undefined, alteredBroker(inner, { log: { read } }));
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await quiet();
+    runs[0]?.end();
+    expect(await answers(client)).toEqual([['m1', 1, false]]);
+    store.failOver(ROOM, 0);
+    client.send(say('m2'));
+    client.send(say('m1'));
+    await quiet();
+    runs[1]?.end();
+    await quiet();
+    runs[2]?.end();
+    await quiet();
+    // Behind the other publish it does not ask again for what the log has lost.
+    expect(reads).toBe(1);
+    expect(await answers(client)).toEqual([
+      ['m2', 1, false],
+      ['m1', 2, false],
+    ]);
+    expect(await logged()).toEqual([
+      ['m2', { text: 'm2' }],
+      ['m1', { text: 'm1' }],
+    ]);
+  });
 
   it('may run out of time itself, as often as it is sent; a run that ended is not joined', async () => {
     await start();

@@ -3,28 +3,12 @@ import type { ErrorBody } from '../../../../lib/protocol/realtime-error.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { HandlerCall, PublishHandler } from '../../../../lib/core/ports/channel-definition.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
-import type { FakeConnection } from '../../../support/engine/fake-connection.js';
+import { publishAnswers as answers, publishOf } from '../../../support/engine/publishes.js';
 
 let harness: EngineHarness;
 afterEach(() => harness.stop());
 
-const say = (id: string, payload: unknown = id, more: object = {}) => ({
-  type: 'publish',
-  id,
-  channel: 'rooms.1',
-  event: 'said',
-  payload,
-  ...more,
-});
-
-async function answers(connection: FakeConnection): Promise<unknown[]> {
-  await quiet();
-  return connection.take().flatMap(({ type, ref, payload }) => {
-    if (type === 'reply')
-      return [[ref, (payload as { seq: number }).seq, (payload as { duplicate: boolean }).duplicate]];
-    return type === 'error' ? [[ref, (payload as ErrorBody).code]] : [];
-  });
-}
+const say = (id: string, payload: unknown = id, more: object = {}) => publishOf(id, payload, more);
 
 async function startWith(handler: PublishHandler | undefined): Promise<void> {
   harness = await EngineHarness.start([

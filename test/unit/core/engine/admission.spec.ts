@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Handshake } from '../../../../lib/core/ports/connection.js';
 import type { Refusal } from '../../../../lib/core/ports/transport-host.js';
 import { channel, EngineHarness } from '../../../support/engine/harness.js';
+import { handshakeOf } from '../../../support/engine/handshake.js';
 
 let harness: EngineHarness;
 afterEach(() => harness.stop());
@@ -32,14 +33,7 @@ describe('new connections have their turn of the event loop (P18c, G16)', () => 
   }
 
   function enter(name: string, ip = '1.1.1.1'): Handshake {
-    const handshake: Handshake = {
-      transport: 'websocket',
-      headers: {},
-      url: '/',
-      ip,
-      network: ip,
-      secure: false,
-    };
+    const handshake = handshakeOf({ ip });
     const note = (refusal: Refusal | undefined): void => {
       came.push(refusal === undefined ? name : `${name}: ${refusal.status}`);
       harness.clock.advance(2);

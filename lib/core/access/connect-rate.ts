@@ -52,7 +52,7 @@ export class ConnectRate {
     if (ahead === 0 && this.buckets.take(network, 1, now)) return undefined;
     const { connectsPerSecond, admissionWaitMs } = settings.limits;
     const waitMs = this.buckets.waitFor(network, 1, now) + (ahead * 1_000) / connectsPerSecond;
-    // Who would wait in vain is told at once.
+    // Who would wait too long is refused at once.
     const turn = waitMs > admissionWaitMs ? undefined : this.lines.join(network, handshake, bytes);
     if (turn === undefined) return this.refusal(waitMs);
     this.watch(network);

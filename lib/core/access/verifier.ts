@@ -16,8 +16,9 @@ import { isUserId, USER_ID_RULE } from '../ports/user-id.js';
 const SHOWN = 40;
 
 /**
- * The authenticator of the application. Whom it admits has an id that can be acted on, and its result holds for a time: the life of a credential is measured with the wall
- * clock once, when it was verified, and runs on the monotonic clock from then on (G12).
+ * The authenticator of the application. Whom it admits has an id that can be acted on, and its result holds for a time: the
+ * life of a credential is measured with the wall clock once, when it was verified, and runs on the monotonic clock from then
+ * on (G12).
  */
 export class TimedVerifier implements Verifier {
   constructor(

@@ -40,7 +40,7 @@ export class ThrottledLog {
   }
 
   /** The same with an error. @param kind see {@link warn}. @param message see {@link warn}. */
-  error(kind: string, message: () => string, error: unknown): void {
+  error(kind: string, message: () => string, error?: unknown): void {
     const left = this.take(kind);
     if (left !== undefined) this.logger.error(message() + left, error);
   }

@@ -39,7 +39,7 @@ interface Waiter {
 /**
  * Work that waits for its turn in a line for each key, the first to come first. Bounded in time and in bytes, in which each counts
  * 8 KiB more than it sent; where there is no room, the last of the line that holds most, within a factor of two, makes it, so
- * that a long line takes nothing from a short one. Whoever serves the lines decides whose turn it is. Everything takes constant time.
+ * that a long line takes nothing from a short one. The caller of `serve` decides whose turn it is. Everything takes constant time.
  */
 export class WaitingLines {
   private readonly lines = new Map<string, Line>();

@@ -25,7 +25,7 @@ export interface JoinedRun {
 
 /**
  * The publish handlers that run on this node, and those whose event is on its way into the log. A publish that is sent again
- * meanwhile, on whatever connection, shares the result: no second run begins (G4). There are no more than publishes under way.
+ * in that time, on whatever connection, shares the result: no second run begins (G4). There are no more than publishes under way.
  */
 export class PublishRuns {
   private readonly running = new Map<string, Run>();

@@ -85,7 +85,6 @@ export class SubscribePlanner {
         `The snapshot of ${source} states the position ${position.epoch}/${position.seq}, ` +
         `from which the log of the channel cannot continue (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
         'Return the position that the state was stored with, or none. The log of the memory broker ends with its process',
-      undefined,
     );
     throw new RealtimeError('unavailable', 'The state of the channel is not ready');
   }

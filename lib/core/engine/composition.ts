@@ -232,11 +232,11 @@ export function composeEngine(options: EngineOptions) {
     turns,
     stalls,
     waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
-    unfinished: new UnfinishedMessages(limits.maxUnfinishedBytes, (ip) =>
+    unfinished: new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
       journal.warn(
         'unfinished_messages',
         () =>
-          `A connection of address ${ip} was closed with overloaded: clients have sent more of messages that do not end, or ` +
+          `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
           `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
       ),
     ),

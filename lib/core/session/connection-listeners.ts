@@ -3,12 +3,12 @@ import { isPromise } from '../ports/maybe-promise.js';
 import type { ConnectionListener, RealtimeConnection } from '../ports/realtime-connection.js';
 
 /**
- * Who is notified of connections. Each listener is told of each connection that opened and that it closed, in this order, also
+ * Who is notified of connections. Each listener learns of each connection that it opened and that it closed, in this order, also
  * where a listener before it ends the connection at once. One that throws harms neither the connection nor the others.
  */
 export class ConnectionListeners implements ConnectionListener {
   private readonly all = new Map<ConnectionListener, Guarded>();
-  /** Connections that are being announced, with the code of those that ended meanwhile. */
+  /** Connections that are being announced, with the code of those that have ended. */
   private readonly announced = new Map<RealtimeConnection, number | undefined>();
 
   constructor(private readonly logger: Pick<EngineLogger, 'error'>) {}

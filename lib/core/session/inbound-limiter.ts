@@ -35,7 +35,7 @@ export interface InboundDeps {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly journal: ThrottledLog;
-  /** When this node stood still: what came meanwhile is counted as if it had been read in time. */
+  /** When this node stood still: what came in that time is counted as if it had been read in time. */
   readonly stalls: Pick<Stalls, 'since'>;
   /** What one connection may send and cause a second. */
   readonly rates: {

@@ -44,7 +44,7 @@ export class SessionRegistry {
     return this.all.size;
   }
 
-  /** @param address the {@link Session.network}. */
+  /** @param network the {@link Session.network}. */
   connectionsOf(network: string): number {
     return this.addresses.count(network);
   }

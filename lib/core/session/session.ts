@@ -104,7 +104,7 @@ export class Session
   private state: State = 'hello';
   private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
-  private provenId: string | undefined;
+  private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
   private unverified: Opening;
   private agreed = NO_FEATURES;
@@ -147,7 +147,7 @@ export class Session
 
   /** The id of that user. */
   get userId(): string | undefined {
-    return this.provenId;
+    return this.verifiedId;
   }
 
   get opening(): Opening {
@@ -210,7 +210,7 @@ export class Session
   /** Takes over a verified credential: in `hello`, and again in every `auth` (G12). */
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
-    this.provenId = authentication.user?.id;
+    this.verifiedId = authentication.user?.id;
     this.clientName = undefined;
     this.producerName = undefined;
     // A guard may change it in place, as on an HTTP request.

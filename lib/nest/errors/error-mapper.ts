@@ -22,8 +22,8 @@ export interface ErrorOrigin {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** Where clients are admitted: errors are told in codes for credentials, which mean something else later. */
-const DOOR: readonly unknown[] = ['authenticate', 'connect'];
+/** What admits a client: an error there has a code for credentials, which would mean something else later. */
+const ADMISSIONS: readonly unknown[] = ['authenticate', 'connect'];
 
 /** Commands whose handler does something: its error is their answer, and the client does not send them again by itself. */
 const ACTS: readonly unknown[] = ['publish', 'request', 'signal', undefined];
@@ -40,8 +40,8 @@ const OF_HANDLERS: ReadonlySet<ErrorCode> = new Set([
   'internal',
 ]);
 
-/** The same at the door. */
-const AT_DOOR: ReadonlySet<ErrorCode> = new Set([
+/** The same where a client is admitted. */
+const OF_ADMISSIONS: ReadonlySet<ErrorCode> = new Set([
   'validation_failed',
   'unauthorized',
   'token_expired',
@@ -71,7 +71,7 @@ const TEMPORARY: ReadonlySet<number | ErrorCode> = new Set<number | ErrorCode>([
 const TRY_AGAIN_MS = 1_000;
 
 /** What is known of an application's error. */
-interface Refusal {
+interface GivenError {
   readonly status?: number | undefined;
   /** What it carries: the response of an `HttpException`, the object of a `WsException`, the body that a filter wrote. */
   readonly body: unknown;
@@ -80,15 +80,14 @@ interface Refusal {
 }
 
 /**
- * Maps what application code throws to an error of the protocol (§6). Only a `RealtimeError` chooses a code, and only one that
- * is the application's to give. Everything else that is meant for clients is `refused` with `reason` and `data`, unless the code
- * says more.
+ * Maps what application code throws to an error of the protocol (§6). A `RealtimeError` chooses a code, and only one that is
+ * the application's to give. Everything else that is meant for clients has the code below, with `reason` and `data`.
  *
  * | thrown | code |
  * |---|---|
  * | `RealtimeError` | its own; one that says what the library found becomes `refused` with that code as the reason |
  * | `HttpException` 400 or 422 with validation messages | `validation_failed` and `details[]` |
- * | `HttpException` 401 | `unauthorized` at the door, else `forbidden` |
+ * | `HttpException` 401 | `unauthorized` where a client is admitted, else `forbidden` |
  * | `HttpException` 403 | `forbidden` |
  * | other `HttpException` below 500, 503, 504 | `refused` |
  * | `WsException` | `refused`; as the `HttpException` where it carries a `status` |
@@ -111,7 +110,7 @@ export class ErrorMapper {
 
   /** Maps the text or object that a gateway's filter returns or emits. */
   fromBody(body: unknown, origin: ErrorOrigin, cause?: unknown): RealtimeError {
-    return withinBounds(refusalOf({ ...carried(body), cause }, origin), origin.source, this.logger);
+    return withinBounds(errorFor({ ...carried(body), cause }, origin), origin.source, this.logger);
   }
 
   /** Maps what a filter of HTTP wrote to the response; `undefined` where that is no refusal. */
@@ -123,19 +122,18 @@ export class ErrorMapper {
   ): RealtimeError | undefined {
     if (!isForClients(status)) return undefined;
     const message = typeof body === 'string' ? body : messageOf(body);
-    return withinBounds(refusalOf({ status, body, message, cause }, origin), origin.source, this.logger);
+    return withinBounds(errorFor({ status, body, message, cause }, origin), origin.source, this.logger);
   }
 
   /** The error for the client; `undefined` where it is not meant for clients. */
   private meant(error: unknown, origin: ErrorOrigin): RealtimeError | undefined {
     if (error instanceof RealtimeError) return chosen(error, origin);
-    if (error instanceof WsException)
-      return refusalOf({ ...carried(error.getError()), cause: error }, origin);
+    if (error instanceof WsException) return errorFor({ ...carried(error.getError()), cause: error }, origin);
     if (error instanceof HttpException) {
       const [status, body] = [error.getStatus(), error.getResponse() as unknown];
       // Nest keeps the text of an error that is given as the response from clients.
       const message = isError(body) ? undefined : error.message;
-      return isForClients(status) ? refusalOf({ status, body, message, cause: error }, origin) : undefined;
+      return isForClients(status) ? errorFor({ status, body, message, cause: error }, origin) : undefined;
     }
     if (!Array.isArray(error) || error.length === 0 || !error.every(isValidationError)) return undefined;
     return new RealtimeError('validation_failed', { details: validationDetails(error) });
@@ -152,14 +150,14 @@ export class ErrorMapper {
 /** The application's own choice. A code that is not the application's to give is its reason. */
 function chosen(error: RealtimeError, { action }: ErrorOrigin): RealtimeError {
   const { code, message, data, details } = error;
-  const isAtDoor = DOOR.includes(action);
-  if ((isAtDoor ? AT_DOOR : OF_HANDLERS).has(code)) return error;
+  const isAdmission = ADMISSIONS.includes(action);
+  if ((isAdmission ? OF_ADMISSIONS : OF_HANDLERS).has(code)) return error;
   const { reason = code, retryAfterMs = TEMPORARY.has(code) ? askAgain(action) : undefined } = error;
   const becomes = code === 'unauthorized' ? 'forbidden' : 'refused';
   return new RealtimeError(becomes, { reason, message, data, details, retryAfterMs, cause: error });
 }
 
-function refusalOf({ status, body, message, cause }: Refusal, origin: ErrorOrigin): RealtimeError {
+function errorFor({ status, body, message, cause }: GivenError, origin: ErrorOrigin): RealtimeError {
   const isValidation = status === undefined || status === 400 || status === 422;
   const details = isValidation ? validationDetails(body, issuesOf(cause)) : undefined;
   const own = ownCodeOf(body, status);
@@ -178,12 +176,12 @@ function refusalOf({ status, body, message, cause }: Refusal, origin: ErrorOrigi
 }
 
 function codeOf(status: number | undefined, { action }: ErrorOrigin): ErrorCode {
-  if (status === 401 && DOOR.includes(action)) return 'unauthorized';
+  if (status === 401 && ADMISSIONS.includes(action)) return 'unauthorized';
   return status === 401 || status === 403 ? 'forbidden' : 'refused';
 }
 
 /** What a `WsException`, or the filter of a gateway, carries. Of an `Error`, the status at most: its text is for the log. */
-function carried(body: unknown): Omit<Refusal, 'cause'> {
+function carried(body: unknown): Omit<GivenError, 'cause'> {
   if (typeof body === 'string') return { body: undefined, message: body };
   if (isError(body)) {
     const given = body instanceof HttpException ? body.getStatus() : undefined;

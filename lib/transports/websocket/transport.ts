@@ -160,7 +160,7 @@ export class WebSocketTransport implements Transport {
     if (header === undefined) return;
     this.expectsProxies = true;
     this.settings.onWarning(
-      `A request from ${clientAddress({}, socket, false).ip} came with ${header}, and no proxy is trusted: if that is a proxy of yours, all ` +
+      `A request from ${peerAddress(socket)} came with ${header}, and no proxy is trusted: if that is a proxy of yours, all ` +
         'clients behind it count as one for limits and bans. Set trustProxy to the number of proxies in front of this server, ' +
         'or to their networks; where there are none, trustProxy: false ends this warning',
     );
@@ -182,8 +182,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private refuse(req: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    const ip = this.addresses.get(req) ?? clientAddress({}, socket as Peer, false).ip;
-    this.host.onRefused(refusal, ip);
+    this.host.onRefused(refusal, this.addresses.get(req) ?? peerAddress(socket as Peer));
     writeRefusal(socket, refusal, this.settings.clock);
   }
 
@@ -239,6 +238,11 @@ function judgeProtocol({ method, headers, httpVersion }: IncomingMessage): Refus
     return refused(400, 'Sec-WebSocket-Key is missing or malformed');
   }
   return undefined;
+}
+
+/** The address of the socket's other end, whoever is trusted. */
+function peerAddress(peer: Peer): string {
+  return clientAddress({}, peer, false).ip;
 }
 
 /** Of the request, as Node keeps it. */

@@ -7,7 +7,15 @@ import { systemEntropy } from '../../../dist/core/ports/entropy.js';
 import { jsonCodec } from '../../../dist/protocol/codecs/json.js';
 
 export const CHANNEL = 'rooms.1';
-const UNLIMITED = { ratePerSecond: 1e9, burst: 1e9, bytesPerSecond: 1e12, userRatePerSecond: 1e9 };
+/** Turns of the event loop after which what was waited for will not come. */
+export const MAX_TURNS = 10_000;
+const UNLIMITED = {
+  connectsPerSecond: 1e9,
+  ratePerSecond: 1e9,
+  burst: 1e9,
+  bytesPerSecond: 1e12,
+  userRatePerSecond: 1e9,
+};
 
 /** A connection that keeps nothing of what it is given. */
 export class QuietConnection {
@@ -85,10 +93,15 @@ export async function subscribe(engine, connections) {
         `{"type":"subscribe","id":"s","channel":"${CHANNEL}"}`,
     );
   }
-  await rest();
+  // Its `welcome`, and the answer to its subscribe.
+  await rest(() => connections.every(({ writes }) => writes > 1));
 }
 
-/** Lets everything that is under way come to rest: nothing here waits for anything outside. */
-export async function rest() {
+/**
+ * Lets everything that is under way come to rest: nothing here waits for anything outside.
+ * @param {() => boolean} done What must have happened, since the engine takes many commands in turns.
+ */
+export async function rest(done = () => true) {
+  for (let turn = 0; turn < MAX_TURNS && !done(); turn++) await new Promise(setImmediate);
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 }

@@ -1,6 +1,6 @@
 // Promises, timers and calls of the broker that a command of a client costs. Argument: JSON { type, event }.
 import { createHook } from 'node:async_hooks';
-import { CHANNEL, QuietConnection, rest, startEngine, subscribe } from './engine.mjs';
+import { CHANNEL, MAX_TURNS, QuietConnection, rest, startEngine, subscribe } from './engine.mjs';
 
 const { type, event } = JSON.parse(process.argv[2]);
 const COUNT = 1_000;
@@ -50,7 +50,7 @@ for (const name of Object.keys(brokerCalls)) delete brokerCalls[name];
 hook.enable();
 send(COUNT);
 // Not by promises, which would be counted.
-turns(20, () => {
+turns(MAX_TURNS, () => {
   hook.disable();
   console.log(
     JSON.stringify({
@@ -71,6 +71,6 @@ function send(count) {
 }
 
 function turns(left, then) {
-  if (left === 0) then();
+  if (left === 0 || connection.replies >= COUNT) then();
   else setImmediate(turns, left - 1, then);
 }

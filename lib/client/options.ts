@@ -1,6 +1,7 @@
 import type { Codec } from '../protocol/codecs/codec.js';
 import { jsonCodec } from '../protocol/codecs/json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
+import type { ClientLog } from './log.js';
 import type { ClientFetch } from './transport/probe.js';
 import type { WebSocketConstructor } from './transport/websocket.js';
 
@@ -55,23 +56,28 @@ export interface RealtimeClientOptions {
   readonly clock?: ClientClock;
   /** Uniform in [0, 1), for jitter. Default `Math.random`. */
   readonly random?: () => number;
+  /** Gets a line for all that the client does and meets: attempts, waits with their reason, errors. Default: silent. */
+  readonly log?: ClientLog;
   /** Makes unique ids of 1–64 characters, for commands and publishes. Default UUIDv7. */
   readonly ids?: () => string;
 }
 
 /** Options with every default filled in. */
 export type ClientSettings = Required<
-  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>
->;
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'log'>
+> &
+  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'log'>;
 
 type NumberOption = {
-  [Name in keyof ClientSettings]: ClientSettings[Name] extends number ? Name : never;
+  [Name in keyof ClientSettings]-?: ClientSettings[Name] extends number ? Name : never;
 }[keyof ClientSettings];
 
 /**
- * Fills in the defaults.
+ * Fills in the defaults. Nothing of the platform is looked up here, so that a client can be made where there is none yet,
+ * e.g. at the top of a module that a server renders.
  *
- * @throws RangeError for a number that is not above 0, TypeError for a token that is not a function; both name the option.
+ * @throws RangeError for a number that is not above 0, TypeError for a token that is not a function and for an unknown
+ * option; all name the option.
  */
 export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
@@ -79,15 +85,20 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The client's option "${name}" must be a number above 0.`);
   };
-  if (options.token !== undefined && typeof (options.token as unknown) !== 'function') {
+  const { token, webSocket, webSocketOptions, log } = options;
+  if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError(
       'The client\'s option "token" must be a function that gives the token: token: () => token.',
     );
   }
-  return {
+  const settings = {
+    token,
+    webSocket,
+    webSocketOptions,
+    log,
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? jsonCodec,
-    fetch: options.fetch ?? platformFetch(),
+    fetch: options.fetch ?? platformFetch,
     client: options.client ?? { name: 'nestjs-realtime' },
     connectTimeoutMs: number('connectTimeoutMs', 10_000),
     requestTimeoutMs: number('requestTimeoutMs', 30_000),
@@ -100,21 +111,25 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     clock: options.clock ?? systemClientClock(),
     random: options.random ?? Math.random,
     ids: options.ids ?? uuidv7,
-  };
+  } satisfies ClientSettings;
+  for (const name of Object.keys(options))
+    if (!(name in settings)) throw new TypeError(`The client has no option "${name}".`);
+  return settings;
 }
 
-function platformFetch(): ClientFetch | false {
-  const { fetch } = globalThis as { fetch?: ClientFetch };
-  // A browser's fetch throws "Illegal invocation" unless it is called on the global object.
-  return fetch === undefined ? false : (url, init) => fetch.call(globalThis, url, init);
-}
+/** Called on the global object: a browser's fetch throws "Illegal invocation" on any other. */
+const platformFetch: ClientFetch = (url, init) => globalThis.fetch(url, init);
 
 /**
  * A UUIDv7 (RFC 9562 §5.7): 48 bits of milliseconds, then random bits. `crypto.randomUUID` exists in secure
- * contexts only; `getRandomValues` exists on plain http pages and in workers too.
+ * contexts only; `getRandomValues` exists on plain http pages and in workers too. React Native has none of them: an id has
+ * to be unique, not secret.
  */
 export function uuidv7(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const { crypto } = globalThis as { crypto?: Pick<Crypto, 'getRandomValues'> };
+  const bytes =
+    crypto?.getRandomValues(new Uint8Array(16)) ??
+    Uint8Array.from({ length: 16 }, () => Math.floor(Math.random() * 256));
   let time = Date.now();
   for (let index = 5; index >= 0; index--) {
     bytes[index] = time % 256;

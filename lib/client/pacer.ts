@@ -10,11 +10,9 @@ const ROUNDING = 1e-9;
 export class Pacer {
   private rate = Infinity;
   private tokens = Infinity;
-  private filledAt: number;
+  private filledAt = 0;
 
-  constructor(private readonly clock: ClientClock) {
-    this.filledAt = clock.monotonic();
-  }
+  constructor(private readonly clock: ClientClock) {}
 
   /** Adopts the limit of a new connection, whose bucket on the server is full. 0 is no limit. */
   adopt(ratePerSecond: number): void {
@@ -45,8 +43,8 @@ export class Pacer {
   }
 
   private refill(): void {
-    const now = this.clock.monotonic();
     if (this.rate === Infinity) return;
+    const now = this.clock.monotonic();
     const burst = Math.max(1, this.rate);
     this.tokens = Math.min(burst, this.tokens + (Math.max(0, now - this.filledAt) * this.rate) / 1_000);
     this.filledAt = now;

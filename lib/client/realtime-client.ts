@@ -18,7 +18,7 @@ import { PublishQueue } from './publish-queue.js';
 import type { ClientState, ClientStatus, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
 import { TokenSource } from './token.js';
-import { endpointsOf, webSocketOpener } from './transport/websocket.js';
+import { endpointsOf, isAbsolute, webSocketOpener } from './transport/websocket.js';
 
 /** The events of a client, with the arguments of their listeners. */
 export type ClientEventMap = {
@@ -53,17 +53,18 @@ export class RealtimeClient {
   private welcome: Welcome | undefined;
 
   /**
-   * Makes a client. It connects with the first use, not here.
+   * Makes a client. It connects with the first use, not here, and touches nothing of the platform until then: a client may be
+   * made at the top of a module that a server renders too.
    *
    * @param url The server's realtime path, `http(s)` or `ws(s)`; in a page it may be relative, e.g. `/realtime`.
-   * @throws TypeError for a URL that cannot be used, and on a platform without a WebSocket class: pass `webSocket`.
+   * @throws TypeError for a URL that cannot be used, and for an unknown option.
    * @throws RangeError for an option that is out of its range.
    */
   constructor(url: string, options: RealtimeClientOptions = {}) {
     const settings = settingsOf(options);
     const { clock, random, connectTimeoutMs } = settings;
-    const endpoints = endpointsOf(url);
-    const open = webSocketOpener(endpoints.socket, options);
+    if (isAbsolute(url)) endpointsOf(url);
+    const open = webSocketOpener(settings);
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
 
@@ -87,7 +88,7 @@ export class RealtimeClient {
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
-    this.connector = new Connector(settings, tokens, open, endpoints.http, {
+    this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), {
       greeting: (frame) => this.onGreeting(frame),
       live: (welcome, wire) => this.onLive(welcome, wire),
       message: (envelope) => this.onMessage(envelope),

@@ -2,7 +2,7 @@
 
 export const budget = {
   /** Names of an entry point. */
-  names: { '.': 50, './client': 40 },
+  names: { '.': 50, './client': 46 },
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
@@ -20,7 +20,7 @@ export const budget = {
     'nestjs-realtime-client': { files: 100, packed: 82_000, unpacked: 290_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  bundles: { './client': 21_300, './client/msgpack': 8_000 },
+  bundles: { './client': 24_000, './client/msgpack': 8_000 },
 };
 
 /**

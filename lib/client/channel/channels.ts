@@ -10,10 +10,8 @@ export class ClientChannels {
   private readonly kept = new Map<string, ClientSubscription>();
   private readonly known = new Map<string, WeakRef<ClientSubscription>>();
   private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();
-  private readonly collected = new FinalizationRegistry<string>((name) => {
-    // The name may have been used again since.
-    if (this.known.get(name)?.deref() === undefined) this.known.delete(name);
-  });
+  /** Number of names at which those of collected channels are removed. Not every platform has a `FinalizationRegistry`. */
+  private sweepAt = 64;
   private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
   constructor(deps: Omit<ClientSubscriptionDeps, 'inUse'> & ChannelHandleDeps) {
@@ -56,7 +54,13 @@ export class ClientChannels {
     // The handle, and its presence, hold the subscription; and the subscription keeps the handle here.
     this.handles.set(subscription, handle);
     this.known.set(name, new WeakRef(subscription));
-    this.collected.register(subscription, name);
+    if (this.known.size >= this.sweepAt) this.sweep();
     return handle;
+  }
+
+  private sweep(): void {
+    for (const [name, subscription] of this.known)
+      if (subscription.deref() === undefined) this.known.delete(name);
+    this.sweepAt = Math.max(64, 2 * this.known.size);
   }
 }

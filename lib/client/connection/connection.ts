@@ -18,6 +18,7 @@ import type { ConnectionEnd } from './reconnect-policy.js';
 export interface ServerConnectionDeps
   extends Greeting, Pick<ClientSettings, 'codec' | 'clock' | 'ids' | 'connectTimeoutMs'> {
   readonly open: OpenTransport;
+  readonly url: string;
   /** The limits of what may be sent together with `hello`; `undefined`: nothing before `welcome`. */
   readonly early: FrameLimits | undefined;
 }
@@ -65,12 +66,12 @@ export class ServerConnection {
       this.fail('heartbeat_timeout', 1006, `No welcome within ${deps.connectTimeoutMs} ms`),
     );
     try {
-      this.transport = deps.open(deps.protocols, {
+      this.transport = deps.open(deps.url, deps.protocols, {
         opened: (protocol) => this.onOpen(protocol),
         frame: (frame) => this.onFrame(frame),
-        closed: (code, reason) => {
+        closed: (code, reason, failure) => {
           this.onLeft?.();
-          this.end(code, reason);
+          this.end(code, reason, failure);
         },
       });
     } catch (error) {
@@ -218,7 +219,7 @@ export class ServerConnection {
     this.end(code, '');
   }
 
-  private end(code: number, reason: string): void {
+  private end(code: number, reason: string, failure?: string): void {
     if (this.hasEnded()) return;
     const { opened, helloFrame, bye, detail } = this;
     this.finish();
@@ -231,7 +232,7 @@ export class ServerConnection {
         // A server that refused `hello` said why.
         early: helloFrame?.isUsed === true && detail === undefined,
         bye,
-        detail,
+        detail: detail ?? failure,
       }),
     );
   }

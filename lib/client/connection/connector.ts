@@ -11,7 +11,7 @@ import { deferred, type Deferred } from '../promises.js';
 import type { ClientStatus } from '../state.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
-import type { OpenTransport } from '../transport/websocket.js';
+import type { Endpoints, OpenTransport } from '../transport/websocket.js';
 import { ServerConnection, type ServerConnectionEvents, type Wire } from './connection.js';
 import { UNKNOWN_LIMITS } from './frames.js';
 import { greetingOf, type Welcome } from './handshake.js';
@@ -54,7 +54,7 @@ export class Connector {
     private readonly settings: ClientSettings,
     private readonly tokens: TokenSource | undefined,
     private readonly open: OpenTransport,
-    private readonly httpUrl: string,
+    private readonly endpoints: () => Endpoints,
     private readonly events: ConnectorEvents,
   ) {
     this.backoff = new Backoff(settings.random);
@@ -85,11 +85,11 @@ export class Connector {
   /**
    * Opens a client that was never used.
    *
-   * @throws RealtimeError when it was closed: only `connect()` opens it again.
+   * @throws RealtimeError when it is closed: only `connect()` opens it again. Also when this platform cannot connect.
    */
   ensureStarted(): void {
-    if (this.current.state === 'closed') throw errorOfClosed(this.current);
     if (this.current.state === 'idle') this.start();
+    if (this.current.state === 'closed') throw errorOfClosed(this.current);
   }
 
   /** Resolves when the transport has closed, or after two seconds: on a half-open connection a close takes minutes. */
@@ -140,7 +140,13 @@ export class Connector {
     const { settings, events, open, early } = this;
     try {
       this.connection = new ServerConnection(
-        { ...settings, ...greetingOf(settings, taken?.token, this.ticket), open, early },
+        {
+          ...settings,
+          ...greetingOf(settings, taken?.token, this.ticket),
+          url: this.endpoints().socket,
+          open,
+          early,
+        },
         {
           ...events,
           welcomed: (welcome, wire) => this.welcomed(welcome, wire),
@@ -179,7 +185,7 @@ export class Connector {
       return;
     }
     const token = tokenIn === 'subprotocol' ? this.taken?.token : undefined;
-    this.probing = probe(fetch, this.httpUrl, token, clock, connectTimeoutMs);
+    this.probing = probe(fetch, this.endpoints().http, token, clock, connectTimeoutMs);
     void this.probing.answer.then((answer) => {
       if (run === this.run) this.follow(end, answer);
     });
@@ -189,14 +195,14 @@ export class Connector {
   private follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
     this.probing = undefined;
     const credentials = { renewable: this.tokens !== undefined, fresh: this.taken?.fresh ?? false };
-    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer);
+    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, this.endpoints().http);
     if (renewToken) this.tokens?.refuse();
     if (action !== 'retry') {
       this.stop({ state: 'closed', ...facts });
       return;
     }
     if (answer?.kind === 'unexpected') {
-      const message = `${this.httpUrl} answered ${answer.status}: check the URL and the proxies in front of it`;
+      const message = `${this.endpoints().http} answered ${answer.status}: check the URL and the proxies in front of it`;
       this.events.error(new RealtimeError('unavailable', message), 'connection');
     }
     this.wait(facts, end.welcomed, advice);

@@ -67,17 +67,19 @@ export function earlyFrameRefused({ early, welcomed, code }: ConnectionEnd): boo
  * Decides what to do after a connection ended, by the table of protocol §7.
  *
  * @param probed What the server answered when it was asked why the upgrade failed.
+ * @param url The server's path, for messages.
  */
 export function decide(
   end: ConnectionEnd,
   credentials: AttemptCredentials,
   probed?: ProbeAnswer,
+  url = 'The server',
 ): ReconnectDecision {
   const {
     code = end.code,
-    reason,
+    reason = end.opened ? 'The connection broke' : `${url} opened no WebSocket`,
     advice,
-  } = probed === undefined ? causeOfClose(end) : causeOfProbe(end, probed);
+  } = probed === undefined ? causeOfClose(end) : causeOfProbe(end, probed, url);
   const action = closeActionOf(code);
   const unauthorized = code === CLOSE_CODES.unauthorized.code;
   // The refusal of a token is final only if it is fresh: an older one may simply have expired.
@@ -112,7 +114,7 @@ function causeOfClose(end: ConnectionEnd): Cause {
   };
 }
 
-function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer): Cause {
+function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string): Cause {
   switch (probed.kind) {
     case 'refused': {
       const forbidden = probed.code === 'banned' ? CLOSE_CODES.banned : CLOSE_CODES.forbidden;
@@ -130,8 +132,8 @@ function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer): Cause {
           'The server is there, but the WebSocket did not open: check the proxies in front of it, and the option "codec"',
       };
     case 'unexpected':
-      return { reason: `The server answered ${probed.status} instead of an upgrade` };
+      return { reason: `${url} answered ${probed.status} instead of an upgrade` };
     case 'unreachable':
-      return { reason: end.detail ?? 'The server cannot be reached' };
+      return { reason: `${url} cannot be reached: ${end.detail ?? probed.detail}` };
   }
 }

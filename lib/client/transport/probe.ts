@@ -38,7 +38,7 @@ export type ProbeAnswer =
   /** Any other answer, e.g. 404 from a proxy that does not know the path, or its own 403. */
   | { readonly kind: 'unexpected'; readonly status: number }
   /** No answer, or none that a page may read. */
-  | { readonly kind: 'unreachable' };
+  | { readonly kind: 'unreachable'; readonly detail: string };
 
 /** The longest `Retry-After` that counts: one hour. A wrong header must not switch a client off for good. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
@@ -63,7 +63,9 @@ export function probe(
   const controller = new AbortController();
   const timer = clock.schedule(timeoutMs, () => controller.abort());
   const aborted = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
+    controller.signal.addEventListener('abort', () => reject(new Error(`No answer within ${timeoutMs} ms`)), {
+      once: true,
+    });
   });
   const ask = async (): Promise<ProbeAnswer> =>
     readAnswer(
@@ -78,10 +80,19 @@ export function probe(
     );
   return {
     answer: Promise.race([ask(), aborted])
-      .catch((): ProbeAnswer => ({ kind: 'unreachable' }))
+      .catch((error: unknown): ProbeAnswer => ({ kind: 'unreachable', detail: causeOf(error) }))
       .finally(() => timer.cancel()),
     abort: () => controller.abort(),
   };
+}
+
+/** Why a fetch failed, as far as the platform says: Node in the error's cause, a page nothing but that it did. */
+function causeOf(error: unknown): string {
+  const { message, cause } = recordOf(error);
+  return (
+    stringOf(recordOf(cause)['message']) ||
+    `${stringOf(message) ?? String(error)} (in a page also: its policy or CORS forbids it, see the console)`
+  );
 }
 
 async function readAnswer(response: ProbeResponse): Promise<ProbeAnswer> {

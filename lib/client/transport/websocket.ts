@@ -1,4 +1,5 @@
 import type { Encoded } from '../../protocol/codecs/codec.js';
+import { recordOf, stringOf } from '../received.js';
 
 /**
  * The part of a WebSocket that the client uses: the browser's, that of workers, Node ≥ 22, Deno and Bun, and the class of
@@ -13,9 +14,9 @@ export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
   /** Called with each frame, as the event's `data`: a string, or an `ArrayBuffer`. */
   onmessage: ((event: never) => void) | null;
-  /** Called once at the end, also of a connection that never opened, with the event's `code` and `reason`. */
+  /** Called at the end, with the event's `code` and `reason`. */
   onclose: ((event: never) => void) | null;
-  /** Called when something failed; `onclose` follows. */
+  /** Called when the connection failed, with the event's `message` where there is one. Some classes never call `onclose` then. */
   onerror: ((event: never) => void) | null;
   /** Sends one frame: a text frame for a string, else a binary one. */
   send(data: string | Uint8Array<ArrayBuffer>): void;
@@ -38,8 +39,12 @@ export interface TransportEvents {
   /** `protocol` is the subprotocol that the server chose, '' for none. */
   opened(protocol: string): void;
   frame(frame: Encoded): void;
-  /** Called exactly once, also when the transport never opened (then usually with 1006). */
-  closed(code: number, reason: string): void;
+  /**
+   * Called exactly once, also when the transport never opened (then usually with 1006).
+   *
+   * @param failure Why, in words, where the platform said so.
+   */
+  closed(code: number, reason: string, failure?: string): void;
 }
 
 /** One physical connection to the server, which is never reopened. */
@@ -50,27 +55,27 @@ export interface Transport {
   close(code: number, reason: string): void;
 }
 
-/** Opens a transport: the seam for others than WebSocket. */
-export type OpenTransport = (protocols: readonly string[], events: TransportEvents) => Transport;
-
 /**
- * Gives what opens WebSockets to `url`.
+ * Opens a transport to `url`: the seam for others than WebSocket.
  *
- * @throws TypeError when neither `webSocket` nor the platform gives a WebSocket class.
+ * @throws Error when the platform cannot open one at all: the next attempt would fail alike.
  */
-export function webSocketOpener(
-  url: string,
-  options: { readonly webSocket?: WebSocketConstructor; readonly webSocketOptions?: Record<string, unknown> },
-): OpenTransport {
-  const { webSocketOptions } = options;
-  const Socket = options.webSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
-  if (Socket === undefined) {
-    throw new TypeError(
-      'This platform has no WebSocket (Node has one from version 22 on). Install the package "ws" and pass its class: ' +
-        'import { WebSocket } from "ws"; new RealtimeClient(url, { webSocket: WebSocket }).',
-    );
-  }
-  return (protocols, events) => {
+export type OpenTransport = (url: string, protocols: readonly string[], events: TransportEvents) => Transport;
+
+/** Gives what opens WebSockets. The platform's class is looked up when the first one is opened. */
+export function webSocketOpener(options: {
+  readonly webSocket?: WebSocketConstructor;
+  readonly webSocketOptions?: Record<string, unknown>;
+}): OpenTransport {
+  return (url, protocols, events) => {
+    const { webSocketOptions } = options;
+    const Socket = options.webSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
+    if (Socket === undefined) {
+      throw new TypeError(
+        'This platform has no WebSocket (Node has one from version 22 on). Install the package "ws" and pass its class: ' +
+          'import { WebSocket } from "ws"; new RealtimeClient(url, { webSocket: WebSocket }).',
+      );
+    }
     const list = [...protocols];
     return new ClientWebSocket(
       webSocketOptions === undefined ? new Socket(url, list) : new Socket(url, list, webSocketOptions),
@@ -81,27 +86,30 @@ export function webSocketOpener(
 
 class ClientWebSocket implements Transport {
   private open = false;
+  private ended = false;
 
   constructor(
     private readonly socket: WebSocketLike,
-    events: TransportEvents,
+    private readonly events: TransportEvents,
   ) {
     // Blobs are read asynchronously, which would lose the order of the frames.
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => {
+      if (this.ended) return;
       this.open = true;
       events.opened(socket.protocol);
     };
     socket.onmessage = (event: { data: unknown }) => {
       const frame = frameOf(event.data);
-      if (frame !== undefined) events.frame(frame);
+      if (frame !== undefined && !this.ended) events.frame(frame);
     };
-    socket.onclose = (event: { code: number; reason: unknown }) => {
-      this.open = false;
-      events.closed(event.code, typeof event.reason === 'string' ? event.reason : '');
+    socket.onclose = ({ code, reason }: { code?: number; reason?: unknown }) =>
+      this.end(code ?? 1006, stringOf(reason) ?? '');
+    // Node's own class fires no `close` for a connection that failed, nor do pages where a policy forbade it.
+    socket.onerror = (event: unknown) => {
+      this.end(1006, '', stringOf(recordOf(event)['message']) || undefined);
+      this.close(1000, '');
     };
-    // The close event follows and says as much as a page may know. Without a listener here `ws` would throw.
-    socket.onerror = () => undefined;
   }
 
   send(frame: Encoded): void {
@@ -118,6 +126,13 @@ class ClientWebSocket implements Transport {
       // Some implementations throw while connecting; they still end.
     }
   }
+
+  private end(code: number, reason: string, failure?: string): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.open = false;
+    this.events.closed(code, reason, failure);
+  }
 }
 
 function frameOf(data: unknown): Encoded | undefined {
@@ -133,34 +148,38 @@ export interface Endpoints {
   readonly http: string;
 }
 
+/** Whether the URL names a scheme, and so needs no page to be relative to. */
+export function isAbsolute(url: string): boolean {
+  return /^[a-z][\w+.-]*:/i.test(url);
+}
+
 /**
- * Both URLs of the server's path, from any of the four schemes. In a browser the URL may be relative to the page.
+ * Both URLs of the server's path, from any of the four schemes. In a page, and in its workers, the URL may be relative.
  *
  * @throws TypeError when it is not such a URL.
  * @example endpointsOf('https://example.com/realtime').socket // 'wss://example.com/realtime'
  */
 export function endpointsOf(url: string): Endpoints {
-  const { protocol, href } = parse(url);
-  const [, secure] = /^(?:http|ws)(s?):$/.exec(protocol) ?? [];
-  if (secure === undefined) {
+  // Not taken apart by `URL`: that of React Native throws for most of its fields. A fragment never reaches a server, and
+  // a WebSocket refuses it.
+  const whole = isAbsolute(url) ? url : resolved(url);
+  const [, secure, rest] = /^(?:http|ws)(s?):(\/\/[^/?#]+[^#]*)/i.exec(whole) ?? [];
+  if (secure === undefined || rest === undefined) {
     throw new TypeError(
-      `The URL "${url}" has the scheme "${protocol}". Use http, https, ws or wss, e.g. https://example.com/realtime.`,
+      `"${url}" is not the address of a server: use http, https, ws or wss, e.g. https://example.com/realtime` +
+        ' (in a page a path such as "/realtime" will do).',
     );
   }
-  // A fragment never reaches a server, and a WebSocket refuses it.
-  const rest = href.slice(protocol.length).replace(/#.*$/, '');
-  return { socket: `ws${secure}:${rest}`, http: `http${secure}:${rest}` };
+  const s = secure.toLowerCase();
+  return { socket: `ws${s}:${rest}`, http: `http${s}:${rest}` };
 }
 
-function parse(url: string): URL {
-  const page = (globalThis as { location?: { href?: string } }).location?.href;
+function resolved(url: string): string {
+  const { href = '' } = (globalThis as { location?: { href?: string } }).location ?? {};
   try {
-    return new URL(url, page);
-  } catch (cause) {
-    throw new TypeError(
-      `"${url}" is not a URL. Give the whole address of the realtime path, e.g. https://example.com/realtime` +
-        ' (in a page a path such as "/realtime" will do).',
-      { cause },
-    );
+    // A worker that was made of a blob has the page's origin behind `blob:`.
+    return new URL(url, href.replace(/^blob:/, '')).href;
+  } catch {
+    return url;
   }
 }

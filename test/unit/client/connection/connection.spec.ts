@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { RealtimeClient } from '../../../../lib/client/realtime-client.js';
 import type { RealtimeClientOptions } from '../../../../lib/client/options.js';
 import { msgpackCodec } from '../../../../lib/client/msgpack.js';
 import type { WebSocketConstructor, WebSocketLike } from '../../../../lib/client/transport/websocket.js';
@@ -117,16 +116,6 @@ describe('opening a connection', () => {
     expect(command.channel).toBeUndefined();
     connection.reply(command, ['a']);
     await expect(answer).resolves.toEqual(['a']);
-  });
-
-  it('names the remedy when the platform has no WebSocket', () => {
-    const { WebSocket: own } = globalThis as { WebSocket?: unknown };
-    Object.defineProperty(globalThis, 'WebSocket', { value: undefined, configurable: true, writable: true });
-    try {
-      expect(() => new RealtimeClient('http://localhost/realtime')).toThrow(/webSocket: WebSocket/);
-    } finally {
-      Object.defineProperty(globalThis, 'WebSocket', { value: own, configurable: true, writable: true });
-    }
   });
 
   it('ends an attempt that is not welcomed in time', async () => {

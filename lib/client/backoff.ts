@@ -54,12 +54,14 @@ export class Backoff {
 
   /**
    * @param lost Whether a live connection was lost; otherwise none was made.
+   * @param prompt Whether only this client is concerned, as after a change of its network: then it need not wait.
    * @returns Milliseconds to wait.
    */
-  next(lost: boolean, advice?: Advice): number {
+  next(lost: boolean, advice?: Advice, prompt = false): number {
     const { policy, random } = this;
     const retry = this.retries++;
     const delay = exponentialDelay(policy, retry, random);
+    if (advice === undefined && prompt) return 0;
     if (advice === undefined) return retry === 0 && lost ? random() * policy.firstSpreadMs : delay;
     const advised = advice.retryAfterMs + random() * (advice.spreadMs ?? policy.firstSpreadMs);
     return retry === 0 ? advised : Math.max(advised, delay);

@@ -34,6 +34,12 @@ export interface RealtimeClientOptions {
   readonly webSocketOptions?: Record<string, unknown>;
   /** Asks the server why an upgrade failed (P18). Default the platform's `fetch`; `false` never asks. */
   readonly fetch?: ClientFetch | false;
+  /**
+   * Whether the page's signals count: `offline`, `online`, `visibilitychange`, `pageshow`, `resume`, and a change of
+   * `navigator.connection`. The connection is then checked within two seconds, and a wait that the server did not ask for
+   * ends (P19). Default true; without effect where there are none of them.
+   */
+  readonly network?: boolean;
   /** The name of this client in the server's logs and metrics. Default `{ name: 'nestjs-realtime' }`. */
   readonly client?: { readonly name?: string; readonly version?: string };
   /** Longest time from the start of an attempt to `welcome`, and longest run of the token provider. Default 10 000. */
@@ -99,6 +105,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? jsonCodec,
     fetch: options.fetch ?? platformFetch,
+    network: options.network ?? true,
     client: options.client ?? { name: 'nestjs-realtime' },
     connectTimeoutMs: number('connectTimeoutMs', 10_000),
     requestTimeoutMs: number('requestTimeoutMs', 30_000),

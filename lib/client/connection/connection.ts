@@ -11,7 +11,7 @@ import type { ErrorContext } from '../state.js';
 import type { OpenTransport, Transport } from '../transport/websocket.js';
 import { FrameBatcher, HelloFrame } from './frames.js';
 import { readWelcome, type Greeting, type Welcome } from './handshake.js';
-import { HeartbeatWatch } from './heartbeat-watch.js';
+import { DOUBT_MS, HeartbeatWatch } from './heartbeat-watch.js';
 import type { ConnectionEnd } from './reconnect-policy.js';
 
 /** What a connection needs. `connectTimeoutMs` is from the start to `welcome`. */
@@ -55,6 +55,8 @@ export class ServerConnection {
   private batcher: FrameBatcher | undefined;
   private bye: ByePayload | undefined;
   private detail: string | undefined;
+  private welcomeBy = 0;
+  private prompt = false;
   private onLeft: (() => void) | undefined;
 
   constructor(
@@ -62,9 +64,7 @@ export class ServerConnection {
     private readonly events: ServerConnectionEvents,
   ) {
     this.helloId = deps.ids();
-    this.timer = deps.clock.schedule(deps.connectTimeoutMs, () =>
-      this.fail('heartbeat_timeout', 1006, `No welcome within ${deps.connectTimeoutMs} ms`),
-    );
+    this.welcomeWithin(deps.connectTimeoutMs, false);
     try {
       this.transport = deps.open(deps.url, deps.protocols, {
         opened: (protocol) => this.onOpen(protocol),
@@ -75,7 +75,7 @@ export class ServerConnection {
         },
       });
     } catch (error) {
-      this.timer.cancel();
+      this.finish();
       throw error;
     }
   }
@@ -94,6 +94,16 @@ export class ServerConnection {
     this.batcher?.add(envelope);
   }
 
+  /**
+   * The network, or the page, is not what it was: the connection has two seconds to prove itself. Otherwise it ends, and
+   * the next attempt need not wait.
+   */
+  check(): void {
+    this.watch?.check();
+    const left = this.welcomeBy - this.deps.clock.monotonic();
+    if (this.watch === undefined && left > DOUBT_MS) this.welcomeWithin(DOUBT_MS, true);
+  }
+
   /** Leaves on purpose: `bye`, then close 1000. `onLeft` is called when the transport has closed. */
   leave(onLeft: () => void): void {
     this.onLeft = onLeft;
@@ -103,6 +113,16 @@ export class ServerConnection {
     }
     this.finish();
     this.transport.close(CLOSE_CODES.normal.code, 'normal');
+  }
+
+  private welcomeWithin(delayMs: number, prompt: boolean): void {
+    const { clock } = this.deps;
+    this.timer?.cancel();
+    this.welcomeBy = clock.monotonic() + delayMs;
+    this.timer = clock.schedule(delayMs, () => {
+      this.prompt = prompt;
+      this.fail('heartbeat_timeout', 1006, `No welcome within ${delayMs} ms`);
+    });
   }
 
   private onOpen(protocol: string): void {
@@ -160,16 +180,17 @@ export class ServerConnection {
         // Answered at once (P8).
         this.send(omitUndefined({ type: 'pong', ref: id }));
         return;
+      case 'pong':
+        this.watch?.answered(ref);
+        break;
       case 'bye':
         this.onBye(payload);
         return;
-      default:
-        // Before `welcome` an error refuses `hello`, or a command that went with it.
-        if (this.phase !== 'live' && type !== 'error') return;
-        if (this.phase === 'live' || (ref !== undefined && ref !== this.helloId))
-          this.events.message(envelope);
-        else this.detail = errorFromPayload(payload).message;
     }
+    // Before `welcome` an error refuses `hello`, or a command that went with it.
+    if (this.phase !== 'live' && type !== 'error') return;
+    if (this.phase === 'live' || (ref !== undefined && ref !== this.helloId)) this.events.message(envelope);
+    else this.detail = errorFromPayload(payload).message;
   }
 
   private onWelcome(welcome: Welcome): void {
@@ -184,8 +205,15 @@ export class ServerConnection {
     this.welcome = welcome;
     this.batcher = new FrameBatcher(codec, welcome.limits, this.write);
     this.watch = new HeartbeatWatch(clock, welcome.heartbeat, {
-      doubt: () => this.send({ type: 'ping', id: ids() }),
-      dead: () => this.fail('heartbeat_timeout', 1006, 'Nothing was heard from the server'),
+      ping: () => {
+        const id = ids();
+        this.send({ type: 'ping', id });
+        return id;
+      },
+      dead: (doubted) => {
+        this.prompt = doubted;
+        this.fail('heartbeat_timeout', 1006, 'Nothing was heard from the server');
+      },
     });
     this.events.welcomed(welcome, this);
   }
@@ -221,7 +249,7 @@ export class ServerConnection {
 
   private end(code: number, reason: string, failure?: string): void {
     if (this.hasEnded()) return;
-    const { opened, helloFrame, bye, detail } = this;
+    const { opened, helloFrame, bye, detail, prompt } = this;
     this.finish();
     this.events.ended(
       omitUndefined({
@@ -232,6 +260,7 @@ export class ServerConnection {
         // A server that refused `hello` said why.
         early: helloFrame?.isUsed === true && detail === undefined,
         bye,
+        prompt,
         detail: detail ?? failure,
       }),
     );

@@ -15,6 +15,7 @@ import type { Endpoints, OpenTransport } from '../transport/websocket.js';
 import { ServerConnection, type ServerConnectionEvents, type Wire } from './connection.js';
 import { UNKNOWN_LIMITS } from './frames.js';
 import { greetingOf, type Welcome } from './handshake.js';
+import { watchPage } from './page-signals.js';
 import { decide, earlyFrameRefused, type ConnectionEnd } from './reconnect-policy.js';
 
 /** How long `close()` waits for the peer's close frame. */
@@ -42,6 +43,11 @@ export class Connector {
   private connection: ServerConnection | undefined;
   private taken: TakenToken | undefined;
   private probing: Probe | undefined;
+  private unwatch: (() => void) | undefined;
+  /** Whether the server said when to come back: what the page notices does not shorten that wait. */
+  private advised = false;
+  /** Whether the page said, while the server was asked why an upgrade failed, that the network is another one now. */
+  private prompt = false;
   /** The next attempt, or the moment at which the live connection counts as stable. */
   private timer: ClientTimer | undefined;
   /** Kept in memory only: a duplicated tab would copy `sessionStorage` (P28). */
@@ -114,7 +120,17 @@ export class Connector {
 
   private start(): void {
     this.backoff.reset();
+    if (this.settings.network) this.unwatch ??= watchPage((signal) => this.onSignal(signal));
     this.attempt();
+  }
+
+  private onSignal(signal: 'lost' | 'back'): void {
+    if (this.probing !== undefined) {
+      this.prompt = true;
+      this.probing.abort();
+    }
+    this.connection?.check();
+    if (signal === 'back' && !this.advised) this.retryNow();
   }
 
   private attempt(): void {
@@ -180,7 +196,7 @@ export class Connector {
     if (end.opened) this.events.lost();
     if (run !== this.run) return;
     const { fetch, tokenIn, clock, connectTimeoutMs } = this.settings;
-    if (end.opened || fetch === false) {
+    if (end.opened || end.prompt === true || fetch === false) {
       this.follow(end);
       return;
     }
@@ -205,7 +221,7 @@ export class Connector {
       const message = `${this.endpoints().http} answered ${answer.status}: check the URL and the proxies in front of it`;
       this.events.error(new RealtimeError('unavailable', message), 'connection');
     }
-    this.wait(facts, end.welcomed, advice);
+    this.wait(facts, end.welcomed, advice, end.prompt === true || this.prompt);
   }
 
   private tokenFailed(error: unknown): void {
@@ -220,9 +236,11 @@ export class Connector {
     this.wait({ reason }, false);
   }
 
-  private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Advice): void {
+  private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Advice, prompt = false): void {
     const { attempt } = this.backoff;
-    const delayMs = this.backoff.next(lost, advice);
+    const delayMs = this.backoff.next(lost, advice, prompt);
+    this.advised = advice !== undefined;
+    this.prompt = false;
     this.timer = this.settings.clock.schedule(delayMs, () => this.attempt());
     this.setStatus({ ...facts, state: 'waiting', delayMs, attempt });
   }
@@ -240,11 +258,14 @@ export class Connector {
     this.timer?.cancel();
     this.probing?.abort();
     this.probing = undefined;
+    this.prompt = false;
     this.connection = undefined;
     this.taken = undefined;
   }
 
   private finish(status: ClientStatus, byUser: boolean): void {
+    this.unwatch?.();
+    this.unwatch = undefined;
     const { ready, run } = this;
     const error = errorOfClosed(status);
     this.ready = undefined;

@@ -20,6 +20,8 @@ export interface ConnectionEnd {
   readonly welcomed: boolean;
   /** Whether commands were sent together with `hello`, and no error told why the connection ended. Default false. */
   readonly early?: boolean;
+  /** Whether this side's network or sleep ended it, so that the next attempt need not be spread. Default false. */
+  readonly prompt?: boolean;
   /** The server's `bye`, if it sent one. */
   readonly bye?: ByePayload;
   /** Why, in words, where an error message or this client knows more than the code. */

@@ -4,31 +4,13 @@ import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { ManualClock, settle } from '../../support/engine/manual-clock.js';
 import { ScriptedServer, until } from '../../support/wire/scripted-server.js';
 import { FakeSocket, fakeSockets, welcoming, type SocketPlan } from './fake-socket.js';
+import { is, missing, restoreGlobals, setGlobals, type Globals } from './globals.js';
 import { codeOf } from './harness.js';
 
-type Globals = Record<string, PropertyDescriptor>;
-
-const given = new Map<string, PropertyDescriptor | undefined>();
-
-/** Gives this process the globals of another platform until the test ends. */
-function platform(globals: Globals): void {
-  for (const [name, descriptor] of Object.entries(globals)) {
-    if (!given.has(name)) given.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
-    Object.defineProperty(globalThis, name, { ...descriptor, configurable: true });
-  }
-}
-
 afterEach(() => {
-  for (const [name, descriptor] of given) {
-    if (descriptor === undefined) Reflect.deleteProperty(globalThis, name);
-    else Object.defineProperty(globalThis, name, descriptor);
-  }
-  given.clear();
+  restoreGlobals();
   jest.restoreAllMocks();
 });
-
-const missing: PropertyDescriptor = { value: undefined, writable: true };
-const is = (value: unknown): PropertyDescriptor => ({ value, writable: true });
 
 /** Reading it is a fault. */
 const forbidden = (name: string): PropertyDescriptor => ({
@@ -65,7 +47,7 @@ const quiet = { fetch: false as const };
 
 describe('making a client', () => {
   it('touches nothing of the platform, so a server may render the module', () => {
-    platform({
+    setGlobals({
       ...Object.fromEntries(NAMES.map((name) => [name, forbidden(name)])),
       Date: is({ now: forbidden('Date.now').get }),
     });
@@ -92,7 +74,7 @@ describe('making a client', () => {
     ],
     ['no WebSocket', { WebSocket: missing }, 'http://a.test/realtime', /webSocket: WebSocket/],
   ])('tells everybody who waits why this platform cannot connect: %s', async (_, globals, url, why) => {
-    platform(globals);
+    setGlobals(globals);
     const client = new RealtimeClient(url, quiet);
     const told = await client
       .channel('rooms.1')
@@ -166,7 +148,7 @@ describe('connecting on', () => {
 
   it.each(pages)('%s', async (_, globals, url, socketUrl) => {
     const { webSocket, made } = fakeSockets(welcoming);
-    platform({ ...globals, WebSocket: is(webSocket) });
+    setGlobals({ ...globals, WebSocket: is(webSocket) });
     const client = new RealtimeClient(url);
     await client.connect();
     expect(made[0]?.url).toBe(socketUrl);

@@ -14,6 +14,7 @@ import { Cursor, type UnannouncedGap } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
+import type { SubscribeWindow } from './subscribe-window.js';
 import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
 
 /** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
@@ -22,6 +23,7 @@ const GAP_PAGE = 500;
 /** What a {@link ClientSubscription} needs. */
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
+  readonly window: SubscribeWindow;
   readonly maxHeldEvents: number;
   readonly maxPresenceMembers: number;
   /**
@@ -164,17 +166,23 @@ export class ClientSubscription {
   }
 
   private send(): void {
+    const { window } = this.deps;
     const attempt = ++this.attempt;
     this.timer?.cancel();
     this.doubted = false;
+    if (!window.enter(this)) return;
     this.setPhase('subscribing');
-    if (attempt !== this.attempt) return;
+    if (attempt !== this.attempt) {
+      window.leave();
+      return;
+    }
     const { params, snapshot, presence } = this.options;
     const { position } = this.cursor;
     const payload = omitUndefined({ position, params, snapshot, presence });
     this.deps.commands.dispatch(
       { type: 'subscribe', channel: this.channel, payload, immediate: true },
       (error, answer) => {
+        window.leave();
         if (attempt !== this.attempt) return;
         if (error !== undefined) this.refused(error);
         else this.accepted(answer, attempt);
@@ -328,6 +336,7 @@ export class ClientSubscription {
   private drop(): void {
     this.attempt++;
     this.timer?.cancel();
+    this.deps.window.forget(this);
     this.backoff.ended();
     this.cursor.stop();
   }

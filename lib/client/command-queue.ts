@@ -6,7 +6,7 @@ import { toWireValue } from '../protocol/wire-value.js';
 import type { ClientTimer } from './clock.js';
 import type { Wire } from './connection/connection.js';
 import type { HelloFrame } from './connection/frames.js';
-import { errorFromPayload, outcomeUnknown } from './errors.js';
+import { about, describe, errorFromPayload, outcomeUnknown } from './errors.js';
 import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
 import { deferred } from './promises.js';
@@ -46,7 +46,7 @@ interface PendingCommand {
 /** What the queue needs. */
 export interface CommandQueueDeps extends Pick<
   ClientSettings,
-  'clock' | 'ids' | 'maxPendingCommands' | 'requestTimeoutMs'
+  'clock' | 'ids' | 'log' | 'maxPendingCommands' | 'requestTimeoutMs'
 > {
   readonly pacer: Pick<Pacer, 'spend'>;
   readonly wire: () => Wire | undefined;
@@ -84,15 +84,16 @@ export class CommandQueue {
   /** Sends the command, now or as soon as it may be sent. */
   dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
     const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
+    const refuse = (error: RealtimeError): void => onAnswer(this.named(error, given));
     if (given.immediate === true && !this.isJoinable) {
-      onAnswer(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
+      refuse(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
       return;
     }
     // Subscribes have a bound of their own, and an unsubscribe that is not sent would leave a subscription on the server.
     const isCounted = given.type !== 'subscribe' && given.type !== 'unsubscribe';
     if (isCounted && this.counted >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
-      onAnswer(new RealtimeError('rate_limited', message));
+      refuse(new RealtimeError('rate_limited', message));
       return;
     }
     let spec: CommandSpec;
@@ -100,7 +101,7 @@ export class CommandQueue {
       // As it is now: it may be sent later, and again.
       spec = { ...given, payload: toWireValue(given.payload) };
     } catch (error) {
-      onAnswer(error as RealtimeError);
+      refuse(error as RealtimeError);
       return;
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
@@ -126,7 +127,8 @@ export class CommandQueue {
   answer(message: Envelope): boolean {
     const command = message.ref === undefined ? undefined : this.pending.get(message.ref);
     if (command === undefined) return false;
-    if (message.type === 'error') this.settle(command, errorFromPayload(message.payload));
+    if (message.type === 'error')
+      this.settle(command, this.named(errorFromPayload(message.payload), command.spec));
     else this.settle(command, undefined, message.payload);
     return true;
   }
@@ -144,9 +146,9 @@ export class CommandQueue {
         continue;
       }
       const error = sent
-        ? outcomeUnknown(`The connection was lost before the answer to ${spec.type}`)
-        : new RealtimeError('unavailable', 'The connection was lost; nothing was sent');
-      this.settle(command, error);
+        ? outcomeUnknown(`The connection was lost before the answer to ${describe(spec)}`)
+        : new RealtimeError('unavailable', `The connection was lost; ${describe(spec)} was not sent`);
+      this.settle(command, this.named(error, spec));
     }
   }
 
@@ -187,12 +189,17 @@ export class CommandQueue {
       if (wire?.accepting === true) wire.send(envelope);
       else if (helloFrame?.tryAdd(envelope) !== true) return;
     } catch (error) {
-      this.settle(command, error as RealtimeError);
+      this.settle(command, this.named(error as RealtimeError, spec));
       return;
     }
     // The server does not count subscribes after a reconnect (G16), so they do not delay publishes either.
     if (type !== 'subscribe') this.deps.pacer.spend();
     this.unsent.delete(command);
+  }
+
+  private named(error: RealtimeError, spec: CommandSpec): RealtimeError {
+    this.deps.log('warn', `${describe(spec)}: ${error.message}`, error);
+    return about(error, spec);
   }
 
   private wasSent(command: PendingCommand): boolean {
@@ -201,14 +208,15 @@ export class CommandQueue {
 
   private expire(command: PendingCommand, timeoutMs: number): void {
     const { spec } = command;
-    const { type, idempotent, immediate } = spec;
-    const noAnswer = `No answer to ${type} within ${timeoutMs} ms`;
+    const { idempotent, immediate } = spec;
+    const what = describe(spec);
+    const noAnswer = `No answer to ${what} within ${timeoutMs} ms`;
     const error = !this.wasSent(command)
-      ? new RealtimeError('timeout', `No connection took the ${type} within ${timeoutMs} ms; it was not sent`)
+      ? new RealtimeError('timeout', `No connection took ${what} within ${timeoutMs} ms; it was not sent`)
       : idempotent === true || immediate === true
         ? new RealtimeError('timeout', noAnswer)
         : outcomeUnknown(noAnswer);
-    this.settle(command, error);
+    this.settle(command, this.named(error, spec));
   }
 
   private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {

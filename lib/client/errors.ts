@@ -1,8 +1,25 @@
 import { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
+import { omitUndefined } from '../protocol/omit-undefined.js';
 import { isErrorCode, type ErrorCode } from '../protocol/error-codes.js';
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
 import { durationOf, recordOf, stringOf } from './received.js';
 import type { ClientStatus } from './state.js';
+
+/** The part of a command that its error names. */
+export interface CommandNames {
+  readonly channel?: string | undefined;
+  readonly event?: string | undefined;
+}
+
+/** Adds to an error which command it is about; it has to be the only one. */
+export function about(error: RealtimeError, { channel, event }: CommandNames): RealtimeError {
+  return Object.assign(error, omitUndefined({ channel, event }));
+}
+
+/** @example describe({ type: 'signal', channel: 'rooms.1', event: 'typing' }) // 'signal "typing" on rooms.1' */
+export function describe({ type, channel, event }: CommandNames & { readonly type: string }): string {
+  return `${type}${event === undefined ? '' : ` "${event}"`}${channel === undefined ? '' : ` on ${channel}`}`;
+}
 
 /**
  * The error of an `error` message. A code that this version does not know keeps its name in the error's message and
@@ -44,6 +61,7 @@ export function errorOfClosed(status: ClientStatus): RealtimeError {
   return new RealtimeError(
     (name === undefined ? undefined : CODE_OF_CLOSE[name]) ?? 'unavailable',
     `The client is closed (${status.code ?? 1000}): ${sentence(why)} Call connect() to open it again.`,
+    { cause: status.cause },
   );
 }
 

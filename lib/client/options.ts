@@ -1,7 +1,7 @@
 import type { Codec } from '../protocol/codecs/codec.js';
 import { jsonCodec } from '../protocol/codecs/json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
-import type { ClientLog } from './log.js';
+import { silentLog, type ClientLog } from './log.js';
 import type { ClientFetch } from './transport/probe.js';
 import type { WebSocketConstructor } from './transport/websocket.js';
 
@@ -70,9 +70,9 @@ export interface RealtimeClientOptions {
 
 /** Options with every default filled in. */
 export type ClientSettings = Required<
-  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'log'>
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>
 > &
-  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'log'>;
+  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>;
 
 type NumberOption = {
   [Name in keyof ClientSettings]-?: ClientSettings[Name] extends number ? Name : never;
@@ -91,7 +91,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The client's option "${name}" must be a number above 0.`);
   };
-  const { token, webSocket, webSocketOptions, log } = options;
+  const { token, webSocket, webSocketOptions } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError(
       'The client\'s option "token" must be a function that gives the token: token: () => token.',
@@ -101,7 +101,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     token,
     webSocket,
     webSocketOptions,
-    log,
+    log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? jsonCodec,
     fetch: options.fetch ?? platformFetch,

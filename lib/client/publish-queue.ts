@@ -4,7 +4,7 @@ import { RealtimeError } from '../protocol/realtime-error.js';
 import { exponentialDelay } from './backoff.js';
 import type { ClientTimer } from './clock.js';
 import type { Wire } from './connection/connection.js';
-import { errorFromPayload, outcomeUnknown } from './errors.js';
+import { about, describe, errorFromPayload, outcomeUnknown } from './errors.js';
 import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
 import { deferred } from './promises.js';
@@ -22,7 +22,7 @@ const MAX_MARGIN_MS = 5_000;
 /** What the queue needs. */
 export interface PublishQueueDeps extends Pick<
   ClientSettings,
-  'clock' | 'random' | 'codec' | 'maxQueuedPublishes' | 'maxQueuedBytes' | 'publishTimeoutMs'
+  'clock' | 'random' | 'codec' | 'log' | 'maxQueuedPublishes' | 'maxQueuedBytes' | 'publishTimeoutMs'
 > {
   readonly pacer: Pacer;
   readonly wire: () => Wire | undefined;
@@ -132,7 +132,7 @@ export class PublishQueue {
     // `timeout` and `unavailable` mean that the outcome is unknown, not that the publish was refused (P17).
     if (error.code === 'timeout' || error.code === 'unavailable') entry.ambiguous = true;
     if (!error.retryable) {
-      this.fail(entry, error);
+      this.fail(entry, about(error, entry.input));
       return;
     }
     const now = this.deps.clock.monotonic();
@@ -226,7 +226,7 @@ export class PublishQueue {
       entry.firstSentAt === undefined
         ? `The publish was not sent in time: it waited for ${this.blockerOf(entry)}`
         : 'The publish was not acknowledged inside the dedupe window';
-    this.fail(entry, new RealtimeError('timeout', why));
+    this.fail(entry, about(new RealtimeError('timeout', why), entry.input));
   }
 
   /** What kept an entry from being sent. */
@@ -241,8 +241,12 @@ export class PublishQueue {
   private fail(entry: PublishEntry, error: RealtimeError): void {
     this.remove(entry);
     const unknown = entry.ambiguous || entry.inFlight;
+    const what = describe({ type: 'publish', ...entry.input });
+    this.deps.log('warn', `${what}: ${error.message}`, error);
     entry.result.reject(
-      unknown ? outcomeUnknown(`The publish was sent, then: ${error.message}`, error) : error,
+      unknown
+        ? about(outcomeUnknown(`The ${what} was sent, then: ${error.message}`, error), entry.input)
+        : error,
     );
   }
 

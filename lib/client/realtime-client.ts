@@ -12,6 +12,7 @@ import type { Welcome } from './connection/handshake.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
 import { errorFromPayload } from './errors.js';
 import { settingsOf, type RealtimeClientOptions } from './options.js';
+import type { ClientLog } from './log.js';
 import { Pacer } from './pacer.js';
 import { attempt } from './promises.js';
 import { PublishQueue } from './publish-queue.js';
@@ -46,6 +47,7 @@ export class RealtimeClient {
   private readonly publishes: PublishQueue;
   private readonly refresher: TokenRefresher;
   private readonly pacer: Pacer;
+  private readonly log: ClientLog;
   private wire: Wire | undefined;
   /** Defined between `hello` and `welcome`. */
   private helloFrame: HelloFrame | undefined;
@@ -68,6 +70,7 @@ export class RealtimeClient {
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
 
+    this.log = settings.log;
     this.listeners = new Emitter<ClientEventMap>((error, event) => {
       if (event === 'error') rethrowLater(error);
       else this.report(error, { source: 'handler', event });
@@ -90,7 +93,7 @@ export class RealtimeClient {
     );
     this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), {
       greeting: (frame) => this.onGreeting(frame),
-      live: (welcome, wire) => this.onLive(welcome, wire),
+      live: (welcome, wire, token) => this.onLive(welcome, wire, token),
       message: (envelope) => this.onMessage(envelope),
       lost: () => this.onLost(),
       stopped: (error, byUser) => this.onStopped(error, byUser),
@@ -109,34 +112,55 @@ export class RealtimeClient {
     return this.connector.status;
   }
 
-  /** The user as the server verified it; `undefined` before the first welcome and for an anonymous client. */
+  /** The user as the server verified it; `undefined` before the first welcome, after `close()`, and for an anonymous client. */
   get user(): string | undefined {
     return this.welcome?.user;
   }
 
   /**
-   * The channel of the own user. The application publishes to it with `realtime.user(id)`.
+   * The channel of the own user, to which the application publishes with `realtime.user(id)`. Only the server knows who that
+   * is, so this is a promise; asking opens the client if it is not open yet.
    *
-   * @throws RealtimeError `unauthorized` before the first welcome, and for an anonymous client: `await client.connect()`
-   * first, with a token or cookie.
+   * @returns Rejects with `unauthorized` for an anonymous client, and as `subscribe` does when the client is or gets closed.
    * @example
-   * await client.connect();
-   * client.me.on('notice', (notice) => toast(notice));
-   * await client.me.subscribe();
+   * const me = await client.me;
+   * me.on('notice', (notice) => toast(notice));
+   * await me.subscribe();
    */
-  get me(): ChannelHandle {
-    const { user } = this;
-    if (user !== undefined) return this.channel(userChannel(user));
+  get me(): Promise<ChannelHandle> {
+    const found = this.findMe();
+    // Only looking is no reason for an unhandled rejection.
+    found.catch(() => undefined);
+    return found;
+  }
+
+  private async findMe(): Promise<ChannelHandle> {
+    if (this.user === undefined) {
+      this.connector.ensureStarted();
+      await this.connector.connect();
+    }
+    if (this.user !== undefined) return this.channel(userChannel(this.user));
     throw new RealtimeError(
       'unauthorized',
-      this.welcome === undefined
-        ? 'The user is known once the client is live: await client.connect() before client.me'
-        : 'An anonymous client has no channel of its own: connect with a token or cookie',
+      'An anonymous client has no channel of its own: connect with a token or cookie',
     );
   }
 
   /**
-   * Opens the connection. Optional, as the first `subscribe`, `publish`, `signal`, `request` or `history` opens it too.
+   * Asks the option `token` for a new token now, e.g. because the user's roles changed, and gives it to the server; without a
+   * connection the next one is made with it. For another user: `await client.close()`, then `client.connect()`.
+   *
+   * @returns Resolves when the server has accepted it, or when there is no connection to give it to.
+   * @throws RealtimeError `forbidden` for a token of another user, `unauthorized` for a bad one: the old one still stands.
+   * `bad_request` without the option. What the option throws.
+   * @example await client.refreshToken();
+   */
+  refreshToken(): Promise<void> {
+    return this.refresher.renew();
+  }
+
+  /**
+   * Opens the connection. Until then `state`, `status` and the option `log` tell what the client waits for. Optional, as the first `subscribe`, `publish`, `signal`, `request` or `history` opens it too.
    * Also opens a client that was closed; channels that were subscribed when the server closed it then resume.
    *
    * @returns Resolves when the client is live, however many attempts that takes.
@@ -150,10 +174,10 @@ export class RealtimeClient {
   }
 
   /**
-   * Ends a wait for the next attempt at once, e.g. for a "Retry now" button or the browser's `online` event; in any other
-   * state it does nothing. Not for code that runs on many clients at one moment: the wait is what spreads them (P19).
+   * Ends a wait for the next attempt at once, e.g. for a "Retry now" button; in any other state it does nothing. The signals of
+   * a page do so by themselves (option `network`). Not for code that runs on many clients at one moment: the wait is what spreads them (P19).
    *
-   * @example window.addEventListener('online', () => client.retryNow());
+   * @example button.addEventListener('click', () => client.retryNow());
    */
   retryNow(): void {
     this.connector.retryNow();
@@ -161,7 +185,8 @@ export class RealtimeClient {
 
   /**
    * Closes the client for good, until `connect()`: subscriptions end, waiting commands and publishes fail, and the user
-   * leaves presence at once.
+   * leaves presence at once. The token, the session and the user are forgotten: call it when the user logs out, and
+   * whoever logs in next is asked for a token.
    *
    * @returns Resolves when the connection has closed, or after two seconds.
    */
@@ -222,7 +247,7 @@ export class RealtimeClient {
     this.joinAll();
   }
 
-  private onLive(welcome: Welcome, wire: Wire): void {
+  private onLive(welcome: Welcome, wire: Wire, token: string | undefined): void {
     const before = this.welcome;
     this.welcome = welcome;
     if (before !== undefined && before.user !== welcome.user) {
@@ -234,7 +259,7 @@ export class RealtimeClient {
     this.helloFrame = undefined;
     this.wire = wire;
     this.pacer.adopt(welcome.limits.ratePerSecond);
-    this.refresher.start(welcome.tokenExpiresInMs);
+    this.refresher.start(token, welcome.tokenExpiresInMs);
     this.commands.flush(true);
     this.joinAll();
     this.publishes.resume(welcome.limits.dedupeMs);
@@ -274,6 +299,7 @@ export class RealtimeClient {
 
   private onStopped(error: RealtimeError, byUser: boolean): void {
     this.disconnected();
+    if (byUser) this.welcome = undefined;
     for (const subscription of this.channels.all) subscription.stop(error, byUser);
     this.publishes.stop(error, byUser);
     this.commands.stop(error, byUser);
@@ -286,6 +312,7 @@ export class RealtimeClient {
   }
 
   private readonly report = (error: unknown, context: ErrorContext): void => {
+    this.log('error', `${context.source}: ${String(error)}`, { error, ...context });
     if (this.listeners.has('error')) this.listeners.emit('error', error, context);
     else if (context.source === 'handler') rethrowLater(error);
   };

@@ -26,8 +26,10 @@ export interface ClientStatus {
   readonly code?: number;
   /** The code's name, e.g. `kicked`, where it is one of this protocol. */
   readonly name?: CloseName;
-  /** Why, in words. */
+  /** With `waiting` and `closed`: why, in words. Absent after `close()`. */
   readonly reason?: string;
+  /** The error behind it, where there is one: what the token provider, or the platform's WebSocket class, threw. */
+  readonly cause?: unknown;
 }
 
 /** Where an error came from that no promise carries. */

@@ -1,6 +1,7 @@
 import { RealtimeError } from '../protocol/realtime-error.js';
 import type { ClientClock, ClientTimer } from './clock.js';
 import type { CommandQueue } from './command-queue.js';
+import { deferred } from './promises.js';
 import { durationOf, recordOf } from './received.js';
 import type { TokenSource } from './token.js';
 
@@ -18,6 +19,7 @@ export class TokenRefresher {
   private timer: ClientTimer | undefined;
   /** Number of the live connection; what an older one started is ignored. */
   private life = 0;
+  private live = false;
   private busy = false;
   private expiresAt = Infinity;
 
@@ -29,17 +31,32 @@ export class TokenRefresher {
     private readonly report: (error: unknown) => void,
   ) {}
 
-  /** A connection is live, with a token that expires in `expiresInMs`. */
-  start(expiresInMs: number | undefined): void {
+  /** A connection is live, with this token, if any, that expires in `expiresInMs`. */
+  start(token: string | undefined, expiresInMs: number | undefined): void {
     this.stop();
-    this.renewed(expiresInMs);
+    this.live = true;
+    this.renewed(token, expiresInMs);
   }
 
   /** The connection is gone. */
   stop(): void {
     this.life++;
-    this.busy = false;
+    this.live = this.busy = false;
     this.timer?.cancel();
+  }
+
+  /** Asks for a token now: a live connection is given it, any other makes its next attempt with it. */
+  async renew(): Promise<void> {
+    const { tokens } = this;
+    if (tokens === undefined)
+      throw new RealtimeError('bad_request', 'The client has no option "token" to get a token from');
+    tokens.refuse();
+    const token = await tokens.fetch();
+    // Without a connection, or with another user now, it is not for this one.
+    if (!this.live || !tokens.isUnused(token)) return;
+    const { promise, resolve, reject } = deferred<void>();
+    this.present(tokens, token, (error) => (error === undefined ? resolve() : reject(error)));
+    await promise;
   }
 
   /** The server sent `auth_required`. */
@@ -59,11 +76,12 @@ export class TokenRefresher {
   }
 
   /** The server accepted the token. Plans the refresh of it. */
-  private renewed(expiresInMs: number | undefined): void {
+  private renewed(token: string | undefined, expiresInMs: number | undefined): void {
     const { tokens } = this;
-    tokens?.accept(expiresInMs);
     this.expiresAt = this.clock.monotonic() + (expiresInMs ?? Infinity);
-    if (expiresInMs === undefined || tokens === undefined) return;
+    if (tokens === undefined || token === undefined) return;
+    tokens.accept(token, expiresInMs);
+    if (expiresInMs === undefined) return;
     // Spread, so that the clients of one wave of reconnects do not all ask for tokens in the same second later.
     const lead = Math.min(MAX_LEAD_MS, expiresInMs / 5) * (1 + this.random());
     this.schedule(tokens, expiresInMs - lead);
@@ -81,7 +99,11 @@ export class TokenRefresher {
     this.timer?.cancel();
     tokens.fetch().then(
       (token) => {
-        if (life === this.life) this.present(tokens, token);
+        if (life !== this.life) return;
+        this.present(tokens, token, (error) => {
+          // `forbidden`: the token is another user's. Asking again gives the same one, and the old token stands.
+          if (error !== undefined) this.failed(tokens, error, error.code !== 'forbidden');
+        });
       },
       (error: unknown) => {
         if (life === this.life) this.failed(tokens, error, true);
@@ -89,17 +111,18 @@ export class TokenRefresher {
     );
   }
 
-  private present(tokens: TokenSource, token: string): void {
+  /** @param done Called with the answer, or without one when the connection is gone. */
+  private present(tokens: TokenSource, token: string, done: (error?: RealtimeError) => void): void {
     const { life } = this;
     this.commands.dispatch({ type: 'auth', payload: { token }, immediate: true }, (error, result) => {
-      if (life !== this.life) return;
-      if (error !== undefined) {
-        // `forbidden`: the token is another user's. Asking again gives the same one, and the old token stands.
-        this.failed(tokens, error, error.code !== 'forbidden');
-        return;
+      if (life !== this.life) return done();
+      if (error === undefined) {
+        this.busy = false;
+        this.renewed(token, durationOf(recordOf(result)['expiresInMs']));
+      } else {
+        tokens.discard();
       }
-      this.busy = false;
-      this.renewed(durationOf(recordOf(result)['expiresInMs']));
+      done(error);
     });
   }
 

@@ -69,6 +69,10 @@ export class RealtimeError extends Error {
   readonly retryAfterMs?: number;
   /** What is wrong and where, of `bad_request` and `validation_failed`; absent when there is no finding (P7a). */
   readonly details?: readonly ErrorDetail[];
+  /** Set by the client: the channel of the command that failed. */
+  declare readonly channel?: string;
+  /** Set by the client: the event that was published, signalled or requested. */
+  declare readonly event?: string;
 
   /**
    * @param code a code of the catalogue; any other text becomes the `reason` of `refused`.

@@ -168,7 +168,14 @@ export class ChannelHandle {
    * @example
    * await room.signal('typing');
    */
-  async signal(event: string, payload?: unknown): Promise<boolean> {
+  signal(event: string, payload?: unknown): Promise<boolean> {
+    const sent = this.sendSignal(event, payload);
+    // Nobody has to wait for a signal; the log says what went wrong.
+    sent.catch(() => undefined);
+    return sent;
+  }
+
+  private async sendSignal(event: string, payload: unknown): Promise<boolean> {
     const { commands, ensureStarted } = this.deps;
     ensureStarted();
     if (!commands.isLive) return false;

@@ -26,7 +26,8 @@ const CLOSE_WAIT_MS = 2_000;
  * that its listeners find the rest done.
  */
 export interface ConnectorEvents extends Pick<ServerConnectionEvents, 'greeting' | 'message' | 'error'> {
-  live(welcome: Welcome, wire: Wire): void;
+  /** @param token The token that was sent, if any. */
+  live(welcome: Welcome, wire: Wire, token: string | undefined): void;
   /** A connection that had opened is gone; the client may come back. */
   lost(): void;
   /** The client stays closed until `connect()`. `byUser`: the application called `close()`. */
@@ -98,12 +99,16 @@ export class Connector {
     if (this.current.state === 'closed') throw errorOfClosed(this.current);
   }
 
-  /** Resolves when the transport has closed, or after two seconds: on a half-open connection a close takes minutes. */
+  /**
+   * Also forgets who the user was, and so does something for a client that the server closed.
+   *
+   * Resolves when the transport has closed, or after two seconds: on a half-open connection a close takes minutes.
+   */
   close(): Promise<void> {
-    if (this.current.state === 'closed') return Promise.resolve();
     const { connection } = this;
     this.quit();
     this.ticket = undefined;
+    this.tokens?.forget();
     const { promise, resolve } = deferred<void>();
     if (connection === undefined) {
       resolve();
@@ -171,7 +176,7 @@ export class Connector {
       );
     } catch (error) {
       // The platform refuses the URL or a subprotocol: the next attempt would fail alike.
-      this.stop(statusOf('protocol_error', messageOf(error)));
+      this.stop(statusOf('protocol_error', messageOf(error), error));
     }
   }
 
@@ -181,7 +186,7 @@ export class Connector {
     this.early = welcome.limits;
     this.backoff.adopt(welcome.retry);
     this.timer = this.settings.clock.schedule(welcome.retry.stableMs, () => this.backoff.reset());
-    this.events.live(welcome, wire);
+    this.events.live(welcome, wire, this.taken?.token);
     if (run !== this.run) return;
     this.ready?.resolve();
     this.ready = undefined;
@@ -229,11 +234,11 @@ export class Connector {
     const reason = `No token: ${messageOf(error)}`;
     if (error instanceof RealtimeError && !ERROR_CODES[error.code].retryable) {
       const isRefusal = error.code === 'forbidden' || error.code === 'banned';
-      this.stop(statusOf(isRefusal ? error.code : 'unauthorized', reason));
+      this.stop(statusOf(isRefusal ? error.code : 'unauthorized', reason, error));
       return;
     }
     this.events.error(error, 'token');
-    this.wait({ reason }, false);
+    this.wait({ reason, cause: error }, false);
   }
 
   private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Advice, prompt = false): void {
@@ -266,23 +271,35 @@ export class Connector {
   private finish(status: ClientStatus, byUser: boolean): void {
     this.unwatch?.();
     this.unwatch = undefined;
-    const { ready, run } = this;
+    const { ready, run, current } = this;
     const error = errorOfClosed(status);
     this.ready = undefined;
     this.current = status;
     ready?.reject(error);
     this.events.stopped(error, byUser);
-    if (run === this.run) this.setStatus(status);
+    const isNews = current.state !== 'closed' || current.name !== status.name;
+    if (run === this.run && isNews) this.setStatus(status);
   }
 
   private setStatus(status: ClientStatus): void {
     this.current = status;
+    this.log(status);
     this.events.status(status);
+  }
+
+  private log(status: ClientStatus): void {
+    const { state, attempt = 0, delayMs = 0, code, name, reason } = status;
+    const why = [code, name, reason].filter((part) => part !== undefined).join(' ');
+    if (state === 'waiting')
+      this.settings.log('warn', `Attempt ${attempt + 1} follows in ${Math.ceil(delayMs)} ms: ${why}`, status);
+    else if (state === 'closed')
+      this.settings.log(name === 'normal' ? 'info' : 'error', `The client is closed: ${why}`, status);
+    else this.settings.log('info', state === 'live' ? 'Live' : `Connecting, attempt ${attempt}`, status);
   }
 }
 
-function statusOf(name: CloseName, reason?: string): ClientStatus {
-  return omitUndefined({ state: 'closed', code: CLOSE_CODES[name].code, name, reason });
+function statusOf(name: CloseName, reason?: string, cause?: unknown): ClientStatus {
+  return omitUndefined({ state: 'closed', code: CLOSE_CODES[name].code, name, reason, cause });
 }
 
 function messageOf(error: unknown): string {

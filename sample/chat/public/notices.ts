@@ -13,7 +13,7 @@ export async function listenForNotices(
   removed: (removal: Removal) => void,
 ): Promise<void> {
   // The user, and so the name of the channel, is known when the server has accepted the connection.
-  await client.connect();
-  client.me.on<Removal>('removed', removed);
-  await client.me.subscribe();
+  const me = await client.me;
+  me.on<Removal>('removed', removed);
+  await me.subscribe();
 }

@@ -274,3 +274,142 @@ describe('refreshing the token (G12)', () => {
     expect(second.unread).toMatchObject([{ type: 'auth', payload: { token: 't3' } }]);
   });
 });
+
+describe('who logs out', () => {
+  it('is forgotten by close(): token, ticket and user, also what the provider is about to give', async () => {
+    const answers: ((token: string) => void)[] = [];
+    const h = await start({ token: () => new Promise((resolve) => answers.push(resolve)) });
+    void h.client.connect();
+    answers[0]?.('alice');
+    const first = await h.server.accept();
+    await first.welcome({ session: 'ticket-of-alice', user: 'alice', tokenExpiresInMs: 3_600_000 });
+    await h.state('live');
+    const renewed = h.client.refreshToken();
+    void h.client.close();
+    expect(h.client.user).toBeUndefined();
+    void h.client.connect();
+    await until(() => answers.length === 3, 'the second question');
+    answers[1]?.('alice again');
+    answers[2]?.('bob');
+    const second = await h.server.accept();
+    expect((await second.welcome({ user: 'bob' })).payload).toMatchObject({ token: 'bob' });
+    expect(second.protocols).toEqual(['realtime.v1.json']);
+    await h.state('live');
+    await renewed;
+    expect(h.client.user).toBe('bob');
+    await second.sync();
+    expect(second.unread).toEqual([]);
+    // A reconnect is made with what the server accepted.
+    second.terminate();
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 'bob' });
+  });
+
+  it('is forgotten too when the server had closed the client before, with the channels', async () => {
+    const h = await start();
+    const connection = await h.live({ user: 'alice', tokenExpiresInMs: 3_600_000 });
+    const subscribed = h.client.channel('rooms.alice').subscribe();
+    await connection.subscribed();
+    await subscribed;
+    connection.close(4811, 'kicked');
+    await h.state('closed');
+    const closes = (): number => h.states.filter(({ state }) => state === 'closed').length;
+    await h.client.close();
+    expect(h.client.status).toEqual({ state: 'closed', code: 1000, name: 'normal' });
+    expect(closes()).toBe(2);
+    await h.client.close();
+    expect(closes()).toBe(2);
+    expect(h.client.channel('rooms.alice').state).toBe('unsubscribed');
+    void h.client.connect();
+    const next = await h.server.accept();
+    expect((await next.welcome({ user: 'bob' })).payload).toMatchObject({ token: 't2' });
+    await next.sync();
+    expect(next.unread).toEqual([]);
+  });
+});
+
+describe('a token that no server has seen', () => {
+  it('is not asked for again while the server is away, up to a minute, and may be refused without an end', async () => {
+    const h = await start();
+    h.server.refuse = () => ({ status: 503 });
+    h.server.answer = () => ({ status: 503 });
+    void h.client.connect().catch(() => undefined);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await h.state('waiting');
+      h.clock.advance(h.client.status.delayMs ?? 0);
+    }
+    expect(given).toBe(1);
+    await h.state('waiting');
+    h.clock.sleep(60_000);
+    h.clock.advance(0);
+    await h.state('waiting');
+    expect(given).toBe(2);
+    h.server.refuse = undefined;
+    const used = await h.again();
+    expect((await used.expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+    used.close(4801, 'unauthorized');
+    expect((await (await h.again()).welcome()).payload).toMatchObject({ token: 't3' });
+    await h.state('live');
+  });
+
+  it('that was accepted is not used beyond its end as one that nobody has seen', async () => {
+    const h = await start();
+    const connection = await h.live({ tokenExpiresInMs: 30_000 });
+    h.clock.sleep(26_000);
+    connection.terminate();
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+  });
+});
+
+describe('refreshToken()', () => {
+  it('gives the live server a new token at once, and plans by its end', async () => {
+    const h = await start();
+    const connection = await h.live({ tokenExpiresInMs: 3_600_000 });
+    const refreshed = h.client.refreshToken();
+    const auth = await connection.expectCommand('auth');
+    expect(auth.payload).toEqual({ token: 't2' });
+    connection.reply(auth, { expiresInMs: 40_000 });
+    await refreshed;
+    h.clock.advance(28_000);
+    const planned = await connection.expectCommand('auth');
+    expect(planned.payload).toEqual({ token: 't3' });
+    connection.terminate();
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+  });
+
+  it('rejects with what the server says, and the next connection asks again', async () => {
+    const h = await start();
+    const connection = await h.live({ tokenExpiresInMs: 3_600_000 });
+    const refreshed = codeOf(h.client.refreshToken());
+    connection.error(await connection.expectCommand('auth'), 'forbidden');
+    expect(await refreshed).toBe('forbidden');
+    expect(h.errors).toEqual([]);
+    connection.terminate();
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't3' });
+  });
+
+  it('without a connection asks once, for the next attempt', async () => {
+    const h = await start();
+    await h.client.refreshToken();
+    expect([given, h.client.state]).toEqual([1, 'idle']);
+    void h.client.connect();
+    expect((await (await h.server.accept()).expectCommand('hello')).payload).toMatchObject({ token: 't1' });
+  });
+
+  it('resolves when the connection is lost before the answer', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const refreshed = h.client.refreshToken();
+    await connection.expectCommand('auth');
+    connection.terminate();
+    await refreshed;
+    expect((await (await h.again()).expectCommand('hello')).payload).toMatchObject({ token: 't2' });
+  });
+
+  it('rejects with what the provider throws, and without a provider', async () => {
+    const failing = await start({ token: () => Promise.reject(new Error('log-in is away')) });
+    await expect(failing.client.refreshToken()).rejects.toThrow('log-in is away');
+    await failing.stop();
+    const none = (harness = await Harness.start());
+    expect(await codeOf(none.client.refreshToken())).toBe('bad_request');
+  });
+});

@@ -516,15 +516,18 @@ describe('unsubscribing', () => {
 describe('client.me', () => {
   it('is the channel of the user that welcome names', async () => {
     const h = (harness = await Harness.start());
-    expect(() => h.client.me).toThrow(/connect/);
+    const me = h.client.me;
     await h.live({ user: 'auth0|7' });
-    expect(h.client.me).toBe(h.client.channel('$user.auth0~7C7'));
+    expect(await me).toBe(h.client.channel('$user.auth0~7C7'));
+    expect(await h.client.me).toBe(await me);
     expect(h.client.user).toBe('auth0|7');
   });
 
-  it('throws for an anonymous client', async () => {
+  it('rejects for an anonymous client, and for a closed one', async () => {
     const h = (harness = await Harness.start());
     await h.live({ user: undefined });
-    expect(() => h.client.me).toThrow(/anonymous/);
+    await expect(h.client.me).rejects.toThrow(/anonymous/);
+    void h.client.close();
+    await expect(h.client.me).rejects.toThrow(/closed/);
   });
 });

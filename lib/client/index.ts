@@ -1,6 +1,6 @@
 export { RealtimeClient, type ClientEventMap } from './realtime-client.js';
 export type { RealtimeClientOptions, TokenProvider } from './options.js';
-export type { ClientState, ClientStatus, ErrorContext } from './state.js';
+export type { ClientState, ClientStats, ClientStatus, ErrorContext } from './state.js';
 export type { ClientLog } from './log.js';
 export type { Off } from './emitter.js';
 export type { ClientFetch } from './transport/probe.js';

@@ -16,7 +16,7 @@ import type { ClientLog } from './log.js';
 import { Pacer } from './pacer.js';
 import { attempt } from './promises.js';
 import { PublishQueue } from './publish-queue.js';
-import type { ClientState, ClientStatus, ErrorContext } from './state.js';
+import type { ClientState, ClientStats, ClientStatus, Counts, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
 import { TokenSource } from './token.js';
 import { endpointsOf, isAbsolute, webSocketOpener } from './transport/websocket.js';
@@ -48,6 +48,7 @@ export class RealtimeClient {
   private readonly refresher: TokenRefresher;
   private readonly pacer: Pacer;
   private readonly log: ClientLog;
+  private readonly counts: Counts = { reconnects: 0, recovered: 0, lost: 0, received: 0, sent: 0 };
   private wire: Wire | undefined;
   /** Defined between `hello` and `welcome`. */
   private helloFrame: HelloFrame | undefined;
@@ -78,6 +79,7 @@ export class RealtimeClient {
     this.pacer = new Pacer(clock);
     const deps = {
       ...settings,
+      counts: this.counts,
       report: this.report,
       pacer: this.pacer,
       wire: () => this.wire,
@@ -91,7 +93,7 @@ export class RealtimeClient {
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
-    this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), {
+    this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), this.counts, {
       greeting: (frame) => this.onGreeting(frame),
       live: (welcome, wire, token) => this.onLive(welcome, wire, token),
       message: (envelope) => this.onMessage(envelope),
@@ -110,6 +112,15 @@ export class RealtimeClient {
   /** The state and what is known about it, as listeners of `state` get it. */
   get status(): ClientStatus {
     return this.connector.status;
+  }
+
+  /**
+   * What the client did since it was made.
+   *
+   * @example setInterval(() => report(client.stats()), 60_000);
+   */
+  stats(): ClientStats {
+    return { ...this.counts, roundTripMs: this.connector.roundTripMs };
   }
 
   /** The user as the server verified it; `undefined` before the first welcome, after `close()`, and for an anonymous client. */
@@ -250,6 +261,7 @@ export class RealtimeClient {
   private onLive(welcome: Welcome, wire: Wire, token: string | undefined): void {
     const before = this.welcome;
     this.welcome = welcome;
+    if (before !== undefined) this.counts.reconnects++;
     if (before !== undefined && before.user !== welcome.user) {
       // What waits was the other user's (P15).
       const error = new RealtimeError('unauthorized', 'The client is authenticated as another user now');

@@ -32,6 +32,28 @@ export interface ClientStatus {
   readonly cause?: unknown;
 }
 
+/** What a client did since it was made, for a dashboard or a bug report. */
+export interface ClientStats {
+  /**
+   * Milliseconds from the last ping to its answer: one is sent when the connection is in doubt. Before the first, of
+   * `hello`, which includes the check of the token. `undefined` without a connection.
+   */
+  readonly roundTripMs: number | undefined;
+  /** Times that the client was live again after a loss. */
+  readonly reconnects: number;
+  /** Times that a channel continued from its position, with nothing missing. */
+  readonly recovered: number;
+  /** Times that a channel did not: events were missing, or everything behind its position. */
+  readonly lost: number;
+  /** Messages of the server, those of the protocol included. */
+  readonly received: number;
+  /** Messages that were sent, those of the protocol included. */
+  readonly sent: number;
+}
+
+/** Counts of a client, which whoever does something adds to. */
+export type Counts = { -readonly [Name in Exclude<keyof ClientStats, 'roundTripMs'>]: number };
+
 /** Where an error came from that no promise carries. */
 export interface ErrorContext {
   /**

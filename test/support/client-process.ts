@@ -1,28 +1,37 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
+import type { ClientStatus } from '../../lib/client/index.js';
 
-/** Clients that are live on `url`, and a line for each change of state: its name, and whose. */
-const PROGRAM = (url: string, clients: number): string => `
+/** A state of one of the clients, and when this process heard of it. */
+interface ToldState {
+  readonly client: number;
+  readonly status: ClientStatus;
+  readonly at: number;
+}
+
+/** Connects clients, and tells each change of their state. */
+const PROGRAM = (url: string, clients: number, isBuiltIn: boolean): string => `
   import { WebSocket } from 'ws';
   import { RealtimeClient } from './lib/client/index.js';
-  for (let index = 0; index < ${clients}; index++) {
-    const client = new RealtimeClient(${JSON.stringify(url)}, { webSocket: WebSocket, token: () => 'ada' });
-    client.on('state', ({ state }) => console.log(state + ' ' + index));
-    client.connect();
+  const options = { token: () => 'ada', webSocket: ${isBuiltIn ? 'globalThis.WebSocket' : 'WebSocket'} };
+  for (let client = 0; client < ${clients}; client++) {
+    const realtime = new RealtimeClient(${JSON.stringify(url)}, options);
+    realtime.on('state', (status) => console.log(JSON.stringify({ client, status })));
+    realtime.connect();
   }`;
 
 /** A process of its own with clients, which a test can freeze. */
 export class ClientProcess {
   private constructor(
     private readonly child: ChildProcess,
-    /** What was told: the state, and the number of the client. */
-    readonly states: readonly { readonly state: string; readonly client: number; readonly at: number }[],
+    readonly states: readonly ToldState[],
   ) {}
 
-  static async start(url: string, clients: number): Promise<ClientProcess> {
+  /** @param isBuiltIn Whether with Node's own WebSocket, not that of the package ws. */
+  static async start(url: string, clients: number, isBuiltIn = false): Promise<ClientProcess> {
     const { outputFiles } = await build({
-      stdin: { contents: PROGRAM(url, clients), resolveDir: process.cwd(), loader: 'ts' },
+      stdin: { contents: PROGRAM(url, clients, isBuiltIn), resolveDir: process.cwd(), loader: 'ts' },
       bundle: true,
       write: false,
       platform: 'node',
@@ -30,12 +39,13 @@ export class ClientProcess {
       logLevel: 'silent',
       packages: 'external',
     });
-    const child = spawn(process.execPath, ['-'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--no-warnings', '--experimental-websocket', '-'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     child.stdin.end(outputFiles[0]?.text);
-    const states: { state: string; client: number; at: number }[] = [];
+    const states: ToldState[] = [];
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const [state = '', client] = line.split(' ');
-      states.push({ state, client: Number(client), at: performance.now() });
+      states.push({ ...(JSON.parse(line) as Omit<ToldState, 'at'>), at: performance.now() });
     });
     return new ClientProcess(child, states);
   }

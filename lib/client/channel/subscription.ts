@@ -9,7 +9,7 @@ import type { CommandQueue } from '../command-queue.js';
 import { errorFromPayload } from '../errors.js';
 import { deferred, type Deferred } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
-import type { ErrorContext } from '../state.js';
+import type { Counts, ErrorContext } from '../state.js';
 import { Cursor, type UnannouncedGap } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
@@ -24,6 +24,7 @@ const GAP_PAGE = 500;
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
   readonly window: SubscribeWindow;
+  readonly counts: Counts;
   readonly maxHeldEvents: number;
   readonly maxPresenceMembers: number;
   /**
@@ -201,6 +202,7 @@ export class ClientSubscription {
       return;
     }
     this.last = result;
+    this.count(result);
     this.backoff.began();
     const gap = this.cursor.answer(result);
     const { pending } = this;
@@ -226,9 +228,16 @@ export class ClientSubscription {
     const gap = this.cursor.reset(result);
     if (gap === false || !isMine()) return;
     this.last = result;
+    this.count(result);
     this.listeners.library('reset', result);
     if (isMine()) this.announce(result, gap, isMine);
     if (isMine() && result.presence !== undefined) this.presence.subscribed(result.presence);
+  }
+
+  private count({ recovery }: SubscribeResult): void {
+    const { counts } = this.deps;
+    if (recovery === 'complete') counts.recovered++;
+    else if (recovery !== 'new') counts.lost++;
   }
 
   private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {

@@ -7,7 +7,7 @@ import type { ClientTimer } from '../clock.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientSettings } from '../options.js';
 import { durationOf, recordOf } from '../received.js';
-import type { ErrorContext } from '../state.js';
+import type { Counts, ErrorContext } from '../state.js';
 import type { OpenTransport, Transport } from '../transport/websocket.js';
 import { FrameBatcher, HelloFrame } from './frames.js';
 import { readWelcome, type Greeting, type Welcome } from './handshake.js';
@@ -19,6 +19,7 @@ export interface ServerConnectionDeps
   extends Greeting, Pick<ClientSettings, 'codec' | 'clock' | 'ids' | 'connectTimeoutMs'> {
   readonly open: OpenTransport;
   readonly url: string;
+  readonly counts: Counts;
   /** The limits of what may be sent together with `hello`; `undefined`: nothing before `welcome`. */
   readonly early: FrameLimits | undefined;
 }
@@ -56,6 +57,7 @@ export class ServerConnection {
   private bye: ByePayload | undefined;
   private detail: string | undefined;
   private welcomeBy = 0;
+  private helloAt = 0;
   private prompt = false;
   private onLeft: (() => void) | undefined;
 
@@ -83,6 +85,11 @@ export class ServerConnection {
   /** Whether commands may be sent. False once the server said `bye`: it may never read them. */
   get accepting(): boolean {
     return this.phase === 'live' && this.bye === undefined;
+  }
+
+  /** Of the last ping, or of `hello`. */
+  get roundTripMs(): number | undefined {
+    return this.watch?.roundTripMs;
   }
 
   /**
@@ -139,16 +146,19 @@ export class ServerConnection {
       return;
     }
     const encoded = codec.encode({ type: 'hello', id: this.helloId, payload: hello });
+    this.helloAt = this.deps.clock.monotonic();
     if (early === undefined) {
-      this.transport.send(encoded);
+      this.write(encoded, 1);
       return;
     }
     this.helloFrame = new HelloFrame(codec, early, encoded, this.write);
     this.events.greeting(this.helloFrame);
   }
 
-  private readonly write = (frame: Encoded): void => {
-    if (!this.hasEnded()) this.transport.send(frame);
+  private readonly write = (frame: Encoded, messages: number): void => {
+    if (this.hasEnded()) return;
+    this.deps.counts.sent += messages;
+    this.transport.send(frame);
   };
 
   private onFrame(frame: Encoded): void {
@@ -163,6 +173,7 @@ export class ServerConnection {
       this.fail('protocol_error', 1006, 'The server sent a frame that cannot be read');
       return;
     }
+    this.deps.counts.received += values.length;
     for (const value of values) {
       // A listener may have closed the client.
       if (this.hasEnded()) return;
@@ -215,6 +226,7 @@ export class ServerConnection {
         this.fail('heartbeat_timeout', 1006, 'Nothing was heard from the server');
       },
     });
+    this.watch.roundTripMs = clock.monotonic() - this.helloAt;
     this.events.welcomed(welcome, this);
   }
 

@@ -8,7 +8,7 @@ import type { ClientTimer } from '../clock.js';
 import { errorOfClosed } from '../errors.js';
 import type { ClientSettings } from '../options.js';
 import { deferred, type Deferred } from '../promises.js';
-import type { ClientStatus } from '../state.js';
+import type { ClientStatus, Counts } from '../state.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
 import type { Endpoints, OpenTransport } from '../transport/websocket.js';
@@ -62,6 +62,7 @@ export class Connector {
     private readonly tokens: TokenSource | undefined,
     private readonly open: OpenTransport,
     private readonly endpoints: () => Endpoints,
+    private readonly counts: Counts,
     private readonly events: ConnectorEvents,
   ) {
     this.backoff = new Backoff(settings.random);
@@ -69,6 +70,11 @@ export class Connector {
 
   get status(): ClientStatus {
     return this.current;
+  }
+
+  /** Of the live connection. */
+  get roundTripMs(): number | undefined {
+    return this.connection?.roundTripMs;
   }
 
   /** Opens the connection, or waits until it is open. */
@@ -158,7 +164,7 @@ export class Connector {
 
   private dial(taken?: TakenToken): void {
     this.taken = taken;
-    const { settings, events, open, early } = this;
+    const { settings, events, open, early, counts } = this;
     try {
       this.connection = new ServerConnection(
         {
@@ -167,6 +173,7 @@ export class Connector {
           url: this.endpoints().socket,
           open,
           early,
+          counts,
         },
         {
           ...events,

@@ -41,7 +41,7 @@ export class FrameBatcher {
   constructor(
     private readonly codec: Codec,
     private readonly limits: FrameLimits,
-    private readonly write: (frame: Encoded) => void,
+    private readonly write: (frame: Encoded, messages: number) => void,
   ) {}
 
   /**
@@ -85,10 +85,10 @@ export class FrameBatcher {
   /** Sends what is queued now. */
   flush(): void {
     if (this.batch.length === 0) return;
-    const frame = joined(this.batch, this.codec.separator);
+    const { batch } = this;
     this.batch = [];
     this.batchBytes = 0;
-    this.write(frame);
+    this.write(joined(batch, this.codec.separator), batch.length);
   }
 }
 
@@ -136,7 +136,7 @@ export class HelloFrame {
     private readonly codec: Codec,
     private readonly limits: FrameLimits,
     hello: Encoded,
-    write: (frame: Encoded) => void,
+    write: (frame: Encoded, messages: number) => void,
   ) {
     this.batcher = new FrameBatcher(codec, limits, write);
     this.bytes = bytesOf(hello);

@@ -20,7 +20,7 @@ export interface HeartbeatEvents {
  * is reason to doubt it. A received frame costs one assignment: a timer looks when the last one came.
  */
 export class HeartbeatWatch {
-  /** Of the last ping that was answered. */
+  /** Of the last ping that was answered; before one, as the connection set it. */
   roundTripMs: number | undefined;
   private heardAt: number;
   private dueAt = 0;

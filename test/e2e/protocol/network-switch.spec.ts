@@ -93,7 +93,8 @@ describe('a path that is dead without an end', () => {
     async () => {
       const child = await ClientProcess.start(await start(), CLIENTS);
       cleanUp.push(() => child.stop());
-      const live = (since = 0) => child.states.filter(({ state, at }) => state === 'live' && at > since);
+      const live = (since = 0) =>
+        child.states.filter(({ status, at }) => status.state === 'live' && at > since);
       await until('all clients to be live', () => live().length === CLIENTS);
       child.freeze();
       proxy.switchNetwork();

@@ -12,15 +12,15 @@ const RETRY_AFTER_MS = 1_000;
 
 /** More commands than this, or bytes of them, that wait for a turn of the event loop: reading pauses. */
 const HOLD_COMMANDS = 32;
-const HOLD_BYTES = 64 * 1024;
+const HOLD_BYTES = 256 * 1024;
 /** Commands that read what may be large. */
 const READS: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['history', 'presence']);
 
 /** One envelope of a client, as it came. */
 export interface Received {
   readonly validation: CommandValidation;
-  /** Its part of the frame: what it takes of the memory, roughly. */
-  readonly bytes: number;
+  /** Bytes that it takes of the memory, parsed as it is. */
+  readonly weight: number;
   /** Bytes of its frame when they exceeded the rate, else 0. */
   readonly overBytes: number;
 }
@@ -43,7 +43,7 @@ export interface BacklogDeps {
   readonly clock: Clock;
   readonly settings: Pick<EngineSettings, 'limits' | 'handlerTimeoutMs'>;
   readonly turns: Turns;
-  /** What waits on all connections. */
+  /** What commands hold on all connections. */
   readonly waiting: WaitingBytes;
 }
 
@@ -85,15 +85,15 @@ export class CommandBacklog implements WaitingWork {
   push(waiting: WaitingCommand): void {
     const { maxQueuedCommands, maxQueuedBytes } = this.deps.settings.limits;
     const { received } = waiting;
-    if (this.waiting.length >= maxQueuedCommands || this.bytes + received.bytes > maxQueuedBytes) {
+    if (this.waiting.length >= maxQueuedCommands || this.bytes + received.weight > maxQueuedBytes) {
       const advice = { retryAfterMs: RETRY_AFTER_MS };
       const error = new RealtimeError('rate_limited', 'Too many commands wait on this connection', advice);
       return this.owner.refuse(received, error);
     }
-    if (!this.deps.waiting.take(this.owner.client, received.bytes))
+    if (!this.deps.waiting.take(this.owner.client, received.weight))
       return this.owner.refuse(received, tooMuchWaits());
     this.waiting.push(waiting);
-    this.bytes += received.bytes;
+    this.bytes += received.weight;
     this.arm();
     this.awaitTurn();
   }
@@ -147,9 +147,9 @@ export class CommandBacklog implements WaitingWork {
   private shift(): WaitingCommand | undefined {
     const next = this.waiting.shift();
     if (next === undefined) return undefined;
-    const { bytes } = next.received;
-    this.bytes -= bytes;
-    this.deps.waiting.give(this.owner.client, bytes);
+    const { weight } = next.received;
+    this.bytes -= weight;
+    this.deps.waiting.give(this.owner.client, weight);
     return next;
   }
 

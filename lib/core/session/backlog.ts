@@ -1,7 +1,8 @@
 import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { tooMuchWaits, type TurnClient, type Turns, type WaitingWork } from '../async/turns.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Timed, TimerWheel } from '../async/timer-wheel.js';
+import type { Clock } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { ReadingPause } from './reading-pause.js';
@@ -43,6 +44,7 @@ export interface BacklogDeps {
   readonly clock: Clock;
   readonly settings: Pick<EngineSettings, 'limits' | 'handlerTimeoutMs'>;
   readonly turns: Turns;
+  readonly wheel: Pick<TimerWheel, 'schedule'>;
   /** What commands hold on all connections. */
   readonly waiting: WaitingBytes;
 }
@@ -55,6 +57,8 @@ export interface BacklogSession extends TurnClient {
   start(waiting: WaitingCommand): void;
   /** Answers one that finds no room, or has waited for as long as a handler may run. */
   refuse(received: Received, error: RealtimeError): void;
+  /** Nothing has waited for some time: the backlog may be dropped. */
+  onIdle(): void;
 }
 
 /**
@@ -62,10 +66,10 @@ export interface BacklogSession extends TurnClient {
  * loop took long enough (G16). Bounded in number, bytes and time: a handler that never ends must not keep the commands behind it
  * for ever.
  */
-export class CommandBacklog implements WaitingWork {
+export class CommandBacklog implements WaitingWork, Timed {
   private readonly waiting: WaitingCommand[] = [];
   private bytes = 0;
-  private timer: Scheduled | undefined;
+  private hasTimer = false;
   private awaitsTurn = false;
 
   constructor(
@@ -119,8 +123,6 @@ export class CommandBacklog implements WaitingWork {
     this.waiting.length = 0;
     this.deps.waiting.give(this.owner.client, this.bytes);
     this.bytes = 0;
-    this.timer?.cancel();
-    this.timer = undefined;
   }
 
   private get canStart(): boolean {
@@ -153,17 +155,22 @@ export class CommandBacklog implements WaitingWork {
     return next;
   }
 
+  /** @internal */
+  onTimer(): void {
+    this.hasTimer = false;
+    this.expire();
+    this.arm();
+    if (!this.hasTimer && !this.awaitsTurn) this.owner.onIdle();
+  }
+
   /** One timer: all wait equally long. What waits no longer leaves it running: under load the next one comes before it ends. */
   private arm(): void {
     const [oldest] = this.waiting;
-    if (this.timer !== undefined || oldest === undefined) return;
-    const { clock, settings } = this.deps;
+    if (this.hasTimer || oldest === undefined) return;
+    const { clock, settings, wheel } = this.deps;
     const leftMs = oldest.receivedAt + settings.handlerTimeoutMs - clock.monotonic();
-    this.timer = clock.schedule(Math.max(0, leftMs), () => {
-      this.timer = undefined;
-      this.expire();
-      this.arm();
-    });
+    this.hasTimer = true;
+    wheel.schedule(Math.max(0, leftMs), this);
   }
 
   private expire(): void {

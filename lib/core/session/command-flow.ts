@@ -108,6 +108,11 @@ export class CommandFlow implements BacklogSession {
     work.then(ended, ended);
   }
 
+  /** What few connections need again soon takes memory of none of the others. */
+  onIdle(): void {
+    this.backlog = undefined;
+  }
+
   /** Runs a command that waited. */
   start({ received, receivedAt, isAdmitted }: WaitingCommand): void {
     const now = this.deps.clock.monotonic();

@@ -37,6 +37,12 @@ export interface PublishQueueDeps extends Pick<
  */
 export class PublishQueue {
   private readonly entries = new Map<string, PublishEntry>();
+  /** The newest entry of each channel. */
+  private readonly newest = new Map<string, PublishEntry>();
+  /** Entries that are not in flight. While there are none, nothing has to be looked for. */
+  private unsent = 0;
+  /** Whether those at the end of the line wait for the rate, and so does whatever comes behind them. */
+  private isPaced = false;
   private bytes = 0;
   private window = Infinity;
   /** After `rate_limited`: nothing is sent before this moment. */
@@ -74,10 +80,16 @@ export class PublishQueue {
       retries: 0,
       notBefore: 0,
     };
+    const previous = this.newest.get(input.channel);
     this.entries.set(input.id, entry);
+    this.newest.set(input.channel, entry);
     this.bytes += bytes;
+    this.unsent++;
     this.scheduleSweep(entry);
-    this.pump();
+    const wire = this.deps.wire();
+    if (this.unsent === 1 && wire?.accepting === true && this.mayStart())
+      this.send(entry, wire, previous?.input.id);
+    else if (!this.isPaced) this.pump();
     return entry.result.promise;
   }
 
@@ -92,6 +104,8 @@ export class PublishQueue {
   /** The connection is gone: the server may have appended what was sent. */
   interrupted(): void {
     this.pumpTimer?.cancel();
+    this.isPaced = false;
+    this.unsent = this.entries.size;
     for (const entry of this.entries.values()) {
       entry.ambiguous ||= entry.inFlight;
       entry.inFlight = false;
@@ -104,7 +118,7 @@ export class PublishQueue {
    * @param quietly Whether the application asked for it: a promise that it does not await is then no uncaught error.
    */
   stop(error: RealtimeError, quietly: boolean): void {
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of this.entries.values()) {
       if (quietly) entry.result.ignoreRejection();
       this.fail(entry, error);
     }
@@ -128,6 +142,7 @@ export class PublishQueue {
   }
 
   private refused(entry: PublishEntry, error: RealtimeError): void {
+    if (entry.inFlight) this.unsent++;
     entry.inFlight = false;
     // `timeout` and `unavailable` mean that the outcome is unknown, not that the publish was refused (P17).
     if (error.code === 'timeout' || error.code === 'unavailable') entry.ambiguous = true;
@@ -148,6 +163,8 @@ export class PublishQueue {
   /** Sends what may be sent. Within a channel nothing overtakes: the first that has to wait holds those behind it. */
   private pump(): void {
     this.pumpTimer?.cancel();
+    this.isPaced = false;
+    if (this.unsent === 0) return;
     const { clock, pacer } = this.deps;
     const wire = this.deps.wire();
     if (wire?.accepting !== true) return;
@@ -155,7 +172,7 @@ export class PublishQueue {
     const blocked = new Set<string>();
     const previous = new Map<string, string>();
     let next = Infinity;
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of this.entries.values()) {
       const { channel, id } = entry.input;
       if (blocked.has(channel)) continue;
       if (!entry.inFlight) {
@@ -172,6 +189,7 @@ export class PublishQueue {
         }
         if (!pacer.take()) {
           next = Math.min(next, pacer.waitMs);
+          this.isPaced = true;
           break;
         }
         if (!this.send(entry, wire, previous.get(channel))) continue;
@@ -189,9 +207,16 @@ export class PublishQueue {
       return false;
     }
     entry.inFlight = true;
+    this.unsent--;
     entry.firstSentAt ??= this.deps.clock.monotonic();
     this.scheduleSweep(entry);
     return true;
+  }
+
+  /** Whether the rate allows one more now. */
+  private mayStart(): boolean {
+    const { clock, pacer } = this.deps;
+    return this.pausedUntil <= clock.monotonic() && pacer.take();
   }
 
   /** The moment at which a publish has become too old. */
@@ -214,7 +239,7 @@ export class PublishQueue {
     const now = this.deps.clock.monotonic();
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of this.entries.values()) {
       if (this.deadline(entry) > now) this.scheduleSweep(entry);
       else this.expire(entry);
     }
@@ -251,11 +276,15 @@ export class PublishQueue {
   }
 
   private remove(entry: PublishEntry): void {
-    this.entries.delete(entry.input.id);
+    const { id, channel } = entry.input;
+    this.entries.delete(id);
+    if (this.newest.get(channel) === entry) this.newest.delete(channel);
+    if (!entry.inFlight) this.unsent--;
     this.bytes -= entry.bytes;
     if (this.entries.size > 0) return;
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;
     this.pumpTimer?.cancel();
+    this.isPaced = false;
   }
 }

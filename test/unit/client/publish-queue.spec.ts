@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { RealtimeClientOptions } from '../../../lib/client/options.js';
 import { type RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import type { Script, ScriptedConnection } from '../../support/wire/scripted-server.js';
-import { WELCOME } from '../../support/wire/scripted-server.js';
+import { until, WELCOME } from '../../support/wire/scripted-server.js';
+import { stretched } from '../../support/patience.js';
 import { codeOf, Harness } from './harness.js';
 
 let harness: Harness | undefined;
@@ -73,6 +74,48 @@ describe('publishing', () => {
     await connection.sync();
     void one.publish('a', 5, { id: 'a4' });
     expect((await connection.expectCommand('publish')).after).toBeUndefined();
+  });
+
+  it('publishes, and takes acknowledgements, in a time that grows with their number only', async () => {
+    const COUNT = 30_000;
+    const h = await start({ maxQueuedPublishes: COUNT, maxQueuedBytes: 1e9 });
+    const connection = await h.live(limits({ ratePerSecond: 0, maxFrameBytes: 1e8 }));
+    const room = h.client.channel('rooms.1');
+    const before = performance.now();
+    const results = Array.from({ length: COUNT }, () => room.publish('a'));
+    const commands = await publishes(connection, COUNT);
+    for (const [seq, command] of commands.entries()) connection.reply(command, stored(seq));
+    expect((await Promise.all(results)).at(-1)).toMatchObject({ seq: COUNT - 1 });
+    // Seconds where it grows with the square.
+    expect(performance.now() - before).toBeLessThan(stretched(4_000));
+  });
+
+  it('queues above the rate in the same way, and sends all of them within it', async () => {
+    const COUNT = 20_000;
+    const h = await start({ maxQueuedPublishes: COUNT, maxQueuedBytes: 1e9, publishTimeoutMs: 1e9 });
+    await h.live(limits({ ratePerSecond: 1 }));
+    const before = performance.now();
+    const results = Array.from({ length: COUNT }, () => codeOf(h.client.channel('rooms.1').publish('a')));
+    expect(performance.now() - before).toBeLessThan(stretched(2_000));
+    void h.client.close();
+    expect((await Promise.all(results)).slice(0, 2)).toEqual(['outcome_unknown', 'unavailable']);
+  });
+
+  it('sends a publish that comes when those that waited for the rate are gone', async () => {
+    const h = await start();
+    const connection = await h.live(limits({ ratePerSecond: 1 }));
+    const room = h.client.channel('rooms.1');
+    connection.reply(await (void room.publish('a'), connection.expectCommand('publish')), stored(1));
+    await connection.sync();
+    const late = codeOf(room.publish('b', 0, { ttl: 10 }));
+    h.clock.advance(10);
+    expect(await late).toBe('timeout');
+    const next = room.publish('c');
+    h.clock.advance(1_000);
+    const command = await connection.expectCommand('publish');
+    expect(command.event).toBe('c');
+    connection.reply(command, stored(2));
+    expect(await next).toMatchObject({ seq: 2 });
   });
 
   it('refuses an invalid publish before anything is sent', async () => {
@@ -243,6 +286,20 @@ describe('reconnecting with unacknowledged publishes (P17)', () => {
     await connection.expectCommand('publish');
     // `hello`, then both in one frame.
     expect(connection.frames).toHaveLength(2);
+  });
+
+  it('does not wait behind thousands of channels that come back', async () => {
+    const h = await start();
+    for (let room = 0; room < 1_000; room++) void h.client.channel(`rooms.${room}`).subscribe();
+    const result = h.client.channel('rooms.7').publish('a');
+    const connection = await h.server.accept();
+    await connection.welcome(limits({ maxChannels: 1_000 }));
+    await until(() => connection.unread.at(-1)?.type === 'publish', 'the publish');
+    // Nothing was answered yet.
+    const before = connection.unread.slice(0, -1);
+    expect(before.map(({ type }) => type)).toEqual(Array(128).fill('subscribe'));
+    connection.reply(connection.unread.at(-1) as { id: string }, stored(1));
+    expect(await result).toMatchObject({ seq: 1 });
   });
 
   it('sends nothing again as another user (P15)', async () => {

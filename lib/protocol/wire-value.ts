@@ -4,7 +4,7 @@ import { RealtimeError } from './realtime-error.js';
 /** Deepest nesting of a value that is sent. A client may send less (P4), and a handler may wrap what it sent. */
 export const MAX_VALUE_DEPTH = 256;
 
-const LONE_SURROGATE = /\p{Surrogate}/gu;
+const LONE_SURROGATE = /[\ud800-\udfff]/gu;
 
 /** Classes whose objects JSON empties without a word; a `Date` only where it is what `toJSON` returned. */
 const EMPTIED = /^(?:Date|Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symbol|Blob|File)$/;

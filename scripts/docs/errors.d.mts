@@ -3,9 +3,7 @@ type Errors = Readonly<
     string,
     {
       readonly retryable: boolean;
-      readonly http: number;
       readonly meaning: string;
-      readonly remedy: string;
     }
   >
 >;

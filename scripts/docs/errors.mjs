@@ -1,5 +1,90 @@
-// Writes docs/errors.md from the catalogues of lib/protocol (`npm run docs`). They hold what happened and what to do; this file
-// adds why. A code without a reason stops the script, so a new code cannot stay unexplained.
+// Writes docs/errors.md from the catalogues of lib/protocol (`npm run docs`). They hold what happened; this file adds why, and what
+// to do. A code without a reason stops the script, so a new code cannot stay unexplained.
+
+/** What to do, and the HTTP status with the same meaning. */
+const ERROR_HELP = {
+  bad_request: {
+    http: 400,
+    remedy: 'Correct the field named in `details` and send a new command.',
+  },
+  validation_failed: {
+    http: 422,
+    remedy: 'Show `details[]` to the user; each entry has a `path` and a `message`.',
+  },
+  unauthorized: {
+    http: 401,
+    remedy: 'Fetch a fresh token and connect, or send `auth`.',
+  },
+  token_expired: {
+    http: 401,
+    remedy: 'Fetch a fresh token, then try again.',
+  },
+  forbidden: {
+    http: 403,
+    remedy: 'Do not retry; ask the owner of the channel for access.',
+  },
+  refused: {
+    http: 403,
+    remedy: 'Decide by `reason` and `data`, which are the application’s.',
+  },
+  banned: {
+    http: 403,
+    remedy: 'Wait for the ban to end (`retryAfterMs` where it has an end).',
+  },
+  muted: {
+    http: 403,
+    remedy: 'Wait for the mute to end (`retryAfterMs` where it has an end).',
+  },
+  unknown_channel: {
+    http: 404,
+    remedy: 'Check the name against the application’s `@Channel()` patterns.',
+  },
+  not_subscribed: {
+    http: 409,
+    remedy: 'Subscribe first.',
+  },
+  already_subscribed: {
+    http: 409,
+    remedy: 'Use the subscription that exists.',
+  },
+  too_many_channels: {
+    http: 429,
+    remedy: 'Unsubscribe from a channel first.',
+  },
+  rate_limited: {
+    http: 429,
+    remedy: 'Wait `retryAfterMs`; stay below `limits.ratePerSecond` of `welcome`.',
+  },
+  message_too_large: {
+    http: 413,
+    remedy:
+      'Send less: of a command at most `limits.maxMessageBytes` of `welcome`, of an event `limits.maxEventBytes`.',
+  },
+  conflict: {
+    http: 409,
+    remedy: 'Use a new id for new content.',
+  },
+  out_of_order: {
+    http: 409,
+    remedy: 'Send the earlier publish again first, then this one.',
+  },
+  unavailable: {
+    http: 503,
+    remedy: 'Send the same command with the same id again after `retryAfterMs`.',
+  },
+  timeout: {
+    http: 504,
+    remedy: 'Send the same command with the same id again.',
+  },
+  outcome_unknown: {
+    http: 504,
+    remedy: 'Read the state (history or a request) before doing it again.',
+  },
+  internal: {
+    http: 500,
+    remedy: 'Report the id to the operator.',
+  },
+};
 
 /** Why each error happens: the usual causes, most frequent first. */
 const ERROR_CAUSES = {
@@ -142,7 +227,7 @@ const CLOSE_NOTES = {
 const ACTIONS = { stay_closed: 'stays closed', reconnect: 'reconnects', stop: 'stops' };
 
 /**
- * @param {Record<string, {retryable: boolean, http: number, meaning: string, remedy: string}>} errors
+ * @param {Record<string, {retryable: boolean, meaning: string}>} errors
  * @param {Record<string, {code: number, meaning: string}>} closes
  * @param {(code: number) => 'stay_closed' | 'reconnect' | 'stop'} actionOf
  * @param {Record<string, Record<string, {code: string, reason?: string, then: string}>>} table what test/e2e/nest/error-table.spec.ts found
@@ -159,8 +244,8 @@ export function renderErrors(errors, closes, actionOf, table) {
     '| code | retryable | HTTP | what happened |',
     '| --- | --- | --- | --- |',
     ...Object.entries(errors).map(
-      ([code, { retryable, http, meaning }]) =>
-        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${http} | ${meaning} |`,
+      ([code, { retryable, meaning }]) =>
+        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meaning} |`,
     ),
     '',
     'The HTTP column is the status with the same meaning, that of a refusal before an upgrade. `reason` and `data` of an error are the application’s (P6f).',
@@ -168,7 +253,8 @@ export function renderErrors(errors, closes, actionOf, table) {
     '## Error codes',
     '',
   ];
-  for (const [code, { retryable, meaning, remedy }] of Object.entries(errors)) {
+  for (const [code, { retryable, meaning }] of Object.entries(errors)) {
+    const { remedy } = known(ERROR_HELP, code, 'error code');
     const causes = known(ERROR_CAUSES, code, 'error code');
     lines.push(
       `### ${code}`,
@@ -246,7 +332,7 @@ function retryableOf(code, retryable) {
 /** Codes that this script explains and the catalogue no longer has: they must go. */
 export function strayNotes(errors, closes) {
   const stray = (notes, catalogue) => Object.keys(notes).filter((name) => !Object.hasOwn(catalogue, name));
-  return [...stray(ERROR_CAUSES, errors), ...stray(CLOSE_NOTES, closes)];
+  return [...stray(ERROR_HELP, errors), ...stray(ERROR_CAUSES, errors), ...stray(CLOSE_NOTES, closes)];
 }
 
 function known(notes, name, what) {

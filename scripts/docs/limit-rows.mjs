@@ -993,6 +993,16 @@ export const FIXED = {
     'the connection',
     'counts as closed: nothing depends on it',
   ),
+  'lib/client/connection/heartbeat-watch.ts#DOUBT_MS': time(
+    'a sign of life after the network or the page changed, also of an attempt',
+    'the connection',
+    'ends, and the next attempt comes at once (P9a)',
+  ),
+  'lib/client/token.ts#UNUSED_MS': time(
+    'a token that no server has taken yet, and that is used for further attempts',
+    'the client',
+    'asks the option `token` for another one',
+  ),
   'lib/client/clock.ts#MAX_TIMER_MS': time(
     'one timer of the platform',
     'the client',
@@ -1157,6 +1167,7 @@ export const OTHER_NUMBERS = {
   'what tells a held-back timer or a stale value': [
     'lib/client/clock.ts#SLEEP_MS',
     'lib/client/connection/heartbeat-watch.ts#LATE_MS',
+    'lib/client/connection/heartbeat-watch.ts#TICK_MS',
     'lib/client/token.ts#STALE_MS',
   ],
 };

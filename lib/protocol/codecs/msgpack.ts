@@ -70,7 +70,7 @@ function isReadable(bytes: Uint8Array): boolean {
 
 /** The value with U+FFFD for each half of a pair, and without `__proto__` keys. */
 function readable(value: unknown): unknown {
-  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd');
+  if (typeof value === 'string') return value.replace(/[\ud800-\udfff]/gu, '\ufffd');
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
     return value;

@@ -76,7 +76,7 @@ describe('the log of a client', () => {
 });
 
 describe('the error of a command', () => {
-  it('names its channel and event, whoever refused it', async () => {
+  it('names its channel and event, on whichever side it was refused', async () => {
     const { h, text } = await start({ maxPendingCommands: 2, requestTimeoutMs: 1_000 });
     const connection = await h.live({ limits: { maxMessageBytes: 500 } });
     const room = h.client.channel('rooms.1');

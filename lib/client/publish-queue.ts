@@ -41,8 +41,6 @@ export class PublishQueue {
   private readonly newest = new Map<string, PublishEntry>();
   /** Entries that are not in flight. While there are none, nothing has to be looked for. */
   private unsent = 0;
-  /** Whether those at the end of the line wait for the rate, and so does whatever comes behind them. */
-  private isPaced = false;
   private bytes = 0;
   private window = Infinity;
   /** After `rate_limited`: nothing is sent before this moment. */
@@ -89,7 +87,7 @@ export class PublishQueue {
     const wire = this.deps.wire();
     if (this.unsent === 1 && wire?.accepting === true && this.mayStart())
       this.send(entry, wire, previous?.input.id);
-    else if (!this.isPaced) this.pump();
+    else this.pump();
     return entry.result.promise;
   }
 
@@ -104,7 +102,6 @@ export class PublishQueue {
   /** The connection is gone: the server may have appended what was sent. */
   interrupted(): void {
     this.pumpTimer?.cancel();
-    this.isPaced = false;
     this.unsent = this.entries.size;
     for (const entry of this.entries.values()) {
       entry.ambiguous ||= entry.inFlight;
@@ -163,7 +160,6 @@ export class PublishQueue {
   /** Sends what may be sent. Within a channel nothing overtakes: the first that has to wait holds those behind it. */
   private pump(): void {
     this.pumpTimer?.cancel();
-    this.isPaced = false;
     if (this.unsent === 0) return;
     const { clock, pacer } = this.deps;
     const wire = this.deps.wire();
@@ -189,7 +185,6 @@ export class PublishQueue {
         }
         if (!pacer.take()) {
           next = Math.min(next, pacer.waitMs);
-          this.isPaced = true;
           break;
         }
         if (!this.send(entry, wire, previous.get(channel))) continue;
@@ -285,6 +280,5 @@ export class PublishQueue {
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;
     this.pumpTimer?.cancel();
-    this.isPaced = false;
   }
 }

@@ -33,6 +33,15 @@ describe('backoff (P19)', () => {
     );
   });
 
+  it('does not wait when only this client is concerned, unless the server said for how long (P19f)', () => {
+    const made = backoff(() => 0.5);
+    expect(made.next(true, undefined, true)).toBe(0);
+    expect(made.next(false, undefined, true)).toBe(0);
+    // Each counts all the same.
+    expect(made.attempt).toBe(3);
+    expect(backoff(() => 0.5).next(true, { retryAfterMs: 300, spreadMs: 100 }, true)).toBe(350);
+  });
+
   it('spreads a thousand clients that lost one node over the whole spread (P19)', () => {
     const delays = Array.from({ length: 1_000 }, () => backoff(Math.random).next(true));
     const slots = new Set(delays.map((delay) => Math.floor(delay / 200)));

@@ -79,8 +79,12 @@ describe('publishing', () => {
   it('publishes, and takes acknowledgements, in a time that grows with their number only', async () => {
     const COUNT = 30_000;
     const h = await start({ maxQueuedPublishes: COUNT, maxQueuedBytes: 1e9 });
-    const connection = await h.live(limits({ ratePerSecond: 0, maxFrameBytes: 1e8 }));
     const room = h.client.channel('rooms.1');
+    // One that is never sent does not count as one that waits.
+    const late = codeOf(room.publish('late', 0, { ttl: 1 }));
+    h.clock.advance(1);
+    expect(await late).toBe('timeout');
+    const connection = await h.live(limits({ ratePerSecond: 0, maxFrameBytes: 1e8 }));
     const before = performance.now();
     const results = Array.from({ length: COUNT }, () => room.publish('a'));
     const commands = await publishes(connection, COUNT);
@@ -417,6 +421,22 @@ describe('refusals of a publish (P17)', () => {
     expect(connection.unread).toEqual([]);
     h.clock.advance(2_000);
     await publishes(connection, 2);
+  });
+
+  it('pauses also when the publish that was refused has become too old', async () => {
+    const h = await start();
+    const connection = await h.live(limits({ dedupeMs: 1_000 }));
+    const room = h.client.channel('rooms.1');
+    const first = codeOf(room.publish('a'));
+    connection.error(await connection.expectCommand('publish'), 'rate_limited', { retryAfterMs: 5_000 });
+    await connection.sync();
+    h.clock.advance(900);
+    expect(await first).toBe('timeout');
+    void room.publish('b').catch(() => undefined);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    h.clock.advance(4_100);
+    expect((await connection.expectCommand('publish')).event).toBe('b');
   });
 
   it('drops the advice of a connection when that connection ends', async () => {

@@ -289,12 +289,12 @@ describe('who logs out', () => {
     expect(h.client.user).toBeUndefined();
     void h.client.connect();
     await until(() => answers.length === 3, 'the second question');
-    answers[1]?.('alice again');
     answers[2]?.('bob');
     const second = await h.server.accept();
     expect((await second.welcome({ user: 'bob' })).payload).toMatchObject({ token: 'bob' });
     expect(second.protocols).toEqual(['realtime.v1.json']);
     await h.state('live');
+    answers[1]?.('alice again');
     await renewed;
     expect(h.client.user).toBe('bob');
     await second.sync();

@@ -192,6 +192,20 @@ describe('an attempt to connect', () => {
     await h.state('live');
   });
 
+  it('that never opened is followed by another one, without asking why', async () => {
+    const { webSocket, made } = fakeSockets();
+    let asked = 0;
+    const fetch = (): Promise<never> => {
+      asked++;
+      return new Promise(() => undefined);
+    };
+    const h = await start({ webSocket, fetch });
+    void h.client.connect().catch(() => undefined);
+    page.window.fire('online');
+    h.clock.advance(2_000);
+    expect([made.length, asked]).toEqual([2, 0]);
+  });
+
   it('that was about to end by its own time-out is not prolonged', async () => {
     const h = await start();
     void h.client.connect().catch(() => undefined);

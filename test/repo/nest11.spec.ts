@@ -4,7 +4,6 @@ import { join, relative, sep } from 'node:path';
 import { dirname, normalize } from 'node:path/posix';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import config from '../../jest.config.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Those that run on both versions of Nest. */
@@ -36,9 +35,9 @@ describe('the e2e specs', () => {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'));
 
   it('run on Nest 11 too where they reach Nest', () => {
-    const { projects } = config as { projects: { displayName: string; testMatch: string[] }[] };
-    const nest11 = projects.find(({ displayName }) => displayName === 'nest11');
-    expect(nest11?.testMatch).toEqual(['<rootDir>/test/e2e/{nest,sample}/**/*.spec.ts']);
+    expect(readFileSync(join(root, 'jest.config.mjs'), 'utf8')).toContain(
+      `project('nest11', 'e2e/{nest,sample}', {`,
+    );
     const onNest = specs.filter(reachesNest);
     expect(onNest.length).toBeGreaterThan(20);
     expect(onNest.filter((spec) => !ON_BOTH.test(spec))).toEqual([]);

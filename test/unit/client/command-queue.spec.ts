@@ -134,6 +134,23 @@ describe('request', () => {
     }
   });
 
+  it('sends a read that a lost connection left unanswered before one that came later and waited for its channel', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const room = h.client.channel('rooms.9');
+    void codeOf(room.subscribe());
+    await connection.expectCommand('subscribe');
+    void codeOf(h.client.channel('rooms.1').history());
+    void codeOf(room.history());
+    await connection.expectCommand('history');
+    connection.terminate();
+    await h.state('waiting');
+    await room.unsubscribe();
+    const next = await h.back();
+    await next.sync();
+    expect(next.unread.map(({ channel }) => channel)).toEqual(['rooms.1', 'rooms.9']);
+  });
+
   it('fails locally if it is too large or cannot be encoded (P4)', async () => {
     const h = await start();
     await h.live({ limits: { maxMessageBytes: 500 } });

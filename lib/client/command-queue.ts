@@ -39,8 +39,11 @@ interface PendingCommand {
   readonly onAnswer: OnAnswer;
   readonly timer: ClientTimer;
   readonly ignoreRejection: (() => void) | undefined;
-  /** Whether it counts against `maxPendingCommands`. */
-  readonly isCounted: boolean;
+}
+
+/** Those that change what the connection holds: they may go with `hello`. */
+function isJoinOrLeave(type: CommandSpec['type']): boolean {
+  return type === 'subscribe' || type === 'unsubscribe';
 }
 
 /** What the queue needs. */
@@ -59,6 +62,7 @@ export class CommandQueue {
   private readonly pending = new Map<string, PendingCommand>();
   /** Those of them that were not sent, in the order in which they were dispatched. */
   private readonly unsent = new Set<PendingCommand>();
+  /** Those that count against `maxPendingCommands`. */
   private counted = 0;
 
   constructor(private readonly deps: CommandQueueDeps) {}
@@ -90,8 +94,8 @@ export class CommandQueue {
       return;
     }
     // Subscribes have a bound of their own, and an unsubscribe that is not sent would leave a subscription on the server.
-    const isCounted = given.type !== 'subscribe' && given.type !== 'unsubscribe';
-    if (isCounted && this.counted >= maxPendingCommands) {
+    const isFree = isJoinOrLeave(given.type);
+    if (!isFree && this.counted >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
       refuse(new RealtimeError('rate_limited', message));
       return;
@@ -106,10 +110,10 @@ export class CommandQueue {
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
     const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
-    const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection, isCounted };
+    const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection };
     this.pending.set(command.id, command);
     this.unsent.add(command);
-    if (isCounted) this.counted++;
+    if (!isFree) this.counted++;
     this.send(command);
   }
 
@@ -137,17 +141,17 @@ export class CommandQueue {
   interrupted(): void {
     for (const command of [...this.pending.values()]) {
       const { spec } = command;
-      const sent = this.wasSent(command);
+      const isUnsent = this.unsent.has(command);
       // What had no place in the frame of `hello` was for that connection too.
-      if (spec.idempotent === true || (!sent && spec.immediate !== true)) {
+      if (spec.idempotent === true || (isUnsent && spec.immediate !== true)) {
         // Added anew, so that all are in their order.
         this.unsent.delete(command);
         this.unsent.add(command);
         continue;
       }
-      const error = sent
-        ? outcomeUnknown(`The connection was lost before the answer to ${describe(spec)}`)
-        : new RealtimeError('unavailable', `The connection was lost; ${describe(spec)} was not sent`);
+      const error = isUnsent
+        ? new RealtimeError('unavailable', `The connection was lost; ${describe(spec)} was not sent`)
+        : outcomeUnknown(`The connection was lost before the answer to ${describe(spec)}`);
       this.settle(command, this.named(error, spec));
     }
   }
@@ -174,7 +178,7 @@ export class CommandQueue {
   }
 
   private abandon(command: PendingCommand, error: RealtimeError): void {
-    const unknown = this.wasSent(command) && command.spec.idempotent !== true;
+    const unknown = !this.unsent.has(command) && command.spec.idempotent !== true;
     this.settle(command, unknown ? outcomeUnknown(error.message, error) : error);
   }
 
@@ -183,7 +187,7 @@ export class CommandQueue {
     const { type, channel, event, payload } = spec;
     if (spec.ready?.() === false) return;
     const wire = this.deps.wire();
-    const helloFrame = type === 'subscribe' || type === 'unsubscribe' ? this.deps.helloFrame() : undefined;
+    const helloFrame = isJoinOrLeave(type) ? this.deps.helloFrame() : undefined;
     const envelope = omitUndefined({ type, id, channel, event, payload });
     try {
       if (wire?.accepting === true) wire.send(envelope);
@@ -202,16 +206,12 @@ export class CommandQueue {
     return about(error, spec);
   }
 
-  private wasSent(command: PendingCommand): boolean {
-    return !this.unsent.has(command);
-  }
-
   private expire(command: PendingCommand, timeoutMs: number): void {
     const { spec } = command;
     const { idempotent, immediate } = spec;
     const what = describe(spec);
     const noAnswer = `No answer to ${what} within ${timeoutMs} ms`;
-    const error = !this.wasSent(command)
+    const error = this.unsent.has(command)
       ? new RealtimeError('timeout', `No connection took ${what} within ${timeoutMs} ms; it was not sent`)
       : idempotent === true || immediate === true
         ? new RealtimeError('timeout', noAnswer)
@@ -222,7 +222,7 @@ export class CommandQueue {
   private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
     if (!this.pending.delete(command.id)) return;
     this.unsent.delete(command);
-    if (command.isCounted) this.counted--;
+    if (!isJoinOrLeave(command.spec.type)) this.counted--;
     command.timer.cancel();
     command.onAnswer(error, payload);
   }

@@ -1,9 +1,9 @@
 /** Subscribes that wait for their answer at most: as many as a connection holds by default, so that those go in one flight. */
-const WINDOW = 128;
+const MAX_UNANSWERED = 128;
 
 /** A channel that wants to subscribe. */
 export interface Joining {
-  /** Tries again, now that there is room. */
+  /** There is room now. It need not want it any more: it was unsubscribed, or the connection is gone. */
   join(): void;
 }
 
@@ -12,7 +12,7 @@ export interface Joining {
  * for longer than a server lets a command wait, and a publish behind all of them.
  */
 export class SubscribeWindow {
-  private room = WINDOW;
+  private room = MAX_UNANSWERED;
   private isServing = false;
   /** Those that wait for room, the oldest first. */
   private readonly line = new Set<Joining>();
@@ -37,10 +37,5 @@ export class SubscribeWindow {
       channel.join();
     }
     this.isServing = false;
-  }
-
-  /** The channel no longer waits for room. */
-  forget(channel: Joining): void {
-    this.line.delete(channel);
   }
 }

@@ -135,9 +135,9 @@ export class ClientSubscription {
     return new Promise((resolve) => this.leave(() => resolve()));
   }
 
-  /** A connection takes subscribes: it sent `hello`, or it is live. What was sent with `hello` is not sent again. */
+  /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting') this.send();
+    if (this.phase === 'waiting' && this.deps.commands.isJoinable) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -345,7 +345,6 @@ export class ClientSubscription {
   private drop(): void {
     this.attempt++;
     this.timer?.cancel();
-    this.deps.window.forget(this);
     this.backoff.ended();
     this.cursor.stop();
   }

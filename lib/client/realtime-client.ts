@@ -11,6 +11,7 @@ import type { HelloFrame } from './connection/frames.js';
 import type { Welcome } from './connection/handshake.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
 import { errorFromPayload } from './errors.js';
+import { silentLog } from './log.js';
 import { settingsOf, type RealtimeClientOptions } from './options.js';
 import { Pacer } from './pacer.js';
 import { attempt } from './promises.js';
@@ -75,6 +76,7 @@ export class RealtimeClient {
     const deps = {
       ...settings,
       report: this.report,
+      log: silentLog,
       pacer: this.pacer,
       wire: () => this.wire,
       helloFrame: () => this.helloFrame,

@@ -7,6 +7,7 @@ import { ChannelBackoff, exponentialDelay, type ChannelBackoffDeps } from '../ba
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import { errorFromPayload } from '../errors.js';
+import type { ClientLog } from '../log.js';
 import { deferred, type Deferred } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
 import type { ErrorContext } from '../state.js';
@@ -31,6 +32,7 @@ export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
    */
   readonly ensureStarted: () => void;
   readonly report: (error: unknown, context: ErrorContext) => void;
+  readonly log: ClientLog;
   /** Called when the channel becomes, or is no longer, subscribed or listened to: then it is kept, or may be forgotten. */
   readonly inUse: (subscription: ClientSubscription, used: boolean) => void;
 }
@@ -235,6 +237,10 @@ export class ClientSubscription {
       return;
     }
     if (error.retryable) {
+      this.deps.log(
+        'info',
+        `The subscribe to ${this.channel} was refused and is tried again: ${error.message}`,
+      );
       this.waitFor(Math.max(error.retryAfterMs ?? 0, this.backoff.next()));
       return;
     }

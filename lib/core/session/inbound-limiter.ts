@@ -26,6 +26,7 @@ const CHARGED: ReadonlySet<ClientCommandType | undefined> = new Set<ClientComman
   'subscribe',
   'history',
   'presence',
+  'snapshot',
   'request',
 ]);
 

@@ -465,12 +465,6 @@ export const CLIENT = {
     'the client',
     '`rate_limited`; nothing is sent',
   ),
-  maxHeldEvents: count(
-    'events that wait behind an unannounced gap, until one page is read or fails',
-    'the channel',
-    'resumes',
-    '`limits.maxEventBytes` of the server for each: in theory 1 000 MiB, in the memory of the client alone',
-  ),
   maxPresenceMembers: count(
     'members that are kept',
     'the channel',
@@ -965,12 +959,6 @@ export const FIXED = {
     'the node',
     'the others follow: Redis must not stand still',
     'none: only names',
-  ),
-  'lib/client/channel/subscription.ts#GAP_PAGE': count(
-    'events of one read that closes an unannounced gap',
-    'the channel',
-    'reads the next page: any size heals',
-    '`limits.maxPageBytes` of the server',
   ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',

@@ -11,19 +11,15 @@ import type { ClientLog } from '../log.js';
 import { deferred, type Deferred } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
 import type { ErrorContext } from '../state.js';
-import { Cursor, type UnannouncedGap } from './cursor.js';
+import { Cursor } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
-import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
+import { deliver, readSubscribeResult } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
 import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
-
-/** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
-const GAP_PAGE = 500;
 
 /** What a {@link ClientSubscription} needs. */
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
-  readonly maxHeldEvents: number;
   readonly maxPresenceMembers: number;
   /**
    * Opens the client if it was never used.
@@ -65,16 +61,12 @@ export class ClientSubscription {
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
     );
-    this.cursor = new Cursor<ChannelEvent>(
-      {
-        deliver: (event) => this.listeners.event(event),
-        gap: (gap) => this.listeners.library('gap', gap),
-        resumed: (position) => this.listeners.library('resumed', position),
-        read: (gap) => this.readGap(gap),
-        resubscribe: () => this.resubscribe(),
-      },
-      deps.maxHeldEvents,
-    );
+    this.cursor = new Cursor<ChannelEvent>({
+      deliver: (event) => this.listeners.event(event),
+      gap: (gap) => this.listeners.library('gap', gap),
+      resumed: (position) => this.listeners.library('resumed', position),
+      resubscribe: () => this.resubscribe(),
+    });
     this.presence = new PresenceSync({
       maxMembers: deps.maxPresenceMembers,
       ask: (cursor, onAnswer) => {
@@ -280,20 +272,6 @@ export class ClientSubscription {
 
   private sendOrWait(): void {
     if (this.pause() && this.deps.commands.isJoinable) this.send();
-  }
-
-  private readGap({ token, epoch, from, until }: UnannouncedGap): void {
-    const { channel, cursor } = this;
-    const payload = { epoch, from, until, limit: Math.min(GAP_PAGE, until - from + 1) };
-    this.deps.commands.dispatch({ type: 'history', channel, payload, immediate: true }, (error, answer) => {
-      const page = error === undefined ? readHistory(answer) : undefined;
-      if (page === undefined) {
-        cursor.pageFailed(token);
-        return;
-      }
-      const events = page.events.map((item) => readEvent(item, channel, epoch, item.seq));
-      cursor.page(token, { epoch: page.position.epoch, events, more: page.more });
-    });
   }
 
   private waitFor(delayMs: number): void {

@@ -49,8 +49,8 @@ describe('endpoints', () => {
 describe('options of the client', () => {
   it('the error for a wrong option names it', () => {
     expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
-    expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
-    expect(settingsOf({}).maxHeldEvents).toBe(1_000);
+    expect(() => settingsOf({ maxPresenceMembers: NaN })).toThrow(/"maxPresenceMembers"/);
+    expect(settingsOf({}).maxPresenceMembers).toBe(10_000);
     // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
     expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
       new TypeError(

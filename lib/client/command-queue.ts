@@ -9,7 +9,7 @@ import type { HelloFrame } from './connection/frames.js';
 import { errorFromPayload, outcomeUnknown } from './errors.js';
 import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
-import { deferred } from './promises.js';
+import { abortWith, deferred } from './promises.js';
 
 /** One command that has one answer (P7), and how it may be treated. */
 export interface CommandSpec {
@@ -26,6 +26,9 @@ export interface CommandSpec {
   /** Milliseconds to wait for the answer. Default `requestTimeoutMs`. */
   readonly timeoutMs?: number;
 }
+
+/** Forgets a command: its answer is not waited for any more. */
+type Forget = () => void;
 
 /**
  * Called once with the outcome of a command, in the middle of the frame that holds the answer: the messages behind it
@@ -70,24 +73,31 @@ export class CommandQueue {
   }
 
   /** Like {@link dispatch}, with a promise. */
-  request(spec: CommandSpec): Promise<unknown> {
-    const { promise, resolve, reject, ignoreRejection } = deferred<unknown>();
-    const onAnswer: OnAnswer = (error, payload) => (error === undefined ? resolve(payload) : reject(error));
-    this.dispatch(spec, onAnswer, ignoreRejection);
-    return promise;
+  request(spec: CommandSpec, signal?: AbortSignal): Promise<unknown> {
+    const result = deferred<unknown>();
+    let forget: Forget = () => undefined;
+    const unwatch = abortWith(signal, result, () => forget());
+    const onAnswer: OnAnswer = (error, payload) => {
+      unwatch();
+      if (error === undefined) result.resolve(payload);
+      else result.reject(error);
+    };
+    forget = this.dispatch(spec, onAnswer, result.ignoreRejection);
+    return result.promise;
   }
 
   /** Sends the command, now or as soon as it may be sent. */
-  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
+  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): Forget {
+    const nothing: Forget = () => undefined;
     const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
     if (given.immediate === true && !this.isJoinable) {
       onAnswer(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
-      return;
+      return nothing;
     }
     if (this.pending.size >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
       onAnswer(new RealtimeError('rate_limited', message));
-      return;
+      return nothing;
     }
     let spec: CommandSpec;
     try {
@@ -95,13 +105,16 @@ export class CommandQueue {
       spec = { ...given, payload: toWireValue(given.payload) };
     } catch (error) {
       onAnswer(error as RealtimeError);
-      return;
+      return nothing;
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
     const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
     const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection, sent: false };
     this.pending.set(command.id, command);
     this.send(command);
+    return () => {
+      if (this.pending.delete(command.id)) timer.cancel();
+    };
   }
 
   /**

@@ -2,7 +2,7 @@
 
 export const budget = {
   /** Names of an entry point. */
-  names: { '.': 50, './client': 40 },
+  names: { '.': 50, './client': 50 },
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
@@ -17,10 +17,10 @@ export const budget = {
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
     'nestjs-realtime': { files: 500, packed: 560_000, unpacked: 1_950_000 },
-    'nestjs-realtime-client': { files: 100, packed: 82_000, unpacked: 290_000 },
+    'nestjs-realtime-client': { files: 100, packed: 92_000, unpacked: 330_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  bundles: { './client': 21_300, './client/msgpack': 8_000 },
+  bundles: { './client': 23_800, './client/msgpack': 8_000 },
 };
 
 /**

@@ -1,11 +1,11 @@
-import type { HistoryOptions, SubscribeOptions } from '../../protocol/commands.js';
-import type { HistoryResult, PublishResult, SubscribeResult } from '../../protocol/messages.js';
+import type { HistoryOptions } from '../../protocol/commands.js';
+import type { HistoryResult, PublishResult, SnapshotResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { CommandQueue } from '../command-queue.js';
 import type { AnyListener, Off } from '../emitter.js';
-import { attempt } from '../promises.js';
+import { attempt, type WaitOptions } from '../promises.js';
 import type { PublishQueue } from '../publish-queue.js';
 import { readHistory } from './messages.js';
 import { ChannelPresence } from './presence.js';
@@ -14,6 +14,8 @@ import type {
   ChannelEventMap,
   ChannelSignal,
   ChannelState,
+  ChannelSubscribeOptions,
+  ChannelSubscription,
   LibraryEvent,
   PublishOptions,
 } from './types.js';
@@ -122,21 +124,41 @@ export class ChannelHandle {
 
   /**
    * Subscribes, and stays subscribed through reconnects: each continues from the own position (P13). Opens the client
-   * if it is not open yet. A second call returns the answer of the existing subscription and ignores its options; to
-   * change them, unsubscribe first.
+   * if it is not open yet. Whoever calls it has a share: the channel is unsubscribed when the last is released, with
+   * `release()` or by its `signal`. To whom comes later the state is given as it is now; `params` and `presence` are those
+   * of the first. The code that awaits runs before the first event is handed out.
    *
-   * @returns The answer (P11). After a temporary error the client retries and the promise keeps waiting.
-   * @throws RealtimeError `forbidden`, `unknown_channel`, `too_many_channels` or another final refusal;
-   * `not_subscribed` when `unsubscribe` is called before the answer; the close code's error when the client stops.
+   * @returns The answer (P11). After a temporary error the client retries, says so with `unsubscribed`, and the promise
+   * keeps waiting.
+   * @throws RealtimeError `forbidden`, `unknown_channel`, `too_many_channels` or another final refusal; `bad_request` for a
+   * position that is none; `timeout` after `timeoutMs`; `not_subscribed` when `unsubscribe` is called before the answer; the
+   * close code's error when the client stops. The reason of `signal` when that is aborted.
    * @example
-   * const { recovery } = await room.subscribe({ position: stored });
-   * if (recovery === 'lost') await reloadEverything();
+   * const { snapshot, release } = await room.subscribe();
+   * @example
+   * void room.subscribe({ signal }); // in an effect of a component, whose end aborts the signal
    */
-  subscribe(options: SubscribeOptions = {}): Promise<SubscribeResult> {
-    return attempt(() => this.subscription.subscribe(options));
+  subscribe(options: ChannelSubscribeOptions = {}): Promise<ChannelSubscription> {
+    return attempt(() => this.subscription.subscribe(options), options.signal);
   }
 
-  /** Ends the subscription: nothing of it is delivered any more. Idempotent. Resolves when the server answered. */
+  /**
+   * Asks for the channel's state as it is now. It has every event that the listeners were given before the answer, and every other
+   * one follows.
+   *
+   * @returns The state, absent where the channel has none, and the position that it stands at.
+   * @throws RealtimeError `not_subscribed`: subscribe first. What the server's handler threw. `timeout` after `timeoutMs`.
+   * @example
+   * const { snapshot } = await room.snapshot();
+   */
+  snapshot(options: WaitOptions = {}): Promise<SnapshotResult> {
+    return attempt(() => this.subscription.snapshot(options), options.signal);
+  }
+
+  /**
+   * Ends the subscription for all who share it, and tells them with `unsubscribed`: nothing of it is delivered any more.
+   * Idempotent. To give back only the own share, use `release()` or `signal`. Resolves when the server answered.
+   */
   unsubscribe(): Promise<void> {
     return this.subscription.unsubscribe();
   }

@@ -109,7 +109,7 @@ export class Authorizer {
     action: ChannelAction,
   ): MaybePromise<Grant> {
     const what = (): string => `The authorization of ${action}${ofChannel(pattern)}`;
-    return whenReady(this.deps.calls.limit(rule(call), call.connection.id, what), toGrant);
+    return whenReady(this.deps.calls.limit(rule(call), call, what), toGrant);
   }
 
   /**

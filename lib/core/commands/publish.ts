@@ -191,7 +191,7 @@ export class Publish {
       if (match.definition.policy.log.dedupeMs > 0)
         attempt.run = this.runs.join({ channel, producer, id, fingerprint }, start);
       const run = attempt.run === undefined ? start() : attempt.run.result;
-      return whenReady(calls.limit(run, session.id, what), (payload) =>
+      return whenReady(calls.limit(run, call, what), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),
       );
     };

@@ -2,6 +2,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { Turns } from '../async/turns.js';
 import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
 
 /** When a publish may be tried again that found too much on its way, in milliseconds. */
@@ -23,7 +24,10 @@ export class AppendQueue {
   /** Bytes that the broker has not answered. */
   private bytes = 0;
 
-  constructor(private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer' | 'settings'>) {}
+  constructor(
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer' | 'settings'>,
+    private readonly turns: Pick<Turns, 'afterwards'>,
+  ) {}
 
   /** Bytes of events that the broker has not answered. */
   get pendingBytes(): number {
@@ -49,7 +53,7 @@ export class AppendQueue {
       );
     this.bytes += bytes;
     return new Promise((resolve, reject) => {
-      if (this.waiting.length === 0) queueMicrotask(() => this.flush());
+      if (this.waiting.length === 0) this.turns.afterwards(this.flush);
       this.waiting.push({ request, pattern, resolve, reject });
     });
   }
@@ -59,7 +63,7 @@ export class AppendQueue {
     return await this.ports.log.appendMany(batch.map(({ request }) => request));
   }
 
-  private flush(): void {
+  private readonly flush = (): void => {
     const batch = this.waiting;
     this.waiting = [];
     const startedAt = this.ports.observer.onPublish === undefined ? 0 : this.ports.clock.monotonic();
@@ -73,7 +77,7 @@ export class AppendQueue {
         for (const waiting of batch) this.fail(waiting, reason, startedAt);
       },
     );
-  }
+  };
 
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
     if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);

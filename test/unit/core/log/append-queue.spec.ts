@@ -8,12 +8,15 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 function queueOf(outcomes: readonly AppendOutcome[]): AppendQueue {
   const log = { appendMany: async () => outcomes } as Pick<BrokerLog, 'appendMany'> as BrokerLog;
-  return new AppendQueue({
-    log,
-    clock: new ManualClock(),
-    observer: {},
-    settings: { ...ENGINE_DEFAULTS, nodeId: 'node', ticketSecret: 'x'.repeat(32) },
-  });
+  return new AppendQueue(
+    {
+      log,
+      clock: new ManualClock(),
+      observer: {},
+      settings: { ...ENGINE_DEFAULTS, nodeId: 'node', ticketSecret: 'x'.repeat(32) },
+    },
+    { afterwards: queueMicrotask },
+  );
 }
 
 const fail = (outcome: AppendOutcome | undefined) =>

@@ -72,14 +72,22 @@ export class CommandQueue {
     return this.isLive || this.deps.helloFrame() !== undefined;
   }
 
-  /** Like {@link dispatch}, with a promise. */
-  request(spec: CommandSpec, signal?: AbortSignal): Promise<unknown> {
-    const result = deferred<unknown>();
+  /**
+   * Like {@link dispatch}, with a promise.
+   *
+   * @param read makes of the answer what the promise resolves with; it may throw.
+   */
+  request<Result>(
+    spec: CommandSpec,
+    signal: AbortSignal | undefined,
+    read: (payload: unknown) => Result,
+  ): Promise<Result> {
+    const result = deferred<Result>();
     let forget: Forget = () => undefined;
     const unwatch = abortWith(signal, result, () => forget());
     const onAnswer: OnAnswer = (error, payload) => {
       unwatch();
-      if (error === undefined) result.resolve(payload);
+      if (error === undefined) result.settle(() => read(payload));
       else result.reject(error);
     };
     forget = this.dispatch(spec, onAnswer, result.ignoreRejection);

@@ -5,7 +5,8 @@ export type { Off } from './emitter.js';
 export type { WaitOptions } from './promises.js';
 export type { ClientFetch } from './transport/probe.js';
 export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.js';
-export type { ChannelHandle } from './channel/handle.js';
+export type { EventsOptions } from './channel/event-stream.js';
+export type { ChannelHandle, SignalOptions } from './channel/handle.js';
 export type { ChannelPresence } from './channel/presence.js';
 export type {
   ChannelEvent,

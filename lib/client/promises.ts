@@ -3,6 +3,8 @@ export interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
+  /** Resolves with what `make` returns, or rejects with what it throws. */
+  readonly settle: (make: () => T) => void;
   /** A later rejection that nobody handles is not reported as an uncaught error. */
   readonly ignoreRejection: () => void;
 }
@@ -25,7 +27,14 @@ export function deferred<T>(): Deferred<T> {
     resolve = settle;
     reject = fail;
   });
-  return { promise, resolve, reject, ignoreRejection: () => ignoreRejection(promise) };
+  const settleWith = (make: () => T): void => {
+    try {
+      resolve(make());
+    } catch (error) {
+      reject(error as Error);
+    }
+  };
+  return { promise, resolve, reject, settle: settleWith, ignoreRejection: () => ignoreRejection(promise) };
 }
 
 /** A rejection that nobody handles is not reported as an uncaught error. */

@@ -5,10 +5,12 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { CommandQueue } from '../command-queue.js';
 import type { AnyListener, Off } from '../emitter.js';
-import { attempt, type WaitOptions } from '../promises.js';
+import { attempt, ignoreRejection, type WaitOptions } from '../promises.js';
 import type { PublishQueue } from '../publish-queue.js';
+import { eventStream, type EventsOptions } from './event-stream.js';
 import { readHistory } from './messages.js';
 import { ChannelPresence } from './presence.js';
+import { SignalThrottle } from './signal-throttle.js';
 import type {
   ChannelEvent,
   ChannelEventMap,
@@ -24,8 +26,24 @@ import type { ClientSubscription, ClientSubscriptionDeps } from './subscription.
 type EventListener<Payload> = (payload: Payload, event: ChannelEvent<Payload>) => unknown;
 type SignalListener<Payload> = (payload: Payload, signal: ChannelSignal<Payload>) => unknown;
 
+/** The payloads of a channel whose names nobody declared. */
+export type Untyped = Record<string, unknown>;
+/** Names that the application declared; with {@link Untyped} any. */
+type NameOf<Map> = keyof Map & string;
+/** Any name, where none was declared: then the payload's type may be given at the call. */
+type FreeName<Map> = string extends keyof Map ? string : never;
+
+/** How to send a signal. */
+export interface SignalOptions extends WaitOptions {
+  /**
+   * Of the signals of this name that are sent within so many milliseconds, the first is sent at once and the newest at the end; the
+   * others resolve with `false`.
+   */
+  readonly throttleMs?: number;
+}
+
 /** What a {@link ChannelHandle} needs. */
-export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted'> {
+export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted' | 'clock'> {
   readonly ids: () => string;
   readonly commands: CommandQueue;
   readonly publishes: Pick<PublishQueue, 'publish'>;
@@ -43,15 +61,17 @@ export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureS
  * room.on('snapshot', (state) => load(state));
  * await room.subscribe();
  */
-export class ChannelHandle {
+export class ChannelHandle<Events extends object = Untyped, Signals extends object = Untyped> {
   /** Who is in the channel. */
   readonly presence: ChannelPresence;
+  private readonly throttle: SignalThrottle;
 
   constructor(
     private readonly subscription: ClientSubscription,
     private readonly deps: ChannelHandleDeps,
   ) {
     this.presence = new ChannelPresence(subscription, deps.commands);
+    this.throttle = new SignalThrottle(deps.clock);
   }
 
   /** The channel's name. */
@@ -90,13 +110,28 @@ export class ChannelHandle {
    * @example
    * room.on<Message>('message.created', (message, { user }) => render(message, user));
    */
-  on<Payload = unknown>(name: string, listener: EventListener<Payload>): Off;
+  on<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  on(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  on<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   on(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.on(name, listener);
   }
 
-  /** Removes a listener that `on`, `onEvent` or `onSignal` added. */
-  off(name: string, listener: (...args: never[]) => unknown): void {
+  /**
+   * Like `on`, for one call.
+   *
+   * @returns Removes the listener.
+   */
+  once<Name extends LibraryEvent>(name: Name, listener: (...args: ChannelEventMap[Name]) => unknown): Off;
+  once<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  once(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  once<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  once(name: string, listener: AnyListener): Off {
+    return this.subscription.listeners.on(name, listener, true);
+  }
+
+  /** Removes a listener that `on`, `once`, `onEvent` or `onSignal` added; without one, all that they added to the name. */
+  off(name: string, listener?: (...args: never[]) => unknown): void {
     this.subscription.listeners.off(name, listener, ['library', 'event', 'signal']);
   }
 
@@ -107,7 +142,10 @@ export class ChannelHandle {
    * @example
    * room.onEvent('gap', (payload) => …); // the application's own event "gap"
    */
-  onEvent<Payload = unknown>(name: string, listener: EventListener<Payload>): Off {
+  onEvent<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  onEvent(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  onEvent<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  onEvent(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('event', name, listener);
   }
 
@@ -118,8 +156,32 @@ export class ChannelHandle {
    * @example
    * room.onSignal('typing', (_, signal) => showTyping(signal.user));
    */
-  onSignal<Payload = unknown>(name: string, listener: SignalListener<Payload>): Off {
+  onSignal<Name extends NameOf<Signals>>(name: Name, listener: SignalListener<Signals[Name]>): Off;
+  onSignal(name: '*', listener: SignalListener<Signals[keyof Signals]>): Off;
+  onSignal<Payload = unknown>(name: FreeName<Signals>, listener: SignalListener<Payload>): Off;
+  onSignal(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('signal', name, listener);
+  }
+
+  /**
+   * The events of the channel, for a loop: each once and in order. The channel is subscribed while the loop runs, which is until it
+   * is left, `signal` is aborted, or the subscription ends; for that it is thrown why, unless the application wanted it. Gaps are
+   * told to the listeners of `gap` and `recovered` only.
+   *
+   * @throws RealtimeError as `subscribe`; `rate_limited` when more than `maxBuffered` events wait because the loop is too slow.
+   * @example
+   * for await (const { event, payload } of room.events({ signal })) apply(event, payload);
+   */
+  events(options: EventsOptions = {}): AsyncGenerator<ChannelEvent<Events[keyof Events]>, void, undefined> {
+    return eventStream<Events[keyof Events]>(
+      {
+        name: this.name,
+        on: (name, listener) => this.subscription.listeners.on(name, listener),
+        onEvent: (name, listener) => this.subscription.listeners.add('event', name, listener),
+        subscribe: (how) => this.subscribe(how),
+      },
+      options,
+    );
   }
 
   /**
@@ -174,62 +236,58 @@ export class ChannelHandle {
    * @example
    * const { seq } = await room.publish('message.created', { text: 'Hello' });
    */
-  publish(event: string, payload?: unknown, options: PublishOptions = {}): Promise<PublishResult> {
-    const { id = this.deps.ids(), key, ttl } = options;
+  publish<Name extends NameOf<Events>>(
+    event: Name,
+    payload?: Events[Name],
+    options: PublishOptions = {},
+  ): Promise<PublishResult> {
+    const { id = this.deps.ids(), key, ttl, timeoutMs, signal } = options;
     return attempt(() => {
       this.deps.ensureStarted();
-      return this.deps.publishes.publish({ channel: this.name, event, payload, id, key, ttl });
-    });
+      const input = { channel: this.name, event, payload, id, key, ttl, timeoutMs };
+      return this.deps.publishes.publish(input, signal);
+    }, signal);
   }
 
   /**
    * Sends a signal to those who are subscribed now. It is never stored and never sent again.
    *
-   * @returns `false` when there was no connection: an old "typing" is worth nothing, so a signal waits for none.
+   * @returns `false` when there was no connection, or a newer one replaced it (`throttleMs`): an old "typing" is worth nothing, so a
+   * signal waits for none. A rejection that nobody handles is not reported.
    * @throws RealtimeError when the server refuses it.
    * @example
-   * await room.signal('typing');
+   * void room.signal('typing', undefined, { throttleMs: 2_000 });
    */
-  async signal(event: string, payload?: unknown): Promise<boolean> {
-    const { commands, ensureStarted } = this.deps;
-    ensureStarted();
-    if (!commands.isLive) return false;
-    try {
-      await commands.request({ type: 'signal', channel: this.name, event, payload, immediate: true });
-      return true;
-    } catch (error) {
-      if (error instanceof RealtimeError && error.code === 'outcome_unknown') return false;
-      throw error;
-    }
+  signal<Name extends NameOf<Signals>>(
+    event: Name,
+    payload?: Signals[Name],
+    options: SignalOptions = {},
+  ): Promise<boolean> {
+    const { throttleMs, ...wait } = options;
+    const send = (): Promise<boolean> => this.sendSignal(event, payload, wait);
+    const sent = throttleMs === undefined ? send() : this.throttle.run(event, throttleMs, send);
+    ignoreRejection(sent);
+    return sent;
   }
 
   /**
    * Calls a request handler of the channel. While the channel is being subscribed, the request waits for that; it is
    * never sent twice (P17).
    *
-   * @param options.timeoutMs Longest wait for the answer, in milliseconds. Default the client's `requestTimeoutMs`.
+   * @param options `signal`, and `timeoutMs` (default the client's `requestTimeoutMs`).
    * @returns What the handler returned.
    * @throws RealtimeError any error of the handler; `timeout`: never sent; `outcome_unknown`: sent, and the answer
    * did not come.
    * @example
    * const { title } = await room.request<{ title: string }>('rename', { title: 'Tea' });
    */
-  request<Result = unknown>(
-    event: string,
-    payload?: unknown,
-    options: { timeoutMs?: number } = {},
-  ): Promise<Result> {
+  request<Result = unknown>(event: string, payload?: unknown, options: WaitOptions = {}): Promise<Result> {
+    const { signal, timeoutMs } = options;
     return attempt(() => {
       this.deps.ensureStarted();
-      return this.deps.commands.request({
-        type: 'request',
-        channel: this.name,
-        event,
-        payload,
-        ready: () => this.subscription.settled,
-        ...options,
-      }) as Promise<Result>;
-    });
+      const spec = { type: 'request', event, payload, timeoutMs, ...this.onceSettled } as const;
+      return this.deps.commands.request(spec, signal, (answer) => answer as Result);
+    }, signal);
   }
 
   /**
@@ -242,21 +300,43 @@ export class ChannelHandle {
    *   if (recoverable) fill(await room.history({ from, until: to }));
    * });
    */
-  async history(options: HistoryOptions = {}): Promise<HistoryResult> {
-    this.deps.ensureStarted();
-    const { from, until, limit, reverse } = options;
-    const bounded = from !== undefined || until !== undefined;
-    const epoch = options.epoch ?? (bounded ? this.position?.epoch : undefined);
-    const answer = await this.deps.commands.request({
-      type: 'history',
-      channel: this.name,
-      payload: omitUndefined({ epoch, from, until, limit, reverse }),
-      idempotent: true,
-      ready: () => this.subscription.settled,
-    });
-    const page = readHistory(answer);
-    if (page === undefined)
-      throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
-    return page;
+  history(options: HistoryOptions & WaitOptions = {}): Promise<HistoryResult> {
+    const { from, until, limit, reverse, signal, timeoutMs } = options;
+    return attempt(() => {
+      this.deps.ensureStarted();
+      const bounded = from !== undefined || until !== undefined;
+      const epoch = options.epoch ?? (bounded ? this.position?.epoch : undefined);
+      const payload = omitUndefined({ epoch, from, until, limit, reverse });
+      const spec = { type: 'history', payload, idempotent: true, timeoutMs, ...this.onceSettled } as const;
+      return this.deps.commands.request(spec, signal, requireHistory);
+    }, signal);
   }
+
+  /** A command of this channel waits while the channel is being subscribed. */
+  private get onceSettled(): { channel: string; ready: () => boolean } {
+    return { channel: this.name, ready: () => this.subscription.settled };
+  }
+
+  private async sendSignal(
+    event: string,
+    payload: unknown,
+    { signal, timeoutMs }: WaitOptions,
+  ): Promise<boolean> {
+    const { commands, ensureStarted } = this.deps;
+    ensureStarted();
+    if (!commands.isLive) return false;
+    const spec = { type: 'signal', channel: this.name, event, payload, timeoutMs, immediate: true } as const;
+    try {
+      return await attempt(() => commands.request(spec, signal, () => true), signal);
+    } catch (error) {
+      if (error instanceof RealtimeError && error.code === 'outcome_unknown') return false;
+      throw error;
+    }
+  }
+}
+
+function requireHistory(answer: unknown): HistoryResult {
+  const page = readHistory(answer);
+  if (page !== undefined) return page;
+  throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
 }

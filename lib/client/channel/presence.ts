@@ -1,7 +1,8 @@
 import type { PresenceMember } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { CommandQueue } from '../command-queue.js';
-import type { Off } from '../emitter.js';
+import type { AnyListener, Off } from '../emitter.js';
+import type { WaitOptions } from '../promises.js';
 import type { ClientSubscription } from './subscription.js';
 
 /**
@@ -37,16 +38,27 @@ export class ChannelPresence {
   }
 
   /**
+   * Calls `listener` with each member who joined, changed (`update`: its data or devices), or left. Who is there already at the
+   * first answer does not join, and when the channel is unsubscribed nobody leaves. In a channel so large that members are only
+   * counted nobody is told.
+   *
+   * @returns Removes the listener.
+   * @example
+   * room.presence.on('join', ({ id }) => greet(id));
+   */
+  on(name: 'join' | 'update' | 'leave', listener: (member: PresenceMember) => unknown): Off;
+  /**
    * Calls `listener` with {@link members} whenever one joined, changed or left, and whenever {@link count} changed.
    *
    * @returns Removes the listener.
    */
-  on(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): Off {
+  on(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): Off;
+  on(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('presence', name, listener);
   }
 
-  /** Removes a listener. */
-  off(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): void {
+  /** Removes a listener; without one, all of the name. */
+  off(name: 'change' | 'join' | 'update' | 'leave', listener?: AnyListener): void {
     this.subscription.listeners.off(name, listener, ['presence']);
   }
 
@@ -58,19 +70,24 @@ export class ChannelPresence {
    * @example
    * await room.presence.update({ typing: true });
    */
-  async update(data: unknown): Promise<void> {
+  async update(data: unknown, { signal, timeoutMs }: WaitOptions = {}): Promise<void> {
     const { subscription } = this;
     if (!subscription.wanted) throw new RealtimeError('not_subscribed');
     subscription.remember(data);
     // While the channel is not subscribed, the next `subscribe` carries the data.
     if (subscription.state !== 'subscribed') return;
     try {
-      await this.commands.request({
-        type: 'presence_update',
-        channel: subscription.channel,
-        payload: { data },
-        immediate: true,
-      });
+      await this.commands.request(
+        {
+          type: 'presence_update',
+          channel: subscription.channel,
+          payload: { data },
+          immediate: true,
+          timeoutMs,
+        },
+        signal,
+        () => undefined,
+      );
     } catch (error) {
       const interrupted =
         error instanceof RealtimeError && (error.code === 'outcome_unknown' || error.code === 'unavailable');

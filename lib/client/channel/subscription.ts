@@ -15,6 +15,7 @@ import type { ErrorContext } from '../state.js';
 import { AwaitGate } from './await-gate.js';
 import { Cursor } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
+import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
@@ -55,6 +56,7 @@ export class ClientSubscription {
   readonly listeners: ChannelListeners;
   readonly presence: PresenceSync;
   readonly cursor: Cursor<ChannelEvent>;
+  private readonly memberChanges: MemberChanges;
   private options: SubscribeOptions = {};
   private persist: ChannelPersist | undefined;
   private isSaving = false;
@@ -81,6 +83,7 @@ export class ClientSubscription {
     this.listeners = new ChannelListeners(
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
+      (message) => deps.log('warn', `${channel}: ${message}`),
     );
     this.stateReader = new StateReader(channel, deps, (state) => {
       this.hasState = 'snapshot' in state;
@@ -102,6 +105,7 @@ export class ClientSubscription {
         this.resubscribe();
       },
     });
+    this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
       maxMembers: deps.maxPresenceMembers,
       ask: (cursor, onAnswer) => {
@@ -109,7 +113,11 @@ export class ClientSubscription {
         commands.dispatch({ type: 'presence', channel, payload, immediate: true }, onAnswer);
       },
       later: (count, task) => clock.schedule(exponentialDelay(retry(), count, random), task),
-      changed: (members) => this.listeners.members(members),
+      changed: (members) => {
+        if (this.wanted) this.memberChanges.follow(members);
+        else this.memberChanges.forget();
+        this.listeners.members(members);
+      },
     });
   }
 

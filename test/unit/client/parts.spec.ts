@@ -297,11 +297,58 @@ describe('the decision after a close (protocol §7)', () => {
 });
 
 describe('listeners of a channel', () => {
+  it('warn once of what nobody hears, and of names that cannot be right', () => {
+    const warnings: string[] = [];
+    const listeners = new ChannelListeners(
+      () => undefined,
+      () => undefined,
+      (message) => warnings.push(message),
+    );
+    const event = { id: '1', channel: 'r', event: 'said', payload: 1, seq: 1, epoch: 'e', ts: 1 };
+    const gap = {
+      epoch: 'e',
+      from: 1,
+      to: 2,
+      reason: 'expired',
+      partial: false,
+      recoverable: false,
+    } as const;
+    for (const _ of [1, 2]) {
+      listeners.event(event);
+      listeners.signal({ channel: 'r', event: 'typing', payload: 1 });
+      listeners.library('gap', gap);
+      listeners.library('resumed', { epoch: 'e', seq: 1 });
+      listeners.on('Gap', () => undefined);
+      listeners.on('', () => undefined);
+      listeners.on(undefined as never, () => undefined);
+    }
+    expect(warnings).toEqual([
+      'nobody listens to the event "said"',
+      'nobody listens to the signal "typing" (onSignal)',
+      'something was missed, and nobody listens to "gap" or "recovered"',
+      '"Gap" is an event of its own: is "gap" meant?',
+      '"" is no name of an event: 1 to 128 characters',
+      '"undefined" is no name of an event: 1 to 128 characters',
+    ]);
+    warnings.length = 0;
+    listeners.on('heard', () => undefined);
+    listeners.on('recovered', () => undefined);
+    listeners.on('signal', () => undefined);
+    listeners.event({ ...event, event: 'heard' });
+    listeners.library('lost', { position: { epoch: 'e', seq: 1 }, recovery: 'lost' });
+    listeners.signal({ channel: 'r', event: 'other', payload: 1 });
+    listeners.on('*', () => undefined);
+    listeners.event({ ...event, event: 'any' });
+    for (let n = 0; n < 200; n++) listeners.on(`Gap${' '.repeat(n)}`, () => undefined);
+    expect(warnings).toHaveLength(100 - 6);
+  });
+
   it('report use while there is at least one', () => {
     const uses: number[] = [];
     const listeners = new ChannelListeners(
       () => undefined,
       () => uses.push(listeners.size),
+      () => undefined,
     );
     const presence = (): void => undefined;
     const off = listeners.on('gap', () => undefined);

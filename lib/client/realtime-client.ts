@@ -171,7 +171,8 @@ export class RealtimeClient {
   }
 
   /**
-   * The handle of a channel: the same object for the same name. `Events` and `Signals` are the payloads by name; without
+   * The handle of a channel: the same object for the same name, while the channel is used and for a thousand that are not; two
+   * of one name act as one. `Events` and `Signals` are the payloads by name; without
    * them every name is allowed, and payloads are `unknown`.
    *
    * @throws RangeError for what is no channel name (P23).

@@ -970,6 +970,18 @@ export const FIXED = {
     'the others follow: Redis must not stand still',
     'none: only names',
   ),
+  'lib/client/channel/channels.ts#MAX_UNUSED': count(
+    'channels that are kept although nobody uses them',
+    'the client',
+    'the next one is forgotten when it is no longer used; its handles still act as one',
+    'none: only what an empty channel takes, about 1 KiB',
+  ),
+  'lib/client/channel/listeners.ts#MAX_WARNINGS': count(
+    'warnings of what nobody listens to',
+    'the channel',
+    'it warns no more',
+    'none: one line each, with a name of at most 128 characters',
+  ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',
     'the channel',

@@ -2,31 +2,33 @@ import { isChannelName } from '../../protocol/channel-name.js';
 import { ChannelHandle, type ChannelHandleDeps } from './handle.js';
 import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.js';
 
+/** Channels that are kept although they are neither subscribed nor listened to. */
+const MAX_UNUSED = 1_000;
+
 /**
- * The channels of a client, one object per name. Those that are subscribed or listened to are kept; the others live
- * as long as the application holds them, so that a page that visits thousands of rooms does not collect them.
+ * The channels of a client, one object per name. Those that are subscribed or listened to are kept, and some others: a page that
+ * visits thousands of rooms does not collect them. Handles of one name that were made apart act as one from the first use on.
  */
 export class ClientChannels {
-  private readonly kept = new Map<string, ClientSubscription>();
-  private readonly known = new Map<string, WeakRef<ClientSubscription>>();
+  private readonly known = new Map<string, ClientSubscription>();
   private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();
-  private readonly collected = new FinalizationRegistry<string>((name) => {
-    // The name may have been used again since.
-    if (this.known.get(name)?.deref() === undefined) this.known.delete(name);
-  });
   private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
-  constructor(deps: Omit<ClientSubscriptionDeps, 'inUse'> & ChannelHandleDeps) {
-    const inUse: ClientSubscriptionDeps['inUse'] = (subscription, used) => {
-      if (used) this.kept.set(subscription.channel, subscription);
-      else this.kept.delete(subscription.channel);
+  constructor(deps: Omit<ClientSubscriptionDeps & ChannelHandleDeps, 'inUse' | 'current'>) {
+    const { known } = this;
+    this.deps = {
+      ...deps,
+      current: (own) => known.get(own.channel) ?? own,
+      inUse: (subscription, used) => {
+        if (used) known.set(subscription.channel, subscription);
+        else if (known.size > MAX_UNUSED) known.delete(subscription.channel);
+      },
     };
-    this.deps = { ...deps, inUse };
   }
 
   /** The subscriptions that are kept, in a new array: a listener may add or remove some. */
   get all(): readonly ClientSubscription[] {
-    return [...this.kept.values()];
+    return [...this.known.values()];
   }
 
   /**
@@ -35,14 +37,14 @@ export class ClientChannels {
    * @throws RangeError for what is no channel name.
    */
   get(name: string): ChannelHandle {
-    const known = this.known.get(name)?.deref();
+    const known = this.known.get(name);
     const handle = known === undefined ? undefined : this.handles.get(known);
     return handle ?? this.make(name);
   }
 
   /** The subscription that a message is for. */
   find(name: string): ClientSubscription | undefined {
-    return this.kept.get(name);
+    return this.known.get(name);
   }
 
   private make(name: string): ChannelHandle {
@@ -53,10 +55,8 @@ export class ClientChannels {
     }
     const subscription = new ClientSubscription(name, this.deps);
     const handle = new ChannelHandle(subscription, this.deps);
-    // The handle, and its presence, hold the subscription; and the subscription keeps the handle here.
     this.handles.set(subscription, handle);
-    this.known.set(name, new WeakRef(subscription));
-    this.collected.register(subscription, name);
+    if (this.known.size < MAX_UNUSED) this.known.set(name, subscription);
     return handle;
   }
 }

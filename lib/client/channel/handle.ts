@@ -47,6 +47,8 @@ export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureS
   readonly ids: () => string;
   readonly commands: CommandQueue;
   readonly publishes: Pick<PublishQueue, 'publish'>;
+  /** The subscription of a channel that is in use, or else the given one. */
+  readonly current: (own: ClientSubscription) => ClientSubscription;
 }
 
 /**
@@ -67,16 +69,16 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
   private readonly throttle: SignalThrottle;
 
   constructor(
-    private readonly subscription: ClientSubscription,
+    private readonly own: ClientSubscription,
     private readonly deps: ChannelHandleDeps,
   ) {
-    this.presence = new ChannelPresence(subscription, deps.commands);
+    this.presence = new ChannelPresence(() => this.subscription, deps.commands);
     this.throttle = new SignalThrottle(deps.clock);
   }
 
   /** The channel's name. */
   get name(): string {
-    return this.subscription.channel;
+    return this.own.channel;
   }
 
   /** The state of the subscription. */
@@ -310,6 +312,11 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
       const spec = { type: 'history', payload, idempotent: true, timeoutMs, ...this.onceSettled } as const;
       return this.deps.commands.request(spec, signal, requireHistory);
     }, signal);
+  }
+
+  /** That of the channel, also where another handle of the name was used first. */
+  private get subscription(): ClientSubscription {
+    return this.deps.current(this.own);
   }
 
   /** A command of this channel waits while the channel is being subscribed. */

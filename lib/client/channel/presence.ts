@@ -14,7 +14,7 @@ import type { ClientSubscription } from './subscription.js';
  */
 export class ChannelPresence {
   constructor(
-    private readonly subscription: ClientSubscription,
+    private readonly current: () => ClientSubscription,
     private readonly commands: CommandQueue,
   ) {}
 
@@ -24,17 +24,17 @@ export class ChannelPresence {
    * of them are not followed until the channel is small again: use {@link count} for how many there are.
    */
   get members(): readonly PresenceMember[] {
-    return this.subscription.presence.list.all;
+    return this.current().presence.list.all;
   }
 
   /** Number of members, also in channels so large that they are only counted; then it is at most about a second old. */
   get count(): number {
-    return this.subscription.presence.list.count;
+    return this.current().presence.list.count;
   }
 
   /** Whether `members` are all of them. False in channels so large that they are only counted, and above `maxPresenceMembers`. */
   get complete(): boolean {
-    return this.subscription.presence.list.complete;
+    return this.current().presence.list.complete;
   }
 
   /**
@@ -54,12 +54,12 @@ export class ChannelPresence {
    */
   on(name: 'change', listener: (members: readonly PresenceMember[]) => unknown): Off;
   on(name: string, listener: AnyListener): Off {
-    return this.subscription.listeners.add('presence', name, listener);
+    return this.current().listeners.add('presence', name, listener);
   }
 
   /** Removes a listener; without one, all of the name. */
   off(name: 'change' | 'join' | 'update' | 'leave', listener?: AnyListener): void {
-    this.subscription.listeners.off(name, listener, ['presence']);
+    this.current().listeners.off(name, listener, ['presence']);
   }
 
   /**
@@ -71,7 +71,7 @@ export class ChannelPresence {
    * await room.presence.update({ typing: true });
    */
   async update(data: unknown, { signal, timeoutMs }: WaitOptions = {}): Promise<void> {
-    const { subscription } = this;
+    const subscription = this.current();
     if (!subscription.wanted) throw new RealtimeError('not_subscribed');
     subscription.remember(data);
     // While the channel is not subscribed, the next `subscribe` carries the data.

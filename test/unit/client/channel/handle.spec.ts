@@ -35,6 +35,30 @@ async function subscribed(result: Record<string, unknown> = {}): Promise<void> {
   await answer;
 }
 
+describe('handles of one name', () => {
+  it('are one object; and above a thousand channels that nobody uses, they act as one', async () => {
+    expect(h.client.channel('rooms.1')).toBe(room);
+    for (let n = 2; n <= 1_000; n++) h.client.channel(`rooms.${n}`);
+    const [one, other] = [h.client.channel('rooms.a'), h.client.channel('rooms.a')];
+    expect(other).not.toBe(one);
+    const seen: unknown[] = [];
+    other.on('tick', (_, { seq }) => seen.push(seq));
+    expect(h.client.channel('rooms.a')).toBe(other);
+    const answer = one.subscribe();
+    await connection.subscribed();
+    await answer;
+    expect([other.state, one.presence.count]).toEqual(['subscribed', 0]);
+    connection.send(eventMessage('rooms.a', 1));
+    await connection.sync();
+    expect([seen, other.position, one.position?.seq]).toEqual([[1], one.position, 1]);
+    other.off('tick');
+    void other.unsubscribe();
+    await connection.expectCommand('unsubscribe');
+    expect(h.client.channel('rooms.a')).not.toBe(other);
+    expect(h.client.channel('rooms.1')).toBe(room);
+  });
+});
+
 describe('listeners', () => {
   it('`once` is called once, also when it is removed by its own function', async () => {
     await subscribed();

@@ -116,7 +116,7 @@ describe('an aborted call', () => {
     expect(connection.unread).toHaveLength(sentBefore);
   });
 
-  it('a publish that was not sent is forgotten, and one behind it goes on', async () => {
+  it('a publish that was not sent is dropped, and the next one is sent', async () => {
     connection.terminate();
     await h.state('waiting');
     const { signal, abort } = abortable();
@@ -303,7 +303,7 @@ describe('a loop over events', () => {
 });
 
 describe('members', () => {
-  it('that join, change and leave are told one by one, however that was learned', async () => {
+  it('that join, change and leave are reported one by one, from a diff or from a new list', async () => {
     const seen: unknown[] = [];
     for (const name of ['join', 'update', 'leave'] as const)
       room.presence.on(name, ({ id, data }) => seen.push([name, id, data]));

@@ -320,7 +320,7 @@ describe('what a resume did', () => {
     return told;
   };
 
-  it('is told by one event: complete, what is missing, or lost, with the state (P11, P26)', async () => {
+  it('is reported by one event: complete, what is missing, or lost, with the state (P11, P26)', async () => {
     const told = recovered();
     await subscribed(at(2), at(2));
     const answers = [
@@ -430,7 +430,7 @@ describe('positions', () => {
 });
 
 describe('a refused or interrupted subscribe', () => {
-  it('is told each time, with what the application said', async () => {
+  it('is reported each time, with what the application said', async () => {
     const told: unknown[] = [];
     room.on('unsubscribed', (cause) => told.push(cause));
     const answer = codeOf(room.subscribe());

@@ -393,7 +393,7 @@ export class ClientSubscription {
   }
 
   private released(share: Share): void {
-    if (!this.shares.delete(share) || this.shares.size > 0) return;
+    if (!this.shares.delete(share)) return;
     // Who comes in the same turn takes it over: a component that is shown again, or React’s second run of an effect.
     queueMicrotask(() => {
       if (this.shares.size === 0) void this.finish(new RealtimeError('not_subscribed'));

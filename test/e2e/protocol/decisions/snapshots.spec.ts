@@ -14,10 +14,10 @@ const ASK = { type: 'snapshot', channel: 'boards.1' };
 /** What the handler of `boards.*` does. */
 let run: () => SnapshotState | Promise<SnapshotState>;
 
-async function board(log?: { size: number }): Promise<WireClient> {
+async function board(log?: { size: number }, replayLimit = 1_000): Promise<WireClient> {
   run = () => ({ state: 'first' });
   const behaviour = { snapshot: { shareable: false, run: () => run() } };
-  await start({ channels: [wireChannel('boards.:board', { behaviour, log })] });
+  await start({ channels: [wireChannel('boards.:board', { behaviour, log, policy: { replayLimit } })] });
   return server.connect('alice');
 }
 
@@ -32,22 +32,25 @@ describe('the state of a channel, asked for again', () => {
   it('comes behind what the client was sent, and before everything else (P26e)', async () => {
     const client = await board();
     const epoch = await subscribed(client);
+    const other = await server.connect('bob');
+    await subscribed(other);
     await draw(1);
+    await other.next('event');
     run = async () => {
       await draw(2);
       await draw(3);
+      // What others are sent by now, this client is sent behind the answer.
+      await other.next('event');
+      await other.next('event');
       return { state: 'with three' };
     };
-    client.send({ ...ASK, id: 't1' });
-    expect(await client.next('event')).toMatchObject({ seq: 1 });
-    expect(await client.next('reply')).toMatchObject({
-      ref: 't1',
-      payload: { position: { epoch, seq: 1 }, snapshot: 'with three' },
-    });
-    expect(await client.next('event')).toMatchObject({ seq: 2 });
-    expect(await client.next('event')).toMatchObject({ seq: 3 });
+    await client.next('event');
+    client.received.length = 0;
+    expect(await client.reply(ASK)).toEqual({ position: { epoch, seq: 1 }, snapshot: 'with three' });
     await draw(4);
-    expect(await client.next('event')).toMatchObject({ seq: 4 });
+    await until('every event', () => client.received.length === 4);
+    expect(client.received.map(({ type, seq }) => seq ?? type)).toEqual(['reply', 2, 3, 4]);
+    for (let n = 2; n <= 4; n++) await client.next('event');
     // The second time, with a handler that need not be waited for.
     run = () => ({ state: 'with four' });
     expect(await client.reply(ASK)).toEqual({ position: { epoch, seq: 4 }, snapshot: 'with four' });
@@ -108,6 +111,21 @@ describe('the state of a channel, asked for again', () => {
     const other = await server.connect('alice');
     const { position } = await other.subscribe('rooms.1');
     expect(await other.reply({ type: 'snapshot', channel: 'rooms.1' })).toEqual({ position });
+  });
+});
+
+describe('a truncation that history can fill', () => {
+  it('brings no state, and nor does a complete resume (P11b, P26)', async () => {
+    const client = await board(undefined, 2);
+    const epoch = await subscribed(client);
+    await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
+    for (const n of [1, 2, 3, 4]) await draw(n);
+    for (const seq of [0, 3]) {
+      const answer = await client.subscribe('boards.1', { position: { epoch, seq } });
+      expect(answer).toMatchObject({ recovery: seq === 0 ? 'truncated' : 'complete' });
+      expect(answer).not.toHaveProperty('snapshot');
+      await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
+    }
   });
 });
 

@@ -133,6 +133,18 @@ describe('an aborted call', () => {
     expect(connection.unread).toEqual([]);
   });
 
+  it('a publish that holds back others is dropped, and they are sent at once', async () => {
+    const { signal, abort } = abortable();
+    void room.publish('said', 1, { signal });
+    connection.error(await connection.expectCommand('publish'), 'unavailable', { retryAfterMs: 60_000 });
+    await connection.sync();
+    void room.publish('said', 2).catch(() => undefined);
+    await connection.sync();
+    expect(connection.unread).toEqual([]);
+    abort();
+    expect((await connection.expectCommand('publish'))['payload']).toBe(2);
+  });
+
   it('the answer of a call that was aborted later is its answer', async () => {
     const { signal, abort } = abortable();
     const answer = room.request('vote', 1, { signal });

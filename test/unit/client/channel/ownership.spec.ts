@@ -146,9 +146,12 @@ describe('shares of a subscription', () => {
     await patient;
     expect(await commands()).toEqual([]);
     // After the answer it has no effect.
-    await joined({ timeoutMs: 500 });
+    const answer = h.client.channel('rooms.2').subscribe({ timeoutMs: 500 });
+    await connection.subscribed();
+    await answer;
     h.clock.advance(500);
-    expect(room.state).toBe('subscribed');
+    expect(await commands()).toEqual([]);
+    expect(h.client.channel('rooms.2').state).toBe('subscribed');
   });
 
   it('unsubscribe() ends all shares, and says so to all', async () => {

@@ -16,7 +16,7 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 500, packed: 560_000, unpacked: 1_950_000 },
+    'nestjs-realtime': { files: 520, packed: 580_000, unpacked: 2_020_000 },
     'nestjs-realtime-client': { files: 100, packed: 92_000, unpacked: 330_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

@@ -9,7 +9,7 @@ import type { HelloFrame } from './connection/frames.js';
 import { about, describe, errorFromPayload, outcomeUnknown } from './errors.js';
 import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
-import { deferred } from './promises.js';
+import { abortWith, deferred } from './promises.js';
 
 /** One command that has one answer (P7), and how it may be treated. */
 export interface CommandSpec {
@@ -26,6 +26,9 @@ export interface CommandSpec {
   /** Milliseconds to wait for the answer. Default `requestTimeoutMs`. */
   readonly timeoutMs?: number;
 }
+
+/** Forgets a command: its answer is not waited for any more. */
+type Forget = () => void;
 
 /**
  * Called once with the outcome of a command, in the middle of the frame that holds the answer: the messages behind it
@@ -77,28 +80,43 @@ export class CommandQueue {
     return this.isLive || this.deps.helloFrame() !== undefined;
   }
 
-  /** Like {@link dispatch}, with a promise. */
-  request(spec: CommandSpec): Promise<unknown> {
-    const { promise, resolve, reject, ignoreRejection } = deferred<unknown>();
-    const onAnswer: OnAnswer = (error, payload) => (error === undefined ? resolve(payload) : reject(error));
-    this.dispatch(spec, onAnswer, ignoreRejection);
-    return promise;
+  /**
+   * Like {@link dispatch}, with a promise.
+   *
+   * @param read makes of the answer what the promise resolves with; it may throw.
+   */
+  request<Result>(
+    spec: CommandSpec,
+    signal: AbortSignal | undefined,
+    read: (payload: unknown) => Result,
+  ): Promise<Result> {
+    const result = deferred<Result>();
+    let forget: Forget = () => undefined;
+    const unwatch = abortWith(signal, result, () => forget());
+    const onAnswer: OnAnswer = (error, payload) => {
+      unwatch();
+      if (error === undefined) result.settle(() => read(payload));
+      else result.reject(error);
+    };
+    forget = this.dispatch(spec, onAnswer, result.ignoreRejection);
+    return result.promise;
   }
 
   /** Sends the command, now or as soon as it may be sent. */
-  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): void {
+  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): Forget {
+    const nothing: Forget = () => undefined;
     const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
     const refuse = (error: RealtimeError): void => onAnswer(this.named(error, given));
     if (given.immediate === true && !this.isJoinable) {
       refuse(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
-      return;
+      return nothing;
     }
     // Subscribes have a bound of their own, and an unsubscribe that is not sent would leave a subscription on the server.
     const isFree = isJoinOrLeave(given.type);
     if (!isFree && this.counted >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
       refuse(new RealtimeError('rate_limited', message));
-      return;
+      return nothing;
     }
     let spec: CommandSpec;
     try {
@@ -106,7 +124,7 @@ export class CommandQueue {
       spec = { ...given, payload: toWireValue(given.payload) };
     } catch (error) {
       refuse(error as RealtimeError);
-      return;
+      return nothing;
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
     const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
@@ -115,6 +133,7 @@ export class CommandQueue {
     this.unsent.add(command);
     if (!isFree) this.counted++;
     this.send(command);
+    return () => void this.remove(command);
   }
 
   /**
@@ -220,10 +239,14 @@ export class CommandQueue {
   }
 
   private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
-    if (!this.pending.delete(command.id)) return;
+    if (this.remove(command)) command.onAnswer(error, payload);
+  }
+
+  private remove(command: PendingCommand): boolean {
+    if (!this.pending.delete(command.id)) return false;
     this.unsent.delete(command);
     if (!isJoinOrLeave(command.spec.type)) this.counted--;
     command.timer.cancel();
-    command.onAnswer(error, payload);
+    return true;
   }
 }

@@ -39,16 +39,39 @@ export class Emitter<Events extends EventMap> {
     };
   }
 
-  off(name: keyof Events, listener: AnyListener): void {
-    const list = this.lists.get(name) ?? [];
-    const index = list.indexOf(listener);
+  /** Adds a listener that is called once. */
+  once(name: keyof Events, listener: AnyListener): Off {
+    const off = this.on(
+      name,
+      Object.assign(
+        (...args: never[]) => {
+          off();
+          return listener(...args);
+        },
+        { of: listener },
+      ),
+    );
+    return off;
+  }
+
+  /** Removes a listener, or all of the name. */
+  off(name: keyof Events, listener?: AnyListener): void {
+    const list: readonly (AnyListener & { readonly of?: AnyListener })[] = this.lists.get(name) ?? [];
+    if (listener === undefined) {
+      this.lists.delete(name);
+      return;
+    }
+    const index = list.findIndex((one) => one === listener || one.of === listener);
     if (index === -1) return;
     if (list.length === 1) this.lists.delete(name);
     else this.lists.set(name, [...list.slice(0, index), ...list.slice(index + 1)]);
   }
 
-  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
-    for (const listener of this.lists.get(name) ?? []) {
+  /** @returns whether anybody listens. */
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): boolean {
+    const list = this.lists.get(name);
+    if (list === undefined) return false;
+    for (const listener of list) {
       try {
         const returned = (listener as Listener<Events[Name]>)(...args);
         if (isThenable(returned)) returned.then(undefined, (error: unknown) => this.onError(error, name));
@@ -56,6 +79,7 @@ export class Emitter<Events extends EventMap> {
         this.onError(error, name);
       }
     }
+    return true;
   }
 }
 

@@ -57,8 +57,6 @@ export interface RealtimeClientOptions {
   readonly maxQueuedPublishes?: number;
   /** Encoded bytes of those publishes. Default 4 MiB. */
   readonly maxQueuedBytes?: number;
-  /** Events of one channel that wait while an unannounced gap is read (P14); with more the channel resumes. Default 1 000. */
-  readonly maxHeldEvents?: number;
   /** Members kept for one channel; of more only the number is known. Default 10 000. */
   readonly maxPresenceMembers?: number;
   /** Time. Default the machine's. */
@@ -116,7 +114,6 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     maxPendingCommands: number('maxPendingCommands', 1_024),
     maxQueuedPublishes: number('maxQueuedPublishes', 1_000),
     maxQueuedBytes: number('maxQueuedBytes', 4 * 1_024 * 1_024),
-    maxHeldEvents: number('maxHeldEvents', 1_000),
     maxPresenceMembers: number('maxPresenceMembers', 10_000),
     clock: options.clock ?? systemClientClock(),
     random: options.random ?? Math.random,

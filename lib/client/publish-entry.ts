@@ -16,12 +16,16 @@ export interface PublishInput {
   readonly id: string;
   readonly key?: string;
   readonly ttl?: number;
+  /** Longest wait for the acknowledgement. */
+  readonly timeoutMs?: number;
 }
 
 /** A publish that is not acknowledged yet. Times are milliseconds of the client's clock. */
 export interface PublishEntry {
   readonly input: PublishInput;
   readonly result: Deferred<PublishResult>;
+  /** Its caller's signal is not watched any more. */
+  readonly unwatch: () => void;
   readonly bytes: number;
   readonly madeAt: number;
   /** Sent on the live connection, and not answered yet. */

@@ -7,7 +7,7 @@ import type { Wire } from './connection/connection.js';
 import { about, describe, errorFromPayload, outcomeUnknown } from './errors.js';
 import type { ClientSettings } from './options.js';
 import type { Pacer } from './pacer.js';
-import { deferred } from './promises.js';
+import { abortWith, deferred } from './promises.js';
 import {
   envelopeOf,
   publishResultOf,
@@ -52,7 +52,7 @@ export class PublishQueue {
   constructor(private readonly deps: PublishQueueDeps) {}
 
   /** @throws RealtimeError when the queue cannot take the publish. */
-  publish(given: PublishInput): Promise<PublishResult> {
+  publish(given: PublishInput, signal?: AbortSignal): Promise<PublishResult> {
     const { maxQueuedPublishes, maxQueuedBytes, codec, clock } = this.deps;
     const { input, bytes } = serializePublish(given, codec);
     if (this.entries.has(input.id)) {
@@ -67,9 +67,11 @@ export class PublishQueue {
         `${this.entries.size} publishes of ${this.bytes} bytes already wait (maxQueuedPublishes, maxQueuedBytes); this one was not sent`,
       );
     }
+    const result = deferred<PublishResult>();
     const entry: PublishEntry = {
       input,
-      result: deferred(),
+      result,
+      unwatch: abortWith(signal, result, () => this.forget(entry)),
       bytes,
       madeAt: clock.monotonic(),
       inFlight: false,
@@ -216,8 +218,9 @@ export class PublishQueue {
 
   /** The moment at which a publish has become too old. */
   private deadline({ firstSentAt, madeAt, input }: PublishEntry): number {
-    if (firstSentAt !== undefined) return firstSentAt + this.window;
-    return madeAt + Math.min(this.deps.publishTimeoutMs, input.ttl ?? Infinity);
+    const { timeoutMs = Infinity, ttl = Infinity } = input;
+    if (firstSentAt !== undefined) return Math.min(firstSentAt + this.window, madeAt + timeoutMs);
+    return madeAt + Math.min(this.deps.publishTimeoutMs, ttl, timeoutMs);
   }
 
   private scheduleSweep(entry: PublishEntry): void {
@@ -245,7 +248,7 @@ export class PublishQueue {
     const why =
       entry.firstSentAt === undefined
         ? `The publish was not sent in time: it waited for ${this.blockerOf(entry)}`
-        : 'The publish was not acknowledged inside the dedupe window';
+        : 'The publish was not acknowledged in time (the dedupe window of the server, timeoutMs)';
     this.fail(entry, about(new RealtimeError('timeout', why), entry.input));
   }
 
@@ -256,6 +259,12 @@ export class PublishQueue {
       if (input.channel === channel && firstSentAt !== undefined)
         return `the acknowledgement of "${input.id}" before it`;
     return 'the rate limit';
+  }
+
+  /** What waits behind it may go on. */
+  private forget(entry: PublishEntry): void {
+    this.remove(entry);
+    this.pump();
   }
 
   private fail(entry: PublishEntry, error: RealtimeError): void {
@@ -276,6 +285,7 @@ export class PublishQueue {
     if (this.newest.get(channel) === entry) this.newest.delete(channel);
     if (!entry.inFlight) this.unsent--;
     this.bytes -= entry.bytes;
+    entry.unwatch();
     if (this.entries.size > 0) return;
     this.sweepTimer?.cancel();
     this.sweepAt = Infinity;

@@ -2,7 +2,7 @@ import { userChannel } from '../protocol/channel-name.js';
 import type { Envelope } from '../protocol/envelope.js';
 import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
-import type { ChannelHandle } from './channel/handle.js';
+import type { ChannelHandle, Untyped } from './channel/handle.js';
 import { ClientChannels } from './channel/channels.js';
 import { CommandQueue } from './command-queue.js';
 import type { Wire } from './connection/connection.js';
@@ -14,7 +14,7 @@ import { errorFromPayload } from './errors.js';
 import { settingsOf, type RealtimeClientOptions } from './options.js';
 import type { ClientLog } from './log.js';
 import { Pacer } from './pacer.js';
-import { attempt } from './promises.js';
+import { attempt, type WaitOptions } from './promises.js';
 import { PublishQueue } from './publish-queue.js';
 import type { ClientState, ClientStats, ClientStatus, Counts, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
@@ -206,33 +206,35 @@ export class RealtimeClient {
   }
 
   /**
-   * The handle of a channel: the same object for the same name.
+   * The handle of a channel: the same object for the same name, while the channel is used and for a thousand that are not; two
+   * of one name act as one. `Events` and `Signals` are the payloads by name; without
+   * them every name is allowed, and payloads are `unknown`.
    *
    * @throws RangeError for what is no channel name (P23).
    * @example
-   * const room = client.channel('rooms.42');
+   * const room = client.channel<{ said: { text: string } }>('rooms.42');
    */
-  channel(name: string): ChannelHandle {
-    return this.channels.get(name);
+  channel<Events extends object = Untyped, Signals extends object = Untyped>(
+    name: string,
+  ): ChannelHandle<Events, Signals> {
+    return this.channels.get(name) as ChannelHandle<Events, Signals>;
   }
 
   /**
    * Calls a request handler that belongs to no channel.
    *
-   * @param options.timeoutMs Longest wait for the answer, in milliseconds. Default the client's `requestTimeoutMs`.
+   * @param options `signal`, and `timeoutMs` (default the client's `requestTimeoutMs`).
    * @throws RealtimeError as `room.request` does.
    * @example
    * const rooms = await client.request<Room[]>('rooms.list');
    */
-  request<Result = unknown>(
-    event: string,
-    payload?: unknown,
-    options: { timeoutMs?: number } = {},
-  ): Promise<Result> {
+  request<Result = unknown>(event: string, payload?: unknown, options: WaitOptions = {}): Promise<Result> {
+    const { signal, timeoutMs } = options;
     return attempt(() => {
       this.connector.ensureStarted();
-      return this.commands.request({ type: 'request', event, payload, ...options }) as Promise<Result>;
-    });
+      const spec = { type: 'request', event, payload, timeoutMs } as const;
+      return this.commands.request(spec, signal, (answer) => answer as Result);
+    }, signal);
   }
 
   /**
@@ -247,8 +249,17 @@ export class RealtimeClient {
     return this.listeners.on(name, listener);
   }
 
-  /** Removes a listener. */
-  off<Name extends keyof ClientEventMap>(name: Name, listener: Listener<ClientEventMap[Name]>): void {
+  /**
+   * Adds a listener that is called once.
+   *
+   * @returns Removes the listener.
+   */
+  once<Name extends keyof ClientEventMap>(name: Name, listener: Listener<ClientEventMap[Name]>): Off {
+    return this.listeners.once(name, listener);
+  }
+
+  /** Removes a listener; without one, all of the name. */
+  off<Name extends keyof ClientEventMap>(name: Name, listener?: Listener<ClientEventMap[Name]>): void {
     this.listeners.off(name, listener);
   }
 

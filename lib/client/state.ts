@@ -1,4 +1,5 @@
 import type { CloseName } from '../protocol/close-codes.js';
+import type { Recovery } from '../protocol/position.js';
 
 /**
  * What the client is doing: `idle` before the first use, `connecting`, `live` (welcomed by the server), `waiting`
@@ -53,6 +54,12 @@ export interface ClientStats {
 
 /** Counts of a client, which whoever does something adds to. */
 export type Counts = { -readonly [Name in Exclude<keyof ClientStats, 'roundTripMs'>]: number };
+
+/** Counts what a subscribe, or a reset, said about the events since the own position. */
+export function countRecovery(counts: Counts, recovery: Recovery): void {
+  if (recovery === 'complete') counts.recovered++;
+  else if (recovery !== 'new') counts.lost++;
+}
 
 /** Where an error came from that no promise carries. */
 export interface ErrorContext {

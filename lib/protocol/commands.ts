@@ -79,6 +79,12 @@ export interface RequestCommand extends CommandBase {
   readonly payload?: unknown;
 }
 
+/** Asks for the channel's state as it is now (P26e). */
+export interface SnapshotCommand extends CommandBase {
+  readonly type: 'snapshot';
+  readonly channel: string;
+}
+
 /** Which part of the log to read; bounds are inclusive. */
 export interface HistoryOptions {
   /** First `seq` wanted. Default: the oldest that is kept. */
@@ -135,6 +141,7 @@ export type ClientCommand =
   | SignalCommand
   | RequestCommand
   | HistoryCommand
+  | SnapshotCommand
   | PresenceCommand
   | PresenceUpdateCommand
   | PingCommand

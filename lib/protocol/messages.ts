@@ -46,6 +46,14 @@ export interface SubscribeResult {
   readonly presence?: PresencePage;
 }
 
+/** Answer to `snapshot` (P26e). */
+export interface SnapshotResult {
+  /** The events behind it follow. The state has those up to it, and may have some of the others. */
+  readonly position: Position;
+  /** The channel's state; absent where the channel has none. */
+  readonly snapshot?: unknown;
+}
+
 /** Answer to `publish` (P15). */
 export interface PublishResult {
   /** Number of the event in its log. */

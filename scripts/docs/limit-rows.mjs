@@ -465,12 +465,6 @@ export const CLIENT = {
     'the client',
     '`rate_limited`; nothing is sent',
   ),
-  maxHeldEvents: count(
-    'events that wait behind an unannounced gap, until one page is read or fails',
-    'the channel',
-    'resumes',
-    '`limits.maxEventBytes` of the server for each: in theory 1 000 MiB, in the memory of the client alone',
-  ),
   maxPresenceMembers: count(
     'members that are kept',
     'the channel',
@@ -982,11 +976,17 @@ export const FIXED = {
     'the other channels wait in the client, and go as answers come',
     '`limits.maxFrameBytes`',
   ),
-  'lib/client/channel/subscription.ts#GAP_PAGE': count(
-    'events of one read that closes an unannounced gap',
+  'lib/client/channel/channels.ts#MAX_UNUSED': count(
+    'channels that are kept although nobody uses them',
+    'the client',
+    'the next one is forgotten when it is no longer used; its handles still act as one',
+    'none: only what an empty channel takes, about 1 KiB',
+  ),
+  'lib/client/channel/listeners.ts#MAX_WARNINGS': count(
+    'warnings of what nobody listens to',
     'the channel',
-    'reads the next page: any size heals',
-    '`limits.maxPageBytes` of the server',
+    'it warns no more',
+    'none: one line each, with a name of at most 128 characters',
   ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',

@@ -2,7 +2,7 @@
 
 export const budget = {
   /** Names of an entry point. */
-  names: { '.': 50, './client': 46 },
+  names: { '.': 50, './client': 56 },
   /** Declarations without a docstring, among the names that an entry point exports and their members. */
   undocumented: {
     '.': 0,
@@ -16,11 +16,11 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 510, packed: 575_000, unpacked: 1_990_000 },
-    'nestjs-realtime-client': { files: 100, packed: 92_000, unpacked: 325_000 },
+    'nestjs-realtime': { files: 530, packed: 600_000, unpacked: 2_080_000 },
+    'nestjs-realtime-client': { files: 110, packed: 104_000, unpacked: 370_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  bundles: { './client': 24_000, './client/msgpack': 8_000 },
+  bundles: { './client': 26_000, './client/msgpack': 8_000 },
 };
 
 /**

@@ -3,29 +3,34 @@ import { ChannelHandle, type ChannelHandleDeps } from './handle.js';
 import { SubscribeWindow } from './subscribe-window.js';
 import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.js';
 
+/** Channels that are kept although they are neither subscribed nor listened to. */
+const MAX_UNUSED = 1_000;
+
 /**
- * The channels of a client, one object per name. Those that are subscribed or listened to are kept; the others live
- * as long as the application holds them, so that a page that visits thousands of rooms does not collect them.
+ * The channels of a client, one object per name. Those that are subscribed or listened to are kept, and some others: a page that
+ * visits thousands of rooms does not collect them. Handles of one name that were made apart act as one from the first use on.
  */
 export class ClientChannels {
-  private readonly kept = new Map<string, ClientSubscription>();
-  private readonly known = new Map<string, WeakRef<ClientSubscription>>();
+  private readonly known = new Map<string, ClientSubscription>();
   private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();
-  /** Number of names at which those of collected channels are removed. Not every platform has a `FinalizationRegistry`. */
-  private sweepAt = 64;
   private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
-  constructor(deps: Omit<ClientSubscriptionDeps, 'inUse' | 'window'> & ChannelHandleDeps) {
-    const inUse: ClientSubscriptionDeps['inUse'] = (subscription, used) => {
-      if (used) this.kept.set(subscription.channel, subscription);
-      else this.kept.delete(subscription.channel);
+  constructor(deps: Omit<ClientSubscriptionDeps & ChannelHandleDeps, 'inUse' | 'current' | 'window'>) {
+    const { known } = this;
+    this.deps = {
+      ...deps,
+      window: new SubscribeWindow(),
+      current: (own) => known.get(own.channel) ?? own,
+      inUse: (subscription, used) => {
+        if (used) known.set(subscription.channel, subscription);
+        else if (known.size > MAX_UNUSED) known.delete(subscription.channel);
+      },
     };
-    this.deps = { ...deps, inUse, window: new SubscribeWindow() };
   }
 
   /** The subscriptions that are kept, in a new array: a listener may add or remove some. */
   get all(): readonly ClientSubscription[] {
-    return [...this.kept.values()];
+    return [...this.known.values()];
   }
 
   /**
@@ -34,14 +39,14 @@ export class ClientChannels {
    * @throws RangeError for what is no channel name.
    */
   get(name: string): ChannelHandle {
-    const known = this.known.get(name)?.deref();
+    const known = this.known.get(name);
     const handle = known === undefined ? undefined : this.handles.get(known);
     return handle ?? this.make(name);
   }
 
   /** The subscription that a message is for. */
   find(name: string): ClientSubscription | undefined {
-    return this.kept.get(name);
+    return this.known.get(name);
   }
 
   private make(name: string): ChannelHandle {
@@ -52,16 +57,8 @@ export class ClientChannels {
     }
     const subscription = new ClientSubscription(name, this.deps);
     const handle = new ChannelHandle(subscription, this.deps);
-    // The handle, and its presence, hold the subscription; and the subscription keeps the handle here.
     this.handles.set(subscription, handle);
-    this.known.set(name, new WeakRef(subscription));
-    if (this.known.size >= this.sweepAt) this.sweep();
+    if (this.known.size < MAX_UNUSED) this.known.set(name, subscription);
     return handle;
-  }
-
-  private sweep(): void {
-    for (const [name, subscription] of this.known)
-      if (subscription.deref() === undefined) this.known.delete(name);
-    this.sweepAt = Math.max(64, 2 * this.known.size);
   }
 }

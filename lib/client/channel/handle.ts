@@ -1,19 +1,23 @@
-import type { HistoryOptions, SubscribeOptions } from '../../protocol/commands.js';
-import type { HistoryResult, PublishResult, SubscribeResult } from '../../protocol/messages.js';
+import type { HistoryOptions } from '../../protocol/commands.js';
+import type { HistoryResult, PublishResult, SnapshotResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { CommandQueue } from '../command-queue.js';
 import type { AnyListener, Off } from '../emitter.js';
-import { attempt } from '../promises.js';
+import { attempt, ignoreRejection, type WaitOptions } from '../promises.js';
 import type { PublishQueue } from '../publish-queue.js';
+import { eventStream, type EventsOptions } from './event-stream.js';
 import { readHistory } from './messages.js';
 import { ChannelPresence } from './presence.js';
+import { SignalThrottle } from './signal-throttle.js';
 import type {
   ChannelEvent,
   ChannelEventMap,
   ChannelSignal,
   ChannelState,
+  ChannelSubscribeOptions,
+  ChannelSubscription,
   LibraryEvent,
   PublishOptions,
 } from './types.js';
@@ -22,11 +26,29 @@ import type { ClientSubscription, ClientSubscriptionDeps } from './subscription.
 type EventListener<Payload> = (payload: Payload, event: ChannelEvent<Payload>) => unknown;
 type SignalListener<Payload> = (payload: Payload, signal: ChannelSignal<Payload>) => unknown;
 
+/** The payloads of a channel whose names nobody declared. */
+export type Untyped = Record<string, unknown>;
+/** Names that the application declared; with {@link Untyped} any. */
+type NameOf<Map> = keyof Map & string;
+/** Any name, where none was declared: then the payload's type may be given at the call. */
+type FreeName<Map> = string extends keyof Map ? string : never;
+
+/** How to send a signal. */
+export interface SignalOptions extends WaitOptions {
+  /**
+   * Of the signals of this name that are sent within so many milliseconds, the first is sent at once and the newest at the end; the
+   * others resolve with `false`.
+   */
+  readonly throttleMs?: number;
+}
+
 /** What a {@link ChannelHandle} needs. */
-export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted'> {
+export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureStarted' | 'clock'> {
   readonly ids: () => string;
   readonly commands: CommandQueue;
   readonly publishes: Pick<PublishQueue, 'publish'>;
+  /** The subscription of a channel that is in use, or else the given one. */
+  readonly current: (own: ClientSubscription) => ClientSubscription;
 }
 
 /**
@@ -41,20 +63,22 @@ export interface ChannelHandleDeps extends Pick<ClientSubscriptionDeps, 'ensureS
  * room.on('snapshot', (state) => load(state));
  * await room.subscribe();
  */
-export class ChannelHandle {
+export class ChannelHandle<Events extends object = Untyped, Signals extends object = Untyped> {
   /** Who is in the channel. */
   readonly presence: ChannelPresence;
+  private readonly throttle: SignalThrottle;
 
   constructor(
-    private readonly subscription: ClientSubscription,
+    private readonly own: ClientSubscription,
     private readonly deps: ChannelHandleDeps,
   ) {
-    this.presence = new ChannelPresence(subscription, deps.commands);
+    this.presence = new ChannelPresence(() => this.subscription, deps.commands);
+    this.throttle = new SignalThrottle(deps.clock);
   }
 
   /** The channel's name. */
   get name(): string {
-    return this.subscription.channel;
+    return this.own.channel;
   }
 
   /** The state of the subscription. */
@@ -88,13 +112,33 @@ export class ChannelHandle {
    * @example
    * room.on<Message>('message.created', (message, { user }) => render(message, user));
    */
-  on<Payload = unknown>(name: string, listener: EventListener<Payload>): Off;
+  on<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  /** Of every application event. */
+  on(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  /** Of an event that was not declared; its payload's type may be given here. */
+  on<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   on(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.on(name, listener);
   }
 
-  /** Removes a listener that `on`, `onEvent` or `onSignal` added. */
-  off(name: string, listener: (...args: never[]) => unknown): void {
+  /**
+   * Like `on`, for one call.
+   *
+   * @returns Removes the listener.
+   */
+  once<Name extends LibraryEvent>(name: Name, listener: (...args: ChannelEventMap[Name]) => unknown): Off;
+  /** Of a declared event: the payload has its type. */
+  once<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  /** Of every application event. */
+  once(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  /** Of an event that was not declared; its payload's type may be given here. */
+  once<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  once(name: string, listener: AnyListener): Off {
+    return this.subscription.listeners.on(name, listener, true);
+  }
+
+  /** Removes a listener that `on`, `once`, `onEvent` or `onSignal` added; without one, all that they added to the name. */
+  off(name: string, listener?: (...args: never[]) => unknown): void {
     this.subscription.listeners.off(name, listener, ['library', 'event', 'signal']);
   }
 
@@ -105,7 +149,12 @@ export class ChannelHandle {
    * @example
    * room.onEvent('gap', (payload) => …); // the application's own event "gap"
    */
-  onEvent<Payload = unknown>(name: string, listener: EventListener<Payload>): Off {
+  onEvent<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
+  /** Of every application event. */
+  onEvent(name: '*', listener: EventListener<Events[keyof Events]>): Off;
+  /** Of an event that was not declared; its payload's type may be given here. */
+  onEvent<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  onEvent(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('event', name, listener);
   }
 
@@ -116,27 +165,73 @@ export class ChannelHandle {
    * @example
    * room.onSignal('typing', (_, signal) => showTyping(signal.user));
    */
-  onSignal<Payload = unknown>(name: string, listener: SignalListener<Payload>): Off {
+  onSignal<Name extends NameOf<Signals>>(name: Name, listener: SignalListener<Signals[Name]>): Off;
+  /** Of every signal. */
+  onSignal(name: '*', listener: SignalListener<Signals[keyof Signals]>): Off;
+  /** Of a signal that was not declared; its payload's type may be given here. */
+  onSignal<Payload = unknown>(name: FreeName<Signals>, listener: SignalListener<Payload>): Off;
+  onSignal(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('signal', name, listener);
   }
 
   /**
-   * Subscribes, and stays subscribed through reconnects: each continues from the own position (P13). Opens the client
-   * if it is not open yet. A second call returns the answer of the existing subscription and ignores its options; to
-   * change them, unsubscribe first.
+   * The events of the channel, for a loop: each once and in order. The channel is subscribed while the loop runs, which is until it
+   * is left, `signal` is aborted, or the subscription ends; for that it is thrown why, unless the application wanted it. Gaps are
+   * told to the listeners of `gap` and `recovered` only.
    *
-   * @returns The answer (P11). After a temporary error the client retries and the promise keeps waiting.
-   * @throws RealtimeError `forbidden`, `unknown_channel`, `too_many_channels` or another final refusal;
-   * `not_subscribed` when `unsubscribe` is called before the answer; the close code's error when the client stops.
+   * @throws RealtimeError as `subscribe`; `rate_limited` when more than `maxBuffered` events wait because the loop is too slow.
    * @example
-   * const { recovery } = await room.subscribe({ position: stored });
-   * if (recovery === 'lost') await reloadEverything();
+   * for await (const { event, payload } of room.events({ signal })) apply(event, payload);
    */
-  subscribe(options: SubscribeOptions = {}): Promise<SubscribeResult> {
-    return attempt(() => this.subscription.subscribe(options));
+  events(options: EventsOptions = {}): AsyncGenerator<ChannelEvent<Events[keyof Events]>, void, undefined> {
+    return eventStream<Events[keyof Events]>(
+      {
+        name: this.name,
+        on: (name, listener) => this.subscription.listeners.on(name, listener),
+        onEvent: (name, listener) => this.subscription.listeners.add('event', name, listener),
+        subscribe: (how) => this.subscribe(how),
+      },
+      options,
+    );
   }
 
-  /** Ends the subscription: nothing of it is delivered any more. Idempotent. Resolves when the server answered. */
+  /**
+   * Subscribes, and stays subscribed through reconnects: each continues from the own position (P13). Opens the client
+   * if it is not open yet. Whoever calls it has a share: the channel is unsubscribed when the last is released, with
+   * `release()` or by its `signal`. To whom comes later the state is given as it is now; `params` and `presence` are those
+   * of the first. The code that awaits runs before the first event is handed out.
+   *
+   * @returns The answer (P11). After a temporary error the client retries, says so with `unsubscribed`, and the promise
+   * keeps waiting.
+   * @throws RealtimeError `forbidden`, `unknown_channel`, `too_many_channels` or another final refusal; `bad_request` for a
+   * position that is none; `timeout` after `timeoutMs`; `not_subscribed` when `unsubscribe` is called before the answer; the
+   * close code's error when the client stops. The reason of `signal` when that is aborted.
+   * @example
+   * const { snapshot, release } = await room.subscribe();
+   * @example
+   * void room.subscribe({ signal }); // in an effect of a component, whose end aborts the signal
+   */
+  subscribe(options: ChannelSubscribeOptions = {}): Promise<ChannelSubscription> {
+    return attempt(() => this.subscription.subscribe(options), options.signal);
+  }
+
+  /**
+   * Asks for the channel's state as it is now. It has every event that the listeners were given before the answer, and every other
+   * one follows.
+   *
+   * @returns The state, absent where the channel has none, and the position that it stands at.
+   * @throws RealtimeError `not_subscribed`: subscribe first. What the server's handler threw. `timeout` after `timeoutMs`.
+   * @example
+   * const { snapshot } = await room.snapshot();
+   */
+  snapshot(options: WaitOptions = {}): Promise<SnapshotResult> {
+    return attempt(() => this.subscription.snapshot(options), options.signal);
+  }
+
+  /**
+   * Ends the subscription for all who share it, and tells them with `unsubscribed`: nothing of it is delivered any more.
+   * Idempotent. To give back only the own share, use `release()` or `signal`. Resolves when the server answered.
+   */
   unsubscribe(): Promise<void> {
     return this.subscription.unsubscribe();
   }
@@ -152,69 +247,58 @@ export class ChannelHandle {
    * @example
    * const { seq } = await room.publish('message.created', { text: 'Hello' });
    */
-  publish(event: string, payload?: unknown, options: PublishOptions = {}): Promise<PublishResult> {
-    const { id = this.deps.ids(), key, ttl } = options;
+  publish<Name extends NameOf<Events>>(
+    event: Name,
+    payload?: Events[Name],
+    options: PublishOptions = {},
+  ): Promise<PublishResult> {
+    const { id = this.deps.ids(), key, ttl, timeoutMs, signal } = options;
     return attempt(() => {
       this.deps.ensureStarted();
-      return this.deps.publishes.publish({ channel: this.name, event, payload, id, key, ttl });
-    });
+      const input = { channel: this.name, event, payload, id, key, ttl, timeoutMs };
+      return this.deps.publishes.publish(input, signal);
+    }, signal);
   }
 
   /**
    * Sends a signal to those who are subscribed now. It is never stored and never sent again.
    *
-   * @returns `false` when there was no connection: an old "typing" is worth nothing, so a signal waits for none.
+   * @returns `false` when there was no connection, or a newer one replaced it (`throttleMs`): an old "typing" is worth nothing, so a
+   * signal waits for none. A rejection that nobody handles is not reported.
    * @throws RealtimeError when the server refuses it.
    * @example
-   * await room.signal('typing');
+   * void room.signal('typing', undefined, { throttleMs: 2_000 });
    */
-  signal(event: string, payload?: unknown): Promise<boolean> {
-    const sent = this.sendSignal(event, payload);
-    // Nobody has to wait for a signal; the log says what went wrong.
-    sent.catch(() => undefined);
+  signal<Name extends NameOf<Signals>>(
+    event: Name,
+    payload?: Signals[Name],
+    options: SignalOptions = {},
+  ): Promise<boolean> {
+    const { throttleMs, ...wait } = options;
+    const send = (): Promise<boolean> => this.sendSignal(event, payload, wait);
+    const sent = throttleMs === undefined ? send() : this.throttle.run(event, throttleMs, send);
+    ignoreRejection(sent);
     return sent;
-  }
-
-  private async sendSignal(event: string, payload: unknown): Promise<boolean> {
-    const { commands, ensureStarted } = this.deps;
-    ensureStarted();
-    if (!commands.isLive) return false;
-    try {
-      await commands.request({ type: 'signal', channel: this.name, event, payload, immediate: true });
-      return true;
-    } catch (error) {
-      if (error instanceof RealtimeError && error.code === 'outcome_unknown') return false;
-      throw error;
-    }
   }
 
   /**
    * Calls a request handler of the channel. While the channel is being subscribed, the request waits for that; it is
    * never sent twice (P17).
    *
-   * @param options.timeoutMs Longest wait for the answer, in milliseconds. Default the client's `requestTimeoutMs`.
+   * @param options `signal`, and `timeoutMs` (default the client's `requestTimeoutMs`).
    * @returns What the handler returned.
    * @throws RealtimeError any error of the handler; `timeout`: never sent; `outcome_unknown`: sent, and the answer
    * did not come.
    * @example
    * const { title } = await room.request<{ title: string }>('rename', { title: 'Tea' });
    */
-  request<Result = unknown>(
-    event: string,
-    payload?: unknown,
-    options: { timeoutMs?: number } = {},
-  ): Promise<Result> {
+  request<Result = unknown>(event: string, payload?: unknown, options: WaitOptions = {}): Promise<Result> {
+    const { signal, timeoutMs } = options;
     return attempt(() => {
       this.deps.ensureStarted();
-      return this.deps.commands.request({
-        type: 'request',
-        channel: this.name,
-        event,
-        payload,
-        ready: () => this.subscription.settled,
-        ...options,
-      }) as Promise<Result>;
-    });
+      const spec = { type: 'request', event, payload, timeoutMs, ...this.onceSettled } as const;
+      return this.deps.commands.request(spec, signal, (answer) => answer as Result);
+    }, signal);
   }
 
   /**
@@ -227,21 +311,48 @@ export class ChannelHandle {
    *   if (recoverable) fill(await room.history({ from, until: to }));
    * });
    */
-  async history(options: HistoryOptions = {}): Promise<HistoryResult> {
-    this.deps.ensureStarted();
-    const { from, until, limit, reverse } = options;
-    const bounded = from !== undefined || until !== undefined;
-    const epoch = options.epoch ?? (bounded ? this.position?.epoch : undefined);
-    const answer = await this.deps.commands.request({
-      type: 'history',
-      channel: this.name,
-      payload: omitUndefined({ epoch, from, until, limit, reverse }),
-      idempotent: true,
-      ready: () => this.subscription.settled,
-    });
-    const page = readHistory(answer);
-    if (page === undefined)
-      throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
-    return page;
+  history(options: HistoryOptions & WaitOptions = {}): Promise<HistoryResult> {
+    const { from, until, limit, reverse, signal, timeoutMs } = options;
+    return attempt(() => {
+      this.deps.ensureStarted();
+      const bounded = from !== undefined || until !== undefined;
+      const epoch = options.epoch ?? (bounded ? this.position?.epoch : undefined);
+      const payload = omitUndefined({ epoch, from, until, limit, reverse });
+      const spec = { type: 'history', payload, idempotent: true, timeoutMs, ...this.onceSettled } as const;
+      return this.deps.commands.request(spec, signal, requireHistory);
+    }, signal);
   }
+
+  /** That of the channel, also where another handle of the name was used first. */
+  private get subscription(): ClientSubscription {
+    return this.deps.current(this.own);
+  }
+
+  /** A command of this channel waits while the channel is being subscribed. */
+  private get onceSettled(): { channel: string; ready: () => boolean } {
+    return { channel: this.name, ready: () => this.subscription.settled };
+  }
+
+  private async sendSignal(
+    event: string,
+    payload: unknown,
+    { signal, timeoutMs }: WaitOptions,
+  ): Promise<boolean> {
+    const { commands, ensureStarted } = this.deps;
+    ensureStarted();
+    if (!commands.isLive) return false;
+    const spec = { type: 'signal', channel: this.name, event, payload, timeoutMs, immediate: true } as const;
+    try {
+      return await attempt(() => commands.request(spec, signal, () => true), signal);
+    } catch (error) {
+      if (error instanceof RealtimeError && error.code === 'outcome_unknown') return false;
+      throw error;
+    }
+  }
+}
+
+function requireHistory(answer: unknown): HistoryResult {
+  const page = readHistory(answer);
+  if (page !== undefined) return page;
+  throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
 }

@@ -1,4 +1,5 @@
 import type { PresenceMember } from '../../protocol/messages.js';
+import { MAX_EVENT_LENGTH } from '../../protocol/envelope.js';
 import { Emitter, type AnyListener, type Off } from '../emitter.js';
 import {
   LIBRARY_EVENTS,
@@ -11,6 +12,9 @@ import {
 /** The name under which every application event, or every signal, is emitted. */
 const EVERY = '*';
 
+/** Warnings of one channel. The names in them are the server's. */
+const MAX_WARNINGS = 100;
+
 const reserved: ReadonlySet<string> = new Set(LIBRARY_EVENTS);
 
 /** Whose names these are: an application event named `gap` cannot be taken for the library's. */
@@ -19,10 +23,13 @@ export type NameSpace = 'library' | 'event' | 'signal' | 'presence';
 /** The listeners of a channel, in one name space per kind of event. */
 export class ChannelListeners {
   private readonly emitter: Emitter<Record<string, readonly unknown[]>>;
+  /** What was warned of: once each, and no more than a page of them. */
+  private readonly warned = new Set<string>();
 
   constructor(
     onError: (error: unknown, name: string) => void,
     private readonly onChange: () => void,
+    private readonly warn: (message: string) => void,
   ) {
     this.emitter = new Emitter((error, key) => onError(error, key.slice(key.indexOf(':') + 1)));
   }
@@ -32,18 +39,24 @@ export class ChannelListeners {
   }
 
   /** A reserved name is the library's, any other the application's. */
-  on(name: string, listener: AnyListener): Off {
-    return this.add(reserved.has(name) ? 'library' : 'event', name, listener);
+  on(name: string, listener: AnyListener, isOnce?: boolean): Off {
+    const near = String(name).trim().toLowerCase();
+    if (near !== name && reserved.has(near))
+      this.warnOnce(`"${name}" is an event of its own: is "${near}" meant?`);
+    return this.add(reserved.has(name) ? 'library' : 'event', name, listener, isOnce);
   }
 
-  /** Removes a listener from the given name spaces. */
-  off(name: string, listener: AnyListener, spaces: readonly NameSpace[]): void {
+  /** Removes a listener, or all of the name, from the given name spaces. */
+  off(name: string, listener: AnyListener | undefined, spaces: readonly NameSpace[]): void {
     for (const space of spaces) this.emitter.off(`${space}:${name}`, listener);
     this.onChange();
   }
 
-  add(space: NameSpace, name: string, listener: AnyListener): Off {
-    const off = this.emitter.on(`${space}:${name}`, listener);
+  add(space: NameSpace, name: string, listener: AnyListener, isOnce = false): Off {
+    const length = typeof name === 'string' ? name.length : 0;
+    if (length === 0 || length > MAX_EVENT_LENGTH)
+      this.warnOnce(`"${String(name)}" is no name of an event: 1 to ${MAX_EVENT_LENGTH} characters`);
+    const off = this.emitter[isOnce ? 'once' : 'on'](`${space}:${name}`, listener);
     this.onChange();
     return () => {
       off();
@@ -52,15 +65,19 @@ export class ChannelListeners {
   }
 
   library<Name extends LibraryEvent>(name: Name, ...args: ChannelEventMap[Name]): void {
-    this.emitter.emit(`library:${name}`, ...args);
+    const isHeard = this.emitter.emit(`library:${name}`, ...args);
+    if (!isHeard && (name === 'gap' || name === 'lost') && !this.emitter.has('library:recovered'))
+      this.warnOnce(`something was missed, and nobody listens to "${name}" or "recovered"`);
   }
 
   event(event: ChannelEvent): void {
-    this.named('event', event);
+    if (!this.named('event', event)) this.warnOnce(`nobody listens to the event "${event.event}"`);
   }
 
   signal(signal: ChannelSignal): void {
-    this.named('signal', signal);
+    const isHeard = this.named('signal', signal);
+    if (!isHeard && !this.emitter.has('library:signal'))
+      this.warnOnce(`nobody listens to the signal "${signal.event}" (onSignal)`);
     this.library('signal', signal);
   }
 
@@ -68,8 +85,25 @@ export class ChannelListeners {
     this.emitter.emit('presence:change', members);
   }
 
-  private named(space: NameSpace, message: ChannelEvent | ChannelSignal): void {
-    if (message.event !== EVERY) this.emitter.emit(`${space}:${message.event}`, message.payload, message);
-    this.emitter.emit(`${space}:${EVERY}`, message.payload, message);
+  /** @returns whether anybody listens to what single members do. */
+  get watchesMembers(): boolean {
+    return ['join', 'update', 'leave'].some((name) => this.emitter.has(`presence:${name}`));
+  }
+
+  member(name: 'join' | 'update' | 'leave', member: PresenceMember): void {
+    this.emitter.emit(`presence:${name}`, member);
+  }
+
+  /** @returns whether anybody listens. */
+  private named(space: NameSpace, message: ChannelEvent | ChannelSignal): boolean {
+    const { event, payload } = message;
+    const isHeard = event !== EVERY && this.emitter.emit(`${space}:${event}`, payload, message);
+    return this.emitter.emit(`${space}:${EVERY}`, payload, message) || isHeard;
+  }
+
+  private warnOnce(message: string): void {
+    if (this.warned.has(message) || this.warned.size >= MAX_WARNINGS) return;
+    this.warned.add(message);
+    this.warn(message);
   }
 }

@@ -2,6 +2,7 @@ import type { Envelope } from '../../protocol/envelope.js';
 import type { GapPayload, HistoryEvent, HistoryResult, SubscribeResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { GapReason, LostReason, Position, Recovery, TruncationCause } from '../../protocol/position.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { recordOf, stringOf } from '../received.js';
 import type { Cursor } from './cursor.js';
 import type { ChannelListeners } from './listeners.js';
@@ -47,13 +48,8 @@ export function deliver(envelope: Envelope, { channel, cursor, presence, listene
   }
 }
 
-/** The event of an `event` message, or of a page of `history`. A missing field becomes an empty one. */
-export function readEvent(
-  source: Partial<HistoryEvent>,
-  channel: string,
-  epoch: string,
-  seq: number,
-): ChannelEvent {
+/** The event of an `event` message. A missing field becomes an empty one. */
+function readEvent(source: Partial<HistoryEvent>, channel: string, epoch: string, seq: number): ChannelEvent {
   const { id = '', event = '', ts = 0, payload, user, key, meta } = source;
   // Called for every event: assignments are several times faster than a copy without the undefined fields.
   const read: Writable<ChannelEvent> = { id, channel, event, payload, seq, epoch, ts };
@@ -100,6 +96,20 @@ function readGap(payload: unknown): GapPayload | undefined {
     partial: partial === true,
     recoverable: recoverable === true,
   };
+}
+
+/**
+ * A position that the application gave; `null` is none.
+ *
+ * @throws RealtimeError `bad_request` for anything else that is no position.
+ */
+export function requirePosition(value: unknown): Position | undefined {
+  const position = readPosition(value);
+  if (position !== undefined || value === undefined || value === null) return position;
+  throw new RealtimeError(
+    'bad_request',
+    'The position must be what room.position gave, { epoch, seq }, or null for none',
+  );
 }
 
 function readPosition(value: unknown): Position | undefined {

@@ -1,31 +1,43 @@
 import type { SubscribeOptions } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
-import type { SubscribeResult } from '../../protocol/messages.js';
+import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
+import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { ChannelBackoff, exponentialDelay, type ChannelBackoffDeps } from '../backoff.js';
+import { ChannelBackoff, exponentialDelay, type Advice, type ChannelBackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import { errorFromPayload } from '../errors.js';
-import { deferred, type Deferred } from '../promises.js';
+import type { ClientLog } from '../log.js';
+import type { WaitOptions } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
-import type { Counts, ErrorContext } from '../state.js';
-import { Cursor, type UnannouncedGap } from './cursor.js';
+import { countRecovery, type Counts, type ErrorContext } from '../state.js';
+import { AwaitGate } from './await-gate.js';
+import { Cursor } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
-import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
+import { MemberChanges } from './member-changes.js';
+import { deliver, readSubscribeResult, requirePosition } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
+import { StateReader } from './state-reader.js';
+import type {
+  ChannelEvent,
+  ChannelGap,
+  ChannelPersist,
+  ChannelState,
+  ChannelSubscribeOptions,
+  ChannelSubscription,
+} from './types.js';
+import { Waiter } from './waiter.js';
 import type { SubscribeWindow } from './subscribe-window.js';
-import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
 
-/** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
-const GAP_PAGE = 500;
+/** One caller's part of a subscription: the channel stays subscribed while anybody has one. */
+type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 
 /** What a {@link ClientSubscription} needs. */
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
   readonly window: SubscribeWindow;
   readonly counts: Counts;
-  readonly maxHeldEvents: number;
   readonly maxPresenceMembers: number;
   /**
    * Opens the client if it was never used.
@@ -34,25 +46,34 @@ export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
    */
   readonly ensureStarted: () => void;
   readonly report: (error: unknown, context: ErrorContext) => void;
+  readonly log: ClientLog;
   /** Called when the channel becomes, or is no longer, subscribed or listened to: then it is kept, or may be forgotten. */
   readonly inUse: (subscription: ClientSubscription, used: boolean) => void;
 }
 
 /**
- * One channel's subscription through all connections. Every `subscribe` that it sends has a number; answers and messages
- * that belong to an earlier one have no effect.
+ * One channel's subscription through all connections, shared by all who subscribed to it. Every `subscribe` that it sends has a
+ * number; answers and messages that belong to an earlier one have no effect.
  */
 export class ClientSubscription {
   readonly listeners: ChannelListeners;
   readonly presence: PresenceSync;
   readonly cursor: Cursor<ChannelEvent>;
+  private readonly memberChanges: MemberChanges;
   private options: SubscribeOptions = {};
+  private persist: ChannelPersist | undefined;
+  private isSaving = false;
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
   private readonly backoff: ChannelBackoff;
+  private readonly gate = new AwaitGate((envelope) => this.receive(envelope));
+  private readonly stateReader: StateReader;
   private timer: ClientTimer | undefined;
-  private pending: Deferred<SubscribeResult> | undefined;
-  private last: SubscribeResult | undefined;
+  private readonly shares = new Set<Share>();
+  /** Whether it was answered since it began. */
+  private answered = false;
+  /** Whether the channel may have a snapshot. */
+  private hasState = true;
   /** `unsubscribed` came before the answer: which of the two happened later on the server is unknown (P24). */
   private doubted = false;
 
@@ -65,17 +86,29 @@ export class ClientSubscription {
     this.listeners = new ChannelListeners(
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
+      (message) => deps.log('warn', `${channel}: ${message}`),
     );
-    this.cursor = new Cursor<ChannelEvent>(
-      {
-        deliver: (event) => this.listeners.event(event),
-        gap: (gap) => this.listeners.library('gap', gap),
-        resumed: (position) => this.listeners.library('resumed', position),
-        read: (gap) => this.readGap(gap),
-        resubscribe: () => this.resubscribe(),
+    this.stateReader = new StateReader(channel, deps, (state) => {
+      this.hasState = 'snapshot' in state;
+      this.gate.close();
+      return this.position;
+    });
+    this.cursor = new Cursor<ChannelEvent>({
+      deliver: (event) => {
+        this.listeners.event(event);
+        this.moved();
       },
-      deps.maxHeldEvents,
-    );
+      gap: (gap) => {
+        this.listeners.library('gap', gap);
+        this.moved();
+      },
+      resumed: (position) => this.listeners.library('resumed', position),
+      resubscribe: () => {
+        deps.log('warn', `${channel}: something was lost on the way, resuming from the own position`);
+        this.resubscribe();
+      },
+    });
+    this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
       maxMembers: deps.maxPresenceMembers,
       ask: (cursor, onAnswer) => {
@@ -83,7 +116,11 @@ export class ClientSubscription {
         commands.dispatch({ type: 'presence', channel, payload, immediate: true }, onAnswer);
       },
       later: (count, task) => clock.schedule(exponentialDelay(retry(), count, random), task),
-      changed: (members) => this.listeners.members(members),
+      changed: (members) => {
+        if (this.wanted) this.memberChanges.follow(members);
+        else this.memberChanges.forget();
+        this.listeners.members(members);
+      },
     });
   }
 
@@ -103,19 +140,25 @@ export class ClientSubscription {
     return this.phase === 'subscribed' || this.phase === 'unsubscribed';
   }
 
-  subscribe(options: SubscribeOptions): Promise<SubscribeResult> {
+  subscribe(options: ChannelSubscribeOptions): Promise<ChannelSubscription> {
+    const given = requirePosition(options.position);
     this.deps.ensureStarted();
-    if (this.phase === 'subscribed' && this.last !== undefined) return Promise.resolve(this.last);
-    if (this.wanted) return (this.pending ??= deferred()).promise;
-    this.options = options;
-    this.last = undefined;
-    this.backoff.reset();
-    this.cursor.start(options.position);
-    this.pending = deferred();
-    const { promise } = this.pending;
-    this.sendOrWait();
-    this.noteUse();
-    return promise;
+    const position = given ?? (this.wanted ? undefined : requirePosition(options.persist?.load()));
+    const share: Share = new Waiter(options, this.deps.clock, (gone) => this.released(gone));
+    this.shares.add(share);
+    if (!this.wanted) this.begin(options, position);
+    else if (this.phase === 'subscribed') this.admit(share);
+    return share.promise;
+  }
+
+  /** The channel's state as it is now. */
+  snapshot(wait: WaitOptions): Promise<SnapshotResult> {
+    if (!this.wanted)
+      throw new RealtimeError(
+        'not_subscribed',
+        'Subscribe first: the state comes in its place among the events',
+      );
+    return this.stateReader.read(wait);
   }
 
   /** Keeps the own data in presence for the next `subscribe`. */
@@ -124,15 +167,13 @@ export class ClientSubscription {
     this.options = { ...this.options, presence: { ...(presence === false ? {} : presence), data } };
   }
 
+  /** Ends it for all who share it. */
   unsubscribe(): Promise<void> {
     if (!this.wanted) return Promise.resolve();
-    const isKnown = this.phase !== 'waiting' && this.deps.commands.isJoinable;
-    this.end(
-      new RealtimeError('not_subscribed', 'unsubscribe() was called before the channel was subscribed'),
-    );
-    if (!isKnown) return Promise.resolve();
-    // Even without an answer: the subscription does not outlive its connection.
-    return new Promise((resolve) => this.leave(() => resolve()));
+    const error = new RealtimeError('not_subscribed', 'unsubscribe() was called');
+    const gone = this.finish(error);
+    this.listeners.library('unsubscribed', { code: error.code, message: error.message, willRetry: false });
+    return gone;
   }
 
   /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
@@ -148,22 +189,38 @@ export class ClientSubscription {
   /** The client is closed. Without `forget`, what was subscribed once comes back with the next `connect()`. */
   stop(error: RealtimeError, forget: boolean): void {
     if (!this.wanted) return;
-    const { pending } = this;
-    if (forget) pending?.ignoreRejection();
-    if (forget || this.last === undefined) {
-      this.end(error);
+    const waiting = [...this.shares].filter(({ waits }) => waits);
+    if (forget || waiting.length === this.shares.size) {
+      this.end(error, forget);
       return;
     }
-    this.pending = undefined;
+    for (const share of waiting) this.shares.delete(share);
     this.pause();
-    pending?.reject(error);
+    for (const share of waiting) share.fail(error);
+    this.stateReader.fail(error, false);
   }
 
   receive(envelope: Envelope): void {
+    if (this.gate.hold(envelope)) return;
     if (envelope.type === 'unsubscribed') this.onUnsubscribed(envelope.payload);
     else if (this.phase !== 'subscribed') return;
     else if (envelope.type === 'reset') this.onReset(envelope.payload);
     else deliver(envelope, this);
+  }
+
+  private get position(): Position {
+    return this.cursor.position as Position;
+  }
+
+  private begin({ params, snapshot, presence, persist }: ChannelSubscribeOptions, from?: Position): void {
+    this.options = { params, snapshot, presence };
+    this.persist = persist;
+    this.answered = false;
+    this.hasState = true;
+    this.backoff.reset();
+    this.cursor.start(from);
+    this.sendOrWait();
+    this.noteUse();
   }
 
   private send(): void {
@@ -177,9 +234,8 @@ export class ClientSubscription {
       window.leave();
       return;
     }
-    const { params, snapshot, presence } = this.options;
     const { position } = this.cursor;
-    const payload = omitUndefined({ position, params, snapshot, presence });
+    const payload = omitUndefined({ position, ...this.options });
     this.deps.commands.dispatch(
       { type: 'subscribe', channel: this.channel, payload, immediate: true },
       (error, answer) => {
@@ -201,15 +257,14 @@ export class ClientSubscription {
       this.resubscribe();
       return;
     }
-    this.last = result;
-    this.count(result);
+    const isFirst = !this.answered;
+    this.answered = true;
     this.backoff.began();
     const gap = this.cursor.answer(result);
-    const { pending } = this;
-    this.pending = undefined;
-    pending?.resolve(result);
+    this.noteState(result);
     const isMine = (): boolean => attempt === this.attempt;
     this.setPhase('subscribed');
+    if (isMine()) this.admitAll(result, gap, isFirst);
     if (isMine()) this.listeners.library('subscribed', result);
     if (isMine() && result.recovery === 'lost') this.listeners.library('lost', result);
     if (isMine()) this.announce(result, gap, isMine);
@@ -227,22 +282,66 @@ export class ClientSubscription {
     }
     const gap = this.cursor.reset(result);
     if (gap === false || !isMine()) return;
-    this.last = result;
-    this.count(result);
+    this.noteState(result);
     this.listeners.library('reset', result);
     if (isMine()) this.announce(result, gap, isMine);
     if (isMine() && result.presence !== undefined) this.presence.subscribed(result.presence);
   }
 
-  private count({ recovery }: SubscribeResult): void {
-    const { counts } = this.deps;
-    if (recovery === 'complete') counts.recovered++;
-    else if (recovery !== 'new') counts.lost++;
+  private noteState(result: SubscribeResult): void {
+    const { recovery } = result;
+    countRecovery(this.deps.counts, recovery);
+    if (this.options.snapshot !== false && (recovery === 'new' || recovery === 'lost'))
+      this.hasState = 'snapshot' in result;
+    this.moved();
   }
 
   private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
+    const { recovery, snapshot } = result;
     if (gap !== undefined) this.listeners.library('gap', gap);
-    if (isMine() && 'snapshot' in result) this.listeners.library('snapshot', result.snapshot, result);
+    if (isMine() && 'snapshot' in result) this.listeners.library('snapshot', snapshot, result);
+    if (!isMine() || recovery === 'new') return;
+    const outcome = recovery === 'lost' ? 'lost' : gap === undefined ? 'complete' : 'missing';
+    const { position } = this;
+    this.listeners.library('recovered', omitUndefined({ outcome, gap, snapshot, position }));
+  }
+
+  /** Answers all who wait. Those who were there before the first answer, and wanted what it gives, are given it. */
+  private admitAll(result: SubscribeResult, gap: ChannelGap | undefined, isFirst: boolean): void {
+    for (const share of this.shares) {
+      if (!share.waits) continue;
+      const { position, persist } = share.options;
+      const isItsOwn =
+        result.recovery === 'new' || (position ?? undefined) !== undefined || persist !== undefined;
+      if (isFirst && isItsOwn) this.answer(share, omitUndefined({ ...result, gap }));
+      else this.admit(share, result);
+    }
+    if ('snapshot' in result) this.stateReader.take(result);
+    this.stateReader.start();
+  }
+
+  /** Answers one who comes later: with the state as it is now, and every event behind it. */
+  private admit(share: Share, found: { readonly snapshot?: unknown } = {}): void {
+    const isGiven = share.options.snapshot === false || !this.hasState || 'snapshot' in found;
+    if (isGiven) {
+      const snapshot = share.options.snapshot === false ? undefined : found.snapshot;
+      this.answer(share, omitUndefined({ position: this.position, recovery: 'new' as const, snapshot }));
+      return;
+    }
+    this.stateReader.read({}).then(
+      (state) => {
+        if (share.waits) this.answer(share, { ...state, recovery: 'new' });
+      },
+      (error: Error) => {
+        share.fail(error);
+        this.released(share);
+      },
+    );
+  }
+
+  private answer(share: Share, answer: Omit<ChannelSubscription, 'release'>): void {
+    share.answer({ ...answer, release: () => share.release() });
+    this.gate.close();
   }
 
   private refused(error: RealtimeError): void {
@@ -251,12 +350,7 @@ export class ClientSubscription {
       this.resubscribe();
       return;
     }
-    if (error.retryable) {
-      this.waitFor(Math.max(error.retryAfterMs ?? 0, this.backoff.next()));
-      return;
-    }
-    this.end(error);
-    this.listeners.library('unsubscribed', { code: error.code, message: error.message, willRetry: false });
+    this.interrupted(error, error.code, error.retryable, { retryAfterMs: error.retryAfterMs ?? 0 });
   }
 
   private onUnsubscribed(payload: unknown): void {
@@ -264,18 +358,20 @@ export class ClientSubscription {
     if (this.phase !== 'subscribed') return;
     const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    const cause = { code: stringOf(code) ?? error.code, message: error.message };
-    if (retryable !== true) {
-      this.end(error);
-      this.listeners.library('unsubscribed', { ...cause, willRetry: false });
-      return;
-    }
-    const delayMs = this.backoff.next({
+    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, {
       retryAfterMs: durationOf(retryAfterMs) ?? 0,
       spreadMs: durationOf(spreadMs),
     });
-    this.waitFor(delayMs);
-    this.listeners.library('unsubscribed', { ...cause, willRetry: true, delayMs });
+  }
+
+  private interrupted(error: RealtimeError, code: string, willRetry: boolean, advice: Advice): void {
+    const { message, reason, data } = error;
+    const delayMs = willRetry ? this.backoff.next(advice) : undefined;
+    const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
+    this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);
+    if (delayMs === undefined) this.end(error);
+    else this.waitFor(delayMs);
+    this.listeners.library('unsubscribed', cause);
   }
 
   /**
@@ -293,20 +389,6 @@ export class ClientSubscription {
     if (this.pause() && this.deps.commands.isJoinable) this.send();
   }
 
-  private readGap({ token, epoch, from, until }: UnannouncedGap): void {
-    const { channel, cursor } = this;
-    const payload = { epoch, from, until, limit: Math.min(GAP_PAGE, until - from + 1) };
-    this.deps.commands.dispatch({ type: 'history', channel, payload, immediate: true }, (error, answer) => {
-      const page = error === undefined ? readHistory(answer) : undefined;
-      if (page === undefined) {
-        cursor.pageFailed(token);
-        return;
-      }
-      const events = page.events.map((item) => readEvent(item, channel, epoch, item.seq));
-      cursor.page(token, { epoch: page.position.epoch, events, more: page.more });
-    });
-  }
-
   private waitFor(delayMs: number): void {
     if (!this.pause()) return;
     const { attempt } = this;
@@ -320,6 +402,23 @@ export class ClientSubscription {
     this.deps.commands.dispatch({ type: 'unsubscribe', channel: this.channel, immediate: true }, done);
   }
 
+  private released(share: Share): void {
+    if (!this.shares.delete(share)) return;
+    // Who comes in the same turn takes it over: a component that is shown again, or React’s second run of an effect.
+    queueMicrotask(() => {
+      if (this.shares.size === 0) void this.finish(new RealtimeError('not_subscribed'));
+    });
+  }
+
+  /** The application no longer wants it. @returns Resolves when the server answered. */
+  private finish(error: RealtimeError): Promise<void> {
+    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable;
+    // Before anything that a listener subscribes again. Without an answer too: the subscription does not outlive its connection.
+    const gone = isKnown ? new Promise<void>((resolve) => this.leave(resolve)) : Promise.resolve();
+    this.end(error, true);
+    return gone;
+  }
+
   /** @returns `false` when a listener began something else. */
   private pause(): boolean {
     this.drop();
@@ -329,14 +428,17 @@ export class ClientSubscription {
     return attempt === this.attempt;
   }
 
-  private end(error: RealtimeError): void {
-    const { pending } = this;
-    this.pending = undefined;
+  private end(error: RealtimeError, quietly = false): void {
+    if (!this.wanted) return;
+    const shares = [...this.shares];
+    this.shares.clear();
+    this.persist = undefined;
     this.drop();
+    this.stateReader.fail(error, quietly);
     this.setPhase('unsubscribed');
     this.presence.empty();
     this.noteUse();
-    pending?.reject(error);
+    for (const share of shares) share.fail(error, quietly);
     // Commands that waited for the subscription are now sent with their own authorization.
     this.deps.commands.flush();
   }
@@ -347,6 +449,23 @@ export class ClientSubscription {
     this.timer?.cancel();
     this.backoff.ended();
     this.cursor.stop();
+    this.gate.drop();
+    this.stateReader.stop();
+  }
+
+  /** The position moved: it is stored once for the events of a turn. */
+  private moved(): void {
+    const { persist } = this;
+    if (persist === undefined || this.isSaving) return;
+    this.isSaving = true;
+    queueMicrotask(() => {
+      this.isSaving = false;
+      try {
+        persist.save(this.position);
+      } catch (error) {
+        this.deps.report(error, { source: 'handler', channel: this.channel });
+      }
+    });
   }
 
   private setPhase(phase: ChannelState): void {

@@ -1,5 +1,7 @@
+import type { SubscribeOptions } from '../../protocol/commands.js';
 import type { SubscribeResult } from '../../protocol/messages.js';
 import type { GapReason, Position } from '../../protocol/position.js';
+import type { WaitOptions } from '../promises.js';
 
 /**
  * An event of a channel's log: the second argument of its listeners, after the payload.
@@ -81,10 +83,61 @@ export interface ChannelUnsubscribed {
   readonly willRetry: boolean;
   /** With `willRetry`: milliseconds until then. */
   readonly delayMs?: number;
+  /** The application's own code, where it refused. */
+  readonly reason?: string;
+  /** What the application said beside it. */
+  readonly data?: unknown;
+}
+
+/** What a resume did: the one event to handle for those who keep state. It comes before the events that follow. */
+export interface ChannelRecovered {
+  /** `complete`: everything missed follows · `missing`: all but `gap` · `lost`: what is new follows, and the rest is unknown. */
+  readonly outcome: 'complete' | 'missing' | 'lost';
+  /** With `missing`: the range that will not come. */
+  readonly gap?: ChannelGap;
+  /**
+   * The channel's state, to begin again from, where the channel has one and what is missing cannot be read. Absent with
+   * `complete`, and with a `gap` that is `recoverable`.
+   */
+  readonly snapshot?: unknown;
+  /** Where the room stands: what is behind it follows. */
+  readonly position: Position;
+}
+
+/** Where an application keeps a position, together with the state that it belongs to. */
+export interface ChannelPersist {
+  /** The stored position; `null` or `undefined` for none. Called when the channel is subscribed without `position`. */
+  load(): Position | null | undefined;
+  /** Called after the listeners had the events up to `position`, once for those that came together. */
+  save(position: Position): void;
+}
+
+/** How to subscribe. Abort `signal`, before or after the answer, to give back what `subscribe` gave. */
+export interface ChannelSubscribeOptions extends Omit<SubscribeOptions, 'position'>, WaitOptions {
+  /**
+   * Continue from here, e.g. from a stored `room.position` (P13). Default, and for `null`: from now on, with the snapshot. Of a
+   * channel that is subscribed already it is ignored.
+   */
+  readonly position?: Position | null;
+  /** Stores the position, and begins from the stored one. */
+  readonly persist?: ChannelPersist;
+}
+
+/**
+ * One caller's share of a subscription, and what the server answered (P11). The channel is unsubscribed when the last share is
+ * released.
+ */
+export interface ChannelSubscription<State = unknown> extends SubscribeResult {
+  /** The channel's state, where it has one and it was wanted; every event that is not in it follows. */
+  readonly snapshot?: State;
+  /** With `truncated`: the range that was missed and will not follow. */
+  readonly gap?: ChannelGap;
+  /** Gives the share back. Idempotent. */
+  readonly release: () => void;
 }
 
 /** How to publish. */
-export interface PublishOptions {
+export interface PublishOptions extends WaitOptions {
   /**
    * Identifies this publish: the same id inside the server's dedupe window is appended once (P15). Default a new id.
    * Give your own to make a retry after a page reload safe.
@@ -109,11 +162,13 @@ export type ChannelEventMap = {
   lost: [answer: SubscribeResult];
   /** The log under the live subscription changed (P10): treat it like `lost` unless `recovery` is `complete`. */
   reset: [answer: SubscribeResult];
+  /** What a resume, or a `reset`, did: complete, what is missing, or lost. */
+  recovered: [recovered: ChannelRecovered];
   /** Subscribed, for the first time or again. */
   subscribed: [answer: SubscribeResult];
   /** The missed events have been delivered; live ones follow (P12). */
   resumed: [position: Position];
-  /** Refused, revoked or interrupted by the server. */
+  /** Refused, revoked or interrupted by the server, or ended for all by `room.unsubscribe()`. */
   unsubscribed: [cause: ChannelUnsubscribed];
   /** Each change of the subscription's state. */
   state: [state: ChannelState];
@@ -130,6 +185,7 @@ export const LIBRARY_EVENTS: readonly LibraryEvent[] = [
   'gap',
   'lost',
   'reset',
+  'recovered',
   'subscribed',
   'resumed',
   'unsubscribed',

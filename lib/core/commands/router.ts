@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Auth } from './auth.js';
+import type { CurrentState } from './current-state.js';
 import type { History } from './history.js';
 import type { Presence } from './presence.js';
 import type { Publish } from './publish.js';
@@ -20,11 +21,13 @@ const CALLS_APPLICATION: ReadonlySet<ClientCommandType> = new Set([
   'request',
   'history',
   'presence',
+  'snapshot',
 ]);
 
 /** What runs each command of a live session. */
 export interface Commands {
   readonly auth: Auth;
+  readonly currentState: CurrentState;
   readonly history: History;
   readonly presence: Presence;
   readonly publish: Publish;
@@ -61,6 +64,8 @@ export class CommandRouter {
         return commands.unsubscribe.run(session, command);
       case 'history':
         return commands.history.run(session, command);
+      case 'snapshot':
+        return commands.currentState.run(session, command);
       case 'presence':
         return commands.presence.list(session, command);
       case 'presence_update':

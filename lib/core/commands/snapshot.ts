@@ -3,7 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { SnapshotHandler, SnapshotState } from '../ports/channel-definition.js';
 import { notSerializable } from '../log/event-content.js';
-import { planRecovery, type RecoveryPlan } from '../hub/recovery.js';
+import { planRecovery, positionOf, type RecoveryPlan } from '../hub/recovery.js';
 import type { ServedChannel, Subscription } from '../hub/subscription.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
@@ -37,11 +37,29 @@ export class SubscribePlanner {
     const { policy, behaviour } = channel.definition;
     return whenReady(planRecovery(channel, since, this.ports.log, policy, replay), (plan) => {
       const { snapshot } = behaviour;
-      const startsFresh = plan.recovery === 'new' || plan.recovery === 'lost';
-      return snapshot === undefined || !wantsSnapshot || !startsFresh
-        ? { plan }
-        : this.withSnapshot(subscription, snapshot, plan);
+      if (snapshot === undefined || !wantsSnapshot || !needsState(plan)) return { plan };
+      return this.withSnapshot(subscription, snapshot, plan);
     });
+  }
+
+  /**
+   * The state as it is now, for a subscriber that was given everything up to its cursor (P26e).
+   *
+   * @throws RealtimeError `unavailable` when the handler states a position before that.
+   */
+  async current(subscription: Subscription): Promise<{ readonly snapshot?: unknown }> {
+    const { snapshot } = subscription.definition.behaviour;
+    if (snapshot === undefined) return {};
+    const position = positionOf(subscription.channel.tip);
+    const { plan, ...state } = await this.withSnapshot(subscription, snapshot, {
+      recovery: 'new',
+      position,
+      cursor: position.seq,
+    });
+    const { epoch, cursor } = subscription;
+    const isStated = plan.position !== position;
+    if (isStated && (plan.position.epoch !== epoch || plan.position.seq < cursor)) throw notReady();
+    return state;
   }
 
   private async withSnapshot(
@@ -64,6 +82,8 @@ export class SubscribePlanner {
       : run());
     if (position === undefined) return { plan, snapshot: state };
     const stated = await this.checkStated(channel, position);
+    // What is still there of a truncated log follows as planned.
+    if (plan.recovery === 'truncated') return { plan, snapshot: state };
     return { plan: { ...plan, position: stated, cursor: stated.seq }, snapshot: state };
   }
 
@@ -86,6 +106,15 @@ export class SubscribePlanner {
         `from which the log of the channel cannot continue (its tip is ${read.tip.epoch}/${read.tip.seq}, its oldest event ${read.oldest}). ` +
         'Return the position that the state was stored with, or none. The log of the memory broker ends with its process',
     );
-    throw new RealtimeError('unavailable', 'The state of the channel is not ready');
+    throw notReady();
   }
+}
+
+/** Whether a subscriber cannot have all that it missed, from the log or from its history. */
+function needsState({ recovery, cause }: RecoveryPlan): boolean {
+  return recovery === 'new' || recovery === 'lost' || cause === 'trimmed';
+}
+
+function notReady(): RealtimeError {
+  return new RealtimeError('unavailable', 'The state of the channel is not ready');
 }

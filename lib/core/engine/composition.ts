@@ -23,6 +23,7 @@ import { ApplicationCalls } from '../commands/application-calls.js';
 import { Auth } from '../commands/auth.js';
 import { Authorizer } from '../commands/authorization.js';
 import { Hello } from '../commands/hello.js';
+import { CurrentState } from '../commands/current-state.js';
 import { History } from '../commands/history.js';
 import { LifecycleHooks } from '../commands/lifecycle.js';
 import { Presence } from '../commands/presence.js';
@@ -113,21 +114,31 @@ export function composeEngine(options: EngineOptions) {
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports, calls, journal);
+  const pump = (subscription: Subscription): void => catchUp.pump(subscription);
   const resetter: Resetter = new Resetter({
     ...ports,
     planner,
     retries,
     answers,
-    pump: (subscription) => catchUp.pump(subscription),
+    pump,
   });
   const { lingerMs, ringSize, ringBytes } = settings;
   const { maxServedChannels } = limits;
   const ringBudget = new RingBudget(settings.ringBytesPerNode);
   const onUnwritable = unwritableLog(journal);
-  const onBehind = (subscription: Subscription): void => catchUp.pump(subscription);
   const rings = { ringSize, ringBytes, ringBudget };
   const hub: Hub = new Hub(
-    { ...ports, ...rings, scheduler, retries, access, lingerMs, maxServedChannels, onBehind, onUnwritable },
+    {
+      ...ports,
+      ...rings,
+      scheduler,
+      retries,
+      access,
+      lingerMs,
+      maxServedChannels,
+      onBehind: pump,
+      onUnwritable,
+    },
     keeperOwner(resetter),
   );
   const catchUp: CatchUp = new CatchUp({
@@ -173,6 +184,7 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports),
+      currentState: new CurrentState({ authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),

@@ -15,7 +15,7 @@ const RETRY_AFTER_MS = 1_000;
 const HOLD_COMMANDS = 32;
 const HOLD_BYTES = 256 * 1024;
 /** Commands that read what may be large. */
-const READS: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['history', 'presence']);
+const READS: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['history', 'presence', 'snapshot']);
 
 /** One envelope of a client, as it came. */
 export interface Received {

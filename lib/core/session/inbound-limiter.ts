@@ -30,6 +30,7 @@ const CHARGED: ReadonlySet<ClientCommandType | undefined> = new Set<ClientComman
   'subscribe',
   'history',
   'presence',
+  'snapshot',
   'request',
 ]);
 

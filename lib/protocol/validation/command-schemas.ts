@@ -100,6 +100,7 @@ export const COMMAND_SCHEMAS: Readonly<Record<ClientCommandType, CommandSchema>>
   signal: schema({ ...namedOnChannel, ...ofApplication }),
   request: schema({ ...common, channel: { check: channel }, event, ...ofApplication }),
   history: schema(onChannel, HISTORY_FIELDS),
+  snapshot: schema(onChannel),
   presence: schema(onChannel, { cursor: { check: text(512) }, limit: { check: integer(1) } }),
   presence_update: schema(onChannel, { data: { check: anything } }),
   ping: schema(common),

@@ -1,4 +1,10 @@
-import type { ChannelEvent, ChannelHandle, HistoryEvent, SubscribeResult } from 'nestjs-realtime/client';
+import type {
+  ChannelEvent,
+  ChannelHandle,
+  ChannelRecovered,
+  HistoryEvent,
+  SubscribeResult,
+} from 'nestjs-realtime/client';
 import { Composer } from './composer.js';
 import { byId, displayName, plural, wordsOf } from './dom.js';
 import { logActivity } from './activity.js';
@@ -28,6 +34,8 @@ export class RoomView {
   private readonly room: ChannelHandle;
   private readonly self: string;
   private readonly offs: (() => void)[] = [];
+  /** Gives back the share of the room’s subscription. */
+  private readonly shown = new AbortController();
   private readonly muted = new Set<string>();
   private readonly messages: MessageList;
   private readonly composer: Composer;
@@ -72,7 +80,7 @@ export class RoomView {
 
   async open(): Promise<void> {
     // The listener of `unsubscribed` shows refusals.
-    const answer = await this.room.subscribe().catch(() => undefined);
+    const answer = await this.room.subscribe({ signal: this.shown.signal }).catch(() => undefined);
     if (answer !== undefined) this.composer.focus();
   }
 
@@ -81,7 +89,7 @@ export class RoomView {
     this.typing.close();
     this.composer.close();
     this.messages.close();
-    void this.room.unsubscribe();
+    this.shown.abort();
     showPeople([], this.moderation);
   }
 
@@ -100,16 +108,7 @@ export class RoomView {
         logActivity(`${this.name}: events ${from} to ${to} did not come (${reason})`, 'bad');
         if (recoverable) void this.fill(from, to);
       }),
-      room.on('lost', ({ reason }) => {
-        logActivity(
-          `${this.name}: the place in the log is lost (${reason ?? 'unknown'}), reloading it`,
-          'bad',
-        );
-      }),
-      room.on('reset', () => {
-        logActivity(`${this.name}: the log changed, reloading it`, 'bad');
-        void this.reload();
-      }),
+      room.on('recovered', (recovered) => this.recovered(recovered)),
       room.on('unsubscribed', ({ message, willRetry }) => {
         logActivity(`${this.name}: ${message}`, 'bad');
         if (!willRetry) this.onEnd(`${this.name}: ${message}`);
@@ -122,7 +121,15 @@ export class RoomView {
   /** Called after every subscribe: the first one, and each after a lost connection. */
   private subscribed({ recovery }: SubscribeResult): void {
     this.missed = recovery === 'complete' || recovery === 'truncated' ? 0 : undefined;
-    if (recovery === 'new' || recovery === 'lost') void this.reload();
+    if (recovery === 'new') void this.reload();
+  }
+
+  /** Back to a known state: after a lost connection, or a log that changed. The snapshot, if there is one, was shown already. */
+  private recovered({ outcome, gap }: ChannelRecovered): void {
+    if (outcome === 'complete' || gap?.recoverable === true) return;
+    const what = outcome === 'lost' ? 'the place in the log is lost' : 'some events are gone';
+    logActivity(`${this.name}: ${what}, reloading it`, 'bad');
+    void this.reload();
   }
 
   private resumed(): void {

@@ -39,6 +39,7 @@ describe('denial by default (G9)', () => {
       'history',
       'presence',
       'presence_update',
+      'snapshot',
     ]) {
       for (const channel of ['halls.1', 'rooms', 'rooms.1.2', 'Rooms.1']) {
         expect(await client.error({ type, channel, event: 'said', payload: {} })).toMatchObject({
@@ -116,6 +117,7 @@ describe('authorization of every command (G10)', () => {
       { type: 'history' },
       { type: 'presence' },
       { type: 'presence_update', payload: { data: 1 } },
+      { type: 'snapshot' },
       { type: 'signal', event: 'typing' },
     ].map((command) => ({ ...command, channel: 'rooms.1' }));
     for (const command of commands) expect((await client.error(command)).code).toBe('not_subscribed');

@@ -59,7 +59,7 @@ describe('docs/limits.md', () => {
     ['an option of the memory broker', 'memory', 'maxIdBytes'],
     ['an option of the Redis broker, inside a group', 'redis', 'tipCheck.intervalMs'],
     ['an option of the transport', 'websocket', 'closeTimeoutMs'],
-    ['an option of the client', 'client', 'maxHeldEvents'],
+    ['an option of the client', 'client', 'maxQueuedPublishes'],
   ])('wants a row for %s', (_, name, path) => {
     const without = withRows(name, ({ [path]: _row, ...rows }) => rows);
     expect(limitProblems(types, without, sources)).toContain(
@@ -76,12 +76,12 @@ describe('docs/limits.md', () => {
     const counts = withRows('client', (rows) => ({
       ...rows,
       maxPendingCommands: { kind: 'count' },
-      maxHeldEvents: { kind: 'count', beside: '`connectTimeoutMs`' },
+      maxQueuedPublishes: { kind: 'count', beside: '`connectTimeoutMs`' },
       maxPresenceMembers: { kind: 'count', beside: 'none: ' },
     }));
     expect(limitProblems(types, counts, sources)).toEqual([
       'maxPendingCommands is bounded in count: name its bound in bytes, or why it needs none',
-      'maxHeldEvents names connectTimeoutMs, which bounds no bytes',
+      'maxQueuedPublishes names connectTimeoutMs, which bounds no bytes',
       'maxPresenceMembers is bounded in count: name its bound in bytes, or why it needs none',
     ]);
   });

@@ -177,6 +177,7 @@ class AuthorizationMatrix {
       },
       request: { command: { type: 'request', channel, event: 'ask' }, refused: own },
       'request without a channel': { command: { type: 'request', event: 'ask' }, refused: 'forbidden' },
+      snapshot: { command: { type: 'snapshot', channel }, refused: 'not_subscribed' },
       presence_update: {
         command: { type: 'presence_update', channel, payload: { data: 1 } },
         refused: 'not_subscribed',

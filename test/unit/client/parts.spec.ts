@@ -49,8 +49,8 @@ describe('endpoints', () => {
 describe('options of the client', () => {
   it('the error for a wrong option names it', () => {
     expect(() => settingsOf({ connectTimeoutMs: 0 })).toThrow(/"connectTimeoutMs"/);
-    expect(() => settingsOf({ maxHeldEvents: NaN })).toThrow(/"maxHeldEvents"/);
-    expect(settingsOf({}).maxHeldEvents).toBe(1_000);
+    expect(() => settingsOf({ maxPresenceMembers: NaN })).toThrow(/"maxPresenceMembers"/);
+    expect(settingsOf({}).maxPresenceMembers).toBe(10_000);
     // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
     expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
       new TypeError(
@@ -297,11 +297,58 @@ describe('the decision after a close (protocol §7)', () => {
 });
 
 describe('listeners of a channel', () => {
+  it('warn once of what nobody hears, and of names that cannot be right', () => {
+    const warnings: string[] = [];
+    const listeners = new ChannelListeners(
+      () => undefined,
+      () => undefined,
+      (message) => warnings.push(message),
+    );
+    const event = { id: '1', channel: 'r', event: 'said', payload: 1, seq: 1, epoch: 'e', ts: 1 };
+    const gap = {
+      epoch: 'e',
+      from: 1,
+      to: 2,
+      reason: 'expired',
+      partial: false,
+      recoverable: false,
+    } as const;
+    for (const _ of [1, 2]) {
+      listeners.event(event);
+      listeners.signal({ channel: 'r', event: 'typing', payload: 1 });
+      listeners.library('gap', gap);
+      listeners.library('resumed', { epoch: 'e', seq: 1 });
+      listeners.on('Gap', () => undefined);
+      listeners.on('', () => undefined);
+      listeners.on(undefined as never, () => undefined);
+    }
+    expect(warnings).toEqual([
+      'nobody listens to the event "said"',
+      'nobody listens to the signal "typing" (onSignal)',
+      'something was missed, and nobody listens to "gap" or "recovered"',
+      '"Gap" is an event of its own: is "gap" meant?',
+      '"" is no name of an event: 1 to 128 characters',
+      '"undefined" is no name of an event: 1 to 128 characters',
+    ]);
+    warnings.length = 0;
+    listeners.on('heard', () => undefined);
+    listeners.on('recovered', () => undefined);
+    listeners.on('signal', () => undefined);
+    listeners.event({ ...event, event: 'heard' });
+    listeners.library('lost', { position: { epoch: 'e', seq: 1 }, recovery: 'lost' });
+    listeners.signal({ channel: 'r', event: 'other', payload: 1 });
+    listeners.on('*', () => undefined);
+    listeners.event({ ...event, event: 'any' });
+    for (let n = 0; n < 200; n++) listeners.on(`Gap${' '.repeat(n)}`, () => undefined);
+    expect(warnings).toHaveLength(100 - 6);
+  });
+
   it('report use while there is at least one', () => {
     const uses: number[] = [];
     const listeners = new ChannelListeners(
       () => undefined,
       () => uses.push(listeners.size),
+      () => undefined,
     );
     const presence = (): void => undefined;
     const off = listeners.on('gap', () => undefined);
@@ -344,16 +391,17 @@ describe('the retries of a channel (P19)', () => {
 });
 
 describe('the channel registry of the client', () => {
-  it('keeps channels that are subscribed or listened to, and releases the others', () => {
+  it('keeps channels that are subscribed or listened to, and a thousand of the others', () => {
     const client = new RealtimeClient('http://localhost/realtime', { webSocket: NodeWebSocket });
     const { channels } = client as unknown as { channels: ClientChannels };
-    const room = client.channel('rooms.1');
-    expect(channels.find('rooms.1')).toBeUndefined();
-    const off = room.on('tick', () => undefined);
-    expect(channels.find('rooms.1')).toBeDefined();
-    off();
-    expect(channels.find('rooms.1')).toBeUndefined();
-    expect(client.channel('rooms.1')).toBe(room);
+    const offs = Array.from({ length: 3_000 }, (_, n) =>
+      client.channel(`rooms.${n}`).on('tick', () => undefined),
+    );
+    expect(channels.all).toHaveLength(3_000);
+    for (const off of offs) off();
+    expect(channels.all).toHaveLength(1_000);
+    for (let n = 0; n < 3_000; n++) client.channel(`halls.${n}`);
+    expect(channels.all).toHaveLength(1_000);
   });
 });
 

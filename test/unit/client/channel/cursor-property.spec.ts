@@ -7,7 +7,6 @@ describe('the client cursor under any behaviour of a server', () => {
   type Op =
     | { readonly kind: 'send' | 'skip' | 'repeat' | 'gap'; readonly count: number }
     | { readonly kind: 'partial'; readonly keep: readonly boolean[] }
-    | { readonly kind: 'answer'; readonly page: number }
     | { readonly kind: 'trim'; readonly count: number }
     | { readonly kind: 'drop' };
 
@@ -19,7 +18,6 @@ describe('the client cursor under any behaviour of a server', () => {
       kind: fc.constant('partial' as const),
       keep: fc.array(fc.boolean(), { minLength: 1, maxLength: 8 }),
     }),
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), page: count }) },
     fc.record({ kind: fc.constant('trim' as const), count }),
     fc.record({ kind: fc.constant('drop' as const) }),
   );
@@ -30,12 +28,11 @@ describe('the client cursor under any behaviour of a server', () => {
         fc.integer({ min: 0, max: 5 }),
         fc.array(operation, { maxLength: 60 }),
         (start, operations) => {
-          const recorder = started(start, 8);
+          const recorder = started(start);
           const { cursor } = recorder;
           /** Last event of the log, and first that it still holds. */
           let tip = start;
           let first = 1;
-          let answered = 0;
           let resubscribed = 0;
 
           const range = (from: number, to: number): number[] =>
@@ -51,14 +48,6 @@ describe('the client cursor under any behaviour of a server', () => {
             if (gap !== undefined) recorder.gaps.push(gap);
             recorder.event(...range(Math.max(own + 1, first), tip));
             cursor.resumed({ epoch: 'e1', seq: tip });
-          };
-          const answerOne = (page: number): void => {
-            const gap = recorder.readings[answered];
-            if (gap === undefined) return;
-            answered++;
-            const all = range(Math.max(gap.from, first), gap.until);
-            const events = all.slice(0, page).map((seq) => ({ epoch: 'e1', seq }));
-            cursor.page(gap.token, { epoch: 'e1', events, more: all.length > page });
           };
           const settle = (): void => {
             while (resubscribed < recorder.resubscribes) {
@@ -93,9 +82,6 @@ describe('the client cursor under any behaviour of a server', () => {
                 operation.keep.forEach((kept, index) => kept && recorder.event(from + index));
                 break;
               }
-              case 'answer':
-                answerOne(operation.page);
-                break;
               case 'trim':
                 first = Math.min(tip, first + operation.count);
                 break;
@@ -106,14 +92,7 @@ describe('the client cursor under any behaviour of a server', () => {
             settle();
           }
           cursor.resumed({ epoch: 'e1', seq: tip });
-          for (
-            let round = 0;
-            round < 1_000 && (answered < recorder.readings.length || resubscribed < recorder.resubscribes);
-            round++
-          ) {
-            answerOne(3);
-            settle();
-          }
+          settle();
 
           const { delivered, gaps } = recorder;
           expect(delivered).toEqual([...new Set(delivered)].sort((a, b) => a - b));
@@ -138,17 +117,11 @@ describe('the client cursor under any behaviour of a server', () => {
       fc.record({ kind: fc.constant('event' as const), epoch, seq }),
       fc.record({ kind: fc.constant('gap' as const), epoch, from: seq, to: seq, partial: fc.boolean() }),
       fc.record({ kind: fc.constant('resumed' as const), epoch, seq }),
-      fc.record({
-        kind: fc.constant('page' as const),
-        token: fc.integer({ min: 1, max: 6 }),
-        seqs: fc.array(seq),
-        more: fc.boolean(),
-      }),
       fc.record({ kind: fc.constant('complete' as const), epoch }),
     );
     fc.assert(
       fc.property(fc.array(message, { maxLength: 50 }), (messages) => {
-        const recorder = started(3, 5);
+        const recorder = started(3);
         const { cursor } = recorder;
         let last = cursor.position as Position;
         for (const item of messages) {
@@ -163,13 +136,6 @@ describe('the client cursor under any behaviour of a server', () => {
               break;
             case 'resumed':
               cursor.resumed(item);
-              break;
-            case 'page':
-              cursor.page(item.token, {
-                epoch: cursor.position?.epoch ?? '',
-                events: item.seqs.map((at) => ({ epoch: 'e1', seq: at })),
-                more: item.more,
-              });
               break;
             case 'complete':
               cursor.answer({ recovery: 'complete', position: { epoch: item.epoch, seq: last.seq } });

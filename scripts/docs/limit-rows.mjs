@@ -449,7 +449,7 @@ export const CLIENT = {
   ),
   publishTimeoutMs: time('how long a publish waits to be sent', 'the publish', '`timeout`'),
   maxPendingCommands: count(
-    'commands that wait for a connection or an answer',
+    'commands that wait for a connection or an answer, beside subscribes and unsubscribes',
     'the client',
     '`rate_limited`; nothing is sent',
     '`limits.maxMessageBytes`',
@@ -981,6 +981,12 @@ export const FIXED = {
     'the channel',
     'it warns no more',
     'none: one line each, with a name of at most 128 characters',
+  ),
+  'lib/client/channel/subscribe-window.ts#MAX_UNANSWERED': count(
+    'subscribes that were sent and not answered',
+    'the client',
+    'the other channels wait in the client, and go as answers come',
+    '`limits.maxFrameBytes`',
   ),
   'lib/client/channel/presence-sync.ts#MAX_WAITING': count(
     'changes of members that wait while pages are read',

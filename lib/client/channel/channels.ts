@@ -1,5 +1,6 @@
 import { isChannelName } from '../../protocol/channel-name.js';
 import { ChannelHandle, type ChannelHandleDeps } from './handle.js';
+import { SubscribeWindow } from './subscribe-window.js';
 import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.js';
 
 /** Channels that are kept although they are neither subscribed nor listened to. */
@@ -14,10 +15,11 @@ export class ClientChannels {
   private readonly handles = new WeakMap<ClientSubscription, ChannelHandle>();
   private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
-  constructor(deps: Omit<ClientSubscriptionDeps & ChannelHandleDeps, 'inUse' | 'current'>) {
+  constructor(deps: Omit<ClientSubscriptionDeps & ChannelHandleDeps, 'inUse' | 'current' | 'window'>) {
     const { known } = this;
     this.deps = {
       ...deps,
+      window: new SubscribeWindow(),
       current: (own) => known.get(own.channel) ?? own,
       inUse: (subscription, used) => {
         if (used) known.set(subscription.channel, subscription);

@@ -19,6 +19,7 @@ import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
+import type { SubscribeWindow } from './subscribe-window.js';
 import type {
   ChannelEvent,
   ChannelGap,
@@ -35,6 +36,7 @@ type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 /** What a {@link ClientSubscription} needs. */
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
+  readonly window: SubscribeWindow;
   readonly maxPresenceMembers: number;
   /**
    * Opens the client if it was never used.
@@ -173,9 +175,9 @@ export class ClientSubscription {
     return gone;
   }
 
-  /** A connection takes subscribes: it sent `hello`, or it is live. What was sent with `hello` is not sent again. */
+  /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting') this.send();
+    if (this.phase === 'waiting' && this.deps.commands.isJoinable) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -221,16 +223,22 @@ export class ClientSubscription {
   }
 
   private send(): void {
+    const { window } = this.deps;
     const attempt = ++this.attempt;
     this.timer?.cancel();
     this.doubted = false;
+    if (!window.enter(this)) return;
     this.setPhase('subscribing');
-    if (attempt !== this.attempt) return;
+    if (attempt !== this.attempt) {
+      window.leave();
+      return;
+    }
     const { position } = this.cursor;
     const payload = omitUndefined({ position, ...this.options });
     this.deps.commands.dispatch(
       { type: 'subscribe', channel: this.channel, payload, immediate: true },
       (error, answer) => {
+        window.leave();
         if (attempt !== this.attempt) return;
         if (error !== undefined) this.refused(error);
         else this.accepted(answer, attempt);

@@ -19,6 +19,7 @@ import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
+import type { SubscribeWindow } from './subscribe-window.js';
 import type {
   ChannelEvent,
   ChannelGap,
@@ -28,7 +29,6 @@ import type {
   ChannelSubscription,
 } from './types.js';
 import { Waiter } from './waiter.js';
-import type { SubscribeWindow } from './subscribe-window.js';
 
 /** One caller's part of a subscription: the channel stays subscribed while anybody has one. */
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;

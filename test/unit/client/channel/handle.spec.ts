@@ -116,6 +116,20 @@ describe('an aborted call', () => {
     expect(connection.unread).toHaveLength(sentBefore);
   });
 
+  it('frees its place among the commands that wait (maxPendingCommands)', async () => {
+    await h.stop();
+    h = await Harness.start({ maxPendingCommands: 1 });
+    await h.live();
+    const { signal, abort } = abortable();
+    const first = h.client.request('vote', 1, { signal });
+    expect(await codeOf(h.client.request('vote', 2))).toBe('rate_limited');
+    abort();
+    await expect(first).rejects.toBe(NO_LONGER);
+    const second = codeOf(h.client.request('vote', 3, { timeoutMs: 5 }));
+    h.clock.advance(5);
+    expect(await second).toBe('outcome_unknown');
+  });
+
   it('a publish that was not sent is dropped, and the next one is sent', async () => {
     connection.terminate();
     await h.state('waiting');

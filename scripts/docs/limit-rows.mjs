@@ -807,10 +807,15 @@ export const FIXED = {
     'the socket',
     'destroys it: what it keeps is large',
   ),
-  'lib/core/session/early-commands.ts#EARLY_BYTES': bytes(
-    'commands before `welcome`',
+  'lib/core/session/unparsed-frames.ts#MAX_WAITING_BYTES': bytes(
+    'frames that are not parsed yet: before `welcome`, and behind one that waits for its turn',
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
+  ),
+  'lib/core/session/unparsed-frames.ts#LARGE_BYTES': bytes(
+    'a frame that is parsed at once, whatever others do',
+    'the frame',
+    'waits for its turn behind the work of others where a turn took long enough',
   ),
   'lib/core/session/command-flow.ts#SMALL_BYTES': bytes(
     'memory of a running command that does not count for `limits.maxWaitingCommandBytes`',
@@ -1132,7 +1137,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
-    'lib/core/session/early-commands.ts#FRAME_BYTES',
+    'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/ports/value-weight.ts#LIST_BYTES',
     'lib/core/ports/value-weight.ts#OBJECT_BYTES',
     'lib/core/ports/value-weight.ts#VIEW_BYTES',

@@ -1060,6 +1060,7 @@ export const OTHER_NUMBERS = {
     'lib/core/session/answers.ts#NO_ROOM_RETRY_MS',
     'lib/core/session/memory.ts#RETRY_AFTER_MS',
     'lib/core/access/verifications.ts#RETRY_AFTER_MS',
+    'lib/core/commands/ask-again.ts#RETRY_AFTER_MS',
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',

@@ -9,6 +9,7 @@ import type { EnginePorts } from '../ports/settings.js';
 import { sizeOfValue } from '../ports/value-size.js';
 import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import { requireSize } from './size-limits.js';
@@ -22,29 +23,33 @@ export class Presence {
   ) {}
 
   async list(session: Session, command: PresenceCommand): Promise<void> {
-    const match = this.authorizer.resolve(session, command.channel);
-    const call = handlerCall(session, match, command);
-    const authorized = this.authorizer.authorizeSubscriber(session, match, 'presence', call);
-    const requireStillAllowed = await authorized;
-    if (match.definition.policy.presence === false)
-      throw new RealtimeError(
-        'bad_request',
-        'This channel keeps no presence: its policy has presence: false',
-      );
-    const { members, settings, turns } = this.ports;
-    const { cursor } = command.payload;
-    if (!(await takeReadTurn(turns, session, 'presence', isPromise(authorized)))) return;
-    const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
-    requireStillAllowed();
-    requireRoom(session.outbox);
-    if (session.isClosed) return;
-    const subscription = session.channels.get(match.channel);
-    const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
-    if (subscription === undefined || feed === undefined)
-      return session.chargeAnswer(session.replyRead(command.id, page, subscription));
-    session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
-    // From now on the client has the version of the first page; changes up to it would be repeats.
-    if (cursor === undefined) feed.follow(subscription, page);
+    try {
+      const match = this.authorizer.resolve(session, command.channel);
+      const call = handlerCall(session, match, command);
+      const authorized = this.authorizer.authorizeSubscriber(session, match, 'presence', call);
+      const requireStillAllowed = await authorized;
+      if (match.definition.policy.presence === false)
+        throw new RealtimeError(
+          'bad_request',
+          'This channel keeps no presence: its policy has presence: false',
+        );
+      const { members, settings, turns } = this.ports;
+      const { cursor } = command.payload;
+      if (!(await takeReadTurn(turns, session, 'presence', isPromise(authorized)))) return;
+      const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
+      requireStillAllowed();
+      requireRoom(session.outbox);
+      if (session.isClosed) return;
+      const subscription = session.channels.get(match.channel);
+      const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
+      if (subscription === undefined || feed === undefined)
+        return session.chargeAnswer(session.replyRead(command.id, page, subscription));
+      session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
+      // From now on the client has the version of the first page; changes up to it would be repeats.
+      if (cursor === undefined) feed.follow(subscription, page);
+    } catch (error) {
+      throw askAgain(session, error);
+    }
   }
 
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {

@@ -17,6 +17,7 @@ import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import { shorter, type Authorizer, type Grant } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
@@ -104,7 +105,7 @@ export class Subscribe {
       () => undefined,
       (error) => {
         session.memory.release(bytes.all);
-        throw error;
+        throw askAgain(session, error);
       },
     );
     return isPromise(made) ? channels.follow(channel, pending, made) : made;

@@ -70,6 +70,7 @@ const ERROR_CAUSES = {
   outcome_unknown: [
     'The connection ended between a `request` and its answer, or its handler did not answer in time and still runs (P17c).',
     'The handler of a `request` has run, but its answer may not be sent for now: the authorization of the subscription does not answer, or the node cannot prove that access was not revoked (P17c).',
+    'The handler of a publish that is sent again has run for ten times `handlerTimeout` and has not ended (P15c).',
     'A publish was not acknowledged within the dedupe window: sending it again could append it twice (P17b).',
   ],
   internal: [

@@ -711,6 +711,12 @@ export const FIXED = {
     'the channel',
     'sends the last: part of the protocol (P22b)',
   ),
+  'lib/core/commands/publish-runs.ts#MAX_TIMEOUTS': count(
+    'times `handlerTimeout` that a publish handler may take while its publish is sent again',
+    'the publish',
+    '`outcome_unknown` at once (P15c)',
+    'none: what the handler holds is the application’s',
+  ),
   'lib/core/commands/reauthorization.ts#AT_ONCE': count(
     'authorizations of a recheck that run at once',
     'the node',

@@ -854,6 +854,12 @@ export const FIXED = {
     'the node; an eighth of a half for one producer',
     'forgets the oldest, of the producer first: the broker decides',
   ),
+  'lib/brokers/memory/control.ts#MAX_ABUSE_BANS': count(
+    'bans for abuse that are kept for nodes that start later',
+    'the broker',
+    'forgets the oldest: clients cause them',
+    'none: a ban is a name and a time',
+  ),
   'lib/brokers/memory/pressure.ts#QUIET_MS': time(
     'the pause between two lines that say what was dropped or refused',
     'the log',

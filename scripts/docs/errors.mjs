@@ -237,7 +237,7 @@ function renderTable(table) {
     '- An error is the answer to a publish or a request: nothing is sent again unless it says `retryAfterMs`. To a connect or subscribe, which only ask, 408, 425, 429, 503 and 504 are answered with `retryAfterMs: 1000` unless they say something else.',
     '- A `RealtimeError` chooses its code itself. One that says what the library found, such as `conflict`, becomes the `reason` of `refused`: clients act on those codes.',
     '- An `HttpException` of 401 is `unauthorized` at connect and `forbidden` elsewhere, one of 403 is `forbidden`, and one of 400 or 422 with validation messages is `validation_failed` with `details[]`, as a `ValidationError[]` is. The others below 500, 503 and 504 are `refused`. A `WsException` is `refused`, or with a `status` what the `HttpException` would be.',
-    '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25). To a subscribe, and to a read of history or of members, it is `unavailable` with that id and `retryAfterMs: 1000`: the client asks again, after pauses that grow, so a database that was away for a moment ends no subscription.',
+    '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25). To a subscribe, and to a read of history or of members, it is `unavailable` with that id: the client asks again, after pauses that grow, so a database that was away for a moment ends no subscription.',
     '',
   ];
 }

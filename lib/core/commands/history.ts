@@ -14,6 +14,7 @@ import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
+import { turnInTime } from './turn-in-time.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -36,7 +37,8 @@ export class History {
       const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
       const requireStillAllowed = await authorized;
       const { payload } = command;
-      if (!(await takeReadTurn(turns, session, 'history', isPromise(authorized)))) return;
+      const turn = takeReadTurn(turns, session, 'history', isPromise(authorized));
+      if (!(await turnInTime(this.ports, turn))) return;
       const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
       requireStillAllowed();
       requireRoom(session.outbox);

@@ -13,12 +13,13 @@ import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import { requireSize } from './size-limits.js';
+import { turnInTime } from './turn-in-time.js';
 
 /** Lists the members of a channel, and replaces what the client shows of itself to them (G19). */
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'members' | 'settings'> & { readonly turns: Turns },
+    private readonly ports: Pick<EnginePorts, 'clock' | 'members' | 'settings'> & { readonly turns: Turns },
     private readonly tracker: PresenceTracker,
   ) {}
 
@@ -35,7 +36,8 @@ export class Presence {
         );
       const { members, settings, turns } = this.ports;
       const { cursor } = command.payload;
-      if (!(await takeReadTurn(turns, session, 'presence', isPromise(authorized)))) return;
+      const turn = takeReadTurn(turns, session, 'presence', isPromise(authorized));
+      if (!(await turnInTime(this.ports, turn))) return;
       const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
       requireStillAllowed();
       requireRoom(session.outbox);

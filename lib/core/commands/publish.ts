@@ -108,13 +108,15 @@ export class Publish {
    * first publish (G6). A log that lost its end gets the event again.
    */
   private async answerRetry(attempt: Attempt, { fingerprint, position }: RecentPublish): Promise<void> {
-    if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
     const { epoch, seq } = position;
     const { session, command, match } = attempt;
     const { authorizer, access, log } = this.deps;
     const { revision } = access;
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
+    access.requireUnrevoked(session.userId, match.channel, revision);
+    // Only now: who may not publish is told no more than that.
+    if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) {
       attempt.isLost = true;

@@ -25,6 +25,7 @@ import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
 import { requireSize } from './size-limits.js';
+import { turnInTime } from './turn-in-time.js';
 
 /** Bytes that a subscription counts as, beside its name, parameters and presence data. */
 const SUBSCRIPTION_BYTES = 512;
@@ -63,7 +64,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
+export interface SubscribeDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -200,7 +201,8 @@ export class Subscribe {
   /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
   private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
     if (!hasWaited) return undefined;
-    return whenReady<void | undefined, void>(this.deps.turns.turn(session, false), () => {
+    const turn = turnInTime<void | undefined>(this.deps, this.deps.turns.turn(session, false));
+    return whenReady<void | undefined, void>(turn, () => {
       refuseIfOver(session, pending);
       session.requirePaid('subscribe');
       requireRoom(session.outbox);

@@ -336,7 +336,7 @@ describe('what would arrive empty is refused with its path (P29d)', () => {
   });
 
   it.each(FORMS)(
-    'of a handler %s: internal to the client (of a snapshot unavailable, P6d), with the path in the log',
+    'of a handler %s: internal to the client, of a snapshot unavailable, with the path in the log',
     async (form) => {
       await start({
         publish: new Map([['said', () => inForm(form, REFUSED())]]),

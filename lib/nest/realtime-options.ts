@@ -127,9 +127,12 @@ export interface RealtimeLimits {
    * for the moment. Default 1024.
    */
   readonly maxQueuedCommands?: number;
-  /** Bytes of those that wait. Default 524288 (512 KiB). */
+  /** Bytes of memory of those that wait. Default 1048576 (1 MiB). */
   readonly maxQueuedBytes?: number;
-  /** Bytes of those that wait on all connections of a node; one user may fill an eighth. Default 33554432 (32 MiB). */
+  /**
+   * Bytes of memory of the commands that wait on all connections of a node, and of those that run and take more than 4 KiB; one
+   * user may hold an eighth. An empty list is three bytes of JSON and 48 of memory: what counts is the memory. Default 33554432 (32 MiB).
+   */
   readonly maxWaitingCommandBytes?: number;
   /**
    * WebSocket frames of one connection for each command that `ratePerSecond` and `burst` allow. Fragments, pings, pongs and

@@ -89,14 +89,14 @@ export const MODULE = {
     '`limits.maxQueuedBytes`',
   ),
   'limits.maxQueuedBytes': bytes(
-    'the commands that wait',
+    'the commands that wait, as memory',
     'the connection',
     '`rate_limited` with `retryAfterMs`',
   ),
   'limits.maxWaitingCommandBytes': bytes(
-    'the commands that wait on all connections; of one user, or the anonymous clients of an address, an eighth',
+    'the commands that wait on all connections, and those above 4 KiB that run, as memory; of one user, or the anonymous clients of an address, an eighth',
     'the node',
-    '`rate_limited` with `retryAfterMs`; who has none waiting finds room for one',
+    '`rate_limited` with `retryAfterMs`; who has none waiting finds room for one of up to 16 KiB',
   ),
   'limits.framesPerCommand': count(
     'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow, of which a ping or pong counts as a whole command; twice `limits.maxChannels` more at once',
@@ -969,6 +969,21 @@ export const FIXED = {
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
   ),
+  'lib/core/session/command-flow.ts#SMALL_BYTES': bytes(
+    'memory of a running command that does not count for `limits.maxWaitingCommandBytes`',
+    'the command',
+    'counts: how many run is bounded by `limits.maxInFlight`',
+  ),
+  'lib/core/session/waiting-bytes.ts#SHARE_BYTES': bytes(
+    'a command that finds room where `limits.maxWaitingCommandBytes` is used up by others',
+    'the client that has none waiting',
+    '`rate_limited` with `retryAfterMs`',
+  ),
+  'lib/core/ports/value-weight.ts#MAX_WEIGHED': bytes(
+    'a value that is looked through for what it weighs',
+    'the value',
+    'counts as no more: `limits.maxMessageBytes` is smaller',
+  ),
   'lib/core/session/inbound-limiter.ts#BLANK_VIOLATION_BYTES': bytes(
     'a frame without a command, above `limits.bytesPerSecond`, that counts as one violation',
     'the connection',
@@ -1015,11 +1030,6 @@ export const FIXED = {
     'the pause between two lines that say what was dropped or refused',
     'the log',
     'the next line has the sums',
-  ),
-  'lib/brokers/memory/weight.ts#MAX_WEIGHED': bytes(
-    'presence data that is looked through for what it weighs',
-    'the member',
-    'counts as no more: `limits.maxMessageBytes` is smaller',
   ),
   'lib/brokers/memory/room.ts#MAX_DEPTH': count(
     'nesting of presence data that is compared',
@@ -1285,11 +1295,13 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
-    'lib/brokers/memory/weight.ts#CONTAINER_BYTES',
-    'lib/brokers/memory/weight.ts#ELEMENT_BYTES',
-    'lib/brokers/memory/weight.ts#PROPERTY_BYTES',
-    'lib/brokers/memory/weight.ts#LEAF_BYTES',
-    'lib/brokers/memory/weight.ts#MOST_PER_BYTE',
+    'lib/core/ports/value-weight.ts#LIST_BYTES',
+    'lib/core/ports/value-weight.ts#OBJECT_BYTES',
+    'lib/core/ports/value-weight.ts#VIEW_BYTES',
+    'lib/core/ports/value-weight.ts#ELEMENT_BYTES',
+    'lib/core/ports/value-weight.ts#PROPERTY_BYTES',
+    'lib/core/ports/value-weight.ts#TEXT_BYTES',
+    'lib/core/ports/value-weight.ts#MOST_PER_BYTE',
   ],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',

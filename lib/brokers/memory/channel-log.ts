@@ -3,7 +3,8 @@ import type { AppendRequest, ReadRequest, ReadResult } from '../../core/ports/br
 import type { Position } from '../../protocol/position.js';
 import { KeptEvents } from './kept-events.js';
 import type { Ledger } from './ledger.js';
-import { EVENT_BYTES, structureOf } from './weight.js';
+import { structureOfJson } from '../../core/ports/value-weight.js';
+import { EVENT_BYTES } from './weight.js';
 
 /** An earlier epoch, and the `seq` up to which it is a true prefix of the log (P10). */
 interface Fork {
@@ -82,7 +83,7 @@ export class ChannelLog {
     );
     if (keeps) {
       this.ttlMs = policy.ttlMs;
-      const structure = structureOf(draft.payload, bytes) + structureOf(draft.meta, bytes);
+      const structure = structureOfJson(draft.payload, bytes) + structureOfJson(draft.meta, bytes);
       this.push(event, now, bytes, EVENT_BYTES + bytes + structure);
       while (this.events.length > policy.size || this.size > policy.maxBytes) this.drop();
       this.trim(now);

@@ -3,7 +3,8 @@ import type { PresenceDiff, PresenceMember, PresencePage } from '../../protocol/
 import type { Expiring } from './deadlines.js';
 import type { Ledger } from './ledger.js';
 import { Roster, type RosterItem } from './roster.js';
-import { DEVICE_BYTES, MEMBER_BYTES, ROOM_BYTES, weightOf } from './weight.js';
+import { weightOf } from '../../core/ports/value-weight.js';
+import { DEVICE_BYTES, MEMBER_BYTES, ROOM_BYTES } from './weight.js';
 
 /** Deeper data counts as changed: hostile nesting must not overflow the stack, and a needless diff does no harm. */
 const MAX_DEPTH = 64;

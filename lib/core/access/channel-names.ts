@@ -17,8 +17,13 @@ export interface ChannelNamesOptions {
 /** Names as hashes of 32 bits: two names with one hash count as one. */
 class NameSet {
   /** A list of {@link FEW}, then a table with open addressing in which 0 is free. */
-  private hashes: number[] | Uint32Array = [];
-  size = 0;
+  private hashes: number[] | Uint32Array;
+  size = 1;
+
+  /** Begins with one name: most clients use few, and a list that begins empty has room for many. */
+  constructor(first: number) {
+    this.hashes = [first];
+  }
 
   has(name: number): boolean {
     const { hashes } = this;
@@ -51,12 +56,37 @@ function placeOf(table: Uint32Array, name: number): number {
 }
 
 /** The names of one client, in two halves of the window. */
-interface Names {
-  since: number;
-  younger: NameSet;
+class Names {
+  younger: NameSet | undefined;
   /** How many of the younger are among the older too. */
-  repeated: number;
-  older: NameSet;
+  repeated = 0;
+  older: NameSet | undefined;
+
+  constructor(
+    /** When the window began. */
+    public since: number,
+  ) {}
+
+  get youngerSize(): number {
+    return this.younger?.size ?? 0;
+  }
+
+  get olderSize(): number {
+    return this.older?.size ?? 0;
+  }
+
+  has(name: number): boolean {
+    return this.younger?.has(name) === true || this.older?.has(name) === true;
+  }
+
+  /** Adds a name. @returns `false` where it is there already. */
+  add(name: number): boolean {
+    if (this.younger?.has(name) === true) return false;
+    if (this.older?.has(name) === true) this.repeated++;
+    if (this.younger === undefined) this.younger = new NameSet(name);
+    else this.younger.add(name);
+    return true;
+  }
 }
 
 /**
@@ -84,13 +114,26 @@ export class ChannelNames {
    * @returns `rate_limited` for a name beyond the bound; `undefined` admits it, and counts nothing.
    */
   refusal(client: string, channel: string, now: number): RealtimeError | undefined {
-    const { max, windowMs } = this.options;
     const names = this.clients.get(client);
     if (names === undefined) return undefined;
     this.move(names, now);
+    return names.has(hashOf(channel, this.seed)) ? undefined : this.refuseAnother(names, now);
+  }
+
+  /** Counts a name. @returns as {@link refusal}: a name that is refused is not counted. */
+  use(client: string, channel: string, now: number): RealtimeError | undefined {
+    const names = this.namesOf(client, now);
     const name = hashOf(channel, this.seed);
-    if (names.younger.has(name) || names.older.has(name)) return undefined;
-    if (names.younger.size + names.older.size - names.repeated < max) return undefined;
+    const refusal = names.has(name) ? undefined : this.refuseAnother(names, now);
+    if (refusal !== undefined || !names.add(name)) return refusal;
+    this.total++;
+    if (this.total > MAX_NAMES) this.forgetFirst();
+    return undefined;
+  }
+
+  private refuseAnother(names: Names, now: number): RealtimeError | undefined {
+    const { max, windowMs } = this.options;
+    if (names.youngerSize + names.olderSize - names.repeated < max) return undefined;
     return new RealtimeError(
       'rate_limited',
       `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
@@ -98,23 +141,11 @@ export class ChannelNames {
     );
   }
 
-  /** Counts a name that {@link refusal} admits. */
-  add(client: string, channel: string, now: number): void {
-    const names = this.namesOf(client, now);
-    const name = hashOf(channel, this.seed);
-    if (names.younger.has(name)) return;
-    const isKnown = names.older.has(name);
-    names.younger.add(name);
-    if (isKnown) names.repeated++;
-    this.total++;
-    if (this.total > MAX_NAMES) this.forgetFirst();
-  }
-
   private namesOf(client: string, now: number): Names {
     let names = this.clients.get(client);
     if (names === undefined) {
       if (this.clients.size >= this.sweepAt) this.sweep(now);
-      names = { since: now, younger: new NameSet(), repeated: 0, older: new NameSet() };
+      names = new Names(now);
       this.clients.set(client, names);
     }
     this.move(names, now);
@@ -126,13 +157,13 @@ export class ChannelNames {
     const { windowMs } = this.options;
     const ageMs = now - names.since;
     if (ageMs < windowMs / 2) return;
-    this.total -= names.older.size;
+    this.total -= names.olderSize;
     names.older = names.younger;
     if (ageMs >= windowMs) {
-      this.total -= names.older.size;
-      names.older = new NameSet();
+      this.total -= names.olderSize;
+      names.older = undefined;
     }
-    names.younger = new NameSet();
+    names.younger = undefined;
     names.repeated = 0;
     names.since = now;
   }
@@ -153,7 +184,7 @@ export class ChannelNames {
     const names = this.clients.get(client);
     if (names === undefined) return;
     this.clients.delete(client);
-    this.total -= names.younger.size + names.older.size;
+    this.total -= names.youngerSize + names.olderSize;
   }
 }
 

@@ -48,6 +48,10 @@ export class Turns {
   private isForReads = false;
   private readonly reads = new Lanes();
   private readonly others = new Lanes();
+  /** Whether what waited has its turn now. */
+  private isServing = false;
+  /** To be done at the end of that. */
+  private readonly endings: (() => void)[] = [];
 
   constructor(private readonly clock: Clock) {}
 
@@ -88,37 +92,52 @@ export class Turns {
     });
   }
 
+  /**
+   * Calls back once what happens now has happened: the rest of the turn where what waited has its turn, else this task. So what
+   * many pieces of work hand on is handed on together.
+   */
+  afterwards(ending: () => void): void {
+    if (this.isServing) this.endings.push(ending);
+    else queueMicrotask(ending);
+  }
+
   /** @returns when the first work of this turn began. */
   private begin(now?: number): number {
     if (this.startedAt === undefined) {
       this.startedAt = now ?? this.clock.monotonic();
-      setImmediate(this.next);
+      setImmediate(this.onTurn);
     }
     return this.startedAt;
   }
 
-  private readonly next = (): void => {
+  private readonly onTurn = (): void => {
     this.startedAt = undefined;
     if (this.size === 0) return;
     // Before the work: even if it throws, the rest is done.
     this.begin();
+    this.isServing = true;
     this.isForReads = this.turns++ % READ_EVERY === 0;
-    this.step((this.isForReads ? this.reads.take() : undefined) ?? this.others.take());
+    this.serve((this.isForReads ? this.reads.take() : undefined) ?? this.others.take());
   };
 
-  private step(work: WaitingWork | undefined): void {
-    if (work === undefined) return;
-    queueMicrotask(this.afterwards);
+  private serve(work: WaitingWork | undefined): void {
+    if (work === undefined) return this.endServing();
+    queueMicrotask(this.awaitTick);
     work.onTurn();
   }
 
   /** A tick comes when no microtask is left: all that the work causes at once belongs to its turn. */
-  private readonly afterwards = (): void => process.nextTick(this.more);
+  private readonly awaitTick = (): void => process.nextTick(this.serveNext);
 
-  private readonly more = (): void => {
-    if (this.clock.monotonic() - this.begin() >= WAITED_MS) return;
-    this.step(this.others.take() ?? (this.isForReads ? this.reads.take() : undefined));
+  private readonly serveNext = (): void => {
+    if (this.clock.monotonic() - this.begin() >= WAITED_MS) return this.endServing();
+    this.serve(this.others.take() ?? (this.isForReads ? this.reads.take() : undefined));
   };
+
+  private endServing(): void {
+    this.isServing = false;
+    for (const ending of this.endings.splice(0)) ending();
+  }
 }
 
 /** What waits, by client: one piece of each, in a circle. */

@@ -2,11 +2,20 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import { weightOf } from '../ports/value-weight.js';
 import type { SessionRegistry } from '../session/registry.js';
 
 export interface ApplicationCallsDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
   readonly journal: ThrottledLog;
   readonly sessions: Pick<SessionRegistry, 'find'>;
+}
+
+/** What the application's code is called for. */
+export interface ApplicationCall {
+  readonly connection: { readonly id: string };
+  /** What it was given. */
+  readonly payload?: unknown;
+  readonly meta?: unknown;
 }
 
 /**
@@ -18,13 +27,13 @@ export class ApplicationCalls {
 
   /**
    * @param what of the application is called, in its own words, e.g. `@OnPublish('said') of rooms.:room`.
-   * @param connection id of the connection for which it is called.
+   * @param call for which it is called.
    * @param code that the client gets when the time is over. A client sends again what is answered with `timeout`.
    * @throws RealtimeError with that code after `handlerTimeout`.
    */
   limit<T>(
     work: MaybePromise<T>,
-    connection: string,
+    call: ApplicationCall,
     what: () => string,
     code: 'timeout' | 'outcome_unknown' = 'timeout',
   ): MaybePromise<T> {
@@ -33,7 +42,7 @@ export class ApplicationCalls {
     return new Promise<T>((resolve, reject) => {
       let onEnd: (() => void) | undefined;
       const timer = clock.schedule(settings.handlerTimeoutMs, () => {
-        this.onTimeout(new Promise((ended) => (onEnd = ended)), connection, what(), code);
+        this.onTimeout(new Promise((ended) => (onEnd = ended)), call, what(), code);
         reject(new RealtimeError(code, 'The server had no answer in time'));
       });
       const afterEnd =
@@ -48,9 +57,9 @@ export class ApplicationCalls {
     });
   }
 
-  private onTimeout(ended: Promise<void>, connection: string, name: string, code: string): void {
+  private onTimeout(ended: Promise<void>, call: ApplicationCall, name: string, code: string): void {
     const { sessions, journal, settings } = this.deps;
-    sessions.find(connection)?.flow.holdUntil(ended);
+    sessions.find(call.connection.id)?.flow.holdUntil(ended, weightOf(call.payload) + weightOf(call.meta));
     journal.warn(
       `timeout ${name}`,
       () =>

@@ -109,7 +109,7 @@ export class Authorizer {
     action: ChannelAction,
   ): MaybePromise<Grant> {
     const what = (): string => `The authorization of ${action}${ofChannel(pattern)}`;
-    return whenReady(this.deps.calls.limit(rule(call), call.connection.id, what), toGrant);
+    return whenReady(this.deps.calls.limit(rule(call), call, what), toGrant);
   }
 
   /**
@@ -184,10 +184,11 @@ export class Authorizer {
   private countName(session: Session, channel: string, isUsed: boolean): void {
     const { names, clock } = this.deps;
     const now = clock.monotonic();
-    const refusal = names.refusal(session.client, channel, now);
-    if (refusal === undefined) {
-      if (isUsed) names.add(session.client, channel, now);
-    } else if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
+    const refusal = isUsed
+      ? names.use(session.client, channel, now)
+      : names.refusal(session.client, channel, now);
+    if (refusal === undefined) return;
+    if (session.userId !== undefined || !session.channels.takeOwnName(channel, isUsed)) throw refusal;
   }
 }
 

@@ -30,7 +30,7 @@ export class LifecycleHooks {
     const report = (error: unknown): void =>
       logger.error(`A life-cycle hook failed on connection ${connection.id}`, error);
     void attempt(
-      () => this.calls.limit(hook(call), connection.id, what),
+      () => this.calls.limit(hook(call), call, what),
       () => undefined,
       report,
     );

@@ -6,7 +6,7 @@ import { readMembers } from '../hub/member-pages.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
-import { sizeOfValue } from '../ports/value-size.js';
+import { weightOf } from '../ports/value-weight.js';
 import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
@@ -66,7 +66,7 @@ export class Presence {
     const data = toWireValue(command.payload.data, 'data');
     const { maxPresenceBytes } = this.ports.settings.limits;
     const bytes = requireSize(data, 'payload.data', 'maxPresenceBytes', maxPresenceBytes);
-    const change = bytes - sizeOfValue(entry.data);
+    const change = bytes - weightOf(entry.data);
     session.memory.retain(change);
     subscription.countRetained(change);
     // Each member is sent the change.

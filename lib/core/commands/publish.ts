@@ -195,7 +195,7 @@ export class Publish {
       const { dedupeMs } = match.definition.policy.log;
       if (dedupeMs > 0) attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
       const run = attempt.run === undefined ? start() : attempt.run.result;
-      return whenReady(calls.limit(run, session.id, what), (payload) =>
+      return whenReady(calls.limit(run, call, what), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),
       );
     };

@@ -55,7 +55,7 @@ export class Request {
   ): MaybePromise<void> {
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
     // Nobody may send a request again whose handler still runs (P17).
-    return whenReady(this.calls.limit(handler(call), session.id, what, 'outcome_unknown'), (value) => {
+    return whenReady(this.calls.limit(handler(call), call, what, 'outcome_unknown'), (value) => {
       if (session.isClosed) return;
       requireRan(requireStillAllowed);
       const source = `the handler of the request "${call.event}"`;

@@ -52,7 +52,7 @@ export class SubscribePlanner {
     const what = (): string => `The snapshot of ${channel.definition.pattern}`;
     // Fixed before anybody is given it: those who share a run are answered one after another (P29).
     const run = async (): Promise<SnapshotState> => {
-      const { state, ...position } = await this.calls.limit(snapshot.run(call), call.connection.id, what);
+      const { state, ...position } = await this.calls.limit(snapshot.run(call), call, what);
       try {
         return { state: toWireValue(state, 'snapshot'), ...position };
       } catch (error) {

@@ -107,7 +107,7 @@ export function composeEngine(options: EngineOptions) {
   const verifications = new Verifications({ ...ports, journal });
   const connects = new ConnectRate(ports);
   const calls = new ApplicationCalls({ ...ports, journal, sessions });
-  const appends = new AppendQueue(ports);
+  const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
   const accounts = new MemoryAccounts();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });

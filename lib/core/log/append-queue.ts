@@ -3,6 +3,7 @@ import type { PublishResult } from '../../protocol/messages.js';
 import { spreadWait } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
+import type { Turns } from '../async/turns.js';
 import type { AppendOutcome, AppendRequest } from '../ports/broker.js';
 
 /** When a publish may be tried again that found too much on its way, in milliseconds. */
@@ -26,6 +27,7 @@ export class AppendQueue {
 
   constructor(
     private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'entropy' | 'observer' | 'settings'>,
+    private readonly turns: Pick<Turns, 'afterwards'>,
   ) {}
 
   /** Bytes of events that the broker has not answered. */
@@ -52,7 +54,7 @@ export class AppendQueue {
       );
     this.bytes += bytes;
     return new Promise((resolve, reject) => {
-      if (this.waiting.length === 0) queueMicrotask(() => this.flush());
+      if (this.waiting.length === 0) this.turns.afterwards(this.flush);
       this.waiting.push({ request, pattern, resolve, reject });
     });
   }
@@ -62,7 +64,7 @@ export class AppendQueue {
     return await this.ports.log.appendMany(batch.map(({ request }) => request));
   }
 
-  private flush(): void {
+  private readonly flush = (): void => {
     const batch = this.waiting;
     this.waiting = [];
     const startedAt = this.ports.observer.onPublish === undefined ? 0 : this.ports.clock.monotonic();
@@ -76,7 +78,7 @@ export class AppendQueue {
         for (const waiting of batch) this.fail(waiting, reason, startedAt);
       },
     );
-  }
+  };
 
   private settle(waiting: Waiting, outcome: AppendOutcome | undefined, startedAt: number): void {
     if (outcome?.ok !== true) return this.fail(waiting, errorOf(outcome), startedAt);

@@ -61,7 +61,7 @@ export class EventRing {
   private nextSeq = 1;
   private bytes = 0;
 
-  /** @param capacity most events. @param maxBytes most bytes, see {@link ChannelEvent.size}. */
+  /** @param capacity most events. @param maxBytes most bytes, see {@link ChannelEvent.weight}. */
   constructor(
     private readonly capacity: number,
     private readonly maxBytes: number,
@@ -77,7 +77,7 @@ export class EventRing {
     if (event.seq - this.firstSeq === this.capacity) this.dropFirst();
     this.slots[event.seq % this.capacity] = event;
     this.nextSeq = event.seq + 1;
-    this.count(event.size);
+    this.count(event.weight);
     while (this.bytes > this.maxBytes && this.firstSeq < event.seq) this.dropFirst();
     if (this.firstSeq < event.seq) this.budget.touch(this);
     else this.budget.remove(this);
@@ -109,7 +109,7 @@ export class EventRing {
 
   private dropFirst(): void {
     const slot = this.firstSeq % this.capacity;
-    this.count(-(this.slots[slot]?.size ?? 0));
+    this.count(-(this.slots[slot]?.weight ?? 0));
     this.slots[slot] = undefined;
     this.firstSeq++;
   }

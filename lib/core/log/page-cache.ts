@@ -58,7 +58,7 @@ export class PageCache {
       page.cut = page.last !== undefined && page.last < Math.min(until, tip.seq);
       if (page.last === undefined || tip.epoch !== epoch) return forget();
       if (this.pages.get(key) !== page) return;
-      for (const event of events) page.bytes += event.size;
+      for (const event of events) page.bytes += event.weight;
       this.bytes += page.bytes;
       this.keep(key);
     }, forget);

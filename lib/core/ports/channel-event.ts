@@ -1,5 +1,6 @@
 import { BytesByVariant } from './bytes-by-variant.js';
 import { sizeOfValue } from './value-size.js';
+import { structureOf } from './value-weight.js';
 
 /** Bytes that an event counts as beside its payload, `meta` and texts. */
 const EVENT_BYTES = 128;
@@ -87,6 +88,7 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
   /** Further fields of the publisher. */
   readonly meta?: Readonly<Record<string, unknown>>;
   private measured: number;
+  private weighed = 0;
 
   /** @param appendBytes as `AppendRequest.bytes` counted them, where the broker knows: then nothing measures the payload again. */
   constructor(fields: ChannelEventFields, appendBytes = 0) {
@@ -118,6 +120,12 @@ export class ChannelEvent extends BytesByVariant implements ChannelEventFields {
       this.measured = EVENT_BYTES + texts + sizeOfValue(payload) + sizeOfValue(meta);
     }
     return this.measured;
+  }
+
+  /** Bytes of memory that it takes, its payload parsed as it is. Measured once. */
+  get weight(): number {
+    if (this.weighed === 0) this.weighed = this.size + structureOf(this.payload) + structureOf(this.meta);
+    return this.weighed;
   }
 
   /**

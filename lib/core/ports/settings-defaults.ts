@@ -91,7 +91,7 @@ export const ENGINE_TABLE = {
     freeSubscribesEvery: duration(60_000, { min: 1_000 }),
     maxInFlight: integer(64),
     maxQueuedCommands: integer(1_024),
-    maxQueuedBytes: integer(512 * 1024, { min: 1_024 }),
+    maxQueuedBytes: integer(1_024 * 1_024, { min: 1_024 }),
     maxWaitingCommandBytes: integer(32 * 1024 * 1024, { min: 1_024 }),
     framesPerCommand: integer(8),
     maxUnfinishedBytes: integer(32 * 1024 * 1024, { min: 1_024 }),

@@ -1,7 +1,8 @@
 import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { tooMuchWaits, type TurnClient, type Turns, type WaitingWork } from '../async/turns.js';
-import type { Clock, Scheduled } from '../ports/clock.js';
+import type { Timed, TimerWheel } from '../async/timer-wheel.js';
+import type { Clock } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { ReadingPause } from './reading-pause.js';
@@ -12,15 +13,15 @@ const RETRY_AFTER_MS = 1_000;
 
 /** More commands than this, or bytes of them, that wait for a turn of the event loop: reading pauses. */
 const HOLD_COMMANDS = 32;
-const HOLD_BYTES = 64 * 1024;
+const HOLD_BYTES = 256 * 1024;
 /** Commands that read what may be large. */
 const READS: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['history', 'presence']);
 
 /** One envelope of a client, as it came. */
 export interface Received {
   readonly validation: CommandValidation;
-  /** Its part of the frame: what it takes of the memory, roughly. */
-  readonly bytes: number;
+  /** Bytes that it takes of the memory, parsed as it is. */
+  readonly weight: number;
   /** Bytes of its frame when they exceeded the rate, else 0. */
   readonly overBytes: number;
 }
@@ -43,7 +44,8 @@ export interface BacklogDeps {
   readonly clock: Clock;
   readonly settings: Pick<EngineSettings, 'limits' | 'handlerTimeoutMs'>;
   readonly turns: Turns;
-  /** What waits on all connections. */
+  readonly wheel: Pick<TimerWheel, 'schedule'>;
+  /** What commands hold on all connections. */
   readonly waiting: WaitingBytes;
 }
 
@@ -55,6 +57,8 @@ export interface BacklogSession extends TurnClient {
   start(waiting: WaitingCommand): void;
   /** Answers one that finds no room, or has waited for as long as a handler may run. */
   refuse(received: Received, error: RealtimeError): void;
+  /** Nothing has waited for some time: the backlog may be dropped. */
+  onIdle(): void;
 }
 
 /**
@@ -62,10 +66,10 @@ export interface BacklogSession extends TurnClient {
  * loop took long enough (G16). Bounded in number, bytes and time: a handler that never ends must not keep the commands behind it
  * for ever.
  */
-export class CommandBacklog implements WaitingWork {
+export class CommandBacklog implements WaitingWork, Timed {
   private readonly waiting: WaitingCommand[] = [];
   private bytes = 0;
-  private timer: Scheduled | undefined;
+  private hasTimer = false;
   private awaitsTurn = false;
 
   constructor(
@@ -85,15 +89,15 @@ export class CommandBacklog implements WaitingWork {
   push(waiting: WaitingCommand): void {
     const { maxQueuedCommands, maxQueuedBytes } = this.deps.settings.limits;
     const { received } = waiting;
-    if (this.waiting.length >= maxQueuedCommands || this.bytes + received.bytes > maxQueuedBytes) {
+    if (this.waiting.length >= maxQueuedCommands || this.bytes + received.weight > maxQueuedBytes) {
       const advice = { retryAfterMs: RETRY_AFTER_MS };
       const error = new RealtimeError('rate_limited', 'Too many commands wait on this connection', advice);
       return this.owner.refuse(received, error);
     }
-    if (!this.deps.waiting.take(this.owner.client, received.bytes))
+    if (!this.deps.waiting.take(this.owner.client, received.weight))
       return this.owner.refuse(received, tooMuchWaits());
     this.waiting.push(waiting);
-    this.bytes += received.bytes;
+    this.bytes += received.weight;
     this.arm();
     this.awaitTurn();
   }
@@ -119,8 +123,6 @@ export class CommandBacklog implements WaitingWork {
     this.waiting.length = 0;
     this.deps.waiting.give(this.owner.client, this.bytes);
     this.bytes = 0;
-    this.timer?.cancel();
-    this.timer = undefined;
   }
 
   private get canStart(): boolean {
@@ -147,23 +149,28 @@ export class CommandBacklog implements WaitingWork {
   private shift(): WaitingCommand | undefined {
     const next = this.waiting.shift();
     if (next === undefined) return undefined;
-    const { bytes } = next.received;
-    this.bytes -= bytes;
-    this.deps.waiting.give(this.owner.client, bytes);
+    const { weight } = next.received;
+    this.bytes -= weight;
+    this.deps.waiting.give(this.owner.client, weight);
     return next;
+  }
+
+  /** @internal */
+  onTimer(): void {
+    this.hasTimer = false;
+    this.expire();
+    this.arm();
+    if (!this.hasTimer && !this.awaitsTurn) this.owner.onIdle();
   }
 
   /** One timer: all wait equally long. What waits no longer leaves it running: under load the next one comes before it ends. */
   private arm(): void {
     const [oldest] = this.waiting;
-    if (this.timer !== undefined || oldest === undefined) return;
-    const { clock, settings } = this.deps;
+    if (this.hasTimer || oldest === undefined) return;
+    const { clock, settings, wheel } = this.deps;
     const leftMs = oldest.receivedAt + settings.handlerTimeoutMs - clock.monotonic();
-    this.timer = clock.schedule(Math.max(0, leftMs), () => {
-      this.timer = undefined;
-      this.expire();
-      this.arm();
-    });
+    this.hasTimer = true;
+    wheel.schedule(Math.max(0, leftMs), this);
   }
 
   private expire(): void {

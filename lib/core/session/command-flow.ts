@@ -1,5 +1,6 @@
 import type { ClientCommand, ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { tooMuchWaits } from '../async/turns.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
 import {
   CommandBacklog,
@@ -19,6 +20,9 @@ import type { ReadingPause } from './reading-pause.js';
  * was sent before it is still to be done.
  */
 const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
+
+/** What a command of up to so many bytes of memory holds while it runs is bounded by how many may run. */
+const SMALL_BYTES = 4 * 1024;
 
 export interface CommandFlowDeps extends BacklogDeps {
   /** There where an observer is to know of commands. */
@@ -75,34 +79,45 @@ export class CommandFlow implements BacklogSession {
       if (isOver || isFull) return this.queue(received, now, isOver);
     }
     const command = this.admit(received, now);
-    if (command !== undefined) this.run(command, now);
+    if (command !== undefined) this.run(command, received, now);
   }
 
-  /** Counts a command that is under way, and answers it with the error when it fails. */
-  track(work: MaybePromise<void>, ref: string | undefined): void {
-    if (!isPromise(work)) return;
+  /** Counts a command that is under way, and answers it with the error when it fails. @param held bytes that it gives back. */
+  track(work: MaybePromise<void>, ref: string | undefined, held = 0): void {
+    if (!isPromise(work)) return this.giveBack(held);
     this.reading.begin();
     work.then(
-      () => this.finished(),
+      () => this.finished(held),
       (error: unknown) => {
-        this.finished();
+        this.finished(held);
         this.session.fail(ref, error);
       },
     );
   }
 
-  /** Counts work as a command that runs, until it ends: of a handler that nobody waits for any more. */
-  holdUntil(work: Promise<unknown>): void {
-    const ended = (): void => this.finished();
+  /**
+   * Counts work as a command that runs, until it ends: of a handler that nobody waits for any more.
+   *
+   * @param weight bytes of memory of what it was given.
+   */
+  holdUntil(work: Promise<unknown>, weight: number): void {
+    const held = weight > SMALL_BYTES ? weight : 0;
+    const ended = (): void => this.finished(held);
+    if (held > 0) this.deps.waiting.hold(this.client, held);
     this.reading.begin();
     work.then(ended, ended);
+  }
+
+  /** What few connections need again soon takes memory of none of the others. */
+  onIdle(): void {
+    this.backlog = undefined;
   }
 
   /** Runs a command that waited. */
   start({ received, receivedAt, isAdmitted }: WaitingCommand): void {
     const now = this.deps.clock.monotonic();
     const command = isAdmitted ? this.requirePaid(received, now) : this.admit(received, now);
-    if (command !== undefined) this.run(command, receivedAt);
+    if (command !== undefined) this.run(command, received, receivedAt);
   }
 
   refuse({ validation }: Received, error: RealtimeError): void {
@@ -145,20 +160,29 @@ export class CommandFlow implements BacklogSession {
     return undefined;
   }
 
-  private run(command: ClientCommand, receivedAt: number): void {
+  private run(command: ClientCommand, received: Received, receivedAt: number): void {
     const { session } = this;
     const ref = idOf(command);
+    const { waiting, watch } = this.deps;
+    const held = received.weight > SMALL_BYTES ? received.weight : 0;
+    if (held > 0 && !waiting.take(this.client, held)) return this.refuse(received, tooMuchWaits());
     this.receivedAt = receivedAt;
-    this.deps.watch?.start(session.view, command);
+    watch?.start(session.view, command);
     try {
-      this.track(session.execute(command), ref);
+      this.track(session.execute(command), ref, held);
     } catch (error) {
+      this.giveBack(held);
       session.fail(ref, error);
     }
   }
 
   /** A command is done: the next of those that wait may start. */
-  private finished(): void {
+  private finished(held: number): void {
+    this.giveBack(held);
     this.reading.done(this.backlog);
+  }
+
+  private giveBack(held: number): void {
+    if (held > 0) this.deps.waiting.give(this.client, held);
   }
 }

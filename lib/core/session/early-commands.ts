@@ -1,7 +1,7 @@
 import type { UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
 import type { Received } from './backlog.js';
 
-/** Bytes that may come before `welcome`: reading pauses behind the frame that exceeds them. A client sends a few subscribes. */
+/** Bytes of memory that may come before `welcome`: reading pauses behind the frame that exceeds them. A client sends few commands. */
 const EARLY_BYTES = 16 * 1024;
 
 /** What a client sends before `welcome`, in its order: no answer may come before that (P3). */
@@ -24,7 +24,7 @@ export class EarlyCommands {
   push(early: Received): boolean {
     if (this.kept.length >= this.maxCommands) return false;
     this.kept.push(early);
-    this.bytes += early.bytes;
+    this.bytes += early.weight;
     this.unfinished.note(this.sender, this.bytes);
     return true;
   }

@@ -24,6 +24,7 @@ import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
+import { structureOf } from '../ports/value-weight.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
@@ -415,7 +416,8 @@ export class Session
       // The work of those before it took time.
       if (!isFirst) now = clock.monotonic();
       isFirst = false;
-      this.onEnvelope({ validation: validateCommand(value), bytes: share, overBytes }, now);
+      const weight = share + structureOf(value);
+      this.onEnvelope({ validation: validateCommand(value), weight, overBytes }, now);
     }
   }
 

@@ -1,8 +1,8 @@
-// Promises, timers and calls of the broker that a command of a client costs. Argument: JSON { type, event }.
+// Promises, timers and calls of the broker that a command of a client costs. Argument: JSON { type, event, paced }.
 import { createHook } from 'node:async_hooks';
 import { CHANNEL, MAX_TURNS, QuietConnection, rest, startEngine, subscribe } from './engine.mjs';
 
-const { type, event } = JSON.parse(process.argv[2]);
+const { type, event, paced } = JSON.parse(process.argv[2]);
 const COUNT = 1_000;
 const created = { PROMISE: 0, Timeout: 0 };
 const brokerCalls = {};
@@ -34,7 +34,7 @@ function counted(broker) {
   });
 }
 
-const { engine, variant } = await startEngine({ broker: counted });
+const { engine, variant } = await startEngine({ broker: counted, paced });
 const connection = new ListeningConnection(variant);
 await subscribe(engine, [connection]);
 const hook = createHook({

@@ -5,7 +5,7 @@ import { QuietConnection, startEngine, subscribe } from './engine.mjs';
 const { hoarding } = JSON.parse(process.argv[2]);
 const SESSIONS = 5_000;
 
-const { engine, variant } = await startEngine();
+const { engine, variant } = await startEngine({ paced: false });
 const open = async (count) => {
   const connections = Array.from({ length: count }, () => new QuietConnection(variant));
   const bare = used();

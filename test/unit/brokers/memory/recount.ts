@@ -1,6 +1,7 @@
 import type { MemoryChannel } from '../../../../lib/brokers/memory/channel.js';
 import type { MemoryStore } from '../../../../lib/brokers/memory/index.js';
 import type { KeptEvents } from '../../../../lib/brokers/memory/kept-events.js';
+import { structureOfJson, weightOf } from '../../../../lib/core/ports/value-weight.js';
 import {
   CHANNEL_BYTES,
   DEVICE_BYTES,
@@ -10,8 +11,6 @@ import {
   MEMBER_BYTES,
   PRODUCER_BYTES,
   ROOM_BYTES,
-  structureOf,
-  weightOf,
 } from '../../../../lib/brokers/memory/weight.js';
 
 interface Insides {
@@ -78,7 +77,7 @@ export function recount(store: MemoryStore): {
       const appended = event.size - 128;
       size += appended;
       const weight =
-        EVENT_BYTES + appended + structureOf(event.payload, appended) + structureOf(event.meta, appended);
+        EVENT_BYTES + appended + structureOfJson(event.payload, appended) + structureOfJson(event.meta, appended);
       bytes += weight;
       loose += weight;
     }

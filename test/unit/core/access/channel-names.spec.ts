@@ -8,11 +8,13 @@ function admitted(names: ChannelNames, from: number, to: number, now: number, cl
   for (let index = from; index < to; index++) {
     const refusal = names.refusal(client, `rooms.${index}`, now);
     if (refusal === undefined) {
-      names.add(client, `rooms.${index}`, now);
+      names.use(client, `rooms.${index}`, now);
       count++;
       continue;
     }
     expect(refusal).toMatchObject({ code: 'rate_limited', retryable: true });
+    // Who uses it nevertheless gets the same answer, and it is not counted.
+    expect(names.use(client, `rooms.${index}`, now)).toEqual(refusal);
     expect(refusal.retryAfterMs).toBeGreaterThan(0);
     expect(refusal.retryAfterMs).toBeLessThanOrEqual(WINDOW_MS / 2);
   }
@@ -56,7 +58,7 @@ describe('the different channels that a client names', () => {
     for (let index = 0; index < 10; index++)
       expect(names.refusal('user ada', `rooms.${index}`, 0)).toBeUndefined();
     expect(names.size).toBe(0);
-    names.add('user ada', 'rooms.1', 0);
+    names.use('user ada', 'rooms.1', 0);
     expect(names.refusal('user ada', 'rooms.1', 0)).toBeUndefined();
     expect(names.refusal('user ada', 'rooms.2', 0)).toMatchObject({ retryAfterMs: WINDOW_MS / 2 });
     // The question alone moves the window.
@@ -73,7 +75,7 @@ describe('the different channels that a client names', () => {
   it('of all clients are a bounded number: the first are forgotten', () => {
     const names = make(400_000);
     for (const client of ['a', 'b', 'c'])
-      for (let index = 0; index < 400_000; index++) names.add(client, `r.${index}`, 0);
+      for (let index = 0; index < 400_000; index++) names.use(client, `r.${index}`, 0);
     expect(names.size).toBe(2);
   });
 });

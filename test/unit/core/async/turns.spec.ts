@@ -75,6 +75,35 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     expect(done).toEqual(['next']);
   });
 
+  it('what pieces hand on is handed on together, once the turn of those that waited ends', async () => {
+    const handOn = (name: string, ms: number): void => {
+      const onTurn = (): void => {
+        done.push(name);
+        turns.afterwards(() => done.push(`after ${name}`));
+        now += ms;
+      };
+      turns.add({ owner: owner('a'), isRead: false, onTurn });
+    };
+    for (const name of ['1', '2', '3']) handOn(name, 1);
+    await nextTurn();
+    expect(done).toEqual(['1', '2', 'after 1', 'after 2']);
+    await nextTurn();
+    expect(done.slice(4)).toEqual(['3', 'after 3']);
+  });
+
+  it('what is handed on outside of such a turn is handed on at the end of the task', async () => {
+    turns.afterwards(() => done.push('after'));
+    done.push('now');
+    await Promise.resolve();
+    expect(done).toEqual(['now', 'after']);
+    add('a', 'waited', 8);
+    await turnsUntil(3);
+    await nextTurn();
+    turns.afterwards(() => done.push('after again'));
+    await Promise.resolve();
+    expect(done.at(-1)).toBe('after again');
+  });
+
   it('is counted from zero in the next turn', async () => {
     expect(turns.isOver(false)).toBe(false);
     now += 100;

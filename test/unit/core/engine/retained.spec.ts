@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Session } from '../../../../lib/core/session/session.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
-import { sizeOfValue } from '../../../../lib/core/ports/value-size.js';
+import { weightOf } from '../../../../lib/core/ports/value-weight.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 
@@ -19,7 +19,7 @@ function recount(session: Session): number {
     .list()
     .map(
       ({ name, call, presence }) =>
-        512 + name.length + sizeOfValue(call.payload) + sizeOfValue(presence?.data),
+        512 + name.length + weightOf(call.payload) + weightOf(presence?.data),
     )
     .reduce((sum, bytes) => sum + bytes, 0);
 }
@@ -108,7 +108,7 @@ describe('the parameters of a subscribe', () => {
     await quiet();
     await harness.clock.advanceAsync(1_100);
     expect(asked).toEqual([params, params]);
-    expect(only().memory.retainedBytes).toBe(512 + 'rooms.1'.length + sizeOfValue(params));
+    expect(only().memory.retainedBytes).toBe(512 + 'rooms.1'.length + weightOf(params));
   });
 });
 

@@ -9,13 +9,16 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 function queueOf(outcomes: readonly AppendOutcome[]): AppendQueue {
   const log = { appendMany: async () => outcomes } as Pick<BrokerLog, 'appendMany'> as BrokerLog;
-  return new AppendQueue({
-    log,
-    clock: new ManualClock(),
-    entropy: new SeededEntropy(),
-    observer: {},
-    settings: { ...ENGINE_DEFAULTS, nodeId: 'node', ticketSecret: 'x'.repeat(32) },
-  });
+  return new AppendQueue(
+    {
+      log,
+      clock: new ManualClock(),
+      entropy: new SeededEntropy(),
+      observer: {},
+      settings: { ...ENGINE_DEFAULTS, nodeId: 'node', ticketSecret: 'x'.repeat(32) },
+    },
+    { afterwards: queueMicrotask },
+  );
 }
 
 const fail = (outcome: AppendOutcome | undefined) =>

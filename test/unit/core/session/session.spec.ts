@@ -362,7 +362,7 @@ describe('session', () => {
     harness.clock.advance(9_900);
     await quiet();
     expect(connection.take('error')).toEqual([]);
-    harness.clock.advance(200);
+    harness.clock.advance(1_100);
     await quiet();
     const errors = new Map(connection.take('error').map(({ ref, payload }) => [ref, payload]));
     expect([...errors.keys()].sort()).toEqual(['r3', 'r4']);
@@ -375,7 +375,7 @@ describe('session', () => {
     harness.clock.advance(9_900);
     await quiet();
     expect(connection.take('error')).toEqual([]);
-    harness.clock.advance(200);
+    harness.clock.advance(1_100);
     await quiet();
     expect(connection.take('error').map(({ ref }) => ref)).toEqual(['r5']);
   });

@@ -15,7 +15,7 @@ const MIN_SPREAD_MS = 250;
 
 /**
  * Advice to clients whose wait has a cause that they share, such as the rate of their user: told the same, they would come back
- * together. @returns from one to two times the wait.
+ * together. @returns the wait and up to as long again, at least a quarter of a second.
  */
 export function spreadWait(waitMs: number, entropy: Pick<Entropy, 'random'>): number {
   return Math.ceil(waitMs + entropy.random() * Math.max(waitMs, MIN_SPREAD_MS));

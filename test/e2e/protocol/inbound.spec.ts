@@ -111,7 +111,7 @@ describe('limits of inbound commands (G16)', () => {
     one.sendAll(pings(4));
     await one.nextAll(4, 'pong');
     const delays: number[] = [];
-    for (const client of [one, two, one, two, two, two]) {
+    for (const client of [one, two, one, two, one, two, one, two]) {
       const refused = await client.error({ type: 'ping' });
       expect(refused.code).toBe('rate_limited');
       delays.push(refused.retryAfterMs as number);

@@ -2,6 +2,7 @@ import { answerFloods } from './attacks/answers.mjs';
 import { connectFloods } from './attacks/connects.mjs';
 import { frameFloods } from './attacks/frames.mjs';
 import { nameFloods } from './attacks/names.mjs';
+import { parsedFloods } from './attacks/parsed.mjs';
 import { publishFloods } from './attacks/publishes.mjs';
 
 /**
@@ -25,4 +26,11 @@ import { publishFloods } from './attacks/publishes.mjs';
  */
 
 /** @type {readonly Flood[]} */
-export const floods = [...frameFloods, ...answerFloods, ...nameFloods, ...publishFloods, ...connectFloods];
+export const floods = [
+  ...frameFloods,
+  ...answerFloods,
+  ...nameFloods,
+  ...parsedFloods,
+  ...publishFloods,
+  ...connectFloods,
+];

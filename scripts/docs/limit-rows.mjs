@@ -51,7 +51,7 @@ export const MODULE = {
     '`limits.bytesPerSecond`',
   ),
   'limits.bytesPerSecond': bytes(
-    'frames a second, sustained; twice that at once',
+    'frames a second, sustained; twice that at once. A frame counts as an eighth of what it takes of the memory, where that is more',
     'the connection',
     '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
   ),
@@ -1295,6 +1295,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
+    'lib/core/session/early-commands.ts#FRAME_BYTES',
     'lib/core/ports/value-weight.ts#LIST_BYTES',
     'lib/core/ports/value-weight.ts#OBJECT_BYTES',
     'lib/core/ports/value-weight.ts#VIEW_BYTES',

@@ -53,7 +53,11 @@ function walk(root: object, withLeaves: boolean, most: number): number {
       bytes += VIEW_BYTES + (withLeaves ? value.byteLength : 0);
     } else if (Array.isArray(value)) {
       bytes += LIST_BYTES + ELEMENT_BYTES * value.length;
-      for (const item of value as readonly unknown[]) if (withLeaves || isContainer(item)) open.push(item);
+      for (const item of value as readonly unknown[]) {
+        // Nothing in it: the cheapest way to make a large value.
+        if (Array.isArray(item) && item.length === 0) bytes += LIST_BYTES;
+        else if (withLeaves || isContainer(item)) open.push(item);
+      }
     } else {
       bytes += OBJECT_BYTES;
       for (const key in value) {

@@ -20,6 +20,10 @@ const MAX_THROTTLE_MS = 1_000;
  * sends that much of nothing.
  */
 const BLANK_VIOLATION_BYTES = 4 * 1024;
+/** What is far larger in memory than in bytes counts as no more than may come at once, which is what comes in so many seconds. */
+const BURST_SECONDS = 2;
+/** To parse a value costs about as much as to read so many bytes of text for each byte that it takes of the memory. */
+const PARSED_PER_BYTE = 8;
 /** Pongs that a client owes at most: an answer that comes late is no abuse. */
 const MAX_PONGS_DUE = 4;
 /** Commands whose answers are charged by their bytes. A client in debt is refused them (G16). */
@@ -114,16 +118,21 @@ export class InboundLimiter {
   /**
    * Counts a frame. When it exceeds the rate of bytes, its commands are refused, and reading pauses until there is room for it.
    *
-   * @param isBlank whether it holds no command.
+   * @param structures what the values in it weigh beside their bytes. A frame without any costs a command nevertheless; one whose values
+   * are far larger than its bytes counts as an eighth of them, as to parse it costs as much.
    * @returns its bytes when they exceed the rate, else 0: for {@link admit} of each of its commands.
    */
-  countFrame(length: number, isBlank: boolean, session: LimitedSession, now: number): number {
-    const { rates, stalls } = this.deps;
+  countFrame(bytes: number, structures: readonly number[], session: LimitedSession, now: number): number {
+    const { rates, stalls, settings } = this.deps;
+    const length = Math.max(
+      bytes,
+      Math.min(parsingCost(structures), settings.limits.bytesPerSecond * BURST_SECONDS),
+    );
     const after = rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now));
     const overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;
     else this.throttle(session, rates.bytes.waitFor(this.bytesFullAt, length, now));
-    if (isBlank) this.admit(undefined, overBytes, session, now);
+    if (structures.length === 0) this.admit(undefined, overBytes, session, now);
     return overBytes;
   }
 
@@ -299,6 +308,13 @@ export class InboundLimiter {
   private notify(act: AbuseAct): void {
     this.deps.observer.onAct?.(act, { confirmed: [this.deps.settings.nodeId], missing: [] });
   }
+}
+
+/** Bytes of text that cost as much to parse. */
+function parsingCost(structures: readonly number[]): number {
+  let weight = 0;
+  for (const structure of structures) weight += structure;
+  return Math.floor(weight / PARSED_PER_BYTE);
 }
 
 function rateLimited(waitMs: number, message?: string): RealtimeError {

@@ -28,7 +28,6 @@ import { structureOf } from '../ports/value-weight.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
-import type { Received } from './backlog.js';
 import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-flow.js';
 import { EarlyCommands } from './early-commands.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
@@ -260,7 +259,8 @@ export class Session
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.takeEarly();
+    this.early?.end();
+    this.early = undefined;
     this.flow.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
@@ -339,12 +339,11 @@ export class Session
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    const { clock } = this.deps;
-    for (const received of this.takeEarly()) {
+    for (const received of this.early?.takeCommands() ?? []) {
       if (!this.isLive) return;
-      this.flow.take(received, clock.monotonic());
+      this.flow.take(received, this.deps.clock.monotonic());
     }
-    this.reading.endHold();
+    this.runEarly();
   }
 
   execute(command: ClientCommand): MaybePromise<void> {
@@ -400,59 +399,85 @@ export class Session
 
   private read(frame: Encoded, size: number | undefined): void {
     this.heartbeat.received();
-    const { settings, clock } = this.deps;
-    const { limits } = settings;
+    const { limits } = this.deps.settings;
     const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
-    if (bytes > limits.maxFrameBytes) return this.close('message_too_large');
+    // Whom nobody knows may make the node parse a message, and not more.
+    const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
+    if (bytes > max) return this.close('message_too_large');
+    // Behind what waits, also after `welcome`.
+    if (this.early === undefined) return this.decode(frame, bytes);
+    if (!this.early.pushFrame(frame, bytes, limits.maxEnvelopesPerFrame)) return this.close('protocol_error');
+    this.holdBackEarly();
+  }
+
+  /** @param early whose frame it is, of one that came before `welcome`. */
+  private decode(frame: Encoded, bytes: number, early?: EarlyCommands): void {
+    const { clock, settings } = this.deps;
+    const { limits } = settings;
     const values = decodeFrame(this.connection.variant.codec, frame, limits);
     if (typeof values === 'string') return this.close(values);
+    if (early !== undefined && early.count(values.length) > limits.maxEnvelopesPerFrame)
+      return this.close('protocol_error');
+    const structures = values.map(structureOf);
     let now = clock.monotonic();
-    // A frame without a command costs one nevertheless.
-    const overBytes = this.inbound.countFrame(bytes, values.length === 0, this, now);
+    const overBytes = this.inbound.countFrame(bytes, structures, this, now);
     const share = Math.ceil(bytes / values.length);
-    let isFirst = true;
-    for (const value of values) {
+    for (let index = 0; index < values.length; index++) {
       if (this.isClosed) return;
       // The work of those before it took time.
-      if (!isFirst) now = clock.monotonic();
-      isFirst = false;
-      const weight = share + structureOf(value);
-      this.onEnvelope({ validation: validateCommand(value), weight, overBytes }, now);
+      if (index > 0) now = clock.monotonic();
+      const weight = share + (structures[index] as number);
+      const received = { validation: validateCommand(values[index]), weight, overBytes };
+      if (this.state === 'hello') this.greet(received.validation);
+      else if (this.early === early) this.flow.take(received, now);
+      else this.early?.pushCommand(received);
+    }
+    this.holdBackEarly();
+  }
+
+  /** Too much for a client that nobody knows yet: reading pauses. */
+  private holdBackEarly(): void {
+    if (this.early?.isFull === true) this.reading.hold();
+  }
+
+  /** Runs what came before `welcome`, a frame in a turn where others wait too. */
+  private runEarly(): void {
+    const { turns } = this.deps;
+    for (let { early } = this; early !== undefined && this.isLive; { early } = this) {
+      if (early.isEmpty) {
+        this.early = undefined;
+        this.reading.endHold();
+      } else if (!turns.isOver(false)) {
+        this.runFrame(early);
+      } else {
+        const onTurn = (): void => {
+          if (!this.isClosed) this.runFrame(early);
+          this.runEarly();
+        };
+        if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
+        return;
+      }
     }
   }
 
-  private onEnvelope(received: Received, now: number): void {
-    if (this.state === 'hello') return this.greet(received.validation);
-    // Behind what waits, also after `welcome`.
-    if (this.state === 'authenticating' || this.early !== undefined) this.keepEarly(received);
-    else this.flow.take(received, now);
+  private runFrame(early: EarlyCommands): void {
+    const next = early.takeFrame();
+    if (next !== undefined) this.decode(next.frame, next.bytes, early);
   }
 
   private greet(first: CommandValidation): void {
     // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
-    const { turns, watch, commands } = this.deps;
+    const { turns, watch, commands, unfinished } = this.deps;
     this.state = 'authenticating';
+    this.early = new EarlyCommands(this, unfinished);
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);
     };
     if (!turns.isOver(false)) onTurn();
     else if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
-  }
-
-  private keepEarly(received: Received): void {
-    const { unfinished, settings } = this.deps;
-    const early = (this.early ??= new EarlyCommands(this, unfinished, settings.limits.maxEnvelopesPerFrame));
-    if (!early.push(received)) return this.close('protocol_error');
-    if (early.isFull) this.reading.hold();
-  }
-
-  private takeEarly(): readonly Received[] {
-    const { early } = this;
-    this.early = undefined;
-    return early?.take() ?? [];
   }
 
   refuse(ref: string | undefined, error: RealtimeError): void {

@@ -106,9 +106,10 @@ describe.each([JSON_V1, MSGPACK_V1])('hello as the first message, over %s (P3)',
     ]);
   });
 
-  it('commands that wait for welcome are bounded: one more closes with 4805 (P3c)', async () => {
+  it('commands that wait for welcome are bounded: one more closes with 4805 once they are read (P3c)', async () => {
+    let admit = (): void => undefined;
     await start({
-      authenticator: { authenticate: () => new Promise(() => undefined) },
+      onConnect: () => new Promise<void>((resolve) => (admit = resolve)),
       settings: { limits: { maxEnvelopesPerFrame: 8 } },
     });
     const client = await open();
@@ -117,8 +118,42 @@ describe.each([JSON_V1, MSGPACK_V1])('hello as the first message, over %s (P3)',
       Array.from({ length: count }, (_, index) => ({ type: 'ping', id: `p${index}` }));
     client.sendAll(pings(8));
     client.sendAll(pings(1));
+    await server.rest(await server.open());
+    expect(client.received).toEqual([]);
+    admit();
+    await client.expectClose(4805);
+    expect(client.received.map(({ type }) => type)).toEqual(['welcome', ...pings(8).map(() => 'pong')]);
+  });
+
+  it('frames that wait for welcome are bounded: one more closes with 4805 at once (P3c)', async () => {
+    await start({
+      authenticator: { authenticate: () => new Promise(() => undefined) },
+      settings: { limits: { maxEnvelopesPerFrame: 8 } },
+    });
+    const client = await open();
+    client.send({ type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } });
+    for (let index = 0; index < 8; index++) client.send({ type: 'ping', id: `p${index}` });
+    await server.rest(await server.open());
+    expect(client.ended).toBeUndefined();
+    client.send({ type: 'ping', id: 'p8' });
     await client.expectClose(4805);
     expect(client.received).toEqual([]);
+  });
+
+  it('the frame of hello has at most maxMessageBytes, those behind it maxFrameBytes (P3c)', async () => {
+    const limits = { maxMessageBytes: 2_000, maxFrameBytes: 8_000 };
+    await start({ settings: { limits } });
+    const hello = { type: 'hello', id: 'h1', payload: { versions: [1], token: 'ada' } };
+    const ping = (id: string) => ({ type: 'ping', id, meta: { pad: 'x'.repeat(1_000) } });
+    const eager = await open();
+    eager.sendAll([hello, ping('p1'), ping('p2')]);
+    await eager.expectClose(4806);
+    expect(eager.received).toEqual([]);
+    const client = await open();
+    client.sendAll([hello, ping('p1')]);
+    client.sendAll([ping('p2'), ping('p3'), ping('p4')]);
+    await client.next('welcome');
+    await client.nextAll(4, 'pong');
   });
 
   it('a second hello is answered with bad_request, and the connection stays open (P3g)', async () => {

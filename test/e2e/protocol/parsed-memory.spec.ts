@@ -160,24 +160,41 @@ describe('the memory of commands that are parsed (G16)', () => {
     await client.next('reply');
   });
 
-  it('before welcome, the client whose commands take most is closed first, however few bytes it sent', async () => {
-    await start({ limits: { maxUnfinishedBytes: 100 * KB } });
-    const clients: WireClient[] = [];
-    for (const [user, payload] of [
-      ['slow honest', 'x'.repeat(30 * KB)],
-      ['slow mallory', Array.from({ length: 2_000 }, () => [])],
-    ] as const) {
-      const client = await server.open();
-      client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: user } });
-      const before = open.length;
-      await until('the verification', () => open.length > before);
-      client.send({ type: 'publish', id: 'p', channel: 'rooms.1', event: 'said', payload });
-      clients.push(client);
+  it('before welcome nothing is parsed: what is no message ends the connection only then', async () => {
+    await start();
+    const client = await server.open();
+    client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'slow ada' } });
+    await until('the verification', () => open.length === 1);
+    client.send('no JSON');
+    await server.rest(await server.open());
+    expect(client.ended).toBeUndefined();
+    open[0]?.();
+    expect(await client.expectClose()).toMatchObject({ code: 4805 });
+    expect(client.received.map(({ type }) => type)).toEqual(['welcome']);
+  });
+
+  it('to parse costs of the bytes a second, an eighth of the memory that is made', async () => {
+    await start({ limits: { bytesPerSecond: 10_000 } });
+    const client = await server.connect('ada');
+    for (let index = 0; index < 3; index++) {
+      client.send(request('r', 'now'));
+      await client.next('reply');
     }
-    const [honest, mallory] = clients as [WireClient, WireClient];
-    expect(await mallory.expectClose()).toMatchObject({ code: 4006 });
-    for (const end of open) end();
-    expect((await honest.take({ type: 'reply' })).ref).toBe('p');
+    client.send(request('r', 'now'));
+    expect(await codeOf(client)).toBe('rate_limited');
+    clock.advance(2_000);
+    client.send(request('r', 'now'));
+    await client.next('reply');
+  });
+
+  it('a message that makes more than comes at once is admitted all the same, alone', async () => {
+    await start({ limits: { bytesPerSecond: 16_384 } });
+    const client = await server.connect('ada');
+    clock.advance(2_000);
+    client.send({ ...request('r', 'now'), payload: Array.from({ length: 10_000 }, () => []) });
+    await client.next('reply');
+    client.send(request('r', 'now'));
+    expect(await codeOf(client)).toBe('rate_limited');
   });
 
   it('the parameters of a subscribe are kept as what they take', async () => {

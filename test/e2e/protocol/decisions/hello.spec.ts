@@ -124,6 +124,8 @@ describe('hello', () => {
     const eager = await server.open();
     eager.sendAll([hello, { type: 'ping', id: 'k1' }]);
     eager.sendAll([2, 3, 4, 5].map((n) => ({ type: 'ping', id: `k${n}` })));
+    await server.rest(await server.open());
+    admit();
     await eager.expectClose(4805);
   });
 

@@ -66,6 +66,7 @@ const ERROR_CAUSES = {
   ],
   timeout: [
     'A handler of the application, or the broker, did not answer in time. A `request` that ran is `outcome_unknown` then.',
+    'The node, or the broker, has so much to do that the command had no turn in time: a subscribe, or a read of history or of members.',
   ],
   outcome_unknown: [
     'The connection ended between a `request` and its answer, or its handler did not answer in time and still runs (P17c).',

@@ -315,8 +315,15 @@ function table(first, lines) {
   return [`| ${first} | value | bounds | of whom | at the bound |`, '| - | -: | - | - | - |', ...lines, ''];
 }
 
+/** @param {string} beside */
+function inBytes(beside) {
+  return beside.startsWith('none: ')
+    ? `No bound in bytes: ${beside.slice('none: '.length)}`
+    : `In bytes: ${beside}`;
+}
+
 function lineFor(name, value, { kind, what, who, then, beside }) {
-  const bytes = kind === 'count' ? `. In bytes: ${beside}` : '';
+  const bytes = kind === 'count' ? `. ${inBytes(beside)}` : '';
   return `| ${name} | ${value} | ${what}${bytes} | ${who} | ${then} |`;
 }
 

@@ -4,6 +4,7 @@
 // Only what the selected projects need is prepared.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import jestConfig from '../jest.config.mjs';
 import { findChromium } from './chromium.mjs';
@@ -20,6 +21,8 @@ const ALONE = new Map([
   ['perf', '--runInBand'],
   ['consumers', '--maxWorkers=2'],
 ]);
+/** Many tests wait for servers and windows while others compute. jest by itself leaves a core alone: of two, half of them. */
+const TOGETHER = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
 /** Those that start Redis servers. */
 const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
@@ -41,7 +44,10 @@ env.NODE_OPTIONS = [env.NODE_OPTIONS, '--experimental-vm-modules', '--disable-wa
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
 const others = (selected.length === 0 ? PROJECTS : selected).filter((project) => !ALONE.has(project));
 const statuses = [];
-if (others.length > 0) statuses.push(await runJest(others, jestArgs));
+if (others.length > 0) {
+  const isChosen = jestArgs.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)\b/.test(arg));
+  statuses.push(await runJest(others, isChosen ? jestArgs : [...jestArgs, TOGETHER]));
+}
 for (const [project, workers] of ALONE) {
   if (!needs(project)) continue;
   const separate = jestArgs.map((arg) => arg.replace(/^(--outputFile=.*)\.json$/, `$1.${project}.json`));

@@ -39,7 +39,11 @@ interface PendingCommand {
   readonly onAnswer: OnAnswer;
   readonly timer: ClientTimer;
   readonly ignoreRejection: (() => void) | undefined;
-  sent: boolean;
+}
+
+/** Those that change what the connection holds: they may go with `hello`. */
+function isJoinOrLeave(type: CommandSpec['type']): boolean {
+  return type === 'subscribe' || type === 'unsubscribe';
 }
 
 /** What the queue needs. */
@@ -56,6 +60,10 @@ export interface CommandQueueDeps extends Pick<
 /** Commands that wait for a connection or for their answer, except publishes. */
 export class CommandQueue {
   private readonly pending = new Map<string, PendingCommand>();
+  /** Those of them that were not sent, in the order in which they were dispatched. */
+  private readonly unsent = new Set<PendingCommand>();
+  /** Those that count against `maxPendingCommands`. */
+  private counted = 0;
 
   constructor(private readonly deps: CommandQueueDeps) {}
 
@@ -84,7 +92,9 @@ export class CommandQueue {
       onAnswer(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
       return;
     }
-    if (this.pending.size >= maxPendingCommands) {
+    // Subscribes have a bound of their own, and an unsubscribe that is not sent would leave a subscription on the server.
+    const isFree = isJoinOrLeave(given.type);
+    if (!isFree && this.counted >= maxPendingCommands) {
       const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
       onAnswer(new RealtimeError('rate_limited', message));
       return;
@@ -99,8 +109,10 @@ export class CommandQueue {
     }
     const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
     const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
-    const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection, sent: false };
+    const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection };
     this.pending.set(command.id, command);
+    this.unsent.add(command);
+    if (!isFree) this.counted++;
     this.send(command);
   }
 
@@ -110,7 +122,7 @@ export class CommandQueue {
    * @param onlyImmediate Only what had no place in the frame of `hello`.
    */
   flush(onlyImmediate = false): void {
-    for (const command of [...this.pending.values()])
+    for (const command of this.unsent)
       if (!onlyImmediate || command.spec.immediate === true) this.send(command);
   }
 
@@ -126,16 +138,18 @@ export class CommandQueue {
   /** The connection is gone: reads wait for the next one, the outcome of everything else is unknown (P17). */
   interrupted(): void {
     for (const command of [...this.pending.values()]) {
-      const { sent, spec } = command;
+      const { spec } = command;
+      const isUnsent = this.unsent.has(command);
       // What had no place in the frame of `hello` was for that connection too.
-      if (!sent && spec.immediate !== true) continue;
-      if (spec.idempotent === true) {
-        command.sent = false;
+      if (spec.idempotent === true || (isUnsent && spec.immediate !== true)) {
+        // Added anew, so that all are in their order.
+        this.unsent.delete(command);
+        this.unsent.add(command);
         continue;
       }
-      const error = sent
-        ? outcomeUnknown(`The connection was lost before the answer to ${spec.type}`)
-        : new RealtimeError('unavailable', 'The connection was lost; nothing was sent');
+      const error = isUnsent
+        ? new RealtimeError('unavailable', 'The connection was lost; nothing was sent')
+        : outcomeUnknown(`The connection was lost before the answer to ${spec.type}`);
       this.settle(command, error);
     }
   }
@@ -162,16 +176,16 @@ export class CommandQueue {
   }
 
   private abandon(command: PendingCommand, error: RealtimeError): void {
-    const unknown = command.sent && command.spec.idempotent !== true;
+    const unknown = !this.unsent.has(command) && command.spec.idempotent !== true;
     this.settle(command, unknown ? outcomeUnknown(error.message, error) : error);
   }
 
   private send(command: PendingCommand): void {
     const { id, spec } = command;
     const { type, channel, event, payload } = spec;
-    if (command.sent || spec.ready?.() === false) return;
+    if (spec.ready?.() === false) return;
     const wire = this.deps.wire();
-    const helloFrame = type === 'subscribe' || type === 'unsubscribe' ? this.deps.helloFrame() : undefined;
+    const helloFrame = isJoinOrLeave(type) ? this.deps.helloFrame() : undefined;
     const envelope = omitUndefined({ type, id, channel, event, payload });
     try {
       if (wire?.accepting === true) wire.send(envelope);
@@ -182,14 +196,14 @@ export class CommandQueue {
     }
     // The server does not count subscribes after a reconnect (G16), so they do not delay publishes either.
     if (type !== 'subscribe') this.deps.pacer.spend();
-    command.sent = true;
+    this.unsent.delete(command);
   }
 
   private expire(command: PendingCommand, timeoutMs: number): void {
-    const { sent, spec } = command;
+    const { spec } = command;
     const { type, idempotent, immediate } = spec;
     const noAnswer = `No answer to ${type} within ${timeoutMs} ms`;
-    const error = !sent
+    const error = this.unsent.has(command)
       ? new RealtimeError('timeout', `No connection took the ${type} within ${timeoutMs} ms; it was not sent`)
       : idempotent === true || immediate === true
         ? new RealtimeError('timeout', noAnswer)
@@ -199,6 +213,8 @@ export class CommandQueue {
 
   private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
     if (!this.pending.delete(command.id)) return;
+    this.unsent.delete(command);
+    if (!isJoinOrLeave(command.spec.type)) this.counted--;
     command.timer.cancel();
     command.onAnswer(error, payload);
   }

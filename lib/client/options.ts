@@ -41,7 +41,10 @@ export interface RealtimeClientOptions {
   readonly requestTimeoutMs?: number;
   /** Longest time a publish waits to be sent; then it fails with `timeout`. Default 120 000. */
   readonly publishTimeoutMs?: number;
-  /** Commands that wait for a connection or an answer. One more fails with `rate_limited`. Default 1 024. */
+  /**
+   * Commands that wait for a connection or an answer; `subscribe` and `unsubscribe` do not count. One more fails with
+   * `rate_limited`. Default 1 024.
+   */
   readonly maxPendingCommands?: number;
   /** Publishes that wait for their acknowledgement. One more fails with `rate_limited`. Default 1 000. */
   readonly maxQueuedPublishes?: number;

@@ -595,7 +595,7 @@ export const CLIENT = {
   ),
   publishTimeoutMs: time('how long a publish waits to be sent', 'the publish', '`timeout`'),
   maxPendingCommands: count(
-    'commands that wait for a connection or an answer',
+    'commands that wait for a connection or an answer, beside subscribes and unsubscribes',
     'the client',
     '`rate_limited`; nothing is sent',
     '`limits.maxMessageBytes`',
@@ -1143,6 +1143,12 @@ export const FIXED = {
     'the node',
     'the others follow: Redis must not stand still',
     'none: only names',
+  ),
+  'lib/client/channel/subscribe-window.ts#MAX_UNANSWERED': count(
+    'subscribes that were sent and not answered',
+    'the client',
+    'the other channels wait in the client, and go as answers come',
+    '`limits.maxFrameBytes`',
   ),
   'lib/client/channel/subscription.ts#GAP_PAGE': count(
     'events of one read that closes an unannounced gap',

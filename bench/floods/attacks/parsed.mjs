@@ -25,7 +25,7 @@ export const parsedFloods = [
   {
     name: 'lists-before-welcome',
     title: '200 connections whose tokens are being verified, and 256 KiB of empty lists behind each',
-    node: { verifyMs: 5_000 },
+    node: { verifyMs: 1_000 },
     answered: ['4006'],
     attack: (army) =>
       army.keep(

@@ -1,5 +1,6 @@
 import { isChannelName } from '../../protocol/channel-name.js';
 import { ChannelHandle, type ChannelHandleDeps } from './handle.js';
+import { SubscribeWindow } from './subscribe-window.js';
 import { ClientSubscription, type ClientSubscriptionDeps } from './subscription.js';
 
 /**
@@ -16,12 +17,12 @@ export class ClientChannels {
   });
   private readonly deps: ClientSubscriptionDeps & ChannelHandleDeps;
 
-  constructor(deps: Omit<ClientSubscriptionDeps, 'inUse'> & ChannelHandleDeps) {
+  constructor(deps: Omit<ClientSubscriptionDeps, 'inUse' | 'window'> & ChannelHandleDeps) {
     const inUse: ClientSubscriptionDeps['inUse'] = (subscription, used) => {
       if (used) this.kept.set(subscription.channel, subscription);
       else this.kept.delete(subscription.channel);
     };
-    this.deps = { ...deps, inUse };
+    this.deps = { ...deps, inUse, window: new SubscribeWindow() };
   }
 
   /** The subscriptions that are kept, in a new array: a listener may add or remove some. */

@@ -14,6 +14,7 @@ import { Cursor, type UnannouncedGap } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { deliver, readEvent, readHistory, readSubscribeResult } from './messages.js';
 import { PresenceSync } from './presence-sync.js';
+import type { SubscribeWindow } from './subscribe-window.js';
 import type { ChannelEvent, ChannelGap, ChannelState } from './types.js';
 
 /** Events of one page of an unannounced gap: bounded, whatever the size of the gap. */
@@ -22,6 +23,7 @@ const GAP_PAGE = 500;
 /** What a {@link ClientSubscription} needs. */
 export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
+  readonly window: SubscribeWindow;
   readonly maxHeldEvents: number;
   readonly maxPresenceMembers: number;
   /**
@@ -132,9 +134,9 @@ export class ClientSubscription {
     return new Promise((resolve) => this.leave(() => resolve()));
   }
 
-  /** A connection takes subscribes: it sent `hello`, or it is live. What was sent with `hello` is not sent again. */
+  /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting') this.send();
+    if (this.phase === 'waiting' && this.deps.commands.isJoinable) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -164,17 +166,23 @@ export class ClientSubscription {
   }
 
   private send(): void {
+    const { window } = this.deps;
     const attempt = ++this.attempt;
     this.timer?.cancel();
     this.doubted = false;
+    if (!window.enter(this)) return;
     this.setPhase('subscribing');
-    if (attempt !== this.attempt) return;
+    if (attempt !== this.attempt) {
+      window.leave();
+      return;
+    }
     const { params, snapshot, presence } = this.options;
     const { position } = this.cursor;
     const payload = omitUndefined({ position, params, snapshot, presence });
     this.deps.commands.dispatch(
       { type: 'subscribe', channel: this.channel, payload, immediate: true },
       (error, answer) => {
+        window.leave();
         if (attempt !== this.attempt) return;
         if (error !== undefined) this.refused(error);
         else this.accepted(answer, attempt);

@@ -66,8 +66,8 @@ export interface ChannelGap {
 }
 
 /**
- * The state of a subscription: `unsubscribed` · `waiting` for a connection or for the next attempt · `subscribing` ·
- * `subscribed`.
+ * The state of a subscription: `unsubscribed` · `waiting` for a connection, for the next attempt, or behind 128 other channels
+ * that subscribe · `subscribing` · `subscribed`.
  */
 export type ChannelState = 'unsubscribed' | 'waiting' | 'subscribing' | 'subscribed';
 

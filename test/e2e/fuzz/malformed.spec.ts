@@ -341,7 +341,9 @@ describe('hostile input', () => {
       ],
       settings: {
         lingerMs: 5,
-        helloTimeoutMs: stretched(2_000),
+        // Each run waits for both: the timer of commands that waited is left to run when they no longer do.
+        helloTimeoutMs: stretched(1_000),
+        handlerTimeoutMs: stretched(1_000),
         // Limits of rate are not what is tested here.
         limits: {
           ratePerSecond: 1e9,

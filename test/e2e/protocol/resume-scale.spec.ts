@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { RealtimeClient, type WebSocketConstructor } from '../../../lib/client/index.js';
+import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
 import { patience } from '../../support/patience.js';
 import { until } from '../../support/until.js';
@@ -25,7 +26,7 @@ class Tab {
   readonly events = new Map<string, unknown[]>();
   /** What was not a plain continuation. */
   readonly losses: unknown[] = [];
-  /** Commands that were refused for now. */
+  /** Commands that were refused. */
   refusals = 0;
   /** Connections that were opened. */
   connections = 0;
@@ -43,7 +44,7 @@ class Tab {
         super(tab.at.url, protocols);
         tab.socket = this;
         this.on('message', (data: Buffer) => {
-          tab.refusals += data.toString().split('"rate_limited"').length - 1;
+          tab.refusals += data.toString().split('"type":"error"').length - 1;
         });
         this.on('open', () => tab.connections++);
       }
@@ -90,11 +91,11 @@ describe('many channels come back at once (G16)', () => {
     'a client with 5,000 channels resumes them all, on its node, on another, and a second time, and no subscribe costs a command',
     async () => {
       cluster = await startWireCluster(2, {
-        channels: [wireChannel('rooms.:room')],
+        channels: [wireChannel('rooms.:room'), wireChannel('lobby', { publish: ['hello'] })],
         settings: {
           // A command a second: 5,000 that cost one would take more than an hour.
           limits: { maxChannels: MANY, ratePerSecond: 1, burst: 2, userRatePerSecond: 1 },
-          retry: { baseMs: 1, maxMs: 10 },
+          retry: { baseMs: 1, maxMs: 10, firstSpreadMs: 1 },
         },
       });
       const [left, right] = cluster.nodes as [WireServer, WireServer];
@@ -108,6 +109,9 @@ describe('many channels come back at once (G16)', () => {
           await (node === left ? right : left).engine.application.publish(room, 'said', `missed ${round}`);
           said[index]?.push(`missed ${round}`);
         }
+        // One publish does not wait behind thousands of subscribes.
+        const { seq } = await tab.client.channel('lobby').publish('hello');
+        expect([seq, tab.live.size < MANY / 2]).toEqual([round + 1, true]);
         await allLive(MANY);
         for (const [index, room] of ROOMS.entries()) {
           await left.engine.application.publish(room, 'said', `live ${round}`);
@@ -123,6 +127,31 @@ describe('many channels come back at once (G16)', () => {
       expect(tab.events.size).toBe(ROOMS.length);
     },
     patience(120_000),
+  );
+
+  it(
+    'a node that takes seconds for each subscribe refuses a client with 512 channels none of them',
+    async () => {
+      const COUNT = 512;
+      const clock = new ManualClock();
+      const asked: (() => void)[] = [];
+      const subscribe = () => new Promise<boolean>((resolve) => asked.push(() => resolve(true)));
+      cluster = await startWireCluster(1, {
+        clock,
+        channels: [wireChannel('rooms.:room', { behaviour: { authorize: { subscribe } } })],
+        settings: { limits: { maxChannels: COUNT }, retry: { baseMs: 1, maxMs: 10 } },
+      });
+      const tab = new Tab('ada', COUNT, cluster.nodes[0] as WireServer);
+      const { maxInFlight } = ENGINE_DEFAULTS.limits;
+      for (let done = 0; done < COUNT; done += maxInFlight) {
+        await until('as many handlers as may run at once', () => asked.length === maxInFlight);
+        clock.advance(0.4 * ENGINE_DEFAULTS.handlerTimeoutMs);
+        for (const answer of asked.splice(0)) answer();
+      }
+      await allLive(COUNT);
+      expect([tab.refusals, tab.losses]).toEqual([0, []]);
+    },
+    patience(60_000),
   );
 
   it(

@@ -3,6 +3,7 @@ import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { Authentication, Credentials } from '../../../lib/core/ports/identity.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 import { CountingClock } from '../../support/engine/counting-clock.js';
+import { stretched } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import { WireClient } from '../../support/wire/client.js';
@@ -32,6 +33,8 @@ async function start(): Promise<void> {
     settings: {
       anonymous: true,
       lingerMs: 1,
+      // A verification that hangs ends with it.
+      handlerTimeoutMs: stretched(500),
       abuse: { authFailures: 1_000 },
       heartbeat: { intervalMs: 2_000, timeoutMs: 1_000 },
     },

@@ -63,10 +63,14 @@ export class RecordingRunner implements ContractRunner {
     this.tests.push({ groups: [...this.groups], title, steps });
   };
 
-  /** Runs every test, one after another. A failed step keeps none of those behind it from running. */
-  async run(): Promise<readonly TestResult[]> {
+  /**
+   * Runs tests, one after another. A failed step keeps none of those behind it from running.
+   *
+   * @param isWanted Default: every test.
+   */
+  async run(isWanted: (test: Registered) => boolean = () => true): Promise<readonly TestResult[]> {
     const results: TestResult[] = [];
-    for (const { groups, title, steps } of this.tests) {
+    for (const { groups, title, steps } of this.tests.filter(isWanted)) {
       const failures: Error[] = [];
       for (const { body, timeoutMs } of steps) {
         await withTimeout(body, timeoutMs).catch((error: unknown) =>

@@ -93,6 +93,64 @@ describe('request', () => {
     expect(await Promise.all(kept)).toEqual(['unavailable', 'unavailable']);
   });
 
+  it('refuses no subscribe and no unsubscribe, however many there are, nor anything else for their sake', async () => {
+    const h = await start({ maxPendingCommands: 2 });
+    const connection = await h.live();
+    const rooms = Array.from({ length: 20 }, (_, number) => h.client.channel(`rooms.${number}`));
+    const ended = rooms.map((room) => codeOf(room.subscribe()));
+    const kept = [h.client.request('a'), h.client.request('b')];
+    expect(await codeOf(h.client.request('c'))).toBe('rate_limited');
+    const left = Promise.all(rooms.map((room) => room.unsubscribe()));
+    for (const type of ['subscribe', 'request', 'unsubscribe']) {
+      for (let count = type === 'request' ? 2 : rooms.length; count > 0; count--)
+        connection.reply(await connection.expectCommand(type), {});
+    }
+    await Promise.all([...kept, left]);
+    expect(new Set(await Promise.all(ended))).toEqual(new Set(['not_subscribed']));
+    // What was answered has given its place back.
+    const more = h.client.request('d');
+    connection.reply(await connection.expectCommand('request'), 1);
+    expect(await more).toBe(1);
+  });
+
+  it('sends what waited for a connection in its order, also behind what a lost connection left unanswered', async () => {
+    const h = await start();
+    const connection = await h.live();
+    void codeOf(h.client.channel('rooms.1').history());
+    void codeOf(h.client.channel('rooms.2').history());
+    await connection.expectCommand('history');
+    await connection.expectCommand('history');
+    connection.terminate();
+    await h.state('waiting');
+    void codeOf(h.client.request('a'));
+    void codeOf(h.client.channel('rooms.3').history());
+    let last = connection;
+    for (let round = 0; round < 2; round++) {
+      last = await h.back();
+      await last.sync();
+      const expected = ['rooms.1', 'rooms.2', ...(round === 0 ? ['a'] : []), 'rooms.3'];
+      expect(last.unread.map(({ channel, event }) => channel ?? event)).toEqual(expected);
+      last.terminate();
+    }
+  });
+
+  it('sends a read that a lost connection left unanswered before one that came later and waited for its channel', async () => {
+    const h = await start();
+    const connection = await h.live();
+    const room = h.client.channel('rooms.9');
+    void codeOf(room.subscribe());
+    await connection.expectCommand('subscribe');
+    void codeOf(h.client.channel('rooms.1').history());
+    void codeOf(room.history());
+    await connection.expectCommand('history');
+    connection.terminate();
+    await h.state('waiting');
+    await room.unsubscribe();
+    const next = await h.back();
+    await next.sync();
+    expect(next.unread.map(({ channel }) => channel)).toEqual(['rooms.1', 'rooms.9']);
+  });
+
   it('fails locally if it is too large or cannot be encoded (P4)', async () => {
     const h = await start();
     await h.live({ limits: { maxMessageBytes: 500 } });

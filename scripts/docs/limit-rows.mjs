@@ -322,6 +322,152 @@ export const MODULE = {
   ),
 };
 
+/** The subjects of the module's rows, in the order of the document. Each row stands in one of them. */
+export const MODULE_GROUPS = [
+  {
+    title: 'One message',
+    says: 'How large a single thing may be. What is larger is refused by itself; only a frame or message that is too large ends its connection.',
+    options: [
+      'limits.maxFrameBytes',
+      'limits.maxMessageBytes',
+      'limits.maxEnvelopesPerFrame',
+      'limits.maxEventBytes',
+      'limits.maxParamsBytes',
+      'limits.maxPresenceBytes',
+      'limits.maxPageBytes',
+      'limits.maxAnswerBytes',
+    ],
+  },
+  {
+    title: 'Rates',
+    says: 'What a client may send, and make the node do, all the time. Each is a bucket that fills again: a short burst passes, and who is above it is told when to come back.',
+    options: [
+      'limits.ratePerSecond',
+      'limits.burst',
+      'limits.bytesPerSecond',
+      'limits.userRatePerSecond',
+      'limits.framesPerCommand',
+      'limits.deliveriesPerCommand',
+      'limits.answerBytesPerSecond',
+      'limits.userAnswerBytesPerSecond',
+      'limits.freeSubscribesEvery',
+      'limits.maxDistinctChannels',
+      'limits.distinctChannelsWindow',
+    ],
+  },
+  {
+    title: 'Abuse',
+    says: 'What happens to who stays above the rates (G16).',
+    options: [
+      'abuse.throttleAfter',
+      'abuse.closeAfter',
+      'abuse.window',
+      'abuse.ban',
+      'abuse.authFailures',
+      'abuse.authFailureWindow',
+    ],
+  },
+  {
+    title: 'Commands that run or wait',
+    says: 'How much of what clients asked for is under way.',
+    options: [
+      'limits.maxInFlight',
+      'limits.maxQueuedCommands',
+      'limits.maxQueuedBytes',
+      'limits.maxWaitingCommandBytes',
+      'handlerTimeout',
+      'limits.maxAppendBytes',
+      'limits.dedupe',
+    ],
+  },
+  {
+    title: 'Connections that come in',
+    says: 'How many there are, how fast new ones come, and what is kept for them before they are known (G17).',
+    options: [
+      'limits.maxConnections',
+      'limits.maxConnectionsPerAddress',
+      'limits.connectsPerSecond',
+      'limits.admissionWait',
+      'limits.maxWaitingBytes',
+      'limits.maxVerifications',
+      'limits.maxVerificationsPerAddress',
+      'limits.maxUnfinishedBytes',
+      'limits.ipv6Prefix',
+      'limits.maxRateBuckets',
+      'helloTimeout',
+      'compression.concurrency',
+    ],
+  },
+  {
+    title: 'Connections that last',
+    says: 'When silence, the end of a token or a drain ends them.',
+    options: [
+      'heartbeat.interval',
+      'heartbeat.timeout',
+      'proxyIdleTimeout',
+      'auth.requiredAhead',
+      'auth.jwt.clockTolerance',
+      'auth.jwt.maxAge',
+      'drain.deadline',
+    ],
+  },
+  {
+    title: 'What waits for clients',
+    says: 'The outbox of a connection is what its client has not taken yet, in the queue and in the socket (G13).',
+    options: [
+      'outbox.maxBytes',
+      'outbox.maxMessages',
+      'outbox.maxBytesPerUser',
+      'outbox.maxBytesPerNode',
+      'maxFlushDelay',
+    ],
+  },
+  {
+    title: 'What a node keeps',
+    says: 'Subscriptions, and the recent events and members of the channels that have some.',
+    options: [
+      'limits.maxChannels',
+      'limits.maxRetainedBytes',
+      'limits.maxRetainedBytesPerUser',
+      'limits.maxServedChannels',
+      'linger',
+      'ringSize',
+      'ringBytes',
+      'ringBytesPerNode',
+      'presenceLease',
+    ],
+  },
+];
+
+/** The subjects of the fixed bounds, by the folders of their constants. */
+export const FIXED_GROUPS = [
+  { title: 'The protocol', says: 'The same for every server and client.', folders: ['lib/protocol'] },
+  {
+    title: 'Who comes in',
+    says: 'Requests, credentials, bans and rates.',
+    folders: ['lib/transports', 'lib/core/access', 'lib/core/engine'],
+  },
+  {
+    title: 'Sessions and their commands',
+    says: 'What one session keeps, and how commands share the node.',
+    folders: ['lib/core/session', 'lib/core/commands', 'lib/core/async', 'lib/core/ports'],
+  },
+  {
+    title: 'Channels and their logs',
+    says: 'What is kept between the log of a channel and its subscribers.',
+    folders: ['lib/core/hub', 'lib/core/log'],
+  },
+  { title: 'Outboxes', says: 'Writes to clients.', folders: ['lib/core/outbox'] },
+  { title: 'The memory broker itself', says: 'Beside its options.', folders: ['lib/brokers/memory'] },
+  { title: 'The Redis broker itself', says: 'Beside its options.', folders: ['lib/brokers/redis'] },
+  {
+    title: 'The module itself',
+    says: 'What it does with the application’s errors, its log and its end.',
+    folders: ['lib/nest', 'lib/health'],
+  },
+  { title: 'The client itself', says: 'Beside its options.', folders: ['lib/client'] },
+];
+
 export const CHANNEL = {
   'history.size': count('events that are kept', 'the channel', 'forgets the oldest', '`history.maxBytes`'),
   'history.maxBytes': bytes('events that are kept, as JSON', 'the channel', 'forgets the oldest'),
@@ -532,6 +678,11 @@ export const FIXED = {
     'gives fewer, with `more`: part of the protocol',
     '`limits.maxPageBytes`',
   ),
+  'lib/core/access/verifications.ts#MAX_REASON_LENGTH': bytes(
+    'why a token was refused, in characters of a debug line',
+    'the log',
+    'cuts it: the authenticator may quote much',
+  ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',
     'the node',
@@ -705,6 +856,12 @@ export const FIXED = {
     'the channel',
     'sends the last: part of the protocol (P22b)',
   ),
+  'lib/core/commands/publish-runs.ts#MAX_TIMEOUTS': count(
+    'times `handlerTimeout` that a publish handler may take while its publish is sent again',
+    'the publish',
+    '`outcome_unknown` at once (P15c)',
+    'none: what the handler holds is the application’s',
+  ),
   'lib/core/commands/reauthorization.ts#AT_ONCE': count(
     'authorizations of a recheck that run at once',
     'the node',
@@ -801,10 +958,15 @@ export const FIXED = {
     'the socket',
     'destroys it: what it keeps is large',
   ),
-  'lib/core/session/early-commands.ts#EARLY_BYTES': bytes(
-    'commands before `welcome`',
+  'lib/core/session/unparsed-frames.ts#MAX_WAITING_BYTES': bytes(
+    'frames that are not parsed yet: before `welcome`, and behind one that waits for its turn',
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
+  ),
+  'lib/core/session/unparsed-frames.ts#LARGE_BYTES': bytes(
+    'a frame that is parsed at once, whatever others do',
+    'the frame',
+    'waits for its turn behind the work of others where a turn took long enough',
   ),
   'lib/core/session/command-flow.ts#SMALL_BYTES': bytes(
     'memory of a running command that does not count for `limits.maxWaitingCommandBytes`',
@@ -856,6 +1018,12 @@ export const FIXED = {
     'publishes that a node remembers in front of its broker',
     'the node; an eighth of a half for one producer',
     'forgets the oldest, of the producer first: the broker decides',
+  ),
+  'lib/brokers/memory/control.ts#MAX_ABUSE_BANS': count(
+    'bans for abuse that are kept for nodes that start later',
+    'the broker',
+    'forgets the oldest: clients cause them',
+    'none: a ban is a name and a time',
   ),
   'lib/brokers/memory/pressure.ts#QUIET_MS': time(
     'the pause between two lines that say what was dropped or refused',
@@ -941,6 +1109,11 @@ export const FIXED = {
     'the node, for each server',
     'the others wait for their turn, within `maxQueued` and `maxQueuedBytes`',
     '`maxReadBytes`',
+  ),
+  'lib/brokers/redis/connection/read-window.ts#MAX_WAIT_MS': time(
+    'a read that waits behind those under way on one connection',
+    'the read',
+    '`timeout`, and it is not begun: its client asks again',
   ),
   'lib/brokers/redis/settings.ts#MAX_MESSAGE_BYTES': bytes(
     'one event or signal, and the events of one script call',
@@ -1067,6 +1240,7 @@ export const OTHER_NUMBERS = {
     'module:retry.stable',
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
+    'lib/core/ports/entropy.ts#MIN_SPREAD_MS',
     'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
@@ -1132,7 +1306,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#ROOM_BYTES',
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
-    'lib/core/session/early-commands.ts#FRAME_BYTES',
+    'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
     'lib/core/ports/value-weight.ts#LIST_BYTES',
     'lib/core/ports/value-weight.ts#OBJECT_BYTES',
     'lib/core/ports/value-weight.ts#VIEW_BYTES',

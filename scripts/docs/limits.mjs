@@ -3,7 +3,18 @@
 // be a bound and has neither a row nor a place in the lists of other numbers stops the script, so no bound can be
 // forgotten; so does a row without its option. test/repo/docs/limits.spec.ts runs the same checks.
 import ts from 'typescript';
-import { CHANNEL, CLIENT, FIXED, MEMORY, MODULE, OTHER_NUMBERS, REDIS, WEBSOCKET } from './limit-rows.mjs';
+import {
+  CHANNEL,
+  CLIENT,
+  FIXED,
+  FIXED_GROUPS,
+  MEMORY,
+  MODULE,
+  MODULE_GROUPS,
+  OTHER_NUMBERS,
+  REDIS,
+  WEBSOCKET,
+} from './limit-rows.mjs';
 import { numbersOf } from './options.mjs';
 
 /** Files that declare the option types of all subjects. */
@@ -47,6 +58,7 @@ export function subjectsOf({ MODULE_TABLE, CHANNEL_TABLE, ...modules }) {
       table: MODULE_TABLE,
       values: compression,
       rows: MODULE,
+      groups: MODULE_GROUPS,
     },
     {
       name: 'channel',
@@ -179,6 +191,11 @@ export function limitProblems(types, subjects, sources) {
     for (const { name } of constantsOf(source))
       judge(`${file}#${name}`, Object.hasOwn(FIXED, `${file}#${name}`));
   }
+  for (const { name, rows, groups } of subjects)
+    if (groups !== undefined) problems.push(...groupProblems(name, rows, groups));
+  for (const id of Object.keys(FIXED))
+    if (fixedGroupOf(id) === undefined)
+      problems.push(`${id} is of no subject: name its folder in FIXED_GROUPS`);
   for (const id of [...Object.keys(FIXED), ...others]) {
     if (!known.has(id)) problems.push(`${id} does not exist: remove it`);
   }
@@ -193,6 +210,23 @@ export function limitProblems(types, subjects, sources) {
     }
   }
   return problems;
+}
+
+/** Each row must stand in one group. */
+function groupProblems(name, rows, groups) {
+  const placed = groups.flatMap(({ options }) => options);
+  return [
+    ...Object.keys(rows)
+      .filter((path) => placed.filter((other) => other === path).length !== 1)
+      .map((path) => `${name}:${path} must stand in one subject of MODULE_GROUPS`),
+    ...placed
+      .filter((path) => !Object.hasOwn(rows, path))
+      .map((path) => `${name}:${path} stands in MODULE_GROUPS and has no row`),
+  ];
+}
+
+function fixedGroupOf(id) {
+  return FIXED_GROUPS.find(({ folders }) => folders.some((folder) => id.startsWith(`${folder}/`)));
 }
 
 /** A count must name bounds in bytes, or say why it needs none. */
@@ -248,45 +282,49 @@ export function renderLimits(types, subjects, sources) {
     '',
     'Every bound of the library: what it bounds, who is charged, and what happens at the bound. What each option takes is in [options.md](options.md), what a code means in [errors.md](errors.md).',
     '',
-    'What is bounded in number is bounded in bytes too: the last column names that bound, or says why none is needed.',
+    'What is bounded in number is bounded in bytes too: behind a number stands the bound in bytes, or why none is needed.',
     '',
   ];
-  for (const { title, says, rows, ...subject } of subjects) {
-    lines.push(
-      `## ${title}`,
-      '',
-      says,
-      '',
-      '| option | default | bounds | charged | at the bound | in bytes |',
-      '| - | -: | - | - | - | - |',
-    );
-    for (const { path, value, said } of optionsOf(types, subject)) {
-      const row = rows[path];
-      if (row === undefined) continue;
-      const shown = value === undefined ? said : amount(row.kind, value);
-      lines.push(
-        `| \`${path}\` | ${shown} | ${row.what} | ${row.who} | ${row.then} | ${row.kind === 'count' ? row.beside : ''} |`,
-      );
+  for (const { title, says, rows, groups, ...subject } of subjects) {
+    lines.push(`## ${title}`, '', says, '');
+    const options = optionsOf(types, subject).filter(({ path }) => rows[path] !== undefined);
+    const lineOf = ({ path, value, said }) =>
+      lineFor(`\`${path}\``, value === undefined ? said : amount(rows[path].kind, value), rows[path]);
+    if (groups === undefined) lines.push(...table('option', options.map(lineOf)));
+    for (const group of groups ?? []) {
+      lines.push(`### ${group.title}`, '', group.says, '');
+      const members = group.options.flatMap((path) => options.filter((option) => option.path === path));
+      lines.push(...table('option', members.map(lineOf)));
     }
-    lines.push('');
   }
-  lines.push(
-    '## Fixed bounds',
-    '',
-    'These have no option; after the colon stands why.',
-    '',
-    '| constant | value | bounds | charged | at the bound | in bytes |',
-    '| - | -: | - | - | - | - |',
-  );
-  for (const [id, row] of Object.entries(FIXED)) {
-    const [file = '', name = ''] = id.split('#');
-    const { value } = constantsOf(sources.get(file) ?? '').find((constant) => constant.name === name);
-    lines.push(
-      `| [\`${name}\`](../${file}) | ${amount(row.kind, value)} | ${row.what} | ${row.who} | ${row.then} | ${row.beside ?? ''} |`,
-    );
+  lines.push('## Fixed bounds', '', 'These have no option. Behind a colon stands why.', '');
+  for (const group of FIXED_GROUPS) {
+    const members = Object.entries(FIXED).filter(([id]) => fixedGroupOf(id) === group);
+    lines.push(`### ${group.title}`, '', group.says, '');
+    const fixed = members.map(([id, row]) => {
+      const [file = '', name = ''] = id.split('#');
+      const { value } = constantsOf(sources.get(file) ?? '').find((constant) => constant.name === name);
+      return lineFor(`[\`${name}\`](../${file})`, amount(row.kind, value), row);
+    });
+    lines.push(...table('constant', fixed));
   }
-  lines.push('');
   return lines.join('\n');
+}
+
+function table(first, lines) {
+  return [`| ${first} | value | bounds | of whom | at the bound |`, '| - | -: | - | - | - |', ...lines, ''];
+}
+
+/** @param {string} beside */
+function inBytes(beside) {
+  return beside.startsWith('none: ')
+    ? `No bound in bytes: ${beside.slice('none: '.length)}`
+    : `In bytes: ${beside}`;
+}
+
+function lineFor(name, value, { kind, what, who, then, beside }) {
+  const bytes = kind === 'count' ? `. ${inBytes(beside)}` : '';
+  return `| ${name} | ${value} | ${what}${bytes} | ${who} | ${then} |`;
 }
 
 const TIMES = [

@@ -126,9 +126,6 @@ export function controlContract(context: ContractContext): void {
     await node.broker.bus.control({ kind: 'unban', user: 'lifted' });
     await node.broker.bus.control(banFor('over', 1));
     await node.broker.bus.control({ kind: 'disconnect', user: 'kicked' });
-    // Neither is it stored, nor does it take the place of a ban.
-    await node.broker.bus.control({ kind: 'abuse', of: 'user', id: 'abuser', forMs: HOUR_MS });
-    await node.broker.bus.control({ kind: 'abuse', of: 'user', id: 'forever', forMs: HOUR_MS });
     await context.harness.advance(1_000);
     const late = await context.node();
     const bans = late.seen.controls.filter((message) => message.kind === 'ban');
@@ -143,5 +140,56 @@ export function controlContract(context: ContractContext): void {
     );
     expect(bans.map((ban) => ban.user).sort()).toEqual(['changed', 'forever']);
     expect(late.seen.controls).toHaveLength(2);
+  });
+
+  it('hands the bans for abuse that hold to a node that starts later, with what is left of them (G16)', async () => {
+    const node = await context.node();
+    const abuse = (of: 'user' | 'address', id: string, forMs: number): ControlMessage => ({
+      kind: 'abuse',
+      of,
+      id,
+      forMs,
+    });
+    const records: readonly ControlMessage[] = [
+      abuse('user', 'u1', 2 * HOUR_MS),
+      // Neither the shorter one, nor one of an address with the same name, takes its place.
+      abuse('user', 'u1', HOUR_MS),
+      abuse('address', 'u1', HOUR_MS),
+      abuse('address', 'u1', 3 * HOUR_MS),
+      abuse('user', 'over', 1),
+      // An administrator has the last word.
+      abuse('user', 'lifted', HOUR_MS),
+      { kind: 'unban', user: 'lifted' },
+      abuse('user', 'banned', 2 * HOUR_MS),
+      { kind: 'ban', user: 'banned', forMs: HOUR_MS },
+      { kind: 'ban', user: 'both', forMs: HOUR_MS },
+      abuse('user', 'both', 2 * HOUR_MS),
+      abuse('address', '10.0.0.1', HOUR_MS),
+      { kind: 'unban', user: '10.0.0.1' },
+      { kind: 'revoke', user: 'u1' },
+    ];
+    for (const record of records) await node.broker.bus.control(record);
+    // However much else was sent since.
+    const since = range(1, 600).map((index): ControlMessage => ({ kind: 'disconnect', user: `u${index}` }));
+    await Promise.all(since.map((record) => node.broker.bus.control(record)));
+    await context.harness.advance(1_000);
+    const late = await context.node();
+    const { controls } = late.seen;
+    const left = controls.find(
+      (record) => record.kind === 'abuse' && record.of === 'user' && record.id === 'u1',
+    );
+    expect(left?.kind === 'abuse' ? left.forMs : Infinity).toBeLessThanOrEqual(2 * HOUR_MS - 1_000);
+    const expected = [
+      abuse('user', 'u1', 2 * HOUR_MS),
+      abuse('address', 'u1', 3 * HOUR_MS),
+      abuse('address', '10.0.0.1', HOUR_MS),
+      abuse('user', 'both', 2 * HOUR_MS),
+      { kind: 'ban', user: 'both', forMs: HOUR_MS },
+      { kind: 'ban', user: 'banned', forMs: HOUR_MS },
+    ];
+    expect(controls.map(roundedUp)).toEqual(expect.arrayContaining(expected));
+    expect(controls).toHaveLength(expected.length);
+    // A node that is there already is notified once of each.
+    expect(node.seen.controls).toHaveLength(records.length + since.length);
   });
 }

@@ -1,13 +1,15 @@
 import type { Clock } from '../../core/ports/clock.js';
-import type { BanRecord, ControlMessage, ControlReceipt } from '../../core/ports/control.js';
+import type { AbuseRecord, BanRecord, ControlMessage, ControlReceipt } from '../../core/ports/control.js';
 import { applyControl, PendingReceipt } from '../common/receipt.js';
 import type { MemoryDispatcher } from './dispatcher.js';
 import type { MemoryNode } from './node.js';
 
 const MIN_TRIM = 64;
+/** Bans for abuse that are kept for nodes that start later: clients cause them. */
+const MAX_ABUSE_BANS = 10_000;
 
-interface KeptBan {
-  readonly record: BanRecord;
+interface KeptBan<R> {
+  readonly record: R;
   /** On the monotonic clock; `Infinity` without end. */
   readonly endsAt: number;
 }
@@ -17,7 +19,9 @@ export class MemoryControl {
   /** Receipts that wait for confirmations, with the node that sent the record. */
   private readonly pending = new Map<PendingReceipt, MemoryNode>();
   /** Bans that hold, for nodes that start later; those with an end are dropped after it. */
-  private readonly bans = new Map<string, KeptBan>();
+  private readonly bans = new Map<string, KeptBan<BanRecord>>();
+  /** Bans for abuse, by whom they concern, in order of age. */
+  private readonly abuse = new Map<string, KeptBan<AbuseRecord>>();
   /** Number of bans at which the ended ones are dropped; doubles, so that dropping stays O(1) per ban. */
   private trimAt = MIN_TRIM;
 
@@ -52,9 +56,11 @@ export class MemoryControl {
   async catchUp(node: MemoryNode): Promise<void> {
     this.trim();
     const now = this.clock.monotonic();
-    const left = ({ record, endsAt }: KeptBan): BanRecord =>
+    const left = <R extends BanRecord | AbuseRecord>({ record, endsAt }: KeptBan<R>): R =>
       endsAt === Infinity ? record : { ...record, forMs: endsAt - now };
-    await Promise.all([...this.bans.values()].map(async (ban) => node.listener.onControl(left(ban))));
+    // Those of administrators first: one for abuse only extends them.
+    const kept = [...[...this.bans.values()].map(left), ...[...this.abuse.values()].map(left)];
+    await Promise.all(kept.map(async (ban) => node.listener.onControl(ban)));
   }
 
   /** Ends what a closed node has to do with records: it confirms nothing more, and what it sent is answered as known. */
@@ -68,16 +74,36 @@ export class MemoryControl {
   /** Drops bans that have ended. */
   private trim(): void {
     const now = this.clock.monotonic();
-    for (const [user, { endsAt }] of this.bans) if (endsAt <= now) this.bans.delete(user);
+    for (const kept of [this.bans, this.abuse])
+      for (const [whom, { endsAt }] of kept) if (endsAt <= now) kept.delete(whom);
   }
 
   private keep(message: ControlMessage): void {
-    if (message.kind === 'ban') {
-      const endsAt = this.clock.monotonic() + (message.forMs ?? Infinity);
-      this.bans.set(message.user, { record: message, endsAt });
-      if (this.bans.size < this.trimAt) return;
-      this.trim();
-      this.trimAt = Math.max(MIN_TRIM, 2 * this.bans.size);
-    } else if (message.kind === 'unban') this.bans.delete(message.user);
+    const now = this.clock.monotonic();
+    if (message.kind === 'abuse') return this.keepAbuse(message, now + message.forMs);
+    if (message.kind !== 'ban' && message.kind !== 'unban') return;
+    // An administrator has the last word.
+    this.abuse.delete(abuseKey('user', message.user));
+    if (message.kind === 'unban') {
+      this.bans.delete(message.user);
+      return;
+    }
+    this.bans.set(message.user, { record: message, endsAt: now + (message.forMs ?? Infinity) });
+    if (this.bans.size < this.trimAt) return;
+    this.trim();
+    this.trimAt = Math.max(MIN_TRIM, 2 * this.bans.size);
   }
+
+  private keepAbuse(record: AbuseRecord, endsAt: number): void {
+    const key = abuseKey(record.of, record.id);
+    if ((this.abuse.get(key)?.endsAt ?? 0) >= endsAt) return;
+    this.abuse.delete(key);
+    this.abuse.set(key, { record, endsAt });
+    const oldest = this.abuse.size > MAX_ABUSE_BANS ? this.abuse.keys().next().value : undefined;
+    if (oldest !== undefined) this.abuse.delete(oldest);
+  }
+}
+
+function abuseKey(of: AbuseRecord['of'], id: string): string {
+  return `${of} ${id}`;
 }

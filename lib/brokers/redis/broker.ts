@@ -230,8 +230,19 @@ export class RedisBroker implements Broker {
  * @example broker: redisBroker({ url: 'redis://127.0.0.1:6379' })
  * @example broker: redisBroker({ cluster: { nodes: [{ host: 'redis-1', port: 6379 }] }, tls: {} })
  * @example broker: redisBroker({ sentinel: { name: 'main', sentinels: [{ host: 'sentinel-1', port: 26379 }] } })
- * @throws RangeError for an option that cannot be; it names the option and the remedy.
+ * @throws RangeError for an option that cannot be; it names the option and the remedy..
  */
 export function redisBroker(options: RedisBrokerOptions = {}): RedisBroker {
+  requireOptions(options);
   return new RedisBroker(options);
+}
+
+/** Without types, an address or a client is easily given alone; what it holds may be secret. */
+function requireOptions(options: unknown): void {
+  const isText = typeof options === 'string' || options instanceof URL;
+  if (isText) throw bootError('takes an object, not an address', "Write redisBroker({ url: 'redis://…' }).");
+  if (typeof options !== 'object' || options === null)
+    throw bootError(`takes an object, not ${String(options)}`, "Write redisBroker({ url: 'redis://…' }).");
+  if (typeof (options as { duplicate?: unknown }).duplicate === 'function')
+    throw bootError('takes an object, not a client', 'Write redisBroker({ client }).');
 }

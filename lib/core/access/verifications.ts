@@ -15,6 +15,8 @@ import { SubjectBuckets } from './subject-buckets.js';
 const RETRY_AFTER_MS = 1_000;
 /** After how many times of `handlerTimeout` a verification counts as one that never ends. */
 const LOST_AFTER = 10;
+/** Characters of the reason for a refusal that the log shows. */
+const MAX_REASON_LENGTH = 300;
 /** Refusals that a guess ends in. A token that has expired, or whose user is banned, is a genuine one. */
 const GUESSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'forbidden', 'bad_request']);
 
@@ -87,7 +89,7 @@ export class Verifications {
       },
       (authentication) => authentication,
       (error) => {
-        throw token === undefined ? error : this.afterRefusal(error, network);
+        throw token === undefined ? error : this.afterRefusal(error, token, network);
       },
     );
   }
@@ -190,9 +192,15 @@ export class Verifications {
   }
 
   /** @returns the error for the client. */
-  private afterRefusal(error: unknown, network: string): unknown {
-    if (!(error instanceof RealtimeError) || !GUESSES.has(error.code)) return error;
+  private afterRefusal(error: unknown, token: string, network: string): unknown {
+    if (!(error instanceof RealtimeError)) return error;
     const { clock, journal, settings } = this.deps;
+    // A client learns little of why; who develops one must find it somewhere.
+    journal.debug(
+      `token ${error.code}`,
+      () => `A token of the address ${network} was refused with ${error.code}: ${reasonOf(error, token)}`,
+    );
+    if (!GUESSES.has(error.code)) return error;
     const now = clock.monotonic();
     if (this.failures.take(network, 1, now)) return error;
     const { authFailures, authFailureWindowMs } = settings.abuse;
@@ -206,4 +214,10 @@ export class Verifications {
       retryAfterMs: Math.max(1, Math.ceil(this.failures.waitFor(network, 1, now))),
     });
   }
+}
+
+/** What the authenticator said, and what it found. It may quote the token, which no log shows (G23). */
+function reasonOf({ message, cause }: RealtimeError, token: string): string {
+  const found = cause instanceof Error ? ` (${cause.message})` : '';
+  return (message + found).replaceAll(token, '…').slice(0, MAX_REASON_LENGTH);
 }

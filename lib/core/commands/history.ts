@@ -11,8 +11,10 @@ import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
 import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
+import { turnInTime } from './turn-in-time.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -27,19 +29,24 @@ export class History {
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
-    const { log, clock, settings, turns } = this.ports;
-    const { maxPageBytes } = settings.limits;
-    const match = this.authorizer.resolve(session, command.channel);
-    const call = handlerCall(session, match, command);
-    const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
-    const requireStillAllowed = await authorized;
-    const { payload } = command;
-    if (!(await takeReadTurn(turns, session, 'history', isPromise(authorized)))) return;
-    const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
-    requireStillAllowed();
-    requireRoom(session.outbox);
-    // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
-    if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+    try {
+      const { log, clock, settings, turns } = this.ports;
+      const { maxPageBytes } = settings.limits;
+      const match = this.authorizer.resolve(session, command.channel);
+      const call = handlerCall(session, match, command);
+      const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
+      const requireStillAllowed = await authorized;
+      const { payload } = command;
+      const turn = takeReadTurn(turns, session, 'history', isPromise(authorized));
+      if (!(await turnInTime(this.ports, turn))) return;
+      const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
+      requireStillAllowed();
+      requireRoom(session.outbox);
+      // Queued with the subscription: it is dropped with it, so it is never sent after a revoke (G11).
+      if (!session.isClosed) session.chargeAnswer(this.answer(session, command, result));
+    } catch (error) {
+      throw askAgain(session, error);
+    }
   }
 
   private answer(session: Session, { id, channel }: HistoryCommand, result: HistoryResult): number {

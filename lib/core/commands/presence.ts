@@ -9,42 +9,49 @@ import type { EnginePorts } from '../ports/settings.js';
 import { weightOf } from '../ports/value-weight.js';
 import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import { requireSize } from './size-limits.js';
+import { turnInTime } from './turn-in-time.js';
 
 /** Lists the members of a channel, and replaces what the client shows of itself to them (G19). */
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'members' | 'settings'> & { readonly turns: Turns },
+    private readonly ports: Pick<EnginePorts, 'clock' | 'members' | 'settings'> & { readonly turns: Turns },
     private readonly tracker: PresenceTracker,
   ) {}
 
   async list(session: Session, command: PresenceCommand): Promise<void> {
-    const match = this.authorizer.resolve(session, command.channel);
-    const call = handlerCall(session, match, command);
-    const authorized = this.authorizer.authorizeSubscriber(session, match, 'presence', call);
-    const requireStillAllowed = await authorized;
-    if (match.definition.policy.presence === false)
-      throw new RealtimeError(
-        'bad_request',
-        'This channel keeps no presence: its policy has presence: false',
-      );
-    const { members, settings, turns } = this.ports;
-    const { cursor } = command.payload;
-    if (!(await takeReadTurn(turns, session, 'presence', isPromise(authorized)))) return;
-    const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
-    requireStillAllowed();
-    requireRoom(session.outbox);
-    if (session.isClosed) return;
-    const subscription = session.channels.get(match.channel);
-    const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
-    if (subscription === undefined || feed === undefined)
-      return session.chargeAnswer(session.replyRead(command.id, page, subscription));
-    session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
-    // From now on the client has the version of the first page; changes up to it would be repeats.
-    if (cursor === undefined) feed.follow(subscription, page);
+    try {
+      const match = this.authorizer.resolve(session, command.channel);
+      const call = handlerCall(session, match, command);
+      const authorized = this.authorizer.authorizeSubscriber(session, match, 'presence', call);
+      const requireStillAllowed = await authorized;
+      if (match.definition.policy.presence === false)
+        throw new RealtimeError(
+          'bad_request',
+          'This channel keeps no presence: its policy has presence: false',
+        );
+      const { members, settings, turns } = this.ports;
+      const { cursor } = command.payload;
+      const turn = takeReadTurn(turns, session, 'presence', isPromise(authorized));
+      if (!(await turnInTime(this.ports, turn))) return;
+      const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
+      requireStillAllowed();
+      requireRoom(session.outbox);
+      if (session.isClosed) return;
+      const subscription = session.channels.get(match.channel);
+      const feed = subscription?.presenceVersion === undefined ? undefined : subscription.channel.presence;
+      if (subscription === undefined || feed === undefined)
+        return session.chargeAnswer(session.replyRead(command.id, page, subscription));
+      session.chargeAnswer(session.replyRead(command.id, feed.answer(subscription, page), subscription));
+      // From now on the client has the version of the first page; changes up to it would be repeats.
+      if (cursor === undefined) feed.follow(subscription, page);
+    } catch (error) {
+      throw askAgain(session, error);
+    }
   }
 
   async update(session: Session, command: PresenceUpdateCommand): Promise<void> {

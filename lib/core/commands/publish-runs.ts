@@ -1,5 +1,11 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import type { Clock } from '../ports/clock.js';
 import { isPromise, type MaybePromise } from '../ports/maybe-promise.js';
+
+/** So many times `handlerTimeout` a handler may take before a publish that is sent again no longer waits for it. */
+const MAX_TIMEOUTS = 10;
+const NEVER_ENDED =
+  'The handler of this publish runs since it came first, and does not end. Whether it did its work is unknown';
 
 /** What names a publish (P15), and what it says. */
 export interface PublishName {
@@ -11,6 +17,12 @@ export interface PublishName {
 
 interface Run {
   readonly fingerprint: string;
+  /** Monotonic time after which nobody may join. Who joined before has an answer one `handlerTimeout` later at the latest. */
+  readonly endsAt: number;
+  /** Monotonic time after which its id may name another publish (P15). */
+  readonly forgottenAt: number;
+  /** Whether its handler has not ended. */
+  isRunning: boolean;
   readonly result: MaybePromise<unknown>;
   /** Who still needs it: the handler while it runs, and each publish that has its result and is not in the log yet. */
   holds: number;
@@ -25,48 +37,90 @@ export interface JoinedRun {
 
 /**
  * The publish handlers that run on this node, and those whose event is on its way into the log. A publish that is sent again
- * in that time, on whatever connection, shares the result: no second run begins (G4). There are no more than publishes under way.
+ * in that time, on whatever connection, shares the result: no second run begins (G4). There are no more than publishes under way,
+ * and handlers that do not end: these are kept until their ids may name other publishes.
  */
 export class PublishRuns {
+  /** In the order in which they began. */
   private readonly running = new Map<string, Run>();
+
+  constructor(
+    private readonly clock: Pick<Clock, 'monotonic'>,
+    private readonly handlerTimeoutMs: number,
+  ) {}
 
   get size(): number {
     return this.running.size;
   }
 
   /**
+   * @param dedupeMs how long the id names this publish.
    * @param start runs the handler; not called while one runs for this publish.
-   * @throws RealtimeError `conflict` where that one has another event or payload.
+   * @throws RealtimeError `conflict` where that one has another event or payload, `outcome_unknown` where it does not end.
    */
-  join(publish: PublishName, start: () => MaybePromise<unknown>): JoinedRun {
+  join(publish: PublishName, dedupeMs: number, start: () => MaybePromise<unknown>): JoinedRun {
     const key = keyOf(publish);
-    const run = this.running.get(key) ?? this.begin(key, publish.fingerprint, start);
+    const now = this.clock.monotonic();
+    this.forget(now);
+    const known = this.running.get(key);
+    const run = known ?? this.begin(key, publish.fingerprint, now, dedupeMs, start);
     if (run.fingerprint !== publish.fingerprint) throw new RealtimeError('conflict');
+    if (known !== undefined && now >= known.endsAt) throw new RealtimeError('outcome_unknown', NEVER_ENDED);
     run.holds++;
     return { result: run.result, release: () => this.release(key, run) };
   }
 
-  private begin(key: string, fingerprint: string, start: () => MaybePromise<unknown>): Run {
+  private begin(
+    key: string,
+    fingerprint: string,
+    now: number,
+    dedupeMs: number,
+    start: () => MaybePromise<unknown>,
+  ): Run {
     const work = start();
-    if (!isPromise(work)) {
-      const run = { fingerprint, result: work, holds: 0 };
-      this.running.set(key, run);
-      return run;
-    }
+    const isRunning = isPromise(work);
     // The `then` of a query builder runs the query, so it is called once, here.
-    const result = Promise.resolve(work);
-    const run = { fingerprint, result, holds: 1 };
+    const result = isRunning ? Promise.resolve(work) : work;
+    const endsAt = now + MAX_TIMEOUTS * this.handlerTimeoutMs;
+    const run = {
+      fingerprint,
+      endsAt,
+      forgottenAt: endsAt + dedupeMs,
+      isRunning,
+      result,
+      holds: isRunning ? 1 : 0,
+    };
     this.running.set(key, run);
-    result.then(
-      () => this.release(key, run),
-      // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
-      () => this.running.delete(key),
-    );
+    if (isPromise(result)) this.follow(key, run, result);
     return run;
   }
 
+  private follow(key: string, run: Run, result: Promise<unknown>): void {
+    result.then(
+      () => {
+        run.isRunning = false;
+        this.release(key, run);
+      },
+      // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
+      () => this.remove(key, run),
+    );
+  }
+
   private release(key: string, run: Run): void {
-    if (--run.holds === 0) this.running.delete(key);
+    if (--run.holds === 0) this.remove(key, run);
+  }
+
+  private remove(key: string, run: Run): void {
+    // One that was forgotten may have a successor.
+    if (this.running.get(key) === run) this.running.delete(key);
+  }
+
+  /** Handlers that do not end, and for which nobody waits: nothing of them can be appended any more. */
+  private forget(now: number): void {
+    for (const [key, { isRunning, holds, forgottenAt }] of this.running) {
+      if (!isRunning || holds > 1 || now < forgottenAt) return;
+      this.running.delete(key);
+    }
   }
 }
 

@@ -68,9 +68,11 @@ type Prepared = Pick<AppendRequest, 'event' | 'bytes'>;
  * connection to one channel keep their order (P16); the answer of one does not wait for the next.
  */
 export class Publish {
-  private readonly runs = new PublishRuns();
+  private readonly runs: PublishRuns;
 
-  constructor(private readonly deps: PublishDeps) {}
+  constructor(private readonly deps: PublishDeps) {
+    this.runs = new PublishRuns(deps.clock, deps.settings.handlerTimeoutMs);
+  }
 
   run(session: Session, command: PublishCommand): MaybePromise<void> {
     const { authorizer, recentPublishes } = this.deps;
@@ -106,13 +108,15 @@ export class Publish {
    * first publish (G6). A log that lost its end gets the event again.
    */
   private async answerRetry(attempt: Attempt, { fingerprint, position }: RecentPublish): Promise<void> {
-    if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
     const { epoch, seq } = position;
     const { session, command, match } = attempt;
     const { authorizer, access, log } = this.deps;
     const { revision } = access;
     const call = handlerCall(session, match, command);
     await authorizer.authorize(match, 'publish', call);
+    access.requireUnrevoked(session.userId, match.channel, revision);
+    // Only now: who may not publish is told no more than that.
+    if (fingerprint !== attempt.fingerprint) throw new RealtimeError('conflict');
     const read = await log.read({ channel: match.channel, epoch, from: seq + 1, limit: 1 });
     if (!read.continuous) {
       attempt.isLost = true;
@@ -188,8 +192,8 @@ export class Publish {
       const start = (): MaybePromise<unknown> =>
         whenReady(handler(call), (returned) => returned ?? call.payload);
       // A log that remembers no ids takes each as a publish of its own.
-      if (match.definition.policy.log.dedupeMs > 0)
-        attempt.run = this.runs.join({ channel, producer, id, fingerprint }, start);
+      const { dedupeMs } = match.definition.policy.log;
+      if (dedupeMs > 0) attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
       const run = attempt.run === undefined ? start() : attempt.run.result;
       return whenReady(calls.limit(run, call, what), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),

@@ -8,7 +8,7 @@ import type { Session } from '../session/session.js';
 import { isRefusal, shorter, type Authorizer, type Grant } from './authorization.js';
 import type { Unsubscribe } from './unsubscribe.js';
 
-/** Most authorizations that run at the same time: there may be as many as subscriptions, and each may query a database. */
+/** Most authorizations that run again at the same time: there may be as many as subscriptions, and each may query a database. */
 const AT_ONCE = 64;
 
 /** Longest time after which an authorization that failed is asked again, whatever it advised, in milliseconds. */
@@ -28,9 +28,13 @@ export interface ReauthorizationDeps extends Pick<EnginePorts, 'clock' | 'entrop
 /**
  * Runs the authorization of subscriptions again (G11). Only a no ends a subscription. What an authorization gave lasts until it
  * answers: withheld at once, every lease would refuse the requests of some milliseconds. When it fails, or did not answer within
- * `handlerTimeout`, nothing is known: delivery is withheld, and it is asked again after a growing pause.
+ * `handlerTimeout`, nothing is known: delivery is withheld, and it is asked again after a growing pause. So it is for one that
+ * waits as long for its turn, as only a few are asked at a time.
  */
 export class Reauthorization {
+  private running = 0;
+  private readonly waiting: (() => void)[] = [];
+
   constructor(private readonly deps: ReauthorizationDeps) {}
 
   /** Asks again when a grant with `forMs` expires. */
@@ -50,7 +54,11 @@ export class Reauthorization {
 
   /** Never rejects. */
   private async reauthorize(session: Session, subscription: Subscription, failures = 0): Promise<void> {
+    if (this.running < AT_ONCE) this.running++;
+    else await this.turn(subscription);
     try {
+      // By now the handler's database may be closed.
+      if (subscription.ended || this.deps.drain.isDraining) return;
       const grant = await this.ask(session, subscription);
       if (subscription.ended) return;
       this.schedule(session, subscription, grant);
@@ -59,7 +67,31 @@ export class Reauthorization {
       if (subscription.ended) return;
       if (isRefusal(error)) this.deps.unsubscribe.end(session, subscription, error as RealtimeError);
       else this.onFailure(session, subscription, error, failures);
+    } finally {
+      this.pass();
     }
+  }
+
+  private turn(subscription: Subscription): Promise<void> {
+    const { clock, settings, journal } = this.deps;
+    const timer = clock.schedule(settings.handlerTimeoutMs, () => {
+      subscription.withhold();
+      journal.warn(
+        'reauthorizations',
+        () =>
+          `More than ${AT_ONCE} authorizations of subscriptions have expired and are not answered: what waits longer than ` +
+          'handlerTimeout is delivered when they are. Answer faster, or authorize for longer',
+      );
+    });
+    subscription.scheduleLease(timer);
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  /** The place passes to the next one. */
+  private pass(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.running--;
+    else next();
   }
 
   /** Everything that the subscriber is given: new events, and the members where it is shown them. */

@@ -17,6 +17,7 @@ import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import { shorter, type Authorizer, type Grant } from './authorization.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
@@ -24,6 +25,7 @@ import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
 import { requireSize } from './size-limits.js';
+import { turnInTime } from './turn-in-time.js';
 
 /** Bytes that a subscription counts as, beside its name, parameters and presence data. */
 const SUBSCRIPTION_BYTES = 512;
@@ -62,7 +64,7 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends Pick<EnginePorts, 'settings'> {
+export interface SubscribeDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
@@ -104,7 +106,7 @@ export class Subscribe {
       () => undefined,
       (error) => {
         session.memory.release(bytes.all);
-        throw error;
+        throw askAgain(session, error);
       },
     );
     return isPromise(made) ? channels.follow(channel, pending, made) : made;
@@ -199,7 +201,8 @@ export class Subscribe {
   /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
   private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
     if (!hasWaited) return undefined;
-    return whenReady<void | undefined, void>(this.deps.turns.turn(session, false), () => {
+    const turn = turnInTime<void | undefined>(this.deps, this.deps.turns.turn(session, false));
+    return whenReady<void | undefined, void>(turn, () => {
       refuseIfOver(session, pending);
       session.requirePaid('subscribe');
       requireRoom(session.outbox);

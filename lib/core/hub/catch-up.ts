@@ -31,6 +31,8 @@ export class CatchUp {
   private readonly pages: PageCache;
   /** Replays under way, where an observer is to know of them. */
   private readonly replays: WeakMap<Subscription, Replay> | undefined;
+  /** Subscriptions that continue by themselves, when their page, a retry or room comes: to pump one would begin a second loop. */
+  private readonly waiting = new WeakSet<Subscription>();
 
   constructor(private readonly options: CatchUpDeps) {
     this.pages = new PageCache(options);
@@ -43,6 +45,7 @@ export class CatchUp {
 
   /** Continues until the subscription is live or has ended. */
   pump(subscription: Subscription): void {
+    if (this.waiting.has(subscription)) return;
     // Called by timers and promises, where an exception would end the process.
     try {
       this.advance(subscription);
@@ -61,7 +64,7 @@ export class CatchUp {
       // The log may have been ahead of this node at the subscribe: a replay continues up to its `resumed` (P12).
       if (subscription.cursor >= Math.max(channel.tip.seq, subscription.resumedAt ?? 0))
         return this.goLive(subscription);
-      if (!outbox.hasRoom) return outbox.whenRoom(() => this.pump(subscription));
+      if (!outbox.hasRoom) return this.waitForRoom(subscription);
       const next = subscription.cursor + 1;
       if (!channel.ring.covers(next)) return this.readPage(subscription, next);
       this.push(subscription, channel.ring.at(next));
@@ -87,6 +90,7 @@ export class CatchUp {
   private readPage(subscription: Subscription, from: number, again = false): void {
     const { epoch } = subscription;
     const take = (page: ReadResult): void => this.onPage(subscription, page, epoch, from, again);
+    this.waiting.add(subscription);
     this.pages
       .read(subscription.channel.name, epoch, from)
       // Those who share a page would all be sent it in one turn of the event loop.
@@ -103,8 +107,10 @@ export class CatchUp {
     from: number,
     again: boolean,
   ): void {
-    if (subscription.ended || subscription.moving || subscription.epoch !== epoch) return;
-    if (subscription.live || subscription.isFrozen) return;
+    this.waiting.delete(subscription);
+    if (subscription.ended || subscription.moving || subscription.live || subscription.isFrozen) return;
+    // It was moved while the page was read, and nobody else continues it.
+    if (subscription.epoch !== epoch) return this.pump(subscription);
     try {
       if (!page.continuous || page.tip.epoch !== epoch) return this.options.onNewEpoch(subscription);
       this.take(subscription, page);
@@ -128,7 +134,18 @@ export class CatchUp {
   }
 
   private retry(subscription: Subscription): void {
-    this.options.retries.later(() => this.pump(subscription));
+    this.waiting.add(subscription);
+    this.options.retries.later(() => this.resume(subscription));
+  }
+
+  private waitForRoom(subscription: Subscription): void {
+    this.waiting.add(subscription);
+    subscription.outbox.whenRoom(() => this.resume(subscription));
+  }
+
+  private resume(subscription: Subscription): void {
+    this.waiting.delete(subscription);
+    this.pump(subscription);
   }
 
   /** Announces events that were trimmed before the replay reached them (P12). */

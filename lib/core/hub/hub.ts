@@ -6,6 +6,7 @@ import { OrderKeeper, type OrderKeeperDeps, type OrderKeeperEvents } from './ord
 import type { ServedChannel, Subscription } from './subscription.js';
 import type { BrokerLog, SignalMessage } from '../ports/broker.js';
 import type { Scheduled } from '../ports/clock.js';
+import { spreadWait, type Entropy } from '../ports/entropy.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import { LocalChannel, type LocalChannelDeps } from './local-channel.js';
 
@@ -32,6 +33,7 @@ interface Served {
 
 export interface HubDeps extends LocalChannelDeps<Subscription>, OrderKeeperDeps {
   readonly log: BrokerLog;
+  readonly entropy: Pick<Entropy, 'random'>;
   /** How long a channel is served after its last subscription ended, in milliseconds. */
   readonly lingerMs: number;
   /** Most channels that are served at the same time. */
@@ -137,7 +139,7 @@ export class Hub {
       throw new RealtimeError(
         'unavailable',
         `This node serves ${maxServedChannels} channels, as many as limits.maxServedChannels allows. Try again later`,
-        { retryAfterMs: RETRY_AFTER_MS },
+        { retryAfterMs: spreadWait(RETRY_AFTER_MS, this.options.entropy) },
       );
     }
     const channel = new LocalChannel<Subscription>(match.channel, match.definition, this.options);

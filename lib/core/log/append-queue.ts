@@ -1,5 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { PublishResult } from '../../protocol/messages.js';
+import { spreadWait } from '../ports/entropy.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Turns } from '../async/turns.js';
@@ -25,7 +26,7 @@ export class AppendQueue {
   private bytes = 0;
 
   constructor(
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'observer' | 'settings'>,
+    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'entropy' | 'observer' | 'settings'>,
     private readonly turns: Pick<Turns, 'afterwards'>,
   ) {}
 
@@ -48,7 +49,7 @@ export class AppendQueue {
           'unavailable',
           `Publishes of ${this.bytes} bytes wait for the broker, as much as limits.maxAppendBytes allows (${maxAppendBytes}); this ` +
             'one was not sent. Publish more slowly, or wait for the results',
-          { retryAfterMs: RETRY_AFTER_MS },
+          { retryAfterMs: spreadWait(RETRY_AFTER_MS, this.ports.entropy) },
         ),
       );
     this.bytes += bytes;

@@ -262,8 +262,8 @@ export interface Broker {
   /** Control records, and messages between nodes. */
   readonly bus: BrokerBus;
   /**
-   * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, as
-   * records of `control`: they may be older than this node.
+   * Resolves once the broker was reached. Before that the listener is notified of `up`, and of the bans that hold, also those
+   * for abuse, as records of `control`: they may be older than this node.
    *
    * @param nodeId Names this node in the receipts of `control`. Default: a name that the broker makes.
    */

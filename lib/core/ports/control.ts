@@ -29,7 +29,8 @@ export type ControlMessage =
   | {
       /**
        * A node refuses a client that kept exceeding its rates, for a time, and closes its connections. It neither shortens nor
-       * replaces a ban that lasts longer, and nodes that start later need not know of it.
+       * replaces a ban that lasts longer. A node that starts later is handed what is left of it. Clients cause these records: a
+       * broker may bound how many it keeps, and drop the oldest.
        */
       readonly kind: 'abuse';
       /** Whether the client is a user, or the anonymous clients of an address. */

@@ -10,6 +10,17 @@ export interface Entropy {
   random(): number;
 }
 
+/** Shortest span over which those are spread who are told the same. */
+const MIN_SPREAD_MS = 250;
+
+/**
+ * Advice to clients whose wait has a cause that they share, such as the rate of their user: told the same, they would come back
+ * together. @returns the wait and up to as long again, at least a quarter of a second.
+ */
+export function spreadWait(waitMs: number, entropy: Pick<Entropy, 'random'>): number {
+  return Math.ceil(waitMs + entropy.random() * Math.max(waitMs, MIN_SPREAD_MS));
+}
+
 /** Bytes of an id: 120 bits, as good as a UUID's 122, and twenty characters without a pad. */
 const ID_BYTES = 15;
 const TOKEN_BYTES = 9;

@@ -7,6 +7,7 @@ import type { ThrottledLog } from '../async/throttled-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { ClosableSession } from '../ports/connection.js';
 import type { AbuseRecord } from '../ports/control.js';
+import { spreadWait, type Entropy } from '../ports/entropy.js';
 import { UNKNOWN_ADDRESS } from '../ports/ip-address.js';
 import type { AbuseAct, Observer } from '../ports/observer.js';
 import type { RealtimeConnection } from '../ports/realtime-connection.js';
@@ -38,6 +39,7 @@ const CHARGED: ReadonlySet<ClientCommandType | undefined> = new Set<ClientComman
 export interface InboundDeps {
   readonly settings: Pick<EngineSettings, 'limits' | 'abuse' | 'nodeId'>;
   readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'random'>;
   readonly observer: Observer;
   readonly journal: ThrottledLog;
   /** When this node stood still: what came in that time is counted as if it had been read in time. */
@@ -199,15 +201,16 @@ export class InboundLimiter {
     const from = stalls.since(now);
     const after = rates.commands.take(this.commandsFullAt, 1, now, from);
     if (after === undefined) return this.refuse(session, rates.commands.waitFor(this.commandsFullAt, 1, now));
-    this.commandsFullAt = after;
     const user = session.userId;
     if (
       user !== undefined &&
       settings.limits.userRatePerSecond > 0 &&
       !subjects.commands.take(user, 1, now, from)
     ) {
-      return this.refuse(session, subjects.commands.waitFor(user, 1, now));
+      return this.refuse(session, spreadWait(subjects.commands.waitFor(user, 1, now), this.deps.entropy));
     }
+    // Only now: what the rate of its user refused costs the connection nothing.
+    this.commandsFullAt = after;
     return this.refuseInDebt(type, session, now);
   }
 
@@ -223,7 +226,10 @@ export class InboundLimiter {
     now = this.deps.clock.monotonic(),
   ): RealtimeError | undefined {
     const debtMs = CHARGED.has(type) ? this.debtMs(session, now) : 0;
-    return debtMs === 0 ? undefined : rateLimited(debtMs, 'The answers so far were too many bytes');
+    if (debtMs === 0) return undefined;
+    const isOwn = debtMs <= this.deps.rates.answers.debtMs(this.answersFullAt, now);
+    const waitMs = isOwn ? debtMs : spreadWait(debtMs, this.deps.entropy);
+    return rateLimited(waitMs, 'The answers so far were too many bytes');
   }
 
   /**

@@ -29,17 +29,19 @@ import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
 import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-flow.js';
-import { EarlyCommands } from './early-commands.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps } from './inbound-limiter.js';
 import { SessionMemory, type SessionMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
+import { isLarge, UnparsedFrames, type UnparsedBounds } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
+// What waits for a turn is bounded in bytes, and its sender is known.
+const UNBOUNDED: UnparsedBounds = { frames: Infinity, commands: Infinity };
 
 /** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
@@ -114,8 +116,8 @@ export class Session
   private producerName: string | undefined;
   private generationNumber = 0;
   private closeCode: number | undefined;
-  /** What came before `welcome`, in its order. */
-  private early: EarlyCommands | undefined;
+  /** While there is some, what comes waits behind it. */
+  private unparsed: UnparsedFrames | undefined;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -259,8 +261,8 @@ export class Session
     this.heartbeat.stop();
     this.tokenWatch.stop();
     this.reading.stop();
-    this.early?.end();
-    this.early = undefined;
+    this.unparsed?.end();
+    this.unparsed = undefined;
     this.flow.clear();
     this.outbox.close();
     this.deps.sessions.remove(this);
@@ -339,11 +341,11 @@ export class Session
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    for (const received of this.early?.takeCommands() ?? []) {
+    for (const received of this.unparsed?.takeCommands() ?? []) {
       if (!this.isLive) return;
       this.flow.take(received, this.deps.clock.monotonic());
     }
-    this.runEarly();
+    this.runUnparsed();
   }
 
   execute(command: ClientCommand): MaybePromise<void> {
@@ -404,20 +406,23 @@ export class Session
     // Whom nobody knows may make the node parse a message, and not more.
     const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return this.close('message_too_large');
-    // Behind what waits, also after `welcome`.
-    if (this.early === undefined) return this.decode(frame, bytes);
-    if (!this.early.pushFrame(frame, bytes, limits.maxEnvelopesPerFrame)) return this.close('protocol_error');
-    this.holdBackEarly();
+    if (this.unparsed === undefined) {
+      if (!isLarge(bytes) || !this.deps.turns.isOver(true)) return this.decode(frame, bytes);
+      this.unparsed = new UnparsedFrames(this, this.deps.unfinished, UNBOUNDED);
+      this.unparsed.pushFrame(frame, bytes);
+      return this.runUnparsed();
+    }
+    if (!this.unparsed.pushFrame(frame, bytes)) return this.close('protocol_error');
+    this.holdBack();
   }
 
-  /** @param early whose frame it is, of one that came before `welcome`. */
-  private decode(frame: Encoded, bytes: number, early?: EarlyCommands): void {
+  /** @param waited where it waited. */
+  private decode(frame: Encoded, bytes: number, waited?: UnparsedFrames): void {
     const { clock, settings } = this.deps;
     const { limits } = settings;
     const values = decodeFrame(this.connection.variant.codec, frame, limits);
     if (typeof values === 'string') return this.close(values);
-    if (early !== undefined && early.count(values.length) > limits.maxEnvelopesPerFrame)
-      return this.close('protocol_error');
+    if (waited?.count(values.length) === false) return this.close('protocol_error');
     const structures = values.map(structureOf);
     let now = clock.monotonic();
     const overBytes = this.inbound.countFrame(bytes, structures, this, now);
@@ -429,49 +434,52 @@ export class Session
       const weight = share + (structures[index] as number);
       const received = { validation: validateCommand(values[index]), weight, overBytes };
       if (this.state === 'hello') this.greet(received.validation);
-      else if (this.early === early) this.flow.take(received, now);
-      else this.early?.pushCommand(received);
+      else if (this.unparsed === waited) this.flow.take(received, now);
+      else this.unparsed?.pushCommand(received);
     }
-    this.holdBackEarly();
+    this.holdBack();
   }
 
-  /** Too much for a client that nobody knows yet: reading pauses. */
-  private holdBackEarly(): void {
-    if (this.early?.isFull === true) this.reading.hold();
+  /** Too much for now: reading pauses. */
+  private holdBack(): void {
+    if (this.unparsed?.isFull === true) this.reading.hold();
   }
 
-  /** Runs what came before `welcome`, a frame in a turn where others wait too. */
-  private runEarly(): void {
+  /** Parses what waited, a frame in a turn where others wait too. */
+  private runUnparsed(): void {
     const { turns } = this.deps;
-    for (let { early } = this; early !== undefined && this.isLive; { early } = this) {
-      if (early.isEmpty) {
-        this.early = undefined;
-        this.reading.endHold();
-      } else if (!turns.isOver(false)) {
-        this.runFrame(early);
-      } else {
+    for (let { unparsed } = this; unparsed !== undefined && this.isLive; { unparsed } = this) {
+      if (unparsed.isEmpty) {
+        this.unparsed = undefined;
+        return this.reading.endHold();
+      }
+      const { isLarge: isRead } = unparsed;
+      if (turns.isOver(isRead)) {
         const onTurn = (): void => {
-          if (!this.isClosed) this.runFrame(early);
-          this.runEarly();
+          if (!this.isClosed) this.runFrame(unparsed);
+          this.runUnparsed();
         };
-        if (!turns.add({ owner: this, isRead: false, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
+        this.holdBack();
+        if (!turns.add({ owner: this, isRead, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
         return;
       }
+      this.runFrame(unparsed);
     }
   }
 
-  private runFrame(early: EarlyCommands): void {
-    const next = early.takeFrame();
-    if (next !== undefined) this.decode(next.frame, next.bytes, early);
+  private runFrame(unparsed: UnparsedFrames): void {
+    const next = unparsed.takeFrame();
+    if (next !== undefined) this.decode(next.frame, next.bytes, unparsed);
   }
 
   private greet(first: CommandValidation): void {
     // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
-    const { turns, watch, commands, unfinished } = this.deps;
+    const { turns, watch, commands, unfinished, settings } = this.deps;
     this.state = 'authenticating';
-    this.early = new EarlyCommands(this, unfinished);
+    const most = settings.limits.maxEnvelopesPerFrame;
+    this.unparsed = new UnparsedFrames(this, unfinished, { frames: most, commands: most });
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);

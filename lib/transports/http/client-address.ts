@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { canonicalAddress, compileNetworks, UNKNOWN_ADDRESS } from '../../core/ports/ip-address.js';
 import type { Scheme } from './origin.js';
+import { answeringAtOnce } from './predicate.js';
 
 /**
  * Which proxies are trusted: none; the given number in front of this process; those of a list of addresses and networks, such as
@@ -11,9 +12,10 @@ export type TrustProxy = false | number | readonly string[] | ((address: string)
 /** The same, where networks are compiled. */
 export type ProxyTrust = Exclude<TrustProxy, readonly string[]>;
 
-/** @throws TypeError naming what is neither an address nor a network. */
+/** @throws TypeError naming what is neither an address nor a network, and for an `async` predicate. */
 export function compileTrust(trust: TrustProxy): ProxyTrust {
   if (trust === 0) return false;
+  if (typeof trust === 'function') return answeringAtOnce('trustProxy', trust);
   if (typeof trust !== 'object') return trust;
   try {
     return compileNetworks(trust);

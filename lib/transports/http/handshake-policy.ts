@@ -7,7 +7,7 @@ import { readSubprotocols, selectCodec, type SubprotocolOffer } from '../../prot
 import type { ClientAddress } from './client-address.js';
 import { readCookie } from './cookies.js';
 import type { HostVerdict } from './host.js';
-import { isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
+import { canonicalOrigin, isSameOrigin, type OriginCheck, type Scheme } from './origin.js';
 import { takeQueryToken } from './query-token.js';
 import { parseSubprotocols } from './subprotocol-header.js';
 
@@ -29,6 +29,7 @@ export interface HandshakeRules {
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
   readonly queryToken: string | undefined;
+  readonly onWarning: (message: string) => void;
 }
 
 type Source = Pick<AcceptedHandshake['credentials'] & object, 'token' | 'via'>;
@@ -42,6 +43,8 @@ export function isRefusal(judgement: object): judgement is Refusal {
 
 /** Judges requests by their headers, cheapest check first; the one set of rules for upgrades and probes. */
 export class HandshakePolicy {
+  private hasWarned = false;
+
   constructor(
     private readonly host: TransportHost,
     private readonly rules: HandshakeRules,
@@ -60,23 +63,24 @@ export class HandshakePolicy {
       secure: scheme === 'https',
     };
 
-    // An answer that differs by a cookie would tell any page whether its visitor is logged in here.
-    const handshake = purpose === 'probe' ? this.withoutForeignCookies(received, scheme) : received;
-    const source = this.sourceOf(handshake, offered, query.token, purpose);
-
-    const refusal =
-      this.judgeHost(req) ??
-      this.host.admit(handshake) ??
-      this.judgeOrigin(handshake, scheme, source, purpose);
+    const refusal = this.judgeHost(req) ?? this.host.admit(received);
     if (refusal !== undefined) return refusal;
+    const { origin } = headers;
+    const isOwn = this.isOwnPage(received, scheme);
+    if (!isOwn && origin !== undefined && this.rules.allowsOrigin !== undefined)
+      return refused(403, 'This origin may not connect');
+    const handshake = isOwn ? received : this.withoutCookies(received);
+    const source = this.sourceOf(handshake, offered, query.token, purpose);
+    // A page's upgrade always has an Origin; its `fetch` of the same origin, which the probe is, never.
+    if (source?.via === 'cookie' && origin === undefined && purpose === 'upgrade')
+      return refused(403, 'A cookie needs an Origin beside it');
     if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
     const selection = selectCodec(offered, this.rules.codecs);
     if ('refused' in selection) {
       return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
     }
-    const seen = this.withoutForeignCookies(handshake, scheme);
-    const credentials = source === undefined ? undefined : { ...source, handshake: seen };
-    return { handshake: seen, codec: selection.codec, credentials };
+    const credentials = source === undefined ? undefined : { ...source, handshake };
+    return { handshake, codec: selection.codec, credentials };
   }
 
   private judgeHost({ headers: { host }, rawHeaders }: IncomingMessage): Refusal | undefined {
@@ -93,46 +97,35 @@ export class HandshakePolicy {
     }
   }
 
-  /**
-   * Cross-site WebSocket hijacking (CWE-1385): browsers send cookies along from any page, and apply no CORS to
-   * upgrades.
-   */
-  private judgeOrigin(
-    handshake: Handshake,
-    scheme: Scheme,
-    source: Source | undefined,
-    purpose: Purpose,
-  ): Refusal | undefined {
-    const { origin } = handshake.headers;
-    const byCookie = source?.via === 'cookie';
-    if (origin === undefined) {
-      // A page's upgrade always has one; its `fetch` of the same origin, which the probe is, never.
-      return byCookie && purpose === 'upgrade'
-        ? refused(403, 'A cookie needs an Origin beside it')
-        : undefined;
-    }
-    if (this.rules.allowsOrigin === undefined && !byCookie) return undefined;
-    return this.trusts(origin, handshake, scheme) ? undefined : refused(403, 'This origin may not connect');
-  }
-
-  private trusts(origin: string, handshake: Handshake, scheme: Scheme): boolean {
+  /** Whether the page may connect with its visitor's cookies. Without a list, no page is asked that brings none. */
+  private isOwnPage(handshake: Handshake, scheme: Scheme): boolean {
+    const { origin, host, cookie } = handshake.headers;
     const { allowsOrigin } = this.rules;
+    if (origin === undefined) return isOwnFetch(handshake);
     if (allowsOrigin !== undefined) return allowsOrigin(origin, handshake, scheme);
-    return isSameOrigin(origin, handshake.headers.host, scheme);
+    return cookie === undefined || isSameOrigin(origin, host, scheme);
   }
 
   /**
-   * A page of another origin that brings a token of its own may connect. But the browser adds the victim's cookies, and
-   * a guard written for HTTP would find them in the handshake's headers and take the page for the victim.
+   * Cross-site WebSocket hijacking (CWE-1385): browsers send cookies along from any page, and apply no CORS to upgrades. A page of
+   * another origin that brings a token of its own may connect; its visitor's cookies count neither as credentials nor for a guard
+   * that would find them in the headers. Nor do they change the answer: it would tell any page who is logged in here.
    */
-  private withoutForeignCookies(handshake: Handshake, scheme: Scheme): Handshake {
-    const { origin, cookie } = handshake.headers;
-    if (cookie === undefined) return handshake;
-    const isOwn = origin === undefined ? isOwnPage(handshake) : this.trusts(origin, handshake, scheme);
-    if (isOwn) return handshake;
-    const headers = { ...handshake.headers };
-    delete headers.cookie;
+  private withoutCookies(handshake: Handshake): Handshake {
+    const { cookie, ...headers } = handshake.headers;
+    if (headers.origin !== undefined) this.warnOnce(headers.origin, cookie);
     return { ...handshake, headers };
+  }
+
+  private warnOnce(origin: string, cookies: string | undefined): void {
+    const { cookieName, onWarning } = this.rules;
+    if (this.hasWarned || cookieName === undefined || readCookie(cookies, cookieName) === undefined) return;
+    this.hasWarned = true;
+    onWarning(
+      `A page of ${canonicalOrigin(origin) ?? 'an unknown origin'} came with the cookie ${cookieName}, which was not read: without ` +
+        'allowedOrigins it counts for pages of the same origin only. If the page is yours, name it in allowedOrigins; where a ' +
+        'proxy in front of this server ends TLS, set trustProxy too',
+    );
   }
 
   private sourceOf(
@@ -167,7 +160,7 @@ export class HandshakePolicy {
  * Without `Origin`, whether a page of the same origin asks, or no page at all: an image or a script of another page is fetched
  * without one too, and says so in another header.
  */
-function isOwnPage({ headers }: Handshake): boolean {
+function isOwnFetch({ headers }: Handshake): boolean {
   const site = headers['sec-fetch-site'];
   return site === undefined || site === 'same-origin' || site === 'none';
 }

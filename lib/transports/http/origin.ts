@@ -1,4 +1,5 @@
 import type { Handshake } from '../../core/ports/connection.js';
+import { answeringAtOnce } from './predicate.js';
 
 /**
  * Which pages may connect. A string is one exact origin (`https://app.example.com`, with the port where it is
@@ -21,7 +22,7 @@ const MAX_LENGTH = 512;
  * Compiles an allow-list. Comparison is of whole origins after normalising case and default ports, never of
  * parts: `https://example.com.evil.net` and `https://evil-example.com` are not `https://example.com` (G22).
  *
- * @throws TypeError naming an entry that could never match, or that would match everything.
+ * @throws TypeError naming an entry that could never match, or that would match everything; and for an `async` function.
  */
 export function compileOrigins(rules: OriginRule | readonly OriginRule[]): OriginCheck {
   const checks = [rules].flat().map(compileRule);
@@ -52,7 +53,10 @@ export function canonicalOrigin(origin: string): string | undefined {
 }
 
 function compileRule(rule: OriginRule): OriginCheck {
-  if (typeof rule === 'function') return (origin, handshake) => rule(origin, handshake);
+  if (typeof rule === 'function') {
+    const allows = answeringAtOnce('allowedOrigins', rule);
+    return (origin, handshake) => allows(origin, handshake);
+  }
   if (rule instanceof RegExp) return matching(rule);
   if (rule === 'same-origin') {
     return (origin, handshake, scheme) => isSameOrigin(origin, handshake.headers.host, scheme);

@@ -224,7 +224,7 @@ describe('an Observable without a value', () => {
 
   it('from an authorization refuses (G10)', async () => {
     await expect(client.error({ type: 'subscribe', channel: 'silent', payload: {} })).resolves.toMatchObject({
-      code: 'internal',
+      code: 'unavailable',
     });
   });
 

@@ -217,7 +217,7 @@ describe.each(PLATFORMS)('errors on the wire, on %s', (_name, platform) => {
     await expect(
       client.error({ type: 'subscribe', channel: 'snapshots', payload: {} }),
     ).resolves.toMatchObject({
-      code: 'internal',
+      code: 'unavailable',
     });
   });
 

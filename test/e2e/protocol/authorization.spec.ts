@@ -198,7 +198,7 @@ describe('authorization of every command (G10)', () => {
 });
 
 describe('errors of handlers (G25)', () => {
-  it('an error of a handler reaches the client as internal with an id, and the log with its stack under that id (G25, P6d)', async () => {
+  it('an error of a handler reaches the client with an id only, as internal, or as unavailable where the command only asks; the log has its stack under that id (G25, P6d)', async () => {
     const secret = new Error('password=hunter2 at db.internal');
     const boom = (): never => {
       throw secret;
@@ -214,29 +214,47 @@ describe('errors of handlers (G25)', () => {
           ['late', late],
         ]),
         publish: new Map([['said', late]]),
-        authorize: { subscribe: ({ channel }) => (channel === 'rooms.1' ? true : late()), publish: 'public' },
+        authorize: {
+          subscribe: ({ channel }) => (channel === 'rooms.2' ? late() : true),
+          publish: 'public',
+          history: boom,
+          presence: late,
+        },
         snapshot: { shareable: false, run: ({ channel }) => (channel === 'rooms.1' ? { state: 1 } : boom()) },
       },
       new Map<string, ConnectionRequest>([['boom', { authorize: boom, handle: echo }]]),
     );
     const client = await server.connect('ada');
-    await client.subscribe('rooms.1');
+    await client.subscribe('rooms.1', { presence: false });
     const failing = [
       { type: 'request', channel: 'rooms.1', event: 'boom' },
       { type: 'request', channel: 'rooms.1', event: 'late' },
       { type: 'request', event: 'boom' },
       { type: 'publish', channel: 'rooms.1', event: 'said' },
-      { type: 'subscribe', channel: 'rooms.2' },
     ];
-    for (const command of failing) {
+    const asking = [
+      { type: 'subscribe', channel: 'rooms.2' },
+      { type: 'subscribe', channel: 'rooms.3' },
+      { type: 'subscribe', channel: 'rooms.4', payload: { position: { epoch: 'e', seq: 1 } } },
+      { type: 'history', channel: 'rooms.1' },
+      { type: 'presence', channel: 'rooms.1' },
+    ];
+    for (const command of [...failing, ...asking]) {
       const error = await client.error(command);
-      expect(error).toMatchObject({ code: 'internal', retryable: false });
+      // A client gives up what it does not ask for again.
+      expect(error).toMatchObject(
+        asking.some((one) => one === command)
+          ? { code: 'unavailable', retryable: true }
+          : { code: 'internal', retryable: false },
+      );
       expect(JSON.stringify(error)).not.toMatch(/hunter2|db\.internal|\.ts|at /);
       const id = /^Internal error (\S+)$/.exec(error.message)?.[1] as string;
       const record = server.records.find(({ level, message }) => level === 'error' && message.includes(id));
       expect(record?.error).toBe(secret);
     }
-    expect(server.records.filter(({ level }) => level === 'error')).toHaveLength(failing.length);
+    expect(server.records.filter(({ level }) => level === 'error')).toHaveLength(
+      failing.length + asking.length,
+    );
     expect((await client.call({ type: 'ping' })).type).toBe('pong');
   });
 

@@ -247,6 +247,20 @@ describe('an abuse ban ends the other connections of whom it concerns (G16)', ()
     expect((await right.connect(token, from('9.9.9.9'))).ended).toBeUndefined();
   });
 
+  it.each([
+    ['a user', 'ada', 'bob'],
+    ['anonymous clients', undefined, 'bob'],
+  ])('on a node that starts later, for the time that is left: %s', async (_whom, token, other) => {
+    const nodes = await cluster(1);
+    await abuseWith(await (nodes.nodes[0] as WireServer).connect(token, from('9.9.9.9')));
+    clock.advance(20_000);
+    const late = await nodes.start();
+    expect(await refusedAt(late, '9.9.9.9', token)).toBe('banned');
+    expect((await late.connect(other, from('9.9.9.9'))).ended).toBeUndefined();
+    clock.advance(10_000);
+    expect((await late.connect(token, from('9.9.9.9'))).ended).toBeUndefined();
+  });
+
   it('neither shortens a ban of the application nor outlives its end', async () => {
     const { nodes } = await cluster(2);
     const [left, right] = nodes as [WireServer, WireServer];

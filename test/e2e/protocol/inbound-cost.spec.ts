@@ -458,6 +458,35 @@ describe('verifications (G17)', () => {
     expect(Number(refusal.headers['retry-after'])).toBeGreaterThan(0);
   });
 
+  it('why a token was refused is a debug line, once in ten seconds, without the token (G23)', async () => {
+    const hints = () => server.records.filter(({ level }) => level === 'debug').map(({ message }) => message);
+    await start({
+      authenticator: {
+        authenticate: async ({ token = '' }) => {
+          if (token === 'hunter2')
+            throw new RealtimeError('unauthorized', `No session "${token}"`, {
+              cause: new Error(`${token}: signature`),
+            });
+          if (token === 'old') throw new RealtimeError('token_expired');
+          if (token === 'bug') throw new Error('the database is away');
+          return { user: { id: token } };
+        },
+      },
+    });
+    for (let n = 0; n < 3; n++) expect((await refusedHello('hunter2')).code).toBe('unauthorized');
+    await refusedHello('old');
+    await refusedHello('bug');
+    await server.connect('ada');
+    expect(hints().filter((line) => line.includes('was refused'))).toEqual([
+      'A token of the address 127.0.0.1 was refused with unauthorized: No session "…" (…: signature)',
+      expect.stringContaining('was refused with token_expired: '),
+    ]);
+    expect(JSON.stringify(hints())).not.toContain('hunter2');
+    clock.advance(10_000);
+    await refusedHello('hunter2');
+    expect(hints().at(-1)).toContain('(2 more of this kind');
+  });
+
   it('a token that has expired is no guess', async () => {
     await start({ settings: { abuse: { authFailures: 1 } } });
     for (let n = 0; n < 3; n++) expect((await refusedHello('old')).code).toBe('token_expired');

@@ -105,6 +105,32 @@ describe('limits of inbound commands (G16)', () => {
     expect((await bob.call({ type: 'ping' })).type).toBe('pong');
   });
 
+  it('what the rate of a user refuses has another delay each time, and costs the connection nothing (G16)', async () => {
+    await start({ limits: { ratePerSecond: 1, burst: 8, userRatePerSecond: 2 } });
+    const [one, two] = [await server.connect('ada'), await server.connect('ada')];
+    one.sendAll(pings(4));
+    await one.nextAll(4, 'pong');
+    const delays: number[] = [];
+    for (const client of [one, two, one, two, one, two, one, two]) {
+      const refused = await client.error({ type: 'ping' });
+      expect(refused.code).toBe('rate_limited');
+      delays.push(refused.retryAfterMs as number);
+    }
+    // The next token of the user comes in half a second: its connections do not come back for it together.
+    for (const delay of delays) {
+      expect(delay).toBeGreaterThanOrEqual(500);
+      expect(delay).toBeLessThanOrEqual(1_000);
+    }
+    expect(new Set(delays).size).toBeGreaterThan(3);
+    clock.advance(2_000);
+    // Half of its burst is left to each: refusals took nothing of it.
+    one.sendAll(pings(4, 10));
+    await one.nextAll(4, 'pong');
+    clock.advance(2_000);
+    two.sendAll(pings(4, 20));
+    await two.nextAll(4, 'pong');
+  });
+
   it('abuse is answered with errors, then reading pauses, then the connection closes with 4807 and a temporary ban (G16)', async () => {
     await start({
       limits: { ratePerSecond: 1, burst: 5 },

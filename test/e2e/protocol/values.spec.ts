@@ -335,26 +335,29 @@ describe('what would arrive empty is refused with its path (P29d)', () => {
     expect((await application.history('rooms.1')).events).toEqual([]);
   });
 
-  it.each(FORMS)('of a handler %s: internal to the client, with the path in the log', async (form) => {
-    await start({
-      publish: new Map([['said', () => inForm(form, REFUSED())]]),
-      requests: new Map([['ask', () => inForm(form, REFUSED())]]),
-      authorize: { subscribe: 'public', publish: 'public', request: 'public' },
-      snapshot: { shareable: true, run: () => inForm(form, { state: REFUSED() }) },
-    });
-    const client = await connect('json');
-    for (const [command, name] of [
-      [{ type: 'publish', event: 'said', payload: 1 }, 'payload'],
-      [{ type: 'request', event: 'ask' }, 'reply'],
-      [{ type: 'subscribe', payload: {} }, 'snapshot'],
-    ] as const) {
-      expect((await client.error({ ...command, channel: 'rooms.1' })).code).toBe('internal');
-      expect(String((server.records.at(-1)?.error as Error | undefined)?.message)).toContain(
-        `${name}.a.0 is of the class Map`,
-      );
-    }
-    expect(client.ended).toBeUndefined();
-  });
+  it.each(FORMS)(
+    'of a handler %s: internal to the client, of a snapshot unavailable, with the path in the log',
+    async (form) => {
+      await start({
+        publish: new Map([['said', () => inForm(form, REFUSED())]]),
+        requests: new Map([['ask', () => inForm(form, REFUSED())]]),
+        authorize: { subscribe: 'public', publish: 'public', request: 'public' },
+        snapshot: { shareable: true, run: () => inForm(form, { state: REFUSED() }) },
+      });
+      const client = await connect('json');
+      for (const [command, name, code] of [
+        [{ type: 'publish', event: 'said', payload: 1 }, 'payload', 'internal'],
+        [{ type: 'request', event: 'ask' }, 'reply', 'internal'],
+        [{ type: 'subscribe', payload: {} }, 'snapshot', 'unavailable'],
+      ] as const) {
+        expect((await client.error({ ...command, channel: 'rooms.1' })).code).toBe(code);
+        expect(String((server.records.at(-1)?.error as Error | undefined)?.message)).toContain(
+          `${name}.a.0 is of the class Map`,
+        );
+      }
+      expect(client.ended).toBeUndefined();
+    },
+  );
 });
 
 describe('an event has a largest size (P29e)', () => {

@@ -67,6 +67,19 @@ describe('docs/limits.md', () => {
     );
   });
 
+  it('wants each option of the module in one subject', () => {
+    const more = withRows('module', ({ linger: _row, ...rows }) => ({
+      ...rows,
+      ...{ maxTabs: { kind: 'bytes' } },
+    }));
+    expect(limitProblems(types, more, sources)).toEqual([
+      'module:linger has no row: describe it, or say in OTHER_NUMBERS why it bounds nothing',
+      'module:maxTabs is no option: remove its row',
+      'module:maxTabs must stand in one subject of MODULE_GROUPS',
+      'module:linger stands in MODULE_GROUPS and has no row',
+    ]);
+  });
+
   it('wants an option for each row', () => {
     const stray = withRows('client', (rows) => ({ ...rows, maxTabs: { kind: 'bytes' } }));
     expect(limitProblems(types, stray, sources)).toEqual(['client:maxTabs is no option: remove its row']);

@@ -154,7 +154,8 @@ export class RedisCommands {
   private async readInWindow(call: ScriptCall): Promise<unknown> {
     const server = this.serverOf(call[1]);
     if (this.stalled.has(server)) throw this.unusable();
-    const window = this.windows.get(server) ?? new ReadWindow(() => this.windows.delete(server));
+    const window =
+      this.windows.get(server) ?? new ReadWindow(this.settings.clock, () => this.windows.delete(server));
     this.windows.set(server, window);
     return await window.run(
       () => this.perform(call),

@@ -1,6 +1,6 @@
 import { RetryQueue } from '../../../core/async/retry-queue.js';
 import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
-import type { BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
+import type { AbuseRecord, BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
 import { guarded, type ChannelListener } from '../../common/listeners.js';
@@ -85,6 +85,7 @@ export class RedisControl implements BrokerBus {
     const askedAt = this.settings.clock.monotonic();
     const tip = await this.log.tip(CONTROL_CHANNEL);
     await this.applyBans();
+    await this.applyAbuseBans(tip);
     // Records up to the tip concern nobody on this node, except for the bans, which it has now.
     this.reportCurrent(askedAt);
     this.follower.start(tip);
@@ -228,6 +229,23 @@ export class RedisControl implements BrokerBus {
     await Promise.all(bans.map(async (ban) => this.listener?.onControl(ban)));
   }
 
+  /**
+   * Bans for abuse that hold. Clients cause them, so they are in no table that could grow, only in the log of records, as far as
+   * that goes back.
+   */
+  private async applyAbuseBans({ epoch, seq: until }: Position): Promise<void> {
+    const found = new Map<string, AbuseRecord>();
+    const now = this.settings.clock.monotonic();
+    for (let from = 1; from <= until;) {
+      const range = { channel: CONTROL_CHANNEL, epoch, from, until, limit: BANS_PAGE };
+      const { events } = await this.log.read(range);
+      for (const { payload, expiresAt } of events)
+        if (isControlPayload(payload)) collectAbuse(found, payload.m, expiresAt - now);
+      from = (events.at(-1)?.seq ?? until) + 1;
+    }
+    await Promise.all([...found.values()].map(async (ban) => this.listener?.onControl(ban)));
+  }
+
   /** Bans that hold by the server's time; those that have ended are removed. */
   private async loadBans(): Promise<readonly BanRecord[]> {
     const { commands, keys, partition } = this;
@@ -253,4 +271,17 @@ export class RedisControl implements BrokerBus {
       await commands.command(partition, 'hdel', [keys.bans, ...ended.slice(0, BANS_PAGE)]);
     return [...bans.values()];
   }
+}
+
+/** Takes a record into those of the bans for abuse that hold. An administrator's record about the user takes the place of one. */
+function collectAbuse(bans: Map<string, AbuseRecord>, message: ControlMessage, leftMs: number): void {
+  if (message.kind === 'ban' || message.kind === 'unban') bans.delete(abuseKey('user', message.user));
+  if (message.kind !== 'abuse' || leftMs <= 0) return;
+  const key = abuseKey(message.of, message.id);
+  if ((bans.get(key)?.forMs ?? 0) >= leftMs) return;
+  bans.set(key, { ...message, forMs: leftMs });
+}
+
+function abuseKey(of: AbuseRecord['of'], id: string): string {
+  return `${of} ${id}`;
 }

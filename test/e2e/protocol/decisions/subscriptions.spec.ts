@@ -204,7 +204,7 @@ describe('subscriptions', () => {
     state = () => {
       throw new Error('no state');
     };
-    expect(await client.error(subscribe)).toMatchObject({ code: 'internal' });
+    expect(await client.error(subscribe)).toMatchObject({ code: 'unavailable', retryable: true });
   });
 
   it('a ticket takes over a session only for its own user; the older connection closes with 4810 (P28, P28b, P28e)', async () => {

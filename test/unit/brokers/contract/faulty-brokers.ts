@@ -291,6 +291,16 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
         });
       },
     ),
+    'hands bans for abuse to later nodes with the time that they had': failing(
+      'hands the bans for abuse that hold to a node that starts later',
+      (inner) =>
+        listening(inner, (listener) => ({
+          onControl: (message) =>
+            listener.onControl(
+              message.kind === 'abuse' ? { ...message, forMs: message.forMs + 1_000 } : message,
+            ),
+        })),
+    ),
     'applies a record twice': failing('delivers a control record unchanged to every node', (inner) =>
       listening(inner, (listener) => ({
         async onControl(message) {

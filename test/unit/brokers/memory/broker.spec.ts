@@ -120,6 +120,21 @@ describe('memoryBroker', () => {
     expect(bans.size).toBeLessThanOrEqual(100);
   });
 
+  it('keeps the newest bans for abuse for nodes that start later, and all of administrators (G16)', async () => {
+    const { broker, node } = await open();
+    const forMs = 60_000;
+    await broker.bus.control({ kind: 'ban', user: 'banned', forMs });
+    const ban = (id: string) => broker.bus.control({ kind: 'abuse', of: 'user', id, forMs });
+    await ban('old');
+    await ban('again');
+    for (let index = 0; index < 9_999; index += 1) await ban(`u${index}`);
+    const late = await node();
+    expect(late.seen.controls).toHaveLength(10_001);
+    expect(late.seen.controls[0]).toMatchObject({ kind: 'ban', user: 'banned' });
+    expect(late.seen.controls[1]).toMatchObject({ kind: 'abuse', id: 'again' });
+    await late.broker.close();
+  });
+
   it('queues a probe that a listener starts, and ends it on `close` (G20)', async () => {
     const { broker, seen } = await open();
     await broker.log.subscribe('a');

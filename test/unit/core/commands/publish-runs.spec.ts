@@ -10,6 +10,9 @@ import { channel, EngineHarness, quiet } from '../../../support/engine/harness.j
 import { publishAnswers as answers, publishOf } from '../../../support/engine/publishes.js';
 
 const LIMIT_MS = 10_000;
+/** How long a handler is waited for that does not end. */
+const END_MS = 10 * LIMIT_MS;
+const WINDOW_MS = 300_000;
 const ROOM = 'rooms.1';
 
 /** One run of the handler. */
@@ -247,6 +250,91 @@ describe('a publish that is sent again while its handler runs (G4, P15c)', () =>
   });
 });
 
+describe('a handler of a publish that never ends (G4, P15c)', () => {
+  it('blocks its id for ten times handlerTimeout: then it is answered at once and finally, and nothing runs twice', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(END_MS - 1);
+    expect(await answers(client)).toEqual([['m1', 'timeout']]);
+    client.send(say('m1'));
+    await quiet();
+    expect(client.take('error')).toEqual([]);
+    await pass(1);
+    const other = await harness.greet('user:ada');
+    other.take();
+    other.send(say('m1'));
+    await quiet();
+    const [error] = other.take('error');
+    expect(error).toMatchObject({ ref: 'm1', payload: { code: 'outcome_unknown', retryable: false } });
+    expect((error?.payload as ErrorBody).message).toContain('does not end');
+    expect(runs).toHaveLength(1);
+    // Who joined before that has the answer that it waited for.
+    runs[0]?.end('late');
+    expect(await answers(client)).toEqual([['m1', 1, false]]);
+    other.send(say('m1'));
+    expect(await answers(other)).toEqual([['m1', 1, true]]);
+    expect(runs).toHaveLength(1);
+  });
+
+  it('does not block the publishes behind it, nor other content of its id longer than itself', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(END_MS);
+    client.take();
+    client.send(say('m1', 'other'), say('m2'));
+    await quiet();
+    runs[1]?.end();
+    expect(await answers(client)).toEqual([
+      ['m1', 'conflict'],
+      ['m2', 1, false],
+    ]);
+  });
+
+  it('is forgotten when its id may name another publish: a new one runs, and what the old one makes is lost', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(END_MS + WINDOW_MS - 1);
+    client.send(say('m1'));
+    expect(await answers(client)).toEqual([
+      ['m1', 'timeout'],
+      ['m1', 'outcome_unknown'],
+    ]);
+    await pass(1);
+    client.send(say('m1', 'new'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    // Neither end of the old one takes the new one away.
+    runs[0]?.end('old');
+    await quiet();
+    client.send(say('m1', 'new'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    runs[1]?.end('made once');
+    expect(await answers(client)).toEqual([
+      ['m1', 1, false],
+      ['m1', 1, true],
+    ]);
+    expect(await logged()).toEqual([['m1', 'made once']]);
+  });
+
+  it('is not waited for where it fails in the end: the next one runs again', async () => {
+    await start();
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await pass(END_MS);
+    client.take();
+    runs[0]?.fail(new Error('at last'));
+    await quiet();
+    client.send(say('m1'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    runs[1]?.end();
+  });
+});
+
 describe('a publish that is sent twice on one connection before its answer (G4, P15c)', () => {
   /** Answers of the broker wait until they are let go. */
   function holdAppends(): () => void {
@@ -342,27 +430,27 @@ describe('PublishRuns', () => {
     ['later', () => Promise.resolve(7)],
   ])('shares what a handler answers %s until everybody has let it go', async (_, work) => {
     await start();
-    const known = new PublishRuns();
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
     const again = () => {
       throw new Error('a second run');
     };
-    const one = known.join(named, work);
-    const two = known.join(named, again);
+    const one = known.join(named, WINDOW_MS, work);
+    const two = known.join(named, WINDOW_MS, again);
     expect(await Promise.all([one.result, two.result])).toEqual([7, 7]);
     one.release();
     expect(known.size).toBe(1);
-    const three = known.join(named, again);
+    const three = known.join(named, WINDOW_MS, again);
     two.release();
-    expect(() => known.join({ ...named, fingerprint: 'other' }, again)).toThrow(RealtimeError);
+    expect(() => known.join({ ...named, fingerprint: 'other' }, WINDOW_MS, again)).toThrow(RealtimeError);
     three.release();
     expect(known.size).toBe(0);
   });
 
   it('keeps a run that nobody waits for any more until its handler ends', async () => {
     await start();
-    const known = new PublishRuns();
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
     let end: () => void = () => undefined;
-    known.join(named, () => new Promise<void>((resolve) => (end = resolve))).release();
+    known.join(named, WINDOW_MS, () => new Promise<void>((resolve) => (end = resolve))).release();
     expect(known.size).toBe(1);
     end();
     await quiet();
@@ -371,20 +459,43 @@ describe('PublishRuns', () => {
 
   it('keeps nothing of a handler that fails, and a late release takes no run of another', async () => {
     await start();
-    const known = new PublishRuns();
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
     expect(() =>
-      known.join(named, () => {
+      known.join(named, WINDOW_MS, () => {
         throw new Error('at once');
       }),
     ).toThrow('at once');
     expect(known.size).toBe(0);
-    const failed = known.join(named, () => Promise.reject(new Error('later')));
+    const failed = known.join(named, WINDOW_MS, () => Promise.reject(new Error('later')));
     await expect(failed.result).rejects.toThrow('later');
     expect(known.size).toBe(0);
-    const next = known.join(named, () => 8);
+    const next = known.join(named, WINDOW_MS, () => 8);
     failed.release();
     expect(known.size).toBe(1);
     next.release();
+    expect(known.size).toBe(0);
+  });
+
+  it('forgets handlers that do not end, whichever publish comes, and keeps what somebody waits for', async () => {
+    await start();
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const join = (id: string, work: () => unknown) => known.join({ ...named, id }, WINDOW_MS, work);
+    let fail: (error: Error) => void = () => undefined;
+    join('failing', () => new Promise((_, reject) => (fail = reject))).release();
+    join('1', never).release();
+    const waited = join('2', never);
+    join('3', never).release();
+    harness.clock.advance(END_MS + WINDOW_MS);
+    join('at once', () => 1).release();
+    expect(known.size).toBe(2);
+    waited.release();
+    const successor = join('failing', () => 2);
+    expect(known.size).toBe(1);
+    fail(new Error('late'));
+    await quiet();
+    expect(known.size).toBe(1);
+    successor.release();
     expect(known.size).toBe(0);
   });
 
@@ -397,8 +508,8 @@ describe('PublishRuns', () => {
         setImmediate(() => resolve('rows'));
       },
     };
-    const known = new PublishRuns();
-    const all = [1, 2].map(() => known.join(named, () => query).result);
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
+    const all = [1, 2].map(() => known.join(named, WINDOW_MS, () => query).result);
     expect(await Promise.all(all)).toEqual(['rows', 'rows']);
     expect(queries).toBe(1);
   });
@@ -414,9 +525,9 @@ describe('PublishRuns', () => {
     ],
   ])('tells %j from %j', async (one, other) => {
     await start();
-    const known = new PublishRuns();
-    const first = known.join({ ...named, ...one }, () => Promise.resolve('one')).result;
-    const second = known.join({ ...named, ...other }, () => Promise.resolve('other')).result;
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
+    const first = known.join({ ...named, ...one }, WINDOW_MS, () => Promise.resolve('one')).result;
+    const second = known.join({ ...named, ...other }, WINDOW_MS, () => Promise.resolve('other')).result;
     expect(await Promise.all([first, second])).toEqual(['one', 'other']);
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ErrorBody } from '../../../../lib/protocol/realtime-error.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
 import type { HandlerCall, PublishHandler } from '../../../../lib/core/ports/channel-definition.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { publishAnswers as answers, publishOf } from '../../../support/engine/publishes.js';
@@ -90,6 +91,36 @@ describe('publish', () => {
       ['m1', 1, false],
       ['m1', 1, true],
     ]);
+    connection.send(say('m1', { text: 'other' }));
+    expect(await answers(connection)).toEqual([['m1', 'conflict']]);
+  });
+
+  it.each<[string, () => MaybePromise<boolean>]>([
+    ['at once', () => false],
+    ['later', () => Promise.resolve(false)],
+  ])('says nothing of a repeated id to who may no longer publish (refused %s)', async (_, refuse) => {
+    let may: () => MaybePromise<boolean> = () => true;
+    harness = await EngineHarness.start([
+      channel('rooms.:room', { behaviour: { authorize: { subscribe: 'public', publish: () => may() } } }),
+    ]);
+    const connection = await harness.greet('user:ada');
+    connection.send(say('m1', { text: 'hi' }));
+    expect(await answers(connection)).toEqual([['m1', 1, false]]);
+    may = refuse;
+    connection.send(say('m1', { text: 'other' }), say('m1', { text: 'hi' }), say('new', 1));
+    expect((await answers(connection)).sort()).toEqual([
+      ['m1', 'forbidden'],
+      ['m1', 'forbidden'],
+      ['new', 'forbidden'],
+    ]);
+    // A revoke that comes while the authorization is asked counts too.
+    may = async () => {
+      await harness.engine.revoke('ada', 'rooms.1');
+      return true;
+    };
+    connection.send(say('m1', { text: 'other' }));
+    expect(await answers(connection)).toEqual([['m1', 'forbidden']]);
+    may = () => true;
     connection.send(say('m1', { text: 'other' }));
     expect(await answers(connection)).toEqual([['m1', 'conflict']]);
   });

@@ -1,8 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AuthorizationResult, HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
 import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
+import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
+import type { Broker } from '../../../../lib/core/ports/broker.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { settle } from '../../../support/engine/manual-clock.js';
@@ -476,5 +479,195 @@ describe('the authorization of presence in a lease (G10, G11)', () => {
     roster = () => true;
     await pass(500);
     expect(seqs(client)).toEqual([1]);
+  });
+});
+
+describe('many authorizations that expire at the same moment (G11)', () => {
+  const COUNT = 70;
+  const AT_ONCE = 64;
+  const LIMIT = ENGINE_DEFAULTS.handlerTimeoutMs;
+  let answers: ((result: AuthorizationResult) => void)[];
+
+  async function startMany(): Promise<FakeConnection> {
+    warnings = [];
+    answers = [];
+    let isFirst = true;
+    const subscribe = (): MaybePromise<AuthorizationResult> =>
+      isFirst ? { forMs: LEASE } : new Promise((resolve) => answers.push(resolve));
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { authorize: { subscribe } } })],
+      {
+        warnings,
+        settings: { heartbeat: FOREVER, limits: { burst: 1_000 }, retry: { baseMs: 500, maxMs: 500 } },
+      },
+    );
+    const client = await harness.greet('user:ada');
+    for (let room = 0; room < COUNT; room++)
+      client.send({ type: 'subscribe', id: `s${room}`, channel: `rooms.${room}` });
+    await quiet();
+    isFirst = false;
+    client.take();
+    await pass(LEASE);
+    return client;
+  }
+
+  const publishAll = async (): Promise<void> => {
+    for (let room = 0; room < COUNT; room++) await harness.publish(`rooms.${room}`);
+  };
+  const roomsOf = (client: FakeConnection): number =>
+    new Set(client.take('event').map((event) => event['channel'])).size;
+
+  it('are asked 64 at a time; each answer lets another begin', async () => {
+    await startMany();
+    expect(answers).toHaveLength(AT_ONCE);
+    answers[0]?.({ forMs: LEASE });
+    await quiet();
+    expect(answers).toHaveLength(AT_ONCE + 1);
+    for (let next = 1; next < COUNT; next++) {
+      answers[next]?.({ forMs: LEASE });
+      await quiet();
+    }
+    expect(answers).toHaveLength(COUNT);
+    // The next time there is room for as many again, and no timer of the wait is left.
+    await pass(LIMIT);
+    expect(warnings).toEqual([]);
+    await pass(LEASE - LIMIT);
+    expect(answers).toHaveLength(COUNT + AT_ONCE);
+  });
+
+  it('one that waits keeps what it had for handlerTimeout, is then withheld, and continues without a gap or a repeat', async () => {
+    const client = await startMany();
+    await pass(LIMIT - 1);
+    await publishAll();
+    expect(roomsOf(client)).toBe(COUNT);
+    await pass(1);
+    await publishAll();
+    // The first were not answered in time, the others not asked.
+    expect(roomsOf(client)).toBe(0);
+    expect(answers).toHaveLength(COUNT);
+    expect(warnings).toContainEqual(expect.stringContaining('More than 64 authorizations'));
+    for (const answer of answers.slice(AT_ONCE)) answer(true);
+    await quiet();
+    expect(client.take('event').map(({ seq }) => seq)).toEqual(Array(COUNT - AT_ONCE).fill(2));
+    await pass(500);
+    for (const answer of answers.slice(COUNT)) answer(true);
+    await quiet();
+    for (const answer of answers.slice(COUNT + AT_ONCE)) answer(true);
+    await quiet();
+    expect(client.take('event').map(({ seq }) => seq)).toEqual(Array(AT_ONCE).fill(2));
+    expect(client.take('unsubscribed')).toEqual([]);
+  });
+
+  it('one that has ended in the meantime is not asked, and gives its place to the next', async () => {
+    const client = await startMany();
+    client.send({ type: 'unsubscribe', id: 'u', channel: `rooms.${AT_ONCE}` });
+    await quiet();
+    for (const answer of answers) answer(true);
+    await quiet();
+    expect(answers).toHaveLength(COUNT - 1);
+    client.drop();
+    await quiet();
+    const other = await harness.greet('user:eve');
+    other.send({ type: 'subscribe', id: 's', channel: 'rooms.1' });
+    await quiet();
+    expect(answers).toHaveLength(COUNT);
+  });
+
+  it('a no to one that waited ends it', async () => {
+    const client = await startMany();
+    for (const answer of [...answers]) answer(true);
+    await quiet();
+    for (const answer of answers.slice(AT_ONCE)) answer(false);
+    await quiet();
+    expect(client.take('unsubscribed')).toHaveLength(COUNT - AT_ONCE);
+  });
+});
+
+describe('a time that is given for history (G11)', () => {
+  it('means nothing: it is asked for each command, and a replay is sent to its end', async () => {
+    let reads = 0;
+    harness = await EngineHarness.start(
+      [
+        channel('rooms.:room', {
+          behaviour: {
+            authorize: {
+              subscribe: 'public',
+              publish: 'public',
+              history: () => {
+                reads++;
+                return { forMs: 1 };
+              },
+            },
+          },
+        }),
+      ],
+      { settings: { heartbeat: FOREVER } },
+    );
+    await harness.publish(ROOM, 3);
+    const { position } = await harness.engine.application.history(ROOM);
+    const client = await harness.greet('user:ada');
+    client.take();
+    client.send({
+      type: 'subscribe',
+      id: 's',
+      channel: ROOM,
+      payload: { position: { ...position, seq: 0 } },
+    });
+    await quiet();
+    expect(seqs(client)).toEqual([1, 2, 3]);
+    await pass(60_000);
+    expect(reads).toBe(1);
+    await harness.publish(ROOM);
+    expect(seqs(client)).toEqual([4]);
+    client.send({ type: 'history', id: 'h', channel: ROOM, payload: {} });
+    await quiet();
+    expect(reads).toBe(2);
+    expect(client.take('reply')).toMatchObject([{ ref: 'h' }]);
+  });
+});
+
+describe('a subscription that is withheld again and again while it is replayed', () => {
+  it('has one reader, however often: what waits does not grow (G8, G11)', async () => {
+    const inner = memoryBroker();
+    let fails = false;
+    let reads = 0;
+    const read: Broker['log']['read'] = async (request) => {
+      reads++;
+      if (fails) throw new RealtimeError('unavailable');
+      return inner.log.read(request);
+    };
+    let may = true;
+    const subscribe = (): AuthorizationResult => {
+      if (!may) throw new RealtimeError('unavailable');
+      return { forMs: 100 };
+    };
+    harness = await EngineHarness.start(
+      [channel('rooms.:room', { behaviour: { authorize: { subscribe } } })],
+      {
+        broker: alteredBroker(inner, { log: { read } }),
+        settings: { heartbeat: FOREVER, retry: { baseMs: 1, maxMs: 1 }, ringSize: 1 },
+      },
+    );
+    await harness.publish(ROOM, 5);
+    const client = await harness.subscriber(ROOM, 'user:ada');
+    may = false;
+    await pass(100);
+    await harness.publish(ROOM, 5);
+    fails = true;
+    reads = 0;
+    for (let round = 0; round < 20; round++) {
+      may = true;
+      await pass(1);
+      may = false;
+      await pass(100);
+    }
+    // Two seconds of outage: a read each time, and each half a second.
+    expect(reads).toBeLessThanOrEqual(25);
+    may = true;
+    await pass(1);
+    expect(harness.clock.pending).toBeLessThanOrEqual(10);
+    fails = false;
+    await pass(500);
+    expect(seqs(client)).toEqual([6, 7, 8, 9, 10]);
   });
 });

@@ -212,6 +212,11 @@ const VERDICTS: readonly (readonly [string, () => AuthorizationResult, string])[
   ['any other error', thrower(new Error(SECRET)), 'internal'],
 ];
 
+/** Commands that only ask: a failure of the application does not end what their client wants (P6d). */
+const ASKS: readonly string[] = ['subscribe', 'history', 'presence'];
+const codeFor = (action: string, outcome: string): string =>
+  outcome === 'internal' && ASKS.includes(action) ? 'unavailable' : outcome;
+
 const COMMANDS = {
   subscribe: { type: 'subscribe', channel: 'rooms.1' },
   publish: { type: 'publish', channel: 'rooms.1', event: 'said', payload: 1 },
@@ -240,7 +245,8 @@ describe.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])(
           }),
         ]);
         const connection = await harness.greet('user:ada');
-        expect(await ask(connection, COMMANDS[action])).toBe(outcome === 'admitted' ? 'reply' : outcome);
+        const expected = outcome === 'admitted' ? 'reply' : codeFor(action, outcome);
+        expect(await ask(connection, COMMANDS[action])).toBe(expected);
         if (outcome !== 'admitted') expect(ran).toEqual([]);
         expect(connection.closed).toBeUndefined();
       },
@@ -305,7 +311,7 @@ describe.each(Object.keys(handlers) as ('subscribe' | 'publish' | 'request')[])(
           }),
         ]);
         const connection = await harness.greet('user:ada');
-        expect(await ask(connection, COMMANDS[kind])).toBe(outcome);
+        expect(await ask(connection, COMMANDS[kind])).toBe(codeFor(kind, outcome));
         expect(JSON.stringify(connection.received)).not.toContain('hunter2');
         expect(connection.closed).toBeUndefined();
         expect(await harness.engine.application.history('rooms.1')).toMatchObject({

@@ -127,7 +127,8 @@ const failures: Readonly<Record<string, readonly [Step, (work: () => unknown) =>
     'muted',
   ],
   'the snapshot rejects': ['snapshot', async () => Promise.reject(new RealtimeError('muted')), 'muted'],
-  'the snapshot is not serializable': ['snapshot', () => ({ state: 10n }), 'internal'],
+  'the authorization fails': ['authorize', () => Promise.reject(new Error('no database')), 'unavailable'],
+  'the snapshot is not serializable': ['snapshot', () => ({ state: 10n }), 'unavailable'],
   'the snapshot states a position that is not in the log': [
     'snapshot',
     () => ({ state: 1, position: { epoch: 'none', seq: 7 } }),

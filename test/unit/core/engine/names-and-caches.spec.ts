@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
-import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { RealtimeError, type ErrorBody } from '../../../../lib/protocol/realtime-error.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 
@@ -87,10 +87,15 @@ describe('channels that a node serves', () => {
     client.send({ type: 'subscribe', id: 's2', channel: 'rooms.2' });
     await quiet();
     const answers = client.take().filter(({ ref }) => ref !== undefined);
-    expect(answers.find(({ ref }) => ref === 's3')?.payload).toMatchObject({
-      code: 'unavailable',
-      retryAfterMs: 2_000,
-    });
+    const refused = answers.find(({ ref }) => ref === 's3')?.payload as ErrorBody;
+    expect(refused.code).toBe('unavailable');
+    expect(refused.retryAfterMs).toBeGreaterThanOrEqual(2_000);
+    expect(refused.retryAfterMs).toBeLessThanOrEqual(4_000);
+    // All clients find no room for the same reason: they do not come back together.
+    client.send({ type: 'subscribe', id: 's5', channel: 'rooms.3' });
+    await quiet();
+    const [second] = client.take('error');
+    expect((second?.payload as ErrorBody).retryAfterMs).not.toBe(refused.retryAfterMs);
     expect(answers.find(({ ref }) => ref === 's2')?.type).toBe('reply');
     client.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.1' });
     harness.clock.advance(200);
@@ -174,6 +179,14 @@ describe('publishes that the broker has not answered', () => {
       );
     const waiting = [publish(9_000)];
     expect(await publish(10)).toBe('unavailable');
+    const advice = (): Promise<number | undefined> =>
+      application.publish('rooms.1', 'said', 1).then(
+        () => undefined,
+        (error: RealtimeError) => error.retryAfterMs,
+      );
+    const [one, other] = [await advice(), await advice()];
+    for (const given of [one, other]) expect(given).toBeGreaterThanOrEqual(1_000);
+    expect(one).not.toBe(other);
     go?.();
     expect(await Promise.all(waiting)).toEqual([how === 'answers' ? 'ok' : 'timeout']);
     expect(harness.engine['parts'].appends.pendingBytes).toBe(0);

@@ -4,6 +4,7 @@ import type { AppendOutcome, BrokerLog } from '../../../../lib/core/ports/broker
 import { errorBody, type RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { request } from '../../../support/engine/append-requests.js';
+import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 function queueOf(outcomes: readonly AppendOutcome[]): AppendQueue {
@@ -12,6 +13,7 @@ function queueOf(outcomes: readonly AppendOutcome[]): AppendQueue {
     {
       log,
       clock: new ManualClock(),
+      entropy: new SeededEntropy(),
       observer: {},
       settings: { ...ENGINE_DEFAULTS, nodeId: 'node', ticketSecret: 'x'.repeat(32) },
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { systemEntropy } from '../../../../lib/core/ports/entropy.js';
+import { spreadWait, systemEntropy } from '../../../../lib/core/ports/entropy.js';
 
 describe('random values of the operating system', () => {
   it.each([
@@ -19,5 +19,18 @@ describe('random values of the operating system', () => {
     for (let place = 0; place < length; place++)
       expect(new Set(made.map((text) => text[place])).size).toBe(64);
     expect(new Set(made.map((text) => text.length))).toEqual(new Set([length]));
+  });
+});
+
+describe('advice to clients whose wait has one cause', () => {
+  it.each([
+    [1_000, 0, 1_000],
+    [1_000, 0.5, 1_500],
+    [1_000, 0.9999, 2_000],
+    [0.2, 0, 1],
+    [5, 0.5, 130],
+    [0, 0.9999, 250],
+  ])('a wait of %s ms is spread by %s to %s ms', (waitMs, random, expected) => {
+    expect(spreadWait(waitMs, { random: () => random })).toBe(expected);
   });
 });

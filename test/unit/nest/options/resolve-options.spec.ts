@@ -114,6 +114,16 @@ describe('module options', () => {
       '- trustProxy: is neither a number nor a list of networks nor a function. Give the number of proxies in front, e.g. 1, or their networks, e.g. ["10.0.0.0/8"].',
     ],
     [
+      'an async predicate of proxies',
+      { trustProxy: async () => false },
+      '- trustProxy: is refused. The function returns a promise. Look up beforehand what it needs, and return true or false at once.',
+    ],
+    [
+      'an async rule of origins',
+      { allowedOrigins: ['same-origin', async () => false] },
+      '- allowedOrigins: is refused. The function returns a promise. Look up beforehand what it needs, and return true or false at once.',
+    ],
+    [
       'broker',
       { broker: {} },
       '- broker: is not a broker. Give memoryBroker(), another broker, or a function that returns one.',

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TrustProxy } from '../../../../lib/transports/http/client-address.js';
-import { RawClient } from '../support/raw-client.js';
+import { RawClient, refusalOf } from '../support/raw-client.js';
 import { closeServers, serve } from '../support/test-server.js';
 
 afterEach(closeServers);
@@ -50,4 +50,29 @@ describe('requests that a proxy sent where no proxy is trusted', () => {
   it('a list that names no network is refused with the remedy', async () => {
     await expect(serve({ trustProxy: ['everybody'] })).rejects.toThrow(/^trustProxy: "everybody" is neither/);
   });
+
+  it('a predicate that is async is refused when the transport is made: a promise would count as true', async () => {
+    await expect(serve({ trustProxy: (async () => false) as never })).rejects.toThrow(
+      /^trustProxy: The function returns a promise\. .* return true or false at once\.$/,
+    );
+  });
+
+  it.each([
+    ['true', () => Promise.resolve(true)],
+    ['false', () => Promise.resolve(false)],
+    ['an error', () => Promise.reject(new Error('late'))],
+  ])(
+    'a predicate that returns a promise of %s trusts nobody: the log says so, each time',
+    async (_what, trust) => {
+      const { host, port, errors } = await serve({ trustProxy: trust as never });
+      for (let time = 1; time <= 2; time++) {
+        const { statusLine } = await refusalOf(port, '/realtime', { 'X-Forwarded-For': '6.6.6.6' });
+        expect(statusLine).toContain('503');
+      }
+      expect(errors.map((error) => (error as Error).message)).toEqual(
+        Array(2).fill(expect.stringMatching(/^trustProxy: The function returns a promise/)),
+      );
+      expect(host.admitted).toEqual([]);
+    },
+  );
 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { RawClient, refusalOf, type HeaderLines } from '../support/raw-client.js';
 import { closeServers, serve } from '../support/test-server.js';
 import type { WebSocketTransportOptions } from '../../../../lib/transports/websocket/options.js';
@@ -78,35 +79,80 @@ describe('upgrades with a list of allowed origins (G22)', () => {
     expect(await outcome(port, { Origin: 'https://a.com' })).toBe(503);
     expect(errors).toEqual([failure]);
   });
+
+  it('a rule that is async is refused when the transport is made: a promise would count as true', async () => {
+    await expect(serve({ allowedOrigins: [(async () => true) as never] })).rejects.toThrow(
+      /^allowedOrigins: The function returns a promise/,
+    );
+  });
+
+  it.each([
+    ['true', () => Promise.resolve(true)],
+    ['false', () => Promise.resolve(false)],
+    ['an error', () => Promise.reject(new Error('late'))],
+  ])('a rule that returns a promise of %s admits nobody, and is reported', async (_what, rule) => {
+    const { port, errors } = await serve({ allowedOrigins: rule as never });
+    expect(await outcome(port, { Origin: 'https://a.com' })).toBe(503);
+    expect(errors.map(String)).toEqual([
+      expect.stringContaining('allowedOrigins: The function returns a promise'),
+    ]);
+    expect(await outcome(port, {})).toBe(101);
+  });
+
+  it('a rule whose answer is truthy and no promise admits, as ever', async () => {
+    const { port } = await serve({ allowedOrigins: ((origin: string) => /^https/.exec(origin)) as never });
+    expect(await outcome(port, { Origin: 'https://a.com' })).toBe(101);
+    expect(await outcome(port, { Origin: 'http://a.com' })).toBe(403);
+  });
 });
 
 describe('upgrades with a cookie and no list of allowed origins (G22)', () => {
   it.each([
-    ['http://example.com', 'example.com', 101],
-    ['https://example.com', 'example.com', 101],
-    ['https://EXAMPLE.com', 'example.com:443', 101],
-    ['http://example.com:3000', 'example.com:3000', 101],
-    ['https://example.com:3000', 'example.com', 403],
-    ['https://sub.example.com', 'example.com', 403],
-    ['https://example.com.evil.net', 'example.com', 403],
-    ['https://evil.net', 'example.com', 403],
-    ['null', 'example.com', 403],
-    ['file://', 'example.com', 403],
-  ])('a page of %s that connects to %s is answered with %i (G22)', async (origin, name, expected) => {
-    const { port } = await serve(byCookie);
-    expect(await outcome(port, { Origin: origin, Host: name, ...COOKIE })).toBe(expected);
+    ['http://example.com', 'example.com', true],
+    ['https://example.com', 'example.com', true],
+    ['https://EXAMPLE.com', 'example.com:443', true],
+    ['http://example.com:3000', 'example.com:3000', true],
+    ['https://example.com:3000', 'example.com', false],
+    ['https://sub.example.com', 'example.com', false],
+    ['https://example.com.evil.net', 'example.com', false],
+    ['https://evil.net', 'example.com', false],
+    ['null', 'example.com', false],
+    ['file://', 'example.com', false],
+  ])('of a page of %s that connects to %s the cookie counts: %j (G22)', async (origin, name, counts) => {
+    const { host, port } = await serve(byCookie);
+    host.verify = () => Promise.reject(new RealtimeError('unauthorized'));
+    const page = { Origin: origin, Host: name };
+    // A page that may not use the cookie does not learn from the answer whether its visitor has one.
+    expect(await outcome(port, { ...page, ...COOKIE })).toBe(counts ? 401 : 101);
+    expect(await outcome(port, page)).toBe(101);
+    expect(host.asked).toHaveLength(counts ? 1 : 0);
+  });
+
+  it('a page whose cookie does not count is named in the log once, with the remedy', async () => {
+    const warnings: string[] = [];
+    const { port } = await serve({ ...byCookie, onWarning: (text) => void warnings.push(text) });
+    await outcome(port, { Origin: 'https://evil.net' });
+    await outcome(port, { Origin: 'https://evil.net', Cookie: 'other=1; session=' });
+    await outcome(port, { Origin: 'http://example.com', ...COOKIE });
+    expect(warnings).toEqual([]);
+    await outcome(port, { Origin: 'https://Evil.net:443', ...COOKIE });
+    await outcome(port, { Origin: 'https://evil.org', ...COOKIE });
+    expect(warnings).toEqual([
+      expect.stringMatching(/page of https:\/\/evil\.net came .*session.*allowedOrigins/),
+    ]);
   });
 
   it.each([
-    ['https://example.com', 'https', 101],
-    ['http://example.com', 'https', 403],
-    ['https://example.com', 'http', 403],
-    ['http://example.com', 'http', 101],
+    ['https://example.com', 'https', true],
+    ['http://example.com', 'https', false],
+    ['https://example.com', 'http', false],
+    ['http://example.com', 'http', true],
   ])(
-    'a page of %s, over %s as a trusted proxy says, is answered with %i (G22)',
-    async (origin, proto, expected) => {
-      const { port } = await serve({ ...byCookie, trustProxy: 1 });
-      expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(expected);
+    'of a page of %s, over %s as a trusted proxy says, the cookie counts: %j (G22)',
+    async (origin, proto, counts) => {
+      const { host, port } = await serve({ ...byCookie, trustProxy: 1 });
+      expect(await outcome(port, { Origin: origin, 'X-Forwarded-Proto': proto, ...COOKIE })).toBe(101);
+      expect(host.asked).toHaveLength(counts ? 1 : 0);
     },
   );
 

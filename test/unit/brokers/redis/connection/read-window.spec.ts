@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ReadWindow } from '../../../../../lib/brokers/redis/connection/read-window.js';
-import { settle } from '../../../../support/engine/manual-clock.js';
+import { ManualClock, settle } from '../../../../support/engine/manual-clock.js';
 
 const PLACES = 32;
 
@@ -19,7 +19,8 @@ function deferred() {
 function windowOf() {
   let idle = 0;
   const late = new Map<unknown, Promise<unknown>>();
-  const window = new ReadWindow(() => {
+  const clock = new ManualClock();
+  const window = new ReadWindow(clock, () => {
     idle += 1;
   });
   const reads: ReturnType<typeof deferred>[] = [];
@@ -35,7 +36,7 @@ function windowOf() {
     outcome.catch(() => undefined);
     return outcome;
   };
-  return { window, late, reads, read, idle: () => idle };
+  return { clock, window, late, reads, read, idle: () => idle };
 }
 
 describe('the reads under way on one connection', () => {
@@ -78,6 +79,48 @@ describe('the reads under way on one connection', () => {
       }
     },
   );
+
+  it('a read whose turn does not come within 10 s is answered with timeout, and not begun', async () => {
+    const { clock, reads, read, idle } = windowOf();
+    void Array.from({ length: PLACES }, read);
+    const first = read();
+    clock.advance(4_000);
+    const second = read();
+    const third = read();
+    clock.advance(5_999);
+    // The line moves: its first one is now another.
+    reads[0]?.resolve('a');
+    await settle();
+    expect(reads.length).toBe(PLACES + 1);
+    clock.advance(4_000);
+    await settle();
+    reads[1]?.resolve('b');
+    await settle();
+    expect(reads.length).toBe(PLACES + 2);
+    clock.advance(1);
+    await expect(third).rejects.toMatchObject({ code: 'timeout', retryable: true });
+    const last = read();
+    for (const { resolve } of reads) resolve('c');
+    await settle();
+    reads.at(-1)?.resolve('c');
+    expect(await Promise.all([first, second, last])).toEqual(['c', 'c', 'c']);
+    await settle();
+    expect(reads.length).toBe(PLACES + 3);
+    expect(idle()).toBe(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('the timer of what waits ends with the line, also where it is refused', async () => {
+    const { clock, window, read } = windowOf();
+    void Array.from({ length: PLACES + 2 }, read);
+    expect(clock.pending).toBe(1);
+    window.refuseWaiting(new Error('stalled'));
+    expect(clock.pending).toBe(0);
+    const again = read();
+    clock.advance(10_000);
+    await expect(again).rejects.toMatchObject({ code: 'timeout' });
+    expect(clock.pending).toBe(0);
+  });
 
   it('what waits can be refused; what is under way keeps its places', async () => {
     const { window, reads, read, idle } = windowOf();

@@ -2,33 +2,50 @@ import type { Encoded } from '../../protocol/codecs/codec.js';
 import type { UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
 import type { Received } from './backlog.js';
 
-/** Bytes that may come before `welcome`: reading pauses behind the frame that exceeds them. A client sends a few subscribes. */
-const EARLY_BYTES = 16 * 1024;
+/** Bytes that may wait: reading pauses behind the frame that exceeds them. Before `welcome` a client sends a few subscribes. */
+const MAX_WAITING_BYTES = 16 * 1024;
+/** A larger frame waits behind the work of others: to parse it may take milliseconds. */
+const LARGE_BYTES = 4 * 1024;
 /** What a frame takes beside its bytes: so even empty ones are few. */
 const FRAME_BYTES = 128;
 
-/** A frame as it came: until somebody is known, nothing is spent on parsing it. */
-export interface EarlyFrame {
+/** A frame as it came. */
+export interface UnparsedFrame {
   readonly frame: Encoded;
   readonly bytes: number;
 }
 
-/** What a client sends before `welcome`, in its order: no answer may come before that (P3). */
-export class EarlyCommands {
+/** How many may wait. */
+export interface UnparsedBounds {
+  readonly frames: number;
+  readonly commands: number;
+}
+
+/**
+ * What a client has sent that has yet to be parsed, in its order: before `welcome`, as no answer may come before that (P3) and
+ * nothing is spent on whom nobody knows; later, a large frame that waits for a turn of the event loop, and what came behind it.
+ */
+export class UnparsedFrames {
   /** What came in the frame of `hello`. */
   private readonly commands: Received[] = [];
-  private readonly frames: EarlyFrame[] = [];
+  private readonly frames: UnparsedFrame[] = [];
   private bytes = 0;
   private counted = 0;
 
   constructor(
     private readonly sender: UnfinishedSender,
     private readonly unfinished: UnfinishedBytes,
+    private readonly bounds: UnparsedBounds,
   ) {}
 
   /** Whether reading must pause. */
   get isFull(): boolean {
-    return this.bytes > EARLY_BYTES;
+    return this.bytes > MAX_WAITING_BYTES;
+  }
+
+  /** Whether the next frame waits behind the work of others. */
+  get isLarge(): boolean {
+    return isLarge(this.frames[0]?.bytes ?? 0);
   }
 
   get isEmpty(): boolean {
@@ -42,9 +59,9 @@ export class EarlyCommands {
     this.change(command.weight);
   }
 
-  /** As {@link pushCommand}. @param max most frames. @returns `false` when there are too many. */
-  pushFrame(frame: Encoded, bytes: number, max: number): boolean {
-    if (this.frames.length >= max) return false;
+  /** As {@link pushCommand}. @returns `false` when there are too many. */
+  pushFrame(frame: Encoded, bytes: number): boolean {
+    if (this.frames.length >= this.bounds.frames) return false;
     this.frames.push({ frame, bytes });
     this.change(FRAME_BYTES + bytes);
     return true;
@@ -58,16 +75,16 @@ export class EarlyCommands {
   }
 
   /** Hands over the next frame. */
-  takeFrame(): EarlyFrame | undefined {
+  takeFrame(): UnparsedFrame | undefined {
     const next = this.frames.shift();
     if (next !== undefined) this.change(-FRAME_BYTES - next.bytes);
     return next;
   }
 
-  /** Counts the commands of a frame that was handed over. @returns how many there were so far. */
-  count(commands: number): number {
+  /** Counts the commands of a frame that was handed over. @returns `false` when there are too many. */
+  count(commands: number): boolean {
     this.counted += commands;
-    return this.counted;
+    return this.counted <= this.bounds.commands;
   }
 
   /** Drops everything. */
@@ -82,4 +99,9 @@ export class EarlyCommands {
     this.bytes += bytes;
     this.unfinished.note(this.sender, this.bytes);
   }
+}
+
+/** Whether a frame of so many bytes waits behind the work of others. */
+export function isLarge(bytes: number): boolean {
+  return bytes > LARGE_BYTES;
 }

@@ -57,7 +57,10 @@ describe('work per command of a client', () => {
   });
 
   it('publishes that wait for turns of the event loop are handed to the broker together too', () => {
-    const { replies, promises, brokerCalls } = probe<Commands>('requests', { type: 'publish', event: 'said' });
+    const { replies, promises, brokerCalls } = probe<Commands>('requests', {
+      type: 'publish',
+      event: 'said',
+    });
     expect(replies).toBe(1_000);
     expect(promises).toBeLessThanOrEqual(3.5);
     // A call for each turn of two milliseconds, however slow the machine is; one for each publish would be a thousand.

@@ -84,7 +84,9 @@ export class Hello {
       session.identify(authentication, token ?? session.opening.token);
       this.deps.sessions.identify(session);
       const { onConnect, calls } = this.deps;
-      const verdict = onConnect && calls.limit(onConnect(session.view), { connection: session.view }, () => 'The connect hook');
+      const verdict =
+        onConnect &&
+        calls.limit(onConnect(session.view), { connection: session.view }, () => 'The connect hook');
       return whenReady(verdict, (admitted) => {
         if (admitted === false) throw new RealtimeError('forbidden');
         if (session.isClosed) return;

@@ -77,7 +77,10 @@ export function recount(store: MemoryStore): {
       const appended = event.size - 128;
       size += appended;
       const weight =
-        EVENT_BYTES + appended + structureOfJson(event.payload, appended) + structureOfJson(event.meta, appended);
+        EVENT_BYTES +
+        appended +
+        structureOfJson(event.payload, appended) +
+        structureOfJson(event.meta, appended);
       bytes += weight;
       loose += weight;
     }

@@ -17,10 +17,7 @@ const only = (): Session => sessions()[0] as Session;
 function recount(session: Session): number {
   return session.channels
     .list()
-    .map(
-      ({ name, call, presence }) =>
-        512 + name.length + weightOf(call.payload) + weightOf(presence?.data),
-    )
+    .map(({ name, call, presence }) => 512 + name.length + weightOf(call.payload) + weightOf(presence?.data))
     .reduce((sum, bytes) => sum + bytes, 0);
 }
 

@@ -407,7 +407,9 @@ export class Session
     const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return this.close('message_too_large');
     if (this.unparsed === undefined) {
-      if (!isLarge(bytes) || !this.deps.turns.isOver(true)) return this.decode(frame, bytes);
+      // The frame of `hello` has no place to wait in: who waits in it is not known.
+      const mayWait = this.isLive && isLarge(bytes);
+      if (!mayWait || !this.deps.turns.isOver(true)) return this.decode(frame, bytes);
       this.unparsed = new UnparsedFrames(this, this.deps.unfinished, UNBOUNDED);
       this.unparsed.pushFrame(frame, bytes);
       return this.runUnparsed();

@@ -97,6 +97,62 @@ describe('work of many clients in turns of the event loop (G16)', () => {
     expect(ran).toHaveLength(122);
   });
 
+  const large = (id: string, bytes = 6_000) => ({ ...requests(1)[0], id, payload: 'x'.repeat(bytes) });
+
+  it.each([1, 2, 3, 4])(
+    'a large frame waits for its turn, and what its client sends behind it waits behind it (after %i turns)',
+    async (before) => {
+      await start();
+      const client = await server.connect('ada');
+      client.sendAll(requests(before + 1));
+      client.send(large('large'));
+      for (const { id } of requests(3, 's')) client.send({ type: 'request', id, event: 'work' });
+      await client.nextAll(before + 5, 'reply');
+      expect(order().slice(-4)).toEqual(['ada large', 'ada s0', 'ada s1', 'ada s2']);
+      expect(turnsOf()).toBe(before + 5);
+    },
+  );
+
+  it('large frames wait behind the small commands of others', async () => {
+    await start();
+    const flood = [];
+    for (const user of ['mallory', 'eve', 'oscar']) flood.push(await server.connect(user));
+    const ada = await server.connect('ada');
+    for (const client of flood) for (let index = 0; index < 10; index++) client.send(large(`l${index}`));
+    await until('the flood', () => ran.length >= 1);
+    for (const { id } of requests(3)) ada.send({ type: 'request', id, event: 'work' });
+    await ada.nextAll(3, 'reply');
+    const own = order().flatMap((what, at) => (what.startsWith('ada') ? [at] : []));
+    // Of four turns one is for what is large.
+    expect((own[2] ?? 0) - (own[0] ?? 0)).toBeLessThanOrEqual(3);
+    for (const client of flood) await client.nextAll(10, 'reply');
+    expect(ran).toHaveLength(33);
+  });
+
+  it('reading pauses behind large frames that wait, and goes on when they had their turns', async () => {
+    await start({ limits: { bytesPerSecond: 1e9 } });
+    const client = await server.connect('ada');
+    for (let round = 0; round < 2; round++) {
+      for (let index = 0; index < 12; index++) client.send(large(`l${index}`, 20_000));
+      const replies = await client.nextAll(12, 'reply');
+      expect(replies.map(({ ref }) => ref)).toEqual(Array.from({ length: 12 }, (_, index) => `l${index}`));
+    }
+  });
+
+  it('large frames of a connection that ends are dropped', async () => {
+    await start({ limits: { bytesPerSecond: 1e9 } });
+    const client = await server.connect('mallory');
+    const ada = await server.connect('ada');
+    for (let index = 0; index < 12; index++) client.send(large(`l${index}`, 20_000));
+    await until('the first', () => ran.length >= 1);
+    client.terminate();
+    await until('the end', () => server.engine.status.sessions === 1);
+    const before = ran.length;
+    ada.sendAll(requests(3));
+    await ada.nextAll(3, 'reply');
+    expect(ran).toHaveLength(before + 3);
+  });
+
   it('what a closed client waits for does not run', async () => {
     await start();
     const client = await server.connect('mallory');

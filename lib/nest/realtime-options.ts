@@ -130,8 +130,8 @@ export interface RealtimeLimits {
   /** Bytes of memory of those that wait. Default 1048576 (1 MiB). */
   readonly maxQueuedBytes?: number;
   /**
-   * Bytes of memory of the commands that wait on all connections of a node, and of those that run and take more than 4 KiB; one
-   * user may hold an eighth. An empty list is three bytes of JSON and 48 of memory: what counts is the memory. Default 33554432 (32 MiB).
+   * Bytes of memory of the commands that wait on all connections of a node, and of those that run, with 3 KiB more for each; one
+   * user may hold an eighth, and always 16 KiB. An empty list is three bytes of JSON and 48 of memory: what counts is the memory. Default 33554432 (32 MiB).
    */
   readonly maxWaitingCommandBytes?: number;
   /**

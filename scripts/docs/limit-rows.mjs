@@ -94,9 +94,9 @@ export const MODULE = {
     '`rate_limited` with `retryAfterMs`',
   ),
   'limits.maxWaitingCommandBytes': bytes(
-    'the commands that wait on all connections, and those above 4 KiB that run, as memory; of one user, or the anonymous clients of an address, an eighth',
+    'the commands that wait on all connections, and those that run, as memory, with 3 KiB more for each that runs; of one user, or the anonymous clients of an address, an eighth',
     'the node',
-    '`rate_limited` with `retryAfterMs`; who has none waiting finds room for one of up to 16 KiB',
+    '`rate_limited` with `retryAfterMs`; each client finds room for 16 KiB',
   ),
   'limits.framesPerCommand': count(
     'WebSocket frames, fragments, pings and pongs for each command that `limits.ratePerSecond` and `limits.burst` allow, of which a ping or pong counts as a whole command; twice `limits.maxChannels` more at once',
@@ -963,19 +963,19 @@ export const FIXED = {
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
   ),
-  'lib/core/session/unparsed-frames.ts#LARGE_BYTES': bytes(
+  'lib/core/session/unparsed-frames.ts#MEDIUM_BYTES': bytes(
     'a frame that is parsed at once, whatever others do',
     'the frame',
-    'waits for its turn behind the work of others where a turn took long enough',
+    'waits for its turn where a turn of the event loop took long enough',
   ),
-  'lib/core/session/command-flow.ts#SMALL_BYTES': bytes(
-    'memory of a running command that does not count for `limits.maxWaitingCommandBytes`',
-    'the command',
-    'counts: how many run is bounded by `limits.maxInFlight`',
+  'lib/core/session/unparsed-frames.ts#LARGE_BYTES': bytes(
+    'a frame that has its turn like any other work',
+    'the frame',
+    'waits behind the work of others',
   ),
   'lib/core/session/waiting-bytes.ts#SHARE_BYTES': bytes(
-    'a command that finds room where `limits.maxWaitingCommandBytes` is used up by others',
-    'the client that has none waiting',
+    'commands that find room where `limits.maxWaitingCommandBytes` is used up by others',
+    'the client',
     '`rate_limited` with `retryAfterMs`',
   ),
   'lib/core/ports/value-weight.ts#MAX_WEIGHED': bytes(
@@ -1317,6 +1317,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
+    'lib/core/session/command-flow.ts#RUNNING_BYTES',
     'lib/core/ports/value-weight.ts#LIST_BYTES',
     'lib/core/ports/value-weight.ts#OBJECT_BYTES',
     'lib/core/ports/value-weight.ts#VIEW_BYTES',

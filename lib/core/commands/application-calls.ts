@@ -38,11 +38,15 @@ export class ApplicationCalls {
     code: 'timeout' | 'outcome_unknown' = 'timeout',
   ): MaybePromise<T> {
     if (!isPromise(work)) return work;
-    const { clock, settings } = this.deps;
+    const { clock, settings, sessions } = this.deps;
+    // Found now: the connection may have ended by then, and what runs on counts for its client nevertheless.
+    const flow = sessions.find(call.connection.id)?.flow;
     return new Promise<T>((resolve, reject) => {
       let onEnd: (() => void) | undefined;
       const timer = clock.schedule(settings.handlerTimeoutMs, () => {
-        this.onTimeout(new Promise((ended) => (onEnd = ended)), call, what(), code);
+        const ended = new Promise<void>((resolveEnd) => (onEnd = resolveEnd));
+        flow?.holdUntil(ended, weightOf(call.payload) + weightOf(call.meta));
+        this.warn(what(), code);
         reject(new RealtimeError(code, 'The server had no answer in time'));
       });
       const afterEnd =
@@ -57,9 +61,8 @@ export class ApplicationCalls {
     });
   }
 
-  private onTimeout(ended: Promise<void>, call: ApplicationCall, name: string, code: string): void {
-    const { sessions, journal, settings } = this.deps;
-    sessions.find(call.connection.id)?.flow.holdUntil(ended, weightOf(call.payload) + weightOf(call.meta));
+  private warn(name: string, code: string): void {
+    const { journal, settings } = this.deps;
     journal.warn(
       `timeout ${name}`,
       () =>

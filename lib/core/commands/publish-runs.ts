@@ -62,7 +62,8 @@ export class PublishRuns {
     const key = keyOf(publish);
     const now = this.clock.monotonic();
     this.forget(now);
-    const known = this.running.get(key);
+    const found = this.running.get(key);
+    const known = found !== undefined && isForgotten(found, now) ? undefined : found;
     const run = known ?? this.begin(key, publish.fingerprint, now, dedupeMs, start);
     if (run.fingerprint !== publish.fingerprint) throw new RealtimeError('conflict');
     if (known !== undefined && now >= known.endsAt) throw new RealtimeError('outcome_unknown', NEVER_ENDED);
@@ -117,11 +118,16 @@ export class PublishRuns {
 
   /** Handlers that do not end, and for which nobody waits: nothing of them can be appended any more. */
   private forget(now: number): void {
-    for (const [key, { isRunning, holds, forgottenAt }] of this.running) {
-      if (!isRunning || holds > 1 || now < forgottenAt) return;
+    for (const [key, run] of this.running) {
+      if (!isForgotten(run, now)) return;
       this.running.delete(key);
     }
   }
+}
+
+/** Whether its handler does not end, nobody waits for it, and no log would know its event any more. */
+function isForgotten({ isRunning, holds, forgottenAt }: Run, now: number): boolean {
+  return isRunning && holds <= 1 && now >= forgottenAt;
 }
 
 function keyOf({ channel, producer, id }: PublishName): string {

@@ -19,7 +19,7 @@ import { publishKey, type RecentPublish, type RecentPublishes } from '../log/rec
 import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
-import { attempt as attemptTo, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt as attemptTo, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
 import { handlerCall } from './handler-call.js';
@@ -50,6 +50,8 @@ interface Attempt {
   readonly receivedAt: number;
   /** The run of the handler, until the event is in the log or refused. */
   run?: JoinedRun;
+  /** The same publish, which was appended while this one was authorized. */
+  appended?: RecentPublish | undefined;
   /** Whether the log has lost the first publish, which this node still remembers. */
   isLost?: boolean;
 }
@@ -139,7 +141,12 @@ export class Publish {
       if (known !== undefined) return session.flow.track(this.answerRetry(attempt, known), command.id);
       return attemptTo(
         () => this.prepare(attempt),
-        (prepared) => this.submit(attempt, prepared),
+        (prepared) => {
+          if (prepared !== undefined) return this.submit(attempt, prepared);
+          // Appended while it was authorized.
+          const { appended } = attempt;
+          if (appended !== undefined) session.flow.track(this.answerRetry(attempt, appended), command.id);
+        },
         (error) => {
           attempt.run?.release();
           session.fail(command.id, error);
@@ -173,15 +180,17 @@ export class Publish {
     };
   }
 
-  /** Authorizes and runs the application's handler; what it returns is what is appended. */
-  private prepare(attempt: Attempt): MaybePromise<Prepared> {
+  /** Authorizes and runs the application's handler; what it returns is what is appended. @returns `undefined` for what was appended meanwhile. */
+  private prepare(attempt: Attempt): MaybePromise<Prepared | undefined> {
     const { session, command, match, sent, fingerprint } = attempt;
     const { authorizer, access, drain, calls } = this.deps;
     // It may have waited in its lane until a drain began: the client sends it to another node.
     if (session.isClosed || drain.isDraining) throw new RealtimeError('unavailable');
     const { revision } = access;
     const call = handlerCall(session, match, command);
-    const handle = (): MaybePromise<Prepared> => {
+    const handle = (): MaybePromise<Prepared | undefined> => {
+      if (isPromise(granted) && attempt.isLost !== true) attempt.appended = this.known(attempt);
+      if (attempt.appended !== undefined) return undefined;
       const handler = match.definition.behaviour.publish.get(command.event);
       if (handler === undefined) return this.draft(attempt, sent ?? contentOf(command.payload));
       const what = (): string =>
@@ -199,11 +208,12 @@ export class Publish {
         this.draft(attempt, handledContent(command.event, payload)),
       );
     };
-    const checked = (prepared: Prepared): Prepared => {
+    const checked = (prepared: Prepared | undefined): Prepared | undefined => {
       access.requireUnrevoked(session.userId, match.channel, revision);
       return prepared;
     };
-    return whenReady(whenReady(authorizer.authorize(match, 'publish', call), handle), checked);
+    const granted = authorizer.authorize(match, 'publish', call);
+    return whenReady(whenReady(granted, handle), checked);
   }
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */

@@ -59,9 +59,10 @@ export class AppendQueue {
     });
   }
 
-  /** `async`, so that a broker that throws synchronously, against its port, does not end the process. */
+  /** `async`, so that a broker that throws synchronously or answers nothing, against its port, does not end the process. */
   private async send(batch: readonly Waiting[]): Promise<readonly AppendOutcome[]> {
-    return await this.ports.log.appendMany(batch.map(({ request }) => request));
+    const outcomes: unknown = await this.ports.log.appendMany(batch.map(({ request }) => request));
+    return Array.isArray(outcomes) ? (outcomes as AppendOutcome[]) : [];
   }
 
   private readonly flush = (): void => {

@@ -21,8 +21,10 @@ import type { ReadingPause } from './reading-pause.js';
  */
 const UNQUEUED: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong', 'auth']);
 
-/** What a command of up to so many bytes of memory holds while it runs is bounded by how many may run. */
-const SMALL_BYTES = 4 * 1024;
+/** Commands that are done when they have run. */
+const ENDS_AT_ONCE: ReadonlySet<ClientCommandType> = new Set<ClientCommandType>(['ping', 'pong']);
+/** What a command takes while it runs beside its own values: promises, a timer, what the handlers hold. */
+const RUNNING_BYTES = 3 * 1024;
 
 export interface CommandFlowDeps extends BacklogDeps {
   /** There where an observer is to know of commands. */
@@ -101,9 +103,9 @@ export class CommandFlow implements BacklogSession {
    * @param weight bytes of memory of what it was given.
    */
   holdUntil(work: Promise<unknown>, weight: number): void {
-    const held = weight > SMALL_BYTES ? weight : 0;
+    const held = RUNNING_BYTES + weight;
     const ended = (): void => this.finished(held);
-    if (held > 0) this.deps.waiting.hold(this.client, held);
+    this.deps.waiting.hold(this.client, held);
     this.reading.begin();
     work.then(ended, ended);
   }
@@ -164,7 +166,7 @@ export class CommandFlow implements BacklogSession {
     const { session } = this;
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
-    const held = received.weight > SMALL_BYTES ? received.weight : 0;
+    const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
     if (held > 0 && !waiting.take(this.client, held)) return this.refuse(received, tooMuchWaits());
     this.receivedAt = receivedAt;
     watch?.start(session.view, command);

@@ -35,13 +35,11 @@ import { SessionMemory, type SessionMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
-import { isLarge, UnparsedFrames, type UnparsedBounds } from './unparsed-frames.js';
+import { isLarge, mayWait, UnparsedFrames } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
 const NO_OPENING: Opening = {};
-// What waits for a turn is bounded in bytes, and its sender is known.
-const UNBOUNDED: UnparsedBounds = { frames: Infinity, commands: Infinity };
 
 /** When a client that is ended for lack of room may try again, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
@@ -118,6 +116,7 @@ export class Session
   private closeCode: number | undefined;
   /** While there is some, what comes waits behind it. */
   private unparsed: UnparsedFrames | undefined;
+  private isParsing = false;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -340,6 +339,7 @@ export class Session
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
+    this.unparsed?.welcome();
     // Counted only now: until `welcome` nobody knows whose rate they belong to.
     for (const received of this.unparsed?.takeCommands() ?? []) {
       if (!this.isLive) return;
@@ -407,15 +407,19 @@ export class Session
     const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return this.close('message_too_large');
     if (this.unparsed === undefined) {
-      // The frame of `hello` has no place to wait in: who waits in it is not known.
-      const mayWait = this.isLive && isLarge(bytes);
-      if (!mayWait || !this.deps.turns.isOver(true)) return this.decode(frame, bytes);
-      this.unparsed = new UnparsedFrames(this, this.deps.unfinished, UNBOUNDED);
+      if (!mayWait(bytes) || !this.deps.turns.isOver(isLarge(bytes))) return this.decode(frame, bytes);
+      this.unparsed = this.waitUnparsed();
+      if (this.isLive) this.unparsed.welcome();
       this.unparsed.pushFrame(frame, bytes);
       return this.runUnparsed();
     }
     if (!this.unparsed.pushFrame(frame, bytes)) return this.close('protocol_error');
     this.holdBack();
+  }
+
+  private waitUnparsed(): UnparsedFrames {
+    const { unfinished, settings } = this.deps;
+    return new UnparsedFrames(this, unfinished, settings.limits.maxEnvelopesPerFrame);
   }
 
   /** @param waited where it waited. */
@@ -424,7 +428,7 @@ export class Session
     const { limits } = settings;
     const values = decodeFrame(this.connection.variant.codec, frame, limits);
     if (typeof values === 'string') return this.close(values);
-    if (waited?.count(values.length) === false) return this.close('protocol_error');
+    if (this.isLive && waited?.count(values.length) === false) return this.close('protocol_error');
     const structures = values.map(structureOf);
     let now = clock.monotonic();
     const overBytes = this.inbound.countFrame(bytes, structures, this, now);
@@ -436,7 +440,7 @@ export class Session
       const weight = share + (structures[index] as number);
       const received = { validation: validateCommand(values[index]), weight, overBytes };
       if (this.state === 'hello') this.greet(received.validation);
-      else if (this.unparsed === waited) this.flow.take(received, now);
+      else if (this.isLive && this.unparsed === waited) this.flow.take(received, now);
       else this.unparsed?.pushCommand(received);
     }
     this.holdBack();
@@ -450,7 +454,9 @@ export class Session
   /** Parses what waited, a frame in a turn where others wait too. */
   private runUnparsed(): void {
     const { turns } = this.deps;
-    for (let { unparsed } = this; unparsed !== undefined && this.isLive; { unparsed } = this) {
+    // What is welcomed by its own `hello` comes here again in the midst of that frame.
+    while (!this.isParsing && this.unparsed !== undefined && (this.isLive || this.state === 'hello')) {
+      const { unparsed } = this;
       if (unparsed.isEmpty) {
         this.unparsed = undefined;
         return this.reading.endHold();
@@ -458,30 +464,33 @@ export class Session
       const { isLarge: isRead } = unparsed;
       if (turns.isOver(isRead)) {
         const onTurn = (): void => {
-          if (!this.isClosed) this.runFrame(unparsed);
+          this.parseNext();
           this.runUnparsed();
         };
         this.holdBack();
         if (!turns.add({ owner: this, isRead, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
         return;
       }
-      this.runFrame(unparsed);
+      this.parseNext();
     }
   }
 
-  private runFrame(unparsed: UnparsedFrames): void {
-    const next = unparsed.takeFrame();
-    if (next !== undefined) this.decode(next.frame, next.bytes, unparsed);
+  private parseNext(): void {
+    const { unparsed } = this;
+    const next = unparsed?.takeFrame();
+    if (next === undefined) return;
+    this.isParsing = true;
+    this.decode(next.frame, next.bytes, unparsed);
+    this.isParsing = false;
   }
 
   private greet(first: CommandValidation): void {
     // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
-    const { turns, watch, commands, unfinished, settings } = this.deps;
+    const { turns, watch, commands } = this.deps;
     this.state = 'authenticating';
-    const most = settings.limits.maxEnvelopesPerFrame;
-    this.unparsed = new UnparsedFrames(this, unfinished, { frames: most, commands: most });
+    this.unparsed ??= this.waitUnparsed();
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);

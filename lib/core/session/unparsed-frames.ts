@@ -4,8 +4,10 @@ import type { Received } from './backlog.js';
 
 /** Bytes that may wait: reading pauses behind the frame that exceeds them. Before `welcome` a client sends a few subscribes. */
 const MAX_WAITING_BYTES = 16 * 1024;
-/** A larger frame waits behind the work of others: to parse it may take milliseconds. */
-const LARGE_BYTES = 4 * 1024;
+/** A larger frame waits where a turn of the event loop took long enough: to parse it may take a millisecond. */
+const MEDIUM_BYTES = 4 * 1024;
+/** A larger one waits behind the work of others. */
+const LARGE_BYTES = 16 * 1024;
 /** What a frame takes beside its bytes: so even empty ones are few. */
 const FRAME_BYTES = 128;
 
@@ -13,12 +15,6 @@ const FRAME_BYTES = 128;
 export interface UnparsedFrame {
   readonly frame: Encoded;
   readonly bytes: number;
-}
-
-/** How many may wait. */
-export interface UnparsedBounds {
-  readonly frames: number;
-  readonly commands: number;
 }
 
 /**
@@ -31,11 +27,15 @@ export class UnparsedFrames {
   private readonly frames: UnparsedFrame[] = [];
   private bytes = 0;
   private counted = 0;
+  /** Frames in it that came before `welcome`. */
+  private early = Infinity;
+  private isEarly = true;
 
   constructor(
     private readonly sender: UnfinishedSender,
     private readonly unfinished: UnfinishedBytes,
-    private readonly bounds: UnparsedBounds,
+    /** Most commands before `welcome`, and most frames. */
+    private readonly maxEarly: number,
   ) {}
 
   /** Whether reading must pause. */
@@ -61,7 +61,7 @@ export class UnparsedFrames {
 
   /** As {@link pushCommand}. @returns `false` when there are too many. */
   pushFrame(frame: Encoded, bytes: number): boolean {
-    if (this.frames.length >= this.bounds.frames) return false;
+    if (this.early === Infinity && this.frames.length >= this.maxEarly) return false;
     this.frames.push({ frame, bytes });
     this.change(FRAME_BYTES + bytes);
     return true;
@@ -77,14 +77,20 @@ export class UnparsedFrames {
   /** Hands over the next frame. */
   takeFrame(): UnparsedFrame | undefined {
     const next = this.frames.shift();
+    this.isEarly = this.early-- > 0;
     if (next !== undefined) this.change(-FRAME_BYTES - next.bytes);
     return next;
   }
 
-  /** Counts the commands of a frame that was handed over. @returns `false` when there are too many. */
+  /** What comes from now on waits only for its turn, and is bounded in bytes. */
+  welcome(): void {
+    this.early = this.frames.length;
+  }
+
+  /** Counts the commands of a frame that was handed over. @returns `false` when too many came before `welcome`. */
   count(commands: number): boolean {
     this.counted += commands;
-    return this.counted <= this.bounds.commands;
+    return !this.isEarly || this.counted <= this.maxEarly;
   }
 
   /** Drops everything. */
@@ -101,7 +107,12 @@ export class UnparsedFrames {
   }
 }
 
-/** Whether a frame of so many bytes waits behind the work of others. */
+/** Whether a frame of so many bytes may have to wait. */
+export function mayWait(bytes: number): boolean {
+  return bytes > MEDIUM_BYTES;
+}
+
+/** Whether it waits behind the work of others. */
 export function isLarge(bytes: number): boolean {
   return bytes > LARGE_BYTES;
 }

@@ -81,9 +81,28 @@ function readable(value: unknown): unknown {
   );
 }
 
+/** Whether a tag of binary data is in it. Other data may look the same. */
+function mayHoldBinary(bytes: Uint8Array): boolean {
+  return bytes.includes(0xc4) || bytes.includes(0xc5) || bytes.includes(0xc6);
+}
+
+/** Binary data is decoded as a view: one byte that is kept would keep all that was read from the socket with it. */
+function withOwnBytes(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value.slice();
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = withOwnBytes(value[index]);
+    return value;
+  }
+  const members = value as Record<string, unknown>;
+  for (const key in members) members[key] = withOwnBytes(members[key]);
+  return value;
+}
+
 function decodeValue(bytes: Uint8Array): unknown {
   try {
-    return decode(bytes, { extensionCodec });
+    const value = decode(bytes, { extensionCodec });
+    return mayHoldBinary(bytes) ? withOwnBytes(value) : value;
   } catch {
     // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.
     throw new FrameError('The frame is not MessagePack that this version reads');

@@ -107,17 +107,20 @@ describe('what comes before welcome (P3, G16)', () => {
 
   it('what was given back makes room again: at welcome, and at the end of a connection', async () => {
     await start({ limits: { maxUnfinishedBytes: 64 * KB } });
+    const served: WireClient[] = [];
     for (let round = 0; round < 3; round++) {
       const client = await verifying(`user-${round}`);
       client.send(publish('p1', 60 * KB));
       verify.at(-1)?.();
       expect((await client.take({ type: 'reply' })).ref).toBe('p1');
+      served.push(client);
       const gone = await verifying(`gone-${round}`);
       gone.send(publish('p1', 30 * KB));
       await server.rest(gone);
       gone.terminate();
       verify.at(-1)?.();
     }
+    for (const { ended } of served) expect(ended).toBeUndefined();
   });
 
   it('what takes long of sessions that are welcomed together runs in turns of its own', async () => {

@@ -64,7 +64,7 @@ const codeOf = (client: WireClient) => client.next('error').then(({ payload }) =
 
 describe('the memory of commands that are parsed (G16)', () => {
   it('of those that run, one client may hold an eighth of maxWaitingCommandBytes on all its connections; what is given back makes room', async () => {
-    await start({ limits: { maxWaitingCommandBytes: 8 * 110 * KB } });
+    await start({ limits: { maxWaitingCommandBytes: 8 * 115 * KB } });
     const [first, second, bob] = await Promise.all([
       server.connect('ada'),
       server.connect('ada'),
@@ -89,6 +89,20 @@ describe('the memory of commands that are parsed (G16)', () => {
       open.splice(0)[0]?.(round === 1 ? new Error('fails') : undefined);
       await second.next(round === 1 ? 'error' : 'reply');
     }
+  });
+
+  it('small ones that run are bounded together too', async () => {
+    await start({ limits: { maxWaitingCommandBytes: 8 * 40 * KB } });
+    const clients = await Promise.all([server.connect('ada'), server.connect('ada')]);
+    const small = (id: string) => ({ ...request(id), payload: 1 });
+    for (const client of clients)
+      client.sendAll(Array.from({ length: 10 }, (_, index) => small(`r${index}`)));
+    const refused = await clients[1]?.next('error');
+    expect(refused?.payload['code']).toBe('rate_limited');
+    expect(open.length).toBeGreaterThanOrEqual(10);
+    expect(open.length).toBeLessThan(14);
+    for (const end of open.splice(0)) end();
+    await clients[0]?.nextAll(10, 'reply');
   });
 
   it('what runs at once, or throws, holds nothing afterwards', async () => {
@@ -127,6 +141,25 @@ describe('the memory of commands that are parsed (G16)', () => {
     await until('the handler', () => open.length === 1);
     clock.advance(300);
     expect(await codeOf(client)).toBe('outcome_unknown');
+    client.send(request('r2'));
+    expect(await codeOf(client)).toBe('rate_limited');
+    open.splice(0)[0]?.();
+    await server.rest(client);
+    client.send(request('r3'));
+    await until('the handler', () => open.length === 1);
+    open[0]?.();
+    await client.next('reply');
+  });
+
+  it('so does one of a connection that has ended meanwhile', async () => {
+    await start({ handlerTimeoutMs: 300, limits: { maxWaitingCommandBytes: 8 * 60 * KB } });
+    const gone = await server.connect('ada');
+    gone.send(request('r1'));
+    await until('the handler', () => open.length === 1);
+    gone.terminate();
+    const client = await server.connect('ada');
+    await until('the end of the other', () => server.engine.status.sessions === 1);
+    clock.advance(300);
     client.send(request('r2'));
     expect(await codeOf(client)).toBe('rate_limited');
     open.splice(0)[0]?.();

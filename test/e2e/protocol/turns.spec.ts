@@ -97,7 +97,7 @@ describe('work of many clients in turns of the event loop (G16)', () => {
     expect(ran).toHaveLength(122);
   });
 
-  const large = (id: string, bytes = 6_000) => ({ ...requests(1)[0], id, payload: 'x'.repeat(bytes) });
+  const large = (id: string, bytes = 20_000) => ({ ...requests(1)[0], id, payload: 'x'.repeat(bytes) });
 
   it.each([1, 2, 3, 4])(
     'a large frame waits for its turn, and what its client sends behind it waits behind it (after %i turns)',
@@ -127,6 +127,38 @@ describe('work of many clients in turns of the event loop (G16)', () => {
     expect((own[2] ?? 0) - (own[0] ?? 0)).toBeLessThanOrEqual(3);
     for (const client of flood) await client.nextAll(10, 'reply');
     expect(ran).toHaveLength(33);
+  });
+
+  it('a large hello waits for its turn too, and what came in its frame runs before what came behind it', async () => {
+    await start();
+    const ada = await server.connect('ada');
+    const clients: WireClient[] = [];
+    for (let index = 0; index < 3; index++) clients.push(await server.open());
+    ada.sendAll(requests(1));
+    for (const [index, client] of clients.entries()) {
+      const pad = { meta: { pad: 'x'.repeat(20_000) } };
+      const hello = { type: 'hello', id: 'h', payload: { versions: [1], token: `user-${index}` }, ...pad };
+      client.sendAll([hello, ...requests(2)]);
+      client.sendAll(requests(2, 's'));
+    }
+    await ada.next('reply');
+    for (const client of clients) {
+      await client.next('welcome');
+      const replies = await client.nextAll(4, 'reply');
+      expect(replies.map(({ ref }) => ref)).toEqual(['r0', 'r1', 's0', 's1']);
+    }
+  });
+
+  it('what is sent after welcome is not counted with what came before it (P3c)', async () => {
+    await start({ limits: { maxEnvelopesPerFrame: 16 } });
+    const client = await server.open();
+    client.send({ type: 'hello', id: 'h', payload: { versions: [1], token: 'ada' } });
+    for (const { id } of requests(12)) client.send({ type: 'request', id, event: 'work' });
+    await client.next('welcome');
+    client.send(large('large'));
+    for (let index = 0; index < 4; index++) client.sendAll(requests(14, `s${index}-`));
+    await client.nextAll(12 + 1 + 4 * 14, 'reply');
+    expect(client.ended).toBeUndefined();
   });
 
   it('reading pauses behind large frames that wait, and goes on when they had their turns', async () => {
@@ -236,10 +268,10 @@ describe('work of many clients in turns of the event loop (G16)', () => {
   });
 
   it('what waits on all connections of a user is bounded in bytes, and another one still finds room', async () => {
-    await start({ limits: { maxWaitingCommandBytes: 64 * 1_024, bytesPerSecond: 1e9 } });
+    await start({ limits: { maxWaitingCommandBytes: 8 * 20 * 1_024, bytesPerSecond: 1e9 } });
     const [first, second] = [await server.connect('mallory'), await server.connect('mallory')];
     const ada = await server.connect('ada');
-    const large = (id: string) => ({ type: 'request', id, event: 'work', payload: 'x'.repeat(3_000) });
+    const large = (id: string) => ({ type: 'request', id, event: 'work', payload: 'x'.repeat(9_000) });
     together(
       () => first?.sendAll([...requests(1, 'a'), large('a1'), large('a2')]),
       () => second?.sendAll([large('b1'), large('b2')]),

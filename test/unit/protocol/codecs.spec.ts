@@ -172,6 +172,25 @@ describe('the MessagePack codec', () => {
     expect(closeOf(() => msgpackCodec.decode(frame, limits))).toBe('protocol_error');
   });
 
+  it('gives binary data its own memory: what is kept of a message keeps nothing else of it', () => {
+    const bytes = (value: unknown) => value as Uint8Array;
+    const envelope = { type: 'ping', root: Uint8Array.of(1), deep: [{ list: [[Uint8Array.of(2, 3)]] }] };
+    const chunk = Buffer.concat([Buffer.alloc(50_000), msgpackCodec.encode(envelope) as Uint8Array]);
+    const [value] = msgpackCodec.decode(chunk.subarray(50_000)) as [
+      { root: unknown; deep: [{ list: [[unknown]] }] },
+    ];
+    expect(value).toEqual(envelope);
+    expect(bytes(value.root).buffer.byteLength).toBe(1);
+    expect(bytes(value.deep[0].list[0][0]).buffer.byteLength).toBe(2);
+    for (const length of [300, 70_000]) {
+      const frame = msgpackCodec.encode({ long: new Uint8Array(length) } as never) as Uint8Array;
+      const [long] = msgpackCodec.decode(frame) as [{ long: Uint8Array }];
+      expect(long.long.buffer.byteLength).toBe(length);
+    }
+    const [alone] = msgpackCodec.decode(Uint8Array.of(0, 0xc4, 1, 7).subarray(1)) as [Uint8Array];
+    expect([...alone, alone.buffer.byteLength]).toEqual([7, 1]);
+  });
+
   it('decodes any bytes to at most as many values, or throws a FrameError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

@@ -171,6 +171,34 @@ describe('a publish that is sent again while its handler runs (G4, P15c)', () =>
     expect(await answers(client)).toEqual([['m1', 1, false]]);
   });
 
+  it('is not run again where it was appended while the second one was authorized', async () => {
+    const granted: ((yes: boolean) => void)[] = [];
+    runs = [];
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', publish: () => new Promise<boolean>((yes) => granted.push(yes)) },
+          publish: new Map([['said', (call) => void runs.push({ call, end: () => 0, fail: () => 0 })]]),
+        },
+      }),
+    ]);
+    const [first, second] = [await harness.greet('user:ada'), await harness.greet('user:ada')];
+    first.send(say('m1'));
+    second.send(say('m1'));
+    await quiet();
+    granted[0]?.(true);
+    expect(await answers(first)).toEqual([['m1', 1, false]]);
+    granted[1]?.(true);
+    await quiet();
+    granted[2]?.(true);
+    expect(await answers(second)).toEqual([['m1', 1, true]]);
+    expect(runs).toHaveLength(1);
+    second.send(say('m1', { text: 'another' }));
+    await quiet();
+    granted[3]?.(true);
+    expect(await answers(second)).toEqual([['m1', 'conflict']]);
+  });
+
   it('shares what the handler made of the payload that it was given', async () => {
     await start();
     const client = await harness.greet('user:ada');
@@ -497,6 +525,19 @@ describe('PublishRuns', () => {
     expect(known.size).toBe(1);
     successor.release();
     expect(known.size).toBe(0);
+  });
+
+  it('forgets each in its own time, however long another channel remembers ids', async () => {
+    await start();
+    const known = new PublishRuns(harness.clock, LIMIT_MS);
+    const never = (): Promise<never> => new Promise(() => undefined);
+    known.join({ ...named, id: 'long' }, 86_400_000, never).release();
+    known.join({ ...named, id: 'short' }, 1_000, never).release();
+    harness.clock.advance(END_MS + 999);
+    expect(() => known.join({ ...named, id: 'short' }, 1_000, () => 2)).toThrow(RealtimeError);
+    harness.clock.advance(1);
+    expect(known.join({ ...named, id: 'short' }, 1_000, () => 2).result).toBe(2);
+    expect(() => known.join({ ...named, id: 'long' }, 86_400_000, () => 2)).toThrow(RealtimeError);
   });
 
   it('calls the then of what a handler returned once: that of a query builder runs the query', async () => {

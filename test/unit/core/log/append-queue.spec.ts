@@ -42,4 +42,11 @@ describe('an append that the broker refuses', () => {
   it('is `unavailable` where the broker answered nothing for it', async () => {
     expect(await fail(undefined)).toMatchObject({ code: 'unavailable' });
   });
+
+  it('is `unavailable` where the broker answered nothing at all', async () => {
+    const queue = queueOf(undefined as unknown as readonly AppendOutcome[]);
+    const both = ['x', 'y'].map((id) => queue.append(request('a', id), 'a').catch((error: unknown) => error));
+    expect(await Promise.all(both)).toMatchObject([{ code: 'unavailable' }, { code: 'unavailable' }]);
+    expect(queue.pendingBytes).toBe(0);
+  });
 });

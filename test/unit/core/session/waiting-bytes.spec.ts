@@ -1,56 +1,50 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { WaitingBytes } from '../../../../lib/core/session/waiting-bytes.js';
 
+const KB = 1_024;
 let waiting: WaitingBytes;
 beforeEach(() => {
-  waiting = new WaitingBytes(8_000);
+  waiting = new WaitingBytes(800 * KB);
 });
 
-describe('memory of the commands that wait on a node, and of large ones that run (G16)', () => {
+describe('memory of the commands that wait on a node, and of those that run (G16)', () => {
   it('one client may fill an eighth, and finds room again when it is given back', () => {
-    expect(waiting.take('mallory', 400)).toBe(true);
-    expect(waiting.take('mallory', 600)).toBe(true);
+    expect(waiting.take('mallory', 40 * KB)).toBe(true);
+    expect(waiting.take('mallory', 60 * KB)).toBe(true);
     expect(waiting.take('mallory', 1)).toBe(false);
-    waiting.give('mallory', 400);
-    expect(waiting.take('mallory', 400)).toBe(true);
-    expect(waiting.bytes).toBe(1_000);
+    waiting.give('mallory', 40 * KB);
+    expect(waiting.take('mallory', 40 * KB)).toBe(true);
+    expect(waiting.bytes).toBe(100 * KB);
   });
 
-  it('where all is taken, who has nothing waiting finds room for one command of up to 16 KiB', () => {
+  it('where all is taken, each client finds room for 16 KiB, in as many commands as it likes', () => {
     for (let client = 0; client < 8; client++)
-      for (const bytes of [500, 500]) expect(waiting.take(`user ${client}`, bytes)).toBe(true);
-    expect(waiting.take('bob', 100)).toBe(true);
+      for (const bytes of [50 * KB, 50 * KB]) expect(waiting.take(`user ${client}`, bytes)).toBe(true);
+    expect(waiting.take('bob', 16 * KB + 1)).toBe(false);
+    for (let count = 0; count < 4; count++) expect(waiting.take('bob', 4 * KB)).toBe(true);
     expect(waiting.take('bob', 1)).toBe(false);
-    waiting.give('bob', 100);
-    expect(waiting.take('ada', 3_000)).toBe(true);
-    expect(waiting.take('ada', 1)).toBe(false);
-    waiting.give('ada', 3_000);
-    expect(waiting.bytes).toBe(8_000);
-    waiting.give('user 0', 500);
-    expect(waiting.take('user 0', 501)).toBe(false);
-    expect(waiting.take('user 0', 500)).toBe(true);
-  });
-
-  it('where all is taken, a larger one finds no room', () => {
-    const large = new WaitingBytes(160 * 1_024);
-    for (let client = 0; client < 8; client++) expect(large.take(`user ${client}`, 20 * 1_024)).toBe(true);
-    expect(large.take('bob', 16 * 1_024 + 1)).toBe(false);
-    expect(large.take('bob', 16 * 1_024)).toBe(true);
-    expect(large.bytes).toBe(176 * 1_024);
+    expect(waiting.take('ada', 16 * KB)).toBe(true);
+    waiting.give('ada', 16 * KB);
+    waiting.give('bob', 16 * KB);
+    expect(waiting.bytes).toBe(800 * KB);
+    waiting.give('user 0', 50 * KB);
+    expect(waiting.take('user 0', 50 * KB + 1)).toBe(false);
+    expect(waiting.take('user 0', 50 * KB)).toBe(true);
   });
 
   it('one that is larger than the part of a client finds room while there is some, and no other beside it', () => {
-    expect(waiting.take('ada', 6_000)).toBe(true);
+    expect(waiting.take('ada', 600 * KB)).toBe(true);
     expect(waiting.take('ada', 1)).toBe(false);
-    waiting.give('ada', 6_000);
-    expect(waiting.take('ada', 6_000)).toBe(true);
+    expect(waiting.take('bob', 201 * KB)).toBe(false);
+    waiting.give('ada', 600 * KB);
+    expect(waiting.take('ada', 600 * KB)).toBe(true);
   });
 
   it('what is there already is counted whether there is room or not', () => {
-    waiting.hold('ada', 9_000);
-    expect(waiting.bytes).toBe(9_000);
+    waiting.hold('ada', 900 * KB);
+    expect(waiting.bytes).toBe(900 * KB);
     expect(waiting.take('ada', 1)).toBe(false);
-    waiting.give('ada', 9_000);
+    waiting.give('ada', 900 * KB);
     expect(waiting.take('ada', 1)).toBe(true);
   });
 
@@ -60,6 +54,6 @@ describe('memory of the commands that wait on a node, and of large ones that run
     waiting.give('ada', 300);
     waiting.give('bob', 200);
     expect(waiting.bytes).toBe(0);
-    expect(waiting.take('ada', 8_000)).toBe(true);
+    expect(waiting.take('ada', 800 * KB)).toBe(true);
   });
 });

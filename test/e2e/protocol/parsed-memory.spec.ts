@@ -151,7 +151,7 @@ describe('the memory of commands that are parsed (G16)', () => {
     await client.next('reply');
   });
 
-  it('so does one of a connection that has ended meanwhile', async () => {
+  it('a handler of a closed connection is counted in the same way', async () => {
     await start({ handlerTimeoutMs: 300, limits: { maxWaitingCommandBytes: 8 * 60 * KB } });
     const gone = await server.connect('ada');
     gone.send(request('r1'));

@@ -161,7 +161,7 @@ describe('work of many clients in turns of the event loop (G16)', () => {
     expect(client.ended).toBeUndefined();
   });
 
-  it('reading pauses behind large frames that wait, and goes on when they had their turns', async () => {
+  it('reading pauses behind large frames that wait, and resumes after their turns', async () => {
     await start({ limits: { bytesPerSecond: 1e9 } });
     const client = await server.connect('ada');
     for (let round = 0; round < 2; round++) {

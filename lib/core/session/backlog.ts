@@ -155,7 +155,7 @@ export class CommandBacklog implements WaitingWork, Timed {
     return next;
   }
 
-  /** @internal */
+  /** The time of the oldest may be over. */
   onTimer(): void {
     this.hasTimer = false;
     this.expire();

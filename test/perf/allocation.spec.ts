@@ -6,7 +6,7 @@ const MAX_BYTES_PER_WRITE = 16;
 /** Bytes of heap of one event, from `publish` to the shared frame: encoded, kept in the log, with its own id. */
 const MAX_BYTES_PER_EVENT = 4_800;
 /** Bytes of heap of an idle, subscribed session, beyond its connection. */
-const MAX_BYTES_PER_SESSION = 2_100;
+const MAX_BYTES_PER_SESSION = 2_200;
 
 // One thread, and no collection while it counts: the same figure every time.
 const COUNTING = [

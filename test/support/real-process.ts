@@ -33,17 +33,28 @@ export async function collectGarbage(): Promise<void> {
   }
 }
 
-/** Listens for errors that nobody caught, until `stop`. */
-export function watchUncaught(): { readonly errors: readonly unknown[]; stop(): void } {
+/** Listens for errors that nobody caught, until `stop`, or `settled`, which waits for those that Node has yet to report. */
+export function watchUncaught(): {
+  readonly errors: readonly unknown[];
+  stop(): void;
+  settled(): Promise<readonly unknown[]>;
+} {
   const errors: unknown[] = [];
   const note = (error: unknown): void => void errors.push(error);
   realProcess.on('uncaughtException', note);
   realProcess.on('unhandledRejection', note);
+  const stop = (): void => {
+    realProcess.off('uncaughtException', note);
+    realProcess.off('unhandledRejection', note);
+  };
   return {
     errors,
-    stop() {
-      realProcess.off('uncaughtException', note);
-      realProcess.off('unhandledRejection', note);
+    stop,
+    async settled() {
+      // Node reports a rejection that nobody handled when the microtasks have run.
+      await new Promise((resolve) => setImmediate(resolve));
+      stop();
+      return errors;
     },
   };
 }

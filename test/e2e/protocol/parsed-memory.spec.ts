@@ -62,6 +62,18 @@ async function start(settings: WireSettings = {}): Promise<void> {
 const request = (id: string, event = 'wait') => ({ type: 'request', id, event, payload: LISTS });
 const codeOf = (client: WireClient) => client.next('error').then(({ payload }) => payload['code']);
 
+/** The handler that runs holds all that its client may hold, and gives it back when it ends. */
+async function expectHeldUntilEnd(client: WireClient): Promise<void> {
+  client.send(request('r2'));
+  expect(await codeOf(client)).toBe('rate_limited');
+  open.splice(0)[0]?.();
+  await server.rest(client);
+  client.send(request('r3'));
+  await until('the handler', () => open.length === 1);
+  open[0]?.();
+  await client.next('reply');
+}
+
 describe('the memory of commands that are parsed (G16)', () => {
   it('of those that run, one client may hold an eighth of maxWaitingCommandBytes on all its connections; what is given back makes room', async () => {
     await start({ limits: { maxWaitingCommandBytes: 8 * 115 * KB } });
@@ -124,14 +136,7 @@ describe('the memory of commands that are parsed (G16)', () => {
     gone.terminate();
     const client = await server.connect('ada');
     await server.rest(client);
-    client.send(request('r2'));
-    expect(await codeOf(client)).toBe('rate_limited');
-    open.splice(0)[0]?.();
-    await server.rest(client);
-    client.send(request('r3'));
-    await until('the handler', () => open.length === 1);
-    open[0]?.();
-    await client.next('reply');
+    await expectHeldUntilEnd(client);
   });
 
   it('a handler that was given up holds what it was given, until it ends', async () => {
@@ -141,14 +146,7 @@ describe('the memory of commands that are parsed (G16)', () => {
     await until('the handler', () => open.length === 1);
     clock.advance(300);
     expect(await codeOf(client)).toBe('outcome_unknown');
-    client.send(request('r2'));
-    expect(await codeOf(client)).toBe('rate_limited');
-    open.splice(0)[0]?.();
-    await server.rest(client);
-    client.send(request('r3'));
-    await until('the handler', () => open.length === 1);
-    open[0]?.();
-    await client.next('reply');
+    await expectHeldUntilEnd(client);
   });
 
   it('a handler of a closed connection is counted in the same way', async () => {
@@ -160,14 +158,7 @@ describe('the memory of commands that are parsed (G16)', () => {
     const client = await server.connect('ada');
     await until('the end of the other', () => server.engine.status.sessions === 1);
     clock.advance(300);
-    client.send(request('r2'));
-    expect(await codeOf(client)).toBe('rate_limited');
-    open.splice(0)[0]?.();
-    await server.rest(client);
-    client.send(request('r3'));
-    await until('the handler', () => open.length === 1);
-    open[0]?.();
-    await client.next('reply');
+    await expectHeldUntilEnd(client);
   });
 
   it('those that wait are bounded by their memory: of the connection, and of its client', async () => {

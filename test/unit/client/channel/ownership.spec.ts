@@ -1,19 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ChannelHandle } from '../../../../lib/client/channel/handle.js';
 import type { ChannelSubscribeOptions } from '../../../../lib/client/channel/types.js';
+import { watchUncaught } from '../../../support/real-process.js';
 import { eventMessage, type ScriptedConnection } from '../../../support/wire/scripted-server.js';
 import { codeOf, Harness } from '../harness.js';
 
 let h: Harness;
 let connection: ScriptedConnection;
 let room: ChannelHandle;
-/** Rejections that nobody handled. */
-let unhandled: unknown[];
-const onUnhandled = (reason: unknown): unknown => unhandled.push(reason);
+let uncaught: ReturnType<typeof watchUncaught>;
 
 beforeEach(async () => {
-  unhandled = [];
-  process.on('unhandledRejection', onUnhandled);
+  uncaught = watchUncaught();
   h = await Harness.start();
   connection = await h.live();
   room = h.client.channel('rooms.1');
@@ -21,10 +19,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await h.stop();
-  // Node reports a rejection that nobody handled when the microtasks have run.
-  await new Promise((resolve) => setImmediate(resolve));
-  process.off('unhandledRejection', onUnhandled);
-  expect(unhandled).toEqual([]);
+  expect(await uncaught.settled()).toEqual([]);
 });
 
 const event = (seq: number) => eventMessage('rooms.1', seq);

@@ -230,7 +230,7 @@ export class RedisBroker implements Broker {
  * @example broker: redisBroker({ url: 'redis://127.0.0.1:6379' })
  * @example broker: redisBroker({ cluster: { nodes: [{ host: 'redis-1', port: 6379 }] }, tls: {} })
  * @example broker: redisBroker({ sentinel: { name: 'main', sentinels: [{ host: 'sentinel-1', port: 26379 }] } })
- * @throws RangeError for an option that cannot be; it names the option and the remedy..
+ * @throws RangeError for an option that cannot be; it names the option and the remedy.
  */
 export function redisBroker(options: RedisBrokerOptions = {}): RedisBroker {
   requireOptions(options);

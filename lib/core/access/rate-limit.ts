@@ -10,7 +10,10 @@ export class RateLimit {
   private readonly burstMs: number;
 
   /** @param ratePerSecond tokens a second. @param burst most tokens saved up. */
-  constructor(ratePerSecond: number, burst: number) {
+  constructor(
+    ratePerSecond: number,
+    readonly burst: number,
+  ) {
     this.tokenMs = 1000 / ratePerSecond;
     this.burstMs = burst * this.tokenMs;
   }

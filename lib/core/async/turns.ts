@@ -48,7 +48,7 @@ export class Turns {
   private isForReads = false;
   private readonly reads = new Lanes();
   private readonly others = new Lanes();
-  /** Whether what waited has its turn now. */
+  /** Whether waiting work is being served. */
   private isServing = false;
   /** To be done at the end of that. */
   private readonly endings: (() => void)[] = [];
@@ -93,8 +93,8 @@ export class Turns {
   }
 
   /**
-   * Calls back once what happens now has happened: the rest of the turn where what waited has its turn, else this task. So what
-   * many pieces of work hand on is handed on together.
+   * Calls back at the end of the turn while waiting work is served, else at the end of this task: so what many pieces of work
+   * hand on is handed on together.
    */
   afterwards(ending: () => void): void {
     if (this.isServing) this.endings.push(ending);

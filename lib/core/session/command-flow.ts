@@ -110,7 +110,7 @@ export class CommandFlow implements BacklogSession {
     work.then(ended, ended);
   }
 
-  /** What few connections need again soon takes memory of none of the others. */
+  /** The backlog is made anew when a command has to wait again. */
   onIdle(): void {
     this.backlog = undefined;
   }

@@ -20,9 +20,7 @@ const MAX_THROTTLE_MS = 1_000;
  * sends that much of nothing.
  */
 const BLANK_VIOLATION_BYTES = 4 * 1024;
-/** What is far larger in memory than in bytes counts as no more than may come at once, which is what comes in so many seconds. */
-const BURST_SECONDS = 2;
-/** To parse a value costs about as much as to read so many bytes of text for each byte that it takes of the memory. */
+/** Bytes of memory of a parsed value that cost about as much as one byte of text. */
 const PARSED_PER_BYTE = 8;
 /** Pongs that a client owes at most: an answer that comes late is no abuse. */
 const MAX_PONGS_DUE = 4;
@@ -120,15 +118,13 @@ export class InboundLimiter {
    * Counts a frame. When it exceeds the rate of bytes, its commands are refused, and reading pauses until there is room for it.
    *
    * @param structures what the values in it weigh beside their bytes. A frame without any costs a command nevertheless; one whose values
-   * are far larger than its bytes counts as an eighth of them, as to parse it costs as much.
+   * take far more memory than it has bytes counts as an eighth of that memory, as to parse it costs as much.
    * @returns its bytes when they exceed the rate, else 0: for {@link admit} of each of its commands.
    */
   countFrame(bytes: number, structures: readonly number[], session: LimitedSession, now: number): number {
-    const { rates, stalls, settings } = this.deps;
-    const length = Math.max(
-      bytes,
-      Math.min(parsingCost(structures), settings.limits.bytesPerSecond * BURST_SECONDS),
-    );
+    const { rates, stalls } = this.deps;
+    // Never more than may come at once: else such a frame would be refused for ever.
+    const length = Math.max(bytes, Math.min(parsingCost(structures), rates.bytes.burst));
     const after = rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now));
     const overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;

@@ -403,12 +403,12 @@ export class Session
     this.heartbeat.received();
     const { limits } = this.deps.settings;
     const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
-    // Whom nobody knows may make the node parse a message, and not more.
+    // For a client that is not known yet the node parses one message, and no more.
     const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return this.close('message_too_large');
     if (this.unparsed === undefined) {
       if (!mayWait(bytes) || !this.deps.turns.isOver(isLarge(bytes))) return this.decode(frame, bytes);
-      this.unparsed = this.waitUnparsed();
+      this.unparsed = this.makeUnparsed();
       if (this.isLive) this.unparsed.welcome();
       this.unparsed.pushFrame(frame, bytes);
       return this.runUnparsed();
@@ -417,7 +417,7 @@ export class Session
     this.holdBack();
   }
 
-  private waitUnparsed(): UnparsedFrames {
+  private makeUnparsed(): UnparsedFrames {
     const { unfinished, settings } = this.deps;
     return new UnparsedFrames(this, unfinished, settings.limits.maxEnvelopesPerFrame);
   }
@@ -454,7 +454,7 @@ export class Session
   /** Parses what waited, a frame in a turn where others wait too. */
   private runUnparsed(): void {
     const { turns } = this.deps;
-    // What is welcomed by its own `hello` comes here again in the midst of that frame.
+    // A session that its own `hello` makes live comes here again while that frame is being parsed.
     while (!this.isParsing && this.unparsed !== undefined && (this.isLive || this.state === 'hello')) {
       const { unparsed } = this;
       if (unparsed.isEmpty) {
@@ -490,7 +490,7 @@ export class Session
     const { command } = first;
     const { turns, watch, commands } = this.deps;
     this.state = 'authenticating';
-    this.unparsed ??= this.waitUnparsed();
+    this.unparsed ??= this.makeUnparsed();
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);

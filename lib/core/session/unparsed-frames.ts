@@ -4,7 +4,7 @@ import type { Received } from './backlog.js';
 
 /** Bytes that may wait: reading pauses behind the frame that exceeds them. Before `welcome` a client sends a few subscribes. */
 const MAX_WAITING_BYTES = 16 * 1024;
-/** A larger frame waits where a turn of the event loop took long enough: to parse it may take a millisecond. */
+/** A larger frame waits if this turn of the event loop has taken long enough: to parse it may take a millisecond. */
 const MEDIUM_BYTES = 4 * 1024;
 /** A larger one waits behind the work of others. */
 const LARGE_BYTES = 16 * 1024;
@@ -12,14 +12,14 @@ const LARGE_BYTES = 16 * 1024;
 const FRAME_BYTES = 128;
 
 /** A frame as it came. */
-export interface UnparsedFrame {
+interface UnparsedFrame {
   readonly frame: Encoded;
   readonly bytes: number;
 }
 
 /**
  * What a client has sent that has yet to be parsed, in its order: before `welcome`, as no answer may come before that (P3) and
- * nothing is spent on whom nobody knows; later, a large frame that waits for a turn of the event loop, and what came behind it.
+ * nothing is spent on a client that is not known yet; later, a large frame that waits for a turn of the event loop, and what came behind it.
  */
 export class UnparsedFrames {
   /** What came in the frame of `hello`. */

@@ -44,7 +44,7 @@ export interface FlowSession extends LimitedSession {
 
 /** The commands of one live session: counts each, lets it wait while others run, and runs it (G16). */
 export class CommandFlow implements BacklogSession {
-  /** Monotonic time at which the command came that runs now. */
+  /** Monotonic time at which the command came that runs now, in whole milliseconds. */
   receivedAt = 0;
   /** Made when a command must wait: those of most connections never do. */
   private backlog: CommandBacklog | undefined;
@@ -168,7 +168,8 @@ export class CommandFlow implements BacklogSession {
     const { waiting, watch } = this.deps;
     const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
     if (held > 0 && !waiting.take(this.client, held)) return this.refuse(received, tooMuchWaits());
-    this.receivedAt = receivedAt;
+    // A fraction would be an object of its own, which an idle session keeps.
+    this.receivedAt = Math.floor(receivedAt);
     watch?.start(session.view, command);
     try {
       this.track(session.execute(command), ref, held);

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
 import type { TransportHost, UnfinishedSender } from '../../core/ports/transport-host.js';
+import { anonymousOf } from '../../core/ports/user-id.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
   isPlainTcp,
@@ -99,7 +100,7 @@ export class WebSocketConnection
   }
 
   get client(): string {
-    return this.handler?.client ?? `address ${this.network}`;
+    return this.handler?.client ?? anonymousOf(this.network);
   }
 
   /** TLS encrypts a frame as a whole, for each socket. */

@@ -1,5 +1,5 @@
 import type { Codec } from '../protocol/codecs/codec.js';
-import { jsonCodec } from '../protocol/codecs/json.js';
+import { plainJsonCodec } from '../protocol/codecs/plain-json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
 import { silentLog, type ClientLog } from './log.js';
 import type { ClientFetch } from './transport/probe.js';
@@ -104,7 +104,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     webSocketOptions,
     log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
-    codec: options.codec ?? jsonCodec,
+    codec: options.codec ?? plainJsonCodec,
     fetch: options.fetch ?? platformFetch,
     network: options.network ?? true,
     client: options.client ?? { name: 'nestjs-realtime' },

@@ -105,7 +105,7 @@ function causeOfClose(end: ConnectionEnd): Cause {
   return {
     // Without a close frame (1005, 1006) the code of `bye` tells more.
     code: bye !== undefined && (code === 1005 || code === 1006) ? bye.code : code,
-    reason: detail ?? (name === undefined ? end.reason || undefined : CLOSE_CODES[name].meaning),
+    reason: detail ?? (name?.replaceAll('_', ' ') || end.reason || undefined),
     // `bye` has a spread; a close reason has only the delay, and 0 there means no advice.
     advice:
       bye !== undefined

@@ -6,7 +6,7 @@ import type { ChannelHandle, Untyped } from './channel/handle.js';
 import { ClientChannels } from './channel/channels.js';
 import { CommandQueue } from './command-queue.js';
 import type { Wire } from './connection/connection.js';
-import { Connector } from './connection/connector.js';
+import { createConnector, type Connector } from './connection/connector.js';
 import type { HelloFrame } from './connection/frames.js';
 import type { Welcome } from './connection/handshake.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
@@ -67,7 +67,6 @@ export class RealtimeClient {
     const settings = settingsOf(options);
     const { clock, random, connectTimeoutMs } = settings;
     if (isAbsolute(url)) endpointsOf(url);
-    const open = webSocketOpener(settings);
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
 
@@ -93,15 +92,18 @@ export class RealtimeClient {
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
-    this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), this.counts, {
-      greeting: (frame) => this.onGreeting(frame),
-      live: (welcome, wire, token) => this.onLive(welcome, wire, token),
-      message: (envelope) => this.onMessage(envelope),
-      lost: () => this.onLost(),
-      stopped: (error, byUser) => this.onStopped(error, byUser),
-      status: (status) => this.listeners.emit('state', status),
-      error: (error, source) => this.report(error, { source }),
-    });
+    this.connector = createConnector(
+      { ...deps, tokens, open: webSocketOpener(settings), endpoints: () => endpointsOf(url) },
+      {
+        greeting: (frame) => this.onGreeting(frame),
+        live: (welcome, wire, token) => this.onLive(welcome, wire, token),
+        message: (envelope) => this.onMessage(envelope),
+        lost: () => this.onLost(),
+        stopped: (error, byUser) => this.onStopped(error, byUser),
+        status: (status) => this.listeners.emit('state', status),
+        error: (error, source) => this.report(error, { source }),
+      },
+    );
   }
 
   /** `idle`, `connecting`, `live`, `waiting` or `closed`. */

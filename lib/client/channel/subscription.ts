@@ -4,7 +4,7 @@ import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { ChannelBackoff, exponentialDelay, type Advice, type ChannelBackoffDeps } from '../backoff.js';
+import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import { errorFromPayload } from '../errors.js';
@@ -34,7 +34,7 @@ import { Waiter } from './waiter.js';
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 
 /** What a {@link ClientSubscription} needs. */
-export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
+export interface ClientSubscriptionDeps extends BackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
   readonly window: SubscribeWindow;
   readonly counts: Counts;
@@ -65,7 +65,7 @@ export class ClientSubscription {
   private isSaving = false;
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
-  private readonly backoff: ChannelBackoff;
+  private readonly backoff: Backoff;
   private readonly gate = new AwaitGate((envelope) => this.receive(envelope));
   private readonly stateReader: StateReader;
   private timer: ClientTimer | undefined;
@@ -82,7 +82,7 @@ export class ClientSubscription {
     private readonly deps: ClientSubscriptionDeps,
   ) {
     const { clock, random, retry, commands } = deps;
-    this.backoff = new ChannelBackoff(deps);
+    this.backoff = new Backoff(deps);
     this.listeners = new ChannelListeners(
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
@@ -350,7 +350,7 @@ export class ClientSubscription {
       this.resubscribe();
       return;
     }
-    this.interrupted(error, error.code, error.retryable, { retryAfterMs: error.retryAfterMs ?? 0 });
+    this.interrupted(error, error.code, error.retryable, error.retryAfterMs);
   }
 
   private onUnsubscribed(payload: unknown): void {
@@ -358,14 +358,19 @@ export class ClientSubscription {
     if (this.phase !== 'subscribed') return;
     const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, {
-      retryAfterMs: durationOf(retryAfterMs) ?? 0,
-      spreadMs: durationOf(spreadMs),
-    });
+    const advice = [durationOf(retryAfterMs), durationOf(spreadMs)] as const;
+    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, ...advice);
   }
 
-  private interrupted(error: RealtimeError, code: string, willRetry: boolean, advice: Advice): void {
+  private interrupted(
+    error: RealtimeError,
+    code: string,
+    willRetry: boolean,
+    retryAfterMs = 0,
+    spreadMs = 0,
+  ): void {
     const { message, reason, data } = error;
+    const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
     const delayMs = willRetry ? this.backoff.next(advice) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);
@@ -379,9 +384,10 @@ export class ClientSubscription {
    * pause when that keeps happening.
    */
   private resubscribe(): void {
+    const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
     this.leave(() => undefined);
-    if (!this.backoff.isFirst) this.waitFor(delayMs);
+    if (attempt > 1) this.waitFor(delayMs);
     else this.sendOrWait();
   }
 

@@ -4,7 +4,7 @@ import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
 import type { ChannelHandle, Untyped } from './channel/handle.js';
 import { ClientChannels } from './channel/channels.js';
-import { CommandQueue } from './command-queue.js';
+import { createCommandQueue, type CommandQueue } from './command-queue.js';
 import type { Wire } from './connection/connection.js';
 import { createConnector, type Connector } from './connection/connector.js';
 import type { HelloFrame } from './connection/frames.js';
@@ -15,7 +15,7 @@ import { settingsOf, type RealtimeClientOptions } from './options.js';
 import type { ClientLog } from './log.js';
 import { Pacer } from './pacer.js';
 import { attempt, type WaitOptions } from './promises.js';
-import { PublishQueue } from './publish-queue.js';
+import { createPublishQueue, type PublishQueue } from './publish-queue.js';
 import type { ClientState, ClientStats, ClientStatus, Counts, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
 import { TokenSource } from './token.js';
@@ -86,8 +86,8 @@ export class RealtimeClient {
       retry: () => this.welcome?.retry ?? DEFAULT_RETRY,
       ensureStarted: () => this.connector.ensureStarted(),
     };
-    this.commands = new CommandQueue(deps);
-    this.publishes = new PublishQueue(deps);
+    this.commands = createCommandQueue(deps);
+    this.publishes = createPublishQueue(deps);
     this.channels = new ClientChannels({ ...deps, commands: this.commands, publishes: this.publishes });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),

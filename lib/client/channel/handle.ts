@@ -340,7 +340,7 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
   ): Promise<boolean> {
     const { commands, ensureStarted } = this.deps;
     ensureStarted();
-    if (!commands.isLive) return false;
+    if (!commands.isLive()) return false;
     const spec = { type: 'signal', channel: this.name, event, payload, timeoutMs, immediate: true } as const;
     try {
       return await attempt(() => commands.request(spec, signal, () => true), signal);

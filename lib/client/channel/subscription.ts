@@ -178,7 +178,7 @@ export class ClientSubscription {
 
   /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting' && this.deps.commands.isJoinable) this.send();
+    if (this.phase === 'waiting' && this.deps.commands.isJoinable()) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -392,7 +392,7 @@ export class ClientSubscription {
   }
 
   private sendOrWait(): void {
-    if (this.pause() && this.deps.commands.isJoinable) this.send();
+    if (this.pause() && this.deps.commands.isJoinable()) this.send();
   }
 
   private waitFor(delayMs: number): void {
@@ -400,7 +400,7 @@ export class ClientSubscription {
     const { attempt } = this;
     this.timer = this.deps.clock.schedule(delayMs, () => {
       // Without a connection the next one sends it.
-      if (attempt === this.attempt && this.deps.commands.isJoinable) this.send();
+      if (attempt === this.attempt && this.deps.commands.isJoinable()) this.send();
     });
   }
 
@@ -418,7 +418,7 @@ export class ClientSubscription {
 
   /** The application no longer wants it. @returns Resolves when the server answered. */
   private finish(error: RealtimeError): Promise<void> {
-    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable;
+    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable();
     // Before anything that a listener subscribes again. Without an answer too: the subscription does not outlive its connection.
     const gone = isKnown ? new Promise<void>((resolve) => this.leave(resolve)) : Promise.resolve();
     this.end(error, true);

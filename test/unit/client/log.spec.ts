@@ -99,7 +99,7 @@ describe('the error of a command', () => {
     h.clock.advance(1_000);
     expect(await late).toMatchObject({ code: 'outcome_unknown', event: 'slow' });
     expect(await history).toMatchObject({
-      message: 'No answer to history on rooms.1 within 1000 ms',
+      message: 'history on rooms.1 was not answered within 1000 ms',
       channel: 'rooms.1',
     });
   });

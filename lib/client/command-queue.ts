@@ -98,11 +98,11 @@ export function createCommandQueue(deps: CommandQueueDeps) {
     let spec: CommandSpec;
     try {
       if (given.immediate === true && !isJoinable())
-        throw new RealtimeError('unavailable', 'There is no live connection; nothing was sent');
+        throw new RealtimeError('unavailable', 'There is no connection');
       if (!isFree && counted >= maxPendingCommands)
         throw new RealtimeError(
           'rate_limited',
-          `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`,
+          `${maxPendingCommands} commands already wait (maxPendingCommands)`,
         );
       // As it is now: it may be sent later, and again.
       spec = { ...given, payload: toWireValue(given.payload) };
@@ -225,7 +225,8 @@ export function createCommandQueue(deps: CommandQueueDeps) {
      * connection, sent with `hello` or about to follow it, are the new user's.
      */
     disown(error: RealtimeError): void {
-      for (const command of [...pending.values()]) if (command.spec.immediate !== true) abandon(command, error);
+      for (const command of [...pending.values()])
+        if (command.spec.immediate !== true) abandon(command, error);
     },
     /**
      * The client is closed: nothing that waits will be sent.

@@ -60,7 +60,7 @@ export function errorOfClosed(status: ClientStatus): RealtimeError {
   const why = status.reason ?? name ?? 'close() was called';
   return new RealtimeError(
     (name === undefined ? undefined : CODE_OF_CLOSE[name]) ?? 'unavailable',
-    `The client is closed (${status.code ?? 1000}): ${sentence(why)} Call connect() to open it again.`,
+    `The client is closed (${status.code ?? 1000}): ${sentence(why)} connect() opens it again.`,
     { cause: status.cause },
   );
 }
@@ -69,7 +69,7 @@ export function errorOfClosed(status: ClientStatus): RealtimeError {
 export function outcomeUnknown(what: string, cause?: unknown): RealtimeError {
   return new RealtimeError(
     'outcome_unknown',
-    `${sentence(what)} Whether the server ran it is unknown: read the state before doing it again.`,
+    `${sentence(what)} It may have been done: read the state before repeating it.`,
     { cause },
   );
 }

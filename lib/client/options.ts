@@ -90,13 +90,11 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
     const value: unknown = options[name] ?? fallback;
     if (typeof value === 'number' && value > 0) return value;
-    throw new RangeError(`The client's option "${name}" must be a number above 0.`);
+    throw new RangeError(`The option "${name}" must be a number above 0`);
   };
   const { token, webSocket, webSocketOptions } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
-    throw new TypeError(
-      'The client\'s option "token" must be a function that gives the token: token: () => token.',
-    );
+    throw new TypeError('The option "token" must be a function: token: () => token');
   }
   const settings = {
     token,
@@ -120,7 +118,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     ids: options.ids ?? uuidv7,
   } satisfies ClientSettings;
   for (const name of Object.keys(options))
-    if (!(name in settings)) throw new TypeError(`The client has no option "${name}".`);
+    if (!(name in settings)) throw new TypeError(`There is no option "${name}"`);
   return settings;
 }
 

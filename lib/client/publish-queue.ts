@@ -87,8 +87,7 @@ export function createPublishQueue(deps: PublishQueueDeps) {
     unsent++;
     scheduleSweep(entry);
     const live = wire();
-    if (unsent === 1 && live?.accepting === true && mayStart())
-      send(entry, live, previous?.input.id);
+    if (unsent === 1 && live?.accepting === true && mayStart()) send(entry, live, previous?.input.id);
     else pump();
     return entry.result.promise;
   }
@@ -245,8 +244,8 @@ export function createPublishQueue(deps: PublishQueueDeps) {
   function expire(entry: PublishEntry): void {
     const why =
       entry.firstSentAt === undefined
-        ? `The publish was not sent in time: it waited for ${blockerOf(entry)}`
-        : 'The publish was not acknowledged in time (the dedupe window of the server, timeoutMs)';
+        ? `It was not sent in time: it waited for ${blockerOf(entry)}`
+        : 'It was not acknowledged in time';
     fail(entry, about(new RealtimeError('timeout', why), entry.input));
   }
 

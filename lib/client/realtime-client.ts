@@ -155,7 +155,7 @@ export class RealtimeClient {
     if (this.user !== undefined) return this.channel(userChannel(this.user));
     throw new RealtimeError(
       'unauthorized',
-      'An anonymous client has no channel of its own: connect with a token or cookie',
+      'An anonymous client has no channel: connect with a token or cookie',
     );
   }
 
@@ -277,7 +277,7 @@ export class RealtimeClient {
     if (before !== undefined) this.counts.reconnects++;
     if (before !== undefined && before.user !== welcome.user) {
       // What waits was the other user's (P15).
-      const error = new RealtimeError('unauthorized', 'The client is authenticated as another user now');
+      const error = new RealtimeError('unauthorized', 'Another user is logged in now');
       this.publishes.stop(error, false);
       this.commands.disown(error);
     }

@@ -354,5 +354,5 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
 function requireHistory(answer: unknown): HistoryResult {
   const page = readHistory(answer);
   if (page !== undefined) return page;
-  throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
+  throw new RealtimeError('internal', 'The answer to history cannot be read');
 }

@@ -104,7 +104,7 @@ export class ClientSubscription {
       },
       resumed: (position) => this.listeners.library('resumed', position),
       resubscribe: () => {
-        deps.log('warn', `${channel}: something was lost on the way, resuming from the own position`);
+        deps.log('warn', `${channel}: an event is missing, resuming`);
         this.resubscribe();
       },
     });
@@ -153,11 +153,7 @@ export class ClientSubscription {
 
   /** The channel's state as it is now. */
   snapshot(wait: WaitOptions): Promise<SnapshotResult> {
-    if (!this.wanted)
-      throw new RealtimeError(
-        'not_subscribed',
-        'Subscribe first: the state comes in its place among the events',
-      );
+    if (!this.wanted) throw new RealtimeError('not_subscribed', 'Subscribe first');
     return this.stateReader.read(wait);
   }
 
@@ -250,7 +246,7 @@ export class ClientSubscription {
   private accepted(answer: unknown, attempt: number): void {
     const result = readSubscribeResult(answer);
     if (result === undefined) {
-      const error = new RealtimeError('internal', 'The server’s answer to subscribe has no position');
+      const error = new RealtimeError('internal', 'The answer to subscribe cannot be read');
       this.deps.report(error, { source: 'protocol', channel: this.channel });
     }
     if (result === undefined || this.doubted) {

@@ -144,7 +144,7 @@ export function openConnection(deps: ServerConnectionDeps, events: ServerConnect
     if (protocol !== codec.subprotocol && !(protocol === '' && !codec.binary)) {
       fail(
         'unsupported_version',
-        `The server chose the subprotocol "${protocol}", not "${codec.subprotocol}": check the option "codec"`,
+        `The server chose "${protocol}", not "${codec.subprotocol}": check the option "codec"`,
       );
       return;
     }
@@ -167,7 +167,7 @@ export function openConnection(deps: ServerConnectionDeps, events: ServerConnect
     } catch (error) {
       events.error(error, 'protocol');
       // A reconnect resumes; to continue after the frame could skip an event unnoticed (G3).
-      fail('protocol_error', 'The server sent a frame that cannot be read');
+      fail('protocol_error', 'A frame cannot be read');
       return;
     }
     counts.received += values.length;
@@ -221,7 +221,7 @@ export function openConnection(deps: ServerConnectionDeps, events: ServerConnect
       },
       dead(doubted) {
         prompt = doubted;
-        fail('heartbeat_timeout', 'Nothing was heard from the server');
+        fail('heartbeat_timeout', 'The server is silent');
       },
     });
     roundTripMs = clock.monotonic() - helloAt;
@@ -240,7 +240,7 @@ export function openConnection(deps: ServerConnectionDeps, events: ServerConnect
     failIn(
       Math.max(connectTimeoutMs, intervalMs + timeoutMs),
       'drain',
-      'The server said bye and did not close',
+      'The server said bye and is still there',
     );
   }
 

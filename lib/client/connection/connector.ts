@@ -188,8 +188,7 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
       return;
     }
     if (answer?.kind === 'unexpected') {
-      const message = `${url} answered ${answer.status}: check the URL and the proxies in front of it`;
-      events.error(new RealtimeError('unavailable', message), 'connection');
+      events.error(new RealtimeError('unavailable', facts.reason), 'connection');
     }
     wait(facts, end.welcomed, advice, end.prompt === true || isPrompt);
   }

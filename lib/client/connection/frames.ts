@@ -29,7 +29,7 @@ export function encode(codec: Codec, envelope: Envelope): Encoded {
   } catch (cause) {
     throw new RealtimeError(
       'bad_request',
-      `The payload cannot be encoded as ${codec.name}: ${String(cause)}. Send values that ${codec.name} has.`,
+      `The payload cannot be encoded as ${codec.name}: ${String(cause)}`,
       { cause },
     );
   }
@@ -83,7 +83,7 @@ export function batchFrames(
       if (bytes > limit)
         throw new RealtimeError(
           'message_too_large',
-          `The message has ${bytes} bytes and this server takes at most ${limit}. Send less, or in parts.`,
+          `The message has ${bytes} bytes, the server takes ${limit}: send less, or in parts`,
         );
       addEncoded(encoded, bytes);
     },

@@ -130,11 +130,10 @@ function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string): Cau
       };
     case 'open':
       return {
-        reason:
-          'The server is there, but the WebSocket did not open: check the proxies in front of it, and the option "codec"',
+        reason: 'The server is there, but no WebSocket opens: check the proxies, and the option "codec"',
       };
     case 'unexpected':
-      return { reason: `${url} answered ${probed.status} instead of an upgrade` };
+      return { reason: `${url} answered ${probed.status}: check the URL and the proxies` };
     case 'unreachable':
       return { reason: `${url} cannot be reached: ${end.detail ?? probed.detail}` };
   }

@@ -54,7 +54,7 @@ describe('options of the client', () => {
     // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
     expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
       new TypeError(
-        'The client\'s option "token" must be a function that gives the token: token: () => token.',
+        'The option "token" must be a function: token: () => token',
       ),
     );
   });
@@ -325,10 +325,10 @@ describe('listeners of a channel', () => {
     expect(warnings).toEqual([
       'nobody listens to the event "said"',
       'nobody listens to the signal "typing" (onSignal)',
-      'something was missed, and nobody listens to "gap" or "recovered"',
-      '"Gap" is an event of its own: is "gap" meant?',
-      '"" is no name of an event: 1 to 128 characters',
-      '"undefined" is no name of an event: 1 to 128 characters',
+      'nobody listens to "gap" or "recovered"',
+      'is "gap" meant by "Gap"?',
+      '"" is no event: use 1 to 128 characters',
+      '"undefined" is no event: use 1 to 128 characters',
     ]);
     warnings.length = 0;
     listeners.on('heard', () => undefined);

@@ -7,6 +7,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
+import { isThenable } from '../emitter.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
@@ -17,13 +18,13 @@ import { Cursor } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
+import { PositionStore } from './position-store.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
 import type { SubscribeWindow } from './subscribe-window.js';
 import type {
   ChannelEvent,
   ChannelGap,
-  ChannelPersist,
   ChannelState,
   ChannelSubscribeOptions,
   ChannelSubscription,
@@ -61,8 +62,7 @@ export class ClientSubscription {
   readonly cursor: Cursor<ChannelEvent>;
   private readonly memberChanges: MemberChanges;
   private options: SubscribeOptions = {};
-  private persist: ChannelPersist | undefined;
-  private isSaving = false;
+  private readonly store: PositionStore;
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
   private readonly backoff: Backoff;
@@ -96,17 +96,23 @@ export class ClientSubscription {
     this.cursor = new Cursor<ChannelEvent>({
       deliver: (event) => {
         this.listeners.event(event);
-        this.moved();
+        this.store.moved();
       },
       gap: (gap) => {
         this.listeners.library('gap', gap);
-        this.moved();
+        this.store.moved();
       },
       resumed: (position) => this.listeners.library('resumed', position),
       resubscribe: () => {
         deps.log('warn', `${channel}: an event is missing, resuming`);
         this.resubscribe();
       },
+    });
+    this.store = new PositionStore({
+      cursor: this.cursor,
+      loaded: () => this.join(),
+      failed: (error) => this.end(error),
+      report: (error) => deps.report(error, { source: 'handler', channel }),
     });
     this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
@@ -143,10 +149,12 @@ export class ClientSubscription {
   subscribe(options: ChannelSubscribeOptions): Promise<ChannelSubscription> {
     const given = requirePosition(options.position);
     this.deps.ensureStarted();
-    const position = given ?? (this.wanted ? undefined : requirePosition(options.persist?.load()));
+    const stored = given ?? (this.wanted ? undefined : options.persist?.load());
+    const later = isThenable(stored) ? stored.then(requirePosition) : undefined;
+    const position = later === undefined ? requirePosition(stored) : undefined;
     const share: Share = new Waiter(options, this.deps.clock, (gone) => this.released(gone));
     this.shares.add(share);
-    if (!this.wanted) this.begin(options, position);
+    if (!this.wanted) this.begin(options, position, later);
     else if (this.phase === 'subscribed') this.admit(share);
     return share.promise;
   }
@@ -174,7 +182,7 @@ export class ClientSubscription {
 
   /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting' && this.deps.commands.isJoinable()) this.send();
+    if (this.phase === 'waiting' && !this.store.isLoading && this.deps.commands.isJoinable()) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -208,13 +216,17 @@ export class ClientSubscription {
     return this.cursor.position as Position;
   }
 
-  private begin({ params, snapshot, presence, persist }: ChannelSubscribeOptions, from?: Position): void {
+  private begin(
+    { params, snapshot, presence, persist }: ChannelSubscribeOptions,
+    from: Position | undefined,
+    later: Promise<Position | undefined> | undefined,
+  ): void {
     this.options = { params, snapshot, presence };
-    this.persist = persist;
     this.answered = false;
     this.hasState = true;
     this.backoff.reset();
     this.cursor.start(from);
+    this.store.use(persist, later);
     this.sendOrWait();
     this.noteUse();
   }
@@ -289,7 +301,7 @@ export class ClientSubscription {
     countRecovery(this.deps.counts, recovery);
     if (this.options.snapshot !== false && (recovery === 'new' || recovery === 'lost'))
       this.hasState = 'snapshot' in result;
-    this.moved();
+    this.store.moved();
   }
 
   private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
@@ -388,7 +400,7 @@ export class ClientSubscription {
   }
 
   private sendOrWait(): void {
-    if (this.pause() && this.deps.commands.isJoinable()) this.send();
+    if (this.pause()) this.join();
   }
 
   private waitFor(delayMs: number): void {
@@ -396,7 +408,7 @@ export class ClientSubscription {
     const { attempt } = this;
     this.timer = this.deps.clock.schedule(delayMs, () => {
       // Without a connection the next one sends it.
-      if (attempt === this.attempt && this.deps.commands.isJoinable()) this.send();
+      if (attempt === this.attempt) this.join();
     });
   }
 
@@ -430,11 +442,11 @@ export class ClientSubscription {
     return attempt === this.attempt;
   }
 
-  private end(error: RealtimeError, quietly = false): void {
+  private end(error: Error, quietly = false): void {
     if (!this.wanted) return;
     const shares = [...this.shares];
     this.shares.clear();
-    this.persist = undefined;
+    this.store.forget();
     this.drop();
     this.stateReader.fail(error, quietly);
     this.setPhase('unsubscribed');
@@ -453,21 +465,6 @@ export class ClientSubscription {
     this.cursor.stop();
     this.gate.drop();
     this.stateReader.stop();
-  }
-
-  /** The position moved: it is stored once for the events of a turn. */
-  private moved(): void {
-    const { persist } = this;
-    if (persist === undefined || this.isSaving) return;
-    this.isSaving = true;
-    queueMicrotask(() => {
-      this.isSaving = false;
-      try {
-        persist.save(this.position);
-      } catch (error) {
-        this.deps.report(error, { source: 'handler', channel: this.channel });
-      }
-    });
   }
 
   private setPhase(phase: ChannelState): void {

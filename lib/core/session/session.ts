@@ -401,6 +401,7 @@ export class Session
   close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
     this.outbox.flush();
+    this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
     this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));

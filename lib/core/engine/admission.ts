@@ -24,6 +24,7 @@ export interface AdmissionDeps {
   readonly verifications: Pick<Verifications, 'verify' | 'leave'>;
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
+  readonly unfinished: TransportHost['unfinished'];
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly drain: DrainSwitch;
   readonly observer: Observer;
@@ -54,7 +55,7 @@ export class Admission implements TransportHost {
   }
 
   get unfinished(): TransportHost['unfinished'] {
-    return this.deps.sessionDeps.unfinished;
+    return this.deps.unfinished;
   }
 
   get frames(): TransportHost['frames'] {

@@ -17,6 +17,7 @@ import { OutboxQueue } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
 
@@ -144,6 +145,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       }
     }
     const bytes = this.encode(envelope);
+    if (bytes.length === 0) return 0;
     (this.control ??= []).push(bytes);
     this.countControl(bytes.length);
     this.busy |= CONTROL;
@@ -151,9 +153,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     return bytes.length;
   }
 
-  /** Bytes of an envelope, to be measured before they are queued. */
+  /** Bytes of an envelope, to be measured before they are queued; none for one that the transport keeps to itself. */
   encode(envelope: Envelope): Buffer {
-    return encodeEnvelope(envelope, this.connection.variant.codec);
+    const { connection } = this;
+    const sent = connection.translate === undefined ? envelope : connection.translate(envelope);
+    return sent === undefined ? NOTHING : encodeEnvelope(sent, connection.variant.codec);
   }
 
   /**
@@ -175,7 +179,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
    * @returns `false` where there is no room for them; nothing was queued then.
    */
   pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
-    if (this.isClosed) return true;
+    if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
       this.flush();
@@ -305,6 +309,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   /** Where the client stands in the flows of which something waits, as {@link OutboxQueue.positions} has it. */
   positions(): ReadonlyMap<Flow, Position | undefined> {
+    // The cursors count them as sent.
+    if (this.staged !== undefined) this.writeStaged(this.staged);
     const positions = this.queue.positions();
     for (const flow of this.droppedTails?.flows ?? []) {
       const from = this.droppedTails?.get(flow)?.from ?? 0;

@@ -1,9 +1,9 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
-import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
+import type { Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
-import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
+import type { CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
@@ -22,20 +22,20 @@ import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
-import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
+import type { Opening } from '../ports/transport-host.js';
 import { anonymousOf } from '../ports/user-id.js';
-import { structureOf } from '../ports/value-weight.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
 import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-flow.js';
+import type { FrameReader, FrameSession } from './frame-reader.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps } from './inbound-limiter.js';
 import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
-import { isLarge, mayWait, UnparsedFrames } from './unparsed-frames.js';
+import type { UnparsedFrames } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
@@ -65,8 +65,7 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<Retained
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
-  /** What came before `welcome`, of all sessions. */
-  readonly unfinished: UnfinishedBytes;
+  readonly frames: FrameReader;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
@@ -86,7 +85,7 @@ export class Session
     TokenSession,
     FlowSession,
     OutboxSession,
-    UnfinishedSender,
+    FrameSession,
     Timed
 {
   readonly id: string;
@@ -100,8 +99,9 @@ export class Session
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
   readonly flow: CommandFlow;
+  readonly inbound: InboundLimiter;
+  unparsed: UnparsedFrames | undefined;
   private state: State = 'hello';
-  private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
@@ -115,9 +115,6 @@ export class Session
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
-  /** While there is some, what comes waits behind it. */
-  private unparsed: UnparsedFrames | undefined;
-  private isParsing = false;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -177,6 +174,10 @@ export class Session
 
   get isLive(): boolean {
     return this.state === 'live';
+  }
+
+  get awaitsHello(): boolean {
+    return this.state === 'hello';
   }
 
   get isClosed(): boolean {
@@ -240,7 +241,10 @@ export class Session
   }
 
   onFrame(frame: Encoded, size?: number): FrameVerdict {
-    if (!this.isClosed) this.read(frame, size);
+    if (!this.isClosed) {
+      this.heartbeat.received();
+      this.deps.frames.read(this, frame, size);
+    }
     if (this.closeCode !== undefined) return { outcome: 'refused', code: this.closeCode };
     return this.reading.isPaused ? PAUSED : ACCEPTED;
   }
@@ -341,20 +345,14 @@ export class Session
     if (ref !== undefined && outcome !== undefined) this.deps.watch?.end(this.view, ref, outcome);
   }
 
-  /** Called after `welcome`: runs the commands that waited for it, in their order (P3). */
+  /** Called after `welcome`. */
   goLive(): void {
     this.state = 'live';
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
-    this.unparsed?.welcome();
-    // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    for (const received of this.unparsed?.takeCommands() ?? []) {
-      if (!this.isLive) return;
-      this.flow.take(received, this.deps.clock.monotonic());
-    }
-    this.runUnparsed();
+    this.deps.frames.welcome(this);
   }
 
   execute(command: ClientCommand): MaybePromise<void> {
@@ -403,103 +401,19 @@ export class Session
   close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
     this.outbox.flush();
+    this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
     this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
-  private read(frame: Encoded, size: number | undefined): void {
-    this.heartbeat.received();
-    const { limits } = this.deps.settings;
-    const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
-    // For a client that is not known yet the node parses one message, and no more.
-    const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
-    if (bytes > max) return this.close('message_too_large');
-    if (this.unparsed === undefined) {
-      if (!mayWait(bytes) || !this.deps.turns.isOver(isLarge(bytes))) return this.decode(frame, bytes);
-      this.unparsed = this.makeUnparsed();
-      if (this.isLive) this.unparsed.welcome();
-      this.unparsed.pushFrame(frame, bytes);
-      return this.runUnparsed();
-    }
-    if (!this.unparsed.pushFrame(frame, bytes)) return this.close('protocol_error');
-    this.holdBack();
-  }
-
-  private makeUnparsed(): UnparsedFrames {
-    const { unfinished, settings } = this.deps;
-    return new UnparsedFrames(this, unfinished, settings.limits.maxEnvelopesPerFrame);
-  }
-
-  /** @param waited where it waited. */
-  private decode(frame: Encoded, bytes: number, waited?: UnparsedFrames): void {
-    const { clock, settings } = this.deps;
-    const { limits } = settings;
-    const values = decodeFrame(this.connection.variant.codec, frame, limits);
-    if (typeof values === 'string') return this.close(values);
-    if (this.isLive && waited?.count(values.length) === false) return this.close('protocol_error');
-    const structures = values.map(structureOf);
-    let now = clock.monotonic();
-    const overBytes = this.inbound.countFrame(bytes, structures, this, now);
-    const share = Math.ceil(bytes / values.length);
-    for (let index = 0; index < values.length; index++) {
-      if (this.isClosed) return;
-      // The work of those before it took time.
-      if (index > 0) now = clock.monotonic();
-      const weight = share + (structures[index] as number);
-      const received = { validation: validateCommand(values[index]), weight, overBytes };
-      if (this.state === 'hello') this.greet(received.validation);
-      else if (this.isLive && this.unparsed === waited) this.flow.take(received, now);
-      else this.unparsed?.pushCommand(received);
-    }
-    this.holdBack();
-  }
-
-  /** Too much for now: reading pauses. */
-  private holdBack(): void {
-    if (this.unparsed?.isFull === true) this.reading.hold();
-  }
-
-  /** Parses what waited, a frame in a turn where others wait too. */
-  private runUnparsed(): void {
-    const { turns } = this.deps;
-    // A session that its own `hello` makes live comes here again while that frame is being parsed.
-    while (!this.isParsing && this.unparsed !== undefined && (this.isLive || this.state === 'hello')) {
-      const { unparsed } = this;
-      if (unparsed.isEmpty) {
-        this.unparsed = undefined;
-        return this.reading.endHold();
-      }
-      const { isLarge: isRead } = unparsed;
-      if (turns.isOver(isRead)) {
-        const onTurn = (): void => {
-          this.parseNext();
-          this.runUnparsed();
-        };
-        this.holdBack();
-        if (!turns.add({ owner: this, isRead, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
-        return;
-      }
-      this.parseNext();
-    }
-  }
-
-  private parseNext(): void {
-    const { unparsed } = this;
-    const next = unparsed?.takeFrame();
-    if (next === undefined) return;
-    this.isParsing = true;
-    this.decode(next.frame, next.bytes, unparsed);
-    this.isParsing = false;
-  }
-
-  private greet(first: CommandValidation): void {
+  greet(first: CommandValidation): void {
     // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
     const { turns, watch, commands } = this.deps;
     this.state = 'authenticating';
-    this.unparsed ??= this.makeUnparsed();
+    this.deps.frames.defer(this);
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);

@@ -15,7 +15,7 @@ import {
   HandshakePolicy,
   isRefusal,
   refused,
-  type AcceptedHandshake,
+  type AcceptedUpgrade,
   type Purpose,
 } from '../http/handshake-policy.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
@@ -168,7 +168,11 @@ export class WebSocketTransport implements Transport {
   }
 
   /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
-  private judge(req: IncomingMessage, socket: Peer, purpose: Purpose): Refusal | AcceptedHandshake {
+  private judge(
+    req: IncomingMessage,
+    socket: Peer,
+    purpose: Exclude<Purpose, 'stream'>,
+  ): Refusal | AcceptedUpgrade {
     if (this.closed) return TRY_LATER;
     try {
       this.lookForProxy(req);
@@ -188,7 +192,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private open(
-    admission: AcceptedHandshake,
+    admission: AcceptedUpgrade,
     opening: Opening,
     req: IncomingMessage,
     socket: Duplex,
@@ -204,7 +208,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private connect(
-    { handshake, codec }: AcceptedHandshake,
+    { handshake, codec }: AcceptedUpgrade,
     opening: Opening,
     ws: WireSocket,
     socket: Duplex,

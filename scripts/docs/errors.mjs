@@ -232,13 +232,14 @@ const CLOSE_NOTES = {
 const ACTIONS = { stay_closed: 'stays closed', reconnect: 'reconnects', stop: 'stops' };
 
 /**
- * @param {Record<string, {retryable: boolean, meaning: string}>} errors
- * @param {Record<string, {code: number, meaning: string}>} closes
+ * @param {Record<string, {retryable: boolean}>} errors
+ * @param {Record<string, {code: number}>} closes
+ * @param {{ERROR_MEANINGS: Record<string, string>, CLOSE_MEANINGS: Record<string, string>}} meanings
  * @param {(code: number) => 'stay_closed' | 'reconnect' | 'stop'} actionOf
  * @param {Record<string, Record<string, {code: string, reason?: string, then: string}>>} table what test/e2e/nest/error-table.spec.ts found
  * @returns {string} docs/errors.md, before Prettier
  */
-export function renderErrors(errors, closes, actionOf, table) {
+export function renderErrors(errors, closes, meanings, actionOf, table) {
   const lines = [
     '# Errors and close codes',
     '',
@@ -249,8 +250,8 @@ export function renderErrors(errors, closes, actionOf, table) {
     '| code | retryable | HTTP | what happened |',
     '| --- | --- | --- | --- |',
     ...Object.entries(errors).map(
-      ([code, { retryable, meaning }]) =>
-        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meaning} |`,
+      ([code, { retryable }]) =>
+        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meanings.ERROR_MEANINGS[code]} |`,
     ),
     '',
     'The HTTP column is the status with the same meaning, that of a refusal before an upgrade. `reason` and `data` of an error are the application’s (P6f).',
@@ -258,13 +259,13 @@ export function renderErrors(errors, closes, actionOf, table) {
     '## Error codes',
     '',
   ];
-  for (const [code, { retryable, meaning }] of Object.entries(errors)) {
+  for (const [code, { retryable }] of Object.entries(errors)) {
     const { remedy } = known(ERROR_HELP, code, 'error code');
     const causes = known(ERROR_CAUSES, code, 'error code');
     lines.push(
       `### ${code}`,
       '',
-      `**What happened.** ${meaning}`,
+      `**What happened.** ${meanings.ERROR_MEANINGS[code]}`,
       '',
       `**Why.** ${causes.length === 1 ? causes[0] : ''}`.trimEnd(),
       '',
@@ -286,12 +287,12 @@ export function renderErrors(errors, closes, actionOf, table) {
     'The reason of a close frame is `name|retryAfterMs`, with 0 for no advice. The number alone decides whether to reconnect ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
     '',
   );
-  for (const [name, { code, meaning }] of Object.entries(closes)) {
+  for (const [name, { code }] of Object.entries(closes)) {
     const [why, what] = known(CLOSE_NOTES, name, 'close code');
     lines.push(
       `### ${code} ${name}`,
       '',
-      `**What happened.** ${meaning} The client ${ACTIONS[actionOf(code)]}.`,
+      `**What happened.** ${meanings.CLOSE_MEANINGS[name]} The client ${ACTIONS[actionOf(code)]}.`,
       '',
       `**Why.** ${why}`,
       '',

@@ -1,7 +1,7 @@
 import type { SnapshotResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
-import { exponentialDelay, type ChannelBackoffDeps } from '../backoff.js';
+import { exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import type { ClientLog } from '../log.js';
@@ -10,7 +10,7 @@ import { recordOf } from '../received.js';
 import { Waiter } from './waiter.js';
 
 /** What a {@link StateReader} needs. */
-export interface StateReaderDeps extends ChannelBackoffDeps {
+export interface StateReaderDeps extends BackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch'>;
   readonly log: ClientLog;
 }

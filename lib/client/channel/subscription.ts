@@ -4,7 +4,7 @@ import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { ChannelBackoff, exponentialDelay, type Advice, type ChannelBackoffDeps } from '../backoff.js';
+import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import { isThenable } from '../emitter.js';
@@ -35,7 +35,7 @@ import { Waiter } from './waiter.js';
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 
 /** What a {@link ClientSubscription} needs. */
-export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
+export interface ClientSubscriptionDeps extends BackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
   readonly window: SubscribeWindow;
   readonly counts: Counts;
@@ -65,7 +65,7 @@ export class ClientSubscription {
   private readonly store: PositionStore;
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
-  private readonly backoff: ChannelBackoff;
+  private readonly backoff: Backoff;
   private readonly gate = new AwaitGate((envelope) => this.receive(envelope));
   private readonly stateReader: StateReader;
   private timer: ClientTimer | undefined;
@@ -82,7 +82,7 @@ export class ClientSubscription {
     private readonly deps: ClientSubscriptionDeps,
   ) {
     const { clock, random, retry, commands } = deps;
-    this.backoff = new ChannelBackoff(deps);
+    this.backoff = new Backoff(deps);
     this.listeners = new ChannelListeners(
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
@@ -104,7 +104,7 @@ export class ClientSubscription {
       },
       resumed: (position) => this.listeners.library('resumed', position),
       resubscribe: () => {
-        deps.log('warn', `${channel}: something was lost on the way, resuming from the own position`);
+        deps.log('warn', `${channel}: an event is missing, resuming`);
         this.resubscribe();
       },
     });
@@ -161,11 +161,7 @@ export class ClientSubscription {
 
   /** The channel's state as it is now. */
   snapshot(wait: WaitOptions): Promise<SnapshotResult> {
-    if (!this.wanted)
-      throw new RealtimeError(
-        'not_subscribed',
-        'Subscribe first: the state comes in its place among the events',
-      );
+    if (!this.wanted) throw new RealtimeError('not_subscribed', 'Subscribe first');
     return this.stateReader.read(wait);
   }
 
@@ -186,7 +182,7 @@ export class ClientSubscription {
 
   /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting' && !this.store.isLoading && this.deps.commands.isJoinable) this.send();
+    if (this.phase === 'waiting' && !this.store.isLoading && this.deps.commands.isJoinable()) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -262,7 +258,7 @@ export class ClientSubscription {
   private accepted(answer: unknown, attempt: number): void {
     const result = readSubscribeResult(answer);
     if (result === undefined) {
-      const error = new RealtimeError('internal', 'The server’s answer to subscribe has no position');
+      const error = new RealtimeError('internal', 'The answer to subscribe cannot be read');
       this.deps.report(error, { source: 'protocol', channel: this.channel });
     }
     if (result === undefined || this.doubted) {
@@ -362,7 +358,7 @@ export class ClientSubscription {
       this.resubscribe();
       return;
     }
-    this.interrupted(error, error.code, error.retryable, { retryAfterMs: error.retryAfterMs ?? 0 });
+    this.interrupted(error, error.code, error.retryable, error.retryAfterMs);
   }
 
   private onUnsubscribed(payload: unknown): void {
@@ -370,14 +366,19 @@ export class ClientSubscription {
     if (this.phase !== 'subscribed') return;
     const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, {
-      retryAfterMs: durationOf(retryAfterMs) ?? 0,
-      spreadMs: durationOf(spreadMs),
-    });
+    const advice = [durationOf(retryAfterMs), durationOf(spreadMs)] as const;
+    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, ...advice);
   }
 
-  private interrupted(error: RealtimeError, code: string, willRetry: boolean, advice: Advice): void {
+  private interrupted(
+    error: RealtimeError,
+    code: string,
+    willRetry: boolean,
+    retryAfterMs = 0,
+    spreadMs = 0,
+  ): void {
     const { message, reason, data } = error;
+    const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
     const delayMs = willRetry ? this.backoff.next(advice) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);
@@ -391,9 +392,10 @@ export class ClientSubscription {
    * pause when that keeps happening.
    */
   private resubscribe(): void {
+    const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
     this.leave(() => undefined);
-    if (!this.backoff.isFirst) this.waitFor(delayMs);
+    if (attempt > 1) this.waitFor(delayMs);
     else this.sendOrWait();
   }
 
@@ -424,7 +426,7 @@ export class ClientSubscription {
 
   /** The application no longer wants it. @returns Resolves when the server answered. */
   private finish(error: RealtimeError): Promise<void> {
-    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable;
+    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable();
     // Before anything that a listener subscribes again. Without an answer too: the subscription does not outlive its connection.
     const gone = isKnown ? new Promise<void>((resolve) => this.leave(resolve)) : Promise.resolve();
     this.end(error, true);

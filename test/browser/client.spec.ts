@@ -8,7 +8,7 @@ import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
 import { SwitchingProxy } from '../support/wire/switching-proxy.js';
-import { CERTIFICATE } from './support/certificate.js';
+import { makeCertificate } from '../support/certificate.js';
 import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
 import { bundle, SitePage, startSite, type Files } from './support/site.js';
 
@@ -62,7 +62,7 @@ afterEach(async () => {
 async function open(files: Files = {}, secure = false): Promise<SitePage> {
   server = await startSite(
     { '/': ['text/html', HTML], '/client.js': ['text/javascript', script], ...files },
-    { channels: [wireChannel('rooms.:room')], ...(secure ? { tls: CERTIFICATE } : {}) },
+    { channels: [wireChannel('rooms.:room')], ...(secure ? { tls: makeCertificate('localhost') } : {}) },
   );
   cleanUp.push(() => server.close());
   const url = new URL('/', server.httpUrl).href;

@@ -1,17 +1,16 @@
 import type { SnapshotCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isPromise } from '../ports/maybe-promise.js';
-import type { Turns } from '../async/turns.js';
 import type { Subscription } from '../hub/subscription.js';
-import { requireRoom, takeReadTurn } from '../session/answers.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import type { Authorizer } from './authorization.js';
+import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import type { SubscribePlanner } from './snapshot.js';
 
-export interface CurrentStateDeps {
+export interface CurrentStateDeps extends TurnDeps {
   readonly authorizer: Authorizer;
   readonly planner: Pick<SubscribePlanner, 'current'>;
-  readonly turns: Turns;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
@@ -24,10 +23,10 @@ export class CurrentState {
   constructor(private readonly deps: CurrentStateDeps) {}
 
   async run(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
-    const { authorizer, turns, pump } = this.deps;
+    const { authorizer, pump } = this.deps;
     const found = authorizer.subscriptionOf(session, authorizer.resolve(session, channel));
     const subscription = await found;
-    if (!(await takeReadTurn(turns, session, 'snapshot', isPromise(found)))) return;
+    if (!(await continueInTurn(this.deps, session, 'snapshot', isPromise(found)))) return;
     requireDelivered(subscription);
     subscription.channel.stopLive(subscription);
     subscription.startMoving();

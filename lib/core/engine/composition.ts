@@ -185,7 +185,7 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports),
-      currentState: new CurrentState({ authorizer, planner, turns, pump }),
+      currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),

@@ -115,11 +115,12 @@ export class CommandFlow implements BacklogSession {
     this.backlog = undefined;
   }
 
-  /** Runs a command that waited. */
+  /** Runs a command that waited. What it held while it waited it holds until it is done. */
   start({ received, receivedAt, isAdmitted }: WaitingCommand): void {
     const now = this.deps.clock.monotonic();
     const command = isAdmitted ? this.requirePaid(received, now) : this.admit(received, now);
-    if (command !== undefined) this.run(command, received, receivedAt);
+    if (command !== undefined) this.run(command, received, receivedAt, received.weight);
+    else this.giveBack(received.weight);
   }
 
   refuse({ validation }: Received, error: RealtimeError): void {
@@ -162,12 +163,16 @@ export class CommandFlow implements BacklogSession {
     return undefined;
   }
 
-  private run(command: ClientCommand, received: Received, receivedAt: number): void {
+  /** @param holds bytes that it holds already. */
+  private run(command: ClientCommand, received: Received, receivedAt: number, holds = 0): void {
     const { session } = this;
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
     const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
-    if (held > 0 && !waiting.take(this.client, held)) return this.refuse(received, tooMuchWaits());
+    if (held > holds && !waiting.take(this.client, held - holds)) {
+      this.giveBack(holds);
+      return this.refuse(received, tooMuchWaits());
+    }
     this.receivedAt = receivedAt;
     watch?.start(session.view, command);
     try {

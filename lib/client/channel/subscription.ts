@@ -15,6 +15,7 @@ import { durationOf, recordOf, stringOf } from '../received.js';
 import { countRecovery, type Counts, type ErrorContext } from '../state.js';
 import { AwaitGate } from './await-gate.js';
 import { Cursor } from './cursor.js';
+import { leaveChannel } from './leave.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
@@ -394,7 +395,7 @@ export class ClientSubscription {
   private resubscribe(): void {
     const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
-    this.leave(() => undefined);
+    this.leave();
     if (attempt > 1) this.waitFor(delayMs);
     else this.sendOrWait();
   }
@@ -406,14 +407,12 @@ export class ClientSubscription {
   private waitFor(delayMs: number): void {
     if (!this.pause()) return;
     const { attempt } = this;
-    this.timer = this.deps.clock.schedule(delayMs, () => {
-      // Without a connection the next one sends it.
-      if (attempt === this.attempt) this.join();
-    });
+    // Without a connection the next one sends it.
+    this.timer = this.deps.clock.schedule(delayMs, () => attempt === this.attempt && this.join());
   }
 
-  private leave(done: () => void): void {
-    this.deps.commands.dispatch({ type: 'unsubscribe', channel: this.channel, immediate: true }, done);
+  private leave(done = (): void => undefined): void {
+    leaveChannel(this.channel, this.deps, () => this.wanted, done);
   }
 
   private released(share: Share): void {

@@ -94,7 +94,7 @@ export class Unsubscribe {
   private takeOut(session: Session, subscription: Subscription, graceMs: number): void {
     const { channel } = subscription;
     subscription.end();
-    session.memory.release(subscription.retainedBytes);
+    session.retain(-subscription.retainedBytes);
     subscription.countRetained(-subscription.retainedBytes);
     channel.remove(subscription);
     this.presence.leave(subscription, graceMs);

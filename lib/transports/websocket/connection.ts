@@ -10,7 +10,7 @@ import {
   type DirectSocket,
   type DirectWriteEvents,
   type DirectWriter,
-} from './direct-writer.js';
+} from '../http/direct-writer.js';
 import { InboundMeter } from './inbound-meter.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';

@@ -16,6 +16,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../../../lib/transports/websocket/index.js';
+import { SseTransport, type SseTransportOptions } from '../../../lib/transports/sse/index.js';
 import { settle } from '../engine/manual-clock.js';
 import { RecordingLogger, type LogRecord } from '../engine/recording-logger.js';
 import { SeededEntropy } from '../engine/seeded-entropy.js';
@@ -48,6 +49,8 @@ export interface WireServerOptions {
   /** Default: seeded, so that ids and jitter are the same in every run. */
   readonly entropy?: Entropy;
   readonly transport?: Omit<WebSocketTransportOptions, 'clock'>;
+  /** Of the plain streams, beside those of `transport` that both have. */
+  readonly sse?: Omit<SseTransportOptions, 'clock'>;
 }
 
 /** A server of the library's parts, without Nest, on a port of its own. */
@@ -59,6 +62,8 @@ export interface WireServer {
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   readonly transport: WebSocketTransport;
+  /** Plain streams, at `/sse` below the path of `transport`. */
+  readonly sse: SseTransport;
   /** What the engine logged, and what went wrong in the transport (`error`). */
   readonly records: readonly LogRecord[];
   /** Opens a raw connection that {@link close} cuts. Nothing is sent. */
@@ -111,12 +116,18 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   });
-  const transport = new WebSocketTransport(engine.host, {
+  const told = {
     clock,
-    onError: (error) => logger.error('transport', error),
-    onWarning: (message) => logger.warn(message),
+    onError: (error: unknown) => logger.error('transport', error),
+    onWarning: (message: string) => logger.warn(message),
     ...options.transport,
-  });
+  };
+  const transport = new WebSocketTransport(engine.host, told);
+  const { heartbeat, limits, retry } = settingsOf(options.settings, clock === systemClock);
+  const { maxChannels } = limits;
+  const random = (): number => entropy.random();
+  const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
+  const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
   const http = createServer((req, res) => {
     void transport.probe(req).then((refusal) => {
       res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
@@ -130,6 +141,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   });
   await engine.start();
   transport.attach(http);
+  sse.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(http.address() as AddressInfo).port}${transport.path}`;
   const url = `ws://${address}`;
@@ -145,6 +157,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     for (const client of clients) client.terminate();
     await engine.stop();
     transport.close();
+    sse.close();
     http.closeAllConnections();
     await new Promise<void>((resolve) => http.close(() => resolve()));
   };
@@ -154,6 +167,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     engine,
     broker,
     transport,
+    sse,
     records: logger.records,
     open,
     async connect(token, clientOptions) {

@@ -1,6 +1,8 @@
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
-import { RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import type { ErrorBody } from '../../protocol/error-body.js';
+import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { refusalOf, TRY_LATER } from '../http/refusal.js';
 
 /**
@@ -16,11 +18,11 @@ export function refusalAfter(code: number, retryAfterMs: number, error: ErrorBod
   }
   switch (code) {
     case CLOSE_CODES.too_many_connections.code:
-      return { ...TRY_LATER, status: 429, message: CLOSE_CODES.too_many_connections.meaning, ...wait };
+      return { ...TRY_LATER, status: 429, message: CLOSE_MEANINGS.too_many_connections, ...wait };
     case CLOSE_CODES.banned.code:
-      return { status: 403, message: CLOSE_CODES.banned.meaning, code: 'banned', ...wait };
+      return { status: 403, message: CLOSE_MEANINGS.banned, code: 'banned', ...wait };
     case CLOSE_CODES.kicked.code:
-      return { status: 403, message: CLOSE_CODES.kicked.meaning, code: 'forbidden' };
+      return { status: 403, message: CLOSE_MEANINGS.kicked, code: 'forbidden' };
     default:
       return { ...TRY_LATER, ...wait };
   }

@@ -5,7 +5,9 @@ import { closeActionOf, closeNameOf, CLOSE_CODES, parseCloseReason } from '../..
 import type { Envelope } from '../../protocol/envelope.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
-import { errorBody, RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
+import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { blockOf, BLOCK_ID, COMMENT, type BlockVariants, type Identified } from './blocks.js';
 import { ChannelAsker, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
@@ -279,7 +281,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
       const wait = retryAfterMs > 0 ? { retryAfterMs } : {};
       const payload = {
         code: name,
-        message: CLOSE_CODES[name].meaning,
+        message: CLOSE_MEANINGS[name],
         retryable: false,
         close: code,
         ...wait,

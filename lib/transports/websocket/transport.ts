@@ -8,6 +8,7 @@ import type { Codec } from '../../protocol/codecs/codec.js';
 import type { Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { DirectWriter } from '../http/direct-writer.js';
+import { InboundMeter } from './inbound-meter.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
 import {
@@ -65,7 +66,7 @@ export class WebSocketTransport implements Transport {
     this.connections = {
       ...this.settings,
       writer: new DirectWriter(),
-      frames: host.frames,
+      meter: new InboundMeter(host.frames, this.settings.clock),
       unfinished: host.unfinished,
     };
     this.policy = new HandshakePolicy(host, this.settings);

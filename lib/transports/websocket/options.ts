@@ -56,6 +56,11 @@ export interface WebSocketTransportOptions {
    * (G23); what the application sees of the URL does not contain the token.
    */
   readonly queryToken?: string;
+  /**
+   * Refuses what did not come over TLS with 403: that of this server, or that of a proxy that {@link trustProxy} trusts and that
+   * says `X-Forwarded-Proto: https`. Default `false`.
+   */
+  readonly requireTls?: boolean;
   /** permessage-deflate. Default `false` (G24). */
   readonly compression?: false | CompressionOptions;
   /** Longest verification of credentials, in milliseconds; after it the answer is 503. Default 10 000. */
@@ -78,6 +83,7 @@ export const WEBSOCKET_DEFAULTS = {
   path: '/realtime',
   codecs: [jsonCodec, msgpackCodec],
   trustProxy: false,
+  requireTls: false,
   compression: { threshold: 1_024, level: 3, concurrency: 10 },
   handshakeTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
@@ -113,6 +119,7 @@ export function resolveWebSocketOptions(options: WebSocketTransportOptions): Web
     cookieName: options.cookie === undefined ? undefined : named('cookie.name', options.cookie.name),
     trustProxy: compileTrust(trustProxy),
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
+    requireTls: options.requireTls ?? d.requireTls,
     compression: compression === false ? undefined : checkCompression(compression),
     handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
     closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),

@@ -35,7 +35,7 @@ describe(`Proxies that cut after ${IDLE_MS} ms of silence`, () => {
   });
 
   it(
-    `cut nothing in ${SILENCE_MS} ms without an event where the heartbeat fits, whoever of the two is silent (P8)`,
+    `cut nothing in ${SILENCE_MS} ms without an event where the heartbeat fits, be it the client or the server that has nothing to say (P8)`,
     async () => {
       const clients: WireClient[] = [];
       for (const name of PROXIES) {

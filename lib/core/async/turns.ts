@@ -10,6 +10,10 @@ const TURN_MS = 8;
 const WAITED_MS = 2;
 /** One turn in so many is for the reads that wait. */
 const READ_EVERY = 4;
+/** What a client may take of a round in which everybody who waits is served, in milliseconds. What takes longer waits for more rounds. */
+const ROUND_MS = 1;
+/** What a client's work may have taken beyond that counts for so long at most, in milliseconds. */
+const MAX_OWED_MS = 100;
 /** Pieces of work that wait, of all clients. */
 const MAX_WAITING = 65_536;
 /** Pieces of work of one client that wait: the most that its connections have under way by default. */
@@ -30,14 +34,16 @@ export interface WaitingWork {
   readonly owner: TurnClient;
   /** Whether it is one of the reads, whose answers are large: they wait behind everything else. */
   readonly isRead: boolean;
+  /** What it is expected to take, in milliseconds. Default: little. */
+  readonly expectedMs?: number;
   /** Does one piece of it. Of an owner that is closed it only tidies up, and comes as soon as it is found. Must not throw. */
   onTurn(): void;
 }
 
 /**
  * Spreads over turns of the event loop what many clients can cause at the same moment, so that everybody is served in between
- * (G16). While little comes, nothing waits. What waits has its turn by client, one piece each: who asks for much waits behind
- * its own. Reads have one turn in four, and not all of that where others wait: a thousand clients that ask for pages keep nobody
+ * (G16). While little comes, nothing waits. What waits has its turn by client, one piece each, and what takes long as many rounds
+ * later as it takes milliseconds: who asks for much waits behind its own. Reads have one turn in four, and not all of that where others wait: a thousand clients that ask for pages keep nobody
  * from coming in.
  */
 export class Turns {
@@ -48,6 +54,9 @@ export class Turns {
   private isForReads = false;
   private readonly reads = new Lanes();
   private readonly others = new Lanes();
+  /** The lane whose piece runs now, and the monotonic time at which it began. */
+  private served: Lane | undefined;
+  private servedAt = 0;
   /** Whether waiting work is being served. */
   private isServing = false;
   /** To be done at the end of that. */
@@ -112,16 +121,18 @@ export class Turns {
 
   private readonly onTurn = (): void => {
     this.startedAt = undefined;
-    if (this.size === 0) return;
+    if (this.size === 0) return this.forget();
     // Before the work: even if it throws, the rest is done.
-    this.begin();
+    this.servedAt = this.begin();
     this.isServing = true;
     this.isForReads = this.turns++ % READ_EVERY === 0;
-    this.serve((this.isForReads ? this.reads.take() : undefined) ?? this.others.take());
+    this.serve((this.isForReads ? this.reads.next() : undefined) ?? this.others.next());
   };
 
-  private serve(work: WaitingWork | undefined): void {
+  private serve(lane: Lane | undefined): void {
+    const work = lane?.take();
     if (work === undefined) return this.endServing();
+    this.served = lane;
     queueMicrotask(this.awaitTick);
     work.onTurn();
   }
@@ -130,9 +141,19 @@ export class Turns {
   private readonly awaitTick = (): void => process.nextTick(this.serveNext);
 
   private readonly serveNext = (): void => {
-    if (this.clock.monotonic() - this.begin() >= WAITED_MS) return this.endServing();
-    this.serve(this.others.take() ?? (this.isForReads ? this.reads.take() : undefined));
+    const now = this.clock.monotonic();
+    this.served?.took(now - this.servedAt);
+    this.served = undefined;
+    this.servedAt = now;
+    if (now - this.begin() >= WAITED_MS) return this.endServing();
+    this.serve(this.others.next() ?? (this.isForReads ? this.reads.next() : undefined));
   };
+
+  /** Nobody waits whom they could have kept waiting. */
+  private forget(): void {
+    this.reads.forget();
+    this.others.forget();
+  }
 
   private endServing(): void {
     this.isServing = false;
@@ -143,7 +164,7 @@ export class Turns {
 /** What waits, by client: one piece of each, in a circle. */
 class Lanes {
   /** First the one whose turn is next. */
-  private readonly byClient = new Map<string, WaitingWork[]>();
+  private readonly byClient = new Map<string, Lane>();
   private count = 0;
 
   get size(): number {
@@ -153,34 +174,103 @@ class Lanes {
   /** @param hasRoom whether a client that has something waiting may add more. */
   add(work: WaitingWork, hasRoom: boolean): boolean {
     const { client } = work.owner;
-    const lane = this.byClient.get(client);
-    if (lane === undefined) this.byClient.set(client, [work]);
-    else if (!hasRoom || lane.length >= MAX_WAITING_OF_CLIENT) return false;
-    else lane.push(work);
+    let lane = this.byClient.get(client);
+    if (lane === undefined) this.byClient.set(client, (lane = new Lane()));
+    else if (lane.length > 0 && (!hasRoom || lane.length >= MAX_WAITING_OF_CLIENT)) return false;
+    lane.add(work);
     this.count++;
     return true;
   }
 
-  take(): WaitingWork | undefined {
-    for (const [client, lane] of this.byClient) {
-      // Removed first, so that the next one is that of another client.
-      this.byClient.delete(client);
-      const work = this.takeOf(lane);
-      if (lane.length > 0) this.byClient.set(client, lane);
-      if (work !== undefined) return work;
+  /** @returns the lane whose piece is next, which is then taken from it. */
+  next(): Lane | undefined {
+    let ms = ROUND_MS;
+    while (this.count > 0) {
+      let nearestMs = MAX_OWED_MS;
+      let unseen = this.byClient.size;
+      for (const [client, lane] of this.byClient) {
+        // Removed first, so that the next one is that of another client.
+        this.byClient.delete(client);
+        this.count -= lane.dropClosed();
+        const isNext = lane.isNext(ms);
+        if (isNext) this.count--;
+        if (lane.isKept(isNext)) this.byClient.set(client, lane);
+        if (isNext) return lane;
+        nearestMs = Math.min(nearestMs, lane.waitsMs);
+        if (--unseen === 0) break;
+      }
+      // As many rounds as pass before somebody's is next, in one.
+      ms = Math.max(ROUND_MS, nearestMs);
     }
     return undefined;
   }
 
-  /** What closed clients wait for is dropped on the way: it costs nobody a turn. */
-  private takeOf(lane: WaitingWork[]): WaitingWork | undefined {
-    for (;;) {
-      const work = lane.shift();
-      if (work === undefined) return undefined;
-      this.count--;
-      if (!work.owner.isClosed) return work;
+  /** Forgets what clients took: nothing waits. */
+  forget(): void {
+    this.byClient.clear();
+  }
+}
+
+/** What waits of one client. */
+class Lane {
+  private readonly waiting: WaitingWork[] = [];
+  /** What it is to let others have before its next piece, in milliseconds. */
+  private owedMs = 0;
+  /** What the piece that was taken was expected to take. */
+  private expectedMs = 0;
+
+  get length(): number {
+    return this.waiting.length;
+  }
+
+  add(work: WaitingWork): void {
+    this.waiting.push(work);
+    if (this.waiting.length === 1) this.expect(work);
+  }
+
+  /** What closed clients wait for is dropped on the way: it costs nobody a turn. @returns how many pieces. */
+  dropClosed(): number {
+    let dropped = 0;
+    while (this.waiting[0]?.owner.isClosed === true) {
+      const work = this.waiting.shift() as WaitingWork;
+      dropped++;
+      this.owedMs -= work.expectedMs ?? 0;
+      this.expect(this.waiting[0]);
       work.onTurn();
     }
+    return dropped;
+  }
+
+  /** What it still lets others have before its next piece, in milliseconds; `Infinity` where nothing waits. */
+  get waitsMs(): number {
+    return this.waiting.length === 0 ? Number.POSITIVE_INFINITY : this.owedMs;
+  }
+
+  /** Others were let have so much, in milliseconds. @returns whether its next piece may run. */
+  isNext(ms: number): boolean {
+    this.owedMs = Math.max(0, this.owedMs - ms);
+    return this.waitsMs === 0;
+  }
+
+  /** Whether it must be remembered. @param isTaken whether its next piece is taken now: what that takes is not known yet. */
+  isKept(isTaken: boolean): boolean {
+    return isTaken || this.waiting.length > 0 || this.owedMs > 0;
+  }
+
+  take(): WaitingWork | undefined {
+    const work = this.waiting.shift();
+    this.expectedMs = work?.expectedMs ?? 0;
+    this.expect(this.waiting[0]);
+    return work;
+  }
+
+  /** The piece that was taken ran for so long. */
+  took(ms: number): void {
+    this.owedMs = Math.min(this.owedMs + Math.max(0, ms - Math.max(this.expectedMs, ROUND_MS)), MAX_OWED_MS);
+  }
+
+  private expect(work: WaitingWork | undefined): void {
+    this.owedMs += work?.expectedMs ?? 0;
   }
 }
 

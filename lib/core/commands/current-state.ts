@@ -3,12 +3,15 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { Turns } from '../async/turns.js';
 import type { Subscription } from '../hub/subscription.js';
+import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom, takeReadTurn } from '../session/answers.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import type { SubscribePlanner } from './snapshot.js';
+import { turnInTime } from './turn-in-time.js';
 
-export interface CurrentStateDeps {
+export interface CurrentStateDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
   readonly authorizer: Authorizer;
   readonly planner: Pick<SubscribePlanner, 'current'>;
   readonly turns: Turns;
@@ -23,11 +26,20 @@ export interface CurrentStateDeps {
 export class CurrentState {
   constructor(private readonly deps: CurrentStateDeps) {}
 
-  async run(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
+  async run(session: Session, command: SnapshotCommand): Promise<void> {
+    try {
+      await this.give(session, command);
+    } catch (error) {
+      throw askAgain(session, error);
+    }
+  }
+
+  private async give(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
     const { authorizer, turns, pump } = this.deps;
     const found = authorizer.subscriptionOf(session, authorizer.resolve(session, channel));
     const subscription = await found;
-    if (!(await takeReadTurn(turns, session, 'snapshot', isPromise(found)))) return;
+    const turn = takeReadTurn(turns, session, 'snapshot', isPromise(found));
+    if (!(await turnInTime(this.deps, turn))) return;
     requireDelivered(subscription);
     subscription.channel.stopLive(subscription);
     subscription.startMoving();

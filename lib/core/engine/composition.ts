@@ -47,7 +47,8 @@ import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
-import { MemoryAccounts } from '../outbox/memory-account.js';
+import { ClientBytes } from '../outbox/client-bytes.js';
+import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
@@ -57,6 +58,7 @@ import { ConnectionListeners } from '../session/connection-listeners.js';
 import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
+import { FrameReader } from '../session/frame-reader.js';
 import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
@@ -110,7 +112,8 @@ export function composeEngine(options: EngineOptions) {
   const calls = new ApplicationCalls({ ...ports, journal, sessions });
   const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
-  const accounts = new MemoryAccounts();
+  const queued = new ClientBytes();
+  const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports, calls, journal);
@@ -184,7 +187,7 @@ export function composeEngine(options: EngineOptions) {
   const router = new CommandRouter(
     {
       auth: new Auth(verifications, ports),
-      currentState: new CurrentState({ authorizer, planner, turns, pump }),
+      currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
       publish: new Publish({ ...ports, authorizer, access, appends, recentPublishes, drain, calls, journal }),
@@ -216,6 +219,14 @@ export function composeEngine(options: EngineOptions) {
   });
   const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
 
+  const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
+    journal.warn(
+      'unfinished_messages',
+      () =>
+        `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
+        `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
+    ),
+  );
   const sessionDeps: SessionDeps = {
     ...ports,
     watch:
@@ -235,23 +246,26 @@ export function composeEngine(options: EngineOptions) {
     },
     wheel,
     answers,
-    accounts,
+    retained,
     sessions,
     listeners,
     banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
+    outboxes: {
+      limits: settings.outbox,
+      budget,
+      queued,
+      nothing: new OutboxQueue(budget),
+      scheduler,
+      clock,
+      wheel,
+      observer,
+      onUnwritable,
+    },
     turns,
     stalls,
     waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
-    unfinished: new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
-      journal.warn(
-        'unfinished_messages',
-        () =>
-          `A connection of address ${network} was closed with overloaded: clients have sent more of messages that do not end, or ` +
-          `before welcome, than limits.maxUnfinishedBytes allows (${limits.maxUnfinishedBytes} bytes)`,
-      ),
-    ),
+    frames: new FrameReader({ ...ports, wheel, turns, journal, unfinished }),
     ...inboundLimits(settings),
     journal,
     beforeWrite: () => freshness.check(),
@@ -265,6 +279,7 @@ export function composeEngine(options: EngineOptions) {
       connects,
       sessions,
       sessionDeps,
+      unfinished,
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),
@@ -283,7 +298,8 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     drain,
     listeners,
-    accounts,
+    queued,
+    retained,
     budget,
     appends,
     ringBudget,
@@ -328,6 +344,8 @@ const ANSWER_BURST_S = 8;
 /** What an anonymous connection gets of answers whatever those to others at its address cost: bytes a second, and at once. */
 const SHARE_BYTES_PER_SECOND = 4 * 1024;
 const MAX_SHARE_BYTES = 64 * 1024;
+/** Milliseconds of a second, and at once, in which frames above 4 KiB are parsed for one user, or the anonymous clients of an address. */
+const PARSING_MS_PER_SECOND = 250;
 /** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
 const FREE_ROUNDS = 2;
 /** The same for sessions that continue: a user may have several, and each has held its channels before. */
@@ -351,6 +369,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
       answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
+      parsing: buckets(PARSING_MS_PER_SECOND, PARSING_MS_PER_SECOND),
       freeSubscribes: rounds(FREE_ROUNDS),
       resumedSubscribes: rounds(RESUMED_ROUNDS),
     },

@@ -55,6 +55,8 @@ export interface InboundDeps {
     /** Of users only: anonymous clients of one address do not know each other. */
     readonly commands: SubjectBuckets;
     readonly answers: SubjectBuckets;
+    /** Milliseconds in which frames are parsed that are not small. */
+    readonly parsing: SubjectBuckets;
     /** Subscribes that cost no command. */
     readonly freeSubscribes: SubjectBuckets;
     /** Subscribes that cost no command because the session held these channels before its client reconnected. */
@@ -119,18 +121,48 @@ export class InboundLimiter {
    *
    * @param structures what the values in it weigh beside their bytes. A frame without any costs a command nevertheless; one whose values
    * take far more memory than it has bytes counts as an eighth of that memory, as to parse it costs as much.
+   * @param isPaid whether it waited for {@link waitToParse}: it is charged, and its commands are not refused.
    * @returns its bytes when they exceed the rate, else 0: for {@link admit} of each of its commands.
    */
-  countFrame(bytes: number, structures: readonly number[], session: LimitedSession, now: number): number {
+  countFrame(
+    bytes: number,
+    structures: readonly number[],
+    session: LimitedSession,
+    now: number,
+    isPaid = false,
+  ): number {
     const { rates, stalls } = this.deps;
     // Never more than may come at once: else such a frame would be refused for ever.
     const length = Math.max(bytes, Math.min(parsingCost(structures), rates.bytes.burst));
-    const after = rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now));
+    const taken = rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now));
+    const after = taken ?? (isPaid ? rates.bytes.draw(this.bytesFullAt, length, now) : undefined);
     const overBytes = after === undefined ? length : 0;
     if (after !== undefined) this.bytesFullAt = after;
     else this.throttle(session, rates.bytes.waitFor(this.bytesFullAt, length, now));
     if (structures.length === 0) this.admit(undefined, overBytes, session, now);
     return overBytes;
+  }
+
+  /**
+   * Asked before a frame is parsed that is not small: to parse it only to refuse it would cost as much as its work.
+   *
+   * @param bytes of it; 0 for the rest of one that is being parsed.
+   * @returns for how long it must wait, in milliseconds: until there is room for it in the client's own rate, and until what was
+   * parsed for the client, or for the anonymous clients of its address, is paid.
+   */
+  waitToParse(bytes: number, session: LimitedSession, now: number): { ownMs: number; sharedMs: number } {
+    const { rates, subjects, stalls } = this.deps;
+    const length = Math.min(bytes, rates.bytes.burst);
+    const hasRoom =
+      length === 0 || rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now)) !== undefined;
+    const ownMs = hasRoom ? 0 : rates.bytes.waitFor(this.bytesFullAt, length, now);
+    if (ownMs > 0) this.throttle(session, ownMs, Number.POSITIVE_INFINITY);
+    return { ownMs, sharedMs: subjects.parsing.debtMs(session.client, now) };
+  }
+
+  /** Charges the client, and with it the anonymous ones of its address, for the time that parsing took. */
+  chargeParsing(ms: number, session: LimitedSession, now: number): void {
+    this.deps.subjects.parsing.draw(session.client, ms, now);
   }
 
   /** A ping was sent: its answer costs nothing. */

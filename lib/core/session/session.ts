@@ -1,11 +1,10 @@
 import { CLOSE_CODES, closeReason, type CloseName } from '../../protocol/close-codes.js';
-import { decodeFrame, type Encoded } from '../../protocol/codecs/codec.js';
+import type { Encoded } from '../../protocol/codecs/codec.js';
 import type { ClientCommand, HelloCommand } from '../../protocol/commands.js';
 import type { Position } from '../../protocol/position.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
-import { validateCommand, type CommandValidation } from '../../protocol/validation/validate-command.js';
+import type { CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import type { MemoryAccount } from '../outbox/memory-account.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
@@ -17,25 +16,26 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import { copyIdentity, type RealtimeIdentity, type Verified } from '../ports/identity.js';
+import type { RealtimeIdentity, Verified } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
-import type { Opening, UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
-import { structureOf } from '../ports/value-weight.js';
+import type { Opening } from '../ports/transport-host.js';
+import { anonymousOf } from '../ports/user-id.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
 import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-flow.js';
+import type { FrameReader, FrameSession } from './frame-reader.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps } from './inbound-limiter.js';
-import { SessionMemory, type SessionMemoryDeps } from './memory.js';
+import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
-import { isLarge, mayWait, UnparsedFrames } from './unparsed-frames.js';
+import type { UnparsedFrames } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
 const NO_FEATURES: readonly string[] = [];
@@ -56,7 +56,7 @@ export interface SessionCommands {
 }
 
 /** What the sessions of one engine share. */
-export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionMemoryDeps, 'accounts'> {
+export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<RetainedMemoryDeps, 'retained'> {
   readonly commands: SessionCommands;
   readonly settings: EngineSettings;
   readonly clock: Clock;
@@ -65,8 +65,7 @@ export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionM
   readonly wheel: TimerWheel;
   readonly outboxes: OutboxShared;
   readonly answers: AnswerSizes;
-  /** What came before `welcome`, of all sessions. */
-  readonly unfinished: UnfinishedBytes;
+  readonly frames: FrameReader;
   readonly sessions: { remove(session: Session): void };
   readonly listeners: ConnectionListener;
   /** Called before queued bytes are written: a proof of the revokes that has expired must be noticed first (G11). */
@@ -86,7 +85,7 @@ export class Session
     TokenSession,
     FlowSession,
     OutboxSession,
-    UnfinishedSender,
+    FrameSession,
     Timed
 {
   readonly id: string;
@@ -96,13 +95,13 @@ export class Session
   /** As of its handshake. */
   readonly network: string;
   readonly channels = new SessionChannels();
-  readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
   readonly flow: CommandFlow;
+  readonly inbound: InboundLimiter;
+  unparsed: UnparsedFrames | undefined;
   private state: State = 'hello';
-  private readonly inbound: InboundLimiter;
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
   /** What came with the handshake, until it is verified: an idle session keeps no more than it must. */
@@ -110,13 +109,12 @@ export class Session
   private agreed = NO_FEATURES;
   private lineageId = '';
   // Made when they are asked for: to make and hash them costs more than to look something up by them.
-  private clientName: string | undefined;
+  private anonymousName: string | undefined;
   private producerName: string | undefined;
   private generationNumber = 0;
+  /** Bytes that the node keeps for it for as long as it lives. */
+  private retained = 0;
   private closeCode: number | undefined;
-  /** While there is some, what comes waits behind it. */
-  private unparsed: UnparsedFrames | undefined;
-  private isParsing = false;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
 
@@ -131,7 +129,6 @@ export class Session
     this.connectedAt = clock.now();
     this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
-    this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
@@ -179,6 +176,10 @@ export class Session
     return this.state === 'live';
   }
 
+  get awaitsHello(): boolean {
+    return this.state === 'hello';
+  }
+
   get isClosed(): boolean {
     return this.state === 'closed';
   }
@@ -190,12 +191,7 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return (this.clientName ??=
-      this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`);
-  }
-
-  get account(): MemoryAccount | undefined {
-    return this.memory.account;
+    return this.verifiedId ?? (this.anonymousName ??= anonymousOf(this.network));
   }
 
   /** Keeps publishes in order; made at the first one, as most connections never publish. */
@@ -212,10 +208,9 @@ export class Session
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
     this.verifiedId = authentication.user?.id;
-    this.clientName = undefined;
     this.producerName = undefined;
-    // A guard may change it in place, as on an HTTP request.
-    this.view.user = this.identity && copyIdentity(this.identity);
+    // What a guard changed in place, as on an HTTP request, is over.
+    this.view.verified();
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
     if (token !== undefined) this.view.setToken(token);
@@ -231,8 +226,25 @@ export class Session
     this.generationNumber = generation;
   }
 
+  /**
+   * Counts what the node keeps for this connection from now on.
+   *
+   * @param bytes negative for what it no longer keeps.
+   * @throws RealtimeError `rate_limited`, as {@link requireRetainable}; nothing is counted then.
+   */
+  retain(bytes: number): void {
+    if (bytes > 0) requireRetainable(this.deps, this, this.retained, bytes);
+    // -0 would make V8 keep a field as an object of its own.
+    if (this.isClosed || bytes === 0) return;
+    this.retained += bytes;
+    this.deps.retained.change(this.client, bytes);
+  }
+
   onFrame(frame: Encoded, size?: number): FrameVerdict {
-    if (!this.isClosed) this.read(frame, size);
+    if (!this.isClosed) {
+      this.heartbeat.received();
+      this.deps.frames.read(this, frame, size);
+    }
     if (this.closeCode !== undefined) return { outcome: 'refused', code: this.closeCode };
     return this.reading.isPaused ? PAUSED : ACCEPTED;
   }
@@ -254,6 +266,8 @@ export class Session
 
   private end(code: number): void {
     const wasLive = this.isLive;
+    // What is given back later was given back here.
+    this.retain(-this.retained);
     this.state = 'closed';
     this.closeCode = code;
     this.helloTimer?.cancel();
@@ -266,7 +280,6 @@ export class Session
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
-    this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) this.deps.listeners.closed(this.view, code);
@@ -332,20 +345,14 @@ export class Session
     if (ref !== undefined && outcome !== undefined) this.deps.watch?.end(this.view, ref, outcome);
   }
 
-  /** Called after `welcome`: runs the commands that waited for it, in their order (P3). */
+  /** Called after `welcome`. */
   goLive(): void {
     this.state = 'live';
     this.helloTimer?.cancel();
     this.helloTimer = undefined;
     if (this.connection.oneWay !== true) this.heartbeat.start(this.deps.entropy.random());
     this.deps.listeners.opened(this.view);
-    this.unparsed?.welcome();
-    // Counted only now: until `welcome` nobody knows whose rate they belong to.
-    for (const received of this.unparsed?.takeCommands() ?? []) {
-      if (!this.isLive) return;
-      this.flow.take(received, this.deps.clock.monotonic());
-    }
-    this.runUnparsed();
+    this.deps.frames.welcome(this);
   }
 
   execute(command: ClientCommand): MaybePromise<void> {
@@ -394,103 +401,19 @@ export class Session
   close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
     this.outbox.flush();
+    this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
     this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));
   }
 
-  private read(frame: Encoded, size: number | undefined): void {
-    this.heartbeat.received();
-    const { limits } = this.deps.settings;
-    const bytes = size ?? (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length);
-    // For a client that is not known yet the node parses one message, and no more.
-    const max = this.state === 'hello' ? limits.maxMessageBytes : limits.maxFrameBytes;
-    if (bytes > max) return this.close('message_too_large');
-    if (this.unparsed === undefined) {
-      if (!mayWait(bytes) || !this.deps.turns.isOver(isLarge(bytes))) return this.decode(frame, bytes);
-      this.unparsed = this.makeUnparsed();
-      if (this.isLive) this.unparsed.welcome();
-      this.unparsed.pushFrame(frame, bytes);
-      return this.runUnparsed();
-    }
-    if (!this.unparsed.pushFrame(frame, bytes)) return this.close('protocol_error');
-    this.holdBack();
-  }
-
-  private makeUnparsed(): UnparsedFrames {
-    const { unfinished, settings } = this.deps;
-    return new UnparsedFrames(this, unfinished, settings.limits.maxEnvelopesPerFrame);
-  }
-
-  /** @param waited where it waited. */
-  private decode(frame: Encoded, bytes: number, waited?: UnparsedFrames): void {
-    const { clock, settings } = this.deps;
-    const { limits } = settings;
-    const values = decodeFrame(this.connection.variant.codec, frame, limits);
-    if (typeof values === 'string') return this.close(values);
-    if (this.isLive && waited?.count(values.length) === false) return this.close('protocol_error');
-    const structures = values.map(structureOf);
-    let now = clock.monotonic();
-    const overBytes = this.inbound.countFrame(bytes, structures, this, now);
-    const share = Math.ceil(bytes / values.length);
-    for (let index = 0; index < values.length; index++) {
-      if (this.isClosed) return;
-      // The work of those before it took time.
-      if (index > 0) now = clock.monotonic();
-      const weight = share + (structures[index] as number);
-      const received = { validation: validateCommand(values[index]), weight, overBytes };
-      if (this.state === 'hello') this.greet(received.validation);
-      else if (this.isLive && this.unparsed === waited) this.flow.take(received, now);
-      else this.unparsed?.pushCommand(received);
-    }
-    this.holdBack();
-  }
-
-  /** Too much for now: reading pauses. */
-  private holdBack(): void {
-    if (this.unparsed?.isFull === true) this.reading.hold();
-  }
-
-  /** Parses what waited, a frame in a turn where others wait too. */
-  private runUnparsed(): void {
-    const { turns } = this.deps;
-    // A session that its own `hello` makes live comes here again while that frame is being parsed.
-    while (!this.isParsing && this.unparsed !== undefined && (this.isLive || this.state === 'hello')) {
-      const { unparsed } = this;
-      if (unparsed.isEmpty) {
-        this.unparsed = undefined;
-        return this.reading.endHold();
-      }
-      const { isLarge: isRead } = unparsed;
-      if (turns.isOver(isRead)) {
-        const onTurn = (): void => {
-          this.parseNext();
-          this.runUnparsed();
-        };
-        this.holdBack();
-        if (!turns.add({ owner: this, isRead, onTurn })) this.close('overloaded', RETRY_AFTER_MS);
-        return;
-      }
-      this.parseNext();
-    }
-  }
-
-  private parseNext(): void {
-    const { unparsed } = this;
-    const next = unparsed?.takeFrame();
-    if (next === undefined) return;
-    this.isParsing = true;
-    this.decode(next.frame, next.bytes, unparsed);
-    this.isParsing = false;
-  }
-
-  private greet(first: CommandValidation): void {
+  greet(first: CommandValidation): void {
     // Anything but `hello` comes from no client of this protocol: it gets no answer (P3).
     if (!('command' in first) || first.command.type !== 'hello') return this.close('protocol_error');
     const { command } = first;
     const { turns, watch, commands } = this.deps;
     this.state = 'authenticating';
-    this.unparsed ??= this.makeUnparsed();
+    this.deps.frames.defer(this);
     watch?.start(this.view, command);
     const onTurn = (): void => {
       if (!this.isClosed) this.flow.track(commands.greet(this, command), command.id);

@@ -1,20 +1,54 @@
-import type { Encoded } from '../../protocol/codecs/codec.js';
+import type { Codec, Encoded, FrameError } from '../../protocol/codecs/codec.js';
+import type { FrameLimits } from '../../protocol/envelope.js';
+import type { Scheduled } from '../ports/clock.js';
 import type { UnfinishedBytes, UnfinishedSender } from '../ports/transport-host.js';
+import { structureOf } from '../ports/value-weight.js';
 import type { Received } from './backlog.js';
+import { parsePiece } from './frame-pieces.js';
 
 /** Bytes that may wait: reading pauses behind the frame that exceeds them. Before `welcome` a client sends a few subscribes. */
 const MAX_WAITING_BYTES = 16 * 1024;
-/** A larger frame waits if this turn of the event loop has taken long enough: to parse it may take a millisecond. */
-const MEDIUM_BYTES = 4 * 1024;
-/** A larger one waits behind the work of others. */
-const LARGE_BYTES = 16 * 1024;
 /** What a frame takes beside its bytes: so even empty ones are few. */
 const FRAME_BYTES = 128;
 
-/** A frame as it came. */
-interface UnparsedFrame {
-  readonly frame: Encoded;
-  readonly bytes: number;
+/** A frame of which not all is parsed. */
+export class UnparsedFrame {
+  readonly values: unknown[] = [];
+  readonly structures: number[] = [];
+  /** What it takes of the memory. */
+  weight: number;
+  /** Whether it waited because its client had sent too much before. */
+  isOverRate = false;
+  private at = 0;
+
+  constructor(
+    private readonly frame: Encoded,
+    readonly bytes: number,
+  ) {
+    this.weight = FRAME_BYTES + bytes;
+  }
+
+  get isBegun(): boolean {
+    return this.at > 0;
+  }
+
+  get isParsed(): boolean {
+    return this.at >= this.frame.length;
+  }
+
+  /** Parses the next piece of it. @returns the name of the close code of one that breaks a limit or is not of the codec. */
+  parseNext(codec: Codec, limits: FrameLimits): FrameError['close'] | undefined {
+    const piece = parsePiece(codec, this.frame, this.at, this.values.length, limits);
+    if (typeof piece === 'string') return piece;
+    this.at = piece.end;
+    for (const value of piece.values) {
+      const structure = structureOf(value);
+      this.values.push(value);
+      this.structures.push(structure);
+      this.weight += structure;
+    }
+    return undefined;
+  }
 }
 
 /**
@@ -22,6 +56,13 @@ interface UnparsedFrame {
  * nothing is spent on a client that is not known yet; later, a large frame that waits for a turn of the event loop, and what came behind it.
  */
 export class UnparsedFrames {
+  /** Whether somebody parses it, or waits to. */
+  isBusy = false;
+  /** Monotonic time since which the next frame waits for others; `undefined` while it does not. */
+  waitsSince: number | undefined;
+  /** Runs while it waits. */
+  timer: Scheduled | undefined;
+  deadline: Scheduled | undefined;
   /** What came in the frame of `hello`. */
   private readonly commands: Received[] = [];
   private readonly frames: UnparsedFrame[] = [];
@@ -43,13 +84,13 @@ export class UnparsedFrames {
     return this.bytes > MAX_WAITING_BYTES;
   }
 
-  /** Whether the next frame waits behind the work of others. */
-  get isLarge(): boolean {
-    return isLarge(this.frames[0]?.bytes ?? 0);
-  }
-
   get isEmpty(): boolean {
     return this.commands.length === 0 && this.frames.length === 0;
+  }
+
+  /** The frame whose turn is next. */
+  get next(): UnparsedFrame | undefined {
+    return this.frames[0];
   }
 
   /** The node may end the sender for what it holds. */
@@ -62,9 +103,25 @@ export class UnparsedFrames {
   /** As {@link pushCommand}. @returns `false` when there are too many. */
   pushFrame(frame: Encoded, bytes: number): boolean {
     if (this.early === Infinity && this.frames.length >= this.maxEarly) return false;
-    this.frames.push({ frame, bytes });
-    this.change(FRAME_BYTES + bytes);
+    const added = new UnparsedFrame(frame, bytes);
+    this.frames.push(added);
+    this.change(added.weight);
     return true;
+  }
+
+  /** Parses the next piece of the next frame. As {@link UnparsedFrame.parseNext}; the node may end the sender for what it makes. */
+  parseNext(codec: Codec, limits: FrameLimits): FrameError['close'] | undefined {
+    const frame = this.frames[0] as UnparsedFrame;
+    const before = frame.weight;
+    const problem = frame.parseNext(codec, limits);
+    if (frame.isParsed) this.frames.shift();
+    // What is parsed is handed over now.
+    this.change(frame.isParsed ? -before : frame.weight - before);
+    if (frame.isParsed) {
+      this.isEarly = this.early-- > 0;
+      this.waitsSince = undefined;
+    }
+    return problem;
   }
 
   /** Hands over what came in the frame of `hello`. */
@@ -72,14 +129,6 @@ export class UnparsedFrames {
     const commands = this.commands.splice(0);
     this.change(-commands.reduce((sum, { weight }) => sum + weight, 0));
     return commands;
-  }
-
-  /** Hands over the next frame. */
-  takeFrame(): UnparsedFrame | undefined {
-    const next = this.frames.shift();
-    this.isEarly = this.early-- > 0;
-    if (next !== undefined) this.change(-FRAME_BYTES - next.bytes);
-    return next;
   }
 
   /** What comes from now on waits only for its turn, and is bounded in bytes. */
@@ -95,6 +144,8 @@ export class UnparsedFrames {
 
   /** Drops everything. */
   end(): void {
+    this.timer?.cancel();
+    this.deadline?.cancel();
     this.commands.length = 0;
     this.frames.length = 0;
     this.change(-this.bytes);
@@ -105,14 +156,4 @@ export class UnparsedFrames {
     this.bytes += bytes;
     this.unfinished.note(this.sender, this.bytes);
   }
-}
-
-/** Whether a frame of so many bytes may have to wait. */
-export function mayWait(bytes: number): boolean {
-  return bytes > MEDIUM_BYTES;
-}
-
-/** Whether it waits behind the work of others. */
-export function isLarge(bytes: number): boolean {
-  return bytes > LARGE_BYTES;
 }

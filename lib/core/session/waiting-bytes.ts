@@ -19,21 +19,29 @@ export class WaitingBytes {
     return this.total;
   }
 
-  /** @param client whom limits over several connections count. @returns `false` where there is no room. */
-  take(client: string, bytes: number): boolean {
+  /** @param client whom limits over several connections count. */
+  hasRoom(client: string, bytes: number): boolean {
+    const all = this.total + bytes;
+    // Whoever holds it: nobody can hold too much of so little.
+    if (all <= this.maxBytes * CLIENT_PART) return true;
     const own = this.clients.get(client);
     const after = (own ?? 0) + bytes;
-    if (after > SHARE_BYTES) {
-      const isOverPart = own !== undefined && after > this.maxBytes * CLIENT_PART;
-      if (isOverPart || this.total + bytes > this.maxBytes) return false;
-    }
-    this.keep(client, after, bytes);
+    if (after <= SHARE_BYTES) return true;
+    const isOverPart = own !== undefined && after > this.maxBytes * CLIENT_PART;
+    return !isOverPart && all <= this.maxBytes;
+  }
+
+  /** Takes it where there is room. @returns `false` where there is none. */
+  take(client: string, bytes: number): boolean {
+    if (!this.hasRoom(client, bytes)) return false;
+    this.hold(client, bytes);
     return true;
   }
 
   /** Takes it whether there is room or not: it is there. */
   hold(client: string, bytes: number): void {
-    this.keep(client, (this.clients.get(client) ?? 0) + bytes, bytes);
+    this.clients.set(client, (this.clients.get(client) ?? 0) + bytes);
+    this.total += bytes;
   }
 
   /** Each byte that was taken is given back once. */
@@ -42,10 +50,5 @@ export class WaitingBytes {
     if (left > 0) this.clients.set(client, left);
     else this.clients.delete(client);
     this.total -= bytes;
-  }
-
-  private keep(client: string, after: number, bytes: number): void {
-    this.clients.set(client, after);
-    this.total += bytes;
   }
 }

@@ -92,7 +92,7 @@ export class ProbeRoute {
     const isNextHop = Upgrade !== undefined && forwardedBy(request.headers) === undefined;
     const headers = {
       ...passable,
-      ...(isNextHop && { Upgrade, Connection: 'Upgrade' }),
+      ...(isNextHop && { Upgrade }),
       ...corsOf(request),
       ...(ends && { Connection: 'close' }),
       'Content-Length': Buffer.byteLength(body),

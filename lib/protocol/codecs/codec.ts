@@ -22,6 +22,13 @@ export interface Codec {
    * @throws FrameError when the frame breaks a limit or is not of this codec (P4, P6).
    */
   decode(frame: Encoded, limits?: FrameLimits): unknown[];
+  /**
+   * Where the envelope of a frame ends that begins at `start`: a server parses a large frame in pieces by it. A text codec has its
+   * `separator` for that. Left out: a frame is parsed as a whole.
+   *
+   * @throws FrameError where there is no envelope.
+   */
+  endOf?(frame: Uint8Array, start: number): number;
 }
 
 /** An error about a frame, which ends the connection. */

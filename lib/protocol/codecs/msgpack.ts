@@ -48,6 +48,8 @@ export const msgpackCodec: Codec = {
     }
     return values;
   },
+
+  endOf: (frame, start) => endOfValue(frame, start),
 };
 
 /** The key as the encoder writes it: the tag of a string of nine bytes, and those. */

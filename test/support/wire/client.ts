@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ConnectionOptions } from 'node:tls';
 import { WebSocket, type RawData } from 'ws';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
-import type { ErrorBody } from '../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../lib/protocol/error-body.js';
 import type { WelcomePayload } from '../../../lib/protocol/messages.js';
 import { patience } from '../patience.js';
 

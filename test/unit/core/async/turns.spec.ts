@@ -134,7 +134,96 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     await turnsUntil(1);
     add('late', 'late');
     await turnsUntil(7);
-    expect(done).toEqual(['a1', 'b1', 'c1', 'a2', 'late', 'b2', 'c2']);
+    expect(done).toEqual(['a1', 'b1', 'c1', 'late', 'a2', 'b2', 'c2']);
+  });
+
+  /** Adds work that is expected to take so long, and takes so long. */
+  function expectAndAdd(client: string, name: string, expectedMs: number, ms = expectedMs): void {
+    const onTurn = (): void => {
+      now += ms;
+      done.push(name);
+    };
+    turns.add({ owner: owner(client), isRead: false, expectedMs, onTurn });
+  }
+
+  it('what takes little does not wait behind what takes long, whoever came first', async () => {
+    for (let index = 0; index < 20; index++) expectAndAdd(`flood ${index}`, 'long', 16);
+    expectAndAdd('ada', 'ada', 1.25);
+    for (let index = 0; index < 3; index++) add('bob', `bob ${index}`, 0.5);
+    await turnsUntil(24);
+    expect(done.slice(0, 4)).toEqual(['bob 0', 'ada', 'bob 1', 'bob 2']);
+  });
+
+  it('who took longer than was expected waits as many rounds as it took milliseconds', async () => {
+    expectAndAdd('flood', 'flood 1', 0, 5);
+    for (const client of ['flood', 'flood']) expectAndAdd(client, 'flood again', 0, 5);
+    for (let index = 1; index < 9; index++) add('ada', `ada ${index}`, 1);
+    await turnsUntil(11);
+    expect(done).toEqual([
+      ...['flood 1', 'ada 1', 'ada 2', 'ada 3', 'ada 4', 'flood again'],
+      ...['ada 5', 'ada 6', 'ada 7', 'ada 8', 'flood again'],
+    ]);
+  });
+
+  it('remembers what a client took while others wait, though nothing of it does', async () => {
+    expectAndAdd('flood', 'flood', 0, 5);
+    for (let index = 1; index < 9; index++) add('ada', `ada ${index}`, 1);
+    await turnsUntil(1);
+    expectAndAdd('flood', 'flood again', 0, 5);
+    await turnsUntil(10);
+    expect(done.indexOf('flood again')).toBe(5);
+  });
+
+  it('counts nothing of what a client took once nobody waits', async () => {
+    for (let index = 0; index < 2; index++) expectAndAdd('flood', 'flood', 0, 500);
+    await turnsUntil(2);
+    await nextTurn();
+    add('flood', 'flood again', 1);
+    add('ada', 'ada', 1);
+    await turnsUntil(4);
+    expect(done.slice(2)).toEqual(['flood again', 'ada']);
+  });
+
+  it('lets nobody wait for more than 100 rounds for what it took', async () => {
+    for (let index = 0; index < 2; index++) expectAndAdd('flood', 'flood', 0, 5_000);
+    for (let index = 0; index < 200; index++) add('ada', `ada ${index}`, 1);
+    await turnsUntil(202);
+    expect(done.lastIndexOf('flood')).toBe(101);
+  });
+
+  it('looks at everybody twice, not once a round, where all who wait took long', async () => {
+    let looks = 0;
+    const clients = 1_000;
+    const list = done;
+    const addOf = (client: number): boolean =>
+      turns.add({
+        owner: {
+          client: `${client}`,
+          get isClosed() {
+            looks++;
+            return false;
+          },
+        },
+        isRead: false,
+        expectedMs: 64,
+        onTurn: () => {
+          if (list === done) now += 64;
+          list.push(`${client}`);
+        },
+      });
+    for (let client = 0; client < clients; client++) addOf(client);
+    await nextTurn();
+    expect(done).toEqual(['0']);
+    expect(looks).toBeLessThanOrEqual(2 * clients + 2);
+  });
+
+  it('what is dropped of a closed client keeps its others waiting no longer', async () => {
+    const gone = { client: 'ada', isClosed: true };
+    turns.add({ owner: gone, isRead: false, expectedMs: 50, onTurn: () => undefined });
+    add('ada', 'ada', 1);
+    for (let index = 0; index < 5; index++) add('bob', `bob ${index}`, 1);
+    await turnsUntil(6);
+    expect(done[0]).toBe('ada');
   });
 
   it('of reads, one is done in each fourth turn, and more only where nothing else waits', async () => {

@@ -1,11 +1,29 @@
 import { describe, expect, it } from '@jest/globals';
-import { InboundMeter } from '../../../../lib/transports/websocket/inbound-meter.js';
+import { InboundMeter, type Metered } from '../../../../lib/transports/websocket/inbound-meter.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { clientFrame } from '../support/raw-client.js';
 
+/** One client of a meter. */
+class Client {
+  readonly state: Metered = { credit: 0, paidAt: 0, cut: undefined };
+
+  constructor(private readonly meter: InboundMeter) {
+    meter.begin(this.state);
+  }
+
+  count(chunk: Buffer): number {
+    return this.meter.count(this.state, chunk);
+  }
+
+  get unfinished(): number {
+    return this.meter.unfinished(this.state);
+  }
+}
+
 function meterOf(perSecond: number, burst: number) {
   const clock = new ManualClock();
-  return { clock, meter: new InboundMeter({ perSecond, burst, control: 1 }, clock) };
+  const meter = new InboundMeter({ perSecond, burst, control: 1 }, clock);
+  return { clock, meter: new Client(meter) };
 }
 
 /** How many frames a meter finds in these chunks, which are read without a pause. */

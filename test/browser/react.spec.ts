@@ -154,7 +154,7 @@ describe('a page with React', () => {
     expect([subscribes(), site.commands('snapshot').length]).toEqual([1, 4]);
   });
 
-  it('unmounted and mounted again follows the channel again, with what was written meanwhile', async () => {
+  it('unmounted and mounted again follows the channel again, with what was written in between', async () => {
     await write('one');
     await logIn();
     await press('Log out');

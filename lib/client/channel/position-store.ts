@@ -7,11 +7,11 @@ export interface PositionStoreDeps {
   /** Where the subscription stands, and where it starts. */
   readonly cursor: Pick<Cursor<ChannelEvent>, 'position' | 'start'>;
   /** The stored position came, and the cursor is there. */
-  readonly loaded: () => void;
+  join(): void;
   /** It cannot be had. */
-  readonly failed: (error: Error) => void;
+  end(error: Error): void;
   /** Saving failed. */
-  readonly report: (error: unknown) => void;
+  report(error: unknown): void;
 }
 
 /** Keeps a subscription's position where the application wants it kept, which may answer later. */
@@ -40,9 +40,9 @@ export class PositionStore {
       (position) =>
         settled(() => {
           this.deps.cursor.start(position);
-          this.deps.loaded();
+          this.deps.join();
         }),
-      (error: Error) => settled(() => this.deps.failed(error)),
+      (error: Error) => settled(() => this.deps.end(error)),
     );
   }
 
@@ -57,7 +57,7 @@ export class PositionStore {
   }
 
   private async save(): Promise<void> {
-    const { cursor, report } = this.deps;
+    const { cursor } = this.deps;
     this.isSaving = true;
     let saved: Position | undefined;
     for (let { persist } = this; persist !== undefined && saved !== cursor.position; { persist } = this) {
@@ -66,7 +66,7 @@ export class PositionStore {
       try {
         if (saved !== undefined) await persist.save(saved);
       } catch (error) {
-        report(error);
+        this.deps.report(error);
       }
     }
     this.isSaving = false;

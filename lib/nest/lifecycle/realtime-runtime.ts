@@ -11,6 +11,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { SseTransport } from '../../transports/sse/index.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
@@ -38,6 +39,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   attaches = false;
   /** Whether transports are attached now. */
   attached = false;
+  /** @internal Serves plain streams; `undefined` where no clients connect. */
+  feeds: SseTransport | undefined;
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();

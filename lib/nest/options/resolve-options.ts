@@ -40,13 +40,22 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
   const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;
-  const { path, queryToken, publisherOnly, transports, globalEnhancers, nodeId, ticketSecret, ...numbers } =
-    reader.all(plain);
+  const {
+    path,
+    queryToken,
+    requireTls,
+    publisherOnly,
+    transports,
+    globalEnhancers,
+    nodeId,
+    ticketSecret,
+    ...numbers
+  } = reader.all(plain);
   const auth = resolveAuth(reader.value('auth'), problems);
   const drain = resolveDrain(reader.object('drain'));
   const config: RealtimeConfig = {
     auth: auth.config,
-    transport: resolveTransport(reader, path, queryToken, auth.cookieName),
+    transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
     sse: transports.sse,
     settings: {
       ...numbers,

@@ -1,4 +1,5 @@
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
@@ -49,6 +50,10 @@ export interface WireServerOptions {
   /** Default: seeded, so that ids and jitter are the same in every run. */
   readonly entropy?: Entropy;
   readonly transport?: Omit<WebSocketTransportOptions, 'clock'>;
+  /** Answers requests of every other path, e.g. with a page. */
+  readonly pages?: RequestListener;
+  /** Default: without TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** Of the plain streams, beside those of `transport` that both have. */
   readonly sse?: Omit<SseTransportOptions, 'clock'>;
 }
@@ -128,11 +133,16 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const random = (): number => entropy.random();
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
   const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
-  const http = createServer((req, res) => {
+  const onRequest: RequestListener = (req, res) => {
+    if (options.pages !== undefined && req.url?.startsWith(transport.path) !== true) {
+      options.pages(req, res);
+      return;
+    }
     void transport.probe(req).then((refusal) => {
       res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
     });
-  });
+  };
+  const http = options.tls === undefined ? createServer(onRequest) : createTlsServer(options.tls, onRequest);
   const sockets = new Map<number | undefined, Socket>();
   http.on('connection', (socket) => {
     const { remotePort } = socket;
@@ -144,7 +154,8 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   sse.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(http.address() as AddressInfo).port}${transport.path}`;
-  const url = `ws://${address}`;
+  const s = options.tls === undefined ? '' : 's';
+  const url = `ws${s}://${address}`;
 
   const clients = new Set<WireClient>();
   const open = async (clientOptions: WireClientOptions = {}): Promise<WireClient> => {
@@ -163,7 +174,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   };
   return {
     url,
-    httpUrl: `http://${address}`,
+    httpUrl: `http${s}://${address}`,
     engine,
     broker,
     transport,

@@ -90,6 +90,7 @@ export class HandshakePolicy {
 
   /** The same where the application has verified the client, on a route of its own. */
   judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
+    if (this.rules.requireTls && scheme !== 'https') return TLS_ONLY;
     const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
     return this.host.admit(handshake) ?? { handshake, credentials: undefined };
   }

@@ -280,3 +280,10 @@ export function tooMuchWaits(): RealtimeError {
     retryAfterMs: RETRY_AFTER_MS,
   });
 }
+
+/** The error for work that had no turn in time: the node is busy, and its client is not to blame. */
+export function noTurnInTime(): RealtimeError {
+  return new RealtimeError('unavailable', 'Too much waits on this node: it had no turn in time', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}

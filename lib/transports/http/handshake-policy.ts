@@ -28,7 +28,8 @@ export interface AcceptedUpgrade extends AcceptedHandshake {
 
 /** Rules that requests are judged by. */
 export interface HandshakeRules {
-  readonly codecs: readonly [Codec, ...Codec[]];
+  /** Of WebSocket. */
+  readonly codecs: readonly Codec[];
   readonly allowsOrigin: OriginCheck | undefined;
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
@@ -85,6 +86,12 @@ export class HandshakePolicy {
     if (req.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
       return refused(403, 'A page of another site has to say its Origin');
     return this.judgeClient(req, address, 'stream', undefined);
+  }
+
+  /** The same where the application has verified the client, on a route of its own. */
+  judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
+    const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
+    return this.host.admit(handshake) ?? { handshake, credentials: undefined };
   }
 
   /**

@@ -48,6 +48,32 @@ describe('frames that a meter finds', () => {
     expect(framesIn([Buffer.concat(frames)])).toBe(count);
   });
 
+  it.each([0, 1, 2, 3, 4, 125, 126, 127, 128, 255, 256, 65_535, 65_536])(
+    'a chunk that is a whole message of %d bytes, or one byte more or less, of any kind',
+    (length) => {
+      for (const mask of [true, false])
+        for (const fin of [true, false])
+          for (const opcode of [0, 1, 2, 8, 9, 10]) {
+            const frame = clientFrame(opcode, payload(length), { mask, fin });
+            const next = clientFrame(1, Buffer.alloc(1));
+            const { meter } = meterOf(1e6, 1e6);
+            const whole = [frame, next];
+            const cut = [
+              frame.subarray(0, -1),
+              Buffer.concat([frame.subarray(-1), next.subarray(0, 1)]),
+              next.subarray(1),
+            ];
+            // Chunks that are smaller than any network would make them count too, and are the same for both.
+            const isSmall = (chunk: Buffer) => chunk.length < 1_024;
+            expect(framesIn(whole)).toBe(2);
+            expect(framesIn(cut)).toBe(isSmall(next.subarray(1)) ? 3 : 2);
+            meter.count(frame);
+            const isData = opcode < 8;
+            expect(meter.unfinished).toBe(isData && !fin ? length : 0);
+          }
+    },
+  );
+
   it('the same frames wherever the stream is cut', () => {
     const frames = [payload(0), payload(125), payload(126), payload(1_100), payload(1)];
     // Chunks of at least 1 KiB cost nothing by themselves.

@@ -134,6 +134,8 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
   const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
   const onRequest: RequestListener = (req, res) => {
+    // What a proxy's check asks an application for.
+    if (req.url === '/health/ready') return void res.end();
     if (options.pages !== undefined && req.url?.startsWith(transport.path) !== true) {
       options.pages(req, res);
       return;

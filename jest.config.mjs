@@ -72,6 +72,8 @@ export default {
       },
     }),
     project('browser', 'browser'),
+    // The configuration files of docs/deployment, in nginx, HAProxy and Caddy.
+    project('proxies', 'proxies'),
     // Server processes, clients and a real Redis under faults: a test takes seconds by design.
     project('fault', 'fault'),
     // Counts of writes, allocations, promises and timers, in processes of their own.

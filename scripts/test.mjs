@@ -24,9 +24,16 @@ const ALONE = new Map([
 /** Many tests wait for servers and windows while others compute. jest by itself leaves a core alone: of two, half of them. */
 const TOGETHER = `--maxWorkers=${Math.max(2, availableParallelism() - 1)}`;
 /** Those that start Redis servers. */
-const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault'];
+const WITH_REDIS = ['redis', 'contract', 'ioredis5', 'e2e', 'nest11', 'browser', 'fault', 'proxies'];
 /** Older ones lack sharded pub/sub; Ubuntu 22.04 brings one. */
 const REDIS_MAJOR = 7;
+/** The proxies with a file in docs/deployment, by what asks them for their version, and curl: a client that nobody here wrote. */
+const PROXIES = new Map([
+  ['nginx', '-v'],
+  ['haproxy', '-v'],
+  ['caddy', 'version'],
+  ['curl', '--version'],
+]);
 const jestArgs = process.argv.slice(2);
 const selected = selectedProjects(jestArgs);
 const needs = (project) => selected.length === 0 || selected.includes(project);
@@ -35,6 +42,7 @@ if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
+if (needs('proxies')) ensureProxies();
 if (['browser', 'e2e', 'nest11', ...ALONE.keys()].some(needs)) build();
 if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
@@ -118,10 +126,7 @@ function build() {
 function ensureChromium() {
   let path = findChromium();
   if (!path && !process.env.CHROMIUM_PATH && isDebianRoot()) {
-    const options = ['-o', 'DPkg::Lock::Timeout=300'];
-    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-    run('apt-get', [...options, '-q', 'update'], quiet);
-    run('apt-get', [...options, '-q', 'install', '-y', '--no-install-recommends', 'chromium'], quiet);
+    installPackages(['chromium']);
     path = findChromium();
   }
   if (!path) {
@@ -140,23 +145,36 @@ function ensureRedis() {
       const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
       return Number(/(?:v=|-cli )(\d+)/.exec(stdout ?? '')?.[1] ?? 0) < REDIS_MAJOR;
     });
-  if (missing().length > 0 && isDebianRoot()) {
-    const options = ['-o', 'DPkg::Lock::Timeout=300'];
-    const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-    run('apt-get', [...options, '-q', 'update'], quiet);
-    withoutAutostart(() =>
-      run(
-        'apt-get',
-        [...options, '-q', 'install', '-y', '--no-install-recommends', 'redis-server', 'redis-sentinel'],
-        quiet,
-      ),
-    );
-  }
+  if (missing().length > 0 && isDebianRoot()) installPackages(['redis-server', 'redis-sentinel']);
   if (missing().length === 0) return;
   console.error(
     `The tests of the Redis broker need Redis ${REDIS_MAJOR} or newer: put ${missing().join(', ')} on the PATH. No server needs to run.`,
   );
   process.exit(1);
+}
+
+/** The tests start proxies of their own on free ports; only the programs must be there. */
+function ensureProxies() {
+  const missing = () =>
+    [...PROXIES]
+      .filter(([program, version]) => spawnSync(program, [version]).status !== 0)
+      .map(([name]) => name);
+  if (missing().length > 0 && isDebianRoot()) installPackages(missing());
+  if (missing().length === 0) return;
+  console.error(
+    `The tests of the proxies need ${missing().join(', ')} on the PATH. None of them needs to run.`,
+  );
+  process.exit(1);
+}
+
+/** From Debian or Ubuntu, without starting what they bring. */
+function installPackages(names) {
+  const options = ['-o', 'DPkg::Lock::Timeout=300', '-q'];
+  const quiet = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  run('apt-get', [...options, 'update'], quiet);
+  withoutAutostart(() =>
+    run('apt-get', [...options, 'install', '-y', '--no-install-recommends', ...names], quiet),
+  );
 }
 
 /** A package's own server would take the default port. */

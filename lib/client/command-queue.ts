@@ -61,31 +61,20 @@ export interface CommandQueueDeps extends Pick<
 }
 
 /** Commands that wait for a connection or for their answer, except publishes. */
-export class CommandQueue {
-  private readonly pending = new Map<string, PendingCommand>();
+export type CommandQueue = ReturnType<typeof createCommandQueue>;
+
+export function createCommandQueue(deps: CommandQueueDeps) {
+  const { clock, ids, log, maxPendingCommands, requestTimeoutMs, pacer, wire, helloFrame } = deps;
+  const pending = new Map<string, PendingCommand>();
   /** Those of them that were not sent, in the order in which they were dispatched. */
-  private readonly unsent = new Set<PendingCommand>();
+  const unsent = new Set<PendingCommand>();
   /** Those that count against `maxPendingCommands`. */
-  private counted = 0;
+  let counted = 0;
 
-  constructor(private readonly deps: CommandQueueDeps) {}
+  const isLive = (): boolean => wire()?.accepting === true;
+  const isJoinable = (): boolean => isLive() || helloFrame() !== undefined;
 
-  /** Whether commands are sent at once. */
-  get isLive(): boolean {
-    return this.deps.wire()?.accepting === true;
-  }
-
-  /** Whether subscribes are sent at once, also together with `hello`. */
-  get isJoinable(): boolean {
-    return this.isLive || this.deps.helloFrame() !== undefined;
-  }
-
-  /**
-   * Like {@link dispatch}, with a promise.
-   *
-   * @param read makes of the answer what the promise resolves with; it may throw.
-   */
-  request<Result>(
+  function request<Result>(
     spec: CommandSpec,
     signal: AbortSignal | undefined,
     read: (payload: unknown) => Result,
@@ -98,155 +87,157 @@ export class CommandQueue {
       if (error === undefined) result.settle(() => read(payload));
       else result.reject(error);
     };
-    forget = this.dispatch(spec, onAnswer, result.ignoreRejection);
+    forget = dispatch(spec, onAnswer, result.ignoreRejection);
     return result.promise;
   }
 
-  /** Sends the command, now or as soon as it may be sent. */
-  dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): Forget {
-    const nothing: Forget = () => undefined;
-    const { clock, ids, maxPendingCommands, requestTimeoutMs } = this.deps;
-    const refuse = (error: RealtimeError): void => onAnswer(this.named(error, given));
-    if (given.immediate === true && !this.isJoinable) {
-      refuse(new RealtimeError('unavailable', 'There is no live connection; nothing was sent'));
-      return nothing;
-    }
+  function dispatch(given: CommandSpec, onAnswer: OnAnswer, ignoreRejection?: () => void): Forget {
     // Subscribes have a bound of their own, and an unsubscribe that is not sent would leave a subscription on the server.
     const isFree = isJoinOrLeave(given.type);
-    if (!isFree && this.counted >= maxPendingCommands) {
-      const message = `${maxPendingCommands} commands already wait (maxPendingCommands); this one was not sent`;
-      refuse(new RealtimeError('rate_limited', message));
-      return nothing;
-    }
+    const { timeoutMs = requestTimeoutMs } = given;
     let spec: CommandSpec;
     try {
+      if (given.immediate === true && !isJoinable())
+        throw new RealtimeError('unavailable', 'There is no connection');
+      if (!isFree && counted >= maxPendingCommands)
+        throw new RealtimeError(
+          'rate_limited',
+          `${maxPendingCommands} commands already wait (maxPendingCommands)`,
+        );
       // As it is now: it may be sent later, and again.
       spec = { ...given, payload: toWireValue(given.payload) };
     } catch (error) {
-      refuse(error as RealtimeError);
-      return nothing;
+      onAnswer(named(error as RealtimeError, given));
+      return () => undefined;
     }
-    const timeoutMs = spec.timeoutMs ?? requestTimeoutMs;
-    const timer = clock.schedule(timeoutMs, () => this.expire(command, timeoutMs));
+    const timer = clock.schedule(timeoutMs, () => expire(command, timeoutMs));
     const command: PendingCommand = { id: ids(), spec, onAnswer, timer, ignoreRejection };
-    this.pending.set(command.id, command);
-    this.unsent.add(command);
-    if (!isFree) this.counted++;
-    this.send(command);
-    return () => void this.remove(command);
+    pending.set(command.id, command);
+    unsent.add(command);
+    if (!isFree) counted++;
+    send(command);
+    return () => void remove(command);
   }
 
-  /**
-   * Sends what waits and may be sent, in the order in which it was dispatched.
-   *
-   * @param onlyImmediate Only what had no place in the frame of `hello`.
-   */
-  flush(onlyImmediate = false): void {
-    for (const command of this.unsent)
-      if (!onlyImmediate || command.spec.immediate === true) this.send(command);
-  }
-
-  /** @returns Whether the message answers one of these commands. */
-  answer(message: Envelope): boolean {
-    const command = message.ref === undefined ? undefined : this.pending.get(message.ref);
+  function answer({ type, ref = '', payload }: Envelope): boolean {
+    const command = pending.get(ref);
     if (command === undefined) return false;
-    if (message.type === 'error')
-      this.settle(command, this.named(errorFromPayload(message.payload), command.spec));
-    else this.settle(command, undefined, message.payload);
+    if (type === 'error') settle(command, named(errorFromPayload(payload), command.spec));
+    else settle(command, undefined, payload);
     return true;
   }
 
-  /** The connection is gone: reads wait for the next one, the outcome of everything else is unknown (P17). */
-  interrupted(): void {
-    for (const command of [...this.pending.values()]) {
+  function interrupted(): void {
+    for (const command of [...pending.values()]) {
       const { spec } = command;
-      const isUnsent = this.unsent.has(command);
+      const isUnsent = unsent.has(command);
       // What had no place in the frame of `hello` was for that connection too.
       if (spec.idempotent === true || (isUnsent && spec.immediate !== true)) {
         // Added anew, so that all are in their order.
-        this.unsent.delete(command);
-        this.unsent.add(command);
+        unsent.delete(command);
+        unsent.add(command);
         continue;
       }
+      const what = `The connection was lost before ${describe(spec)} was`;
       const error = isUnsent
-        ? new RealtimeError('unavailable', `The connection was lost; ${describe(spec)} was not sent`)
-        : outcomeUnknown(`The connection was lost before the answer to ${describe(spec)}`);
-      this.settle(command, this.named(error, spec));
+        ? new RealtimeError('unavailable', `${what} sent`)
+        : outcomeUnknown(`${what} answered`);
+      settle(command, named(error, spec));
     }
   }
 
-  /**
-   * The client has another user now: nothing that waits is sent in the new user's name. The subscribes of this very
-   * connection, sent with `hello` or about to follow it, are the new user's.
-   */
-  disown(error: RealtimeError): void {
-    for (const command of [...this.pending.values()])
-      if (command.spec.immediate !== true) this.abandon(command, error);
+  function abandon(command: PendingCommand, error: RealtimeError): void {
+    const isUnknown = !unsent.has(command) && command.spec.idempotent !== true;
+    settle(command, isUnknown ? outcomeUnknown(error.message, error) : error);
   }
 
-  /**
-   * The client is closed: nothing that waits will be sent.
-   *
-   * @param quietly Whether the application asked for it: a promise that it does not await is then no uncaught error.
-   */
-  stop(error: RealtimeError, quietly: boolean): void {
-    for (const command of [...this.pending.values()]) {
-      if (quietly) command.ignoreRejection?.();
-      this.abandon(command, error);
-    }
-  }
-
-  private abandon(command: PendingCommand, error: RealtimeError): void {
-    const unknown = !this.unsent.has(command) && command.spec.idempotent !== true;
-    this.settle(command, unknown ? outcomeUnknown(error.message, error) : error);
-  }
-
-  private send(command: PendingCommand): void {
+  function send(command: PendingCommand): void {
     const { id, spec } = command;
     const { type, channel, event, payload } = spec;
     if (spec.ready?.() === false) return;
-    const wire = this.deps.wire();
-    const helloFrame = isJoinOrLeave(type) ? this.deps.helloFrame() : undefined;
+    const live = wire();
     const envelope = omitUndefined({ type, id, channel, event, payload });
     try {
-      if (wire?.accepting === true) wire.send(envelope);
-      else if (helloFrame?.tryAdd(envelope) !== true) return;
+      if (live?.accepting === true) live.send(envelope);
+      else if (!isJoinOrLeave(type) || helloFrame()?.tryAdd(envelope) !== true) return;
     } catch (error) {
-      this.settle(command, this.named(error as RealtimeError, spec));
+      settle(command, named(error as RealtimeError, spec));
       return;
     }
     // The server does not count subscribes after a reconnect (G16), so they do not delay publishes either.
-    if (type !== 'subscribe') this.deps.pacer.spend();
-    this.unsent.delete(command);
+    if (type !== 'subscribe') pacer.spend();
+    unsent.delete(command);
   }
 
-  private named(error: RealtimeError, spec: CommandSpec): RealtimeError {
-    this.deps.log('warn', `${describe(spec)}: ${error.message}`, error);
+  function named(error: RealtimeError, spec: CommandSpec): RealtimeError {
+    log('warn', `${describe(spec)}: ${error.message}`, error);
     return about(error, spec);
   }
 
-  private expire(command: PendingCommand, timeoutMs: number): void {
+  function expire(command: PendingCommand, timeoutMs: number): void {
     const { spec } = command;
-    const { idempotent, immediate } = spec;
-    const what = describe(spec);
-    const noAnswer = `No answer to ${what} within ${timeoutMs} ms`;
-    const error = this.unsent.has(command)
-      ? new RealtimeError('timeout', `No connection took ${what} within ${timeoutMs} ms; it was not sent`)
-      : idempotent === true || immediate === true
-        ? new RealtimeError('timeout', noAnswer)
-        : outcomeUnknown(noAnswer);
-    this.settle(command, this.named(error, spec));
+    const isUnsent = unsent.has(command);
+    const what = `${describe(spec)} was not ${isUnsent ? 'sent' : 'answered'} within ${timeoutMs} ms`;
+    const isKnown = isUnsent || spec.idempotent === true || spec.immediate === true;
+    const error = isKnown ? new RealtimeError('timeout', what) : outcomeUnknown(what);
+    settle(command, named(error, spec));
   }
 
-  private settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
-    if (this.remove(command)) command.onAnswer(error, payload);
+  function settle(command: PendingCommand, error: RealtimeError | undefined, payload?: unknown): void {
+    if (remove(command)) command.onAnswer(error, payload);
   }
 
-  private remove(command: PendingCommand): boolean {
-    if (!this.pending.delete(command.id)) return false;
-    this.unsent.delete(command);
-    if (!isJoinOrLeave(command.spec.type)) this.counted--;
+  function remove(command: PendingCommand): boolean {
+    if (!pending.delete(command.id)) return false;
+    unsent.delete(command);
+    if (!isJoinOrLeave(command.spec.type)) counted--;
     command.timer.cancel();
     return true;
   }
+
+  return {
+    /** Whether commands are sent at once. */
+    isLive,
+    /** Whether subscribes are sent at once, also together with `hello`. */
+    isJoinable,
+    /**
+     * Like `dispatch`, with a promise.
+     *
+     * @param read makes of the answer what the promise resolves with; it may throw.
+     */
+    request,
+    /** Sends the command, now or as soon as it may be sent. */
+    dispatch,
+    /**
+     * Sends what waits and may be sent, in the order in which it was dispatched.
+     *
+     * @param onlyImmediate Only what had no place in the frame of `hello`.
+     */
+    flush(onlyImmediate = false): void {
+      for (const command of unsent) if (!onlyImmediate || command.spec.immediate === true) send(command);
+    },
+    /** @returns Whether the message answers one of these commands. */
+    answer,
+    /** The connection is gone: reads wait for the next one, the outcome of everything else is unknown (P17). */
+    interrupted,
+    /**
+     * The client has another user now: nothing that waits is sent in the new user's name. The subscribes of this very
+     * connection, sent with `hello` or about to follow it, are the new user's.
+     */
+    disown(error: RealtimeError): void {
+      for (const command of [...pending.values()])
+        if (command.spec.immediate !== true) abandon(command, error);
+    },
+    /**
+     * The client is closed: nothing that waits will be sent.
+     *
+     * @param quietly Whether the application asked for it: a promise that it does not await is then no uncaught error.
+     */
+    stop(error: RealtimeError, quietly: boolean): void {
+      for (const command of [...pending.values()]) {
+        if (quietly) command.ignoreRejection?.();
+        abandon(command, error);
+      }
+    },
+  };
 }

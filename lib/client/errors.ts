@@ -1,4 +1,4 @@
-import { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
+import type { CloseName } from '../protocol/close-codes.js';
 import { omitUndefined } from '../protocol/omit-undefined.js';
 import { isErrorCode, type ErrorCode } from '../protocol/error-codes.js';
 import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
@@ -57,10 +57,10 @@ const CODE_OF_CLOSE: Partial<Record<CloseName, ErrorCode>> = {
 /** The error of a command that was not sent because the client is closed. */
 export function errorOfClosed(status: ClientStatus): RealtimeError {
   const name = status.name === 'normal' ? undefined : status.name;
-  const why = status.reason ?? (name === undefined ? 'close() was called' : CLOSE_CODES[name].meaning);
+  const why = status.reason ?? name ?? 'close() was called';
   return new RealtimeError(
     (name === undefined ? undefined : CODE_OF_CLOSE[name]) ?? 'unavailable',
-    `The client is closed (${status.code ?? 1000}): ${sentence(why)} Call connect() to open it again.`,
+    `The client is closed (${status.code ?? 1000}): ${sentence(why)} connect() opens it again.`,
     { cause: status.cause },
   );
 }
@@ -69,7 +69,7 @@ export function errorOfClosed(status: ClientStatus): RealtimeError {
 export function outcomeUnknown(what: string, cause?: unknown): RealtimeError {
   return new RealtimeError(
     'outcome_unknown',
-    `${sentence(what)} Whether the server ran it is unknown: read the state before doing it again.`,
+    `${sentence(what)} It may have been done: read the state before repeating it.`,
     { cause },
   );
 }

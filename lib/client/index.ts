@@ -26,7 +26,7 @@ export type {
 export { RealtimeError } from '../protocol/realtime-error.js';
 export { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 export { CLOSE_CODES, type CloseName } from '../protocol/close-codes.js';
-export { jsonCodec } from '../protocol/codecs/json.js';
+export { plainJsonCodec as jsonCodec } from '../protocol/codecs/plain-json.js';
 export type { Codec } from '../protocol/codecs/codec.js';
 export type { HistoryOptions, PresenceOptions } from '../protocol/commands.js';
 export type {

@@ -1,5 +1,5 @@
 import type { Codec } from '../protocol/codecs/codec.js';
-import { jsonCodec } from '../protocol/codecs/json.js';
+import { plainJsonCodec } from '../protocol/codecs/plain-json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
 import { silentLog, type ClientLog } from './log.js';
 import type { ClientFetch } from './transport/probe.js';
@@ -90,13 +90,11 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
     const value: unknown = options[name] ?? fallback;
     if (typeof value === 'number' && value > 0) return value;
-    throw new RangeError(`The client's option "${name}" must be a number above 0.`);
+    throw new RangeError(`The option "${name}" must be a number above 0`);
   };
   const { token, webSocket, webSocketOptions } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
-    throw new TypeError(
-      'The client\'s option "token" must be a function that gives the token: token: () => token.',
-    );
+    throw new TypeError('The option "token" must be a function: token: () => token');
   }
   const settings = {
     token,
@@ -104,7 +102,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     webSocketOptions,
     log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
-    codec: options.codec ?? jsonCodec,
+    codec: options.codec ?? plainJsonCodec,
     fetch: options.fetch ?? platformFetch,
     network: options.network ?? true,
     client: options.client ?? { name: 'nestjs-realtime' },
@@ -120,7 +118,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     ids: options.ids ?? uuidv7,
   } satisfies ClientSettings;
   for (const name of Object.keys(options))
-    if (!(name in settings)) throw new TypeError(`The client has no option "${name}".`);
+    if (!(name in settings)) throw new TypeError(`There is no option "${name}"`);
   return settings;
 }
 

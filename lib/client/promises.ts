@@ -80,5 +80,5 @@ export function abortWith(
 }
 
 function reasonOf(signal: AbortSignal | undefined): Error {
-  return (signal?.reason as Error | undefined) ?? new Error('The signal was aborted');
+  return (signal?.reason as Error | undefined) ?? new Error('Aborted');
 }

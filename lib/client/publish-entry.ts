@@ -50,11 +50,11 @@ const AFTER_BYTES = 12 + MAX_ID_LENGTH * 3;
  * @throws RealtimeError `bad_request` for a field that no publish may have, or a payload that cannot be sent.
  */
 export function serializePublish(input: PublishInput, codec: Codec): { input: PublishInput; bytes: number } {
-  assertText('The event name', input.event, MAX_EVENT_LENGTH);
-  assertText('The id', input.id, MAX_ID_LENGTH);
-  if (input.key !== undefined) assertText('The key', input.key, MAX_KEY_LENGTH);
+  assertText('event', input.event, MAX_EVENT_LENGTH);
+  assertText('id', input.id, MAX_ID_LENGTH);
+  if (input.key !== undefined) assertText('key', input.key, MAX_KEY_LENGTH);
   if (input.ttl !== undefined && !(Number.isSafeInteger(input.ttl) && input.ttl > 0)) {
-    throw new RealtimeError('bad_request', 'The ttl must be a whole number of milliseconds above 0');
+    throw new RealtimeError('bad_request', 'ttl must be a whole number above 0');
   }
   const copy = { ...input, payload: toWireValue(input.payload) };
   return { input: copy, bytes: bytesOf(encode(codec, envelopeOf(copy, undefined))) + AFTER_BYTES };

@@ -4,9 +4,9 @@ import { RealtimeError } from '../protocol/realtime-error.js';
 import { DEFAULT_RETRY } from './backoff.js';
 import type { ChannelHandle, Untyped } from './channel/handle.js';
 import { ClientChannels } from './channel/channels.js';
-import { CommandQueue } from './command-queue.js';
+import { createCommandQueue, type CommandQueue } from './command-queue.js';
 import type { Wire } from './connection/connection.js';
-import { Connector } from './connection/connector.js';
+import { createConnector, type Connector } from './connection/connector.js';
 import type { HelloFrame } from './connection/frames.js';
 import type { Welcome } from './connection/handshake.js';
 import { Emitter, type Listener, type Off } from './emitter.js';
@@ -15,7 +15,7 @@ import { settingsOf, type RealtimeClientOptions } from './options.js';
 import type { ClientLog } from './log.js';
 import { Pacer } from './pacer.js';
 import { attempt, type WaitOptions } from './promises.js';
-import { PublishQueue } from './publish-queue.js';
+import { createPublishQueue, type PublishQueue } from './publish-queue.js';
 import type { ClientState, ClientStats, ClientStatus, Counts, ErrorContext } from './state.js';
 import { TokenRefresher } from './token-refresher.js';
 import { TokenSource } from './token.js';
@@ -67,7 +67,6 @@ export class RealtimeClient {
     const settings = settingsOf(options);
     const { clock, random, connectTimeoutMs } = settings;
     if (isAbsolute(url)) endpointsOf(url);
-    const open = webSocketOpener(settings);
     const tokens =
       options.token === undefined ? undefined : new TokenSource(options.token, clock, connectTimeoutMs);
 
@@ -87,21 +86,24 @@ export class RealtimeClient {
       retry: () => this.welcome?.retry ?? DEFAULT_RETRY,
       ensureStarted: () => this.connector.ensureStarted(),
     };
-    this.commands = new CommandQueue(deps);
-    this.publishes = new PublishQueue(deps);
+    this.commands = createCommandQueue(deps);
+    this.publishes = createPublishQueue(deps);
     this.channels = new ClientChannels({ ...deps, commands: this.commands, publishes: this.publishes });
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
-    this.connector = new Connector(settings, tokens, open, () => endpointsOf(url), this.counts, {
-      greeting: (frame) => this.onGreeting(frame),
-      live: (welcome, wire, token) => this.onLive(welcome, wire, token),
-      message: (envelope) => this.onMessage(envelope),
-      lost: () => this.onLost(),
-      stopped: (error, byUser) => this.onStopped(error, byUser),
-      status: (status) => this.listeners.emit('state', status),
-      error: (error, source) => this.report(error, { source }),
-    });
+    this.connector = createConnector(
+      { ...deps, tokens, open: webSocketOpener(settings), endpoints: () => endpointsOf(url) },
+      {
+        greeting: (frame) => this.onGreeting(frame),
+        live: (welcome, wire, token) => this.onLive(welcome, wire, token),
+        message: (envelope) => this.onMessage(envelope),
+        lost: () => this.onLost(),
+        stopped: (error, byUser) => this.onStopped(error, byUser),
+        status: (status) => this.listeners.emit('state', status),
+        error: (error, source) => this.report(error, { source }),
+      },
+    );
   }
 
   /** `idle`, `connecting`, `live`, `waiting` or `closed`. */
@@ -153,7 +155,7 @@ export class RealtimeClient {
     if (this.user !== undefined) return this.channel(userChannel(this.user));
     throw new RealtimeError(
       'unauthorized',
-      'An anonymous client has no channel of its own: connect with a token or cookie',
+      'An anonymous client has no channel: connect with a token or cookie',
     );
   }
 
@@ -275,7 +277,7 @@ export class RealtimeClient {
     if (before !== undefined) this.counts.reconnects++;
     if (before !== undefined && before.user !== welcome.user) {
       // What waits was the other user's (P15).
-      const error = new RealtimeError('unauthorized', 'The client is authenticated as another user now');
+      const error = new RealtimeError('unauthorized', 'Another user is logged in now');
       this.publishes.stop(error, false);
       this.commands.disown(error);
     }

@@ -37,7 +37,8 @@ export interface ClientStatus {
 export interface ClientStats {
   /**
    * Milliseconds from the last ping to its answer: one is sent when the connection is in doubt. Before the first, of
-   * `hello`, which includes the check of the token. `undefined` without a connection.
+   * `hello`, which includes the check of the token. So it may be old: for a figure of now, time a request. `undefined` without a
+   * connection.
    */
   readonly roundTripMs: number | undefined;
   /** Times that the client was live again after a loss. */

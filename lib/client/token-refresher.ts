@@ -10,6 +10,8 @@ const MAX_LEAD_MS = 60_000;
 /** With less life left than this another attempt is pointless: 4008 and a reconnect with a fresh token come first. */
 const MIN_RETRY_MS = 1_000;
 
+const NO_PROVIDER = 'There is no option "token" to get a new token from';
+
 /**
  * Keeps a live connection authenticated (G12): before the token expires, and when the server asks with `auth_required`,
  * it fetches a token and sends it with `auth`. If that fails, the server ends the connection with 4008 and the client
@@ -48,8 +50,7 @@ export class TokenRefresher {
   /** Asks for a token now: a live connection is given it, any other makes its next attempt with it. */
   async renew(): Promise<void> {
     const { tokens } = this;
-    if (tokens === undefined)
-      throw new RealtimeError('bad_request', 'The client has no option "token" to get a token from');
+    if (tokens === undefined) throw new RealtimeError('bad_request', NO_PROVIDER);
     tokens.refuse();
     const token = await tokens.fetch();
     // Without a connection, or with another user now, it is not for this one.
@@ -62,12 +63,7 @@ export class TokenRefresher {
   /** The server sent `auth_required`. */
   demand(payload: unknown): void {
     if (this.tokens === undefined) {
-      this.report(
-        new RealtimeError(
-          'token_expired',
-          'The server asks for a new token and will disconnect. Give the client the option "token" to get one from.',
-        ),
-      );
+      this.report(new RealtimeError('token_expired', NO_PROVIDER));
       return;
     }
     const withinMs = durationOf(recordOf(payload)['withinMs']);

@@ -92,13 +92,13 @@ export class TokenSource {
     const late = deferred<never>();
     const timer = this.clock.schedule(this.timeoutMs, () =>
       late.reject(
-        new RealtimeError('timeout', `The token provider gave no token within ${this.timeoutMs} ms`),
+        new RealtimeError('timeout', `The option "token" gave no token within ${this.timeoutMs} ms`),
       ),
     );
     try {
       const token: unknown = await Promise.race([this.provider(), late.promise]);
       if (typeof token === 'string' && token !== '') return token;
-      throw new RealtimeError('unavailable', 'The option "token" gave no string, or an empty one');
+      throw new RealtimeError('unavailable', 'The option "token" gave no token');
     } finally {
       timer.cancel();
     }

@@ -22,6 +22,8 @@ export function isReservedChannel(name: string): boolean {
   return name.startsWith('$');
 }
 
+const PREFIX = '$user.';
+
 /**
  * The channel of one user (`realtime.user(id)` on the server, `client.me` in the client). An id may hold any
  * character, so bytes outside the grammar, and the escape `~` itself, become `~XX`: two users never share a name.
@@ -37,11 +39,10 @@ export function userChannel(userId: string): string {
       ? character
       : `~${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
-  const name = `$user.${escaped}`;
+  const name = PREFIX + escaped;
   if (!isChannelName(name)) {
     throw new RangeError(
-      `The user id is empty or longer than a channel name can carry (${MAX_CHANNEL_LENGTH} characters once escaped). ` +
-        'Use a shorter stable id, e.g. the primary key.',
+      `The user id must have 1 to ${MAX_CHANNEL_LENGTH - PREFIX.length} characters once escaped: use a shorter stable id`,
     );
   }
   return name;

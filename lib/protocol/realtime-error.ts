@@ -1,5 +1,4 @@
-import { docsOf, ERROR_CODES, isErrorCode, type ErrorCode } from './error-codes.js';
-import { omitUndefined } from './omit-undefined.js';
+import { ERROR_CODES, isErrorCode, type ErrorCode } from './error-codes.js';
 
 /** One finding of a validation: where, and what is wrong there. */
 export interface ErrorDetail {
@@ -9,29 +8,9 @@ export interface ErrorDetail {
   readonly message: string;
 }
 
-/** Body of an `error` frame (protocol §6). */
-export interface ErrorBody {
-  /** Stable, for programs. */
-  readonly code: ErrorCode;
-  /** What happened, in words, for people; may change with any version. */
-  readonly message: string;
-  /** Whether the same command can succeed later; follows from the code. Of `refused`: whether `retryAfterMs` is there. */
-  readonly retryable: boolean;
-  /** When it can, in milliseconds from now, if that is known. */
-  readonly retryAfterMs?: number;
-  /** What is wrong and where, of `bad_request` and `validation_failed` (P6b); left out without a finding. */
-  readonly details?: readonly ErrorDetail[];
-  /** The application's own code, at most 128 characters (P6f). */
-  readonly reason?: string;
-  /** What the application says beside it, a wire value of at most 4 KiB of JSON (P6f). */
-  readonly data?: unknown;
-  /** Where the code is explained, with the remedy: a file of this package and its heading. */
-  readonly docs: string;
-}
-
 /** What an error may carry besides its code. */
 export interface RealtimeErrorOptions {
-  /** What happened, in words, for people. Default: the meaning of the code. */
+  /** What happened, in words, for people. Default: the code; a client is told what it means. */
   readonly message?: string | undefined;
   /** The application's own code, for programs; at most 128 characters. Default: none, or the first argument if it is no code. */
   readonly reason?: string | undefined;
@@ -76,7 +55,7 @@ export class RealtimeError extends Error {
 
   /**
    * @param code a code of the catalogue; any other text becomes the `reason` of `refused`.
-   * @param message what happened, for people, or the options at once. Default: the meaning of the code.
+   * @param message what happened, for people, or the options at once. Default: the code; a client is told what it means.
    */
   constructor(
     code: ErrorCode | (string & {}),
@@ -86,7 +65,7 @@ export class RealtimeError extends Error {
     const more = typeof message === 'object' ? message : { message, ...options };
     const known = isErrorCode(code) ? code : 'refused';
     const { cause, retryAfterMs, details, data, reason = known === code ? undefined : code } = more;
-    super(more.message ?? ERROR_CODES[known].meaning, cause === undefined ? undefined : { cause });
+    super(more.message ?? known, cause === undefined ? undefined : { cause });
     this.code = known;
     this.retryable = ERROR_CODES[known].retryable || (known === 'refused' && retryAfterMs !== undefined);
     if (reason !== undefined) this.reason = reason;
@@ -94,19 +73,4 @@ export class RealtimeError extends Error {
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
     if (details !== undefined && details.length > 0) this.details = details;
   }
-}
-
-/** The body of the `error` frame for an error. */
-export function errorBody(error: RealtimeError): ErrorBody {
-  const { code, message, retryable, retryAfterMs, details, reason, data } = error;
-  return omitUndefined({
-    code,
-    message,
-    retryable,
-    retryAfterMs: retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
-    details,
-    reason,
-    data,
-    docs: docsOf(code),
-  });
 }

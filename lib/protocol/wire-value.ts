@@ -12,6 +12,7 @@ const EMPTIED = /^(?:Date|Map|Set|Weak\w+|Promise|RegExp|Error|DOMException|Symb
 const BOXES = /^(?:Number|String|Boolean|BigInt)$/;
 /** What to send instead. */
 const REMEDIES: Readonly<Record<string, string>> = {
+  BigInt: 'Send it as a string',
   Map: 'Send Object.fromEntries(map) or [...map]',
   Set: 'Send [...set]',
   Promise: 'Await it first',
@@ -36,7 +37,10 @@ export function toWireValue(value: unknown, name = 'payload'): unknown {
     return convert(value, '', walk, 0);
   } catch (error) {
     if (error instanceof Refusal) throw error.reason;
-    throw unreadable(name, error);
+    const problem = error instanceof Error ? error.message : 'something was thrown';
+    throw new RealtimeError('bad_request', `${name} cannot be read: ${problem}. Send plain values.`, {
+      cause: error,
+    });
   }
 }
 
@@ -93,40 +97,17 @@ class Refusal extends Error {
   }
 }
 
-function convert(value: unknown, key: Key, walk: Walk, depth: number): unknown {
-  switch (typeof value) {
-    case 'string':
-      return wellFormed(value);
-    case 'number':
-      return finite(value);
-    case 'boolean':
-      return value;
-    case 'object':
-      return value === null ? null : convertObject(value, key, walk, depth);
-    case 'function':
-    case 'bigint':
-      if (hasToJSON(value)) return convertJSON(value.toJSON(String(key)), key, walk, depth);
-      return typeof value === 'bigint' ? refuse(walk, depth, key, value) : undefined;
-    default:
-      return undefined;
-  }
-}
-
-function convertObject(value: object, key: Key, walk: Walk, depth: number): unknown {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== Array.prototype && isBytes(value))
-    return copyBytes(value);
-  return hasToJSON(value)
-    ? convertJSON(value.toJSON(String(key)), key, walk, depth)
-    : convertMembers(value, key, walk, depth);
-}
-
-/** What `toJSON` returned, which is not asked again. */
-function convertJSON(value: unknown, key: Key, walk: Walk, depth: number): unknown {
-  if (typeof value === 'object' && value !== null)
-    return isBytes(value) ? copyBytes(value) : convertMembers(value, key, walk, depth);
-  if (typeof value === 'bigint') return refuse(walk, depth, key, value);
-  return typeof value === 'function' ? undefined : convert(value, key, walk, depth);
+/** @param isAsked whether `toJSON` returned the value: that is not asked again. */
+function convert(value: unknown, key: Key, walk: Walk, depth: number, isAsked = false): unknown {
+  if (typeof value === 'string') return wellFormed(value);
+  if (typeof value === 'number') return finite(value);
+  if (typeof value === 'boolean' || value === null) return value;
+  if (value === undefined || typeof value === 'symbol') return undefined;
+  const isObject = typeof value === 'object';
+  if (isObject && isBytes(value)) return copyBytes(value);
+  if (!isAsked && hasToJSON(value)) return convert(value.toJSON(String(key)), key, walk, depth, true);
+  if (isObject) return convertMembers(value, key, walk, depth);
+  return typeof value === 'bigint' ? refuse(walk, depth, key, value) : undefined;
 }
 
 function convertMembers(value: object, key: Key, walk: Walk, depth: number): unknown {
@@ -169,10 +150,11 @@ function convertRecord(source: Readonly<Record<string, unknown>>, walk: Walk, de
 function convertInstance(value: object, key: Key, walk: Walk, depth: number): unknown {
   const tag = tagOf(value);
   if (BOXES.test(tag)) return convert(value.valueOf(), key, walk, depth);
-  if (EMPTIED.test(tag)) refuse(walk, depth, key, value);
-  const { then } = value as { readonly then?: unknown };
-  if (typeof then === 'function') refuse(walk, depth, key, value);
-  if (isIterable(value) && Object.keys(value).length === 0) refuse(walk, depth, key, value);
+  const isEmptied =
+    EMPTIED.test(tag) ||
+    typeof (value as { readonly then?: unknown }).then === 'function' ||
+    ((Symbol.iterator in value || Symbol.asyncIterator in value) && Object.keys(value).length === 0);
+  if (isEmptied) refuse(walk, depth, key, value);
   return convertRecord(value as Readonly<Record<string, unknown>>, walk, depth + 1);
 }
 
@@ -188,17 +170,10 @@ function isCallable(value: unknown): boolean {
   return typeof value === 'symbol' || (typeof value === 'function' && !hasToJSON(value));
 }
 
-function isIterable(value: object): boolean {
-  return Symbol.iterator in value || Symbol.asyncIterator in value;
-}
-
 type Bytes = ArrayBufferView | ArrayBufferLike;
 
 function isBytes(value: object): value is Bytes {
-  if (ArrayBuffer.isView(value)) return true;
-  if (!('byteLength' in value)) return false;
-  const tag = tagOf(value);
-  return tag === 'ArrayBuffer' || tag === 'SharedArrayBuffer';
+  return ArrayBuffer.isView(value) || ('byteLength' in value && /ArrayBuffer$/.test(tagOf(value)));
 }
 
 function copyBytes(value: Bytes): WireBytes {
@@ -218,47 +193,35 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value + 0 : null;
 }
 
-function tagOf(value: object): string {
+function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 function refuse(walk: Walk, depth: number, key: Key, value: unknown): never {
-  if (typeof value === 'bigint') throw refusal(walk, depth, key, 'is a BigInt', 'Send it as a string');
-  if (typeof value === 'symbol' || typeof value === 'function')
-    throw refusal(walk, depth, key, `is a ${typeof value}`, 'Leave it out, or send what it stands for');
-  const tag = tagOf(value as object);
+  const tag = tagOf(value);
   const { constructor } = value as { readonly constructor?: { readonly name?: string } };
-  const what = `is of the class ${constructor?.name ?? tag}, of which nothing would arrive`;
+  const what =
+    typeof value === 'object'
+      ? `is of the class ${constructor?.name ?? tag}, of which nothing would arrive`
+      : `is a ${typeof value === 'bigint' ? tag : typeof value}`;
   throw refusal(walk, depth, key, what, REMEDIES[tag] ?? 'Send plain values');
 }
 
 function refuseDepth(walk: Walk, depth: number, key: Key, value: object): never {
-  const { containers } = walk;
-  containers.length = depth;
-  containers.push(value);
+  const containers = [...walk.containers.slice(0, depth), value];
   for (let end = 1; end <= depth; end++) {
-    const start = containers.indexOf(containers[end] as object);
-    if (start < end) {
+    if (containers.indexOf(containers[end] as object) < end) {
       const what = 'is an object that contains it';
       throw refusal(walk, end, walk.keys[end] ?? key, what, 'Leave out the reference back');
     }
   }
-  const what = `nests more than ${MAX_VALUE_DEPTH} arrays and objects`;
-  throw refusal(walk, 0, '', what, 'Send it flatter');
+  throw refusal(walk, 0, '', `nests more than ${MAX_VALUE_DEPTH} arrays and objects`, 'Send it flatter');
 }
 
 function refusal(walk: Walk, depth: number, key: Key, what: string, remedy: string): Refusal {
   const path = [walk.name, ...walk.keys.slice(1, depth), ...(depth === 0 ? [] : [key])].join('.');
+  const message = `${what}, so it cannot be sent. ${remedy}.`;
   return new Refusal(
-    new RealtimeError('bad_request', `${path} ${what}, so it cannot be sent. ${remedy}.`, {
-      details: [{ path, message: `${what}. ${remedy}.` }],
-    }),
+    new RealtimeError('bad_request', `${path} ${message}`, { details: [{ path, message }] }),
   );
-}
-
-function unreadable(name: string, cause: unknown): RealtimeError {
-  const problem = cause instanceof Error ? cause.message : 'something was thrown';
-  return new RealtimeError('bad_request', `${name} cannot be read: ${problem}. Send plain values.`, {
-    cause,
-  });
 }

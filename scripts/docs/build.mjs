@@ -26,9 +26,16 @@ if (process.argv.includes('--full')) {
 } else {
   const { ERROR_CODES } = await load('lib/protocol/error-codes.ts');
   const { CLOSE_CODES, closeActionOf } = await load('lib/protocol/close-codes.ts');
+  const meanings = await load('lib/protocol/meanings.ts');
   await write(
     'docs/errors.md',
-    renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf, JSON.parse(read('scripts/docs/error-table.json'))),
+    renderErrors(
+      ERROR_CODES,
+      CLOSE_CODES,
+      meanings,
+      closeActionOf,
+      JSON.parse(read('scripts/docs/error-table.json')),
+    ),
   );
   const tables = await load('lib/nest/options/option-table.ts');
   await write('docs/options.md', renderOptions(OPTION_FILES.map(read), sectionsOf(tables)));

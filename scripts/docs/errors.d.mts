@@ -1,13 +1,6 @@
-type Errors = Readonly<
-  Record<
-    string,
-    {
-      readonly retryable: boolean;
-      readonly meaning: string;
-    }
-  >
->;
-type Closes = Readonly<Record<string, { readonly code: number; readonly meaning: string }>>;
+type Errors = Readonly<Record<string, { readonly retryable: boolean }>>;
+type Closes = Readonly<Record<string, { readonly code: number }>>;
+type Meanings = Readonly<Record<'ERROR_MEANINGS' | 'CLOSE_MEANINGS', Readonly<Record<string, string>>>>;
 
 /** What each exception becomes, by the command that it answers. */
 export type ErrorTable = Readonly<
@@ -20,6 +13,7 @@ export type ErrorTable = Readonly<
 export function renderErrors(
   errors: Errors,
   closes: Closes,
+  meanings: Meanings,
   actionOf: (code: number) => 'stay_closed' | 'reconnect' | 'stop',
   table: ErrorTable,
 ): string;

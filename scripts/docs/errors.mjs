@@ -146,13 +146,13 @@ const ERROR_CAUSES = {
   unavailable: [
     'The broker is restarting, failing over or unreachable.',
     'The state that a snapshot needs is not ready (P26a).',
-    'The application failed in a command that only asks, a subscribe, a read of history or of members: the message holds an id, as of [`internal`](#internal) (P6d).',
+    'The application failed in a command that only asks, a subscribe, a read of the state, of history or of members: the message holds an id, as of [`internal`](#internal) (P6d).',
     'The node cannot prove at the moment that it knows every revoke, and withholds channels that are not public (G11).',
     'The node has so much to do that the command had no turn within `handlerTimeout`: it did not run.',
   ],
   timeout: [
     'A handler of the application, or the broker, did not answer in time. A `request` that ran is `outcome_unknown` then.',
-    'The broker has so much to do that the command had no turn in time: a subscribe, or a read of history or of members.',
+    'The broker has so much to do that the command had no turn in time: a subscribe, or a read of the state, of history or of members.',
   ],
   outcome_unknown: [
     'The connection ended between a `request` and its answer, or its handler did not answer in time and still runs (P17c).',
@@ -233,13 +233,14 @@ const CLOSE_NOTES = {
 const ACTIONS = { stay_closed: 'stays closed', reconnect: 'reconnects', stop: 'stops' };
 
 /**
- * @param {Record<string, {retryable: boolean, meaning: string}>} errors
- * @param {Record<string, {code: number, meaning: string}>} closes
+ * @param {Record<string, {retryable: boolean}>} errors
+ * @param {Record<string, {code: number}>} closes
+ * @param {{ERROR_MEANINGS: Record<string, string>, CLOSE_MEANINGS: Record<string, string>}} meanings
  * @param {(code: number) => 'stay_closed' | 'reconnect' | 'stop'} actionOf
  * @param {Record<string, Record<string, {code: string, reason?: string, then: string}>>} table what test/e2e/nest/error-table.spec.ts found
  * @returns {string} docs/errors.md, before Prettier
  */
-export function renderErrors(errors, closes, actionOf, table) {
+export function renderErrors(errors, closes, meanings, actionOf, table) {
   const lines = [
     '# Errors and close codes',
     '',
@@ -250,8 +251,8 @@ export function renderErrors(errors, closes, actionOf, table) {
     '| code | retryable | HTTP | what happened |',
     '| --- | --- | --- | --- |',
     ...Object.entries(errors).map(
-      ([code, { retryable, meaning }]) =>
-        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meaning} |`,
+      ([code, { retryable }]) =>
+        `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meanings.ERROR_MEANINGS[code]} |`,
     ),
     '',
     'The HTTP column is the status with the same meaning, that of a refusal before an upgrade. `reason` and `data` of an error are the application’s (P6f).',
@@ -259,13 +260,13 @@ export function renderErrors(errors, closes, actionOf, table) {
     '## Error codes',
     '',
   ];
-  for (const [code, { retryable, meaning }] of Object.entries(errors)) {
+  for (const [code, { retryable }] of Object.entries(errors)) {
     const { remedy } = known(ERROR_HELP, code, 'error code');
     const causes = known(ERROR_CAUSES, code, 'error code');
     lines.push(
       `### ${code}`,
       '',
-      `**What happened.** ${meaning}`,
+      `**What happened.** ${meanings.ERROR_MEANINGS[code]}`,
       '',
       `**Why.** ${causes.length === 1 ? causes[0] : ''}`.trimEnd(),
       '',
@@ -287,12 +288,12 @@ export function renderErrors(errors, closes, actionOf, table) {
     'The reason of a close frame is `name|retryAfterMs`, with 0 for no advice. The number alone decides whether to reconnect ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
     '',
   );
-  for (const [name, { code, meaning }] of Object.entries(closes)) {
+  for (const [name, { code }] of Object.entries(closes)) {
     const [why, what] = known(CLOSE_NOTES, name, 'close code');
     lines.push(
       `### ${code} ${name}`,
       '',
-      `**What happened.** ${meaning} The client ${ACTIONS[actionOf(code)]}.`,
+      `**What happened.** ${meanings.CLOSE_MEANINGS[name]} The client ${ACTIONS[actionOf(code)]}.`,
       '',
       `**Why.** ${why}`,
       '',
@@ -325,7 +326,7 @@ function renderTable(table) {
     '- An error is the answer to a publish or a request: nothing is sent again unless it says `retryAfterMs`. To a connect or subscribe, which only ask, 408, 425, 429, 503 and 504 are answered with `retryAfterMs: 1000` unless they say something else.',
     '- A `RealtimeError` chooses its code itself. One that says what the library found, such as `conflict`, becomes the `reason` of `refused`: clients act on those codes.',
     '- An `HttpException` of 401 is `unauthorized` at connect and `forbidden` elsewhere, one of 403 is `forbidden`, and one of 400 or 422 with validation messages is `validation_failed` with `details[]`, as a `ValidationError[]` is. The others below 500, 503 and 504 are `refused`. A `WsException` is `refused`, or with a `status` what the `HttpException` would be.',
-    '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25). To a subscribe, and to a read of history or of members, it is `unavailable` with that id: the client asks again, after pauses that grow, so a database that was away for a moment ends no subscription.',
+    '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25). To a subscribe, and to a read of the state, of history or of members, it is `unavailable` with that id: the client asks again, after pauses that grow, so a database that was away for a moment ends no subscription.',
     '',
   ];
 }

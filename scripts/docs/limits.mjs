@@ -24,7 +24,7 @@ export const LIMIT_FILES = [
   'lib/brokers/memory/options.ts',
   'lib/brokers/memory/broker.ts',
   'lib/brokers/redis/options.ts',
-  'lib/transports/websocket/compression.ts',
+  'lib/transports/http/entry-options.ts',
   'lib/transports/websocket/options.ts',
   'lib/client/options.ts',
 ];
@@ -97,7 +97,7 @@ export function subjectsOf({ MODULE_TABLE, CHANNEL_TABLE, ...modules }) {
       name: 'websocket',
       title: 'The WebSocket transport',
       says: 'Of these the module’s options have `compression` only; the others keep their defaults.',
-      types: ['WebSocketTransportOptions'],
+      types: ['EntryOptions', 'WebSocketTransportOptions'],
       table: {},
       values: { ...WEBSOCKET_DEFAULTS, ...compression },
       rows: WEBSOCKET,

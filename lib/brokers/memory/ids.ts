@@ -12,10 +12,11 @@ const DEFAULT_RETRY_MS = 60_000;
 export interface RememberedId<Owner = unknown> {
   /** As {@link idKey} makes it. */
   readonly key: string;
-  /** Result of the first append. */
-  readonly position: Position;
+  /** Position of the first append. */
+  readonly epoch: string;
+  readonly seq: number;
   readonly fingerprint: string;
-  /** When the id is forgotten, in the store's milliseconds. */
+  /** When the id is forgotten, in whole milliseconds of the store: V8 makes an object for a fraction. */
   readonly until: number;
   readonly window: IdWindow<Owner>;
   readonly lane: IdLane<Owner>;
@@ -87,7 +88,7 @@ export class IdWindow<Owner> {
 
   /** Ids of appends after `seq`. */
   after(seq: number): readonly RememberedId<Owner>[] {
-    return [...(this.ids?.values() ?? [])].filter(({ position }) => position.seq > seq);
+    return [...(this.ids?.values() ?? [])].filter((id) => id.seq > seq);
   }
 
   /** @internal Only {@link IdMemory} adds and deletes, as it counts. */
@@ -173,7 +174,7 @@ export class IdMemory<Owner> {
     key: string,
     producer: Producer<Owner>,
     fingerprint: string,
-    position: Position,
+    { epoch, seq }: Position,
     now: number,
     windowMs: number,
   ): void {
@@ -181,9 +182,10 @@ export class IdMemory<Owner> {
     const lane = found ?? this.open(producer, windowMs);
     const id: RememberedId<Owner> = {
       key,
-      position,
+      epoch,
+      seq,
       fingerprint,
-      until: now + windowMs,
+      until: Math.ceil(now + windowMs),
       window,
       lane,
       older: undefined,

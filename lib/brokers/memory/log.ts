@@ -105,7 +105,7 @@ export class MemoryLog implements BrokerLog {
       const first = known.ids.find(key);
       if (first !== undefined) {
         return first.fingerprint === fingerprint
-          ? { ok: true, position: first.position, duplicate: true }
+          ? { ok: true, position: { epoch: first.epoch, seq: first.seq }, duplicate: true }
           : CONFLICT;
       }
     }

@@ -52,7 +52,7 @@ export class ClientChannels {
   private make(name: string): ChannelHandle {
     if (!isChannelName(name)) {
       throw new RangeError(
-        `"${String(name)}" is not a channel name: 1 to 200 of A-Z a-z 0-9 _ . : @ ~ -, in segments separated by dots, none empty.`,
+        `"${String(name)}" is no channel name: 1 to 200 of A-Z a-z 0-9 _ . : @ ~ -, no empty segment`,
       );
     }
     const subscription = new ClientSubscription(name, this.deps);

@@ -78,7 +78,6 @@ export async function* eventStream<Payload>(
 function tooSlow(channel: string, maxBuffered: number): RealtimeError {
   return new RealtimeError(
     'rate_limited',
-    `The loop over the events of ${channel} is slower than they come: ${maxBuffered} waited (maxBuffered). ` +
-      'Do less in it, or continue from the last event with history()',
+    `The loop is slower than the events of ${channel}: ${maxBuffered} wait (maxBuffered). Do less in it`,
   );
 }

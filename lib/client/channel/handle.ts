@@ -340,7 +340,7 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
   ): Promise<boolean> {
     const { commands, ensureStarted } = this.deps;
     ensureStarted();
-    if (!commands.isLive) return false;
+    if (!commands.isLive()) return false;
     const spec = { type: 'signal', channel: this.name, event, payload, timeoutMs, immediate: true } as const;
     try {
       return await attempt(() => commands.request(spec, signal, () => true), signal);
@@ -354,5 +354,5 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
 function requireHistory(answer: unknown): HistoryResult {
   const page = readHistory(answer);
   if (page !== undefined) return page;
-  throw new RealtimeError('internal', 'The server’s answer to history cannot be read');
+  throw new RealtimeError('internal', 'The answer to history cannot be read');
 }

@@ -41,8 +41,7 @@ export class ChannelListeners {
   /** A reserved name is the library's, any other the application's. */
   on(name: string, listener: AnyListener, isOnce?: boolean): Off {
     const near = String(name).trim().toLowerCase();
-    if (near !== name && reserved.has(near))
-      this.warnOnce(`"${name}" is an event of its own: is "${near}" meant?`);
+    if (near !== name && reserved.has(near)) this.warnOnce(`is "${near}" meant by "${name}"?`);
     return this.add(reserved.has(name) ? 'library' : 'event', name, listener, isOnce);
   }
 
@@ -55,7 +54,7 @@ export class ChannelListeners {
   add(space: NameSpace, name: string, listener: AnyListener, isOnce = false): Off {
     const length = typeof name === 'string' ? name.length : 0;
     if (length === 0 || length > MAX_EVENT_LENGTH)
-      this.warnOnce(`"${String(name)}" is no name of an event: 1 to ${MAX_EVENT_LENGTH} characters`);
+      this.warnOnce(`"${String(name)}" is no event: use 1 to ${MAX_EVENT_LENGTH} characters`);
     const off = this.emitter[isOnce ? 'once' : 'on'](`${space}:${name}`, listener);
     this.onChange();
     return () => {
@@ -67,7 +66,7 @@ export class ChannelListeners {
   library<Name extends LibraryEvent>(name: Name, ...args: ChannelEventMap[Name]): void {
     const isHeard = this.emitter.emit(`library:${name}`, ...args);
     if (!isHeard && (name === 'gap' || name === 'lost') && !this.emitter.has('library:recovered'))
-      this.warnOnce(`something was missed, and nobody listens to "${name}" or "recovered"`);
+      this.warnOnce(`nobody listens to "${name}" or "recovered"`);
   }
 
   event(event: ChannelEvent): void {

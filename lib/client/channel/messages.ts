@@ -106,10 +106,7 @@ function readGap(payload: unknown): GapPayload | undefined {
 export function requirePosition(value: unknown): Position | undefined {
   const position = readPosition(value);
   if (position !== undefined || value === undefined || value === null) return position;
-  throw new RealtimeError(
-    'bad_request',
-    'The position must be what room.position gave, { epoch, seq }, or null for none',
-  );
+  throw new RealtimeError('bad_request', 'position must be { epoch, seq }, or null');
 }
 
 function readPosition(value: unknown): Position | undefined {

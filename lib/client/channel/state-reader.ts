@@ -1,17 +1,18 @@
 import type { SnapshotResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
-import type { RealtimeError } from '../../protocol/realtime-error.js';
-import { exponentialDelay, type ChannelBackoffDeps } from '../backoff.js';
+import { exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
+import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
 import { recordOf } from '../received.js';
 import { Waiter } from './waiter.js';
 
 /** What a {@link StateReader} needs. */
-export interface StateReaderDeps extends ChannelBackoffDeps {
+export interface StateReaderDeps extends BackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch'>;
+  readonly log: ClientLog;
 }
 
 /**
@@ -66,7 +67,7 @@ export class StateReader {
     }
   }
 
-  fail(error: RealtimeError, quietly: boolean): void {
+  fail(error: Error, quietly: boolean): void {
     const askers = [...this.askers];
     this.askers.clear();
     for (const asker of askers) asker.fail(error, quietly);
@@ -79,7 +80,8 @@ export class StateReader {
     this.deps.commands.dispatch({ type: 'snapshot', channel, immediate: true }, (error, answer) => {
       if (life !== this.life) return;
       if (error?.retryable === true) {
-        const { clock, retry, random } = this.deps;
+        const { clock, retry, random, log } = this.deps;
+        log('info', `The state of ${channel} is not ready: ${error.message}`, error);
         const delayMs = exponentialDelay(retry(), this.retries++, random);
         this.timer = clock.schedule(Math.max(delayMs, error.retryAfterMs ?? 0), () => this.ask());
         return;

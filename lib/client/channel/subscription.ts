@@ -4,9 +4,10 @@ import type { SnapshotResult, SubscribeResult } from '../../protocol/messages.js
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { ChannelBackoff, exponentialDelay, type Advice, type ChannelBackoffDeps } from '../backoff.js';
+import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
+import { isThenable } from '../emitter.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
@@ -17,13 +18,13 @@ import { Cursor } from './cursor.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
+import { PositionStore } from './position-store.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
 import type { SubscribeWindow } from './subscribe-window.js';
 import type {
   ChannelEvent,
   ChannelGap,
-  ChannelPersist,
   ChannelState,
   ChannelSubscribeOptions,
   ChannelSubscription,
@@ -34,7 +35,7 @@ import { Waiter } from './waiter.js';
 type Share = Waiter<ChannelSubscription, ChannelSubscribeOptions>;
 
 /** What a {@link ClientSubscription} needs. */
-export interface ClientSubscriptionDeps extends ChannelBackoffDeps {
+export interface ClientSubscriptionDeps extends BackoffDeps {
   readonly commands: Pick<CommandQueue, 'dispatch' | 'flush' | 'isJoinable'>;
   readonly window: SubscribeWindow;
   readonly counts: Counts;
@@ -61,11 +62,10 @@ export class ClientSubscription {
   readonly cursor: Cursor<ChannelEvent>;
   private readonly memberChanges: MemberChanges;
   private options: SubscribeOptions = {};
-  private persist: ChannelPersist | undefined;
-  private isSaving = false;
+  private readonly store: PositionStore;
   private phase: ChannelState = 'unsubscribed';
   private attempt = 0;
-  private readonly backoff: ChannelBackoff;
+  private readonly backoff: Backoff;
   private readonly gate = new AwaitGate((envelope) => this.receive(envelope));
   private readonly stateReader: StateReader;
   private timer: ClientTimer | undefined;
@@ -82,7 +82,7 @@ export class ClientSubscription {
     private readonly deps: ClientSubscriptionDeps,
   ) {
     const { clock, random, retry, commands } = deps;
-    this.backoff = new ChannelBackoff(deps);
+    this.backoff = new Backoff(deps);
     this.listeners = new ChannelListeners(
       (error, event) => deps.report(error, { source: 'handler', channel, event }),
       () => this.noteUse(),
@@ -96,17 +96,23 @@ export class ClientSubscription {
     this.cursor = new Cursor<ChannelEvent>({
       deliver: (event) => {
         this.listeners.event(event);
-        this.moved();
+        this.store.moved();
       },
       gap: (gap) => {
         this.listeners.library('gap', gap);
-        this.moved();
+        this.store.moved();
       },
       resumed: (position) => this.listeners.library('resumed', position),
       resubscribe: () => {
-        deps.log('warn', `${channel}: something was lost on the way, resuming from the own position`);
+        deps.log('warn', `${channel}: an event is missing, resuming`);
         this.resubscribe();
       },
+    });
+    this.store = new PositionStore({
+      cursor: this.cursor,
+      loaded: () => this.join(),
+      failed: (error) => this.end(error),
+      report: (error) => deps.report(error, { source: 'handler', channel }),
     });
     this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
@@ -143,21 +149,19 @@ export class ClientSubscription {
   subscribe(options: ChannelSubscribeOptions): Promise<ChannelSubscription> {
     const given = requirePosition(options.position);
     this.deps.ensureStarted();
-    const position = given ?? (this.wanted ? undefined : requirePosition(options.persist?.load()));
+    const stored = given ?? (this.wanted ? undefined : options.persist?.load());
+    const later = isThenable(stored) ? stored.then(requirePosition) : undefined;
+    const position = later === undefined ? requirePosition(stored) : undefined;
     const share: Share = new Waiter(options, this.deps.clock, (gone) => this.released(gone));
     this.shares.add(share);
-    if (!this.wanted) this.begin(options, position);
+    if (!this.wanted) this.begin(options, position, later);
     else if (this.phase === 'subscribed') this.admit(share);
     return share.promise;
   }
 
   /** The channel's state as it is now. */
   snapshot(wait: WaitOptions): Promise<SnapshotResult> {
-    if (!this.wanted)
-      throw new RealtimeError(
-        'not_subscribed',
-        'Subscribe first: the state comes in its place among the events',
-      );
+    if (!this.wanted) throw new RealtimeError('not_subscribed', 'Subscribe first');
     return this.stateReader.read(wait);
   }
 
@@ -178,7 +182,7 @@ export class ClientSubscription {
 
   /** A connection takes subscribes: it sent `hello`, or it is live; or there is room in the window. What was sent with `hello` is not sent again. */
   join(): void {
-    if (this.phase === 'waiting' && this.deps.commands.isJoinable) this.send();
+    if (this.phase === 'waiting' && !this.store.isLoading && this.deps.commands.isJoinable()) this.send();
   }
 
   /** The connection is gone; the position stays. */
@@ -212,13 +216,17 @@ export class ClientSubscription {
     return this.cursor.position as Position;
   }
 
-  private begin({ params, snapshot, presence, persist }: ChannelSubscribeOptions, from?: Position): void {
+  private begin(
+    { params, snapshot, presence, persist }: ChannelSubscribeOptions,
+    from: Position | undefined,
+    later: Promise<Position | undefined> | undefined,
+  ): void {
     this.options = { params, snapshot, presence };
-    this.persist = persist;
     this.answered = false;
     this.hasState = true;
     this.backoff.reset();
     this.cursor.start(from);
+    this.store.use(persist, later);
     this.sendOrWait();
     this.noteUse();
   }
@@ -250,7 +258,7 @@ export class ClientSubscription {
   private accepted(answer: unknown, attempt: number): void {
     const result = readSubscribeResult(answer);
     if (result === undefined) {
-      const error = new RealtimeError('internal', 'The server’s answer to subscribe has no position');
+      const error = new RealtimeError('internal', 'The answer to subscribe cannot be read');
       this.deps.report(error, { source: 'protocol', channel: this.channel });
     }
     if (result === undefined || this.doubted) {
@@ -293,7 +301,7 @@ export class ClientSubscription {
     countRecovery(this.deps.counts, recovery);
     if (this.options.snapshot !== false && (recovery === 'new' || recovery === 'lost'))
       this.hasState = 'snapshot' in result;
-    this.moved();
+    this.store.moved();
   }
 
   private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
@@ -350,7 +358,7 @@ export class ClientSubscription {
       this.resubscribe();
       return;
     }
-    this.interrupted(error, error.code, error.retryable, { retryAfterMs: error.retryAfterMs ?? 0 });
+    this.interrupted(error, error.code, error.retryable, error.retryAfterMs);
   }
 
   private onUnsubscribed(payload: unknown): void {
@@ -358,14 +366,19 @@ export class ClientSubscription {
     if (this.phase !== 'subscribed') return;
     const error = errorFromPayload(payload);
     const { code, retryable, retryAfterMs, spreadMs } = recordOf(payload);
-    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, {
-      retryAfterMs: durationOf(retryAfterMs) ?? 0,
-      spreadMs: durationOf(spreadMs),
-    });
+    const advice = [durationOf(retryAfterMs), durationOf(spreadMs)] as const;
+    this.interrupted(error, stringOf(code) ?? error.code, retryable === true, ...advice);
   }
 
-  private interrupted(error: RealtimeError, code: string, willRetry: boolean, advice: Advice): void {
+  private interrupted(
+    error: RealtimeError,
+    code: string,
+    willRetry: boolean,
+    retryAfterMs = 0,
+    spreadMs = 0,
+  ): void {
     const { message, reason, data } = error;
+    const advice = retryAfterMs + spreadMs > 0 ? { retryAfterMs, spreadMs } : undefined;
     const delayMs = willRetry ? this.backoff.next(advice) : undefined;
     const cause = omitUndefined({ code, message, reason, data, willRetry, delayMs });
     this.deps.log(willRetry ? 'info' : 'warn', `${this.channel} is not subscribed: ${message}`, cause);
@@ -379,14 +392,15 @@ export class ClientSubscription {
    * pause when that keeps happening.
    */
   private resubscribe(): void {
+    const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
     this.leave(() => undefined);
-    if (!this.backoff.isFirst) this.waitFor(delayMs);
+    if (attempt > 1) this.waitFor(delayMs);
     else this.sendOrWait();
   }
 
   private sendOrWait(): void {
-    if (this.pause() && this.deps.commands.isJoinable) this.send();
+    if (this.pause()) this.join();
   }
 
   private waitFor(delayMs: number): void {
@@ -394,7 +408,7 @@ export class ClientSubscription {
     const { attempt } = this;
     this.timer = this.deps.clock.schedule(delayMs, () => {
       // Without a connection the next one sends it.
-      if (attempt === this.attempt && this.deps.commands.isJoinable) this.send();
+      if (attempt === this.attempt) this.join();
     });
   }
 
@@ -412,7 +426,7 @@ export class ClientSubscription {
 
   /** The application no longer wants it. @returns Resolves when the server answered. */
   private finish(error: RealtimeError): Promise<void> {
-    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable;
+    const isKnown = this.phase !== 'waiting' && this.wanted && this.deps.commands.isJoinable();
     // Before anything that a listener subscribes again. Without an answer too: the subscription does not outlive its connection.
     const gone = isKnown ? new Promise<void>((resolve) => this.leave(resolve)) : Promise.resolve();
     this.end(error, true);
@@ -428,11 +442,11 @@ export class ClientSubscription {
     return attempt === this.attempt;
   }
 
-  private end(error: RealtimeError, quietly = false): void {
+  private end(error: Error, quietly = false): void {
     if (!this.wanted) return;
     const shares = [...this.shares];
     this.shares.clear();
-    this.persist = undefined;
+    this.store.forget();
     this.drop();
     this.stateReader.fail(error, quietly);
     this.setPhase('unsubscribed');
@@ -451,21 +465,6 @@ export class ClientSubscription {
     this.cursor.stop();
     this.gate.drop();
     this.stateReader.stop();
-  }
-
-  /** The position moved: it is stored once for the events of a turn. */
-  private moved(): void {
-    const { persist } = this;
-    if (persist === undefined || this.isSaving) return;
-    this.isSaving = true;
-    queueMicrotask(() => {
-      this.isSaving = false;
-      try {
-        persist.save(this.position);
-      } catch (error) {
-        this.deps.report(error, { source: 'handler', channel: this.channel });
-      }
-    });
   }
 
   private setPhase(phase: ChannelState): void {

@@ -106,10 +106,16 @@ export interface ChannelRecovered {
 
 /** Where an application keeps a position, together with the state that it belongs to. */
 export interface ChannelPersist {
-  /** The stored position; `null` or `undefined` for none. Called when the channel is subscribed without `position`. */
-  load(): Position | null | undefined;
-  /** Called after the listeners had the events up to `position`, once for those that came together. */
-  save(position: Position): void;
+  /**
+   * The stored position, or a promise of it; `null` or `undefined` for none. Called when the channel is subscribed without `position`;
+   * the subscribe waits for it, and rejects with what it throws.
+   */
+  load(): Position | null | undefined | Promise<Position | null | undefined>;
+  /**
+   * Called after the listeners had the events up to `position`, once for those that came together, and not before an earlier promise is
+   * settled. What it throws is told to `client.on('error')`.
+   */
+  save(position: Position): void | Promise<void>;
 }
 
 /** How to subscribe. Abort `signal`, before or after the answer, to give back what `subscribe` gave. */

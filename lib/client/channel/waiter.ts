@@ -19,7 +19,7 @@ export class Waiter<Answer, Options extends WaitOptions = WaitOptions> {
     this.unwatch = abortWith(signal, this.result, () => this.release());
     if (timeoutMs === undefined) return;
     this.timer = clock.schedule(timeoutMs, () => {
-      this.fail(new RealtimeError('timeout', `The server did not answer within ${timeoutMs} ms`));
+      this.fail(new RealtimeError('timeout', `No answer within ${timeoutMs} ms`));
       this.released(this);
     });
   }

@@ -3,7 +3,7 @@ import type { FrameLimits } from '../../protocol/envelope.js';
 import { ERROR_CODES } from '../../protocol/error-codes.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { Backoff, type Advice } from '../backoff.js';
+import { Backoff, LOSS, type Advice, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import { errorOfClosed } from '../errors.js';
 import type { ClientSettings } from '../options.js';
@@ -12,7 +12,12 @@ import type { ClientStatus, Counts } from '../state.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
 import type { Endpoints, OpenTransport } from '../transport/websocket.js';
-import { ServerConnection, type ServerConnectionEvents, type Wire } from './connection.js';
+import {
+  openConnection,
+  type ServerConnection,
+  type ServerConnectionEvents,
+  type Wire,
+} from './connection.js';
 import { UNKNOWN_LIMITS } from './frames.js';
 import { greetingOf, type Welcome } from './handshake.js';
 import { watchPage } from './page-signals.js';
@@ -35,274 +40,274 @@ export interface ConnectorEvents extends Pick<ServerConnectionEvents, 'greeting'
   status(status: ClientStatus): void;
 }
 
+/** What the connector needs. */
+export interface ConnectorDeps extends ClientSettings, BackoffDeps {
+  readonly tokens: TokenSource | undefined;
+  readonly open: OpenTransport;
+  readonly endpoints: () => Endpoints;
+  readonly counts: Counts;
+}
+
 /** Keeps one connection up: attempts, waits, reconnect decisions, and the session ticket (P19). */
-export class Connector {
-  private current: ClientStatus = { state: 'idle' };
-  /** Number of the attempt; what an older one still reports is ignored. */
-  private run = 0;
-  private readonly backoff: Backoff;
-  private connection: ServerConnection | undefined;
-  private taken: TakenToken | undefined;
-  private probing: Probe | undefined;
-  private unwatch: (() => void) | undefined;
-  /** Whether the server said when to come back: what the page notices does not shorten that wait. */
-  private advised = false;
-  /** Whether the page said, while the server was asked why an upgrade failed, that the network is another one now. */
-  private prompt = false;
-  /** The next attempt, or the moment at which the live connection counts as stable. */
-  private timer: ClientTimer | undefined;
-  /** Kept in memory only: a duplicated tab would copy `sessionStorage` (P28). */
-  private ticket: string | undefined;
-  private ready: Deferred<void> | undefined;
-  /** What may go with the next `hello`: the limits of the last `welcome`, unless the server refused such a frame. */
-  private early: FrameLimits | undefined = UNKNOWN_LIMITS;
-
-  constructor(
-    private readonly settings: ClientSettings,
-    private readonly tokens: TokenSource | undefined,
-    private readonly open: OpenTransport,
-    private readonly endpoints: () => Endpoints,
-    private readonly counts: Counts,
-    private readonly events: ConnectorEvents,
-  ) {
-    this.backoff = new Backoff(settings.random);
-  }
-
-  get status(): ClientStatus {
-    return this.current;
-  }
-
+export interface Connector {
+  readonly status: ClientStatus;
   /** Of the live connection. */
-  get roundTripMs(): number | undefined {
-    return this.connection?.roundTripMs;
-  }
-
+  readonly roundTripMs: number | undefined;
   /** Opens the connection, or waits until it is open. */
-  connect(): Promise<void> {
-    if (this.current.state === 'live') return Promise.resolve();
-    this.ready ??= deferred();
-    const { promise, ignoreRejection } = this.ready;
-    // The state tells the same, so the promise need not be awaited.
-    ignoreRejection();
-    if (this.current.state === 'idle' || this.current.state === 'closed') this.start();
-    return promise;
-  }
-
+  connect(): Promise<void>;
   /** Ends a wait at once. The attempt counts, so that the next wait is longer if it fails. */
-  retryNow(): void {
-    if (this.current.state !== 'waiting') return;
-    this.timer?.cancel();
-    this.attempt();
-  }
-
+  retryNow(): void;
   /**
    * Opens a client that was never used.
    *
    * @throws RealtimeError when it is closed: only `connect()` opens it again. Also when this platform cannot connect.
    */
-  ensureStarted(): void {
-    if (this.current.state === 'idle') this.start();
-    if (this.current.state === 'closed') throw errorOfClosed(this.current);
-  }
-
+  ensureStarted(): void;
   /**
    * Also forgets who the user was, and so does something for a client that the server closed.
    *
    * Resolves when the transport has closed, or after two seconds: on a half-open connection a close takes minutes.
    */
-  close(): Promise<void> {
-    const { connection } = this;
-    this.quit();
-    this.ticket = undefined;
-    this.tokens?.forget();
-    const { promise, resolve } = deferred<void>();
-    if (connection === undefined) {
-      resolve();
-    } else {
-      const timer = this.settings.clock.schedule(CLOSE_WAIT_MS, resolve);
-      connection.leave(() => {
-        timer.cancel();
-        resolve();
-      });
+  close(): Promise<void>;
+}
+
+export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): Connector {
+  const { clock, tokens, endpoints, log } = deps;
+  const backoff = new Backoff(deps);
+  let current: ClientStatus = { state: 'idle' };
+  /** Number of the attempt; what an older one still reports is ignored. */
+  let run = 0;
+  let connection: ServerConnection | undefined;
+  let taken: TakenToken | undefined;
+  let probing: Probe | undefined;
+  let unwatch: (() => void) | undefined;
+  /** Whether the server said when to come back: what the page notices does not shorten that wait. */
+  let isAdvised = false;
+  /** Whether the page said, while the server was asked why an upgrade failed, that the network is another one now. */
+  let isPrompt = false;
+  /** The next attempt. */
+  let timer: ClientTimer | undefined;
+  /** Kept in memory only: a duplicated tab would copy `sessionStorage` (P28). */
+  let ticket: string | undefined;
+  let ready: Deferred<void> | undefined;
+  /** What may go with the next `hello`: the limits of the last `welcome`, unless the server refused such a frame. */
+  let early: FrameLimits | undefined = UNKNOWN_LIMITS;
+
+  function retryNow(): void {
+    if (current.state !== 'waiting') return;
+    timer?.cancel();
+    attempt();
+  }
+
+  function start(): void {
+    backoff.reset();
+    if (deps.network) unwatch ??= watchPage(onSignal);
+    attempt();
+  }
+
+  function onSignal(signal: 'lost' | 'back'): void {
+    if (probing !== undefined) {
+      isPrompt = true;
+      probing.abort();
     }
-    this.finish(statusOf('normal'), true);
-    return promise;
+    connection?.check();
+    if (signal === 'back' && !isAdvised) retryNow();
   }
 
-  private start(): void {
-    this.backoff.reset();
-    if (this.settings.network) this.unwatch ??= watchPage((signal) => this.onSignal(signal));
-    this.attempt();
-  }
-
-  private onSignal(signal: 'lost' | 'back'): void {
-    if (this.probing !== undefined) {
-      this.prompt = true;
-      this.probing.abort();
-    }
-    this.connection?.check();
-    if (signal === 'back' && !this.advised) this.retryNow();
-  }
-
-  private attempt(): void {
-    const run = ++this.run;
-    this.setStatus({ state: 'connecting', attempt: this.backoff.attempt });
-    if (run !== this.run) return;
-    if (this.tokens === undefined) {
-      this.dial();
+  function attempt(): void {
+    const own = ++run;
+    setStatus({ state: 'connecting', attempt: backoff.attempt });
+    if (own !== run) return;
+    if (tokens === undefined) {
+      dial();
       return;
     }
-    this.tokens.take().then(
-      (taken) => {
-        if (run === this.run) this.dial(taken);
+    tokens.take().then(
+      (token) => {
+        if (own === run) dial(token);
       },
       (error: unknown) => {
-        if (run === this.run) this.tokenFailed(error);
+        if (own === run) tokenFailed(error);
       },
     );
   }
 
-  private dial(taken?: TakenToken): void {
-    this.taken = taken;
-    const { settings, events, open, early, counts } = this;
+  function dial(token?: TakenToken): void {
+    taken = token;
     try {
-      this.connection = new ServerConnection(
-        {
-          ...settings,
-          ...greetingOf(settings, taken?.token, this.ticket),
-          url: this.endpoints().socket,
-          open,
-          early,
-          counts,
-        },
-        {
-          ...events,
-          welcomed: (welcome, wire) => this.welcomed(welcome, wire),
-          ended: (end) => this.ended(end),
-        },
+      connection = openConnection(
+        { ...deps, ...greetingOf(deps, token?.token, ticket), url: endpoints().socket, early },
+        { ...events, welcomed, ended },
       );
     } catch (error) {
       // The platform refuses the URL or a subprotocol: the next attempt would fail alike.
-      this.stop(statusOf('protocol_error', messageOf(error), error));
+      stop(statusOf('protocol_error', messageOf(error), error));
     }
   }
 
-  private welcomed(welcome: Welcome, wire: Wire): void {
-    const { run } = this;
-    this.ticket = welcome.session;
-    this.early = welcome.limits;
-    this.backoff.adopt(welcome.retry);
-    this.timer = this.settings.clock.schedule(welcome.retry.stableMs, () => this.backoff.reset());
-    this.events.live(welcome, wire, this.taken?.token);
-    if (run !== this.run) return;
-    this.ready?.resolve();
-    this.ready = undefined;
-    this.setStatus({ state: 'live' });
+  function welcomed(welcome: Welcome, wire: Wire): void {
+    const own = run;
+    ticket = welcome.session;
+    early = welcome.limits;
+    events.live(welcome, wire, taken?.token);
+    if (own !== run) return;
+    backoff.began();
+    ready?.resolve();
+    ready = undefined;
+    setStatus({ state: 'live' });
   }
 
-  private ended(end: ConnectionEnd): void {
-    const { run } = this;
-    this.connection = undefined;
-    this.timer?.cancel();
-    if (earlyFrameRefused(end)) this.early = undefined;
-    if (end.opened) this.events.lost();
-    if (run !== this.run) return;
-    const { fetch, tokenIn, clock, connectTimeoutMs } = this.settings;
+  function ended(end: ConnectionEnd): void {
+    const own = run;
+    connection = undefined;
+    backoff.ended();
+    if (earlyFrameRefused(end)) early = undefined;
+    if (end.opened) events.lost();
+    if (own !== run) return;
+    const { fetch, tokenIn, connectTimeoutMs } = deps;
     if (end.opened || end.prompt === true || fetch === false) {
-      this.follow(end);
+      follow(end);
       return;
     }
-    const token = tokenIn === 'subprotocol' ? this.taken?.token : undefined;
-    this.probing = probe(fetch, this.endpoints().http, token, clock, connectTimeoutMs);
-    void this.probing.answer.then((answer) => {
-      if (run === this.run) this.follow(end, answer);
+    const token = tokenIn === 'subprotocol' ? taken?.token : undefined;
+    probing = probe(fetch, endpoints().http, token, clock, connectTimeoutMs);
+    void probing.answer.then((answer) => {
+      if (own === run) follow(end, answer);
     });
   }
 
   /** Follows the reconnect policy after the end of a connection. */
-  private follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
-    this.probing = undefined;
-    const credentials = { renewable: this.tokens !== undefined, fresh: this.taken?.fresh ?? false };
-    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, this.endpoints().http);
-    if (renewToken) this.tokens?.refuse();
+  function follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
+    probing = undefined;
+    const url = endpoints().http;
+    const credentials = { renewable: tokens !== undefined, fresh: taken?.fresh ?? false };
+    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, url);
+    if (renewToken) tokens?.refuse();
     if (action !== 'retry') {
-      this.stop({ state: 'closed', ...facts });
+      stop({ state: 'closed', ...facts });
       return;
     }
     if (answer?.kind === 'unexpected') {
-      const message = `${this.endpoints().http} answered ${answer.status}: check the URL and the proxies in front of it`;
-      this.events.error(new RealtimeError('unavailable', message), 'connection');
+      events.error(new RealtimeError('unavailable', facts.reason), 'connection');
     }
-    this.wait(facts, end.welcomed, advice, end.prompt === true || this.prompt);
+    wait(facts, end.welcomed, advice, end.prompt === true || isPrompt);
   }
 
-  private tokenFailed(error: unknown): void {
-    this.taken = undefined;
+  function tokenFailed(error: unknown): void {
+    taken = undefined;
     const reason = `No token: ${messageOf(error)}`;
     if (error instanceof RealtimeError && !ERROR_CODES[error.code].retryable) {
       const isRefusal = error.code === 'forbidden' || error.code === 'banned';
-      this.stop(statusOf(isRefusal ? error.code : 'unauthorized', reason, error));
+      stop(statusOf(isRefusal ? error.code : 'unauthorized', reason, error));
       return;
     }
-    this.events.error(error, 'token');
-    this.wait({ reason, cause: error }, false);
+    events.error(error, 'token');
+    wait({ reason, cause: error });
   }
 
-  private wait(facts: Partial<ClientStatus>, lost: boolean, advice?: Advice, prompt = false): void {
-    const { attempt } = this.backoff;
-    const delayMs = this.backoff.next(lost, advice, prompt);
-    this.advised = advice !== undefined;
-    this.prompt = false;
-    this.timer = this.settings.clock.schedule(delayMs, () => this.attempt());
-    this.setStatus({ ...facts, state: 'waiting', delayMs, attempt });
+  /**
+   * @param wasLive Whether a live connection was lost, perhaps together with those of all other clients.
+   * @param prompt Whether only this client is concerned, as after a change of its network: then it need not wait.
+   */
+  function wait(facts: Partial<ClientStatus>, wasLive = false, advice?: Advice, prompt = false): void {
+    const number = backoff.attempt;
+    const nextMs = backoff.next(advice ?? (wasLive ? LOSS : undefined));
+    isAdvised = advice !== undefined;
+    const delayMs = prompt && !isAdvised ? 0 : nextMs;
+    isPrompt = false;
+    timer = clock.schedule(delayMs, attempt);
+    setStatus({ ...facts, state: 'waiting', delayMs, attempt: number });
   }
 
-  private stop(status: ClientStatus): void {
-    this.quit();
+  function stop(status: ClientStatus): void {
+    quit();
     // The newer connection owns the ticket now; a later connect() must not take the session back unasked.
-    if (status.name === 'superseded') this.ticket = undefined;
-    this.finish(status, false);
+    if (status.name === 'superseded') ticket = undefined;
+    finish(status, false);
   }
 
   /** Ends what is under way. */
-  private quit(): void {
-    this.run++;
-    this.timer?.cancel();
-    this.probing?.abort();
-    this.probing = undefined;
-    this.prompt = false;
-    this.connection = undefined;
-    this.taken = undefined;
+  function quit(): void {
+    run++;
+    timer?.cancel();
+    probing?.abort();
+    connection = probing = taken = undefined;
+    isPrompt = false;
   }
 
-  private finish(status: ClientStatus, byUser: boolean): void {
-    this.unwatch?.();
-    this.unwatch = undefined;
-    const { ready, run, current } = this;
+  function finish(status: ClientStatus, byUser: boolean): void {
+    unwatch?.();
+    unwatch = undefined;
+    const waiting = ready;
+    const before = current;
+    const own = run;
     const error = errorOfClosed(status);
-    this.ready = undefined;
-    this.current = status;
-    ready?.reject(error);
-    this.events.stopped(error, byUser);
-    const isNews = current.state !== 'closed' || current.name !== status.name;
-    if (run === this.run && isNews) this.setStatus(status);
+    ready = undefined;
+    current = status;
+    waiting?.reject(error);
+    events.stopped(error, byUser);
+    if (own === run && (before.state !== 'closed' || before.name !== status.name)) setStatus(status);
   }
 
-  private setStatus(status: ClientStatus): void {
-    this.current = status;
-    this.log(status);
-    this.events.status(status);
+  function setStatus(status: ClientStatus): void {
+    const { state, attempt: number, delayMs, code, name, reason = name } = status;
+    current = status;
+    const parts = [
+      state,
+      number !== undefined && `, attempt ${number}`,
+      delayMs !== undefined && `, the next in ${Math.ceil(delayMs)} ms`,
+      reason !== undefined && `: ${code === undefined ? '' : `${code} `}${reason}`,
+    ];
+    const isGood = reason === undefined || name === 'normal';
+    log(
+      isGood ? 'info' : state === 'waiting' ? 'warn' : 'error',
+      parts.filter((part) => part !== false).join(''),
+      status,
+    );
+    events.status(status);
   }
 
-  private log(status: ClientStatus): void {
-    const { state, attempt = 0, delayMs = 0, code, name, reason } = status;
-    const why = [code, name, reason].filter((part) => part !== undefined).join(' ');
-    if (state === 'waiting')
-      this.settings.log('warn', `Attempt ${attempt + 1} follows in ${Math.ceil(delayMs)} ms: ${why}`, status);
-    else if (state === 'closed')
-      this.settings.log(name === 'normal' ? 'info' : 'error', `The client is closed: ${why}`, status);
-    else this.settings.log('info', state === 'live' ? 'Live' : `Connecting, attempt ${attempt}`, status);
-  }
+  return {
+    get status() {
+      return current;
+    },
+    get roundTripMs() {
+      return connection?.roundTripMs;
+    },
+    retryNow,
+    connect() {
+      const { state } = current;
+      if (state === 'live') return Promise.resolve();
+      ready ??= deferred();
+      const { promise, ignoreRejection } = ready;
+      // The state tells the same, so the promise need not be awaited.
+      ignoreRejection();
+      if (state === 'idle' || state === 'closed') start();
+      return promise;
+    },
+    ensureStarted() {
+      if (current.state === 'idle') start();
+      if (current.state === 'closed') throw errorOfClosed(current);
+    },
+    close() {
+      const left = connection;
+      quit();
+      ticket = undefined;
+      tokens?.forget();
+      const { promise, resolve } = deferred<void>();
+      if (left === undefined) {
+        resolve();
+      } else {
+        const limit = clock.schedule(CLOSE_WAIT_MS, resolve);
+        left.leave(() => {
+          limit.cancel();
+          resolve();
+        });
+      }
+      finish(statusOf('normal'), true);
+      return promise;
+    },
+  };
 }
 
 function statusOf(name: CloseName, reason?: string, cause?: unknown): ClientStatus {

@@ -2,6 +2,9 @@ import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
 import { MIN_ENVELOPES_PER_FRAME, type Envelope, type FrameLimits } from '../../protocol/envelope.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 
+/** Between two envelopes there is at most one byte. */
+const SEPARATOR = 1;
+
 /** Bytes of an encoded envelope. */
 export function bytesOf(encoded: Encoded): number {
   if (typeof encoded !== 'string') return encoded.byteLength;
@@ -26,70 +29,67 @@ export function encode(codec: Codec, envelope: Envelope): Encoded {
   } catch (cause) {
     throw new RealtimeError(
       'bad_request',
-      `The payload cannot be encoded as ${codec.name}: ${String(cause)}. Send values that ${codec.name} has.`,
+      `The payload cannot be encoded as ${codec.name}: ${String(cause)}`,
       { cause },
     );
   }
 }
 
-/** Puts the envelopes of one turn into one frame, or into as few as the server's limits allow (P4). */
-export class FrameBatcher {
-  private batch: Encoded[] = [];
-  private batchBytes = 0;
-  private scheduled = false;
-
-  constructor(
-    private readonly codec: Codec,
-    private readonly limits: FrameLimits,
-    private readonly write: (frame: Encoded, messages: number) => void,
-  ) {}
-
+/** The frame of this turn, which takes envelopes until the turn is over. */
+export interface FrameBatcher {
   /**
-   * Queues one envelope for the frame of this turn.
+   * Queues one envelope.
    *
    * @throws RealtimeError `message_too_large` for an envelope above the server's limits, `bad_request` for one that
    * cannot be encoded. Nothing of it is sent then.
    */
-  add(envelope: Envelope): void {
-    const encoded = encode(this.codec, envelope);
-    const bytes = bytesOf(encoded);
-    const limit = Math.min(this.limits.maxMessageBytes, this.limits.maxFrameBytes);
-    if (bytes > limit) {
-      throw new RealtimeError(
-        'message_too_large',
-        `The message has ${bytes} bytes and this server takes at most ${limit}. Send less, or in parts.`,
-      );
-    }
-    this.addEncoded(encoded, bytes);
-  }
-
+  add(envelope: Envelope): void;
   /** Queues an encoded envelope that is within the limits. */
-  addEncoded(encoded: Encoded, bytes: number): void {
-    const separator = this.codec.separator === undefined ? 0 : 1;
-    const full =
-      this.batch.length >= this.limits.maxEnvelopesPerFrame ||
-      this.batchBytes + separator + bytes > this.limits.maxFrameBytes;
-    if (full) this.flush();
-    this.batchBytes += bytes + (this.batch.length > 0 ? separator : 0);
-    this.batch.push(encoded);
-    if (this.scheduled) return;
-    this.scheduled = true;
-    // A microtask, not a timer: it runs after everything that the application does in one go, adds no latency, and
-    // is not throttled in background tabs.
-    queueMicrotask(() => {
-      this.scheduled = false;
-      this.flush();
-    });
+  addEncoded(encoded: Encoded, bytes: number): void;
+  /** Sends what is queued now. */
+  flush(): void;
+}
+
+/** Puts the envelopes of one turn into one frame, or into as few as the server's limits allow (P4). */
+export function batchFrames(
+  codec: Codec,
+  { maxEnvelopesPerFrame, maxFrameBytes, maxMessageBytes }: FrameLimits,
+  write: (frame: Encoded, messages: number) => void,
+): FrameBatcher {
+  let batch: Encoded[] = [];
+  let batchBytes = 0;
+
+  function flush(): void {
+    if (batch.length === 0) return;
+    const sent = batch;
+    batch = [];
+    batchBytes = 0;
+    write(joined(sent, codec.separator), sent.length);
   }
 
-  /** Sends what is queued now. */
-  flush(): void {
-    if (this.batch.length === 0) return;
-    const { batch } = this;
-    this.batch = [];
-    this.batchBytes = 0;
-    this.write(joined(batch, this.codec.separator), batch.length);
+  function addEncoded(encoded: Encoded, bytes: number): void {
+    if (batch.length >= maxEnvelopesPerFrame || batchBytes + bytes > maxFrameBytes) flush();
+    batchBytes += bytes + SEPARATOR;
+    // A microtask, not a timer: it runs after everything that the application does in one go, adds no latency, and is not
+    // throttled in background tabs.
+    if (batch.push(encoded) === 1) queueMicrotask(flush);
   }
+
+  return {
+    add(envelope) {
+      const encoded = encode(codec, envelope);
+      const bytes = bytesOf(encoded);
+      const limit = Math.min(maxMessageBytes, maxFrameBytes);
+      if (bytes > limit)
+        throw new RealtimeError(
+          'message_too_large',
+          `The message has ${bytes} bytes, the server takes ${limit}: send less, or in parts`,
+        );
+      addEncoded(encoded, bytes);
+    },
+    addEncoded,
+    flush,
+  };
 }
 
 function joined(batch: readonly Encoded[], separator: number | undefined): Encoded {
@@ -119,59 +119,58 @@ export const UNKNOWN_LIMITS: FrameLimits = {
   maxMessageBytes: 4 * 1_024,
 };
 
-/** Between two envelopes there is at most one byte. */
-const SEPARATOR = 1;
-
-/**
- * `hello` and the commands that follow it without waiting for `welcome`, which saves a round trip. All of them together
- * keep to the limits of one frame, as no more than that waits on the server (P3c).
- */
-export class HelloFrame {
-  private readonly batcher: FrameBatcher;
-  private envelopes = 1;
-  private bytes: number;
-  private full = false;
-
-  constructor(
-    private readonly codec: Codec,
-    private readonly limits: FrameLimits,
-    hello: Encoded,
-    write: (frame: Encoded, messages: number) => void,
-  ) {
-    this.batcher = new FrameBatcher(codec, limits, write);
-    this.bytes = bytesOf(hello);
-    this.batcher.addEncoded(hello, this.bytes);
-  }
-
+/** The frame of `hello`. */
+export interface HelloFrame {
   /** Whether a command was added. */
-  get isUsed(): boolean {
-    return this.envelopes > 1;
-  }
-
+  isUsed(): boolean;
   /**
    * Adds a command.
    *
    * @returns `false` when the command is too much for the frame, or cannot be encoded: sending it after `welcome` tells
    * why. From then on no other command is added, which would overtake it.
    */
-  tryAdd(command: Envelope): boolean {
-    if (this.full) return false;
-    const { maxEnvelopesPerFrame, maxFrameBytes, maxMessageBytes } = this.limits;
-    try {
-      const encoded = this.codec.encode(command);
-      const bytes = bytesOf(encoded);
-      this.full =
-        bytes > maxMessageBytes ||
-        this.bytes + SEPARATOR + bytes > maxFrameBytes ||
-        this.envelopes >= maxEnvelopesPerFrame;
-      if (this.full) return false;
-      this.envelopes++;
-      this.bytes += SEPARATOR + bytes;
-      this.batcher.addEncoded(encoded, bytes);
-      return true;
-    } catch {
-      this.full = true;
-      return false;
-    }
+  tryAdd(command: Envelope): boolean;
+}
+
+/**
+ * `hello` and the commands that follow it without waiting for `welcome`, which saves a round trip. All of them together
+ * keep to the limits of one frame, as no more than that waits on the server (P3c).
+ */
+export function frameOfHello(
+  codec: Codec,
+  limits: FrameLimits,
+  hello: Encoded,
+  write: (frame: Encoded, messages: number) => void,
+): HelloFrame {
+  const batcher = batchFrames(codec, limits, write);
+  let envelopes = 0;
+  let total = 0;
+  let isFull = false;
+
+  function put(encoded: Encoded, bytes: number): void {
+    envelopes++;
+    total += bytes + SEPARATOR;
+    batcher.addEncoded(encoded, bytes);
   }
+
+  put(hello, bytesOf(hello));
+  return {
+    isUsed: () => envelopes > 1,
+    tryAdd(command) {
+      if (isFull) return false;
+      isFull = true;
+      try {
+        const encoded = codec.encode(command);
+        const bytes = bytesOf(encoded);
+        isFull =
+          bytes > limits.maxMessageBytes ||
+          total + bytes > limits.maxFrameBytes ||
+          envelopes >= limits.maxEnvelopesPerFrame;
+        if (!isFull) put(encoded, bytes);
+      } catch {
+        // It stays full.
+      }
+      return !isFull;
+    },
+  };
 }

@@ -34,7 +34,7 @@ export function greetingOf(
   if (inSubprotocol !== undefined && !HTTP_TOKEN.test(inSubprotocol)) {
     throw new RealtimeError(
       'bad_request',
-      'The token has characters that no subprotocol may have. Use tokenIn: "hello", or encode it as base64url without "=".',
+      'The token has characters that no subprotocol may have: use tokenIn: "hello"',
     );
   }
   // The ticket is no credential: with it the server can let clients that come back in before new ones (G17).

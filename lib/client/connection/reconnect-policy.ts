@@ -105,7 +105,7 @@ function causeOfClose(end: ConnectionEnd): Cause {
   return {
     // Without a close frame (1005, 1006) the code of `bye` tells more.
     code: bye !== undefined && (code === 1005 || code === 1006) ? bye.code : code,
-    reason: detail ?? (name === undefined ? end.reason || undefined : CLOSE_CODES[name].meaning),
+    reason: detail ?? (name?.replaceAll('_', ' ') || end.reason || undefined),
     // `bye` has a spread; a close reason has only the delay, and 0 there means no advice.
     advice:
       bye !== undefined
@@ -130,11 +130,10 @@ function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string): Cau
       };
     case 'open':
       return {
-        reason:
-          'The server is there, but the WebSocket did not open: check the proxies in front of it, and the option "codec"',
+        reason: 'The server is there, but no WebSocket opens: check the proxies, and the option "codec"',
       };
     case 'unexpected':
-      return { reason: `${url} answered ${probed.status} instead of an upgrade` };
+      return { reason: `${url} answered ${probed.status}: check the URL and the proxies` };
     case 'unreachable':
       return { reason: `${url} cannot be reached: ${end.detail ?? probed.detail}` };
   }

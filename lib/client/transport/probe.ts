@@ -91,7 +91,7 @@ function causeOf(error: unknown): string {
   const { message, cause } = recordOf(error);
   return (
     stringOf(recordOf(cause)['message']) ||
-    `${stringOf(message) ?? String(error)} (in a page also: its policy or CORS forbids it, see the console)`
+    `${stringOf(message) ?? String(error)} (or CORS or the page’s policy forbids it: see the console)`
   );
 }
 

@@ -72,8 +72,7 @@ export function webSocketOpener(options: {
     const Socket = options.webSocket ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
     if (Socket === undefined) {
       throw new TypeError(
-        'This platform has no WebSocket (Node has one from version 22 on). Install the package "ws" and pass its class: ' +
-          'import { WebSocket } from "ws"; new RealtimeClient(url, { webSocket: WebSocket }).',
+        'There is no WebSocket here: pass one, e.g. of the package "ws": new RealtimeClient(url, { webSocket: WebSocket })',
       );
     }
     const list = [...protocols];
@@ -166,8 +165,7 @@ export function endpointsOf(url: string): Endpoints {
   const [, secure, rest] = /^(?:http|ws)(s?):(\/\/[^/?#]+[^#]*)/i.exec(whole) ?? [];
   if (secure === undefined || rest === undefined) {
     throw new TypeError(
-      `"${url}" is not the address of a server: use http, https, ws or wss, e.g. https://example.com/realtime` +
-        ' (in a page a path such as "/realtime" will do).',
+      `"${url}" is no address of a server: use http, https, ws or wss, e.g. https://example.com/realtime (in a page a path, too)`,
     );
   }
   const s = secure.toLowerCase();

@@ -14,15 +14,14 @@ export interface ChannelNamesOptions {
   readonly secret: string;
 }
 
-/** Names as hashes of 32 bits: two names with one hash count as one. */
+/** Names as hashes of 31 bits: two names with one hash count as one. */
 class NameSet {
   /** A list of {@link FEW}, then a table with open addressing in which 0 is free. */
   private hashes: number[] | Uint32Array;
-  size = 1;
+  size = 2;
 
-  /** Begins with one name: most clients use few, and a list that begins empty has room for many. */
-  constructor(first: number) {
-    this.hashes = [first];
+  constructor(first: number, second: number) {
+    this.hashes = [first, second];
   }
 
   has(name: number): boolean {
@@ -49,43 +48,66 @@ class NameSet {
   }
 }
 
+/** Most clients use one name, which needs no set. */
+type FewNames = number | NameSet | undefined;
+
+function sizeOf(names: FewNames): number {
+  return names === undefined ? 0 : typeof names === 'number' ? 1 : names.size;
+}
+
+function isAmong(names: FewNames, name: number): boolean {
+  return typeof names === 'object' ? names.has(name) : names === name;
+}
+
 function placeOf(table: Uint32Array, name: number): number {
   let place = name % table.length;
   while (table[place] !== 0 && table[place] !== name) place = (place + 1) % table.length;
   return place;
 }
 
-/** The names of one client, in two halves of the window. */
+/** The names of one client, in two halves of the window. Its numbers are small integers, which V8 keeps in the object. */
 class Names {
-  younger: NameSet | undefined;
+  private younger: FewNames;
   /** How many of the younger are among the older too. */
-  repeated = 0;
-  older: NameSet | undefined;
+  private repeated = 0;
+  private older: FewNames;
 
   constructor(
-    /** When the window began. */
+    /** When the window began, in whole milliseconds. */
     public since: number,
   ) {}
 
-  get youngerSize(): number {
-    return this.younger?.size ?? 0;
+  /** Names that are kept: one that is in both halves twice. */
+  get kept(): number {
+    return sizeOf(this.younger) + sizeOf(this.older);
   }
 
-  get olderSize(): number {
-    return this.older?.size ?? 0;
+  /** Different names. */
+  get size(): number {
+    return this.kept - this.repeated;
   }
 
   has(name: number): boolean {
-    return this.younger?.has(name) === true || this.older?.has(name) === true;
+    return isAmong(this.younger, name) || isAmong(this.older, name);
   }
 
   /** Adds a name. @returns `false` where it is there already. */
   add(name: number): boolean {
-    if (this.younger?.has(name) === true) return false;
-    if (this.older?.has(name) === true) this.repeated++;
-    if (this.younger === undefined) this.younger = new NameSet(name);
-    else this.younger.add(name);
+    const { younger } = this;
+    if (isAmong(younger, name)) return false;
+    if (isAmong(this.older, name)) this.repeated++;
+    if (younger === undefined) this.younger = name;
+    else if (typeof younger === 'number') this.younger = new NameSet(younger, name);
+    else younger.add(name);
     return true;
+  }
+
+  /** Half of the window has passed, or all of it: what is younger is older now, or forgotten. */
+  age(isAll: boolean, now: number): void {
+    this.older = isAll ? undefined : this.younger;
+    this.younger = undefined;
+    this.repeated = 0;
+    this.since = now;
   }
 }
 
@@ -133,7 +155,7 @@ export class ChannelNames {
 
   private refuseAnother(names: Names, now: number): RealtimeError | undefined {
     const { max, windowMs } = this.options;
-    if (names.youngerSize + names.olderSize - names.repeated < max) return undefined;
+    if (names.size < max) return undefined;
     return new RealtimeError(
       'rate_limited',
       `More than ${max} different channels in ${windowMs} ms (limits.maxDistinctChannels): use fewer, or wait`,
@@ -145,7 +167,7 @@ export class ChannelNames {
     let names = this.clients.get(client);
     if (names === undefined) {
       if (this.clients.size >= this.sweepAt) this.sweep(now);
-      names = new Names(now);
+      names = new Names(Math.floor(now));
       this.clients.set(client, names);
     }
     this.move(names, now);
@@ -157,15 +179,9 @@ export class ChannelNames {
     const { windowMs } = this.options;
     const ageMs = now - names.since;
     if (ageMs < windowMs / 2) return;
-    this.total -= names.olderSize;
-    names.older = names.younger;
-    if (ageMs >= windowMs) {
-      this.total -= names.olderSize;
-      names.older = undefined;
-    }
-    names.younger = undefined;
-    names.repeated = 0;
-    names.since = now;
+    this.total -= names.kept;
+    names.age(ageMs >= windowMs, Math.floor(now));
+    this.total += names.kept;
   }
 
   private sweep(now: number): void {
@@ -184,7 +200,7 @@ export class ChannelNames {
     const names = this.clients.get(client);
     if (names === undefined) return;
     this.clients.delete(client);
-    this.total -= names.youngerSize + names.olderSize;
+    this.total -= names.kept;
   }
 }
 
@@ -195,5 +211,6 @@ function hashOf(name: string, seed: number): number {
     mixed ^= name.charCodeAt(index);
     mixed = Math.imul(mixed, 0x01000193) >>> 0;
   }
-  return mixed === 0 ? 1 : mixed;
+  // 31 bits: the one number of most clients is then no object of its own.
+  return mixed >>> 1 === 0 ? 1 : mixed >>> 1;
 }

@@ -43,8 +43,8 @@ export interface WaitingWork {
 /**
  * Spreads over turns of the event loop what many clients can cause at the same moment, so that everybody is served in between
  * (G16). While little comes, nothing waits. What waits has its turn by client, one piece each, and what takes long as many rounds
- * later as it takes milliseconds: who asks for much waits behind its own. Reads have one turn in four, and not all of that where others wait: a thousand clients that ask for pages keep nobody
- * from coming in.
+ * later as it takes milliseconds: who asks for much waits behind its own. Reads have one turn in four, and not all of that
+ * where others wait: a thousand clients that ask for pages keep nobody from coming in.
  */
 export class Turns {
   /** Monotonic time of the first work of this turn. */
@@ -184,17 +184,23 @@ class Lanes {
 
   /** @returns the lane whose piece is next, which is then taken from it. */
   next(): Lane | undefined {
+    let ms = ROUND_MS;
     while (this.count > 0) {
+      let nearestMs = MAX_OWED_MS;
+      let unseen = this.byClient.size;
       for (const [client, lane] of this.byClient) {
         // Removed first, so that the next one is that of another client.
         this.byClient.delete(client);
         this.count -= lane.dropClosed();
-        const isNext = lane.isNext();
+        const isNext = lane.isNext(ms);
         if (isNext) this.count--;
         if (lane.isKept(isNext)) this.byClient.set(client, lane);
         if (isNext) return lane;
-        if (this.count === 0) break;
+        nearestMs = Math.min(nearestMs, lane.waitsMs);
+        if (--unseen === 0) break;
       }
+      // As many rounds as pass before somebody's is next, in one.
+      ms = Math.max(ROUND_MS, nearestMs);
     }
     return undefined;
   }
@@ -235,10 +241,15 @@ class Lane {
     return dropped;
   }
 
-  /** Called once a round. @returns whether its next piece may run. */
-  isNext(): boolean {
-    this.owedMs = Math.max(0, this.owedMs - ROUND_MS);
-    return this.owedMs === 0 && this.waiting.length > 0;
+  /** What it still lets others have before its next piece, in milliseconds; `Infinity` where nothing waits. */
+  get waitsMs(): number {
+    return this.waiting.length === 0 ? Number.POSITIVE_INFINITY : this.owedMs;
+  }
+
+  /** Others were let have so much, in milliseconds. @returns whether its next piece may run. */
+  isNext(ms: number): boolean {
+    this.owedMs = Math.max(0, this.owedMs - ms);
+    return this.waitsMs === 0;
   }
 
   /** Whether it must be remembered. @param isTaken whether its next piece is taken now: what that takes is not known yet. */

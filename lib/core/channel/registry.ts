@@ -14,7 +14,7 @@ export interface ChannelMatch {
    *
    * @throws RealtimeError `rate_limited` when it is one too many by now.
    */
-  readonly onGranted?: () => void;
+  onGranted?(): void;
 }
 
 interface Entry {

@@ -10,7 +10,7 @@ import type {
   ChannelAction,
   HandlerCall,
 } from '../ports/channel-definition.js';
-import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
+import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { Session } from '../session/session.js';
@@ -46,15 +46,18 @@ export class Authorizer {
    * @throws RealtimeError `forbidden`, or what the authorizer threw.
    */
   authorize(match: ChannelMatch, action: ChannelAction, call: HandlerCall): MaybePromise<Grant> {
-    const { definition, onGranted } = match;
+    const { definition } = match;
     const rule = definition.behaviour.authorize[action];
     if (rule === undefined) throw new RealtimeError('forbidden');
     const decided = this.decide(rule, call, definition.pattern, action);
-    if (onGranted === undefined) return decided;
-    return whenReady(decided, (grant) => {
-      onGranted();
-      return grant;
-    });
+    if (match.onGranted === undefined) return decided;
+    if (isPromise(decided))
+      return decided.then((grant) => {
+        match.onGranted?.();
+        return grant;
+      });
+    match.onGranted();
+    return decided;
   }
 
   /**
@@ -168,10 +171,9 @@ export class Authorizer {
   resolve(session: Session, channel: string): ChannelMatch {
     const subscription = session.channels.get(channel);
     if (subscription === undefined) {
-      const match = this.deps.channels.resolve(channel);
-      const count = (isUsed: boolean): void => this.countName(session, channel, isUsed);
-      count(false);
-      return { ...match, onGranted: () => count(true) };
+      const { definition, params } = this.deps.channels.resolve(channel);
+      this.countName(session, channel, false);
+      return { channel, definition, params, onGranted: () => this.countName(session, channel, true) };
     }
     return { channel, definition: subscription.channel.definition, params: subscription.call.params };
   }

@@ -4,6 +4,7 @@ import { isPromise } from '../ports/maybe-promise.js';
 import type { Subscription } from '../hub/subscription.js';
 import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
+import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
 import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import type { SubscribePlanner } from './snapshot.js';
@@ -22,7 +23,15 @@ export interface CurrentStateDeps extends TurnDeps {
 export class CurrentState {
   constructor(private readonly deps: CurrentStateDeps) {}
 
-  async run(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
+  async run(session: Session, command: SnapshotCommand): Promise<void> {
+    try {
+      await this.give(session, command);
+    } catch (error) {
+      throw askAgain(session, error);
+    }
+  }
+
+  private async give(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
     const { authorizer, pump } = this.deps;
     const found = authorizer.subscriptionOf(session, authorizer.resolve(session, channel));
     const subscription = await found;

@@ -65,7 +65,7 @@ export class Presence {
     const { maxPresenceBytes } = this.ports.settings.limits;
     const bytes = requireSize(data, 'payload.data', 'maxPresenceBytes', maxPresenceBytes);
     const change = bytes - weightOf(entry.data);
-    session.memory.retain(change);
+    session.retain(change);
     subscription.countRetained(change);
     // Each member is sent the change.
     session.chargeDeliveries(subscription.channel.subscriptions.size);

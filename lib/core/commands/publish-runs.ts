@@ -15,24 +15,41 @@ export interface PublishName {
   readonly fingerprint: string;
 }
 
-interface Run {
-  readonly fingerprint: string;
-  /** Monotonic time after which nobody may join. Who joined before has an answer one `handlerTimeout` later at the latest. */
-  readonly endsAt: number;
-  /** Monotonic time after which its id may name another publish (P15). */
-  readonly forgottenAt: number;
-  /** Whether its handler has not ended. */
-  isRunning: boolean;
-  readonly result: MaybePromise<unknown>;
-  /** Who still needs it: the handler while it runs, and each publish that has its result and is not in the log yet. */
-  holds: number;
-}
-
 /** A share in a run. */
 export interface JoinedRun {
   readonly result: MaybePromise<unknown>;
   /** The publish has been appended or refused. Called once. */
   release(): void;
+}
+
+/** One run, which all that share it are given: a share has nothing of its own. */
+class Run implements JoinedRun {
+  /** Who still needs it: the handler while it runs, and each publish that has its result and is not in the log yet. */
+  holds: number;
+
+  constructor(
+    private readonly running: Map<string, Run>,
+    private readonly key: string,
+    readonly fingerprint: string,
+    /** Monotonic time after which nobody may join. Who joined before has an answer one `handlerTimeout` later at the latest. */
+    readonly endsAt: number,
+    /** Monotonic time after which its id may name another publish (P15). */
+    readonly forgottenAt: number,
+    readonly result: MaybePromise<unknown>,
+    /** Whether its handler has not ended. */
+    public isRunning: boolean,
+  ) {
+    this.holds = isRunning ? 1 : 0;
+  }
+
+  release(): void {
+    if (--this.holds === 0) this.remove();
+  }
+
+  remove(): void {
+    // One that was forgotten may have a successor.
+    if (this.running.get(this.key) === this) this.running.delete(this.key);
+  }
 }
 
 /**
@@ -61,14 +78,14 @@ export class PublishRuns {
   join(publish: PublishName, dedupeMs: number, start: () => MaybePromise<unknown>): JoinedRun {
     const key = keyOf(publish);
     const now = this.clock.monotonic();
-    this.forget(now);
+    if (this.running.size > 0) this.forget(now);
     const found = this.running.get(key);
     const known = found !== undefined && isForgotten(found, now) ? undefined : found;
     const run = known ?? this.begin(key, publish.fingerprint, now, dedupeMs, start);
     if (run.fingerprint !== publish.fingerprint) throw new RealtimeError('conflict');
     if (known !== undefined && now >= known.endsAt) throw new RealtimeError('outcome_unknown', NEVER_ENDED);
     run.holds++;
-    return { result: run.result, release: () => this.release(key, run) };
+    return run;
   }
 
   private begin(
@@ -83,37 +100,18 @@ export class PublishRuns {
     // The `then` of a query builder runs the query, so it is called once, here.
     const result = isRunning ? Promise.resolve(work) : work;
     const endsAt = now + MAX_TIMEOUTS * this.handlerTimeoutMs;
-    const run = {
-      fingerprint,
-      endsAt,
-      forgottenAt: endsAt + dedupeMs,
-      isRunning,
-      result,
-      holds: isRunning ? 1 : 0,
-    };
+    const run = new Run(this.running, key, fingerprint, endsAt, endsAt + dedupeMs, result, isRunning);
     this.running.set(key, run);
-    if (isPromise(result)) this.follow(key, run, result);
+    if (isPromise(result))
+      result.then(
+        () => {
+          run.isRunning = false;
+          run.release();
+        },
+        // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
+        () => run.remove(),
+      );
     return run;
-  }
-
-  private follow(key: string, run: Run, result: Promise<unknown>): void {
-    result.then(
-      () => {
-        run.isRunning = false;
-        this.release(key, run);
-      },
-      // Nothing of it is appended: the next one runs the handler again. Its own hold stays, so no release takes that one's run.
-      () => this.remove(key, run),
-    );
-  }
-
-  private release(key: string, run: Run): void {
-    if (--run.holds === 0) this.remove(key, run);
-  }
-
-  private remove(key: string, run: Run): void {
-    // One that was forgotten may have a successor.
-    if (this.running.get(key) === run) this.running.delete(key);
   }
 
   /** Handlers that do not end, and for which nobody waits: nothing of them can be appended any more. */

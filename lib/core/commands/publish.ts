@@ -15,7 +15,7 @@ import {
   sizeOf,
   type EventContent,
 } from '../log/event-content.js';
-import { publishKey, type RecentPublish, type RecentPublishes } from '../log/recent-publishes.js';
+import type { RecentPublish, RecentPublishes } from '../log/recent-publishes.js';
 import type { AppendRequest } from '../ports/broker.js';
 import type { EventDraft } from '../ports/channel-event.js';
 import type { EnginePorts } from '../ports/settings.js';
@@ -44,8 +44,6 @@ interface Attempt {
   /** The payload as the client sent it; only where no handler makes another one of it. */
   readonly sent: EventContent | undefined;
   readonly fingerprint: string;
-  /** As {@link RecentPublishes} knows it. */
-  readonly key: string;
   /** Monotonic time at which it came. */
   readonly receivedAt: number;
   /** The run of the handler, until the event is in the log or refused. */
@@ -87,9 +85,8 @@ export class Publish {
     const isHandled = behaviour.publish.get(command.event) !== undefined;
     const sent = isHandled ? undefined : contentOf(command.payload);
     const fingerprint = fingerprintOf(command.event, sent?.json ?? jsonOf(command.payload));
-    const key = publishKey(command.channel, command.id);
-    const attempt: Attempt = { session, command, match, sent, fingerprint, key, receivedAt };
-    const known = recentPublishes.find(session.producer, key, receivedAt);
+    const attempt: Attempt = { session, command, match, sent, fingerprint, receivedAt };
+    const known = recentPublishes.find(session.producer, command.channel, command.id, receivedAt);
     return known === undefined ? this.append(attempt) : this.answerRetry(attempt, known);
   }
 
@@ -109,8 +106,7 @@ export class Publish {
    * Answers a retry without running the application's handler again, after a read has proved that the log still holds the
    * first publish (G6). A log that lost its end gets the event again.
    */
-  private async answerRetry(attempt: Attempt, { fingerprint, position }: RecentPublish): Promise<void> {
-    const { epoch, seq } = position;
+  private async answerRetry(attempt: Attempt, { fingerprint, epoch, seq }: RecentPublish): Promise<void> {
     const { session, command, match } = attempt;
     const { authorizer, access, log } = this.deps;
     const { revision } = access;
@@ -155,8 +151,9 @@ export class Publish {
     });
   }
 
-  private known({ session, key }: Attempt): RecentPublish | undefined {
-    return this.deps.recentPublishes.find(session.producer, key, this.deps.clock.monotonic());
+  private known({ session, command }: Attempt): RecentPublish | undefined {
+    const { recentPublishes, clock } = this.deps;
+    return recentPublishes.find(session.producer, command.channel, command.id, clock.monotonic());
   }
 
   /**
@@ -218,7 +215,7 @@ export class Publish {
 
   /** Hands the event to the broker. Returns as soon as its place in the order is taken. */
   private submit(attempt: Attempt, { event, bytes }: Prepared): void {
-    const { session, command, match, fingerprint, key, run } = attempt;
+    const { session, command, match, fingerprint } = attempt;
     const { appends, recentPublishes, clock } = this.deps;
     const { producer } = session;
     const { channel, definition } = match;
@@ -227,15 +224,21 @@ export class Publish {
     const after = policy.dedupeMs > 0 ? command.after : undefined;
     const appended = appends
       .append({ channel, producer, fingerprint, after, event, bytes, policy }, definition.pattern)
-      .then((result) => {
-        if (policy.dedupeMs > 0) {
-          const position = { seq: result.seq, epoch: result.epoch };
-          const until = clock.monotonic() + policy.dedupeMs;
-          recentPublishes.remember(producer, key, { fingerprint, position, until });
-        }
-        if (!session.isClosed) session.reply(command.id, result);
-      });
-    session.flow.track(run === undefined ? appended : appended.finally(() => run.release()), command.id);
+      .then(
+        ({ seq, epoch, duplicate }) => {
+          attempt.run?.release();
+          if (policy.dedupeMs > 0) {
+            const until = Math.floor(clock.monotonic() + policy.dedupeMs);
+            recentPublishes.remember(producer, command.id, { channel, fingerprint, epoch, seq, until });
+          }
+          if (!session.isClosed) session.reply(command.id, { seq, epoch, duplicate });
+        },
+        (error: unknown) => {
+          attempt.run?.release();
+          throw error;
+        },
+      );
+    session.flow.track(appended, command.id);
   }
 
   /** The event as it is appended: nothing of it changes any more. */

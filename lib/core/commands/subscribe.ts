@@ -95,14 +95,14 @@ export class Subscribe {
     // Nothing is done for a client that does not take the answer.
     requireRoom(session.outbox);
     const bytes = this.measure(command, match);
-    session.memory.retain(bytes.all);
+    session.retain(bytes.all);
     const pending = new PendingSubscription();
     const made = attempt(
       // One that was cancelled must be gone before this one takes its place.
       () => whenReady(earlier?.settled, () => this.authorizeAndJoin(session, command, match, pending, bytes)),
       () => undefined,
       (error) => {
-        session.memory.release(bytes.all);
+        session.retain(-bytes.all);
         throw askAgain(session, error);
       },
     );
@@ -264,7 +264,7 @@ export class Subscribe {
     if (!inherited && onSubscribe !== undefined) this.deps.hooks.runHook(onSubscribe, subscription.call);
     if (!subscription.releaseCommand()) return;
     subscription.countRetained(-bytes.params);
-    session.memory.release(bytes.params);
+    session.retain(-bytes.params);
   }
 }
 

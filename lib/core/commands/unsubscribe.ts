@@ -1,6 +1,7 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { UnsubscribeCommand } from '../../protocol/commands.js';
-import { errorBody, RealtimeError, type ErrorBody } from '../../protocol/realtime-error.js';
+import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Hub } from '../hub/hub.js';
 import type { PresenceTracker } from '../hub/presence-tracker.js';
@@ -93,7 +94,7 @@ export class Unsubscribe {
   private takeOut(session: Session, subscription: Subscription, graceMs: number): void {
     const { channel } = subscription;
     subscription.end();
-    session.memory.release(subscription.retainedBytes);
+    session.retain(-subscription.retainedBytes);
     subscription.countRetained(-subscription.retainedBytes);
     channel.remove(subscription);
     this.presence.leave(subscription, graceMs);

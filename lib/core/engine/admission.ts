@@ -11,6 +11,7 @@ import { whenReady, type MaybePromise } from '../ports/maybe-promise.js';
 import type { Observer } from '../ports/observer.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening, Refusal, TransportHost } from '../ports/transport-host.js';
+import { anonymousOf } from '../ports/user-id.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { Session, type SessionDeps } from '../session/session.js';
 
@@ -124,7 +125,7 @@ export class Admission implements TransportHost {
 
   /** Throws or rejects where too much waits. */
   private turnOf(handshake: Handshake): Promise<undefined> | undefined {
-    const newcomer = new Newcomer(`address ${handshake.network}`);
+    const newcomer = new Newcomer(anonymousOf(handshake.network));
     const turn = this.deps.sessionDeps.turns.turn(newcomer, false);
     if (turn === undefined) return undefined;
     this.newcomers.set(handshake, newcomer);

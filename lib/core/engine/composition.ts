@@ -47,7 +47,8 @@ import { RingBudget } from '../log/event-ring.js';
 import { RecentPublishes } from '../log/recent-publishes.js';
 import { FlushPace } from '../outbox/flush-pace.js';
 import { FlushScheduler } from '../outbox/flush-scheduler.js';
-import { MemoryAccounts } from '../outbox/memory-account.js';
+import { ClientBytes } from '../outbox/client-bytes.js';
+import { OutboxQueue } from '../outbox/queue.js';
 import { OutboxBudget } from '../outbox/outbox-budget.js';
 import type { BrokerCapabilities } from '../ports/broker.js';
 import type { ChannelDefinition } from '../ports/channel-definition.js';
@@ -111,7 +112,8 @@ export function composeEngine(options: EngineOptions) {
   const calls = new ApplicationCalls({ ...ports, journal, sessions });
   const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
-  const accounts = new MemoryAccounts();
+  const queued = new ClientBytes();
+  const retained = new ClientBytes();
   const budget = new OutboxBudget({ limits: settings.outbox, scheduler, journal });
   const answers = new AnswerSizes({ settings, clock, notices: journal });
   const planner = new SubscribePlanner(ports, calls, journal);
@@ -244,12 +246,22 @@ export function composeEngine(options: EngineOptions) {
     },
     wheel,
     answers,
-    accounts,
+    retained,
     sessions,
     listeners,
     banForAbuse: new AbuseBans({ applier: controlApplier, bus, clock, journal }).ban,
     // Without a spread: all of it is read for every delivery, and what follows a spread lies one load further away.
-    outboxes: { limits: settings.outbox, budget, scheduler, clock, wheel, observer, onUnwritable },
+    outboxes: {
+      limits: settings.outbox,
+      budget,
+      queued,
+      nothing: new OutboxQueue(budget),
+      scheduler,
+      clock,
+      wheel,
+      observer,
+      onUnwritable,
+    },
     turns,
     stalls,
     waiting: new WaitingBytes(limits.maxWaitingCommandBytes),
@@ -286,7 +298,8 @@ export function composeEngine(options: EngineOptions) {
     wheel,
     drain,
     listeners,
-    accounts,
+    queued,
+    retained,
     budget,
     appends,
     ringBudget,

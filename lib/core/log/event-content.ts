@@ -3,7 +3,7 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { EventDraft } from '../ports/channel-event.js';
-import { isPlainValue } from './plain-value.js';
+import { isPlainValue, NOT_PLAIN, plainCopy } from './plain-value.js';
 
 /** A value of the application as every client gets it, and its JSON. */
 export interface EventContent {
@@ -22,6 +22,8 @@ const NOTHING: EventContent = { value: undefined, json: '' };
  */
 export function contentOf(value: unknown, name = 'payload'): EventContent {
   if (value === undefined) return NOTHING;
+  const copy = plainCopy(value);
+  if (copy !== NOT_PLAIN) return { value: copy, json: JSON.stringify(copy) };
   const wire = toWireValue(value, name);
   // What `toJSON` returned may be nothing.
   return wire === undefined ? NOTHING : { value: wire, json: JSON.stringify(wire) };

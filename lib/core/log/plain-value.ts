@@ -19,6 +19,58 @@ export function isPlainValue(value: unknown): boolean {
   }
 }
 
+/** What {@link plainCopy} returns for what is no plain value. */
+export const NOT_PLAIN = Symbol('not plain');
+
+/**
+ * A copy of a value of the same kind, cheaper than that of `toWireValue`, which knows paths and every other kind. Each member is
+ * read once: what was looked at is what is in the copy.
+ *
+ * @returns {@link NOT_PLAIN} for any other value, which says nothing.
+ */
+export function plainCopy(value: unknown): unknown {
+  for (const key in Object.prototype) if (key !== undefined) return NOT_PLAIN;
+  try {
+    return copyPlain(value, 0);
+  } catch {
+    return NOT_PLAIN;
+  }
+}
+
+function copyPlain(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return isPlain(value, depth) ? value : NOT_PLAIN;
+  if (depth >= MAX_DEPTH || (value as { readonly toJSON?: unknown }).toJSON !== undefined) return NOT_PLAIN;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype)
+    return copyRecord(value as Readonly<Record<string, unknown>>, depth + 1);
+  return prototype === Array.prototype && Array.isArray(value) ? copyList(value, depth + 1) : NOT_PLAIN;
+}
+
+function copyList(list: readonly unknown[], depth: number): unknown {
+  const copy: unknown[] = [];
+  for (let index = 0; index < list.length; index++) {
+    const item = copyPlain(list[index], depth);
+    if (item === NOT_PLAIN) return NOT_PLAIN;
+    copy.push(item);
+  }
+  return copy;
+}
+
+function copyRecord(record: Readonly<Record<string, unknown>>, depth: number): unknown {
+  const copy: Record<string, unknown> = {};
+  let count = 0;
+  let last = '';
+  for (const key in record) {
+    if (key === '__proto__' || !isWellFormed(key)) return NOT_PLAIN;
+    const member = copyPlain(record[key], depth);
+    if (member === NOT_PLAIN) return NOT_PLAIN;
+    copy[key] = member;
+    count++;
+    last = key;
+  }
+  return count === 1 && isTag(last) ? NOT_PLAIN : copy;
+}
+
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case 'string':

@@ -1,10 +1,10 @@
 import type { Position } from '../../protocol/position.js';
 
 /** What is remembered of a publish. */
-export interface RecentPublish {
+export interface RecentPublish extends Position {
+  readonly channel: string;
   readonly fingerprint: string;
-  readonly position: Position;
-  /** When it is forgotten, in milliseconds of the clock that never jumps. */
+  /** When it is forgotten, in whole milliseconds of the clock that never jumps. */
   readonly until: number;
 }
 
@@ -17,9 +17,23 @@ const ENTRY_BYTES = 250;
 /** What a producer weighs without its name and entries, in bytes. */
 const PRODUCER_BYTES = 250;
 
+/** A publish in the list of those of one producer that have one id: nearly always of one channel. */
+class Remembered implements RecentPublish {
+  fingerprint = '';
+  epoch = '';
+  seq = 0;
+  until = 0;
+
+  constructor(
+    readonly channel: string,
+    readonly next: Remembered | undefined,
+  ) {}
+}
+
 /** Publishes of one producer. */
 interface Publishes {
-  readonly byKey: Map<string, RecentPublish>;
+  /** By the id as the client gave it, so that no text is made and hashed for a publish. */
+  readonly byId: Map<string, Remembered>;
   bytes: number;
 }
 
@@ -61,26 +75,32 @@ export class RecentPublishes {
     return this.younger.bytes + this.older.bytes;
   }
 
-  /** @param key as {@link publishKey} makes it. @param now of the clock that never jumps, in milliseconds. */
-  find(producer: string, key: string, now: number): RecentPublish | undefined {
-    const younger = this.younger.byProducer.get(producer);
-    const older = this.older.byProducer.get(producer);
-    if (younger === undefined && older === undefined) return undefined;
-    const entry = younger?.byKey.get(key) ?? older?.byKey.get(key);
+  /** @param now of the clock that never jumps, in milliseconds. */
+  find(producer: string, channel: string, id: string, now: number): RecentPublish | undefined {
+    const entry =
+      inChannel(this.younger.byProducer.get(producer)?.byId.get(id), channel) ??
+      inChannel(this.older.byProducer.get(producer)?.byId.get(id), channel);
     return entry !== undefined && entry.until > now ? entry : undefined;
   }
 
-  remember(producer: string, key: string, publish: RecentPublish): void {
-    const bytes = ENTRY_BYTES + 2 * (key.length + publish.fingerprint.length);
+  remember(producer: string, id: string, publish: RecentPublish): void {
+    const { channel, fingerprint, epoch, seq, until } = publish;
+    const bytes = ENTRY_BYTES + 2 * (id.length + channel.length + fingerprint.length);
     const publishes = this.roomFor(producer, bytes);
-    if (publishes.byKey.has(key)) {
-      // The same publish again, of the same size: the newer answer counts.
-      publishes.byKey.set(key, publish);
-      return;
+    const { byId } = publishes;
+    const others = byId.get(id);
+    let entry = inChannel(others, channel);
+    // The same publish again, of the same size: the newer answer counts.
+    if (entry === undefined) {
+      entry = new Remembered(channel, others);
+      byId.set(id, entry);
+      publishes.bytes += bytes;
+      this.younger.bytes += bytes;
     }
-    publishes.byKey.set(key, publish);
-    publishes.bytes += bytes;
-    this.younger.bytes += bytes;
+    entry.fingerprint = fingerprint;
+    entry.epoch = epoch;
+    entry.seq = seq;
+    entry.until = until;
   }
 
   /** The younger publishes of a producer, with room for so many bytes more. */
@@ -97,14 +117,13 @@ export class RecentPublishes {
       this.younger.delete(producer);
       this.older.put(producer, own);
     }
-    const publishes: Publishes = { byKey: new Map(), bytes: made };
+    const publishes: Publishes = { byId: new Map(), bytes: made };
     this.younger.put(producer, publishes);
     return publishes;
   }
 }
 
-/** Names a publish among those of its producer. Made once for each, as it must be hashed. */
-export function publishKey(channel: string, id: string): string {
-  // A channel has no blank.
-  return `${channel} ${id}`;
+function inChannel(entry: Remembered | undefined, channel: string): Remembered | undefined {
+  while (entry !== undefined && entry.channel !== channel) entry = entry.next;
+  return entry;
 }

@@ -11,25 +11,30 @@ import type { TurnClient } from '../async/turns.js';
 import type { ClosableSession, Connection } from '../ports/connection.js';
 import { DroppedTails, type DroppedRange } from './dropped-tails.js';
 import { plainGap, type Flow, type QueueEntry, type QueuedMessage } from './entry.js';
-import type { MemoryAccount } from './memory-account.js';
+import type { ClientBytes } from './client-bytes.js';
 import { SHARE_BYTES, type BudgetedOutbox, type OutboxBudget } from './outbox-budget.js';
 import { OutboxQueue } from './queue.js';
 
 /** Most bytes of one frame that the outbox assembles; the rest goes into the next. */
 const MAX_FRAME_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
 /** Share of the limits below which a replay may add more. */
 const ROOM = 0.25;
 
 /** The session of an outbox. */
 export interface OutboxSession extends ClosableSession, TurnClient {
-  /** What all connections of the client hold; `undefined` before `welcome` and after the end. */
-  readonly account: MemoryAccount | undefined;
+  /** Whether it is known whose session it is: between `welcome` and the end. */
+  readonly isLive: boolean;
 }
 
 /** What the outboxes of one engine share. */
 export interface OutboxShared extends Pick<EnginePorts, 'clock' | 'observer'> {
   readonly limits: OutboxLimits;
   readonly budget: OutboxBudget;
+  /** What waits for each client on all its connections. */
+  readonly queued: ClientBytes;
+  /** The queue of every outbox in which nothing is queued; nothing is ever pushed into it. */
+  readonly nothing: OutboxQueue;
   readonly scheduler: FlushScheduler;
   readonly wheel: TimerWheel;
   readonly onUnwritable: OnUnwritable;
@@ -53,7 +58,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /** {@link TimerWheel.stamp} of the last frame. */
   sentStamp: number;
   private scheduled = false;
-  readonly queue: OutboxQueue;
+  private ownQueue: OutboxQueue | undefined;
   private control: Buffer[] | undefined;
   private controlBytes = 0;
   /** Shared frames of this turn; they precede everything that is queued after them. */
@@ -63,7 +68,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   private droppedTails: DroppedTails | undefined;
   /** What the budget of the node was told last. */
   private reportedBytes = 0;
-  /** What the account of the client was told last. */
+  /** What was counted for the client last. */
   private chargedBytes = 0;
   /** The frame that the socket holds back. */
   private heldFrame: Buffer | undefined;
@@ -74,7 +79,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
     private readonly shared: OutboxShared,
   ) {
     this.sentStamp = shared.wheel.stamp;
-    this.queue = new OutboxQueue(shared.budget);
+  }
+
+  private get queue(): OutboxQueue {
+    return this.ownQueue ?? this.shared.nothing;
   }
 
   /** Whose queue it is. */
@@ -137,6 +145,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       }
     }
     const bytes = this.encode(envelope);
+    if (bytes.length === 0) return 0;
     (this.control ??= []).push(bytes);
     this.countControl(bytes.length);
     this.busy |= CONTROL;
@@ -144,9 +153,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     return bytes.length;
   }
 
-  /** Bytes of an envelope, to be measured before they are queued. */
+  /** Bytes of an envelope, to be measured before they are queued; none for one that the transport keeps to itself. */
   encode(envelope: Envelope): Buffer {
-    return encodeEnvelope(envelope, this.connection.variant.codec);
+    const { connection } = this;
+    const sent = connection.translate === undefined ? envelope : connection.translate(envelope);
+    return sent === undefined ? NOTHING : encodeEnvelope(sent, connection.variant.codec);
   }
 
   /**
@@ -168,7 +179,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
    * @returns `false` where there is no room for them; nothing was queued then.
    */
   pushAnswer(bytes: Buffer, ref: string | undefined, flow: Flow | undefined): boolean {
-    if (this.isClosed) return true;
+    if (this.isClosed || bytes.length === 0) return true;
     // Only what this client does not read counts: an idle connection takes it, whatever waits for others of the account.
     if (this.isFull(bytes.length)) {
       this.flush();
@@ -298,6 +309,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
 
   /** Where the client stands in the flows of which something waits, as {@link OutboxQueue.positions} has it. */
   positions(): ReadonlyMap<Flow, Position | undefined> {
+    // The cursors count them as sent.
+    if (this.staged !== undefined) this.writeStaged(this.staged);
     const positions = this.queue.positions();
     for (const flow of this.droppedTails?.flows ?? []) {
       const from = this.droppedTails?.get(flow)?.from ?? 0;
@@ -321,7 +334,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
   /** Drops everything; later calls do nothing. */
   close(): void {
     this.busy |= CLOSED;
-    this.queue.clear();
+    this.ownQueue?.clear();
+    this.ownQueue = undefined;
     this.control = undefined;
     this.countControl(-this.controlBytes);
     this.staged = undefined;
@@ -411,7 +425,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private append(entry: QueuedMessage): void {
-    this.queue.push(entry);
+    (this.ownQueue ??= new OutboxQueue(this.shared.budget)).push(entry);
     this.busy |= QUEUED;
     this.report();
     this.schedule();
@@ -442,19 +456,26 @@ export class Outbox implements Flushable, BudgetedOutbox {
     this.shared.budget.change(bytes);
   }
 
-  /** Tells the node and the account of the client what waits. Not called while the socket takes everything at once. */
+  /**
+   * Tells the node what waits, and counts it for the client. Not called while the socket takes everything at once. What is within
+   * the share, and leaves at the end of this turn, is not counted: nearly every answer does.
+   */
   private report(): void {
     const bytes = this.isClosed ? 0 : this.waitingBytes;
     this.shared.budget.moved(this, this.reportedBytes, bytes);
     this.reportedBytes = bytes;
-    const { account } = this.session;
-    if (account === undefined || bytes === this.chargedBytes) return;
-    account.queue(bytes - this.chargedBytes);
-    this.chargedBytes = bytes;
+    const { client, isLive } = this.session;
+    const charged = (bytes > SHARE_BYTES || this.isBlocked) && isLive ? bytes : 0;
+    if (charged === this.chargedBytes) return;
+    this.shared.queued.change(client, charged - this.chargedBytes);
+    this.chargedBytes = charged;
   }
 
   private noteQueue(): void {
-    if (this.queue.isEmpty) this.busy &= ~QUEUED;
+    const { queue } = this;
+    if (!queue.isEmpty) return;
+    this.busy &= ~QUEUED;
+    if (queue.heldLength === 0) this.ownQueue = undefined;
   }
 
   private get isClosed(): boolean {
@@ -485,9 +506,10 @@ export class Outbox implements Flushable, BudgetedOutbox {
    * client that reads does not pay for others of its user or address that do not.
    */
   private isAccountFull(bytes: number): boolean {
-    if (this.waitingBytes + bytes <= SHARE_BYTES) return false;
-    const { account } = this.session;
-    return account !== undefined && account.queuedBytes + bytes > this.shared.limits.maxBytesPerUser;
+    const own = this.waitingBytes + bytes;
+    if (own <= SHARE_BYTES || !this.session.isLive) return false;
+    const { queued, limits } = this.shared;
+    return queued.of(this.session.client) - this.chargedBytes + own > limits.maxBytesPerUser;
   }
 
   /** Whether it holds its share while the node has little to give. */

@@ -78,6 +78,7 @@ export class OutboxQueue {
    * @returns whether there was one.
    */
   dropOldest(flow: Flow): boolean {
+    if (this.isEmpty) return false;
     const own = this.indexed.of(flow);
     if (own?.epoch !== flow.epoch) return false;
     const entry = own.events.first();
@@ -101,6 +102,7 @@ export class OutboxQueue {
    * partial gap announces them, before the thinned events and up to the last of them (P25).
    */
   conflate(flow: Flow, key: string | undefined, to: number): void {
+    if (this.isEmpty) return;
     const own = this.indexed.of(flow);
     if (own?.epoch !== flow.epoch) return;
     if (key !== undefined) own.supersede(key);

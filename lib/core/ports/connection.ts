@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CloseName } from '../../protocol/close-codes.js';
 import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
+import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
 
 /** What a transport knows of a client before its first frame. */
@@ -49,6 +50,16 @@ export interface Connection {
   readonly variant: WireVariant;
   /** Whether the client cannot answer: the engine sends it no `ping`, and its silence proves nothing. Default `false`. */
   readonly oneWay?: boolean;
+  /**
+   * What this client is sent in the place of a message that is its own, before it is encoded; `undefined` for nothing. Messages that
+   * clients share (events, gaps, signals) do not come here. It must not call the engine back. Default: the message.
+   */
+  translate?(envelope: Envelope): Envelope | undefined;
+  /**
+   * Called when the engine ends the connection, once everything is written that still will be, and before `close`: the last moment
+   * at which `positions` of its handler is known.
+   */
+  onEnding?(): void;
   /**
    * Hands one frame to the socket. `false` when the socket buffers bytes: nothing is lost, but the next frame should
    * wait for `onDrain`. A write on a closed connection is ignored.

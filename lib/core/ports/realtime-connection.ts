@@ -1,6 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Handshake } from './connection.js';
-import type { RealtimeIdentity } from './identity.js';
+import { copyIdentity, type RealtimeIdentity } from './identity.js';
+
+const NOT_READ = Symbol('not read');
+
+/** The session of a connection, as far as the application reaches it. */
+interface ConnectionSession {
+  readonly user?: RealtimeIdentity | undefined;
+  close(name: 'kicked'): void;
+}
 
 /**
  * The connection as guards, pipes and handlers see it. It looks like an HTTP request where that helps:
@@ -23,19 +31,15 @@ export class RealtimeConnection {
   readonly ip: string;
   /** Whether the client used TLS, to this server or to a trusted proxy. */
   readonly secure: boolean;
-  /**
-   * A copy of what the engine verified, until a guard changes it or sets something else. What that is changes nothing of who the
-   * user is to the engine, nor of the authenticator's own object. Objects inside it are shared.
-   */
-  user: RealtimeIdentity | undefined;
-  // Made at the first read: most connections have no guard that reads headers, and no data.
+  // Made at the first read: most connections have no guard that reads headers or changes the user, and no data.
+  #user: RealtimeIdentity | typeof NOT_READ | undefined;
   #headers: IncomingHttpHeaders | undefined;
   #data: Record<string, unknown> | undefined;
   #token: string | undefined;
   readonly #handshake: Handshake;
-  readonly #session: { close(name: 'kicked'): void };
+  readonly #session: ConnectionSession;
 
-  constructor(id: string, handshake: Handshake, session: { close(name: 'kicked'): void }) {
+  constructor(id: string, handshake: Handshake, session: ConnectionSession) {
     this.#session = session;
     this.id = id;
     this.transport = handshake.transport;
@@ -43,6 +47,22 @@ export class RealtimeConnection {
     this.ip = handshake.ip;
     this.secure = handshake.secure;
     this.#handshake = handshake;
+  }
+
+  /**
+   * A copy of what the engine verified, until a guard changes it or sets something else. What that is changes nothing of who the
+   * user is to the engine, nor of the authenticator's own object. Objects inside it are shared.
+   */
+  get user(): RealtimeIdentity | undefined {
+    if (this.#user === NOT_READ) {
+      const { user } = this.#session;
+      this.#user = user && copyIdentity(user);
+    }
+    return this.#user;
+  }
+
+  set user(user: RealtimeIdentity | undefined) {
+    this.#user = user;
   }
 
   /** Headers of the handshake, names in lower case, and `authorization` with the current token. */
@@ -77,6 +97,11 @@ export class RealtimeConnection {
   /** Ends the connection with 4811 `kicked`. */
   disconnect(): void {
     this.#session.close('kicked');
+  }
+
+  /** @internal The user was verified, or verified again. */
+  verified(): void {
+    this.#user = NOT_READ;
   }
 
   /** @internal Sets the token that `headers.authorization` shows: of the handshake, of `hello`, and of each `auth`. */

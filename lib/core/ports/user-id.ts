@@ -17,3 +17,8 @@ export function isUserId(value: unknown): value is string {
     Buffer.byteLength(value) <= MAX_USER_ID_BYTES
   );
 }
+
+/** Names the anonymous clients of an address where limits know a user by its id: no id has a control character. */
+export function anonymousOf(network: string): string {
+  return `\n${network}`;
+}

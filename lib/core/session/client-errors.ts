@@ -1,6 +1,7 @@
 import type { ClientCommand } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
-import { errorBody, RealtimeError } from '../../protocol/realtime-error.js';
+import { errorBody } from '../../protocol/error-body.js';
+import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import type { Clock } from '../ports/clock.js';
 import type { Entropy } from '../ports/entropy.js';

@@ -44,7 +44,7 @@ export interface FlowSession extends LimitedSession {
 
 /** The commands of one live session: counts each, lets it wait while others run, and runs it (G16). */
 export class CommandFlow implements BacklogSession {
-  /** Monotonic time at which the command came that runs now. */
+  /** Monotonic time at which the command came that runs now, in whole milliseconds. */
   receivedAt = 0;
   /** Made when a command must wait: those of most connections never do. */
   private backlog: CommandBacklog | undefined;
@@ -86,7 +86,7 @@ export class CommandFlow implements BacklogSession {
 
   /** Counts a command that is under way, and answers it with the error when it fails. @param held bytes that it gives back. */
   track(work: MaybePromise<void>, ref: string | undefined, held = 0): void {
-    if (!isPromise(work)) return this.giveBack(held);
+    if (!isPromise(work)) return;
     this.reading.begin();
     work.then(
       () => this.finished(held),
@@ -169,16 +169,21 @@ export class CommandFlow implements BacklogSession {
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
     const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
-    if (held > holds && !waiting.take(this.client, held - holds)) {
+    if (held > holds && !waiting.hasRoom(this.client, held - holds)) {
       this.giveBack(holds);
       return this.refuse(received, tooMuchWaits());
     }
-    this.receivedAt = receivedAt;
+    // A fraction would be an object of its own, which an idle session keeps.
+    this.receivedAt = Math.floor(receivedAt);
     watch?.start(session.view, command);
     try {
-      this.track(session.execute(command), ref, held);
+      const work = session.execute(command);
+      // What is done already held nothing while anything else ran.
+      if (!isPromise(work)) return this.giveBack(holds);
+      if (held > holds) waiting.hold(this.client, held - holds);
+      this.track(work, ref, held);
     } catch (error) {
-      this.giveBack(held);
+      this.giveBack(holds);
       session.fail(ref, error);
     }
   }

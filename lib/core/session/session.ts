@@ -5,7 +5,6 @@ import type { Position } from '../../protocol/position.js';
 import type { RealtimeError } from '../../protocol/realtime-error.js';
 import type { CommandValidation } from '../../protocol/validation/validate-command.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
-import type { MemoryAccount } from '../outbox/memory-account.js';
 import { Outbox, type OutboxSession, type OutboxShared } from '../outbox/outbox.js';
 import type { Flow } from '../outbox/entry.js';
 import type { Clock, Scheduled } from '../ports/clock.js';
@@ -17,13 +16,14 @@ import {
   type FrameVerdict,
 } from '../ports/connection.js';
 import type { Entropy } from '../ports/entropy.js';
-import { copyIdentity, type RealtimeIdentity, type Verified } from '../ports/identity.js';
+import type { RealtimeIdentity, Verified } from '../ports/identity.js';
 import type { EngineLogger } from '../ports/logger.js';
 import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { Outcome } from '../ports/observer.js';
 import { RealtimeConnection, type ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineSettings } from '../ports/settings.js';
 import type { Opening } from '../ports/transport-host.js';
+import { anonymousOf } from '../ports/user-id.js';
 import { noRoom, type AnswerSizes } from './answers.js';
 import { errorEnvelope, toClientError } from './client-errors.js';
 import { SessionChannels } from './channels.js';
@@ -31,7 +31,7 @@ import { CommandFlow, type CommandFlowDeps, type FlowSession } from './command-f
 import type { FrameReader, FrameSession } from './frame-reader.js';
 import { Heartbeat, type HeartbeatSession } from './heartbeat.js';
 import { InboundLimiter, type InboundDeps } from './inbound-limiter.js';
-import { SessionMemory, type SessionMemoryDeps } from './memory.js';
+import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
@@ -56,7 +56,7 @@ export interface SessionCommands {
 }
 
 /** What the sessions of one engine share. */
-export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<SessionMemoryDeps, 'accounts'> {
+export interface SessionDeps extends InboundDeps, CommandFlowDeps, Pick<RetainedMemoryDeps, 'retained'> {
   readonly commands: SessionCommands;
   readonly settings: EngineSettings;
   readonly clock: Clock;
@@ -95,7 +95,6 @@ export class Session
   /** As of its handshake. */
   readonly network: string;
   readonly channels = new SessionChannels();
-  readonly memory: SessionMemory;
   readonly heartbeat: Heartbeat;
   readonly tokenWatch: TokenWatch;
   readonly reading: ReadingPause;
@@ -110,9 +109,11 @@ export class Session
   private agreed = NO_FEATURES;
   private lineageId = '';
   // Made when they are asked for: to make and hash them costs more than to look something up by them.
-  private clientName: string | undefined;
+  private anonymousName: string | undefined;
   private producerName: string | undefined;
   private generationNumber = 0;
+  /** Bytes that the node keeps for it for as long as it lives. */
+  private retained = 0;
   private closeCode: number | undefined;
   private helloTimer: Scheduled | undefined;
   private publishLanes: PublishLanes | undefined;
@@ -128,7 +129,6 @@ export class Session
     this.connectedAt = clock.now();
     this.network = connection.handshake.network;
     this.view = new RealtimeConnection(this.id, connection.handshake, this);
-    this.memory = new SessionMemory(deps, this);
     this.outbox = new Outbox(connection, this, outboxes);
     this.inbound = new InboundLimiter(deps);
     this.reading = new ReadingPause(connection, deps);
@@ -191,12 +191,7 @@ export class Session
 
   /** Whom limits over several connections count: the user, or the address of an anonymous client. */
   get client(): string {
-    return (this.clientName ??=
-      this.userId === undefined ? `address ${this.network}` : `user ${this.userId}`);
-  }
-
-  get account(): MemoryAccount | undefined {
-    return this.memory.account;
+    return this.verifiedId ?? (this.anonymousName ??= anonymousOf(this.network));
   }
 
   /** Keeps publishes in order; made at the first one, as most connections never publish. */
@@ -213,10 +208,9 @@ export class Session
   identify(authentication: Verified, token: string | undefined): void {
     this.identity = authentication.user;
     this.verifiedId = authentication.user?.id;
-    this.clientName = undefined;
     this.producerName = undefined;
-    // A guard may change it in place, as on an HTTP request.
-    this.view.user = this.identity && copyIdentity(this.identity);
+    // What a guard changed in place, as on an HTTP request, is over.
+    this.view.verified();
     this.unverified = NO_OPENING;
     this.tokenWatch.follow(authentication);
     if (token !== undefined) this.view.setToken(token);
@@ -230,6 +224,20 @@ export class Session
     this.lineageId = lineage;
     this.producerName = undefined;
     this.generationNumber = generation;
+  }
+
+  /**
+   * Counts what the node keeps for this connection from now on.
+   *
+   * @param bytes negative for what it no longer keeps.
+   * @throws RealtimeError `rate_limited`, as {@link requireRetainable}; nothing is counted then.
+   */
+  retain(bytes: number): void {
+    if (bytes > 0) requireRetainable(this.deps, this, this.retained, bytes);
+    // -0 would make V8 keep a field as an object of its own.
+    if (this.isClosed || bytes === 0) return;
+    this.retained += bytes;
+    this.deps.retained.change(this.client, bytes);
   }
 
   onFrame(frame: Encoded, size?: number): FrameVerdict {
@@ -258,6 +266,8 @@ export class Session
 
   private end(code: number): void {
     const wasLive = this.isLive;
+    // What is given back later was given back here.
+    this.retain(-this.retained);
     this.state = 'closed';
     this.closeCode = code;
     this.helloTimer?.cancel();
@@ -270,7 +280,6 @@ export class Session
     this.outbox.close();
     this.deps.sessions.remove(this);
     this.deps.commands.leave(this, code);
-    this.memory.end();
     this.deps.watch?.closed(this.view);
     this.deps.observer.onConnectionClose?.(this.view, code);
     if (wasLive) this.deps.listeners.closed(this.view, code);
@@ -392,6 +401,7 @@ export class Session
   close(name: CloseName, retryAfterMs = 0): void {
     if (this.isClosed) return;
     this.outbox.flush();
+    this.connection.onEnding?.();
     const { code } = CLOSE_CODES[name];
     this.end(code);
     this.connection.close(code, closeReason(name, retryAfterMs));

@@ -2,6 +2,7 @@ import { HttpException } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { EngineLogger } from '../../core/ports/logger.js';
+import { messageOf as meaningfulMessage } from '../../protocol/error-body.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isRecord } from '../../protocol/validation/checks.js';
@@ -149,12 +150,12 @@ export class ErrorMapper {
 
 /** The application's own choice. A code that is not the application's to give is its reason. */
 function chosen(error: RealtimeError, { action }: ErrorOrigin): RealtimeError {
-  const { code, message, data, details } = error;
+  const { code, data, details } = error;
   const isAdmission = ADMISSIONS.includes(action);
   if ((isAdmission ? OF_ADMISSIONS : OF_HANDLERS).has(code)) return error;
   const { reason = code, retryAfterMs = TEMPORARY.has(code) ? askAgain(action) : undefined } = error;
   const becomes = code === 'unauthorized' ? 'forbidden' : 'refused';
-  return new RealtimeError(becomes, { reason, message, data, details, retryAfterMs, cause: error });
+  return new RealtimeError(becomes, { reason, message: meaningfulMessage(error), data, details, retryAfterMs, cause: error });
 }
 
 function errorFor({ status, body, message, cause }: GivenError, origin: ErrorOrigin): RealtimeError {

@@ -1,10 +1,6 @@
-import { mayHoldBytes, readBytes } from '../bytes.js';
-import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
+import { MAX_DEPTH, type FrameLimits } from '../envelope.js';
 import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
-
-const NEWLINE = 0x0a;
-/** Anything but JSON's white space, of which a line that ends with CRLF has the `\r`. */
-const CONTENT = /[^ \t\r]/;
+import { hasContent, parseLine, plainJsonCodec } from './plain-json.js';
 
 /**
  * JSON envelopes separated by `\n` in text frames: the default codec (P1, P4).
@@ -12,19 +8,12 @@ const CONTENT = /[^ \t\r]/;
  * @example RealtimeModule.forRoot({ auth, codecs: [jsonCodec] }) // no MessagePack
  */
 export const jsonCodec: Codec = {
-  name: 'json',
-  subprotocol: 'realtime.v1.json',
-  binary: false,
-  separator: NEWLINE,
-
-  encode(envelope: Envelope): string {
-    return JSON.stringify(envelope);
-  },
+  ...plainJsonCodec,
 
   decode(frame: Encoded, limits?: FrameLimits): unknown[] {
     if (typeof frame !== 'string')
       throw new FrameError('A binary frame where JSON is spoken: send JSON in text frames');
-    if (!frame.includes('\n')) return CONTENT.test(frame) ? [parseLine(frame, limits)] : [];
+    if (!frame.includes('\n')) return hasContent(frame) ? [readLine(frame, limits)] : [];
     const values: unknown[] = [];
     let start = 0;
     while (start <= frame.length) {
@@ -36,11 +25,11 @@ export const jsonCodec: Codec = {
       }
       const line = frame.slice(start, end);
       // Each unit of an empty line is looked at once, so the size of a frame of nothing but white space bounds its cost.
-      if (CONTENT.test(line)) {
+      if (hasContent(line)) {
         // Counted before the line is parsed.
         if (limits !== undefined && values.length >= limits.maxEnvelopesPerFrame)
           throw tooManyEnvelopes(limits);
-        values.push(parseLine(line, limits));
+        values.push(readLine(line, limits));
       }
       start = end + 1;
     }
@@ -48,20 +37,18 @@ export const jsonCodec: Codec = {
   },
 };
 
-function parseLine(line: string, limits: FrameLimits | undefined): unknown {
+function readLine(line: string, limits: FrameLimits | undefined): unknown {
   if (limits !== undefined && exceedsBytes(line, limits.maxMessageBytes)) throw tooManyBytes(limits);
   // A nesting of MAX_DEPTH needs at least as many brackets, so most lines need no scan. A server may send a deeper one
   // than it takes: an answer wraps what another client sent.
   if (limits !== undefined && countOf('{', line) + countOf('[', line) > MAX_DEPTH && isTooDeep(line)) {
     throw new FrameError(`An envelope nests more than ${MAX_DEPTH} arrays and objects`);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(line);
+    return parseLine(line);
   } catch {
     throw new FrameError('A line of the frame is not JSON');
   }
-  return mayHoldBytes(line) ? readBytes(value) : value;
 }
 
 function exceedsBytes(line: string, limit: number): boolean {

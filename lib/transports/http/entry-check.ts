@@ -3,6 +3,7 @@ import type { Clock } from '../../core/ports/clock.js';
 import type { Handshake } from '../../core/ports/connection.js';
 import { attempt, isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import { anonymousOf } from '../../core/ports/user-id.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { AcceptedHandshake, Purpose } from './handshake-policy.js';
 import { refusalOf, TRY_LATER } from './refusal.js';
@@ -65,7 +66,7 @@ export class EntryCheck {
   ): Promise<Opening | Refusal> {
     const { clock, handshakeTimeoutMs } = this.settings;
     const { network } = handshake;
-    const sender = { network, client: `address ${network}`, shed: () => socket.destroy() };
+    const sender = { network, client: anonymousOf(network), shed: () => socket.destroy() };
     const { unfinished } = this.host;
     // A client should wait for the answer before it sends more (RFC 6455 §4.1). What it sends nevertheless stays in the socket.
     const onReadable = (): void => unfinished.note(sender, bytes + socket.readableLength);

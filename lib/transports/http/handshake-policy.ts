@@ -11,15 +11,19 @@ import { canonicalOrigin, isSameOrigin, type OriginCheck, type Scheme } from './
 import { takeQueryToken } from './query-token.js';
 import { parseSubprotocols } from './subprotocol-header.js';
 
-/** What a request is judged as: an upgrade, or a probe that asks how an upgrade would be answered (P18). */
-export type Purpose = 'upgrade' | 'probe';
+/** What a request is judged as: an upgrade, a probe that asks how an upgrade would be answered (P18), or a plain stream (P20). */
+export type Purpose = 'upgrade' | 'probe' | 'stream';
 
 /** A request whose credentials may be verified. */
 export interface AcceptedHandshake {
   readonly handshake: Handshake;
-  readonly codec: Codec;
   /** What came with the request; left out when `hello` must bring it. */
   readonly credentials: (Credentials & { readonly token: string }) | undefined;
+}
+
+/** The same of an upgrade, or a probe. */
+export interface AcceptedUpgrade extends AcceptedHandshake {
+  readonly codec: Codec;
 }
 
 /** Rules that requests are judged by. */
@@ -41,7 +45,7 @@ export function isRefusal(judgement: object): judgement is Refusal {
   return 'status' in judgement;
 }
 
-/** Judges requests by their headers, cheapest check first; the one set of rules for upgrades and probes. */
+/** Judges requests by their headers, cheapest check first; the one set of rules for everything that opens a connection. */
 export class HandshakePolicy {
   private hasWarned = false;
 
@@ -50,18 +54,63 @@ export class HandshakePolicy {
     private readonly rules: HandshakeRules,
   ) {}
 
-  judge(req: IncomingMessage, { ip, scheme }: ClientAddress, purpose: Purpose): Refusal | AcceptedHandshake {
+  judge(
+    req: IncomingMessage,
+    address: ClientAddress,
+    purpose: Exclude<Purpose, 'stream'>,
+  ): Refusal | AcceptedUpgrade {
+    const offered = offerOf(req.headers['sec-websocket-protocol']);
+    const accepted = this.judgeClient(req, address, purpose, offered?.token);
+    if (isRefusal(accepted)) return accepted;
+    if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
+    const selection = selectCodec(offered, this.rules.codecs);
+    if ('refused' in selection) {
+      return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
+    }
+    return { ...accepted, codec: selection.codec };
+  }
+
+  /** The same of a request for a plain stream (P20). */
+  judgeStream(req: IncomingMessage, address: ClientAddress): Refusal | AcceptedHandshake {
+    const site = req.headers['sec-fetch-site'];
+    // Images, scripts and links of other pages, whose visitor knows nothing of the stream. A stream of another page has an Origin.
+    if (req.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
+      return refused(403, 'A page of another site has to say its Origin');
+    return this.judgeClient(req, address, 'stream', undefined);
+  }
+
+  /**
+   * The headers by which a page may read an answer (CORS). Cookies are allowed for pages whose cookies count; without a list of
+   * origins, every page may read what it is given without them.
+   */
+  corsOf(req: IncomingMessage, { ip, scheme }: ClientAddress): Readonly<Record<string, string>> {
+    const { headers, url = '/' } = req;
+    const { origin } = headers;
+    if (origin === undefined) return { Vary: 'Origin' };
+    const { allowsOrigin } = this.rules;
+    const handshake = this.handshakeOf('sse', req, this.queryOf(url).url, ip, scheme);
+    const isAllowed =
+      allowsOrigin === undefined
+        ? isSameOrigin(origin, headers.host, scheme)
+        : allowsOrigin(origin, handshake, scheme);
+    if (!isAllowed && allowsOrigin !== undefined) return { Vary: 'Origin' };
+    return {
+      Vary: 'Origin',
+      'Access-Control-Allow-Origin': origin,
+      ...(isAllowed && { 'Access-Control-Allow-Credentials': 'true' }),
+    };
+  }
+
+  private judgeClient(
+    req: IncomingMessage,
+    { ip, scheme }: ClientAddress,
+    purpose: Purpose,
+    offered: string | undefined,
+  ): Refusal | AcceptedHandshake {
     const { headers } = req;
     const query = this.queryOf(req.url ?? '/');
-    const offered = offerOf(headers['sec-websocket-protocol']);
-    const received: Handshake = {
-      transport: 'websocket',
-      headers,
-      url: query.url,
-      ip,
-      network: this.host.networkOf(ip),
-      secure: scheme === 'https',
-    };
+    const transport = purpose === 'stream' ? 'sse' : 'websocket';
+    const received = this.handshakeOf(transport, req, query.url, ip, scheme);
 
     const refusal = this.judgeHost(req) ?? this.host.admit(received);
     if (refusal !== undefined) return refusal;
@@ -71,16 +120,19 @@ export class HandshakePolicy {
       return refused(403, 'This origin may not connect');
     const handshake = isOwn ? received : this.withoutCookies(received);
     const source = this.sourceOf(handshake, offered, query.token, purpose);
-    // A page's upgrade always has an Origin; its `fetch` of the same origin, which the probe is, never.
-    if (source?.via === 'cookie' && origin === undefined && purpose === 'upgrade')
+    if (source?.via === 'cookie' && origin === undefined && needsOrigin(headers, purpose))
       return refused(403, 'A cookie needs an Origin beside it');
-    if (offered === undefined) return refused(400, 'Sec-WebSocket-Protocol is malformed');
-    const selection = selectCodec(offered, this.rules.codecs);
-    if ('refused' in selection) {
-      return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
-    }
-    const credentials = source === undefined ? undefined : { ...source, handshake };
-    return { handshake, codec: selection.codec, credentials };
+    return { handshake, credentials: source === undefined ? undefined : { ...source, handshake } };
+  }
+
+  private handshakeOf(
+    transport: Handshake['transport'],
+    { headers }: IncomingMessage,
+    url: string,
+    ip: string,
+    scheme: Scheme,
+  ): Handshake {
+    return { transport, headers, url, ip, network: this.host.networkOf(ip), secure: scheme === 'https' };
   }
 
   private judgeHost({ headers: { host }, rawHeaders }: IncomingMessage): Refusal | undefined {
@@ -130,12 +182,12 @@ export class HandshakePolicy {
 
   private sourceOf(
     { headers }: Handshake,
-    offered: SubprotocolOffer | undefined,
+    offered: string | undefined,
     query: string | undefined,
     purpose: Purpose,
   ): Source | undefined {
-    if (offered?.token !== undefined) return { token: offered.token, via: 'subprotocol' };
-    if (purpose === 'probe') {
+    if (offered !== undefined) return { token: offered, via: 'subprotocol' };
+    if (purpose !== 'upgrade') {
       // A page cannot set Sec-WebSocket-Protocol on a `fetch`, but it can set this.
       const bearer = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1];
       if (bearer !== undefined) return { token: bearer, via: 'subprotocol' };
@@ -154,6 +206,14 @@ export class HandshakePolicy {
   private spoken(): string {
     return this.rules.codecs.map((codec) => codec.subprotocol).join(', ');
   }
+}
+
+/** Whether a cookie counts only beside an `Origin`. */
+function needsOrigin(headers: IncomingMessage['headers'], purpose: Purpose): boolean {
+  // A page's upgrade always has one; its `fetch` of the same origin, which the probe is, never.
+  if (purpose !== 'stream') return purpose === 'upgrade';
+  // Nor has an `EventSource` of the same origin, for which the browser says so in another header.
+  return headers['sec-fetch-site'] !== 'same-origin';
 }
 
 /**

@@ -1,3 +1,4 @@
+import { messageOf } from '../../protocol/error-body.js';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
@@ -12,7 +13,9 @@ const LINGER_MS = 2_000;
 export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
 
 /** The HTTP refusal with the meaning of an error that was thrown before the upgrade (P18). */
-export function refusalOf({ code, message, retryAfterMs }: RealtimeError): Refusal {
+export function refusalOf(error: RealtimeError): Refusal {
+  const { code, retryAfterMs } = error;
+  const message = messageOf(error);
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
   switch (code) {
     case 'unauthorized':

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
 import type { TransportHost, UnfinishedSender } from '../../core/ports/transport-host.js';
+import { anonymousOf } from '../../core/ports/user-id.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
 import {
   isPlainTcp,
@@ -11,7 +12,7 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from './direct-writer.js';
-import { InboundMeter } from './inbound-meter.js';
+import type { InboundMeter, Metered } from './inbound-meter.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
@@ -34,15 +35,15 @@ type RawSocket = Duplex & Owned & { setNoDelay?(noDelay: boolean): unknown };
 /** What all connections of a transport share. */
 export interface ConnectionSettings extends Pick<WebSocketSettings, 'clock' | 'closeTimeoutMs' | 'onError'> {
   readonly writer: DirectWriter;
-  readonly frames: TransportHost['frames'];
+  readonly meter: InboundMeter;
   readonly unfinished: TransportHost['unfinished'];
 }
 
-/** The listener by which ws reads a socket. */
-type DataListener = (this: Duplex, chunk: Buffer) => void;
-/** What {@link meter} puts in its place. `listener` is what `removeListener` compares, with which ws stops to read. */
-interface MeteredListener extends DataListener {
-  listener?: DataListener;
+/** A listener of ws on a socket. */
+type SocketListener = (this: Duplex, ...args: unknown[]) => void;
+/** What is put in its place. `listener` is what `removeListener` compares, with which ws takes its listeners away. */
+interface WrappedListener extends SocketListener {
+  listener?: SocketListener;
 }
 
 /**
@@ -50,14 +51,19 @@ interface MeteredListener extends DataListener {
  * pongs and the closing handshake. The listeners are shared functions: a connection costs no closures.
  */
 export class WebSocketConnection
-  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender
+  implements Connection, WireSocketEvents, DirectWriteEvents, UnfinishedSender, Metered
 {
   /** Whether frames may be written: the state of ws, kept here because every write reads it. */
   private open = true;
   /** Bytes in libuv's queue, which are not in the socket's own. */
   private heldBytes = 0;
   private readonly writer: DirectWriter | undefined;
-  private readonly meter: InboundMeter;
+  /** @internal */
+  credit = 0;
+  /** @internal */
+  paidAt = 0;
+  /** @internal */
+  cut: Metered['cut'];
   /** Nothing of this client is read any more, not even its answer to the close frame. */
   private deaf = false;
   /** Bytes of a message that has not ended, as they were noted last. */
@@ -76,13 +82,12 @@ export class WebSocketConnection
     socket.setNoDelay?.(true);
     if (isPlainTcp(socket)) this.writer = settings.writer;
     socket[CONNECTION] = this;
-    this.meter = new InboundMeter(settings.frames, settings.clock);
-    meter(socket);
+    settings.meter.begin(this);
+    wrapListeners(socket, 'data', meteredData);
+    wrapListeners(socket, 'close', tidyClose);
     ws.owner = this;
     socket.on('drain', onDrain);
     socket.on('end', onEnd);
-    // Before that of ws.
-    socket.prependListener('close', onGone);
   }
 
   /** Begins to deliver. Called in the turn of the upgrade, before ws can emit anything. */
@@ -95,7 +100,7 @@ export class WebSocketConnection
   }
 
   get client(): string {
-    return this.handler?.client ?? `address ${this.network}`;
+    return this.handler?.client ?? anonymousOf(this.network);
   }
 
   /** TLS encrypts a frame as a whole, for each socket. */
@@ -171,8 +176,9 @@ export class WebSocketConnection
   /** @internal Counts what the client sent before ws parses it. @returns whether ws may. */
   mayParse(chunk: Buffer): boolean {
     if (!this.deaf && (this.open || this.mayFollowClose(chunk))) {
-      const waitMs = this.meter.count(chunk);
-      this.noteUnfinished(this.meter.unfinished);
+      const { meter } = this.settings;
+      const waitMs = meter.count(this, chunk);
+      this.noteUnfinished(meter.unfinished(this));
       // It may have been shed.
       if (this.deaf) return false;
       if (waitMs === 0) return true;
@@ -266,22 +272,41 @@ export class WebSocketConnection
 }
 
 /** Made once for each listener of ws, which all sockets share. */
-const meteredListeners = new WeakMap<DataListener, MeteredListener>();
+const wrapped = new WeakMap<SocketListener, WrappedListener>();
 
-/** Puts the meter of a connection before the parser of ws. */
-function meter(socket: RawSocket): void {
-  for (const listener of socket.listeners('data') as DataListener[]) {
-    let metered = meteredListeners.get(listener);
-    if (metered === undefined) {
-      metered = function onData(this: Duplex, chunk: Buffer): void {
-        if (ownerOf(this)?.mayParse(chunk) !== false) listener.call(this, chunk);
-      };
-      metered.listener = listener;
-      meteredListeners.set(listener, metered);
+/** Puts others in the place of ws's listeners: each event has one still, and no list of listeners. */
+function wrapListeners(
+  socket: RawSocket,
+  event: string,
+  wrap: (listener: SocketListener) => WrappedListener,
+): void {
+  for (const listener of socket.rawListeners(event) as WrappedListener[]) {
+    // One that is called once is not of ws.
+    if (listener.listener !== undefined) continue;
+    let wrapper = wrapped.get(listener);
+    if (wrapper === undefined) {
+      wrapper = wrap(listener);
+      wrapper.listener = listener;
+      wrapped.set(listener, wrapper);
     }
-    socket.removeListener('data', listener);
-    socket.on('data', metered);
+    socket.removeListener(event, listener);
+    socket.on(event, wrapper);
   }
+}
+
+/** The meter of a connection comes before the parser of ws. */
+function meteredData(listener: SocketListener): WrappedListener {
+  return function onData(this: Duplex, chunk: unknown): void {
+    if (ownerOf(this)?.mayParse(chunk as Buffer) !== false) listener.call(this, chunk);
+  };
+}
+
+/** What a paused socket has kept when it closes, ws would parse as it is, in one turn: it goes past the meter like all else. */
+function tidyClose(listener: SocketListener): WrappedListener {
+  return function onGone(this: Duplex, ...args: unknown[]): void {
+    readKept(this);
+    listener.apply(this, args);
+  };
 }
 
 function onDrain(this: Duplex): void {
@@ -292,14 +317,13 @@ function onEnd(this: Duplex): void {
   ownerOf(this)?.onClosing();
 }
 
-/** What a paused socket has kept when it closes, ws would parse as it is, in one turn: it goes past the meter like all else. */
-function onGone(this: Duplex): void {
-  if (this.readableLength === 0) return;
-  const listeners = this.rawListeners('data') as DataListener[];
+function readKept(socket: Duplex): void {
+  if (socket.readableLength === 0) return;
+  const listeners = socket.rawListeners('data') as SocketListener[];
   // Whether `read` tells them depends on the stream.
-  this.removeAllListeners('data');
-  const kept = this.read() as Buffer;
-  for (const listener of listeners) listener.call(this, kept);
+  socket.removeAllListeners('data');
+  const kept = socket.read() as Buffer;
+  for (const listener of listeners) listener.call(socket, kept);
 }
 
 function ownerOf(emitter: object): WebSocketConnection | undefined {

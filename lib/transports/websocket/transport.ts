@@ -8,13 +8,14 @@ import type { Codec } from '../../protocol/codecs/codec.js';
 import { clientAddress, forwardedBy, type Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
 import { DirectWriter } from './direct-writer.js';
+import { InboundMeter } from './inbound-meter.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
 import {
   HandshakePolicy,
   isRefusal,
   refused,
-  type AcceptedHandshake,
+  type AcceptedUpgrade,
   type Purpose,
 } from '../http/handshake-policy.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
@@ -67,7 +68,7 @@ export class WebSocketTransport implements Transport {
     this.connections = {
       ...this.settings,
       writer: new DirectWriter(),
-      frames: host.frames,
+      meter: new InboundMeter(host.frames, this.settings.clock),
       unfinished: host.unfinished,
     };
     this.policy = new HandshakePolicy(host, this.settings);
@@ -167,7 +168,11 @@ export class WebSocketTransport implements Transport {
   }
 
   /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
-  private judge(req: IncomingMessage, socket: Peer, purpose: Purpose): Refusal | AcceptedHandshake {
+  private judge(
+    req: IncomingMessage,
+    socket: Peer,
+    purpose: Exclude<Purpose, 'stream'>,
+  ): Refusal | AcceptedUpgrade {
     if (this.closed) return TRY_LATER;
     try {
       this.lookForProxy(req);
@@ -187,7 +192,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private open(
-    admission: AcceptedHandshake,
+    admission: AcceptedUpgrade,
     opening: Opening,
     req: IncomingMessage,
     socket: Duplex,
@@ -203,7 +208,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private connect(
-    { handshake, codec }: AcceptedHandshake,
+    { handshake, codec }: AcceptedUpgrade,
     opening: Opening,
     ws: WireSocket,
     socket: Duplex,

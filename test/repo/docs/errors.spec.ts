@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { CLOSE_CODES, closeActionOf } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
+import * as meanings from '../../../lib/protocol/meanings.js';
 import { renderErrors, strayNotes, type ErrorTable } from '../../../scripts/docs/errors.mjs';
 import { slug } from '../../../scripts/docs/markdown.mjs';
 import { sameMarkdown } from '../../support/markdown.js';
@@ -13,13 +14,21 @@ const document = readFileSync(new URL('../../../docs/errors.md', import.meta.url
 
 describe('docs/errors.md', () => {
   it('is what the catalogues generate; `npm run docs` writes it', () => {
-    expect(sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf, table))).toBe(true);
+    expect(
+      sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, meanings, closeActionOf, table)),
+    ).toBe(true);
     expect(strayNotes(ERROR_CODES, CLOSE_CODES)).toEqual([]);
   });
 
   it('is out of date as soon as a meaning changes', () => {
-    const changed = { ...ERROR_CODES, muted: { ...ERROR_CODES.muted, meaning: 'Something else.' } };
-    expect(sameMarkdown(document, renderErrors(changed, CLOSE_CODES, closeActionOf, table))).toBe(false);
+    const { ERROR_MEANINGS, CLOSE_MEANINGS } = meanings;
+    for (const changed of [
+      { CLOSE_MEANINGS, ERROR_MEANINGS: { ...ERROR_MEANINGS, muted: 'Something else.' } },
+      { ERROR_MEANINGS, CLOSE_MEANINGS: { ...CLOSE_MEANINGS, kicked: 'Something else.' } },
+    ]) {
+      const text = renderErrors(ERROR_CODES, CLOSE_CODES, changed, closeActionOf, table);
+      expect(sameMarkdown(document, text)).toBe(false);
+    }
   });
 
   it('is out of date as soon as an exception becomes something else', () => {
@@ -28,14 +37,14 @@ describe('docs/errors.md', () => {
       ...table,
       [name]: { ...cells, publish: { code: 'internal', then: 'no' } },
     } as ErrorTable;
-    expect(sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, closeActionOf, changed))).toBe(
-      false,
-    );
+    expect(
+      sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, meanings, closeActionOf, changed)),
+    ).toBe(false);
   });
 
   it('cannot be generated with a code that has no explanation', () => {
     const more = { ...ERROR_CODES, new_code: ERROR_CODES.muted };
-    expect(() => renderErrors(more, CLOSE_CODES, closeActionOf, table)).toThrow('"new_code"');
+    expect(() => renderErrors(more, CLOSE_CODES, meanings, closeActionOf, table)).toThrow('"new_code"');
   });
 
   it('has the anchor that error frames link to, once per code', () => {

@@ -1,4 +1,4 @@
-import type { ErrorBody } from '../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../lib/protocol/error-body.js';
 import type { FakeConnection } from './fake-connection.js';
 import { quiet } from './harness.js';
 

@@ -1,8 +1,9 @@
 import { decodeMulti, encode } from '@msgpack/msgpack';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { ConnectionOptions } from 'node:tls';
 import { WebSocket, type RawData } from 'ws';
 import type { Envelope } from '../../../lib/protocol/envelope.js';
-import type { ErrorBody } from '../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../lib/protocol/error-body.js';
 import type { WelcomePayload } from '../../../lib/protocol/messages.js';
 import { patience } from '../patience.js';
 
@@ -28,6 +29,10 @@ export interface WireClientOptions {
   /** Longest wait of every method, in milliseconds. Default: `patience(10_000)`. */
   readonly timeoutMs?: number;
   readonly compression?: boolean;
+  /** More for the socket: certificates, a local address. */
+  readonly socket?: Pick<ConnectionOptions, 'ca' | 'lookup' | 'servername'> & {
+    readonly localAddress?: string;
+  };
   /** Shown in errors. */
   readonly name?: string;
 }
@@ -96,6 +101,7 @@ export class WireClient {
     const { protocols = ['realtime.v1.json'], headers = {}, query = '', compression = false } = options;
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(`${url}${query}`, [...protocols], {
+        ...options.socket,
         headers: { ...headers },
         perMessageDeflate: compression,
       });

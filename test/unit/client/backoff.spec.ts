@@ -1,15 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { Backoff, exponentialDelay } from '../../../lib/client/backoff.js';
+import { Backoff, exponentialDelay, LOSS } from '../../../lib/client/backoff.js';
 import type { RetryPolicy } from '../../../lib/protocol/messages.js';
+import { ManualClock } from '../../support/engine/manual-clock.js';
 import fc from '../../support/property.js';
 
 const policy: RetryPolicy = { baseMs: 500, maxMs: 20_000, firstSpreadMs: 2_000, stableMs: 10_000 };
 const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
 function backoff(random: () => number): Backoff {
-  const made = new Backoff(random);
-  made.adopt(policy);
-  return made;
+  return new Backoff({ clock: new ManualClock(), random, retry: () => policy });
 }
 
 describe('backoff (P19)', () => {
@@ -28,43 +27,34 @@ describe('backoff (P19)', () => {
   it('waits random() × firstSpreadMs before the first attempt after an unannounced loss (P19)', () => {
     fc.assert(
       fc.property(unit, (random) => {
-        expect(backoff(() => random).next(true)).toBe(random * 2_000);
+        expect(backoff(() => random).next(LOSS)).toBe(random * 2_000);
       }),
     );
   });
 
-  it('does not wait when only this client is concerned, unless the server said for how long (P19f)', () => {
-    const made = backoff(() => 0.5);
-    expect(made.next(true, undefined, true)).toBe(0);
-    expect(made.next(false, undefined, true)).toBe(0);
-    // Each counts all the same.
-    expect(made.attempt).toBe(3);
-    expect(backoff(() => 0.5).next(true, { retryAfterMs: 300, spreadMs: 100 }, true)).toBe(350);
-  });
-
   it('spreads a thousand clients that lost one node over the whole spread (P19)', () => {
-    const delays = Array.from({ length: 1_000 }, () => backoff(Math.random).next(true));
+    const delays = Array.from({ length: 1_000 }, () => backoff(Math.random).next(LOSS));
     const slots = new Set(delays.map((delay) => Math.floor(delay / 200)));
     expect(slots.size).toBe(10);
   });
 
   it('follows advice: retryAfterMs + random() × spreadMs (P19)', () => {
-    expect(backoff(() => 0.25).next(true, { retryAfterMs: 1_000, spreadMs: 4_000 })).toBe(2_000);
+    expect(backoff(() => 0.25).next({ retryAfterMs: 1_000, spreadMs: 4_000 })).toBe(2_000);
     // Without a spread of its own, the policy's: nobody comes back in the same instant.
-    expect(backoff(() => 0.25).next(true, { retryAfterMs: 1_000 })).toBe(1_500);
+    expect(backoff(() => 0.25).next({ retryAfterMs: 1_000 })).toBe(1_500);
   });
 
   it('never shortens a running backoff by advice (P19)', () => {
     const made = backoff(() => 0.5);
-    for (let n = 0; n < 4; n++) made.next(true);
-    expect(made.next(true, { retryAfterMs: 0, spreadMs: 0 })).toBe(0.5 * 8_000);
-    expect(made.next(true, { retryAfterMs: 60_000, spreadMs: 0 })).toBe(60_000);
+    for (let n = 0; n < 4; n++) made.next();
+    expect(made.next({ retryAfterMs: 0, spreadMs: 0 })).toBe(0.5 * 8_000);
+    expect(made.next({ retryAfterMs: 60_000, spreadMs: 0 })).toBe(60_000);
   });
 
   it('resets only after a stable connection (P19)', () => {
     const made = backoff(() => 0.5);
-    expect([made.next(false), made.next(true), made.next(true), made.attempt]).toEqual([250, 500, 1_000, 4]);
+    expect([made.next(), made.next(), made.next(), made.attempt]).toEqual([250, 500, 1_000, 4]);
     made.reset();
-    expect([made.attempt, made.next(true)]).toEqual([1, 1_000]);
+    expect([made.attempt, made.next(LOSS)]).toEqual([1, 1_000]);
   });
 });

@@ -24,12 +24,12 @@ describe('the log of a client', () => {
     await h.back();
     await h.client.close();
     expect(text()).toEqual([
-      'info Connecting, attempt 1',
-      'info Live',
-      'warn Attempt 2 follows in 1700 ms: 4006 overloaded ' + String(h.states[2]?.reason),
-      'info Connecting, attempt 2',
-      'info Live',
-      'info The client is closed: 1000 normal',
+      'info connecting, attempt 1',
+      'info live',
+      'warn waiting, attempt 1, the next in 1700 ms: 4006 ' + String(h.states[2]?.reason),
+      'info connecting, attempt 2',
+      'info live',
+      'info closed: 1000 normal',
     ]);
     expect(lines.map(([, , data]) => data)).toEqual(h.states);
   });
@@ -45,7 +45,7 @@ describe('the log of a client', () => {
     await h.state('waiting');
     const reason = `${url} cannot be reached: connect ECONNREFUSED ${new URL(url).host}`;
     expect(h.client.status.reason).toBe(reason);
-    expect(text().at(-1)).toBe(`warn Attempt 2 follows in 250 ms: 1006 ${reason}`);
+    expect(text().at(-1)).toBe(`warn waiting, attempt 1, the next in 250 ms: 1006 ${reason}`);
   });
 
   it('has what stops the client for good as an error, and the cause in the status', async () => {
@@ -60,9 +60,9 @@ describe('the log of a client', () => {
     expect(h.client.status).toMatchObject({ reason: 'No token: no token today', cause: why });
     h.client.retryNow();
     expect(text().slice(0, 3)).toEqual([
-      'info Connecting, attempt 1',
+      'info connecting, attempt 1',
       'error token: Error: no token today',
-      'warn Attempt 2 follows in 250 ms: No token: no token today',
+      'warn waiting, attempt 1, the next in 250 ms: No token: no token today',
     ]);
     await h.state('waiting');
   });
@@ -99,7 +99,7 @@ describe('the error of a command', () => {
     h.clock.advance(1_000);
     expect(await late).toMatchObject({ code: 'outcome_unknown', event: 'slow' });
     expect(await history).toMatchObject({
-      message: 'No answer to history on rooms.1 within 1000 ms',
+      message: 'history on rooms.1 was not answered within 1000 ms',
       channel: 'rooms.1',
     });
   });

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket as NodeWebSocket } from 'ws';
-import { ChannelBackoff, DEFAULT_RETRY } from '../../../lib/client/backoff.js';
+import { Backoff, DEFAULT_RETRY } from '../../../lib/client/backoff.js';
 import { ChannelListeners } from '../../../lib/client/channel/listeners.js';
 import type { ClientChannels } from '../../../lib/client/channel/channels.js';
 import { systemClientClock } from '../../../lib/client/clock.js';
 import { settingsOf, uuidv7 } from '../../../lib/client/options.js';
 import { decide } from '../../../lib/client/connection/reconnect-policy.js';
-import { bytesOf, FrameBatcher } from '../../../lib/client/connection/frames.js';
+import { bytesOf, batchFrames } from '../../../lib/client/connection/frames.js';
 import { readWelcome } from '../../../lib/client/connection/handshake.js';
 import * as entry from '../../../lib/client/index.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
@@ -54,7 +54,7 @@ describe('options of the client', () => {
     // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
     expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
       new TypeError(
-        'The client\'s option "token" must be a function that gives the token: token: () => token.',
+        'The option "token" must be a function: token: () => token',
       ),
     );
   });
@@ -221,7 +221,7 @@ describe('the outbox of the client (P4)', () => {
         async (texts, maxEnvelopesPerFrame) => {
           const frames: Encoded[] = [];
           const limits = { maxFrameBytes: 600, maxMessageBytes: 500, maxEnvelopesPerFrame };
-          const batcher = new FrameBatcher(codec, limits, (frame) => frames.push(frame));
+          const batcher = batchFrames(codec, limits, (frame) => frames.push(frame));
           texts.forEach((text, index) => batcher.add({ type: 'request', id: `id${index}`, payload: text }));
           await settle();
           const decoded = frames.flatMap((frame) => codec.decode(frame, limits)) as { payload: unknown }[];
@@ -325,10 +325,10 @@ describe('listeners of a channel', () => {
     expect(warnings).toEqual([
       'nobody listens to the event "said"',
       'nobody listens to the signal "typing" (onSignal)',
-      'something was missed, and nobody listens to "gap" or "recovered"',
-      '"Gap" is an event of its own: is "gap" meant?',
-      '"" is no name of an event: 1 to 128 characters',
-      '"undefined" is no name of an event: 1 to 128 characters',
+      'nobody listens to "gap" or "recovered"',
+      'is "gap" meant by "Gap"?',
+      '"" is no event: use 1 to 128 characters',
+      '"undefined" is no event: use 1 to 128 characters',
     ]);
     warnings.length = 0;
     listeners.on('heard', () => undefined);
@@ -377,7 +377,7 @@ describe('listeners of a channel', () => {
 describe('the retries of a channel (P19)', () => {
   it('delays grow while the subscription does not last, and restart after it lasted (P19)', () => {
     const clock = new ManualClock();
-    const retry = new ChannelBackoff({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
+    const retry = new Backoff({ clock, random: () => 1, retry: () => DEFAULT_RETRY });
     const delays: number[] = [];
     for (const lasted of [0, 9_999, 9_999, 10_000, 0]) {
       retry.began();

@@ -61,7 +61,7 @@ describe('making a client', () => {
     expect(() => new RealtimeClient('ftp://example.com/realtime')).toThrow(/"ftp:\/\/example.com/);
     expect(() => new RealtimeClient('localhost:3000/realtime')).toThrow(/http, https, ws or wss/);
     expect(() => new RealtimeClient('/realtime', { tokn: () => 't' } as never)).toThrow(
-      new TypeError('The client has no option "tokn".'),
+      new TypeError('There is no option "tokn"'),
     );
   });
 
@@ -197,7 +197,7 @@ describe('an attempt that fails', () => {
     );
     await waiting;
     expect(client.status.reason).toBe(
-      'https://a.test/realtime cannot be reached: Failed to fetch (in a page also: its policy or CORS forbids it, see the console)',
+      'https://a.test/realtime cannot be reached: Failed to fetch (or CORS or the page’s policy forbids it: see the console)',
     );
     void client.close();
   });

@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { errorFromPayload } from '../../../lib/client/errors.js';
 import { ERROR_CODES, isErrorCode, type ErrorCode } from '../../../lib/protocol/error-codes.js';
-import { errorBody, RealtimeError } from '../../../lib/protocol/realtime-error.js';
+import { errorBody } from '../../../lib/protocol/error-body.js';
+import { ERROR_MEANINGS } from '../../../lib/protocol/meanings.js';
+import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
 
 describe('RealtimeError', () => {
   it('takes a code of the application as the reason of refused (P6f)', () => {
@@ -16,7 +18,7 @@ describe('RealtimeError', () => {
       retryAfterMs: 6,
       docs: 'nestjs-realtime/docs/errors.md#refused',
     });
-    expect(new RealtimeError('room_full').message).toBe(ERROR_CODES.refused.meaning);
+    expect(errorBody(new RealtimeError('room_full')).message).toBe(ERROR_MEANINGS.refused);
     expect(new RealtimeError('room_full', 'Full', { data: 0 })).toMatchObject({ message: 'Full', data: 0 });
   });
 
@@ -28,7 +30,7 @@ describe('RealtimeError', () => {
         code,
         reason: 'own',
         data: [1],
-        message: ERROR_CODES[code].meaning,
+        message: ERROR_MEANINGS[code],
       });
       const bare = errorBody(new RealtimeError(code));
       expect(Object.keys(bare).sort()).toEqual(['code', 'docs', 'message', 'retryable']);

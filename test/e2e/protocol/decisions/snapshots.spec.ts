@@ -69,6 +69,33 @@ describe('the state of a channel, asked for again', () => {
     expect(await client.next('event')).toMatchObject({ seq: 1 });
   });
 
+  it.each([
+    [
+      'a promise that is rejected',
+      async () => {
+        throw new Error('The database is away');
+      },
+    ],
+    [
+      'an error that is thrown',
+      () => {
+        throw new Error('The database is away');
+      },
+    ],
+  ])(
+    'a handler that fails by itself is answered with unavailable, as a subscribe is: %s (P6d)',
+    async (_, fail) => {
+      const client = await board();
+      await subscribed(client);
+      run = fail;
+      const told = await client.error(ASK);
+      expect(told).toMatchObject({ code: 'unavailable', retryable: true });
+      expect(told.message).not.toContain('database');
+      run = () => ({ state: 'again' });
+      expect(await client.reply(ASK)).toMatchObject({ snapshot: 'again' });
+    },
+  );
+
   it('one command at a time is run, and the other is answered with unavailable (P26e)', async () => {
     const client = await board();
     await subscribed(client);

@@ -120,7 +120,7 @@ export function idsInMemory(store: MemoryStore): number {
     const value = open.pop();
     if (typeof value !== 'object' || value === null || seen.has(value)) continue;
     seen.add(value);
-    if ('fingerprint' in value && 'position' in value) count += 1;
+    if ('fingerprint' in value && 'lane' in value) count += 1;
     if (value instanceof Map) open.push(...value.values());
     for (const [name, part] of Object.entries(value)) if (name !== 'window') open.push(part);
   }

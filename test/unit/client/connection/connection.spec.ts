@@ -215,7 +215,7 @@ describe('liveness of the connection', () => {
     expect(h.client.state).toBe('live');
     h.clock.advance(1);
     // At once: a half-open connection never closes by itself.
-    expect(h.client.status).toMatchObject({ state: 'waiting', reason: 'Nothing was heard from the server' });
+    expect(h.client.status).toMatchObject({ state: 'waiting', reason: 'The server is silent' });
     await until(() => connection.ended !== undefined, 'the close');
   });
 

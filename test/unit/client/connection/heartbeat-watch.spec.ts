@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { HeartbeatWatch } from '../../../../lib/client/connection/heartbeat-watch.js';
+import { watchHeartbeat, type HeartbeatWatch } from '../../../../lib/client/connection/heartbeat-watch.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
 function start(heartbeat = { intervalMs: 25_000, timeoutMs: 10_000 }) {
   const clock = new ManualClock();
   const pings: string[] = [];
   const deaths: boolean[] = [];
-  const watch: HeartbeatWatch = new HeartbeatWatch(clock, heartbeat, {
+  const watch: HeartbeatWatch = watchHeartbeat(clock, heartbeat, {
     ping: () => {
       pings.push(`ping-${pings.length + 1}`);
       return pings.at(-1) ?? '';
@@ -105,16 +105,13 @@ describe('the watch over a connection', () => {
     const { clock, watch, pings, deaths } = start();
     watch.check();
     clock.advance(40);
-    watch.answered('another');
-    watch.answered(undefined);
-    expect(watch.roundTripMs).toBeUndefined();
-    watch.answered(pings[0]);
-    expect(watch.roundTripMs).toBe(40);
+    expect(watch.answered('another')).toBeUndefined();
+    expect(watch.answered(undefined)).toBeUndefined();
+    expect(watch.answered(pings[0])).toBe(40);
     watch.check();
     clock.advance(7);
-    watch.answered(pings[0]);
-    watch.answered(pings[1]);
-    expect(watch.roundTripMs).toBe(7);
+    expect(watch.answered(pings[0])).toBeUndefined();
+    expect(watch.answered(pings[1])).toBe(7);
     clock.advance(34_000);
     expect(deaths).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.js';
-import type { ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../../lib/protocol/error-body.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';

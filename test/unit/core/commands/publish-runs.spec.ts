@@ -3,7 +3,8 @@ import { memoryBroker, MemoryStore } from '../../../../lib/brokers/memory/index.
 import type { Broker } from '../../../../lib/core/ports/broker.js';
 import { PublishRuns } from '../../../../lib/core/commands/publish-runs.js';
 import type { HandlerCall } from '../../../../lib/core/ports/channel-definition.js';
-import { RealtimeError, type ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../../lib/protocol/error-body.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../../lib/protocol/error-body.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { MaybePromise } from '../../../../lib/core/ports/maybe-promise.js';
 import type { HandlerCall, PublishHandler } from '../../../../lib/core/ports/channel-definition.js';

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
-import { RealtimeError, type ErrorBody } from '../../../../lib/protocol/realtime-error.js';
+import type { ErrorBody } from '../../../../lib/protocol/error-body.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 

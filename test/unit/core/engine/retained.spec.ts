@@ -40,7 +40,7 @@ describe('the parameters of a subscribe', () => {
     const [error] = client.take('error');
     expect(error?.payload).toMatchObject({ code: 'message_too_large', retryable: false });
     expect(error?.payload).toMatchObject({ details: [{ path, message: expect.stringMatching(/4096/) }] });
-    expect([only().memory.retainedBytes, only().channels.size]).toEqual([0, 0]);
+    expect([only()['retained'], only().channels.size]).toEqual([0, 0]);
   });
 
   it.each([
@@ -84,11 +84,11 @@ describe('the parameters of a subscribe', () => {
         payload: undefined,
       });
       expect(subscription?.call.meta).toBeUndefined();
-      expect(only().memory.retainedBytes).toBe(512 + 'rooms.1'.length);
+      expect(only()['retained']).toBe(512 + 'rooms.1'.length);
       client.send({ type: 'unsubscribe', id: 'u', channel: 'rooms.1' });
       await quiet();
       expect(seen).toEqual([params, undefined]);
-      expect(only().memory.retainedBytes).toBe(0);
+      expect(only()['retained']).toBe(0);
     },
   );
 
@@ -105,7 +105,7 @@ describe('the parameters of a subscribe', () => {
     await quiet();
     await harness.clock.advanceAsync(1_100);
     expect(asked).toEqual([params, params]);
-    expect(only().memory.retainedBytes).toBe(512 + 'rooms.1'.length + weightOf(params));
+    expect(only()['retained']).toBe(512 + 'rooms.1'.length + weightOf(params));
   });
 });
 
@@ -174,7 +174,7 @@ describe('what is kept for a connection', () => {
       client.send({ type: 'subscribe', id: name, channel: name, payload: { params: { x: 1 } } });
     await quiet();
     expect(client.take('error').length).toBeGreaterThan(2);
-    expect([only().memory.retainedBytes, only().account?.retainedBytes]).toEqual([0, 0]);
+    expect([only()['retained'], harness.engine['parts'].retained.of('ada')]).toEqual([0, 0]);
   });
 
   it('is what a recount gives, whatever a client does (seeded)', async () => {
@@ -211,13 +211,13 @@ describe('what is kept for a connection', () => {
       }
       if (random.int(2) === 0) await quiet();
       else continue;
-      for (const session of sessions()) expect(session.memory.retainedBytes).toBe(recount(session));
+      for (const session of sessions()) expect(session['retained']).toBe(recount(session));
       const total = sessions().reduce((sum, session) => sum + recount(session), 0);
-      expect(sessions()[0]?.account?.retainedBytes).toBe(total);
+      expect(harness.engine['parts'].retained.of('ada')).toBe(total);
       expect(total).toBeLessThanOrEqual(14_000);
     }
     for (const client of clients) client.drop();
     await quiet();
-    expect(harness.engine['parts'].accounts.size).toBe(0);
+    expect(harness.engine['parts'].retained.size).toBe(0);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { AppendQueue } from '../../../../lib/core/log/append-queue.js';
 import type { AppendOutcome, BrokerLog } from '../../../../lib/core/ports/broker.js';
-import { errorBody, type RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { errorBody } from '../../../../lib/protocol/error-body.js';
+import type { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js';
 import { request } from '../../../support/engine/append-requests.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from '../../../support/property.js';
 import { contentOf, jsonOf } from '../../../../lib/core/log/event-content.js';
-import { isPlainValue } from '../../../../lib/core/log/plain-value.js';
+import { isPlainValue, NOT_PLAIN, plainCopy } from '../../../../lib/core/log/plain-value.js';
 import { jsonCodec } from '../../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../../lib/protocol/codecs/msgpack.js';
 import { toWireValue } from '../../../../lib/protocol/wire-value.js';
@@ -26,6 +26,7 @@ describe('a plain value', () => {
   ])('is %s', (_, value) => {
     expect(isPlainValue(value)).toBe(true);
     expect(toWireValue(value)).toEqual(value);
+    expect(plainCopy(value)).toStrictEqual(value);
   });
 
   it.each<[string, unknown]>([
@@ -71,12 +72,24 @@ describe('a plain value', () => {
     ],
   ])('is not %s', (_, value) => {
     expect(isPlainValue(value)).toBe(false);
+    expect(plainCopy(value)).toBe(NOT_PLAIN);
+  });
+
+  it('is copied with all that it holds, so that what is changed later changes nothing (P29)', () => {
+    const inner = { b: [1] };
+    const value = { list: [inner, [2]], inner };
+    const copy = plainCopy(value);
+    inner.b.push(3);
+    value.list.push([4]);
+    expect(copy).toEqual({ list: [{ b: [1] }, [2]], inner: { b: [1] } });
+    expect(contentOf(value)).toEqual({ value, json: '{"list":[{"b":[1,3]},[2],[4]],"inner":{"b":[1,3]}}' });
   });
 
   it('is none while every object has a member more', () => {
     Object.defineProperty(Object.prototype, 'lent', { value: 1, enumerable: true, configurable: true });
     try {
       expect(isPlainValue({ a: 1 })).toBe(false);
+      expect(plainCopy({ a: 1 })).toBe(NOT_PLAIN);
     } finally {
       delete (Object.prototype as { lent?: unknown }).lent;
     }
@@ -86,7 +99,9 @@ describe('a plain value', () => {
     const arbitrary = fc.anything({ withDate: true, withBigInt: false, withMap: false, withSet: false });
     fc.assert(
       fc.property(arbitrary, (value) => {
+        expect(plainCopy(value) !== NOT_PLAIN).toBe(isPlainValue(value));
         if (!isPlainValue(value)) return;
+        expect(plainCopy(value)).toStrictEqual(toWireValue(value));
         const wire = toWireValue(value);
         for (const codec of [jsonCodec, msgpackCodec])
           expect(codec.encode({ type: 'reply', payload: value })).toEqual(

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { memoryBroker } from '../../../../lib/brokers/memory/index.js';
 import type { ChannelPolicy } from '../../../../lib/core/ports/channel-definition.js';
+import type { Envelope } from '../../../../lib/protocol/envelope.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet, type SettingsPatch } from '../../../support/engine/harness.js';
 
@@ -111,6 +112,30 @@ describe('the positions of a client', () => {
     expect(await seqs(connection)).toEqual({ [ROOM]: 0 });
   });
 
+  it('are asked in the middle of a flush of several channels only behind what was delivered in it', async () => {
+    let connection: FakeConnection | undefined;
+    const missed: string[] = [];
+    const onDelivery = (): void => {
+      const positions = [...(connection?.handler.positions() ?? [])];
+      const written = connection?.received.filter(({ type }) => type === 'event') ?? [];
+      for (const [name, { seq }] of positions)
+        if (seq > written.filter(({ channel: of }) => of === name).length) missed.push(`${name} ${seq}`);
+    };
+    harness = await EngineHarness.start([channel('rooms.:room')], { observers: [{ onDelivery }] });
+    connection = await harness.subscriber(ROOM);
+    connection.send({ type: 'subscribe', id: 's2', channel: 'rooms.2' });
+    await quiet();
+    const { application } = harness.engine;
+    const both = [ROOM, 'rooms.2'].map((name) => application.publish(name, 'said', 1));
+    await Promise.all(both);
+    // Between the two flushes of the turn, and with the first frame not yet written.
+    const flushed = connection.frames.length;
+    onDelivery();
+    await quiet();
+    expect(connection.frames.length).toBeGreaterThan(flushed);
+    expect(missed).toEqual([]);
+  });
+
   it('stand before events that were dropped and not yet announced (P25)', async () => {
     await start({ outbox: { maxMessages: 1 } }, 'drop-newest');
     const connection = await harness.subscriber(ROOM);
@@ -132,6 +157,44 @@ describe('the positions of a client', () => {
       [ROOM, 3],
       ['rooms.2', 1],
     ]);
+  });
+});
+
+describe('what a transport may do with the messages of a client', () => {
+  it('translates those that are its own, and none that clients share', async () => {
+    await start();
+    const connection = await harness.subscriber(ROOM);
+    const own: (string | undefined)[] = [];
+    Object.assign(connection, {
+      translate: (envelope: Envelope) => {
+        own.push(envelope.type);
+        if (envelope.type === 'pong') return undefined;
+        return { ...envelope, type: 'subscribed', channel: 'rooms.2' };
+      },
+    });
+    connection.send({ type: 'ping', id: 'p' }, { type: 'subscribe', id: 's2', channel: 'rooms.2' });
+    await harness.publish(ROOM);
+    expect(connection.take().map(({ type, channel }) => [type, channel])).toEqual([
+      ['subscribed', 'rooms.2'],
+      ['event', ROOM],
+    ]);
+    expect(own).toEqual(['pong', 'reply']);
+    expect(connection.frames.every(({ length }) => length > 0)).toBe(true);
+  });
+
+  it('is notified before the engine ends the connection, with the queue written and the positions still known', async () => {
+    await start();
+    const connection = await harness.subscriber(ROOM);
+    const known: unknown[] = [];
+    Object.assign(connection, {
+      onEnding: () => known.push(connection.closed, connection.handler.positions().get(ROOM)?.seq),
+    });
+    await harness.publish(ROOM, 2);
+    await harness.engine.drain(0);
+    expect(known).toEqual([undefined, 2]);
+    expect(connection.closed?.code).toBe(4001);
+    connection.drop();
+    expect(known).toHaveLength(2);
   });
 });
 

@@ -431,17 +431,17 @@ describe('session', () => {
       return [client, producer];
     };
     const connection = harness.connect({ ip: '192.0.2.7' });
-    expect(names(connection)).toEqual(['address 192.0.2.7', 's:']);
+    expect(names(connection)).toEqual(['\n192.0.2.7', 's:']);
     connection.send(hello({ token: 'user:ada' }));
     await quiet();
-    expect(names(connection)).toEqual(['user ada', 'u:ada']);
+    expect(names(connection)).toEqual(['ada', 'u:ada']);
     const anonymous = harness.connect({ ip: '192.0.2.7' });
-    expect(names(anonymous)).toEqual(['address 192.0.2.7', 's:']);
+    expect(names(anonymous)).toEqual(['\n192.0.2.7', 's:']);
     anonymous.send(hello());
     await quiet();
     const { lineage } = anonymous.handler as unknown as { lineage: string };
     expect(lineage).not.toBe('');
-    expect(names(anonymous)).toEqual(['address 192.0.2.7', `s:${lineage}`]);
+    expect(names(anonymous)).toEqual(['\n192.0.2.7', `s:${lineage}`]);
   });
 
   it.each(['after welcome', 'with hello'])(

@@ -56,4 +56,41 @@ describe('memory of the commands that wait on a node, and of those that run (G16
     expect(waiting.bytes).toBe(0);
     expect(waiting.take('ada', 800 * KB)).toBe(true);
   });
+
+  it('forgets clients that hold nothing once they are many, and none that holds something', () => {
+    const each = (act: (client: string) => void) => {
+      for (let index = 0; index < 3_000; index++) act(`user ${index}`);
+    };
+    waiting.hold('ada', 300);
+    for (let round = 0; round < 3; round++) {
+      each((client) => {
+        waiting.hold(client, 10);
+        waiting.give(client, 10);
+        waiting.give(client, 0);
+        waiting.hold(client, 0);
+        expect(waiting.size).toBeLessThan(1_100);
+      });
+      expect(waiting.bytes).toBe(300);
+    }
+    each((client) => waiting.hold(client, 10));
+    // Those that hold nothing were few beside those that do.
+    expect(waiting.size).toBeGreaterThanOrEqual(3_001);
+    expect(waiting.bytes).toBe(30_300);
+    each((client) => waiting.give(client, 10));
+    expect(waiting.size).toBeLessThanOrEqual(2 * 1_024);
+    expect(waiting.bytes).toBe(300);
+    waiting.give('ada', 300);
+    expect(waiting.bytes).toBe(0);
+    expect(waiting.take('ada', 800 * KB)).toBe(true);
+  });
+
+  it('tells whether there is room, and takes nothing by it', () => {
+    for (let count = 0; count < 3; count++) expect(waiting.hasRoom('ada', 800 * KB)).toBe(true);
+    waiting.hold('ada', 100 * KB);
+    expect([
+      waiting.hasRoom('ada', 1),
+      waiting.hasRoom('bob', 700 * KB),
+      waiting.hasRoom('bob', 700 * KB + 1),
+    ]).toEqual([false, true, false]);
+  });
 });

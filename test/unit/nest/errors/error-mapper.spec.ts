@@ -19,7 +19,8 @@ import { WsException } from '@nestjs/websockets';
 import { IsInt, IsString, validate, ValidateNested } from 'class-validator';
 import { ErrorMapper, type ErrorOrigin } from '../../../../lib/nest/errors/error-mapper.js';
 import { watchIssues } from '../../../../lib/nest/errors/pipe-issues.js';
-import { errorBody, RealtimeError } from '../../../../lib/protocol/realtime-error.js';
+import { errorBody } from '../../../../lib/protocol/error-body.js';
+import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import { toWireValue } from '../../../../lib/protocol/wire-value.js';
 import { RecordingLogger } from '../../../support/engine/recording-logger.js';
 import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
@@ -254,7 +255,8 @@ describe('the error mapper', () => {
 
     it('unauthorized of a handler is forbidden, as an UnauthorizedException: the credential of the client is good', () => {
       const { body } = mapped(new RealtimeError('unauthorized'), { action: 'subscribe' });
-      expect(body).toMatchObject({ code: 'forbidden', reason: 'unauthorized' });
+      const message = 'There is no valid credential.';
+      expect(body).toMatchObject({ code: 'forbidden', reason: 'unauthorized', message });
     });
 
     it.each(['unauthorized', 'token_expired', 'rate_limited', 'unavailable', 'timeout'] as const)(

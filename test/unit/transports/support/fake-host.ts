@@ -13,7 +13,7 @@ import type { Credentials, Verified } from '../../../../lib/core/ports/identity.
 
 /** What the engine would keep of one client: here, everything that the transport told. */
 export class FakeSession implements ConnectionHandler {
-  client = 'address 127.0.0.1';
+  client = '\n127.0.0.1';
   readonly frames: Encoded[] = [];
   readonly closes: number[] = [];
   readonly excess: number[] = [];

@@ -1,11 +1,29 @@
 import { describe, expect, it } from '@jest/globals';
-import { InboundMeter } from '../../../../lib/transports/websocket/inbound-meter.js';
+import { InboundMeter, type Metered } from '../../../../lib/transports/websocket/inbound-meter.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { clientFrame } from '../support/raw-client.js';
 
+/** One client of a meter. */
+class Client {
+  readonly state: Metered = { credit: 0, paidAt: 0, cut: undefined };
+
+  constructor(private readonly meter: InboundMeter) {
+    meter.begin(this.state);
+  }
+
+  count(chunk: Buffer): number {
+    return this.meter.count(this.state, chunk);
+  }
+
+  get unfinished(): number {
+    return this.meter.unfinished(this.state);
+  }
+}
+
 function meterOf(perSecond: number, burst: number) {
   const clock = new ManualClock();
-  return { clock, meter: new InboundMeter({ perSecond, burst, control: 1 }, clock) };
+  const meter = new InboundMeter({ perSecond, burst, control: 1 }, clock);
+  return { clock, meter: new Client(meter) };
 }
 
 /** How many frames a meter finds in these chunks, which are read without a pause. */
@@ -29,6 +47,32 @@ describe('frames that a meter finds', () => {
   ])('%s', (_, frames, count) => {
     expect(framesIn([Buffer.concat(frames)])).toBe(count);
   });
+
+  it.each([0, 1, 2, 3, 4, 125, 126, 127, 128, 255, 256, 65_535, 65_536])(
+    'a chunk that is a whole message of %d bytes, or one byte more or less, of any kind',
+    (length) => {
+      for (const mask of [true, false])
+        for (const fin of [true, false])
+          for (const opcode of [0, 1, 2, 8, 9, 10]) {
+            const frame = clientFrame(opcode, payload(length), { mask, fin });
+            const next = clientFrame(1, Buffer.alloc(1));
+            const { meter } = meterOf(1e6, 1e6);
+            const whole = [frame, next];
+            const cut = [
+              frame.subarray(0, -1),
+              Buffer.concat([frame.subarray(-1), next.subarray(0, 1)]),
+              next.subarray(1),
+            ];
+            // Chunks that are smaller than any network would make them count too, and are the same for both.
+            const isSmall = (chunk: Buffer) => chunk.length < 1_024;
+            expect(framesIn(whole)).toBe(2);
+            expect(framesIn(cut)).toBe(isSmall(next.subarray(1)) ? 3 : 2);
+            meter.count(frame);
+            const isData = opcode < 8;
+            expect(meter.unfinished).toBe(isData && !fin ? length : 0);
+          }
+    },
+  );
 
   it('the same frames wherever the stream is cut', () => {
     const frames = [payload(0), payload(125), payload(126), payload(1_100), payload(1)];

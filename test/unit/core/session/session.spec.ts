@@ -424,6 +424,83 @@ describe('session', () => {
     }
   });
 
+  it.each(['run', 'are refused'])(
+    'commands that waited and %s leave nothing behind of what they held (G16)',
+    async (how) => {
+      const work = (): null => {
+        harness.clock.advance(8);
+        return null;
+      };
+      const behaviour = {
+        authorize: { subscribe: 'public', request: 'public' },
+        requests: new Map([['work', work]]),
+      } as const;
+      const rate = how === 'run' ? 1e6 : 1;
+      harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
+        settings: {
+          heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 },
+          limits: {
+            ratePerSecond: rate,
+            burst: rate,
+            userRatePerSecond: 1e6,
+            bytesPerSecond: 1e9,
+            maxWaitingCommandBytes: 8 * 24 * 1_024,
+          },
+        },
+      });
+      const connection = await harness.greet();
+      for (let round = 0; round < 30; round++) {
+        harness.clock.advance(11_000);
+        connection.take();
+        for (let index = 0; index < 3; index++)
+          connection.send({
+            type: 'request',
+            id: `r${index}`,
+            channel: 'rooms.1',
+            event: 'work',
+            payload: 'x'.repeat(3_000),
+          });
+        await quiet();
+        await quiet();
+        expect(connection.take('reply')).toHaveLength(how === 'run' ? 3 : 1);
+        const refusals = connection
+          .take('error')
+          .map(({ payload }) => (payload as { message: string }).message);
+        expect(refusals.filter((message) => message.includes('there is room for'))).toEqual([]);
+      }
+    },
+  );
+
+  it('is not closed for silence where reading has paused since the ping, and is the time after that (P8c)', async () => {
+    let end = (): void => undefined;
+    const wait = (): Promise<void> => new Promise((resolve) => (end = resolve));
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['wait', wait]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
+      settings: {
+        heartbeat: { intervalMs: 25_000, timeoutMs: 10_000 },
+        handlerTimeoutMs: 1e6,
+        limits: { maxInFlight: 1 },
+      },
+    });
+    const connection = await harness.greet();
+    connection.take();
+    connection.send({ type: 'request', id: 'r1', channel: 'rooms.1', event: 'wait' });
+    expect(connection.paused).toBe(true);
+    harness.clock.advance(25_500);
+    await quiet();
+    expect(connection.take('ping')).toHaveLength(1);
+    end();
+    await quiet();
+    expect(connection.paused).toBe(false);
+    harness.clock.advance(10_500);
+    expect(connection.closed).toBeUndefined();
+    harness.clock.advance(25_500 + 10_500);
+    expect(connection.closed).toMatchObject({ code: 4004 });
+  });
+
   it('counts for its address until it is known whose it is, then for its user, and publishes in its name (P15, G16)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
     const names = ({ handler }: { handler: object }): unknown[] => {

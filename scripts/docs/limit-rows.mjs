@@ -978,10 +978,15 @@ export const FIXED = {
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
   ),
-  'lib/core/session/frame-reader.ts#MEDIUM_BYTES': bytes(
+  'lib/core/session/frame-reader.ts#SMALL_BYTES': bytes(
     'a frame that is parsed at once, whatever others do',
     'the frame',
-    'waits until its client, or the anonymous clients of its address, have paid for earlier ones, and for its turn where a turn of the event loop took long enough; with 4006 where that takes as long as `handlerTimeout`',
+    'waits for its turn where a turn of the event loop took long enough',
+  ),
+  'lib/core/session/frame-reader.ts#MEDIUM_BYTES': bytes(
+    'a frame that is parsed before it is paid',
+    'the frame',
+    'waits until its client, or the anonymous clients of its address, have paid for earlier ones; closes with 4006 where that takes as long as `handlerTimeout`',
   ),
   'lib/core/session/frame-reader.ts#LARGE_BYTES': bytes(
     'a frame that has its turn like any other work',

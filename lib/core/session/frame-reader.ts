@@ -13,7 +13,9 @@ import type { InboundLimiter, LimitedSession } from './inbound-limiter.js';
 import type { ReadingPause } from './reading-pause.js';
 import { UnparsedFrames, type UnparsedFrame } from './unparsed-frames.js';
 
-/** A larger frame waits if this turn of the event loop has taken long enough: to parse it may take a millisecond. */
+/** A larger frame waits if this turn of the event loop has taken long enough: so many clients may send one at the same moment. */
+const SMALL_BYTES = 1024;
+/** A larger one is paid before it is parsed: that may take a millisecond. */
 const MEDIUM_BYTES = 4 * 1024;
 /** A larger one waits behind the work of others. */
 const LARGE_BYTES = 16 * 1024;
@@ -68,7 +70,8 @@ export class FrameReader {
     const max = session.awaitsHello ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return session.close('message_too_large');
     if (session.unparsed === undefined) {
-      if (bytes <= MEDIUM_BYTES) return this.parseAtOnce(session, frame, bytes);
+      const isSmall = bytes <= SMALL_BYTES || (bytes <= MEDIUM_BYTES && !this.deps.turns.isOver(false));
+      if (isSmall) return this.parseAtOnce(session, frame, bytes);
       this.defer(session);
     } else if (this.takeHeartbeat(session, frame, bytes)) {
       return;
@@ -264,8 +267,8 @@ export class FrameReader {
     journal.warn(
       'unparsed_frames',
       () =>
-        `A connection of ${session.client} was closed with overloaded: a frame above ${MEDIUM_BYTES} bytes has waited ` +
-        `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more of them than this node has time for`,
+        `A connection of ${session.client} was closed with overloaded: a frame has waited ` +
+        `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more than this node has time for`,
     );
     session.close('overloaded', RETRY_AFTER_MS);
   }

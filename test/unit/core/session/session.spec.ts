@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { WelcomePayload } from '../../../../lib/protocol/messages.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Authentication } from '../../../../lib/core/ports/identity.js';
@@ -470,6 +470,52 @@ describe('session', () => {
       }
     },
   );
+
+  it('parses a frame above 1 KiB only in its turn where this turn was long enough, and a smaller one as it comes (G16)', async () => {
+    const work = (): null => {
+      harness.clock.advance(8);
+      return null;
+    };
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['work', work]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })]);
+    const connection = await harness.greet();
+    const parsed: string[] = [];
+    const { parse } = JSON;
+    jest.spyOn(JSON, 'parse').mockImplementation((text, ...rest) => {
+      const value = parse(text, ...rest) as { id?: string };
+      parsed.push(value.id ?? '');
+      return value;
+    });
+    const ask = (id: string, bytes: number): void =>
+      connection.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: 'x'.repeat(bytes) });
+    const others = [await harness.greet('user:bob'), await harness.greet('user:eve')];
+    for (let round = 0; round < 2; round++) {
+      parsed.length = 0;
+      ask('first', 2_000);
+      others[0]?.send({
+        type: 'request',
+        id: 'small',
+        channel: 'rooms.1',
+        event: 'work',
+        payload: 'x'.repeat(900),
+      });
+      others[1]?.send({
+        type: 'request',
+        id: 'late',
+        channel: 'rooms.1',
+        event: 'work',
+        payload: 'x'.repeat(1_100),
+      });
+      expect(parsed).toEqual(['first', 'small']);
+      await quiet();
+      await quiet();
+      expect(parsed).toContain('late');
+    }
+    jest.restoreAllMocks();
+  });
 
   it('is not closed for silence where reading has paused since the ping, and is the time after that (P8c)', async () => {
     let end = (): void => undefined;

@@ -168,7 +168,7 @@ export class CommandFlow implements BacklogSession {
     const { session } = this;
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
-    const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
+    const held = ENDS_AT_ONCE.has(command.type) ? holds : RUNNING_BYTES + received.weight;
     if (held > holds && !waiting.hasRoom(this.client, held - holds)) {
       this.giveBack(holds);
       return this.refuse(received, tooMuchWaits());
@@ -178,14 +178,15 @@ export class CommandFlow implements BacklogSession {
     watch?.start(session.view, command);
     try {
       const work = session.execute(command);
-      // What is done already held nothing while anything else ran.
-      if (!isPromise(work)) return this.giveBack(holds);
-      if (held > holds) waiting.hold(this.client, held - holds);
-      this.track(work, ref, held);
+      if (isPromise(work)) {
+        waiting.hold(this.client, held - holds);
+        return this.track(work, ref, held);
+      }
     } catch (error) {
-      this.giveBack(holds);
       session.fail(ref, error);
     }
+    // What is done already held nothing more while anything else ran.
+    this.giveBack(holds);
   }
 
   /** A command is done: the next of those that wait may start. */

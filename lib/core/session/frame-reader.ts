@@ -112,6 +112,7 @@ export class FrameReader {
       structures,
       bytes,
       session.inbound.countFrame(bytes, structures, session, now),
+      now,
     );
   }
 
@@ -203,7 +204,7 @@ export class FrameReader {
       session.inbound.countFrame(bytes, structures, session, now, true);
       // No client sends so much of nothing.
       if (values.length === 0 && next.isOverRate) session.inbound.admit(undefined, bytes, session, now);
-      this.handle(session, values, structures, bytes, 0);
+      this.handle(session, values, structures, bytes, 0, now);
     }
     unparsed.isBusy = false;
   }
@@ -214,6 +215,7 @@ export class FrameReader {
     structures: readonly number[],
     bytes: number,
     overBytes: number,
+    parsedAt: number,
   ): void {
     const share = Math.ceil(bytes / values.length);
     for (let index = 0; index < values.length; index++) {
@@ -222,7 +224,8 @@ export class FrameReader {
       const received = { validation: validateCommand(values[index]), weight, overBytes };
       if (session.awaitsHello) session.greet(received.validation);
       // The work of those before it took time.
-      else if (session.isLive) session.flow.take(received, this.deps.clock.monotonic());
+      else if (session.isLive)
+        session.flow.take(received, index === 0 ? parsedAt : this.deps.clock.monotonic());
       else session.unparsed?.pushCommand(received);
     }
     holdBack(session);
@@ -241,6 +244,7 @@ export class FrameReader {
       values.map(() => 0),
       bytes,
       session.inbound.countFrame(bytes, [0], session, now),
+      now,
     );
     return true;
   }

@@ -489,8 +489,9 @@ describe('session', () => {
       parsed.push(value.id ?? '');
       return value;
     });
-    const ask = (id: string, bytes: number): void =>
+    const ask = (id: string, bytes: number): void => {
       connection.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: 'x'.repeat(bytes) });
+    };
     const others = [await harness.greet('user:bob'), await harness.greet('user:eve')];
     for (let round = 0; round < 2; round++) {
       parsed.length = 0;

@@ -45,7 +45,7 @@ describe('bytes of a client over its connections', () => {
       scheduler,
       wheel: { stamp: 0 },
     };
-    const outbox = new Outbox(connection, session as OutboxSession, shared as unknown as OutboxShared);
+    const outbox = new Outbox(connection, session, shared as unknown as OutboxShared);
     const push = (bytes: number) => outbox.pushAnswer(Buffer.alloc(bytes), 'r', undefined);
     push(100);
     outbox.flush();

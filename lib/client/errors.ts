@@ -43,14 +43,11 @@ export function errorFromPayload(payload: unknown): RealtimeError {
   );
 }
 
+/** The codes of those final closes whose name is no error code. */
 const CODE_OF_CLOSE: Partial<Record<CloseName, ErrorCode>> = {
-  unauthorized: 'unauthorized',
-  forbidden: 'forbidden',
-  banned: 'banned',
   kicked: 'forbidden',
   unsupported_version: 'bad_request',
   protocol_error: 'bad_request',
-  message_too_large: 'message_too_large',
   rate_abuse: 'rate_limited',
 };
 
@@ -59,7 +56,7 @@ export function errorOfClosed(status: ClientStatus): RealtimeError {
   const name = status.name === 'normal' ? undefined : status.name;
   const why = status.reason ?? name ?? 'close() was called';
   return new RealtimeError(
-    (name === undefined ? undefined : CODE_OF_CLOSE[name]) ?? 'unavailable',
+    isErrorCode(name) ? name : ((name && CODE_OF_CLOSE[name]) ?? 'unavailable'),
     `The client is closed (${status.code ?? 1000}): ${sentence(why)} connect() opens it again.`,
     { cause: status.cause },
   );

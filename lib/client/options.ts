@@ -132,16 +132,13 @@ const platformFetch: ClientFetch = (url, init) => globalThis.fetch(url, init);
  */
 export function uuidv7(): string {
   const { crypto } = globalThis as { crypto?: Pick<Crypto, 'getRandomValues'> };
-  const bytes =
-    crypto?.getRandomValues(new Uint8Array(16)) ??
-    Uint8Array.from({ length: 16 }, () => Math.floor(Math.random() * 256));
-  let time = Date.now();
-  for (let index = 5; index >= 0; index--) {
-    bytes[index] = time % 256;
-    time = Math.floor(time / 256);
-  }
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const bytes = new Uint8Array(10);
+  if (crypto === undefined) bytes.forEach((_, index) => (bytes[index] = Math.random() * 256));
+  else crypto.getRandomValues(bytes);
+  // The version, and the variant.
+  bytes[0] = ((bytes[0] ?? 0) & 0x0f) | 0x70;
+  bytes[2] = ((bytes[2] ?? 0) & 0x3f) | 0x80;
+  const random = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const id = Date.now().toString(16).padStart(12, '0') + random;
+  return id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

@@ -286,6 +286,12 @@ export interface RealtimeModuleOptions {
    * option is left out, the first request that a proxy seems to have sent is warned of.
    */
   readonly trustProxy?: TrustProxy;
+  /**
+   * Refuses connections that did not come over TLS (403), upgrades and probes alike, before a credential is read. TLS is that of
+   * this application (`httpsOptions`), or that of a proxy that `trustProxy` trusts and that sends `X-Forwarded-Proto: https`; with
+   * neither of them the application does not boot. Default `false`.
+   */
+  readonly requireTls?: boolean;
   /** Query parameter that may carry the token. Default: none, because proxies and servers log URLs (G23). */
   readonly queryToken?: string | undefined;
 

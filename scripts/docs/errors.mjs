@@ -148,10 +148,11 @@ const ERROR_CAUSES = {
     'The state that a snapshot needs is not ready (P26a).',
     'The application failed in a command that only asks, a subscribe, a read of the state, of history or of members: the message holds an id, as of [`internal`](#internal) (P6d).',
     'The node cannot prove at the moment that it knows every revoke, and withholds channels that are not public (G11).',
+    'The node has so much to do that the command had no turn within `handlerTimeout`: it did not run.',
   ],
   timeout: [
     'A handler of the application, or the broker, did not answer in time. A `request` that ran is `outcome_unknown` then.',
-    'The node, or the broker, has so much to do that the command had no turn in time: a subscribe, or a read of the state, of history or of members.',
+    'The broker has so much to do that the command had no turn in time: a subscribe, or a read of the state, of history or of members.',
   ],
   outcome_unknown: [
     'The connection ended between a `request` and its answer, or its handler did not answer in time and still runs (P17c).',

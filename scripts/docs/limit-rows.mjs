@@ -953,6 +953,31 @@ export const FIXED = {
     'the socket',
     'destroys it: the answer has long arrived',
   ),
+  'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
+    'the URL of a plain stream, without the id in it',
+    'the request',
+    'refuses with 414, which names both numbers: nginx takes a request line of 8 KiB',
+  ),
+  'lib/transports/sse/resume-id.ts#MAX_ID_BYTES': bytes(
+    'the id of a plain stream, which holds a position for each channel',
+    'the stream',
+    'refuses with 414, which names both numbers; a stream that would need a longer one ends with `message_too_large`',
+  ),
+  'lib/transports/sse/transport.ts#ID_EVERY_MS': time(
+    'what a plain stream of several channels carries without an id behind it',
+    'the stream',
+    'writes one: what follows the last id may come twice',
+  ),
+  'lib/transports/sse/feed.ts#ID_AFTER_BYTES': bytes(
+    'what a plain stream of several channels carries without an id behind it',
+    'the stream',
+    'writes one: what follows the last id may come twice',
+  ),
+  'lib/transports/sse/pace.ts#SLICE_MS': time(
+    'ids of plain streams that are written in one go',
+    'the node',
+    'writes the rest behind the work of others',
+  ),
   'lib/transports/websocket/connection.ts#FLOODER_LINGER_MS': time(
     'a socket whose client floods on behind its close frame',
     'the socket',
@@ -1294,6 +1319,9 @@ export const OTHER_NUMBERS = {
     'lib/core/outbox/flush-pace.ts#SHORT_MS',
     'lib/core/outbox/flush-pace.ts#MAX_PATIENCE',
     'lib/client/token-refresher.ts#MIN_RETRY_MS',
+    'lib/transports/sse/channel-asker.ts#RATE_HOLD_MS',
+    'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
+    'lib/transports/sse/feed.ts#LEAST_PART',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

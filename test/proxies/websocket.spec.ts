@@ -154,7 +154,7 @@ describe.each(PROXIES)('WebSocket through the documented %s', (name) => {
 describe.each(PROXIES)('A node that stops behind the documented %s', (name) => {
   const options: RealtimeModuleOptions = { drain: { deadline: '10s', spread: '2s' } };
 
-  it('says bye, closes with 4001, and refuses newcomers with 503 meanwhile (G18, P18)', async () => {
+  it('says bye, closes with 4001, and refuses newcomers with 503 until then (G18, P18)', async () => {
     const node = await startNode(options);
     const proxy = await ProxyProcess.start(name, { nodes: [node.port] });
     try {

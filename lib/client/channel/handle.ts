@@ -112,11 +112,11 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
    * @example
    * room.on<Message>('message.created', (message, { user }) => render(message, user));
    */
+  on<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  /** To an event that was declared: the payload has its type. */
   on<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
   /** Of every application event. */
   on(name: '*', listener: EventListener<Events[keyof Events]>): Off;
-  /** Of an event that was not declared; its payload's type may be given here. */
-  on<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   on(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.on(name, listener);
   }
@@ -127,12 +127,12 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
    * @returns Removes the listener.
    */
   once<Name extends LibraryEvent>(name: Name, listener: (...args: ChannelEventMap[Name]) => unknown): Off;
+  /** Of an event that was not declared; its payload's type may be given here. */
+  once<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   /** Of a declared event: the payload has its type. */
   once<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
   /** Of every application event. */
   once(name: '*', listener: EventListener<Events[keyof Events]>): Off;
-  /** Of an event that was not declared; its payload's type may be given here. */
-  once<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   once(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.on(name, listener, true);
   }
@@ -149,11 +149,11 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
    * @example
    * room.onEvent('gap', (payload) => …); // the application's own event "gap"
    */
+  onEvent<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
+  /** Of a declared name: the payload has its type. */
   onEvent<Name extends NameOf<Events>>(name: Name, listener: EventListener<Events[Name]>): Off;
   /** Of every application event. */
   onEvent(name: '*', listener: EventListener<Events[keyof Events]>): Off;
-  /** Of an event that was not declared; its payload's type may be given here. */
-  onEvent<Payload = unknown>(name: FreeName<Events>, listener: EventListener<Payload>): Off;
   onEvent(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('event', name, listener);
   }
@@ -165,11 +165,11 @@ export class ChannelHandle<Events extends object = Untyped, Signals extends obje
    * @example
    * room.onSignal('typing', (_, signal) => showTyping(signal.user));
    */
+  onSignal<Payload = unknown>(name: FreeName<Signals>, listener: SignalListener<Payload>): Off;
+  /** Of a declared name: the payload has its type. */
   onSignal<Name extends NameOf<Signals>>(name: Name, listener: SignalListener<Signals[Name]>): Off;
   /** Of every signal. */
   onSignal(name: '*', listener: SignalListener<Signals[keyof Signals]>): Off;
-  /** Of a signal that was not declared; its payload's type may be given here. */
-  onSignal<Payload = unknown>(name: FreeName<Signals>, listener: SignalListener<Payload>): Off;
   onSignal(name: string, listener: AnyListener): Off {
     return this.subscription.listeners.add('signal', name, listener);
   }

@@ -1,7 +1,7 @@
 import type { SnapshotResult } from '../../protocol/messages.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
-import { exponentialDelay, type BackoffDeps } from '../backoff.js';
+import { Backoff, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import type { ClientLog } from '../log.js';
@@ -25,7 +25,7 @@ export class StateReader {
   private life = 0;
   private isLive = false;
   private isAsking = false;
-  private retries = 0;
+  private readonly backoff: Backoff;
   private timer: ClientTimer | undefined;
 
   /** @param answered called in the moment in which the answer comes. */
@@ -33,7 +33,9 @@ export class StateReader {
     private readonly channel: string,
     private readonly deps: StateReaderDeps,
     private readonly answered: (state: { readonly snapshot?: unknown }) => Position,
-  ) {}
+  ) {
+    this.backoff = new Backoff(deps);
+  }
 
   read(wait: WaitOptions): Promise<SnapshotResult> {
     const asker = new Waiter<SnapshotResult>(wait, this.deps.clock, (gone) => this.askers.delete(gone));
@@ -53,7 +55,7 @@ export class StateReader {
     this.life++;
     this.isLive = false;
     this.isAsking = false;
-    this.retries = 0;
+    this.backoff.reset();
     this.timer?.cancel();
   }
 
@@ -80,14 +82,14 @@ export class StateReader {
     this.deps.commands.dispatch({ type: 'snapshot', channel, immediate: true }, (error, answer) => {
       if (life !== this.life) return;
       if (error?.retryable === true) {
-        const { clock, retry, random, log } = this.deps;
+        const { clock, log } = this.deps;
         log('info', `The state of ${channel} is not ready: ${error.message}`, error);
-        const delayMs = exponentialDelay(retry(), this.retries++, random);
-        this.timer = clock.schedule(Math.max(delayMs, error.retryAfterMs ?? 0), () => this.ask());
+        const delayMs = Math.max(this.backoff.next(), error.retryAfterMs ?? 0);
+        this.timer = clock.schedule(delayMs, () => this.ask());
         return;
       }
       this.isAsking = false;
-      this.retries = 0;
+      this.backoff.reset();
       if (error === undefined) this.take(recordOf(answer));
       else this.fail(error, false);
     });

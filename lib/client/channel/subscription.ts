@@ -15,6 +15,7 @@ import { durationOf, recordOf, stringOf } from '../received.js';
 import { countRecovery, type Counts, type ErrorContext } from '../state.js';
 import { AwaitGate } from './await-gate.js';
 import { Cursor } from './cursor.js';
+import { leaveChannel } from './leave.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
@@ -270,30 +271,22 @@ export class ClientSubscription {
     this.backoff.began();
     const gap = this.cursor.answer(result);
     this.noteState(result);
-    const isMine = (): boolean => attempt === this.attempt;
     this.setPhase('subscribed');
-    if (isMine()) this.admitAll(result, gap, isFirst);
-    if (isMine()) this.listeners.library('subscribed', result);
-    if (isMine() && result.recovery === 'lost') this.listeners.library('lost', result);
-    if (isMine()) this.announce(result, gap, isMine);
-    if (isMine()) this.presence.subscribed(result.presence);
+    if (attempt === this.attempt) this.admitAll(result, gap, isFirst);
+    this.announce('subscribed', result, gap, attempt);
     this.deps.commands.flush();
   }
 
   private onReset(payload: unknown): void {
     const result = readSubscribeResult(payload);
-    const { attempt } = this;
-    const isMine = (): boolean => attempt === this.attempt;
     if (result === undefined) {
       this.resubscribe();
       return;
     }
     const gap = this.cursor.reset(result);
-    if (gap === false || !isMine()) return;
+    if (gap === false) return;
     this.noteState(result);
-    this.listeners.library('reset', result);
-    if (isMine()) this.announce(result, gap, isMine);
-    if (isMine() && result.presence !== undefined) this.presence.subscribed(result.presence);
+    this.announce('reset', result, gap, this.attempt);
   }
 
   private noteState(result: SubscribeResult): void {
@@ -304,14 +297,26 @@ export class ClientSubscription {
     this.store.moved();
   }
 
-  private announce(result: SubscribeResult, gap: ChannelGap | undefined, isMine: () => boolean): void {
-    const { recovery, snapshot } = result;
-    if (gap !== undefined) this.listeners.library('gap', gap);
-    if (isMine() && 'snapshot' in result) this.listeners.library('snapshot', snapshot, result);
-    if (!isMine() || recovery === 'new') return;
+  /** Tells the listeners what the server answered, as long as none of them ends or begins something. */
+  private announce(
+    name: 'subscribed' | 'reset',
+    result: SubscribeResult,
+    gap: ChannelGap | undefined,
+    attempt: number,
+  ): void {
+    const isAnswer = name === 'subscribed';
+    const { recovery, snapshot, presence } = result;
+    const tell: ChannelListeners['library'] = (what, ...args) => {
+      if (attempt === this.attempt) this.listeners.library(what, ...args);
+    };
+    tell(name, result);
+    if (isAnswer && recovery === 'lost') tell('lost', result);
+    if (gap !== undefined) tell('gap', gap);
+    if ('snapshot' in result) tell('snapshot', snapshot, result);
     const outcome = recovery === 'lost' ? 'lost' : gap === undefined ? 'complete' : 'missing';
     const { position } = this;
-    this.listeners.library('recovered', omitUndefined({ outcome, gap, snapshot, position }));
+    if (recovery !== 'new') tell('recovered', omitUndefined({ outcome, gap, snapshot, position }));
+    if (attempt === this.attempt && (isAnswer || presence !== undefined)) this.presence.subscribed(presence);
   }
 
   /** Answers all who wait. Those who were there before the first answer, and wanted what it gives, are given it. */
@@ -394,7 +399,7 @@ export class ClientSubscription {
   private resubscribe(): void {
     const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
-    this.leave(() => undefined);
+    this.leave();
     if (attempt > 1) this.waitFor(delayMs);
     else this.sendOrWait();
   }
@@ -406,14 +411,12 @@ export class ClientSubscription {
   private waitFor(delayMs: number): void {
     if (!this.pause()) return;
     const { attempt } = this;
-    this.timer = this.deps.clock.schedule(delayMs, () => {
-      // Without a connection the next one sends it.
-      if (attempt === this.attempt) this.join();
-    });
+    // Without a connection the next one sends it.
+    this.timer = this.deps.clock.schedule(delayMs, () => attempt === this.attempt && this.join());
   }
 
-  private leave(done: () => void): void {
-    this.deps.commands.dispatch({ type: 'unsubscribe', channel: this.channel, immediate: true }, done);
+  private leave(done = (): void => undefined): void {
+    leaveChannel(this.channel, this.deps, () => this.wanted, done);
   }
 
   private released(share: Share): void {

@@ -51,7 +51,7 @@ export interface TransportEvents {
 export interface Transport {
   /** Sends one frame; after the end frames are dropped. */
   send(frame: Encoded): void;
-  /** Asks for an orderly end; `closed` follows when the peer, or the system, agrees. */
+  /** Asks for an orderly end with 1000 or 3000–4999, as a page may; `closed` follows when the peer, or the system, agrees. */
   close(code: number, reason: string): void;
 }
 
@@ -118,9 +118,7 @@ class ClientWebSocket implements Transport {
   close(code: number, reason: string): void {
     this.open = false;
     try {
-      // A page may send no other codes; `close` throws for them.
-      if (code === 1000 || (code >= 3000 && code <= 4999)) this.socket.close(code, reason);
-      else this.socket.close();
+      this.socket.close(code, reason);
     } catch {
       // Some implementations throw while connecting; they still end.
     }

@@ -184,17 +184,23 @@ class Lanes {
 
   /** @returns the lane whose piece is next, which is then taken from it. */
   next(): Lane | undefined {
+    let ms = ROUND_MS;
     while (this.count > 0) {
+      let nearestMs = MAX_OWED_MS;
+      let unseen = this.byClient.size;
       for (const [client, lane] of this.byClient) {
         // Removed first, so that the next one is that of another client.
         this.byClient.delete(client);
         this.count -= lane.dropClosed();
-        const isNext = lane.isNext();
+        const isNext = lane.isNext(ms);
         if (isNext) this.count--;
         if (lane.isKept(isNext)) this.byClient.set(client, lane);
         if (isNext) return lane;
-        if (this.count === 0) break;
+        nearestMs = Math.min(nearestMs, lane.waitsMs);
+        if (--unseen === 0) break;
       }
+      // As many rounds as pass before somebody's is next, in one.
+      ms = Math.max(ROUND_MS, nearestMs);
     }
     return undefined;
   }
@@ -235,10 +241,15 @@ class Lane {
     return dropped;
   }
 
-  /** Called once a round. @returns whether its next piece may run. */
-  isNext(): boolean {
-    this.owedMs = Math.max(0, this.owedMs - ROUND_MS);
-    return this.owedMs === 0 && this.waiting.length > 0;
+  /** What it still lets others have before its next piece, in milliseconds; `Infinity` where nothing waits. */
+  get waitsMs(): number {
+    return this.waiting.length === 0 ? Number.POSITIVE_INFINITY : this.owedMs;
+  }
+
+  /** Others were let have so much, in milliseconds. @returns whether its next piece may run. */
+  isNext(ms: number): boolean {
+    this.owedMs = Math.max(0, this.owedMs - ms);
+    return this.waitsMs === 0;
   }
 
   /** Whether it must be remembered. @param isTaken whether its next piece is taken now: what that takes is not known yet. */
@@ -266,6 +277,13 @@ class Lane {
 /** The error for work that finds no room to wait. */
 export function tooMuchWaits(): RealtimeError {
   return new RealtimeError('rate_limited', 'More waits on this node than there is room for', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
+
+/** The error for work that had no turn in time: the node is busy, and its client is not to blame. */
+export function noTurnInTime(): RealtimeError {
+  return new RealtimeError('unavailable', 'Too much waits on this node: it had no turn in time', {
     retryAfterMs: RETRY_AFTER_MS,
   });
 }

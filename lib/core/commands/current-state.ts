@@ -1,20 +1,17 @@
 import type { SnapshotCommand } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { isPromise } from '../ports/maybe-promise.js';
-import type { Turns } from '../async/turns.js';
 import type { Subscription } from '../hub/subscription.js';
-import type { EnginePorts } from '../ports/settings.js';
-import { requireRoom, takeReadTurn } from '../session/answers.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
+import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import type { SubscribePlanner } from './snapshot.js';
-import { turnInTime } from './turn-in-time.js';
 
-export interface CurrentStateDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
+export interface CurrentStateDeps extends TurnDeps {
   readonly authorizer: Authorizer;
   readonly planner: Pick<SubscribePlanner, 'current'>;
-  readonly turns: Turns;
   /** Continues the delivery of a subscription. */
   readonly pump: (subscription: Subscription) => void;
 }
@@ -35,11 +32,10 @@ export class CurrentState {
   }
 
   private async give(session: Session, { id, channel }: SnapshotCommand): Promise<void> {
-    const { authorizer, turns, pump } = this.deps;
+    const { authorizer, pump } = this.deps;
     const found = authorizer.subscriptionOf(session, authorizer.resolve(session, channel));
     const subscription = await found;
-    const turn = takeReadTurn(turns, session, 'snapshot', isPromise(found));
-    if (!(await turnInTime(this.deps, turn))) return;
+    if (!(await continueInTurn(this.deps, session, 'snapshot', isPromise(found)))) return;
     requireDelivered(subscription);
     subscription.channel.stopLive(subscription);
     subscription.startMoving();

@@ -1,4 +1,3 @@
-import type { Turns } from '../async/turns.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
 import type { HistoryCommand } from '../../protocol/commands.js';
 import type { HistoryEvent, HistoryResult } from '../../protocol/messages.js';
@@ -9,12 +8,12 @@ import type { BrokerLog } from '../ports/broker.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { positionOf } from '../hub/recovery.js';
-import { requireRoom, takeReadTurn } from '../session/answers.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
+import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import { handlerCall } from './handler-call.js';
-import { turnInTime } from './turn-in-time.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -25,20 +24,19 @@ export type HistoryQuery = HistoryCommand['payload'];
 export class History {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'log' | 'clock' | 'settings'> & { readonly turns: Turns },
+    private readonly ports: Pick<EnginePorts, 'log'> & TurnDeps,
   ) {}
 
   async run(session: Session, command: HistoryCommand): Promise<void> {
     try {
-      const { log, clock, settings, turns } = this.ports;
+      const { log, clock, settings } = this.ports;
       const { maxPageBytes } = settings.limits;
       const match = this.authorizer.resolve(session, command.channel);
       const call = handlerCall(session, match, command);
       const authorized = this.authorizer.authorizeSubscriber(session, match, 'history', call);
       const requireStillAllowed = await authorized;
       const { payload } = command;
-      const turn = takeReadTurn(turns, session, 'history', isPromise(authorized));
-      if (!(await turnInTime(this.ports, turn))) return;
+      if (!(await continueInTurn(this.ports, session, 'history', isPromise(authorized)))) return;
       const result = await readHistory(log, match.channel, payload, clock.monotonic(), maxPageBytes);
       requireStillAllowed();
       requireRoom(session.outbox);

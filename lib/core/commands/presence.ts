@@ -1,5 +1,4 @@
 import type { PresenceCommand, PresenceUpdateCommand } from '../../protocol/commands.js';
-import type { Turns } from '../async/turns.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
 import { readMembers } from '../hub/member-pages.js';
@@ -7,19 +6,19 @@ import type { PresenceTracker } from '../hub/presence-tracker.js';
 import { isPromise } from '../ports/maybe-promise.js';
 import type { EnginePorts } from '../ports/settings.js';
 import { weightOf } from '../ports/value-weight.js';
-import { requireRoom, takeReadTurn } from '../session/answers.js';
+import { requireRoom } from '../session/answers.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
 import type { Authorizer } from './authorization.js';
+import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import { handlerCall } from './handler-call.js';
 import { requireSize } from './size-limits.js';
-import { turnInTime } from './turn-in-time.js';
 
 /** Lists the members of a channel, and replaces what the client shows of itself to them (G19). */
 export class Presence {
   constructor(
     private readonly authorizer: Authorizer,
-    private readonly ports: Pick<EnginePorts, 'clock' | 'members' | 'settings'> & { readonly turns: Turns },
+    private readonly ports: Pick<EnginePorts, 'members'> & TurnDeps,
     private readonly tracker: PresenceTracker,
   ) {}
 
@@ -34,10 +33,9 @@ export class Presence {
           'bad_request',
           'This channel keeps no presence: its policy has presence: false',
         );
-      const { members, settings, turns } = this.ports;
+      const { members, settings } = this.ports;
       const { cursor } = command.payload;
-      const turn = takeReadTurn(turns, session, 'presence', isPromise(authorized));
-      if (!(await turnInTime(this.ports, turn))) return;
+      if (!(await continueInTurn(this.ports, session, 'presence', isPromise(authorized)))) return;
       const page = await readMembers(members, match.channel, command.payload, settings.limits.maxPageBytes);
       requireStillAllowed();
       requireRoom(session.outbox);

@@ -3,7 +3,6 @@ import { PRESENCE_COUNT } from '../../protocol/envelope.js';
 import type { PresencePage, SubscribeResult } from '../../protocol/messages.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { toWireValue } from '../../protocol/wire-value.js';
-import type { Turns } from '../async/turns.js';
 import type { AccessGuard } from '../access/access-guard.js';
 import type { ChannelMatch } from '../channel/registry.js';
 import type { CatchUp } from '../hub/catch-up.js';
@@ -13,19 +12,18 @@ import { resumedAt, type RecoveryPlan } from '../hub/recovery.js';
 import { Subscription, type ServedChannel } from '../hub/subscription.js';
 import type { HandlerCall } from '../ports/channel-definition.js';
 import { attempt, isPromise, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
-import type { EnginePorts } from '../ports/settings.js';
 import { requireRoom } from '../session/answers.js';
 import { PendingSubscription } from '../session/channels.js';
 import type { Session } from '../session/session.js';
 import { askAgain } from './ask-again.js';
 import { shorter, type Authorizer, type Grant } from './authorization.js';
+import { continueInTurn, type TurnDeps } from './continue-in-turn.js';
 import { handlerCall } from './handler-call.js';
 import type { LifecycleHooks } from './lifecycle.js';
 import type { Reauthorization } from './reauthorization.js';
 import type { PlanWithSnapshot, SubscribePlanner } from './snapshot.js';
 import { graceAfter } from './unsubscribe.js';
 import { requireSize } from './size-limits.js';
-import { turnInTime } from './turn-in-time.js';
 
 /** Bytes that a subscription counts as, beside its name, parameters and presence data. */
 const SUBSCRIPTION_BYTES = 512;
@@ -64,14 +62,13 @@ interface Access {
   readonly roster: boolean;
 }
 
-export interface SubscribeDeps extends Pick<EnginePorts, 'clock' | 'settings'> {
+export interface SubscribeDeps extends TurnDeps {
   readonly authorizer: Authorizer;
   readonly access: AccessGuard;
   readonly hub: Hub;
   readonly planner: SubscribePlanner;
   readonly catchUp: CatchUp;
   readonly presence: PresenceTracker;
-  readonly turns: Turns;
   readonly hooks: LifecycleHooks;
   readonly reauthorization: Reauthorization;
 }
@@ -175,7 +172,7 @@ export class Subscribe {
     const subscription = new Subscription(session.outbox, channel, call, wantsSnapshot, takesCounts);
     return attempt(
       () =>
-        whenReady(this.continueInTurn(session, attempted), () =>
+        whenReady(this.begin(session, attempted), () =>
           whenReady(planner.plan(subscription, command.payload.position, access.replay), (found) =>
             whenReady(this.enterPresence(session, subscription, command, access.roster), (page) =>
               this.answer(session, subscription, attempted, found, page),
@@ -199,14 +196,10 @@ export class Subscribe {
   }
 
   /** What costs much begins: in a turn of its own where the channel was waited for, and only while the client can have it. */
-  private continueInTurn(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
+  private begin(session: Session, { pending, hasWaited }: Attempt): MaybePromise<void> {
     if (!hasWaited) return undefined;
-    const turn = turnInTime<void | undefined>(this.deps, this.deps.turns.turn(session, false));
-    return whenReady<void | undefined, void>(turn, () => {
-      refuseIfOver(session, pending);
-      session.requirePaid('subscribe');
-      requireRoom(session.outbox);
-    });
+    const turn = continueInTurn(this.deps, session, 'subscribe', true);
+    return whenReady<boolean, void>(turn, () => refuseIfOver(session, pending));
   }
 
   /** Between the checks and the answer nothing is awaited: what was checked is still true when the answer is sent. */

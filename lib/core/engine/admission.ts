@@ -87,10 +87,10 @@ export class Admission implements TransportHost {
   }
 
   onRefused(refusal: Refusal, ip: string): void {
-    const { code, status } = refusal;
+    const { code, status, hint } = refusal;
     this.deps.observer.onRefusal?.('upgrade', code ?? status, ip);
     // Those with a code are the authenticator's, or were logged by who bounds the verifications.
-    if (code === undefined && LOGGED.has(status)) this.log(refusal, ip, status);
+    if (code === undefined && (LOGGED.has(status) || hint !== undefined)) this.log(refusal, ip, status);
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

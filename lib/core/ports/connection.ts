@@ -56,8 +56,8 @@ export interface Connection {
    */
   translate?(envelope: Envelope): Envelope | undefined;
   /**
-   * Called when the engine ends the connection, once everything is written that still will be, and before `close`: the last moment
-   * at which `positions` of its handler is known.
+   * Called before the engine ends the connection, with everything written that still will be, and before it takes one of its channels
+   * away: the last moment at which `positions` of its handler has them.
    */
   onEnding?(): void;
   /**

@@ -3,9 +3,9 @@ import type { Credentials, Verified } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 
-/** A refusal before the upgrade, as plain HTTP (P18). */
+/** A refusal before the upgrade, or before a stream, as plain HTTP (P18, P20). */
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 404 | 413 | 426 | 429 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 414 | 426 | 429 | 503;
   readonly message: string;
   /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;

@@ -1,11 +1,17 @@
 // What a value takes of the heap. The figures are those of V8 on 64 bits, rounded up.
 
 const LIST_BYTES = 32;
+/** The elements of one that has any. */
+const ELEMENTS_BYTES = 16;
 const OBJECT_BYTES = 64;
+/** The names of one that has any: V8 keeps a table for each object whose names are unlike those of all others. */
+const NAMES_BYTES = 96;
 const VIEW_BYTES = 112;
 const ELEMENT_BYTES = 16;
 const PROPERTY_BYTES = 48;
 const TEXT_BYTES = 24;
+/** What a text takes beside what its JSON has for it. */
+const BARE_TEXT_BYTES = 16;
 
 /** Beyond this a value is not weighed further. */
 const MAX_WEIGHED = 16 * 1024 * 1024;
@@ -13,7 +19,7 @@ const MAX_WEIGHED = 16 * 1024 * 1024;
 const SMALL = 256;
 const SMALL_PER_BYTE = 8;
 /** No JSON of `n` bytes has a structure that weighs more than this times `n`. */
-const MOST_PER_BYTE = 32;
+const MOST_PER_BYTE = 48;
 
 /** Values that are still to be weighed: one list for all calls, so that weighing allocates nothing. */
 const open: unknown[] = [];
@@ -52,18 +58,24 @@ function walk(root: object, withLeaves: boolean, most: number): number {
       bytes += VIEW_BYTES + (withLeaves ? value.byteLength : 0);
     } else if (Array.isArray(value)) {
       bytes += LIST_BYTES + ELEMENT_BYTES * value.length;
+      if (value.length > 0) bytes += ELEMENTS_BYTES;
       for (const item of value as readonly unknown[]) {
         // Nothing in it: the cheapest way to make a large value.
         if (Array.isArray(item) && item.length === 0) bytes += LIST_BYTES;
         else if (withLeaves || isContainer(item)) open.push(item);
+        else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
       }
     } else {
       bytes += OBJECT_BYTES;
+      let hasNames = false;
       for (const key in value) {
+        hasNames = true;
         bytes += PROPERTY_BYTES + (withLeaves ? key.length : 0);
         const item = (value as Readonly<Record<string, unknown>>)[key];
         if (withLeaves || isContainer(item)) open.push(item);
+        else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
       }
+      if (hasNames) bytes += NAMES_BYTES;
     }
   }
   // V8 takes long to set a length, and nearly always all were weighed.

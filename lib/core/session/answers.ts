@@ -1,8 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import type { ClientCommandType } from '../../protocol/commands.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
-import type { TurnClient, Turns } from '../async/turns.js';
 import type { Clock } from '../ports/clock.js';
 
 /** When a client may ask again for what it has no room for, in milliseconds. */
@@ -64,32 +62,6 @@ export class AnswerSizes {
  */
 export function requireRoom(outbox: { readonly isBehind: boolean }): void {
   if (outbox.isBehind) throw noRoom();
-}
-
-/** A session for which something is read. */
-export interface ReadingSession extends TurnClient {
-  readonly outbox: { readonly isBehind: boolean };
-  requirePaid(type: ClientCommandType): void;
-}
-
-/**
- * The turn of a read, which a command had already when it began, and what must hold when it comes.
- *
- * @param hasWaited whether the command has waited for something else since it began.
- * @returns `false` where nobody waits for the answer any more.
- * @throws RealtimeError `rate_limited`
- */
-export async function takeReadTurn(
-  turns: Turns,
-  session: ReadingSession,
-  type: ClientCommandType,
-  hasWaited: boolean,
-): Promise<boolean> {
-  if (hasWaited) await turns.turn(session, true);
-  if (session.isClosed) return false;
-  session.requirePaid(type);
-  requireRoom(session.outbox);
-  return true;
 }
 
 /** The error for a read whose answer finds no room in the outbox. */

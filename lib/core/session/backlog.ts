@@ -1,6 +1,6 @@
 import type { ClientCommandType } from '../../protocol/commands.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { tooMuchWaits, type TurnClient, type Turns, type WaitingWork } from '../async/turns.js';
+import { noTurnInTime, tooMuchWaits, type TurnClient, type Turns, type WaitingWork } from '../async/turns.js';
 import type { Timed, TimerWheel } from '../async/timer-wheel.js';
 import type { Clock } from '../ports/clock.js';
 import type { EngineSettings } from '../ports/settings.js';
@@ -53,7 +53,7 @@ export interface BacklogDeps {
 export interface BacklogSession extends TurnClient {
   readonly isLive: boolean;
   readonly reading: Pick<ReadingPause, 'inFlight' | 'holdForTurn' | 'endHoldForTurn'>;
-  /** Runs a command that waited. */
+  /** Runs a command that waited, and gives back the bytes that it holds. */
   start(waiting: WaitingCommand): void;
   /** Answers one that finds no room, or has waited for as long as a handler may run. */
   refuse(received: Received, error: RealtimeError): void;
@@ -148,10 +148,7 @@ export class CommandBacklog implements WaitingWork, Timed {
 
   private shift(): WaitingCommand | undefined {
     const next = this.waiting.shift();
-    if (next === undefined) return undefined;
-    const { weight } = next.received;
-    this.bytes -= weight;
-    this.deps.waiting.give(this.owner.client, weight);
+    if (next !== undefined) this.bytes -= next.received.weight;
     return next;
   }
 
@@ -179,12 +176,18 @@ export class CommandBacklog implements WaitingWork, Timed {
     for (;;) {
       const [oldest] = this.waiting;
       if (oldest === undefined || oldest.receivedAt > before) return;
-      this.refuseOldest(new RealtimeError('timeout', 'It waited too long for the commands before it'));
+      this.refuseOldest(this.awaitsTurn ? noTurnInTime() : tooLate());
     }
   }
 
   private refuseOldest(error: RealtimeError): void {
     const oldest = this.shift();
-    if (oldest !== undefined) this.owner.refuse(oldest.received, error);
+    if (oldest === undefined) return;
+    this.deps.waiting.give(this.owner.client, oldest.received.weight);
+    this.owner.refuse(oldest.received, error);
   }
+}
+
+function tooLate(): RealtimeError {
+  return new RealtimeError('timeout', 'It waited too long for the commands before it');
 }

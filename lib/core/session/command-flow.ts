@@ -115,11 +115,12 @@ export class CommandFlow implements BacklogSession {
     this.backlog = undefined;
   }
 
-  /** Runs a command that waited. */
+  /** Runs a command that waited. What it held while it waited it holds until it is done. */
   start({ received, receivedAt, isAdmitted }: WaitingCommand): void {
     const now = this.deps.clock.monotonic();
     const command = isAdmitted ? this.requirePaid(received, now) : this.admit(received, now);
-    if (command !== undefined) this.run(command, received, receivedAt);
+    if (command !== undefined) this.run(command, received, receivedAt, received.weight);
+    else this.giveBack(received.weight);
   }
 
   refuse({ validation }: Received, error: RealtimeError): void {
@@ -162,29 +163,39 @@ export class CommandFlow implements BacklogSession {
     return undefined;
   }
 
-  private run(command: ClientCommand, received: Received, receivedAt: number): void {
+  /** @param holds bytes that it holds already. */
+  private run(command: ClientCommand, received: Received, receivedAt: number, holds = 0): void {
     const { session } = this;
     const ref = idOf(command);
     const { waiting, watch } = this.deps;
-    const held = ENDS_AT_ONCE.has(command.type) ? 0 : RUNNING_BYTES + received.weight;
-    if (held > 0 && !waiting.hasRoom(this.client, held)) return this.refuse(received, tooMuchWaits());
+    const held = ENDS_AT_ONCE.has(command.type) ? holds : RUNNING_BYTES + received.weight;
+    if (held > holds && !waiting.hasRoom(this.client, held - holds)) {
+      this.giveBack(holds);
+      return this.refuse(received, tooMuchWaits());
+    }
     // A fraction would be an object of its own, which an idle session keeps.
     this.receivedAt = Math.floor(receivedAt);
     watch?.start(session.view, command);
     try {
       const work = session.execute(command);
-      // What is done already held nothing while anything else ran.
-      if (!isPromise(work)) return;
-      if (held > 0) waiting.hold(this.client, held);
-      this.track(work, ref, held);
+      if (isPromise(work)) {
+        waiting.hold(this.client, held - holds);
+        return this.track(work, ref, held);
+      }
     } catch (error) {
       session.fail(ref, error);
     }
+    // What is done already held nothing more while anything else ran.
+    this.giveBack(holds);
+  }
+
+  private giveBack(bytes: number): void {
+    this.deps.waiting.give(this.client, bytes);
   }
 
   /** A command is done: the next of those that wait may start. */
   private finished(held: number): void {
-    if (held > 0) this.deps.waiting.give(this.client, held);
+    this.giveBack(held);
     this.reading.done(this.backlog);
   }
 }

@@ -34,7 +34,9 @@ export function parsePiece(
       ? frame.slice(start, end)
       : frame.subarray(start, end);
   const values = decodeFrame(codec, piece, { ...limits, maxEnvelopesPerFrame });
-  return typeof values === 'string' ? values : { values, end };
+  if (typeof values === 'string') return values;
+  // A codec may count only where there are several.
+  return values.length > maxEnvelopesPerFrame ? 'protocol_error' : { values, end };
 }
 
 function endOfPiece(codec: Codec, frame: Encoded, start: number): number | FrameError['close'] {

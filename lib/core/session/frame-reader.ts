@@ -141,9 +141,9 @@ export class FrameReader {
     next: UnparsedFrame,
     now: number,
   ): boolean {
-    if (next.bytes <= MEDIUM_BYTES) return false;
-    const { ownMs, sharedMs } = session.inbound.waitToParse(next.isBegun ? 0 : next.bytes, session, now);
-    const waitMs = Math.max(ownMs, sharedMs);
+    const { inbound } = session;
+    const ownMs = next.isBegun ? 0 : inbound.waitForRate(next.bytes, session, now);
+    const waitMs = next.bytes <= MEDIUM_BYTES ? ownMs : Math.max(ownMs, inbound.parsingDebtMs(session, now));
     if (waitMs === 0) return false;
     unparsed.isBusy = true;
     // What a client owes itself is no reason to end it.
@@ -197,11 +197,10 @@ export class FrameReader {
     if (next.isParsed) {
       const { values, structures, bytes } = next;
       if (session.isLive && !unparsed.count(values.length)) return session.close('protocol_error');
-      const isPaid = bytes > MEDIUM_BYTES;
-      const over = session.inbound.countFrame(bytes, structures, session, now, isPaid);
+      session.inbound.countFrame(bytes, structures, session, now, true);
       // No client sends so much of nothing.
       if (values.length === 0 && next.isOverRate) session.inbound.admit(undefined, bytes, session, now);
-      this.handle(session, values, structures, bytes, over);
+      this.handle(session, values, structures, bytes, 0);
     }
     unparsed.isBusy = false;
   }

@@ -7,7 +7,7 @@ import type { EngineSettings } from '../ports/settings.js';
 export interface HeartbeatSession extends ClosableSession {
   /** With the {@link TimerWheel.stamp} of the last frame that was sent. */
   readonly outbox: { readonly sentStamp: number };
-  readonly reading: { readonly isPaused: boolean };
+  readonly reading: { takePause(): boolean };
   sendPing(): void;
 }
 
@@ -59,8 +59,8 @@ export class Heartbeat implements Timed {
     if (this.pingStamp !== undefined) {
       const waited = wheel.since(this.pingStamp);
       if (waited < options.timeoutMs) return this.next(options.timeoutMs - waited);
-      if (!this.session.reading.isPaused) return this.session.close('heartbeat_timeout');
-      // A client that we do not read from cannot answer: its silence proves nothing.
+      // Of a client that we did not read from all the time the answer may wait to be read: its silence proves nothing.
+      if (!this.session.reading.takePause()) return this.session.close('heartbeat_timeout');
       this.received();
       return this.next(options.intervalMs);
     }
@@ -71,6 +71,7 @@ export class Heartbeat implements Timed {
 
   private ping(): void {
     this.pingStamp = this.wheel.stamp;
+    this.session.reading.takePause();
     this.next(this.options.timeoutMs);
     // Last: it may be one message too many for the client, and the end of the session then stops the timer.
     this.session.sendPing();

@@ -121,7 +121,7 @@ export class InboundLimiter {
    *
    * @param structures what the values in it weigh beside their bytes. A frame without any costs a command nevertheless; one whose values
    * take far more memory than it has bytes counts as an eighth of that memory, as to parse it costs as much.
-   * @param isPaid whether it waited for {@link waitToParse}: it is charged, and its commands are not refused.
+   * @param isPaid whether it waited for {@link waitForRate}: it is charged, and its commands are not refused.
    * @returns its bytes when they exceed the rate, else 0: for {@link admit} of each of its commands.
    */
   countFrame(
@@ -144,23 +144,26 @@ export class InboundLimiter {
   }
 
   /**
-   * Asked before a frame is parsed that is not small: to parse it only to refuse it would cost as much as its work.
+   * Asked before a frame is parsed that is not small, or waited: to parse it only to refuse it would cost as much as its work.
+   * Reading pauses meanwhile.
    *
-   * @param bytes of it; 0 for the rest of one that is being parsed.
-   * @returns for how long it must wait, in milliseconds: until there is room for it in the client's own rate, and until what was
-   * parsed for the client, or for the anonymous clients of its address, is paid.
+   * @returns milliseconds until there is room for it in the rate, or for as much as may come at once.
    */
-  waitToParse(bytes: number, session: LimitedSession, now: number): { ownMs: number; sharedMs: number } {
-    const { rates, subjects, stalls } = this.deps;
+  waitForRate(bytes: number, session: LimitedSession, now: number): number {
+    const { rates, stalls } = this.deps;
     const length = Math.min(bytes, rates.bytes.burst);
-    const hasRoom =
-      length === 0 || rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now)) !== undefined;
-    const ownMs = hasRoom ? 0 : rates.bytes.waitFor(this.bytesFullAt, length, now);
-    if (ownMs > 0) this.throttle(session, ownMs, Number.POSITIVE_INFINITY);
-    return { ownMs, sharedMs: subjects.parsing.debtMs(session.client, now) };
+    if (rates.bytes.take(this.bytesFullAt, length, now, stalls.since(now)) !== undefined) return 0;
+    const waitMs = rates.bytes.waitFor(this.bytesFullAt, length, now);
+    this.throttle(session, waitMs, Number.POSITIVE_INFINITY);
+    return waitMs;
   }
 
-  /** Charges the client, and with it the anonymous ones of its address, for the time that parsing took. */
+  /** Milliseconds until the time that parsing took is paid: by the client, or by the anonymous ones of its address together. */
+  parsingDebtMs(session: LimitedSession, now: number): number {
+    return this.deps.subjects.parsing.debtMs(session.client, now);
+  }
+
+  /** Charges for the time that parsing took, as {@link parsingDebtMs} has it. */
   chargeParsing(ms: number, session: LimitedSession, now: number): void {
     this.deps.subjects.parsing.draw(session.client, ms, now);
   }

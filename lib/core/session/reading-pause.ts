@@ -6,6 +6,9 @@ const IN_FLIGHT = 1;
 const THROTTLED = 2;
 const HELD = 4;
 const AWAITS_TURN = 8;
+const ALL = IN_FLIGHT | THROTTLED | HELD | AWAITS_TURN;
+/** No reason: it has paused since {@link ReadingPause.takePause} was called. */
+const HAS_PAUSED = 16;
 
 export interface ReadingPauseDeps {
   readonly clock: Clock;
@@ -26,7 +29,14 @@ export class ReadingPause {
   ) {}
 
   get isPaused(): boolean {
-    return this.reasons !== 0;
+    return (this.reasons & ALL) !== 0;
+  }
+
+  /** @returns whether reading has paused since this was called last, or pauses now: what the client sent may have yet to be read. */
+  takePause(): boolean {
+    const hasPaused = this.reasons !== 0;
+    this.reasons &= ALL;
+    return hasPaused;
   }
 
   /** A command is under way. At the bound, reading pauses until half of them are done. */
@@ -83,14 +93,14 @@ export class ReadingPause {
 
   private pause(reason: number): void {
     if (this.stopped) return;
-    const before = this.reasons;
-    this.reasons |= reason;
-    if (before === 0) this.connection.pause();
+    const wasPaused = this.isPaused;
+    this.reasons |= reason | HAS_PAUSED;
+    if (!wasPaused) this.connection.pause();
   }
 
   private resume(reason: number): void {
-    if (this.reasons === 0) return;
+    if (!this.isPaused) return;
     this.reasons &= ~reason;
-    if (this.reasons === 0) this.connection.resume();
+    if (!this.isPaused) this.connection.resume();
   }
 }

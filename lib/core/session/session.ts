@@ -423,7 +423,8 @@ export class Session
   }
 
   refuse(ref: string | undefined, error: RealtimeError): void {
-    this.sendError(ref, error);
+    // That this node had no time for it costs its client nothing.
+    this.sendError(ref, error, 'pushData', error.code !== 'unavailable');
   }
 
   /**
@@ -442,13 +443,13 @@ export class Session
   }
 
   /** @returns the code that was sent; `undefined` when the session is closed. */
-  private sendError(ref: string | undefined, error: unknown, lane: ErrorLane = 'pushData') {
+  private sendError(ref: string | undefined, error: unknown, lane: ErrorLane = 'pushData', isCharged = true) {
     if (this.isClosed) return undefined;
     const known = this.toClientError(error);
     try {
       const bytes = this.outbox[lane](errorEnvelope(ref, known, this.deps.clock));
       // A refusal for what answers cost must not put off its own end.
-      if (known.code !== 'rate_limited') this.chargeAnswer(bytes);
+      if (isCharged && known.code !== 'rate_limited') this.chargeAnswer(bytes);
       return known.code;
     } catch (cause) {
       // Message and `details` are the application's. Nobody catches what this method throws, so it would end the process.

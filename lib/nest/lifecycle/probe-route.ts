@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
+import { forwardedBy } from '../../transports/http/client-address.js';
 import { refusalBody, refusalHeaders, type WebSocketTransport } from '../../transports/websocket/index.js';
 
 /** Requests and responses of Express and Fastify, as far as they lead to Node's own. */
@@ -86,8 +87,12 @@ export class ProbeRoute {
     const body = refusalBody(refusal);
     const ends = status === 429 || status === 503;
     if (ends) this.ending.add(request.socket);
+    // Upgrade is for the next hop (RFC 9110 §7.8). nginx passes it on into HTTP/2, where it breaks the answer (RFC 9113 §8.2.2).
+    const { Upgrade, ...passable } = refusalHeaders(refusal);
+    const isNextHop = Upgrade !== undefined && forwardedBy(request.headers) === undefined;
     const headers = {
-      ...refusalHeaders(refusal),
+      ...passable,
+      ...(isNextHop && { Upgrade }),
       ...corsOf(request),
       ...(ends && { Connection: 'close' }),
       'Content-Length': Buffer.byteLength(body),

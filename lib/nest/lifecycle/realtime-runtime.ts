@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { Server as TlsServer } from 'node:tls';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import {
   ApplicationConfig,
@@ -11,6 +12,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { ChannelExplorer } from '../discovery/channel-explorer.js';
@@ -134,7 +136,9 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
         'Import it once, in the root module.',
       );
     }
-    this.attaches = !publisherOnly && httpServerOf(this.httpAdapterHost) !== undefined;
+    const server = httpServerOf(this.httpAdapterHost);
+    this.attaches = !publisherOnly && server !== undefined;
+    if (this.attaches) this.checkTls(server instanceof TlsServer, problems);
     if (this.attaches && auth.mode === 'undecided') {
       problems.add(
         'auth',
@@ -142,6 +146,16 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
         'Set auth: { jwt: { secret } }, a class, { anonymous: true }, or publisherOnly: true.',
       );
     }
+  }
+
+  private checkTls(endsTls: boolean, problems: BootProblems): void {
+    const { requireTls, trustProxy = false } = this.config.transport;
+    if (requireTls !== true || endsTls || compileTrust(trustProxy) !== false) return;
+    problems.add(
+      'requireTls',
+      'is set, but this application ends no TLS and trusts no proxy that does, so every client would be refused.',
+      'Set trustProxy to the proxies that end TLS, give httpsOptions to NestFactory.create(), or leave requireTls out.',
+    );
   }
 
   /**

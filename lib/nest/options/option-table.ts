@@ -30,6 +30,7 @@ export const MODULE_TABLE = {
   publisherOnly: flag(false),
   globalEnhancers: flag(true),
   queryToken: text(undefined, { max: 64 }),
+  requireTls: flag(false),
   nodeId: text(undefined, { max: 64 }),
   ticketSecret: text(undefined, { min: 32, max: 1_024 }),
   proxyIdleTimeout: duration(60_000, { min: 1 }),

@@ -38,13 +38,13 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
   const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;
-  const { path, queryToken, publisherOnly, globalEnhancers, nodeId, ticketSecret, ...numbers } =
+  const { path, queryToken, requireTls, publisherOnly, globalEnhancers, nodeId, ticketSecret, ...numbers } =
     reader.all(plain);
   const auth = resolveAuth(reader.value('auth'), problems);
   const drain = resolveDrain(reader.object('drain'));
   const config: RealtimeConfig = {
     auth: auth.config,
-    transport: resolveTransport(reader, path, queryToken, auth.cookieName),
+    transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
     settings: {
       ...numbers,
       nodeId: nodeId ?? systemEntropy.token(),

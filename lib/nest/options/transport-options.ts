@@ -14,15 +14,21 @@ import type { OptionReader } from './option-reader.js';
 /** Options of the transport, after validation. */
 export type TransportConfig = WebSocketTransportOptions & { readonly path: string };
 
+/** Those that have been read already, because they are plain values. */
+interface PlainTransportOptions {
+  readonly path: string;
+  readonly queryToken: string | undefined;
+  readonly requireTls: boolean;
+  readonly cookieName: string | undefined;
+}
+
 /** The characters of a token (RFC 9110 §5.6.2), which are those of a cookie's name and of `queryToken`. */
 export const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Reads how clients reach the server: path, origins, hosts, proxies, compression and codecs. */
 export function resolveTransport(
   reader: OptionReader,
-  path: string,
-  queryToken: string | undefined,
-  cookieName: string | undefined,
+  { path, queryToken, requireTls, cookieName }: PlainTransportOptions,
 ): TransportConfig {
   // No client reaches a segment of dots: it is resolved before the address is used (RFC 3986 §5.2.4).
   if (!/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/.test(path)) {
@@ -59,6 +65,7 @@ export function resolveTransport(
   const compression = resolveCompression(reader);
   return {
     path,
+    requireTls,
     ...(codecs === undefined ? {} : { codecs }),
     ...(origins === undefined ? {} : { allowedOrigins: origins }),
     ...(allowedHosts === undefined ? {} : { allowedHosts }),

@@ -29,6 +29,8 @@ export const plainJsonCodec: Codec = {
 
   decode(frame: Encoded): unknown[] {
     if (typeof frame !== 'string') throw new TypeError('A binary frame where JSON is spoken');
+    // Most frames hold one envelope, and need no further lists.
+    if (!frame.includes('\n')) return hasContent(frame) ? [parseLine(frame)] : [];
     return frame.split('\n').filter(hasContent).map(parseLine);
   },
 };

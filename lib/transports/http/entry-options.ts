@@ -34,6 +34,11 @@ export interface EntryOptions {
    * (G23); what the application sees of the URL does not contain the token.
    */
   readonly queryToken?: string;
+  /**
+   * Refuses what did not come over TLS with 403: that of this server, or that of a proxy that {@link trustProxy} trusts and that
+   * says `X-Forwarded-Proto: https`. Default `false`.
+   */
+  readonly requireTls?: boolean;
   /** Longest verification of credentials, in milliseconds; after it the answer is 503. Default 10 000. */
   readonly handshakeTimeoutMs?: number;
   /** How long a client may take to answer a close frame, in milliseconds; then the socket is destroyed. Default 5000. */
@@ -53,6 +58,7 @@ export interface EntryOptions {
 export const ENTRY_DEFAULTS = {
   path: '/realtime',
   trustProxy: false,
+  requireTls: false,
   handshakeTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
 } satisfies EntryOptions;
@@ -85,6 +91,7 @@ export function resolveEntryOptions(options: EntryOptions): EntrySettings {
     cookieName: options.cookie === undefined ? undefined : named('cookie.name', options.cookie.name),
     trustProxy: compileTrust(trustProxy),
     queryToken: options.queryToken === undefined ? undefined : named('queryToken', options.queryToken),
+    requireTls: options.requireTls ?? d.requireTls,
     handshakeTimeoutMs: positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? d.handshakeTimeoutMs),
     closeTimeoutMs: positive('closeTimeoutMs', options.closeTimeoutMs ?? d.closeTimeoutMs),
     clock: options.clock ?? systemClock,

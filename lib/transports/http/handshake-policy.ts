@@ -28,13 +28,22 @@ export interface AcceptedUpgrade extends AcceptedHandshake {
 
 /** Rules that requests are judged by. */
 export interface HandshakeRules {
-  readonly codecs: readonly [Codec, ...Codec[]];
+  /** Of WebSocket. */
+  readonly codecs: readonly Codec[];
   readonly allowsOrigin: OriginCheck | undefined;
   readonly judgeHost: ((host: string | undefined) => HostVerdict) | undefined;
   readonly cookieName: string | undefined;
   readonly queryToken: string | undefined;
+  readonly requireTls: boolean;
   readonly onWarning: (message: string) => void;
 }
+
+/** An answer may be read on the way as the request was: it says nothing but how to come. */
+const TLS_ONLY: Refusal = {
+  status: 403,
+  message: 'This server takes TLS connections only: use wss:// or https://',
+  hint: 'requireTls is set. If a proxy of yours ended TLS, it has to send X-Forwarded-Proto: https, and trustProxy has to trust it',
+};
 
 type Source = Pick<AcceptedHandshake['credentials'] & object, 'token' | 'via'>;
 
@@ -79,6 +88,12 @@ export class HandshakePolicy {
     return this.judgeClient(req, address, 'stream', undefined);
   }
 
+  /** The same where the application has verified the client, on a route of its own. */
+  judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
+    const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
+    return this.host.admit(handshake) ?? { handshake, credentials: undefined };
+  }
+
   /**
    * The headers by which a page may read an answer (CORS). Cookies are allowed for pages whose cookies count; without a list of
    * origins, every page may read what it is given without them.
@@ -107,6 +122,8 @@ export class HandshakePolicy {
     purpose: Purpose,
     offered: string | undefined,
   ): Refusal | AcceptedHandshake {
+    // Before a credential is looked at: who sent one in plain text learns nothing of it.
+    if (this.rules.requireTls && scheme !== 'https') return TLS_ONLY;
     const { headers } = req;
     const query = this.queryOf(req.url ?? '/');
     const transport = purpose === 'stream' ? 'sse' : 'websocket';

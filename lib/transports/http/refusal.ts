@@ -67,6 +67,7 @@ export function refusalHeaders(refusal: Refusal): Record<string, string> {
   if (refusal.retryAfterMs !== undefined) {
     headers['Retry-After'] = String(Math.ceil(wholeMs(refusal.retryAfterMs) / 1_000));
   }
+  if (refusal.status === 405) headers['Allow'] = 'GET, OPTIONS';
   if (refusal.status === 401) headers['WWW-Authenticate'] = 'Bearer';
   if (refusal.status === 426) {
     headers['Upgrade'] = 'websocket';

@@ -11,7 +11,7 @@ import {
   type DirectSocket,
   type DirectWriteEvents,
   type DirectWriter,
-} from './direct-writer.js';
+} from '../http/direct-writer.js';
 import type { InboundMeter, Metered } from './inbound-meter.js';
 import type { WebSocketSettings } from './options.js';
 import type { WireSocket, WireSocketEvents } from './wire-socket.js';

@@ -5,9 +5,9 @@ import type { Opening, Refusal, TransportHost } from '../../core/ports/transport
 import type { Transport, UpgradeHandler } from '../../core/ports/transport.js';
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Codec } from '../../protocol/codecs/codec.js';
-import { clientAddress, forwardedBy, type Peer } from '../http/client-address.js';
+import type { Peer } from '../http/client-address.js';
 import { deflatingFrame, takesSharedFrames } from './compression.js';
-import { DirectWriter } from './direct-writer.js';
+import { DirectWriter } from '../http/direct-writer.js';
 import { InboundMeter } from './inbound-meter.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { frameBinary, frameOne, frameText } from './frame.js';
@@ -18,6 +18,7 @@ import {
   type AcceptedUpgrade,
   type Purpose,
 } from '../http/handshake-policy.js';
+import { bytesOf, Reception } from '../http/reception.js';
 import { TRY_LATER, writeRefusal } from '../http/refusal.js';
 import { UpgradeRouter } from '../http/upgrade-router.js';
 import { WebSocketConnection, type ConnectionSettings } from './connection.js';
@@ -47,16 +48,13 @@ export class WebSocketTransport implements Transport {
   readonly name = 'websocket';
   private readonly settings: WebSocketSettings;
   private readonly connections: ConnectionSettings;
+  private readonly reception: Reception;
   private readonly policy: HandshakePolicy;
   private readonly check: EntryCheck;
   private readonly wss: WsServer;
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
-  /** Of those who asked, judged once: a rule of the application may fail the second time. */
-  private readonly addresses = new WeakMap<IncomingMessage, string>();
   private closed = false;
-  /** Whether a proxy that nobody trusts would be news. */
-  private expectsProxies: boolean;
 
   /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
   constructor(
@@ -64,7 +62,7 @@ export class WebSocketTransport implements Transport {
     options: WebSocketTransportOptions = {},
   ) {
     this.settings = resolveWebSocketOptions(options);
-    this.expectsProxies = options.trustProxy !== undefined;
+    this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
     this.connections = {
       ...this.settings,
       writer: new DirectWriter(),
@@ -151,43 +149,20 @@ export class WebSocketTransport implements Transport {
     }
   }
 
-  /**
-   * Warns once of what makes all clients one for limits and bans: a proxy of which nobody told this server. Where the option is
-   * there, somebody did, `false` included.
-   */
-  private lookForProxy({ headers, socket }: IncomingMessage): void {
-    if (this.expectsProxies) return;
-    const header = forwardedBy(headers);
-    if (header === undefined) return;
-    this.expectsProxies = true;
-    this.settings.onWarning(
-      `A request from ${peerAddress(socket)} came with ${header}, and no proxy is trusted: if that is a proxy of yours, all ` +
-        'clients behind it count as one for limits and bans. Set trustProxy to the number of proxies in front of this server, ' +
-        'or to their networks; where there are none, trustProxy: false ends this warning',
-    );
-  }
-
-  /** A rule of the application may throw, and so may the engine: the client learns nothing of that (G25). */
   private judge(
     req: IncomingMessage,
     socket: Peer,
     purpose: Exclude<Purpose, 'stream'>,
   ): Refusal | AcceptedUpgrade {
     if (this.closed) return TRY_LATER;
-    try {
-      this.lookForProxy(req);
-      const address = clientAddress(req.headers, socket, this.settings.trustProxy);
-      this.addresses.set(req, address.ip);
+    return this.reception.judge(req, socket, (address) => {
       const refusal = purpose === 'upgrade' ? judgeProtocol(req) : undefined;
       return refusal ?? this.policy.judge(req, address, purpose);
-    } catch (error) {
-      this.settings.onError(error);
-      return TRY_LATER;
-    }
+    });
   }
 
   private refuse(req: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    this.host.onRefused(refusal, this.addresses.get(req) ?? peerAddress(socket as Peer));
+    this.reception.refused(req, socket as Peer, refusal);
     writeRefusal(socket, refusal, this.settings.clock);
   }
 
@@ -243,16 +218,6 @@ function judgeProtocol({ method, headers, httpVersion }: IncomingMessage): Refus
     return refused(400, 'Sec-WebSocket-Key is missing or malformed');
   }
   return undefined;
-}
-
-/** The address of the socket's other end, whoever is trusted. */
-function peerAddress(peer: Peer): string {
-  return clientAddress({}, peer, false).ip;
-}
-
-/** Of the request, as Node keeps it. */
-function bytesOf({ rawHeaders, url = '' }: IncomingMessage): number {
-  return rawHeaders.reduce((sum, text) => sum + text.length, url.length);
 }
 
 function variantsOf(codec: Codec, { compression }: WebSocketSettings): Variants {

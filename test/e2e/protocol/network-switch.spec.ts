@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { RealtimeClient } from '../../../lib/client/index.js';
 import { ClientProcess } from '../../support/client-process.js';
+import { median, recordFigures } from '../../support/figures.js';
 import { elapse, patience, stretched } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
@@ -29,9 +30,6 @@ async function start(): Promise<string> {
   proxy = await SwitchingProxy.start(Number(new URL(server.url).port));
   return `ws://127.0.0.1:${proxy.port}/realtime`;
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 /** Gives this process the events of a page. */
 function page(): EventTarget {
@@ -83,6 +81,7 @@ describe('a path that is dead without an end', () => {
       await tick(3);
       await until('the event after', () => seen.every(({ length }) => length === 3));
       expect(seen).toEqual(clients.map(() => [1, 2, 3]));
+      recordFigures('network-switch', 'Node, `online` after a switch', took);
       expect(median(took)).toBeLessThan(stretched(3_000));
     },
     patience(60_000),
@@ -101,7 +100,9 @@ describe('a path that is dead without an end', () => {
       await elapse(FREEZE_MS);
       const thawedAt = child.thaw();
       await until('all clients to be live again', () => live(thawedAt).length === CLIENTS);
-      expect(median(live(thawedAt).map(({ at }) => at - thawedAt))).toBeLessThan(stretched(3_000));
+      const took = live(thawedAt).map(({ at }) => at - thawedAt);
+      recordFigures('network-switch', 'Node, a thawed process after a switch', took);
+      expect(median(took)).toBeLessThan(stretched(3_000));
     },
     patience(60_000),
   );

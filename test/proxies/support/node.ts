@@ -15,7 +15,13 @@ import type { RealtimeModuleOptions } from '../../../lib/nest/realtime-options.j
 import type { Authenticator } from '../../../lib/core/ports/identity.js';
 import { RealtimeRuntime } from '../../../lib/nest/lifecycle/realtime-runtime.js';
 import { RealtimeError } from '../../../lib/protocol/realtime-error.js';
-import { PLATFORMS, startApp, type TestApp } from '../../e2e/nest/support/nest-app.js';
+import {
+  makeApp,
+  PLATFORMS,
+  startApp,
+  type AppOptions,
+  type TestApp,
+} from '../../e2e/nest/support/nest-app.js';
 
 @Controller('health')
 class HealthController {
@@ -69,11 +75,25 @@ export function sessionsOf(node: TestApp): number {
   return node.app.get(RealtimeRuntime).engine.status.sessions;
 }
 
-/** An application as the deployment guide has it: behind one proxy, with a health check. */
-export function startNode(realtime: RealtimeModuleOptions = {}): Promise<TestApp> {
-  return startApp(PLATFORMS[0][1], {
+function optionsOf(realtime: RealtimeModuleOptions): AppOptions {
+  return {
     imports: [HealthModule],
     providers: [RoomsChannel],
     realtime: { auth: { authenticator: byName }, trustProxy: 1, ...realtime },
-  });
+  };
+}
+
+/** An application as the deployment guide has it: behind one proxy, with a health check. @param port Default: a free one. */
+export function startNode(realtime: RealtimeModuleOptions = {}, port = 0): Promise<TestApp> {
+  return startApp(PLATFORMS[0][1], { ...optionsOf(realtime), port });
+}
+
+/** The same without its start, for what fails at boot. */
+export async function bootNode(realtime: RealtimeModuleOptions): Promise<void> {
+  const { app } = await makeApp(PLATFORMS[0][1], optionsOf(realtime));
+  try {
+    await app.init();
+  } finally {
+    await app.close();
+  }
 }

@@ -1,4 +1,5 @@
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
 import type { ChannelDefinition, ConnectionRequest } from '../../../lib/core/ports/channel-definition.js';
@@ -16,6 +17,7 @@ import {
   WebSocketTransport,
   type WebSocketTransportOptions,
 } from '../../../lib/transports/websocket/index.js';
+import { SseTransport, type SseTransportOptions } from '../../../lib/transports/sse/index.js';
 import { settle } from '../engine/manual-clock.js';
 import { RecordingLogger, type LogRecord } from '../engine/recording-logger.js';
 import { SeededEntropy } from '../engine/seeded-entropy.js';
@@ -48,6 +50,12 @@ export interface WireServerOptions {
   /** Default: seeded, so that ids and jitter are the same in every run. */
   readonly entropy?: Entropy;
   readonly transport?: Omit<WebSocketTransportOptions, 'clock'>;
+  /** Answers requests of every other path, e.g. with a page. */
+  readonly pages?: RequestListener;
+  /** Default: without TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Of the plain streams, beside those of `transport` that both have. */
+  readonly sse?: Omit<SseTransportOptions, 'clock'>;
 }
 
 /** A server of the library's parts, without Nest, on a port of its own. */
@@ -59,6 +67,8 @@ export interface WireServer {
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   readonly transport: WebSocketTransport;
+  /** Plain streams, at `/sse` below the path of `transport`. */
+  readonly sse: SseTransport;
   /** What the engine logged, and what went wrong in the transport (`error`). */
   readonly records: readonly LogRecord[];
   /** Opens a raw connection that {@link close} cuts. Nothing is sent. */
@@ -111,17 +121,28 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     ...(options.requests === undefined ? {} : { requests: options.requests }),
     ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
   });
-  const transport = new WebSocketTransport(engine.host, {
+  const told = {
     clock,
-    onError: (error) => logger.error('transport', error),
-    onWarning: (message) => logger.warn(message),
+    onError: (error: unknown) => logger.error('transport', error),
+    onWarning: (message: string) => logger.warn(message),
     ...options.transport,
-  });
-  const http = createServer((req, res) => {
+  };
+  const transport = new WebSocketTransport(engine.host, told);
+  const { heartbeat, limits, retry } = settingsOf(options.settings, clock === systemClock);
+  const { maxChannels } = limits;
+  const random = (): number => entropy.random();
+  const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
+  const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
+  const onRequest: RequestListener = (req, res) => {
+    if (options.pages !== undefined && req.url?.startsWith(transport.path) !== true) {
+      options.pages(req, res);
+      return;
+    }
     void transport.probe(req).then((refusal) => {
       res.writeHead(refusal.status, refusalHeaders(refusal)).end(refusalBody(refusal));
     });
-  });
+  };
+  const http = options.tls === undefined ? createServer(onRequest) : createTlsServer(options.tls, onRequest);
   const sockets = new Map<number | undefined, Socket>();
   http.on('connection', (socket) => {
     const { remotePort } = socket;
@@ -130,9 +151,11 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   });
   await engine.start();
   transport.attach(http);
+  sse.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(http.address() as AddressInfo).port}${transport.path}`;
-  const url = `ws://${address}`;
+  const s = options.tls === undefined ? '' : 's';
+  const url = `ws${s}://${address}`;
 
   const clients = new Set<WireClient>();
   const open = async (clientOptions: WireClientOptions = {}): Promise<WireClient> => {
@@ -145,15 +168,17 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     for (const client of clients) client.terminate();
     await engine.stop();
     transport.close();
+    sse.close();
     http.closeAllConnections();
     await new Promise<void>((resolve) => http.close(() => resolve()));
   };
   return {
     url,
-    httpUrl: `http://${address}`,
+    httpUrl: `http${s}://${address}`,
     engine,
     broker,
     transport,
+    sse,
     records: logger.records,
     open,
     async connect(token, clientOptions) {

@@ -53,9 +53,7 @@ describe('options of the client', () => {
     expect(settingsOf({}).maxPresenceMembers).toBe(10_000);
     // It would be asked for for ever: to the client a provider that throws is a log-in service that is away.
     expect(() => settingsOf({ token: 'eyJh' as never })).toThrow(
-      new TypeError(
-        'The option "token" must be a function: token: () => token',
-      ),
+      new TypeError('The option "token" must be a function: token: () => token'),
     );
   });
 

@@ -70,6 +70,8 @@ export interface AppOptions extends Pick<ModuleMetadata, 'providers' | 'imports'
   /** Before `init`: what main.ts would do. */
   readonly configure?: (app: INestApplication) => unknown;
   readonly application?: NestApplicationOptions;
+  /** Default: a free one. */
+  readonly port?: number;
 }
 
 /** A running application with a wire to it. */
@@ -108,7 +110,7 @@ export async function makeApp(platform: Platform, options: AppOptions) {
 
 export async function startApp(platform: Platform, options: AppOptions): Promise<TestApp> {
   const { app, logger } = await makeApp(platform, options);
-  await app.listen(0, '127.0.0.1');
+  await app.listen(options.port ?? 0, '127.0.0.1');
   const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
   const path = options.realtime?.path ?? '/realtime';
   const url = `ws://127.0.0.1:${port}${path}`;

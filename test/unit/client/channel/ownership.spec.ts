@@ -165,6 +165,61 @@ describe('shares of a subscription', () => {
     expect(room.state).toBe('subscribed');
   });
 
+  it('a refused unsubscribe is sent again, and unsubscribe() waits for that', async () => {
+    await subscribed();
+    let isGone = false;
+    const gone = room.unsubscribe().then(() => (isGone = true));
+    connection.error(await connection.expectCommand('unsubscribe'), 'rate_limited', {
+      retryable: true,
+      retryAfterMs: 700,
+    });
+    await connection.sync();
+    h.clock.advance(699);
+    expect([await commands(), isGone]).toEqual([[], false]);
+    h.clock.advance(1);
+    const again = await connection.expectCommand('unsubscribe');
+    connection.error(again, 'timeout', { retryable: true });
+    await connection.sync();
+    // Without advice too, ever more slowly.
+    h.clock.advance(999);
+    expect([await commands(), isGone]).toEqual([[], false]);
+    h.clock.advance(1);
+    connection.reply(await connection.expectCommand('unsubscribe'), {});
+    await gone;
+  });
+
+  it.each(['subscribes again', 'closes the client', 'loses the connection'])(
+    'a refused unsubscribe is not sent again to a server of which the caller %s',
+    async (how) => {
+      await subscribed();
+      const gone = room.unsubscribe();
+      connection.error(await connection.expectCommand('unsubscribe'), 'rate_limited', {
+        retryable: true,
+        retryAfterMs: 700,
+      });
+      await connection.sync();
+      if (how === 'subscribes again') await subscribed();
+      else if (how === 'closes the client') void h.client.close();
+      else connection.terminate();
+      if (how === 'loses the connection') await h.state('waiting');
+      h.clock.advance(700);
+      await gone;
+      if (how === 'subscribes again') {
+        expect(await commands()).toEqual([]);
+        expect(room.state).toBe('subscribed');
+      }
+    },
+  );
+
+  it('a final refusal of an unsubscribe ends it', async () => {
+    await subscribed();
+    const gone = room.unsubscribe();
+    connection.error(await connection.expectCommand('unsubscribe'), 'not_subscribed');
+    await gone;
+    h.clock.advance(10_000);
+    expect(await commands()).toEqual([]);
+  });
+
   it('unsubscribe() and close() before the answer are no uncaught errors', async () => {
     void room.subscribe();
     void room.unsubscribe();
@@ -263,8 +318,11 @@ describe('one who comes later', () => {
 describe('code that awaits', () => {
   it('runs before the first event, in however many functions it is wrapped', async () => {
     const seen: unknown[] = [];
-    const inner = async () => room.subscribe({ position: at(3).position });
-    const outer = async () => inner();
+    let outer = async () => room.subscribe({ position: at(3).position });
+    for (let n = 0; n < 20; n++) {
+      const inner = outer;
+      outer = async () => inner();
+    }
     const done = outer().then(() => {
       room.on('*', (_, { seq }) => seen.push(seq));
       room.on('resumed', ({ seq }) => seen.push(`resumed ${seq}`));

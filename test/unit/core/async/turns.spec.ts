@@ -191,6 +191,32 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     expect(done.lastIndexOf('flood')).toBe(101);
   });
 
+  it('looks at everybody twice, not once a round, where all who wait took long', async () => {
+    let looks = 0;
+    const clients = 1_000;
+    const list = done;
+    const addOf = (client: number): boolean =>
+      turns.add({
+        owner: {
+          client: `${client}`,
+          get isClosed() {
+            looks++;
+            return false;
+          },
+        },
+        isRead: false,
+        expectedMs: 64,
+        onTurn: () => {
+          if (list === done) now += 64;
+          list.push(`${client}`);
+        },
+      });
+    for (let client = 0; client < clients; client++) addOf(client);
+    await nextTurn();
+    expect(done).toEqual(['0']);
+    expect(looks).toBeLessThanOrEqual(2 * clients + 2);
+  });
+
   it('what is dropped of a closed client keeps its others waiting no longer', async () => {
     const gone = { client: 'ada', isClosed: true };
     turns.add({ owner: gone, isRead: false, expectedMs: 50, onTurn: () => undefined });

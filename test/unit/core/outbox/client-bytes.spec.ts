@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ClientBytes } from '../../../../lib/core/outbox/client-bytes.js';
-import { Outbox, type OutboxSession, type OutboxShared } from '../../../../lib/core/outbox/outbox.js';
+import { Outbox, type OutboxShared } from '../../../../lib/core/outbox/outbox.js';
 import { OutboxBudget } from '../../../../lib/core/outbox/outbox-budget.js';
 import { OutboxQueue } from '../../../../lib/core/outbox/queue.js';
 import type { Connection } from '../../../../lib/core/ports/connection.js';

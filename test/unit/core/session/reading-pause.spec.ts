@@ -21,4 +21,17 @@ describe('pauses in reading', () => {
     expect(calls).toEqual(['pause', 'resume']);
     expect(reading.isPaused).toBe(false);
   });
+
+  it('tells once whether it paused since it was asked last, also when it reads again', () => {
+    const connection = { pause: () => undefined, resume: () => undefined } as unknown as Connection;
+    const settings = { limits: { maxInFlight: 2 } };
+    const reading = new ReadingPause(connection, { clock: new ManualClock(), settings });
+    expect(reading.takePause()).toBe(false);
+    reading.hold();
+    expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([true, true, true]);
+    reading.holdForTurn();
+    reading.endHold();
+    reading.endHoldForTurn();
+    expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([false, true, false]);
+  });
 });

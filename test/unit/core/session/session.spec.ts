@@ -399,8 +399,9 @@ describe('session', () => {
       }),
     ]);
     const connection = await harness.greet();
-    const ask = (event: string): void =>
+    const ask = (event: string): void => {
       connection.send({ type: 'request', id: `${event} ${ends.length}`, channel: 'rooms.1', event });
+    };
     ask('at once');
     expect([held, waiting()]).toEqual([[0], 0]);
     ask('later');
@@ -413,6 +414,50 @@ describe('session', () => {
     for (const end of ends) end();
     await quiet();
     expect(waiting()).toBe(0);
+  });
+
+  it('answers unavailable to commands that waited for a turn of a busy node, and charges nothing for it (G16)', async () => {
+    const ran: string[] = [];
+    const work = ({ id }: { readonly id: string }): null => {
+      ran.push(id);
+      harness.clock.advance(8);
+      return null;
+    };
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['work', work]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
+      settings: {
+        limits: { answerBytesPerSecond: 50, ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 1e6 },
+      },
+    });
+    const connection = await harness.greet();
+    connection.take();
+    const ask = (id: string): void => {
+      connection.send({ type: 'request', id, channel: 'rooms.1', event: 'work' });
+    };
+    for (let round = 0; round < 2; round++) {
+      ask('first');
+      for (let index = 0; index < 20; index++) ask(`late ${index}`);
+      harness.clock.advance(11_000);
+      await quiet();
+      const refused = connection.take('error');
+      expect(refused).toHaveLength(20);
+      expect(refused[0]).toMatchObject({
+        ref: 'late 0',
+        payload: {
+          code: 'unavailable',
+          retryAfterMs: 1_000,
+          message: expect.stringMatching(/no turn in time/),
+        },
+      });
+      expect(ran).toEqual(['first']);
+      ask('again');
+      await quiet();
+      expect(connection.take('reply').map(({ ref }) => ref)).toEqual(['again']);
+      ran.length = 0;
+    }
   });
 
   it('counts for its address until it is known whose it is, then for its user, and publishes in its name (P15, G16)', async () => {

@@ -54,7 +54,9 @@ async function route() {
     socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
     socket.on('close', () => (isOver = true));
     return {
-      ask: (times: number) => socket.write('GET /realtime HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(times)),
+      ask: (times: number, header = '') =>
+        socket.write(`GET /realtime HTTP/1.1\r\nHost: a\r\n${header}\r\n`.repeat(times)),
+      upgrades: () => [...text.matchAll(/\r\nUpgrade: (\S+)/g)].map(([, value]) => value),
       statuses: () => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status)),
       connection: () => [...text.matchAll(/\r\nConnection: (\S+)/g)].map(([, value]) => value),
       get isOver() {
@@ -91,6 +93,32 @@ describe('requests that are pipelined (P18, G16)', () => {
     expect(one.statuses()).toEqual([429]);
     expect(asked).toHaveLength(1);
   });
+});
+
+describe('the Upgrade header of an answer with 426 (P18)', () => {
+  it('names the protocol to a client that asks this server itself', async () => {
+    const { asked, client } = await route();
+    const one = client();
+    one.ask(1);
+    await until('the request', () => asked.length === 1);
+    asked[0]?.answer(OPEN_HERE);
+    await until('the answer', () => one.statuses().length === 1);
+    expect(one.upgrades()).toEqual(['websocket']);
+  });
+
+  it.each(['X-Forwarded-For: 9.9.9.9', 'Forwarded: for=9.9.9.9', 'X-Real-IP: 9.9.9.9'])(
+    'is not there behind a proxy (%s), which may pass it on into HTTP/2',
+    async (header) => {
+      const { asked, client } = await route();
+      const one = client();
+      one.ask(1, `${header}\r\n`);
+      await until('the request', () => asked.length === 1);
+      asked[0]?.answer(OPEN_HERE);
+      await until('the answer', () => one.statuses().length === 1);
+      expect(one.statuses()).toEqual([426]);
+      expect(one.upgrades()).toEqual([]);
+    },
+  );
 });
 
 describe('requests that come one after another', () => {

@@ -18,6 +18,7 @@ describe('options of the WebSocket transport', () => {
       cookieName: undefined,
       trustProxy: false,
       queryToken: undefined,
+      requireTls: false,
       compression: undefined,
       handshakeTimeoutMs: 10_000,
       closeTimeoutMs: 5_000,

@@ -6,7 +6,7 @@ import {
   NOT_WRITTEN,
   WRITE_FAILED,
   type DirectSocket,
-} from '../../../../lib/transports/websocket/direct-writer.js';
+} from '../../../../lib/transports/http/direct-writer.js';
 import { until } from '../../../support/until.js';
 
 let server: Server | undefined;

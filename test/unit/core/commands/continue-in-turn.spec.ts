@@ -50,7 +50,7 @@ async function start(): Promise<FakeConnection[]> {
 
 describe('a command that waits for its turn', () => {
   it.each(['history', 'presence'])(
-    '%s is answered with timeout after handlerTimeout, and nothing is read for it (G16)',
+    '%s is answered with unavailable after handlerTimeout, and nothing is read for it (G16)',
     async (type) => {
       const clients = await start();
       for (const client of clients) client.take();
@@ -64,7 +64,7 @@ describe('a command that waits for its turn', () => {
       const errors = answers.flat().filter(({ type: kind }) => kind === 'error');
       expect(errors.length).toBeGreaterThan(0);
       for (const { payload } of errors) {
-        expect(payload).toMatchObject({ code: 'timeout', retryable: true });
+        expect(payload).toMatchObject({ code: 'unavailable', retryable: true, retryAfterMs: 1_000 });
         expect((payload as ErrorBody).message).toContain('no turn in time');
       }
       expect(reads).toBe(CLIENTS - errors.length);

@@ -1,0 +1,130 @@
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { FrameVerdict } from '../../core/ports/connection.js';
+import type { Position } from '../../protocol/position.js';
+
+/** How long no channel is asked for after the rate was exceeded, at least: each further excess would count against the client. */
+const RATE_HOLD_MS = 1_000;
+/** What an asker needs. */
+export interface AskerDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly retry: { readonly baseMs: number; readonly maxMs: number };
+  /** Hands one command to the engine. */
+  send(command: object): FrameVerdict;
+  /** Where the client stands in a channel. */
+  positionOf(channel: string): Position | undefined;
+}
+
+interface Asked {
+  failures: number;
+  timer: Scheduled | undefined;
+}
+
+/** When something can succeed again, as far as the engine says. */
+export interface RetryAdvice {
+  readonly retryAfterMs?: number | undefined;
+  readonly spreadMs?: number | undefined;
+}
+
+/**
+ * Subscribes to the channels of a client that cannot: one after the other, as fast as the engine takes them, and again where it
+ * refused for a time.
+ */
+export class ChannelAsker {
+  private readonly asked = new Map<string, Asked>();
+  private waiting: string[] = [];
+  private paused = false;
+  private pumping = false;
+  private holdTimer: Scheduled | undefined;
+
+  constructor(
+    private readonly channels: readonly string[],
+    private readonly deps: AskerDeps,
+  ) {
+    for (const channel of channels) this.asked.set(channel, { failures: 0, timer: undefined });
+  }
+
+  /** Whether a channel is, or will be, subscribed to. */
+  get isNeeded(): boolean {
+    return this.asked.size > 0;
+  }
+
+  start(): void {
+    this.waiting = [...this.channels];
+    this.pump();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.pump();
+  }
+
+  /** The channel of an answer; `undefined` where it is none of a subscribe. */
+  channelOf(ref: string | undefined): string | undefined {
+    return ref === undefined ? undefined : this.channels[Number(ref.slice(1))];
+  }
+
+  succeeded(channel: string): void {
+    const asked = this.asked.get(channel);
+    if (asked !== undefined) asked.failures = 0;
+  }
+
+  /** Asks again later. @param isRate whether the rate of the client was exceeded, which concerns all channels. */
+  failedForNow(channel: string, { retryAfterMs = 0, spreadMs = 0 }: RetryAdvice, isRate: boolean): void {
+    const asked = this.asked.get(channel);
+    if (asked === undefined) return;
+    const { clock, random, retry } = this.deps;
+    if (isRate) this.hold(Math.max(RATE_HOLD_MS, retryAfterMs));
+    const doubled = retry.baseMs * 2 ** asked.failures;
+    asked.failures++;
+    const delayMs = retryAfterMs + random() * Math.max(spreadMs, Math.min(retry.maxMs, doubled));
+    asked.timer?.cancel();
+    asked.timer = clock.schedule(delayMs, () => {
+      this.waiting.push(channel);
+      this.pump();
+    });
+  }
+
+  /** It is refused, or was taken away, for good. */
+  drop(channel: string): void {
+    this.asked.get(channel)?.timer?.cancel();
+    this.asked.delete(channel);
+  }
+
+  stop(): void {
+    for (const { timer } of this.asked.values()) timer?.cancel();
+    this.asked.clear();
+    this.holdTimer?.cancel();
+    this.waiting = [];
+  }
+
+  private hold(ms: number): void {
+    this.holdTimer?.cancel();
+    this.holdTimer = this.deps.clock.schedule(ms, () => {
+      this.holdTimer = undefined;
+      this.pump();
+    });
+  }
+
+  /** An answer may come, and change all of this, before the engine returns. */
+  private pump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    while (!this.paused && this.holdTimer === undefined) {
+      const channel = this.waiting.shift();
+      if (channel === undefined) break;
+      if (!this.asked.has(channel)) continue;
+      const position = this.deps.positionOf(channel);
+      const payload = { presence: false, ...(position === undefined ? {} : { position }) };
+      const id = `s${this.channels.indexOf(channel)}`;
+      const { outcome } = this.deps.send({ type: 'subscribe', id, channel, payload });
+      if (outcome === 'refused') break;
+      if (outcome === 'paused') this.paused = true;
+    }
+    this.pumping = false;
+  }
+}

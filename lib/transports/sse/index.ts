@@ -1,0 +1,2 @@
+export type { SseTransportOptions } from './options.js';
+export { SseTransport, type ServedFeed } from './transport.js';

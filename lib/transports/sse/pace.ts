@@ -1,0 +1,92 @@
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+
+/** How long the ids of a turn may be written before others are served, in milliseconds. */
+const SLICE_MS = 5;
+
+/** A stream that is due to write where its client stands. */
+export interface Paced {
+  writeId(): void;
+}
+
+/** Calls streams back after a fixed time, in the order in which they asked: one timer for all of them. */
+export class IdPace {
+  private due: { readonly stream: Paced; readonly at: number }[] = [];
+  private timer: Scheduled | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly afterMs: number,
+  ) {}
+
+  add(stream: Paced): void {
+    const at = this.clock.monotonic() + this.afterMs;
+    this.due.push({ stream, at });
+    this.timer ??= this.clock.schedule(this.afterMs, this.run);
+  }
+
+  private readonly run = (): void => {
+    this.timer = undefined;
+    const startedAt = this.clock.monotonic();
+    let next = 0;
+    for (; next < this.due.length; next++) {
+      const entry = this.due[next];
+      const now = this.clock.monotonic();
+      if (entry === undefined || entry.at > now || now - startedAt > SLICE_MS) break;
+      entry.stream.writeId();
+    }
+    this.due = this.due.slice(next);
+    const [first] = this.due;
+    if (first === undefined) return;
+    this.timer ??= this.clock.schedule(Math.max(0, first.at - this.clock.monotonic()), this.run);
+  };
+}
+
+/** A stream whose silence is watched. */
+export interface Beating {
+  /** Monotonic time of its last write, as {@link Beats.stamp} had it. */
+  readonly sentAt: number;
+  /** Nothing was written for the interval. */
+  beat(): void;
+}
+
+/** How many times the silence of a stream is looked at in its interval. */
+const LOOKS = 8;
+
+/** Gives a sign of life to streams that have been silent for an interval: one timer for all of them. */
+export class Beats {
+  /** Of the last look: cheap to read with each write. */
+  stamp: number;
+  private readonly streams = new Set<Beating>();
+  private timer: Scheduled | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly intervalMs: number,
+  ) {
+    this.stamp = clock.monotonic();
+  }
+
+  add(stream: Beating): void {
+    this.streams.add(stream);
+    if (this.timer === undefined) this.wait();
+  }
+
+  remove(stream: Beating): void {
+    this.streams.delete(stream);
+    if (this.streams.size > 0) return;
+    this.timer?.cancel();
+    this.timer = undefined;
+  }
+
+  private wait(): void {
+    this.stamp = this.clock.monotonic();
+    this.timer = this.clock.schedule(this.intervalMs / LOOKS, () => this.look());
+  }
+
+  private look(): void {
+    this.wait();
+    // One look earlier than the interval, since `sentAt` may be older than the write by one.
+    const since = this.stamp - this.intervalMs * (1 - 1 / LOOKS);
+    for (const stream of this.streams) if (stream.sentAt <= since) stream.beat();
+  }
+}

@@ -1,0 +1,241 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import type { Verified } from '../../core/ports/identity.js';
+import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Transport } from '../../core/ports/transport.js';
+import type { ClientAddress } from '../http/client-address.js';
+import { DirectWriter } from '../http/direct-writer.js';
+import { EntryCheck } from '../http/entry-check.js';
+import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import { bytesOf, Reception } from '../http/reception.js';
+import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
+import { occupy, RequestRouter } from '../http/request-router.js';
+import { BlockVariants, blockOf } from './blocks.js';
+import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
+import { Feed, type FeedDeps } from './feed.js';
+import { isStopped, readFeed, readFeedRequest, type FeedRequest } from './feed-request.js';
+import { resolveSseOptions, type SseSettings, type SseTransportOptions } from './options.js';
+import { Beats, IdPace } from './pace.js';
+
+/** How often a client is told where it stands, in milliseconds: what follows may come twice. */
+const ID_EVERY_MS = 250;
+
+/** The answer to a request that is pipelined behind one that has none yet. */
+const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+
+/** What an application serves from a route of its own. */
+export interface ServedFeed {
+  readonly channels: readonly string[];
+  /** Whether events have the names that the application gave them. Default: as the URL says, `?events=1`. */
+  readonly named?: boolean | undefined;
+  /** Who the client is. Default: the credentials of the request say so. */
+  readonly authentication?: Verified | undefined;
+}
+
+/** A request, and where its answer goes. */
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** By which a page may read the answer; those of a route of the application are the application's. */
+  cors: Readonly<Record<string, string>>;
+}
+
+/**
+ * Plain event streams (P20): `GET {path}/sse?channels=a,b`, for `EventSource`, `curl` and every language, without a client library.
+ *
+ * @example
+ * const transport = new SseTransport(engine.host, { allowedOrigins: 'https://app.example.com' });
+ * transport.attach(app.getHttpServer());
+ */
+export class SseTransport implements Transport {
+  readonly name = 'sse';
+  private readonly settings: SseSettings;
+  private readonly reception: Reception;
+  private readonly policy: HandshakePolicy;
+  private readonly check: EntryCheck;
+  private readonly streams: EventStreamDeps;
+  private readonly feeds: Omit<FeedDeps, 'refuse'>;
+  private readonly releases: (() => void)[] = [];
+  private closed = false;
+
+  /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
+  constructor(
+    private readonly host: TransportHost,
+    options: SseTransportOptions = {},
+  ) {
+    this.settings = resolveSseOptions(options);
+    const { clock, heartbeatMs } = this.settings;
+    this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
+    this.policy = new HandshakePolicy(host, { ...this.settings, codecs: [] });
+    this.check = new EntryCheck(host, this.settings);
+    this.streams = { ...this.settings, writer: new DirectWriter() };
+    this.feeds = {
+      ...this.settings,
+      variants: new BlockVariants(),
+      ids: new IdPace(clock, ID_EVERY_MS),
+      beats: new Beats(clock, heartbeatMs),
+    };
+  }
+
+  /** Path of the streams. */
+  get path(): string {
+    return `${this.settings.path.replace(/\/$/, '')}/sse`;
+  }
+
+  get attached(): boolean {
+    return this.releases.length > 0;
+  }
+
+  attach(server: Server): void {
+    if (this.closed) throw new Error('This transport is closed. Create a new one.');
+    this.releases.push(RequestRouter.of(server).claim(this.path, this.onRequest));
+  }
+
+  /**
+   * Answers a request that reached a route of the application with a stream of these channels.
+   *
+   * @returns once the stream has begun, or is refused.
+   */
+  serve(req: IncomingMessage, res: ServerResponse, feed: ServedFeed): MaybePromise<void> {
+    const exchange: Exchange = { req, res, cors: {} };
+    return this.guard(exchange, () => {
+      if (isStopped(req)) return this.stop(exchange);
+      const request = readFeed(req, feed.channels, this.settings.maxChannels);
+      if (isRefusal(request)) return this.refuse(exchange, request);
+      const { authentication } = feed;
+      const judged = this.judge(exchange, (address) =>
+        authentication === undefined
+          ? this.policy.judgeStream(req, address)
+          : this.policy.judgeVerified(req, address),
+      );
+      if (isRefusal(judged)) return this.refuse(exchange, judged);
+      const named = feed.named ?? request.named;
+      return this.admit(exchange, judged, { ...request, named }, authentication && { authentication });
+    });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const release of this.releases.splice(0)) release();
+    this.check.close();
+  }
+
+  private readonly onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' } };
+    void this.guard(exchange, () => this.answer(exchange));
+  };
+
+  private answer(exchange: Exchange): MaybePromise<void> {
+    const { req } = exchange;
+    const page = this.judge(exchange, (address) => ({ cors: this.policy.corsOf(req, address) }));
+    if (isRefusal(page)) return this.refuse(exchange, page);
+    exchange.cors = page.cors;
+    if (req.method === 'OPTIONS') return this.preflight(exchange);
+    const wrong = judgeMethod(req);
+    if (wrong !== undefined) return this.refuse(exchange, wrong);
+    if (isStopped(req)) return this.stop(exchange);
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address));
+    if (isRefusal(judged)) return this.refuse(exchange, judged);
+    const request = readFeedRequest(req, this.settings.maxChannels);
+    return isRefusal(request) ? this.refuse(exchange, request) : this.admit(exchange, judged, request);
+  }
+
+  private judge<T extends object>(
+    { req }: Exchange,
+    by: (address: ClientAddress) => T | Refusal,
+  ): T | Refusal {
+    return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
+  }
+
+  /** @param opening what is verified already. */
+  private admit(
+    exchange: Exchange,
+    judged: AcceptedHandshake,
+    request: FeedRequest,
+    opening?: Opening,
+  ): MaybePromise<void> {
+    const { req, res } = exchange;
+    occupy(req, res);
+    const applicant = { socket: req.socket, bytes: bytesOf(req), purpose: 'stream' } as const;
+    return whenReady(this.check.run(judged, applicant), (checked) => {
+      if (isRefusal(checked)) return this.refuse(exchange, checked);
+      this.open(exchange, judged, request, opening ?? checked);
+    });
+  }
+
+  private open(exchange: Exchange, judged: AcceptedHandshake, request: FeedRequest, opening: Opening): void {
+    const { req, res } = exchange;
+    const stream = new EventStream(req, res, this.streams);
+    if (stream.isGone) return;
+    if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
+    if (this.closed) return this.refuse(exchange, TRY_LATER);
+    const plan = { ...request, headers: exchange.cors };
+    const refuse = (refusal: Refusal): void => this.refuse(exchange, refusal);
+    const feed = new Feed(judged.handshake, plan, stream, { ...this.feeds, refuse });
+    feed.start(() => this.host.open(feed, opening));
+  }
+
+  /** A browser that is told 204 does not come back. */
+  private stop({ res, cors }: Exchange): void {
+    res.writeHead(204, { ...cors, 'Cache-Control': 'no-store' }).end();
+  }
+
+  private preflight({ res, cors }: Exchange): void {
+    const headers = {
+      ...cors,
+      'Access-Control-Allow-Methods': 'GET',
+      'Access-Control-Allow-Headers': 'Authorization, Last-Event-ID',
+      'Access-Control-Max-Age': '600',
+    };
+    res.writeHead(204, headers).end();
+  }
+
+  private refuse(exchange: Exchange, refusal: Refusal): void {
+    const { req, res, cors } = exchange;
+    if (res.headersSent || res.destroyed) return;
+    this.reception.refused(req, req.socket, refusal);
+    const { status } = refusal;
+    const isTemporary = status === 429 || status === 503;
+    const body = isTemporary ? this.comeBack(refusal) : refusalBody(refusal);
+    const headers = {
+      ...cors,
+      ...(isTemporary ? STREAM_HEAD : refusalHeaders(refusal)),
+      'Content-Length': Buffer.byteLength(body),
+      // What is refused here is not worth a connection that waits for the next request.
+      ...(req.httpVersionMajor === 1 && { Connection: 'close' }),
+    };
+    res.writeHead(isTemporary ? 200 : status, headers).end(body);
+  }
+
+  /** A browser gives up for ever after any status but 200, and has no backoff: it comes back when it is told. */
+  private comeBack({ status, message, code, retryAfterMs = 0 }: Refusal): string {
+    const { random, retry, clock } = this.settings;
+    const known = code ?? (status === 429 ? 'rate_limited' : 'unavailable');
+    const payload = { code: known, message, retryable: true, retryAfterMs };
+    const data = JSON.stringify({ type: 'error', ts: clock.now(), payload });
+    return blockOf({ retryMs: retryAfterMs + random() * retry.firstSpreadMs, data });
+  }
+
+  /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
+  private guard(exchange: Exchange, step: () => MaybePromise<void>): MaybePromise<void> {
+    const fail = (error: unknown): void => {
+      this.settings.onError(error);
+      if (exchange.res.headersSent) exchange.req.socket.destroy();
+      else this.refuse(exchange, TRY_LATER);
+    };
+    try {
+      const work = step();
+      return work instanceof Promise ? work.catch(fail) : work;
+    } catch (error) {
+      return fail(error);
+    }
+  }
+}
+
+function judgeMethod({ method, headers }: IncomingMessage): Refusal | undefined {
+  if (method !== 'GET') return refused(405, 'A stream is opened with GET');
+  if (Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined)
+    return refused(400, 'A stream is opened without a body');
+  return undefined;
+}

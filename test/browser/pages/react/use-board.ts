@@ -1,0 +1,41 @@
+import { useEffect, useState } from 'react';
+import type { ChannelEvent } from '../../../../lib/client/index.js';
+import { client } from './session.js';
+
+/** What a board shows: who wrote what, in order. */
+export type Board = readonly string[];
+
+/** A board, kept up to date while the component is there; `undefined` until the server gave it. */
+export function useBoard(name: string): Board | undefined {
+  const [board, setBoard] = useState<Board>();
+  useEffect(() => {
+    const ended = new AbortController();
+    const { signal } = ended;
+    const room = client.channel<{ written: string }>(name);
+    const show = (state: unknown): void => setBoard(state as Board);
+    const offs: (() => void)[] = [];
+    room.subscribe({ signal }).then(
+      ({ snapshot }) => {
+        // Runs before the first event is handed out, so none is missed.
+        show(snapshot);
+        offs.push(
+          room.on('written', (text, event) => setBoard((before = []) => [...before, lineOf(text, event)])),
+          room.on('recovered', (what) => 'snapshot' in what && show(what.snapshot)),
+        );
+      },
+      (error: unknown) => {
+        if (!signal.aborted) setBoard([String(error)]);
+      },
+    );
+    return () => {
+      // Gives back what `subscribe` gave, or will give.
+      ended.abort();
+      for (const off of offs) off();
+    };
+  }, [name]);
+  return board;
+}
+
+function lineOf(text: string, { user }: ChannelEvent): string {
+  return `${user}: ${text}`;
+}

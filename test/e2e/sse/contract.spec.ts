@@ -1,0 +1,3 @@
+import { describeSseContract } from '../../support/transport/sse-contract.js';
+
+describeSseContract('without a proxy');

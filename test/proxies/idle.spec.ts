@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { TestApp } from '../e2e/nest/support/nest-app.js';
+import { elapse, patience, stretched } from '../support/patience.js';
+import { ProxyProcess } from '../support/proxies/process.js';
+import type { WireClient } from '../support/wire/client.js';
+import { connect, PROXIES } from './support/behind.js';
+import { bootNode, startNode } from './support/node.js';
+
+/** `PROXY_IDLE=minute`: time-outs of 5 s, as in the documentation, and a whole minute without an event. */
+const MINUTE = process.env['PROXY_IDLE'] === 'minute';
+const IDLE_MS = MINUTE ? 5_000 : stretched(1_500);
+const SILENCE_MS = MINUTE ? 60_000 : 3 * IDLE_MS;
+/** As the documentation advises: interval and time-out together are shorter than the proxy's patience. */
+const HEARTBEAT = { interval: Math.floor(IDLE_MS / 3), timeout: Math.floor(IDLE_MS / 3) };
+
+describe(`Proxies that cut after ${IDLE_MS} ms of silence`, () => {
+  let beating: TestApp;
+  let silent: TestApp;
+  const proxies: ProxyProcess[] = [];
+  const start = async (name: (typeof PROXIES)[number], node: TestApp): Promise<ProxyProcess> => {
+    const proxy = await ProxyProcess.start(name, { nodes: [node.port], idleMs: IDLE_MS });
+    proxies.push(proxy);
+    return proxy;
+  };
+
+  beforeAll(async () => {
+    beating = await startNode({ heartbeat: HEARTBEAT, proxyIdleTimeout: IDLE_MS });
+    silent = await startNode({ proxyIdleTimeout: false });
+  });
+
+  afterAll(async () => {
+    await Promise.all(proxies.map((proxy) => proxy.close()));
+    await beating.close();
+    await silent.close();
+  });
+
+  it(
+    `cut nothing in ${SILENCE_MS} ms without an event where the heartbeat fits, be it the client or the server that has nothing to say (P8)`,
+    async () => {
+      const clients: WireClient[] = [];
+      for (const name of PROXIES) {
+        const proxy = await start(name, beating);
+        const [reader, talker] = [await connect(proxy, 'reader'), await connect(proxy, 'talker')];
+        await reader.subscribe('rooms.quiet');
+        clients.push(reader, talker);
+      }
+      const until = performance.now() + SILENCE_MS;
+      while (performance.now() < until) {
+        // One of them hears only what the heartbeat says, the other one is heard all the time.
+        for (const talker of clients.filter((_, index) => index % 2 === 1)) talker.socket.ping();
+        await elapse(HEARTBEAT.interval / 2);
+      }
+      expect(clients.map(({ ended }) => ended)).toEqual(clients.map(() => undefined));
+      for (const client of clients) {
+        await client.call({ type: 'ping' });
+        client.terminate();
+      }
+    },
+    patience(SILENCE_MS + 30_000),
+  );
+
+  it.each(PROXIES)(
+    '%s cuts a client whose server is silent for longer, which shows that the time-out counts',
+    async (name) => {
+      const client = await connect(await start(name, silent), 'reader');
+      const started = performance.now();
+      // The first ping of a heartbeat comes early, at a random moment.
+      await client.expectClose(1006, patience(IDLE_MS * 30));
+      expect(performance.now() - started).toBeGreaterThanOrEqual(IDLE_MS / 2);
+    },
+    patience(60_000),
+  );
+});
+
+describe('An application whose heartbeat does not fit the proxy', () => {
+  it('does not boot, and the error names both numbers (P8)', async () => {
+    await expect(bootNode({ proxyIdleTimeout: '5s' })).rejects.toThrow(
+      /heartbeat.*leaves 35000 ms of silence \(interval 25000 \+ timeout 10000\), and a proxy cuts after 5000 ms/s,
+    );
+  });
+});

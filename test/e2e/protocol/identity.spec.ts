@@ -420,7 +420,7 @@ describe('what the application does to `connection.user` in place proves nothing
     expect((await ada.error(subscribe('$user.bob'))).code).toBe('forbidden');
   });
 
-  it('is shown anew with each `auth`, whatever a guard made of it before', async () => {
+  it('is copied again with each `auth`, whatever a guard made of it before', async () => {
     const seen: unknown[] = [];
     const look = ({ connection }: HandlerCall): boolean => {
       seen.push(connection.user?.['plan']);

@@ -380,6 +380,42 @@ describe('session', () => {
     expect(connection.take('error').map(({ ref }) => ref)).toEqual(['r5']);
   });
 
+  it('counts what a command holds while it runs, and nothing of one that ends at once (G16)', async () => {
+    const ends: (() => void)[] = [];
+    const later = () => new Promise<void>((resolve) => ends.push(resolve));
+    const held: number[] = [];
+    const waiting = (): number =>
+      harness.engine['parts'].sessions.list()[0]?.flow['deps'].waiting.bytes ?? -1;
+    const atOnce = (): number => held.push(waiting());
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', request: 'public' },
+          requests: new Map<string, () => unknown>([
+            ['later', later],
+            ['at once', atOnce],
+          ]),
+        },
+      }),
+    ]);
+    const connection = await harness.greet();
+    const ask = (event: string): void => {
+      connection.send({ type: 'request', id: `${event} ${ends.length}`, channel: 'rooms.1', event });
+    };
+    ask('at once');
+    expect([held, waiting()]).toEqual([[0], 0]);
+    ask('later');
+    const one = waiting();
+    expect(one).toBeGreaterThan(3 * 1_024);
+    ask('later');
+    ask('at once');
+    expect(waiting()).toBe(2 * one);
+    expect(held).toEqual([0, 2 * one]);
+    for (const end of ends) end();
+    await quiet();
+    expect(waiting()).toBe(0);
+  });
+
   it('answers unavailable to commands that waited for a turn of a busy node, and charges nothing for it (G16)', async () => {
     const ran: string[] = [];
     const work = ({ id }: { readonly id: string }): null => {

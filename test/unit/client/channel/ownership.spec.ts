@@ -369,6 +369,28 @@ describe('code that awaits', () => {
   });
 });
 
+describe('listeners of one answer', () => {
+  it.each(['subscribed', 'reset'] as const)(
+    'are told nothing more of it when a listener of %s ends the subscription',
+    async (name) => {
+      const told: string[] = [];
+      for (const later of ['gap', 'snapshot', 'recovered'] as const) room.on(later, () => told.push(later));
+      if (name === 'reset') await subscribed();
+      room.on(name, () => void room.unsubscribe());
+      const answer = { ...at(9), recovery: 'truncated', from: 8, to: 9, cause: 'trimmed', snapshot: 1 };
+      if (name === 'reset') {
+        connection.send({ type: 'reset', channel: 'rooms.1', payload: answer });
+      } else {
+        void room.subscribe({ position: at(2).position });
+        await connection.subscribed(answer);
+      }
+      await connection.expectCommand('unsubscribe');
+      expect(told).toEqual([]);
+      expect(room.presence.count).toBe(0);
+    },
+  );
+});
+
 describe('what a resume did', () => {
   const recovered = (): unknown[] => {
     const told: unknown[] = [];

@@ -1341,6 +1341,7 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/nest/lifecycle/half-sent-requests.ts#LOOK_EVERY_MS',
     'lib/brokers/redis/tip-check.ts#SETTLE_MS',
     'lib/brokers/redis/tip-check.ts#PACE_MS',
     'lib/brokers/redis/connection/channel-subscriptions.ts#RETRY_MS',

@@ -7,7 +7,6 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
-import { isThenable } from '../emitter.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
@@ -19,7 +18,7 @@ import { leaveChannel } from './leave.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
-import { PositionStore } from './position-store.js';
+import { loadPosition, PositionStore, type MaybeLater } from './position-store.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
 import type { SubscribeWindow } from './subscribe-window.js';
@@ -151,12 +150,10 @@ export class ClientSubscription {
   subscribe(options: ChannelSubscribeOptions): Promise<ChannelSubscription> {
     const given = requirePosition(options.position);
     this.deps.ensureStarted();
-    const stored = given ?? (this.wanted ? undefined : options.persist?.load());
-    const later = isThenable(stored) ? stored.then(requirePosition) : undefined;
-    const position = later === undefined ? requirePosition(stored) : undefined;
+    const from = given ?? (this.wanted ? undefined : loadPosition(options.persist));
     const share: Share = new Waiter(options, this.deps.clock, (gone) => this.released(gone));
     this.shares.add(share);
-    if (!this.wanted) this.begin(options, position, later);
+    if (!this.wanted) this.begin(options, from);
     else if (this.phase === 'subscribed') this.admit(share);
     return share.promise;
   }
@@ -220,15 +217,13 @@ export class ClientSubscription {
 
   private begin(
     { params, snapshot, presence, persist }: ChannelSubscribeOptions,
-    from: Position | undefined,
-    later: Promise<Position | undefined> | undefined,
+    from: MaybeLater<Position | undefined>,
   ): void {
     this.options = { params, snapshot, presence };
     this.answered = false;
     this.hasState = true;
     this.backoff.reset();
-    this.cursor.start(from);
-    this.store.use(persist, later);
+    this.store.use(persist, from);
     this.sendOrWait();
     this.noteUse();
   }

@@ -371,7 +371,7 @@ describe('code that awaits', () => {
 
 describe('listeners of one answer', () => {
   it.each(['subscribed', 'reset'] as const)(
-    'are told nothing more of it when a listener of %s ends the subscription',
+    'hear nothing more of it when a listener of %s ends the subscription',
     async (name) => {
       const told: string[] = [];
       for (const later of ['gap', 'snapshot', 'recovered'] as const) room.on(later, () => told.push(later));

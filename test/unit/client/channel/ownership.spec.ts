@@ -319,7 +319,7 @@ describe('code that awaits', () => {
   it('runs before the first event, in however many functions it is wrapped', async () => {
     const seen: unknown[] = [];
     let outer = async () => room.subscribe({ position: at(3).position });
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 50; n++) {
       const inner = outer;
       outer = async () => inner();
     }

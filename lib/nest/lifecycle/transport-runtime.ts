@@ -31,8 +31,6 @@ export class TransportRuntime
   implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
 {
   private readonly transports: Transport[] = [];
-  /** Those of them that have paths of their own. */
-  private readonly attaching: Transport[] = [];
   private readonly logger = new NestEngineLogger();
 
   constructor(
@@ -57,8 +55,7 @@ export class TransportRuntime
       heartbeatMs: settings.heartbeat.intervalMs,
       retry: settings.retry,
     });
-    this.transports.push(websocket, feeds);
-    this.attaching.push(websocket, ...(servesFeeds ? [feeds] : []));
+    this.transports.push(websocket, ...(servesFeeds ? [feeds] : []));
     this.runtime.feeds = feeds;
     // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.
     new ProbeRoute(websocket, this.logger).register(this.httpAdapterHost.httpAdapter);
@@ -72,8 +69,8 @@ export class TransportRuntime
   onApplicationBootstrap(): void {
     const server = httpServerOf(this.httpAdapterHost);
     if (server === undefined) return;
-    for (const transport of this.attaching) transport.attach(server);
-    this.runtime.attached = this.attaching.some(({ attached }) => attached);
+    for (const transport of this.transports) transport.attach(server);
+    this.runtime.attached = this.transports.some(({ attached }) => attached);
   }
 
   onModuleDestroy(): void {
@@ -89,6 +86,7 @@ export class TransportRuntime
     }
     this.runtime.attached = false;
     for (const transport of this.transports) transport.close();
+    this.runtime.feeds?.close();
     const server = httpServerOf(this.httpAdapterHost);
     if (server !== undefined && this.transports.length > 0) endHalfSentRequests(server, systemClock);
   }

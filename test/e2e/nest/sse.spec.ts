@@ -114,7 +114,7 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
     app.enableCors({ origin: 'https://else.example.com' });
     if (name === 'Fastify') {
       const fastify = app as NestFastifyApplication;
-      await fastify.register(compress as never, { threshold: 0 } as never);
+      await fastify.register(compress, { threshold: 0 });
       await fastify.register(fastifyHelmet as never);
     } else {
       app.use(compression({ threshold: 0 }));
@@ -256,7 +256,7 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
     const realtime = await start({
       realtime: { auth: { anonymous: true }, drain: { deadline: 500, spread: 100 } },
     });
-    const reader = await open('/realtime/sse?channels=prices.eur,prices.usd');
+    const reader = await open('/realtime/sse?channels=prices.gbp,prices.usd');
     await reader.next('subscribed');
     const stuck = await open('/realtime/sse?channels=prices.eur');
     await stuck.next('subscribed');

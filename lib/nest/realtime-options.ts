@@ -251,6 +251,14 @@ export interface RealtimeAbuseOptions {
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
   readonly path?: string;
+  /** What clients can connect with beside WebSocket. */
+  readonly transports?: {
+    /**
+     * Plain event streams at `{path}/sse?channels=a,b`, for `EventSource`, `curl` and every language (P20): the same channels, under
+     * the same authorizations. `false` leaves the path to the application; `serveFeed` works in any case. Default `true`.
+     */
+    readonly sse?: boolean;
+  };
   /**
    * How clients prove who they are: options, the class of a provider, or an instance. Needed where clients connect, so
    * that a forgotten line is a boot error and not an open server; `{ anonymous: true }` lets everybody connect.
@@ -304,7 +312,7 @@ export interface RealtimeModuleOptions {
   };
   /**
    * Shortest time after which a proxy or load balancer on the way cuts an idle connection; `false` if there is none.
-   * The heartbeat's interval and timeout together must be shorter, or the application does not boot. Default `'1m'`, as
+   * The heartbeat's interval and timeout together, the longest silence of any transport, must be shorter, or the application does not boot. Default `'1m'`, as
    * nginx and ALB have it.
    */
   readonly proxyIdleTimeout?: Duration | false;

@@ -6,9 +6,12 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { systemClock } from '../../core/ports/clock.js';
 import type { Transport } from '../../core/ports/transport.js';
+import { SseTransport } from '../../transports/sse/index.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { endHalfSentRequests } from './half-sent-requests.js';
 import { ProbeRoute } from './probe-route.js';
 import { endsWithin, httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
 
@@ -28,6 +31,8 @@ export class TransportRuntime
   implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
 {
   private readonly transports: Transport[] = [];
+  /** Those of them that have paths of their own. */
+  private readonly attaching: Transport[] = [];
   private readonly logger = new NestEngineLogger();
 
   constructor(
@@ -37,13 +42,24 @@ export class TransportRuntime
 
   onModuleInit(): void {
     if (!this.runtime.attaches) return;
-    const websocket = new WebSocketTransport(this.runtime.engine.host, {
-      ...this.runtime.config.transport,
+    const { engine, config } = this.runtime;
+    const { settings, transport, sse: servesFeeds } = config;
+    const options = {
+      ...transport,
       closeTimeoutMs: this.closeTimeoutMs,
-      onError: (error) => this.logger.error('A connection could not be opened', error),
-      onWarning: (message) => this.logger.warn(message),
+      onError: (error: unknown) => this.logger.error('A connection could not be opened', error),
+      onWarning: (message: string) => this.logger.warn(message),
+    };
+    const websocket = new WebSocketTransport(engine.host, options);
+    const feeds = new SseTransport(engine.host, {
+      ...options,
+      maxChannels: settings.limits.maxChannels,
+      heartbeatMs: settings.heartbeat.intervalMs,
+      retry: settings.retry,
     });
-    this.transports.push(websocket);
+    this.transports.push(websocket, feeds);
+    this.attaching.push(websocket, ...(servesFeeds ? [feeds] : []));
+    this.runtime.feeds = feeds;
     // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.
     new ProbeRoute(websocket, this.logger).register(this.httpAdapterHost.httpAdapter);
   }
@@ -56,8 +72,8 @@ export class TransportRuntime
   onApplicationBootstrap(): void {
     const server = httpServerOf(this.httpAdapterHost);
     if (server === undefined) return;
-    for (const transport of this.transports) transport.attach(server);
-    this.runtime.attached = this.transports.some(({ attached }) => attached);
+    for (const transport of this.attaching) transport.attach(server);
+    this.runtime.attached = this.attaching.some(({ attached }) => attached);
   }
 
   onModuleDestroy(): void {
@@ -73,5 +89,7 @@ export class TransportRuntime
     }
     this.runtime.attached = false;
     for (const transport of this.transports) transport.close();
+    const server = httpServerOf(this.httpAdapterHost);
+    if (server !== undefined && this.transports.length > 0) endHalfSentRequests(server, systemClock);
   }
 }

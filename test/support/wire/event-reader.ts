@@ -1,4 +1,6 @@
 import { request, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as requestSecurely } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { patience } from '../patience.js';
 import type { WireEnvelope } from './client.js';
 
@@ -18,6 +20,8 @@ export interface Block {
 export interface EventReaderOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly method?: string;
+  /** How an `https:` address is found and trusted. */
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'lookup' | 'servername'>;
 }
 
 /**
@@ -57,9 +61,13 @@ export class EventReader {
     });
   }
 
-  static open(url: string, { headers = {}, method = 'GET' }: EventReaderOptions = {}): Promise<EventReader> {
+  static open(
+    url: string,
+    { headers = {}, method = 'GET', tls = {} }: EventReaderOptions = {},
+  ): Promise<EventReader> {
     return new Promise((resolve, reject) => {
-      const sent = request(url, { method, headers, agent: false });
+      const ask = url.startsWith('https:') ? requestSecurely : request;
+      const sent = ask(url, { method, headers, agent: false, ...tls });
       sent.on('response', (response) =>
         resolve(new EventReader(response.statusCode ?? 0, response.headers, response, sent)),
       );
@@ -142,7 +150,9 @@ export class EventReader {
       if (colon === -1) throw new Error(`A line without a field: ${JSON.stringify(line)}`);
       const name = colon === 0 ? 'comment' : line.slice(0, colon);
       const value = line.slice(colon + 1).replace(/^ /, '');
-      if (name in block) throw new Error(`${name} twice in a block: ${JSON.stringify(text)}`);
+      // The last id of a block counts.
+      if (name in block && name !== 'id')
+        throw new Error(`${name} twice in a block: ${JSON.stringify(text)}`);
       block[name] = value;
     }
     const { id, retry, data } = block as Block;

@@ -65,7 +65,7 @@ describe('requireTls', () => {
     expect(answer.status).toBe(403);
     expect(await answer.json()).toMatchObject({ statusCode: 403, code: 'forbidden' });
     const route = createServer((req, res) => {
-      const authentication = { user: { id: 'alice' }, endsAt: undefined };
+      const authentication = { user: { id: 'alice' }, endsAt: Infinity };
       void sse.serve(req, res, { channels: ['rooms.1'], authentication });
     });
     try {

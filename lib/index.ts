@@ -28,6 +28,7 @@ export {
   type ChannelOptions,
   type ChannelPolicyGuard,
   type Duration,
+  type FeedOptions,
   type RealtimeAuthenticator,
   type RealtimeAuthOptions,
   type RealtimeConnectHook,

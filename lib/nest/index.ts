@@ -33,4 +33,5 @@ export type {
   RealtimeModuleOptions,
   RealtimeOptionsFactory,
 } from './realtime-options.js';
+export type { FeedOptions } from './feed/serve-feed.js';
 export { RealtimeService, type ChannelHandle, type UserHandle } from './realtime.service.js';

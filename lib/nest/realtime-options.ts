@@ -251,6 +251,14 @@ export interface RealtimeAbuseOptions {
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
   readonly path?: string;
+  /** What clients can connect with beside WebSocket. */
+  readonly transports?: {
+    /**
+     * Plain event streams at `{path}/sse?channels=a,b`, for `EventSource`, `curl` and every language (P20): the same channels, under
+     * the same authorizations. `false` leaves the path to the application; `serveFeed` works in any case. Default `true`.
+     */
+    readonly sse?: boolean;
+  };
   /**
    * How clients prove who they are: options, the class of a provider, or an instance. Needed where clients connect, so
    * that a forgotten line is a boot error and not an open server; `{ anonymous: true }` lets everybody connect.

@@ -10,6 +10,7 @@ import { RealtimeError, type ErrorDetail } from '../protocol/realtime-error.js';
 import { matching, object, text, type Check, type Field } from '../protocol/validation/checks.js';
 import { EVENT_FIELDS, HISTORY_FIELDS } from '../protocol/validation/command-schemas.js';
 import { RealtimeRuntime } from './lifecycle/realtime-runtime.js';
+import { serveFeed, type FeedOptions, type FeedTarget } from './feed/serve-feed.js';
 import { durationMs, type Duration } from './options/duration.js';
 
 /** What can be given beside event and payload. */
@@ -254,6 +255,25 @@ export class RealtimeService {
     if (typeof (id as unknown) !== 'string') throw new TypeError('realtime.user(): the id must be a string.');
     if (!isUserId(id)) throw new RangeError(`realtime.user(): the id must be ${USER_ID_RULE}.`);
     return new UserHandle(this.runtime, id);
+  }
+
+  /**
+   * Answers a request of an ordinary controller with a plain event stream of these channels (P20), behind the route's own guards.
+   * Each channel's authorization is asked as well. Inject the response with `@Res()`, so that Nest leaves the answer to it.
+   *
+   * @param request of Express or Fastify. @param response of the same.
+   * @returns a promise that resolves when the stream has begun, or its refusal was sent.
+   * @throws TypeError for a `user` whose id no client can have, or `channels` that is no list; Error in an application that takes no
+   * clients (`publisherOnly`).
+   * @example
+   * @Get('prices')
+   * @UseGuards(SubscriberGuard)
+   * prices(@Req() req: Request, @Res() res: Response) {
+   *   return this.realtime.serveFeed(req, res, { channels: ['prices.eur', 'prices.usd'], user: req.user });
+   * }
+   */
+  async serveFeed(request: FeedTarget, response: FeedTarget, options: FeedOptions): Promise<void> {
+    return serveFeed(this.runtime.feeds, request, response, options);
   }
 }
 

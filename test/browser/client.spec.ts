@@ -176,7 +176,7 @@ describe('a page whose network is switched', () => {
   );
 
   it(
-    'whose process was stopped meanwhile, as by a sleep, is live within three seconds of its end (P9a, G3)',
+    'whose process was stopped, as by a sleep, is live within three seconds of its end (P9a, G3)',
     async () => {
       await open();
       const { proxy, url } = await proxied();
@@ -284,7 +284,7 @@ describe('two tabs with one session of a user', () => {
 });
 
 describe('a page whose policy forbids the socket', () => {
-  it('is told so at once, with the reason, and keeps trying', async () => {
+  it('learns it at once, with the reason, and keeps trying', async () => {
     await open({
       '/': ['text/html', HTML, { 'content-security-policy': "default-src 'self'; connect-src 'none'" }],
     });
@@ -320,7 +320,7 @@ describe('an https page', () => {
     expect(server.url).toMatch(/^wss:/);
   });
 
-  it('that names ws: is told why that cannot be, and nothing waits', async () => {
+  it('that names ws: learns why that cannot be, and nothing waits', async () => {
     await open({}, true);
     const told = await site.page.evaluate(async () => {
       const client = new globalThis.realtime.RealtimeClient('ws://example.test/realtime');

@@ -22,11 +22,11 @@ export interface PositionStoreDeps {
   /** Where the subscription stands, and where it starts. */
   readonly cursor: Pick<Cursor<ChannelEvent>, 'position' | 'start'>;
   /** The stored position came, and the cursor is there. */
-  readonly loaded: () => void;
+  join(): void;
   /** It cannot be had. */
-  readonly failed: (error: Error) => void;
+  end(error: Error): void;
   /** Saving failed. */
-  readonly report: (error: unknown) => void;
+  report(error: unknown): void;
 }
 
 /** Keeps a subscription's position where the application wants it kept, which may answer later. */
@@ -44,7 +44,7 @@ export class PositionStore {
 
   /** A subscription begins. */
   use(persist: ChannelPersist | undefined, from: MaybeLater<Position | undefined>): void {
-    const { cursor, loaded, failed } = this.deps;
+    const { cursor } = this.deps;
     const isLater = isThenable(from);
     cursor.start(isLater ? undefined : from);
     this.persist = persist;
@@ -59,9 +59,9 @@ export class PositionStore {
       (position) =>
         settled(() => {
           cursor.start(position);
-          loaded();
+          this.deps.join();
         }),
-      (error: Error) => settled(() => failed(error)),
+      (error: Error) => settled(() => this.deps.end(error)),
     );
   }
 
@@ -76,7 +76,7 @@ export class PositionStore {
   }
 
   private async save(): Promise<void> {
-    const { cursor, report } = this.deps;
+    const { cursor } = this.deps;
     this.isSaving = true;
     let saved: Position | undefined;
     for (let { persist } = this; persist !== undefined && saved !== cursor.position; { persist } = this) {
@@ -85,7 +85,7 @@ export class PositionStore {
       try {
         if (saved !== undefined) await persist.save(saved);
       } catch (error) {
-        report(error);
+        this.deps.report(error);
       }
     }
     this.isSaving = false;

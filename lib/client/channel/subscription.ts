@@ -84,7 +84,7 @@ export class ClientSubscription {
     const { clock, random, retry, commands } = deps;
     this.backoff = new Backoff(deps);
     this.listeners = new ChannelListeners(
-      (error, event) => deps.report(error, { source: 'handler', channel, event }),
+      (error, event) => this.report(error, event),
       () => this.noteUse(),
       (message) => deps.log('warn', `${channel}: ${message}`),
     );
@@ -93,27 +93,8 @@ export class ClientSubscription {
       this.gate.close();
       return this.position;
     });
-    this.cursor = new Cursor<ChannelEvent>({
-      deliver: (event) => {
-        this.listeners.event(event);
-        this.store.moved();
-      },
-      gap: (gap) => {
-        this.listeners.library('gap', gap);
-        this.store.moved();
-      },
-      resumed: (position) => this.listeners.library('resumed', position),
-      resubscribe: () => {
-        deps.log('warn', `${channel}: an event is missing, resuming`);
-        this.resubscribe();
-      },
-    });
-    this.store = new PositionStore({
-      cursor: this.cursor,
-      loaded: () => this.join(),
-      failed: (error) => this.end(error),
-      report: (error) => deps.report(error, { source: 'handler', channel }),
-    });
+    this.cursor = new Cursor<ChannelEvent>(this);
+    this.store = new PositionStore(this);
     this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
       maxMembers: deps.maxPresenceMembers,
@@ -128,6 +109,26 @@ export class ClientSubscription {
         this.listeners.members(members);
       },
     });
+  }
+
+  /** What a listener of the application threw, or its store of positions. */
+  report(error: unknown, event?: string): void {
+    this.deps.report(error, { source: 'handler', channel: this.channel, event });
+  }
+
+  /** The next event. */
+  deliver(event: ChannelEvent): void {
+    this.listeners.event(event);
+    this.store.moved();
+  }
+
+  gap(gap: ChannelGap): void {
+    this.listeners.library('gap', gap);
+    this.store.moved();
+  }
+
+  resumed(position: Position): void {
+    this.listeners.library('resumed', position);
   }
 
   get state(): ChannelState {
@@ -391,7 +392,8 @@ export class ClientSubscription {
    * Subscribes again from the own position, although the server may hold a subscription: at once, or after a growing
    * pause when that keeps happening.
    */
-  private resubscribe(): void {
+  resubscribe(): void {
+    this.deps.log('warn', `${this.channel}: an event or an answer is missing, resuming`);
     const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
     this.leave();
@@ -440,7 +442,8 @@ export class ClientSubscription {
     return attempt === this.attempt;
   }
 
-  private end(error: Error, quietly = false): void {
+  /** @param quietly whether the application asked for it. */
+  end(error: Error, quietly = false): void {
     if (!this.wanted) return;
     const shares = [...this.shares];
     this.shares.clear();

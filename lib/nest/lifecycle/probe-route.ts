@@ -3,17 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { EngineLogger } from '../../core/ports/logger.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
+import { rawRequest, takeResponse, type FrameworkReply, type FrameworkRequest } from './framework.js';
 import { forwardedBy } from '../../transports/http/client-address.js';
 import { refusalBody, refusalHeaders, type WebSocketTransport } from '../../transports/websocket/index.js';
 
-/** Requests and responses of Express and Fastify, as far as they lead to Node's own. */
-interface FrameworkRequest {
-  readonly raw?: IncomingMessage;
-}
-interface FrameworkReply {
-  readonly raw?: ServerResponse;
-  hijack?(): void;
-}
 type RouteHandler = (request: FrameworkRequest, reply: FrameworkReply) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
 
@@ -58,11 +51,7 @@ export class ProbeRoute {
   }
 
   private handler(run: (request: IncomingMessage, response: ServerResponse) => void): RouteHandler {
-    return (request, reply) => {
-      // Fastify would send a reply of its own when the handler returns.
-      reply.hijack?.();
-      run(request.raw ?? (request as IncomingMessage), reply.raw ?? (reply as ServerResponse));
-    };
+    return (request, reply) => run(rawRequest(request), takeResponse(reply));
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {

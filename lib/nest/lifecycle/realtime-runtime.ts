@@ -12,6 +12,7 @@ import { RealtimeEngine } from '../../core/engine/realtime-engine.js';
 import type { Broker } from '../../core/ports/broker.js';
 import { systemClock } from '../../core/ports/clock.js';
 import { systemEntropy } from '../../core/ports/entropy.js';
+import type { SseTransport } from '../../transports/sse/index.js';
 import { compileTrust } from '../../transports/http/client-address.js';
 import { sharedConnectionOf } from '../adapter/shared-connection.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
@@ -40,6 +41,8 @@ export class RealtimeRuntime implements OnModuleInit, OnApplicationShutdown {
   attaches = false;
   /** Whether transports are attached now. */
   attached = false;
+  /** @internal Serves plain streams; `undefined` where no clients connect. */
+  feeds: SseTransport | undefined;
   private running: RealtimeEngine | undefined;
   private stopped = false;
   private readonly logger = new NestEngineLogger();

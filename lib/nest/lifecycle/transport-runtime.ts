@@ -6,9 +6,12 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { systemClock } from '../../core/ports/clock.js';
 import type { Transport } from '../../core/ports/transport.js';
+import { SseTransport } from '../../transports/sse/index.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
 import { NestEngineLogger } from './engine-logger.js';
+import { endHalfSentRequests } from './half-sent-requests.js';
 import { ProbeRoute } from './probe-route.js';
 import { endsWithin, httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
 
@@ -37,13 +40,23 @@ export class TransportRuntime
 
   onModuleInit(): void {
     if (!this.runtime.attaches) return;
-    const websocket = new WebSocketTransport(this.runtime.engine.host, {
-      ...this.runtime.config.transport,
+    const { engine, config } = this.runtime;
+    const { settings, transport, sse: servesFeeds } = config;
+    const options = {
+      ...transport,
       closeTimeoutMs: this.closeTimeoutMs,
-      onError: (error) => this.logger.error('A connection could not be opened', error),
-      onWarning: (message) => this.logger.warn(message),
+      onError: (error: unknown) => this.logger.error('A connection could not be opened', error),
+      onWarning: (message: string) => this.logger.warn(message),
+    };
+    const websocket = new WebSocketTransport(engine.host, options);
+    const feeds = new SseTransport(engine.host, {
+      ...options,
+      maxChannels: settings.limits.maxChannels,
+      heartbeatMs: settings.heartbeat.intervalMs,
+      retry: settings.retry,
     });
-    this.transports.push(websocket);
+    this.transports.push(websocket, ...(servesFeeds ? [feeds] : []));
+    this.runtime.feeds = feeds;
     // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.
     new ProbeRoute(websocket, this.logger).register(this.httpAdapterHost.httpAdapter);
   }
@@ -73,5 +86,8 @@ export class TransportRuntime
     }
     this.runtime.attached = false;
     for (const transport of this.transports) transport.close();
+    this.runtime.feeds?.close();
+    const server = httpServerOf(this.httpAdapterHost);
+    if (server !== undefined && this.transports.length > 0) endHalfSentRequests(server, systemClock);
   }
 }

@@ -28,6 +28,7 @@ export const MODULE_TABLE = {
   ...ENGINE_TABLE,
   path: text('/realtime'),
   publisherOnly: flag(false),
+  transports: { sse: flag(true) },
   globalEnhancers: flag(true),
   queryToken: text(undefined, { max: 64 }),
   requireTls: flag(false),

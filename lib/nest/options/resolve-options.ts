@@ -18,6 +18,8 @@ export const REALTIME_CONFIG = Symbol('REALTIME_CONFIG');
 export interface RealtimeConfig {
   readonly auth: AuthConfig;
   readonly transport: TransportConfig;
+  /** Whether plain streams are served at a path of their own. */
+  readonly sse: boolean;
   readonly settings: EngineSettings;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -38,13 +40,23 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
   const problems = new BootProblems();
   const reader = OptionReader.of(options, '', problems);
   const { auth: _auth, drain: _drain, proxyIdleTimeout: _proxy, ...plain } = MODULE_TABLE;
-  const { path, queryToken, requireTls, publisherOnly, globalEnhancers, nodeId, ticketSecret, ...numbers } =
-    reader.all(plain);
+  const {
+    path,
+    queryToken,
+    requireTls,
+    publisherOnly,
+    transports,
+    globalEnhancers,
+    nodeId,
+    ticketSecret,
+    ...numbers
+  } = reader.all(plain);
   const auth = resolveAuth(reader.value('auth'), problems);
   const drain = resolveDrain(reader.object('drain'));
   const config: RealtimeConfig = {
     auth: auth.config,
     transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
+    sse: transports.sse,
     settings: {
       ...numbers,
       nodeId: nodeId ?? systemEntropy.token(),

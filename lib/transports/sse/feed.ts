@@ -8,7 +8,7 @@ import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { blockOf, BLOCK_ID, COMMENT, type BlockVariants, type Identified } from './blocks.js';
+import { blockOf, BLOCK_ID, chunkOf, COMMENT, type BlockVariants, type Identified } from './blocks.js';
 import { ChannelAsker, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
 import type { FeedRequest } from './feed-request.js';
@@ -63,6 +63,8 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   private readonly asker: ChannelAsker;
   private readonly isSingle: boolean;
   private lastId: string | undefined;
+  /** It stood in a block of its own, which some parsers pass over (npm `eventsource`): the next block has it, too. */
+  private idToRepeat: string | undefined;
   private bytesSinceId = 0;
   private isPaced = false;
   private refused: ErrorBody | undefined;
@@ -105,8 +107,9 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 
   write(frame: Buffer): boolean {
     this.sentAt = this.deps.beats.stamp;
-    const taken = this.stream.write(frame);
-    if (!this.isSingle && frame.length > 0) this.idIsDue(frame.length);
+    if (this.isSingle || frame.length === 0) return this.stream.write(frame);
+    const taken = this.stream.write(this.idToRepeat === undefined ? frame : this.behindId(frame));
+    this.idIsDue(frame.length);
     return taken;
   }
 
@@ -131,6 +134,8 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
         return this.refusalOf(envelope);
       case 'reset':
         return this.placedAt(envelope, envelope.channel as string, envelope.payload as SubscribeResult);
+      case 'resumed':
+        return this.resumedAt(envelope);
       case 'unsubscribed':
         return this.endOf(envelope);
       case 'auth_required':
@@ -192,6 +197,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     const id = this.places.sentId;
     if (id === undefined || id === this.lastId) return;
     this.lastId = id;
+    this.idToRepeat = id;
     this.sentAt = this.deps.beats.stamp;
     this.stream.writeText(blockOf({ id }));
   }
@@ -227,6 +233,15 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     const id = this.places.queuedId;
     if (id === undefined) return this.tooLong(envelope);
     return identified(envelope, id);
+  }
+
+  /** Everything that was missed precedes it. */
+  private resumedAt(envelope: Envelope): Envelope {
+    const { channel, epoch, seq } = envelope;
+    if (channel === undefined || epoch === undefined || seq === undefined) return envelope;
+    this.places.reach(channel, { epoch, seq });
+    const id = this.places.queuedId;
+    return id === undefined ? envelope : identified(envelope, id);
   }
 
   private refusalOf(envelope: Envelope): Envelope | undefined {
@@ -322,6 +337,13 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.bytesSinceId = 0;
     // Not before the write has returned: the engine is asked.
     queueMicrotask(() => this.writeIdEarly());
+  }
+
+  /** The first field of the first block of the frame. */
+  private behindId(frame: Buffer): Buffer {
+    const line = `id: ${this.idToRepeat}\n`;
+    this.idToRepeat = undefined;
+    return Buffer.concat([this.stream.chunked ? chunkOf(line) : Buffer.from(line), frame]);
   }
 
   /** The one whose time has not come stays due. */

@@ -49,6 +49,11 @@ export class Places {
     else this.queued.set(channel, position);
   }
 
+  /** What is queued brings the client to a position. */
+  reach(channel: string, position: Position): void {
+    this.queued.set(channel, position);
+  }
+
   /** That answer was not sent (P24a). */
   takeBack(channel: string): void {
     this.queued.delete(channel);

@@ -150,7 +150,9 @@ export class EventReader {
       if (colon === -1) throw new Error(`A line without a field: ${JSON.stringify(line)}`);
       const name = colon === 0 ? 'comment' : line.slice(0, colon);
       const value = line.slice(colon + 1).replace(/^ /, '');
-      if (name in block) throw new Error(`${name} twice in a block: ${JSON.stringify(text)}`);
+      // The last id of a block counts.
+      if (name in block && name !== 'id')
+        throw new Error(`${name} twice in a block: ${JSON.stringify(text)}`);
       block[name] = value;
     }
     const { id, retry, data } = block as Block;

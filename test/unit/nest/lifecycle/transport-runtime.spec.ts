@@ -30,7 +30,6 @@ describe('several transports', () => {
       new FakeTransport('sse'),
       new FakeTransport('polling'),
     ];
-    // There is only one of them today.
     (lifecycle as unknown as { readonly transports: Transport[] }).transports.push(...transports);
     lifecycle.onApplicationBootstrap();
     expect(transports.map(({ attached }) => attached)).toEqual([true, true, true]);

@@ -1,0 +1,37 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '../../core/ports/clock.js';
+
+/** How often a server that is closing is looked at, in milliseconds. */
+const LOOK_EVERY_MS = 250;
+
+/** Node's list of the connections of an HTTP server, which `closeAllConnections` uses. It has no public name. */
+interface ConnectionList {
+  /** Parsers of connections on which a request has begun that is not answered. */
+  active(): readonly { readonly incoming?: IncomingMessage | null; readonly socket?: Socket | null }[];
+}
+const CONNECTIONS = 'http.server.connections';
+
+/**
+ * Ends connections on which a request has begun whose head is not complete, once the server closes: from then on Node
+ * does not look at its time-outs, so a client that sent half a line would keep `app.close()` waiting for ever. Requests that are
+ * being answered are the application's.
+ */
+export function endHalfSentRequests(server: Server, clock: Clock): void {
+  let isClosed = false;
+  server.once('close', () => (isClosed = true));
+  const look = (): void => {
+    if (isClosed) return;
+    // Before `close`, Node's own time-outs apply.
+    if (!server.listening) for (const socket of halfSent(server)) socket.destroy();
+    clock.schedule(LOOK_EVERY_MS, look);
+  };
+  clock.schedule(LOOK_EVERY_MS, look);
+}
+
+function halfSent(server: Server): readonly Socket[] {
+  const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === CONNECTIONS);
+  const list = symbol && (server as unknown as Record<symbol, Partial<ConnectionList> | undefined>)[symbol];
+  const parsers = list?.active?.() ?? [];
+  return parsers.flatMap(({ incoming, socket }) => (incoming == null && socket != null ? [socket] : []));
+}

@@ -42,7 +42,10 @@ if (['nest11', 'ioredis5'].some(needs)) ensureNest11();
 const env = { ...process.env };
 if (['browser', 'consumers'].some(needs)) env.CHROMIUM_PATH = ensureChromium();
 if (WITH_REDIS.some(needs)) ensureRedis();
-if (needs('proxies')) ensureProxies();
+if (needs('proxies')) {
+  ensureProxies();
+  env.TEST_PYTHON = ensurePython();
+}
 if (['browser', 'e2e', 'nest11', ...ALONE.keys()].some(needs)) build();
 if (needs('consumers')) run(process.execPath, ['scripts/package/pack.mjs']);
 
@@ -163,6 +166,27 @@ function ensureProxies() {
   if (missing().length === 0) return;
   console.error(
     `The tests of the proxies need ${missing().join(', ')} on the PATH. None of them needs to run.`,
+  );
+  process.exit(1);
+}
+
+/** An environment of Python with the packages that the tests of other clients need, in test-artifacts/. @returns its program */
+function ensurePython() {
+  const folder = `${root}test-artifacts/python`;
+  const python = `${folder}/bin/python`;
+  const wanted = `${root}test/proxies/clients/requirements.txt`;
+  const marker = `${folder}/requirements.txt`;
+  const text = readFileSync(wanted, 'utf8');
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === text) return python;
+  const make = () => spawnSync('python3', ['-m', 'venv', '--clear', folder]).status === 0;
+  if (!make() && isDebianRoot()) installPackages(['python3-venv']);
+  const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', wanted];
+  if ((existsSync(python) || make()) && spawnSync(python, install, { stdio: 'inherit' }).status === 0) {
+    writeFileSync(marker, text);
+    return python;
+  }
+  console.error(
+    'The tests of clients in Python need Python 3 with venv, and the packages of test/proxies/clients/requirements.txt from a package index that pip can reach.',
   );
   process.exit(1);
 }

@@ -1,4 +1,5 @@
 import { missesOf } from './misses.mjs';
+import { promisesOf } from './promises.mjs';
 
 const INTRODUCTION = `# Performance
 
@@ -15,7 +16,12 @@ export function renderPerformance(results, chart) {
   const parts = [INTRODUCTION];
   if (common.length > 0) parts.push(`All of it ran on: ${common.join(', ')}.\n`);
   if (chart) parts.push(`![The library beside its peers](${chart})\n`);
-  parts.push(targetsOf(results), missesOf(results), ...results.map((result) => section(result, common)));
+  parts.push(
+    targetsOf(results),
+    missesOf(results),
+    promisesOf(),
+    ...results.map((result) => section(result, common)),
+  );
   return `${parts.join('\n').trimEnd()}\n`;
 }
 

@@ -242,8 +242,20 @@ export function createPublishQueue(deps: PublishQueueDeps) {
   }
 
   function expire(entry: PublishEntry): void {
-    const what = entry.firstSentAt === undefined ? 'sent' : 'acknowledged';
-    fail(entry, about(new RealtimeError('timeout', `It was not ${what} in time`), entry.input));
+    const why =
+      entry.firstSentAt === undefined
+        ? `It was not sent in time: it waited for ${blockerOf(entry)}`
+        : 'It was not acknowledged in time';
+    fail(entry, about(new RealtimeError('timeout', why), entry.input));
+  }
+
+  /** What kept an entry from being sent. */
+  function blockerOf({ input: { channel } }: PublishEntry): string {
+    if (wire()?.accepting !== true) return 'a connection';
+    for (const { input, firstSentAt } of entries.values())
+      if (input.channel === channel && firstSentAt !== undefined)
+        return `the acknowledgement of "${input.id}" before it`;
+    return 'the rate limit';
   }
 
   /** What waits behind it may go on. */

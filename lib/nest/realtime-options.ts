@@ -312,7 +312,7 @@ export interface RealtimeModuleOptions {
   };
   /**
    * Shortest time after which a proxy or load balancer on the way cuts an idle connection; `false` if there is none.
-   * The heartbeat's interval and timeout together must be shorter, or the application does not boot. Default `'1m'`, as
+   * The heartbeat's interval and timeout together, the longest silence of any transport, must be shorter, or the application does not boot. Default `'1m'`, as
    * nginx and ALB have it.
    */
   readonly proxyIdleTimeout?: Duration | false;

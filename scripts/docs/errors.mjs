@@ -186,7 +186,7 @@ const CLOSE_NOTES = {
     'Reconnect with backoff; the operator finds the reason in the log.',
   ],
   overloaded: [
-    'The node reached its limit of connections while this one was authenticated (P18).',
+    'The node reached its limit of connections while this one was authenticated (P18); or clients have sent more than it has memory, or time, to parse (P4d).',
     'Reconnect after the advised delay.',
   ],
   broker_unavailable: ['A service that is needed for `welcome` is away.', 'Reconnect with backoff.'],

@@ -53,7 +53,7 @@ export const MODULE = {
   'limits.bytesPerSecond': bytes(
     'frames a second, sustained; twice that at once. A frame counts as an eighth of what it takes of the memory, where that is more',
     'the connection',
-    '`rate_limited` with `retryAfterMs`, then the steps of `abuse`',
+    'stops reading until there is room, and parses a frame above 4 KiB only then; commands of a smaller one are `rate_limited` with `retryAfterMs`, then the steps of `abuse`',
   ),
   'limits.userRatePerSecond': count(
     'commands a second over all connections on one node; twice that at once',
@@ -790,6 +790,21 @@ export const FIXED = {
     'the node',
     'the rest waits for the next turns, in its order',
   ),
+  'lib/core/async/turns.ts#ROUND_MS': time(
+    'what a client takes of a round in which everybody who waits is served',
+    'the user',
+    'waits for more rounds, one for each millisecond beyond',
+  ),
+  'lib/core/async/turns.ts#MAX_OWED_MS': time(
+    'what earlier work counts for beyond that',
+    'the user',
+    'waits no longer for it',
+  ),
+  'lib/core/engine/composition.ts#PARSING_MS': time(
+    'parsing of frames above 4 KiB, a second and at once',
+    'the user',
+    'parses the next one when that is paid; the anonymous clients of an address count as one',
+  ),
   'lib/core/async/turns.ts#MAX_WAITING': count(
     'pieces of work that wait for a turn of the event loop, beside the first of each user or address',
     'the node',
@@ -988,15 +1003,30 @@ export const FIXED = {
     'the connection',
     'stops reading behind the frame that exceeds it; over all connections: `limits.maxUnfinishedBytes`',
   ),
-  'lib/core/session/unparsed-frames.ts#MEDIUM_BYTES': bytes(
+  'lib/core/session/frame-reader.ts#SMALL_BYTES': bytes(
     'a frame that is parsed at once, whatever others do',
     'the frame',
     'waits for its turn where a turn of the event loop took long enough',
   ),
-  'lib/core/session/unparsed-frames.ts#LARGE_BYTES': bytes(
+  'lib/core/session/frame-reader.ts#MEDIUM_BYTES': bytes(
+    'a frame that is parsed before it is paid',
+    'the frame',
+    'waits until its client, or the anonymous clients of its address, have paid for earlier ones; closes with 4006 where that takes as long as `handlerTimeout`',
+  ),
+  'lib/core/session/frame-reader.ts#LARGE_BYTES': bytes(
     'a frame that has its turn like any other work',
     'the frame',
     'waits behind the work of others',
+  ),
+  'lib/core/session/frame-reader.ts#HEARTBEAT_BYTES': bytes(
+    'a frame of `ping` and `pong` that passes those that wait to be parsed',
+    'the frame',
+    'waits behind them',
+  ),
+  'lib/core/session/frame-pieces.ts#PIECE_BYTES': bytes(
+    'a piece of a frame that is parsed in one turn, up to the end of its last message',
+    'the frame',
+    'parses the rest in the next turn',
   ),
   'lib/core/session/waiting-bytes.ts#SHARE_BYTES': bytes(
     'commands that find room where `limits.maxWaitingCommandBytes` is used up by others',
@@ -1288,6 +1318,7 @@ export const OTHER_NUMBERS = {
     'lib/core/commands/auth.ts#RETRY_AFTER_MS',
     'lib/nest/auth/jwt-authenticator.ts#NOT_YET_RETRY_MS',
     'lib/core/session/session.ts#RETRY_AFTER_MS',
+    'lib/core/session/frame-reader.ts#RETRY_AFTER_MS',
     'lib/core/session/backlog.ts#RETRY_AFTER_MS',
     'lib/core/async/turns.ts#RETRY_AFTER_MS',
   ],
@@ -1310,6 +1341,7 @@ export const OTHER_NUMBERS = {
     'redis:sweepMs',
     'redis:heartbeatMs',
     'lib/core/engine/drain.ts#STEP_MS',
+    'lib/nest/lifecycle/half-sent-requests.ts#LOOK_EVERY_MS',
     'lib/brokers/redis/tip-check.ts#SETTLE_MS',
     'lib/brokers/redis/tip-check.ts#PACE_MS',
     'lib/brokers/redis/connection/channel-subscriptions.ts#RETRY_MS',
@@ -1345,6 +1377,11 @@ export const OTHER_NUMBERS = {
     'lib/brokers/memory/weight.ts#MEMBER_BYTES',
     'lib/brokers/memory/weight.ts#DEVICE_BYTES',
     'lib/core/session/unparsed-frames.ts#FRAME_BYTES',
+    'lib/core/session/frame-reader.ts#MAX_EXPECTED_BYTES',
+    'lib/core/session/frame-reader.ts#BYTES_PER_MS',
+    'lib/core/ports/value-weight.ts#ELEMENTS_BYTES',
+    'lib/core/ports/value-weight.ts#NAMES_BYTES',
+    'lib/core/ports/value-weight.ts#BARE_TEXT_BYTES',
     'lib/core/session/command-flow.ts#RUNNING_BYTES',
     'lib/core/ports/value-weight.ts#LIST_BYTES',
     'lib/core/ports/value-weight.ts#OBJECT_BYTES',

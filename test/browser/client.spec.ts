@@ -8,7 +8,7 @@ import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
 import { SwitchingProxy } from '../support/wire/switching-proxy.js';
-import { CERTIFICATE } from './support/certificate.js';
+import { makeCertificate } from '../support/certificate.js';
 import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
 import { bundle, SitePage, startSite, type Files } from './support/site.js';
 
@@ -26,6 +26,8 @@ interface Kept {
   took: number[];
   since: number;
   seen: unknown[][];
+  recovery: string;
+  shown: () => unknown[];
 }
 declare const globalThis: Kept & EventTarget & { document: EventTarget };
 
@@ -58,11 +60,23 @@ afterEach(async () => {
   expect(site.problems).toEqual([]);
 });
 
+/** The numbers that were published to a board, and up to where. */
+const snapshot = {
+  shareable: true,
+  run: async () => {
+    const { events, position } = await server.engine.application.history('boards.1');
+    return { state: events.map(({ payload }) => payload), position };
+  },
+};
+
 /** Opens a page of a new site, which has the client as `realtime`. */
 async function open(files: Files = {}, secure = false): Promise<SitePage> {
   server = await startSite(
     { '/': ['text/html', HTML], '/client.js': ['text/javascript', script], ...files },
-    { channels: [wireChannel('rooms.:room')], ...(secure ? { tls: CERTIFICATE } : {}) },
+    {
+      channels: [wireChannel('rooms.:room'), wireChannel('boards.:board', { behaviour: { snapshot } })],
+      ...(secure ? { tls: makeCertificate('localhost') } : {}),
+    },
   );
   cleanUp.push(() => server.close());
   const url = new URL('/', server.httpUrl).href;
@@ -120,7 +134,7 @@ async function subscribedClients(url: string): Promise<void> {
   );
 }
 
-const tick = (n: number) => server.engine.application.publish('rooms.1', 'tick', n);
+const tick = (n: number, channel = 'rooms.1') => server.engine.application.publish(channel, 'tick', n);
 
 /** Stops, or continues, the processes in which the pages of this browser run. */
 async function signalPages(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
@@ -162,7 +176,7 @@ describe('a page whose network is switched', () => {
   );
 
   it(
-    'whose process was stopped meanwhile, as by a sleep, is live within three seconds of its end (P9a, G3)',
+    'whose process was stopped, as by a sleep, is live within three seconds of its end (P9a, G3)',
     async () => {
       await open();
       const { proxy, url } = await proxied();
@@ -216,8 +230,61 @@ describe('a live page', () => {
   });
 });
 
+describe('two tabs with one session of a user', () => {
+  /** A board that keeps its position and its state for this tab, and shows what it began with, then every number. */
+  const board = (): Promise<void> =>
+    site.page.evaluate(async () => {
+      const client = new globalThis.realtime.RealtimeClient('/realtime', { token: () => 'ada' });
+      const stored = JSON.parse(sessionStorage.getItem('board') ?? '{"state":[]}') as {
+        position?: never;
+        state: unknown[];
+      };
+      let { state } = stored;
+      globalThis.shown = () => state;
+      const room = client.channel('boards.1');
+      room.on('tick', (n) => (state = [...state, n]));
+      room.on('recovered', (what) => 'snapshot' in what && (state = what.snapshot as unknown[]));
+      const { recovery, snapshot } = await room.subscribe({
+        persist: {
+          load: () => stored.position,
+          save: (position) => sessionStorage.setItem('board', JSON.stringify({ position, state })),
+        },
+      });
+      globalThis.recovery = recovery;
+      if (recovery === 'new') state = snapshot as unknown[];
+    });
+  const view = () => site.page.evaluate(() => [globalThis.recovery, globalThis.shown()]);
+  const sees = (list: unknown[]) =>
+    until(`the board to show ${list.length}`, async () => {
+      const [, state] = await view();
+      return JSON.stringify(state) === JSON.stringify(list);
+    });
+
+  it('each has its own position: a new tab is given the state, a reload continues with what was kept', async () => {
+    await open();
+    await board();
+    await tick(1, 'boards.1');
+    await sees([1]);
+    const first = site.page;
+    site.page = await first.context().newPage();
+    await site.page.goto(first.url());
+    await board();
+    expect(await view()).toEqual(['new', [1]]);
+    await tick(2, 'boards.1');
+    await sees([1, 2]);
+    site.page = first;
+    await sees([1, 2]);
+    await site.page.goto('about:blank');
+    await tick(3, 'boards.1');
+    await site.page.goto(new URL('/', server.httpUrl).href);
+    await board();
+    await sees([1, 2, 3]);
+    expect(await view()).toEqual(['complete', [1, 2, 3]]);
+  });
+});
+
 describe('a page whose policy forbids the socket', () => {
-  it('is told so at once, with the reason, and keeps trying', async () => {
+  it('learns it at once, with the reason, and keeps trying', async () => {
     await open({
       '/': ['text/html', HTML, { 'content-security-policy': "default-src 'self'; connect-src 'none'" }],
     });
@@ -253,7 +320,7 @@ describe('an https page', () => {
     expect(server.url).toMatch(/^wss:/);
   });
 
-  it('that names ws: is told why that cannot be, and nothing waits', async () => {
+  it('that names ws: learns why that cannot be, and nothing waits', async () => {
     await open({}, true);
     const told = await site.page.evaluate(async () => {
       const client = new globalThis.realtime.RealtimeClient('ws://example.test/realtime');

@@ -35,9 +35,14 @@ afterAll(() => browser?.close());
 
 beforeEach(async () => {
   open = opened = 0;
-  const lines = async (): Promise<{ state: unknown; position: { epoch: string; seq: number } }> => {
-    const { events, position } = await server.engine.application.history(BOARD, { limit: 1_000 });
-    return { state: events.map(({ user, payload }) => `${user}: ${payload as string}`), position };
+  const lines = async ({
+    channel,
+  }: {
+    channel: string;
+  }): Promise<{ state: unknown; position: { epoch: string; seq: number } }> => {
+    const { events, position } = await server.engine.application.history(channel, { limit: 1_000 });
+    const written = events.map(({ user, payload }) => `${user}: ${payload as string}`);
+    return { state: { seq: position.seq, lines: written }, position };
   };
   const board = wireChannel('boards.:board', {
     publish: ['written'],
@@ -100,6 +105,20 @@ describe('a page with React', () => {
     expect([subscribes(), opened, open, site.commands('unsubscribe')]).toEqual([1, 1, 1, []]);
   });
 
+  it('that shows another channel leaves the one and subscribes to the other once, on a live connection', async () => {
+    await logIn();
+    await press('Next board');
+    await until('the other board', () => opened === 2 && open === 1);
+    await server.engine.application.publish('boards.2', 'written', 'two', { user: 'server' });
+    await expectLines('first', ['server: two']);
+    const commands = site.sent.flat().filter(({ channel }) => String(channel).startsWith('boards.'));
+    expect(commands.map(({ type, channel }) => `${String(type)} ${String(channel)}`).sort()).toEqual([
+      'subscribe boards.1',
+      'subscribe boards.2',
+      'unsubscribe boards.1',
+    ]);
+  });
+
   it('with two components on one channel has one subscription, which the last of them ends', async () => {
     await write('one');
     await logIn();
@@ -135,7 +154,7 @@ describe('a page with React', () => {
     expect([subscribes(), site.commands('snapshot').length]).toEqual([1, 4]);
   });
 
-  it('unmounted and mounted again follows the channel again, with what was written meanwhile', async () => {
+  it('unmounted and mounted again follows the channel again, with what was written in between', async () => {
     await write('one');
     await logIn();
     await press('Log out');

@@ -2,7 +2,7 @@ import type { Envelope } from '../../protocol/envelope.js';
 
 /**
  * Turns of the microtask queue for which messages are held: `await` takes one, and each `async` function that passes the promise
- * on up to three more. A task would wait for any number of them, but a hidden page may be given none for a second.
+ * on one more, or three where the answer is there already. A task would wait for any number of them, but a hidden page may be given none for a second.
  */
 const TURNS = 64;
 

@@ -1,23 +1,38 @@
 import type { Position } from '../../protocol/position.js';
+import { isThenable } from '../emitter.js';
 import type { Cursor } from './cursor.js';
+import { requirePosition } from './messages.js';
 import type { ChannelEvent, ChannelPersist } from './types.js';
+
+/** A value, or a promise of it. */
+export type MaybeLater<Value> = Value | Promise<Value>;
+
+/**
+ * The stored position.
+ *
+ * @throws RealtimeError `bad_request` for what is none. What `load` throws.
+ */
+export function loadPosition(persist: ChannelPersist | undefined): MaybeLater<Position | undefined> {
+  const stored = persist?.load();
+  return isThenable(stored) ? stored.then(requirePosition) : requirePosition(stored);
+}
 
 /** What a {@link PositionStore} asks and reports. */
 export interface PositionStoreDeps {
   /** Where the subscription stands, and where it starts. */
   readonly cursor: Pick<Cursor<ChannelEvent>, 'position' | 'start'>;
   /** The stored position came, and the cursor is there. */
-  readonly loaded: () => void;
+  join(): void;
   /** It cannot be had. */
-  readonly failed: (error: Error) => void;
+  end(error: Error): void;
   /** Saving failed. */
-  readonly report: (error: unknown) => void;
+  report(error: unknown): void;
 }
 
 /** Keeps a subscription's position where the application wants it kept, which may answer later. */
 export class PositionStore {
   private persist: ChannelPersist | undefined;
-  private loading: Promise<Position | undefined> | undefined;
+  private loading: MaybeLater<Position | undefined>;
   private isSaving = false;
 
   constructor(private readonly deps: PositionStoreDeps) {}
@@ -27,22 +42,26 @@ export class PositionStore {
     return this.loading !== undefined;
   }
 
-  /** A subscription begins; `later` is its stored position where that has to be waited for. */
-  use(persist: ChannelPersist | undefined, later: Promise<Position | undefined> | undefined): void {
+  /** A subscription begins. */
+  use(persist: ChannelPersist | undefined, from: MaybeLater<Position | undefined>): void {
+    const { cursor } = this.deps;
+    const isLater = isThenable(from);
+    cursor.start(isLater ? undefined : from);
     this.persist = persist;
-    this.loading = later;
+    this.loading = isLater ? from : undefined;
+    if (!isLater) return;
     const settled = (then: () => void): void => {
-      if (later !== this.loading) return;
+      if (from !== this.loading) return;
       this.loading = undefined;
       then();
     };
-    later?.then(
+    from.then(
       (position) =>
         settled(() => {
-          this.deps.cursor.start(position);
-          this.deps.loaded();
+          cursor.start(position);
+          this.deps.join();
         }),
-      (error: Error) => settled(() => this.deps.failed(error)),
+      (error: Error) => settled(() => this.deps.end(error)),
     );
   }
 
@@ -57,7 +76,7 @@ export class PositionStore {
   }
 
   private async save(): Promise<void> {
-    const { cursor, report } = this.deps;
+    const { cursor } = this.deps;
     this.isSaving = true;
     let saved: Position | undefined;
     for (let { persist } = this; persist !== undefined && saved !== cursor.position; { persist } = this) {
@@ -66,7 +85,7 @@ export class PositionStore {
       try {
         if (saved !== undefined) await persist.save(saved);
       } catch (error) {
-        report(error);
+        this.deps.report(error);
       }
     }
     this.isSaving = false;

@@ -7,7 +7,6 @@ import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
 import type { ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
-import { isThenable } from '../emitter.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientLog } from '../log.js';
 import type { WaitOptions } from '../promises.js';
@@ -19,7 +18,7 @@ import { leaveChannel } from './leave.js';
 import { ChannelListeners } from './listeners.js';
 import { MemberChanges } from './member-changes.js';
 import { deliver, readSubscribeResult, requirePosition } from './messages.js';
-import { PositionStore } from './position-store.js';
+import { loadPosition, PositionStore, type MaybeLater } from './position-store.js';
 import { PresenceSync } from './presence-sync.js';
 import { StateReader } from './state-reader.js';
 import type { SubscribeWindow } from './subscribe-window.js';
@@ -85,7 +84,7 @@ export class ClientSubscription {
     const { clock, random, retry, commands } = deps;
     this.backoff = new Backoff(deps);
     this.listeners = new ChannelListeners(
-      (error, event) => deps.report(error, { source: 'handler', channel, event }),
+      (error, event) => this.report(error, event),
       () => this.noteUse(),
       (message) => deps.log('warn', `${channel}: ${message}`),
     );
@@ -94,27 +93,8 @@ export class ClientSubscription {
       this.gate.close();
       return this.position;
     });
-    this.cursor = new Cursor<ChannelEvent>({
-      deliver: (event) => {
-        this.listeners.event(event);
-        this.store.moved();
-      },
-      gap: (gap) => {
-        this.listeners.library('gap', gap);
-        this.store.moved();
-      },
-      resumed: (position) => this.listeners.library('resumed', position),
-      resubscribe: () => {
-        deps.log('warn', `${channel}: an event is missing, resuming`);
-        this.resubscribe();
-      },
-    });
-    this.store = new PositionStore({
-      cursor: this.cursor,
-      loaded: () => this.join(),
-      failed: (error) => this.end(error),
-      report: (error) => deps.report(error, { source: 'handler', channel }),
-    });
+    this.cursor = new Cursor<ChannelEvent>(this);
+    this.store = new PositionStore(this);
     this.memberChanges = new MemberChanges(this.listeners);
     this.presence = new PresenceSync({
       maxMembers: deps.maxPresenceMembers,
@@ -129,6 +109,26 @@ export class ClientSubscription {
         this.listeners.members(members);
       },
     });
+  }
+
+  /** What a listener of the application threw, or its store of positions. */
+  report(error: unknown, event?: string): void {
+    this.deps.report(error, { source: 'handler', channel: this.channel, event });
+  }
+
+  /** The next event. */
+  deliver(event: ChannelEvent): void {
+    this.listeners.event(event);
+    this.store.moved();
+  }
+
+  gap(gap: ChannelGap): void {
+    this.listeners.library('gap', gap);
+    this.store.moved();
+  }
+
+  resumed(position: Position): void {
+    this.listeners.library('resumed', position);
   }
 
   get state(): ChannelState {
@@ -150,12 +150,10 @@ export class ClientSubscription {
   subscribe(options: ChannelSubscribeOptions): Promise<ChannelSubscription> {
     const given = requirePosition(options.position);
     this.deps.ensureStarted();
-    const stored = given ?? (this.wanted ? undefined : options.persist?.load());
-    const later = isThenable(stored) ? stored.then(requirePosition) : undefined;
-    const position = later === undefined ? requirePosition(stored) : undefined;
+    const from = given ?? (this.wanted ? undefined : loadPosition(options.persist));
     const share: Share = new Waiter(options, this.deps.clock, (gone) => this.released(gone));
     this.shares.add(share);
-    if (!this.wanted) this.begin(options, position, later);
+    if (!this.wanted) this.begin(options, from);
     else if (this.phase === 'subscribed') this.admit(share);
     return share.promise;
   }
@@ -219,15 +217,13 @@ export class ClientSubscription {
 
   private begin(
     { params, snapshot, presence, persist }: ChannelSubscribeOptions,
-    from: Position | undefined,
-    later: Promise<Position | undefined> | undefined,
+    from: MaybeLater<Position | undefined>,
   ): void {
     this.options = { params, snapshot, presence };
     this.answered = false;
     this.hasState = true;
     this.backoff.reset();
-    this.cursor.start(from);
-    this.store.use(persist, later);
+    this.store.use(persist, from);
     this.sendOrWait();
     this.noteUse();
   }
@@ -396,7 +392,8 @@ export class ClientSubscription {
    * Subscribes again from the own position, although the server may hold a subscription: at once, or after a growing
    * pause when that keeps happening.
    */
-  private resubscribe(): void {
+  resubscribe(): void {
+    this.deps.log('warn', `${this.channel}: an event or an answer is missing, resuming`);
     const { attempt } = this.backoff;
     const delayMs = this.backoff.next();
     this.leave();
@@ -445,7 +442,8 @@ export class ClientSubscription {
     return attempt === this.attempt;
   }
 
-  private end(error: Error, quietly = false): void {
+  /** @param quietly whether the application asked for it. */
+  end(error: Error, quietly = false): void {
     if (!this.wanted) return;
     const shares = [...this.shares];
     this.shares.clear();

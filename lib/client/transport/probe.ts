@@ -1,6 +1,7 @@
 import { isErrorCode, type ErrorCode } from '../../protocol/error-codes.js';
 import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { ClientClock } from '../clock.js';
+import { deferred } from '../promises.js';
 import { durationOf, recordOf, stringOf } from '../received.js';
 
 /** The part of `fetch` that the client uses. */
@@ -61,12 +62,13 @@ export function probe(
   timeoutMs: number,
 ): Probe {
   const controller = new AbortController();
-  const timer = clock.schedule(timeoutMs, () => controller.abort());
-  const aborted = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(new Error(`No answer within ${timeoutMs} ms`)), {
-      once: true,
-    });
-  });
+  const late = deferred<never>();
+  // Not every `fetch` heeds the signal.
+  const abort = (): void => {
+    controller.abort();
+    late.reject(new Error(`No answer within ${timeoutMs} ms`));
+  };
+  const timer = clock.schedule(timeoutMs, abort);
   const ask = async (): Promise<ProbeAnswer> =>
     readAnswer(
       await fetch(url, {
@@ -79,10 +81,10 @@ export function probe(
       }),
     );
   return {
-    answer: Promise.race([ask(), aborted])
+    answer: Promise.race([ask(), late.promise])
       .catch((error: unknown): ProbeAnswer => ({ kind: 'unreachable', detail: causeOf(error) }))
       .finally(() => timer.cancel()),
-    abort: () => controller.abort(),
+    abort,
   };
 }
 

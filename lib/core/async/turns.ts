@@ -43,8 +43,8 @@ export interface WaitingWork {
 /**
  * Spreads over turns of the event loop what many clients can cause at the same moment, so that everybody is served in between
  * (G16). While little comes, nothing waits. What waits has its turn by client, one piece each, and what takes long as many rounds
- * later as it takes milliseconds: who asks for much waits behind its own. Reads have one turn in four, and not all of that where others wait: a thousand clients that ask for pages keep nobody
- * from coming in.
+ * later as it takes milliseconds: who asks for much waits behind its own. Reads have one turn in four, and not all of that
+ * where others wait: a thousand clients that ask for pages keep nobody from coming in.
  */
 export class Turns {
   /** Monotonic time of the first work of this turn. */

@@ -345,7 +345,7 @@ const ANSWER_BURST_S = 8;
 const SHARE_BYTES_PER_SECOND = 4 * 1024;
 const MAX_SHARE_BYTES = 64 * 1024;
 /** Milliseconds of a second, and at once, in which frames above 4 KiB are parsed for one user, or the anonymous clients of an address. */
-const PARSING_MS_PER_SECOND = 250;
+const PARSING_MS = 250;
 /** How often in its time a user may subscribe to as many channels as a connection may hold, at no cost. */
 const FREE_ROUNDS = 2;
 /** The same for sessions that continue: a user may have several, and each has held its channels before. */
@@ -369,7 +369,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
       answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
-      parsing: buckets(PARSING_MS_PER_SECOND, PARSING_MS_PER_SECOND),
+      parsing: buckets(PARSING_MS, PARSING_MS),
       freeSubscribes: rounds(FREE_ROUNDS),
       resumedSubscribes: rounds(RESUMED_ROUNDS),
     },

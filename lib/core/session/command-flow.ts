@@ -189,13 +189,13 @@ export class CommandFlow implements BacklogSession {
     this.giveBack(holds);
   }
 
-  private giveBack(bytes: number): void {
-    this.deps.waiting.give(this.client, bytes);
-  }
-
   /** A command is done: the next of those that wait may start. */
   private finished(held: number): void {
     this.giveBack(held);
     this.reading.done(this.backlog);
+  }
+
+  private giveBack(held: number): void {
+    if (held > 0) this.deps.waiting.give(this.client, held);
   }
 }

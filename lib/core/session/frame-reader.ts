@@ -13,7 +13,9 @@ import type { InboundLimiter, LimitedSession } from './inbound-limiter.js';
 import type { ReadingPause } from './reading-pause.js';
 import { UnparsedFrames, type UnparsedFrame } from './unparsed-frames.js';
 
-/** A larger frame waits if this turn of the event loop has taken long enough: to parse it may take a millisecond. */
+/** A larger frame waits if this turn of the event loop has taken long enough: so many clients may send one at the same moment. */
+const SMALL_BYTES = 1024;
+/** A larger one is paid before it is parsed: that may take a millisecond. */
 const MEDIUM_BYTES = 4 * 1024;
 /** A larger one waits behind the work of others. */
 const LARGE_BYTES = 16 * 1024;
@@ -68,7 +70,8 @@ export class FrameReader {
     const max = session.awaitsHello ? limits.maxMessageBytes : limits.maxFrameBytes;
     if (bytes > max) return session.close('message_too_large');
     if (session.unparsed === undefined) {
-      if (bytes <= MEDIUM_BYTES) return this.parseAtOnce(session, frame, bytes);
+      const isSmall = bytes <= SMALL_BYTES || (bytes <= MEDIUM_BYTES && !this.deps.turns.isOver(false));
+      if (isSmall) return this.parseAtOnce(session, frame, bytes);
       this.defer(session);
     } else if (this.takeHeartbeat(session, frame, bytes)) {
       return;
@@ -109,6 +112,7 @@ export class FrameReader {
       structures,
       bytes,
       session.inbound.countFrame(bytes, structures, session, now),
+      now,
     );
   }
 
@@ -200,7 +204,7 @@ export class FrameReader {
       session.inbound.countFrame(bytes, structures, session, now, true);
       // No client sends so much of nothing.
       if (values.length === 0 && next.isOverRate) session.inbound.admit(undefined, bytes, session, now);
-      this.handle(session, values, structures, bytes, 0);
+      this.handle(session, values, structures, bytes, 0, now);
     }
     unparsed.isBusy = false;
   }
@@ -211,6 +215,7 @@ export class FrameReader {
     structures: readonly number[],
     bytes: number,
     overBytes: number,
+    parsedAt: number,
   ): void {
     const share = Math.ceil(bytes / values.length);
     for (let index = 0; index < values.length; index++) {
@@ -219,7 +224,8 @@ export class FrameReader {
       const received = { validation: validateCommand(values[index]), weight, overBytes };
       if (session.awaitsHello) session.greet(received.validation);
       // The work of those before it took time.
-      else if (session.isLive) session.flow.take(received, this.deps.clock.monotonic());
+      else if (session.isLive)
+        session.flow.take(received, index === 0 ? parsedAt : this.deps.clock.monotonic());
       else session.unparsed?.pushCommand(received);
     }
     holdBack(session);
@@ -238,6 +244,7 @@ export class FrameReader {
       values.map(() => 0),
       bytes,
       session.inbound.countFrame(bytes, [0], session, now),
+      now,
     );
     return true;
   }
@@ -264,8 +271,8 @@ export class FrameReader {
     journal.warn(
       'unparsed_frames',
       () =>
-        `A connection of ${session.client} was closed with overloaded: a frame above ${MEDIUM_BYTES} bytes has waited ` +
-        `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more of them than this node has time for`,
+        `A connection of ${session.client} was closed with overloaded: a frame has waited ` +
+        `${settings.handlerTimeoutMs} ms (handlerTimeout) to be parsed. Others, or other clients of its address, send more than this node has time for`,
     );
     session.close('overloaded', RETRY_AFTER_MS);
   }

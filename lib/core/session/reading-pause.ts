@@ -94,13 +94,13 @@ export class ReadingPause {
   private pause(reason: number): void {
     if (this.stopped) return;
     const wasPaused = this.isPaused;
-    this.reasons |= reason | HAS_PAUSED;
+    this.reasons |= reason;
     if (!wasPaused) this.connection.pause();
   }
 
   private resume(reason: number): void {
     if (!this.isPaused) return;
-    this.reasons &= ~reason;
+    this.reasons = (this.reasons & ~reason) | HAS_PAUSED;
     if (!this.isPaused) this.connection.resume();
   }
 }

@@ -154,6 +154,7 @@ function checkTogether(reader: OptionReader, { limits, retry, heartbeat }: Engin
   if (reader.value('proxyIdleTimeout') === false) return;
   const idleMs = reader.one('proxyIdleTimeout', MODULE_TABLE.proxyIdleTimeout);
   // A ping may be on its way for as long as the heartbeat's timeout; until it arrives, the proxy sees an idle connection.
+  // Plain streams are silent for less: they are sent a comment after the interval, and nothing is waited for.
   const silenceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
   if (silenceMs < idleMs) return;
   reader.report(

@@ -90,7 +90,7 @@ export class HandshakePolicy {
 
   /** The same where the application has verified the client, on a route of its own. */
   judgeVerified(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | AcceptedHandshake {
-    if (this.rules.requireTls && scheme !== 'https') return TLS_ONLY;
+    if (this.lacksTls(scheme)) return TLS_ONLY;
     const handshake = this.handshakeOf('sse', req, this.queryOf(req.url ?? '/').url, ip, scheme);
     return this.host.admit(handshake) ?? { handshake, credentials: undefined };
   }
@@ -124,7 +124,7 @@ export class HandshakePolicy {
     offered: string | undefined,
   ): Refusal | AcceptedHandshake {
     // Before a credential is looked at: who sent one in plain text learns nothing of it.
-    if (this.rules.requireTls && scheme !== 'https') return TLS_ONLY;
+    if (this.lacksTls(scheme)) return TLS_ONLY;
     const { headers } = req;
     const query = this.queryOf(req.url ?? '/');
     const transport = purpose === 'stream' ? 'sse' : 'websocket';
@@ -141,6 +141,10 @@ export class HandshakePolicy {
     if (source?.via === 'cookie' && origin === undefined && needsOrigin(headers, purpose))
       return refused(403, 'A cookie needs an Origin beside it');
     return { handshake, credentials: source === undefined ? undefined : { ...source, handshake } };
+  }
+
+  private lacksTls(scheme: Scheme): boolean {
+    return this.rules.requireTls && scheme !== 'https';
   }
 
   private handshakeOf(

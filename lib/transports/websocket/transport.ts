@@ -55,6 +55,7 @@ export class WebSocketTransport implements Transport {
   private readonly variants: ReadonlyMap<Codec, Variants>;
   private readonly releases: (() => void)[] = [];
   private closed = false;
+  private hasLostUpgrade = false;
 
   /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
   constructor(
@@ -101,6 +102,7 @@ export class WebSocketTransport implements Transport {
    * is refused.
    */
   async probe(req: IncomingMessage): Promise<Refusal> {
+    this.lookForLostUpgrade(req);
     const judgement = this.judge(req, req.socket, 'probe');
     if (isRefusal(judgement)) return judgement;
     const opening = await this.check.run(judgement, {
@@ -109,6 +111,16 @@ export class WebSocketTransport implements Transport {
       purpose: 'probe',
     });
     return isRefusal(opening) ? opening : { status: 426, message: 'Open a WebSocket here' };
+  }
+
+  /** Warns once of a proxy that makes plain requests of upgrades, as nginx does by default: no WebSocket is ever opened then. */
+  private lookForLostUpgrade({ headers }: IncomingMessage): void {
+    if (this.hasLostUpgrade || headers['sec-websocket-key'] === undefined) return;
+    this.hasLostUpgrade = true;
+    this.settings.onWarning(
+      'A request came with Sec-WebSocket-Key and without Upgrade: a proxy in front of this server drops it, so that no WebSocket can ' +
+        'be opened. Let the proxy speak HTTP/1.1 to this server, and pass Upgrade and Connection on (docs/deployment.md)',
+    );
   }
 
   close(): void {

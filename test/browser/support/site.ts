@@ -47,7 +47,7 @@ export class SitePage {
   /** What each socket received, as text. */
   readonly received: string[][] = [];
 
-  private constructor(readonly page: Page) {
+  private constructor(public page: Page) {
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) this.problems.push(`console: ${message.text()}`);
     });

@@ -419,4 +419,24 @@ describe('what the application does to `connection.user` in place proves nothing
     }
     expect((await ada.error(subscribe('$user.bob'))).code).toBe('forbidden');
   });
+
+  it('is copied again with each `auth`, whatever a guard made of it before', async () => {
+    const seen: unknown[] = [];
+    const look = ({ connection }: HandlerCall): boolean => {
+      seen.push(connection.user?.['plan']);
+      connection.user = { id: 'bob', plan: 'changed' };
+      seen.push(connection.user.id);
+      return true;
+    };
+    const server = await start({
+      authenticator: { authenticate: ({ token = '' }) => ({ user: { id: 'ada', plan: token } }) },
+      channels: [wireChannel('rooms.:room', { behaviour: { authorize: { subscribe: look } } })],
+    });
+    const ada = await server.connect('free');
+    await ada.call(subscribe('rooms.1'));
+    await ada.call(subscribe('rooms.2'));
+    await ada.call({ type: 'auth', payload: { token: 'paid' } });
+    await ada.call(subscribe('rooms.3'));
+    expect(seen).toEqual(['free', 'bob', 'changed', 'bob', 'paid', 'bob']);
+  });
 });

@@ -113,7 +113,8 @@ function nginxAround(file: string, folder: string): string {
       ...(process.getuid?.() === 0 ? ['user root;'] : []),
       `daemon off; worker_processes 1; pid ${folder}/nginx.pid;`,
       'events { worker_connections 1024; }',
-      `http { access_log off; ${temps.join(' ')} include ${file}; }`,
+      // What a machine may have around the file: it must not matter to streams.
+      `http { access_log off; gzip on; gzip_types *; gzip_min_length 0; ${temps.join(' ')} include ${file}; }`,
     ].join('\n'),
   );
   return main;

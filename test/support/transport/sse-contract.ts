@@ -8,6 +8,8 @@ import { startWireServer, type WireServer, type WireServerOptions } from '../wir
 export interface Front {
   /** Scheme, host and port, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** How an `https:` address is found and trusted. */
+  readonly tls?: EventReaderOptions['tls'];
   close(): Promise<void>;
 }
 
@@ -37,7 +39,10 @@ async function startBackend(makeFront: MakeFront, options: WireServerOptions): P
     server,
     front,
     async open(channels, readerOptions) {
-      const reader = await EventReader.open(`${front.url}/realtime/sse?channels=${channels}`, readerOptions);
+      const reader = await EventReader.open(`${front.url}/realtime/sse?channels=${channels}`, {
+        ...readerOptions,
+        ...(front.tls === undefined ? {} : { tls: front.tls }),
+      });
       readers.push(reader);
       return reader;
     },

@@ -1,4 +1,6 @@
 import { request, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as requestSecurely } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { patience } from '../patience.js';
 import type { WireEnvelope } from './client.js';
 
@@ -18,6 +20,8 @@ export interface Block {
 export interface EventReaderOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly method?: string;
+  /** How an `https:` address is found and trusted. */
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'lookup' | 'servername'>;
 }
 
 /**
@@ -57,9 +61,13 @@ export class EventReader {
     });
   }
 
-  static open(url: string, { headers = {}, method = 'GET' }: EventReaderOptions = {}): Promise<EventReader> {
+  static open(
+    url: string,
+    { headers = {}, method = 'GET', tls = {} }: EventReaderOptions = {},
+  ): Promise<EventReader> {
     return new Promise((resolve, reject) => {
-      const sent = request(url, { method, headers, agent: false });
+      const ask = url.startsWith('https:') ? requestSecurely : request;
+      const sent = ask(url, { method, headers, agent: false, ...tls });
       sent.on('response', (response) =>
         resolve(new EventReader(response.statusCode ?? 0, response.headers, response, sent)),
       );

@@ -77,6 +77,8 @@ export interface WireServer {
   connect(token?: string, options?: WireClientOptions): Promise<WireClient>;
   /** Resolves when both sides have read all that the other wrote: behind it, "nothing came" is worth something. */
   rest(client: WireClient): Promise<void>;
+  /** Ends every socket of the HTTP server at once, as a network does. */
+  cut(): void;
   /** Cuts the clients of `open` and `connect`, stops engine, broker and HTTP server. Idempotent. */
   close(): Promise<void>;
 }
@@ -134,6 +136,8 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
   const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
   const onRequest: RequestListener = (req, res) => {
+    // What a proxy's check asks an application for.
+    if (req.url === '/health/ready') return void res.end();
     if (options.pages !== undefined && req.url?.startsWith(transport.path) !== true) {
       options.pages(req, res);
       return;
@@ -194,6 +198,9 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
         for (let turn = 0; turn < CALM_TURNS && isCalm(); turn++) await settle();
         return isCalm();
       });
+    },
+    cut() {
+      for (const socket of sockets.values()) socket.destroy();
     },
     close: () => (closing ??= shutDown()),
   };

@@ -8,11 +8,13 @@ import { settingsOf, uuidv7 } from '../../../lib/client/options.js';
 import { decide } from '../../../lib/client/connection/reconnect-policy.js';
 import { bytesOf, batchFrames } from '../../../lib/client/connection/frames.js';
 import { readWelcome } from '../../../lib/client/connection/handshake.js';
+import { errorOfClosed } from '../../../lib/client/errors.js';
 import * as entry from '../../../lib/client/index.js';
 import { RealtimeClient } from '../../../lib/client/realtime-client.js';
 import { Pacer } from '../../../lib/client/pacer.js';
 import type { ClientFetch } from '../../../lib/client/transport/probe.js';
 import { endpointsOf, type WebSocketConstructor } from '../../../lib/client/transport/websocket.js';
+import { CLOSE_CODES } from '../../../lib/protocol/close-codes.js';
 import type { Codec, Encoded } from '../../../lib/protocol/codecs/codec.js';
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
@@ -291,6 +293,25 @@ describe('the decision after a close (protocol §7)', () => {
     expect(decide({ ...end, code: 1001, reason: 'proxy restarts' }, credentials).reason).toBe(
       'proxy restarts',
     );
+  });
+});
+
+describe('the error of what waits when the client is closed', () => {
+  it.each([
+    ['normal', 'unavailable'],
+    ['superseded', 'unavailable'],
+    ['unauthorized', 'unauthorized'],
+    ['forbidden', 'forbidden'],
+    ['banned', 'banned'],
+    ['kicked', 'forbidden'],
+    ['unsupported_version', 'bad_request'],
+    ['protocol_error', 'bad_request'],
+    ['message_too_large', 'message_too_large'],
+    ['rate_abuse', 'rate_limited'],
+  ] as const)('has for %s the code %s', (name, code) => {
+    const { code: number } = CLOSE_CODES[name];
+    const error = errorOfClosed({ state: 'closed', name, code: number });
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(`(${number})`)]);
   });
 });
 

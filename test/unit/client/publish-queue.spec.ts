@@ -292,6 +292,24 @@ describe('reconnecting with unacknowledged publishes (P17)', () => {
     expect(await long).toBe('timeout');
   });
 
+  it('says what one that was never sent waited for: a connection, the one before it, or the rate', async () => {
+    const messageOf = (publish: Promise<unknown>) => publish.catch(({ message }: Error) => message);
+    const h = await start({ publishTimeoutMs: 1e9 });
+    const room = h.client.channel('rooms.1');
+    const early = messageOf(room.publish('a', 1, { ttl: 1_000 }));
+    h.clock.advance(1_000);
+    expect(await early).toMatch(/not sent in time: it waited for a connection/);
+    const connection = await h.live();
+    void codeOf(room.publish('a', 1, { id: 'first' }));
+    connection.error(await connection.expectCommand('publish'), 'rate_limited', { retryAfterMs: 60_000 });
+    await connection.sync();
+    const behind = messageOf(room.publish('a', 2, { ttl: 1_000 }));
+    const elsewhere = messageOf(h.client.channel('rooms.2').publish('a', 2, { ttl: 1_000 }));
+    h.clock.advance(1_000);
+    expect(await elsewhere).toMatch(/it waited for the rate limit/);
+    expect(await behind).toMatch(/it waited for the acknowledgement of "first" before it/);
+  });
+
   it('subscribes before it publishes, so that the own events come live', async () => {
     const h = await start();
     const room = h.client.channel('rooms.1');

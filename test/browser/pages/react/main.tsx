@@ -3,11 +3,9 @@ import { createRoot } from 'react-dom/client';
 import { client, logIn, logOut } from './session.js';
 import { useBoard } from './use-board.js';
 
-const BOARD = 'boards.1';
-
-function BoardView({ label }: { label: string }): ReactNode {
-  const lines = useBoard(BOARD);
-  return <pre aria-label={label}>{lines?.join('\n') ?? 'loading'}</pre>;
+function BoardView({ name, label }: { name: string; label: string }): ReactNode {
+  const board = useBoard(name);
+  return <pre aria-label={label}>{board?.lines.join('\n') ?? 'loading'}</pre>;
 }
 
 /** What the application tells the user alone. */
@@ -33,14 +31,16 @@ function Notices(): ReactNode {
 function App(): ReactNode {
   const [user, setUser] = useState<string>();
   const [second, setSecond] = useState(false);
+  const [number, setNumber] = useState(1);
+  const name = `boards.${number}`;
   if (user === undefined) {
-    const enter = (name: string): void => {
-      logIn(name);
-      setUser(name);
+    const enter = (who: string): void => {
+      logIn(who);
+      setUser(who);
     };
-    return ['ada', 'bob'].map((name) => (
-      <button key={name} onClick={() => enter(name)}>
-        Log in as {name}
+    return ['ada', 'bob'].map((who) => (
+      <button key={who} onClick={() => enter(who)}>
+        Log in as {who}
       </button>
     ));
   }
@@ -51,11 +51,12 @@ function App(): ReactNode {
   };
   return (
     <>
-      <BoardView label="first" />
-      {second && <BoardView label="second" />}
+      <BoardView key={name} name={name} label="first" />
+      {second && <BoardView name={name} label="second" />}
       <Notices />
       <button onClick={() => setSecond(!second)}>{second ? 'Hide' : 'Show'} the second</button>
-      <button onClick={() => void client.channel(BOARD).publish('written', 'hello')}>Write</button>
+      <button onClick={() => void client.channel(name).publish('written', 'hello')}>Write</button>
+      <button onClick={() => setNumber(number + 1)}>Next board</button>
       <button onClick={() => void leave()}>Log out</button>
     </>
   );

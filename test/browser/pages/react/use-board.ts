@@ -2,8 +2,11 @@ import { useEffect, useState } from 'react';
 import type { ChannelEvent } from '../../../../lib/client/index.js';
 import { client } from './session.js';
 
-/** What a board shows: who wrote what, in order. */
-export type Board = readonly string[];
+/** What a board shows: who wrote what, up to an event of the channel's log. */
+export interface Board {
+  readonly seq: number;
+  readonly lines: readonly string[];
+}
 
 /** A board, kept up to date while the component is there; `undefined` until the server gave it. */
 export function useBoard(name: string): Board | undefined {
@@ -19,12 +22,12 @@ export function useBoard(name: string): Board | undefined {
         // Runs before the first event is handed out, so none is missed.
         show(snapshot);
         offs.push(
-          room.on('written', (text, event) => setBoard((before = []) => [...before, lineOf(text, event)])),
+          room.on('written', (text, event) => setBoard((before) => before && apply(before, text, event))),
           room.on('recovered', (what) => 'snapshot' in what && show(what.snapshot)),
         );
       },
       (error: unknown) => {
-        if (!signal.aborted) setBoard([String(error)]);
+        if (!signal.aborted) setBoard({ seq: 0, lines: [String(error)] });
       },
     );
     return () => {
@@ -36,6 +39,7 @@ export function useBoard(name: string): Board | undefined {
   return board;
 }
 
-function lineOf(text: string, { user }: ChannelEvent): string {
-  return `${user}: ${text}`;
+/** A state may have some of the events that follow it. */
+function apply(before: Board, text: string, { seq, user }: ChannelEvent): Board {
+  return seq <= before.seq ? before : { seq, lines: [...before.lines, `${user}: ${text}`] };
 }

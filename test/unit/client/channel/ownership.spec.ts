@@ -319,7 +319,7 @@ describe('code that awaits', () => {
   it('runs before the first event, in however many functions it is wrapped', async () => {
     const seen: unknown[] = [];
     let outer = async () => room.subscribe({ position: at(3).position });
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 50; n++) {
       const inner = outer;
       outer = async () => inner();
     }
@@ -367,6 +367,28 @@ describe('code that awaits', () => {
     await connection.sync();
     expect(log).toEqual([]);
   });
+});
+
+describe('listeners of one answer', () => {
+  it.each(['subscribed', 'reset'] as const)(
+    'are notified of nothing more of it when a listener of %s ends the subscription',
+    async (name) => {
+      const told: string[] = [];
+      for (const later of ['gap', 'snapshot', 'recovered'] as const) room.on(later, () => told.push(later));
+      if (name === 'reset') await subscribed();
+      room.on(name, () => void room.unsubscribe());
+      const answer = { ...at(9), recovery: 'truncated', from: 8, to: 9, cause: 'trimmed', snapshot: 1 };
+      if (name === 'reset') {
+        connection.send({ type: 'reset', channel: 'rooms.1', payload: answer });
+      } else {
+        void room.subscribe({ position: at(2).position });
+        await connection.subscribed(answer);
+      }
+      await connection.expectCommand('unsubscribe');
+      expect(told).toEqual([]);
+      expect(room.presence.count).toBe(0);
+    },
+  );
 });
 
 describe('what a resume did', () => {

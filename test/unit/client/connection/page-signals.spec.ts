@@ -128,6 +128,18 @@ describe('a live connection', () => {
     expect(h.client.state).toBe('connecting');
   });
 
+  it('that the server announced to end is not come back from before the time it said (P19f)', async () => {
+    const h = await start();
+    const connection = await h.live();
+    connection.send({ type: 'bye', payload: { code: 4001, retryAfterMs: 4_000, spreadMs: 600 } });
+    await connection.sync();
+    page.window.fire('online');
+    h.clock.advance(2_000);
+    expect(h.client.status).toMatchObject({ state: 'waiting', delayMs: 4_300 });
+    page.window.fire('online');
+    expect(h.client.state).toBe('waiting');
+  });
+
   it.each(NOTHING)('is not asked for %s', async (_, fire) => {
     const h = await start();
     const connection = await h.live();

@@ -146,7 +146,7 @@ describe('work that is spread over turns of the event loop (G16)', () => {
     turns.add({ owner: owner(client), isRead: false, expectedMs, onTurn });
   }
 
-  it('what takes little does not wait behind what takes long, whoever came first', async () => {
+  it('what takes little does not wait behind what takes long and came first', async () => {
     for (let index = 0; index < 20; index++) expectAndAdd(`flood ${index}`, 'long', 16);
     expectAndAdd('ada', 'ada', 1.25);
     for (let index = 0; index < 3; index++) add('bob', `bob ${index}`, 0.5);

@@ -6,7 +6,7 @@ import { ENGINE_DEFAULTS } from '../../../../lib/core/ports/settings-defaults.js
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 
 describe('the command `snapshot`', () => {
-  it('behind a subscribe that is being authorized is answered with timeout when it has no turn in time (G16)', async () => {
+  it('behind a subscribe that is being authorized is answered with unavailable when it has no turn in time (G16)', async () => {
     const clock = new ManualClock();
     let asked = 0;
     const deps = {
@@ -33,7 +33,7 @@ describe('the command `snapshot`', () => {
     expect(isAnswered).toBe(false);
     clock.advance(1);
     const error = (await told) as RealtimeError;
-    expect(error).toMatchObject({ code: 'timeout', retryable: true });
+    expect(error).toMatchObject({ code: 'unavailable', retryable: true, retryAfterMs: 1_000 });
     expect(error.message).toContain('no turn in time');
     expect(asked).toBe(0);
   });

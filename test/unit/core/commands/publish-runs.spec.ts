@@ -7,6 +7,8 @@ import type { ErrorBody } from '../../../../lib/protocol/error-body.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { alteredBroker } from '../../../support/engine/altered-broker.js';
+import { ManualClock } from '../../../support/engine/manual-clock.js';
+import { SeededEntropy } from '../../../support/engine/seeded-entropy.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 import { publishAnswers as answers, publishOf } from '../../../support/engine/publishes.js';
 
@@ -448,6 +450,34 @@ describe('a publish that is sent twice on one connection before its answer (G4, 
     expect(error).toMatchObject({ ref: 'm2', payload: { code: 'timeout' } });
     expect((error?.payload as ErrorBody).message).not.toContain('before it');
     runs[1]?.end();
+  });
+});
+
+describe('a publish that the broker refused', () => {
+  it.each([
+    ['refuses', (): Promise<never[]> => Promise.resolve([])],
+    ['fails', (): Promise<never> => Promise.reject(new Error('no broker'))],
+  ])('shares its run with nobody any more: the broker %s', async (_, refuse) => {
+    const inner = memoryBroker({ clock: new ManualClock(), entropy: new SeededEntropy(1) });
+    let refuses = true;
+    await start(
+      300_000,
+      alteredBroker(inner, {
+        log: { appendMany: (requests) => (refuses ? refuse() : inner.log.appendMany(requests)) },
+      }),
+    );
+    const client = await harness.greet('user:ada');
+    client.send(say('m1'));
+    await quiet();
+    runs[0]?.end();
+    await quiet();
+    expect(client.take('error')).toMatchObject([{ ref: 'm1', payload: { code: 'unavailable' } }]);
+    refuses = false;
+    client.send(say('m1'));
+    await quiet();
+    expect(runs).toHaveLength(2);
+    runs[1]?.end();
+    expect(await answers(client)).toEqual([['m1', 1, false]]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { WelcomePayload } from '../../../../lib/protocol/messages.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Authentication } from '../../../../lib/core/ports/identity.js';
@@ -380,6 +380,42 @@ describe('session', () => {
     expect(connection.take('error').map(({ ref }) => ref)).toEqual(['r5']);
   });
 
+  it('counts what a command holds while it runs, and nothing of one that ends at once (G16)', async () => {
+    const ends: (() => void)[] = [];
+    const later = () => new Promise<void>((resolve) => ends.push(resolve));
+    const held: number[] = [];
+    const waiting = (): number =>
+      harness.engine['parts'].sessions.list()[0]?.flow['deps'].waiting.bytes ?? -1;
+    const atOnce = (): number => held.push(waiting());
+    harness = await EngineHarness.start([
+      channel('rooms.:room', {
+        behaviour: {
+          authorize: { subscribe: 'public', request: 'public' },
+          requests: new Map<string, () => unknown>([
+            ['later', later],
+            ['at once', atOnce],
+          ]),
+        },
+      }),
+    ]);
+    const connection = await harness.greet();
+    const ask = (event: string): void => {
+      connection.send({ type: 'request', id: `${event} ${ends.length}`, channel: 'rooms.1', event });
+    };
+    ask('at once');
+    expect([held, waiting()]).toEqual([[0], 0]);
+    ask('later');
+    const one = waiting();
+    expect(one).toBeGreaterThan(3 * 1_024);
+    ask('later');
+    ask('at once');
+    expect(waiting()).toBe(2 * one);
+    expect(held).toEqual([0, 2 * one]);
+    for (const end of ends) end();
+    await quiet();
+    expect(waiting()).toBe(0);
+  });
+
   it('answers unavailable to commands that waited for a turn of a busy node, and charges nothing for it (G16)', async () => {
     const ran: string[] = [];
     const work = ({ id }: { readonly id: string }): null => {
@@ -422,6 +458,130 @@ describe('session', () => {
       expect(connection.take('reply').map(({ ref }) => ref)).toEqual(['again']);
       ran.length = 0;
     }
+  });
+
+  it.each(['run', 'are refused'])(
+    'commands that waited and %s leave nothing behind of what they held (G16)',
+    async (how) => {
+      const work = (): null => {
+        harness.clock.advance(8);
+        return null;
+      };
+      const behaviour = {
+        authorize: { subscribe: 'public', request: 'public' },
+        requests: new Map([['work', work]]),
+      } as const;
+      const rate = how === 'run' ? 1e6 : 1;
+      harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
+        settings: {
+          heartbeat: { intervalMs: 1e9, timeoutMs: 1e9 },
+          limits: {
+            ratePerSecond: rate,
+            burst: rate,
+            userRatePerSecond: 1e6,
+            bytesPerSecond: 1e9,
+            maxWaitingCommandBytes: 8 * 24 * 1_024,
+          },
+        },
+      });
+      const connection = await harness.greet();
+      for (let round = 0; round < 30; round++) {
+        harness.clock.advance(11_000);
+        connection.take();
+        for (let index = 0; index < 3; index++)
+          connection.send({
+            type: 'request',
+            id: `r${index}`,
+            channel: 'rooms.1',
+            event: 'work',
+            payload: 'x'.repeat(3_000),
+          });
+        await quiet();
+        await quiet();
+        expect(connection.take('reply')).toHaveLength(how === 'run' ? 3 : 1);
+        const refusals = connection
+          .take('error')
+          .map(({ payload }) => (payload as { message: string }).message);
+        expect(refusals.filter((message) => message.includes('there is room for'))).toEqual([]);
+      }
+    },
+  );
+
+  it('parses a frame above 1 KiB only in its turn where this turn was long enough, and a smaller one as it comes (G16)', async () => {
+    const work = (): null => {
+      harness.clock.advance(8);
+      return null;
+    };
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['work', work]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })]);
+    const connection = await harness.greet();
+    const parsed: string[] = [];
+    const { parse } = JSON;
+    jest.spyOn(JSON, 'parse').mockImplementation((text, ...rest) => {
+      const value = parse(text, ...rest) as { id?: string };
+      parsed.push(value.id ?? '');
+      return value;
+    });
+    const ask = (id: string, bytes: number): void => {
+      connection.send({ type: 'request', id, channel: 'rooms.1', event: 'work', payload: 'x'.repeat(bytes) });
+    };
+    const others = [await harness.greet('user:bob'), await harness.greet('user:eve')];
+    for (let round = 0; round < 2; round++) {
+      parsed.length = 0;
+      ask('first', 2_000);
+      others[0]?.send({
+        type: 'request',
+        id: 'small',
+        channel: 'rooms.1',
+        event: 'work',
+        payload: 'x'.repeat(900),
+      });
+      others[1]?.send({
+        type: 'request',
+        id: 'late',
+        channel: 'rooms.1',
+        event: 'work',
+        payload: 'x'.repeat(1_100),
+      });
+      expect(parsed).toEqual(['first', 'small']);
+      await quiet();
+      await quiet();
+      expect(parsed).toContain('late');
+    }
+    jest.restoreAllMocks();
+  });
+
+  it('is not closed for silence where reading has paused since the ping, and is the time after that (P8c)', async () => {
+    let end = (): void => undefined;
+    const wait = (): Promise<void> => new Promise((resolve) => (end = resolve));
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['wait', wait]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
+      settings: {
+        heartbeat: { intervalMs: 25_000, timeoutMs: 10_000 },
+        handlerTimeoutMs: 1e6,
+        limits: { maxInFlight: 1 },
+      },
+    });
+    const connection = await harness.greet();
+    connection.take();
+    connection.send({ type: 'request', id: 'r1', channel: 'rooms.1', event: 'wait' });
+    expect(connection.paused).toBe(true);
+    harness.clock.advance(25_500);
+    await quiet();
+    expect(connection.take('ping')).toHaveLength(1);
+    end();
+    await quiet();
+    expect(connection.paused).toBe(false);
+    harness.clock.advance(10_500);
+    expect(connection.closed).toBeUndefined();
+    harness.clock.advance(25_500 + 10_500);
+    expect(connection.closed).toMatchObject({ code: 4004 });
   });
 
   it('counts for its address until it is known whose it is, then for its user, and publishes in its name (P15, G16)', async () => {

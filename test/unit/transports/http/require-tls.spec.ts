@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Authenticator } from '../../../../lib/core/ports/identity.js';
 import type { TrustProxy } from '../../../../lib/transports/websocket/index.js';
@@ -53,6 +55,28 @@ describe('requireTls', () => {
     expect(answer.status).toBe(403);
     expect(await answer.json()).toMatchObject({ statusCode: 403, code: 'forbidden' });
     expect(verified).toBe(0);
+  });
+
+  it('refuses a plain stream in the same way, a route of the application that serves one too (P18f, P20)', async () => {
+    const { httpUrl, sse } = await start();
+    const answer = await fetch(`${httpUrl}/sse?channels=rooms.1`, {
+      headers: { Authorization: 'Bearer alice' },
+    });
+    expect(answer.status).toBe(403);
+    expect(await answer.json()).toMatchObject({ statusCode: 403, code: 'forbidden' });
+    const route = createServer((req, res) => {
+      const authentication = { user: { id: 'alice' }, endsAt: Infinity };
+      void sse.serve(req, res, { channels: ['rooms.1'], authentication });
+    });
+    try {
+      await new Promise<void>((resolve) => route.listen(0, '127.0.0.1', resolve));
+      const served = await fetch(`http://127.0.0.1:${(route.address() as AddressInfo).port}/feed`);
+      expect([served.status, verified]).toEqual([403, 0]);
+      await served.text();
+    } finally {
+      route.closeAllConnections();
+      route.close();
+    }
   });
 
   it('does not believe a client that says it came over TLS (P18f)', async () => {

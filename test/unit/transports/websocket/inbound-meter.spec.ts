@@ -3,6 +3,8 @@ import { InboundMeter, type Metered } from '../../../../lib/transports/websocket
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 import { clientFrame } from '../support/raw-client.js';
 
+const MANY = 100;
+
 /** One client of a meter. */
 class Client {
   readonly state: Metered = { credit: 0, paidAt: 0, cut: undefined };
@@ -28,10 +30,11 @@ function meterOf(perSecond: number, burst: number) {
 
 /** How many frames a meter finds in these chunks, which are read without a pause. */
 function framesIn(chunks: readonly Buffer[]): number {
-  for (let burst = 0; ; burst++) {
+  for (let burst = 0; burst < MANY; burst++) {
     const { meter } = meterOf(1, burst);
     if (chunks.every((chunk) => meter.count(chunk) === 0)) return burst;
   }
+  throw new Error(`More than ${MANY} frames`);
 }
 
 /** Bytes that hide headers: a meter that loses its place finds frames in them. */

@@ -1,5 +1,6 @@
 import { answerFloods } from './attacks/answers.mjs';
 import { connectFloods } from './attacks/connects.mjs';
+import { streamFloods } from './attacks/streams.mjs';
 import { frameFloods } from './attacks/frames.mjs';
 import { nameFloods } from './attacks/names.mjs';
 import { parsedFloods } from './attacks/parsed.mjs';
@@ -33,4 +34,5 @@ export const floods = [
   ...parsedFloods,
   ...publishFloods,
   ...connectFloods,
+  ...streamFloods,
 ];

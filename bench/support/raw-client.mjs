@@ -16,11 +16,12 @@ export class RawClient {
    * @param {string} [options.path] Default `/`.
    * @param {readonly string[]} [options.protocols] Value of `Sec-WebSocket-Protocol`. Default none.
    * @param {string} [options.extensions] Value of `Sec-WebSocket-Extensions`. Default none.
+   * @param {boolean} [options.isStream] Whether it asks for an event stream instead of an upgrade. Default `false`.
    * @param {Uint8Array} options.buffer Shared by all clients; what it holds is valid during `onBytes` only.
    * @param {(length: number, chunk: Uint8Array, client: RawClient) => void} options.onBytes
    * @returns {Promise<RawClient>} once the server switched protocols.
    */
-  static open(port, { path = '/', protocols, extensions, buffer, onBytes }) {
+  static open(port, { path = '/', protocols, extensions, isStream = false, buffer, onBytes }) {
     const client = new RawClient();
     return new Promise((resolve, reject) => {
       let upgraded = false;
@@ -32,7 +33,7 @@ export class RawClient {
         }
         const text = Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
         const end = text.indexOf('\r\n\r\n');
-        if (!text.startsWith('HTTP/1.1 101') || end === -1) {
+        if (!text.startsWith(isStream ? 'HTTP/1.1 200' : 'HTTP/1.1 101') || end === -1) {
           reject(new Error(`The server did not switch protocols: ${text.slice(0, 80)}`));
           return false;
         }
@@ -52,6 +53,8 @@ export class RawClient {
       });
       client.socket.setNoDelay(true);
       client.socket.on('error', reject);
+      if (isStream)
+        return void client.socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
       client.socket.write(
         `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
           (protocols ? `Sec-WebSocket-Protocol: ${protocols.join(', ')}\r\n` : '') +

@@ -31,6 +31,8 @@ export const joins = {
       },
     ],
   }),
+  /** An event stream. */
+  stream: (path) => ({ path, isStream: true, steps: [] }),
   libraryMsgpack: (channel = 'bench.fanout') => ({
     path: '/realtime',
     protocols: ['realtime.v1.msgpack'],

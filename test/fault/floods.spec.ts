@@ -28,6 +28,9 @@ const SAMPLE = [
   'subscribe-cycles',
   'connects-invalid',
   'auth-storm',
+  'streams-stuck',
+  'streams-cross-site',
+  'slow-heads',
 ];
 const COMPRESSED = ['compression-bombs'];
 

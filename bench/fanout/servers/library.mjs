@@ -6,7 +6,7 @@ import { serveFanOut } from '../serve-fanout.mjs';
 
 // The library as an application uses it: through its module and service, sequenced, kept in history, deduped.
 class BenchChannel {}
-decorate(BenchChannel, { on: [PublicChannel(), Channel('bench.fanout')] });
+decorate(BenchChannel, { on: [PublicChannel(), Channel(settings.pattern ?? 'bench.fanout')] });
 
 const { app, realtime } = await libraryApp({
   providers: [BenchChannel],

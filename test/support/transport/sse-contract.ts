@@ -197,7 +197,8 @@ export function describeSseContract(name: string, makeFront: MakeFront = directl
       const again = await backend.open('short.1', { headers: { 'Last-Event-ID': first.lastEventId } });
       const { payload } = await again.next('subscribed');
       expect(payload).toMatchObject({ recovery: 'truncated', from: 4, to: 6, cause: 'trimmed' });
-      for (const id of ['nonsense', first.lastEventId.replace(/.$/, 'x'), `${first.lastEventId}~`]) {
+      const foreign = `AAAAAAAA${first.lastEventId.slice(8)}`;
+      for (const id of ['nonsense', foreign, first.lastEventId.replace(/.$/, 'x'), `${first.lastEventId}~`]) {
         const lost = await backend.open('short.1', { headers: { 'Last-Event-ID': id } });
         expect((await lost.next('subscribed')).payload).toMatchObject({
           recovery: 'lost',

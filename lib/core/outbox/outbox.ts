@@ -472,10 +472,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
   }
 
   private noteQueue(): void {
-    const { queue } = this;
-    if (!queue.isEmpty) return;
+    if (!this.queue.isEmpty) return;
     this.busy &= ~QUEUED;
-    if (queue.heldLength === 0) this.ownQueue = undefined;
+    if (this.queue.heldLength === 0) this.ownQueue = undefined;
   }
 
   private get isClosed(): boolean {

@@ -155,7 +155,14 @@ function chosen(error: RealtimeError, { action }: ErrorOrigin): RealtimeError {
   if ((isAdmission ? OF_ADMISSIONS : OF_HANDLERS).has(code)) return error;
   const { reason = code, retryAfterMs = TEMPORARY.has(code) ? askAgain(action) : undefined } = error;
   const becomes = code === 'unauthorized' ? 'forbidden' : 'refused';
-  return new RealtimeError(becomes, { reason, message: meaningfulMessage(error), data, details, retryAfterMs, cause: error });
+  return new RealtimeError(becomes, {
+    reason,
+    message: meaningfulMessage(error),
+    data,
+    details,
+    retryAfterMs,
+    cause: error,
+  });
 }
 
 function errorFor({ status, body, message, cause }: GivenError, origin: ErrorOrigin): RealtimeError {

@@ -113,16 +113,18 @@ describe('the positions of a client', () => {
   });
 
   it('are asked in the middle of a flush of several channels only behind what was delivered in it', async () => {
-    let connection: FakeConnection | undefined;
     const missed: string[] = [];
-    const onDelivery = (): void => {
-      const positions = [...(connection?.handler.positions() ?? [])];
-      const written = connection?.received.filter(({ type }) => type === 'event') ?? [];
+    let onDelivery = (): void => undefined;
+    harness = await EngineHarness.start([channel('rooms.:room')], {
+      observers: [{ onDelivery: () => onDelivery() }],
+    });
+    const connection = await harness.subscriber(ROOM);
+    onDelivery = () => {
+      const positions = connection.handler.positions();
+      const written = connection.received.filter(({ type }) => type === 'event');
       for (const [name, { seq }] of positions)
         if (seq > written.filter(({ channel: of }) => of === name).length) missed.push(`${name} ${seq}`);
     };
-    harness = await EngineHarness.start([channel('rooms.:room')], { observers: [{ onDelivery }] });
-    connection = await harness.subscriber(ROOM);
     connection.send({ type: 'subscribe', id: 's2', channel: 'rooms.2' });
     await quiet();
     const { application } = harness.engine;

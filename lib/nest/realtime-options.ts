@@ -295,7 +295,7 @@ export interface RealtimeModuleOptions {
    */
   readonly trustProxy?: TrustProxy;
   /**
-   * Refuses connections that did not come over TLS (403), upgrades and probes alike, before a credential is read. TLS is that of
+   * Refuses what did not come over TLS (403), upgrades, plain streams and probes alike, before a credential is read. TLS is that of
    * this application (`httpsOptions`), or that of a proxy that `trustProxy` trusts and that sends `X-Forwarded-Proto: https`; with
    * neither of them the application does not boot. Default `false`.
    */

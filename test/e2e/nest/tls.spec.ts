@@ -108,6 +108,7 @@ describe.each(PLATFORMS)('requireTls in an application on %s without TLS of its 
     expect(await client.reply({ type: 'request', event: 'where', payload: {} })).toEqual({ secure: true });
     expect((await WireClient.refused(running.url)).status).toBe(403);
     expect((await fetch(running.httpUrl)).status).toBe(403);
+    expect((await fetch(`${running.httpUrl}/sse?channels=rooms.1`)).status).toBe(403);
   });
 
   it('leaves a process alone that only publishes', async () => {

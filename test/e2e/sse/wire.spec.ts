@@ -258,7 +258,7 @@ describe('a client that reads slowly', () => {
   it.each([
     ['newest.1', 'conflated'],
     ['oldest.1', 'overflow'],
-  ])('of %s is told what it missed, as on a WebSocket (P25)', async (channel, reason) => {
+  ])('of %s is notified of what it missed, as on a WebSocket (P25)', async (channel, reason) => {
     await start({ settings: { outbox: { ...ENGINE_DEFAULTS.outbox, maxBytes: 256 * 1024 } } });
     const reader = await open(channel);
     await reader.next('subscribed');

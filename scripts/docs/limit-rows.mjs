@@ -982,7 +982,7 @@ export const FIXED = {
     'subscribes of a plain stream that have no answer yet',
     'the stream',
     'waits for the answers: where the rate is exceeded, all of them may be refused',
-    'each has the name of a channel and a position',
+    '`limits.maxFrameBytes`',
   ),
   'lib/transports/sse/transport.ts#ID_EVERY_MS': time(
     'what a plain stream of several channels carries without an id behind it',

@@ -254,7 +254,7 @@ describe('the sample chat in a browser', () => {
     await ada.enter('Lounge');
     kick();
     const status = ada.page.locator('#connection[data-state="closed"]');
-    await status.filter({ hasText: 'Closed: Disconnected by the application or a moderator.' }).waitFor();
+    await status.filter({ hasText: 'Closed: you were disconnected by a moderator' }).waitFor();
     await ada.page.getByRole('button', { name: 'Connect' }).click();
     await ada.isLive();
     await ada.activity('“Lounge” resumed: nothing was missed').waitFor();

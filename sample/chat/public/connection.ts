@@ -3,6 +3,15 @@ import { byId } from './dom.js';
 import { logActivity } from './activity.js';
 import type { Session } from './session.js';
 
+/** What a visitor is told where the server ended the connection for good; the client has the name of the close only. */
+const WORDS: Partial<Record<NonNullable<ClientStatus['name']>, string>> = {
+  kicked: 'you were disconnected by a moderator',
+  banned: 'you are banned from this chat',
+  unauthorized: 'log in again',
+  rate_abuse: 'too much was sent from here',
+  superseded: 'another tab took over',
+};
+
 const status = byId('connection', HTMLOutputElement);
 const chat = byId('chat', HTMLDivElement);
 const button = byId('cut', HTMLButtonElement);
@@ -60,5 +69,5 @@ function labelOf(status: ClientStatus, seconds: number): string {
 }
 
 function reasonOf({ reason, name, code }: ClientStatus): string {
-  return reason ?? name ?? String(code ?? 'no reason given');
+  return (name && WORDS[name]) ?? reason ?? name ?? String(code ?? 'no reason given');
 }

@@ -8,7 +8,16 @@ import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { blockOf, BLOCK_ID, chunkOf, COMMENT, type BlockVariants, type Identified } from './blocks.js';
+import {
+  blockOf,
+  BLOCK_ID,
+  chunkOf,
+  COMMENT,
+  noteOf,
+  withId,
+  type BlockVariants,
+  type Identified,
+} from './blocks.js';
 import { ChannelAsker, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
 import type { FeedRequest } from './feed-request.js';
@@ -65,6 +74,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   private lastId: string | undefined;
   /** It stood in a block of its own, which some parsers pass over (npm `eventsource`): the next block has it, too. */
   private idToRepeat: string | undefined;
+  private isTooLong = false;
   private bytesSinceId = 0;
   private isPaced = false;
   private refused: ErrorBody | undefined;
@@ -105,6 +115,15 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     });
   }
 
+  frame(blocks: readonly Buffer[]): Buffer {
+    const { variant } = this;
+    return variant.frame(
+      blocks.some((block) => noteOf(block) !== undefined)
+        ? blocks.flatMap((block) => this.identify(block))
+        : blocks,
+    );
+  }
+
   write(frame: Buffer): boolean {
     this.sentAt = this.deps.beats.stamp;
     if (this.isSingle || frame.length === 0) return this.stream.write(frame);
@@ -133,9 +152,9 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
       case 'error':
         return this.refusalOf(envelope);
       case 'reset':
-        return this.placedAt(envelope, envelope.channel as string, envelope.payload as SubscribeResult);
+        return this.resetOf(envelope);
       case 'resumed':
-        return this.resumedAt(envelope);
+        return this.resumedOf(envelope);
       case 'unsubscribed':
         return this.endOf(envelope);
       case 'auth_required':
@@ -194,11 +213,15 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.bytesSinceId = 0;
     if (this.state !== 'live') return;
     this.confirmPlaces();
-    const id = this.places.sentId;
-    if (id === undefined || id === this.lastId) return;
+    const { id } = this.places;
+    if (id === this.lastId) return;
+    this.sentAt = this.deps.beats.stamp;
+    if (id === undefined) {
+      this.stream.writeText(this.tooLong());
+      return;
+    }
     this.lastId = id;
     this.idToRepeat = id;
-    this.sentAt = this.deps.beats.stamp;
     this.stream.writeText(blockOf({ id }));
   }
 
@@ -221,27 +244,24 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.asker.succeeded(channel);
     const { ts, payload } = envelope as Envelope & { readonly ts: number };
     const body = payload as SubscribeResult;
-    const isLost = body.recovery === 'new' && this.places.takeUnread(channel);
+    const isLost = body.recovery === 'new' && this.places.isUnread(channel);
     const outcome = isLost ? { ...body, recovery: 'lost', reason: 'unreadable' } : body;
-    return this.placedAt({ type: 'subscribed', channel, ts, payload: outcome }, channel, body);
+    const note = this.places.noteOfOutcome(channel, body);
+    return identified({ type: 'subscribed', channel, ts, payload: outcome }, note);
   }
 
-  /** Carries where the client stands behind the message, which decides about its place in the channel. */
-  private placedAt(envelope: Envelope, channel: string, body: SubscribeResult): Envelope {
+  private resetOf(envelope: Envelope): Envelope {
+    // What the client keeps its place from may not have been asked for since.
     this.confirmPlaces();
-    this.places.queue(channel, body);
-    const id = this.places.queuedId;
-    if (id === undefined) return this.tooLong(envelope);
-    return identified(envelope, id);
+    const { channel = '', payload } = envelope;
+    return identified(envelope, this.places.noteOfOutcome(channel, payload as SubscribeResult));
   }
 
   /** Everything that was missed precedes it. */
-  private resumedAt(envelope: Envelope): Envelope {
+  private resumedOf(envelope: Envelope): Envelope {
     const { channel, epoch, seq } = envelope;
     if (channel === undefined || epoch === undefined || seq === undefined) return envelope;
-    this.places.reach(channel, { epoch, seq });
-    const id = this.places.queuedId;
-    return id === undefined ? envelope : identified(envelope, id);
+    return identified(envelope, this.places.noteOfReached(channel, { epoch, seq }));
   }
 
   private refusalOf(envelope: Envelope): Envelope | undefined {
@@ -258,8 +278,6 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 
   /** The channel is not subscribed to: for a time, which the client need not know of, or for good. */
   private without(channel: string, body: ErrorBody & RetryAdvice, message: Envelope): Envelope | undefined {
-    // The answer that told of the subscription may have been taken back (P24a).
-    this.places.takeBack(channel);
     if (body.retryable) {
       this.asker.failedForNow(channel, body, body.code === 'rate_limited');
       return undefined;
@@ -275,15 +293,30 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     if (this.state === 'live') this.guard(() => this.send({ type: 'bye', id: 'bye' }));
   }
 
+  /** The block as it is written: with the id behind it in the place of its note. */
+  private identify(block: Buffer): Buffer | readonly Buffer[] {
+    const note = noteOf(block);
+    if (note === undefined) return block;
+    this.places.follow(note);
+    const { id } = this.places;
+    if (id === undefined) return Buffer.from(this.tooLong());
+    this.lastId = id;
+    return withId(block, id);
+  }
+
   /** Proxies would refuse a reconnect with an id as long as that, and without one events would be lost in silence. */
-  private tooLong(envelope: Envelope): Envelope {
+  private tooLong(): string {
+    if (this.isTooLong) return '';
+    this.isTooLong = true;
+    this.idToRepeat = undefined;
     queueMicrotask(() => this.leave());
     const { channels } = this.plan;
     const message =
       `The positions in ${channels.length} channels need an id of more than ${MAX_ID_BYTES} bytes: ` +
       'follow fewer of them with one stream';
     const payload = errorBody(new RealtimeError('message_too_large', message));
-    return identified({ type: 'error', ts: envelope.ts, payload }, STOP_ID);
+    const error = { type: 'error', ts: this.deps.clock.now(), payload };
+    return blockOf({ id: STOP_ID, data: JSON.stringify(error) });
   }
 
   /** What is sent behind everything else. */
@@ -305,7 +338,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     }
     const bye = { type: 'bye', ts, payload: { code, retryAfterMs, spreadMs: 0 } };
     return blockOf({
-      id: this.places.sentId,
+      id: this.places.id,
       retryMs: this.retryAfter(code, retryAfterMs),
       data: this.advice === undefined ? JSON.stringify(bye) : undefined,
     });
@@ -379,7 +412,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 const ABNORMAL = 1006;
 const REFUSED = { outcome: 'refused', code: ABNORMAL } as const;
 
-/** A message of the client's own with the id of its block. */
+/** A message of the client's own with the id of its block, or the note of it. */
 function identified(envelope: Envelope, id: string): Identified {
   return { ...envelope, [BLOCK_ID]: id };
 }

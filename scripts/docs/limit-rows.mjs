@@ -978,6 +978,12 @@ export const FIXED = {
     'the stream',
     'refuses with 414, which names both numbers; a stream that would need a longer one ends with `message_too_large`',
   ),
+  'lib/transports/sse/channel-asker.ts#MAX_UNANSWERED': count(
+    'subscribes of a plain stream that have no answer yet',
+    'the stream',
+    'waits for the answers: where the rate is exceeded, all of them may be refused',
+    '`limits.maxFrameBytes`',
+  ),
   'lib/transports/sse/transport.ts#ID_EVERY_MS': time(
     'what a plain stream of several channels carries without an id behind it',
     'the stream',

@@ -16,7 +16,7 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 530, packed: 600_000, unpacked: 2_080_000 },
+    'nestjs-realtime': { files: 580, packed: 640_000, unpacked: 2_250_000 },
     'nestjs-realtime-client': { files: 110, packed: 104_000, unpacked: 370_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */

@@ -28,7 +28,7 @@ export class Request {
     if (channel === undefined) {
       const request = requests.get(event);
       if (request === undefined)
-        throw new RealtimeError('bad_request', 'No request of this name is declared without a channel');
+        throw new RealtimeError('bad_request', `No request "${event}" is declared without a channel`);
       const call = handlerCall(session, NO_CHANNEL, command);
       return whenReady(authorizer.decide(request.authorize, call, '', 'request'), () =>
         this.handle(session, request.handle, call, ''),
@@ -40,7 +40,7 @@ export class Request {
       // Looked up only after the authorization: who may not ask does not learn what there is to ask.
       const handler = match.definition.behaviour.requests.get(event);
       if (handler === undefined)
-        throw new RealtimeError('bad_request', 'This channel declares no request of this name');
+        throw new RealtimeError('bad_request', `This channel declares no request "${event}"`);
       return this.handle(session, handler, call, match.definition.pattern, stillAllowed);
     });
   }

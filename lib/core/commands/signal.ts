@@ -21,7 +21,7 @@ export class Signal {
     const { id, event, payload } = command;
     const match = this.authorizer.resolve(session, command.channel);
     if (!match.definition.behaviour.signals.has(event)) {
-      throw new RealtimeError('forbidden', 'Clients may not signal this event here');
+      throw new RealtimeError('forbidden', `Clients may not signal "${event}" here`);
     }
     const call = handlerCall(session, match, command);
     await this.authorizer.authorizeSubscriber(session, match, 'signal', call);

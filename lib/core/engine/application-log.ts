@@ -86,7 +86,12 @@ export class ApplicationLog {
   /** Reads a page of the members. */
   async members(channel: string, page: { cursor?: string; limit?: number } = {}): Promise<PresencePage> {
     const { channels, broker, settings } = this.deps;
-    resolve(channels, channel);
+    const { definition } = resolve(channels, channel);
+    if (definition.policy.presence === false)
+      throw new RealtimeError(
+        'bad_request',
+        `"${definition.pattern}" keeps no presence: set presence: true in its @Channel`,
+      );
     const members = await readMembers(broker.presence, channel, page, settings.limits.maxPageBytes);
     return fromWireValue(members) as PresencePage;
   }

@@ -27,7 +27,9 @@ export function reportBoot(
     else logger.log(found);
   }
   const { capabilities, name } = broker;
-  const where = attaches ? `on ${config.transport.path}, auth ${describeAuth(config)}` : 'as publisher only';
+  const { path } = config.transport;
+  const streams = config.sse ? `plain streams on ${path.replace(/\/$/, '')}/sse` : 'no plain streams';
+  const where = attaches ? `on ${path}, ${streams}, auth ${describeAuth(config)}` : 'as publisher only';
   const dedupe = capabilities.dedupes ? '' : ', without dedupe';
   logger.log(`Realtime ${where}, broker ${name}, durability ${capabilities.durability}${dedupe}`);
   if (!attaches) return;

@@ -134,8 +134,13 @@ export class HandshakePolicy {
     if (refusal !== undefined) return refusal;
     const { origin } = headers;
     const isOwn = this.isOwnPage(received, scheme);
-    if (!isOwn && origin !== undefined && this.rules.allowsOrigin !== undefined)
+    if (!isOwn && origin !== undefined && this.rules.allowsOrigin !== undefined) {
+      this.warnOnce(
+        origin,
+        () => 'was refused with 403: it is not in allowedOrigins. If the page is yours, add it there',
+      );
       return refused(403, 'This origin may not connect');
+    }
     const handshake = isOwn ? received : this.withoutCookies(received);
     const source = this.sourceOf(handshake, offered, query.token, purpose);
     if (source?.via === 'cookie' && origin === undefined && needsOrigin(headers, purpose))
@@ -187,19 +192,23 @@ export class HandshakePolicy {
    */
   private withoutCookies(handshake: Handshake): Handshake {
     const { cookie, ...headers } = handshake.headers;
-    if (headers.origin !== undefined) this.warnOnce(headers.origin, cookie);
+    const { cookieName } = this.rules;
+    const brought = cookieName === undefined ? undefined : readCookie(cookie, cookieName);
+    if (headers.origin !== undefined && brought !== undefined)
+      this.warnOnce(
+        headers.origin,
+        () =>
+          `came with the cookie ${cookieName}, which was not read: without allowedOrigins it counts for pages of the same origin only. ` +
+          'If the page is yours, name it in allowedOrigins; where a proxy in front of this server ends TLS, set trustProxy too',
+      );
     return { ...handshake, headers };
   }
 
-  private warnOnce(origin: string, cookies: string | undefined): void {
-    const { cookieName, onWarning } = this.rules;
-    if (this.hasWarned || cookieName === undefined || readCookie(cookies, cookieName) === undefined) return;
+  /** Once: any page can cause it as often as it likes. */
+  private warnOnce(origin: string, what: () => string): void {
+    if (this.hasWarned) return;
     this.hasWarned = true;
-    onWarning(
-      `A page of ${canonicalOrigin(origin) ?? 'an unknown origin'} came with the cookie ${cookieName}, which was not read: without ` +
-        'allowedOrigins it counts for pages of the same origin only. If the page is yours, name it in allowedOrigins; where a ' +
-        'proxy in front of this server ends TLS, set trustProxy too',
-    );
+    this.rules.onWarning(`A page of ${canonicalOrigin(origin) ?? 'an unknown origin'} ${what()}`);
   }
 
   private sourceOf(

@@ -44,9 +44,14 @@ export class RequestRouter
  * The answer of this request may last: what is pipelined behind it on the same connection ends the connection, until the answer
  * is complete.
  */
-export function occupy({ httpVersionMajor, socket }: IncomingMessage, res: ServerResponse): void {
+export function occupy(req: IncomingMessage, res: ServerResponse): void {
   // The requests of an HTTP/2 connection do not wait for each other.
-  if (httpVersionMajor === 1) (socket as OccupiedSocket)[OCCUPANT] = res;
+  if (!isHttp2(req)) (req.socket as OccupiedSocket)[OCCUPANT] = res;
+}
+
+/** By what it is: Node's parser of HTTP/1 takes every version that a client writes into its request line. */
+export function isHttp2(req: IncomingMessage): boolean {
+  return 'stream' in req;
 }
 
 function isOccupied({ socket }: IncomingMessage): boolean {

@@ -4,6 +4,12 @@ import type { Position } from '../../protocol/position.js';
 
 /** How long no channel is asked for after the rate was exceeded, at least: each further excess would count against the client. */
 const RATE_HOLD_MS = 1_000;
+/**
+ * Subscribes that have no answer yet: on a busy node they wait, and when the rate is exceeded all of them may be refused, each of
+ * which counts against the client. The streams of one client together have to stay below what ends its connections (G16).
+ */
+const MAX_UNANSWERED = 8;
+
 /** What an asker needs. */
 export interface AskerDeps {
   readonly clock: Clock;
@@ -33,6 +39,9 @@ export interface RetryAdvice {
 export class ChannelAsker {
   private readonly asked = new Map<string, Asked>();
   private waiting: string[] = [];
+  private readonly unanswered = new Set<string>();
+  /** Times that the rate was exceeded since all channels were answered. */
+  private excesses = 0;
   private paused = false;
   private pumping = false;
   private holdTimer: Scheduled | undefined;
@@ -71,6 +80,8 @@ export class ChannelAsker {
   succeeded(channel: string): void {
     const asked = this.asked.get(channel);
     if (asked !== undefined) asked.failures = 0;
+    this.answered(channel);
+    if (this.isDone) this.excesses = 0;
   }
 
   /** Asks again later. @param isRate whether the rate of the client was exceeded, which concerns all channels. */
@@ -78,7 +89,8 @@ export class ChannelAsker {
     const asked = this.asked.get(channel);
     if (asked === undefined) return;
     const { clock, random, retry } = this.deps;
-    if (isRate) this.hold(Math.max(RATE_HOLD_MS, retryAfterMs));
+    if (isRate) this.hold(retryAfterMs);
+    this.answered(channel);
     const doubled = retry.baseMs * 2 ** asked.failures;
     asked.failures++;
     const delayMs = retryAfterMs + random() * Math.max(spreadMs, Math.min(retry.maxMs, doubled));
@@ -93,18 +105,36 @@ export class ChannelAsker {
   drop(channel: string): void {
     this.asked.get(channel)?.timer?.cancel();
     this.asked.delete(channel);
+    this.answered(channel);
   }
 
   stop(): void {
     for (const { timer } of this.asked.values()) timer?.cancel();
     this.asked.clear();
+    this.unanswered.clear();
     this.holdTimer?.cancel();
     this.waiting = [];
   }
 
-  private hold(ms: number): void {
-    this.holdTimer?.cancel();
-    this.holdTimer = this.deps.clock.schedule(ms, () => {
+  /** Whether every channel is subscribed to. */
+  private get isDone(): boolean {
+    if (this.unanswered.size > 0 || this.waiting.length > 0) return false;
+    return [...this.asked.values()].every(({ failures }) => failures === 0);
+  }
+
+  private answered(channel: string): void {
+    if (!this.unanswered.delete(channel) || this.waiting.length === 0) return;
+    // The engine is in the middle of the answer.
+    queueMicrotask(() => this.pump());
+  }
+
+  /** What was on its way when the rate was exceeded is refused, too, and makes it no longer. */
+  private hold(retryAfterMs: number): void {
+    if (this.holdTimer !== undefined) return;
+    const { clock, retry } = this.deps;
+    const doubled = Math.min(RATE_HOLD_MS * 2 ** this.excesses, retry.maxMs);
+    this.excesses++;
+    this.holdTimer = clock.schedule(Math.max(doubled, retryAfterMs), () => {
       this.holdTimer = undefined;
       this.pump();
     });
@@ -114,13 +144,15 @@ export class ChannelAsker {
   private pump(): void {
     if (this.pumping) return;
     this.pumping = true;
-    while (!this.paused && this.holdTimer === undefined) {
+    while (!this.paused && this.holdTimer === undefined && this.unanswered.size < MAX_UNANSWERED) {
       const channel = this.waiting.shift();
       if (channel === undefined) break;
       if (!this.asked.has(channel)) continue;
       const position = this.deps.positionOf(channel);
       const payload = { presence: false, ...(position === undefined ? {} : { position }) };
       const id = `s${this.channels.indexOf(channel)}`;
+      // It may be answered before `send` returns.
+      this.unanswered.add(channel);
       const { outcome } = this.deps.send({ type: 'subscribe', id, channel, payload });
       if (outcome === 'refused') break;
       if (outcome === 'paused') this.paused = true;

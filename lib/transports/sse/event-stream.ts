@@ -8,6 +8,7 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from '../http/direct-writer.js';
+import { isHttp2 } from '../http/request-router.js';
 import { chunkOf } from './blocks.js';
 
 /** What a stream notifies its owner of. */
@@ -58,8 +59,8 @@ export class EventStream implements DirectWriteEvents {
     private readonly res: ServerResponse & Owned,
     private readonly deps: EventStreamDeps,
   ) {
-    const isHttp1 = req.httpVersionMajor === 1;
-    this.chunked = isHttp1 && req.httpVersionMinor >= 1;
+    const isHttp1 = !isHttp2(req);
+    this.chunked = isHttp1 && req.httpVersionMajor === 1 && req.httpVersionMinor >= 1;
     this.body = isHttp1 ? req.socket : res;
     if (isHttp1 && isPlainTcp(req.socket)) this.direct = req.socket;
   }
@@ -84,7 +85,7 @@ export class EventStream implements DirectWriteEvents {
 
   /** Whether the answers to requests that were pipelined before this one are complete. */
   get isNext(): boolean {
-    return this.req.httpVersionMajor !== 1 || this.res.socket !== null;
+    return isHttp2(this.req) || this.res.socket !== null;
   }
 
   /** Notifies an owner from now on. */
@@ -102,7 +103,7 @@ export class EventStream implements DirectWriteEvents {
     body.on('drain', onDrain);
     // A time-out of inactivity that the application set knows nothing of what goes past the response.
     req.socket.setTimeout(0);
-    const connection = req.httpVersionMajor === 1 ? { Connection: 'close' } : {};
+    const connection = isHttp2(req) ? {} : { Connection: 'close' };
     res.writeHead(200, { ...headers, ...STREAM_HEAD, ...connection });
     res.flushHeaders();
   }
@@ -142,8 +143,8 @@ export class EventStream implements DirectWriteEvents {
   }
 
   destroy(): void {
-    if (this.req.httpVersionMajor === 1) this.req.socket.destroy();
-    else this.res.destroy();
+    if (isHttp2(this.req)) this.res.destroy();
+    else this.req.socket.destroy();
   }
 
   /** @internal */

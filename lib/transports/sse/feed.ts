@@ -76,6 +76,8 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   private idToRepeat: string | undefined;
   private isTooLong = false;
   private bytesSinceId = 0;
+  /** What the socket held back at the last sign of life. */
+  private stuckBytes = 0;
   private isPaced = false;
   private refused: ErrorBody | undefined;
   private advice: ByePayload | undefined;
@@ -126,6 +128,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 
   write(frame: Buffer): boolean {
     this.sentAt = this.deps.beats.stamp;
+    this.stuckBytes = 0;
     if (this.isSingle || frame.length === 0) return this.stream.write(frame);
     const taken = this.stream.write(this.idToRepeat === undefined ? frame : this.behindId(frame));
     this.idIsDue(frame.length);
@@ -204,7 +207,12 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   /** @internal */
   beat(): void {
     this.sentAt = this.deps.beats.stamp;
-    this.stream.writeText(COMMENT);
+    const { stuckBytes } = this;
+    this.stuckBytes = this.stream.bufferedBytes;
+    // Bytes are under way, and a comment behind them would be kept, too.
+    if (this.stuckBytes === 0) this.stream.writeText(COMMENT);
+    // The client read none of them in a whole interval. It cannot say that it lives, and would be kept for ever.
+    else if (this.stuckBytes === stuckBytes) this.terminate();
   }
 
   /** @internal */

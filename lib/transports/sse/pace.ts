@@ -1,6 +1,6 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 
-/** How long the ids of a turn may be written before others are served, in milliseconds. */
+/** How long ids, or signs of life, may be written before others are served, in milliseconds. */
 const SLICE_MS = 5;
 
 /** A stream that is due to write where its client stands. */
@@ -87,6 +87,21 @@ export class Beats {
     this.wait();
     // One look earlier than the interval, since `sentAt` may be older than the write by one.
     const since = this.stamp - this.intervalMs * (1 - 1 / LOOKS);
-    for (const stream of this.streams) if (stream.sentAt <= since) stream.beat();
+    const due = [...this.streams].filter(({ sentAt }) => sentAt <= since);
+    this.beat(due, 0, since);
+  }
+
+  /** After a message to all of them, all are due at the same moment. */
+  private beat(due: readonly Beating[], from: number, since: number): void {
+    const startedAt = this.clock.monotonic();
+    for (let next = from; next < due.length; next++) {
+      const stream = due[next];
+      // Meanwhile it may have been written to, or be gone.
+      if (stream === undefined || stream.sentAt > since || !this.streams.has(stream)) continue;
+      stream.beat();
+      if (this.clock.monotonic() - startedAt <= SLICE_MS) continue;
+      this.clock.schedule(SLICE_MS, () => this.beat(due, next + 1, since));
+      return;
+    }
   }
 }

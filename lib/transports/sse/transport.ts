@@ -9,7 +9,7 @@ import { EntryCheck } from '../http/entry-check.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
-import { occupy, RequestRouter } from '../http/request-router.js';
+import { isHttp2, occupy, RequestRouter } from '../http/request-router.js';
 import { BlockVariants, blockOf } from './blocks.js';
 import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
 import { Feed, type FeedDeps } from './feed.js';
@@ -203,7 +203,7 @@ export class SseTransport implements Transport {
       ...(isTemporary ? STREAM_HEAD : refusalHeaders(refusal)),
       'Content-Length': Buffer.byteLength(body),
       // What is refused here is not worth a connection that waits for the next request.
-      ...(req.httpVersionMajor === 1 && { Connection: 'close' }),
+      ...(!isHttp2(req) && { Connection: 'close' }),
     };
     res.writeHead(isTemporary ? 200 : status, headers).end(body);
   }

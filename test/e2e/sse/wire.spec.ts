@@ -139,6 +139,24 @@ describe('the bytes of a plain stream', () => {
   });
 });
 
+describe('a client that never reads', () => {
+  it('is ended when its socket took nothing in a whole interval, and gets no comments that would be kept for it', async () => {
+    await start({ sse: { heartbeatMs: 200 } });
+    const deaf = await open('oldest.1');
+    const reads = await open('oldest.1');
+    await Promise.all([deaf.next('subscribed'), reads.next('subscribed')]);
+    deaf.response.pause();
+    const text = 'x'.repeat(500_000);
+    // More than the buffers of a socket hold.
+    for (let index = 0; index < 40; index++) await publish('oldest.1', text);
+    await until('the deaf one to be ended', () => server.engine.status.sessions === 1);
+    await publish('oldest.1', 'last');
+    await until('the last event at the other one', () =>
+      reads.received.some(({ payload }) => (payload as unknown) === 'last'),
+    );
+  });
+});
+
 describe('what is pipelined', () => {
   it('behind a stream ends the connection, unseen', async () => {
     await start();
@@ -146,6 +164,21 @@ describe('what is pipelined', () => {
     await raw(ask + ask, () => false).catch(() => undefined);
     await until('the end of the session', () => server.engine.status.sessions === 0);
   });
+
+  it.each(['2.0', '0.9'])(
+    'whatever version its request line claims (HTTP/%s), nothing is left of it',
+    async (version) => {
+      await start();
+      const ask = `GET /realtime/sse?channels=rooms.1 HTTP/${version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`;
+      const { port } = new URL(server.httpUrl);
+      const socket = connect(Number(port), '127.0.0.1');
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.on('error', () => undefined).resume();
+      socket.write(ask.repeat(20));
+      await closed;
+      await until('the sessions to end', () => server.engine.status.sessions === 0);
+    },
+  );
 
   it('a stream behind a request that has no answer yet is refused for now', async () => {
     await start();

@@ -1,28 +1,26 @@
 import type { Clock } from '../../core/ports/clock.js';
-import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import type {
+  Connection,
+  ConnectionHandler,
+  FrameVerdict,
+  Handshake,
+  WireVariant,
+} from '../../core/ports/connection.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { closeActionOf, closeNameOf, CLOSE_CODES, parseCloseReason } from '../../protocol/close-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
+import type { Position } from '../../protocol/position.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import {
-  blockOf,
-  BLOCK_ID,
-  chunkOf,
-  COMMENT,
-  noteOf,
-  withId,
-  type BlockVariants,
-  type Identified,
-} from './blocks.js';
-import { ChannelAsker, type RetryAdvice } from './channel-asker.js';
+import { blockOf, BLOCK_ID, COMMENT, noteOf, withId, type BlockVariants, type Identified } from './blocks.js';
+import { ChannelAsker, type AskingClient, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
 import type { FeedRequest } from './feed-request.js';
 import { refusalAfter } from './feed-refusal.js';
-import type { Beating, Beats, IdPace, Paced } from './pace.js';
+import { spread, type Beating, type Beats, type IdPace, type Paced } from './pace.js';
 import { Places } from './places.js';
 import { MAX_ID_BYTES, STOP_ID } from './resume-id.js';
 
@@ -30,8 +28,6 @@ import { MAX_ID_BYTES, STOP_ID } from './resume-id.js';
 const ID_AFTER_BYTES = 64 * 1024;
 /** Longest wait before a client whose token ran out comes back, in milliseconds: nothing else is wrong. */
 const TOKEN_RETRY_MS = 500;
-/** Least part of the spread that a stream waits: a server that cannot be reached is asked again by the browser, without a backoff. */
-const LEAST_PART = 0.05;
 
 const HELLO = {
   type: 'hello',
@@ -43,6 +39,8 @@ const HELLO = {
 export interface FeedPlan extends FeedRequest {
   /** Headers beside those of every stream. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Answers a client that was refused before its stream began. */
+  readonly refuse: (refusal: Refusal) => void;
 }
 
 /** What the feeds of a transport share. */
@@ -54,15 +52,13 @@ export interface FeedDeps {
   readonly ids: IdPace;
   readonly beats: Beats;
   readonly onError: (error: unknown) => void;
-  /** Answers a client that was refused before its stream began. */
-  readonly refuse: (refusal: Refusal) => void;
 }
 
 /**
  * One plain stream (P20): a session whose client cannot send. It says `hello` and subscribes for the client, turns the answers into
  * messages that need no `ref`, and tells the client where it stands.
  */
-export class Feed implements Connection, EventStreamEvents, Paced, Beating {
+export class Feed implements Connection, EventStreamEvents, Paced, Beating, AskingClient {
   readonly oneWay = true;
   readonly variant: WireVariant;
   sentAt = 0;
@@ -93,11 +89,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.isSingle = channels.length === 1;
     this.variant = deps.variants.of({ chunked: stream.chunked, named, single: this.isSingle });
     this.places = new Places(channels, lastEventId);
-    this.asker = new ChannelAsker(channels, {
-      ...deps,
-      send: (command) => this.send(command),
-      positionOf: (channel) => this.places.get(channel),
-    });
+    this.asker = new ChannelAsker(channels, deps, this);
   }
 
   get copiesFrames(): boolean {
@@ -130,9 +122,11 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.sentAt = this.deps.beats.stamp;
     this.stuckBytes = 0;
     if (this.isSingle || frame.length === 0) return this.stream.write(frame);
-    const taken = this.stream.write(this.idToRepeat === undefined ? frame : this.behindId(frame));
+    const id = this.idToRepeat;
+    this.idToRepeat = undefined;
     this.idIsDue(frame.length);
-    return taken;
+    // The first field of the first block of the frame, which others are sent too.
+    return id === undefined ? this.stream.write(frame) : this.stream.writeBehind(`id: ${id}\n`, frame);
   }
 
   pause(): void {
@@ -183,7 +177,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.closeCode = code;
     const { retryAfterMs = 0 } = parseCloseReason(reason);
     if (wasLive) this.stream.end(this.lastBlock(code, retryAfterMs));
-    else this.deps.refuse(refusalAfter(code, retryAfterMs, this.refused));
+    else this.plan.refuse(refusalAfter(code, retryAfterMs, this.refused));
   }
 
   terminate(): void {
@@ -281,7 +275,10 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   }
 
   private endOf(envelope: Envelope): Envelope | undefined {
-    return this.without(envelope.channel as string, envelope.payload as ErrorBody & RetryAdvice, envelope);
+    const channel = envelope.channel as string;
+    // Where its answer was taken back, an error in the place of it said so (P24a).
+    if (!this.asker.isSubscribed(channel)) return undefined;
+    return this.without(channel, envelope.payload as ErrorBody & RetryAdvice, envelope);
   }
 
   /** The channel is not subscribed to: for a time, which the client need not know of, or for good. */
@@ -361,7 +358,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 
   /** A random wait, so that many who are cut at the same moment do not come back at the same moment. */
   private spread(withinMs = this.deps.retry.firstSpreadMs): number {
-    return Math.max(LEAST_PART, this.deps.random()) * withinMs;
+    return spread(this.deps.random, withinMs);
   }
 
   private confirmPlaces(): void {
@@ -380,13 +377,6 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     queueMicrotask(() => this.writeIdEarly());
   }
 
-  /** The first field of the first block of the frame. */
-  private behindId(frame: Buffer): Buffer {
-    const line = `id: ${this.idToRepeat}\n`;
-    this.idToRepeat = undefined;
-    return Buffer.concat([this.stream.chunked ? chunkOf(line) : Buffer.from(line), frame]);
-  }
-
   /** The one whose time has not come stays due. */
   private writeIdEarly(): void {
     const { isPaced } = this;
@@ -394,7 +384,13 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.isPaced = isPaced;
   }
 
-  private send(command: object) {
+  /** @internal */
+  positionOf(channel: string): Position | undefined {
+    return this.places.get(channel);
+  }
+
+  /** @internal */
+  send(command: object): FrameVerdict {
     const { handler } = this;
     return handler === undefined ? REFUSED : handler.onFrame(JSON.stringify(command));
   }

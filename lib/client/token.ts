@@ -98,7 +98,10 @@ export class TokenSource {
     try {
       const token: unknown = await Promise.race([this.provider(), late.promise]);
       if (typeof token === 'string' && token !== '') return token;
-      throw new RealtimeError('unavailable', `The option "token" gave no token but ${typeof token}`);
+      throw new RealtimeError(
+        'unavailable',
+        `The option "token" gave no token but ${token === '' ? "''" : typeof token}`,
+      );
     } finally {
       timer.cancel();
     }

@@ -300,7 +300,9 @@ describe('a page whose policy forbids the socket', () => {
         }),
     );
     expect(status).toMatchObject({ state: 'waiting', code: 1006, attempt: 1 });
-    expect(status.reason).toMatch(/cannot be reached: .*its policy or CORS forbids it, see the console/);
+    expect(status.reason).toMatch(
+      /cannot be reached: .*CORS or the page’s policy forbids it: see the console/,
+    );
     // Not the ten seconds of `connectTimeoutMs`.
     expect(status.ms).toBeLessThan(stretched(2_000));
     const problems = site.problems.splice(0);

@@ -371,7 +371,8 @@ export class Outbox implements Flushable, BudgetedOutbox {
       this.takeData(envelopes);
       this.noteQueue();
       if (envelopes.length === 0) continue;
-      this.write(this.connection.variant.frame(envelopes));
+      const { connection } = this;
+      this.write(connection.frame?.(envelopes) ?? connection.variant.frame(envelopes));
     }
     if (this.queue.isEmpty) this.announceDroppedTails();
     this.report();

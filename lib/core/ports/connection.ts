@@ -56,6 +56,12 @@ export interface Connection {
    */
   translate?(envelope: Envelope): Envelope | undefined;
   /**
+   * Wraps what is written next, envelopes of this client's queue, into one frame. Unlike {@link translate} it sees what is written
+   * only, in that order; what was queued may be overtaken or taken back. It must not call the engine back. Default: as the variant
+   * does.
+   */
+  frame?(envelopes: readonly Buffer[]): Buffer;
+  /**
    * Called before the engine ends the connection, with everything written that still will be, and before it takes one of its channels
    * away: the last moment at which `positions` of its handler has them.
    */

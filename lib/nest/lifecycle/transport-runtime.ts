@@ -70,6 +70,7 @@ export class TransportRuntime
     const server = httpServerOf(this.httpAdapterHost);
     if (server === undefined) return;
     for (const transport of this.transports) transport.attach(server);
+    if (this.runtime.feeds?.attached === false) this.runtime.feeds.watch(server);
     this.runtime.attached = this.transports.some(({ attached }) => attached);
   }
 

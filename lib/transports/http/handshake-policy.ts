@@ -57,6 +57,8 @@ export function isRefusal(judgement: object): judgement is Refusal {
 /** Judges requests by their headers, cheapest check first; the one set of rules for everything that opens a connection. */
 export class HandshakePolicy {
   private hasWarned = false;
+  /** Whether the page of a request may connect, where a rule was asked before: the application's may cost, or change its mind. */
+  private readonly pages = new WeakMap<IncomingMessage, boolean>();
 
   constructor(
     private readonly host: TransportHost,
@@ -109,6 +111,7 @@ export class HandshakePolicy {
       allowsOrigin === undefined
         ? isSameOrigin(origin, headers.host, scheme)
         : allowsOrigin(origin, handshake, scheme);
+    if (allowsOrigin !== undefined) this.pages.set(req, isAllowed);
     if (!isAllowed && allowsOrigin !== undefined) return { Vary: 'Origin' };
     return {
       Vary: 'Origin',
@@ -133,7 +136,7 @@ export class HandshakePolicy {
     const refusal = this.judgeHost(req) ?? this.host.admit(received);
     if (refusal !== undefined) return refusal;
     const { origin } = headers;
-    const isOwn = this.isOwnPage(received, scheme);
+    const isOwn = this.pages.get(req) ?? this.isOwnPage(received, scheme);
     if (!isOwn && origin !== undefined && this.rules.allowsOrigin !== undefined) {
       this.warnOnce(
         origin,

@@ -23,6 +23,7 @@ export abstract class PathRouter<Rest extends readonly unknown[]> {
   private readonly routes = new Map<string, (req: IncomingMessage, ...rest: Rest) => void>();
   /** The listeners of others, a `once` wrapper included, by the guard that is registered on the server instead. */
   private readonly guarded = new WeakMap<RouterListener<Rest>, RouterListener<Rest>>();
+  private watchers = 0;
   private arranging = false;
   private scheduled = false;
 
@@ -49,7 +50,19 @@ export abstract class PathRouter<Rest extends readonly unknown[]> {
     return () => {
       if (this.routes.get(route) !== handler) return;
       this.routes.delete(route);
-      if (this.routes.size === 0) this.restore();
+      this.restoreIfUnused();
+    };
+  }
+
+  /** Sees every request without a path of its own. @returns ends it. */
+  watch(): () => void {
+    this.watchers++;
+    this.arrange();
+    let watches = true;
+    return () => {
+      if (watches) this.watchers--;
+      watches = false;
+      this.restoreIfUnused();
     };
   }
 
@@ -74,7 +87,7 @@ export abstract class PathRouter<Rest extends readonly unknown[]> {
     this.scheduled = true;
     queueMicrotask(() => {
       this.scheduled = false;
-      if (this.routes.size > 0) this.arrange();
+      if (this.isUsed) this.arrange();
     });
   };
 
@@ -86,6 +99,14 @@ export abstract class PathRouter<Rest extends readonly unknown[]> {
     const others = registered.filter((listener) => listener !== this.dispatch);
     if (registered[0] === this.dispatch && others.every((listener) => this.guarded.has(listener))) return;
     this.register([this.dispatch, ...others.map((listener) => this.guard(listener))]);
+  }
+
+  private get isUsed(): boolean {
+    return this.routes.size > 0 || this.watchers > 0;
+  }
+
+  private restoreIfUnused(): void {
+    if (!this.isUsed) this.restore();
   }
 
   private restore(): void {

@@ -3,9 +3,10 @@ import type { Codec, Encoded } from '../../protocol/codecs/codec.js';
 import { jsonCodec } from '../../protocol/codecs/json.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { Position } from '../../protocol/position.js';
+import { NOTE_MARK } from './places.js';
 import { ResumeIds } from './resume-id.js';
 
-/** Where a message that is a client's own carries the id of its block. Symbols are not written. */
+/** Where a message that is a client's own carries the id of its block, or a note of it. Symbols are not written. */
 export const BLOCK_ID = Symbol('id');
 
 /** A message with the id of its block. */
@@ -47,6 +48,20 @@ export function blockOf(fields: {
   if (event !== undefined) lines += `event: ${event}\n`;
   if (data !== undefined) lines += `data: ${data}\n`;
   return `${lines}\n`;
+}
+
+const ID_FIELD = Buffer.from('id: ');
+const LINE_FEED = 10;
+
+/** The note that a block carries in the place of its id. */
+export function noteOf(block: Buffer): string | undefined {
+  if (block[0] !== ID_FIELD[0] || block[ID_FIELD.length] !== NOTE_MARK.charCodeAt(0)) return undefined;
+  return block.toString('latin1', ID_FIELD.length, block.indexOf(LINE_FEED));
+}
+
+/** The same block with the id itself, in two parts, as it may be large. */
+export function withId(block: Buffer, id: string): readonly Buffer[] {
+  return [Buffer.from(`id: ${id}`), block.subarray(block.indexOf(LINE_FEED))];
 }
 
 /** One chunk of HTTP/1.1 (RFC 9112 §7.1). An empty one would end the body. */

@@ -10,11 +10,15 @@ const RATE_HOLD_MS = 1_000;
  */
 const MAX_UNANSWERED = 8;
 
-/** What an asker needs. */
+/** What askers share. */
 export interface AskerDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly retry: { readonly baseMs: number; readonly maxMs: number };
+}
+
+/** For whom it is asked. */
+export interface AskingClient {
   /** Hands one command to the engine. */
   send(command: object): FrameVerdict;
   /** Where the client stands in a channel. */
@@ -23,6 +27,7 @@ export interface AskerDeps {
 
 interface Asked {
   failures: number;
+  isSubscribed: boolean;
   timer: Scheduled | undefined;
 }
 
@@ -49,8 +54,10 @@ export class ChannelAsker {
   constructor(
     private readonly channels: readonly string[],
     private readonly deps: AskerDeps,
+    private readonly client: AskingClient,
   ) {
-    for (const channel of channels) this.asked.set(channel, { failures: 0, timer: undefined });
+    for (const channel of channels)
+      this.asked.set(channel, { failures: 0, isSubscribed: false, timer: undefined });
   }
 
   /** Whether a channel is, or will be, subscribed to. */
@@ -77,9 +84,17 @@ export class ChannelAsker {
     return ref === undefined ? undefined : this.channels[Number(ref.slice(1))];
   }
 
+  /** Whether it was answered, and neither refused nor taken away since. */
+  isSubscribed(channel: string): boolean {
+    return this.asked.get(channel)?.isSubscribed === true;
+  }
+
   succeeded(channel: string): void {
     const asked = this.asked.get(channel);
-    if (asked !== undefined) asked.failures = 0;
+    if (asked !== undefined) {
+      asked.failures = 0;
+      asked.isSubscribed = true;
+    }
     this.answered(channel);
     if (this.isDone) this.excesses = 0;
   }
@@ -93,6 +108,7 @@ export class ChannelAsker {
     this.answered(channel);
     const doubled = retry.baseMs * 2 ** asked.failures;
     asked.failures++;
+    asked.isSubscribed = false;
     const delayMs = retryAfterMs + random() * Math.max(spreadMs, Math.min(retry.maxMs, doubled));
     asked.timer?.cancel();
     asked.timer = clock.schedule(delayMs, () => {
@@ -148,12 +164,12 @@ export class ChannelAsker {
       const channel = this.waiting.shift();
       if (channel === undefined) break;
       if (!this.asked.has(channel)) continue;
-      const position = this.deps.positionOf(channel);
+      const position = this.client.positionOf(channel);
       const payload = { presence: false, ...(position === undefined ? {} : { position }) };
       const id = `s${this.channels.indexOf(channel)}`;
       // It may be answered before `send` returns.
       this.unanswered.add(channel);
-      const { outcome } = this.deps.send({ type: 'subscribe', id, channel, payload });
+      const { outcome } = this.client.send({ type: 'subscribe', id, channel, payload });
       if (outcome === 'refused') break;
       if (outcome === 'paused') this.paused = true;
     }

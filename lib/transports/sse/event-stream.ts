@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import {
   isPlainTcp,
@@ -51,7 +52,7 @@ export class EventStream implements DirectWriteEvents {
   private heldBytes = 0;
   private readonly direct: DirectSocket | undefined;
   /** Where the body goes: the socket of HTTP/1; the response, where the frames of HTTP/2 are around it. */
-  private readonly body: (NodeJS.WritableStream & { readonly writableLength: number }) & Owned;
+  private readonly body: Writable & Owned;
   private endTimer: Scheduled | undefined;
 
   constructor(
@@ -125,6 +126,17 @@ export class EventStream implements DirectWriteEvents {
     }
     this.heldBytes = waiting;
     return false;
+  }
+
+  /** Writes lines that are this stream's alone, and a frame behind them, which is not copied, in one go. */
+  writeBehind(lines: string, frame: Buffer): boolean {
+    if (this.state !== 'open') return false;
+    const { body } = this;
+    body.cork();
+    body.write(this.chunked ? chunkOf(lines) : Buffer.from(lines));
+    const taken = body.write(frame);
+    body.uncork();
+    return taken;
   }
 
   /** Writes blocks that are this stream's alone. */

@@ -1,19 +1,26 @@
 import type { Clock } from '../../core/ports/clock.js';
-import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import type {
+  Connection,
+  ConnectionHandler,
+  FrameVerdict,
+  Handshake,
+  WireVariant,
+} from '../../core/ports/connection.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { closeActionOf, closeNameOf, CLOSE_CODES, parseCloseReason } from '../../protocol/close-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
+import type { Position } from '../../protocol/position.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
-import { blockOf, BLOCK_ID, chunkOf, COMMENT, type BlockVariants, type Identified } from './blocks.js';
-import { ChannelAsker, type RetryAdvice } from './channel-asker.js';
+import { blockOf, BLOCK_ID, COMMENT, noteOf, withId, type BlockVariants, type Identified } from './blocks.js';
+import { ChannelAsker, type AskingClient, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
 import type { FeedRequest } from './feed-request.js';
 import { refusalAfter } from './feed-refusal.js';
-import type { Beating, Beats, IdPace, Paced } from './pace.js';
+import { spread, type Beating, type Beats, type IdPace, type Paced } from './pace.js';
 import { Places } from './places.js';
 import { MAX_ID_BYTES, STOP_ID } from './resume-id.js';
 
@@ -21,8 +28,6 @@ import { MAX_ID_BYTES, STOP_ID } from './resume-id.js';
 const ID_AFTER_BYTES = 64 * 1024;
 /** Longest wait before a client whose token ran out comes back, in milliseconds: nothing else is wrong. */
 const TOKEN_RETRY_MS = 500;
-/** Least part of the spread that a stream waits: a server that cannot be reached is asked again by the browser, without a backoff. */
-const LEAST_PART = 0.05;
 
 const HELLO = {
   type: 'hello',
@@ -34,6 +39,8 @@ const HELLO = {
 export interface FeedPlan extends FeedRequest {
   /** Headers beside those of every stream. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Answers a client that was refused before its stream began. */
+  readonly refuse: (refusal: Refusal) => void;
 }
 
 /** What the feeds of a transport share. */
@@ -45,15 +52,13 @@ export interface FeedDeps {
   readonly ids: IdPace;
   readonly beats: Beats;
   readonly onError: (error: unknown) => void;
-  /** Answers a client that was refused before its stream began. */
-  readonly refuse: (refusal: Refusal) => void;
 }
 
 /**
  * One plain stream (P20): a session whose client cannot send. It says `hello` and subscribes for the client, turns the answers into
  * messages that need no `ref`, and tells the client where it stands.
  */
-export class Feed implements Connection, EventStreamEvents, Paced, Beating {
+export class Feed implements Connection, EventStreamEvents, Paced, Beating, AskingClient {
   readonly oneWay = true;
   readonly variant: WireVariant;
   sentAt = 0;
@@ -65,6 +70,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   private lastId: string | undefined;
   /** It stood in a block of its own, which some parsers pass over (npm `eventsource`): the next block has it, too. */
   private idToRepeat: string | undefined;
+  private isTooLong = false;
   private bytesSinceId = 0;
   /** What the socket held back at the last sign of life. */
   private stuckBytes = 0;
@@ -83,11 +89,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.isSingle = channels.length === 1;
     this.variant = deps.variants.of({ chunked: stream.chunked, named, single: this.isSingle });
     this.places = new Places(channels, lastEventId);
-    this.asker = new ChannelAsker(channels, {
-      ...deps,
-      send: (command) => this.send(command),
-      positionOf: (channel) => this.places.get(channel),
-    });
+    this.asker = new ChannelAsker(channels, deps, this);
   }
 
   get copiesFrames(): boolean {
@@ -107,13 +109,24 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     });
   }
 
+  frame(blocks: readonly Buffer[]): Buffer {
+    const { variant } = this;
+    return variant.frame(
+      blocks.some((block) => noteOf(block) !== undefined)
+        ? blocks.flatMap((block) => this.identify(block))
+        : blocks,
+    );
+  }
+
   write(frame: Buffer): boolean {
     this.sentAt = this.deps.beats.stamp;
     this.stuckBytes = 0;
     if (this.isSingle || frame.length === 0) return this.stream.write(frame);
-    const taken = this.stream.write(this.idToRepeat === undefined ? frame : this.behindId(frame));
+    const id = this.idToRepeat;
+    this.idToRepeat = undefined;
     this.idIsDue(frame.length);
-    return taken;
+    // The first field of the first block of the frame, which others are sent too.
+    return id === undefined ? this.stream.write(frame) : this.stream.writeBehind(`id: ${id}\n`, frame);
   }
 
   pause(): void {
@@ -136,9 +149,9 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
       case 'error':
         return this.refusalOf(envelope);
       case 'reset':
-        return this.placedAt(envelope, envelope.channel as string, envelope.payload as SubscribeResult);
+        return this.resetOf(envelope);
       case 'resumed':
-        return this.resumedAt(envelope);
+        return this.resumedOf(envelope);
       case 'unsubscribed':
         return this.endOf(envelope);
       case 'auth_required':
@@ -164,7 +177,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.closeCode = code;
     const { retryAfterMs = 0 } = parseCloseReason(reason);
     if (wasLive) this.stream.end(this.lastBlock(code, retryAfterMs));
-    else this.deps.refuse(refusalAfter(code, retryAfterMs, this.refused));
+    else this.plan.refuse(refusalAfter(code, retryAfterMs, this.refused));
   }
 
   terminate(): void {
@@ -202,11 +215,15 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.bytesSinceId = 0;
     if (this.state !== 'live') return;
     this.confirmPlaces();
-    const id = this.places.sentId;
-    if (id === undefined || id === this.lastId) return;
+    const { id } = this.places;
+    if (id === this.lastId) return;
+    this.sentAt = this.deps.beats.stamp;
+    if (id === undefined) {
+      this.stream.writeText(this.tooLong());
+      return;
+    }
     this.lastId = id;
     this.idToRepeat = id;
-    this.sentAt = this.deps.beats.stamp;
     this.stream.writeText(blockOf({ id }));
   }
 
@@ -229,27 +246,24 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.asker.succeeded(channel);
     const { ts, payload } = envelope as Envelope & { readonly ts: number };
     const body = payload as SubscribeResult;
-    const isLost = body.recovery === 'new' && this.places.takeUnread(channel);
+    const isLost = body.recovery === 'new' && this.places.isUnread(channel);
     const outcome = isLost ? { ...body, recovery: 'lost', reason: 'unreadable' } : body;
-    return this.placedAt({ type: 'subscribed', channel, ts, payload: outcome }, channel, body);
+    const note = this.places.noteOfOutcome(channel, body);
+    return identified({ type: 'subscribed', channel, ts, payload: outcome }, note);
   }
 
-  /** Carries where the client stands behind the message, which decides about its place in the channel. */
-  private placedAt(envelope: Envelope, channel: string, body: SubscribeResult): Envelope {
+  private resetOf(envelope: Envelope): Envelope {
+    // What the client keeps its place from may not have been asked for since.
     this.confirmPlaces();
-    this.places.queue(channel, body);
-    const id = this.places.queuedId;
-    if (id === undefined) return this.tooLong(envelope);
-    return identified(envelope, id);
+    const { channel = '', payload } = envelope;
+    return identified(envelope, this.places.noteOfOutcome(channel, payload as SubscribeResult));
   }
 
   /** Everything that was missed precedes it. */
-  private resumedAt(envelope: Envelope): Envelope {
+  private resumedOf(envelope: Envelope): Envelope {
     const { channel, epoch, seq } = envelope;
     if (channel === undefined || epoch === undefined || seq === undefined) return envelope;
-    this.places.reach(channel, { epoch, seq });
-    const id = this.places.queuedId;
-    return id === undefined ? envelope : identified(envelope, id);
+    return identified(envelope, this.places.noteOfReached(channel, { epoch, seq }));
   }
 
   private refusalOf(envelope: Envelope): Envelope | undefined {
@@ -261,13 +275,14 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
   }
 
   private endOf(envelope: Envelope): Envelope | undefined {
-    return this.without(envelope.channel as string, envelope.payload as ErrorBody & RetryAdvice, envelope);
+    const channel = envelope.channel as string;
+    // Where its answer was taken back, an error in the place of it said so (P24a).
+    if (!this.asker.isSubscribed(channel)) return undefined;
+    return this.without(channel, envelope.payload as ErrorBody & RetryAdvice, envelope);
   }
 
   /** The channel is not subscribed to: for a time, which the client need not know of, or for good. */
   private without(channel: string, body: ErrorBody & RetryAdvice, message: Envelope): Envelope | undefined {
-    // The answer that told of the subscription may have been taken back (P24a).
-    this.places.takeBack(channel);
     if (body.retryable) {
       this.asker.failedForNow(channel, body, body.code === 'rate_limited');
       return undefined;
@@ -283,15 +298,30 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     if (this.state === 'live') this.guard(() => this.send({ type: 'bye', id: 'bye' }));
   }
 
+  /** The block as it is written: with the id behind it in the place of its note. */
+  private identify(block: Buffer): Buffer | readonly Buffer[] {
+    const note = noteOf(block);
+    if (note === undefined) return block;
+    this.places.follow(note);
+    const { id } = this.places;
+    if (id === undefined) return Buffer.from(this.tooLong());
+    this.lastId = id;
+    return withId(block, id);
+  }
+
   /** Proxies would refuse a reconnect with an id as long as that, and without one events would be lost in silence. */
-  private tooLong(envelope: Envelope): Envelope {
+  private tooLong(): string {
+    if (this.isTooLong) return '';
+    this.isTooLong = true;
+    this.idToRepeat = undefined;
     queueMicrotask(() => this.leave());
     const { channels } = this.plan;
     const message =
       `The positions in ${channels.length} channels need an id of more than ${MAX_ID_BYTES} bytes: ` +
       'follow fewer of them with one stream';
     const payload = errorBody(new RealtimeError('message_too_large', message));
-    return identified({ type: 'error', ts: envelope.ts, payload }, STOP_ID);
+    const error = { type: 'error', ts: this.deps.clock.now(), payload };
+    return blockOf({ id: STOP_ID, data: JSON.stringify(error) });
   }
 
   /** What is sent behind everything else. */
@@ -313,7 +343,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     }
     const bye = { type: 'bye', ts, payload: { code, retryAfterMs, spreadMs: 0 } };
     return blockOf({
-      id: this.places.sentId,
+      id: this.places.id,
       retryMs: this.retryAfter(code, retryAfterMs),
       data: this.advice === undefined ? JSON.stringify(bye) : undefined,
     });
@@ -328,7 +358,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 
   /** A random wait, so that many who are cut at the same moment do not come back at the same moment. */
   private spread(withinMs = this.deps.retry.firstSpreadMs): number {
-    return Math.max(LEAST_PART, this.deps.random()) * withinMs;
+    return spread(this.deps.random, withinMs);
   }
 
   private confirmPlaces(): void {
@@ -347,13 +377,6 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     queueMicrotask(() => this.writeIdEarly());
   }
 
-  /** The first field of the first block of the frame. */
-  private behindId(frame: Buffer): Buffer {
-    const line = `id: ${this.idToRepeat}\n`;
-    this.idToRepeat = undefined;
-    return Buffer.concat([this.stream.chunked ? chunkOf(line) : Buffer.from(line), frame]);
-  }
-
   /** The one whose time has not come stays due. */
   private writeIdEarly(): void {
     const { isPaced } = this;
@@ -361,7 +384,13 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
     this.isPaced = isPaced;
   }
 
-  private send(command: object) {
+  /** @internal */
+  positionOf(channel: string): Position | undefined {
+    return this.places.get(channel);
+  }
+
+  /** @internal */
+  send(command: object): FrameVerdict {
     const { handler } = this;
     return handler === undefined ? REFUSED : handler.onFrame(JSON.stringify(command));
   }
@@ -387,7 +416,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating {
 const ABNORMAL = 1006;
 const REFUSED = { outcome: 'refused', code: ABNORMAL } as const;
 
-/** A message of the client's own with the id of its block. */
+/** A message of the client's own with the id of its block, or the note of it. */
 function identified(envelope: Envelope, id: string): Identified {
   return { ...envelope, [BLOCK_ID]: id };
 }

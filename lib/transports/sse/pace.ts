@@ -3,6 +3,14 @@ import type { Clock, Scheduled } from '../../core/ports/clock.js';
 /** How long ids, or signs of life, may be written before others are served, in milliseconds. */
 const SLICE_MS = 5;
 
+/** Least part of a spread that a client waits: a server that cannot be reached is asked again by the browser, without a backoff. */
+const LEAST_PART = 0.05;
+
+/** A random wait, in milliseconds, so that clients that are cut at the same moment do not come back at the same moment. */
+export function spread(random: () => number, withinMs: number): number {
+  return Math.max(LEAST_PART, random()) * withinMs;
+}
+
 /** A stream that is due to write where its client stands. */
 export interface Paced {
   writeId(): void;
@@ -11,6 +19,8 @@ export interface Paced {
 /** Calls streams back after a fixed time, in the order in which they asked: one timer for all of them. */
 export class IdPace {
   private due: { readonly stream: Paced; readonly at: number }[] = [];
+  /** The first of {@link due} that was not called back. */
+  private next = 0;
   private timer: Scheduled | undefined;
 
   constructor(
@@ -27,17 +37,22 @@ export class IdPace {
   private readonly run = (): void => {
     this.timer = undefined;
     const startedAt = this.clock.monotonic();
-    let next = 0;
-    for (; next < this.due.length; next++) {
-      const entry = this.due[next];
-      const now = this.clock.monotonic();
+    let now = startedAt;
+    for (; this.next < this.due.length; this.next++) {
+      const entry = this.due[this.next];
       if (entry === undefined || entry.at > now || now - startedAt > SLICE_MS) break;
       entry.stream.writeId();
+      now = this.clock.monotonic();
     }
-    this.due = this.due.slice(next);
-    const [first] = this.due;
+    const first = this.due[this.next];
+    // Each is moved once at most, as at least as many were called back.
+    if (this.next * 2 >= this.due.length) {
+      this.due = this.due.slice(this.next);
+      this.next = 0;
+    }
     if (first === undefined) return;
-    this.timer ??= this.clock.schedule(Math.max(0, first.at - this.clock.monotonic()), this.run);
+    // Others are served for as long as this took.
+    this.timer ??= this.clock.schedule(Math.max(now - startedAt, first.at - now), this.run);
   };
 }
 

@@ -11,17 +11,20 @@ const DIGEST_CHARACTERS = 8;
 const SEPARATOR = '~';
 
 /**
- * The ids of one list of channels: where a client stands in each of them, in the order of the list, headed by a digest of it. Such an
- * id claims only what precedes it in the stream, so it may stand anywhere (P20).
+ * The ids of one set of channels: where a client stands in each of them, in the order of their names, headed by a digest of these.
+ * Such an id claims only what precedes it in the stream, so it may stand anywhere (P20).
  *
  * @example new ResumeIds(['a', 'b']).write(new Map([['b', { epoch: 'k3f9', seq: 17 }]])) // 'Ab12Cd34~~k3f9.17'
  */
 export class ResumeIds {
   private readonly digest: string;
+  private readonly channels: readonly string[];
 
-  constructor(private readonly channels: readonly string[]) {
+  /** @param channels in any order, which an application may not keep from one request to the next. */
+  constructor(channels: readonly string[]) {
+    this.channels = [...new Set(channels)].sort();
     this.digest = createHash('sha256')
-      .update(channels.join())
+      .update(this.channels.join())
       .digest('base64url')
       .slice(0, DIGEST_CHARACTERS);
   }

@@ -15,7 +15,7 @@ import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.j
 import { Feed, type FeedDeps } from './feed.js';
 import { isStopped, readFeed, readFeedRequest, type FeedRequest } from './feed-request.js';
 import { resolveSseOptions, type SseSettings, type SseTransportOptions } from './options.js';
-import { Beats, IdPace } from './pace.js';
+import { Beats, IdPace, spread } from './pace.js';
 
 /** How often a client is told where it stands, in milliseconds: what follows may come twice. */
 const ID_EVERY_MS = 250;
@@ -54,8 +54,9 @@ export class SseTransport implements Transport {
   private readonly policy: HandshakePolicy;
   private readonly check: EntryCheck;
   private readonly streams: EventStreamDeps;
-  private readonly feeds: Omit<FeedDeps, 'refuse'>;
+  private readonly feeds: FeedDeps;
   private readonly releases: (() => void)[] = [];
+  private readonly watches: (() => void)[] = [];
   private closed = false;
 
   /** @throws TypeError or RangeError naming the option that is wrong, and the remedy. */
@@ -91,6 +92,11 @@ export class SseTransport implements Transport {
     this.releases.push(RequestRouter.of(server).claim(this.path, this.onRequest));
   }
 
+  /** Where the path is not attached: refuses what is pipelined behind the streams of {@link serve} all the same. */
+  watch(server: Server): void {
+    this.watches.push(RequestRouter.of(server).watch());
+  }
+
   /**
    * Answers a request that reached a route of the application with a stream of these channels.
    *
@@ -100,7 +106,7 @@ export class SseTransport implements Transport {
     const exchange: Exchange = { req, res, cors: {} };
     return this.guard(exchange, () => {
       if (isStopped(req)) return this.stop(exchange);
-      const request = readFeed(req, feed.channels, this.settings.maxChannels);
+      const request = readFeed(req, [...new Set(feed.channels)], this.settings.maxChannels);
       if (isRefusal(request)) return this.refuse(exchange, request);
       const { authentication } = feed;
       const judged = this.judge(exchange, (address) =>
@@ -117,7 +123,7 @@ export class SseTransport implements Transport {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const release of this.releases.splice(0)) release();
+    for (const release of [...this.releases.splice(0), ...this.watches.splice(0)]) release();
     this.check.close();
   }
 
@@ -166,14 +172,20 @@ export class SseTransport implements Transport {
 
   private open(exchange: Exchange, judged: AcceptedHandshake, request: FeedRequest, opening: Opening): void {
     const { req, res } = exchange;
+    if (req.method === 'HEAD') return this.head(exchange);
     const stream = new EventStream(req, res, this.streams);
     if (stream.isGone) return;
     if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
     if (this.closed) return this.refuse(exchange, TRY_LATER);
-    const plan = { ...request, headers: exchange.cors };
     const refuse = (refusal: Refusal): void => this.refuse(exchange, refusal);
-    const feed = new Feed(judged.handshake, plan, stream, { ...this.feeds, refuse });
+    const plan = { ...request, headers: exchange.cors, refuse };
+    const feed = new Feed(judged.handshake, plan, stream, this.feeds);
     feed.start(() => this.host.open(feed, opening));
+  }
+
+  /** What GET would begin with: a stream that nobody reads would last. */
+  private head({ res, cors }: Exchange): void {
+    res.writeHead(200, { ...cors, ...STREAM_HEAD }).end();
   }
 
   /** A browser that is told 204 does not come back. */
@@ -214,7 +226,7 @@ export class SseTransport implements Transport {
     const known = code ?? (status === 429 ? 'rate_limited' : 'unavailable');
     const payload = { code: known, message, retryable: true, retryAfterMs };
     const data = JSON.stringify({ type: 'error', ts: clock.now(), payload });
-    return blockOf({ retryMs: retryAfterMs + random() * retry.firstSpreadMs, data });
+    return blockOf({ retryMs: retryAfterMs + spread(random, retry.firstSpreadMs), data });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
@@ -234,7 +246,7 @@ export class SseTransport implements Transport {
 }
 
 function judgeMethod({ method, headers }: IncomingMessage): Refusal | undefined {
-  if (method !== 'GET') return refused(405, 'A stream is opened with GET');
+  if (method !== 'GET' && method !== 'HEAD') return refused(405, 'A stream is opened with GET');
   if (Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined)
     return refused(400, 'A stream is opened without a body');
   return undefined;

@@ -145,6 +145,16 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
     await reader.next('subscribed');
     await realtime.channel('prices.eur').publish('price', 2);
     expect(await reader.payload()).toBe(2);
+    // What is pipelined behind a stream would be kept until its end.
+    const socket = connect(server.port, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1').on('data', (part: string) => (text += part));
+    const cut = new Promise((resolve) => socket.once('close', resolve));
+    const ask = 'GET /feeds/mine HTTP/1.1\r\nHost: a\r\nx-session: ada\r\n\r\n';
+    socket.write(ask);
+    await until('the stream', () => text.includes('subscribed'));
+    socket.write(ask);
+    await cut;
   });
 
   it.each([

@@ -14,10 +14,8 @@ let verdict: FrameVerdict;
 let onSend: (channel: string) => void;
 
 function start(channels: readonly string[] = CHANNELS): void {
-  asker = new ChannelAsker(channels, {
-    clock,
-    random: () => 0,
-    retry: { baseMs: 1_000, maxMs: 30_000 },
+  const deps = { clock, random: () => 0, retry: { baseMs: 1_000, maxMs: 30_000 } };
+  asker = new ChannelAsker(channels, deps, {
     send: (command) => {
       const { channel } = command as { channel: string };
       sent.push(channel);

@@ -273,7 +273,7 @@ describe('maxBytes of a memory store', () => {
     const loop: Record<string, unknown> = {};
     loop['self'] = loop;
     await broker.log.appendMany([{ ...big('a', 'x', 1_000), event: { id: 'x', event: 'm', payload: loop } }]);
-    expect(store.stats.bytes).toBeLessThan(40_000);
+    expect(store.stats.bytes).toBeLessThan(60_000);
   });
 
   it('refuses subscribes and members that would have to stay, and takes them when there is room (G13)', async () => {

@@ -1359,7 +1359,7 @@ export const OTHER_NUMBERS = {
     'lib/client/token-refresher.ts#MIN_RETRY_MS',
     'lib/transports/sse/channel-asker.ts#RATE_HOLD_MS',
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
-    'lib/transports/sse/feed.ts#LEAST_PART',
+    'lib/transports/sse/pace.ts#LEAST_PART',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

@@ -371,8 +371,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       this.takeData(envelopes);
       this.noteQueue();
       if (envelopes.length === 0) continue;
-      const { connection } = this;
-      this.write(connection.frame?.(envelopes) ?? connection.variant.frame(envelopes));
+      this.write(this.connection.frame?.(envelopes) ?? this.connection.variant.frame(envelopes));
     }
     if (this.queue.isEmpty) this.announceDroppedTails();
     this.report();

@@ -143,7 +143,7 @@ describe('an id that stood in a block of its own', () => {
 });
 
 describe('a channel whose answer was taken back', () => {
-  it.each([true, false])('is told of once (retryable: %s)', (retryable) => {
+  it.each([true, false])('is announced once (retryable: %s)', (retryable) => {
     const { encode, answer, timers } = feedOf(['a', 'b']);
     answer(0, 1);
     const code = retryable ? 'unavailable' : 'forbidden';
@@ -155,7 +155,7 @@ describe('a channel whose answer was taken back', () => {
     expect(timers).toHaveLength(retryable ? 1 : 0);
   });
 
-  it('is told of with its end where the answer was sent', () => {
+  it('is announced with its end where the answer was sent', () => {
     const { encode, answer } = feedOf(['a', 'b']);
     answer(0, 1);
     const payload = { code: 'forbidden', message: '', retryable: false };

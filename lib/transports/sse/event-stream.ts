@@ -66,10 +66,6 @@ export class EventStream implements DirectWriteEvents {
     if (isHttp1 && isPlainTcp(req.socket)) this.direct = req.socket;
   }
 
-  get isOpen(): boolean {
-    return this.state === 'open';
-  }
-
   /** Whether the socket encrypts, or frames, what it is given: it keeps a copy. */
   get copiesFrames(): boolean {
     return this.direct === undefined;

@@ -52,14 +52,13 @@ export class Places {
     return this.note(channel, 'move', position);
   }
 
-  /** The message with this note is being written. @returns its channel. */
-  follow(note: string): string {
+  /** The message with this note is being written. */
+  follow(note: string): void {
     const [index, how, seq, epoch = ''] = note.slice(NOTE_MARK.length).split(' ');
     const channel = this.channels[Number(index)] as string;
     const before = how === 'keep' ? this.written.get(channel) : undefined;
     this.written.set(channel, { epoch: decodeURIComponent(epoch), seq: before?.seq ?? Number(seq) });
     this.unread.delete(channel);
-    return channel;
   }
 
   /** The id behind everything that was written; `undefined` for one that proxies would refuse. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { encode } from '@msgpack/msgpack';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { TurnCounter } from '../../support/turn-counter.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import type { WireClient } from '../../support/wire/client.js';
@@ -16,32 +17,25 @@ let clock: ManualClock;
 let ran: string[];
 /** What was parsed, and in which turn of the event loop. */
 let parsed: { readonly id: string; readonly turn: number }[];
-let turn: number;
-let counting: boolean;
+let counter: TurnCounter;
 
 beforeEach(() => {
   ran = [];
   parsed = [];
-  turn = 0;
-  counting = true;
-  const count = (): void => {
-    turn++;
-    if (counting) setImmediate(count);
-  };
-  count();
+  counter = new TurnCounter();
   const { parse } = JSON;
   jest.spyOn(JSON, 'parse').mockImplementation((text, ...rest) => {
     // A command may say how long it takes to parse it.
     const ms = /"takes":(\d+)/.exec(text)?.[1];
     if (ms !== undefined) {
       clock.advance(Number(ms));
-      parsed.push({ id: /"id":"([^"]+)"/.exec(text)?.[1] ?? '', turn });
+      parsed.push({ id: /"id":"([^"]+)"/.exec(text)?.[1] ?? '', turn: counter.turn });
     }
     return parse(text, ...rest) as unknown;
   });
 });
 afterEach(async () => {
-  counting = false;
+  counter.stop();
   jest.restoreAllMocks();
   await server.close();
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { HandlerCall } from '../../../lib/core/ports/channel-definition.js';
 import { ManualClock } from '../../support/engine/manual-clock.js';
+import { TurnCounter } from '../../support/turn-counter.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import type { WireClient } from '../../support/wire/client.js';
@@ -13,27 +14,20 @@ let server: WireServer;
 let clock: ManualClock;
 /** What handlers ran, by user and id of the command, and in which turn of the event loop. */
 let ran: { readonly what: string; readonly turn: number }[];
-let turn: number;
-let counting: boolean;
+let counter: TurnCounter;
 afterEach(async () => {
-  counting = false;
+  counter.stop();
   await server.close();
 });
 
 beforeEach(() => {
   ran = [];
-  turn = 0;
-  counting = true;
-  const count = (): void => {
-    turn++;
-    if (counting) setImmediate(count);
-  };
-  count();
+  counter = new TurnCounter();
 });
 
 /** Work that takes a whole turn. */
 function work({ user, id }: Pick<HandlerCall, 'user'> & { readonly id?: string }): null {
-  ran.push({ what: `${user?.id ?? 'nobody'} ${id ?? ''}`, turn });
+  ran.push({ what: `${user?.id ?? 'nobody'} ${id ?? ''}`, turn: counter.turn });
   clock.advance(TURN_MS);
   return null;
 }

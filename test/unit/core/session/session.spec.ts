@@ -9,6 +9,19 @@ afterEach(() => harness.stop());
 
 const hello = (payload: object = {}) => ({ type: 'hello', id: 'h1', payload: { versions: [1], ...payload } });
 
+/** A channel whose request takes a whole turn of the event loop. */
+function busy(onRun: (id: string) => void = () => undefined) {
+  const work = ({ id }: { readonly id: string }): null => {
+    onRun(id);
+    harness.clock.advance(8);
+    return null;
+  };
+  return {
+    authorize: { subscribe: 'public', request: 'public' },
+    requests: new Map([['work', work]]),
+  } as const;
+}
+
 describe('session', () => {
   it('closes with 4805 when the first envelope is not hello (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')]);
@@ -418,15 +431,7 @@ describe('session', () => {
 
   it('answers unavailable to commands that waited for a turn of a busy node, and charges nothing for it (G16)', async () => {
     const ran: string[] = [];
-    const work = ({ id }: { readonly id: string }): null => {
-      ran.push(id);
-      harness.clock.advance(8);
-      return null;
-    };
-    const behaviour = {
-      authorize: { subscribe: 'public', request: 'public' },
-      requests: new Map([['work', work]]),
-    } as const;
+    const behaviour = busy((id) => ran.push(id));
     harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
       settings: {
         limits: { answerBytesPerSecond: 50, ratePerSecond: 1e6, burst: 1e6, userRatePerSecond: 1e6 },
@@ -463,14 +468,7 @@ describe('session', () => {
   it.each(['run', 'are refused'])(
     'commands that waited and %s leave nothing behind of what they held (G16)',
     async (how) => {
-      const work = (): null => {
-        harness.clock.advance(8);
-        return null;
-      };
-      const behaviour = {
-        authorize: { subscribe: 'public', request: 'public' },
-        requests: new Map([['work', work]]),
-      } as const;
+      const behaviour = busy();
       const rate = how === 'run' ? 1e6 : 1;
       harness = await EngineHarness.start([channel('rooms.:room', { behaviour })], {
         settings: {
@@ -508,14 +506,7 @@ describe('session', () => {
   );
 
   it('parses a frame above 1 KiB only in its turn where this turn was long enough, and a smaller one as it comes (G16)', async () => {
-    const work = (): null => {
-      harness.clock.advance(8);
-      return null;
-    };
-    const behaviour = {
-      authorize: { subscribe: 'public', request: 'public' },
-      requests: new Map([['work', work]]),
-    } as const;
+    const behaviour = busy();
     harness = await EngineHarness.start([channel('rooms.:room', { behaviour })]);
     const connection = await harness.greet();
     const parsed: string[] = [];

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
 import { isHttp2 } from '../http/request-router.js';
 import type { Answer } from './answer.js';
+import type { UnreadAnswers } from './unread-answers.js';
 
 /** How long a body may still come that nobody reads, in milliseconds. */
 const LINGER_MS = 2_000;
@@ -23,6 +24,7 @@ export interface AnswerRules {
   readonly maxBytes: number;
   /** Whether the connection ends behind it. */
   readonly ends: boolean;
+  readonly unread: UnreadAnswers;
 }
 
 /** Writes the answer to a request, whose body may not have been read. */
@@ -36,6 +38,7 @@ export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules:
     ...(status === 204 ? {} : { 'Content-Length': bytes }),
     ...(rules.ends && !isHttp2(req) ? { Connection: 'close' } : {}),
   });
+  rules.unread.watch(res);
   for (const part of body) res.write(part);
   if (req.complete) res.end();
   else drain(req, res, rules);

@@ -29,6 +29,7 @@ import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
 import { StreamCarrier } from './stream-carrier.js';
+import { UnreadAnswers } from './unread-answers.js';
 
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
@@ -61,6 +62,7 @@ export class HttpSessionTransport implements Transport {
   private readonly policy: HandshakePolicy;
   private readonly check: EntryCheck;
   private readonly bodies: BodyReader;
+  private readonly unread: UnreadAnswers;
   private readonly writer = new DirectWriter();
   private readonly ids: SessionIds;
   private readonly sessions: HttpSessionDeps;
@@ -89,6 +91,7 @@ export class HttpSessionTransport implements Transport {
       timeoutMs: handshakeTimeoutMs,
       unfinished,
     });
+    this.unread = new UnreadAnswers(clock, closeTimeoutMs);
     this.ids = new SessionIds(host.nodeId, entropy);
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
     this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
@@ -234,7 +237,8 @@ export class HttpSessionTransport implements Transport {
   }
 
   private refuseBody(exchange: Exchange, refusal: Refusal, request: SessionRequest, sender: Handshake): void {
-    const answer = refusal.status === 413 ? this.requests.tooLarge(request) : refusalAnswer(refusal);
+    const isTooLarge = refusal.status === 413 && this.isOwn(request);
+    const answer = isTooLarge ? this.requests.tooLarge(request) : refusalAnswer(refusal);
     this.conclude(exchange, answer, sender);
   }
 
@@ -284,7 +288,8 @@ export class HttpSessionTransport implements Transport {
   }
 
   private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
-    writeAnswer(exchange, answer, { ...this.settings, maxBytes: this.host.maxFrameBytes, ends });
+    const { unread, host, settings } = this;
+    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes: host.maxFrameBytes, ends, unread });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */

@@ -57,7 +57,7 @@ export class ScheduledClient {
     readonly name: string,
     private readonly room: string,
     private readonly places: () => readonly HttpPlace[],
-    commands: readonly ScheduledCommand[],
+    readonly commands: readonly ScheduledCommand[],
     seed: number,
   ) {
     this.follower = new ChannelFollower(room);

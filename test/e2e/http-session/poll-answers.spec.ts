@@ -98,7 +98,7 @@ describe('answers to polls (P21)', () => {
     expect((await exchange.poll(last + 1)).status).toBe(410);
   });
 
-  it('are not given to a poll that comes late, when a later one was answered: it is 409, and the session goes on', async () => {
+  it('are not given to a poll that comes late, when a later one was answered: it is 409, and the session continues', async () => {
     await start();
     const [exchange, first] = await subscribed();
     let last = first;
@@ -184,7 +184,7 @@ describe('answers to polls (P21)', () => {
     await until('the session to end', () => session() === 0);
   });
 
-  it('that were acknowledged are not touched by a revoke: the session goes on (G11)', async () => {
+  it('that were acknowledged are not touched by a revoke: the session continues (G11)', async () => {
     await start();
     const [exchange, last] = await subscribed();
     await publish('seen');

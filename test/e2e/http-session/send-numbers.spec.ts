@@ -83,7 +83,7 @@ describe('what a client sends over HTTP (P21)', () => {
     },
   );
 
-  it('that comes late, when a later one was answered, is 409 and not run, and the session goes on', async () => {
+  it('that comes late, when a later one was answered, is 409 and not run, and the session continues', async () => {
     await start();
     const exchange = await open();
     for (const number of [1, 2, 3]) await exchange.send(number, [ask(number)]);
@@ -188,7 +188,7 @@ describe('what a client sends over HTTP (P21)', () => {
   });
 
   it.each(['[1]', '["x"]', '[[{}]]', '[{}]', '[{"type":"ping"}]'])(
-    'that is a list of something else is taken, and answered as a malformed command (P6b): %j',
+    'that is a list of something else is taken, and answered as a malformed command: %j (P6b)',
     async (body) => {
       await start();
       const exchange = await open();
@@ -208,7 +208,7 @@ describe('what a client sends over HTTP (P21)', () => {
     ['', {}],
     ['application/jsonp', {}],
     ['application/json', { 'Content-Encoding': 'gzip' }],
-  ])('of another kind is 415, and the session goes on: %s %j', async (type, more) => {
+  ])('of another kind is 415, and the session continues: %s %j', async (type, more) => {
     await start();
     const exchange = await open();
     const body = 'Content-Encoding' in more ? gzipSync(JSON.stringify([ask(1)])) : JSON.stringify([ask(1)]);
@@ -235,7 +235,7 @@ describe('what a client sends over HTTP (P21)', () => {
     expect((await readReply(await other.beginSend(1, '[{"type": …', announced).response)).status).toBe(413);
   });
 
-  it('from another page than the one that opened the session is 403, and the session goes on (G22)', async () => {
+  it('from another page than the one that opened the session is 403, and the session continues (G22)', async () => {
     await start();
     const exchange = await open({ headers: { Origin: ORIGIN } });
     for (const headers of [

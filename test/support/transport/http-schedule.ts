@@ -78,7 +78,14 @@ export async function playSchedule(nodes: ScheduleNodes, size: ScheduleSize): Pr
       return { type, id: `${name}-${number}` };
     });
     const room = `rooms.${Math.floor(index / ROOM_SIZE)}`;
-    return new ScheduledClient(name, room, () => nodes.places(), own, seed * 1_000 + index);
+    return new ScheduledClient(
+      name,
+      room,
+      () => nodes.places(),
+      own,
+      seed * 1_000 + index,
+      index % 3 === 0 ? 'sse' : 'polling',
+    );
   });
   const rooms = Array.from({ length: Math.ceil(sessions / ROOM_SIZE) }, (_, index) => `rooms.${index}`);
   const running = clients.map((client) => client.run());

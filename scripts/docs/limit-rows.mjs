@@ -1396,6 +1396,12 @@ export const OTHER_NUMBERS = {
     'lib/core/ports/value-weight.ts#PROPERTY_BYTES',
     'lib/core/ports/value-weight.ts#TEXT_BYTES',
     'lib/core/ports/value-weight.ts#MOST_PER_BYTE',
+    'lib/core/ports/value-weight.ts#FURTHER_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_PROPERTY_BYTES',
+    'lib/core/ports/value-weight.ts#NUMBER_BYTES',
+    'lib/core/ports/value-weight.ts#MAX_NAMES',
+    'lib/core/ports/value-weight.ts#MAX_NAME_LENGTH',
   ],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',
@@ -1416,6 +1422,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/compression.ts#TRAILER_BYTES',
     'lib/transports/websocket/frame.ts#MAX_SHORT',
     'lib/transports/websocket/frame.ts#MAX_MEDIUM',
+    'lib/protocol/numbered-names.ts#MAX_INDEX',
   ],
   'what tells a held-back timer or a stale value': [
     'lib/client/clock.ts#SLEEP_MS',

@@ -1049,6 +1049,11 @@ export const FIXED = {
     'the connection',
     'counts the next one: see `abuse`',
   ),
+  'lib/transports/websocket/connection.ts#LARGE_PART_BYTES': bytes(
+    'part of a message that is read as it comes',
+    'the message',
+    'reads the rest in turns of its client, where the turn of the event loop has taken long',
+  ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',
     'the connection',

@@ -2,10 +2,11 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Credentials, Verified } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
+import type { NodeLink } from './node-link.js';
 
-/** A refusal before the upgrade, or before a stream, as plain HTTP (P18, P20). */
+/** A refusal before the upgrade, before a stream, or of a request of a session, as plain HTTP (P18, P20, P21). */
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 414 | 426 | 429 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 414 | 415 | 426 | 429 | 503;
   readonly message: string;
   /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;
@@ -85,6 +86,6 @@ export interface TransportHost {
   onRefused(refusal: Refusal, ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
-  /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */
-  locate(connectionId: string): string | undefined;
+  /** The way to the other nodes, for requests of connections that they hold; `undefined` where the broker knows none. */
+  readonly nodes: NodeLink | undefined;
 }

@@ -258,6 +258,12 @@ export interface RealtimeModuleOptions {
      * the same authorizations. `false` leaves the path to the application; `serveFeed` works in any case. Default `true`.
      */
     readonly sse?: boolean;
+    /**
+     * Sessions of client libraries over HTTP, for networks that break WebSocket (P21): they send by `POST {path}/send`, and are sent
+     * messages by the stream of `POST {path}/sse` or the answers to `POST {path}/poll`. `false` leaves these to the application.
+     * Default: as `sse`.
+     */
+    readonly httpSessions?: boolean;
   };
   /**
    * How clients prove who they are: options, the class of a provider, or an instance. Needed where clients connect, so

@@ -16,6 +16,8 @@ export interface WelcomePayload {
   readonly version: number;
   /** Session ticket (P28): opaque; keep it in memory only. */
   readonly session: string;
+  /** Over HTTP: the secret name of this connection, which its requests carry (P21). */
+  readonly connection?: string;
   readonly user?: string;
   readonly features: readonly string[];
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };

@@ -123,7 +123,7 @@ export class Hello {
       if (!settings.anonymous) {
         throw new RealtimeError(
           'unauthorized',
-          connection.handshake.transport === 'sse'
+          connection.handshake.transport === 'sse' && connection.oneWay === true
             ? 'No credentials: send "Authorization: Bearer <token>", or the cookie of auth.cookie. auth.anonymous admits readers without any'
             : 'No credentials: send a token in hello, as subprotocol "bearer.<token>", or a cookie',
         );

@@ -50,6 +50,7 @@ export class Unsubscribe {
   /** The server's decision. The client is sent `unsubscribed` with the reason (P24). */
   end(session: Session, subscription: Subscription, reason: RealtimeError): void {
     session.connection.onEnding?.();
+    session.connection.onWithdrawn?.();
     subscription.takeAway();
     this.refuse(session, this.drop(session, subscription), reason);
     const { code, message, retryable, retryAfterMs } = bodyOf(reason);

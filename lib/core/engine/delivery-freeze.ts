@@ -35,7 +35,10 @@ export class DeliveryFreeze implements RevocationFreshnessEvents {
         'known here. Delivery resumes with its next proof; until then check the connection to the broker.',
     );
     for (const channel of hub.channels()) if (channel.isFrozen) channel.freeze();
-    for (const { outbox } of sessions.list()) outbox.hold();
+    for (const { outbox, channels, connection } of sessions.list()) {
+      outbox.hold();
+      if (channels.hasFrozen) connection.onWithdrawn?.();
+    }
   }
 
   onCurrent(): void {

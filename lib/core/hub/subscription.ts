@@ -222,6 +222,7 @@ export class Subscription implements Subscriber {
     this.unanswered = true;
     this.channel.stopLive(this);
     this.outbox.hold();
+    this.outbox.connection.onWithdrawn?.();
   }
 
   /** What was put aside is queued again; the caller continues the delivery. */

@@ -67,6 +67,11 @@ export interface Connection {
    */
   onEnding?(): void;
   /**
+   * Called when the engine takes back, or puts aside, what it has for this client of one of its channels: the client lost access, or
+   * may have. What a transport keeps to send it again must not be sent again. It must not call the engine back.
+   */
+  onWithdrawn?(): void;
+  /**
    * Hands one frame to the socket. `false` when the socket buffers bytes: nothing is lost, but the next frame should
    * wait for `onDrain`. A write on a closed connection is ignored.
    */

@@ -4,9 +4,9 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
 import type { NodeLink } from './node-link.js';
 
-/** A refusal before the upgrade, or before a stream, as plain HTTP (P18, P20). */
+/** A refusal before the upgrade, before a stream, or of a request of a session, as plain HTTP (P18, P20, P21). */
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 414 | 426 | 429 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 414 | 415 | 426 | 429 | 503;
   readonly message: string;
   /** Distinguishes refusals of one status, e.g. `banned` and `forbidden`. */
   readonly code?: ErrorCode;

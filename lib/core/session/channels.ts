@@ -65,6 +65,12 @@ export class SessionChannels {
     return this.joined.get(channel);
   }
 
+  /** Whether something of a channel may not be written for now. */
+  get hasFrozen(): boolean {
+    for (const { isFrozen } of this.joined.values()) if (isFrozen) return true;
+    return false;
+  }
+
   /** A copy, since the caller may remove some of them. */
   list(): readonly Subscription[] {
     return [...this.joined.values()];

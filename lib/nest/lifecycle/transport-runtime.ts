@@ -8,6 +8,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { systemClock } from '../../core/ports/clock.js';
 import type { Transport } from '../../core/ports/transport.js';
+import { HttpSessionTransport } from '../../transports/http-session/index.js';
 import { SseTransport } from '../../transports/sse/index.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
 import { NestEngineLogger } from './engine-logger.js';
@@ -41,7 +42,7 @@ export class TransportRuntime
   onModuleInit(): void {
     if (!this.runtime.attaches) return;
     const { engine, config } = this.runtime;
-    const { settings, transport, sse: servesFeeds } = config;
+    const { settings, transport, sse: servesFeeds, httpSessions: servesSessions } = config;
     const options = {
       ...transport,
       closeTimeoutMs: this.closeTimeoutMs,
@@ -56,6 +57,11 @@ export class TransportRuntime
       retry: settings.retry,
     });
     this.transports.push(websocket, ...(servesFeeds ? [feeds] : []));
+    if (servesSessions) {
+      const { heartbeat } = settings;
+      const { variants } = feeds;
+      this.transports.push(new HttpSessionTransport(engine.host, { ...options, heartbeat, variants }));
+    }
     this.runtime.feeds = feeds;
     // The routes of the application are registered already. After this hook Nest's 404 would precede the probe's route.
     new ProbeRoute(websocket, this.logger).register(this.httpAdapterHost.httpAdapter);

@@ -9,7 +9,7 @@ import {
   type Setting,
 } from '../../core/ports/settings-defaults.js';
 
-function flag(value: boolean): Setting<'flag', boolean> {
+function flag<T extends boolean | undefined>(value: T): Setting<'flag', boolean | T> {
   return { kind: 'flag', default: value, min: 0, max: 1 };
 }
 
@@ -28,7 +28,7 @@ export const MODULE_TABLE = {
   ...ENGINE_TABLE,
   path: text('/realtime'),
   publisherOnly: flag(false),
-  transports: { sse: flag(true) },
+  transports: { sse: flag(true), httpSessions: flag(undefined) },
   globalEnhancers: flag(true),
   queryToken: text(undefined, { max: 64 }),
   requireTls: flag(false),

@@ -20,6 +20,8 @@ export interface RealtimeConfig {
   readonly transport: TransportConfig;
   /** Whether plain streams are served at a path of their own. */
   readonly sse: boolean;
+  /** Whether client libraries may hold sessions over HTTP. */
+  readonly httpSessions: boolean;
   readonly settings: EngineSettings;
   readonly broker: () => Broker;
   readonly publisherOnly: boolean;
@@ -57,6 +59,7 @@ export function resolveModuleOptions(options: RealtimeModuleOptions | undefined)
     auth: auth.config,
     transport: resolveTransport(reader, { path, queryToken, requireTls, cookieName: auth.cookieName }),
     sse: transports.sse,
+    httpSessions: transports.httpSessions ?? transports.sse,
     settings: {
       ...numbers,
       nodeId: nodeId ?? systemEntropy.token(),

@@ -11,7 +11,7 @@ import { canonicalOrigin, isSameOrigin, type OriginCheck, type Scheme } from './
 import { takeQueryToken } from './query-token.js';
 import { parseSubprotocols } from './subprotocol-header.js';
 
-/** What a request is judged as: an upgrade, a probe that asks how an upgrade would be answered (P18), or a plain stream (P20). */
+/** What a request is judged as: an upgrade, a probe that asks how an upgrade would be answered (P18), or a plain stream (P20), as which an HTTP session opens (P21). */
 export type Purpose = 'upgrade' | 'probe' | 'stream';
 
 /** A request whose credentials may be verified. */
@@ -81,13 +81,25 @@ export class HandshakePolicy {
     return { ...accepted, codec: selection.codec };
   }
 
-  /** The same of a request for a plain stream (P20). */
-  judgeStream(req: IncomingMessage, address: ClientAddress): Refusal | AcceptedHandshake {
+  /** The same of a request for a plain stream (P20), or one that opens a session over HTTP (P21). */
+  judgeStream(
+    req: IncomingMessage,
+    address: ClientAddress,
+    transport: Handshake['transport'] = 'sse',
+  ): Refusal | AcceptedHandshake {
     const site = req.headers['sec-fetch-site'];
     // Images, scripts and links of other pages, whose visitor knows nothing of the stream. A stream of another page has an Origin.
     if (req.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
       return refused(403, 'A page of another site has to say its Origin');
-    return this.judgeClient(req, address, 'stream', undefined);
+    return this.judgeClient(req, address, 'stream', undefined, transport);
+  }
+
+  /** Who sends a request of a session that is open: what it was opened with counts, so cookies and `Authorization` are not read. */
+  judgeSessionRequest(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | Handshake {
+    if (this.lacksTls(scheme)) return TLS_ONLY;
+    const { cookie: _cookie, authorization: _authorization, ...headers } = req.headers;
+    const handshake = this.handshakeOf('polling', req, this.queryOf(req.url ?? '/').url, ip, scheme);
+    return this.judgeHost(req) ?? { ...handshake, headers };
   }
 
   /** The same where the application has verified the client, on a route of its own. */
@@ -125,12 +137,12 @@ export class HandshakePolicy {
     { ip, scheme }: ClientAddress,
     purpose: Purpose,
     offered: string | undefined,
+    transport: Handshake['transport'] = 'websocket',
   ): Refusal | AcceptedHandshake {
     // Before a credential is looked at: who sent one in plain text learns nothing of it.
     if (this.lacksTls(scheme)) return TLS_ONLY;
     const { headers } = req;
     const query = this.queryOf(req.url ?? '/');
-    const transport = purpose === 'stream' ? 'sse' : 'websocket';
     const received = this.handshakeOf(transport, req, query.url, ip, scheme);
 
     const refusal = this.judgeHost(req) ?? this.host.admit(received);

@@ -58,8 +58,10 @@ export function refusalBody(refusal: Refusal): string {
  * Headers that belong to a refusal wherever it is answered, at the upgrade or by a route (P18): `Retry-After`
  * in whole seconds, rounded up; what RFC 9110 demands of 401 (§11.6.1) and 426 (§15.5.22), and RFC 6455 §4.4
  * of a wrong version.
+ *
+ * @param allow methods of the path, for 405.
  */
-export function refusalHeaders(refusal: Refusal): Record<string, string> {
+export function refusalHeaders(refusal: Refusal, allow = 'GET, OPTIONS'): Record<string, string> {
   const headers: Record<string, string> = {
     'Content-Type': 'application/json; charset=utf-8',
     'Cache-Control': 'no-store',
@@ -67,7 +69,7 @@ export function refusalHeaders(refusal: Refusal): Record<string, string> {
   if (refusal.retryAfterMs !== undefined) {
     headers['Retry-After'] = String(Math.ceil(wholeMs(refusal.retryAfterMs) / 1_000));
   }
-  if (refusal.status === 405) headers['Allow'] = 'GET, OPTIONS';
+  if (refusal.status === 405) headers['Allow'] = allow;
   if (refusal.status === 401) headers['WWW-Authenticate'] = 'Bearer';
   if (refusal.status === 426) {
     headers['Upgrade'] = 'websocket';
@@ -100,6 +102,6 @@ export function writeRefusal(socket: Duplex, refusal: Refusal, clock: Clock): vo
   socket.resume();
 }
 
-function wholeMs(delay: number): number {
+export function wholeMs(delay: number): number {
   return Number.isFinite(delay) ? Math.max(0, Math.ceil(delay)) : 0;
 }

@@ -9,6 +9,15 @@ type RoutedServer = Server & { [ROUTER]?: RequestRouter };
 const OCCUPANT = Symbol.for('nestjs-realtime.occupant');
 type OccupiedSocket = IncomingMessage['socket'] & { [OCCUPANT]?: ServerResponse };
 
+/** Takes the requests of one path with some methods. @param allow every method that the path takes, as in `Allow`. */
+export type MethodHandler = (req: IncomingMessage, res: ServerResponse, allow: string) => void;
+
+/** A path that several share by method. */
+interface SharedPath {
+  readonly handlers: Map<string, MethodHandler>;
+  readonly release: () => void;
+}
+
 /**
  * Shares the `'request'` event of one HTTP server, as {@link PathRouter} says. A claimed path never reaches the framework: no body
  * parser, CORS, session, compression or security header of the application touches it.
@@ -20,6 +29,8 @@ export class RequestRouter
   extends PathRouter<[res: ServerResponse]>
   implements PathClaims<HttpRequestHandler>
 {
+  private readonly shared = new Map<string, SharedPath>();
+
   private constructor(server: Server) {
     super(server, 'request', ROUTER);
   }
@@ -27,6 +38,43 @@ export class RequestRouter
   /** The router of a server; a new one does nothing until a path is claimed. */
   static of(server: Server): RequestRouter {
     return (server as RoutedServer)[ROUTER] ?? new RequestRouter(server);
+  }
+
+  /**
+   * Takes the requests of a path that have one of these methods, and the preflights that ask for one of them. A method that nobody
+   * claimed goes to who claimed the path first, to be refused.
+   *
+   * @returns Releases them; idempotent.
+   * @throws Error when one of them, or the whole path, is taken.
+   */
+  claimMethods(path: string, methods: readonly string[], handler: MethodHandler): () => void {
+    const { handlers, release } = this.shared.get(path) ?? this.share(path);
+    if (methods.some((method) => handlers.has(method))) {
+      throw new Error(
+        `Requests of "${path}" are already taken on this server. Give one of the transports another path.`,
+      );
+    }
+    for (const method of methods) handlers.set(method, handler);
+    return () => {
+      for (const method of methods) if (handlers.get(method) === handler) handlers.delete(method);
+      if (handlers.size > 0 || this.shared.get(path)?.handlers !== handlers) return;
+      this.shared.delete(path);
+      release();
+    };
+  }
+
+  private share(path: string): SharedPath {
+    const handlers = new Map<string, MethodHandler>();
+    const release = this.claim(path, (req, res) => {
+      const { method = '', headers } = req;
+      const asked = method === 'OPTIONS' ? (headers['access-control-request-method'] ?? '') : method;
+      const [first] = handlers.values();
+      const handler = handlers.get(asked) ?? first;
+      handler?.(req, res, [...handlers.keys(), 'OPTIONS'].join(', '));
+    });
+    const shared = { handlers, release };
+    this.shared.set(path, shared);
+    return shared;
   }
 
   protected readonly dispatch: RouterListener<[res: ServerResponse]> = (req, res) => {

@@ -94,7 +94,8 @@ class BlockCodec implements Codec {
   readonly name = 'sse';
   readonly subprotocol = '';
   readonly binary = false;
-  readonly separator = undefined;
+  /** Of what clients send; a block has its own end. */
+  readonly separator = 0x0a;
   /** Of the channel that was asked for last, since one event is written for many streams. */
   private last: { readonly channel: string; readonly ids: ResumeIds } | undefined;
 

@@ -7,14 +7,14 @@ import type {
   WireVariant,
 } from '../../core/ports/connection.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
-import { closeActionOf, closeNameOf, CLOSE_CODES, parseCloseReason } from '../../protocol/close-codes.js';
+import { CLOSE_CODES, parseCloseReason } from '../../protocol/close-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { PROTOCOL_VERSION } from '../../protocol/envelope.js';
 import type { ByePayload, SubscribeResult } from '../../protocol/messages.js';
 import type { Position } from '../../protocol/position.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
-import { CLOSE_MEANINGS } from '../../protocol/meanings.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
+import { lastWord } from '../http/last-word.js';
 import { blockOf, BLOCK_ID, COMMENT, noteOf, withId, type BlockVariants, type Identified } from './blocks.js';
 import { ChannelAsker, type AskingClient, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
@@ -329,23 +329,12 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating, Aski
     // It left because nothing is left to follow, which it was told.
     if (code === CLOSE_CODES.normal.code) return '';
     const ts = this.deps.clock.now();
-    if (closeActionOf(code) === 'stop') {
-      const name = closeNameOf(code) ?? 'forbidden';
-      const wait = retryAfterMs > 0 ? { retryAfterMs } : {};
-      const payload = {
-        code: name,
-        message: CLOSE_MEANINGS[name],
-        retryable: false,
-        close: code,
-        ...wait,
-      };
-      return blockOf({ id: STOP_ID, data: JSON.stringify({ type: 'error', ts, payload }) });
-    }
-    const bye = { type: 'bye', ts, payload: { code, retryAfterMs, spreadMs: 0 } };
+    const last = lastWord(code, retryAfterMs, ts);
+    if (last.type === 'error') return blockOf({ id: STOP_ID, data: JSON.stringify(last) });
     return blockOf({
       id: this.places.id,
       retryMs: this.retryAfter(code, retryAfterMs),
-      data: this.advice === undefined ? JSON.stringify(bye) : undefined,
+      data: this.advice === undefined ? JSON.stringify(last) : undefined,
     });
   }
 

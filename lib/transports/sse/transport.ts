@@ -20,6 +20,8 @@ import { Beats, IdPace, spread } from './pace.js';
 /** How often a client is told where it stands, in milliseconds: what follows may come twice. */
 const ID_EVERY_MS = 250;
 
+const METHODS = ['GET', 'HEAD'];
+
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
 
@@ -38,6 +40,8 @@ interface Exchange {
   readonly res: ServerResponse;
   /** By which a page may read the answer; those of a route of the application are the application's. */
   cors: Readonly<Record<string, string>>;
+  /** Methods of the path. */
+  readonly allow?: string;
 }
 
 /**
@@ -55,6 +59,8 @@ export class SseTransport implements Transport {
   private readonly check: EntryCheck;
   private readonly streams: EventStreamDeps;
   private readonly feeds: FeedDeps;
+  /** How streams are written; shared with every transport that is to send the same bytes. */
+  readonly variants = new BlockVariants();
   private readonly releases: (() => void)[] = [];
   private readonly watches: (() => void)[] = [];
   private closed = false;
@@ -72,7 +78,7 @@ export class SseTransport implements Transport {
     this.streams = { ...this.settings, writer: new DirectWriter() };
     this.feeds = {
       ...this.settings,
-      variants: new BlockVariants(),
+      variants: this.variants,
       ids: new IdPace(clock, ID_EVERY_MS),
       beats: new Beats(clock, heartbeatMs),
     };
@@ -89,7 +95,7 @@ export class SseTransport implements Transport {
 
   attach(server: Server): void {
     if (this.closed) throw new Error('This transport is closed. Create a new one.');
-    this.releases.push(RequestRouter.of(server).claim(this.path, this.onRequest));
+    this.releases.push(RequestRouter.of(server).claimMethods(this.path, METHODS, this.onRequest));
   }
 
   /** Where the path is not attached: refuses what is pipelined behind the streams of {@link serve} all the same. */
@@ -127,8 +133,8 @@ export class SseTransport implements Transport {
     this.check.close();
   }
 
-  private readonly onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' } };
+  private readonly onRequest = (req: IncomingMessage, res: ServerResponse, allow: string): void => {
+    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => this.answer(exchange));
   };
 
@@ -212,7 +218,7 @@ export class SseTransport implements Transport {
     const body = isTemporary ? this.comeBack(refusal) : refusalBody(refusal);
     const headers = {
       ...cors,
-      ...(isTemporary ? STREAM_HEAD : refusalHeaders(refusal)),
+      ...(isTemporary ? STREAM_HEAD : refusalHeaders(refusal, exchange.allow)),
       'Content-Length': Buffer.byteLength(body),
       // What is refused here is not worth a connection that waits for the next request.
       ...(!isHttp2(req) && { Connection: 'close' }),

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/ports/clock.js';
 import type { TransportHost } from '../../core/ports/transport-host.js';
+import { FrameRate, type Rated } from '../http/frame-rate.js';
 
 /** A chunk of so many bytes costs nothing by itself: networks deliver what is large in pieces of about this size. */
 const WHOLE_CHUNK_BYTES = 1_024;
@@ -20,9 +21,6 @@ function isOneMessage(chunk: Buffer): boolean {
   return length === 126 && chunk.length === 4 + mask + (chunk[2] as number) * 256 + (chunk[3] as number);
 }
 
-/** Credit is counted in these, so that it is a whole number: V8 makes an object for each field that holds a fraction. */
-const PARTS_PER_FRAME = 1_000;
-
 /** The place in a stream that was cut within a message. */
 interface Cut {
   readonly left: number;
@@ -34,11 +32,7 @@ interface Cut {
 }
 
 /** What a meter keeps for one client; only the meter changes it. Nothing else is kept between messages. */
-export interface Metered {
-  /** What may still come before the clock is looked at, in {@link PARTS_PER_FRAME}; negative for a debt. */
-  credit: number;
-  /** Whole milliseconds of the clock that never jumps. */
-  paidAt: number;
+export interface Metered extends Rated {
   cut: Cut | undefined;
 }
 
@@ -61,15 +55,18 @@ export class InboundMeter {
   /** Bytes of the frames of the current message that are complete. */
   private message = 0;
 
+  private readonly rate: FrameRate;
+
   constructor(
-    private readonly rate: TransportHost['frames'],
-    private readonly clock: Clock,
-  ) {}
+    private readonly frames: TransportHost['frames'],
+    clock: Clock,
+  ) {
+    this.rate = new FrameRate(frames, clock);
+  }
 
   /** Begins to count what a client sends. */
   begin(client: Metered): void {
-    client.credit = this.rate.burst * PARTS_PER_FRAME;
-    client.paidAt = Math.floor(this.clock.monotonic());
+    this.rate.begin(client);
   }
 
   /**
@@ -81,9 +78,7 @@ export class InboundMeter {
     // Nearly every chunk is one message, which leaves nothing to remember.
     const frames = client.cut === undefined && isOneMessage(chunk) ? 1 : this.walk(client, chunk);
     // What begins no frame, and is no whole chunk, is one event of the socket.
-    const cost = (frames > 0 || chunk.length >= WHOLE_CHUNK_BYTES ? frames : 1) * PARTS_PER_FRAME;
-    client.credit -= cost;
-    return client.credit >= 0 ? 0 : this.settle(client, cost);
+    return this.rate.take(client, frames > 0 || chunk.length >= WHOLE_CHUNK_BYTES ? frames : 1);
   }
 
   /** Bytes that are here of a message of the client that has not ended. */
@@ -92,18 +87,6 @@ export class InboundMeter {
     const isCut = cut.left > 0 && (cut.first & CONTROL_BIT) === 0;
     // The mask comes before the payload.
     return cut.message + (isCut ? Math.max(0, cut.length - cut.left) : 0);
-  }
-
-  private settle(client: Metered, cost: number): number {
-    const { perSecond } = this.rate;
-    const burst = this.rate.burst * PARTS_PER_FRAME;
-    const now = Math.floor(this.clock.monotonic());
-    // A thousandth of a second, a thousandth of a frame.
-    const regained = (now - client.paidAt) * perSecond;
-    client.credit = Math.min(burst, client.credit + cost + regained) - cost;
-    client.paidAt = now;
-    if (client.credit >= 0) return 0;
-    return -client.credit > burst ? Number.POSITIVE_INFINITY : -client.credit / perSecond;
   }
 
   /** @returns as how many frames those count that begin in the chunk. */
@@ -120,7 +103,7 @@ export class InboundMeter {
       }
       const byte = chunk[at++] as number;
       if (this.header === 0) {
-        frames += (byte & CONTROL_BIT) === 0 ? 1 : this.rate.control;
+        frames += (byte & CONTROL_BIT) === 0 ? 1 : this.frames.control;
         this.first = byte;
         this.header = -1;
       } else if (this.header === -1) {

@@ -234,7 +234,7 @@ export function describeSseContract(name: string, makeFront: MakeFront = directl
         ['rooms.1', { headers: { Origin: 'https://evil.example.com' } }, 403],
         ['rooms.1', { headers: { 'Sec-Fetch-Site': 'cross-site' } }, 403],
         ['rooms.1', { headers: { Cookie: 'token=alice' } }, 403],
-        ['rooms.1', { method: 'POST' }, 405],
+        ['rooms.1', { method: 'PUT' }, 405],
         [`rooms.${'a'.repeat(190)},`.repeat(22), {}, 414],
         ['rooms.1', { headers: { 'Last-Event-ID': 'x'.repeat(4_097) } }, 414],
       ];

@@ -20,6 +20,7 @@ export interface Block {
 export interface EventReaderOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly method?: string;
+  readonly body?: string;
   /** How an `https:` address is found and trusted. */
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'lookup' | 'servername'>;
 }
@@ -63,7 +64,7 @@ export class EventReader {
 
   static open(
     url: string,
-    { headers = {}, method = 'GET', tls = {} }: EventReaderOptions = {},
+    { headers = {}, method = 'GET', body, tls = {} }: EventReaderOptions = {},
   ): Promise<EventReader> {
     return new Promise((resolve, reject) => {
       const ask = url.startsWith('https:') ? requestSecurely : request;
@@ -72,7 +73,7 @@ export class EventReader {
         resolve(new EventReader(response.statusCode ?? 0, response.headers, response, sent)),
       );
       sent.on('error', reject);
-      sent.end();
+      sent.end(body);
     });
   }
 

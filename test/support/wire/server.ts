@@ -18,6 +18,10 @@ import {
   type WebSocketTransportOptions,
 } from '../../../lib/transports/websocket/index.js';
 import { SseTransport, type SseTransportOptions } from '../../../lib/transports/sse/index.js';
+import {
+  HttpSessionTransport,
+  type HttpSessionTransportOptions,
+} from '../../../lib/transports/http-session/index.js';
 import { settle } from '../engine/manual-clock.js';
 import { RecordingLogger, type LogRecord } from '../engine/recording-logger.js';
 import { SeededEntropy } from '../engine/seeded-entropy.js';
@@ -56,6 +60,8 @@ export interface WireServerOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Of the plain streams, beside those of `transport` that both have. */
   readonly sse?: Omit<SseTransportOptions, 'clock'>;
+  /** Of the sessions over HTTP, beside those of `transport`. */
+  readonly http?: Omit<HttpSessionTransportOptions, 'clock'>;
 }
 
 /** A server of the library's parts, without Nest, on a port of its own. */
@@ -69,6 +75,8 @@ export interface WireServer {
   readonly transport: WebSocketTransport;
   /** Plain streams, at `/sse` below the path of `transport`. */
   readonly sse: SseTransport;
+  /** Sessions over HTTP, at `/sse`, `/poll` and `/send` below that path. */
+  readonly http: HttpSessionTransport;
   /** What the engine logged, and what went wrong in the transport (`error`). */
   readonly records: readonly LogRecord[];
   /** Opens a raw connection that {@link close} cuts. Nothing is sent. */
@@ -135,6 +143,14 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   const random = (): number => entropy.random();
   const fromSettings = { heartbeatMs: heartbeat.intervalMs, maxChannels, retry, random };
   const sse = new SseTransport(engine.host, { ...told, ...fromSettings, ...options.sse });
+  const { variants } = sse;
+  const httpSessions = new HttpSessionTransport(engine.host, {
+    ...told,
+    heartbeat,
+    entropy,
+    variants,
+    ...options.http,
+  });
   const onRequest: RequestListener = (req, res) => {
     // What a proxy's check asks an application for.
     if (req.url === '/health/ready') return void res.end();
@@ -156,6 +172,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   await engine.start();
   transport.attach(http);
   sse.attach(http);
+  httpSessions.attach(http);
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   const address = `127.0.0.1:${(http.address() as AddressInfo).port}${transport.path}`;
   const s = options.tls === undefined ? '' : 's';
@@ -173,6 +190,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     await engine.stop();
     transport.close();
     sse.close();
+    httpSessions.close();
     http.closeAllConnections();
     await new Promise<void>((resolve) => http.close(() => resolve()));
   };
@@ -183,6 +201,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     broker,
     transport,
     sse,
+    http: httpSessions,
     records: logger.records,
     open,
     async connect(token, clientOptions) {

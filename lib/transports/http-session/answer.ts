@@ -1,0 +1,45 @@
+import type { Refusal } from '../../core/ports/transport-host.js';
+import { refusalBody, refusalHeaders, wholeMs } from '../http/refusal.js';
+
+/** The answer to a request of a session, wherever it is written: at this node, or at the one that the request came to. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parts of the body, in order. */
+  readonly body: readonly Buffer[];
+}
+
+/** How a session ended, as far as it is known. */
+export interface SessionEnd {
+  /** As on a WebSocket (protocol §7); 1006 where there was none. */
+  readonly code: number;
+  readonly retryAfterMs: number;
+}
+
+/** The close code of a connection that ended without one (RFC 6455 §7.1.5). */
+export const ABNORMAL = 1006;
+
+const NO_STORE = { 'Cache-Control': 'no-store' };
+
+/** A body was taken: its answers come on the stream, or with polls. */
+export const TAKEN: Answer = { status: 202, headers: NO_STORE, body: [] };
+/** A newer poll waits in the place of this one. */
+export const SUPERSEDED: Answer = { status: 204, headers: NO_STORE, body: [] };
+
+/** The answer that refuses a request. */
+export function refusalAnswer(refusal: Refusal): Answer {
+  return {
+    status: refusal.status,
+    headers: refusalHeaders(refusal),
+    body: [Buffer.from(refusalBody(refusal))],
+  };
+}
+
+/** The answer of a session that has ended, with this status, or that nobody knows. */
+export function endAnswer(status: 400 | 409 | 410 | 413, message: string, end?: SessionEnd): Answer {
+  const { code = ABNORMAL, retryAfterMs = 0 } = end ?? {};
+  const wait = retryAfterMs > 0 ? { retryAfterMs: wholeMs(retryAfterMs) } : {};
+  const known = code === ABNORMAL ? {} : { close: code };
+  const body = JSON.stringify({ statusCode: status, message, ...known, ...wait });
+  return { status, headers: refusalHeaders({ status, message, ...wait }), body: [Buffer.from(body)] };
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../core/ports/clock.js';
+import { isHttp2 } from '../http/request-router.js';
+import type { Answer } from './answer.js';
+
+/** How long a body may still come that nobody reads, in milliseconds. */
+const LINGER_MS = 2_000;
+
+/** A request, and where its answer goes. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** By which a page may read the answer. */
+  cors: Readonly<Record<string, string>>;
+  /** Methods of the path. */
+  readonly allow: string;
+}
+
+/** How answers are written. */
+export interface AnswerRules {
+  readonly clock: Clock;
+  /** Most bytes of a body that nobody reads. */
+  readonly maxBytes: number;
+  /** Whether the connection ends behind it. */
+  readonly ends: boolean;
+}
+
+/** Writes the answer to a request, whose body may not have been read. */
+export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules: AnswerRules): void {
+  if (res.headersSent || res.destroyed) return;
+  const { status, headers, body } = answer;
+  const bytes = body.reduce((sum, part) => sum + part.length, 0);
+  res.writeHead(status, {
+    ...cors,
+    ...headers,
+    ...(status === 204 ? {} : { 'Content-Length': bytes }),
+    ...(rules.ends && !isHttp2(req) ? { Connection: 'close' } : {}),
+  });
+  for (const part of body) res.write(part);
+  if (req.complete) res.end();
+  else drain(req, res, rules);
+}
+
+/**
+ * The client has the whole answer, and may still be sending: to close now could cut the answer off on its way. What comes is dropped,
+ * for as much and as long as a body may be.
+ */
+function drain(req: IncomingMessage, res: ServerResponse, { clock, maxBytes }: AnswerRules): void {
+  let bytes = 0;
+  const timer = clock.schedule(LINGER_MS, () => req.socket.destroy());
+  res.flushHeaders();
+  res.on('close', () => timer.cancel());
+  req.on('error', () => undefined);
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > maxBytes) req.socket.destroy();
+  });
+  req.on('end', () => {
+    timer.cancel();
+    res.end();
+  });
+}

@@ -1,0 +1,2 @@
+export type { HttpSessionTransportOptions } from './options.js';
+export { HttpSessionTransport } from './transport.js';

@@ -1,0 +1,189 @@
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Entropy } from '../../core/ports/entropy.js';
+import type { MaybePromise } from '../../core/ports/maybe-promise.js';
+import type { Envelope } from '../../protocol/envelope.js';
+import { endAnswer, SUPERSEDED, type Answer } from './answer.js';
+import type { Carrier, CarrierEvents, LastAnswer } from './carrier.js';
+import { arrayOf, EMPTY_ARRAY, pollFrameOf, POLL_VARIANT } from './poll-frames.js';
+
+/** Least part of the interval that a poll waits: clients that began together do not stay together. */
+const LEAST_PART = 0.8;
+/** Most bytes that are kept beside the last word for a poll that comes yet. */
+const MAX_LAST_BYTES = 4_096;
+
+/** Calls back when the client of a request is gone, instead of its answer. */
+export type WhenGone = (callback: () => void) => void;
+
+export interface PollCarrierDeps {
+  readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'random'>;
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+}
+
+/**
+ * Why a poll is not answered: `stale`, an older one was delayed on its way; `wrong`, no client of this protocol sends it; `lost`, what
+ * it asks for was withdrawn.
+ */
+export type PollProblem = 'stale' | 'wrong' | 'lost';
+
+/**
+ * A session whose messages come as the answers to polls. Each acknowledges the answer before it, which is kept until then and given
+ * again to a poll that does not.
+ */
+export class PollCarrier implements Carrier {
+  readonly variant = POLL_VARIANT;
+  readonly pings = false;
+  /** The answers keep the frames themselves. */
+  readonly copiesFrames = false;
+  private session: CarrierEvents | undefined;
+  /** Of the last answer. */
+  private number = 0;
+  private kept: readonly Buffer[] | 'withdrawn' | undefined;
+  private keptBytes = 0;
+  /** Written, and in no answer yet. */
+  private frames: Buffer[] = [];
+  private framesBytes = 0;
+  private answering = false;
+  private waiting: ((answer: Answer) => void) | undefined;
+  private timer: Scheduled | undefined;
+  private ended = false;
+
+  constructor(private readonly deps: PollCarrierDeps) {}
+
+  get bufferedBytes(): number {
+    return this.keptBytes + this.framesBytes;
+  }
+
+  begin(session: CarrierEvents): void {
+    this.session = session;
+  }
+
+  /** The answer to the request that opens the session: what is written first. The engine bounds how long that takes. */
+  first(whenGone: WhenGone): Promise<Answer> {
+    return this.wait(() => this.session?.onGone(), whenGone);
+  }
+
+  /** @param acknowledged number of the last answer that the client has. */
+  poll(acknowledged: number, whenGone: WhenGone): MaybePromise<Answer> | PollProblem {
+    const { number, kept } = this;
+    if (acknowledged === number - 1 && kept !== undefined) {
+      if (kept === 'withdrawn') return 'lost';
+      this.watch();
+      return answerOf(number, kept);
+    }
+    // The client is still waiting for the first answer.
+    if (number === 0) return 'wrong';
+    if (acknowledged !== number) return acknowledged < number ? 'stale' : 'wrong';
+    this.keep(undefined);
+    this.timer?.cancel();
+    const { clock, entropy, heartbeat } = this.deps;
+    const answer = this.wait(() => this.watch(), whenGone);
+    const waitMs = heartbeat.intervalMs * (LEAST_PART + (1 - LEAST_PART) * entropy.random());
+    this.timer = clock.schedule(waitMs, () => this.answer());
+    if (this.frames.length > 0) this.answerSoon();
+    else this.session?.onDrain();
+    return answer;
+  }
+
+  /** Nothing is lost: what comes while no poll waits is the next answer. */
+  write(frame: Buffer): boolean {
+    if (this.ended) return false;
+    if (frame.length === 0) return true;
+    this.frames.push(frame);
+    this.framesBytes += frame.length;
+    this.answerSoon();
+    return false;
+  }
+
+  withdraw(): void {
+    if (this.kept !== undefined && this.keptBytes > 0) this.keep('withdrawn');
+    // They belong to an answer that is on its way, as on a socket that was written to.
+    if (this.frames.length === 0 || this.answering) return;
+    this.frames = [];
+    this.framesBytes = 0;
+    this.session?.onLost();
+  }
+
+  end(last: Envelope): LastAnswer | undefined {
+    if (this.ended) return undefined;
+    this.ended = true;
+    if (this.framesBytes > MAX_LAST_BYTES && this.waiting === undefined) this.frames = [];
+    this.frames.push(pollFrameOf(last));
+    const { number, frames, waiting } = this;
+    if (waiting !== undefined) this.answer();
+    this.stop();
+    return waiting === undefined ? { acknowledged: number, body: arrayOf(frames) } : undefined;
+  }
+
+  destroy(): void {
+    this.ended = true;
+    this.waiting?.(endAnswer(410, 'The session has ended'));
+    this.stop();
+  }
+
+  private wait(onGone: () => void, whenGone: WhenGone): Promise<Answer> {
+    this.waiting?.(SUPERSEDED);
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+      whenGone(() => {
+        if (this.waiting !== resolve) return;
+        this.waiting = undefined;
+        onGone();
+      });
+    });
+  }
+
+  /** At the end of what the engine is doing now, which may write more. */
+  private answerSoon(): void {
+    if (this.answering || this.waiting === undefined) return;
+    this.answering = true;
+    queueMicrotask(() => {
+      this.answering = false;
+      if (this.waiting !== undefined) this.answer();
+    });
+  }
+
+  private answer(): void {
+    const resolve = this.waiting;
+    if (resolve === undefined) return;
+    const { frames, framesBytes } = this;
+    const body = frames.length === 0 ? EMPTY_ARRAY : arrayOf(frames);
+    this.waiting = undefined;
+    this.frames = [];
+    this.framesBytes = 0;
+    this.number++;
+    this.keep(body, framesBytes);
+    this.watch();
+    resolve(answerOf(this.number, body));
+  }
+
+  private keep(body: readonly Buffer[] | 'withdrawn' | undefined, bytes = 0): void {
+    this.kept = body;
+    this.keptBytes = bytes;
+  }
+
+  /** A poll has to come in time. */
+  private watch(): void {
+    this.timer?.cancel();
+    if (this.ended) return;
+    this.timer = this.deps.clock.schedule(this.deps.heartbeat.timeoutMs, () => this.session?.onSilent());
+  }
+
+  private stop(): void {
+    this.timer?.cancel();
+    this.waiting = undefined;
+    this.frames = [];
+    this.framesBytes = 0;
+    this.keep(undefined);
+  }
+}
+
+/** The answer to a poll. @param number that the next poll acknowledges. */
+export function answerOf(number: number, body: readonly Buffer[]): Answer {
+  const headers = {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+    'Realtime-Answer': String(number),
+  };
+  return { status: 200, headers, body };
+}

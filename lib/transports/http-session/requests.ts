@@ -1,0 +1,138 @@
+import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import { endAnswer, refusalAnswer, TAKEN, type Answer, type SessionEnd } from './answer.js';
+import { frameOfBody } from './frame-of-body.js';
+import { answerOf, type WhenGone } from './poll-carrier.js';
+import type { HttpSession } from './session.js';
+import type { SessionTable } from './session-table.js';
+
+/** How long a body may wait until the engine reads again, in milliseconds. */
+const READING_WAIT_MS = 5_000;
+
+/** What a request of a session says of itself. */
+export interface SessionRequest {
+  /** The id of the session, its only proof. */
+  readonly session: string;
+  /** Of `/send`, the number of the body; of `/poll`, that of the last answer that the client has. `NaN` for what is no number. */
+  readonly number: number;
+  /** The header, which must be that of the request that opened the session. */
+  readonly origin: string | undefined;
+}
+
+/** Answers the requests of sessions, wherever they are held. */
+export interface SessionAnswers {
+  /** Takes a body: once, however often it comes. The body is written to. */
+  send(request: SessionRequest, body: Buffer): MaybePromise<Answer>;
+  /** @param whenGone called at once with what ends the wait, for a client that goes away; what it is answered then is not sent. */
+  poll(request: SessionRequest, whenGone: WhenGone): MaybePromise<Answer>;
+}
+
+const BUSY = refusalAnswer({
+  status: 429,
+  message: 'The server reads no more from this session for now',
+  code: 'rate_limited',
+  retryAfterMs: 1_000,
+});
+const OTHER_ORIGIN = refusalAnswer({ status: 403, message: 'The session was opened by another origin' });
+const MALFORMED = 'The body is neither an envelope nor an array of envelopes';
+
+/** Answers the requests of the sessions that this node holds (P21). */
+export class SessionRequests implements SessionAnswers {
+  constructor(private readonly table: SessionTable<HttpSession>) {}
+
+  send(request: SessionRequest, body: Buffer): MaybePromise<Answer> {
+    return whenReady(this.beginSend(request), (early) => early ?? this.finishSend(request, body));
+  }
+
+  /**
+   * Looks at a request before its body is read.
+   *
+   * @returns its answer, where it needs no body; `undefined` for {@link finishSend}.
+   */
+  beginSend(request: SessionRequest): MaybePromise<Answer | undefined> {
+    const session = this.find(request);
+    if ('status' in session) return session;
+    const early = this.judge(session, request.number);
+    if (early !== undefined || !session.isPaused) return early;
+    return session.whenReading(READING_WAIT_MS).then((reads) => {
+      if (!reads || session.isPaused) return BUSY;
+      const later = this.look(request);
+      return 'status' in later ? later : this.judge(later, request.number);
+    });
+  }
+
+  /** Takes the body of a request that {@link beginSend} has passed. */
+  finishSend(request: SessionRequest, body: Buffer): Answer {
+    const session = this.look(request);
+    if ('status' in session) return session;
+    const { number } = request;
+    // The same body came by another request while this one was read.
+    if (number !== session.taken + 1) return number === session.taken ? TAKEN : stale();
+    const frame = frameOfBody(body);
+    if (frame === undefined) {
+      session.fail('protocol_error');
+      return endAnswer(400, MALFORMED, this.table.endOf(request.session));
+    }
+    const end = session.take(number, frame, body.length);
+    return end === undefined ? TAKEN : endAnswer(statusOf(end), 'The session has ended', end);
+  }
+
+  /** The body of a request is larger than a frame may be. */
+  tooLarge(request: SessionRequest): Answer {
+    const session = this.look(request);
+    if ('status' in session) return session;
+    session.fail('message_too_large');
+    return endAnswer(413, 'The body is larger than a frame may be', this.table.endOf(request.session));
+  }
+
+  poll(request: SessionRequest, whenGone: WhenGone): MaybePromise<Answer> {
+    const session = this.find(request);
+    if ('status' in session) return this.lastOf(request) ?? session;
+    const answer = session.polls?.poll(request.number, whenGone) ?? 'wrong';
+    if (isPromise(answer) || typeof answer !== 'string') return answer;
+    if (answer === 'stale') return stale();
+    if (answer === 'wrong') return this.violated(session);
+    session.lose();
+    return endAnswer(410, 'What this answer held was withdrawn: resume');
+  }
+
+  private judge(session: HttpSession, number: number): Answer | undefined {
+    if (number === session.taken + 1) return undefined;
+    if (number === session.taken) return TAKEN;
+    return number < session.taken ? stale() : this.violated(session);
+  }
+
+  private violated(session: HttpSession): Answer {
+    session.fail('protocol_error');
+    return endAnswer(409, 'This number does not follow the last one', this.table.endOf(session.id));
+  }
+
+  /** The session of a request, which is counted. */
+  private find(request: SessionRequest): HttpSession | Answer {
+    const session = this.look(request);
+    if ('status' in session) return session;
+    session.count();
+    return this.look(request);
+  }
+
+  private look({ session: id, origin }: SessionRequest): HttpSession | Answer {
+    const session = this.table.get(id);
+    if (session === undefined) return endAnswer(410, 'No such session: open another', this.table.endOf(id));
+    return session.handshake.headers.origin === origin ? session : OTHER_ORIGIN;
+  }
+
+  private lastOf({ session, number }: SessionRequest): Answer | undefined {
+    const last = this.table.takeLast(session, number);
+    return last === undefined ? undefined : answerOf(number + 1, last.body);
+  }
+}
+
+/** An older request was delayed on its way, and nobody waits for its answer: the session continues. */
+function stale(): Answer {
+  return refusalAnswer({ status: 409, message: 'A newer request of this session was answered' });
+}
+
+function statusOf({ code }: SessionEnd): 400 | 410 | 413 {
+  if (code === CLOSE_CODES.protocol_error.code) return 400;
+  return code === CLOSE_CODES.message_too_large.code ? 413 : 410;
+}

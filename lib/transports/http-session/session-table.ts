@@ -1,0 +1,90 @@
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { SessionEnd } from './answer.js';
+import type { LastAnswer } from './carrier.js';
+
+/** Sessions whose end is remembered: their clients learn why. Those of the others take it for a cut. */
+const MAX_ENDED = 10_000;
+
+interface EndedSession extends SessionEnd {
+  last: LastAnswer | undefined;
+  readonly forgetAt: number;
+}
+
+/** The sessions of a node by their ids; for a while also those that have ended. */
+export class SessionTable<Session extends { readonly id: string }> {
+  private readonly open = new Map<string, Session>();
+  /** In the order of their ends. */
+  private readonly ended = new Map<string, EndedSession>();
+  private timer: Scheduled | undefined;
+
+  /** @param rememberMs how long the end of a session is remembered. */
+  constructor(
+    private readonly clock: Clock,
+    private readonly rememberMs: number,
+  ) {}
+
+  get size(): number {
+    return this.open.size;
+  }
+
+  get(id: string): Session | undefined {
+    return this.open.get(id);
+  }
+
+  /** How a session ended; `undefined` for one that is not remembered. */
+  endOf(id: string): SessionEnd | undefined {
+    return this.ended.get(id);
+  }
+
+  add(session: Session): void {
+    this.open.set(session.id, session);
+  }
+
+  end({ id }: Session, end: SessionEnd): void {
+    if (!this.open.delete(id)) return;
+    this.ended.set(id, { ...end, last: undefined, forgetAt: this.clock.monotonic() + this.rememberMs });
+    if (this.ended.size > MAX_ENDED) this.forget(this.first);
+    this.timer ??= this.clock.schedule(this.rememberMs, this.forgetDue);
+  }
+
+  /** Keeps the last answer of a session that has ended. */
+  keep(id: string, last: LastAnswer): void {
+    const ended = this.ended.get(id);
+    if (ended !== undefined) ended.last = last;
+  }
+
+  /** Takes that answer, for a poll that acknowledges the one before it. */
+  takeLast(id: string, acknowledged: number): LastAnswer | undefined {
+    const ended = this.ended.get(id);
+    if (ended?.last?.acknowledged !== acknowledged) return undefined;
+    const { last } = ended;
+    ended.last = undefined;
+    return last;
+  }
+
+  /** Forgets those that have ended. */
+  close(): void {
+    this.timer?.cancel();
+    this.ended.clear();
+  }
+
+  private get first(): string | undefined {
+    return this.ended.keys().next().value;
+  }
+
+  private forget(id: string | undefined): void {
+    if (id !== undefined) this.ended.delete(id);
+  }
+
+  private readonly forgetDue = (): void => {
+    this.timer = undefined;
+    const now = this.clock.monotonic();
+    for (const [id, { forgetAt }] of this.ended) {
+      if (forgetAt > now) {
+        this.timer = this.clock.schedule(forgetAt - now, this.forgetDue);
+        return;
+      }
+      this.ended.delete(id);
+    }
+  };
+}

@@ -1,0 +1,320 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import type { Handshake } from '../../core/ports/connection.js';
+import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
+import type { Transport } from '../../core/ports/transport.js';
+import { anonymousOf } from '../../core/ports/user-id.js';
+import type { ClientAddress } from '../http/client-address.js';
+import { DirectWriter } from '../http/direct-writer.js';
+import { EntryCheck } from '../http/entry-check.js';
+import { FrameRate } from '../http/frame-rate.js';
+import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import { bytesOf, Reception } from '../http/reception.js';
+import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
+import { occupy, RequestRouter } from '../http/request-router.js';
+import { EventStream } from '../sse/event-stream.js';
+import { refusalAfter } from '../sse/feed-refusal.js';
+import { refusalAnswer, type Answer } from './answer.js';
+import { BodyReader, CUT, judgeBody } from './bodies.js';
+import { writeAnswer, type Exchange } from './exchange.js';
+import { frameOfBody } from './frame-of-body.js';
+import {
+  resolveHttpSessionOptions,
+  type HttpSessionSettings,
+  type HttpSessionTransportOptions,
+} from './options.js';
+import { PollCarrier, type WhenGone } from './poll-carrier.js';
+import { SessionRequests, type SessionAnswers, type SessionRequest } from './requests.js';
+import { HttpSession, type HttpSessionDeps } from './session.js';
+import { SessionIds } from './session-id.js';
+import { SessionTable } from './session-table.js';
+import { StreamCarrier } from './stream-carrier.js';
+
+/** The answer to a request that is pipelined behind one that has none yet. */
+const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
+const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Retry-After' };
+
+type Step = (exchange: Exchange) => MaybePromise<void>;
+
+/** A client whose opening request was taken. */
+interface Admitted {
+  readonly handshake: Handshake;
+  readonly opening: Opening;
+  readonly frame: string;
+  readonly bytes: number;
+}
+
+/**
+ * Sessions over HTTP for client libraries (P21): `POST {path}/sse` or `POST {path}/poll` opens one, `POST {path}/send` carries what the
+ * client sends.
+ *
+ * @example
+ * const transport = new HttpSessionTransport(engine.host, { allowedOrigins: 'https://app.example.com' });
+ * transport.attach(app.getHttpServer());
+ */
+export class HttpSessionTransport implements Transport {
+  /** Its sessions are of two kinds, `sse` and `polling`. */
+  readonly name = 'polling';
+  private readonly settings: HttpSessionSettings;
+  private readonly reception: Reception;
+  private readonly policy: HandshakePolicy;
+  private readonly check: EntryCheck;
+  private readonly bodies: BodyReader;
+  private readonly writer = new DirectWriter();
+  private readonly ids: SessionIds;
+  private readonly sessions: HttpSessionDeps;
+  private readonly requests: SessionRequests;
+  private readonly releases: (() => void)[] = [];
+  private closed = false;
+
+  /**
+   * @param elsewhere answers the requests of sessions that another node holds; left out where there is one node.
+   * @throws TypeError or RangeError naming the option that is wrong, and the remedy.
+   */
+  constructor(
+    private readonly host: TransportHost,
+    options: HttpSessionTransportOptions = {},
+    private readonly elsewhere?: SessionAnswers,
+  ) {
+    this.settings = resolveHttpSessionOptions(options);
+    const { clock, entropy, onError, handshakeTimeoutMs, closeTimeoutMs } = this.settings;
+    this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
+    this.policy = new HandshakePolicy(host, { ...this.settings, codecs: [] });
+    this.check = new EntryCheck(host, this.settings);
+    const { maxFrameBytes, unfinished } = host;
+    this.bodies = new BodyReader({
+      clock,
+      maxBytes: maxFrameBytes,
+      timeoutMs: handshakeTimeoutMs,
+      unfinished,
+    });
+    this.ids = new SessionIds(host.nodeId, entropy);
+    const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
+    this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
+    this.requests = new SessionRequests(table);
+  }
+
+  /** Answers the requests of the sessions of this node, also those that came to another one. */
+  get answers(): SessionAnswers {
+    return this.requests;
+  }
+
+  get attached(): boolean {
+    return this.releases.length > 0;
+  }
+
+  attach(server: Server): void {
+    if (this.closed) throw new Error('This transport is closed. Create a new one.');
+    const router = RequestRouter.of(server);
+    const paths: [string, Step][] = [
+      ['sse', (exchange) => this.open(exchange, 'sse')],
+      ['poll', (exchange) => this.poll(exchange)],
+      ['send', (exchange) => this.send(exchange)],
+    ];
+    for (const [name, step] of paths)
+      this.releases.push(
+        router.claimMethods(this.pathOf(name), ['POST'], (req, res, allow) =>
+          this.onRequest(req, res, allow, step),
+        ),
+      );
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    for (const release of this.releases.splice(0)) release();
+    this.check.close();
+    this.bodies.close();
+    this.sessions.table.close();
+  }
+
+  private pathOf(name: string): string {
+    return `${this.settings.path.replace(/\/$/, '')}/${name}`;
+  }
+
+  private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
+    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
+    void this.guard(exchange, () => {
+      const page = this.judge(exchange, (address) => ({ cors: this.policy.corsOf(req, address) }));
+      if (isRefusal(page)) return this.refuse(exchange, page);
+      exchange.cors = { ...page.cors, ...EXPOSED };
+      if (req.method === 'OPTIONS') return this.preflight(exchange);
+      if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
+      // What is pipelined behind it would wait for its answer.
+      occupy(req, res);
+      return step(exchange);
+    });
+  }
+
+  private open(exchange: Exchange, transport: 'sse' | 'polling'): MaybePromise<void> {
+    const { req } = exchange;
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport));
+    if (isRefusal(judged)) return this.refuse(exchange, judged);
+    const wrong = judgeBody(req, this.host.maxFrameBytes);
+    if (wrong !== undefined) return this.refuse(exchange, wrong);
+    const applicant = { socket: req.socket, bytes: bytesOf(req), purpose: 'stream' } as const;
+    return whenReady(this.check.run(judged, applicant), (opening) =>
+      isRefusal(opening) ? this.refuse(exchange, opening) : this.greet(exchange, judged, opening),
+    );
+  }
+
+  private async greet(exchange: Exchange, { handshake }: AcceptedHandshake, opening: Opening): Promise<void> {
+    const { network } = handshake;
+    const body = await this.bodies.read(exchange.req, { network, client: anonymousOf(network) });
+    if (body === CUT) return;
+    if (isRefusal(body)) return this.refuse(exchange, body);
+    const frame = frameOfBody(body);
+    if (frame === undefined || frame.trim() === '')
+      return this.refuse(exchange, refused(400, 'The body is neither an envelope nor an array of envelopes'));
+    if (this.closed) return this.refuse(exchange, TRY_LATER);
+    const admitted = { handshake, opening, frame, bytes: body.length };
+    if (handshake.transport === 'sse') this.openStream(exchange, admitted);
+    else await this.openPolls(exchange, admitted);
+  }
+
+  private openStream(exchange: Exchange, admitted: Admitted): void {
+    const { req, res, cors } = exchange;
+    const stream = new EventStream(req, res, { ...this.settings, writer: this.writer });
+    if (stream.isGone) return;
+    if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
+    const carrier = new StreamCarrier(stream, this.settings.variants, cors);
+    const session = new HttpSession(this.ids.next(), admitted.handshake, carrier, undefined, this.sessions);
+    this.start(exchange, session, admitted);
+  }
+
+  private async openPolls(exchange: Exchange, admitted: Admitted): Promise<void> {
+    const polls = new PollCarrier(this.settings);
+    const session = new HttpSession(this.ids.next(), admitted.handshake, polls, polls, this.sessions);
+    // Before the session begins: what it says first is the answer.
+    const answer = polls.first(goneFrom(exchange));
+    if (this.start(exchange, session, admitted)) this.write(exchange, await answer);
+  }
+
+  /** @returns whether it has begun. */
+  private start(exchange: Exchange, session: HttpSession, { opening, frame, bytes }: Admitted): boolean {
+    const end = session.start(() => this.host.open(session, opening), frame, bytes);
+    if (end === undefined) return true;
+    this.refuse(exchange, refusalAfter(end.code, end.retryAfterMs, undefined));
+    return false;
+  }
+
+  private poll(exchange: Exchange): MaybePromise<void> {
+    const { req } = exchange;
+    if (req.headers['realtime-session'] === undefined) return this.open(exchange, 'polling');
+    const sender = this.senderOf(exchange);
+    if (isRefusal(sender)) return this.refuse(exchange, sender);
+    const request = requestOf(req, 'realtime-ack');
+    // The application may end connections on which nothing happens.
+    req.socket.setTimeout(0);
+    return whenReady(this.answersOf(request).poll(request, goneFrom(exchange)), (answer) =>
+      this.conclude(exchange, answer, sender),
+    );
+  }
+
+  private async send(exchange: Exchange): Promise<void> {
+    const { req } = exchange;
+    const sender = this.senderOf(exchange);
+    if (isRefusal(sender)) return this.refuse(exchange, sender);
+    const request = requestOf(req, 'realtime-send');
+    const isOwn = this.isOwn(request);
+    const early = isOwn ? await this.requests.beginSend(request) : undefined;
+    if (early !== undefined) return this.conclude(exchange, early, sender);
+    const wrong = judgeBody(req, this.host.maxFrameBytes);
+    if (wrong !== undefined) return this.refuseBody(exchange, wrong, request, sender);
+    const { network } = sender;
+    const client = this.sessions.table.get(request.session)?.client ?? anonymousOf(network);
+    const body = await this.bodies.read(req, { network, client });
+    if (body === CUT) return;
+    if (isRefusal(body)) return this.refuseBody(exchange, body, request, sender);
+    const answer = isOwn
+      ? this.requests.finishSend(request, body)
+      : this.answersOf(request).send(request, body);
+    this.conclude(exchange, await answer, sender);
+  }
+
+  private refuseBody(exchange: Exchange, refusal: Refusal, request: SessionRequest, sender: Handshake): void {
+    const answer = refusal.status === 413 ? this.requests.tooLarge(request) : refusalAnswer(refusal);
+    this.conclude(exchange, answer, sender);
+  }
+
+  private isOwn({ session }: SessionRequest): boolean {
+    return this.elsewhere === undefined || this.ids.isOwn(session);
+  }
+
+  private answersOf(request: SessionRequest): SessionAnswers {
+    return this.isOwn(request) ? this.requests : (this.elsewhere ?? this.requests);
+  }
+
+  private senderOf(exchange: Exchange): Handshake | Refusal {
+    const { req } = exchange;
+    return this.judge(exchange, (address) => this.policy.judgeSessionRequest(req, address));
+  }
+
+  /** Who guesses ids pays for each, as for a connection (G16). */
+  private conclude(exchange: Exchange, answer: Answer, sender: Handshake): void {
+    const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
+    if (refusal === undefined) this.write(exchange, answer);
+    else this.refuse(exchange, refusal);
+  }
+
+  private judge<T extends object>(
+    { req }: Exchange,
+    by: (address: ClientAddress) => T | Refusal,
+  ): T | Refusal {
+    return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
+  }
+
+  private preflight({ res, cors }: Exchange): void {
+    const { 'Access-Control-Expose-Headers': _exposed, ...page } = cors;
+    const headers = {
+      ...page,
+      'Access-Control-Allow-Methods': 'POST',
+      'Access-Control-Allow-Headers': REQUEST_HEADERS,
+      'Access-Control-Max-Age': '600',
+    };
+    res.writeHead(204, headers).end();
+  }
+
+  private refuse(exchange: Exchange, refusal: Refusal): void {
+    const { req, allow } = exchange;
+    this.reception.refused(req, req.socket, refusal);
+    const answer = refusalAnswer(refusal);
+    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, true);
+  }
+
+  private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
+    writeAnswer(exchange, answer, { ...this.settings, maxBytes: this.host.maxFrameBytes, ends });
+  }
+
+  /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
+  private guard(exchange: Exchange, step: () => MaybePromise<void>): MaybePromise<void> {
+    const fail = (error: unknown): void => {
+      this.settings.onError(error);
+      if (exchange.res.headersSent) exchange.req.socket.destroy();
+      else this.refuse(exchange, TRY_LATER);
+    };
+    try {
+      const work = step();
+      return work instanceof Promise ? work.catch(fail) : work;
+    } catch (error) {
+      return fail(error);
+    }
+  }
+}
+
+function requestOf({ headers }: IncomingMessage, name: 'realtime-send' | 'realtime-ack'): SessionRequest {
+  const { 'realtime-session': session = '', [name]: number = '', origin } = headers;
+  return {
+    session: String(session),
+    number: /^\d{1,15}$/.test(String(number)) ? Number(number) : Number.NaN,
+    origin,
+  };
+}
+
+function goneFrom({ res }: Exchange): WhenGone {
+  return (callback) => {
+    if (res.destroyed) callback();
+    else res.on('close', callback);
+  };
+}

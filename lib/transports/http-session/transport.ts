@@ -9,6 +9,7 @@ import { DirectWriter } from '../http/direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { FrameRate } from '../http/frame-rate.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { occupy, RequestRouter } from '../http/request-router.js';
@@ -143,8 +144,7 @@ export class HttpSessionTransport implements Transport {
       if (req.method === 'OPTIONS') return this.preflight(exchange);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
       // What is pipelined behind it would wait for its answer.
-      occupy(req, res);
-      return step(exchange);
+      return occupy(req, res) ? step(exchange) : undefined;
     });
   }
 
@@ -154,7 +154,7 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(judged)) return this.refuse(exchange, judged);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
-    const applicant = { socket: req.socket, bytes: bytesOf(req), purpose: 'stream' } as const;
+    const applicant = { socket: carrierOf(req), bytes: bytesOf(req), purpose: 'stream' } as const;
     return whenReady(this.check.run(judged, applicant), (opening) =>
       isRefusal(opening) ? this.refuse(exchange, opening) : this.greet(exchange, judged, opening),
     );
@@ -206,8 +206,8 @@ export class HttpSessionTransport implements Transport {
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-ack', sender);
-    // The application may end connections on which nothing happens.
-    req.socket.setTimeout(0);
+    // The application may end connections on which nothing happens. Those of HTTP/2 are not the poll's alone.
+    if (!isHttp2(req)) req.socket.setTimeout(0);
     return whenReady(this.answersOf(request).poll(request, goneFrom(exchange)), (answer) =>
       this.conclude(exchange, answer, sender),
     );

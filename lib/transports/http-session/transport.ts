@@ -141,8 +141,9 @@ export class HttpSessionTransport implements Transport {
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
     const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => {
-      const page = this.judge(exchange, (address) => ({ cors: this.policy.corsOf(req, address) }));
+      const page = this.judge(exchange, (address) => this.policy.judgePage(req, address));
       if (isRefusal(page)) return this.refuse(exchange, page);
+      exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
       if (req.method === 'OPTIONS') return this.preflight(exchange);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
@@ -152,8 +153,8 @@ export class HttpSessionTransport implements Transport {
   }
 
   private open(exchange: Exchange, transport: 'sse' | 'polling'): MaybePromise<void> {
-    const { req } = exchange;
-    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport));
+    const { req, page } = exchange;
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport, page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuse(exchange, wrong);

@@ -12,6 +12,10 @@ export interface Flood {
   readonly fills?: boolean;
   /** Bound of round trips and turns in milliseconds, where most of the cost is the HTTP server's and its framework's own. */
   readonly slowMs?: number;
+  /** Megabytes that may be in use after collecting. Default 96. */
+  readonly heldMb?: number;
+  /** Megabytes above the node's own at the peak. Default 192. */
+  readonly peakMb?: number;
 }
 
 export interface FloodedNode {

@@ -23,6 +23,8 @@ import { publishFloods } from './attacks/publishes.mjs';
  *   them, and the log must say so.
  * @property {number} [slowMs] Bound of round trips and turns, where most of the cost is the HTTP server's and its framework's own,
  *   as the foreign flood `http` shows.
+ * @property {number} [heldMb] Megabytes that may be in use after collecting. Default 96.
+ * @property {number} [peakMb] Megabytes above the node's own at the peak. Default 192.
  * @property {(army: import('./army.mjs').Army) => Promise<unknown>} attack Runs until the army is over.
  */
 

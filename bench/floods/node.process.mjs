@@ -14,6 +14,7 @@ import {
   Snapshot,
 } from '../../dist/index.js';
 import { decorate } from '../support/decorate.mjs';
+import { profiler } from '../support/profiler.mjs';
 import { PeakMemory } from '../support/peak-memory.mjs';
 import { answerWith, settingsOf } from './child.mjs';
 import { SECRET } from './tokens.mjs';
@@ -160,7 +161,8 @@ const collected = () => {
 
 answerWith(
   {
-    begin() {
+    async begin() {
+      await profiler?.start();
       const base = collected();
       Object.assign(most, { heap: 0, outside: 0 });
       Object.assign(calls, { authorizations: 0 });
@@ -177,9 +179,10 @@ answerWith(
       }, SAMPLE_MS);
       return base;
     },
-    end() {
+    async end() {
       delay.disable();
       const turn = turns.stop();
+      await profiler?.stop();
       clearInterval(sampling);
       const last = memory();
       return {

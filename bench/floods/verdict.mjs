@@ -26,7 +26,7 @@ const FAILURES = ['4005', '1011', '1006'];
  */
 export function faultsOf(
   result,
-  { answered, crowded = false, fills = false, slowMs = 0 },
+  { answered, crowded = false, fills = false, slowMs = 0, heldMb = HELD_MB, peakMb = PEAK_RSS_MB },
   { pingMs = PING_MS } = {},
 ) {
   const { survived, exit, memory, loop, cpu, neighbour, attack, log } = result;
@@ -35,8 +35,8 @@ export function faultsOf(
   const unless = (holds, fault) => holds || faults.push(fault);
   unless(memory !== undefined, 'the node did not answer any more');
   if (memory !== undefined) {
-    unless(memory.peakRss <= PEAK_RSS_MB, `${megabytes(memory.peakRss)} of memory at its peak`);
-    unless(memory.held <= HELD_MB, `${megabytes(memory.held)} are held`);
+    unless(memory.peakRss <= peakMb, `${megabytes(memory.peakRss)} of memory at its peak`);
+    unless(memory.held <= heldMb, `${megabytes(memory.held)} are held`);
   }
   const { idle, during, settled, lost, gaps, closed, refused, behind, forgotten, answers } = neighbour;
   const bound = Math.max(pingMs, slowMs, 2 * idle.pingP99);

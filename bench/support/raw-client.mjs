@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { maskedFrame } from './frames.mjs';
+import { requestText } from './raw-http.mjs';
 
 /**
  * A WebSocket client that costs the load generator as little as a socket can: the handshake and client frames are
@@ -17,11 +18,12 @@ export class RawClient {
    * @param {readonly string[]} [options.protocols] Value of `Sec-WebSocket-Protocol`. Default none.
    * @param {string} [options.extensions] Value of `Sec-WebSocket-Extensions`. Default none.
    * @param {boolean} [options.isStream] Whether it asks for an event stream instead of an upgrade. Default `false`.
+   * @param {string} [options.body] JSON that is posted for the stream. Default: it is a GET.
    * @param {Uint8Array} options.buffer Shared by all clients; what it holds is valid during `onBytes` only.
    * @param {(length: number, chunk: Uint8Array, client: RawClient) => void} options.onBytes
    * @returns {Promise<RawClient>} once the server switched protocols.
    */
-  static open(port, { path = '/', protocols, extensions, isStream = false, buffer, onBytes }) {
+  static open(port, { path = '/', protocols, extensions, isStream = false, body, buffer, onBytes }) {
     const client = new RawClient();
     return new Promise((resolve, reject) => {
       let upgraded = false;
@@ -53,8 +55,11 @@ export class RawClient {
       });
       client.socket.setNoDelay(true);
       client.socket.on('error', reject);
-      if (isStream)
-        return void client.socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+      if (isStream) {
+        const headers = { 'Content-Type': 'application/json' };
+        const request = body === undefined ? { path } : { method: 'POST', path, headers, body };
+        return void client.socket.write(requestText(port, request));
+      }
       client.socket.write(
         `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
           (protocols ? `Sec-WebSocket-Protocol: ${protocols.join(', ')}\r\n` : '') +

@@ -5,6 +5,8 @@ import { RawClient } from './raw-client.mjs';
 const AT_ONCE = 50;
 /** Longest text that a step waits for. */
 const LONGEST_HEAR = 64;
+/** Longer than a question whether a client lives. */
+const LONGEST_PING = 160;
 
 /**
  * How a client of each kind of server becomes a subscriber: what its handshake asks for, and step by step what it says
@@ -15,10 +17,15 @@ export const joins = {
   plain: { steps: [] },
   socketIo: {
     path: '/socket.io/?EIO=4&transport=websocket',
+    answer: (text) => (text === '\x81\x012' ? '3' : undefined),
     steps: [{ say: ['40'], hear: '40{"sid"' }],
   },
   library: (channels = ['bench.fanout']) => ({
     path: '/realtime',
+    answer(text) {
+      const id = /"type":"ping","id":"([^"]+)"/.exec(text)?.[1];
+      return id === undefined ? undefined : JSON.stringify({ type: 'pong', ref: id });
+    },
     steps: [
       {
         say: [
@@ -53,13 +60,19 @@ export const joins = {
  *
  * @param options `buffer` and `onBytes` as of {@link RawClient.open}; `onBytes` is told of the greeting too.
  */
-export async function openSubscriber(port, { steps, ...handshake }, { buffer, onBytes }) {
+export async function openSubscriber(port, join, { buffer, onBytes }) {
+  if (join.open !== undefined) return join.open(port, { buffer, onBytes });
+  const { steps, answer, ...handshake } = join;
   let heard = '';
   let check;
   const client = await RawClient.open(port, {
     ...handshake,
     buffer,
     onBytes(length, chunk, self) {
+      if (answer !== undefined && length < LONGEST_PING) {
+        const said = answer(Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1'));
+        if (said !== undefined) self.send(said);
+      }
       if (check !== undefined) {
         heard += Buffer.from(chunk.buffer, chunk.byteOffset, length).toString('latin1');
         check();

@@ -1,4 +1,5 @@
 import { isTag, mayHoldBytes, readBytes, TaggedObject, WireBytes } from './bytes.js';
+import { isNumbered, recordFor } from './numbered-names.js';
 import { RealtimeError } from './realtime-error.js';
 
 /** Deepest nesting of a value that is sent. A client may send less (P4), and a handler may wrap what it sent. */
@@ -67,7 +68,12 @@ export function fromWireValue(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (ArrayBuffer.isView(value)) return bytesOf(value, Uint8Array);
   if (Array.isArray(value)) return value.map(fromWireValue);
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fromWireValue(member)]));
+  const record = value as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(record);
+  const copy = recordFor(keys);
+  // What another program wrote may have a member of that name, which no reader makes.
+  for (const key of keys) if (key !== '__proto__') copy[key] = fromWireValue(record[key]);
+  return copy;
 }
 
 /** The text without halves of surrogate pairs, which only some codecs can write: each becomes U+FFFD. */
@@ -132,13 +138,17 @@ function convertList(list: readonly unknown[], walk: Walk, depth: number): unkno
 }
 
 function convertRecord(source: Readonly<Record<string, unknown>>, walk: Walk, depth: number): object {
-  const copy: Record<string, unknown> = {};
+  const keys = Object.keys(source);
+  const copy = recordFor(keys);
   let kept = 0;
   let last = '';
-  for (const key of Object.keys(source)) {
+  for (const key of keys) {
     const member = convert(source[key], key, walk, depth);
     // As a member it would change the prototype of what a reader makes.
-    if (member === undefined || key === '__proto__') continue;
+    if (member === undefined || key === '__proto__') {
+      if (isNumbered(key)) Reflect.deleteProperty(copy, key);
+      continue;
+    }
     last = wellFormed(key);
     copy[last] = member;
     kept++;

@@ -459,7 +459,11 @@ export const FIXED_GROUPS = [
   },
   { title: 'Outboxes', says: 'Writes to clients.', folders: ['lib/core/outbox'] },
   { title: 'The memory broker itself', says: 'Beside its options.', folders: ['lib/brokers/memory'] },
-  { title: 'The Redis broker itself', says: 'Beside its options.', folders: ['lib/brokers/redis'] },
+  {
+    title: 'The Redis broker itself',
+    says: 'Beside its options. The memory broker has the bound of a message between nodes, too.',
+    folders: ['lib/brokers/redis', 'lib/brokers/common'],
+  },
   {
     title: 'The module itself',
     says: 'What it does with the application’s errors, its log and its end.',
@@ -538,6 +542,11 @@ export const REDIS = {
     'events, changes of members, and all other commands, that wait or are under way: as much each',
     'the node',
     '`unavailable` at once',
+  ),
+  maxMessageQueueBytes: bytes(
+    'messages to other nodes that Redis has not taken yet, with 256 bytes more for each',
+    'the node',
+    '`unavailable`, so 503 for the request of a client; logged. One alone passes',
   ),
   maxBatch: count('events of one script call', 'the node', 'the rest waits for the next', '`maxBatchBytes`'),
   maxBatchBytes: bytes('events of one script call', 'the node', 'the rest waits for the next'),
@@ -931,6 +940,16 @@ export const FIXED = {
     'the connection',
     'waits again: timers are exact only so far ahead',
   ),
+  'lib/core/engine/node-link.ts#CACHE_MS': time(
+    'how long it counts which nodes live',
+    'the node',
+    'asks the broker again',
+  ),
+  'lib/core/engine/node-link.ts#LOOK_PAUSE_MS': time(
+    'the pause between two looks for nodes that a request asks for which no known node holds',
+    'the node',
+    'the requests wait for the same look: clients cause them',
+  ),
   'lib/core/engine/delivery-freeze.ts#PER_TURN': count(
     'subscriptions that continue in one turn after events were withheld',
     'the node',
@@ -1097,6 +1116,16 @@ export const FIXED = {
     'counts as changed: the stack must hold',
     '`limits.maxMessageBytes`',
   ),
+  'lib/brokers/common/node-message.ts#MAX_NODE_MESSAGE_BYTES': bytes(
+    'one message from node to node',
+    'the message',
+    '`message_too_large`, before it is sent',
+  ),
+  'lib/brokers/redis/messages/node-lane.ts#MAX_BATCH_BYTES': bytes(
+    'messages to one node that travel together; a single one may be larger',
+    'the node',
+    'the rest waits for the next',
+  ),
   'lib/brokers/redis/append/batch.ts#MAX_RECORD_BYTES': bytes(
     'events in one stored record',
     'the channel',
@@ -1252,7 +1281,6 @@ export const FIXED = {
     'the last request of a client, which outlives its page',
     'the session',
     'is sent as any other: a page that goes may take it along',
-    'none: browsers have 64 KiB for all such requests of a page',
   ),
   'lib/client/token.ts#UNUSED_MS': time(
     'a token that no server has taken yet, and that is used for further attempts',
@@ -1328,6 +1356,7 @@ export const OTHER_NUMBERS = {
     'module:drain.spread',
     'lib/core/engine/admission.ts#RETRY_AFTER_MS',
     'lib/core/ports/entropy.ts#MIN_SPREAD_MS',
+    'lib/brokers/redis/messages/node-messages.ts#RETRY_AFTER_MS',
     'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
@@ -1347,6 +1376,7 @@ export const OTHER_NUMBERS = {
   'where a fast check leaves a value to the exact one': ['lib/core/log/plain-value.ts#MAX_DEPTH'],
   'shares and sizes of formats': [
     'lib/core/access/subject-buckets.ts#KEPT',
+    'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',

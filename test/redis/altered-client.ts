@@ -26,7 +26,7 @@ function altered(client: Redis, alteration: Alteration): Redis {
   const sendCommand = door.sendCommand.bind(client);
   door.emit = (event, ...args) => {
     if (!event.startsWith('smessage') || alteration.deaf !== true) return emit(event, ...args);
-    if (event === 'smessage') alteration.missed = (alteration.missed ?? 0) + 1;
+    if (event === 'smessageBuffer') alteration.missed = (alteration.missed ?? 0) + 1;
     return true;
   };
   door.duplicate = (...args) => altered(duplicate(...args), alteration);

@@ -10,7 +10,10 @@ decorate(BenchChannel, { on: [PublicChannel(), Channel(settings.pattern ?? 'benc
 
 const { app, realtime } = await libraryApp({
   providers: [BenchChannel],
-  options: { compression: settings.compression ?? false },
+  options: {
+    compression: settings.compression ?? false,
+    ...(settings.beatMs === undefined ? {} : { heartbeat: { interval: settings.beatMs } }),
+  },
 });
 const channel = realtime.channel('bench.fanout');
 await serveFanOut({

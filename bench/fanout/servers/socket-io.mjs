@@ -1,12 +1,15 @@
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
-import { listenOn, turnOfTheLoop, unaccounted, writtenBy } from '../../support/server-side.mjs';
+import { listenOn, settings, turnOfTheLoop, unaccounted, writtenBy } from '../../support/server-side.mjs';
 import { eventOf } from '../event.mjs';
 import { serveFanOut } from '../serve-fanout.mjs';
 
-// A room, which Socket.IO encodes an event for once. The clients of the bench answer no ping.
+// A room, which Socket.IO encodes an event for once. Most clients of the bench answer no ping.
 const http = createServer();
-const io = new Server(http, { transports: ['websocket'], pingInterval: 3_600_000 });
+const io = new Server(http, {
+  transports: settings.transports ?? ['websocket'],
+  pingInterval: settings.beatMs ?? 3_600_000,
+});
 io.on('connection', (socket) => socket.join('bench'));
 // While a packet is being written, Engine.IO holds back those that follow.
 const hasWaiting = () => {

@@ -6,19 +6,21 @@ import { BINARY, frame } from '../frames.mjs';
 const PROTOCOLS = ['realtime.v1.msgpack'];
 /** As many as fit into a message. */
 const LISTS = Array.from({ length: 64_000 }, () => []);
+/** Seven bytes of MessagePack each, and 12 KB where room is made for the numbers before the name. */
+const NUMBERED = Array.from({ length: 9_000 }, () => ({ 1000: 1 }));
 /** Messages of one frame. */
 const PER_FRAME = 4;
 
 /** Envelopes in one binary frame. */
 const packed = (...list) =>
   frame(Buffer.concat(list.map((envelope) => encode(envelope))), { opcode: BINARY });
-const asks = (army, count) =>
+const asks = (army, count, payload = LISTS) =>
   Array.from({ length: count }, () => ({
     type: 'request',
     id: army.id(),
     channel: 'rooms.parsed',
     event: 'slow',
-    payload: LISTS,
+    payload,
   }));
 
 export const parsedFloods = [
@@ -58,6 +60,36 @@ export const parsedFloods = [
           await army.every(socket, 150, () => army.write(socket, packed(...asks(army, 1))));
         },
         () => ({ greet: false, protocols: PROTOCOLS }),
+      ),
+  },
+  {
+    name: 'numbered-names',
+    title: '20 users whose requests carry 64 KiB of maps with a number for a name, in both codecs',
+    attack: (army) =>
+      army.keep(
+        20,
+        async (socket, index) => {
+          const isBinary = index % 2 === 0;
+          const write = (...list) =>
+            isBinary ? army.write(socket, packed(...list)) : army.send(socket, ...list);
+          write(army.hello(`mallory-${index}`));
+          write({
+            type: 'subscribe',
+            id: army.id(),
+            channel: 'rooms.numbered',
+            payload: { presence: false },
+          });
+          await pause(200);
+          const payload = isBinary ? NUMBERED : NUMBERED.slice(0, 5_000);
+          await army.every(socket, 150, (round) =>
+            write(
+              round % 2 === 0
+                ? asks(army, 1, payload)[0]
+                : { type: 'publish', id: army.id(), channel: 'rooms.numbered', event: 'said', payload },
+            ),
+          );
+        },
+        (index) => ({ greet: false, ...(index % 2 === 0 && { protocols: PROTOCOLS }) }),
       ),
   },
 ];

@@ -20,6 +20,14 @@ export const streamFloods = [
     attack: (army) => streams(army, 1_500, { address: (index) => army.address(1 + (index % 2)) }),
   },
   {
+    name: 'streams-ten-thousand',
+    title: '10000 plain streams of nobody, from 20 addresses',
+    // So much an idle stream takes, all of Node's own objects included.
+    heldMb: 192,
+    peakMb: 320,
+    attack: (army) => streams(army, 10_000, { address: (index) => army.address(1 + (index % 20)) }),
+  },
+  {
     name: 'streams-stuck',
     title: '200 plain streams of a busy channel that are not read',
     attack: async (army) => {

@@ -51,6 +51,11 @@ export class ContractContext {
     return this.harness.windows;
   }
 
+  /** Whether nodes can send one another bytes. */
+  get messages(): boolean {
+    return this.factory.messages === true;
+  }
+
   /** Whether tests of this fault are to be registered. */
   can(fault: keyof BrokerFaults): boolean {
     return this.factory.faults.includes(fault);

@@ -91,6 +91,7 @@ export interface BrokerHarness {
  * export const myHarness: BrokerHarnessFactory = {
  *   capabilities: { durability: 'broker', dedupes: true, presence: true },
  *   faults: [],
+ *   messages: true, // the bus has `send` and `nodes`
  *   bounds: ['historyBytes'],
  *   async create() {
  *     const prefix = randomUUID(); // an empty log
@@ -122,6 +123,8 @@ export interface BrokerHarnessFactory {
   readonly faults: readonly (keyof BrokerFaults)[];
   /** Bounds that the broker keeps. Default: none are tested. */
   readonly bounds?: readonly BrokerBound[];
+  /** Whether nodes can send one another bytes: the bus has `send` and `nodes`. Default `false`: no test of them is registered. */
+  readonly messages?: boolean;
   /** Makes the harness of one test. */
   create(): Promise<BrokerHarness>;
 }

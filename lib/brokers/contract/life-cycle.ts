@@ -16,6 +16,12 @@ export function lifeCycleContract(context: ContractContext): void {
       signal: () => broker.log.signal(channel, { event: 'typing' }),
       control: () => broker.bus.control({ kind: 'unban', user: 'u1' }),
       probe: () => broker.probe(1_000),
+      ...(context.messages
+        ? {
+            send: async () => broker.bus.send?.('node1', 'late', new Uint8Array(1)),
+            nodes: async () => broker.bus.nodes?.(),
+          }
+        : {}),
       ...(context.capabilities.presence
         ? {
             enter: () => broker.presence.enter(entry, 1_000),
@@ -31,6 +37,8 @@ export function lifeCycleContract(context: ContractContext): void {
   it('declares the capabilities that its harness states (G1)', async () => {
     const node = await context.node();
     expect(node.broker.capabilities).toEqual(context.capabilities);
+    const { bus } = node.broker;
+    expect([bus.send !== undefined, bus.nodes !== undefined]).toEqual([context.messages, context.messages]);
     expect(node.broker.name).toMatch(/^[a-z][a-z0-9-]*$/);
   });
 
@@ -116,6 +124,7 @@ export function lifeCycleContract(context: ContractContext): void {
     await context.append(right, channel, ['a']);
     await right.broker.log.signal(channel, { event: 'typing' });
     await right.broker.bus.control({ kind: 'disconnect', user: 'u1' });
+    await right.broker.bus.send?.(left.id, 'late', new Uint8Array(1));
     if (context.capabilities.presence) {
       await right.broker.presence.enter({ channel, member: 'u1', device: 'd1', generation: 1 }, 10_000);
     }

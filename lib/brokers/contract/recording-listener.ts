@@ -23,6 +23,8 @@ export class RecordingListener implements BrokerListener {
   readonly diffs: { readonly channel: string; readonly diff: PresenceDiff }[] = [];
   /** Each call of `onControl`. */
   readonly controls: ControlMessage[] = [];
+  /** Each call of `onMessage`. */
+  readonly messages: { readonly from: string; readonly topic: string; readonly bytes: Uint8Array }[] = [];
   /** Each call of `onState`, without the reason. */
   readonly states: BrokerState[] = [];
   /** The `forMs` of each proof that the view of the control records is current, in milliseconds. */
@@ -36,6 +38,8 @@ export class RecordingListener implements BrokerListener {
   eventsHook: ((channel: string, events: readonly ChannelEvent[]) => void) | undefined;
   /** Confirms a control record, by what it returns; without it every record is confirmed at once. */
   controlHook: ((message: ControlMessage) => MaybePromise<void>) | undefined;
+  /** Called with each message of another node. */
+  messageHook: ((from: string, topic: string, bytes: Uint8Array) => void) | undefined;
   /** Settles when the loss of control records has been made up for; without it that is at once. */
   lossHook: (() => MaybePromise<void>) | undefined;
 
@@ -72,6 +76,12 @@ export class RecordingListener implements BrokerListener {
     return this.lossHook?.();
   }
 
+  /** Called by the broker. Records the message. */
+  onMessage(from: string, topic: string, bytes: Uint8Array): void {
+    this.messages.push({ from, topic, bytes });
+    this.messageHook?.(from, topic, bytes);
+  }
+
   /** Called by the broker. Records the state. */
   onState(state: BrokerState): void {
     this.states.push(state);
@@ -102,12 +112,18 @@ export class RecordingListener implements BrokerListener {
     return this.diffs.filter((item) => item.channel === channel).map((item) => item.diff);
   }
 
+  /** Messages of a topic, in the order in which they arrived. */
+  messagesOf(topic: string): readonly { readonly from: string; readonly bytes: Uint8Array }[] {
+    return this.messages.filter((message) => message.topic === topic);
+  }
+
   /** Number of calls of any kind, without those about the view of the control records. */
   get calls(): number {
     return (
       this.batches.length +
       this.signals.length +
       this.diffs.length +
+      this.messages.length +
       this.controls.length +
       this.states.length
     );

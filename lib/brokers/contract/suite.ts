@@ -9,6 +9,7 @@ import { faultContract } from './faults.js';
 import type { BrokerHarnessFactory } from './harness.js';
 import { interleavingContract } from './interleaving.js';
 import { lifeCycleContract } from './life-cycle.js';
+import { messagesContract } from './messages.js';
 import { membershipContract } from './membership.js';
 import { contractSettings, type ContractOptions } from './options.js';
 import { readContract } from './read.js';
@@ -61,6 +62,7 @@ export function describeBrokerContract(
       describe('presence: rosters and versions', () => rosterContract(context));
     }
     describe('control', () => controlContract(context));
+    if (factory.messages === true) describe('messages between nodes', () => messagesContract(context));
     describe('life cycle', () => lifeCycleContract(context));
     // Vitest refuses a group without tests.
     if (factory.faults.length > 0) describe('faults', () => faultContract(context));

@@ -6,6 +6,7 @@ import type {
   BrokerLog,
   BrokerPresence,
 } from '../../core/ports/broker.js';
+import { assertNodeMessage } from '../common/node-message.js';
 import { Probes } from '../common/probes.js';
 import { MemoryLog } from './log.js';
 import { MemoryNode, notRunning, RunningNode } from './node.js';
@@ -74,6 +75,12 @@ export class MemoryBroker implements Broker {
     this.bus = {
       control: (message) =>
         running.run((node) => control.send(message, node, this.store.started, controlTimeoutMs)),
+      send: (to, topic, bytes) =>
+        running.run((from) => {
+          assertNodeMessage({ topic, bytes });
+          this.store.send(from, to, topic, bytes);
+        }),
+      nodes: () => running.run(() => this.store.started.map(({ id }) => id)),
     };
   }
 

@@ -168,6 +168,15 @@ export class MemoryStore {
     return [...this.nodes];
   }
 
+  /** @internal Hands a copy of the bytes to a node, if it is started. Nodes of one name would each have it. */
+  send(from: MemoryNode, to: string, topic: string, bytes: Uint8Array): void {
+    const copy = Uint8Array.from(bytes);
+    this.dispatcher.run(() => {
+      for (const { closed, id, listener } of this.nodes)
+        if (id === to && !closed) listener.onMessage?.(from.id, topic, copy);
+    });
+  }
+
   /**
    * @internal Ends everything that has to have ended by now. Every command and read begins with it.
    *

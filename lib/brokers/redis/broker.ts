@@ -11,6 +11,7 @@ import type {
 import { guarded } from '../common/listeners.js';
 import { Probes } from '../common/probes.js';
 import { RedisAppends } from './append/appends.js';
+import { RedisBus } from './bus.js';
 import { ChannelSubscriptions } from './connection/channel-subscriptions.js';
 import { RedisCommands } from './connection/commands.js';
 import { RedisTarget } from './connection/target.js';
@@ -19,6 +20,7 @@ import { bootError, notRunning, unavailable } from './errors.js';
 import { RedisFeeds } from './feed.js';
 import { CONTROL_CHANNEL, PROBE_CHANNELS, RedisKeys } from './keys.js';
 import { RedisLog } from './log.js';
+import { NodeMessages } from './messages/node-messages.js';
 import { NodeHeartbeat } from './node-heartbeat.js';
 import type { RedisBrokerOptions } from './options.js';
 import { RedisPresence } from './presence.js';
@@ -42,7 +44,7 @@ export class RedisBroker implements Broker {
   readonly log: BrokerLog;
   /** Members of channels, across all nodes (G19). */
   readonly presence: BrokerPresence;
-  /** Control records, to every node (G11). */
+  /** Control records, to every node (G11), and messages to one of them. */
   readonly bus: BrokerBus;
   private readonly settings: RedisSettings;
   private readonly keys: RedisKeys;
@@ -55,12 +57,15 @@ export class RedisBroker implements Broker {
   private readonly control: RedisControl;
   private readonly feeds: RedisFeeds;
   private readonly heartbeat: NodeHeartbeat;
+  private readonly messages: NodeMessages;
   private readonly members: RedisPresence;
   private readonly subscriptions: ChannelSubscriptions;
   private readonly tipCheck: RedisTipCheck;
   private probes: Probes | undefined;
   /** Topic of the confirmations that this node waits for. */
   private answers = '';
+  /** Topic of the messages that other nodes send to this one. */
+  private inbox = '';
   private listener: BrokerListener | undefined;
   private state: BrokerState | undefined;
   /** Whether the listener may be notified of the state, and the other nodes know of this one. */
@@ -92,7 +97,7 @@ export class RedisBroker implements Broker {
     this.writer = replicated === undefined ? commands : connect('appends', true);
     this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel), settings.clock);
     this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
-      onText: (topic, text) => guarded(() => this.onText(topic, text)),
+      onMessage: (topic, bytes) => guarded(() => this.onMessage(topic, bytes)),
       onRestored: (topics) => {
         this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? []));
         if (topics.includes(this.answers)) this.control.onAnswersLost();
@@ -103,12 +108,14 @@ export class RedisBroker implements Broker {
     const log = new RedisLog(commands, this.appends, this.subscriptions, this.feeds, keys, settings);
     this.log = this.events = log;
     this.presence = this.members = new RedisPresence(commands, keys, settings);
-    this.bus = this.control = new RedisControl(commands, keys, log, settings);
+    this.control = new RedisControl(commands, keys, log, settings);
+    this.messages = new NodeMessages(commands, keys, settings);
     this.tipCheck = new RedisTipCheck(this.feeds, log, settings);
     this.heartbeat = new NodeHeartbeat(commands, keys, settings, {
       onChange,
       onControlTip: (tip, askedAt) => this.control.onTip(tip, askedAt),
     });
+    this.bus = new RedisBus(this.control, this.messages, this.heartbeat);
   }
 
   /**
@@ -158,13 +165,16 @@ export class RedisBroker implements Broker {
     const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);
+    this.inbox = keys.messagesTo(nodeId);
+    this.messages.start(nodeId, listener);
     feeds.start(listener);
     feeds.open(CONTROL_CHANNEL, control.feed);
     feeds.open(probes.channel, probes.listener);
     await Promise.all([
-      subscriptions.add(keys.topic(CONTROL_CHANNEL), CONTROL_CHANNEL),
-      subscriptions.add(keys.topic(probes.channel), probes.channel),
-      subscriptions.add(this.answers, CONTROL_CHANNEL),
+      subscriptions.add(keys.topic(CONTROL_CHANNEL), keys.partitionOf(CONTROL_CHANNEL)),
+      subscriptions.add(keys.topic(probes.channel), keys.partitionOf(probes.channel)),
+      subscriptions.add(this.answers, keys.partitionOf(CONTROL_CHANNEL)),
+      subscriptions.add(this.inbox, keys.partitionOfNode(nodeId)),
     ]);
     this.connected = true;
     this.reportState();
@@ -179,7 +189,7 @@ export class RedisBroker implements Broker {
     this.tipCheck.close();
     this.members.close();
     this.feeds.closeAll();
-    await this.appends.close();
+    await Promise.all([this.appends.close(), this.messages.close()]);
     if (this.connected) await this.heartbeat.stop().catch(() => undefined);
     this.probes?.close(notRunning());
     this.control.close();
@@ -188,9 +198,10 @@ export class RedisBroker implements Broker {
     if (this.writer !== this.commands) this.writer.close();
   }
 
-  private onText(topic: string, text: string): void {
-    if (topic === this.answers) this.control.onAnswer(text);
-    else this.feeds.onText(topic, text);
+  private onMessage(topic: string, bytes: Buffer): void {
+    if (topic === this.inbox) this.messages.receive(bytes);
+    else if (topic === this.answers) this.control.onAnswer(bytes.toString());
+    else this.feeds.onText(topic, bytes.toString());
   }
 
   private async subscriptionsReady(): Promise<void> {

@@ -10,6 +10,9 @@ export const CONTROL_CHANNEL = '$rt.control';
 /** Begins the names of the logs through which nodes probe Redis. */
 export const PROBE_CHANNELS = '$rt.probe.';
 
+/** Begins the names by which the topics of nodes are spread over the partitions. */
+const NODE_CHANNELS = '$rt.node.';
+
 /** Slots of a Redis Cluster. */
 const SLOTS = 16_384;
 
@@ -118,6 +121,15 @@ export class RedisKeys {
   /** Pub/sub channel on which a node receives confirmations. */
   answersTo(node: string): string {
     return this.key(CONTROL_CHANNEL, 'r', node);
+  }
+
+  /** Pub/sub channel on which a node receives messages of other nodes: on a server of its own, as they may be many. */
+  messagesTo(node: string): string {
+    return this.inPartition(this.partitionOfNode(node), 'm', node);
+  }
+
+  partitionOfNode(node: string): number {
+    return this.partitionOf(`${NODE_CHANNELS}${node}`);
   }
 
   /** Heads of probes live for a minute, and an origin lives no longer than any head: they have one of their own. */

@@ -122,7 +122,7 @@ export class RedisLog implements BrokerLog {
   async subscribe(channel: string): Promise<Position> {
     this.feeds.open(channel);
     try {
-      await this.subscriptions.add(this.keys.topic(channel), channel);
+      await this.subscriptions.add(this.keys.topic(channel), this.keys.partitionOf(channel));
       const tip = await this.tip(channel);
       this.feeds.setTip(channel, tip);
       return tip;

@@ -1,8 +1,10 @@
 import type { Scheduled } from '../../core/ports/clock.js';
 import type { Position } from '../../protocol/position.js';
 import type { RedisCommands } from './connection/commands.js';
+import { notRunning } from './errors.js';
 import { CONTROL_CHANNEL, LAYOUT, type RedisKeys } from './keys.js';
 import { HEARTBEAT } from './scripts/heartbeat.js';
+import { LIVE_NODES } from './scripts/nodes.js';
 import type { RedisSettings } from './settings.js';
 
 /** What the heartbeat notifies its owner of. */
@@ -53,6 +55,13 @@ export class NodeHeartbeat {
     if (this.timer === undefined) return;
     this.timer.cancel();
     this.run();
+  }
+
+  /** Ids of the nodes that live by their heartbeats. This one does, whatever Redis knows. */
+  async nodes(): Promise<readonly string[]> {
+    if (this.node === '' || this.closed) throw notRunning();
+    const live = (await this.commands.run(LIVE_NODES, this.partition, [this.keys.nodes], [])) as string[];
+    return live.includes(this.node) ? live : [...live, this.node];
   }
 
   /** Removes the node from those that are waited for. */

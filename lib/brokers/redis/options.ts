@@ -89,6 +89,11 @@ export interface RedisBrokerOptions {
    * ones fail with `unavailable` at once. Default 64 MiB.
    */
   readonly maxQueuedBytes?: number;
+  /**
+   * Most bytes of messages to other nodes, such as requests of HTTP sessions that reached the wrong one, that wait until Redis has
+   * taken them; further ones fail with `unavailable`, and the request with 503. Default 16 MiB.
+   */
+  readonly maxMessageQueueBytes?: number;
   /** Most events in one script call; bounds how long a call blocks Redis (about 5 µs for each). Default 256. */
   readonly maxBatch?: number;
   /** Most bytes of events in one script call; at most 8 MiB. A single event that is larger is sent alone. Default 1 MiB. */

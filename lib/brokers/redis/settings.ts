@@ -58,6 +58,7 @@ export function redisSettings(options: RedisBrokerOptions) {
     maxReconnectMs: number('maxReconnectMs', options.maxReconnectMs, 200),
     maxQueued: number('maxQueued', options.maxQueued, 20_000),
     maxQueuedBytes: number('maxQueuedBytes', options.maxQueuedBytes, 64 * 1024 * 1024),
+    maxMessageQueueBytes: number('maxMessageQueueBytes', options.maxMessageQueueBytes, 16 * 1024 * 1024),
     maxBatch: whole('maxBatch', options.maxBatch, 256, 1_000),
     maxBatchBytes: number('maxBatchBytes', options.maxBatchBytes, 1024 * 1024, MAX_MESSAGE_BYTES),
     maxIdsPerProducer: whole('maxIdsPerProducer', options.maxIdsPerProducer, 50_000),

@@ -1,6 +1,7 @@
 import { ChannelEvent, expiryOf, type EventDraft } from '../../core/ports/channel-event.js';
 import type { SignalMessage } from '../../core/ports/broker.js';
 import type { PresenceDiff, PresenceMember } from '../../protocol/messages.js';
+import { recordFor } from '../../protocol/numbered-names.js';
 import { wireValueReader } from '../../protocol/wire-value.js';
 
 /** A value of the application: `[value]`. Bytes in it have their form in JSON (P29). */
@@ -164,6 +165,9 @@ export function decodeMember(id: string, devices: number, data: string): Presenc
 
 function sortedKeys(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const entries = Object.entries(value);
-  return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
+  const record = value as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(record);
+  const copy = recordFor(keys);
+  for (const key of keys.sort()) copy[key] = record[key];
+  return copy;
 }

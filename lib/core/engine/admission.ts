@@ -27,6 +27,7 @@ export interface AdmissionDeps {
   readonly unfinished: TransportHost['unfinished'];
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly drain: DrainSwitch;
+  readonly nodes: TransportHost['nodes'];
   readonly observer: Observer;
   readonly journal: ThrottledLog;
   readonly settings: Pick<EngineSettings, 'nodeId' | 'limits'>;
@@ -56,6 +57,10 @@ export class Admission implements TransportHost {
 
   get unfinished(): TransportHost['unfinished'] {
     return this.deps.unfinished;
+  }
+
+  get nodes(): TransportHost['nodes'] {
+    return this.deps.nodes;
   }
 
   get frames(): TransportHost['frames'] {
@@ -173,10 +178,6 @@ export class Admission implements TransportHost {
       };
     }
     return undefined;
-  }
-
-  locate(connectionId: string): string | undefined {
-    return this.deps.sessions.has(connectionId) ? this.nodeId : undefined;
   }
 
   private closeOf({ status }: Refusal): CloseName {

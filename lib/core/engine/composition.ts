@@ -66,6 +66,7 @@ import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
+import { nodeLinkOf } from './node-link.js';
 import { combineObservers } from './observers.js';
 import { unwritableLog } from './unwritable-log.js';
 
@@ -270,10 +271,13 @@ export function composeEngine(options: EngineOptions) {
     journal,
     beforeWrite: () => freshness.check(),
   };
+  const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   return {
     observer,
+    nodes,
     admission: new Admission({
       ...ports,
+      nodes,
       journal,
       verifications,
       connects,

@@ -58,7 +58,7 @@ export class RealtimeEngine {
 
   /** Starts the broker. Rejects when the broker cannot start. */
   async start(): Promise<void> {
-    const { hub, controlApplier, freshness, reauthorization, presence, admission } = this.parts;
+    const { hub, controlApplier, freshness, reauthorization, presence, admission, nodes } = this.parts;
     const listener: BrokerListener = {
       onEvents: (channel, events) => hub.onEvents(channel, events),
       onSignal: (channel, signal) => hub.onSignal(channel, signal),
@@ -66,6 +66,7 @@ export class RealtimeEngine {
       onControl: (message) => controlApplier.apply(message),
       onControlCurrent: (forMs) => freshness.prove(forMs),
       onControlLost: () => reauthorization.reauthorizeAll(),
+      onMessage: (fromNode, topic, bytes) => nodes?.receive(fromNode, topic, bytes),
       onState: (state, reason) => this.onBrokerState(state, reason),
       onWarning: (message) => this.options.logger.warn(message),
     };

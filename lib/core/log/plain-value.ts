@@ -1,4 +1,5 @@
 import { isTag } from '../../protocol/bytes.js';
+import { isNumbered, recordFor } from '../../protocol/numbered-names.js';
 import { isWellFormed } from '../../protocol/wire-value.js';
 
 /** What nests deeper is left to `toWireValue`, which knows how to refuse a value that contains itself. */
@@ -57,10 +58,12 @@ function copyList(list: readonly unknown[], depth: number): unknown {
 }
 
 function copyRecord(record: Readonly<Record<string, unknown>>, depth: number): unknown {
-  const copy: Record<string, unknown> = {};
+  let copy: Record<string, unknown> = {};
   let count = 0;
   let last = '';
   for (const key in record) {
+    // Numbers come first.
+    if (count === 0 && isNumbered(key)) copy = recordFor(Object.keys(record));
     if (key === '__proto__' || !isWellFormed(key)) return NOT_PLAIN;
     const member = copyPlain(record[key], depth);
     if (member === NOT_PLAIN) return NOT_PLAIN;

@@ -12,6 +12,8 @@ const PROBE_AFTER = 16;
 
 /** Something that collects work during a turn of the event loop. */
 export interface Flushable {
+  /** Whether so much waits in it that others are flushed first. Default: no. */
+  readonly isLarge?: boolean;
   flush(): void;
 }
 
@@ -29,6 +31,8 @@ export interface FlushableChannel extends Flushable {
 export class FlushScheduler {
   private channels: FlushableChannel[] = [];
   private sessions: Flushable[] = [];
+  /** Sessions of earlier turns in which much waits. */
+  private large: Flushable[] = [];
   private scheduled = false;
   private pause: Scheduled | undefined;
   /** Decides whether batches go straight to the sockets, or wait for those of other channels. */
@@ -102,18 +106,34 @@ export class FlushScheduler {
     this.pace.flushed(startedAt, this.clock.monotonic());
   }
 
-  /** A client that has read nothing for long takes megabytes at once: a hundred of them keep nobody from being served. */
+  /**
+   * A client that has read nothing for long takes megabytes at once: a hundred of them keep nobody from being served, and an answer
+   * of a few bytes does not wait until they have theirs. One of them is flushed in each turn, however many others come.
+   */
   private flushSessions(withinMs: number): void {
-    const sessions = this.sessions;
-    if (sessions.length === 0) return;
+    const { sessions, large, clock } = this;
+    if (sessions.length === 0 && large.length === 0) return;
     this.sessions = [];
-    const startedAt = this.clock.monotonic();
-    for (let next = 0; next < sessions.length;) {
-      this.flush(sessions[next++] as Flushable);
-      if (next === sessions.length || this.clock.monotonic() - startedAt < withinMs) continue;
-      this.sessions = [...sessions.slice(next), ...this.sessions];
-      return this.arm();
+    this.large = [];
+    const startedAt = clock.monotonic();
+    const isOver = (): boolean => clock.monotonic() - startedAt >= withinMs;
+    let next = 0;
+    while (next < sessions.length) {
+      const session = sessions[next++] as Flushable;
+      if (session.isLarge === true) large.push(session);
+      else {
+        this.flush(session);
+        if (isOver()) break;
+      }
     }
+    let nextLarge = 0;
+    while (nextLarge < large.length) {
+      this.flush(large[nextLarge++] as Flushable);
+      if (isOver()) break;
+    }
+    if (next < sessions.length) this.sessions = [...sessions.slice(next), ...this.sessions];
+    if (nextLarge < large.length) this.large = large.slice(nextLarge);
+    if (this.sessions.length > 0 || this.large.length > 0) this.arm();
   }
 
   private flush(flushable: Flushable): void {

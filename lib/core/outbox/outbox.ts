@@ -100,6 +100,11 @@ export class Outbox implements Flushable, BudgetedOutbox {
     return (this.busy & BLOCKED) !== 0;
   }
 
+  /** Whether more waits than everybody's share: an outbox in which less waits is flushed first. */
+  get isLarge(): boolean {
+    return this.reportedBytes > SHARE_BYTES;
+  }
+
   /** Bytes that are queued in this process. */
   get bufferedBytes(): number {
     return this.queue.bytes + this.stagedBytes + this.connection.bufferedBytes;
@@ -117,7 +122,7 @@ export class Outbox implements Flushable, BudgetedOutbox {
       !this.isBlocked &&
       this.queue.bytes < limits.maxBytes * ROOM &&
       this.queue.length < limits.maxMessages * ROOM &&
-      !this.isShareOver(0) &&
+      !this.isAccountFull(0) &&
       !this.isShareScarce
     );
   }
@@ -490,14 +495,9 @@ export class Outbox implements Flushable, BudgetedOutbox {
     return length + heldLength + messages > limits.maxMessages || waiting + bytes > limits.maxBytes;
   }
 
-  /** Whether there is no room for an event. */
+  /** Whether there is no room for an event, or an answer. One in which nothing waits, as nearly always, takes it in any case. */
   private isFull(bytes: number): boolean {
-    return this.isOver(bytes, 1) || this.isShareOver(bytes);
-  }
-
-  /** The same for an event, which an outbox in which nothing waits takes in any case. */
-  private isShareOver(bytes: number): boolean {
-    return this.waitingBytes > 0 && this.isAccountFull(bytes);
+    return this.waitingBytes > 0 && (this.isOver(bytes, 1) || this.isAccountFull(bytes));
   }
 
   /**

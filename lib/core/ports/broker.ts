@@ -187,11 +187,14 @@ export interface BrokerBus {
    */
   control(message: ControlMessage): Promise<ControlReceipt>;
   /**
-   * Sends bytes to the listener of one node ({@link BrokerListener.onMessage}). Nothing is stored: when the node cannot be
-   * reached they are lost without an error. Optional: a broker that cannot do this leaves it out.
+   * Sends bytes to the listener of one node ({@link BrokerListener.onMessage}), which may be this one. Nothing is stored: when the
+   * node cannot be reached they are lost without an error. Those of this node to another arrive in the order of the calls. The
+   * bytes may not change before it resolves. A message of up to 8 MiB is carried; a broker refuses a larger one with
+   * `message_too_large`, and bounds what waits to be sent, beyond which it refuses with `unavailable`. Optional, with `nodes`: a
+   * broker that cannot do this leaves both out, and HTTP sessions then need sticky sessions.
    */
   send?(node: string, topic: string, bytes: Uint8Array): Promise<void>;
-  /** Ids of the nodes that are alive, this one included. Optional: a broker that does not know them leaves it out. */
+  /** Ids of the nodes that are alive, this one included. A node that ended without a word is left out after a time. */
   nodes?(): Promise<readonly string[]>;
 }
 
@@ -227,7 +230,8 @@ export interface BrokerListener {
    */
   onControlLost(): MaybePromise<void>;
   /**
-   * Called with bytes that a node sent to this one ({@link BrokerBus.send}). Optional: without it they are dropped.
+   * Called with bytes that a node sent to this one ({@link BrokerBus.send}), which are the listener's own. Optional: without it
+   * they are dropped.
    *
    * @param fromNode Id of the node that sent them.
    * @param topic What they are about.

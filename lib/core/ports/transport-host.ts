@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../protocol/error-codes.js';
 import type { Credentials, Verified } from './identity.js';
 import type { MaybePromise } from './maybe-promise.js';
 import type { Connection, ConnectionHandler, Handshake } from './connection.js';
+import type { NodeLink } from './node-link.js';
 
 /** A refusal before the upgrade, before a stream, or of a request of a session, as plain HTTP (P18, P20, P21). */
 export interface Refusal {
@@ -85,6 +86,6 @@ export interface TransportHost {
   onRefused(refusal: Refusal, ip: string): void;
   /** Makes the session of a connection. The transport may hand in frames at once. */
   open(connection: Connection, opening: Opening): ConnectionHandler;
-  /** The node that holds a connection, by the connection's id; `undefined` when it is not known here. */
-  locate(connectionId: string): string | undefined;
+  /** The way to the other nodes, for requests of connections that they hold; `undefined` where the broker knows none. */
+  readonly nodes: NodeLink | undefined;
 }

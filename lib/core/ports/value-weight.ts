@@ -13,16 +13,35 @@ const TEXT_BYTES = 24;
 /** What a text takes beside what its JSON has for it. */
 const BARE_TEXT_BYTES = 16;
 
+/** Names beyond these take more: V8 may make a table for each of them, until it gives up. */
+const FEW_NAMES = 8;
+const FURTHER_BYTES = 16;
+/** The same where an object before it has the same names in the same order: it shares their table. */
+const ALIKE_BYTES = 56;
+const ALIKE_PROPERTY_BYTES = 8;
+/** A number that V8 keeps as an object of its own. */
+const NUMBER_BYTES = 16;
+
 /** Beyond this a value is not weighed further. */
 const MAX_WEIGHED = 16 * 1024 * 1024;
-/** Up to so many bytes of JSON a payload is not looked through: what little it holds is charged as if it were the worst. */
-const SMALL = 256;
-const SMALL_PER_BYTE = 8;
 /** No JSON of `n` bytes has a structure that weighs more than this times `n`. */
 const MOST_PER_BYTE = 48;
 
-/** Values that are still to be weighed: one list for all calls, so that weighing allocates nothing. */
+/** Kinds of objects that are remembered while a value is weighed; a power of two. */
+const KINDS = 8;
+/** Objects of more names, or of longer ones, are not remembered. */
+const MAX_NAMES = 32;
+const MAX_NAME_LENGTH = 64;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+
+// One of each for all calls, so that weighing allocates nothing.
+/** Values that are still to be weighed. */
 const open: unknown[] = [];
+/** The names of the last object of each kind, in their order. */
+const names = Array.from({ length: KINDS }, (): (string | undefined)[] => []);
+/** How many; 0 where there was none in this value. */
+const counts = new Int32Array(KINDS);
 
 /**
  * What the structure of a value weighs beside its text: `[[],[],[]]` is ten bytes of JSON, four of MessagePack, and four arrays.
@@ -33,13 +52,12 @@ export function structureOf(value: unknown): number {
 }
 
 /**
- * The same, cheaper, of a value whose JSON was measured.
+ * The same of a value whose JSON was measured.
  *
  * @param bytes of that JSON: bounds the walk, whatever an application's object leads to.
  */
 export function structureOfJson(value: unknown, bytes: number): number {
-  if (!isContainer(value)) return 0;
-  return bytes <= SMALL ? SMALL_PER_BYTE * bytes : walk(value, false, MOST_PER_BYTE * bytes);
+  return isContainer(value) ? walk(value, false, MOST_PER_BYTE * bytes) : 0;
 }
 
 /** What a value weighs, its texts included. */
@@ -66,27 +84,67 @@ function walk(root: object, withLeaves: boolean, most: number): number {
         else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
       }
     } else {
-      bytes += OBJECT_BYTES;
-      let hasNames = false;
-      for (const key in value) {
-        hasNames = true;
-        bytes += PROPERTY_BYTES + (withLeaves ? key.length : 0);
-        const item = (value as Readonly<Record<string, unknown>>)[key];
-        if (withLeaves || isContainer(item)) open.push(item);
-        else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
-      }
-      if (hasNames) bytes += NAMES_BYTES;
+      bytes += record(value as Readonly<Record<string, unknown>>, withLeaves);
     }
   }
   // V8 takes long to set a length, and nearly always all were weighed.
   if (open.length > 0) open.length = 0;
+  // What a value weighs does not depend on those before it.
+  counts.fill(0);
   return Math.min(bytes, most);
+}
+
+/** Of an object itself, and of what is no container in it. */
+function record(value: Readonly<Record<string, unknown>>, withLeaves: boolean): number {
+  let bytes = 0;
+  let count = 0;
+  let kind = 0;
+  let isAlike = true;
+  for (const key in value) {
+    if (count === 0) {
+      const first = key.charCodeAt(0);
+      kind = (key.length + first) & (KINDS - 1);
+      // V8 keeps members with numbers for names apart, and hands them out first.
+      isAlike = first < DIGIT_0 || first > DIGIT_9;
+    }
+    if (!isAlikeAt(kind, count, key)) isAlike = false;
+    count++;
+    const item = value[key];
+    if (withLeaves) bytes += key.length;
+    if (withLeaves || isContainer(item)) open.push(item);
+    else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
+    else if (typeof item === 'number' && !isSmall(item)) bytes += NUMBER_BYTES;
+  }
+  if (count === 0) return OBJECT_BYTES;
+  if (isAlike && counts[kind] === count) return bytes + ALIKE_BYTES + ALIKE_PROPERTY_BYTES * count;
+  counts[kind] = count <= MAX_NAMES ? count : 0;
+  return (
+    bytes +
+    OBJECT_BYTES +
+    NAMES_BYTES +
+    PROPERTY_BYTES * count +
+    FURTHER_BYTES * Math.max(0, count - FEW_NAMES)
+  );
+}
+
+/** Whether the last object of this kind had the same name there; else it is remembered. */
+function isAlikeAt(kind: number, at: number, name: string): boolean {
+  const known = names[kind] as (string | undefined)[];
+  if (known[at] === name) return true;
+  if (at < MAX_NAMES) known[at] = name.length <= MAX_NAME_LENGTH ? name : undefined;
+  return false;
 }
 
 function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
+/** Whether V8 keeps it in the place of a pointer. */
+function isSmall(value: number): boolean {
+  return (value | 0) === value;
+}
+
 function leaf(value: unknown): number {
-  return typeof value === 'string' ? TEXT_BYTES + 2 * value.length : 0;
+  if (typeof value === 'string') return TEXT_BYTES + 2 * value.length;
+  return typeof value === 'number' && !isSmall(value) ? NUMBER_BYTES : 0;
 }

@@ -53,10 +53,6 @@ export class SessionRegistry {
     return this.all.get(id);
   }
 
-  has(id: string): boolean {
-    return this.all.has(id);
-  }
-
   add(session: Session): void {
     this.all.set(session.id, session);
     this.addresses.add(session.network, session);

@@ -10,36 +10,44 @@ import { FrameError } from './codec.js';
  * @throws FrameError when the value is cut off, nested too deeply or not MessagePack.
  */
 export function endOfValue(bytes: Uint8Array, start: number, maxDepth = MAX_DEPTH): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // remaining[d]: values still to come at depth d.
-  const remaining = [1];
+  const { length } = bytes;
+  /** Of each container around the current one: values that are still to come. */
+  const around: number[] = [];
+  let left = 1;
   let offset = start;
-  while (remaining.length > 0) {
-    const depth = remaining.length - 1;
-    if (remaining[depth] === 0) {
-      remaining.pop();
-      continue;
+  for (;;) {
+    while (left === 0) {
+      const more = around.pop();
+      if (more === undefined) return offset;
+      left = more;
     }
-    remaining[depth] = (remaining[depth] ?? 0) - 1;
-    const header = headerAt(view, offset);
-    offset = header.end;
+    left--;
+    if (offset >= length) throw cutOff();
+    const tag = bytes[offset++] as number;
+    let children = 0;
+    // Most values are one of the first kinds. Nothing is made for any of them: a frame may have 64 thousand.
+    if (tag <= 0x7f || tag >= 0xe0) continue;
+    if (tag <= 0x8f) children = (tag & 0x0f) * 2;
+    else if (tag <= 0x9f) children = tag & 0x0f;
+    else if (tag <= 0xbf) offset += tag & 0x1f;
+    else {
+      const lengthBytes = LENGTH_BYTES[tag - 0xc0] as number;
+      const fixedBytes = FIXED_BYTES[tag - 0xc0] as number;
+      if (fixedBytes === 0) throw new FrameError('The frame is not MessagePack');
+      if (offset + lengthBytes > length) throw cutOff();
+      const count = lengthAt(bytes, offset, lengthBytes);
+      offset += fixedBytes - 1 + lengthBytes;
+      if (tag <= 0xdb) offset += count;
+      else children = tag <= 0xdd ? count : count * 2;
+    }
     // Every element takes at least a byte, so a count beyond the frame is a lie. It is refused before it is counted down.
-    if (header.children > bytes.byteLength - offset) throw cutOff();
-    if (header.children > 0) {
-      if (remaining.length > maxDepth) {
-        throw new FrameError(`An envelope nests more than ${maxDepth} arrays and objects`);
-      }
-      remaining.push(header.children);
-    }
+    if (children > length - offset) throw cutOff();
+    if (children === 0) continue;
+    if (around.length + 1 > maxDepth)
+      throw new FrameError(`An envelope nests more than ${maxDepth} arrays and objects`);
+    around.push(left);
+    left = children;
   }
-  return offset;
-}
-
-interface Header {
-  /** Offset behind the header and, for a value without children, its data. */
-  readonly end: number;
-  /** Values that follow as children (twice the entries for a map). */
-  readonly children: number;
 }
 
 // By tag from 0xc0 to 0xdf. Bytes of the length field behind the tag: bin, ext, str, array and map have one.
@@ -51,27 +59,11 @@ const FIXED_BYTES = [
   1, 0, 1, 1, 1, 1, 1, 2, 2, 2, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18, 1, 1, 1, 1, 1, 1, 1,
 ];
 
-function headerAt(view: DataView, at: number): Header {
-  if (at >= view.byteLength) throw cutOff();
-  const tag = view.getUint8(at);
-  if (tag <= 0x7f || tag >= 0xe0) return { end: at + 1, children: 0 };
-  if (tag <= 0x8f) return { end: at + 1, children: (tag & 0x0f) * 2 };
-  if (tag <= 0x9f) return { end: at + 1, children: tag & 0x0f };
-  if (tag <= 0xbf) return { end: at + 1 + (tag & 0x1f), children: 0 };
-  const lengthBytes = LENGTH_BYTES[tag - 0xc0] ?? 0;
-  const fixedBytes = FIXED_BYTES[tag - 0xc0] ?? 0;
-  if (fixedBytes === 0) throw new FrameError('The frame is not MessagePack');
-  if (at + 1 + lengthBytes > view.byteLength) throw cutOff();
-  const length = lengthAt(view, at + 1, lengthBytes);
-  const end = at + fixedBytes + lengthBytes;
-  if (tag <= 0xdb) return { end: end + length, children: 0 };
-  return { end, children: tag <= 0xdd ? length : length * 2 };
-}
-
-function lengthAt(view: DataView, at: number, lengthBytes: number): number {
-  if (lengthBytes === 0) return 0;
-  if (lengthBytes === 1) return view.getUint8(at);
-  return lengthBytes === 2 ? view.getUint16(at) : view.getUint32(at);
+/** Big-endian. */
+function lengthAt(bytes: Uint8Array, at: number, count: number): number {
+  let value = 0;
+  for (let index = 0; index < count; index++) value = value * 256 + (bytes[at + index] as number);
+  return value;
 }
 
 function cutOff(): FrameError {

@@ -7,6 +7,7 @@ import {
 } from '@msgpack/msgpack';
 import { MAX_DEPTH, type Envelope, type FrameLimits } from '../envelope.js';
 import { FrameError, tooManyBytes, tooManyEnvelopes, type Codec, type Encoded } from './codec.js';
+import { isNumbered, recordFor } from '../numbered-names.js';
 import { endOfValue } from './msgpack-scanner.js';
 
 /** Of the extension types only the timestamp is read: as the text that JSON has for a date (P29). None is written. */
@@ -17,6 +18,37 @@ const extensionCodec: ExtensionCodecType<undefined> = {
     return decodeTimestampExtension(data).toJSON();
   },
 };
+/** Before a name that the decoder is not to see as it is. */
+const MARK = '\0';
+/** Whether the value that was decoded last has marked names. */
+let hasMarks = false;
+
+/** Keeps names that are numbers from the decoder, which would make room for all numbers before them. */
+function markNumbered(key: unknown): string {
+  if (typeof key !== 'string' && typeof key !== 'number')
+    throw new TypeError('The key of a map is no string');
+  const name = String(key);
+  if (!isNumbered(name) && !name.startsWith(MARK)) return name;
+  hasMarks = true;
+  return MARK + name;
+}
+
+/** Takes away what {@link markNumbered} put before names. */
+function withoutMarks(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = withoutMarks(value[index]);
+    return value;
+  }
+  const members = value as Record<string, unknown>;
+  const keys = Object.keys(members);
+  const names = keys.map((key) => (key.startsWith(MARK) ? key.slice(1) : key));
+  const record = recordFor(names.filter(isNumbered));
+  for (let index = 0; index < keys.length; index++)
+    record[names[index] as string] = withoutMarks(members[keys[index] as string]);
+  return record;
+}
+
 // Deeper than what is accepted, as an envelope and a handler may wrap a value that a client sent.
 const OPTIONS = { ignoreUndefined: true, maxDepth: 4 * MAX_DEPTH, extensionCodec };
 
@@ -76,11 +108,11 @@ function readable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
     return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== '__proto__')
-      .map(([key, entry]) => [readable(key), readable(entry)]),
-  );
+  const record = value as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(record).filter((key) => key !== '__proto__');
+  const copy = recordFor(keys);
+  for (const key of keys) copy[readable(key) as string] = readable(record[key]);
+  return copy;
 }
 
 /** Whether a tag of binary data is in it. Other data may look the same. */
@@ -103,7 +135,9 @@ function withOwnBytes(value: unknown): unknown {
 
 function decodeValue(bytes: Uint8Array): unknown {
   try {
-    const value = decode(bytes, { extensionCodec });
+    hasMarks = false;
+    const decoded = decode(bytes, { extensionCodec, mapKeyConverter: markNumbered });
+    const value = hasMarks ? withoutMarks(decoded) : decoded;
     return mayHoldBinary(bytes) ? withOwnBytes(value) : value;
   } catch {
     // The decoder refuses what the scanner does not look at: a `__proto__` key, a key that is not a string.

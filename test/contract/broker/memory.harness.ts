@@ -36,6 +36,7 @@ export function memoryHarnessOf(options: MemoryHarnessOptions): BrokerHarnessFac
     capabilities: { durability: 'process', dedupes: true, presence: true },
     faults: ['loseEverything', 'loseEnd', 'spoilEvent', 'stepWallClock'],
     bounds: ['historyBytes', 'idsOfProducer'],
+    messages: true,
     create: async () => createHarness(options),
   };
 }

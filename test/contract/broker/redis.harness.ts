@@ -45,6 +45,7 @@ export function redisHarness(
     capabilities: { durability: 'broker', dedupes: true, presence: true },
     faults,
     bounds: ['historyBytes', 'idsOfProducer'],
+    messages: true,
     create: async () => createHarness(deployment(), faults),
   };
 }
@@ -169,7 +170,7 @@ function withValve<T extends Redis | Cluster>(client: T, valve: Valve): T {
     if (!event.startsWith('smessage')) return emit(event, ...args);
     const [mark] = new RegExp(`${MARK}\\w+`).exec(String(args[1])) ?? [];
     if (mark === undefined) return valve.shut || emit(event, ...args);
-    if (event === 'smessage') valve.marks.set(mark, (valve.marks.get(mark) ?? 0) + 1);
+    if (event === 'smessageBuffer') valve.marks.set(mark, (valve.marks.get(mark) ?? 0) + 1);
     return true;
   };
   door.duplicate = (...args) => withValve(duplicate(...args), valve);

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
@@ -85,8 +85,12 @@ export interface WireServer {
   connect(token?: string, options?: WireClientOptions): Promise<WireClient>;
   /** Resolves when both sides have read all that the other wrote: behind it, "nothing came" is worth something. */
   rest(client: WireClient): Promise<void>;
+  /** HTTP requests that the server has read and not answered to the end. */
+  readonly unanswered: number;
   /** Ends every socket of the HTTP server at once, as a network does. */
   cut(): void;
+  /** Ends as a process does that is killed: nobody is sent a last word. */
+  kill(): Promise<void>;
   /** Cuts the clients of `open` and `connect`, stops engine, broker and HTTP server. Idempotent. */
   close(): Promise<void>;
 }
@@ -169,6 +173,17 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
     sockets.set(remotePort, socket);
     socket.once('close', () => sockets.delete(remotePort));
   });
+  const unanswered = new Set<ServerResponse>();
+  // Its listeners do not see what others claimed.
+  const emit = http.emit.bind(http) as (event: string, ...args: unknown[]) => boolean;
+  http.emit = (event: string, ...args: unknown[]): boolean => {
+    if (event === 'request') {
+      const response = args[1] as ServerResponse;
+      unanswered.add(response);
+      response.once('close', () => unanswered.delete(response));
+    }
+    return emit(event, ...args);
+  };
   await engine.start();
   transport.attach(http);
   sse.attach(http);
@@ -218,8 +233,16 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
         return isCalm();
       });
     },
+    get unanswered() {
+      return unanswered.size;
+    },
     cut() {
       for (const socket of sockets.values()) socket.destroy();
+    },
+    kill() {
+      http.close();
+      for (const socket of sockets.values()) socket.destroy();
+      return (closing ??= shutDown());
     },
     close: () => (closing ??= shutDown()),
   };

@@ -47,7 +47,7 @@ type Subscribed = Pick<Topic, 'name' | 'partition' | 'on'>;
 /** What the subscriptions notify their owner of. */
 export interface SubscriptionsEvents {
   /** A message of a subscribed topic. */
-  onText(topic: string, text: string): void;
+  onMessage(topic: string, bytes: Buffer): void;
   /** Topics that are subscribed again after an interruption: messages may be missing. */
   onRestored(topics: readonly string[]): void;
   /** `ready` may have changed. */
@@ -72,13 +72,13 @@ export class ChannelSubscriptions {
   constructor(
     target: RedisTarget,
     private readonly settings: RedisSettings,
-    private readonly keys: RedisKeys,
+    keys: RedisKeys,
     commands: RedisCommands,
     private readonly events: SubscriptionsEvents,
   ) {
     this.shards = new RedisShards(target, settings, keys, commands, {
-      onMessage: (topic, text) => {
-        if (this.topics.get(topic)?.wanted === true) this.events.onText(topic, text);
+      onMessage: (topic, bytes) => {
+        if (this.topics.get(topic)?.wanted === true) this.events.onMessage(topic, bytes);
       },
       onReady: () => {
         this.onTopology();
@@ -101,12 +101,12 @@ export class ChannelSubscriptions {
     this.shards.start();
   }
 
-  /** Resolves when the topic is subscribed. */
-  add(name: string, channel: string): Promise<void> {
+  /** Resolves when the topic is subscribed. @param partition in which it lies. */
+  add(name: string, partition: number): Promise<void> {
     if (this.closed) return Promise.reject(unavailable('The broker was closed'));
     let topic = this.topics.get(name);
     if (topic === undefined) {
-      topic = new Topic(name, this.keys.partitionOf(channel));
+      topic = new Topic(name, partition);
       this.topics.set(name, topic);
     }
     topic.wanted = true;

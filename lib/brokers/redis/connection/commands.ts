@@ -12,7 +12,7 @@ import { ReadWindow } from './read-window.js';
 import { ReplicaAcks } from './replica-acks.js';
 import { endSlotsTimer, isCluster, type RedisClient, type RedisTarget } from './target.js';
 
-export type RedisArgument = string | number;
+export type RedisArgument = string | number | Buffer;
 
 /**
  * A script with its keys, which are all of one partition, or there is no Cluster. `evenRefused`: whether it is sent although
@@ -244,7 +244,8 @@ export class RedisCommands {
       return Promise.reject(
         unavailable('The Cluster has not said yet which server holds the partition of this channel'),
       );
-    const command = new Command(name, args.map(String), { replyEncoding: 'utf8' });
+    const sent = args.map((arg) => (typeof arg === 'number' ? String(arg) : arg));
+    const command = new Command(name, sent, { replyEncoding: 'utf8' });
     const answer = this.answer(server, client, command);
     return this.direct && this.clustered ? this.refreshed(answer) : answer;
   }

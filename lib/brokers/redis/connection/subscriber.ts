@@ -6,7 +6,7 @@ import { answerWithin, disconnectOnce, Reconnector } from './liveness.js';
 
 /** What a subscriber notifies its owner of. */
 export interface SubscriberEvents {
-  onMessage(topic: string, text: string): void;
+  onMessage(topic: string, bytes: Buffer): void;
   /** There is a connection, and nothing is subscribed on it. */
   onReady(subscriber: RedisSubscriber): void;
   /** The connection is gone, and with it every subscription. */
@@ -29,8 +29,8 @@ export class RedisSubscriber {
     private readonly events: SubscriberEvents,
   ) {
     this.reconnector = new Reconnector(client, settings);
-    client.on('smessage', (topic: string, text: string) => {
-      if (!this.closed) events.onMessage(topic, text);
+    client.on('smessageBuffer', (topic: Buffer, bytes: Buffer) => {
+      if (!this.closed) events.onMessage(topic.toString(), bytes);
     });
     client.on('ready', () => this.setReady(true));
     client.on('close', () => this.setReady(false));

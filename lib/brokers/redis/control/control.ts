@@ -1,5 +1,5 @@
 import { RetryQueue } from '../../../core/async/retry-queue.js';
-import type { BrokerBus, BrokerListener } from '../../../core/ports/broker.js';
+import type { BrokerListener } from '../../../core/ports/broker.js';
 import type { AbuseRecord, BanRecord, ControlMessage, ControlReceipt } from '../../../core/ports/control.js';
 import { isPromise } from '../../../core/ports/maybe-promise.js';
 import type { Position } from '../../../protocol/position.js';
@@ -42,7 +42,7 @@ function lifeOf(message: ControlMessage): number | undefined {
 }
 
 /** Carries control records to every node, in one order, and collects their confirmations (G11). */
-export class RedisControl implements BrokerBus {
+export class RedisControl {
   readonly feed: ChannelListener = { onEvents: (_channel, events) => this.follower.onEvents(events) };
   private node = '';
   private listener: BrokerListener | undefined;

@@ -20,6 +20,9 @@ export interface FaultyBroker {
   readonly wallClock?: boolean;
 }
 
+/** What a node sent last, as it is: the broker of the other node is another one. */
+let lastSent: Uint8Array | undefined;
+
 /** Brokers that each break one promise, under the theme of the contract to which the test that must fail belongs. */
 export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, FaultyBroker>>>> = {
   append: {
@@ -310,6 +313,65 @@ export const FAULTY_BROKERS: Readonly<Record<string, Readonly<Record<string, Fau
       })),
     ),
   },
+  'messages between nodes': {
+    'carries text instead of bytes': failing('carries bytes of every value', (inner) =>
+      sending(inner, (node, topic, bytes) =>
+        inner.bus.send?.(node, topic, Buffer.from(Buffer.from(bytes).toString())),
+      ),
+    ),
+    'sends to nobody': failing('hands bytes to the listener of the node', (inner) =>
+      sending(inner, async () => undefined),
+    ),
+    'sends to itself as well': failing('hands bytes to the listener of the node', (inner) => {
+      let own = '';
+      return alteredBroker(
+        sending(inner, async (node, topic, bytes) => {
+          await inner.bus.send?.(node, topic, bytes);
+          if (node !== own) await inner.bus.send?.(own, topic, bytes);
+        }),
+        {
+          async start(listener, nodeId) {
+            own = nodeId ?? '';
+            await inner.start(listener, nodeId);
+          },
+        },
+      );
+    }),
+    'lets a later message overtake': failing('in the order of the calls', (inner) => {
+      let count = 0;
+      return sending(inner, async (node, topic, bytes) => {
+        count += 1;
+        if (count % 3 === 0) await settle();
+        await inner.bus.send?.(node, topic, bytes);
+      });
+    }),
+    'takes a message of any size': failing('refuses one of a byte more', (inner) =>
+      sending(inner, (node, topic, bytes) =>
+        inner.bus.send?.(node, topic, bytes.subarray(0, 8 * 1024 * 1024)),
+      ),
+    ),
+    'keeps the buffer of the sender': failing('apart from the buffer of the sender', (inner) =>
+      listening(
+        sending(inner, async (node, topic, bytes) => {
+          lastSent = bytes;
+          await inner.bus.send?.(node, topic, bytes);
+        }),
+        (listener) => ({
+          onMessage: (from, topic, bytes) => listener.onMessage?.(from, topic, lastSent ?? bytes),
+        }),
+      ),
+    ),
+    'rejects for a node that is gone': failing('sent to a node that is not there', (inner) =>
+      sending(inner, async (node, topic, bytes) => {
+        const live = (await inner.bus.nodes?.()) ?? [];
+        if (!live.includes(node)) throw new Error('It is gone');
+        await inner.bus.send?.(node, topic, bytes);
+      }),
+    ),
+    'does not name itself': failing('names the nodes that live', (inner) =>
+      alteredBroker(inner, { bus: { nodes: async () => ((await inner.bus.nodes?.()) ?? []).slice(1) } }),
+    ),
+  },
   'life cycle': {
     'declares more than its harness states': failing(
       'declares the capabilities that its harness states',
@@ -397,6 +459,13 @@ function listening(inner: Broker, change: (listener: BrokerListener) => Partial<
   return alteredBroker(inner, {
     start: (listener, nodeId) => inner.start(alteredListener(listener, change(listener)), nodeId),
   });
+}
+
+function sending(
+  inner: Broker,
+  send: (node: string, topic: string, bytes: Uint8Array) => Promise<void> | undefined,
+): Broker {
+  return alteredBroker(inner, { bus: { send: async (...message) => send(...message) } });
 }
 
 function presenting(inner: Broker, presence: Partial<BrokerPresence>): Broker {

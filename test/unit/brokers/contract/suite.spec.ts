@@ -42,7 +42,7 @@ describe('describeBrokerContract', () => {
     async () => {
       const results = await runContract();
       expect(failed(results)).toEqual([]);
-      expect(results).toHaveLength(134);
+      expect(results).toHaveLength(145);
       expect(results[0]?.groups).toEqual(['broker contract: memory', 'append']);
       expect([...themesOf(results)].sort()).toEqual(Object.keys(FAULTY_BROKERS).sort());
     },
@@ -90,6 +90,7 @@ describe('describeBrokerContract', () => {
       'interleavings',
       'signals',
       'control',
+      'messages between nodes',
       'life cycle',
     ]);
   });

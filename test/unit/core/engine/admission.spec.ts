@@ -8,16 +8,12 @@ let harness: EngineHarness;
 afterEach(() => harness.stop());
 
 describe('what transports are told of the node', () => {
-  it('locates the connections that it holds, as long as they are open', async () => {
+  it('is its name, and the way to the other nodes', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], { settings: { nodeId: 'node-7' } });
     const { host } = harness.engine;
     expect(host.nodeId).toBe('node-7');
-    const connection = await harness.greet('user:ada');
-    const [{ id } = { id: '' }] = harness.engine.sessionsOf('ada');
-    expect(host.locate(id)).toBe('node-7');
-    connection.drop();
-    expect(host.locate(id)).toBeUndefined();
-    expect(host.locate('nobody')).toBeUndefined();
+    expect(host.nodes?.nodeId).toBe('node-7');
+    expect(await host.nodes?.alive()).toEqual(['node-7']);
   });
 });
 

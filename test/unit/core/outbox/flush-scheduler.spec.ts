@@ -195,6 +195,45 @@ describe('the flush scheduler', () => {
     expect(flushed).toEqual(['h', 'i', 'j']);
   });
 
+  it('sessions in which little waits go first, and of the others one has its turn in any case', async () => {
+    const clock = new ManualClock();
+    const scheduler = new FlushScheduler(clock, new FlushPace(25), (error) => {
+      throw error;
+    });
+    const turns: string[][] = [];
+    let flushed: string[] = [];
+    const session = (name: string, ms: number, isLarge?: boolean): void =>
+      scheduler.session({
+        ...(isLarge === undefined ? {} : { isLarge }),
+        flush: () => {
+          flushed.push(name);
+          clock.advance(ms);
+        },
+      });
+    const turn = async (): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns.push(flushed);
+      flushed = [];
+    };
+    for (const name of ['A', 'B', 'C', 'D', 'E', 'F']) session(name, 4, true);
+    session('a', 1, false);
+    await turn();
+    session('b', 1);
+    await turn();
+    for (const name of ['c', 'd', 'e']) session(name, 4);
+    await turn();
+    await turn();
+    await turn();
+    expect(turns).toEqual([['a', 'A', 'B'], ['b', 'C', 'D'], ['c', 'd', 'E'], ['e', 'F'], []]);
+    for (const name of ['A', 'B', 'C']) session(name, 4, true);
+    session('a', 8);
+    await turn();
+    session('b', 1);
+    scheduler.flushNow();
+    expect(turns.pop()).toEqual(['a', 'A']);
+    expect(flushed).toEqual(['b', 'B', 'C']);
+  });
+
   it('flushes the others when one flush fails', async () => {
     const errors: unknown[] = [];
     const scheduler = new FlushScheduler(

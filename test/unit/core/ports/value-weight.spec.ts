@@ -43,10 +43,77 @@ describe('what a value weighs in memory', () => {
     }
   });
 
-  it('of small JSON nothing is looked through: it weighs eight times its bytes', () => {
-    expect(structureOfJson([[]], 4)).toBe(32);
-    expect(structureOfJson([[]], 256)).toBe(8 * 256);
-    expect(structureOfJson([[]], 257)).toBe(32 + 16 + 16 + 32);
+  it('objects with the names of the one before them share its table: each weighs what it holds', () => {
+    const one = 64 + 96 + 2 * 48;
+    const alike = 56 + 2 * 8;
+    const list = (count: number): number => 32 + 16 + count * 16;
+    expect(structureOf([{ a: 1, b: 2 }])).toBe(list(1) + one);
+    expect(
+      structureOf([
+        { a: 1, b: 2 },
+        { a: 3, b: 4 },
+        { a: 5, b: 6 },
+      ]),
+    ).toBe(list(3) + one + 2 * alike);
+    // Two kinds in turn, e.g. a record and what it holds.
+    expect(
+      structureOf([
+        { name: { x: 1, y: 2 }, at: 1 },
+        { name: { x: 3, y: 4 }, at: 2 },
+      ]),
+    ).toBe(list(2) + 2 * one + 2 * alike);
+    expect(weightOf([{ a: 1 }, { a: 2 }])).toBe(list(2) + (64 + 96 + 48 + 1) + (56 + 8 + 1));
+  });
+
+  it('another order, another number of names, another name, long or many names, and numbers for names are not alike', () => {
+    const many = (count: number): Record<string, number> =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`n${String.fromCharCode(97 + at)}`, at]));
+    const long = (length: number): Record<string, number> => ({ ['n'.repeat(length)]: 1 });
+    for (const [one, other] of [
+      [
+        { aa: 1, bb: 2 },
+        { bb: 1, aa: 2 },
+      ],
+      [{ aa: 1 }, { aa: 1, bb: 2 }],
+      [{ aa: 1, bb: 2 }, { aa: 1 }],
+      [
+        { aa: 1, bb: 2, cc: 3 },
+        { aa: 1, bx: 2, cc: 3 },
+      ],
+      [
+        { aa: 1, bb: 2, cc: 3 },
+        { aa: 1, bb: 2, cx: 3 },
+      ],
+      [long(65), long(65)],
+      [many(33), many(33)],
+      [{ 7: 1 }, { 7: 1 }],
+    ] as const) {
+      const apart = structureOf([one]) + structureOf(other);
+      expect([one, structureOf([one, other]) - 16]).toEqual([one, apart]);
+    }
+    const twice = (value: object): number => structureOf([value, value]) - structureOf([value]) - 16;
+    expect(twice(long(64))).toBe(56 + 8);
+    expect(twice(many(32))).toBe(56 + 32 * 8);
+  });
+
+  it('what a value weighs does not depend on those that were weighed before it', () => {
+    const first = structureOf({ a: 1, b: 2 });
+    expect(structureOf({ a: 1, b: 2 })).toBe(first);
+    expect(weightOf({ a: 1, b: 2 })).toBe(first + 2);
+    structureOf([{ a: 1, b: 2 }, { a: 1 }]);
+    expect(structureOf([{ a: 1 }, { a: 1, b: 2 }])).toBe(structureOf([{ a: 1 }]) + 16 + first);
+  });
+
+  it('a fraction and a large number are objects of their own', () => {
+    expect(structureOf({ a: 1.5 })).toBe(64 + 96 + 48 + 16);
+    expect(structureOf({ a: 2 ** 31, b: -(2 ** 31) })).toBe(64 + 96 + 2 * 48 + 16);
+    expect(weightOf({ a: 1.5 })).toBe(64 + 96 + 48 + 1 + 16);
+    expect([weightOf(1.5), weightOf(2)]).toEqual([16, 0]);
+  });
+
+  it('small JSON is weighed like any other', () => {
+    expect(structureOfJson([[]], 4)).toBe(32 + 16 + 16 + 32);
+    expect(structureOfJson({ a1b2c3: 1 }, 12)).toBe(64 + 96 + 48);
     expect(structureOfJson('text', 6)).toBe(0);
   });
 });

@@ -72,6 +72,7 @@ export class FakeSession implements ConnectionHandler {
 /** An engine that says yes, and remembers. */
 export class FakeHost implements TransportHost {
   readonly nodeId = 'node-1';
+  readonly nodes = undefined;
   readonly sessions: FakeSession[] = [];
   readonly asked: Credentials[] = [];
   readonly admitted: Handshake[] = [];
@@ -118,10 +119,6 @@ export class FakeHost implements TransportHost {
 
   onRefused(refusal: Refusal, ip: string): void {
     this.refused.push([refusal, ip]);
-  }
-
-  locate(): undefined {
-    return undefined;
   }
 
   open(connection: Connection, opening: Opening): ConnectionHandler {

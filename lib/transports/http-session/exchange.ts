@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
+import type { PageVerdict } from '../http/handshake-policy.js';
 import { isHttp2 } from '../http/http2.js';
 import type { Answer } from './answer.js';
 import type { UnreadAnswers } from './unread-answers.js';
@@ -13,6 +14,8 @@ export interface Exchange {
   readonly res: ServerResponse;
   /** By which a page may read the answer. */
   cors: Readonly<Record<string, string>>;
+  /** Of the page that sent it, once that was judged. */
+  page?: PageVerdict;
   /** Methods of the path. */
   readonly allow: string;
 }

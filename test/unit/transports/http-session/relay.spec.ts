@@ -108,7 +108,7 @@ function begin(run: (whenGone: (callback: () => void) => void) => Promise<Answer
 }
 
 const send = (request = of('right'), body = '[1]'): Outcome =>
-  begin(() => left.relay.send(request, Buffer.from(body)));
+  begin(() => left.relay.finishSend(request, Buffer.from(body)));
 const poll = (request = of('right')): Outcome => begin((whenGone) => left.relay.poll(request, whenGone));
 const read = (message: { readonly bytes: Uint8Array } | undefined): RelayMessage | undefined =>
   message && decodeRelay(message.bytes);
@@ -166,6 +166,31 @@ describe('requests of sessions that another node holds', () => {
     await settle();
     expect(sent.answer).toMatchObject({ status: 429, headers: { 'Retry-After': '1' } });
     expect(textOf(sent)).toBe('{"statusCode":429}');
+  });
+
+  it('are answered before their body is read where that is not needed: no such node, nothing known, or no more read', async () => {
+    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+    expect((await left.relay.beginSend(of('gone')))?.status).toBe(410);
+    expect((await left.relay.beginSend(of('right', { session: 'nonsense' })))?.status).toBe(410);
+    links.down = true;
+    clock.advance(2_000);
+    expect((await left.relay.beginSend(of('right')))?.status).toBe(503);
+    expect(links.sent).toEqual([]);
+  });
+
+  it('of a session that is not read from are not carried again for a second, and those of others are', async () => {
+    right.sessions.onSend = () => ({ status: 429, headers: { 'Retry-After': '1' }, body: [] });
+    send();
+    await settle();
+    right.sessions.onSend = () => TAKEN;
+    const early = await left.relay.beginSend(of('right'));
+    expect([early?.status, early?.headers['Retry-After']]).toEqual([429, '1']);
+    const other = of('right', { session: `${nodeKeyOf('right')}.other` });
+    expect(await left.relay.beginSend(other)).toBeUndefined();
+    clock.advance(999);
+    expect((await left.relay.beginSend(of('right')))?.status).toBe(429);
+    clock.advance(1);
+    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
   });
 
   it('whose body was too large end there as they would here', async () => {

@@ -956,7 +956,7 @@ export const FIXED = {
     'requests of HTTP sessions to another node that it has neither answered nor confirmed',
     'the address',
     '429 with `Retry-After`; the number of the request is not used up',
-    '4 MiB of their bodies',
+    'none: their bodies have one of their own',
   ),
   'lib/transports/http-session/relay-bounds.ts#MAX_ADDRESS_BYTES': bytes(
     'bodies of those requests',
@@ -967,7 +967,7 @@ export const FIXED = {
     'the same requests, of all addresses',
     'the node',
     '503 with `Retry-After`; the number of the request is not used up',
-    '32 MiB of their bodies',
+    'none: their bodies have one of their own',
   ),
   'lib/transports/http-session/relay-bounds.ts#MAX_NODE_BYTES': bytes(
     'bodies of the same requests, of all addresses',
@@ -995,7 +995,7 @@ export const FIXED = {
     'requests that came to other nodes and wait here',
     'the node',
     '503 with `Retry-After`',
-    '32 MiB of their bodies',
+    'none: their bodies have one of their own',
   ),
   'lib/transports/http-session/relay-service.ts#MAX_WAITING_BYTES': bytes(
     'bodies of those requests: of sessions that are not read from for now',

@@ -222,8 +222,16 @@ export const MODULE = {
     'the command',
     '`timeout`',
   ),
-  'heartbeat.interval': time('silence of a connection', 'the connection', 'sends `ping`'),
-  'heartbeat.timeout': time('silence after a `ping`', 'the connection', 'closes with 4004'),
+  'heartbeat.interval': time(
+    'silence of a connection; the wait of a poll',
+    'the connection',
+    'sends `ping`; answers the poll with nothing',
+  ),
+  'heartbeat.timeout': time(
+    'silence after a `ping`, or after an answer to a poll',
+    'the connection',
+    'closes with 4004',
+  ),
   'auth.requiredAhead': time(
     'life of a token that is left when the client is asked for another',
     'the connection',
@@ -584,11 +592,15 @@ export const REDIS = {
 
 export const WEBSOCKET = {
   handshakeTimeoutMs: time(
-    'verification of the credentials of an upgrade',
-    'the upgrade',
+    'verification of the credentials of an upgrade; a body of a session over HTTP',
+    'the upgrade, the request',
     'refuses with 503',
   ),
-  closeTimeoutMs: time('the answer to a close frame', 'the connection', 'destroys the socket'),
+  closeTimeoutMs: time(
+    'the answer to a close frame; the end of a stream, or an answer, of which a client reads nothing; the memory of how a session over HTTP ended',
+    'the connection',
+    'destroys the socket; forgets the session',
+  ),
 };
 
 export const CLIENT = {
@@ -986,6 +998,27 @@ export const FIXED = {
     'a refused socket that its client does not close',
     'the socket',
     'destroys it: the answer has long arrived',
+  ),
+  'lib/transports/http-session/requests.ts#READING_WAIT_MS': time(
+    'a body of a session over HTTP that waits until the engine reads again',
+    'the session',
+    'refuses with 429: its number is not used up',
+  ),
+  'lib/transports/http-session/session-table.ts#MAX_ENDED': count(
+    'sessions over HTTP that have ended, and whose clients may yet ask why',
+    'the node',
+    'forgets the oldest: its client is told that there is no such session, and resumes',
+    '`lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES`',
+  ),
+  'lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES': bytes(
+    'messages that are kept beside the last word for a poll that comes yet',
+    'the session',
+    'keeps the last word alone: the client resumes',
+  ),
+  'lib/transports/http-session/exchange.ts#LINGER_MS': time(
+    'a body that comes behind the answer to its request',
+    'the request',
+    'destroys the socket; above `limits.maxFrameBytes` at once',
   ),
   'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
     'the URL of a plain stream, without the id in it',
@@ -1401,6 +1434,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/sse/channel-asker.ts#RATE_HOLD_MS',
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
     'lib/transports/sse/pace.ts#LEAST_PART',
+    'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

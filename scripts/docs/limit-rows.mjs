@@ -1390,6 +1390,11 @@ export const FIXED = {
     'reads the list again: the same result',
     '`limits.maxPresenceBytes` of the server for each member that changed, in the memory of the client alone',
   ),
+  'lib/client/channel/position-store.ts#SAVE_TIMEOUT_MS': time(
+    'a promise of `persist.save()` that is waited for before the next position is saved',
+    'the channel',
+    'saves the next position, and warns in the log',
+  ),
   'lib/client/connection/connector.ts#CLOSE_WAIT_MS': time(
     'the peer’s close frame',
     'the connection',

@@ -21,6 +21,8 @@ import { EventReader } from '../../support/wire/event-reader.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const certificate = makeCertificate('localhost');
+/** Time-out of inactivity that an application gives its connections. */
+const IDLE_MS = 300;
 const LARGE = 'x'.repeat(200_000);
 
 let server: WireServer;
@@ -298,7 +300,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
 
   it('leave the time-out of inactivity that the application gives a connection as it is', async () => {
     await start();
-    http2.on('session', (connection) => connection.setTimeout(300, () => connection.close()));
+    http2.on('session', (connection) => connection.setTimeout(IDLE_MS, () => connection.close()));
     const session = await connected();
     const asked = feed(session, 'rooms.1');
     await asked.has('subscribed');

@@ -97,6 +97,18 @@ describe('an answer that was queued', () => {
     expect(feed.frame([answer(0, 30, 'complete')]).toString()).toMatch(/~e\.7\n/);
   });
 
+  it.each([
+    [21, 20],
+    [31, 30],
+  ])('moves it to what is missing, and not over what follows (%i…30, P14)', (from, place) => {
+    const { feed, encode } = feedOf(['a', 'b']);
+    const payload = { position: { epoch: EPOCH, seq: 30 }, recovery: 'truncated', from, to: 30 };
+    const written = encode({ type: 'reply', ref: 's0', ts: 1, payload }) as Buffer;
+    expect(feed.frame([written]).toString()).toMatch(new RegExp(`~e\\.${place}~\n`));
+    const resumed = encode({ type: 'resumed', channel: 'a', epoch: EPOCH, seq: 30, ts: 1 }) as Buffer;
+    expect(feed.frame([resumed]).toString()).toMatch(/~e\.30~\n/);
+  });
+
   it('tells of an id that nobody can read until that was written, and not again (P20, G3)', () => {
     const { feed, answer } = feedOf(['a', 'b'], 'of-another-list~x.5');
     expect(answer(0, 9).toString()).toContain('"recovery":"lost"');

@@ -50,6 +50,19 @@ describe('signs of life of plain streams (P20)', () => {
     expect(streams.map((stream) => stream.beaten)).toEqual(streams.map(() => 1));
   });
 
+  it('need no timer while there is no stream, and begin again with the next one', () => {
+    const clock = new ManualClock();
+    const beats = new Beats(clock, INTERVAL_MS);
+    const [first, second] = [new Stream(beats), new Stream(beats)];
+    beats.remove(first);
+    expect(clock.pending).toBe(1);
+    beats.remove(second);
+    expect(clock.pending).toBe(0);
+    const third = new Stream(beats);
+    clock.advance(INTERVAL_MS);
+    expect([first.beaten, third.beaten, clock.pending]).toEqual([0, 1, 1]);
+  });
+
   it('are not given to a stream that has left, nor to one that wrote before its turn', () => {
     const clock = new ManualClock();
     const beats = new Beats(clock, INTERVAL_MS);

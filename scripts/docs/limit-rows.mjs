@@ -1310,6 +1310,21 @@ export const FIXED = {
     'the connection',
     'ends, and the next attempt comes at once (P9a)',
   ),
+  'lib/client/http/climb.ts#CALM_MS': time(
+    'a moment at which no command is under way, when a better transport has opened',
+    'the session',
+    'holds new commands back until those that were sent are answered',
+  ),
+  'lib/client/http/ladder.ts#REST_MS': time(
+    'a hidden page that gave its connection back (HTTP/1.1)',
+    'the client',
+    'connects again, for `hiddenAfterMs`; when the page is shown, and with the next command, at once',
+  ),
+  'lib/client/http/sender.ts#MAX_KEEPALIVE_BYTES': bytes(
+    'the last request of a client, which outlives its page',
+    'the session',
+    'is sent as any other: a page that goes may take it along',
+  ),
   'lib/client/token.ts#UNUSED_MS': time(
     'a token that no server has taken yet, and that is used for further attempts',
     'the client',
@@ -1407,6 +1422,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
+    'lib/client/http/climb.ts#MAX_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],

@@ -212,7 +212,8 @@ export class HttpSession implements Transport, CarrierEvents {
       this.finish(1006, '', 'The server named no session');
       return;
     }
-    const patienceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
+    // Without a request for that long the server takes the client for dead.
+    const patienceMs = heartbeat.timeoutMs;
     const requests: SessionRequests = { ...this.deps, requestLimitMs, patienceMs };
     this.sender = new Sender(requests, below(this.url, 'send'), connection, limits, (loss) =>
       this.lost(loss),

@@ -106,6 +106,7 @@ export class HttpSession implements Transport, CarrierEvents {
     }
     // The stream stays until the server has the `bye`: without one it would take the end for a cut.
     this.isLeaving = true;
+    this.deps.onEnd();
     sender.finish(() => this.finish(code, '', '', queueMicrotask));
   }
 
@@ -242,7 +243,8 @@ export class HttpSession implements Transport, CarrierEvents {
     this.isEnded = true;
     this.carrier?.stop();
     this.sender?.stop();
-    this.deps.onEnd();
+    // Where it was told already, another session may have begun.
+    if (!this.isLeaving) this.deps.onEnd();
     report(() => this.events.closed(code, reason, failure === '' ? undefined : failure));
   }
 }

@@ -222,8 +222,16 @@ export const MODULE = {
     'the command',
     '`timeout`',
   ),
-  'heartbeat.interval': time('silence of a connection', 'the connection', 'sends `ping`'),
-  'heartbeat.timeout': time('silence after a `ping`', 'the connection', 'closes with 4004'),
+  'heartbeat.interval': time(
+    'silence of a connection; the wait of a poll',
+    'the connection',
+    'sends `ping`; answers the poll with nothing',
+  ),
+  'heartbeat.timeout': time(
+    'silence after a `ping`, or after an answer to a poll',
+    'the connection',
+    'closes with 4004',
+  ),
   'auth.requiredAhead': time(
     'life of a token that is left when the client is asked for another',
     'the connection',
@@ -584,11 +592,15 @@ export const REDIS = {
 
 export const WEBSOCKET = {
   handshakeTimeoutMs: time(
-    'verification of the credentials of an upgrade',
-    'the upgrade',
+    'verification of the credentials of an upgrade; a body of a session over HTTP',
+    'the upgrade, the request',
     'refuses with 503',
   ),
-  closeTimeoutMs: time('the answer to a close frame', 'the connection', 'destroys the socket'),
+  closeTimeoutMs: time(
+    'the answer to a close frame; the end of a stream, or an answer, of which a client reads nothing; the memory of how a session over HTTP ended',
+    'the connection',
+    'destroys the socket; forgets the session',
+  ),
 };
 
 export const CLIENT = {
@@ -987,6 +999,27 @@ export const FIXED = {
     'the socket',
     'destroys it: the answer has long arrived',
   ),
+  'lib/transports/http-session/requests.ts#READING_WAIT_MS': time(
+    'a body of a session over HTTP that waits until the engine reads again',
+    'the session',
+    'refuses with 429: its number is not used up',
+  ),
+  'lib/transports/http-session/session-table.ts#MAX_ENDED': count(
+    'sessions over HTTP that have ended, and whose clients may yet ask why',
+    'the node',
+    'forgets the oldest: its client is told that there is no such session, and resumes',
+    '`lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES`',
+  ),
+  'lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES': bytes(
+    'messages that are kept beside the last word for a poll that comes yet',
+    'the session',
+    'keeps the last word alone: the client resumes',
+  ),
+  'lib/transports/http-session/exchange.ts#LINGER_MS': time(
+    'a body that comes behind the answer to its request',
+    'the request',
+    'destroys the socket; above `limits.maxFrameBytes` at once',
+  ),
   'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
     'the URL of a plain stream, without the id in it',
     'the request',
@@ -1067,6 +1100,11 @@ export const FIXED = {
     'a frame without a command, above `limits.bytesPerSecond`, that counts as one violation',
     'the connection',
     'counts the next one: see `abuse`',
+  ),
+  'lib/transports/websocket/connection.ts#LARGE_PART_BYTES': bytes(
+    'part of a message that is read as it comes',
+    'the message',
+    'reads the rest in turns of its client, where the turn of the event loop has taken long',
   ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',
@@ -1407,6 +1445,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/sse/channel-asker.ts#RATE_HOLD_MS',
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
     'lib/transports/sse/pace.ts#LEAST_PART',
+    'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',
@@ -1443,6 +1482,12 @@ export const OTHER_NUMBERS = {
     'lib/core/ports/value-weight.ts#PROPERTY_BYTES',
     'lib/core/ports/value-weight.ts#TEXT_BYTES',
     'lib/core/ports/value-weight.ts#MOST_PER_BYTE',
+    'lib/core/ports/value-weight.ts#FURTHER_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_PROPERTY_BYTES',
+    'lib/core/ports/value-weight.ts#NUMBER_BYTES',
+    'lib/core/ports/value-weight.ts#MAX_NAMES',
+    'lib/core/ports/value-weight.ts#MAX_NAME_LENGTH',
   ],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',
@@ -1463,6 +1508,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/compression.ts#TRAILER_BYTES',
     'lib/transports/websocket/frame.ts#MAX_SHORT',
     'lib/transports/websocket/frame.ts#MAX_MEDIUM',
+    'lib/protocol/numbered-names.ts#MAX_INDEX',
   ],
   'what tells a held-back timer or a stale value': [
     'lib/client/clock.ts#SLEEP_MS',

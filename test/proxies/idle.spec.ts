@@ -4,7 +4,9 @@ import { elapse, patience, stretched } from '../support/patience.js';
 import { ProxyProcess } from '../support/proxies/process.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireClient } from '../support/wire/client.js';
+import { LONG_POLL, SSE } from '../support/transport/session-transports.js';
 import { EventReader } from '../support/wire/event-reader.js';
+import type { SessionClient } from '../support/wire/session-client.js';
 import { startWireServer, type WireServer } from '../support/wire/server.js';
 import { connect, PROXIES } from './support/behind.js';
 import { bootNode, startNode } from './support/node.js';
@@ -59,12 +61,20 @@ describe(`Proxies that cut after ${IDLE_MS} ms of silence`, () => {
     async () => {
       const clients: WireClient[] = [];
       const readers: EventReader[] = [];
+      const sessions: SessionClient[] = [];
       for (const name of PROXIES) {
         const proxy = await start(name, beating.port);
         const [reader, talker] = [await connect(proxy, 'reader'), await connect(proxy, 'talker')];
         await reader.subscribe('rooms.quiet');
         clients.push(reader, talker);
         readers.push(await follow(name, feeds[0]));
+        for (const transport of [SSE, LONG_POLL]) {
+          const place = { url: `https://${proxy.authority}/realtime`, tls: proxy.tls };
+          const session = await transport.open(place, { name: `${transport.name} behind ${name}` });
+          sessions.push(session);
+          await session.hello('reader');
+          await session.subscribe('rooms.quiet');
+        }
       }
       const until = performance.now() + SILENCE_MS;
       while (performance.now() < until) {
@@ -73,7 +83,7 @@ describe(`Proxies that cut after ${IDLE_MS} ms of silence`, () => {
         await elapse(HEARTBEAT.interval / 2);
       }
       expect(clients.map(({ ended }) => ended)).toEqual(clients.map(() => undefined));
-      for (const client of clients) {
+      for (const client of [...clients, ...sessions]) {
         await client.call({ type: 'ping' });
         client.terminate();
       }

@@ -1,4 +1,4 @@
 import { describeSessionContract } from '../../support/transport/session-contract.js';
-import { WEBSOCKET } from '../../support/transport/session-transports.js';
+import { SESSION_TRANSPORTS } from '../../support/transport/session-transports.js';
 
-describeSessionContract('without a proxy', WEBSOCKET);
+for (const transport of SESSION_TRANSPORTS) describeSessionContract('without a proxy', transport);

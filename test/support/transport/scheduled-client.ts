@@ -3,7 +3,7 @@ import { elapse, stretched } from '../patience.js';
 import { ChannelFollower } from '../wire/channel-follower.js';
 import { envelopesIn, HttpExchange, numberOf, type ExchangeOptions } from '../wire/http-exchange.js';
 import { readReply, type HttpReply, type Post } from '../wire/http-post.js';
-import type { HttpPlace } from '../wire/http-session-client.js';
+import { SseSessionClient, type HttpPlace } from '../wire/http-session-client.js';
 import type { WireEnvelope } from '../wire/session-client.js';
 import type { SubscribeResult } from '../../../lib/protocol/messages.js';
 
@@ -28,6 +28,7 @@ interface Life {
   readonly exchange: HttpExchange;
   lost: boolean;
   poll: Post | undefined;
+  readonly stream: SseSessionClient | undefined;
 }
 
 /**
@@ -49,16 +50,20 @@ export class ScheduledClient {
   private queue: ScheduledCommand[];
   /** Sent, and not answered. */
   private underWay: ScheduledCommand[] = [];
+  /** Pings of the server that it has not answered. */
+  private pings: string[] = [];
   private stopping = false;
+  private current: Life | undefined;
   private readonly random: SeededEntropy;
 
-  /** @param places of the nodes that live now. */
+  /** @param places of the nodes that live now. @param kind of its sessions. */
   constructor(
     readonly name: string,
     private readonly room: string,
     private readonly places: () => readonly HttpPlace[],
-    commands: readonly ScheduledCommand[],
+    readonly commands: readonly ScheduledCommand[],
     seed: number,
+    private readonly kind: 'sse' | 'polling',
   ) {
     this.follower = new ChannelFollower(room);
     this.queue = [...commands];
@@ -75,8 +80,13 @@ export class ScheduledClient {
     try {
       while (!this.stopping) {
         const life = await this.begin();
+        this.current = life;
         if (life === undefined) continue;
-        await Promise.all([this.send(life), this.poll(life)]);
+        await Promise.all([
+          this.send(life),
+          life.stream === undefined ? this.poll(life) : this.read(life, life.stream),
+        ]);
+        life.stream?.terminate();
         this.afterLoss();
       }
     } catch (error) {
@@ -86,6 +96,7 @@ export class ScheduledClient {
 
   stop(): void {
     this.stopping = true;
+    this.current?.stream?.terminate();
   }
 
   private async begin(): Promise<Life | undefined> {
@@ -98,9 +109,15 @@ export class ScheduledClient {
       payload: position === undefined ? {} : { position },
     };
     const hello = { token: this.name, ...(this.ticket === undefined ? {} : { session: this.ticket }) };
+    const stream = this.kind === 'sse' ? new SseSessionClient(place, { answersPings: false }) : undefined;
     let exchange: HttpExchange;
     try {
-      exchange = await HttpExchange.open(place, hello, [subscribe]);
+      if (stream === undefined) exchange = await HttpExchange.open(place, hello, [subscribe]);
+      else {
+        stream.sendAll([{ type: 'hello', id: 'h', payload: { versions: [1], ...hello } }, subscribe]);
+        const { connection, session } = (await stream.next('welcome')).payload;
+        exchange = HttpExchange.beside(place, String(connection), String(session));
+      }
     } catch {
       // Refused, or the node is gone.
       await pause();
@@ -108,13 +125,13 @@ export class ScheduledClient {
     }
     this.sessions++;
     this.ticket = exchange.ticket;
-    const life: Life = { exchange, lost: false, poll: undefined };
-    this.take(envelopesIn(exchange.opening));
-    return life;
+    if (stream === undefined) this.take(envelopesIn(exchange.opening));
+    return { exchange, lost: false, poll: undefined, stream };
   }
 
   private afterLoss(): void {
     this.follower.stop();
+    this.pings = [];
     for (const command of this.underWay.splice(0).reverse())
       if (command.type === 'request') this.unknown.add(command.id);
       else this.queue.unshift(command);
@@ -122,13 +139,14 @@ export class ScheduledClient {
 
   private async send(life: Life): Promise<void> {
     for (let number = 1; !life.lost && !this.stopping;) {
-      if (this.queue.length === 0) {
+      if (this.queue.length + this.pings.length === 0) {
         await pause();
         continue;
       }
       const batch = this.queue.splice(0, 1 + this.random.int(3));
       this.underWay.push(...batch);
-      const body = JSON.stringify(batch.map((command) => this.envelopeOf(command)));
+      const pongs = this.pings.splice(0).map((ref) => ({ type: 'pong', ref }));
+      const body = JSON.stringify([...pongs, ...batch.map((command) => this.envelopeOf(command))]);
       await this.deliver(life, number++, body);
       if (this.random.int(4) === 0) await pause();
     }
@@ -156,6 +174,19 @@ export class ScheduledClient {
     const reply = await quietly(exchange.beginSend(number, never, this.by()));
     if (reply !== undefined && !allowed.includes(reply.status))
       throw new Error(`${this.name}: a body under the number ${number} again: ${reply.status} ${reply.body}`);
+  }
+
+  private async read(life: Life, stream: SseSessionClient): Promise<void> {
+    while (!life.lost && !this.stopping) {
+      const envelope = await stream.next().catch(() => undefined);
+      if (envelope === undefined) break;
+      if (envelope.type === 'ping') this.pings.push(envelope.id as string);
+      else this.take([envelope]);
+      if (this.random.int(64) === 0) break;
+    }
+    // Cut by either side: the server ends its session.
+    life.lost = true;
+    stream.terminate();
   }
 
   private async poll(life: Life): Promise<void> {
@@ -212,6 +243,7 @@ export class ScheduledClient {
     }
     life.lost = true;
     life.poll?.cancel();
+    life.stream?.terminate();
     return undefined;
   }
 

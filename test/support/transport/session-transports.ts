@@ -63,4 +63,4 @@ function overHttp(
 export const SSE = overHttp('SSE', SseSessionClient);
 export const LONG_POLL = overHttp('long-poll', PollSessionClient);
 
-export const SESSION_TRANSPORTS: readonly SessionTransport[] = [WEBSOCKET];
+export const SESSION_TRANSPORTS: readonly SessionTransport[] = [WEBSOCKET, SSE, LONG_POLL];

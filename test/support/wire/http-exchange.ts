@@ -17,10 +17,15 @@ export interface ExchangeOptions extends PostOptions {
  * expect(envelopesIn(await session.poll(1))).toMatchObject([{ type: 'pong' }]);
  */
 export class HttpExchange {
+  /** The requests of a session that was opened by a stream. */
+  static beside(place: HttpPlace, id: string, ticket: string): HttpExchange {
+    return new HttpExchange(place, undefined, id, ticket);
+  }
+
   /** @param opening Answer to the request that opened the session. @param ticket that continues it. */
   private constructor(
     private readonly place: HttpPlace,
-    readonly opening: HttpReply,
+    private readonly opened: HttpReply | undefined,
     readonly id: string,
     readonly ticket: string,
   ) {}
@@ -43,6 +48,11 @@ export class HttpExchange {
     if (first?.type !== 'welcome') throw new Error(`Not welcomed: ${opening.body}`);
     const { connection, session } = first.payload as { connection: string; session: string };
     return new HttpExchange(place, opening, connection, session);
+  }
+
+  get opening(): HttpReply {
+    if (this.opened === undefined) throw new Error('It was opened by a stream');
+    return this.opened;
   }
 
   beginPoll(ack: number | string, options: ExchangeOptions = {}): Post {

@@ -21,6 +21,8 @@ export interface PostOptions {
   readonly tls?: Trust | undefined;
   /** Bytes of the body after which the client goes away, although it announced all of them. */
   readonly cutAfter?: number;
+  /** Bytes of the body after which the client stands still. */
+  readonly sends?: number;
 }
 
 /** A whole answer. */
@@ -41,7 +43,7 @@ export interface Post {
 
 /** Sends a request with `Content-Type: application/json`, unless the headers say otherwise. */
 export function beginPost(url: string, options: PostOptions = {}): Post {
-  const { headers = {}, body, method = 'POST', agent, tls, cutAfter } = options;
+  const { headers = {}, body, method = 'POST', agent, tls, cutAfter, sends } = options;
   const bytes = Buffer.from(body ?? '');
   const ask = url.startsWith('https:') ? requestSecurely : request;
   const sent = ask(url, {
@@ -61,7 +63,8 @@ export function beginPost(url: string, options: PostOptions = {}): Post {
   });
   // It is looked at by whoever wants the answer.
   response.catch(() => undefined);
-  if (cutAfter === undefined) sent.end(bytes);
+  if (sends !== undefined) sent.write(bytes.subarray(0, sends));
+  else if (cutAfter === undefined) sent.end(bytes);
   else sent.write(bytes.subarray(0, cutAfter), () => sent.destroy());
   return { request: sent, response, cancel: () => void sent.destroy() };
 }

@@ -45,6 +45,7 @@ export class SessionRefused extends Error {
 
 /** Closed without a word. */
 const ABNORMAL = 1006;
+const DRAIN = 4001;
 const PROTOCOL_ERROR = 4805;
 /** Requests that failed on the way and are made again, before a client gives up. */
 const ATTEMPTS = 5;
@@ -225,10 +226,14 @@ export abstract class HttpSessionClient extends SessionClient {
   private takeOne(envelope: WireEnvelope): void {
     const { type, payload } = envelope;
     if (type === 'welcome') this.session = payload['connection'] as string;
-    if (type === 'bye') this.lastWords = advice(payload['code'], payload['retryAfterMs']);
+    if (type === 'bye') {
+      this.lastWords = advice(payload['code'], payload['retryAfterMs']);
+      // A close frame in the form of a message; that of a drain is a message on every transport.
+      if (payload['code'] !== DRAIN) return;
+    }
     if (type === 'error' && payload['close'] !== undefined) {
       this.lastWords = advice(payload['close'], payload['retryAfterMs']);
-      // A close frame in the form of a message; the refusal of `hello` is both.
+      // Likewise; the refusal of `hello` is both.
       if (envelope.ref === undefined) return;
     }
     this.accept(envelope);

@@ -78,7 +78,7 @@ export function describeOverflow(stage: Stage): void {
     expect(missed).toEqual(Array.from({ length: last - seen }, (_, index) => seen + 1 + index));
   });
 
-  it('is told which of the oldest events it was not sent (P25, G13)', async () => {
+  it('is notified which of the oldest events it was not sent (P25, G13)', async () => {
     const visit = await start();
     const [client] = await stalled(visit, 'oldest.1');
     const last = await publish(visit, 'oldest.1', 60);

@@ -39,7 +39,7 @@ export function describePositions(stage: Stage): void {
     expect(await client.next('resumed')).toMatchObject({ seq: 1 });
   });
 
-  it('is told what the log no longer has, and gets the rest (P11, G3)', async () => {
+  it('learns what the log no longer has, and gets the rest (P11, G3)', async () => {
     const channel = unique('short.a');
     const client = await connect('ada');
     await publish(channel, 1);
@@ -56,7 +56,7 @@ export function describePositions(stage: Stage): void {
     await client.next('resumed');
   });
 
-  it('is told that a position cannot be continued, and is given the state instead (P11)', async () => {
+  it('learns that a position cannot be continued, and is given the state instead (P11)', async () => {
     const channel = unique('state.lost');
     const client = await connect('ada');
     await publish(channel, 1, 2);
@@ -97,7 +97,7 @@ export function describePositions(stage: Stage): void {
     expect((await settled(client)).filter(({ type }) => type !== 'resumed')).toEqual([]);
   });
 
-  it('is told in its place when the log under it changed, before the first event of the new one (P10)', async () => {
+  it('learns in its place when the log under it changed, before the first event of the new one (P10)', async () => {
     const extra = await stage.start({});
     const client = await extra.connect(transport, 'ada');
     const { application } = extra.server.engine;

@@ -1,0 +1,14 @@
+import { ProxyProcess } from '../support/proxies/process.js';
+import { describeSessionContract } from '../support/transport/session-contract.js';
+import { oneNode } from '../support/transport/session-site.js';
+import { LONG_POLL, SSE, WEBSOCKET } from '../support/transport/session-transports.js';
+import { PROXIES } from './support/behind.js';
+
+for (const name of PROXIES) {
+  const behind = oneNode(async (port) => {
+    const proxy = await ProxyProcess.start(name, { nodes: [port] });
+    return { url: `https://${proxy.authority}`, tls: proxy.tls, close: () => proxy.close() };
+  });
+  for (const transport of [WEBSOCKET, SSE, LONG_POLL])
+    describeSessionContract(`through the documented ${name}`, transport, behind);
+}

@@ -26,6 +26,7 @@ const base = {
     '^nestjs-realtime/broker$': '<rootDir>/lib/brokers/broker.ts',
     '^nestjs-realtime/broker/contract$': '<rootDir>/lib/brokers/contract/index.ts',
     '^nestjs-realtime/client$': '<rootDir>/lib/client/index.ts',
+    '^nestjs-realtime/client/http$': '<rootDir>/lib/client/http.ts',
     '^nestjs-realtime/client/msgpack$': '<rootDir>/lib/client/msgpack.ts',
     '^nestjs-realtime/health$': '<rootDir>/lib/health/index.ts',
     '^nestjs-realtime/platform-ws$': '<rootDir>/lib/nest/adapter/realtime-ws.adapter.ts',

@@ -3,6 +3,7 @@ import { plainJsonCodec } from '../protocol/codecs/plain-json.js';
 import { systemClientClock, type ClientClock } from './clock.js';
 import { silentLog, type ClientLog } from './log.js';
 import type { ClientFetch } from './transport/probe.js';
+import type { Fallback } from './transport/fallback.js';
 import type { WebSocketConstructor } from './transport/websocket.js';
 
 /** Gives the token that authenticates the user. */
@@ -32,6 +33,12 @@ export interface RealtimeClientOptions {
   readonly webSocket?: WebSocketConstructor;
   /** Third argument of that class, e.g. `{ headers: { cookie } }` for `ws`. A browser's class has none. */
   readonly webSocketOptions?: Record<string, unknown>;
+  /**
+   * Other transports for networks that break WebSocket: `httpFallback()` of `nestjs-realtime/client/http`. Default: none.
+   *
+   * @example new RealtimeClient('/realtime', { fallback: httpFallback() });
+   */
+  readonly fallback?: Fallback;
   /** Asks the server why an upgrade failed (P18). Default the platform's `fetch`; `false` never asks. */
   readonly fetch?: ClientFetch | false;
   /**
@@ -71,9 +78,9 @@ export interface RealtimeClientOptions {
 
 /** Options with every default filled in. */
 export type ClientSettings = Required<
-  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>
+  Omit<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback'>
 > &
-  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions'>;
+  Pick<RealtimeClientOptions, 'token' | 'webSocket' | 'webSocketOptions' | 'fallback'>;
 
 type NumberOption = {
   [Name in keyof ClientSettings]-?: ClientSettings[Name] extends number ? Name : never;
@@ -92,7 +99,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     if (typeof value === 'number' && value > 0) return value;
     throw new RangeError(`The option "${name}" must be a number above 0`);
   };
-  const { token, webSocket, webSocketOptions } = options;
+  const { token, webSocket, webSocketOptions, fallback } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError('The option "token" must be a function: token: () => token');
   }
@@ -100,6 +107,7 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
     token,
     webSocket,
     webSocketOptions,
+    fallback,
     log: options.log ?? silentLog,
     tokenIn: options.tokenIn ?? 'hello',
     codec: options.codec ?? plainJsonCodec,

@@ -92,8 +92,15 @@ export class RealtimeClient {
     this.refresher = new TokenRefresher(tokens, this.commands, clock, random, (error) =>
       this.report(error, { source: 'token' }),
     );
+    const open = webSocketOpener(settings);
+    const ladder = settings.fallback?.({
+      ...settings,
+      open,
+      token: () => tokens?.take(),
+      retryNow: () => this.retryNow(),
+    });
     this.connector = createConnector(
-      { ...deps, tokens, open: webSocketOpener(settings), endpoints: () => endpointsOf(url) },
+      { ...deps, tokens, transport: 'websocket', open, ladder, endpoints: () => endpointsOf(url) },
       {
         greeting: (frame) => this.onGreeting(frame),
         live: (welcome, wire, token) => this.onLive(welcome, wire, token),

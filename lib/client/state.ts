@@ -1,5 +1,6 @@
 import type { CloseName } from '../protocol/close-codes.js';
 import type { Recovery } from '../protocol/position.js';
+import type { TransportName } from './transport/fallback.js';
 
 /**
  * What the client is doing: `idle` before the first use, `connecting`, `live` (welcomed by the server), `waiting`
@@ -19,6 +20,8 @@ export type ClientState = 'idle' | 'connecting' | 'live' | 'waiting' | 'closed';
 export interface ClientStatus {
   /** What the client is doing. */
   readonly state: ClientState;
+  /** With `live`: what carries the connection. Always `websocket` without the option `fallback`. */
+  readonly transport?: TransportName;
   /** With `waiting`: milliseconds until the next attempt. */
   readonly delayMs?: number;
   /** With `connecting` and `waiting`: number of the attempt since the last stable connection, from 1. */

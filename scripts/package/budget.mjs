@@ -9,6 +9,7 @@ export const budget = {
     './broker': 0,
     './broker/contract': 0,
     './client': 0,
+    './client/http': 0,
     './client/msgpack': 0,
     './health': 0,
     './platform-ws': 0,
@@ -20,7 +21,8 @@ export const budget = {
     'nestjs-realtime-client': { files: 110, packed: 104_000, unpacked: 370_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
-  bundles: { './client': 23_200, './client/msgpack': 7_450 },
+  // What is shared with ./client counts in each of them: in a page with both, client/http adds about 6,500.
+  bundles: { './client': 23_200, './client/http': 9_400, './client/msgpack': 7_450 },
 };
 
 /**

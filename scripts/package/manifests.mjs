@@ -1,7 +1,7 @@
 // The two packages that are published, both described by the one package.json of this repository.
 
 /** Entry points that a page, a worker or another program needs. They make the package of the client. */
-const CLIENT = { '.': './client', './msgpack': './client/msgpack' };
+const CLIENT = { '.': './client', './http': './client/http', './msgpack': './client/msgpack' };
 /** Fields that both packages share. */
 const SHARED = [
   'version',

@@ -308,6 +308,7 @@ describe('the two manifests', () => {
     const exported = root['exports'] as Record<string, unknown>;
     expect(client?.exports).toEqual({
       '.': exported['./client'],
+      './http': exported['./client/http'],
       './msgpack': exported['./client/msgpack'],
       './package.json': './package.json',
     });

@@ -11,7 +11,8 @@ import { deferred, type Deferred } from '../promises.js';
 import type { ClientStatus, Counts } from '../state.js';
 import type { TakenToken, TokenSource } from '../token.js';
 import { probe, type Probe, type ProbeAnswer } from '../transport/probe.js';
-import type { Endpoints, OpenTransport } from '../transport/websocket.js';
+import type { Ladder, Route } from '../transport/fallback.js';
+import type { Endpoints } from '../transport/websocket.js';
 import {
   openConnection,
   type ServerConnection,
@@ -41,9 +42,10 @@ export interface ConnectorEvents extends Pick<ServerConnectionEvents, 'greeting'
 }
 
 /** What the connector needs. */
-export interface ConnectorDeps extends ClientSettings, BackoffDeps {
+export interface ConnectorDeps extends ClientSettings, BackoffDeps, Route {
   readonly tokens: TokenSource | undefined;
-  readonly open: OpenTransport;
+  /** Chooses another route for an attempt. Without one, each is a WebSocket. */
+  readonly ladder: Ladder | undefined;
   readonly endpoints: () => Endpoints;
   readonly counts: Counts;
 }
@@ -72,13 +74,14 @@ export interface Connector {
 }
 
 export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): Connector {
-  const { clock, tokens, endpoints, log } = deps;
+  const { clock, tokens, endpoints, ladder, log } = deps;
   const backoff = new Backoff(deps);
   let current: ClientStatus = { state: 'idle' };
   /** Number of the attempt; what an older one still reports is ignored. */
   let run = 0;
   let connection: ServerConnection | undefined;
   let taken: TakenToken | undefined;
+  let route: Route = deps;
   let probing: Probe | undefined;
   let unwatch: (() => void) | undefined;
   /** Whether the server said when to come back: what the page notices does not shorten that wait. */
@@ -135,8 +138,10 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
   function dial(token?: TakenToken): void {
     taken = token;
     try {
+      route = ladder?.choose() ?? route;
+      const own = { ...deps, ...route };
       connection = openConnection(
-        { ...deps, ...greetingOf(deps, token?.token, ticket), url: endpoints().socket, early },
+        { ...own, ...greetingOf(own, token?.token, ticket), url: endpoints().socket, early },
         { ...events, welcomed, ended },
       );
     } catch (error) {
@@ -154,7 +159,7 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
     backoff.began();
     ready?.resolve();
     ready = undefined;
-    setStatus({ state: 'live' });
+    setStatus({ state: 'live', transport: route.transport });
   }
 
   function ended(end: ConnectionEnd): void {
@@ -179,6 +184,7 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
   /** Follows the reconnect policy after the end of a connection. */
   function follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
     probing = undefined;
+    ladder?.ended(end, answer);
     const url = endpoints().http;
     const credentials = { renewable: tokens !== undefined, fresh: taken?.fresh ?? false };
     const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, url);
@@ -288,6 +294,7 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
     ensureStarted() {
       if (current.state === 'idle') start();
       if (current.state === 'closed') throw errorOfClosed(current);
+      ladder?.needed();
     },
     close() {
       const left = connection;

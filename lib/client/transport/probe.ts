@@ -17,7 +17,8 @@ export type ClientFetch = (
   },
 ) => Promise<ProbeResponse>;
 
-type ProbeResponse = {
+/** The part of a response that the client reads. */
+export type ProbeResponse = {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   json?(): Promise<unknown>;
@@ -97,7 +98,8 @@ function causeOf(error: unknown): string {
   );
 }
 
-async function readAnswer(response: ProbeResponse): Promise<ProbeAnswer> {
+/** Reads an answer about an upgrade, or about the opening of a session over HTTP. */
+export async function readAnswer(response: ProbeResponse): Promise<ProbeAnswer> {
   const { status } = response;
   switch (status) {
     case 426:

@@ -1,0 +1,66 @@
+import type { Fallback, TransportName } from '../transport/fallback.js';
+import { TransportLadder } from './ladder.js';
+import type { HttpFetch, HttpRequest } from './request.js';
+
+/** Best first. */
+const ALL: readonly TransportName[] = ['websocket', 'sse', 'polling'];
+
+/** Settings of {@link httpFallback}. All are optional; durations are in milliseconds. */
+export interface HttpFallbackOptions {
+  /**
+   * The transports that may be used; their order does not matter. One alone forces it. Default all three: `websocket`, `sse`,
+   * `polling`.
+   */
+  readonly transports?: readonly ('websocket' | 'sse' | 'polling')[];
+  /**
+   * Whether cookies are sent. `include` (default) needs a server that lists the origin of the page; `omit` is for pages of
+   * other origins that have a token, where the server allows every origin.
+   */
+  readonly credentials?: 'include' | 'same-origin' | 'omit';
+  /** Sends the requests, e.g. with headers of your own. Default the platform's `fetch`. */
+  readonly fetch?: HttpFetch;
+  /** How long a session is on a lesser transport before a better one is tried; then twice as long, up to 16 times. Default 60 000. */
+  readonly climbAfterMs?: number;
+  /**
+   * How long a hidden page keeps its connection where the browser has six for all of its tabs (HTTP/1.1). It comes back when it
+   * is shown, or when the application sends something. `Infinity` keeps it. Default 30 000.
+   */
+  readonly hiddenAfterMs?: number;
+}
+
+/**
+ * Other transports for networks that break WebSocket: an event stream with `POST`, then long-poll. The client goes down only where
+ * the server answers and the transport fails, remembers what works in this network, and comes up again in the background. Channels
+ * keep their positions, publishes their order, and requests their answers.
+ *
+ * @throws TypeError for an unknown transport, or none; RangeError for a duration that is not above 0.
+ * @example
+ * const client = new RealtimeClient('/realtime', { fallback: httpFallback() });
+ * client.on('state', ({ transport }) => show(transport)); // 'websocket', 'sse' or 'polling'
+ */
+export function httpFallback(options: HttpFallbackOptions = {}): Fallback {
+  const { credentials = 'include', fetch = platformFetch } = options;
+  const given: readonly string[] = options.transports ?? ALL;
+  const unknown = given.find((name) => !(ALL as readonly string[]).includes(name));
+  if (unknown !== undefined || given.length === 0) {
+    throw new TypeError(
+      `The option "transports" has ${unknown === undefined ? 'no transport' : `"${unknown}"`}: use ${ALL.join(', ')}`,
+    );
+  }
+  const settings = {
+    transports: ALL.filter((name) => given.includes(name)),
+    credentials,
+    fetch,
+    climbAfterMs: above0('climbAfterMs', options.climbAfterMs ?? 60_000),
+    hiddenAfterMs: above0('hiddenAfterMs', options.hiddenAfterMs ?? 30_000),
+  };
+  return (deps) => new TransportLadder(deps, settings);
+}
+
+function above0(name: string, value: number): number {
+  if (typeof value === 'number' && value > 0) return value;
+  throw new RangeError(`The option "${name}" must be a number above 0`);
+}
+
+/** Called on the global object: a browser's fetch throws "Illegal invocation" on any other. */
+const platformFetch: HttpFetch = (url: string, request: HttpRequest) => globalThis.fetch(url, request);

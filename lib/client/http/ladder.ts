@@ -1,0 +1,346 @@
+import { offerSubprotocols } from '../../protocol/subprotocol.js';
+import type { ClientTimer } from '../clock.js';
+import type { ConnectionEnd } from '../connection/reconnect-policy.js';
+import type { Ladder, LadderDeps, Route, TransportName } from '../transport/fallback.js';
+import { probe, type ProbeAnswer } from '../transport/probe.js';
+import type { OpenTransport } from '../transport/websocket.js';
+import { Climb, type ReadySocket } from './climb.js';
+import { hasFewConnections, isHidden, networkOf, watchNetwork, watchVisibility } from './page.js';
+import { startPolls } from './poll.js';
+import type { HttpDeps } from './request.js';
+import { HttpSession, type Blame } from './session.js';
+import { SessionCodec } from './session-codec.js';
+import { openSocket } from './socket-rung.js';
+import { startStream } from './sse.js';
+
+/** Proven failures, one after the other, that end the use of a transport in this network. */
+const ENOUGH = 2;
+/** How long a session that a hidden page released waits by itself: until it is shown, in practice. */
+const REST_MS = 3_600_000;
+/** Part of `connectTimeoutMs` in which an event stream must bring something. */
+const FIRST_PART = 0.5;
+
+/** The settings of a ladder. */
+export interface LadderOptions extends Pick<HttpDeps, 'fetch' | 'credentials'> {
+  /** Best first. */
+  readonly transports: readonly TransportName[];
+  readonly climbAfterMs: number;
+  readonly hiddenAfterMs: number;
+}
+
+/**
+ * Which transport each attempt uses: the best that works in this network. It goes down only where the server answers other requests
+ * and the transport fails, and tries to come up again in the background.
+ */
+export class TransportLadder implements Ladder {
+  /** Transports that will never work in this page. */
+  private readonly impossible = new Set<TransportName>();
+  /** The transport in use: an index of `transports`. */
+  private index = 0;
+  private failures = 0;
+  /** What is known of the attempt under way. */
+  private blame: Blame | undefined;
+  /** The network of the last look; `undefined` without one. */
+  private network: string | undefined;
+  private isOtherNetwork = false;
+  private readonly climb: Climb;
+  /** The next attempt is a try of a better transport. */
+  private try: { readonly index: number; readonly socket: ReadySocket | undefined } | undefined;
+  /** Where the try under way came from: it returns there at once when it fails. */
+  private triedFrom: number | undefined;
+  /** A socket that was opened beside a session, for the attempt that begins. */
+  private ready: ReadySocket | undefined;
+  /** Told when the network is another one while a session over HTTP is live. */
+  private onNetworkOfLive: (() => void) | undefined;
+  /** Ends what belongs to the connection that is live. */
+  private readonly cleanups: (() => void)[] = [];
+  /** Of the last socket. */
+  private unwatchPolicy: (() => void) | undefined;
+  /** Ends the wait for a hidden page to be shown. */
+  private endRest: (() => void) | undefined;
+
+  constructor(
+    private readonly deps: LadderDeps,
+    private readonly options: LadderOptions,
+  ) {
+    const { clock, random, connectTimeoutMs } = deps;
+    this.climb = new Climb({
+      clock,
+      random,
+      afterMs: options.climbAfterMs,
+      limitMs: connectTimeoutMs / 2,
+      openSocket: deps.open,
+      protocols: () => this.offer(),
+    });
+  }
+
+  choose(): Route {
+    this.endRest?.();
+    this.unwatchPolicy?.();
+    this.unwatchPolicy = undefined;
+    this.cleanUp();
+    this.blame = undefined;
+    this.begin();
+    const transport = this.current;
+    if (this.deps.network) this.cleanups.push(watchNetwork(() => this.onNetwork()));
+    if (transport === 'websocket') return { transport, codec: this.deps.codec, open: this.openSocket };
+    const codec = new SessionCodec();
+    return { transport, codec, open: this.sessionOpener(transport, codec) };
+  }
+
+  ended(end: ConnectionEnd, answer?: ProbeAnswer): void {
+    const { triedFrom } = this;
+    const blame = this.blameFor(end, answer);
+    this.cleanUp();
+    this.ready = this.triedFrom = undefined;
+    if (networkOf() === undefined) this.network = undefined;
+    if (end.welcomed) {
+      this.failures = 0;
+      if (triedFrom !== undefined) this.climb.reset();
+    } else if (triedFrom !== undefined) {
+      this.climb.failed();
+      this.move(triedFrom, `${this.current} still does not work`);
+    } else if (blame === 'unproven') {
+      this.failures = 0;
+    } else if (blame === 'impossible' || blame === 'blocked' || ++this.failures >= ENOUGH) {
+      this.skip();
+    }
+  }
+
+  needed(): void {
+    if (this.endRest === undefined) return;
+    this.endRest();
+    this.deps.retryNow();
+  }
+
+  private get current(): TransportName {
+    return this.options.transports[this.index] ?? 'websocket';
+  }
+
+  /** Moves to the transport of the attempt that begins. */
+  private begin(): void {
+    const { try: planned } = this;
+    this.try = undefined;
+    this.lookAtNetwork();
+    if (planned !== undefined && planned.socket?.isClosed !== true) {
+      this.triedFrom = this.index;
+      this.ready = planned.socket;
+      this.move(planned.index, 'a better transport is tried');
+    } else if (this.isOtherNetwork) {
+      this.move(this.first(), 'the network is another one');
+    } else if (this.isMissing(this.current)) {
+      this.skip();
+    }
+    this.isOtherNetwork = false;
+  }
+
+  /** The best transport that this page has. */
+  private first(): number {
+    return Math.max(
+      0,
+      this.options.transports.findIndex((name) => !this.isMissing(name)),
+    );
+  }
+
+  private blameFor({ opened, code }: ConnectionEnd, answer: ProbeAnswer | undefined): Blame {
+    if (this.blame !== undefined) return this.blame;
+    // The client asked itself why a socket did not open.
+    const isSocket = this.current === 'websocket' && !opened && code < 4_000;
+    return isSocket && answer?.kind === 'open' ? 'broken' : 'unproven';
+  }
+
+  /** Goes to the next transport; behind the last one begins again with the first. */
+  private skip(): void {
+    const next = this.options.transports.findIndex(
+      (name, index) => index > this.index && !this.isMissing(name),
+    );
+    this.move(next === -1 ? this.first() : next, `${this.current} does not work here`);
+  }
+
+  private move(index: number, why: string): void {
+    this.failures = 0;
+    if (index === this.index) return;
+    this.index = index;
+    this.deps.log('info', `The next attempt uses ${this.current}: ${why}`);
+  }
+
+  private isMissing(name: TransportName): boolean {
+    if (this.impossible.has(name)) return true;
+    const isThere = this.deps.webSocket !== undefined || 'WebSocket' in globalThis;
+    return name === 'websocket' && !isThere && this.options.transports.length > 1;
+  }
+
+  private readonly onFailure = (blame: Blame): void => {
+    this.blame = blame;
+    // A policy's refusal of a socket is told late, perhaps when the attempt is over.
+    if (blame === 'impossible') this.impossible.add(this.current);
+  };
+
+  private readonly isThere = async (url: string): Promise<boolean> => {
+    const { fetch, clock, connectTimeoutMs } = this.deps;
+    if (fetch === false) return false;
+    const { kind } = await probe(fetch, url.replace(/^ws/i, 'http'), undefined, clock, connectTimeoutMs)
+      .answer;
+    // This server refuses in its own form: it may ask for the token that this question does not have.
+    return kind === 'open' || kind === 'refused';
+  };
+
+  private readonly openSocket: OpenTransport = (url, protocols, events) => {
+    const { open, clock, connectTimeoutMs } = this.deps;
+    const { ready } = this;
+    this.ready = undefined;
+    return openSocket(
+      {
+        open: ready === undefined ? open : (_url, _protocols, own) => ready.adopt(own),
+        clock,
+        connectTimeoutMs,
+        isThere: this.isThere,
+        onFailure: this.onFailure,
+        onEnd: (unwatch) => {
+          this.cleanUp();
+          this.unwatchPolicy = unwatch;
+        },
+      },
+      url,
+      protocols,
+      events,
+    );
+  };
+
+  private sessionOpener(transport: TransportName, codec: SessionCodec): OpenTransport {
+    const { clock, random, connectTimeoutMs } = this.deps;
+    const { fetch, credentials } = this.options;
+    const carrier =
+      transport === 'sse'
+        ? ({ path: 'sse', start: startStream } as const)
+        : ({ path: 'poll', start: startPolls } as const);
+    return (url, protocols, events) =>
+      new HttpSession(
+        {
+          ...carrier,
+          codec,
+          clock,
+          random,
+          fetch,
+          credentials,
+          firstLimitMs: connectTimeoutMs * FIRST_PART,
+          requestLimitMs: connectTimeoutMs,
+          isThere: this.isThere,
+          onWelcome: (session) => this.onWelcome(url, session),
+          onFailure: this.onFailure,
+          onEnd: () => this.cleanUp(),
+        },
+        url,
+        protocols,
+        events,
+      );
+  }
+
+  /** A session over HTTP is live. */
+  private onWelcome(url: string, session: HttpSession): void {
+    if (this.triedFrom !== undefined) this.climb.reset();
+    this.planClimb(url, session, false);
+    if (this.deps.network) this.releaseWhenHidden(url, session);
+    this.onNetworkOfLive = () => this.planClimb(url, session, true);
+    this.cleanups.push(() => {
+      this.climb.stop();
+      this.onNetworkOfLive = undefined;
+    });
+  }
+
+  private planClimb(url: string, session: HttpSession, soon: boolean): void {
+    const better = this.options.transports.filter(
+      (name, index) => index < this.index && !this.impossible.has(name),
+    );
+    if (better.length === 0) return;
+    this.climb.plan(soon, () => {
+      const next = (): void => {
+        if (better.includes('sse')) this.handOver(session, 'sse');
+        else this.again(url, session);
+      };
+      if (!better.includes('websocket') || this.isMissing('websocket')) return next();
+      this.climb.trySocket(url, (socket) => {
+        if (socket === undefined) return next();
+        this.handOver(session, 'websocket', socket);
+      });
+    });
+  }
+
+  private again(url: string, session: HttpSession): void {
+    this.climb.failed();
+    this.planClimb(url, session, false);
+  }
+
+  private handOver(session: HttpSession, to: TransportName, socket?: ReadySocket): void {
+    let isUsed = false;
+    // The session may end by itself first.
+    this.cleanups.push(() => {
+      if (!isUsed) socket?.drop();
+    });
+    this.climb.whenCalm(session, () => {
+      session.handOver(0, `A better transport is tried: ${to}`, () => {
+        isUsed = true;
+        this.try = { index: this.options.transports.indexOf(to), socket };
+      });
+    });
+  }
+
+  private releaseWhenHidden(url: string, session: HttpSession): void {
+    const { clock, retryNow } = this.deps;
+    let timer: ClientTimer | undefined;
+    const release = (): void => {
+      if (!isHidden() || !hasFewConnections(url)) return;
+      session.handOver(
+        REST_MS,
+        'The page is hidden, and leaves its connection to others until it is shown',
+        () => {
+          const unwatch = watchVisibility(() => {
+            if (isHidden()) return;
+            this.endRest?.();
+            retryNow();
+          });
+          this.endRest = () => {
+            unwatch();
+            this.endRest = undefined;
+          };
+        },
+      );
+    };
+    const onVisibility = (): void => {
+      timer?.cancel();
+      if (isHidden()) timer = clock.schedule(this.options.hiddenAfterMs, release);
+    };
+    const unwatch = watchVisibility(onVisibility);
+    this.cleanups.push(() => {
+      timer?.cancel();
+      unwatch();
+    });
+    onVisibility();
+  }
+
+  private onNetwork(): void {
+    if (this.lookAtNetwork()) this.onNetworkOfLive?.();
+  }
+
+  /** What worked is remembered for the network in which it did. @returns Whether it is another one now. */
+  private lookAtNetwork(): boolean {
+    const now = networkOf();
+    const isOther = now !== this.network && now !== undefined;
+    this.network = now;
+    if (!isOther) return false;
+    this.climb.reset();
+    this.failures = 0;
+    this.isOtherNetwork = true;
+    return true;
+  }
+
+  private async offer(): Promise<readonly string[]> {
+    const { codec, tokenIn, token } = this.deps;
+    const taken = tokenIn === 'subprotocol' ? await token() : undefined;
+    return offerSubprotocols(codec, taken?.token);
+  }
+
+  private cleanUp(): void {
+    for (const clean of this.cleanups.splice(0)) clean();
+  }
+}

@@ -1,0 +1,247 @@
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import type { Encoded } from '../../protocol/codecs/codec.js';
+import { readSubprotocols } from '../../protocol/subprotocol.js';
+import type { Transport, TransportEvents } from '../transport/websocket.js';
+import { below, refusalOf, type HttpAnswer, type HttpDeps } from './request.js';
+import { Sender, type SessionLoss, type SessionRequests } from './sender.js';
+import type { SessionCodec } from './session-codec.js';
+
+/**
+ * How an attempt failed, as far as its transport is to blame. `broken`: the server answers other requests, so that something between
+ * here and there may break this transport · `blocked`: it surely does · `impossible`: it will never work in this page ·
+ * `unproven`: anything else, an outage among it.
+ */
+export type Blame = 'broken' | 'blocked' | 'impossible' | 'unproven';
+
+/** What a carrier brings messages with: an event stream, or polls. */
+export interface Carrier {
+  stop(): void;
+}
+
+/** What a carrier reports to its session. */
+export interface CarrierEvents {
+  /** Messages as they came: envelopes in lines, or an array of them. */
+  messages(text: string): void;
+  /** The server refused to open the session. */
+  refused(answer: HttpAnswer): void;
+  /** The session did not open, and the server did not say so. @param blame Known already; otherwise the server is asked. */
+  failed(failure: string, blame?: Blame): void;
+  /** The session is over. */
+  lost(loss: SessionLoss): void;
+}
+
+/** Begins to carry: opens the session with `body`. */
+export type StartCarrier = (
+  deps: CarrierDeps,
+  opening: { readonly body: string; readonly headers: Record<string, string> },
+  events: CarrierEvents,
+) => Carrier;
+
+/** What a carrier needs. */
+export interface CarrierDeps extends HttpDeps {
+  readonly codec: SessionCodec;
+  readonly url: string;
+  readonly random: () => number;
+  /** Longest wait for the first message. */
+  readonly firstLimitMs: number;
+  readonly requestLimitMs: number;
+}
+
+/** What a session needs. */
+export interface HttpSessionDeps extends Omit<CarrierDeps, 'url'> {
+  /** Name below the server's path. */
+  readonly path: 'sse' | 'poll';
+  readonly start: StartCarrier;
+  /** Asks whether the server answers other requests, when a session did not open. */
+  readonly isThere: (url: string) => Promise<boolean>;
+  /** The session is welcomed. */
+  readonly onWelcome: (session: HttpSession) => void;
+  /** The attempt failed before that. */
+  readonly onFailure: (blame: Blame) => void;
+  /** Nothing follows. */
+  readonly onEnd: () => void;
+}
+
+/**
+ * A two-way session over HTTP (P21), as a transport: messages come by a carrier, commands go by `/send`. It opens when the frame of
+ * `hello` is there, which is the body of its first request.
+ */
+export class HttpSession implements Transport, CarrierEvents {
+  private carrier: Carrier | undefined;
+  private sender: Sender | undefined;
+  private early: string[] = [];
+  private isEnded = false;
+  private isWelcomed = false;
+  private isLeaving = false;
+  private release: (() => void) | undefined;
+
+  constructor(
+    private readonly deps: HttpSessionDeps,
+    private readonly url: string,
+    private readonly protocols: readonly string[],
+    private readonly events: TransportEvents,
+  ) {
+    queueMicrotask(() => {
+      if (!this.isEnded) events.opened('');
+    });
+  }
+
+  send(frame: Encoded): void {
+    if (this.isEnded || this.isLeaving) return;
+    const text = String(frame);
+    const lines = text.split('\n');
+    for (const line of lines) this.deps.codec.sent(line);
+    if (this.carrier === undefined) this.open(lines);
+    else if (this.sender === undefined) this.early.push(...lines);
+    else this.sender.push(lines);
+  }
+
+  close(code: number): void {
+    if (this.isEnded || this.isLeaving) return;
+    const { sender } = this;
+    if (code !== CLOSE_CODES.normal.code || sender === undefined) {
+      // As a socket does: not before the caller is done.
+      this.finish(code, '', '', queueMicrotask);
+      return;
+    }
+    // The stream stays until the server has the `bye`: without one it would take the end for a cut.
+    this.isLeaving = true;
+    sender.finish(() => this.finish(code, '', '', queueMicrotask));
+  }
+
+  /**
+   * Ends the session for another one, without harm: new commands are held back as after a `bye` of the server, and those that were
+   * sent get their answers first.
+   *
+   * @param onRelease Called right before the end.
+   */
+  handOver(retryAfterMs: number, why: string, onRelease: () => void): void {
+    if (this.isEnded || this.isLeaving || this.release !== undefined) return;
+    this.release = () => {
+      onRelease();
+      this.finish(1006, '', why);
+    };
+    const payload = { code: CLOSE_CODES.rotate.code, retryAfterMs, spreadMs: 0 };
+    this.events.frame(JSON.stringify({ type: 'bye', payload }));
+    this.releaseWhenIdle();
+  }
+
+  /** Whether no command waits for its answer. */
+  get isIdle(): boolean {
+    return this.deps.codec.isIdle;
+  }
+
+  messages(text: string): void {
+    if (this.isEnded) return;
+    const { codec } = this.deps;
+    this.events.frame(text);
+    // A listener may have ended it.
+    if (this.ended()) return;
+    if (codec.end !== undefined) {
+      const { code, retryAfterMs, message } = codec.end;
+      // Numbers that do not fit are of a proxy that repeats requests: no reason to stop for good, once the client was welcomed.
+      const isRetryable = code === CLOSE_CODES.protocol_error.code && this.isWelcomed;
+      const reason = retryAfterMs > 0 ? `overloaded|${retryAfterMs}` : '';
+      this.finish(isRetryable ? 1006 : code, reason, message ?? '');
+      return;
+    }
+    this.welcome();
+    this.releaseWhenIdle();
+  }
+
+  refused(answer: HttpAnswer): void {
+    void refusalOf(answer).then((refusal) => {
+      if (this.isEnded) return;
+      switch (refusal.kind) {
+        case 'refused': {
+          const forbidden = refusal.code === 'banned' ? CLOSE_CODES.banned : CLOSE_CODES.forbidden;
+          const { code } = refusal.status === 401 ? CLOSE_CODES.unauthorized : forbidden;
+          this.finish(code, '', refusal.message ?? '');
+          return;
+        }
+        case 'busy':
+          this.finish(1006, `overloaded|${refusal.retryAfterMs}`, `The server answered ${refusal.status}`);
+          return;
+        default: {
+          const { status } = answer;
+          // A server without these sessions, or an older one.
+          const isMissing = status === 404 || status === 405 || status === 501;
+          const why = `${below(this.url, this.deps.path)} answered ${status}`;
+          this.failed(why, isMissing ? 'blocked' : 'broken', status === 413);
+        }
+      }
+    });
+  }
+
+  failed(failure: string, blame: Blame = 'broken', isTooLarge = false): void {
+    const { isThere, onFailure } = this.deps;
+    this.carrier?.stop();
+    // Only while the server is there it is the transport's fault.
+    void isThere(this.url).then((proof) => {
+      if (this.isEnded) return;
+      onFailure(proof ? blame : 'unproven');
+      this.finish(isTooLarge ? CLOSE_CODES.message_too_large.code : 1006, '', failure);
+    });
+  }
+
+  lost({ code, reason, failure }: SessionLoss): void {
+    this.finish(code, reason, failure);
+  }
+
+  private open(lines: readonly string[]): void {
+    const { path, start } = this.deps;
+    const { token } = readSubprotocols(this.protocols);
+    const [hello = ''] = lines;
+    this.carrier = start(
+      { ...this.deps, url: below(this.url, path) },
+      {
+        body: lines.length === 1 ? hello : `[${lines.join(',')}]`,
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      },
+      this,
+    );
+  }
+
+  private welcome(): void {
+    const { codec, requestLimitMs } = this.deps;
+    const { welcome } = codec;
+    if (this.isWelcomed || welcome === undefined) return;
+    const { connection, heartbeat, limits } = welcome;
+    this.isWelcomed = true;
+    if (connection === undefined) {
+      this.finish(1006, '', 'The server named no session');
+      return;
+    }
+    const patienceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
+    const requests: SessionRequests = { ...this.deps, requestLimitMs, patienceMs };
+    this.sender = new Sender(requests, below(this.url, 'send'), connection, limits, (loss) =>
+      this.lost(loss),
+    );
+    this.sender.push(this.early);
+    this.early = [];
+    this.deps.onWelcome(this);
+  }
+
+  private releaseWhenIdle(): void {
+    if (this.isIdle) this.release?.();
+  }
+
+  // A function, as the compiler does not know that a call in between may change it.
+  private ended(): boolean {
+    return this.isEnded;
+  }
+
+  private finish(
+    code: number,
+    reason: string,
+    failure: string,
+    report: (task: () => void) => void = (task) => task(),
+  ): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.carrier?.stop();
+    this.sender?.stop();
+    this.deps.onEnd();
+    report(() => this.events.closed(code, reason, failure === '' ? undefined : failure));
+  }
+}

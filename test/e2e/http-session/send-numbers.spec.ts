@@ -122,6 +122,22 @@ describe('what a client sends over HTTP (P21)', () => {
     expect(asked).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  it('is not run twice where all of its connections were under way before one had the whole body', async () => {
+    await start();
+    const exchange = await open();
+    for (let number = 1; number <= 3; number++) {
+      const body = JSON.stringify([ask(number)]);
+      const all = [1, 2, 3].map(() => exchange.beginSend(number, body, { sends: 9 }));
+      await until('all three', () => server.unanswered === 3);
+      for (const one of all) one.finish();
+      const replies = await Promise.all(all.map(async ({ response }) => readReply(await response)));
+      expect(replies.map(({ status }) => status)).toEqual([202, 202, 202]);
+    }
+    await exchange.send(4, [ask('end')]);
+    await until('the end', () => asked.includes('end'));
+    expect(asked).toEqual([1, 2, 3, 'end']);
+  });
+
   it('is taken by a second connection while the first one stands still in the middle of its body', async () => {
     await start();
     const exchange = await open();

@@ -36,7 +36,7 @@ export interface SubscribeResult {
   readonly recovery: Recovery;
   /** With `lost`: why. */
   readonly reason?: LostReason;
-  /** With `truncated`: first `seq` of the range that follows. */
+  /** With `truncated`: first `seq` of the range that follows; `to` + 1 where the snapshot has all of it (P26f). */
   readonly from?: number;
   /** Last `seq` of that range, inclusive. */
   readonly to?: number;

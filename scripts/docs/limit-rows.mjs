@@ -1068,6 +1068,11 @@ export const FIXED = {
     'the connection',
     'counts the next one: see `abuse`',
   ),
+  'lib/transports/websocket/connection.ts#LARGE_PART_BYTES': bytes(
+    'part of a message that is read as it comes',
+    'the message',
+    'reads the rest in turns of its client, where the turn of the event loop has taken long',
+  ),
   'lib/transports/websocket/connection.ts#MAX_BYTES_BEHIND_CLOSE': bytes(
     'what is read behind a close frame',
     'the connection',
@@ -1427,6 +1432,12 @@ export const OTHER_NUMBERS = {
     'lib/core/ports/value-weight.ts#PROPERTY_BYTES',
     'lib/core/ports/value-weight.ts#TEXT_BYTES',
     'lib/core/ports/value-weight.ts#MOST_PER_BYTE',
+    'lib/core/ports/value-weight.ts#FURTHER_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_BYTES',
+    'lib/core/ports/value-weight.ts#ALIKE_PROPERTY_BYTES',
+    'lib/core/ports/value-weight.ts#NUMBER_BYTES',
+    'lib/core/ports/value-weight.ts#MAX_NAMES',
+    'lib/core/ports/value-weight.ts#MAX_NAME_LENGTH',
   ],
   'sizes of a format, and units': [
     'lib/brokers/memory/options.ts#DAY_MS',
@@ -1447,6 +1458,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/compression.ts#TRAILER_BYTES',
     'lib/transports/websocket/frame.ts#MAX_SHORT',
     'lib/transports/websocket/frame.ts#MAX_MEDIUM',
+    'lib/protocol/numbered-names.ts#MAX_INDEX',
   ],
   'what tells a held-back timer or a stale value': [
     'lib/client/clock.ts#SLEEP_MS',

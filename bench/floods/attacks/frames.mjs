@@ -140,6 +140,21 @@ export const frameFloods = [
     },
   },
   {
+    name: 'unusual-frames',
+    title: '300 connections of two addresses that send frames of 256 KiB of maps with unusual names',
+    answered: ['4006'],
+    attack: (army) => {
+      const maps = Array.from({ length: 5_500 }, (_, index) => `{"${index.toString(36)}":0}`).join(',');
+      const line = `{"type":"publish","id":"a","channel":"rooms.unusual","event":"said","payload":[${maps}]}`;
+      const four = frame([line, line, line, line].join('\n'));
+      return army.keep(
+        300,
+        (socket) => army.pour(socket, four),
+        (index) => ({ address: army.address(1 + (index % 2)) }),
+      );
+    },
+  },
+  {
     name: 'unfinished-messages',
     title: '900 connections that hold 255 KiB of a message that never ends',
     answered: ['4006'],

@@ -1,4 +1,5 @@
 import type { Position } from '../../protocol/position.js';
+import type { ClientClock } from '../clock.js';
 import { isThenable } from '../emitter.js';
 import type { Cursor } from './cursor.js';
 import { requirePosition } from './messages.js';
@@ -17,22 +18,38 @@ export function loadPosition(persist: ChannelPersist | undefined): MaybeLater<Po
   return isThenable(stored) ? stored.then(requirePosition) : requirePosition(stored);
 }
 
+/** How long the next position waits for one that is being stored, in milliseconds. */
+const SAVE_TIMEOUT_MS = 10_000;
+
 /** What a {@link PositionStore} asks and reports. */
 export interface PositionStoreDeps {
   /** Where the subscription stands, and where it starts. */
   readonly cursor: Pick<Cursor<ChannelEvent>, 'position' | 'start'>;
+  readonly clock: Pick<ClientClock, 'schedule'>;
   /** The stored position came, and the cursor is there. */
   join(): void;
   /** It cannot be had. */
   end(error: Error): void;
   /** Saving failed. */
   report(error: unknown): void;
+  /** Saving takes longer than it should. */
+  warn(message: string): void;
+}
+
+/** A position that is to be stored, and where. */
+interface Unsaved {
+  readonly persist: ChannelPersist;
+  readonly position: Position;
 }
 
 /** Keeps a subscription's position where the application wants it kept, which may answer later. */
 export class PositionStore {
   private persist: ChannelPersist | undefined;
   private loading: MaybeLater<Position | undefined>;
+  /** What was stored last of this subscription, or is being stored. */
+  private saved: Position | undefined;
+  /** Where subscriptions that are over stood at their end. */
+  private left: readonly Unsaved[] = [];
   private isSaving = false;
 
   constructor(private readonly deps: PositionStoreDeps) {}
@@ -44,9 +61,8 @@ export class PositionStore {
 
   /** A subscription begins. */
   use(persist: ChannelPersist | undefined, from: MaybeLater<Position | undefined>): void {
-    const { cursor } = this.deps;
     const isLater = isThenable(from);
-    cursor.start(isLater ? undefined : from);
+    this.start(isLater ? undefined : from);
     this.persist = persist;
     this.loading = isLater ? from : undefined;
     if (!isLater) return;
@@ -58,15 +74,21 @@ export class PositionStore {
     from.then(
       (position) =>
         settled(() => {
-          cursor.start(position);
+          this.start(position);
           this.deps.join();
         }),
       (error: Error) => settled(() => this.deps.end(error)),
     );
   }
 
-  /** The subscription is over. */
+  /** The subscription is over: the place where it ended is stored, too. */
   forget(): void {
+    const last = this.unsaved;
+    if (last !== undefined) {
+      // A newer position takes the place of one that waits.
+      this.left = [...this.left.filter(({ persist }) => persist !== last.persist), last];
+      this.moved();
+    }
     this.persist = this.loading = undefined;
   }
 
@@ -75,19 +97,69 @@ export class PositionStore {
     if (!this.isSaving) void this.save();
   }
 
+  private start(position: Position | undefined): void {
+    this.deps.cursor.start(position);
+    this.saved = position;
+  }
+
+  private get unsaved(): Unsaved | undefined {
+    const { persist, saved } = this;
+    const { position } = this.deps.cursor;
+    return persist === undefined || position === undefined || position === saved
+      ? undefined
+      : { persist, position };
+  }
+
   private async save(): Promise<void> {
-    const { cursor } = this.deps;
     this.isSaving = true;
-    let saved: Position | undefined;
-    for (let { persist } = this; persist !== undefined && saved !== cursor.position; { persist } = this) {
-      await Promise.resolve();
-      saved = cursor.position;
-      try {
-        if (saved !== undefined) await persist.save(saved);
-      } catch (error) {
-        this.deps.report(error);
-      }
-    }
+    await Promise.resolve();
+    for (let next = this.take(); next !== undefined; next = this.take()) await this.write(next);
     this.isSaving = false;
+  }
+
+  private take(): Unsaved | undefined {
+    const [first, ...rest] = this.left;
+    this.left = rest;
+    if (first !== undefined) return first;
+    const next = this.unsaved;
+    this.saved = next?.position ?? this.saved;
+    return next;
+  }
+
+  /** Neither throws nor waits for ever. */
+  private async write({ persist, position }: Unsaved): Promise<void> {
+    try {
+      const saving = persist.save(position);
+      // Those that come in one turn count as one, also where nothing has to be waited for.
+      await (isThenable(saving) ? this.inTime(saving) : undefined);
+    } catch (error) {
+      this.deps.report(error);
+    }
+  }
+
+  /** @returns Rejects as `saving` does. Where it takes too long, that is told, and resolves. */
+  private inTime(saving: Promise<void>): Promise<void> {
+    const { deps } = this;
+    return new Promise((resolve, reject) => {
+      let fail = reject;
+      const timer = deps.clock.schedule(SAVE_TIMEOUT_MS, () => {
+        fail = (error) => deps.report(error);
+        deps.warn(
+          `The promise of persist.save() is not settled after ${SAVE_TIMEOUT_MS / 1_000} s, and is not waited for any more. ` +
+            'Let it settle once the position is stored, and reject where that takes too long',
+        );
+        resolve();
+      });
+      saving.then(
+        () => {
+          timer.cancel();
+          resolve();
+        },
+        (error: unknown) => {
+          timer.cancel();
+          fail(error);
+        },
+      );
+    });
   }
 }

@@ -5,7 +5,7 @@ import { omitUndefined } from '../../protocol/omit-undefined.js';
 import type { Position } from '../../protocol/position.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { Backoff, exponentialDelay, type BackoffDeps } from '../backoff.js';
-import type { ClientTimer } from '../clock.js';
+import type { ClientClock, ClientTimer } from '../clock.js';
 import type { CommandQueue } from '../command-queue.js';
 import { errorFromPayload } from '../errors.js';
 import type { ClientLog } from '../log.js';
@@ -86,7 +86,7 @@ export class ClientSubscription {
     this.listeners = new ChannelListeners(
       (error, event) => this.report(error, event),
       () => this.noteUse(),
-      (message) => deps.log('warn', `${channel}: ${message}`),
+      (message) => this.warn(message),
     );
     this.stateReader = new StateReader(channel, deps, (state) => {
       this.hasState = 'snapshot' in state;
@@ -114,6 +114,14 @@ export class ClientSubscription {
   /** What a listener of the application threw, or its store of positions. */
   report(error: unknown, event?: string): void {
     this.deps.report(error, { source: 'handler', channel: this.channel, event });
+  }
+
+  get clock(): ClientClock {
+    return this.deps.clock;
+  }
+
+  warn(message: string): void {
+    this.deps.log('warn', `${this.channel}: ${message}`);
   }
 
   /** The next event. */

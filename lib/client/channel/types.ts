@@ -112,8 +112,9 @@ export interface ChannelPersist {
    */
   load(): Position | null | undefined | Promise<Position | null | undefined>;
   /**
-   * Called after the listeners had the events up to `position`, once for those that came together, and not before an earlier promise is
-   * settled. What it throws is told to `client.on('error')`.
+   * Called after the listeners had the events up to `position`, once for those that came together and with the last one when the
+   * subscription ends, and not before an earlier promise is settled. A promise that takes longer than 10 s is waited for no more, and
+   * the log is told of it. What it throws is told to `client.on('error')`.
    */
   save(position: Position): void | Promise<void>;
 }

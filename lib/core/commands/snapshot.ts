@@ -82,9 +82,7 @@ export class SubscribePlanner {
       : run());
     if (position === undefined) return { plan, snapshot: state };
     const stated = await this.checkStated(channel, position);
-    // What is still there of a truncated log follows as planned.
-    if (plan.recovery === 'truncated') return { plan, snapshot: state };
-    return { plan: { ...plan, position: stated, cursor: stated.seq }, snapshot: state };
+    return { plan: behind(stated, plan), snapshot: state };
   }
 
   /** @throws RealtimeError `unavailable` when the log cannot continue from the position that the handler stated. */
@@ -113,6 +111,18 @@ export class SubscribePlanner {
 /** Whether a subscriber cannot have all that it missed, from the log or from its history. */
 function needsState({ recovery, cause }: RecoveryPlan): boolean {
   return recovery === 'new' || recovery === 'lost' || cause === 'trimmed';
+}
+
+/** The plan without the events that the state has. @param stated where the handler says that the state was stored. */
+function behind(stated: Position, plan: RecoveryPlan): RecoveryPlan {
+  if (plan.recovery !== 'truncated') return { ...plan, position: stated, cursor: stated.seq };
+  const { position, cursor } = plan;
+  // The log changed while the handler ran, and a reset is about to say so: until then the two cannot be compared.
+  if (stated.epoch !== position.epoch) return plan;
+  // The state may have events that were appended since.
+  const to = Math.max(position.seq, stated.seq);
+  const from = Math.max(cursor, stated.seq) + 1;
+  return { ...plan, position: { ...position, seq: to }, from, to, cursor: from - 1 };
 }
 
 function notReady(): RealtimeError {

@@ -123,6 +123,11 @@ export interface ConnectionHandler {
    * @param waitMs until they are paid, in milliseconds; `Infinity` when they are too many to wait for.
    */
   onExcess(waitMs: number): void;
+  /**
+   * Called when part of a large message came, whose rest is still to come: the engine may pause reading until this client has its turn
+   * (G16).
+   */
+  onPart(): void;
   /** Called when the socket can take more bytes. */
   onDrain(): void;
   /** Called when the connection is closed, by either side. @param code As on the wire, 1006 when there was none. */

@@ -47,7 +47,7 @@ export interface FrameSession extends LimitedSession, UnfinishedSender {
   /** Whether `hello` has yet to come. */
   readonly awaitsHello: boolean;
   readonly connection: Pick<Connection, 'variant'>;
-  readonly reading: Pick<ReadingPause, 'throttle' | 'hold' | 'endHold'>;
+  readonly reading: Pick<ReadingPause, 'throttle' | 'hold' | 'endHold' | 'holdWithin' | 'endHoldWithin'>;
   readonly inbound: InboundLimiter;
   readonly flow: Pick<CommandFlow, 'take'>;
   /** While there is some, what comes waits behind it. Only the {@link FrameReader} sets it. */
@@ -79,6 +79,17 @@ export class FrameReader {
     if (session.unparsed?.pushFrame(frame, bytes) !== true) return session.close('protocol_error');
     this.run(session);
     holdBack(session);
+  }
+
+  /**
+   * Part of a large message came. Where this turn of the event loop took long the rest of it is read in turns: of many clients that
+   * send one at the same moment, else all that they sent would be read, put together and unmasked in one.
+   */
+  part(session: FrameSession): void {
+    const { turns } = this.deps;
+    if (session.isClosed || !turns.isOver(true) || !session.reading.holdWithin()) return;
+    const onTurn = (): void => session.reading.endHoldWithin();
+    if (!turns.add({ owner: session, isRead: true, onTurn })) session.close('overloaded', RETRY_AFTER_MS);
   }
 
   /** What comes from now on waits until {@link welcome}, or until it is parsed. */

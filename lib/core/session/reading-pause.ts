@@ -6,9 +6,10 @@ const IN_FLIGHT = 1;
 const THROTTLED = 2;
 const HELD = 4;
 const AWAITS_TURN = 8;
-const ALL = IN_FLIGHT | THROTTLED | HELD | AWAITS_TURN;
+const WITHIN_MESSAGE = 16;
+const ALL = IN_FLIGHT | THROTTLED | HELD | AWAITS_TURN | WITHIN_MESSAGE;
 /** No reason: it has paused since {@link ReadingPause.takePause} was called. */
-const HAS_PAUSED = 16;
+const HAS_PAUSED = 32;
 
 export interface ReadingPauseDeps {
   readonly clock: Clock;
@@ -68,6 +69,17 @@ export class ReadingPause {
 
   endHoldForTurn(): void {
     this.resume(AWAITS_TURN);
+  }
+
+  /** Pauses until {@link endHoldWithin}: the rest of a large message is read in turns. @returns `false` where it does already. */
+  holdWithin(): boolean {
+    if ((this.reasons & WITHIN_MESSAGE) !== 0) return false;
+    this.pause(WITHIN_MESSAGE);
+    return true;
+  }
+
+  endHoldWithin(): void {
+    this.resume(WITHIN_MESSAGE);
   }
 
   /** Pauses for a time, in milliseconds. @returns `false` when such a pause is under way already. */

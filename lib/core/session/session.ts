@@ -249,6 +249,10 @@ export class Session
     return this.reading.isPaused ? PAUSED : ACCEPTED;
   }
 
+  onPart(): void {
+    this.deps.frames.part(this);
+  }
+
   positions(): ReadonlyMap<string, Position> {
     return this.channels.positions(this.outbox.positions());
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
-import { isHttp2 } from '../http/request-router.js';
+import { isHttp2 } from '../http/http2.js';
 import type { Answer } from './answer.js';
 
 /** How long a body may still come that nobody reads, in milliseconds. */

@@ -17,12 +17,16 @@ export interface SessionRequest {
   readonly number: number;
   /** The header, which must be that of the request that opened the session. */
   readonly origin: string | undefined;
+  /** As in {@link Handshake.network}, of who sent it to this node; '' where it came from another node. */
+  readonly network: string;
 }
 
 /** Answers the requests of sessions, wherever they are held. */
 export interface SessionAnswers {
   /** Takes a body: once, however often it comes. The body is written to. */
   send(request: SessionRequest, body: Buffer): MaybePromise<Answer>;
+  /** Of a body that is larger than a frame may be, and was not kept. */
+  tooLarge(request: SessionRequest): MaybePromise<Answer>;
   /** @param whenGone called at once with what ends the wait, for a client that goes away; what it is answered then is not sent. */
   poll(request: SessionRequest, whenGone: WhenGone): MaybePromise<Answer>;
 }
@@ -77,7 +81,6 @@ export class SessionRequests implements SessionAnswers {
     return end === undefined ? TAKEN : endAnswer(statusOf(end), 'The session has ended', end);
   }
 
-  /** The body of a request is larger than a frame may be. */
   tooLarge(request: SessionRequest): Answer {
     const session = this.look(request);
     if ('status' in session) return session;

@@ -9,6 +9,7 @@ import { DirectWriter } from '../http/direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { FrameRate } from '../http/frame-rate.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { occupy, RequestRouter } from '../http/request-router.js';
@@ -24,6 +25,7 @@ import {
   type HttpSessionTransportOptions,
 } from './options.js';
 import { PollCarrier, type WhenGone } from './poll-carrier.js';
+import { SessionRelay } from './relay.js';
 import { SessionRequests, type SessionAnswers, type SessionRequest } from './requests.js';
 import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
@@ -65,17 +67,17 @@ export class HttpSessionTransport implements Transport {
   private readonly ids: SessionIds;
   private readonly sessions: HttpSessionDeps;
   private readonly requests: SessionRequests;
+  /** Answers the requests of sessions that other nodes hold; `undefined` where there is one node. */
+  private readonly relay: SessionRelay | undefined;
   private readonly releases: (() => void)[] = [];
   private closed = false;
 
   /**
-   * @param elsewhere answers the requests of sessions that another node holds; left out where there is one node.
    * @throws TypeError or RangeError naming the option that is wrong, and the remedy.
    */
   constructor(
     private readonly host: TransportHost,
     options: HttpSessionTransportOptions = {},
-    private readonly elsewhere?: SessionAnswers,
   ) {
     this.settings = resolveHttpSessionOptions(options);
     const { clock, entropy, onError, handshakeTimeoutMs, closeTimeoutMs } = this.settings;
@@ -93,11 +95,10 @@ export class HttpSessionTransport implements Transport {
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
     this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
     this.requests = new SessionRequests(table);
-  }
-
-  /** Answers the requests of the sessions of this node, also those that came to another one. */
-  get answers(): SessionAnswers {
-    return this.requests;
+    const { nodes: link } = host;
+    const { intervalMs: pollMs } = this.settings.heartbeat;
+    const answers = this.requests;
+    this.relay = link && new SessionRelay({ link, clock, entropy, pollMs, answers, onError });
   }
 
   get attached(): boolean {
@@ -126,6 +127,7 @@ export class HttpSessionTransport implements Transport {
     for (const release of this.releases.splice(0)) release();
     this.check.close();
     this.bodies.close();
+    this.relay?.close();
     this.sessions.table.close();
   }
 
@@ -142,8 +144,7 @@ export class HttpSessionTransport implements Transport {
       if (req.method === 'OPTIONS') return this.preflight(exchange);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
       // What is pipelined behind it would wait for its answer.
-      occupy(req, res);
-      return step(exchange);
+      return occupy(req, res) ? step(exchange) : undefined;
     });
   }
 
@@ -153,7 +154,7 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(judged)) return this.refuse(exchange, judged);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
-    const applicant = { socket: req.socket, bytes: bytesOf(req), purpose: 'stream' } as const;
+    const applicant = { socket: carrierOf(req), bytes: bytesOf(req), purpose: 'stream' } as const;
     return whenReady(this.check.run(judged, applicant), (opening) =>
       isRefusal(opening) ? this.refuse(exchange, opening) : this.greet(exchange, judged, opening),
     );
@@ -204,9 +205,9 @@ export class HttpSessionTransport implements Transport {
     if (req.headers['realtime-session'] === undefined) return this.open(exchange, 'polling');
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
-    const request = requestOf(req, 'realtime-ack');
-    // The application may end connections on which nothing happens.
-    req.socket.setTimeout(0);
+    const request = requestOf(req, 'realtime-ack', sender);
+    // The application may end connections on which nothing happens. Those of HTTP/2 are not the poll's alone.
+    if (!isHttp2(req)) req.socket.setTimeout(0);
     return whenReady(this.answersOf(request).poll(request, goneFrom(exchange)), (answer) =>
       this.conclude(exchange, answer, sender),
     );
@@ -216,7 +217,7 @@ export class HttpSessionTransport implements Transport {
     const { req } = exchange;
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
-    const request = requestOf(req, 'realtime-send');
+    const request = requestOf(req, 'realtime-send', sender);
     const isOwn = this.isOwn(request);
     const early = isOwn ? await this.requests.beginSend(request) : undefined;
     if (early !== undefined) return this.conclude(exchange, early, sender);
@@ -233,17 +234,23 @@ export class HttpSessionTransport implements Transport {
     this.conclude(exchange, await answer, sender);
   }
 
-  private refuseBody(exchange: Exchange, refusal: Refusal, request: SessionRequest, sender: Handshake): void {
-    const answer = refusal.status === 413 ? this.requests.tooLarge(request) : refusalAnswer(refusal);
-    this.conclude(exchange, answer, sender);
+  private async refuseBody(
+    exchange: Exchange,
+    refusal: Refusal,
+    request: SessionRequest,
+    sender: Handshake,
+  ): Promise<void> {
+    const isTooLarge = refusal.status === 413;
+    const answer = isTooLarge ? this.answersOf(request).tooLarge(request) : refusalAnswer(refusal);
+    this.conclude(exchange, await answer, sender);
   }
 
   private isOwn({ session }: SessionRequest): boolean {
-    return this.elsewhere === undefined || this.ids.isOwn(session);
+    return this.relay === undefined || this.ids.isOwn(session);
   }
 
   private answersOf(request: SessionRequest): SessionAnswers {
-    return this.isOwn(request) ? this.requests : (this.elsewhere ?? this.requests);
+    return this.isOwn(request) ? this.requests : (this.relay ?? this.requests);
   }
 
   private senderOf(exchange: Exchange): Handshake | Refusal {
@@ -303,12 +310,17 @@ export class HttpSessionTransport implements Transport {
   }
 }
 
-function requestOf({ headers }: IncomingMessage, name: 'realtime-send' | 'realtime-ack'): SessionRequest {
+function requestOf(
+  { headers }: IncomingMessage,
+  name: 'realtime-send' | 'realtime-ack',
+  { network }: Handshake,
+): SessionRequest {
   const { 'realtime-session': session = '', [name]: number = '', origin } = headers;
   return {
     session: String(session),
     number: /^\d{1,15}$/.test(String(number)) ? Number(number) : Number.NaN,
     origin,
+    network,
   };
 }
 

@@ -9,7 +9,7 @@ import {
   type DirectWriteEvents,
   type DirectWriter,
 } from '../http/direct-writer.js';
-import { isHttp2 } from '../http/request-router.js';
+import { endUnlessAlive, isHttp2 } from '../http/http2.js';
 import { chunkOf } from './blocks.js';
 
 /** What a stream notifies its owner of. */
@@ -98,8 +98,9 @@ export class EventStream implements DirectWriteEvents {
     this.state = 'open';
     body[STREAM] = this;
     body.on('drain', onDrain);
-    // A time-out of inactivity that the application set knows nothing of what goes past the response.
-    req.socket.setTimeout(0);
+    // A time-out of inactivity that the application set knows nothing of what goes past the response. That of a connection of
+    // HTTP/2 is for all of its streams.
+    if (!isHttp2(req)) req.socket.setTimeout(0);
     const connection = isHttp2(req) ? {} : { Connection: 'close' };
     res.writeHead(200, { ...headers, ...STREAM_HEAD, ...connection });
     res.flushHeaders();
@@ -151,8 +152,11 @@ export class EventStream implements DirectWriteEvents {
   }
 
   destroy(): void {
-    if (isHttp2(this.req)) this.res.destroy();
-    else this.req.socket.destroy();
+    const { req, res, deps } = this;
+    if (!isHttp2(req)) return void req.socket.destroy();
+    const { session } = req.stream;
+    res.destroy();
+    endUnlessAlive(session, deps.clock, deps.closeTimeoutMs);
   }
 
   /** @internal */

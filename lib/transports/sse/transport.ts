@@ -9,7 +9,8 @@ import { EntryCheck } from '../http/entry-check.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
-import { isHttp2, occupy, RequestRouter } from '../http/request-router.js';
+import { carrierOf, isHttp2 } from '../http/http2.js';
+import { occupy, RequestRouter } from '../http/request-router.js';
 import { BlockVariants, blockOf } from './blocks.js';
 import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
 import { Feed, type FeedDeps } from './feed.js';
@@ -168,8 +169,8 @@ export class SseTransport implements Transport {
     opening?: Opening,
   ): MaybePromise<void> {
     const { req, res } = exchange;
-    occupy(req, res);
-    const applicant = { socket: req.socket, bytes: bytesOf(req), purpose: 'stream' } as const;
+    if (!occupy(req, res)) return undefined;
+    const applicant = { socket: carrierOf(req), bytes: bytesOf(req), purpose: 'stream' } as const;
     return whenReady(this.check.run(judged, applicant), (checked) => {
       if (isRefusal(checked)) return this.refuse(exchange, checked);
       this.open(exchange, judged, request, opening ?? checked);

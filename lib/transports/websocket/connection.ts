@@ -22,6 +22,8 @@ const MAX_REASON_BYTES = 123;
 const ABNORMAL = 1006;
 /** Bytes that are read behind the close frame: what was under way, and the client's answer. */
 const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
+/** A message of which more is here, and not all, is a large one. */
+const LARGE_PART_BYTES = 16 * 1024;
 /** How long a client that floods has to read its close frame: until then its socket keeps what it sent, which is much. */
 const FLOODER_LINGER_MS = 1_000;
 
@@ -181,6 +183,7 @@ export class WebSocketConnection
       this.noteUnfinished(meter.unfinished(this));
       // It may have been shed.
       if (this.deaf) return false;
+      if (this.unfinishedBytes > LARGE_PART_BYTES) this.notePart();
       if (waitMs === 0) return true;
       if (this.exceeded(waitMs)) return true;
     }
@@ -211,6 +214,14 @@ export class WebSocketConnection
     if (bytes === this.unfinishedBytes) return;
     this.unfinishedBytes = bytes;
     this.settings.unfinished.note(this, bytes);
+  }
+
+  private notePart(): void {
+    try {
+      this.handler?.onPart();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   private mayFollowClose(chunk: Buffer): boolean {

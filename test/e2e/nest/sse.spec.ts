@@ -43,13 +43,18 @@ class Desks {
 
 /** What an application has that looks up its users itself. */
 class SessionGuard implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<{ headers: Record<string, string>; user?: object }>();
     const name = request.headers['x-session'];
     if (name !== undefined) request.user = { id: name };
+    // It looks into a database.
+    await new Promise(setImmediate);
     return name !== undefined;
   }
 }
+
+/** Times that the application made a page. */
+let pages = 0;
 
 @Controller('feeds')
 class Feeds {
@@ -73,6 +78,12 @@ class Feeds {
       user: { id: 'ada' },
       expiresIn: 300,
     });
+  }
+
+  @Get('page')
+  page() {
+    pages++;
+    return 'x'.repeat(1024 * 1024);
   }
 
   @Get('none')
@@ -156,6 +167,24 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
     socket.write(ask);
     await cut;
   });
+
+  it.each([true, false])(
+    'of serveFeed are not begun where pages were asked for behind them before the guards ran, and nothing of these is kept (streams at {path}/sse: %s)',
+    async (sse) => {
+      await start({ realtime: { transports: { sse } } });
+      pages = 0;
+      const head = 'HTTP/1.1\r\nHost: a\r\nx-session: ada\r\n\r\n';
+      const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+      let text = '';
+      socket.setEncoding('latin1').on('data', (part: string) => (text += part));
+      const cut = new Promise((resolve) => socket.once('close', resolve));
+      socket.write(`GET /feeds/mine ${head}${`GET /feeds/page ${head}`.repeat(50)}`);
+      await cut;
+      expect(pages).toBeGreaterThan(0);
+      expect(text).toBe('');
+      expect(server.app.get(RealtimeService).user('ada').sessions()).toEqual([]);
+    },
+  );
 
   it.each([
     [{ sse: 'yes' }, 'transports.sse: is "yes"'],

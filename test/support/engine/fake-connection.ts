@@ -36,6 +36,7 @@ export class FakeConnection implements Connection {
     onFrame: () => ACCEPTED,
     positions: () => new Map(),
     onExcess: () => undefined,
+    onPart: () => undefined,
     onDrain: () => undefined,
     onClose: () => undefined,
   };

@@ -157,19 +157,78 @@ describe('a truncation that history can fill', () => {
 });
 
 describe('a truncation that history cannot fill', () => {
-  it('brings the state, and the events that are still there follow (P26)', async () => {
+  /** A log that holds 3 and 4 of four events, a client that had none of them, and what it is sent. */
+  async function resumed(
+    state: (epoch: string) => SnapshotState | Promise<SnapshotState>,
+    extra: object = {},
+  ) {
     const client = await board({ size: 2 });
     const epoch = await subscribed(client);
     await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
     for (const n of [1, 2, 3, 4]) await draw(n);
-    run = () => ({ state: 'four', position: { epoch, seq: 4 } });
-    const resume = { position: { epoch, seq: 0 } };
-    const answer = { position: { epoch, seq: 4 }, recovery: 'truncated', from: 3, to: 4, cause: 'trimmed' };
-    expect(await client.subscribe('boards.1', resume)).toEqual({ ...answer, snapshot: 'four' });
-    expect(await client.next('event')).toMatchObject({ seq: 3 });
-    expect(await client.next('event')).toMatchObject({ seq: 4 });
-    expect(await client.next('resumed')).toMatchObject({ seq: 4 });
+    run = () => state(epoch);
+    client.received.length = 0;
+    const answer = await client.subscribe('boards.1', { position: { epoch, seq: 0 }, ...extra });
+    await draw('live');
+    const isLive = (): boolean => client.received.some(({ payload }) => payload === ('live' as unknown));
+    await until('the live event', isLive);
+    return { epoch, answer, follows: client.received.slice(1).map(({ type, seq }) => `${type} ${seq}`) };
+  }
+
+  it.each([
+    [2, 3, ['event 3', 'event 4', 'resumed 4', 'event 5']],
+    [3, 4, ['event 4', 'resumed 4', 'event 5']],
+    [4, 5, ['resumed 4', 'event 5']],
+  ])(
+    'brings a state that is stated to have everything up to %i, and only what is behind that follows (P26f)',
+    async (seq, from, expected) => {
+      const { epoch, answer, follows } = await resumed((own) => ({
+        state: 'all',
+        position: { epoch: own, seq },
+      }));
+      const position = { epoch, seq: 4 };
+      expect(answer).toEqual({
+        position,
+        recovery: 'truncated',
+        from,
+        to: 4,
+        cause: 'trimmed',
+        snapshot: 'all',
+      });
+      expect(follows).toEqual(expected);
+    },
+  );
+
+  it('brings a state that has events which were appended while the handler ran, and these do not follow (P26f)', async () => {
+    const { epoch, answer, follows } = await resumed(async (own) => {
+      for (const n of [5, 6]) await draw(n);
+      return { state: 'six', position: { epoch: own, seq: 6 } };
+    });
+    expect(answer).toMatchObject({ position: { epoch, seq: 6 }, from: 7, to: 6, snapshot: 'six' });
+    expect(follows).toEqual(['resumed 6', 'event 7']);
+  });
+
+  it('brings a state of which nobody knows what it has, and everything that is still there follows (P26f)', async () => {
+    const { answer, follows } = await resumed(() => ({ state: 'some' }));
+    expect(answer).toMatchObject({ from: 3, to: 4, snapshot: 'some' });
+    expect(follows).toEqual(['event 3', 'event 4', 'resumed 4', 'event 5']);
+  });
+
+  it('brings no state to a client that wants none, and everything that is still there follows (P26)', async () => {
+    const stated = (epoch: string): SnapshotState => ({ state: 'four', position: { epoch, seq: 4 } });
+    const { answer, follows } = await resumed(stated, { snapshot: false });
+    expect(answer).toMatchObject({ from: 3, to: 4 });
+    expect(answer).not.toHaveProperty('snapshot');
+    expect(follows).toEqual(['event 3', 'event 4', 'resumed 4', 'event 5']);
+  });
+
+  it('loses nothing where the state is stated to be behind what is still there: the client asks again (P26a)', async () => {
+    const client = await board({ size: 2 });
+    const epoch = await subscribed(client);
     await client.reply({ type: 'unsubscribe', channel: 'boards.1' });
-    expect(await client.subscribe('boards.1', { ...resume, snapshot: false })).toEqual(answer);
+    for (const n of [1, 2, 3, 4]) await draw(n);
+    run = () => ({ state: 'one', position: { epoch, seq: 1 } });
+    const ask = { type: 'subscribe', channel: 'boards.1', payload: { position: { epoch, seq: 0 } } };
+    expect(await client.error(ask)).toMatchObject({ code: 'unavailable', retryable: true });
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ChannelHandle } from '../../../../lib/client/channel/handle.js';
-import type { ChannelPersist, ChannelSubscribeOptions } from '../../../../lib/client/channel/types.js';
+import type { ChannelSubscribeOptions } from '../../../../lib/client/channel/types.js';
 import { watchUncaught } from '../../../support/real-process.js';
 import { eventMessage, type ScriptedConnection } from '../../../support/wire/scripted-server.js';
 import { codeOf, Harness } from '../harness.js';
@@ -504,107 +504,6 @@ describe('positions', () => {
     });
     await connection.sync();
     expect(h.errors).toMatchObject([{ error: { message: 'full' }, context: { source: 'handler' } }]);
-  });
-});
-
-describe('a store that answers later, as AsyncStorage of React Native', () => {
-  type Stored = Awaited<ReturnType<ChannelPersist['load']>>;
-
-  /** A store whose answers the test gives. */
-  function laterStore() {
-    const loads: { resolve: (position: unknown) => void; reject: (error: Error) => void }[] = [];
-    const saves: { seq: number; done: (error?: Error) => void }[] = [];
-    const persist: ChannelPersist = {
-      load: () =>
-        new Promise<Stored>((resolve, reject) =>
-          loads.push({ resolve: resolve as (position: unknown) => void, reject }),
-        ),
-      save: ({ seq }) =>
-        new Promise<void>((resolve, reject) =>
-          saves.push({ seq, done: (error) => (error === undefined ? resolve() : reject(error)) }),
-        ),
-    };
-    return { persist, loads, saves };
-  }
-
-  it('nothing is sent before its answer, and the first subscribe continues from it (P13)', async () => {
-    const { persist, loads } = laterStore();
-    const answers = Promise.all([room.subscribe({ persist }), room.subscribe()]);
-    expect([room.state, await commands()]).toEqual(['waiting', []]);
-    loads[0]?.resolve(at(3).position);
-    const command = await connection.expectCommand('subscribe');
-    expect(command['payload']).toEqual(at(3));
-    connection.reply(command, { ...at(4), recovery: 'complete' });
-    connection.reply(await connection.expectCommand('snapshot'), at(4));
-    expect((await answers).map(({ recovery }) => recovery)).toEqual(['complete', 'new']);
-    expect(loads).toHaveLength(1);
-  });
-
-  it('is waited for by the next connection too', async () => {
-    const { persist, loads } = laterStore();
-    const answer = room.subscribe({ persist });
-    connection.terminate();
-    connection = await h.back();
-    expect(await commands()).toEqual([]);
-    loads[0]?.resolve(null);
-    expect((await connection.subscribed())['payload']).toEqual({});
-    await answer;
-  });
-
-  it('counts for nothing when nobody wants the channel any more, or somebody wants it again', async () => {
-    const { persist, loads } = laterStore();
-    const { signal, abort } = controller();
-    void room.subscribe({ persist, signal });
-    abort();
-    await connection.sync();
-    expect(room.state).toBe('unsubscribed');
-    loads[0]?.resolve(at(3).position);
-    expect([await commands(), room.position]).toEqual([[], undefined]);
-    void room.subscribe({ persist }).catch(() => undefined);
-    void room.unsubscribe();
-    const answer = room.subscribe({ persist });
-    loads[1]?.reject(new Error('of the one before'));
-    loads[2]?.resolve(at(7).position);
-    expect((await connection.subscribed({ recovery: 'complete' }))['payload']).toEqual(at(7));
-    await answer;
-  });
-
-  it('that fails, or gives what is no position, refuses the subscribe; the next one asks again', async () => {
-    const { persist, loads } = laterStore();
-    const failed = room.subscribe({ persist });
-    loads[0]?.reject(new Error('no store'));
-    await expect(failed).rejects.toThrow('no store');
-    const wrong = room.subscribe({ persist });
-    loads[1]?.resolve('e1/4');
-    expect(await codeOf(wrong)).toBe('bad_request');
-    expect([await commands(), room.state]).toEqual([[], 'unsubscribed']);
-    const answer = room.subscribe({ persist });
-    loads[2]?.resolve(undefined);
-    await connection.subscribed();
-    await answer;
-  });
-
-  it('is given one position after the other, the newest at last; what it fails to save is reported', async () => {
-    const { persist, loads, saves } = laterStore();
-    const answer = room.subscribe({ persist });
-    loads[0]?.resolve(at(3).position);
-    await connection.subscribed({ ...at(3), recovery: 'complete' });
-    await answer;
-    for (const seq of [4, 5, 6]) {
-      connection.send(event(seq));
-      await connection.sync();
-    }
-    expect(saves.map(({ seq }) => seq)).toEqual([3]);
-    saves[0]?.done(new Error('full'));
-    await connection.sync();
-    expect(saves.map(({ seq }) => seq)).toEqual([3, 6]);
-    expect(h.errors).toMatchObject([{ error: { message: 'full' }, context: { source: 'handler' } }]);
-    saves[1]?.done();
-    await connection.sync();
-    expect(saves).toHaveLength(2);
-    connection.send(event(7));
-    await connection.sync();
-    expect(saves.at(-1)?.seq).toBe(7);
   });
 });
 

@@ -34,4 +34,17 @@ describe('pauses in reading', () => {
     reading.endHoldForTurn();
     expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([false, true, false]);
   });
+
+  it('the rest of a large message is a reason of its own, which counts once', () => {
+    const connection = { pause: () => undefined, resume: () => undefined } as unknown as Connection;
+    const settings = { limits: { maxInFlight: 2 } };
+    const reading = new ReadingPause(connection, { clock: new ManualClock(), settings });
+    expect([reading.holdWithin(), reading.holdWithin(), reading.isPaused]).toEqual([true, false, true]);
+    reading.hold();
+    reading.endHoldWithin();
+    expect(reading.isPaused).toBe(true);
+    reading.endHold();
+    expect([reading.isPaused, reading.takePause(), reading.takePause()]).toEqual([false, true, false]);
+    expect(reading.holdWithin()).toBe(true);
+  });
 });

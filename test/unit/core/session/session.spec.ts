@@ -68,6 +68,33 @@ describe('session', () => {
     ]);
   });
 
+  it('the rest of a large message is read in a turn of its client, where this one took long (G16)', async () => {
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour: busy() })]);
+    const [first, second, third] = [
+      await harness.greet('user:ada'),
+      await harness.greet('user:bob'),
+      harness.connect(),
+    ];
+    const worker = await harness.subscriber('rooms.1', 'user:eve');
+    const readers = [first, second, third];
+    const paused = (): boolean[] => readers.map((connection) => connection.paused);
+    const part = (): void => readers.forEach(({ handler }) => handler.onPart());
+    part();
+    expect(paused()).toEqual([false, false, false]);
+    worker.send({ type: 'request', id: 'r', channel: 'rooms.1', event: 'work' });
+    part();
+    part();
+    expect(paused()).toEqual([true, true, true]);
+    await quiet();
+    expect(paused()).toEqual([false, false, false]);
+    part();
+    expect(paused()).toEqual([false, false, false]);
+    worker.send({ type: 'request', id: 'r2', channel: 'rooms.1', event: 'work' });
+    first.drop();
+    part();
+    expect(paused()).toEqual([false, true, true]);
+  });
+
   it('bounds what waits for welcome (P3)', async () => {
     harness = await EngineHarness.start([channel('rooms.:room')], {
       authenticator: { authenticate: () => new Promise(() => undefined) },

@@ -1,6 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { occupy, RequestRouter } from '../../../../lib/transports/http/request-router.js';
+import { until } from '../../../support/until.js';
 import { exchange } from '../support/raw-client.js';
 import { closeServers, listen } from '../support/test-server.js';
 
@@ -98,5 +100,70 @@ describe('a request behind an answer that lasts', () => {
     isShort = true;
     expect((await exchange(port, pipelined)).body).toContain('app');
     expect(seen).toEqual(['/x']);
+  });
+});
+
+describe('a request that came behind one before it was known that its answer lasts', () => {
+  /** Serves `/guarded` with an answer that lasts, once `decide` is called; `/long` at once; and `/slow` once `finish` is called. */
+  async function guarded() {
+    const held: { decide?: () => boolean; finish?: () => void; seen: (string | undefined)[] } = { seen: [] };
+    const { port, server } = await routed((made) =>
+      made.on('request', (req, res) => {
+        held.seen.push(req.url);
+        if (req.url === '/slow') held.finish = () => void res.end('slow');
+        else if (req.url === '/guarded')
+          held.decide = () => {
+            const isAlone = occupy(req, res);
+            if (isAlone) res.end('lasts');
+            return isAlone;
+          };
+        else res.end('app');
+      }),
+    );
+    const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+    let text = '';
+    socket.on('data', (part: string) => (text += part)).on('error', () => undefined);
+    const closed = new Promise<string>((resolve) => socket.once('close', () => resolve(text)));
+    const ask = (...paths: string[]): void =>
+      void socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''));
+    const saw = (...paths: string[]) => until('the requests', () => held.seen.join() === paths.join());
+    return { held, server, socket, closed, ask, saw, text: () => text };
+  }
+
+  it.each([[['/guarded', '/x']], [['/slow', '/guarded', '/x']], [['/guarded', '/x', '/y']]])(
+    'ends the connection: %j',
+    async (paths) => {
+      const { held, closed, ask, saw } = await guarded();
+      ask(...paths);
+      await saw(...paths);
+      expect(held.decide?.()).toBe(false);
+      expect(await closed).toBe('');
+    },
+  );
+
+  it.each([[['/guarded']], [['/slow', '/guarded']], [['/x', '/y', '/guarded']]])(
+    'is looked for behind it only: %j',
+    async (paths) => {
+      const { held, ask, saw, socket, text } = await guarded();
+      ask(...paths);
+      await saw(...paths);
+      expect(held.decide?.()).toBe(true);
+      held.finish?.();
+      await until('the answer', () => text().endsWith('lasts'));
+      socket.destroy();
+    },
+  );
+
+  it('is forgotten once it had its turn', async () => {
+    const { held, ask, saw, socket, text } = await guarded();
+    ask('/slow', '/x');
+    await saw('/slow', '/x');
+    held.finish?.();
+    await until('both answers', () => text().endsWith('app'));
+    ask('/guarded');
+    await saw('/slow', '/x', '/guarded');
+    expect(held.decide?.()).toBe(true);
+    await until('the answer', () => text().endsWith('lasts'));
+    socket.destroy();
   });
 });

@@ -48,6 +48,7 @@ function feedOf(channels: readonly string[], lastEventId?: string) {
     onFrame: () => ({ outcome: 'accepted' }),
     positions: () => positions,
     onExcess: () => undefined,
+    onPart: () => undefined,
     onDrain: () => undefined,
     onClose: () => undefined,
   }));

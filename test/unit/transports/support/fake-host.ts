@@ -18,6 +18,7 @@ export class FakeSession implements ConnectionHandler {
   readonly closes: number[] = [];
   readonly excess: number[] = [];
   drains = 0;
+  parts = 0;
   onEachFrame: (frame: Encoded) => void = () => undefined;
   private readonly waiting: (() => void)[] = [];
 
@@ -35,6 +36,11 @@ export class FakeSession implements ConnectionHandler {
 
   positions(): ReadonlyMap<string, Position> {
     return new Map<string, Position>();
+  }
+
+  onPart(): void {
+    this.parts++;
+    this.wake();
   }
 
   onExcess(waitMs: number): void {

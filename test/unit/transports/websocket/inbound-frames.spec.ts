@@ -52,6 +52,28 @@ describe('frames from the client', () => {
     expect(session.frames).toEqual(['one', 'two', 'three', 'one', 'two', 'three']);
   });
 
+  it('part of a large message is reported as such, with every chunk of it; a small one, and the end, are not', async () => {
+    const { client, session } = await pair();
+    const frame = clientFrame(1, Buffer.alloc(40 * 1024, 'x'));
+    const parts: number[] = [];
+    for (const [from, to, count] of [
+      [0, 16 * 1024, 0],
+      [16 * 1024, 17 * 1024, 1],
+      [17 * 1024, 30 * 1024, 2],
+    ] as const) {
+      client.socket.write(frame.subarray(from, to));
+      await session.until((one) => one.parts >= count);
+      for (let turns = 0; turns < 3; turns++) await turn();
+      parts.push(session.parts);
+    }
+    expect(parts).toEqual([0, 1, 2]);
+    client.socket.write(frame.subarray(30 * 1024));
+    await received(session, 1);
+    client.text('small');
+    await received(session, 2);
+    expect(session.parts).toBe(2);
+  });
+
   it('frames in the segment of the upgrade are not lost', async () => {
     const { host, port } = await serve();
     connect(port, '127.0.0.1').write(

@@ -1,0 +1,120 @@
+import type { NodeLink } from '../../core/ports/node-link.js';
+import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import { TRY_LATER } from '../http/refusal.js';
+import { refusalAnswer, type Answer } from './answer.js';
+import { encodeRelay, type RelayedRequest, type RelayId } from './relay-codec.js';
+import type { SessionAnswers } from './requests.js';
+
+/** The topic under which nodes send one another requests and answers. */
+export const RELAY_TOPIC = 'http-session';
+
+/** Most requests of other nodes that wait here, and bytes of their bodies. */
+const MAX_WAITING = 131_072;
+const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** Most nodes whose last request is remembered. */
+const MAX_PEERS = 1_024;
+
+interface Waiting {
+  readonly bytes: number;
+  /** Ends the wait for a client that is gone. */
+  gone: (() => void) | undefined;
+}
+
+/** Answers requests of the sessions of this node that came to another one. */
+export class RelayService {
+  private readonly waiting = new Map<string, Waiting>();
+  private waitingBytes = 0;
+  /** The last request of each node. They come in order, so an earlier one has come before, or is too late. */
+  private readonly last = new Map<string, RelayId>();
+
+  constructor(
+    private readonly link: NodeLink,
+    private readonly answers: SessionAnswers,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Requests that wait for their answer. */
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  run(from: string, id: RelayId, request: RelayedRequest): void {
+    if (!this.isNew(from, id)) return;
+    const { length } = request.body;
+    if (this.waiting.size >= MAX_WAITING || this.waitingBytes + length > MAX_WAITING_BYTES)
+      return this.answer(from, id, refusalAnswer(TRY_LATER));
+    const waiting: Waiting = { bytes: length, gone: undefined };
+    let answer: MaybePromise<Answer>;
+    try {
+      answer = this.begin(request, waiting);
+    } catch (error) {
+      this.onError(error);
+      return this.answer(from, id, refusalAnswer(TRY_LATER));
+    }
+    if (isPromise(answer)) this.hold(from, id, waiting, answer);
+    else this.answer(from, id, answer);
+  }
+
+  cancel(from: string, id: RelayId): void {
+    this.end(nameOf(from, id))?.gone?.();
+  }
+
+  private begin(request: RelayedRequest, waiting: Waiting): MaybePromise<Answer> {
+    const { kind, session, number, origin, body } = request;
+    const carried = { session, number, origin, network: '' };
+    if (kind === 'send') return this.answers.send(carried, body);
+    if (kind === 'large') return this.answers.tooLarge(carried);
+    return this.answers.poll(carried, (callback) => (waiting.gone = callback));
+  }
+
+  private hold(from: string, id: RelayId, waiting: Waiting, answer: Promise<Answer>): void {
+    const name = nameOf(from, id);
+    this.waiting.set(name, waiting);
+    this.waitingBytes += waiting.bytes;
+    // Most answers are there in this turn.
+    setImmediate(() => {
+      if (this.waiting.get(name) === waiting) this.send(from, encodeRelay({ ...id, type: 'held' }));
+    });
+    answer
+      .catch((error: unknown) => {
+        this.onError(error);
+        return refusalAnswer(TRY_LATER);
+      })
+      .then((made) => {
+        // A client that is gone is sent nothing.
+        if (this.end(name) !== undefined) this.answer(from, id, made);
+      })
+      .catch(this.onError);
+  }
+
+  private end(name: string): Waiting | undefined {
+    const waiting = this.waiting.get(name);
+    if (waiting === undefined) return undefined;
+    this.waiting.delete(name);
+    this.waitingBytes -= waiting.bytes;
+    return waiting;
+  }
+
+  private answer(to: string, id: RelayId, answer: Answer): void {
+    this.send(to, encodeRelay({ ...id, type: 'answer', answer }));
+  }
+
+  /** What cannot be sent is as if it were lost on its way: the other node answers in its place, and the client asks again. */
+  private send(to: string, bytes: Buffer): void {
+    this.link.send(to, RELAY_TOPIC, bytes).catch(() => undefined);
+  }
+
+  private isNew(from: string, id: RelayId): boolean {
+    const last = this.last.get(from);
+    if (last !== undefined && last.process === id.process && id.number <= last.number) return false;
+    this.last.delete(from);
+    this.last.set(from, id);
+    const [oldest] = this.last.keys();
+    if (this.last.size > MAX_PEERS && oldest !== undefined) this.last.delete(oldest);
+    return true;
+  }
+}
+
+function nameOf(from: string, { process, number }: RelayId): string {
+  return `${number} ${process} ${from}`;
+}

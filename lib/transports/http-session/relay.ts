@@ -1,0 +1,251 @@
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Entropy } from '../../core/ports/entropy.js';
+import type { NodeLink } from '../../core/ports/node-link.js';
+import type { Refusal } from '../../core/ports/transport-host.js';
+import { TRY_LATER } from '../http/refusal.js';
+import { endAnswer, refusalAnswer, type Answer } from './answer.js';
+import type { WhenGone } from './poll-carrier.js';
+import { RelayBounds } from './relay-bounds.js';
+import { decodeRelay, encodeRelay, type RelayedRequest, type RelayMessage } from './relay-codec.js';
+import { RELAY_TOPIC, RelayService } from './relay-service.js';
+import type { SessionAnswers, SessionRequest } from './requests.js';
+import { nodeKeyIn, nodeKeyOf } from './session-id.js';
+
+/** How long the other node may take to answer a request, or to confirm that it waits there. */
+const CONFIRM_MS = 5_000;
+/** How long a body that was confirmed may wait until its session reads: longer than it waits there. */
+const SEND_MS = 10_000;
+/** Between two looks whether the nodes live at which requests wait. */
+const LOOK_MS = 2_000;
+/** Most characters of what a client says: an id has 44. */
+const MAX_ID = 128;
+const MAX_ORIGIN = 4_096;
+/** Most nodes whose names in ids are kept. */
+const MAX_KEYS = 1_024;
+
+const TOO_MANY: Refusal = {
+  status: 429,
+  message: 'Too many requests of this address wait for other nodes',
+  code: 'rate_limited',
+  retryAfterMs: 1_000,
+};
+const OTHER_ORIGIN: Refusal = { status: 403, message: 'The session was opened by another origin' };
+const NO_BODY = Buffer.alloc(0);
+const NO_SESSION = 'No such session: open another';
+
+/** A request that another node has to answer. */
+interface Forward {
+  readonly node: string;
+  readonly kind: RelayedRequest['kind'];
+  readonly network: string;
+  readonly bytes: number;
+  readonly answer: (answer: Answer) => void;
+  timer: Scheduled;
+  /** Whether it waits at the other node. */
+  held: boolean;
+  /** Whether that node was missing at the last look. */
+  missing: boolean;
+}
+
+export interface SessionRelayDeps {
+  readonly link: NodeLink;
+  readonly clock: Clock;
+  readonly entropy: Pick<Entropy, 'token'>;
+  /** How long a poll waits at its node, in milliseconds. */
+  readonly pollMs: number;
+  /** Answers the requests of sessions of this node. */
+  readonly answers: SessionAnswers;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Carries the requests of sessions that other nodes hold to them, and their answers back; and answers what they carry here (P21). What
+ * it does not know is 503, and the client sends it again, with the same number: a session is only gone (410) when no live node has it.
+ */
+export class SessionRelay implements SessionAnswers {
+  private readonly forwards = new Map<number, Forward>();
+  private readonly bounds = new RelayBounds();
+  private readonly service: RelayService;
+  private readonly process: string;
+  /** Names of nodes in ids, by node. */
+  private readonly keys = new Map<string, string>();
+  private count = 0;
+  private looking: Scheduled | undefined;
+  private closed = false;
+
+  constructor(private readonly deps: SessionRelayDeps) {
+    const { link, answers, entropy, onError } = deps;
+    this.process = entropy.token();
+    this.service = new RelayService(link, answers, onError);
+    link.listen(RELAY_TOPIC, (from, bytes) => this.receive(from, bytes));
+  }
+
+  /** Requests that other nodes have yet to answer. */
+  get size(): number {
+    return this.forwards.size;
+  }
+
+  /** Requests of other nodes that wait here. */
+  get served(): number {
+    return this.service.size;
+  }
+
+  send(request: SessionRequest, body: Buffer): Promise<Answer> {
+    return this.forward('send', request, body, () => undefined);
+  }
+
+  tooLarge(request: SessionRequest): Promise<Answer> {
+    return this.forward('large', request, NO_BODY, () => undefined);
+  }
+
+  poll(request: SessionRequest, whenGone: WhenGone): Promise<Answer> {
+    return this.forward('poll', request, NO_BODY, whenGone);
+  }
+
+  /** Refuses what waits for other nodes. What came from them is still answered, as the sessions here continue to their end. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.looking?.cancel();
+    for (const number of [...this.forwards.keys()]) this.giveUp(number, refusalAnswer(TRY_LATER));
+  }
+
+  private async forward(
+    kind: RelayedRequest['kind'],
+    { session, number, origin, network }: SessionRequest,
+    body: Buffer,
+    whenGone: WhenGone,
+  ): Promise<Answer> {
+    const key = session.length > MAX_ID ? undefined : nodeKeyIn(session);
+    if (key === undefined) return endAnswer(410, NO_SESSION);
+    if (origin !== undefined && origin.length > MAX_ORIGIN) return refusalAnswer(OTHER_ORIGIN);
+    const excess = this.bounds.enter(network, body.length);
+    if (excess !== undefined) return refusalAnswer(excess === 'address' ? TOO_MANY : TRY_LATER);
+    let isGone = false;
+    let onGone = (): void => undefined;
+    whenGone(() => {
+      isGone = true;
+      onGone();
+    });
+    const node = await this.find(key);
+    if (typeof node !== 'string' || isGone || this.closed) {
+      this.bounds.leave(network, body.length);
+      return typeof node === 'string' ? refusalAnswer(TRY_LATER) : node;
+    }
+    const id = ++this.count;
+    return await new Promise<Answer>((answer) => {
+      const timer = this.deps.clock.schedule(CONFIRM_MS, () => this.giveUp(id, refusalAnswer(TRY_LATER)));
+      const forward: Forward = {
+        node,
+        kind,
+        network,
+        bytes: body.length,
+        answer,
+        timer,
+        held: false,
+        missing: false,
+      };
+      this.forwards.set(id, forward);
+      // Nobody waits for the answer any more.
+      onGone = () => this.giveUp(id, refusalAnswer(TRY_LATER));
+      this.tell(
+        node,
+        { ...this.idOf(id), type: 'request', request: { kind, session, number, origin, body } },
+        () => this.end(id, refusalAnswer(TRY_LATER)),
+      );
+    });
+  }
+
+  /** The live node of this name; otherwise the answer to who asks for it. */
+  private async find(key: string): Promise<string | Answer> {
+    try {
+      for (const fresh of [false, true]) {
+        const node = (await this.deps.link.alive(fresh)).find((name) => this.keyOf(name) === key);
+        if (node !== undefined) return node;
+      }
+    } catch {
+      return refusalAnswer(TRY_LATER);
+    }
+    return endAnswer(410, NO_SESSION);
+  }
+
+  private keyOf(node: string): string {
+    let key = this.keys.get(node);
+    if (key === undefined) {
+      if (this.keys.size >= MAX_KEYS) this.keys.clear();
+      key = nodeKeyOf(node);
+      this.keys.set(node, key);
+    }
+    return key;
+  }
+
+  private receive(from: string, bytes: Uint8Array): void {
+    const message = decodeRelay(bytes);
+    if (message === undefined) return;
+    if (message.type === 'request') return this.service.run(from, message, message.request);
+    if (message.type === 'cancel') return this.service.cancel(from, message);
+    const { process, number } = message;
+    if (process !== this.process || this.forwards.get(number)?.node !== from) return;
+    if (message.type === 'answer') this.end(number, message.answer);
+    else this.hold(number);
+  }
+
+  private hold(id: number): void {
+    const forward = this.forwards.get(id);
+    if (forward === undefined || forward.held) return;
+    const { clock, pollMs } = this.deps;
+    forward.held = true;
+    this.bounds.leave(forward.network, forward.bytes);
+    this.bounds.hold();
+    forward.timer.cancel();
+    const waitMs = forward.kind === 'poll' ? pollMs + CONFIRM_MS : SEND_MS;
+    forward.timer = clock.schedule(waitMs, () => this.giveUp(id, refusalAnswer(TRY_LATER)));
+    this.looking ??= clock.schedule(LOOK_MS, this.look);
+  }
+
+  /** Answers in the place of the other node, and tells it that nobody waits. */
+  private giveUp(id: number, answer: Answer): void {
+    const node = this.end(id, answer)?.node;
+    if (node !== undefined) this.tell(node, { ...this.idOf(id), type: 'cancel' });
+  }
+
+  private end(id: number, answer: Answer): Forward | undefined {
+    const forward = this.forwards.get(id);
+    if (forward === undefined) return undefined;
+    this.forwards.delete(id);
+    forward.timer.cancel();
+    if (forward.held) this.bounds.release();
+    else this.bounds.leave(forward.network, forward.bytes);
+    forward.answer(answer);
+    return forward;
+  }
+
+  private tell(node: string, message: RelayMessage, onFailed: () => void = () => undefined): void {
+    this.deps.link.send(node, RELAY_TOPIC, encodeRelay(message)).catch(onFailed);
+  }
+
+  private idOf(number: number): { readonly process: string; readonly number: number } {
+    return { process: this.process, number };
+  }
+
+  /** Ends what waits at nodes that are gone. One look alone may have met a storage that was just emptied. */
+  private readonly look = (): void => {
+    void this.deps.link
+      .alive()
+      .then((nodes) => {
+        const live = new Set(nodes);
+        for (const [id, forward] of [...this.forwards]) {
+          if (!forward.held) continue;
+          const isMissing = !live.has(forward.node);
+          if (isMissing && forward.missing) this.end(id, endAnswer(410, NO_SESSION));
+          forward.missing = isMissing;
+        }
+      })
+      // Nothing is known of the nodes: what waits there has its own time.
+      .catch(() => undefined)
+      .then(() => {
+        const isNeeded = !this.closed && [...this.forwards.values()].some(({ held }) => held);
+        this.looking = isNeeded ? this.deps.clock.schedule(LOOK_MS, this.look) : undefined;
+      });
+  };
+}

@@ -156,7 +156,8 @@ describe.each(['sse', 'polling'] as const)('tabs of one browser with sessions by
     async () => {
       await start();
       const proxy = await ProxyProcess.start('caddy', { nodes: [Number(new URL(server.httpUrl).port)] });
-      cleanUp.push(() => proxy.close());
+      // Last: it waits for the streams that go through it.
+      cleanUp.unshift(() => proxy.close());
       const tabs: Page[] = [];
       for (let number = 0; number < TABS_HTTP2; number++)
         tabs.push(await openTab(`https://${proxy.authority}/`, { transports: [transport] }));

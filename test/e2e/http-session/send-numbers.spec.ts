@@ -330,6 +330,15 @@ describe('what a client sends over HTTP (P21)', () => {
     expect(last.body).toContain('4807');
   });
 
+  it('that repeats a number again and again ends the session with 4807, although nothing of it runs (G16)', async () => {
+    await start({ settings: { limits: { ratePerSecond: 1, burst: 2, maxChannels: 1 } } });
+    const exchange = await open();
+    let sent = 0;
+    while (sessions() > 0 && sent++ < 1_000) await exchange.send(1, [ask(1)]);
+    expect(sent).toBeLessThan(1_000);
+    expect(asked).toEqual([1]);
+  });
+
   it('shows the id of its session to nobody: neither the log nor the application sees it (G23)', async () => {
     const seen: unknown[] = [];
     // Seeded ids could be guessed, and found anywhere.

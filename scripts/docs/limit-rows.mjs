@@ -222,8 +222,16 @@ export const MODULE = {
     'the command',
     '`timeout`',
   ),
-  'heartbeat.interval': time('silence of a connection', 'the connection', 'sends `ping`'),
-  'heartbeat.timeout': time('silence after a `ping`', 'the connection', 'closes with 4004'),
+  'heartbeat.interval': time(
+    'silence of a connection; the wait of a poll',
+    'the connection',
+    'sends `ping`; answers the poll with nothing',
+  ),
+  'heartbeat.timeout': time(
+    'silence after a `ping`, or after an answer to a poll',
+    'the connection',
+    'closes with 4004',
+  ),
   'auth.requiredAhead': time(
     'life of a token that is left when the client is asked for another',
     'the connection',
@@ -584,11 +592,15 @@ export const REDIS = {
 
 export const WEBSOCKET = {
   handshakeTimeoutMs: time(
-    'verification of the credentials of an upgrade',
-    'the upgrade',
+    'verification of the credentials of an upgrade; a body of a session over HTTP',
+    'the upgrade, the request',
     'refuses with 503',
   ),
-  closeTimeoutMs: time('the answer to a close frame', 'the connection', 'destroys the socket'),
+  closeTimeoutMs: time(
+    'the answer to a close frame; the end of a stream, or an answer, of which a client reads nothing; the memory of how a session over HTTP ended',
+    'the connection',
+    'destroys the socket; forgets the session',
+  ),
 };
 
 export const CLIENT = {
@@ -987,6 +999,27 @@ export const FIXED = {
     'the socket',
     'destroys it: the answer has long arrived',
   ),
+  'lib/transports/http-session/requests.ts#READING_WAIT_MS': time(
+    'a body of a session over HTTP that waits until the engine reads again',
+    'the session',
+    'refuses with 429: its number is not used up',
+  ),
+  'lib/transports/http-session/session-table.ts#MAX_ENDED': count(
+    'sessions over HTTP that have ended, and whose clients may yet ask why',
+    'the node',
+    'forgets the oldest: its client is told that there is no such session, and resumes',
+    '`lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES`',
+  ),
+  'lib/transports/http-session/poll-carrier.ts#MAX_LAST_BYTES': bytes(
+    'messages that are kept beside the last word for a poll that comes yet',
+    'the session',
+    'keeps the last word alone: the client resumes',
+  ),
+  'lib/transports/http-session/exchange.ts#LINGER_MS': time(
+    'a body that comes behind the answer to its request',
+    'the request',
+    'destroys the socket; above `limits.maxFrameBytes` at once',
+  ),
   'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
     'the URL of a plain stream, without the id in it',
     'the request',
@@ -1272,6 +1305,21 @@ export const FIXED = {
     'the connection',
     'ends, and the next attempt comes at once (P9a)',
   ),
+  'lib/client/http/climb.ts#CALM_MS': time(
+    'a moment at which no command is under way, when a better transport has opened',
+    'the session',
+    'holds new commands back until those that were sent are answered',
+  ),
+  'lib/client/http/ladder.ts#REST_MS': time(
+    'a hidden page that gave its connection back (HTTP/1.1)',
+    'the client',
+    'connects again, for `hiddenAfterMs`; when the page is shown, and with the next command, at once',
+  ),
+  'lib/client/http/sender.ts#MAX_KEEPALIVE_BYTES': bytes(
+    'the last request of a client, which outlives its page',
+    'the session',
+    'is sent as any other: a page that goes may take it along',
+  ),
   'lib/client/token.ts#UNUSED_MS': time(
     'a token that no server has taken yet, and that is used for further attempts',
     'the client',
@@ -1369,6 +1417,7 @@ export const OTHER_NUMBERS = {
     'lib/brokers/redis/messages/batch-wire.ts#LENGTH_BYTES',
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
+    'lib/client/http/climb.ts#MAX_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],
@@ -1396,6 +1445,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/sse/channel-asker.ts#RATE_HOLD_MS',
     'lib/transports/sse/feed.ts#TOKEN_RETRY_MS',
     'lib/transports/sse/pace.ts#LEAST_PART',
+    'lib/transports/http-session/poll-carrier.ts#LEAST_PART',
   ],
   'lower ends': [
     'lib/protocol/envelope.ts#MIN_ENVELOPES_PER_FRAME',

@@ -67,6 +67,8 @@ export function weightOf(value: unknown): number {
 
 function walk(root: object, withLeaves: boolean, most: number): number {
   let bytes = 0;
+  // One object, as most messages are, is like no other.
+  let areSeveral = false;
   open.push(root);
   while (open.length > 0 && bytes < most) {
     const value = open.pop();
@@ -77,6 +79,7 @@ function walk(root: object, withLeaves: boolean, most: number): number {
     } else if (Array.isArray(value)) {
       bytes += LIST_BYTES + ELEMENT_BYTES * value.length;
       if (value.length > 0) bytes += ELEMENTS_BYTES;
+      if (value.length > 1) areSeveral = true;
       for (const item of value as readonly unknown[]) {
         // Nothing in it: the cheapest way to make a large value.
         if (Array.isArray(item) && item.length === 0) bytes += LIST_BYTES;
@@ -84,30 +87,30 @@ function walk(root: object, withLeaves: boolean, most: number): number {
         else if (typeof item === 'string') bytes += BARE_TEXT_BYTES;
       }
     } else {
-      bytes += record(value as Readonly<Record<string, unknown>>, withLeaves);
+      bytes += record(value as Readonly<Record<string, unknown>>, withLeaves, areSeveral);
     }
   }
   // V8 takes long to set a length, and nearly always all were weighed.
   if (open.length > 0) open.length = 0;
   // What a value weighs does not depend on those before it.
-  counts.fill(0);
+  if (areSeveral) counts.fill(0);
   return Math.min(bytes, most);
 }
 
-/** Of an object itself, and of what is no container in it. */
-function record(value: Readonly<Record<string, unknown>>, withLeaves: boolean): number {
+/** Of an object itself, and of what is no container in it. @param areSeveral whether it may be like one before it. */
+function record(value: Readonly<Record<string, unknown>>, withLeaves: boolean, areSeveral: boolean): number {
   let bytes = 0;
   let count = 0;
   let kind = 0;
-  let isAlike = true;
+  let isAlike = areSeveral;
   for (const key in value) {
-    if (count === 0) {
+    if (areSeveral && count === 0) {
       const first = key.charCodeAt(0);
       kind = (key.length + first) & (KINDS - 1);
       // V8 keeps members with numbers for names apart, and hands them out first.
       isAlike = first < DIGIT_0 || first > DIGIT_9;
     }
-    if (!isAlikeAt(kind, count, key)) isAlike = false;
+    if (areSeveral && !isAlikeAt(kind, count, key)) isAlike = false;
     count++;
     const item = value[key];
     if (withLeaves) bytes += key.length;
@@ -117,7 +120,7 @@ function record(value: Readonly<Record<string, unknown>>, withLeaves: boolean): 
   }
   if (count === 0) return OBJECT_BYTES;
   if (isAlike && counts[kind] === count) return bytes + ALIKE_BYTES + ALIKE_PROPERTY_BYTES * count;
-  counts[kind] = count <= MAX_NAMES ? count : 0;
+  if (areSeveral) counts[kind] = count <= MAX_NAMES ? count : 0;
   return (
     bytes +
     OBJECT_BYTES +

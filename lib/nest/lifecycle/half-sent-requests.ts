@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../core/ports/clock.js';
+import type { OpenConnections } from './open-connections.js';
 
 /** How often a server that is closing is looked at, in milliseconds. */
 const LOOK_EVERY_MS = 250;
@@ -16,14 +17,19 @@ const CONNECTIONS = 'http.server.connections';
  * Ends connections on which a request has begun whose head is not complete, once the server closes: from then on Node
  * does not look at its time-outs, so a client that sent half a line would keep `app.close()` waiting for ever. Requests that are
  * being answered are the application's.
+ *
+ * @param others whose unused ones are ended, too.
  */
-export function endHalfSentRequests(server: Server, clock: Clock): void {
+export function endHalfSentRequests(server: Server, clock: Clock, others?: OpenConnections): void {
   let isClosed = false;
   server.once('close', () => (isClosed = true));
   const look = (): void => {
     if (isClosed) return;
     // Before `close`, Node's own time-outs apply.
-    if (!server.listening) for (const socket of halfSent(server)) socket.destroy();
+    if (!server.listening) {
+      for (const socket of halfSent(server)) socket.destroy();
+      others?.endUnused();
+    }
     clock.schedule(LOOK_EVERY_MS, look);
   };
   clock.schedule(LOOK_EVERY_MS, look);

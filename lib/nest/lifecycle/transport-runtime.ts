@@ -13,6 +13,7 @@ import { SseTransport } from '../../transports/sse/index.js';
 import { WebSocketTransport } from '../../transports/websocket/index.js';
 import { NestEngineLogger } from './engine-logger.js';
 import { endHalfSentRequests } from './half-sent-requests.js';
+import { OpenConnections } from './open-connections.js';
 import { ProbeRoute } from './probe-route.js';
 import { endsWithin, httpServerOf, RealtimeRuntime } from './realtime-runtime.js';
 
@@ -33,6 +34,7 @@ export class TransportRuntime
 {
   private readonly transports: Transport[] = [];
   private readonly logger = new NestEngineLogger();
+  private connections: OpenConnections | undefined;
 
   constructor(
     private readonly runtime: RealtimeRuntime,
@@ -75,6 +77,7 @@ export class TransportRuntime
   onApplicationBootstrap(): void {
     const server = httpServerOf(this.httpAdapterHost);
     if (server === undefined) return;
+    if (this.transports.length > 0) this.connections = new OpenConnections(server);
     for (const transport of this.transports) transport.attach(server);
     if (this.runtime.feeds?.attached === false) this.runtime.feeds.watch(server);
     this.runtime.attached = this.transports.some(({ attached }) => attached);
@@ -95,6 +98,7 @@ export class TransportRuntime
     for (const transport of this.transports) transport.close();
     this.runtime.feeds?.close();
     const server = httpServerOf(this.httpAdapterHost);
-    if (server !== undefined && this.transports.length > 0) endHalfSentRequests(server, systemClock);
+    if (server !== undefined && this.transports.length > 0)
+      endHalfSentRequests(server, systemClock, this.connections);
   }
 }

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
+import type { PageVerdict } from '../http/handshake-policy.js';
 import { isHttp2 } from '../http/http2.js';
 import type { Answer } from './answer.js';
+import type { UnreadAnswers } from './unread-answers.js';
 
 /** How long a body may still come that nobody reads, in milliseconds. */
 const LINGER_MS = 2_000;
@@ -12,6 +14,8 @@ export interface Exchange {
   readonly res: ServerResponse;
   /** By which a page may read the answer. */
   cors: Readonly<Record<string, string>>;
+  /** Of the page that sent it, once that was judged. */
+  page?: PageVerdict;
   /** Methods of the path. */
   readonly allow: string;
 }
@@ -23,6 +27,7 @@ export interface AnswerRules {
   readonly maxBytes: number;
   /** Whether the connection ends behind it. */
   readonly ends: boolean;
+  readonly unread: UnreadAnswers;
 }
 
 /** Writes the answer to a request, whose body may not have been read. */
@@ -36,6 +41,7 @@ export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules:
     ...(status === 204 ? {} : { 'Content-Length': bytes }),
     ...(rules.ends && !isHttp2(req) ? { Connection: 'close' } : {}),
   });
+  rules.unread.watch(res);
   for (const part of body) res.write(part);
   if (req.complete) res.end();
   else drain(req, res, rules);

@@ -1,6 +1,6 @@
 import type { WireVariant } from '../../core/ports/connection.js';
 import type { Envelope } from '../../protocol/envelope.js';
-import { blockOf, type BlockVariants } from '../sse/blocks.js';
+import { blockOf, COMMENT, type BlockVariants } from '../sse/blocks.js';
 import type { EventStream } from '../sse/event-stream.js';
 import type { Carrier, CarrierEvents } from './carrier.js';
 
@@ -28,6 +28,8 @@ export class StreamCarrier implements Carrier {
   begin(session: CarrierEvents): void {
     this.stream.own(session);
     this.stream.begin(this.headers);
+    // Before anybody is asked who the client is: it sees at once whether the stream gets through.
+    this.stream.writeText(COMMENT);
   }
 
   write(frame: Buffer): boolean {

@@ -31,6 +31,7 @@ import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
 import { StreamCarrier } from './stream-carrier.js';
+import { UnreadAnswers } from './unread-answers.js';
 
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
@@ -63,6 +64,7 @@ export class HttpSessionTransport implements Transport {
   private readonly policy: HandshakePolicy;
   private readonly check: EntryCheck;
   private readonly bodies: BodyReader;
+  private readonly unread: UnreadAnswers;
   private readonly writer = new DirectWriter();
   private readonly ids: SessionIds;
   private readonly sessions: HttpSessionDeps;
@@ -91,6 +93,7 @@ export class HttpSessionTransport implements Transport {
       timeoutMs: handshakeTimeoutMs,
       unfinished,
     });
+    this.unread = new UnreadAnswers(clock, closeTimeoutMs);
     this.ids = new SessionIds(host.nodeId, entropy);
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
     this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
@@ -138,8 +141,9 @@ export class HttpSessionTransport implements Transport {
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
     const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => {
-      const page = this.judge(exchange, (address) => ({ cors: this.policy.corsOf(req, address) }));
+      const page = this.judge(exchange, (address) => this.policy.judgePage(req, address));
       if (isRefusal(page)) return this.refuse(exchange, page);
+      exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
       if (req.method === 'OPTIONS') return this.preflight(exchange);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
@@ -149,8 +153,8 @@ export class HttpSessionTransport implements Transport {
   }
 
   private open(exchange: Exchange, transport: 'sse' | 'polling'): MaybePromise<void> {
-    const { req } = exchange;
-    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport));
+    const { req, page } = exchange;
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport, page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
@@ -291,7 +295,8 @@ export class HttpSessionTransport implements Transport {
   }
 
   private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
-    writeAnswer(exchange, answer, { ...this.settings, maxBytes: this.host.maxFrameBytes, ends });
+    const { unread, host, settings } = this;
+    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes: host.maxFrameBytes, ends, unread });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */

@@ -26,6 +26,14 @@ export interface AcceptedUpgrade extends AcceptedHandshake {
   readonly codec: Codec;
 }
 
+/** What the page that sent a request may read. */
+export interface PageVerdict {
+  /** Headers of the answer. */
+  readonly cors: Readonly<Record<string, string>>;
+  /** Whether it may connect, where a list of origins was asked. */
+  readonly isAllowed?: boolean;
+}
+
 /** Rules that requests are judged by. */
 export interface HandshakeRules {
   /** Of WebSocket. */
@@ -57,8 +65,6 @@ export function isRefusal(judgement: object): judgement is Refusal {
 /** Judges requests by their headers, cheapest check first; the one set of rules for everything that opens a connection. */
 export class HandshakePolicy {
   private hasWarned = false;
-  /** Whether the page of a request may connect, where a rule was asked before: the application's may cost, or change its mind. */
-  private readonly pages = new WeakMap<IncomingMessage, boolean>();
 
   constructor(
     private readonly host: TransportHost,
@@ -81,17 +87,22 @@ export class HandshakePolicy {
     return { ...accepted, codec: selection.codec };
   }
 
-  /** The same of a request for a plain stream (P20), or one that opens a session over HTTP (P21). */
+  /**
+   * The same of a request for a plain stream (P20), or one that opens a session over HTTP (P21).
+   *
+   * @param page as {@link judgePage} had it: the rule of an application may cost, or change its mind, and is asked once.
+   */
   judgeStream(
     req: IncomingMessage,
     address: ClientAddress,
     transport: Handshake['transport'] = 'sse',
+    page?: PageVerdict,
   ): Refusal | AcceptedHandshake {
     const site = req.headers['sec-fetch-site'];
     // Images, scripts and links of other pages, whose visitor knows nothing of the stream. A stream of another page has an Origin.
     if (req.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
       return refused(403, 'A page of another site has to say its Origin');
-    return this.judgeClient(req, address, 'stream', undefined, transport);
+    return this.judgeClient(req, address, 'stream', undefined, transport, page?.isAllowed);
   }
 
   /** Who sends a request of a session that is open: what it was opened with counts, so cookies and `Authorization` are not read. */
@@ -113,23 +124,19 @@ export class HandshakePolicy {
    * The headers by which a page may read an answer (CORS). Cookies are allowed for pages whose cookies count; without a list of
    * origins, every page may read what it is given without them.
    */
-  corsOf(req: IncomingMessage, { ip, scheme }: ClientAddress): Readonly<Record<string, string>> {
+  judgePage(req: IncomingMessage, { ip, scheme }: ClientAddress): PageVerdict {
     const { headers, url = '/' } = req;
     const { origin } = headers;
-    if (origin === undefined) return { Vary: 'Origin' };
+    const cors = { Vary: 'Origin' };
+    if (origin === undefined) return { cors };
+    const readable = { ...cors, 'Access-Control-Allow-Origin': origin };
+    const withCookies = { ...readable, 'Access-Control-Allow-Credentials': 'true' };
     const { allowsOrigin } = this.rules;
+    if (allowsOrigin === undefined)
+      return { cors: isSameOrigin(origin, headers.host, scheme) ? withCookies : readable };
     const handshake = this.handshakeOf('sse', req, this.queryOf(url).url, ip, scheme);
-    const isAllowed =
-      allowsOrigin === undefined
-        ? isSameOrigin(origin, headers.host, scheme)
-        : allowsOrigin(origin, handshake, scheme);
-    if (allowsOrigin !== undefined) this.pages.set(req, isAllowed);
-    if (!isAllowed && allowsOrigin !== undefined) return { Vary: 'Origin' };
-    return {
-      Vary: 'Origin',
-      'Access-Control-Allow-Origin': origin,
-      ...(isAllowed && { 'Access-Control-Allow-Credentials': 'true' }),
-    };
+    const isAllowed = allowsOrigin(origin, handshake, scheme);
+    return { cors: isAllowed ? withCookies : cors, isAllowed };
   }
 
   private judgeClient(
@@ -138,6 +145,7 @@ export class HandshakePolicy {
     purpose: Purpose,
     offered: string | undefined,
     transport: Handshake['transport'] = 'websocket',
+    isAllowed?: boolean,
   ): Refusal | AcceptedHandshake {
     // Before a credential is looked at: who sent one in plain text learns nothing of it.
     if (this.lacksTls(scheme)) return TLS_ONLY;
@@ -148,7 +156,7 @@ export class HandshakePolicy {
     const refusal = this.judgeHost(req) ?? this.host.admit(received);
     if (refusal !== undefined) return refusal;
     const { origin } = headers;
-    const isOwn = this.pages.get(req) ?? this.isOwnPage(received, scheme);
+    const isOwn = isAllowed ?? this.isOwnPage(received, scheme);
     if (!isOwn && origin !== undefined && this.rules.allowsOrigin !== undefined) {
       this.warnOnce(
         origin,

@@ -50,6 +50,15 @@ export function blockOf(fields: {
   return `${lines}\n`;
 }
 
+/** An `error` that is a client's own. @param ts milliseconds since the Unix epoch. */
+export function errorBlock(
+  payload: unknown,
+  ts: number,
+  fields: { readonly id?: string; readonly retryMs?: number },
+): string {
+  return blockOf({ ...fields, data: JSON.stringify({ type: 'error', ts, payload }) });
+}
+
 const ID_FIELD = Buffer.from('id: ');
 const LINE_FEED = 10;
 

@@ -15,50 +15,44 @@ export interface FeedRequest {
   readonly lastEventId: string | undefined;
 }
 
-/** The part of a request that says how a stream is continued; `undefined` for nothing. */
-type Continued = Pick<FeedRequest, 'named' | 'lastEventId'>;
+/** Reads `?channels=a,b&events=1&lastEventId=…`, and the header that wins over the last of them. Nothing of it is judged. */
+export function readFeedQuery({ headers, url = '' }: IncomingMessage): FeedRequest {
+  const start = url.indexOf('?');
+  const query = new URLSearchParams(start === -1 ? '' : url.slice(start + 1));
+  const header = headers['last-event-id'];
+  // A browser that reconnects sends both, and the header is newer.
+  const id = (Array.isArray(header) ? header[0] : header) ?? query.get('lastEventId') ?? '';
+  return {
+    channels: query.getAll('channels').flatMap((list) => list.split(',')),
+    named: query.get('events') === '1',
+    lastEventId: id === '' ? undefined : id,
+  };
+}
 
 /** Whether the client comes back after its stream ended for good: 204 stops a browser. */
-export function isStopped(req: IncomingMessage): boolean {
-  return continuedOf(req).lastEventId === STOP_ID;
+export function isStopped({ lastEventId }: FeedRequest): boolean {
+  return lastEventId === STOP_ID;
 }
 
-/** Reads `?channels=a,b&events=1&lastEventId=…`. @returns the refusal where it cannot be served (P20). */
-export function readFeedRequest(req: IncomingMessage, maxChannels: number): FeedRequest | Refusal {
-  const { url = '' } = req;
+/** The refusal of a URL that names too many channels for what proxies take (P20e). */
+export function judgeUrl({ url = '' }: IncomingMessage): Refusal | undefined {
   const bytes = url.length - idBytes(url);
-  if (bytes > MAX_URL_BYTES)
-    return refused(
-      414,
-      `The URL has ${bytes} bytes, and ${MAX_URL_BYTES} are allowed: follow fewer channels`,
-    );
-  const names = queryOf(url)
-    .getAll('channels')
-    .flatMap((list) => list.split(','));
-  return readFeed(req, names, maxChannels);
+  if (bytes <= MAX_URL_BYTES) return undefined;
+  return refused(414, `The URL has ${bytes} bytes, and ${MAX_URL_BYTES} are allowed: follow fewer channels`);
 }
 
-/** The same for channels that are not in the URL. */
-export function readFeed(
-  req: IncomingMessage,
+/** @param channels those of the query, or of the application. @returns the refusal where it cannot be served (P20). */
+export function judgeFeed(
+  query: FeedRequest,
   channels: readonly string[],
   maxChannels: number,
 ): FeedRequest | Refusal {
   const problem = problemOf(channels, maxChannels);
   if (problem !== undefined) return refused(400, problem);
-  const continued = continuedOf(req);
-  const bytes = continued.lastEventId?.length ?? 0;
+  const bytes = query.lastEventId?.length ?? 0;
   if (bytes > MAX_ID_BYTES)
     return refused(414, `The last event id has ${bytes} bytes, and ${MAX_ID_BYTES} are allowed`);
-  return { channels, ...continued };
-}
-
-/** `Last-Event-ID` is newer: a browser that reconnects sends both. */
-function continuedOf({ headers, url = '' }: IncomingMessage): Continued {
-  const query = queryOf(url);
-  const header = headers['last-event-id'];
-  const id = (Array.isArray(header) ? header[0] : header) ?? query.get('lastEventId') ?? '';
-  return { named: query.get('events') === '1', lastEventId: id === '' ? undefined : id };
+  return { ...query, channels };
 }
 
 function problemOf(channels: readonly string[], maxChannels: number): string | undefined {
@@ -69,11 +63,6 @@ function problemOf(channels: readonly string[], maxChannels: number): string | u
   if (channels.length > maxChannels)
     return `${channels.length} channels are named, and a stream may follow ${maxChannels}`;
   return undefined;
-}
-
-function queryOf(url: string): URLSearchParams {
-  const start = url.indexOf('?');
-  return new URLSearchParams(start === -1 ? '' : url.slice(start + 1));
 }
 
 function idBytes(url: string): number {

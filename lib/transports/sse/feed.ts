@@ -15,7 +15,16 @@ import type { Position } from '../../protocol/position.js';
 import { errorBody, type ErrorBody } from '../../protocol/error-body.js';
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import { lastWord } from '../http/last-word.js';
-import { blockOf, BLOCK_ID, COMMENT, noteOf, withId, type BlockVariants, type Identified } from './blocks.js';
+import {
+  blockOf,
+  BLOCK_ID,
+  COMMENT,
+  errorBlock,
+  noteOf,
+  withId,
+  type BlockVariants,
+  type Identified,
+} from './blocks.js';
 import { ChannelAsker, type AskingClient, type RetryAdvice } from './channel-asker.js';
 import type { EventStream, EventStreamEvents } from './event-stream.js';
 import type { FeedRequest } from './feed-request.js';
@@ -320,8 +329,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating, Aski
       `The positions in ${channels.length} channels need an id of more than ${MAX_ID_BYTES} bytes: ` +
       'follow fewer of them with one stream';
     const payload = errorBody(new RealtimeError('message_too_large', message));
-    const error = { type: 'error', ts: this.deps.clock.now(), payload };
-    return blockOf({ id: STOP_ID, data: JSON.stringify(error) });
+    return errorBlock(payload, this.deps.clock.now(), { id: STOP_ID });
   }
 
   /** What is sent behind everything else. */
@@ -330,7 +338,7 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating, Aski
     if (code === CLOSE_CODES.normal.code) return '';
     const ts = this.deps.clock.now();
     const last = lastWord(code, retryAfterMs, ts);
-    if (last.type === 'error') return blockOf({ id: STOP_ID, data: JSON.stringify(last) });
+    if (last.type === 'error') return errorBlock(last.payload, ts, { id: STOP_ID });
     return blockOf({
       id: this.places.id,
       retryMs: this.retryAfter(code, retryAfterMs),

@@ -11,10 +11,10 @@ import { bytesOf, Reception } from '../http/reception.js';
 import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { occupy, RequestRouter } from '../http/request-router.js';
-import { BlockVariants, blockOf } from './blocks.js';
+import { BlockVariants, errorBlock } from './blocks.js';
 import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
 import { Feed, type FeedDeps } from './feed.js';
-import { isStopped, readFeed, readFeedRequest, type FeedRequest } from './feed-request.js';
+import { isStopped, judgeFeed, judgeUrl, readFeedQuery, type FeedRequest } from './feed-request.js';
 import { resolveSseOptions, type SseSettings, type SseTransportOptions } from './options.js';
 import { Beats, IdPace, spread } from './pace.js';
 
@@ -112,8 +112,9 @@ export class SseTransport implements Transport {
   serve(req: IncomingMessage, res: ServerResponse, feed: ServedFeed): MaybePromise<void> {
     const exchange: Exchange = { req, res, cors: {} };
     return this.guard(exchange, () => {
-      if (isStopped(req)) return this.stop(exchange);
-      const request = readFeed(req, [...new Set(feed.channels)], this.settings.maxChannels);
+      const query = readFeedQuery(req);
+      if (isStopped(query)) return this.stop(exchange);
+      const request = judgeFeed(query, [...new Set(feed.channels)], this.settings.maxChannels);
       if (isRefusal(request)) return this.refuse(exchange, request);
       const { authentication } = feed;
       const judged = this.judge(exchange, (address) =>
@@ -141,16 +142,17 @@ export class SseTransport implements Transport {
 
   private answer(exchange: Exchange): MaybePromise<void> {
     const { req } = exchange;
-    const page = this.judge(exchange, (address) => ({ cors: this.policy.corsOf(req, address) }));
+    const page = this.judge(exchange, (address) => this.policy.judgePage(req, address));
     if (isRefusal(page)) return this.refuse(exchange, page);
     exchange.cors = page.cors;
     if (req.method === 'OPTIONS') return this.preflight(exchange);
     const wrong = judgeMethod(req);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
-    if (isStopped(req)) return this.stop(exchange);
-    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address));
+    const query = readFeedQuery(req);
+    if (isStopped(query)) return this.stop(exchange);
+    const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, 'sse', page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
-    const request = readFeedRequest(req, this.settings.maxChannels);
+    const request = judgeUrl(req) ?? judgeFeed(query, query.channels, this.settings.maxChannels);
     return isRefusal(request) ? this.refuse(exchange, request) : this.admit(exchange, judged, request);
   }
 
@@ -232,8 +234,8 @@ export class SseTransport implements Transport {
     const { random, retry, clock } = this.settings;
     const known = code ?? (status === 429 ? 'rate_limited' : 'unavailable');
     const payload = { code: known, message, retryable: true, retryAfterMs };
-    const data = JSON.stringify({ type: 'error', ts: clock.now(), payload });
-    return blockOf({ retryMs: retryAfterMs + spread(random, retry.firstSpreadMs), data });
+    const retryMs = retryAfterMs + spread(random, retry.firstSpreadMs);
+    return errorBlock(payload, clock.now(), { retryMs });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */

@@ -2,6 +2,7 @@ import type { ClientStatus } from 'nestjs-realtime/client';
 import { byId } from './dom.js';
 import { logActivity } from './activity.js';
 import type { Session } from './session.js';
+import { nameOf, showTransportSwitch } from './transport.js';
 
 /** What a visitor is told where the server ended the connection for good; the client has the name of the close only. */
 const WORDS: Partial<Record<NonNullable<ClientStatus['name']>, string>> = {
@@ -23,6 +24,7 @@ export function showConnection({ client, line }: Session): void {
 
   const paint = (): void => {
     status.dataset.state = shown.state;
+    status.dataset.transport = shown.transport ?? '';
     chat.dataset.live = String(shown.state === 'live');
     status.textContent = labelOf(shown, Math.ceil((nextAttempt - performance.now()) / 1_000));
     button.textContent = shown.state === 'closed' ? 'Connect' : line.isCut ? 'Restore' : 'Cut the connection';
@@ -34,12 +36,14 @@ export function showConnection({ client, line }: Session): void {
     if (next.state === 'waiting' && shown.state === 'live') {
       logActivity(`Connection lost (${next.name ?? `code ${next.code ?? 1006}`})`, 'bad');
     }
-    if (next.state === 'live' && shown.state !== 'live') logActivity('Connected', 'good');
+    if (next.state === 'live' && shown.state !== 'live')
+      logActivity(`Connected: ${nameOf(next.transport)}`, 'good');
     if (next.state === 'closed') logActivity(`Closed: ${reasonOf(next)}`, 'bad');
     shown = next;
     paint();
   });
 
+  showTransportSwitch();
   button.addEventListener('click', () => {
     if (shown.state === 'closed') void client.connect();
     else if (line.isCut) {
@@ -58,7 +62,7 @@ export function showConnection({ client, line }: Session): void {
 function labelOf(status: ClientStatus, seconds: number): string {
   switch (status.state) {
     case 'live':
-      return 'Live';
+      return `Live: ${nameOf(status.transport)}`;
     case 'waiting':
       return seconds > 0 ? `Waiting, next attempt in ${seconds} s` : 'Waiting';
     case 'closed':

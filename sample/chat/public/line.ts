@@ -1,17 +1,29 @@
 import type { ClientFetch, WebSocketConstructor, WebSocketLike } from 'nestjs-realtime/client';
+import type { HttpFetch } from 'nestjs-realtime/client/http';
 
 /**
  * The cable between page and server, which the page can cut: the client uses this WebSocket class and this `fetch`. Only the
  * demo needs it; without both options the client uses the browser's own.
  */
 export class Line {
-  private readonly plugs = new Set<Plug>();
+  private readonly plugs = new Set<Pick<Plug, 'pull'>>();
   private cutOff = false;
 
   readonly webSocket: WebSocketConstructor = plugClass(this);
 
   readonly fetch: ClientFetch = (url, init) =>
     this.cutOff ? Promise.reject(new TypeError('The connection is cut')) : fetch(url, init);
+
+  /** For the requests of a session without a WebSocket: each ends when the line is cut. */
+  readonly request: HttpFetch = async (url, init) => {
+    if (this.cutOff) throw new TypeError('The connection is cut');
+    const cut = new AbortController();
+    const plug = { pull: () => cut.abort() };
+    const signal = AbortSignal.any([init.signal, cut.signal]);
+    this.plugs.add(plug);
+    signal.addEventListener('abort', () => this.plugs.delete(plug));
+    return fetch(url, { ...init, signal });
+  };
 
   get isCut(): boolean {
     return this.cutOff;

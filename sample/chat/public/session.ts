@@ -1,6 +1,7 @@
 import type { RealtimeClient } from 'nestjs-realtime/client';
 import { Line } from './line.js';
-import { RealtimeClient as Client } from './realtime.js';
+import { httpFallback, RealtimeClient as Client } from './realtime.js';
+import { forcedTransport } from './transport.js';
 
 /** Who is logged in, and the one connection that everything on the page uses. */
 export interface Session {
@@ -24,6 +25,8 @@ export async function openSession(name: string): Promise<Session> {
     client: { name: 'chat-page' },
     webSocket: line.webSocket,
     fetch: line.fetch,
+    // Networks that break WebSocket get an event stream with POST, or long-poll.
+    fallback: httpFallback({ ...forcedTransport(), fetch: line.request }),
   });
   return { user: login.user, client, line };
 }

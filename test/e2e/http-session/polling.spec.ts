@@ -73,7 +73,7 @@ const numberOf = ({ headers }: RawAnswer): string | undefined =>
 afterEach(() => server.close());
 
 describe('a session by polls', () => {
-  it('is welcomed by the first answer, whose number is 1 (P21)', async () => {
+  it('is welcomed by the first answer, whose number is 1 (P21e)', async () => {
     await start();
     const answer = await ask(`${server.httpUrl}/poll`, JSON.stringify(hello()));
     expect(answer.status).toBe(200);
@@ -120,7 +120,7 @@ describe('a session by polls', () => {
     expect(await session.until('reply')).toMatchObject({ ref: 's-rooms.1' });
   });
 
-  it('is not pinged: a poll is the sign of life', async () => {
+  it('is not pinged: a poll is the sign of life (P21g)', async () => {
     await start();
     const session = await open([hello()]);
     for (let round = 0; round < 5; round++) {
@@ -157,7 +157,7 @@ describe('a session by polls', () => {
 });
 
 describe('an answer', () => {
-  it('is given again, with its number, until a poll acknowledges it', async () => {
+  it('is given again, with its number, until a poll acknowledges it (P21e)', async () => {
     await start();
     const session = await subscribed();
     await publish('a');
@@ -229,7 +229,7 @@ describe('an answer', () => {
 });
 
 describe('polls', () => {
-  it('are one at a time: the newer one waits, the older is answered 204 without a number', async () => {
+  it('are one at a time: the newer one waits, the older is answered 204 without a number (P21e)', async () => {
     await start();
     const session = await subscribed();
     const older = await waiting(session);
@@ -267,7 +267,7 @@ describe('polls', () => {
     await stream.reader.ended();
   });
 
-  it('that stay away for the time-out end the session with 4004, and not a moment sooner', async () => {
+  it('that stay away for the time-out end the session with 4004, and not a moment sooner (P21g)', async () => {
     await start();
     const session = await open([hello()]);
     clock.advance(HEARTBEAT.timeoutMs - 1);
@@ -300,7 +300,7 @@ describe('polls', () => {
 });
 
 describe('the end of a session by polls', () => {
-  it('is told to the poll that waits, and to every request behind it', async () => {
+  it('is told to the poll that waits, and to every request behind it (P21h)', async () => {
     await start();
     const session = await open([hello({ token: 'alice' })]);
     const poll = await waiting(session);
@@ -312,7 +312,7 @@ describe('the end of a session by polls', () => {
     expect(JSON.parse((await session.send(1, [])).text)).toMatchObject({ statusCode: 410, close: 4811 });
   });
 
-  it('is kept for the poll that comes next, once', async () => {
+  it('is kept for the poll that comes next, once (P21h)', async () => {
     await start();
     const session = await open([hello({ token: 'alice' })]);
     await server.engine.disconnect('alice');
@@ -371,7 +371,7 @@ describe('what an answer held', () => {
   };
   const alice = [hello({ token: 'alice' }), subscribe('rooms.1'), subscribe('other.1')];
 
-  it('of a channel that was revoked is not given again: the client has to resume (G11)', async () => {
+  it('of a channel that was revoked is not given again: the client has to resume (P21f, G11)', async () => {
     await start(guarded);
     const session = await subscribed(alice);
     await publish('secret');

@@ -46,7 +46,7 @@ afterEach(async () => {
 });
 
 describe('a session by POST', () => {
-  it('is welcomed on the stream that answers, with the name that its requests carry (P21)', async () => {
+  it('is welcomed on the stream that answers, with the name that its requests carry (P21a)', async () => {
     await start();
     const { id, reader } = await open();
     expect(reader.status).toBe(200);
@@ -64,7 +64,7 @@ describe('a session by POST', () => {
     expect(one.id).not.toBe(several.id);
   });
 
-  it('takes each numbered body once, in order, and answers on the stream (P21)', async () => {
+  it('takes each numbered body once, in order, and answers on the stream (P21d)', async () => {
     await start();
     const session = await open();
     expect(await session.send(1, [subscribe('rooms.1')])).toMatchObject({ status: 202, text: '' });
@@ -76,7 +76,7 @@ describe('a session by POST', () => {
     expect(payloads).toEqual(['a', 'b', 'c']);
   });
 
-  it('ends with its stream, as a socket does', async () => {
+  it('ends with its stream, as a socket does (P21g)', async () => {
     await start();
     const session = await open();
     session.reader.close();
@@ -86,7 +86,7 @@ describe('a session by POST', () => {
     expect(JSON.parse(answer.text)).not.toHaveProperty('close');
   });
 
-  it('answers the ping of the engine, and lives', async () => {
+  it('answers the ping of the engine, and lives (P21g)', async () => {
     const clock = new ManualClock();
     await start({ clock, settings: { heartbeat: { intervalMs: 1_000, timeoutMs: 500 } } });
     const session = await open();
@@ -105,7 +105,7 @@ describe('a session by POST', () => {
     });
   });
 
-  it('is told by a last message why it ends (P21)', async () => {
+  it('is told by a last message why it ends (P21h)', async () => {
     await start();
     const kicked = await open([hello({ token: 'alice' })]);
     await server.engine.disconnect('alice');
@@ -128,7 +128,7 @@ describe('a session by POST', () => {
 });
 
 describe('the number of a body', () => {
-  it('that comes again is answered again, and the body is not run again', async () => {
+  it('that comes again is answered again, and the body is not run again (P21d)', async () => {
     await start();
     const session = await open([hello(), subscribe('rooms.1')]);
     for (let time = 0; time < 3; time++)
@@ -137,7 +137,7 @@ describe('the number of a body', () => {
     expect([await session.reader.payload(), await session.reader.payload()]).toEqual(['p0', 'last']);
   });
 
-  it('is not used up by a body that was cut before its end', async () => {
+  it('is not used up by a body that was cut before its end (P21d)', async () => {
     await start();
     const session = await open([hello(), subscribe('rooms.1')]);
     const text = JSON.stringify(publishOf('cut'));
@@ -184,7 +184,7 @@ describe('the number of a body', () => {
 
 describe('a body', () => {
   it.each(['', ' ', '{', '[', '[{}', '[,]', '[{},]', '[{}]]', '{}]', '[}', 'x', '"x"', '\uFEFF[]', '[{}] x'])(
-    'of %j is refused with 400, and ends the session',
+    'of %j is refused with 400, and ends the session (P21c)',
     async (body) => {
       await start();
       const session = await open();
@@ -212,7 +212,7 @@ describe('a body', () => {
     ['another type', { 'Content-Type': 'text/plain' }],
     ['none', { 'Content-Type': '' }],
     ['a compressed one', { 'Content-Encoding': 'gzip' }],
-  ])('of %s is refused with 415, and nothing else happens', async (_what, headers) => {
+  ])('of %s is refused with 415, and nothing else happens (P21c)', async (_what, headers) => {
     await start();
     const session = await open([hello(), subscribe('rooms.1')]);
     expect((await session.send(1, publishOf('a'), { headers })).status).toBe(415);
@@ -251,7 +251,7 @@ describe('while the engine does not read', () => {
     },
   };
 
-  it('the body that is too much is taken, and the next waits, for five seconds (P21)', async () => {
+  it('the body that is too much is taken, and the next waits, for five seconds (P21d)', async () => {
     const clock = new ManualClock();
     await start({ ...busy, clock });
     const session = await open();
@@ -288,7 +288,7 @@ describe('before the session', () => {
     [401, JSON.stringify([hello()]), { Authorization: 'Bearer bad' }],
     [403, JSON.stringify([hello()]), { 'Sec-Fetch-Site': 'cross-site' }],
     [413, 'x'.repeat(300_000), {}],
-  ])('%i is an answer with a body of P18, for both kinds', async (status, body, headers) => {
+  ])('%i is an answer with a body of P18, for both kinds (P21b)', async (status, body, headers) => {
     await start();
     for (const path of ['sse', 'poll']) {
       const answer = await opening(body, headers, path);
@@ -345,7 +345,7 @@ describe('pages', () => {
   const origin = 'https://app.example.com';
   const allowed = { transport: { allowedOrigins: origin, cookie: { name: 'session' } } };
 
-  it('of an allowed origin may send a cookie, and read every answer (P21)', async () => {
+  it('of an allowed origin may send a cookie, and read every answer (P21i)', async () => {
     await start({ ...allowed, settings: { anonymous: false } });
     const headers = { origin, cookie: 'session=alice' };
     const session = await open([hello()], headers);
@@ -367,7 +367,7 @@ describe('pages', () => {
     expect(bare.status).toBe(403);
   });
 
-  it('of another origin cannot use a session, which lives on', async () => {
+  it('of another origin cannot use a session, which lives on (P21a)', async () => {
     await start();
     const session = await open([hello()], { origin });
     const foreign = await session.send(1, publishOf('a'), { headers: { origin: 'https://evil.example' } });
@@ -400,7 +400,7 @@ describe('pages', () => {
     expect(plain.headers['access-control-allow-methods']).toBe('GET');
   });
 
-  it('learn nothing by a guessed name, and a session ignores the cookies of its requests', async () => {
+  it('learn nothing by a guessed name, and a session ignores the cookies of its requests (P21a)', async () => {
     await start({ ...allowed, settings: { anonymous: true } });
     const guess = await ask(`${server.httpUrl}/send`, JSON.stringify(publishOf('a')), {
       headers: { 'Realtime-Session': 'x', 'Realtime-Send': '1' },

@@ -350,3 +350,25 @@ describe('a preflight', () => {
     expect(foreign.headers).not.toHaveProperty('access-control-allow-origin');
   });
 });
+
+describe('the rule of an application about origins', () => {
+  it.each([
+    [true, 200],
+    [false, 403],
+  ])('is asked once for a stream, and its answer holds for all of it (%s)', async (isAllowed, status) => {
+    const asked: string[] = [];
+    const allowedOrigins = (origin: string): boolean => {
+      asked.push(origin);
+      // It changes its mind.
+      return asked.length === 1 ? isAllowed : !isAllowed;
+    };
+    await start({ transport: { allowedOrigins } });
+    const origin = 'https://app.example.com';
+    const reader = await open('rooms.1', { headers: { Origin: origin } });
+    expect(reader.status).toBe(status);
+    if (isAllowed) await reader.next('subscribed');
+    expect(asked).toEqual([origin]);
+    const allowed = isAllowed ? origin : undefined;
+    expect(reader.headers['access-control-allow-origin']).toBe(allowed);
+  });
+});

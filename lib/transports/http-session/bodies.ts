@@ -3,6 +3,7 @@ import type { Clock } from '../../core/ports/clock.js';
 import type { Refusal, UnfinishedBytes } from '../../core/ports/transport-host.js';
 import { refused } from '../http/handshake-policy.js';
 import { TRY_LATER } from '../http/refusal.js';
+import { isHttp2 } from '../http/http2.js';
 
 export interface BodyReaderDeps {
   readonly clock: Clock;
@@ -31,6 +32,13 @@ export function judgeBody({ headers }: IncomingMessage, maxBytes: number): Refus
     return refused(415, 'Bodies are taken as they are: leave Content-Encoding out');
   if (!JSON_TYPE.test(headers['content-type'] ?? '')) return refused(415, 'A body is application/json');
   return Number(headers['content-length'] ?? 0) > maxBytes ? tooLarge(maxBytes) : undefined;
+}
+
+/** A stream of HTTP/2 that its client resets ends as if it were whole. */
+function isWhole(req: IncomingMessage, bytes: number): boolean {
+  const length = req.headers['content-length'];
+  const isReset = isHttp2(req) && req.stream.rstCode !== 0;
+  return req.complete && !isReset && (length === undefined || Number(length) === bytes);
 }
 
 function tooLarge(maxBytes: number): Refusal {
@@ -64,7 +72,7 @@ export class BodyReader {
         chunks.push(chunk);
         unfinished.note(sender, bytes);
       };
-      const onEnd = (): void => settle(req.complete ? Buffer.concat(chunks) : CUT);
+      const onEnd = (): void => settle(isWhole(req, bytes) ? Buffer.concat(chunks) : CUT);
       const onClose = (): void => settle(CUT);
       const stop = (): void => settle(TRY_LATER);
       const timer = clock.schedule(timeoutMs, stop);

@@ -129,6 +129,7 @@ export class PollCarrier implements Carrier {
         if (this.waiting !== resolve) return;
         this.waiting = undefined;
         onGone();
+        resolve(SUPERSEDED);
       });
     });
   }

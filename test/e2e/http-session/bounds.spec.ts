@@ -169,6 +169,8 @@ describe('a client that does not read', () => {
     const kept = await session.ask(session.number);
     expect(kept.text.length).toBeGreaterThan(LARGE.length);
     const [open] = openSessions();
+    // What comes now waits in the queue, under the policy of its channel.
+    expect(open?.outbox.isBlocked).toBe(true);
     expect(open?.outbox.bufferedBytes).toBeGreaterThan(LARGE.length);
     const next = session.ask(session.number + 1);
     await until('the acknowledgement', () => open?.outbox.bufferedBytes === 0);
@@ -177,6 +179,10 @@ describe('a client that does not read', () => {
   });
 });
 
+/** Bodies that are being read. */
+const reading = (): number =>
+  (server.http as unknown as { bodies: { reading: Set<unknown> } }).bodies.reading.size;
+
 function openSessions(): readonly Session[] {
   const { parts } = server.engine as unknown as { parts: { sessions: { list(): readonly Session[] } } };
   return parts.sessions.list();
@@ -184,14 +190,11 @@ function openSessions(): readonly Session[] {
 
 describe('a transport that closes', () => {
   it('answers what it still reads, and takes no more', async () => {
-    await start();
+    await start({ transport: { handshakeTimeoutMs: 3_600_000 } });
     const session = await PollSession.open(server.httpUrl);
     const { read } = raw(`${post('send', 100, sendHeaders(session.id, 1))}[`);
     const opening = raw(`${post('poll', 100)}[`);
-    await until('both to be read', async () => {
-      const reader = server.http as unknown as { bodies: { reading: Set<unknown> } };
-      return reader.bodies.reading.size === 2;
-    });
+    await until('both to be read', () => reading() === 2);
     server.http.close();
     server.http.close();
     await until('the answers', () => read().includes('503') && opening.read().includes('503'));
@@ -249,6 +252,20 @@ describe('over HTTP/2', () => {
     const next = request('poll', undefined, { 'realtime-session': id, 'realtime-ack': '2' });
     await server.engine.application.publish('rooms.1', 'said', 'shared');
     await until('the event', () => next.text.includes('shared') && stream.text.includes('shared'));
+    const cutBody = client.request({
+      ':method': 'POST',
+      ':path': '/realtime/send',
+      'content-type': 'application/json',
+      'realtime-session': idIn(stream.text),
+      'realtime-send': '2',
+      'content-length': '100',
+    });
+    cutBody.on('error', () => undefined);
+    cutBody.write('[{"type":');
+    await until('the body to be read', () => reading() === 1);
+    cutBody.close(8);
+    await until('the cut', () => reading() === 0);
+    expect(server.engine.status.sessions).toBe(2);
     client.destroy();
     await until('the end of the stream', () => server.engine.status.sessions === 1);
     http2.close();

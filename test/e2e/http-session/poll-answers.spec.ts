@@ -111,6 +111,31 @@ describe('answers to polls (P21)', () => {
     expect(envelopesIn(await exchange.poll(last))).toMatchObject([{ payload: 'x' }]);
   });
 
+  it('are forgotten once they are acknowledged, although the poll that did so went away', async () => {
+    await start();
+    const [exchange, first] = await subscribed();
+    await publish('x');
+    const last = numberOf(await exchange.poll(first));
+    const poll = exchange.beginPoll(last);
+    await until('the poll to wait', () => server.unanswered === 1);
+    poll.cancel();
+    await until('it to be gone', () => server.unanswered === 0);
+    expect((await exchange.poll(first)).status).toBe(409);
+    await publish('y');
+    expect(envelopesIn(await exchange.poll(last))).toMatchObject([{ payload: 'y' }]);
+  });
+
+  it('are counted: who asks again and again for the same one ends with 4807 (G16)', async () => {
+    await start({ settings: { limits: { ratePerSecond: 1, burst: 2, maxChannels: 1 } } });
+    const [exchange, last] = await subscribed();
+    await publish('x');
+    await exchange.poll(last);
+    let asked = 0;
+    while (session() > 0 && asked++ < 1_000) await exchange.poll(last);
+    expect(asked).toBeLessThan(1_000);
+    expect((await exchange.poll(last + 1)).body).toContain('4807');
+  });
+
   it('go to the newest poll; the older one is answered with 204 and no number', async () => {
     await start();
     const [exchange, last] = await subscribed();
@@ -203,11 +228,12 @@ describe('answers to polls (P21)', () => {
     await server.engine.ban('ada', { forMs: 60_000 });
     await until('the session to end', () => session() === 0);
     const reply = await exchange.poll(last);
-    const body = reply.body;
-    expect(body).toContain('4803');
-    expect([200, 410]).toContain(reply.status);
-    const after = await exchange.poll(reply.status === 200 ? numberOf(reply) : last);
+    expect(envelopesIn(reply)).toMatchObject([
+      { type: 'error', payload: { code: 'banned', close: 4803, retryAfterMs: expect.any(Number) } },
+    ]);
+    const after = await exchange.poll(numberOf(reply));
     expect(after.status).toBe(410);
+    expect(JSON.parse(after.body)).toMatchObject({ statusCode: 410, close: 4803 });
     expect((await exchange.send(1, [{ type: 'ping', id: 'p' }])).status).toBe(410);
   });
 

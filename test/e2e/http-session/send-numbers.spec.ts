@@ -122,6 +122,22 @@ describe('what a client sends over HTTP (P21)', () => {
     expect(asked).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  it('is not run twice where all of its connections were under way before one had the whole body', async () => {
+    await start();
+    const exchange = await open();
+    for (let number = 1; number <= 3; number++) {
+      const body = JSON.stringify([ask(number)]);
+      const all = [1, 2, 3].map(() => exchange.beginSend(number, body, { sends: 9 }));
+      await until('all three', () => server.unanswered === 3);
+      for (const one of all) one.finish();
+      const replies = await Promise.all(all.map(async ({ response }) => readReply(await response)));
+      expect(replies.map(({ status }) => status)).toEqual([202, 202, 202]);
+    }
+    await exchange.send(4, [ask('end')]);
+    await until('the end', () => asked.includes('end'));
+    expect(asked).toEqual([1, 2, 3, 'end']);
+  });
+
   it('is taken by a second connection while the first one stands still in the middle of its body', async () => {
     await start();
     const exchange = await open();
@@ -312,6 +328,15 @@ describe('what a client sends over HTTP (P21)', () => {
     expect(statuses.length).toBeLessThan(300);
     const last = await exchange.poll(1);
     expect(last.body).toContain('4807');
+  });
+
+  it('that repeats a number again and again ends the session with 4807, although nothing of it runs (G16)', async () => {
+    await start({ settings: { limits: { ratePerSecond: 1, burst: 2, maxChannels: 1 } } });
+    const exchange = await open();
+    let sent = 0;
+    while (sessions() > 0 && sent++ < 1_000) await exchange.send(1, [ask(1)]);
+    expect(sent).toBeLessThan(1_000);
+    expect(asked).toEqual([1]);
   });
 
   it('shows the id of its session to nobody: neither the log nor the application sees it (G23)', async () => {

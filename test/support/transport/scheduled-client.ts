@@ -14,7 +14,17 @@ export interface ScheduledCommand {
 }
 
 /** What goes wrong with a body on its way. */
-const SEND_FAULTS = ['none', 'none', 'none', 'cut', 'cancelled', 'together', 'again', 'late'] as const;
+const SEND_FAULTS = [
+  'none',
+  'none',
+  'none',
+  'cut',
+  'cancelled',
+  'together',
+  'slow',
+  'again',
+  'late',
+] as const;
 /** What goes wrong with a poll. */
 const POLL_FAULTS = ['none', 'none', 'none', 'none', 'cancelled', 'together', 'again', 'away'] as const;
 
@@ -159,9 +169,15 @@ export class ScheduledClient {
     if (fault === 'cut')
       await quietly(exchange.beginSend(number, body, this.by({ cutAfter: this.random.int(body.length) })));
     if (fault === 'cancelled') await this.cancelled(exchange.beginSend(number, body, this.by()));
-    const others =
+    const others: Promise<HttpReply | undefined>[] =
       fault === 'together' ? [1, 2].map(() => quietly(exchange.beginSend(number, body, this.by()))) : [];
+    const slow =
+      fault === 'slow'
+        ? exchange.beginSend(number, body, this.by({ sends: this.random.int(body.length) }))
+        : undefined;
     const taken = await this.until(life, () => exchange.beginSend(number, body, this.by()), [202]);
+    slow?.finish();
+    if (slow !== undefined) others.push(quietly(slow));
     await Promise.all(others);
     if (taken === undefined) return;
     if (fault === 'again') await this.expect(life, number, [202, 410, 429, 503]);

@@ -21,7 +21,7 @@ export interface PostOptions {
   readonly tls?: Trust | undefined;
   /** Bytes of the body after which the client goes away, although it announced all of them. */
   readonly cutAfter?: number;
-  /** Bytes of the body after which the client stands still. */
+  /** Bytes of the body after which the client stands still, until {@link Post.finish}. */
   readonly sends?: number;
 }
 
@@ -37,6 +37,8 @@ export interface Post {
   readonly request: ClientRequest;
   /** Its head has come. Rejects where the connection ends before. */
   readonly response: Promise<IncomingMessage>;
+  /** Sends the rest of the body. */
+  finish(): void;
   /** Goes away. */
   cancel(): void;
 }
@@ -66,7 +68,12 @@ export function beginPost(url: string, options: PostOptions = {}): Post {
   if (sends !== undefined) sent.write(bytes.subarray(0, sends));
   else if (cutAfter === undefined) sent.end(bytes);
   else sent.write(bytes.subarray(0, cutAfter), () => sent.destroy());
-  return { request: sent, response, cancel: () => void sent.destroy() };
+  return {
+    request: sent,
+    response,
+    finish: () => void sent.end(bytes.subarray(sends)),
+    cancel: () => void sent.destroy(),
+  };
 }
 
 /** Reads a whole answer. @throws Error where it is cut. */

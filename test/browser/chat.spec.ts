@@ -124,6 +124,31 @@ describe('the sample chat in a browser', () => {
     expect(await ada.activity('resumed').count()).toBe(1);
   });
 
+  it.each([
+    ['Event stream', 'sse'],
+    ['Long-poll', 'polling'],
+  ])(
+    'is the same over another transport: %s, and shows which one is live (P21)',
+    async (label, transport) => {
+      const { ada, grace, title } = await adaAndGrace();
+      await ada.page.locator('#connection[data-transport="websocket"]').waitFor();
+      await ada.page.getByLabel('Transport').selectOption({ label });
+      await ada.page.locator(`#connection[data-transport="${transport}"]`).waitFor();
+      await ada.isIn(title);
+      expect(await ada.page.locator('#connection').textContent()).toBe(`Live: ${label}`);
+      await grace.say('Do you hear me?');
+      await ada.message('Do you hear me?').waitFor();
+      await ada.say('As before');
+      await grace.message('As before').waitFor();
+      await ada.cut();
+      await grace.say('Missed');
+      await grace.message('Missed').waitFor();
+      await ada.restore();
+      await ada.message('Missed').waitFor();
+      expect(await ada.texts()).toEqual(['Do you hear me?', 'As before', 'Missed']);
+    },
+  );
+
   it('sends what was written while the connection was cut, once (G4)', async () => {
     const { ada, grace, title } = await adaAndGrace();
     await ada.cut();

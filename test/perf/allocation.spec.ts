@@ -7,6 +7,10 @@ const MAX_BYTES_PER_WRITE = 16;
 const MAX_BYTES_PER_EVENT = 4_800;
 /** Bytes of heap of an idle, subscribed session, beyond its connection. */
 const MAX_BYTES_PER_SESSION = 2_200;
+/** The same of an idle plain stream of one channel with its session, beyond its socket. */
+const MAX_BYTES_PER_STREAM = 3_900;
+/** And for each further channel. */
+const MAX_BYTES_PER_STREAM_AND_CHANNEL = 550;
 
 // One thread, and no collection while it counts: the same figure every time.
 const COUNTING = [
@@ -56,5 +60,26 @@ describe('memory of an idle session', () => {
   it('an array of 64 numbers per session is detected (control)', () => {
     const { perSession } = probe<{ perSession: number }>('sessions', { hoarding: true }, ['--expose-gc']);
     expect(perSession).toBeGreaterThan(MAX_BYTES_PER_SESSION);
+  });
+});
+
+describe('memory of an idle plain stream (P20)', () => {
+  const perStream = (channels: number, hoarding = false): number => {
+    const found = probe<{ perStream: number; sessions: number }>('streams', { channels, hoarding }, [
+      '--expose-gc',
+    ]);
+    expect(found.sessions).toBe(5_000);
+    return found.perStream;
+  };
+
+  it('is bounded, and so is what each further channel takes', () => {
+    const single = perStream(1);
+    expect(single).toBeLessThan(MAX_BYTES_PER_STREAM);
+    expect(single).toBeGreaterThan(1_000);
+    expect((perStream(8) - single) / 7).toBeLessThan(MAX_BYTES_PER_STREAM_AND_CHANNEL);
+  });
+
+  it('an array of 64 numbers per stream is detected (control)', () => {
+    expect(perStream(1, true)).toBeGreaterThan(MAX_BYTES_PER_STREAM);
   });
 });

@@ -113,7 +113,7 @@ const subscribed = async (exchange: HttpExchange): Promise<number> =>
     : (await collect(exchange, { ref: 's' }, 1, 1)).ack;
 const bodyOf = ({ body }: HttpReply): Record<string, unknown> => JSON.parse(body) as Record<string, unknown>;
 
-describe('sessions over HTTP whose requests reach another node (P21)', () => {
+describe('sessions over HTTP whose requests reach another node (P21j)', () => {
   it('publish, ask and get events there, in order', async () => {
     await start();
     const exchange = await open([subscribe]);
@@ -282,7 +282,7 @@ describe('sessions over HTTP whose requests reach another node (P21)', () => {
     expect((await exchange.poll(1, unknown)).status).toBe(410);
   });
 
-  it('notice a client that goes away from there, and give the next poll what came meanwhile', async () => {
+  it('notice a client that goes away from there, and give the next poll what came in between', async () => {
     await start();
     const exchange = await open([subscribe]);
     const ack = await subscribed(exchange);

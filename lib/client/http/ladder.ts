@@ -172,7 +172,6 @@ export class TransportLadder implements Ladder {
 
   private readonly onFailure = (blame: Blame): void => {
     this.blame = blame;
-    // A policy's refusal of a socket is told late, perhaps when the attempt is over.
     if (blame === 'impossible') this.impossible.add(this.current);
   };
 
@@ -196,6 +195,11 @@ export class TransportLadder implements Ladder {
         connectTimeoutMs,
         isThere: this.isThere,
         onFailure: this.onFailure,
+        // Told late, perhaps when the attempt is over.
+        onBlocked: () => {
+          this.impossible.add('websocket');
+          this.blame = 'impossible';
+        },
         onEnd: (unwatch) => {
           this.cleanUp();
           this.unwatchPolicy = unwatch;

@@ -32,15 +32,15 @@ export const startPolls: StartCarrier = (deps, opening, events) => {
       return;
     }
     const { intervalMs, timeoutMs } = welcome.heartbeat;
-    const patienceMs = intervalMs + timeoutMs;
-    const requests: SessionRequests = { ...deps, patienceMs };
+    // Without a poll for that long the server ends the session.
+    const requests: SessionRequests = { ...deps, patienceMs: timeoutMs };
     const headers = { 'realtime-session': welcome.connection, 'realtime-ack': String(last) };
     const judge = (answer: HttpAnswer): Verdict | Promise<Verdict> => {
       if (isStopped || take(answer)) return { kind: 'taken' };
       // Another poll of this session won: one that a proxy made of this one.
       return answer.status === 200 || answer.status === 204 ? { kind: 'unknown' } : verdictOf(answer);
     };
-    poll = new Repeated(requests, url, { headers }, patienceMs, judge, (loss) => {
+    poll = new Repeated(requests, url, { headers }, intervalMs + timeoutMs, judge, (loss) => {
       if (isStopped) return;
       if (loss === undefined) next();
       else events.lost(loss);

@@ -106,6 +106,7 @@ export class HttpSession implements Transport, CarrierEvents {
     }
     // The stream stays until the server has the `bye`: without one it would take the end for a cut.
     this.isLeaving = true;
+    this.deps.onEnd();
     sender.finish(() => this.finish(code, '', '', queueMicrotask));
   }
 
@@ -212,7 +213,8 @@ export class HttpSession implements Transport, CarrierEvents {
       this.finish(1006, '', 'The server named no session');
       return;
     }
-    const patienceMs = heartbeat.intervalMs + heartbeat.timeoutMs;
+    // Without a request for that long the server takes the client for dead.
+    const patienceMs = heartbeat.timeoutMs;
     const requests: SessionRequests = { ...this.deps, requestLimitMs, patienceMs };
     this.sender = new Sender(requests, below(this.url, 'send'), connection, limits, (loss) =>
       this.lost(loss),
@@ -241,7 +243,8 @@ export class HttpSession implements Transport, CarrierEvents {
     this.isEnded = true;
     this.carrier?.stop();
     this.sender?.stop();
-    this.deps.onEnd();
+    // Where it was told already, another session may have begun.
+    if (!this.isLeaving) this.deps.onEnd();
     report(() => this.events.closed(code, reason, failure === '' ? undefined : failure));
   }
 }

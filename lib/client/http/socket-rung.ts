@@ -16,8 +16,10 @@ export interface SocketRungDeps {
   readonly connectTimeoutMs: number;
   /** Asks whether the server answers other requests. */
   readonly isThere: (url: string) => Promise<boolean>;
-  /** Nothing is reported of a socket that did not open, unless a policy forbade it: about that one the client asks the server. */
+  /** Nothing is reported of a socket that did not open: about that one the client asks the server. */
   readonly onFailure: (blame: Blame) => void;
+  /** The page's policy forbids WebSockets to this server. */
+  readonly onBlocked: () => void;
   /** Nothing follows, but what the page's policy tells: `unwatch` ends that. */
   readonly onEnd: (unwatch: () => void) => void;
 }
@@ -40,8 +42,9 @@ export function openSocket(
     end(1006, '', 'No WebSocket opened in time');
   });
   let hasOpened = false;
+  let isClosing = false;
   const unwatch = watchPolicy(url, () => {
-    if (!hasOpened) onFailure('impossible');
+    if (!hasOpened) deps.onBlocked();
   });
 
   function silent(): void {
@@ -57,7 +60,8 @@ export function openSocket(
     if (phase === 'ended') return;
     phase = 'ended';
     timer.cancel();
-    deps.onEnd(unwatch);
+    // After `close` another attempt may be under way.
+    if (!isClosing) deps.onEnd(unwatch);
     events.closed(code, reason, failure);
   }
 
@@ -78,7 +82,7 @@ export function openSocket(
       events.frame(frame);
     },
     closed(code, reason, failure) {
-      if (phase !== 'silent' || code >= SERVER_CODES) return end(code, reason, failure);
+      if (phase !== 'silent' || isClosing || code >= SERVER_CODES) return end(code, reason, failure);
       // Opened, and cut before a word: by the server, or by something that does not understand WebSocket.
       timer.cancel();
       void isThere(url).then((proof) => {
@@ -93,7 +97,8 @@ export function openSocket(
     close(code, reason) {
       timer.cancel();
       unwatch();
-      deps.onEnd(unwatch);
+      if (!isClosing && phase !== 'ended') deps.onEnd(unwatch);
+      isClosing = true;
       transport.close(code, reason);
     },
   };

@@ -8,6 +8,7 @@ import type { WhenGone } from './poll-carrier.js';
 import { RelayBounds } from './relay-bounds.js';
 import { decodeRelay, encodeRelay, type RelayedRequest, type RelayMessage } from './relay-codec.js';
 import { RELAY_TOPIC, RelayService } from './relay-service.js';
+import { RestingSessions } from './resting-sessions.js';
 import type { SessionAnswers, SessionRequest } from './requests.js';
 import { nodeKeyIn, nodeKeyOf } from './session-id.js';
 
@@ -26,6 +27,12 @@ const MAX_KEYS = 1_024;
 const TOO_MANY: Refusal = {
   status: 429,
   message: 'Too many requests of this address wait for other nodes',
+  code: 'rate_limited',
+  retryAfterMs: 1_000,
+};
+const RESTS: Refusal = {
+  status: 429,
+  message: 'The server reads no more from this session for now',
   code: 'rate_limited',
   retryAfterMs: 1_000,
 };
@@ -62,9 +69,10 @@ export interface SessionRelayDeps {
  * Carries the requests of sessions that other nodes hold to them, and their answers back; and answers what they carry here (P21). What
  * it does not know is 503, and the client sends it again, with the same number: a session is only gone (410) when no live node has it.
  */
-export class SessionRelay implements SessionAnswers {
+export class SessionRelay {
   private readonly forwards = new Map<number, Forward>();
   private readonly bounds = new RelayBounds();
+  private readonly resting: RestingSessions;
   private readonly service: RelayService;
   private readonly process: string;
   /** Names of nodes in ids, by node. */
@@ -74,8 +82,9 @@ export class SessionRelay implements SessionAnswers {
   private closed = false;
 
   constructor(private readonly deps: SessionRelayDeps) {
-    const { link, answers, entropy, onError } = deps;
+    const { link, answers, clock, entropy, onError } = deps;
     this.process = entropy.token();
+    this.resting = new RestingSessions(clock);
     this.service = new RelayService(link, answers, onError);
     link.listen(RELAY_TOPIC, (from, bytes) => this.receive(from, bytes));
   }
@@ -90,8 +99,22 @@ export class SessionRelay implements SessionAnswers {
     return this.service.size;
   }
 
-  send(request: SessionRequest, body: Buffer): Promise<Answer> {
-    return this.forward('send', request, body, () => undefined);
+  /**
+   * Looks at a request before its body is read.
+   *
+   * @returns its answer, where it needs no body.
+   */
+  async beginSend({ session }: SessionRequest): Promise<Answer | undefined> {
+    if (this.resting.isResting(session)) return refusalAnswer(RESTS);
+    const node = await this.find(session);
+    return typeof node === 'string' ? undefined : node;
+  }
+
+  /** Takes the body of a request that {@link beginSend} has passed. */
+  async finishSend(request: SessionRequest, body: Buffer): Promise<Answer> {
+    const answer = await this.forward('send', request, body, () => undefined);
+    if (answer.status === 429) this.resting.rest(request.session);
+    return answer;
   }
 
   tooLarge(request: SessionRequest): Promise<Answer> {
@@ -116,8 +139,6 @@ export class SessionRelay implements SessionAnswers {
     body: Buffer,
     whenGone: WhenGone,
   ): Promise<Answer> {
-    const key = session.length > MAX_ID ? undefined : nodeKeyIn(session);
-    if (key === undefined) return endAnswer(410, NO_SESSION);
     if (origin !== undefined && origin.length > MAX_ORIGIN) return refusalAnswer(OTHER_ORIGIN);
     const excess = this.bounds.enter(network, body.length);
     if (excess !== undefined) return refusalAnswer(excess === 'address' ? TOO_MANY : TRY_LATER);
@@ -127,7 +148,7 @@ export class SessionRelay implements SessionAnswers {
       isGone = true;
       onGone();
     });
-    const node = await this.find(key);
+    const node = await this.find(session);
     if (typeof node !== 'string' || isGone || this.closed) {
       this.bounds.leave(network, body.length);
       return typeof node === 'string' ? refusalAnswer(TRY_LATER) : node;
@@ -156,8 +177,10 @@ export class SessionRelay implements SessionAnswers {
     });
   }
 
-  /** The live node of this name; otherwise the answer to who asks for it. */
-  private async find(key: string): Promise<string | Answer> {
+  /** The live node that an id names; otherwise the answer to who asks for it. */
+  private async find(session: string): Promise<string | Answer> {
+    const key = session.length > MAX_ID ? undefined : nodeKeyIn(session);
+    if (key === undefined) return endAnswer(410, NO_SESSION);
     try {
       for (const fresh of [false, true]) {
         const node = (await this.deps.link.alive(fresh)).find((name) => this.keyOf(name) === key);

@@ -26,7 +26,7 @@ import {
 } from './options.js';
 import { PollCarrier, type WhenGone } from './poll-carrier.js';
 import { SessionRelay } from './relay.js';
-import { SessionRequests, type SessionAnswers, type SessionRequest } from './requests.js';
+import { SessionRequests, type SessionRequest } from './requests.js';
 import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
@@ -222,8 +222,8 @@ export class HttpSessionTransport implements Transport {
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-send', sender);
-    const isOwn = this.isOwn(request);
-    const early = isOwn ? await this.requests.beginSend(request) : undefined;
+    const answers = this.answersOf(request);
+    const early = await answers.beginSend(request);
     if (early !== undefined) return this.conclude(exchange, early, sender);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuseBody(exchange, wrong, request, sender);
@@ -232,10 +232,7 @@ export class HttpSessionTransport implements Transport {
     const body = await this.bodies.read(req, { network, client });
     if (body === CUT) return;
     if (isRefusal(body)) return this.refuseBody(exchange, body, request, sender);
-    const answer = isOwn
-      ? this.requests.finishSend(request, body)
-      : this.answersOf(request).send(request, body);
-    this.conclude(exchange, await answer, sender);
+    this.conclude(exchange, await answers.finishSend(request, body), sender);
   }
 
   private async refuseBody(
@@ -249,12 +246,8 @@ export class HttpSessionTransport implements Transport {
     this.conclude(exchange, await answer, sender);
   }
 
-  private isOwn({ session }: SessionRequest): boolean {
-    return this.relay === undefined || this.ids.isOwn(session);
-  }
-
-  private answersOf(request: SessionRequest): SessionAnswers {
-    return this.isOwn(request) ? this.requests : (this.relay ?? this.requests);
+  private answersOf(request: SessionRequest): SessionRequests | SessionRelay {
+    return this.relay === undefined || this.ids.isOwn(request.session) ? this.requests : this.relay;
   }
 
   private senderOf(exchange: Exchange): Handshake | Refusal {

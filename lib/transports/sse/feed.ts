@@ -329,7 +329,8 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating, Aski
       `The positions in ${channels.length} channels need an id of more than ${MAX_ID_BYTES} bytes: ` +
       'follow fewer of them with one stream';
     const payload = errorBody(new RealtimeError('message_too_large', message));
-    return errorBlock(payload, this.deps.clock.now(), { id: STOP_ID });
+    const ts = this.deps.clock.now();
+    return errorBlock(payload, ts, { id: STOP_ID });
   }
 
   /** What is sent behind everything else. */

@@ -235,7 +235,8 @@ export class SseTransport implements Transport {
     const known = code ?? (status === 429 ? 'rate_limited' : 'unavailable');
     const payload = { code: known, message, retryable: true, retryAfterMs };
     const retryMs = retryAfterMs + spread(random, retry.firstSpreadMs);
-    return errorBlock(payload, clock.now(), { retryMs });
+    const ts = clock.now();
+    return errorBlock(payload, ts, { retryMs });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */

@@ -190,7 +190,7 @@ function openSessions(): readonly Session[] {
 
 describe('a transport that closes', () => {
   it('answers what it still reads, and takes no more', async () => {
-    await start();
+    await start({ transport: { handshakeTimeoutMs: 3_600_000 } });
     const session = await PollSession.open(server.httpUrl);
     const { read } = raw(`${post('send', 100, sendHeaders(session.id, 1))}[`);
     const opening = raw(`${post('poll', 100)}[`);

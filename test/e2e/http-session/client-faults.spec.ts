@@ -141,6 +141,30 @@ describe.each(['sse', 'polling'] as const)('a session over %s', (transport) => {
   });
 });
 
+describe('polls', () => {
+  it(
+    'are not taken for a flood where events come faster than they are asked for',
+    async () => {
+      await start('polling', { settings: { limits: {} } });
+      const count = 600;
+      const seen: unknown[] = [];
+      const room = client.channel('rooms.1');
+      room.on('tick', (n) => seen.push(n));
+      await room.subscribe();
+      let ends = 0;
+      client.on('state', ({ state }) => state !== 'live' && ends++);
+      for (let n = 1; n <= count; n++) {
+        await server.engine.application.publish('rooms.1', 'tick', n);
+        await elapse(5);
+      }
+      await until('every event', () => seen.length >= count || ends > 0);
+      expect(ends).toBe(0);
+      expect(seen).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+    },
+    patience(60_000),
+  );
+});
+
 describe('an event stream', () => {
   it('that is cut continues from its position (P13)', async () => {
     await start('sse');

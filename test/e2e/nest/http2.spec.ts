@@ -48,7 +48,7 @@ async function connected(): Promise<ClientHttp2Session> {
 async function start(): Promise<RealtimeService> {
   const adapter = () =>
     new FastifyAdapter({ http2: true, https: { ...certificate, allowHTTP1: true } } as never);
-  server = await startApp(adapter as never, {
+  server = await startApp(adapter, {
     providers: [Prices],
     controllers: [Feeds],
     realtime: { auth: { anonymous: true }, requireTls: true, drain: { deadline: 500, spread: 100 } },

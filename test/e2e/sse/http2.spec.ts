@@ -14,6 +14,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { settle } from '../../support/engine/manual-clock.js';
+import { stretched } from '../../support/patience.js';
 import { watchUncaught } from '../../support/real-process.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
@@ -21,6 +22,8 @@ import { EventReader } from '../../support/wire/event-reader.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
 
 const certificate = makeCertificate('localhost');
+/** Time-out of inactivity that an application gives its connections. */
+const IDLE_MS = 300;
 const LARGE = 'x'.repeat(200_000);
 
 let server: WireServer;
@@ -180,7 +183,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
   });
 
   it('of a client whose window is shut are ended like those of any other that does not read', async () => {
-    await start({ sse: { heartbeatMs: 300 } });
+    await start({ sse: { heartbeatMs: stretched(300) } });
     const neighbour = feed(await connected(), 'oldest.1');
     const shut = feed(await connected({ settings: { initialWindowSize: 0 } }), 'oldest.1');
     await neighbour.has('subscribed');
@@ -194,7 +197,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
 
   it('that are not read are bounded and ended, while the others on the same connection are served', async () => {
     const outbox = { ...ENGINE_DEFAULTS.outbox, maxBytes: 1024 * 1024 };
-    await start({ sse: { heartbeatMs: 1_000 }, settings: { outbox } });
+    await start({ sse: { heartbeatMs: stretched(1_000) }, settings: { outbox } });
     const session = await connected();
     const [deaf, reads] = [feed(session, 'oldest.1'), feed(session, 'oldest.1')];
     await deaf.has('subscribed');
@@ -211,7 +214,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
   });
 
   it('of a connection that reads nothing at all are ended, all of them', async () => {
-    await start({ sse: { heartbeatMs: 500 } });
+    await start({ sse: { heartbeatMs: stretched(500) } });
     const session = await connected();
     const all = Array.from({ length: 5 }, () => feed(session, 'oldest.1'));
     for (const asked of all) await asked.has('subscribed');
@@ -221,7 +224,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
   });
 
   it('of a connection whose bytes nobody takes are bounded and ended, whatever window its client opened', async () => {
-    await start({ sse: { heartbeatMs: 500, closeTimeoutMs: 500 } });
+    await start({ sse: { heartbeatMs: stretched(500), closeTimeoutMs: 500 } });
     const passing = await stallable(Number(new URL(url).port));
     const wide = { settings: { initialWindowSize: 2 ** 30 } };
     const session = await connected(wide, passing.url);
@@ -298,7 +301,7 @@ describe('plain streams over HTTP/2 and TLS', () => {
 
   it('leave the time-out of inactivity that the application gives a connection as it is', async () => {
     await start();
-    http2.on('session', (connection) => connection.setTimeout(300, () => connection.close()));
+    http2.on('session', (connection) => connection.setTimeout(IDLE_MS, () => connection.close()));
     const session = await connected();
     const asked = feed(session, 'rooms.1');
     await asked.has('subscribed');

@@ -3,6 +3,7 @@ import { connect as connectHttp2, createServer as createHttp2Server } from 'node
 import { connect, type AddressInfo } from 'node:net';
 import { ENGINE_DEFAULTS } from '../../../lib/core/ports/settings-defaults.js';
 import { SeededEntropy } from '../../support/engine/seeded-entropy.js';
+import { stretched } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 import { wireChannel } from '../../support/wire/channel.js';
 import { EventReader, type EventReaderOptions } from '../../support/wire/event-reader.js';
@@ -141,7 +142,7 @@ describe('the bytes of a plain stream', () => {
 
 describe('a client that never reads', () => {
   it('is ended when its socket took nothing in a whole interval, and gets no comments that would be kept for it', async () => {
-    await start({ sse: { heartbeatMs: 200 } });
+    await start({ sse: { heartbeatMs: stretched(200) } });
     const deaf = await open('oldest.1');
     const reads = await open('oldest.1');
     await Promise.all([deaf.next('subscribed'), reads.next('subscribed')]);

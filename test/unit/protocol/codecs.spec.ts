@@ -4,7 +4,7 @@ import { FrameError, type Codec, type Encoded } from '../../../lib/protocol/code
 import { jsonCodec } from '../../../lib/protocol/codecs/json.js';
 import { msgpackCodec } from '../../../lib/protocol/codecs/msgpack.js';
 import { endOfValue } from '../../../lib/protocol/codecs/msgpack-scanner.js';
-import type { Envelope } from '../../../lib/protocol/envelope.js';
+import { MAX_DEPTH, type Envelope } from '../../../lib/protocol/envelope.js';
 import type { FrameLimits } from '../../../lib/protocol/envelope.js';
 import fc from '../../support/property.js';
 
@@ -66,6 +66,13 @@ describe.each([
     const frame = (size: number): Encoded => codec.encode(envelope('m', 'x'.repeat(size)));
     expect(codec.decode(frame(900), limits)).toHaveLength(1);
     expect(closeOf(() => codec.decode(frame(1_000), limits))).toBe('message_too_large');
+  });
+
+  it('takes nesting up to the bound, the envelope included, and not one more (G24)', () => {
+    const deep = (depth: number): Encoded => codec.encode(envelope('m', nested(depth - 1)));
+    const roomy = { ...limits, maxMessageBytes: 1_000_000 };
+    expect(codec.decode(deep(MAX_DEPTH), roomy)).toHaveLength(1);
+    expect(closeOf(() => codec.decode(deep(MAX_DEPTH + 1), roomy))).toBe('protocol_error');
   });
 
   it('refuses nesting that would exhaust the stack (G24)', () => {

@@ -36,6 +36,10 @@ describe('an event stream', () => {
     expect(read([bytes('data: a\ndata:  b\ndata\ndata: c\n\n')])).toEqual(['a\n b\n\nc']);
   });
 
+  it('is not ended by a line end that two chunks share', () => {
+    expect(read([bytes('data: a\r'), bytes('\ndata: b\r\n\r'), bytes('\n')])).toEqual(['a\nb']);
+  });
+
   it('gives no block that has no end', () => {
     expect(read([bytes('data: a\n\ndata: b\n')])).toEqual(['a']);
   });

@@ -83,6 +83,8 @@ describe('the way down', () => {
       await h.again();
       h.http.there = 426;
       await h.again();
+      h.http.there = 503;
+      await h.again();
       await h.state('waiting');
       expect(h.http.calls).toEqual([]);
     },

@@ -305,3 +305,22 @@ describe('a session over polls', () => {
     expect(h.http.count('poll')).toBe(2);
   });
 });
+
+describe('a session over polls whose server does not answer', () => {
+  it('is given up when the server has given it up, too', async () => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls({ heartbeat: { intervalMs: 20_000, timeoutMs: 5_000 } });
+    (await h.http.next('poll')).fail();
+    for (let ms = 0; ms < 2_000; ms += 100) {
+      await h.pass(100);
+      for (const call of h.http.calls.slice(2)) call.fail();
+      await settle();
+    }
+    expect(h.client.state).toBe('live');
+    await h.pass(5_000);
+    for (const call of h.http.calls) call.fail();
+    await h.state('waiting');
+    expect(h.client.status.reason).toBe('The server does not answer');
+  });
+});

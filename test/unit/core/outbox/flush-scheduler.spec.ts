@@ -225,6 +225,10 @@ describe('the flush scheduler', () => {
     await turn();
     await turn();
     expect(turns).toEqual([['a', 'A', 'B'], ['b', 'C', 'D'], ['c', 'd', 'E'], ['e', 'F'], []]);
+    // Nobody else comes: they have turns nevertheless.
+    for (const name of ['A', 'B', 'C', 'D', 'E']) session(name, 8, true);
+    for (let count = 0; count < 5; count++) await turn();
+    expect(turns.splice(-5)).toEqual([['A'], ['B'], ['C'], ['D'], ['E']]);
     for (const name of ['A', 'B', 'C']) session(name, 4, true);
     session('a', 8);
     await turn();

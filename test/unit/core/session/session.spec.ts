@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { WelcomePayload } from '../../../../lib/protocol/messages.js';
 import { RealtimeError } from '../../../../lib/protocol/realtime-error.js';
 import type { Authentication } from '../../../../lib/core/ports/identity.js';
+import type { FakeConnection } from '../../../support/engine/fake-connection.js';
 import { channel, EngineHarness, quiet } from '../../../support/engine/harness.js';
 
 let harness: EngineHarness;
@@ -93,6 +94,32 @@ describe('session', () => {
     first.drop();
     part();
     expect(paused()).toEqual([false, true, true]);
+  });
+
+  it.each([
+    ['a small answer leaves in the order of the commands', 1_000, ['ada', 'bob']],
+    ['a large answer leaves behind what is small', 70 * 1_024, ['bob', 'ada']],
+  ])('%s', async (_, bytes, expected) => {
+    const behaviour = {
+      authorize: { subscribe: 'public', request: 'public' },
+      requests: new Map([['read', () => 'x'.repeat(bytes)]]),
+    } as const;
+    harness = await EngineHarness.start([channel('rooms.:room', { behaviour })]);
+    const left: string[] = [];
+    const join = async (name: string): Promise<FakeConnection> => {
+      const connection = await harness.subscriber('rooms.1', `user:${name}`);
+      const write = connection.write.bind(connection);
+      connection.write = (frame) => {
+        left.push(name);
+        return write(frame);
+      };
+      return connection;
+    };
+    const [ada, bob] = [await join('ada'), await join('bob')];
+    ada.send({ type: 'request', id: 'r', channel: 'rooms.1', event: 'read' });
+    bob.send({ type: 'ping', id: 'p' });
+    await quiet();
+    expect(left).toEqual(expected);
   });
 
   it('bounds what waits for welcome (P3)', async () => {

@@ -108,7 +108,7 @@ function begin(run: (whenGone: (callback: () => void) => void) => Promise<Answer
 }
 
 const send = (request = of('right'), body = '[1]'): Outcome =>
-  begin(() => left.relay.send(request, Buffer.from(body)));
+  begin(() => left.relay.finishSend(request, Buffer.from(body)));
 const poll = (request = of('right')): Outcome => begin((whenGone) => left.relay.poll(request, whenGone));
 const read = (message: { readonly bytes: Uint8Array } | undefined): RelayMessage | undefined =>
   message && decodeRelay(message.bytes);
@@ -116,7 +116,7 @@ const kinds = (): readonly unknown[] => links.sent.map((message) => read(message
 const textOf = ({ answer }: Outcome): string => Buffer.concat([...(answer?.body ?? [])]).toString();
 
 describe('requests of sessions that another node holds', () => {
-  it('are carried to the node that the id names, as they are, and its answer comes back (P21)', async () => {
+  it('are carried to the node that the id names, as they are, and its answer comes back (P21j)', async () => {
     const sent = send();
     const polled = poll(of('right', { number: 4, origin: undefined }));
     await settle();
@@ -168,6 +168,31 @@ describe('requests of sessions that another node holds', () => {
     expect(textOf(sent)).toBe('{"statusCode":429}');
   });
 
+  it('are answered before their body is read where that is not needed: no such node, nothing known, or no more read', async () => {
+    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+    expect((await left.relay.beginSend(of('gone')))?.status).toBe(410);
+    expect((await left.relay.beginSend(of('right', { session: 'nonsense' })))?.status).toBe(410);
+    links.down = true;
+    clock.advance(2_000);
+    expect((await left.relay.beginSend(of('right')))?.status).toBe(503);
+    expect(links.sent).toEqual([]);
+  });
+
+  it('of a session that is not read from are not carried again for a second, and those of others are', async () => {
+    right.sessions.onSend = () => ({ status: 429, headers: { 'Retry-After': '1' }, body: [] });
+    send();
+    await settle();
+    right.sessions.onSend = () => TAKEN;
+    const early = await left.relay.beginSend(of('right'));
+    expect([early?.status, early?.headers['Retry-After']]).toEqual([429, '1']);
+    const other = of('right', { session: `${nodeKeyOf('right')}.other` });
+    expect(await left.relay.beginSend(other)).toBeUndefined();
+    clock.advance(999);
+    expect((await left.relay.beginSend(of('right')))?.status).toBe(429);
+    clock.advance(1);
+    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+  });
+
   it('whose body was too large end there as they would here', async () => {
     const outcome = begin(() => left.relay.tooLarge(of('right')));
     await settle();
@@ -176,7 +201,7 @@ describe('requests of sessions that another node holds', () => {
     expect(right.sessions.sends).toEqual([]);
   });
 
-  it('are 410 when no live node has that name, after a fresh look, and when the id names none (P21)', async () => {
+  it('are 410 when no live node has that name, after a fresh look, and when the id names none (P21j)', async () => {
     for (const session of [
       `${nodeKeyOf('gone')}.${SECRET}`,
       'nonsense',
@@ -203,7 +228,7 @@ describe('requests of sessions that another node holds', () => {
     expect(started.sessions.sends).toHaveLength(1);
   });
 
-  it('are 503 with a delay when the nodes cannot be known, or nothing can be sent; never 410 (P21)', async () => {
+  it('are 503 with a delay when the nodes cannot be known, or nothing can be sent; never 410 (P21j)', async () => {
     links.down = true;
     const unknown = [send(of('gone')), send(), poll()];
     await settle();
@@ -229,7 +254,7 @@ describe('requests of sessions that another node holds', () => {
     expect(left.relay.size).toBe(0);
   });
 
-  it('are 503 when there is neither an answer nor a confirmation in five seconds, and the other node is told (P21)', async () => {
+  it('are 503 when there is neither an answer nor a confirmation in five seconds, and the other node takes it back (P21j)', async () => {
     links.lose = ({ to }) => to === 'left';
     right.sessions.onSend = () => new Promise(() => undefined);
     const outcomes = [send(), poll()];
@@ -249,7 +274,7 @@ describe('requests of sessions that another node holds', () => {
     expect(outcomes[1]?.answer?.status).toBe(503);
   });
 
-  it('wait ten seconds for a body that waits at its node, and a poll five longer than it waits there (P21)', async () => {
+  it('wait ten seconds for a body that waits at its node, and a poll five longer than it waits there (P21j)', async () => {
     right.sessions.onSend = () => new Promise(() => undefined);
     const [sent, polled] = [send(), poll()];
     await settle();
@@ -294,7 +319,7 @@ describe('requests of sessions that another node holds', () => {
     expect(left.relay.size).toBe(0);
   });
 
-  it('that wait at a node that dies are 410 when it is missing at two looks, and wait on where one look alone missed it (P21)', async () => {
+  it('that wait at a node that dies are 410 when it is missing at two looks, and wait on where one look alone missed it (P21j)', async () => {
     const held = poll();
     await settle();
     const look = async (...live: readonly string[]): Promise<void> => {

@@ -78,6 +78,24 @@ describe('paths of the request router (P20)', () => {
   });
 });
 
+describe('a router that only watches', () => {
+  it('sees the requests until the last watch is released, each once, and then puts everything back', async () => {
+    const app = answers('app');
+    const server = createServer(app);
+    const router = RequestRouter.of(server);
+    const [first, second] = [router.watch(), RequestRouter.of(server).watch()];
+    await listen(server);
+    const isWatched = (): boolean => server.rawListeners('request')[0] !== app;
+    expect(isWatched()).toBe(true);
+    first();
+    // The second time it releases nothing of the other one.
+    first();
+    expect(isWatched()).toBe(true);
+    second();
+    expect([server.rawListeners('request'), server.listenerCount('newListener')]).toEqual([[app], 0]);
+  });
+});
+
 describe('a request behind an answer that lasts', () => {
   it('ends the connection, unseen by the application, and is served again once the answer is complete', async () => {
     const seen: (string | undefined)[] = [];

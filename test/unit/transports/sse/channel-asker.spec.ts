@@ -13,8 +13,8 @@ let verdict: FrameVerdict;
 /** What the engine does with a subscribe before it returns. */
 let onSend: (channel: string) => void;
 
-function start(channels: readonly string[] = CHANNELS): void {
-  const deps = { clock, random: () => 0, retry: { baseMs: 1_000, maxMs: 30_000 } };
+function start(channels: readonly string[] = CHANNELS, random = 0): void {
+  const deps = { clock, random: () => random, retry: { baseMs: 1_000, maxMs: 30_000 } };
   asker = new ChannelAsker(channels, deps, {
     send: (command) => {
       const { channel } = command as { channel: string };
@@ -100,6 +100,55 @@ describe('the subscribes of a plain stream (P20, G16)', () => {
     asker.failedForNow('rooms.0', {}, true);
     clock.advance(1_000);
     expect(taken()).toEqual(['rooms.0']);
+  });
+
+  it('are sent again after waits that double with each refusal of a channel, up to the longest, and begin again with its answer', async () => {
+    start(['rooms.0'], 1);
+    const waits = async (waitMs: number): Promise<void> => {
+      expect(taken()).toEqual(['rooms.0']);
+      asker.failedForNow('rooms.0', {}, false);
+      await microtasks();
+      clock.advance(waitMs - 1);
+      expect(taken()).toEqual([]);
+      clock.advance(1);
+    };
+    for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) await waits(waitMs);
+    asker.succeeded('rooms.0');
+    await waits(1_000);
+  });
+
+  it('are held for no longer than the longest wait, however often the rate was exceeded', async () => {
+    start(['rooms.0']);
+    for (const holdMs of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+      expect(taken()).toEqual(['rooms.0']);
+      asker.failedForNow('rooms.0', {}, true);
+      await microtasks();
+      clock.advance(holdMs - 1);
+      expect(taken()).toEqual([]);
+      clock.advance(1);
+    }
+  });
+
+  it('leave out a channel that was dropped while it waited, and say where the client stands in each', async () => {
+    const position = { epoch: 'e', seq: 7 };
+    const commands: object[] = [];
+    const deps = { clock, random: () => 0, retry: { baseMs: 1_000, maxMs: 30_000 } };
+    asker = new ChannelAsker(CHANNELS.slice(0, 11), deps, {
+      send: (command) => {
+        commands.push(command);
+        return verdict;
+      },
+      positionOf: (channel) => (channel === 'rooms.9' ? position : undefined),
+    });
+    asker.start();
+    asker.drop('rooms.8');
+    asker.succeeded('rooms.0');
+    asker.succeeded('rooms.1');
+    await microtasks();
+    expect(commands.slice(8)).toEqual([
+      { type: 'subscribe', id: 's9', channel: 'rooms.9', payload: { presence: false, position } },
+      { type: 'subscribe', id: 's10', channel: 'rooms.10', payload: { presence: false } },
+    ]);
   });
 
   it('stop after the one with which the engine pauses, until it resumes', async () => {

@@ -13,10 +13,18 @@ function feedOf(channels: readonly string[], lastEventId?: string) {
   const texts: string[] = [];
   const writes: Buffer[] = [];
   const behind: [string, Buffer][] = [];
+  const ended: string[] = [];
+  const socket = { bufferedBytes: 0, destroyed: false };
+  let paced = 0;
   const stream = {
     chunked: false,
     own: () => undefined,
     begin: () => undefined,
+    end: (text: string) => void ended.push(text),
+    destroy: () => (socket.destroyed = true),
+    get bufferedBytes() {
+      return socket.bufferedBytes;
+    },
     writeText: (text: string) => texts.push(text) > 0,
     write: (frame: Buffer) => writes.push(frame) > 0,
     writeBehind: (lines: string, frame: Buffer) => behind.push([lines, frame]) > 0,
@@ -34,7 +42,7 @@ function feedOf(channels: readonly string[], lastEventId?: string) {
     random: () => 0.5,
     retry: { baseMs: 1, maxMs: 10, firstSpreadMs: 10 },
     variants: new BlockVariants(),
-    ids: { add: () => undefined },
+    ids: { add: () => void paced++ },
     beats: { stamp: 0, add: () => undefined, remove: () => undefined },
     onError: (error: unknown) => {
       throw error;
@@ -64,7 +72,8 @@ function feedOf(channels: readonly string[], lastEventId?: string) {
       ts: 1,
       payload: { position: { epoch: EPOCH, seq }, recovery },
     }) as Buffer;
-  return { feed, encode, answer, positions, texts, writes, behind, timers };
+  const paces = (): number => paced;
+  return { feed, encode, answer, positions, texts, writes, behind, timers, ended, socket, paces };
 }
 
 const error = (code: string, retryable: boolean, ref = 's0'): Envelope => ({
@@ -97,6 +106,18 @@ describe('an answer that was queued', () => {
     expect(feed.frame([answer(0, 30, 'complete')]).toString()).toMatch(/~e\.7\n/);
   });
 
+  it.each([
+    [21, 20],
+    [31, 30],
+  ])('moves it to what is missing, and not over what follows (%i…30, P14)', (from, place) => {
+    const { feed, encode } = feedOf(['a', 'b']);
+    const payload = { position: { epoch: EPOCH, seq: 30 }, recovery: 'truncated', from, to: 30 };
+    const written = encode({ type: 'reply', ref: 's0', ts: 1, payload }) as Buffer;
+    expect(feed.frame([written]).toString()).toMatch(new RegExp(`~e\\.${place}~\n`));
+    const resumed = encode({ type: 'resumed', channel: 'a', epoch: EPOCH, seq: 30, ts: 1 }) as Buffer;
+    expect(feed.frame([resumed]).toString()).toMatch(/~e\.30~\n/);
+  });
+
   it('tells of an id that nobody can read until that was written, and not again (P20, G3)', () => {
     const { feed, answer } = feedOf(['a', 'b'], 'of-another-list~x.5');
     expect(answer(0, 9).toString()).toContain('"recovery":"lost"');
@@ -105,6 +126,81 @@ describe('an answer that was queued', () => {
     feed.frame([written]);
     expect(answer(0, 9).toString()).toContain('"recovery":"new"');
     expect(answer(1, 9).toString()).toContain('"recovery":"lost"');
+  });
+});
+
+describe('what was written without an id', () => {
+  it('is claimed by the id of a reset that loses nothing (P14, P20)', () => {
+    const { feed, encode, answer, positions } = feedOf(['a', 'b']);
+    feed.frame([answer(0, 1)]);
+    positions.set('a', { epoch: EPOCH, seq: 4 });
+    const payload = { position: { epoch: 'f', seq: 9 }, recovery: 'complete' };
+    const reset = encode({ type: 'reset', channel: 'a', ts: 1, payload }) as Buffer;
+    positions.clear();
+    expect(feed.frame([reset]).toString()).toMatch(/~f\.4~\n/);
+  });
+
+  it('is claimed by the last id, although the engine knows nothing of the session by then', () => {
+    const { feed, answer, positions, ended } = feedOf(['a', 'b']);
+    feed.frame([answer(0, 1)]);
+    positions.set('a', { epoch: EPOCH, seq: 5 });
+    feed.onEnding();
+    positions.clear();
+    feed.close(4001, '');
+    expect(ended).toEqual([expect.stringMatching(/^id: [\w-]{8}~e\.5~\nretry: /)]);
+  });
+});
+
+describe('a stream whose socket holds bytes back', () => {
+  it('is sent no comments, and is ended once none of them left in a whole interval (P20g)', () => {
+    const { feed, texts, socket } = feedOf(['a', 'b']);
+    const before = texts.length;
+    feed.beat();
+    expect(texts.slice(before)).toEqual([':\n\n']);
+    socket.bufferedBytes = 100;
+    feed.beat();
+    socket.bufferedBytes = 90;
+    feed.beat();
+    expect([texts.slice(before), socket.destroyed]).toEqual([[':\n\n'], false]);
+    feed.beat();
+    expect([texts.slice(before), socket.destroyed]).toEqual([[':\n\n'], true]);
+  });
+
+  it('lives where something was written since: it took what was before that', () => {
+    const { feed, socket } = feedOf(['a', 'b']);
+    socket.bufferedBytes = 100;
+    feed.beat();
+    feed.write(Buffer.from('data: 1\n\n'));
+    feed.beat();
+    expect(socket.destroyed).toBe(false);
+    feed.beat();
+    expect(socket.destroyed).toBe(true);
+  });
+});
+
+describe('an id that is due', () => {
+  const ids = (texts: readonly string[]): number => texts.filter((text) => text.startsWith('id: ')).length;
+
+  it('comes early behind 64 KiB, once, and the one that is paced comes too', async () => {
+    const { feed, answer, positions, texts, paces } = feedOf(['a', 'b']);
+    feed.frame([answer(0, 1)]);
+    const write = (bytes: number, seq: number): Promise<void> => {
+      positions.set('a', { epoch: EPOCH, seq });
+      feed.write(Buffer.alloc(bytes));
+      return Promise.resolve();
+    };
+    await write(40_000, 2);
+    expect([paces(), ids(texts)]).toEqual([1, 0]);
+    await write(30_000, 3);
+    expect([paces(), ids(texts)]).toEqual([1, 1]);
+    await write(30_000, 4);
+    expect([paces(), ids(texts)]).toEqual([1, 1]);
+    feed.writeId();
+    expect([paces(), ids(texts)]).toEqual([1, 2]);
+    // Nothing moved, nothing is said.
+    feed.writeId();
+    await write(1, 5);
+    expect([paces(), ids(texts)]).toEqual([2, 2]);
   });
 });
 

@@ -40,7 +40,6 @@ export class FakeSession implements ConnectionHandler {
 
   onPart(): void {
     this.parts++;
-    this.wake();
   }
 
   onExcess(waitMs: number): void {

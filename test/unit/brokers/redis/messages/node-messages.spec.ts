@@ -40,7 +40,7 @@ function open(maxMessageQueueBytes = 16 * MIB) {
 }
 
 describe('messages to other nodes', () => {
-  it('keep one publish under way for each node, and what comes meanwhile travels together in the next', async () => {
+  it('keep one publish under way for each node, and what comes during it travels together in the next', async () => {
     const { sent, send, outcomes, keys } = open();
     for (const topic of ['a', 'b', 'c']) send('right', topic);
     send('other', 'x');

@@ -33,8 +33,9 @@ export class SessionIds {
     return `${this.nodeKey}${SEPARATOR}${this.entropy.id()}${this.entropy.token()}`;
   }
 
-  /** Whether this node would hold a session of this id. */
+  /** Whether no other node can hold a session of this id. */
   isOwn(id: string): boolean {
-    return nodeKeyIn(id) === this.nodeKey;
+    const key = nodeKeyIn(id);
+    return key === undefined || key === this.nodeKey;
   }
 }

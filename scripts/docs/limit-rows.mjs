@@ -1008,6 +1008,29 @@ export const FIXED = {
     'forgets the node that was silent for longest',
     'none: an entry is two names and a number',
   ),
+  'lib/transports/http-session/unknown-ids.ts#MAX_UNKNOWN': count(
+    'ids that another node was asked for and did not know, within 10 s',
+    'the address',
+    '429 with `Retry-After` for ids that are not known; sessions that are known pass',
+    'none: only a number is kept',
+  ),
+  'lib/transports/http-session/unknown-ids.ts#WINDOW_MS': time(
+    'how long such ids are counted together',
+    'the address',
+    'counts from zero',
+  ),
+  'lib/transports/http-session/unknown-ids.ts#MAX_ADDRESSES': count(
+    'addresses of which such ids are counted',
+    'the node',
+    'forgets the oldest',
+    'none: an entry is an address and two numbers',
+  ),
+  'lib/transports/http-session/unknown-ids.ts#MAX_KNOWN': count(
+    'sessions of other nodes that are remembered as known there',
+    'the node',
+    'forgets the one that was asked for longest ago: its next request counts as one of an unknown id',
+    'none: an entry is an id',
+  ),
   'lib/transports/http-session/resting-sessions.ts#MAX_RESTING': count(
     'sessions of which it is known that their nodes read no more of them for now',
     'the node',

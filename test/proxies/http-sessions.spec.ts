@@ -12,3 +12,18 @@ for (const name of PROXIES) {
   for (const transport of [WEBSOCKET, SSE, LONG_POLL])
     describeSessionContract(`through the documented ${name}`, transport, behind);
 }
+
+/** Upgrades do not pass it, it speaks HTTP/1.0 to the node, and it buffers. */
+const bare = (text: string): string =>
+  text
+    .replace(/location \/ \{[^}]*\}/, 'location / { proxy_pass http://realtime_nodes; }')
+    .replace(/ {2}keepalive \d+;\n/, '');
+
+const behindBareNginx = oneNode(async (port) => {
+  const proxy = await ProxyProcess.start('nginx', { nodes: [port], alter: bare });
+  return { url: `https://${proxy.authority}`, tls: proxy.tls, close: () => proxy.close() };
+});
+for (const transport of [SSE, LONG_POLL])
+  describeSessionContract('through nginx with nothing but proxy_pass', transport, behindBareNginx, [
+    transport,
+  ]);

@@ -1,7 +1,7 @@
 // Sessions over HTTP on a bad network, whose requests go to whichever node.
 import { afterAll, afterEach, beforeAll, describe, it } from '@jest/globals';
 import { SeededEntropy } from '../support/engine/seeded-entropy.js';
-import { patience } from '../support/patience.js';
+import { patience, stretched } from '../support/patience.js';
 import { playSchedule, SCHEDULE_OPTIONS, type ScheduleNodes } from '../support/transport/http-schedule.js';
 import { startWireServer, type WireServer } from '../support/wire/server.js';
 import { SwitchingProxy } from '../support/wire/switching-proxy.js';
@@ -31,7 +31,8 @@ async function startNodes(): Promise<ScheduleNodes> {
     const way = await SwitchingProxy.start(Number(new URL(kit.server.url).port));
     const node = await startWireServer({
       ...SCHEDULE_OPTIONS,
-      broker: kit.make({ url: `redis://127.0.0.1:${way.port}` }),
+      // A node that is dead counts as alive for as long as its view of revocations would.
+      broker: kit.make({ url: `redis://127.0.0.1:${way.port}`, controlMaxAgeMs: stretched(3_000) }),
       entropy: new SeededEntropy(number),
       settings: { ...SCHEDULE_OPTIONS.settings, nodeId: `node-${number}` },
     });
@@ -46,7 +47,8 @@ async function startNodes(): Promise<ScheduleNodes> {
       const node = alive.shift() as WireServer;
       // Cut first, so that it cannot tell the others that it leaves.
       await ways.get(node)?.stop();
-      await node.kill();
+      // It looks for Redis until it gives up, which nobody waits for.
+      void node.kill();
       await start();
     },
     places: () =>

@@ -142,7 +142,6 @@ export const frameFloods = [
   {
     name: 'unusual-frames',
     title: '300 connections of two addresses that send frames of 256 KiB of maps with unusual names',
-    answered: ['4006'],
     attack: (army) => {
       const maps = Array.from({ length: 5_500 }, (_, index) => `{"${index.toString(36)}":0}`).join(',');
       const line = `{"type":"publish","id":"a","channel":"rooms.unusual","event":"said","payload":[${maps}]}`;

@@ -49,7 +49,7 @@ export class PositionStore {
   /** What was stored last of this subscription, or is being stored. */
   private saved: Position | undefined;
   /** Where subscriptions that are over stood at their end. */
-  private left: readonly Unsaved[] = [];
+  private readonly left = new Map<ChannelPersist, Unsaved>();
   private isSaving = false;
 
   constructor(private readonly deps: PositionStoreDeps) {}
@@ -86,7 +86,7 @@ export class PositionStore {
     const last = this.unsaved;
     if (last !== undefined) {
       // A newer position takes the place of one that waits.
-      this.left = [...this.left.filter(({ persist }) => persist !== last.persist), last];
+      this.left.set(last.persist, last);
       this.moved();
     }
     this.persist = this.loading = undefined;
@@ -118,9 +118,10 @@ export class PositionStore {
   }
 
   private take(): Unsaved | undefined {
-    const [first, ...rest] = this.left;
-    this.left = rest;
-    if (first !== undefined) return first;
+    for (const [persist, last] of this.left) {
+      this.left.delete(persist);
+      return last;
+    }
     const next = this.unsaved;
     this.saved = next?.position ?? this.saved;
     return next;
@@ -128,38 +129,28 @@ export class PositionStore {
 
   /** Neither throws nor waits for ever. */
   private async write({ persist, position }: Unsaved): Promise<void> {
+    const { deps } = this;
     try {
       const saving = persist.save(position);
-      // Those that come in one turn count as one, also where nothing has to be waited for.
-      await (isThenable(saving) ? this.inTime(saving) : undefined);
-    } catch (error) {
-      this.deps.report(error);
-    }
-  }
-
-  /** @returns Rejects as `saving` does. Where it takes too long, that is told, and resolves. */
-  private inTime(saving: Promise<void>): Promise<void> {
-    const { deps } = this;
-    return new Promise((resolve, reject) => {
-      let fail = reject;
-      const timer = deps.clock.schedule(SAVE_TIMEOUT_MS, () => {
-        fail = (error) => deps.report(error);
-        deps.warn(
-          `The promise of persist.save() is not settled after ${SAVE_TIMEOUT_MS / 1_000} s, and is not waited for any more. ` +
-            'Let it settle once the position is stored, and reject where that takes too long',
-        );
-        resolve();
-      });
-      saving.then(
-        () => {
+      if (!isThenable(saving)) return;
+      await new Promise<void>((resolve) => {
+        const timer = deps.clock.schedule(SAVE_TIMEOUT_MS, () => {
+          deps.warn(
+            'persist.save() gave a promise that is not settled after 10 s: it is not waited for any more',
+          );
+          resolve();
+        });
+        const settled = (): void => {
           timer.cancel();
           resolve();
-        },
-        (error: unknown) => {
-          timer.cancel();
-          fail(error);
-        },
-      );
-    });
+        };
+        saving.then(settled, (error: unknown) => {
+          deps.report(error);
+          settled();
+        });
+      });
+    } catch (error) {
+      deps.report(error);
+    }
   }
 }

@@ -11,6 +11,7 @@ import { RELAY_TOPIC, RelayService } from './relay-service.js';
 import { RestingSessions } from './resting-sessions.js';
 import type { SessionAnswers, SessionRequest } from './requests.js';
 import { nodeKeyIn, nodeKeyOf } from './session-id.js';
+import { UnknownIds } from './unknown-ids.js';
 
 /** How long the other node may take to answer a request, or to confirm that it waits there. */
 const CONFIRM_MS = 5_000;
@@ -33,6 +34,12 @@ const TOO_MANY: Refusal = {
 const RESTS: Refusal = {
   status: 429,
   message: 'The server reads no more from this session for now',
+  code: 'rate_limited',
+  retryAfterMs: 1_000,
+};
+const GUESSES: Refusal = {
+  status: 429,
+  message: 'Too many requests of this address name sessions that there are not',
   code: 'rate_limited',
   retryAfterMs: 1_000,
 };
@@ -73,6 +80,7 @@ export class SessionRelay {
   private readonly forwards = new Map<number, Forward>();
   private readonly bounds = new RelayBounds();
   private readonly resting: RestingSessions;
+  private readonly unknown: UnknownIds;
   private readonly service: RelayService;
   private readonly process: string;
   /** Names of nodes in ids, by node. */
@@ -85,6 +93,7 @@ export class SessionRelay {
     const { link, answers, clock, entropy, onError } = deps;
     this.process = entropy.token();
     this.resting = new RestingSessions(clock);
+    this.unknown = new UnknownIds(clock);
     this.service = new RelayService(link, answers, onError);
     link.listen(RELAY_TOPIC, (from, bytes) => this.receive(from, bytes));
   }
@@ -104,8 +113,9 @@ export class SessionRelay {
    *
    * @returns its answer, where it needs no body.
    */
-  async beginSend({ session }: SessionRequest): Promise<Answer | undefined> {
+  async beginSend({ session, network }: SessionRequest): Promise<Answer | undefined> {
     if (this.resting.isResting(session)) return refusalAnswer(RESTS);
+    if (!this.unknown.mayAsk(session, network)) return refusalAnswer(GUESSES);
     const node = await this.find(session);
     return typeof node === 'string' ? undefined : node;
   }
@@ -140,6 +150,7 @@ export class SessionRelay {
     whenGone: WhenGone,
   ): Promise<Answer> {
     if (origin !== undefined && origin.length > MAX_ORIGIN) return refusalAnswer(OTHER_ORIGIN);
+    if (!this.unknown.mayAsk(session, network)) return refusalAnswer(GUESSES);
     const excess = this.bounds.enter(network, body.length);
     if (excess !== undefined) return refusalAnswer(excess === 'address' ? TOO_MANY : TRY_LATER);
     let isGone = false;
@@ -153,27 +164,37 @@ export class SessionRelay {
       this.bounds.leave(network, body.length);
       return typeof node === 'string' ? refusalAnswer(TRY_LATER) : node;
     }
+    const carried = { kind, session, number, origin, body };
+    const answer = await this.carry(node, carried, network, (leave) => (onGone = leave));
+    if (answer.status === 410) this.unknown.noteUnknown(session, network);
+    // Neither of these needs to be the word of its node.
+    else if (answer.status !== 503 && answer.status !== 429) this.unknown.noteKnown(session);
+    return answer;
+  }
+
+  /** Sends a request that was counted, and waits for what becomes of it. */
+  private carry(
+    node: string,
+    request: RelayedRequest,
+    network: string,
+    whenGone: (leave: () => void) => void,
+  ): Promise<Answer> {
     const id = ++this.count;
-    return await new Promise<Answer>((answer) => {
-      const timer = this.deps.clock.schedule(CONFIRM_MS, () => this.giveUp(id, refusalAnswer(TRY_LATER)));
-      const forward: Forward = {
+    const later = (): Answer => refusalAnswer(TRY_LATER);
+    return new Promise((answer) => {
+      this.forwards.set(id, {
         node,
-        kind,
+        kind: request.kind,
         network,
-        bytes: body.length,
+        bytes: request.body.length,
         answer,
-        timer,
+        timer: this.deps.clock.schedule(CONFIRM_MS, () => this.giveUp(id, later())),
         held: false,
         missing: false,
-      };
-      this.forwards.set(id, forward);
+      });
       // Nobody waits for the answer any more.
-      onGone = () => this.giveUp(id, refusalAnswer(TRY_LATER));
-      this.tell(
-        node,
-        { ...this.idOf(id), type: 'request', request: { kind, session, number, origin, body } },
-        () => this.end(id, refusalAnswer(TRY_LATER)),
-      );
+      whenGone(() => this.giveUp(id, later()));
+      this.tell(node, { ...this.idOf(id), type: 'request', request }, () => this.end(id, later()));
     });
   }
 

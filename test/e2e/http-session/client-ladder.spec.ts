@@ -78,7 +78,7 @@ const numbers = (from: number, to: number): number[] =>
 
 describe('a client whose network breaks transports', () => {
   it(
-    'goes down from WebSocket to polls and up again: each event once and in order, each request once (P21)',
+    'goes down from WebSocket to polls and up again: each event once and in order, each request once (P21k)',
     async () => {
       await start();
       const seen: unknown[] = [];
@@ -149,7 +149,7 @@ describe('a client whose network breaks transports', () => {
   );
 
   it(
-    'stays where it is when the server is away, on each transport (P21)',
+    'stays where it is when the server is away, on each transport (P21k)',
     async () => {
       for (const transport of ['websocket', 'sse', 'polling'] as const) {
         await start({ climbAfterMs: 3_600_000 });

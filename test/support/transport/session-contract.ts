@@ -10,7 +10,7 @@ import { describePositions } from './session-contract/positions.js';
 import type { Stage } from './session-contract/stage.js';
 import { describeTakeover } from './session-contract/takeover.js';
 import { oneNode, Visit, type MakeSite } from './session-site.js';
-import type { SessionTransport } from './session-transports.js';
+import { SESSION_TRANSPORTS, type SessionTransport } from './session-transports.js';
 
 export const ORIGIN = 'https://app.example.com';
 /** Nothing here is about rates, except where a test sets its own. */
@@ -55,12 +55,15 @@ const OPTIONS: WireServerOptions = {
 /**
  * What a session promises, whatever carries it. Each call makes a suite of its own, which starts its servers.
  *
+ * @param others Transports between which sessions are taken over: those that reach the site.
+ *
  * @example describeSessionContract('directly', SSE, oneNode());
  */
 export function describeSessionContract(
   name: string,
   transport: SessionTransport,
   makeSite: MakeSite = oneNode(),
+  others: readonly SessionTransport[] = SESSION_TRANSPORTS,
 ): void {
   describe(`a session over ${transport.name}, ${name},`, () => {
     let visit: Visit;
@@ -68,6 +71,7 @@ export function describeSessionContract(
     let users = 0;
     const stage: Stage = {
       transport,
+      others,
       get visit() {
         return visit;
       },

@@ -6,6 +6,8 @@ import type { SessionTransport } from '../session-transports.js';
 /** What the tests of the contract share. */
 export interface Stage {
   readonly transport: SessionTransport;
+  /** Transports that reach the servers. */
+  readonly others: readonly SessionTransport[];
   /** Servers that all tests use. */
   readonly visit: Visit;
   /** Servers of a test's own, which differ from the others by these options. */

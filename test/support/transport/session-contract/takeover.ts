@@ -2,12 +2,12 @@ import { expect, it } from '@jest/globals';
 import { wireChannel } from '../../wire/channel.js';
 import type { SessionClient } from '../../wire/session-client.js';
 import type { Visit } from '../session-site.js';
-import { SESSION_TRANSPORTS, WEBSOCKET, type SessionTransport } from '../session-transports.js';
+import type { SessionTransport } from '../session-transports.js';
 import { payloads, say, type Stage } from './stage.js';
 
 /** A session that continues on another connection, by this transport and by the others. */
 export function describeTakeover(stage: Stage): void {
-  const { transport, unique, publish } = stage;
+  const { transport, others, unique, publish } = stage;
 
   async function comeBack(
     by: SessionTransport,
@@ -18,11 +18,11 @@ export function describeTakeover(stage: Stage): void {
     return await visit.connect(by, token, { session: older.welcome?.session });
   }
 
-  it.each(SESSION_TRANSPORTS)(
+  it.each(others)(
     'is taken over by one over $name and takes over from it: the older one ends with 4810, and nobody sees its member go (P28)',
     async (other) => {
       const room = unique('rooms.over');
-      const watcher = await stage.visit.connect(WEBSOCKET, 'eve');
+      const watcher = await stage.visit.connect(transport, 'eve');
       await watcher.subscribe(room);
       const user = unique('ada');
       let client = await stage.visit.connect(transport, user);
@@ -67,7 +67,7 @@ export function describeTakeover(stage: Stage): void {
       client.send(say(room, id));
       for (let turn = 0; turn < index; turn++) await new Promise((resolve) => setImmediate(resolve));
       client.terminate();
-      const by = SESSION_TRANSPORTS[index % SESSION_TRANSPORTS.length] as SessionTransport;
+      const by = others[index % others.length] as SessionTransport;
       client = await comeBack(by, client, user);
       expect(await client.reply(say(room, id))).toMatchObject({ seq: index + 1 });
     }
@@ -80,7 +80,7 @@ export function describeTakeover(stage: Stage): void {
     const first = await stage.visit.connect(transport);
     expect(await first.reply(say(room, 'm1'))).toMatchObject({ seq: 1, duplicate: false });
     let client = first;
-    for (const by of SESSION_TRANSPORTS) {
+    for (const by of others) {
       client = await comeBack(by, client);
       expect(await client.reply(say(room, 'm1'))).toMatchObject({ seq: 1, duplicate: true });
     }
@@ -105,7 +105,7 @@ export function describeTakeover(stage: Stage): void {
     const first = await extra.connect(transport, 'ada');
     const { position } = await first.subscribe('rooms.1');
     let client = first;
-    for (const [index, by] of SESSION_TRANSPORTS.entries()) {
+    for (const [index, by] of others.entries()) {
       const older = client;
       client = await extra.open(by, {}, 1 + index);
       await client.hello('ada', { session: older.welcome?.session });

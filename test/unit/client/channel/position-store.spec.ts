@@ -160,7 +160,7 @@ describe('a store that answers later, as AsyncStorage of React Native', () => {
     await connection.sync();
     expect(seqs()).toEqual([3, 5]);
     expect(warnings).toEqual([
-      expect.stringContaining('rooms.1: The promise of persist.save() is not settled after 10 s'),
+      expect.stringContaining('rooms.1: persist.save() gave a promise that is not settled after 10 s'),
     ]);
     // The second time, and one that fails after all.
     connection.send(event(6));

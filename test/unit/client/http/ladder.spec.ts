@@ -51,7 +51,7 @@ describe('the way down', () => {
     expect(h.http.probes).toBe(0);
   });
 
-  it('is taken after two upgrades that failed while the server was there (P21)', async () => {
+  it('is taken after two upgrades that failed while the server was there (P21k)', async () => {
     start();
     h.plan = refused;
     void h.client.connect();
@@ -68,7 +68,7 @@ describe('the way down', () => {
   });
 
   it.each(['unreachable', 500, 503, 404, 200] as const)(
-    'is not taken in an outage: the probe says %s (P21)',
+    'is not taken in an outage: the probe says %s (P21k)',
     async (there) => {
       start();
       h.http.there = there;
@@ -102,7 +102,7 @@ describe('the way down', () => {
     expect(h.http.calls).toEqual([]);
   });
 
-  it('is taken when sockets open and are cut before a word, twice (P21)', async () => {
+  it('is taken when sockets open and are cut before a word, twice (P21k)', async () => {
     start();
     h.plan = (socket) => {
       socket.open();
@@ -176,7 +176,7 @@ describe('the way down', () => {
     expect(h.http.calls).toEqual([]);
   });
 
-  it('goes on to polls where a proxy gathers the stream (P21)', async () => {
+  it('continues with polls where a proxy gathers the stream (P21k)', async () => {
     start();
     await twoFailures();
     const call = await h.http.next('sse');
@@ -201,7 +201,7 @@ describe('the way down', () => {
     expect(h.client.status.transport).toBe('sse');
   });
 
-  it('goes on to polls at once where the platform reads no streams, and never tries one again', async () => {
+  it('continues with polls at once where the platform reads no streams, and never tries one again', async () => {
     start();
     await twoFailures();
     (await h.http.next('sse')).bodiless();
@@ -241,7 +241,7 @@ describe('the way down', () => {
     expect(h.sockets).toHaveLength(2);
   });
 
-  it('is forgotten with the network in which it was needed (P21)', async () => {
+  it('is forgotten with the network in which it was needed (P21k)', async () => {
     const page = new EventTarget();
     const navigator = { onLine: true };
     setGlobals({
@@ -298,7 +298,7 @@ describe('one transport alone', () => {
 });
 
 describe('the way up', () => {
-  it('is tried beside the session, and taken when no command is under way (P21)', async () => {
+  it('is tried beside the session, and taken when no command is under way (P21k)', async () => {
     start();
     const stream = await fallen();
     h.plan = (socket) => socket.open();
@@ -365,7 +365,7 @@ describe('the way up', () => {
     expect(await Promise.all(answers)).toEqual([1, 2]);
   });
 
-  it('is tried more and more rarely while it is closed, and the session stands (P21)', async () => {
+  it('is tried more and more rarely while it is closed, and the session stands (P21k)', async () => {
     start();
     const stream = await fallen();
     const tries: number[] = [];
@@ -488,7 +488,7 @@ describe('a hidden page on HTTP/1.1', () => {
     setGlobals({ document: is(document), performance: is({ now: () => 0, getEntriesByType }) });
   }
 
-  it('leaves its connection to other tabs after a while, and resumes when it is shown (P21)', async () => {
+  it('leaves its connection to other tabs after a while, and resumes when it is shown (P21l)', async () => {
     page('http/1.1');
     start({}, { transports: ['sse'] });
     const stream = await h.overStream();

@@ -28,7 +28,7 @@ function setUp() {
 }
 
 describe('the commands of a session over HTTP', () => {
-  it('go one request at a time, numbered, with the session in a header and never in the URL (P21)', async () => {
+  it('go one request at a time, numbered, with the session in a header and never in the URL (P21d)', async () => {
     const { http, sender } = setUp();
     sender.push([line('a')]);
     const first = await http.next('send');
@@ -79,7 +79,7 @@ describe('the commands of a session over HTTP', () => {
       'a proxy refused with 403',
       (call: Awaited<ReturnType<ScriptedFetch['next']>>) => call.answer(403, 'no'),
     ],
-  ])('are sent again with the same number and body when %s (P21)', async (_what, spoil) => {
+  ])('are sent again with the same number and body when %s (P21d)', async (_what, spoil) => {
     const { clock, http, losses, sender } = setUp();
     sender.push([line('a')]);
     const first = await http.next('send');
@@ -94,7 +94,7 @@ describe('the commands of a session over HTTP', () => {
     expect(losses).toEqual([]);
   });
 
-  it('wait as long as the server asks, and keep their number, after 429 and 503 (P21)', async () => {
+  it('wait as long as the server asks, and keep their number, after 429 and 503 (P21d)', async () => {
     const { clock, http, sender } = setUp();
     sender.push([line('a')]);
     (await http.next('send')).refuse(429, { retryAfterMs: 7_000 });
@@ -142,7 +142,7 @@ describe('the commands of a session over HTTP', () => {
     expect(losses).toEqual([loss]);
   });
 
-  it('outlive the page when they are the last ones, and are told to be over', async () => {
+  it('outlive the page when they are the last ones, and report when the server has them (P19d)', async () => {
     const { http, sender } = setUp();
     let done = 0;
     sender.push([line('a')]);

@@ -193,6 +193,25 @@ describe('requests of sessions that another node holds', () => {
     expect(await left.relay.beginSend(of('right'))).toBeUndefined();
   });
 
+  it('that name sessions which their node does not know are refused after 200 of an address; known ones of it pass', async () => {
+    send();
+    await settle();
+    right.sessions.onSend = () => ({ status: 410, headers: {}, body: [] });
+    for (let guess = 0; guess < 200; guess += 1)
+      send(of('right', { session: `${nodeKeyOf('right')}.guess${guess}` }));
+    await settle();
+    const guessed = of('right', { session: `${nodeKeyOf('right')}.guess` });
+    expect((await left.relay.beginSend(guessed))?.status).toBe(429);
+    const [sent, polled] = [send(guessed), poll(guessed)];
+    await settle();
+    expect([sent.answer?.status, polled.answer?.status]).toEqual([429, 429]);
+    right.sessions.onSend = () => TAKEN;
+    const [own, other] = [send(), send({ ...guessed, network: '192.0.2.2' })];
+    await settle();
+    expect([own.answer?.status, other.answer?.status]).toEqual([202, 202]);
+    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+  });
+
   it('whose body was too large end there as they would here', async () => {
     const outcome = begin(() => left.relay.tooLarge(of('right')));
     await settle();

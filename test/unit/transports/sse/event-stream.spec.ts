@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { DirectWriter } from '../../../../lib/transports/http/direct-writer.js';
@@ -9,7 +10,7 @@ import { ManualClock } from '../../../support/engine/manual-clock.js';
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /** A stream over a socket of which the test sees everything. */
-function streamOf() {
+function streamOf(own?: Socket, writer = new DirectWriter()) {
   const clock = new ManualClock();
   const socket = Object.assign(new PassThrough(), { timeouts: [] as number[] });
   Object.assign(socket, { setTimeout: (ms: number) => socket.timeouts.push(ms) });
@@ -22,8 +23,8 @@ function streamOf() {
     flushHeaders: () => undefined,
     end: () => void res.ended++,
   });
-  const req = { socket, httpVersionMajor: 1, httpVersionMinor: 1 };
-  const deps = { writer: new DirectWriter(), clock, closeTimeoutMs: CLOSE_TIMEOUT_MS };
+  const req = { socket: own ?? socket, httpVersionMajor: 1, httpVersionMinor: 1 };
+  const deps = { writer, clock, closeTimeoutMs: CLOSE_TIMEOUT_MS };
   const stream = new EventStream(req as unknown as IncomingMessage, res as unknown as ServerResponse, deps);
   const told = { drained: 0, gone: 0 };
   stream.own({ onDrain: () => void told.drained++, onGone: () => void told.gone++ });
@@ -70,6 +71,26 @@ describe('an event stream that is open', () => {
     socket.emit('drain');
     expect(told.drained).toBe(1);
     expect(socket.timeouts).toEqual([0]);
+  });
+
+  it('counts what the kernel did not take yet, writes behind it, and says when it has left', () => {
+    const socket = new Socket();
+    const behind: string[] = [];
+    socket.write = (chunk: string | Uint8Array) => behind.push(chunk.toString()) > 0;
+    const waiting = [500, 0];
+    const writer = { write: () => waiting.shift() ?? 0 } as unknown as DirectWriter;
+    const { stream, told } = streamOf(socket, writer);
+    stream.begin({});
+    expect(stream.write(Buffer.from('first'))).toBe(false);
+    expect(stream.bufferedBytes).toBe(500);
+    stream.write(Buffer.from('second'));
+    expect(behind).toEqual(['second']);
+    stream.onWritten(false);
+    expect([stream.bufferedBytes, told.drained]).toEqual([0, 1]);
+    expect(stream.write(Buffer.from('third'))).toBe(true);
+    expect(behind).toEqual(['second']);
+    stream.onWritten(true);
+    expect(socket.destroyed).toBe(true);
   });
 
   it('knows whether the answers before it are complete', () => {

@@ -26,6 +26,11 @@ export const TAKEN: Answer = { status: 202, headers: NO_STORE, body: [] };
 /** A newer poll waits in the place of this one. */
 export const SUPERSEDED: Answer = { status: 204, headers: NO_STORE, body: [] };
 
+/** Bytes of the body. */
+export function bytesIn({ body }: Answer): number {
+  return body.reduce((sum, part) => sum + part.length, 0);
+}
+
 /** The answer that refuses a request. */
 export function refusalAnswer(refusal: Refusal): Answer {
   return {

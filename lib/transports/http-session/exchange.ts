@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
 import type { PageVerdict } from '../http/handshake-policy.js';
 import { isHttp2 } from '../http/http2.js';
-import type { Answer } from './answer.js';
+import { bytesIn, type Answer } from './answer.js';
 import type { UnreadAnswers } from './unread-answers.js';
 
 /** How long a body may still come that nobody reads, in milliseconds. */
@@ -34,7 +34,7 @@ export interface AnswerRules {
 export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules: AnswerRules): void {
   if (res.headersSent || res.destroyed) return;
   const { status, headers, body } = answer;
-  const bytes = body.reduce((sum, part) => sum + part.length, 0);
+  const bytes = bytesIn(answer);
   res.writeHead(status, {
     ...cors,
     ...headers,

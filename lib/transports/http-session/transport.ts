@@ -223,7 +223,7 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-send', sender);
     const answers = this.answersOf(request);
-    const early = await answers.beginSend(request);
+    const early = await answers.beginSend(request, lengthOf(req));
     if (early !== undefined) return this.conclude(exchange, early, sender);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuseBody(exchange, wrong, request, sender);
@@ -320,6 +320,11 @@ function requestOf(
     origin,
     network,
   };
+}
+
+/** Bytes of a body; `NaN` where its end will tell. */
+function lengthOf({ headers }: IncomingMessage): number {
+  return 'transfer-encoding' in headers ? Number.NaN : Number(headers['content-length'] ?? Number.NaN);
 }
 
 function goneFrom({ res }: Exchange): WhenGone {

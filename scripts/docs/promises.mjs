@@ -51,7 +51,7 @@ export function readClauses(markdown) {
   for (const [, id, title] of markdown.matchAll(/^#{2,5} ([PG]\d+) (.+)$/gm)) {
     clauses.set(id, { title, anchor: slug(`${id} ${title}`) });
   }
-  const subs = new Set([...markdown.matchAll(/^\s*- \*\*([PG]\d+[a-z])\*\*/gm)].map(([, name]) => name));
+  const subs = new Set([...markdown.matchAll(/^\s*- \*\*([PG]\d+[a-z])\b/gm)].map(([, name]) => name));
   return { clauses, subs };
 }
 

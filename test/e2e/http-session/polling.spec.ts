@@ -132,7 +132,7 @@ describe('a session by polls', () => {
     expect(server.engine.status.sessions).toBe(1);
   });
 
-  it('that is refused is told so by the first answer', async () => {
+  it('that is refused learns so from the first answer', async () => {
     await start({ settings: { anonymous: false } });
     const answer = await ask(`${server.httpUrl}/poll`, JSON.stringify(hello({ token: 'bad' })));
     expect(answer.status).toBe(200);
@@ -170,7 +170,7 @@ describe('an answer', () => {
     expect(payloadsOf(await session.ask(session.number + 1))).toEqual(['b']);
   });
 
-  it('that nobody asks for any more is 409 for a delayed poll, and the session goes on', async () => {
+  it('that nobody asks for any more is 409 for a delayed poll, and the session lives', async () => {
     await start();
     const session = await subscribed();
     await publish('a');
@@ -300,7 +300,7 @@ describe('polls', () => {
 });
 
 describe('the end of a session by polls', () => {
-  it('is told to the poll that waits, and to every request behind it (P21h)', async () => {
+  it('is the answer to the poll that waits, and to every request behind it (P21h)', async () => {
     await start();
     const session = await open([hello({ token: 'alice' })]);
     const poll = await waiting(session);

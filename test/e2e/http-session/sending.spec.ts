@@ -55,7 +55,7 @@ describe('a session by POST', () => {
     expect(server.engine.status.sessions).toBe(1);
   });
 
-  it('runs what comes with its hello (P3), as one envelope or as several', async () => {
+  it('runs what comes with its hello, as one envelope or as several (P3)', async () => {
     await start();
     const several = await open([hello(), subscribe('rooms.1'), publishOf('p1')]);
     const refs = [(await several.reader.next('reply')).ref, (await several.reader.next('reply')).ref];
@@ -105,7 +105,7 @@ describe('a session by POST', () => {
     });
   });
 
-  it('is told by a last message why it ends (P21h)', async () => {
+  it('learns from a last message why it ends (P21h)', async () => {
     await start();
     const kicked = await open([hello({ token: 'alice' })]);
     await server.engine.disconnect('alice');
@@ -118,7 +118,7 @@ describe('a session by POST', () => {
     expect(drained.reader.received.at(-1)).toMatchObject({ type: 'bye', payload: { code: 4001 } });
   });
 
-  it('that says bye is told that it ended normally', async () => {
+  it('that says bye learns that it ended normally', async () => {
     await start();
     const session = await open();
     // Answered before, or behind, the end.
@@ -328,15 +328,18 @@ describe('before the session', () => {
     [401, JSON.stringify([hello()]), { Authorization: 'Bearer bad' }],
     [403, JSON.stringify([hello()]), { 'Sec-Fetch-Site': 'cross-site' }],
     [413, 'x'.repeat(300_000), {}],
-  ])('%i is an answer with a body of P18, for both kinds (P21b)', async (status, body, headers) => {
-    await start();
-    for (const path of ['sse', 'poll']) {
-      const answer = await opening(body, headers, path);
-      expect(answer.status).toBe(status);
-      expect(JSON.parse(answer.text)).toMatchObject({ statusCode: status });
-    }
-    expect(server.engine.status.sessions).toBe(0);
-  });
+  ])(
+    '%i is an answer with the body of a refusal, for both kinds (P18, P21b)',
+    async (status, body, headers) => {
+      await start();
+      for (const path of ['sse', 'poll']) {
+        const answer = await opening(body, headers, path);
+        expect(answer.status).toBe(status);
+        expect(JSON.parse(answer.text)).toMatchObject({ statusCode: status });
+      }
+      expect(server.engine.status.sessions).toBe(0);
+    },
+  );
 
   it('another method is refused, and the plain stream keeps its own', async () => {
     await start();
@@ -417,7 +420,7 @@ describe('pages', () => {
     expect((await none.send(1, publishOf('a'), { headers: { origin } })).status).toBe(403);
   });
 
-  it('are told by a preflight what they may send', async () => {
+  it('learn from a preflight what they may send', async () => {
     await start(allowed);
     for (const path of ['sse', 'poll', 'send']) {
       const { status, headers } = await ask(`${server.httpUrl}/${path}`, undefined, {
@@ -455,7 +458,7 @@ describe('pages', () => {
 });
 
 describe('an engine that fails', () => {
-  it('ends the session with 4005, and the process goes on', async () => {
+  it('ends the session with its code, and the process lives', async () => {
     await start({
       onConnect: () => {
         throw new RealtimeError('refused', 'Not today');

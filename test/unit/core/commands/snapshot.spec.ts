@@ -34,7 +34,7 @@ describe('the plan of a truncated resume that gets a state (P26f)', () => {
   });
 
   it('leaves out nothing where the log became another one while the handler ran', async () => {
-    const { plan } = await planned({ epoch: 'f', seq: 4 }, { tip: { epoch: 'f', seq: 4 } as never });
+    const { plan } = await planned({ epoch: 'f', seq: 4 }, { tip: { epoch: 'f', seq: 4 } });
     expect(plan).toMatchObject({ position: { epoch: 'e', seq: 4 }, from: 3, to: 4, cursor: 2 });
   });
 });

@@ -7,7 +7,7 @@ import { DirectWriter } from '../../../../lib/transports/http/direct-writer.js';
 import { EventStream } from '../../../../lib/transports/sse/event-stream.js';
 import { ManualClock } from '../../../support/engine/manual-clock.js';
 
-const CLOSE_TIMEOUT_MS = 5_000;
+const TIME_TO_READ = 5_000;
 
 /** A stream over a socket of which the test sees everything. */
 function streamOf(own?: Socket, writer = new DirectWriter()) {
@@ -16,15 +16,16 @@ function streamOf(own?: Socket, writer = new DirectWriter()) {
   Object.assign(socket, { setTimeout: (ms: number) => socket.timeouts.push(ms) });
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => (text += part));
+  const current: { socket: typeof socket | null } = { socket };
   const res = Object.assign(new EventEmitter(), {
-    socket: socket as PassThrough | null,
+    ...current,
     ended: 0,
     writeHead: () => res,
     flushHeaders: () => undefined,
     end: () => void res.ended++,
   });
   const req = { socket: own ?? socket, httpVersionMajor: 1, httpVersionMinor: 1 };
-  const deps = { writer, clock, closeTimeoutMs: CLOSE_TIMEOUT_MS };
+  const deps = { writer, clock, closeTimeoutMs: TIME_TO_READ };
   const stream = new EventStream(req as unknown as IncomingMessage, res as unknown as ServerResponse, deps);
   const told = { drained: 0, gone: 0 };
   stream.own({ onDrain: () => void told.drained++, onGone: () => void told.gone++ });
@@ -38,7 +39,7 @@ describe('an event stream that was ended', () => {
     stream.end('retry: 1\n\n');
     stream.end('again\n\n');
     expect([res.ended, clock.pending]).toEqual([1, 1]);
-    clock.advance(CLOSE_TIMEOUT_MS - 1);
+    clock.advance(TIME_TO_READ - 1);
     expect(socket.destroyed).toBe(false);
     clock.advance(1);
     expect(socket.destroyed).toBe(true);
@@ -54,7 +55,7 @@ describe('an event stream that was ended', () => {
     expect(stream.write(Buffer.from('late'))).toBe(false);
     expect(stream.writeBehind('id: 1\n', Buffer.from('late'))).toBe(false);
     res.emit('close');
-    clock.advance(CLOSE_TIMEOUT_MS);
+    clock.advance(TIME_TO_READ);
     expect([socket.destroyed, clock.pending, text()]).toEqual([false, 0, '6\r\nlast\n\n\r\n']);
   });
 });

@@ -470,6 +470,30 @@ describe('requests of sessions that another node holds', () => {
     expect([left.relay.size, clock.pending]).toEqual([0, 0]);
   });
 
+  it('wait five seconds for room, also those that have waited at their node', async () => {
+    const sized = (mib: number): Answer => ({ ...POLLED, body: [Buffer.alloc(mib * 1024 * 1024)] });
+    const held = poll();
+    await settle();
+    links.lose = ({ to, bytes }) => to === 'left' && decodeRelay(bytes)?.type === 'answer';
+    // What takes the room, and what it is given to after that.
+    for (const [network, mib] of [
+      ['a', 4],
+      ['b', 5],
+    ] as const) {
+      right.sessions.onPoll = () => sized(mib);
+      poll(of('right', { network }));
+    }
+    await settle();
+    right.sessions.waiting.shift()?.(sized(1));
+    await settle();
+    clock.advance(4_999);
+    await settle();
+    expect(held.answer).toBeUndefined();
+    clock.advance(1);
+    await settle();
+    expect(held.answer?.status).toBe(503);
+  });
+
   it('are answered at once up to 16 KiB, after a wait up to 4 KiB, and up to 1 KiB where many are under way', async () => {
     const offers = async (bytes: number, late: boolean): Promise<boolean> => {
       links.sent.length = 0;

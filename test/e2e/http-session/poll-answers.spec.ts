@@ -136,6 +136,18 @@ describe('answers to polls (P21)', () => {
     expect((await exchange.poll(last + 1)).body).toContain('4807');
   });
 
+  it('cost what answers do when they are given again: who owes for them is told to wait, and nothing is lost (G16)', async () => {
+    await start({ settings: { limits: { answerBytesPerSecond: 1_000 } } });
+    const [exchange, last] = await subscribed();
+    await publish('x'.repeat(50_000));
+    const first = await exchange.poll(last);
+    expect((await exchange.poll(last)).body).toBe(first.body);
+    const refused = await exchange.poll(last);
+    expect([refused.status, Number(refused.headers['retry-after']) > 1]).toEqual([429, true]);
+    await publish('y');
+    expect(envelopesIn(await exchange.poll(last + 1))).toMatchObject([{ payload: 'y' }]);
+  });
+
   it('go to the newest poll; the older one is answered with 204 and no number', async () => {
     await start();
     const [exchange, last] = await subscribed();

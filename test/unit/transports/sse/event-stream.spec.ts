@@ -16,8 +16,9 @@ function streamOf(own?: Socket, writer = new DirectWriter()) {
   Object.assign(socket, { setTimeout: (ms: number) => socket.timeouts.push(ms) });
   let text = '';
   socket.setEncoding('utf8').on('data', (part: string) => (text += part));
+  const current: { socket: typeof socket | null } = { socket };
   const res = Object.assign(new EventEmitter(), {
-    socket: socket,
+    ...current,
     ended: 0,
     writeHead: () => res,
     flushHeaders: () => undefined,

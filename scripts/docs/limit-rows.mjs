@@ -283,7 +283,7 @@ export const MODULE = {
     'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
   'outbox.maxBytesPerNode': bytes(
-    'what waits for all connections, in queues and sockets; what several share counts once',
+    'what waits for all connections, in queues and sockets; what several share counts once. A quarter at most may be answers to polls of sessions of other nodes: above it, the largest of the address that holds most is cut; logged',
     'the node',
     'closes the fullest connections for which more than 64 KiB waits with 4003, those first that are closing and hold bytes; logged. Above half of it, replays and reads of such connections wait or are `rate_limited`',
   ),
@@ -1182,6 +1182,11 @@ export const FIXED = {
     'messages that are kept beside the last word for a poll that comes yet',
     'the session',
     'keeps the last word alone: the client resumes',
+  ),
+  'lib/transports/http-session/sliced-body.ts#SLICE_BYTES': bytes(
+    'what the socket of an answer is given at once',
+    'the request',
+    'gives more once it has left: it shows that a slow client reads',
   ),
   'lib/transports/http-session/exchange.ts#LINGER_MS': time(
     'a body that comes behind the answer to its request',

@@ -7,6 +7,16 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** Parts of the body, in order. */
   readonly body: readonly Buffer[];
+  /** Follows it in the socket, where it is one of this node's sessions. */
+  readonly fate?: AnswerFate;
+}
+
+/** What is told of an answer while it leaves. */
+export interface AnswerFate {
+  /** A socket has it from now on, until `end`. @param cut ends its connection. */
+  begin(cut: () => void): void;
+  /** It has left, or its client is gone, also where that was before it could be written. Called once. */
+  end(): void;
 }
 
 /** How a session ended, as far as it is known. */

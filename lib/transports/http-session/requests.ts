@@ -124,8 +124,9 @@ export class SessionRequests implements SessionAnswers {
     return session.handshake.headers.origin === origin ? session : OTHER_ORIGIN;
   }
 
-  private lastOf({ session, number }: SessionRequest): Answer | undefined {
-    const last = this.table.takeLast(session, number);
+  private lastOf({ session, number, origin }: SessionRequest): Answer | undefined {
+    const last = this.table.takeLast(session, number, origin);
+    if (last === 'other') return OTHER_ORIGIN;
     return last === undefined ? undefined : answerOf(number + 1, last.body);
   }
 }

@@ -193,7 +193,8 @@ export class HttpSessionTransport implements Transport {
     const session = new HttpSession(this.ids.next(), admitted.handshake, polls, polls, this.sessions);
     // Before the session begins: what it says first is the answer.
     const answer = polls.first(goneFrom(exchange));
-    if (this.start(exchange, session, admitted)) this.write(exchange, await answer);
+    if (this.start(exchange, session, admitted))
+      this.write(exchange, await answer, admitted.handshake.network);
   }
 
   /** @returns whether it has begun. */
@@ -258,7 +259,7 @@ export class HttpSessionTransport implements Transport {
   /** Who guesses ids pays for each, as for a connection (G16). */
   private conclude(exchange: Exchange, answer: Answer, sender: Handshake): void {
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
-    if (refusal === undefined) this.write(exchange, answer);
+    if (refusal === undefined) this.write(exchange, answer, sender.network);
     else this.refuse(exchange, refusal);
   }
 
@@ -284,12 +285,13 @@ export class HttpSessionTransport implements Transport {
     const { req, allow } = exchange;
     this.reception.refused(req, req.socket, refusal);
     const answer = refusalAnswer(refusal);
-    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, true);
+    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, '', true);
   }
 
-  private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
+  private write(exchange: Exchange, answer: Answer, network: string, ends = this.closed): void {
     const { unread, host, settings } = this;
-    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes: host.maxFrameBytes, ends, unread });
+    const { maxFrameBytes: maxBytes, relayed } = host;
+    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes, ends, unread, relayed, network });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */

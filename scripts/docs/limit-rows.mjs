@@ -1193,6 +1193,17 @@ export const FIXED = {
     'the request',
     'destroys the socket; above `limits.maxFrameBytes` at once',
   ),
+  'lib/transports/http-session/exchange.ts#CLOSING_LINGER_MS': time(
+    'the same while the server closes, which waits for it',
+    'the request',
+    'destroys the socket',
+  ),
+  'lib/transports/http-session/chunk-count.ts#MAX_CHUNKS': count(
+    'chunks of a body, and one more for each KiB of it',
+    'the request',
+    'destroys the socket: no network makes them so small',
+    '`limits.maxFrameBytes`',
+  ),
   'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
     'the URL of a plain stream, without the id in it',
     'the request',
@@ -1283,6 +1294,21 @@ export const FIXED = {
     'what is read behind a close frame',
     'the connection',
     'reads no more: it is what was under way',
+  ),
+  'lib/transports/http-session/chunk-count.ts#WHOLE_CHUNK_BYTES': bytes(
+    'a chunk of a body that counts like a frame',
+    'the session',
+    'costs nothing by itself',
+  ),
+  'lib/transports/http-session/body-buffer.ts#FIRST_BYTES': bytes(
+    'what is made room for when a body begins; then for twice what came',
+    'the request',
+    'is counted in `limits.maxUnfinishedBytes`',
+  ),
+  'lib/transports/http-session/bodies.ts#REQUEST_BYTES': bytes(
+    'what a request counts for while its body comes, beside its head and body',
+    'the request',
+    'is counted in `limits.maxUnfinishedBytes`',
   ),
   'lib/core/session/unfinished-messages.ts#SMALL_BYTES': bytes(
     'what is not counted of a message that has not ended',

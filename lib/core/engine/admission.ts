@@ -56,6 +56,11 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
+  get maxFirstBytes(): number {
+    const { maxFrameBytes, maxMessageBytes } = this.deps.settings.limits;
+    return Math.min(maxFrameBytes, maxMessageBytes);
+  }
+
   get unfinished(): TransportHost['unfinished'] {
     return this.deps.unfinished;
   }
@@ -127,10 +132,10 @@ export class Admission implements TransportHost {
     return refusal === undefined ? undefined : whenReady(refusal, (late) => late ?? this.judge(handshake));
   }
 
-  enterAtOnce(handshake: Handshake): Refusal | undefined {
+  enterAtOnce(sender: Pick<Handshake, 'network'>): Refusal | undefined {
     if (this.deps.sessionDeps.turns.isOver(false))
       return { status: 503, message: 'This node is busy', retryAfterMs: RETRY_AFTER_MS };
-    return this.deps.connects.enterAtOnce(handshake);
+    return this.deps.connects.enterAtOnce(sender);
   }
 
   /** Throws or rejects where too much waits. */

@@ -5,10 +5,13 @@ import type { PageVerdict } from '../http/handshake-policy.js';
 import { endRequest, isHttp2 } from '../http/http2.js';
 import { bytesIn, type Answer } from './answer.js';
 import { SlicedBody } from './sliced-body.js';
+import { dropBody } from './unread-body.js';
 import type { UnreadAnswers } from './unread-answers.js';
 
 /** How long a body may still come that nobody reads, in milliseconds. */
 const LINGER_MS = 2_000;
+/** The same where the server closes, which waits for it. */
+const CLOSING_LINGER_MS = 250;
 
 /** A request, and where its answer goes. */
 export interface Exchange {
@@ -30,6 +33,8 @@ export interface AnswerRules {
   /** Whether the connection ends behind it. */
   readonly ends: boolean;
   readonly unread: UnreadAnswers;
+  /** Whether the server closes. */
+  readonly closing: boolean;
   /** Counts what answers hold that nobody else follows: those of the sessions of other nodes. */
   readonly relayed: UnfinishedBytes;
   /** As in {@link Handshake.network}, of who is answered. */
@@ -72,16 +77,11 @@ export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules:
  * The client has the whole answer, and may still be sending: to close now could cut the answer off on its way. What comes is dropped,
  * for as much and as long as a body may be.
  */
-function drain(req: IncomingMessage, res: ServerResponse, { clock, maxBytes }: AnswerRules): void {
-  let bytes = 0;
-  const timer = clock.schedule(LINGER_MS, () => req.socket.destroy());
+function drain(req: IncomingMessage, res: ServerResponse, { clock, maxBytes, closing }: AnswerRules): void {
+  const timer = clock.schedule(closing ? CLOSING_LINGER_MS : LINGER_MS, () => req.socket.destroy());
   res.flushHeaders();
   res.on('close', () => timer.cancel());
-  req.on('error', () => undefined);
-  req.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > maxBytes) req.socket.destroy();
-  });
+  dropBody(req, maxBytes);
   req.on('end', () => {
     timer.cancel();
     res.end();

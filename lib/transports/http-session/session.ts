@@ -101,9 +101,9 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     return this.end;
   }
 
-  /** Counts a request, before anything is done for it (G16). */
-  count(): void {
-    const waitMs = this.deps.rate.take(this, 1);
+  /** Counts a request, before anything is done for it (G16), or what came with it beside that. */
+  count(frames = 1): void {
+    const waitMs = this.deps.rate.take(this, frames);
     if (waitMs === 0) return;
     this.guard((handler) => handler.onExcess(waitMs));
     // The handler must end it where the excess is too large to wait for.

@@ -63,7 +63,7 @@ describe('bodies that do not end', () => {
   });
 
   it('are counted with everything else that is unfinished, and shed (G16)', async () => {
-    const frame = { maxFrameBytes: 50_000, maxMessageBytes: 50_000, maxUnfinishedBytes: 100_000 };
+    const frame = { maxFrameBytes: 50_000, maxMessageBytes: 50_000, maxUnfinishedBytes: 120_000 };
     await start({ settings: { limits: frame } });
     const session = await StreamSession.open(server.httpUrl);
     const many = [1, 2, 3].map((part) =>

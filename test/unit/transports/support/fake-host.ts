@@ -107,6 +107,8 @@ export class FakeHost implements TransportHost {
   /** Addresses of the connections that were ended to free memory. */
   readonly shed: string[] = [];
 
+  readonly maxFirstBytes = 64 * 1024;
+
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
   get unfinished(): UnfinishedMessages {

@@ -30,7 +30,8 @@ export function judgeBody({ headers }: IncomingMessage, maxBytes: number): Refus
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
     return refused(415, 'Bodies are taken as they are: leave Content-Encoding out');
-  if (!JSON_TYPE.test(headers['content-type'] ?? '')) return refused(415, 'A body is application/json');
+  if (!JSON_TYPE.test(headers['content-type'] ?? ''))
+    return refused(415, 'Send Content-Type: application/json');
   return Number(headers['content-length'] ?? 0) > maxBytes ? tooLarge(maxBytes) : undefined;
 }
 

@@ -283,7 +283,7 @@ export const MODULE = {
     'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
   'outbox.maxBytesPerNode': bytes(
-    'what waits for all connections, in queues and sockets; what several share counts once',
+    'what waits for all connections, in queues and sockets; what several share counts once. A quarter at most may be answers to polls of sessions of other nodes: above it, the largest of the address that holds most is cut; logged',
     'the node',
     'closes the fullest connections for which more than 64 KiB waits with 4003, those first that are closing and hold bytes; logged. Above half of it, replays and reads of such connections wait or are `rate_limited`',
   ),
@@ -980,6 +980,56 @@ export const FIXED = {
     '503 with `Retry-After` for new ones',
     'none: a poll has no body, and one of a session waits at a time',
   ),
+  'lib/transports/http-session/relay-bounds.ts#ROOM_BYTES': bytes(
+    'an answer of another node that it sends without having offered it',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/relay-bounds.ts#LEAST_ROOM_BYTES': bytes(
+    'the same, while more requests than that are under way',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/relay-service.ts#MAX_LATE_BYTES': bytes(
+    'the same, of an answer that took a while',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/answer-room.ts#MAX_BYTES': bytes(
+    'offered answers that are on their way from other nodes; one alone may be larger',
+    'the node',
+    'waits until others have come; after 5 s 503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/answer-room.ts#MAX_ADDRESS_BYTES': bytes(
+    'the same, for one address; addresses take turns',
+    'the address',
+    'waits until others have come; after 5 s 503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/relay-offers.ts#MAX_OFFERED_BYTES': bytes(
+    'answers that were offered to other nodes, which have yet to ask for them',
+    'the node',
+    '503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/relay-offers.ts#OFFER_MS': time(
+    'how long such an answer is kept for a node that does not ask for it',
+    'the answer',
+    'is dropped: that node has given it up, and the session keeps it',
+  ),
+  'lib/transports/http-session/relay.ts#MAX_UNASKED_BYTES': bytes(
+    'a body that is carried to another node without asking first whether the session takes it',
+    'the request',
+    'is read when that node has said so',
+  ),
+  'lib/brokers/redis/messages/node-messages.ts#RESERVE_BYTES': bytes(
+    'small messages to other nodes above `maxMessageQueueBytes`, such as that there is no room',
+    'the node',
+    '`unavailable`, and one line in the log',
+  ),
+  'lib/brokers/redis/messages/node-messages.ts#SMALL_BYTES': bytes(
+    'a message that may use that reserve',
+    'the message',
+    'has to find room below `maxMessageQueueBytes`',
+  ),
   'lib/transports/http-session/relay-codec.ts#MAX_HEAD_BYTES': bytes(
     'what a message between nodes says of a request beside its body',
     'the message',
@@ -1132,6 +1182,11 @@ export const FIXED = {
     'messages that are kept beside the last word for a poll that comes yet',
     'the session',
     'keeps the last word alone: the client resumes',
+  ),
+  'lib/transports/http-session/sliced-body.ts#SLICE_BYTES': bytes(
+    'what the socket of an answer is given at once',
+    'the request',
+    'gives more once it has left: it shows that a slow client reads',
   ),
   'lib/transports/http-session/exchange.ts#LINGER_MS': time(
     'a body that comes behind the answer to its request',

@@ -25,6 +25,7 @@ export interface AdmissionDeps {
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
   readonly unfinished: TransportHost['unfinished'];
+  readonly relayed: TransportHost['relayed'];
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly drain: DrainSwitch;
   readonly nodes: TransportHost['nodes'];
@@ -57,6 +58,10 @@ export class Admission implements TransportHost {
 
   get unfinished(): TransportHost['unfinished'] {
     return this.deps.unfinished;
+  }
+
+  get relayed(): TransportHost['relayed'] {
+    return this.deps.relayed;
   }
 
   get nodes(): TransportHost['nodes'] {

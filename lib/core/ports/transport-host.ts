@@ -57,6 +57,8 @@ export interface TransportHost {
   };
   /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
   readonly unfinished: UnfinishedBytes;
+  /** Where a transport notes what answers hold that other nodes made, until their clients have read them (G13). */
+  readonly relayed: UnfinishedBytes;
   /** The {@link Handshake.network} of an address. */
   networkOf(ip: string): string;
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */

@@ -204,7 +204,8 @@ export class HttpSessionTransport implements Transport {
     const session = new HttpSession(this.ids.next(), admitted.handshake, polls, polls, this.sessions);
     // Before the session begins: what it says first is the answer.
     const answer = polls.first(goneFrom(exchange));
-    if (this.start(exchange, session, admitted)) this.write(exchange, await answer);
+    if (this.start(exchange, session, admitted))
+      this.write(exchange, await answer, admitted.handshake.network);
   }
 
   /** @returns whether it has begun. */
@@ -234,7 +235,7 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-send', sender);
     const answers = this.answersOf(request);
-    const early = await answers.beginSend(request);
+    const early = await answers.beginSend(request, lengthOf(req));
     if (early !== undefined) return this.conclude(exchange, early, sender);
     const wrong = judgeBody(req, this.host.maxFrameBytes);
     if (wrong !== undefined) return this.refuseBody(exchange, wrong, request, sender);
@@ -270,7 +271,7 @@ export class HttpSessionTransport implements Transport {
   private conclude(exchange: Exchange, answer: Answer, sender: Handshake): void {
     if (answer.status === 410) this.lookForNodes(exchange.req);
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
-    if (refusal === undefined) this.write(exchange, answer);
+    if (refusal === undefined) this.write(exchange, answer, sender.network);
     else this.refuse(exchange, refusal);
   }
 
@@ -310,12 +311,13 @@ export class HttpSessionTransport implements Transport {
     const { req, allow } = exchange;
     this.reception.refused(req, req.socket, refusal);
     const answer = refusalAnswer(refusal);
-    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, true);
+    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, '', true);
   }
 
-  private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
+  private write(exchange: Exchange, answer: Answer, network: string, ends = this.closed): void {
     const { unread, host, settings } = this;
-    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes: host.maxFrameBytes, ends, unread });
+    const { maxFrameBytes: maxBytes, relayed } = host;
+    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes, ends, unread, relayed, network });
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
@@ -346,6 +348,11 @@ function requestOf(
     origin,
     network,
   };
+}
+
+/** Bytes of a body; `NaN` where its end will tell. */
+function lengthOf({ headers }: IncomingMessage): number {
+  return 'transfer-encoding' in headers ? Number.NaN : Number(headers['content-length'] ?? Number.NaN);
 }
 
 function goneFrom({ res }: Exchange): WhenGone {

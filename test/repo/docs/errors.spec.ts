@@ -24,9 +24,7 @@ describe('docs/errors.md', () => {
     const folder = new URL('../../../lib/transports/http-session/', import.meta.url);
     const written = readdirSync(folder)
       .map((name) => readFileSync(new URL(name, folder), 'utf8'))
-      .flatMap((source) => [
-        ...source.matchAll(/(?:status: |refused\(|endAnswer\(|writeHead\()(\d{3})\b/g),
-      ]);
+      .flatMap((source) => [...source.matchAll(/(?:status: |refused\(|endAnswer\(|writeHead\()(\d{3})\b/g)]);
     const section = document.split('## Statuses of sessions over HTTP')[1]?.split('\n## ')[0] ?? '';
     const explained = [...section.matchAll(/^\| (\d{3}) /gm)].map(([, status]) => status);
     const statuses = new Set(written.map(([, status]) => status));

@@ -1,4 +1,5 @@
 import type { CloseName } from './close-codes.js';
+import { PROTOCOL_VERSION } from './envelope.js';
 import type { ErrorCode } from './error-codes.js';
 
 /** What each error code means, for people: in `docs/errors.md`, and the message of an error that was given none. */
@@ -40,8 +41,9 @@ export const CLOSE_MEANINGS: Readonly<Record<CloseName, string>> = {
   unauthorized: 'A fresh token was refused, or none was given.',
   forbidden: 'The user may not connect.',
   banned: 'The user or address is banned.',
-  unsupported_version: 'No protocol revision in common.',
-  protocol_error: 'A frame that is not protocol.',
+  unsupported_version: `No protocol revision in common: this server speaks ${PROTOCOL_VERSION}.`,
+  protocol_error:
+    'A frame that is not protocol: envelopes are expected, the first of them `hello` with an `id`.',
   message_too_large: 'A frame or message above the limit.',
   rate_abuse: 'Limits were ignored after warnings.',
   superseded: 'A newer connection of the same session took over.',

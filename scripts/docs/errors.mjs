@@ -230,6 +230,84 @@ const CLOSE_NOTES = {
   ],
 };
 
+/** Statuses of the requests of sessions over HTTP (P21): when, whether the session goes on, and what to do. */
+const SESSION_STATUSES = [
+  [
+    200,
+    'A session was opened, or a poll is answered.',
+    'continues',
+    'Read the envelopes: a refused `hello` is one too.',
+  ],
+  [
+    202,
+    'The body of `/send` was taken, or was taken before.',
+    'continues; behind `bye` it has ended',
+    'Send the next number.',
+  ],
+  [204, 'A newer poll waits in the place of this one.', 'continues', 'Nothing.'],
+  [
+    400,
+    'The body is neither an envelope nor an array of envelopes, or is `[]` where `hello` is expected.',
+    'ends with 4805',
+    'Correct the client.',
+  ],
+  [
+    401,
+    'The token of the opening request does not verify or has expired.',
+    'did not begin',
+    'Fetch a fresh token.',
+  ],
+  [
+    403,
+    'The `Origin` is not allowed, or is another one than that of the opening request; TLS is required; the application said no.',
+    'continues, where it was open',
+    'List the page’s origin in `allowedOrigins`.',
+  ],
+  [
+    404,
+    'Nobody serves this path.',
+    'did not begin',
+    'Check the URL and the proxies; `transports: { httpSessions: false }` switches sessions over HTTP off.',
+  ],
+  [
+    405,
+    'Another method than `POST`; or a `POST` to `{path}/sse` where sessions over HTTP are off.',
+    'did not begin',
+    'Send `POST`; leave `transports.httpSessions` on.',
+  ],
+  [
+    409,
+    'The number does not follow the last one.',
+    'continues, where an older request was late; else ends with 4805, which the body names as `close`',
+    '`Realtime-Send` counts 1, 2, 3 …; `Realtime-Ack` is the `Realtime-Answer` of the last answer that came.',
+  ],
+  [
+    410,
+    'The session has ended (the body has `close`, and `retryAfterMs` where there is one), what the answer held was withdrawn, or no live node has this session.',
+    'has ended',
+    'Open another and resume. If each new session ends like this, several nodes run without a [shared broker](scaling.md).',
+  ],
+  [413, 'The body is larger than `maxFrameBytes`.', 'ends with 4806', 'Send less at once.'],
+  [
+    415,
+    'The body is not `application/json`, or is compressed.',
+    'continues, where it was open',
+    'Send `Content-Type: application/json`, without `Content-Encoding`.',
+  ],
+  [
+    429,
+    'Too many requests; or the server does not read from this session for now.',
+    'continues',
+    'Send the same request with the same number again after `Retry-After`.',
+  ],
+  [
+    503,
+    'The node is starting, draining, full or busy; the node of the session did not answer; or the body did not come to its end in time.',
+    'continues, where it was open',
+    'Send the same request with the same number again after `Retry-After`.',
+  ],
+];
+
 const ACTIONS = { stay_closed: 'stays closed', reconnect: 'reconnects', stop: 'stops' };
 
 /**
@@ -255,7 +333,7 @@ export function renderErrors(errors, closes, meanings, actionOf, table) {
         `| [\`${code}\`](#${code}) | ${retryableOf(code, retryable)} | ${known(ERROR_HELP, code, 'error code').http} | ${meanings.ERROR_MEANINGS[code]} |`,
     ),
     '',
-    'The HTTP column is the status with the same meaning, that of a refusal before an upgrade. `reason` and `data` of an error are the application’s (P6f).',
+    'The HTTP column is the status with the same meaning, that of a refusal before an upgrade; [requests of sessions over HTTP](#statuses-of-sessions-over-http) have a few more. `reason` and `data` of an error are the application’s (P6f).',
     '',
     '## Error codes',
     '',
@@ -283,6 +361,7 @@ export function renderErrors(errors, closes, meanings, actionOf, table) {
   }
   lines.push(
     ...renderTable(table),
+    ...renderStatuses(),
     '## Close codes',
     '',
     'The reason of a close frame is `name|retryAfterMs`, with 0 for no advice. The number alone decides whether to reconnect ([protocol, section 7](protocol.md#7-closing-and-reconnecting)).',
@@ -327,6 +406,20 @@ function renderTable(table) {
     '- A `RealtimeError` chooses its code itself. One that says what the library found, such as `conflict`, becomes the `reason` of `refused`: clients act on those codes.',
     '- An `HttpException` of 401 is `unauthorized` at connect and `forbidden` elsewhere, one of 403 is `forbidden`, and one of 400 or 422 with validation messages is `validation_failed` with `details[]`, as a `ValidationError[]` is. The others below 500, 503 and 504 are `refused`. A `WsException` is `refused`, or with a `status` what the `HttpException` would be.',
     '- A status of 500 and above (other than 503 and 504), and everything that is not listed, is `internal` with an id; the log has the stack under that id (G25). To a subscribe, and to a read of the state, of history or of members, it is `unavailable` with that id: the client asks again, after pauses that grow, so a database that was away for a moment ends no subscription.',
+    '',
+  ];
+}
+
+/** What the requests of sessions over HTTP are answered with. */
+function renderStatuses() {
+  return [
+    '## Statuses of sessions over HTTP',
+    '',
+    'What `POST {path}/sse`, `/poll` and `/send` are answered with ([protocol, P21](protocol.md#p21-sse-and-long-poll-for-client-libraries)). The body of a refusal is `{statusCode, message, code?, close?, retryAfterMs?}`; its `message` says what is wrong with this request.',
+    '',
+    '| status | what happened | the session | what to do |',
+    '| --- | --- | --- | --- |',
+    ...SESSION_STATUSES.map((cells) => `| ${cells.join(' | ')} |`),
     '',
   ];
 }

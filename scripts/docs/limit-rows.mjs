@@ -1720,5 +1720,6 @@ export const OTHER_NUMBERS = {
     'lib/client/connection/heartbeat-watch.ts#LATE_MS',
     'lib/client/connection/heartbeat-watch.ts#TICK_MS',
     'lib/client/token.ts#STALE_MS',
+    'lib/transports/http-session/transport.ts#FOREIGN_AFTER_MS',
   ],
 };

@@ -8,6 +8,7 @@ import { remainingMs, type BanList } from '../access/ban-list.js';
 import type { Verifications } from '../access/verifications.js';
 import type { TicketSigner } from '../access/ticket.js';
 import type { ThrottledLog } from '../async/throttled-log.js';
+import type { Connection } from '../ports/connection.js';
 import type { EnginePorts } from '../ports/settings.js';
 import type { SessionRegistry } from '../session/registry.js';
 import { attempt, whenReady, type MaybePromise } from '../ports/maybe-promise.js';
@@ -125,7 +126,7 @@ export class Hello {
           'unauthorized',
           connection.handshake.transport === 'sse' && connection.oneWay === true
             ? 'No credentials: send "Authorization: Bearer <token>", or the cookie of auth.cookie. auth.anonymous admits readers without any'
-            : 'No credentials: send a token in hello, as subprotocol "bearer.<token>", or a cookie',
+            : `No credentials: send a token in hello, as ${bearerOf(connection)}, or a cookie from a page that may connect`,
         );
       }
     }
@@ -171,4 +172,11 @@ export class Hello {
       serverTime: clock.now(),
     };
   }
+}
+
+/** How a token travels beside the request that opens a connection. */
+function bearerOf({ handshake }: Connection): string {
+  return handshake.transport === 'websocket'
+    ? 'subprotocol "bearer.<token>"'
+    : '"Authorization: Bearer <token>"';
 }

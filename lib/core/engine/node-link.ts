@@ -29,6 +29,7 @@ export class BrokerNodeLink implements NodeLink {
     private readonly bus: Required<BrokerBus>,
     private readonly clock: Clock,
     private readonly journal: Pick<ThrottledLog, 'error'>,
+    readonly inProcess = false,
   ) {}
 
   alive(fresh = false): Promise<readonly string[]> {
@@ -83,11 +84,12 @@ export class BrokerNodeLink implements NodeLink {
 
 /** @returns `undefined` where the broker has neither messages between nodes nor a list of them: then this node is alone. */
 export function nodeLinkOf(
-  { bus }: Pick<Broker, 'bus'>,
+  { bus, capabilities }: Pick<Broker, 'bus' | 'capabilities'>,
   nodeId: string,
   clock: Clock,
   journal: Pick<ThrottledLog, 'error'>,
 ): BrokerNodeLink | undefined {
   if (bus.send === undefined || bus.nodes === undefined) return undefined;
-  return new BrokerNodeLink(nodeId, bus as Required<BrokerBus>, clock, journal);
+  const inProcess = capabilities.durability === 'process';
+  return new BrokerNodeLink(nodeId, bus as Required<BrokerBus>, clock, journal, inProcess);
 }

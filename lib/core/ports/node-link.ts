@@ -2,6 +2,8 @@
 export interface NodeLink {
   /** Name of this node. */
   readonly nodeId: string;
+  /** Whether all nodes that it reaches are in this process, as those of the memory broker. */
+  readonly inProcess: boolean;
   /**
    * Ids of the nodes that live, this one included. The answer may be a second old; with `fresh` it was asked for after the call, as
    * a node that has just started may be missing.

@@ -28,8 +28,14 @@ export function reportBoot(
   }
   const { capabilities, name } = broker;
   const { path } = config.transport;
-  const streams = config.sse ? `plain streams on ${path.replace(/\/$/, '')}/sse` : 'no plain streams';
-  const where = attaches ? `on ${path}, ${streams}, auth ${describeAuth(config)}` : 'as publisher only';
+  const below = path.replace(/\/$/, '');
+  const streams = config.sse ? `plain streams on ${below}/sse` : 'no plain streams';
+  const sessions = config.httpSessions
+    ? `sessions over HTTP on ${below}/sse, /poll and /send`
+    : 'no sessions over HTTP';
+  const where = attaches
+    ? `on ${path}, ${streams}, ${sessions}, auth ${describeAuth(config)}`
+    : 'as publisher only';
   const dedupe = capabilities.dedupes ? '' : ', without dedupe';
   logger.log(`Realtime ${where}, broker ${name}, durability ${capabilities.durability}${dedupe}`);
   if (!attaches) return;

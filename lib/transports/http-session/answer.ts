@@ -36,6 +36,10 @@ export const TAKEN: Answer = { status: 202, headers: NO_STORE, body: [] };
 /** A newer poll waits in the place of this one. */
 export const SUPERSEDED: Answer = { status: 204, headers: NO_STORE, body: [] };
 
+/** Of a session that nobody holds. It names what is wrong where each new session ends like this. */
+export const NO_SESSION =
+  'No such session here: open another. If this repeats, several nodes run without a shared broker (docs/scaling.md)';
+
 /** Bytes of the body. */
 export function bytesIn({ body }: Answer): number {
   return body.reduce((sum, part) => sum + part.length, 0);

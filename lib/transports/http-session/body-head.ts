@@ -18,7 +18,7 @@ export function judgeBody({ headers }: IncomingMessage, bound: BodyBound): Refus
   if (encoding !== undefined && encoding !== 'identity')
     return refused(415, 'Bodies are taken as they are: leave Content-Encoding out');
   const type = headers['content-type'] ?? '';
-  if (!JSON_TYPE.test(type)) return refused(415, 'A body is application/json');
+  if (!JSON_TYPE.test(type)) return refused(415, 'Send Content-Type: application/json');
   if (!/^utf-?8$/i.test(CHARSET.exec(type)?.[1] ?? 'utf-8')) return refused(415, 'A body is in UTF-8');
   return Number(headers['content-length'] ?? 0) > bound.bytes ? tooLarge(bound) : undefined;
 }

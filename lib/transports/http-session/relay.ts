@@ -3,7 +3,7 @@ import type { Entropy } from '../../core/ports/entropy.js';
 import type { NodeLink } from '../../core/ports/node-link.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { TRY_LATER } from '../http/refusal.js';
-import { endAnswer, refusalAnswer, type Answer } from './answer.js';
+import { endAnswer, NO_SESSION, refusalAnswer, type Answer } from './answer.js';
 import { AnswerRoom } from './answer-room.js';
 import type { WhenGone } from './poll-carrier.js';
 import { RelayBounds } from './relay-bounds.js';
@@ -48,7 +48,6 @@ const GUESSES: Refusal = {
 };
 const OTHER_ORIGIN: Refusal = { status: 403, message: 'The session was opened by another origin' };
 const NO_BODY = Buffer.alloc(0);
-const NO_SESSION = 'No such session: open another';
 
 /** A request that another node has to answer. */
 interface Forward {

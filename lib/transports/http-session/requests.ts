@@ -1,6 +1,6 @@
 import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
-import { endAnswer, refusalAnswer, TAKEN, type Answer, type SessionEnd } from './answer.js';
+import { endAnswer, NO_SESSION, refusalAnswer, TAKEN, type Answer, type SessionEnd } from './answer.js';
 import { frameOfBody } from './frame-of-body.js';
 import { answerOf, type WhenGone } from './poll-carrier.js';
 import type { HttpSession } from './session.js';
@@ -46,7 +46,7 @@ const BUSY = refusalAnswer({
   retryAfterMs: 1_000,
 });
 const OTHER_ORIGIN = refusalAnswer({ status: 403, message: 'The session was opened by another origin' });
-const MALFORMED = 'The body is neither an envelope nor an array of envelopes';
+export const MALFORMED = 'The body is neither an envelope nor an array of envelopes';
 
 /** Answers the requests of the sessions that this node holds (P21). */
 export class SessionRequests implements SessionAnswers {
@@ -80,7 +80,9 @@ export class SessionRequests implements SessionAnswers {
       return endAnswer(400, MALFORMED, this.table.endOf(request.session));
     }
     const end = session.take(number, frame, body.length);
-    return end === undefined ? TAKEN : endAnswer(statusOf(end), 'The session has ended', end);
+    // Who said `bye` was understood.
+    if (end === undefined || end.code === CLOSE_CODES.normal.code) return TAKEN;
+    return endAnswer(statusOf(end), 'The session has ended', end);
   }
 
   tooLarge(request: SessionRequest): Answer {
@@ -96,7 +98,7 @@ export class SessionRequests implements SessionAnswers {
     const answer = session.polls?.poll(request.number, whenGone) ?? 'wrong';
     if (isPromise(answer) || typeof answer !== 'string') return answer;
     if (answer === 'stale') return stale();
-    if (answer === 'wrong') return this.violated(session);
+    if (answer === 'wrong') return this.violated(session, wrongAck(session, request.number));
     session.lose();
     return endAnswer(410, 'What this answer held was withdrawn: resume');
   }
@@ -104,12 +106,12 @@ export class SessionRequests implements SessionAnswers {
   private judge(session: HttpSession, number: number): Answer | undefined {
     if (number === session.taken + 1) return undefined;
     if (number === session.taken) return TAKEN;
-    return number < session.taken ? stale() : this.violated(session);
+    return number < session.taken ? stale() : this.violated(session, wrongSend(session, number));
   }
 
-  private violated(session: HttpSession): Answer {
+  private violated(session: HttpSession, message: string): Answer {
     session.fail('protocol_error');
-    return endAnswer(409, 'This number does not follow the last one', this.table.endOf(session.id));
+    return endAnswer(409, message, this.table.endOf(session.id));
   }
 
   /** The session of a request, which is counted, also where it comes from another origin: to refuse it costs as much. */
@@ -120,8 +122,13 @@ export class SessionRequests implements SessionAnswers {
 
   private look({ session: id, origin }: SessionRequest): HttpSession | Answer {
     const session = this.table.get(id);
-    if (session === undefined) return endAnswer(410, 'No such session: open another', this.table.endOf(id));
+    if (session === undefined) return this.gone(id);
     return session.handshake.headers.origin === origin ? session : OTHER_ORIGIN;
+  }
+
+  private gone(id: string): Answer {
+    const end = this.table.endOf(id);
+    return endAnswer(410, end === undefined ? NO_SESSION : 'The session has ended: open another', end);
   }
 
   private lastOf({ session, number, origin }: SessionRequest): Answer | undefined {
@@ -134,6 +141,19 @@ export class SessionRequests implements SessionAnswers {
 /** An older request was delayed on its way, and nobody waits for its answer: the session continues. */
 function stale(): Answer {
   return refusalAnswer({ status: 409, message: 'A newer request of this session was answered' });
+}
+
+function wrongSend({ taken }: HttpSession, number: number): string {
+  return Number.isNaN(number)
+    ? 'Realtime-Send is missing, or no number: number the bodies 1, 2, 3 …'
+    : `Realtime-Send: ${number} does not follow ${taken}: send ${taken + 1}`;
+}
+
+function wrongAck({ polls }: HttpSession, number: number): string {
+  if (polls === undefined) return 'This session has a stream, and is not polled';
+  return Number.isNaN(number)
+    ? 'Realtime-Ack is missing, or no number: send the Realtime-Answer of the last answer that came'
+    : `Realtime-Ack: ${number} is the number of no answer: send the Realtime-Answer of the last one that came`;
 }
 
 function statusOf({ code }: SessionEnd): 400 | 410 | 413 {

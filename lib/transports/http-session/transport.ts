@@ -34,7 +34,7 @@ import {
 } from './options.js';
 import { PollCarrier, type WhenGone } from './poll-carrier.js';
 import { SessionRelay } from './relay.js';
-import { SessionRequests, type SessionRequest } from './requests.js';
+import { MALFORMED, SessionRequests, type SessionRequest } from './requests.js';
 import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
@@ -47,6 +47,14 @@ const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another',
 const NO_BODY = refused(400, 'A poll of a session has no body');
 const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
 const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Retry-After' };
+
+const EMPTY = 'The body is an empty array: a session begins with the envelope `hello`';
+
+/**
+ * How long requests of another node's sessions are nothing to speak of, in milliseconds: clients of the process before this one still
+ * come with theirs.
+ */
+const FOREIGN_AFTER_MS = 60_000;
 
 type Step = (exchange: Exchange) => MaybePromise<void>;
 
@@ -82,6 +90,8 @@ export class HttpSessionTransport implements Transport {
   /** Answers the requests of sessions that other nodes hold; `undefined` where there is one node. */
   private readonly relay: SessionRelay | undefined;
   private readonly releases: (() => void)[] = [];
+  private readonly startedAt: number;
+  private saidForeign = false;
   private closed = false;
 
   /**
@@ -93,6 +103,7 @@ export class HttpSessionTransport implements Transport {
   ) {
     this.settings = resolveHttpSessionOptions(options);
     const { clock, entropy, onError, handshakeTimeoutMs, closeTimeoutMs } = this.settings;
+    this.startedAt = clock.monotonic();
     this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
     this.policy = new HandshakePolicy(host, { ...this.settings, codecs: [] });
     this.check = new EntryCheck(host, this.settings);
@@ -185,8 +196,8 @@ export class HttpSessionTransport implements Transport {
     if (body === CUT) return;
     if (isRefusal(body)) return this.refuse(exchange, body);
     const frame = frameOfBody(body);
-    if (frame === undefined || frame.trim() === '')
-      return this.refuse(exchange, refused(400, 'The body is neither an envelope nor an array of envelopes'));
+    if (frame === undefined) return this.refuse(exchange, refused(400, MALFORMED));
+    if (frame.trim() === '') return this.refuse(exchange, refused(400, EMPTY));
     if (this.closed) return this.refuse(exchange, TRY_LATER);
     const admitted = { handshake, opening, frame, bytes: body.length };
     if (handshake.transport === 'sse') this.openStream(exchange, admitted);
@@ -303,9 +314,24 @@ export class HttpSessionTransport implements Transport {
 
   /** Who guesses ids pays for each, as for a connection (G16). */
   private conclude(exchange: Exchange, answer: Answer, sender: SessionSender): void {
+    if (answer.status === 410) this.lookForNodes(exchange.req);
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
     if (refusal === undefined) this.write(exchange, answer, sender.network);
     else this.refuse(exchange, refusal);
+  }
+
+  /** Warns once of what ends every session over HTTP again: a load balancer before nodes that know nothing of each other. */
+  private lookForNodes({ headers }: IncomingMessage): void {
+    if (this.saidForeign || this.host.nodes?.inProcess === false) return;
+    if (this.ids.isOwn(String(headers['realtime-session']))) return;
+    const { clock, onWarning } = this.settings;
+    if (clock.monotonic() - this.startedAt < FOREIGN_AFTER_MS) return;
+    this.saidForeign = true;
+    onWarning(
+      'A request named a session over HTTP of another node, and the broker connects this process with no other: if several ' +
+        'processes serve this address, they need a shared broker, such as redisBroker (docs/scaling.md). A single one may ' +
+        'see it when clients come back after a restart',
+    );
   }
 
   private judge<T extends object>(

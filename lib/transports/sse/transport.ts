@@ -22,6 +22,7 @@ import { Beats, IdPace, spread } from './pace.js';
 const ID_EVERY_MS = 250;
 
 const METHODS = ['GET', 'HEAD'];
+const POST_OFF = 'A stream is opened with GET; sessions by POST are off (transports.httpSessions)';
 
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
@@ -256,6 +257,8 @@ export class SseTransport implements Transport {
 }
 
 function judgeMethod({ method, headers }: IncomingMessage): Refusal | undefined {
+  // Where sessions are on, requests with POST are theirs.
+  if (method === 'POST') return refused(405, POST_OFF);
   if (method !== 'GET' && method !== 'HEAD') return refused(405, 'A stream is opened with GET');
   if (Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined)
     return refused(400, 'A stream is opened without a body');

@@ -137,7 +137,7 @@ describe('answers to polls (P21)', () => {
     expect((await exchange.poll(last + 1)).body).toContain('4807');
   });
 
-  it('cost what answers do when they are given again: who owes for them is told to wait, and nothing is lost (G16)', async () => {
+  it('cost what answers do when they are given again: who owes for them has to wait, and nothing is lost (G16)', async () => {
     await start({ settings: { limits: { answerBytesPerSecond: 1_000 } } });
     const [exchange, last] = await subscribed();
     await publish('x'.repeat(50_000));

@@ -293,7 +293,7 @@ describe.each(PLATFORMS)('a channel class on %s', (_name, platform) => {
       server.logger.at('log').filter((line) => line.includes('Mapped {rooms.:room} RoomsChannel')),
     ).toHaveLength(1);
     expect(server.logger.text).toContain(
-      'Realtime on /realtime, plain streams on /realtime/sse, auth custom, broker memory, durability process',
+      'Realtime on /realtime, plain streams on /realtime/sse, sessions over HTTP on /realtime/sse, /poll and /send, auth custom, broker memory, durability process',
     );
   });
 });

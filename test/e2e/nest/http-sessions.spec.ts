@@ -74,13 +74,16 @@ describe.each(PLATFORMS)('sessions over HTTP in an application on %s', (_name, p
   it.each([{ httpSessions: false }, { sse: false }])(
     '%j leaves the paths to the application',
     async (transports) => {
-      const { httpUrl } = await start({
+      const { httpUrl, logger } = await start({
         controllers: [Own],
         realtime: { transports, auth: { anonymous: true } },
       });
+      expect(logger.text).toContain('no sessions over HTTP');
       expect((await ask(`${httpUrl}/send`, '[]')).text).toBe('of the application');
       const { status } = await openStream(httpUrl, [hello()]);
       expect(status).toBe(transports.sse === false ? 404 : 405);
+      const { text } = await ask(`${httpUrl}/sse`, '[]');
+      expect(text.includes('sessions by POST are off (transports.httpSessions)')).toBe(status === 405);
     },
   );
 

@@ -109,6 +109,8 @@ describe.each(PLATFORMS)('requireTls in an application on %s without TLS of its 
     expect((await WireClient.refused(running.url)).status).toBe(403);
     expect((await fetch(running.httpUrl)).status).toBe(403);
     expect((await fetch(`${running.httpUrl}/sse?channels=rooms.1`)).status).toBe(403);
+    for (const path of ['sse', 'poll', 'send'])
+      expect((await fetch(`${running.httpUrl}/${path}`, { method: 'POST', body: '[]' })).status).toBe(403);
   });
 
   it('leaves a process alone that only publishes', async () => {

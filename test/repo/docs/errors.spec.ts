@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { CLOSE_CODES, closeActionOf } from '../../../lib/protocol/close-codes.js';
 import { docsOf, ERROR_CODES, type ErrorCode } from '../../../lib/protocol/error-codes.js';
 import * as meanings from '../../../lib/protocol/meanings.js';
@@ -18,6 +18,18 @@ describe('docs/errors.md', () => {
       sameMarkdown(document, renderErrors(ERROR_CODES, CLOSE_CODES, meanings, closeActionOf, table)),
     ).toBe(true);
     expect(strayNotes(ERROR_CODES, CLOSE_CODES)).toEqual([]);
+  });
+
+  it('explains every status that requests of sessions over HTTP are answered with', () => {
+    const folder = new URL('../../../lib/transports/http-session/', import.meta.url);
+    const written = readdirSync(folder)
+      .map((name) => readFileSync(new URL(name, folder), 'utf8'))
+      .flatMap((source) => [...source.matchAll(/(?:status: |refused\(|endAnswer\(|writeHead\()(\d{3})\b/g)]);
+    const section = document.split('## Statuses of sessions over HTTP')[1]?.split('\n## ')[0] ?? '';
+    const explained = [...section.matchAll(/^\| (\d{3}) /gm)].map(([, status]) => status);
+    const statuses = new Set(written.map(([, status]) => status));
+    expect(statuses.size).toBeGreaterThan(6);
+    expect([...statuses].filter((status) => !explained.includes(status))).toEqual([]);
   });
 
   it('is out of date as soon as a meaning changes', () => {

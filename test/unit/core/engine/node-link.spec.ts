@@ -44,6 +44,14 @@ describe('the way to the other nodes', () => {
     }
   });
 
+  it('reaches this process only where the broker keeps everything in it', () => {
+    const journal = new ThrottledLog(logger, clock);
+    const broker = memoryBroker();
+    expect(nodeLinkOf(broker, 'left', clock, journal)?.inProcess).toBe(true);
+    const shared = alteredBroker(broker, { capabilities: { ...broker.capabilities, durability: 'broker' } });
+    expect(nodeLinkOf(shared, 'left', clock, journal)?.inProcess).toBe(false);
+  });
+
   it('asks for the live nodes once a second, however many want to know', async () => {
     const all = await Promise.all([link.alive(), link.alive(), link.alive()]);
     expect(all).toEqual(Array(3).fill(['left', 'right']));

@@ -30,6 +30,7 @@ export class FakeLinks {
     this.live = [...this.live, nodeId];
     return {
       nodeId,
+      inProcess: false,
       alive: async () => {
         this.looks++;
         this.onLook();

@@ -1428,10 +1428,10 @@ export const FIXED = {
     'the connection',
     'ends, and the next attempt comes at once (P9a)',
   ),
-  'lib/client/http/climb.ts#CALM_MS': time(
+  'lib/client/http/calm-waits.ts#CALM_MS': time(
     'a moment at which no command is under way, when a better transport has opened',
     'the session',
-    'holds new commands back until those that were sent are answered',
+    'keeps its transport, and tries again later: nothing is held back',
   ),
   'lib/client/http/ladder.ts#REST_MS': time(
     'a hidden page that gave its connection back (HTTP/1.1)',

@@ -1,12 +1,9 @@
 import { exponentialDelay } from '../backoff.js';
 import type { ClientClock, ClientTimer } from '../clock.js';
 import type { OpenTransport, Transport, TransportEvents } from '../transport/websocket.js';
-import type { HttpSession } from './session.js';
 
 /** Of the wait for the next try: it doubles up to sixteen times the first. */
 const MAX_DOUBLINGS = 4;
-/** For how long an open socket waits for a moment at which no command is under way, before new ones are held back. */
-const CALM_MS = 3_000;
 
 /** A socket that opened in the background, and has sent nothing. */
 export interface ReadySocket {
@@ -43,6 +40,11 @@ export class Climb {
     this.failures = 0;
   }
 
+  /** `end` ends what the try that runs has brought. */
+  onStop(end: () => void): void {
+    this.stopTry = end;
+  }
+
   /** @param soon Whether there is reason to think that it works now. */
   plan(soon: boolean, run: () => void): void {
     const { clock, random, afterMs } = this.deps;
@@ -60,8 +62,9 @@ export class Climb {
 
   stop(): void {
     this.timer?.cancel();
-    this.stopTry?.();
+    const { stopTry } = this;
     this.stopTry = undefined;
+    stopTry?.();
   }
 
   /** Opens a WebSocket beside the session. @param onResult Called once, unless `stop` is called before. */
@@ -119,16 +122,5 @@ export class Climb {
       })
       // There is no token now, or no such socket.
       .catch(() => result(undefined));
-  }
-
-  /** Calls `run` when no command of the session is under way, or when there was no such moment for a while. */
-  whenCalm(session: HttpSession, run: () => void): void {
-    const { clock } = this.deps;
-    const until = clock.monotonic() + CALM_MS;
-    const look = (): void => {
-      if (session.isIdle || clock.monotonic() >= until) run();
-      else this.timer = clock.schedule(CALM_MS / 60, look);
-    };
-    look();
   }
 }

@@ -1622,6 +1622,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
+    'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],

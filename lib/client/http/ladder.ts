@@ -98,7 +98,7 @@ export class TransportLadder implements Ladder {
       this.failures = 0;
       if (triedFrom !== undefined) this.climb.reset();
     } else if (triedFrom !== undefined) {
-      this.climb.failed();
+      this.climb.failed(true);
       this.move(triedFrom, `${this.current} still does not work`);
     } else if (blame === 'unproven') {
       this.failures = 0;
@@ -194,7 +194,10 @@ export class TransportLadder implements Ladder {
         clock,
         connectTimeoutMs,
         isThere: this.isThere,
-        onFailure: this.onFailure,
+        onFailure: (blame) => {
+          if (blame === 'broken') this.climb.suspect();
+          this.onFailure(blame);
+        },
         // Told late, perhaps when the attempt is over.
         onBlocked: () => {
           this.impossible.add('websocket');
@@ -349,7 +352,7 @@ export class TransportLadder implements Ladder {
     const isOther = now !== this.network && now !== undefined;
     this.network = now;
     if (!isOther) return false;
-    this.climb.reset();
+    this.climb.forget();
     this.failures = 0;
     this.isOtherNetwork = true;
     return true;

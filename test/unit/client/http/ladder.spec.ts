@@ -400,6 +400,38 @@ describe('the way up', () => {
     expect(h.sockets).toHaveLength(3);
   });
 
+  it.each([
+    ['the close frame comes back: it is taken', 1000],
+    ['the close frame comes back as a cut: it is not', 1006],
+    ['no close frame comes back: it is not', undefined],
+  ])(
+    'has to be proven beside the session where sockets passed nothing on: %s (P21k)',
+    async (_what, code) => {
+      start();
+      h.plan = (socket) => socket.open();
+      void h.client.connect();
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await until(() => h.sockets.length === attempt + 1, 'a socket');
+        await h.pass(3_500);
+        await h.again();
+      }
+      const stream = await h.http.stream(PATIENT);
+      await h.state('live');
+      await h.pass(45_000);
+      expect(h.sockets).toHaveLength(3);
+      expect(h.sockets[2]?.closes).toBe(1);
+      expect(opened(h.sockets[2])).toBe(false);
+      h.plan = welcoming;
+      if (code === undefined) await h.pass(5_000);
+      else h.sockets[2]?.fire('close', { code, reason: '' });
+      await h.pass(100);
+      expect(stream.isAborted).toBe(code === 1000);
+      if (code === 1000) await until(() => h.client.status.transport === 'websocket', 'the WebSocket');
+      else expect(h.client.status).toEqual({ state: 'live', transport: 'sse' });
+      expect(h.sockets).toHaveLength(code === 1000 ? 4 : 3);
+    },
+  );
+
   it('does not use a socket that closed while it waited', async () => {
     start();
     const stream = await fallen();
@@ -469,9 +501,14 @@ describe('the way up', () => {
     (await h.http.next('sse')).stream();
     await h.pass(4_000);
     await h.again();
-    await h.http.polls();
+    await h.http.polls(PATIENT);
     await h.state('live');
     expect(h.client.status.transport).toBe('polling');
+    // It ended a session that worked: not again after twice the wait, but after four times.
+    await h.pass(170_000);
+    expect(h.http.count('sse')).toBe(2);
+    await h.pass(25_000);
+    await until(() => h.http.count('sse') === 3, 'the next try');
   });
 });
 

@@ -1509,10 +1509,10 @@ export const FIXED = {
     'the connection',
     'ends, and the next attempt comes at once (P9a)',
   ),
-  'lib/client/http/climb.ts#CALM_MS': time(
+  'lib/client/http/calm-waits.ts#CALM_MS': time(
     'a moment at which no command is under way, when a better transport has opened',
     'the session',
-    'holds new commands back until those that were sent are answered',
+    'keeps its transport, and tries again later: nothing is held back',
   ),
   'lib/client/http/ladder.ts#REST_MS': time(
     'a hidden page that gave its connection back (HTTP/1.1)',
@@ -1622,6 +1622,7 @@ export const OTHER_NUMBERS = {
     'lib/transports/websocket/inbound-meter.ts#WHOLE_CHUNK_BYTES',
     'lib/transports/websocket/inbound-meter.ts#MASK_BYTES',
     'lib/client/http/climb.ts#MAX_DOUBLINGS',
+    'lib/client/http/climb.ts#MAX_COSTLY_DOUBLINGS',
   ],
   'places and levels': ['redis:db', 'redis:partitions', 'module:compression.level'],
   'a quantity that is demanded, not bounded': ['redis:durability.replicas'],

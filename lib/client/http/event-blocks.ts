@@ -8,8 +8,8 @@ const LINE_END = /\r\n|\n|\r/g;
 export class EventBlocks {
   /** Also takes a byte order mark away, once, at the beginning. */
   private readonly decoder = new TextDecoder();
-  /** The line that has no end yet. */
-  private rest = '';
+  /** Of the line that has no end yet. In parts: to look through the whole of it at each chunk would be quadratic in its length. */
+  private parts: string[] = [];
   /** Whether the last chunk ended with CR: a LF that follows belongs to it. */
   private endedWithCr = false;
   private data: string[] = [];
@@ -22,9 +22,17 @@ export class EventBlocks {
     if (text === '') return;
     if (this.endedWithCr && text.startsWith('\n')) text = text.slice(1);
     this.endedWithCr = text.endsWith('\r');
-    const lines = (this.rest + text).split(LINE_END);
-    this.rest = lines.pop() ?? '';
-    for (const line of lines) this.onLine(line);
+    const lines = text.split(LINE_END);
+    const rest = lines.pop() ?? '';
+    for (const line of lines) this.onLine(this.whole(line));
+    if (rest !== '') this.parts.push(rest);
+  }
+
+  private whole(end: string): string {
+    if (this.parts.length === 0) return end;
+    const line = this.parts.join('') + end;
+    this.parts = [];
+    return line;
   }
 
   private onLine(line: string): void {

@@ -118,7 +118,7 @@ export class TransportLadder implements Ladder {
       this.failures = 0;
       if (triedFrom !== undefined) this.climb.reset();
     } else if (triedFrom !== undefined) {
-      this.climb.failed();
+      this.climb.failed(true);
       this.move(triedFrom, `${this.current} still does not work`);
     } else if (blame === 'unproven') {
       this.failures = 0;
@@ -226,7 +226,10 @@ export class TransportLadder implements Ladder {
         clock,
         connectTimeoutMs,
         isThere: this.isThere,
-        onFailure: this.onFailure,
+        onFailure: (blame) => {
+          if (blame === 'broken') this.climb.suspect();
+          this.onFailure(blame);
+        },
         // Told late, perhaps when the attempt is over.
         onBlocked: () => {
           this.impossible.add('websocket');
@@ -297,13 +300,13 @@ export class TransportLadder implements Ladder {
     if (better.length === 0) return;
     this.climb.plan(soon, () => {
       const next = (): void => {
-        if (better.includes('sse')) this.handOver(session, 'sse');
+        if (better.includes('sse')) this.handOver(url, session, 'sse');
         else this.again(url, session);
       };
       if (!better.includes('websocket') || this.isMissing('websocket')) return next();
       this.climb.trySocket(url, (socket) => {
         if (socket === undefined) return next();
-        this.handOver(session, 'websocket', socket);
+        this.handOver(url, session, 'websocket', socket);
       });
     });
   }
@@ -313,25 +316,35 @@ export class TransportLadder implements Ladder {
     this.planClimb(url, session, false);
   }
 
-  private handOver(session: HttpSession, to: TransportName, socket?: ReadySocket): void {
+  private handOver(url: string, session: HttpSession, to: TransportName, socket?: ReadySocket): void {
     let isUsed = false;
-    // The session may end by itself first.
-    this.cleanups.push(() => {
+    const drop = (): void => {
       if (!isUsed) socket?.drop();
-    });
-    this.climb.whenCalm(session, () => {
+      isUsed = true;
+    };
+    const again = (): void => this.again(url, session);
+    const run = (): void => {
+      if (socket?.isClosed === true) return again();
       session.handOver(0, `A better transport is tried: ${to}`, () => {
         isUsed = true;
         this.try = { index: this.options.transports.indexOf(to), socket };
       });
+    };
+    let end = (): void => undefined;
+    // The session may end by itself first, or another try begin.
+    this.climb.onStop(() => {
+      end();
+      drop();
     });
+    end = session.whenCalm(run, again);
   }
 
   private releaseWhenHidden(url: string, session: HttpSession): void {
     const { clock, retryNow } = this.deps;
+    const { hiddenAfterMs } = this.options;
     let timer: ClientTimer | undefined;
-    const release = (): void => {
-      if (!isHidden() || !hasFewConnections(url)) return;
+    let endWait: (() => void) | undefined;
+    const rest = (): void =>
       session.handOver(
         REST_MS,
         'The page is hidden, and leaves its connection to others until it is shown',
@@ -347,10 +360,17 @@ export class TransportLadder implements Ladder {
           };
         },
       );
+    const release = (): void => {
+      if (!isHidden() || !hasFewConnections(url)) return;
+      endWait = session.whenCalm(rest, later);
+    };
+    const later = (): void => {
+      timer = clock.schedule(hiddenAfterMs, release);
     };
     const onVisibility = (): void => {
       timer?.cancel();
-      if (isHidden()) timer = clock.schedule(this.options.hiddenAfterMs, release);
+      endWait?.();
+      if (isHidden()) later();
     };
     const unwatch = watchVisibility(onVisibility);
     this.cleanups.push(() => {
@@ -370,7 +390,7 @@ export class TransportLadder implements Ladder {
     const isOther = now !== this.network && now !== undefined;
     this.network = now;
     if (!isOther) return false;
-    this.climb.reset();
+    this.climb.forget();
     this.failures = 0;
     this.isOtherNetwork = true;
     return true;

@@ -33,7 +33,12 @@ export const startPolls: StartCarrier = (deps, opening, events) => {
     }
     const { intervalMs, timeoutMs } = welcome.heartbeat;
     // Without a poll for that long the server ends the session.
-    const requests: SessionRequests = { ...deps, patienceMs: timeoutMs };
+    const requests: SessionRequests = {
+      ...deps,
+      patienceMs: timeoutMs,
+      refusalsProveLife: false,
+      spreadMs: welcome.retry.firstSpreadMs,
+    };
     const headers = { 'realtime-session': welcome.connection, 'realtime-ack': String(last) };
     const judge = (answer: HttpAnswer): Verdict | Promise<Verdict> => {
       if (isStopped || take(answer)) return { kind: 'taken' };

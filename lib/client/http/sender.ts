@@ -29,8 +29,12 @@ export interface SessionRequests extends HttpDeps {
   readonly random: () => number;
   /** Longest wait for one answer. */
   readonly requestLimitMs: number;
-  /** For how long a request is repeated while nothing answers as the server would. */
+  /** For how long a request is repeated while nothing answers as the server would. A longer wait is not for this session, either. */
   readonly patienceMs: number;
+  /** Whether a refusal for a time is a sign of life. Not where nothing but these requests tells whether the server lives. */
+  readonly refusalsProveLife: boolean;
+  /** Clients that are sent away together spread themselves over this long, or over the wait again where that is less. */
+  readonly spreadMs: number;
 }
 
 /** What to do with an answer: it is taken, asks to come again, ends the session, or is not the server's. */
@@ -77,15 +81,21 @@ export class Repeated {
   }
 
   private follow(verdict: Verdict): void {
-    const { clock, random, patienceMs } = this.deps;
+    const { clock, random, patienceMs, refusalsProveLife, spreadMs } = this.deps;
     if (verdict.kind === 'taken') return this.done();
     if (verdict.kind === 'lost') return this.done(verdict.loss);
+    const advisedMs = verdict.kind === 'again' ? verdict.afterMs : 0;
     const delayMs = exponentialDelay(REPEAT, this.failures++, random);
-    const afterMs = Math.max(delayMs, verdict.kind === 'again' ? verdict.afterMs : 0);
+    const afterMs = Math.max(delayMs, advisedMs + random() * Math.min(advisedMs, spreadMs));
     const now = clock.monotonic();
-    this.since ??= now;
-    if (now + afterMs - this.since > patienceMs)
-      return this.done({ code: 1006, reason: '', failure: 'The server does not answer' });
+    this.since = verdict.kind === 'again' && refusalsProveLife ? undefined : (this.since ?? now);
+    const isDead = this.since !== undefined && now + afterMs - this.since > patienceMs;
+    if (isDead || advisedMs > patienceMs)
+      return this.done(
+        advisedMs > 0
+          ? { code: 1006, reason: `overloaded|${advisedMs}`, failure: 'The server asks to come back later' }
+          : { code: 1006, reason: '', failure: 'The server does not answer' },
+      );
     this.timer = clock.schedule(afterMs, () => this.run());
   }
 }

@@ -3,6 +3,7 @@ import type { Encoded } from '../../protocol/codecs/codec.js';
 import { readSubprotocols } from '../../protocol/subprotocol.js';
 import { recordOf } from '../received.js';
 import type { Transport, TransportEvents } from '../transport/websocket.js';
+import { CalmWaits } from './calm-waits.js';
 import { isForeign } from './page.js';
 import { below, jsonOf, refusalOf, type HttpAnswer, type HttpDeps } from './request.js';
 import { Sender, type SessionLoss, type SessionRequests } from './sender.js';
@@ -85,7 +86,7 @@ export class HttpSession implements Transport, CarrierEvents {
   private isEnded = false;
   private isWelcomed = false;
   private isLeaving = false;
-  private release: (() => void) | undefined;
+  private readonly calm: CalmWaits;
   /** Whether it proves without cookies who the user is. */
   private hasToken = false;
 
@@ -95,6 +96,7 @@ export class HttpSession implements Transport, CarrierEvents {
     private readonly protocols: readonly string[],
     private readonly events: TransportEvents,
   ) {
+    this.calm = new CalmWaits(deps.clock, deps.codec);
     queueMicrotask(() => {
       if (!this.isEnded) events.opened('');
     });
@@ -125,25 +127,26 @@ export class HttpSession implements Transport, CarrierEvents {
   }
 
   /**
-   * Ends the session for another one, without harm: new commands are held back as after a `bye` of the server, and those that were
-   * sent get their answers first.
+   * Ends the session for another one, without harm where it is calm: the client takes it for a `bye` of the server.
    *
    * @param onRelease Called right before the end.
    */
   handOver(retryAfterMs: number, why: string, onRelease: () => void): void {
-    if (this.isEnded || this.isLeaving || this.release !== undefined) return;
-    this.release = () => {
-      onRelease();
-      this.finish(1006, '', why);
-    };
+    if (this.isEnded || this.isLeaving) return;
     const payload = { code: CLOSE_CODES.rotate.code, retryAfterMs, spreadMs: 0 };
     this.events.frame(JSON.stringify({ type: 'bye', payload }));
-    this.releaseWhenIdle();
+    // A listener may have ended it.
+    if (this.ended()) return;
+    onRelease();
+    this.finish(1006, '', why);
   }
 
-  /** Whether no command waits for its answer. */
-  get isIdle(): boolean {
-    return this.deps.codec.isIdle;
+  /**
+   * Calls `run` as soon as no command waits for its answer, or `onBusy` when there was no such moment for a while. Nothing is held back
+   * meanwhile. @returns Ends the wait.
+   */
+  whenCalm(run: () => void, onBusy: () => void): () => void {
+    return this.calm.wait(run, onBusy);
   }
 
   messages(text: string): void {
@@ -161,7 +164,7 @@ export class HttpSession implements Transport, CarrierEvents {
       return;
     }
     this.welcome();
-    this.releaseWhenIdle();
+    this.calm.look();
   }
 
   refused(answer: HttpAnswer): void {
@@ -249,7 +252,7 @@ export class HttpSession implements Transport, CarrierEvents {
     const { codec, requestLimitMs } = this.deps;
     const { welcome } = codec;
     if (this.isWelcomed || welcome === undefined) return;
-    const { connection, heartbeat, limits } = welcome;
+    const { connection, heartbeat, limits, retry } = welcome;
     this.isWelcomed = true;
     if (connection === undefined) {
       this.finish(1006, '', 'The server named no session');
@@ -257,17 +260,20 @@ export class HttpSession implements Transport, CarrierEvents {
     }
     // Without a request for that long the server takes the client for dead.
     const patienceMs = heartbeat.timeoutMs;
-    const requests: SessionRequests = { ...this.deps, requestLimitMs, patienceMs };
+    const requests: SessionRequests = {
+      ...this.deps,
+      requestLimitMs,
+      patienceMs,
+      // Its carrier tells when it does not live.
+      refusalsProveLife: true,
+      spreadMs: retry.firstSpreadMs,
+    };
     this.sender = new Sender(requests, below(this.url, 'send'), connection, limits, (loss) =>
       this.lost(loss),
     );
     this.sender.push(this.early);
     this.early = [];
     this.deps.onWelcome(this);
-  }
-
-  private releaseWhenIdle(): void {
-    if (this.isIdle) this.release?.();
   }
 
   // A function, as the compiler does not know that a call in between may change it.
@@ -283,6 +289,7 @@ export class HttpSession implements Transport, CarrierEvents {
   ): void {
     if (this.isEnded) return;
     this.isEnded = true;
+    this.calm.stop();
     this.carrier?.stop();
     this.sender?.stop();
     // Where it was told already, another session may have begun.

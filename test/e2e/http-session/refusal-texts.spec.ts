@@ -17,8 +17,11 @@ async function start(options: WireServerOptions = {}): Promise<void> {
 }
 
 const open = () => HttpExchange.open({ url: server.httpUrl }, { token: 'ada' });
-const request = (path: string, headers: Readonly<Record<string, string>> = {}, body = '[]') =>
-  post(`${server.httpUrl}/${path}`, { body, headers: { ...JSON_TYPE, ...headers } });
+const request = (
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  body = path === 'send' || headers['Realtime-Session'] === undefined ? '[]' : '',
+) => post(`${server.httpUrl}/${path}`, { body, headers: { ...JSON_TYPE, ...headers } });
 const said = ({ status, body }: HttpReply): string =>
   `${status} ${(JSON.parse(body) as { message: string }).message}`;
 

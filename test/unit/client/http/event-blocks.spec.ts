@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventBlocks } from '../../../../lib/client/http/event-blocks.js';
+import { patience } from '../../../support/patience.js';
 import fc from '../../../support/property.js';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -42,6 +43,19 @@ describe('an event stream', () => {
 
   it('gives no block that has no end', () => {
     expect(read([bytes('data: a\n\ndata: b\n')])).toEqual(['a']);
+  });
+
+  it('takes a large block in small chunks at a cost that grows with its size alone', () => {
+    const seen: string[] = [];
+    const blocks = new EventBlocks((data) => seen.push(data));
+    const chunk = bytes('x'.repeat(512));
+    const count = 16_384;
+    const began = performance.now();
+    blocks.push(bytes('data: '));
+    for (let n = 0; n < count; n++) blocks.push(chunk);
+    blocks.push(bytes('\n\n'));
+    expect(performance.now() - began).toBeLessThan(patience(1_000));
+    expect(seen.map(({ length }) => length)).toEqual([512 * count]);
   });
 
   it('is the same wherever its chunks are cut: in a line, a line end, a character', () => {

@@ -334,35 +334,33 @@ describe('the way up', () => {
     expect(h.http.count('sse')).toBe(1);
   });
 
-  it('holds new commands back where there is no moment without one, and loses none', async () => {
+  it('never holds a command back: where one is under way for long the socket is dropped, and tried later (P21k)', async () => {
     start();
     const stream = await fallen();
     h.plan = (socket) => socket.open();
     await h.pass(44_000);
-    const answers = [h.client.request('first')];
+    const slow = h.client.request('slow', undefined, { timeoutMs: 300_000 });
     const call = await h.http.next('send');
     call.answer(202);
     await h.pass(1_000);
     expect(h.sockets).toHaveLength(3);
-    await h.pass(3_100);
-    // Held back from here on.
-    answers.push(h.client.request('second'));
-    await h.pass(1_000);
-    expect(h.http.count('send')).toBe(1);
-    expect(stream.isAborted).toBe(false);
+    await h.pass(2_999);
+    expect(h.sockets[2]?.closes).toBe(0);
+    const quick = h.client.request('quick');
+    const asked = await h.http.next('send');
+    asked.answer(202);
+    stream.send({ type: 'reply', ref: asked.commands[0]?.id, payload: 2 });
+    expect(await quick).toBe(2);
+    await h.pass(1);
+    expect(h.sockets[2]?.closes).toBe(1);
+    await h.pass(60_000);
+    expect(h.client.status).toEqual({ state: 'live', transport: 'sse' });
     stream.send({ type: 'reply', ref: call.commands[0]?.id, payload: 1 });
-    await h.pass(1_000);
-    const socket = h.sockets[2];
-    await until(() => opened(socket), 'hello');
-    const { id } = JSON.parse(socket?.sent[0] ?? '') as { id: string };
-    socket?.message({ type: 'welcome', ref: id, payload: { user: 'u1' } });
-    await until(() => socket?.sent.length === 2, 'the request');
-    socket?.message({
-      type: 'reply',
-      ref: (JSON.parse(socket?.sent[1] ?? '') as { id: string }).id,
-      payload: 2,
-    });
-    expect(await Promise.all(answers)).toEqual([1, 2]);
+    expect(await slow).toBe(1);
+    // Twice the wait.
+    expect(h.sockets).toHaveLength(3);
+    await h.pass(30_000);
+    await until(() => opened(h.sockets[3]), 'hello');
   });
 
   it('is tried more and more rarely while it is closed, and the session stands (P21k)', async () => {
@@ -402,6 +400,38 @@ describe('the way up', () => {
     expect(h.sockets).toHaveLength(3);
   });
 
+  it.each([
+    ['the close frame comes back: it is taken', 1000],
+    ['the close frame comes back as a cut: it is not', 1006],
+    ['no close frame comes back: it is not', undefined],
+  ])(
+    'has to be proven beside the session where sockets passed nothing on: %s (P21k)',
+    async (_what, code) => {
+      start();
+      h.plan = (socket) => socket.open();
+      void h.client.connect();
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await until(() => h.sockets.length === attempt + 1, 'a socket');
+        await h.pass(3_500);
+        await h.again();
+      }
+      const stream = await h.http.stream(PATIENT);
+      await h.state('live');
+      await h.pass(45_000);
+      expect(h.sockets).toHaveLength(3);
+      expect(h.sockets[2]?.closes).toBe(1);
+      expect(opened(h.sockets[2])).toBe(false);
+      h.plan = welcoming;
+      if (code === undefined) await h.pass(5_000);
+      else h.sockets[2]?.fire('close', { code, reason: '' });
+      await h.pass(100);
+      expect(stream.isAborted).toBe(code === 1000);
+      if (code === 1000) await until(() => h.client.status.transport === 'websocket', 'the WebSocket');
+      else expect(h.client.status).toEqual({ state: 'live', transport: 'sse' });
+      expect(h.sockets).toHaveLength(code === 1000 ? 4 : 3);
+    },
+  );
+
   it('does not use a socket that closed while it waited', async () => {
     start();
     const stream = await fallen();
@@ -410,13 +440,14 @@ describe('the way up', () => {
     void h.client.request('slow').catch(() => undefined);
     const call = await h.http.next('send');
     call.answer(202);
-    await h.pass(4_100);
+    await h.pass(2_000);
     h.sockets[2]?.fire('close', { code: 4005, reason: '' });
     stream.send({ type: 'reply', ref: call.commands[0]?.id, payload: 1 });
     await h.pass(1_000);
-    await h.http.stream();
-    await h.state('live');
-    expect(h.client.status.transport).toBe('sse');
+    expect(h.client.status).toEqual({ state: 'live', transport: 'sse' });
+    expect(stream.isAborted).toBe(false);
+    await h.pass(90_000);
+    await until(() => opened(h.sockets[3]), 'hello');
   });
 
   it('closes a socket whose session ended first, and one under way when the client is closed', async () => {
@@ -470,9 +501,14 @@ describe('the way up', () => {
     (await h.http.next('sse')).stream();
     await h.pass(4_000);
     await h.again();
-    await h.http.polls();
+    await h.http.polls(PATIENT);
     await h.state('live');
     expect(h.client.status.transport).toBe('polling');
+    // It ended a session that worked: not again after twice the wait, but after four times.
+    await h.pass(170_000);
+    expect(h.http.count('sse')).toBe(2);
+    await h.pass(25_000);
+    await until(() => h.http.count('sse') === 3, 'the next try');
   });
 });
 
@@ -520,6 +556,33 @@ describe('a hidden page on HTTP/1.1', () => {
     call.answer(202);
     await h.pass(30_000);
     await h.state('waiting');
+    show('visible');
+    await h.http.stream();
+  });
+
+  it('keeps it while a command is under way, and looks again later (P21l)', async () => {
+    page('http/1.1');
+    start({}, { transports: ['sse'] });
+    void h.client.connect();
+    const stream = await h.http.stream(PATIENT);
+    await h.state('live');
+    const slow = h.client.request('slow', undefined, { timeoutMs: 300_000 });
+    const call = await h.http.next('send');
+    call.answer(202);
+    show('hidden');
+    await h.pass(33_000);
+    const quick = h.client.request('quick');
+    const asked = await h.http.next('send');
+    asked.answer(202);
+    stream.send({ type: 'reply', ref: asked.commands[0]?.id, payload: 2 });
+    expect(await quick).toBe(2);
+    stream.send({ type: 'reply', ref: call.commands[0]?.id, payload: 1 });
+    expect(await slow).toBe(1);
+    expect(h.client.state).toBe('live');
+    await h.pass(29_999);
+    expect(h.client.state).toBe('live');
+    await h.pass(1);
+    expect(h.client.status).toMatchObject({ state: 'waiting', delayMs: 3_600_000 });
     show('visible');
     await h.http.stream();
   });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { Sender, type SessionLoss } from '../../../../lib/client/http/sender.js';
+import { Sender, type SessionLoss, type SessionRequests } from '../../../../lib/client/http/sender.js';
 import { ManualClock, settle } from '../../../support/engine/manual-clock.js';
 import { ScriptedFetch } from './scripted-fetch.js';
 
 const LIMITS = { maxEnvelopesPerFrame: 3, maxFrameBytes: 100, maxMessageBytes: 90 };
 const line = (id: string, more = ''): string => JSON.stringify({ id, more });
 
-function setUp() {
+function setUp(more: Partial<SessionRequests> = {}) {
   const clock = new ManualClock();
   const http = new ScriptedFetch();
   const losses: SessionLoss[] = [];
@@ -18,6 +18,9 @@ function setUp() {
       random: () => 0.5,
       requestLimitMs: 10_000,
       patienceMs: 35_000,
+      refusalsProveLife: true,
+      spreadMs: 2_000,
+      ...more,
     },
     'https://a.example/rt/send',
     'n.secret',
@@ -98,15 +101,69 @@ describe('the commands of a session over HTTP', () => {
     const { clock, http, sender } = setUp();
     sender.push([line('a')]);
     (await http.next('send')).refuse(429, { retryAfterMs: 7_000 });
-    await clock.advanceAsync(6_999);
+    // Half of the spread, by the chance of this test.
+    await clock.advanceAsync(7_999);
     expect(http.calls).toHaveLength(1);
     await clock.advanceAsync(1);
-    (await http.next('send')).answer(503, 'away', { 'retry-after': '2' });
-    await clock.advanceAsync(1_999);
+    (await http.next('send')).answer(503, 'away', { 'retry-after': '1' });
+    await clock.advanceAsync(1_499);
     expect(http.calls).toHaveLength(2);
     await clock.advanceAsync(1);
     expect((await http.next('send')).headers['realtime-send']).toBe('1');
   });
+
+  it('come back one here and one there, where all clients were sent away together (P19)', async () => {
+    const at = async (chance: number): Promise<number> => {
+      const { clock, http, sender } = setUp({ random: () => chance });
+      sender.push([line('a')]);
+      (await http.next('send')).refuse(503, { retryAfterMs: 1_000 });
+      await settle();
+      const from = clock.monotonic();
+      while (http.calls.length < 2) await clock.advanceAsync(50);
+      return clock.monotonic() - from;
+    };
+    expect(await Promise.all([at(0), at(0.5), at(0.95)])).toEqual([1_000, 1_500, 1_950]);
+  });
+
+  it('are as patient as the server asks, however often it does (P21d)', async () => {
+    const { clock, http, losses, sender } = setUp();
+    sender.push([line('a')]);
+    for (let n = 0; n < 20; n++) {
+      (await http.next('send')).refuse(429, { retryAfterMs: 5_000 });
+      await settle();
+      await clock.advanceAsync(6_000);
+    }
+    (await http.next('send')).fail();
+    await settle();
+    await clock.advanceAsync(3_000);
+    (await http.next('send')).answer(202);
+    await settle();
+    expect(losses).toEqual([]);
+  });
+
+  it('are as impatient as without an answer where only they tell whether the server lives', async () => {
+    const { clock, http, losses, sender } = setUp({ refusalsProveLife: false });
+    sender.push([line('a')]);
+    for (let n = 0; n < 6; n++) {
+      (await http.next('send')).refuse(503, { retryAfterMs: 5_000 });
+      await clock.advanceAsync(6_000);
+    }
+    expect(losses).toEqual([expect.objectContaining({ code: 1006, reason: 'overloaded|5000' })]);
+  });
+
+  it.each([429, 503])(
+    'end the session, which takes the advice, when %i asks for a longer wait than that',
+    async (status) => {
+      const { clock, http, losses, sender } = setUp();
+      sender.push([line('a')]);
+      (await http.next('send')).answer(status, '', { 'retry-after': '60' });
+      await settle();
+      expect(losses).toEqual([
+        { code: 1006, reason: 'overloaded|60000', failure: 'The server asks to come back later' },
+      ]);
+      expect(clock.pending).toBe(0);
+    },
+  );
 
   it('are given up when no answer comes in the time in which a silent server counts as dead', async () => {
     const { clock, http, losses, sender } = setUp();

@@ -17,12 +17,12 @@ export const budget = {
   },
   /** Files and bytes of a tarball, packed and unpacked. */
   tarballs: {
-    'nestjs-realtime': { files: 620, packed: 690_000, unpacked: 2_400_000 },
-    'nestjs-realtime-client': { files: 125, packed: 113_000, unpacked: 395_000 },
+    'nestjs-realtime': { files: 620, packed: 690_000, unpacked: 2_450_000 },
+    'nestjs-realtime-client': { files: 125, packed: 118_000, unpacked: 410_000 },
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
   // What is shared with ./client counts in each of them: in a page with both, client/http adds about 6,500.
-  bundles: { './client': 23_700, './client/http': 9_400, './client/msgpack': 7_650 },
+  bundles: { './client': 23_800, './client/http': 10_600, './client/msgpack': 7_650 },
 };
 
 /**

@@ -90,7 +90,9 @@ describe('messages between nodes over Redis', () => {
       return right.seen.messagesOf('back').length > 0;
     });
     expect(right.seen.states).toHaveLength(states);
-    await until('the warning', () => right.seen.warnings.some((text) => text.includes('was lost and is back')));
+    await until('the warning', () =>
+      right.seen.warnings.some((text) => text.includes('was lost and is back')),
+    );
   });
 
   it('names a node that died without a word until its last heartbeat has run out (P21)', async () => {

@@ -104,13 +104,13 @@ export class PollCarrier implements Carrier {
     this.session?.onLost();
   }
 
-  end(last: Envelope): LastAnswer | undefined {
+  end(last: Envelope, code: number): LastAnswer | undefined {
     if (this.ended) return undefined;
     this.ended = true;
     if (this.framesBytes > MAX_LAST_BYTES && this.waiting === undefined) this.frames = [];
     this.frames.push(pollFrameOf(last));
     const { number, frames, waiting } = this;
-    if (waiting !== undefined) this.answer();
+    if (waiting !== undefined) this.answer(code);
     this.stop();
     return waiting === undefined ? { acknowledged: number, body: arrayOf(frames) } : undefined;
   }
@@ -144,7 +144,8 @@ export class PollCarrier implements Carrier {
     });
   }
 
-  private answer(): void {
+  /** @param end close code of the session, where nothing follows. */
+  private answer(end?: number): void {
     const resolve = this.waiting;
     if (resolve === undefined) return;
     const { frames, framesBytes } = this;
@@ -155,7 +156,7 @@ export class PollCarrier implements Carrier {
     this.number++;
     this.keep(body, framesBytes);
     this.watch();
-    resolve(answerOf(this.number, body));
+    resolve(answerOf(this.number, body, end));
   }
 
   private keep(body: readonly Buffer[] | 'withdrawn' | undefined, bytes = 0): void {
@@ -179,12 +180,13 @@ export class PollCarrier implements Carrier {
   }
 }
 
-/** The answer to a poll. @param number that the next poll acknowledges. */
-export function answerOf(number: number, body: readonly Buffer[]): Answer {
+/** The answer to a poll. @param number that the next poll acknowledges. @param end close code of the session, where nothing follows. */
+export function answerOf(number: number, body: readonly Buffer[], end?: number): Answer {
   const headers = {
     'Content-Type': 'application/json',
     'Cache-Control': 'no-store',
     'Realtime-Answer': String(number),
+    ...(end === undefined ? {} : { 'Realtime-End': String(end) }),
   };
   return { status: 200, headers, body };
 }

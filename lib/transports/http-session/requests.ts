@@ -126,7 +126,7 @@ export class SessionRequests implements SessionAnswers {
 
   private lastOf({ session, number }: SessionRequest): Answer | undefined {
     const last = this.table.takeLast(session, number);
-    return last === undefined ? undefined : answerOf(number + 1, last.body);
+    return last && answerOf(number + 1, last.body, this.table.endOf(session)?.code);
   }
 }
 

@@ -154,7 +154,7 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     const wasOpen = this.state === 'open';
     const { retryAfterMs = 0 } = parseCloseReason(reason);
     if (!this.conclude({ code, retryAfterMs }) || !wasOpen) return;
-    const last = this.carrier.end(this.lastWord(code, retryAfterMs));
+    const last = this.carrier.end(this.lastWord(code, retryAfterMs), code);
     if (last !== undefined) this.deps.table.keep(this.id, last);
     // A stream has yet to be read to its end; `onGone` follows.
     if (this.polls !== undefined) queueMicrotask(() => this.leave());

@@ -36,7 +36,7 @@ import { UnreadAnswers } from './unread-answers.js';
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
 const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
-const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Retry-After' };
+const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 
 type Step = (exchange: Exchange) => MaybePromise<void>;
 

@@ -278,6 +278,21 @@ describe('a session over polls', () => {
     expect((await h.http.polls()).commands[0]?.payload).toMatchObject({ session: 'ticket-1' });
   });
 
+  it.each([
+    [404, { statusCode: 404, message: 'Cannot POST /rt/poll', error: 'Not Found' }],
+    [410, { statusCode: 410, message: 'Gone', error: 'Gone' }],
+    [403, { statusCode: 403 }],
+    [404, 'Not Found'],
+  ])('is not ended by the %i of the application or a proxy: %j (P21h)', async (status, body) => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls();
+    (await h.http.next('poll')).answer(status, body);
+    await h.pass(5_000);
+    const again = await h.http.next('poll');
+    expect([h.client.state, again.headers['realtime-ack']]).toEqual(['live', '1']);
+  });
+
   it('ends as the last answer says', async () => {
     start('polling');
     void h.client.connect();

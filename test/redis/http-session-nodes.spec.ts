@@ -301,7 +301,11 @@ describe('sessions over HTTP whose requests reach another node (P21j)', () => {
     const poll = exchange.poll(1, THERE);
     await elapse(stretched(5));
     const draining = home.engine.drain(stretched(500));
-    expect(envelopesIn(await poll)).toMatchObject([{ type: 'bye', payload: { code: 4001 } }]);
+    const bye = { type: 'bye', payload: { code: 4001 } };
+    const announced = await poll;
+    const last = await exchange.poll(2, THERE);
+    expect([announced, last].map(envelopesIn)).toMatchObject([[bye], [bye]]);
+    expect([announced, last].map(({ headers }) => headers['realtime-end'])).toEqual([undefined, '4001']);
     await draining;
   });
 

@@ -1,3 +1,4 @@
+import { closeNameOf } from '../../protocol/close-codes.js';
 import { exchange, whyOf, type HttpAnswer } from './request.js';
 import { Repeated, verdictOf, type SessionRequests, type Verdict } from './sender.js';
 import type { StartCarrier } from './session.js';
@@ -21,6 +22,9 @@ export const startPolls: StartCarrier = (deps, opening, events) => {
     if (!Array.isArray(parsed(text))) return false;
     last++;
     events.messages(text);
+    // The last word of the server has the form of one that only announces the end.
+    const end = Number(headers.get('realtime-end'));
+    if (isCloseCode(end)) events.lost({ code: end, reason: closeNameOf(end) ?? '', failure: '' });
     return true;
   }
 
@@ -71,6 +75,10 @@ export const startPolls: StartCarrier = (deps, opening, events) => {
     },
   };
 };
+
+function isCloseCode(code: number): boolean {
+  return Number.isInteger(code) && code >= 1_000 && code <= 4_999;
+}
 
 function parsed(text: string): unknown {
   try {

@@ -103,14 +103,15 @@ export class Repeated {
 /** Judges an answer that is not the one that was hoped for. */
 export async function verdictOf(answer: HttpAnswer): Promise<Verdict> {
   const { status, text } = answer;
-  const { statusCode, close, message, retryAfterMs } = jsonOf(text);
+  const { statusCode, close, message, error, retryAfterMs } = jsonOf(text);
   if (status === 429 || status === 503) {
     const refusal = await refusalOf(answer);
     return { kind: 'again', afterMs: refusal.kind === 'busy' ? refusal.retryAfterMs : 0 };
   }
-  // Anything between here and the server answers with other statuses, or another body.
-  const isServers = statusCode === status;
-  if (!isServers && status !== 409 && status !== 410) return { kind: 'unknown' };
+  // Anything between here and the server answers with other statuses, or another body; so does the application around it, whose 404
+  // has an `error`, once a server that is being replaced has left its paths.
+  const isServers = statusCode === status && typeof message === 'string';
+  if (error !== undefined || (!isServers && status !== 409 && status !== 410)) return { kind: 'unknown' };
   const code = typeof close === 'number' ? close : (CLOSE_OF_STATUS[status] ?? 1006);
   const afterMs = durationOf(retryAfterMs) ?? 0;
   return {

@@ -182,14 +182,14 @@ export class HttpSession implements Transport, CarrierEvents {
           return;
         default: {
           const { status } = answer;
-          // A server without these sessions, or an older one.
+          // A server without these sessions, or an older one; or one that is being replaced, so the second one proves it.
           const isMissing = status === 404 || status === 405 || status === 501;
           const what = `${below(this.url, this.deps.path)} answered ${status}`;
           const why = isMissing
             ? `${what}: no sessions over HTTP here: check the URL, the proxies, and the server's transports.httpSessions`
             : what;
           if (isMissing) this.deps.onMissing(why);
-          this.failed(why, isMissing ? 'blocked' : 'broken', status === 413);
+          this.failed(why, 'broken', status === 413);
         }
       }
     });

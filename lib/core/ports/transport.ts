@@ -32,8 +32,8 @@ export interface Transport {
    */
   attach(server: Server): void;
   /**
-   * Releases the paths, and refuses clients that are still authenticating. Open connections are the engine's to close.
-   * Idempotent.
+   * Refuses new clients, and those that are still authenticating; releases the paths, those of plain requests when the server has
+   * closed, or another transport claims them. Open connections are the engine's to close. Idempotent.
    */
   close(): void;
 }

@@ -38,9 +38,10 @@ export interface Carrier {
   /**
    * Ends it, with this message behind everything that was written.
    *
+   * @param code as in protocol §7.
    * @returns the answer to a poll that comes yet, by its number.
    */
-  end(last: Envelope): LastAnswer | undefined;
+  end(last: Envelope, code: number): LastAnswer | undefined;
   /** Ends it at once. */
   destroy(): void;
 }

@@ -41,6 +41,8 @@ export class PollCarrier implements Carrier {
   private session: CarrierEvents | undefined;
   /** Of the last answer. */
   private number = 0;
+  /** Monotonic time at which it was given first. */
+  private answeredAt = 0;
   private kept: readonly Buffer[] | 'withdrawn' | undefined;
   private keptBytes = 0;
   /** Whether the kept answer was given again. */
@@ -91,7 +93,9 @@ export class PollCarrier implements Carrier {
     const { clock, entropy, heartbeat } = this.deps;
     const answer = this.wait(() => this.watch(), whenGone);
     const waitMs = heartbeat.intervalMs * (LEAST_PART + (1 - LEAST_PART) * entropy.random());
-    this.timer = clock.schedule(waitMs, () => this.answer());
+    // From the last answer on, as the client counts: the repeat of a poll that was cut begins no new wait.
+    const leftMs = Math.max(0, this.answeredAt + waitMs - clock.monotonic());
+    this.timer = clock.schedule(leftMs, () => this.answer());
     if (this.frames.length > 0) this.answerSoon();
     else if (this.sockets.bytes === 0) this.session?.onDrain();
     return answer;
@@ -116,13 +120,13 @@ export class PollCarrier implements Carrier {
     this.session?.onLost();
   }
 
-  end(last: Envelope): LastAnswer | undefined {
+  end(last: Envelope, code: number): LastAnswer | undefined {
     if (this.ended) return undefined;
     this.ended = true;
     if (this.framesBytes > MAX_LAST_BYTES && this.waiting === undefined) this.frames = [];
     this.frames.push(pollFrameOf(last));
     const { number, frames, waiting } = this;
-    if (waiting !== undefined) this.answer();
+    if (waiting !== undefined) this.answer(code);
     this.stop();
     return waiting === undefined ? { acknowledged: number, body: arrayOf(frames) } : undefined;
   }
@@ -164,11 +168,11 @@ export class PollCarrier implements Carrier {
     return this.handOver(kept);
   }
 
-  private handOver(kept: readonly Buffer[]): Answer {
+  private handOver(kept: readonly Buffer[], end?: number): Answer {
     const { number, keptBytes } = this;
     const fate = this.sockets.next(keptBytes);
     this.watch((keptBytes / SLOWEST_BYTES_PER_SECOND) * 1_000);
-    return answerOf(number, kept, fate);
+    return answerOf(number, kept, end, fate);
   }
 
   /** The socket of an answer holds nothing of it any more. */
@@ -202,7 +206,8 @@ export class PollCarrier implements Carrier {
     });
   }
 
-  private answer(): void {
+  /** @param end close code of the session, where nothing follows. */
+  private answer(end?: number): void {
     const resolve = this.waiting;
     if (resolve === undefined) return;
     const { frames, framesBytes } = this;
@@ -211,8 +216,9 @@ export class PollCarrier implements Carrier {
     this.frames = [];
     this.framesBytes = 0;
     this.number++;
+    this.answeredAt = this.deps.clock.monotonic();
     this.keep(body, framesBytes);
-    resolve(this.handOver(body));
+    resolve(this.handOver(body, end));
   }
 
   private keep(body: readonly Buffer[] | 'withdrawn' | undefined, bytes = 0): void {
@@ -238,12 +244,18 @@ export class PollCarrier implements Carrier {
   }
 }
 
-/** The answer to a poll. @param number that the next poll acknowledges. */
-export function answerOf(number: number, body: readonly Buffer[], fate?: AnswerFate): Answer {
+/**
+ * The answer to a poll.
+ *
+ * @param number that the next poll acknowledges.
+ * @param end close code of the session, where nothing follows.
+ */
+export function answerOf(number: number, body: readonly Buffer[], end?: number, fate?: AnswerFate): Answer {
   const headers = {
     'Content-Type': 'application/json',
     'Cache-Control': 'no-store',
     'Realtime-Answer': String(number),
+    ...(end === undefined ? {} : { 'Realtime-End': String(end) }),
   };
   return { status: 200, headers, body, ...(fate === undefined ? {} : { fate }) };
 }

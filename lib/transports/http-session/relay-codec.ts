@@ -13,6 +13,7 @@ const HEADERS = [
   'Content-Type',
   'Cache-Control',
   'Realtime-Answer',
+  'Realtime-End',
   'Retry-After',
   'Allow',
   'WWW-Authenticate',

@@ -134,7 +134,7 @@ export class SessionRequests implements SessionAnswers {
   private lastOf({ session, number, origin }: SessionRequest): Answer | undefined {
     const last = this.table.takeLast(session, number, origin);
     if (last === 'other') return OTHER_ORIGIN;
-    return last === undefined ? undefined : answerOf(number + 1, last.body);
+    return last === undefined ? undefined : answerOf(number + 1, last.body, this.table.endOf(session)?.code);
   }
 }
 

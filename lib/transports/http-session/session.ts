@@ -154,7 +154,7 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     const wasOpen = this.state === 'open';
     const { retryAfterMs = 0 } = parseCloseReason(reason);
     if (!this.conclude({ code, retryAfterMs }) || !wasOpen) return;
-    const last = this.carrier.end(this.lastWord(code, retryAfterMs));
+    const last = this.carrier.end(this.lastWord(code, retryAfterMs), code);
     if (last !== undefined) this.deps.table.keep(this.id, { ...last, origin: this.handshake.headers.origin });
     // What it was sent has yet to be read to its end; of a stream, `onGone` follows.
     this.polls?.whenLeft(() => this.leave());

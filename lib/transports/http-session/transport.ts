@@ -18,7 +18,8 @@ import {
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
-import { occupy, RequestRouter } from '../http/request-router.js';
+import { leave, type Claim } from '../http/leaving.js';
+import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
 import { EventStream } from '../sse/event-stream.js';
 import { refusalAfter } from '../sse/feed-refusal.js';
 import { refusalAnswer, type Answer } from './answer.js';
@@ -46,7 +47,7 @@ import { dropBody } from './unread-body.js';
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
 const NO_BODY = refused(400, 'A poll of a session has no body');
 const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
-const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Retry-After' };
+const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 
 const EMPTY = 'The body is an empty array: a session begins with the envelope `hello`';
 
@@ -89,7 +90,7 @@ export class HttpSessionTransport implements Transport {
   private readonly requests: SessionRequests;
   /** Answers the requests of sessions that other nodes hold; `undefined` where there is one node. */
   private readonly relay: SessionRelay | undefined;
-  private readonly releases: (() => void)[] = [];
+  private readonly claims = new Map<Server, Claim[]>();
   private readonly startedAt: number;
   private saidForeign = false;
   private closed = false;
@@ -121,7 +122,7 @@ export class HttpSessionTransport implements Transport {
   }
 
   get attached(): boolean {
-    return this.releases.length > 0;
+    return this.claims.size > 0;
   }
 
   attach(server: Server): void {
@@ -132,18 +133,19 @@ export class HttpSessionTransport implements Transport {
       ['poll', (exchange) => this.poll(exchange)],
       ['send', (exchange) => this.send(exchange)],
     ];
-    for (const [name, step] of paths)
-      this.releases.push(
-        router.claimMethods(this.pathOf(name), ['POST'], (req, res, allow) =>
-          this.onRequest(req, res, allow, step),
-        ),
-      );
+    const claims: Claim[] = [];
+    this.claims.set(server, claims);
+    for (const [name, step] of paths) {
+      const handler: MethodHandler = (req, res, allow) => this.onRequest(req, res, allow, step);
+      claims.push({ handler, release: router.claimMethods(this.pathOf(name), ['POST'], handler) });
+    }
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const release of this.releases.splice(0)) release();
+    for (const [server, claims] of this.claims) leave(server, claims);
+    this.claims.clear();
     this.check.close();
     this.bodies.close();
     this.relay?.close();
@@ -157,11 +159,13 @@ export class HttpSessionTransport implements Transport {
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
     const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => {
-      const page = this.judge(exchange, (address) => this.policy.judgePage(req, address));
+      // Also once it is closed: a page has to be able to read that it should come back.
+      const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
       if (isRefusal(page)) return this.refuse(exchange, page);
       exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
       if (req.method === 'OPTIONS') return this.preflight(exchange);
+      if (this.closed) return this.refuse(exchange, TRY_LATER);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
       // What is pipelined behind it would wait for its answer.
       return occupy(req, res) ? step(exchange) : undefined;
@@ -341,13 +345,14 @@ export class HttpSessionTransport implements Transport {
     return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
   }
 
-  private preflight({ res, cors }: Exchange): void {
+  private preflight({ req, res, cors }: Exchange): void {
     const { 'Access-Control-Expose-Headers': _exposed, ...page } = cors;
     const headers = {
       ...page,
       'Access-Control-Allow-Methods': 'POST',
       'Access-Control-Allow-Headers': REQUEST_HEADERS,
       'Access-Control-Max-Age': '600',
+      ...(this.closed && !isHttp2(req) && { Connection: 'close' }),
     };
     res.writeHead(204, headers).end();
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { HttpRequestHandler, PathClaims } from '../../core/ports/transport.js';
 import { isHttp2 } from './http2.js';
+import { giveWay, isLeaving } from './leaving.js';
 import { PathRouter, type RouterListener } from './path-router.js';
 
 const ROUTER = Symbol.for('nestjs-realtime.request-router.v1');
@@ -51,16 +52,18 @@ export class RequestRouter
    * claimed goes to who claimed the path first, to be refused.
    *
    * @returns Releases them; idempotent.
-   * @throws Error when one of them, or the whole path, is taken.
+   * @throws Error when one of them, or the whole path, is taken, by who is not leaving.
    */
   claimMethods(path: string, methods: readonly string[], handler: MethodHandler): () => void {
     const { handlers, release } = this.shared.get(path) ?? this.share(path);
-    if (methods.some((method) => handlers.has(method))) {
+    const before = methods.map((method) => handlers.get(method));
+    if (before.some((other) => other !== undefined && !isLeaving(other))) {
       throw new Error(
         `Requests of "${path}" are already taken on this server. Give one of the transports another path.`,
       );
     }
     for (const method of methods) handlers.set(method, handler);
+    for (const other of before) giveWay(other);
     return () => {
       for (const method of methods) if (handlers.get(method) === handler) handlers.delete(method);
       if (handlers.size > 0 || this.shared.get(path)?.handlers !== handlers) return;

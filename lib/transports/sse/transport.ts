@@ -10,7 +10,8 @@ import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
-import { occupy, RequestRouter } from '../http/request-router.js';
+import { leave, type Claim } from '../http/leaving.js';
+import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
 import { BlockVariants, errorBlock } from './blocks.js';
 import { EventStream, STREAM_HEAD, type EventStreamDeps } from './event-stream.js';
 import { Feed, type FeedDeps } from './feed.js';
@@ -63,7 +64,7 @@ export class SseTransport implements Transport {
   private readonly feeds: FeedDeps;
   /** How streams are written; shared with every transport that is to send the same bytes. */
   readonly variants = new BlockVariants();
-  private readonly releases: (() => void)[] = [];
+  private readonly claims = new Map<Server, Claim>();
   private readonly watches: (() => void)[] = [];
   private closed = false;
 
@@ -92,12 +93,14 @@ export class SseTransport implements Transport {
   }
 
   get attached(): boolean {
-    return this.releases.length > 0;
+    return this.claims.size > 0;
   }
 
   attach(server: Server): void {
     if (this.closed) throw new Error('This transport is closed. Create a new one.');
-    this.releases.push(RequestRouter.of(server).claimMethods(this.path, METHODS, this.onRequest));
+    const handler: MethodHandler = (req, res, allow) => this.onRequest(req, res, allow);
+    const release = RequestRouter.of(server).claimMethods(this.path, METHODS, handler);
+    this.claims.set(server, { handler, release });
   }
 
   /** Where the path is not attached: refuses what is pipelined behind the streams of {@link serve} all the same. */
@@ -132,21 +135,25 @@ export class SseTransport implements Transport {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const release of [...this.releases.splice(0), ...this.watches.splice(0)]) release();
+    for (const [server, claim] of this.claims) leave(server, [claim]);
+    this.claims.clear();
+    for (const release of this.watches.splice(0)) release();
     this.check.close();
   }
 
-  private readonly onRequest = (req: IncomingMessage, res: ServerResponse, allow: string): void => {
+  private onRequest(req: IncomingMessage, res: ServerResponse, allow: string): void {
     const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => this.answer(exchange));
-  };
+  }
 
   private answer(exchange: Exchange): MaybePromise<void> {
     const { req } = exchange;
-    const page = this.judge(exchange, (address) => this.policy.judgePage(req, address));
+    // Also once it is closed: a browser that may not read the answer never comes back.
+    const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
     if (isRefusal(page)) return this.refuse(exchange, page);
     exchange.cors = page.cors;
     if (req.method === 'OPTIONS') return this.preflight(exchange);
+    if (this.closed) return this.refuse(exchange, TRY_LATER);
     const wrong = judgeMethod(req);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
     const query = readFeedQuery(req);
@@ -203,12 +210,13 @@ export class SseTransport implements Transport {
     res.writeHead(204, { ...cors, 'Cache-Control': 'no-store' }).end();
   }
 
-  private preflight({ res, cors }: Exchange): void {
+  private preflight({ req, res, cors }: Exchange): void {
     const headers = {
       ...cors,
       'Access-Control-Allow-Methods': 'GET',
       'Access-Control-Allow-Headers': 'Authorization, Last-Event-ID',
       'Access-Control-Max-Age': '600',
+      ...(this.closed && !isHttp2(req) && { Connection: 'close' }),
     };
     res.writeHead(204, headers).end();
   }

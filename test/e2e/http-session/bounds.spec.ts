@@ -213,8 +213,7 @@ describe('a transport that closes', () => {
     await until('the answers', () => read().includes('503') && opening.read().includes('503'));
     expect(read()).toContain('Connection: close');
     expect(() => server.http.attach({} as never)).toThrow('closed');
-    // The path is the application's again: here it is that of the probe.
-    expect((await ask(`${server.httpUrl}/poll`, '[]')).status).toBe(426);
+    expect((await ask(`${server.httpUrl}/poll`, '[]')).status).toBe(503);
   });
 });
 

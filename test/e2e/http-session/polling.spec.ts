@@ -305,9 +305,9 @@ describe('the end of a session by polls', () => {
     const session = await open([hello({ token: 'alice' })]);
     const poll = await waiting(session);
     await server.engine.disconnect('alice');
-    expect(envelopesOf(await poll())).toMatchObject([
-      { type: 'error', payload: { close: 4811, code: 'kicked' } },
-    ]);
+    const last = await poll();
+    expect(envelopesOf(last)).toMatchObject([{ type: 'error', payload: { close: 4811, code: 'kicked' } }]);
+    expect(last.headers['realtime-end']).toBe('4811');
     expect(JSON.parse((await session.ask(2)).text)).toMatchObject({ statusCode: 410, close: 4811 });
     expect(JSON.parse((await session.send(1, [])).text)).toMatchObject({ statusCode: 410, close: 4811 });
   });
@@ -317,7 +317,7 @@ describe('the end of a session by polls', () => {
     const session = await open([hello({ token: 'alice' })]);
     await server.engine.disconnect('alice');
     const last = await session.ask(1);
-    expect([last.status, numberOf(last)]).toEqual([200, '2']);
+    expect([last.status, numberOf(last), last.headers['realtime-end']]).toEqual([200, '2', '4811']);
     expect(envelopesOf(last)).toMatchObject([{ type: 'error', payload: { close: 4811 } }]);
     expect(JSON.parse((await session.ask(1)).text)).toMatchObject({ statusCode: 410, close: 4811 });
   });
@@ -328,11 +328,12 @@ describe('the end of a session by polls', () => {
     const poll = isWaiting ? await waiting(session) : undefined;
     const drained = server.engine.drain(1_000);
     const words: unknown[] = [];
-    const read = (envelopes: readonly { type: string; payload: unknown }[]): void => {
-      for (const { type, payload } of envelopes) words.push([type, payload]);
+    const read = (answer: RawAnswer): void => {
+      const end = answer.headers['realtime-end'];
+      for (const { type, payload } of envelopesOf(answer)) words.push([type, payload, end]);
     };
     if (poll !== undefined) {
-      read(envelopesOf(await poll()));
+      read(await poll());
       session.number++;
     }
     let over: RawAnswer | undefined;
@@ -345,7 +346,7 @@ describe('the end of a session by polls', () => {
       });
       if (answer?.status === 410) over = answer;
       else if (answer !== undefined) {
-        read(envelopesOf(answer));
+        read(answer);
         session.number = Number(numberOf(answer));
       }
     }
@@ -354,8 +355,8 @@ describe('the end of a session by polls', () => {
       server.engine as unknown as { options: { settings: { drainSpreadMs: number } } }
     ).options.settings;
     expect(words).toEqual([
-      ['bye', { code: 4001, retryAfterMs: 0, spreadMs }],
-      ['bye', { code: 4001, retryAfterMs: 0, spreadMs }],
+      ['bye', { code: 4001, retryAfterMs: 0, spreadMs }, undefined],
+      ['bye', { code: 4001, retryAfterMs: 0, spreadMs }, '4001'],
     ]);
     await drained;
     expect(server.engine.status.sessions).toBe(0);

@@ -394,7 +394,7 @@ describe('pages', () => {
     expect(session.reader.headers).toMatchObject({
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers': 'Realtime-Answer, Retry-After',
+      'access-control-expose-headers': 'Realtime-Answer, Realtime-End, Retry-After',
     });
     const sent = await session.send(1, [subscribe('rooms.1')]);
     expect([sent.status, sent.headers['access-control-allow-origin']]).toEqual([202, origin]);

@@ -26,8 +26,8 @@ class HttpTranscript {
   async play(line: string): Promise<void> {
     const post = /^C-POST (poll|send|sse)(?: (\d+))?(?: (.+))?$/.exec(line);
     if (post !== null) return this.post(post[1] as string, post[2], post[3]);
-    const answer = /^S-ANSWER (\d+)(?: (\d+))?(?: (.+))?$/.exec(line);
-    if (answer !== null) return this.answer(Number(answer[1]), answer[2], answer[3]);
+    const answer = /^S-ANSWER (\d+)(?: (\d+))?(?: end (\d+))?(?: ([^e].*))?$/.exec(line);
+    if (answer !== null) return this.answer(answer);
     const streamed = /^S-STREAM (.+)$/.exec(line)?.[1];
     if (streamed !== undefined) return this.expect(await this.stream?.next(), streamed);
     expect(line).toBe('S-END');
@@ -46,9 +46,10 @@ class HttpTranscript {
     await this.last;
   }
 
-  private async answer(status: number, number: string | undefined, body: string | undefined): Promise<void> {
+  private async answer([, status, number, end, body]: RegExpExecArray): Promise<void> {
     const { status: was, headers, text } = (await this.last) as RawAnswer;
-    expect([was, headers['realtime-answer'], text === '']).toEqual([status, number, body === undefined]);
+    const { 'realtime-answer': ownNumber, 'realtime-end': ownEnd } = headers;
+    expect([String(was), ownNumber, ownEnd, text === '']).toEqual([status, number, end, body === undefined]);
     if (body !== undefined) this.expect(JSON.parse(text), body);
   }
 

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { memoryBroker } from '../../../lib/brokers/memory/index.js';
@@ -70,6 +70,8 @@ export interface WireServer {
   readonly url: string;
   /** The same address for HTTP: the probe of P18. */
   readonly httpUrl: string;
+  /** That the transports are attached to. */
+  readonly httpServer: Server;
   readonly engine: RealtimeEngine;
   readonly broker: Broker;
   readonly transport: WebSocketTransport;
@@ -212,6 +214,7 @@ export async function startWireServer(options: WireServerOptions = {}): Promise<
   return {
     url,
     httpUrl: `http${s}://${address}`,
+    httpServer: http,
     engine,
     broker,
     transport,

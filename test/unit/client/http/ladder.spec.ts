@@ -212,11 +212,30 @@ describe('the way down', () => {
     expect(h.http.count('sse')).toBe(1);
   });
 
+  it.each([404, 405, 501])(
+    'is used again after one %i: the server may be replaced right now (P21k)',
+    async (status) => {
+      start();
+      await twoFailures();
+      (await h.http.next('sse')).answer(status, {
+        statusCode: status,
+        message: 'Cannot POST',
+        error: 'Not Found',
+      });
+      await h.again();
+      await h.http.stream();
+      await h.state('live');
+      expect(h.http.count('poll')).toBe(0);
+    },
+  );
+
   it('begins with the WebSocket again behind the last transport', async () => {
     start();
     await twoFailures();
-    (await h.http.next('sse')).refuse(404);
-    await h.again();
+    for (const name of ['sse', 'sse', 'poll'] as const) {
+      (await h.http.next(name)).refuse(404);
+      await h.again();
+    }
     (await h.http.next('poll')).refuse(404);
     await h.state('waiting');
     h.plan = welcoming;

@@ -278,6 +278,21 @@ describe('a session over polls', () => {
     expect((await h.http.polls()).commands[0]?.payload).toMatchObject({ session: 'ticket-1' });
   });
 
+  it.each([
+    [404, { statusCode: 404, message: 'Cannot POST /rt/poll', error: 'Not Found' }],
+    [410, { statusCode: 410, message: 'Gone', error: 'Gone' }],
+    [403, { statusCode: 403 }],
+    [404, 'Not Found'],
+  ])('is not ended by the %i of the application or a proxy: %j (P21h)', async (status, body) => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls();
+    (await h.http.next('poll')).answer(status, body);
+    await h.pass(5_000);
+    const again = await h.http.next('poll');
+    expect([h.client.state, again.headers['realtime-ack']]).toEqual(['live', '1']);
+  });
+
   it('ends as the last answer says', async () => {
     start('polling');
     void h.client.connect();
@@ -290,6 +305,40 @@ describe('a session over polls', () => {
     expect(h.client.status).toMatchObject({ code: 4811, name: 'kicked' });
     await settle();
     expect(h.http.count('poll')).toBe(2);
+  });
+
+  it('ends at once with the answer that is marked as the last one, and follows its advice (P21h)', async () => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls();
+    const bye = { type: 'bye', payload: { code: 4001, retryAfterMs: 3_000, spreadMs: 1_000 } };
+    // An announcement looks the same.
+    (await h.http.next('poll')).messages(2, bye);
+    (await h.http.next('poll')).answer(200, [bye], { 'realtime-answer': '3', 'realtime-end': '4001' });
+    await h.state('waiting');
+    expect(h.client.status).toMatchObject({ code: 4001, delayMs: 3_500 });
+    await settle();
+    expect(h.http.count('poll')).toBe(3);
+    await h.again();
+    expect((await h.http.next('poll')).commands[0]?.payload).toMatchObject({ session: 'ticket-1' });
+  });
+
+  it.each(['', '0', '999', '5000', 'x', '1.5e3.'])('is not ended by the mark %j (P21h)', async (mark) => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls();
+    (await h.http.next('poll')).answer(200, [], { 'realtime-answer': '2', 'realtime-end': mark });
+    expect((await h.http.next('poll')).headers['realtime-ack']).toBe('2');
+    expect(h.client.state).toBe('live');
+  });
+
+  it('ends with the code of the mark where the answer says nothing else (P21h)', async () => {
+    start('polling');
+    void h.client.connect();
+    await h.http.polls();
+    (await h.http.next('poll')).answer(200, [], { 'realtime-answer': '2', 'realtime-end': '4004' });
+    await h.state('waiting');
+    expect(h.client.status).toMatchObject({ code: 4004 });
   });
 
   it('opens no other poll after it left', async () => {

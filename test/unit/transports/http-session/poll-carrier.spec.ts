@@ -104,10 +104,23 @@ describe('the answers to polls', () => {
     expect(session.onSilent).toHaveBeenCalledTimes(1);
   });
 
+  it('come in time where a poll was cut: its repeat waits for what was left, not from the beginning', async () => {
+    const { clock, polls } = await begun();
+    let gone = ever;
+    void polls.poll(1, (callback) => (gone = callback));
+    clock.advance(20_000);
+    gone();
+    const repeat = polls.poll(1, ever) as Promise<Answer>;
+    clock.advance(4_999);
+    const isAnswered = await Promise.race([repeat.then(() => true), Promise.resolve(false)]);
+    clock.advance(1);
+    expect([isAnswered, (await repeat).headers['Realtime-Answer']]).toEqual([false, '2']);
+  });
+
   it('count after the end of the session too, which is over when the last has left', async () => {
     const { polls, first } = await begun();
     fateOf(first).begin(ever);
-    polls.end({ type: 'bye', payload: {}, ts: 0 });
+    polls.end({ type: 'bye', payload: {}, ts: 0 }, 4001);
     const onLeft = jest.fn();
     polls.whenLeft(onLeft);
     await new Promise((resolve) => setImmediate(resolve));

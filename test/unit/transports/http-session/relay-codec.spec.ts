@@ -24,7 +24,7 @@ const ANSWER: RelayMessage = {
   type: 'answer',
   answer: {
     status: 200,
-    headers: { 'Content-Type': 'application/json', 'Realtime-Answer': '4' },
+    headers: { 'Content-Type': 'application/json', 'Realtime-Answer': '4', 'Realtime-End': '4001' },
     body: [Buffer.from('[1]')],
   },
 };

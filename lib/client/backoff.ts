@@ -71,7 +71,7 @@ export class Backoff {
   }
 
   /**
-   * Milliseconds until the next attempt. The first advice of a count stands alone; who is sent away again and again comes back more
+   * Whole milliseconds until the next attempt. The first advice of a count stands alone; who is sent away again and again comes back more
    * slowly.
    */
   next(advice?: Advice): number {
@@ -79,8 +79,8 @@ export class Backoff {
     const policy = this.deps.retry();
     this.ended();
     const delay = exponentialDelay(policy, this.retries++, random);
-    if (advice === undefined) return delay;
+    if (advice === undefined) return Math.round(delay);
     const advised = advice.retryAfterMs + random() * (advice.spreadMs ?? policy.firstSpreadMs);
-    return this.retries === 1 ? advised : Math.max(advised, delay);
+    return Math.round(this.retries === 1 ? advised : Math.max(advised, delay));
   }
 }

@@ -170,7 +170,8 @@ export function createCommandQueue(deps: CommandQueueDeps) {
   }
 
   function named(error: RealtimeError, spec: CommandSpec): RealtimeError {
-    log('warn', `${describe(spec)}: ${error.message}`, error);
+    // The subscription tells what becomes of it.
+    if (spec.type !== 'subscribe') log('warn', `${describe(spec)}: ${error.message}`, error);
     return about(error, spec);
   }
 

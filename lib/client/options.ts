@@ -90,8 +90,8 @@ type NumberOption = {
  * Fills in the defaults. Nothing of the platform is looked up here, so that a client can be made where there is none yet,
  * e.g. at the top of a module that a server renders.
  *
- * @throws RangeError for a number that is not above 0, TypeError for a token that is not a function and for an unknown
- * option; all name the option.
+ * @throws RangeError for a number that is not above 0, TypeError for a token or a fallback that is not a function and for an
+ * unknown option; all name the option.
  */
 export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const number = (name: NumberOption, fallback: number): number => {
@@ -102,6 +102,9 @@ export function settingsOf(options: RealtimeClientOptions): ClientSettings {
   const { token, webSocket, webSocketOptions, fallback } = options;
   if (token !== undefined && typeof (token as unknown) !== 'function') {
     throw new TypeError('The option "token" must be a function: token: () => token');
+  }
+  if (fallback !== undefined && typeof (fallback as unknown) !== 'function') {
+    throw new TypeError('The option "fallback" must be httpFallback()');
   }
   const settings = {
     token,

@@ -98,6 +98,7 @@ export class RealtimeClient {
       open,
       token: () => tokens?.take(),
       retryNow: () => this.retryNow(),
+      report: (message) => this.report(new RealtimeError('unavailable', message), { source: 'connection' }),
     });
     this.connector = createConnector(
       { ...deps, tokens, transport: 'websocket', open, ladder, endpoints: () => endpointsOf(url) },

@@ -283,7 +283,7 @@ export const MODULE = {
     'as `outbox.maxBytes`, for connections for which more than 64 KiB waits',
   ),
   'outbox.maxBytesPerNode': bytes(
-    'what waits for all connections, in queues and sockets; what several share counts once',
+    'what waits for all connections, in queues and sockets; what several share counts once. A quarter at most may be answers to polls of sessions of other nodes: above it, the largest of the address that holds most is cut; logged',
     'the node',
     'closes the fullest connections for which more than 64 KiB waits with 4003, those first that are closing and hold bytes; logged. Above half of it, replays and reads of such connections wait or are `rate_limited`',
   ),
@@ -980,6 +980,56 @@ export const FIXED = {
     '503 with `Retry-After` for new ones',
     'none: a poll has no body, and one of a session waits at a time',
   ),
+  'lib/transports/http-session/relay-bounds.ts#ROOM_BYTES': bytes(
+    'an answer of another node that it sends without having offered it',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/relay-bounds.ts#LEAST_ROOM_BYTES': bytes(
+    'the same, while more requests than that are under way',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/relay-service.ts#MAX_LATE_BYTES': bytes(
+    'the same, of an answer that took a while',
+    'the request',
+    'is offered first, and comes once this node has room',
+  ),
+  'lib/transports/http-session/answer-room.ts#MAX_BYTES': bytes(
+    'offered answers that are on their way from other nodes; one alone may be larger',
+    'the node',
+    'waits until others have come; after 5 s 503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/answer-room.ts#MAX_ADDRESS_BYTES': bytes(
+    'the same, for one address; addresses take turns',
+    'the address',
+    'waits until others have come; after 5 s 503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/relay-offers.ts#MAX_OFFERED_BYTES': bytes(
+    'answers that were offered to other nodes, which have yet to ask for them',
+    'the node',
+    '503 with `Retry-After`, and the session keeps its answer',
+  ),
+  'lib/transports/http-session/relay-offers.ts#OFFER_MS': time(
+    'how long such an answer is kept for a node that does not ask for it',
+    'the answer',
+    'is dropped: that node has given it up, and the session keeps it',
+  ),
+  'lib/transports/http-session/relay.ts#MAX_UNASKED_BYTES': bytes(
+    'a body that is carried to another node without asking first whether the session takes it',
+    'the request',
+    'is read when that node has said so',
+  ),
+  'lib/brokers/redis/messages/node-messages.ts#RESERVE_BYTES': bytes(
+    'small messages to other nodes above `maxMessageQueueBytes`, such as that there is no room',
+    'the node',
+    '`unavailable`, and one line in the log',
+  ),
+  'lib/brokers/redis/messages/node-messages.ts#SMALL_BYTES': bytes(
+    'a message that may use that reserve',
+    'the message',
+    'has to find room below `maxMessageQueueBytes`',
+  ),
   'lib/transports/http-session/relay-codec.ts#MAX_HEAD_BYTES': bytes(
     'what a message between nodes says of a request beside its body',
     'the message',
@@ -1133,10 +1183,26 @@ export const FIXED = {
     'the session',
     'keeps the last word alone: the client resumes',
   ),
+  'lib/transports/http-session/sliced-body.ts#SLICE_BYTES': bytes(
+    'what the socket of an answer is given at once',
+    'the request',
+    'gives more once it has left: it shows that a slow client reads',
+  ),
   'lib/transports/http-session/exchange.ts#LINGER_MS': time(
     'a body that comes behind the answer to its request',
     'the request',
     'destroys the socket; above `limits.maxFrameBytes` at once',
+  ),
+  'lib/transports/http-session/exchange.ts#CLOSING_LINGER_MS': time(
+    'the same while the server closes, which waits for it',
+    'the request',
+    'destroys the socket',
+  ),
+  'lib/transports/http-session/chunk-count.ts#MAX_CHUNKS': count(
+    'chunks of a body, and one more for each KiB of it',
+    'the request',
+    'destroys the socket: no network makes them so small',
+    '`limits.maxFrameBytes`',
   ),
   'lib/transports/sse/feed-request.ts#MAX_URL_BYTES': bytes(
     'the URL of a plain stream, without the id in it',
@@ -1228,6 +1294,21 @@ export const FIXED = {
     'what is read behind a close frame',
     'the connection',
     'reads no more: it is what was under way',
+  ),
+  'lib/transports/http-session/chunk-count.ts#WHOLE_CHUNK_BYTES': bytes(
+    'a chunk of a body that counts like a frame',
+    'the session',
+    'costs nothing by itself',
+  ),
+  'lib/transports/http-session/body-buffer.ts#FIRST_BYTES': bytes(
+    'what is made room for when a body begins; then for twice what came',
+    'the request',
+    'is counted in `limits.maxUnfinishedBytes`',
+  ),
+  'lib/transports/http-session/bodies.ts#REQUEST_BYTES': bytes(
+    'what a request counts for while its body comes, beside its head and body',
+    'the request',
+    'is counted in `limits.maxUnfinishedBytes`',
   ),
   'lib/core/session/unfinished-messages.ts#SMALL_BYTES': bytes(
     'what is not counted of a message that has not ended',

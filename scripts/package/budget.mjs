@@ -22,7 +22,7 @@ export const budget = {
   },
   /** Bytes of the client in a page: bundled, minified and compressed with gzip. */
   // What is shared with ./client counts in each of them: in a page with both, client/http adds about 6,500.
-  bundles: { './client': 23_600, './client/http': 9_400, './client/msgpack': 7_650 },
+  bundles: { './client': 23_700, './client/http': 9_400, './client/msgpack': 7_650 },
 };
 
 /**

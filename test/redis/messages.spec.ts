@@ -74,6 +74,25 @@ describe('messages between nodes over Redis', () => {
     });
   });
 
+  it('come on a connection of their own: where Redis cuts it, events still come, and messages come again', async () => {
+    const { left, right, rightId } = await twoNodes();
+    const names = String(await kit.admin.client('LIST')).match(/name=nestjs-realtime-\w+/g) ?? [];
+    const counted = (name: string): number => names.filter((text) => text.endsWith(`-${name}`)).length;
+    expect([counted('subscriber'), counted('messages'), names.length]).toEqual([2, 2, 6]);
+    const states = right.seen.states.length;
+    const subscribers = String(await kit.admin.client('LIST')).split('\n');
+    for (const line of subscribers) {
+      const id = /^id=(\d+) .*name=nestjs-realtime-messages/.exec(line)?.[1];
+      if (id !== undefined) await kit.admin.call('CLIENT', 'KILL', 'ID', id);
+    }
+    await until('a message', async () => {
+      await sendAgain(left.broker, rightId);
+      return right.seen.messagesOf('back').length > 0;
+    });
+    expect(right.seen.states).toHaveLength(states);
+    await until('the warning', () => right.seen.warnings.some((text) => text.includes('was lost and is back')));
+  });
+
   it('names a node that died without a word until its last heartbeat has run out (P21)', async () => {
     const nodeTtlMs = stretched(400);
     const { left, leftId } = await twoNodes({ nodeTtlMs, heartbeatMs: 20 });

@@ -60,12 +60,15 @@ export class RedisBroker implements Broker {
   private readonly messages: NodeMessages;
   private readonly members: RedisPresence;
   private readonly subscriptions: ChannelSubscriptions;
+  /**
+   * For what other nodes send to this one, on a connection of its own: Redis cuts one on which more waits than it allows, and events
+   * and control records must not go with it.
+   */
+  private readonly inboxes: ChannelSubscriptions;
   private readonly tipCheck: RedisTipCheck;
   private probes: Probes | undefined;
   /** Topic of the confirmations that this node waits for. */
   private answers = '';
-  /** Topic of the messages that other nodes send to this one. */
-  private inbox = '';
   private listener: BrokerListener | undefined;
   private state: BrokerState | undefined;
   /** Whether the listener may be notified of the state, and the other nodes know of this one. */
@@ -96,13 +99,18 @@ export class RedisBroker implements Broker {
     this.commands = commands;
     this.writer = replicated === undefined ? commands : connect('appends', true);
     this.feeds = new RedisFeeds(keys, (channel) => this.tipCheck.checkSoon(channel), settings.clock);
-    this.subscriptions = new ChannelSubscriptions(target, settings, keys, commands, {
+    this.subscriptions = new ChannelSubscriptions('subscriber', target, settings, keys, commands, {
       onMessage: (topic, bytes) => guarded(() => this.onMessage(topic, bytes)),
       onRestored: (topics) => {
         this.tipCheck.checkNow(topics.flatMap((topic) => this.feeds.channelOf(topic) ?? []));
         if (topics.includes(this.answers)) this.control.onAnswersLost();
       },
       onChange,
+    });
+    this.inboxes = new ChannelSubscriptions('messages', target, settings, keys, commands, {
+      onMessage: (_topic, bytes) => guarded(() => this.messages.receive(bytes)),
+      onRestored: () => this.messages.onRestored(),
+      onChange: () => this.onReady?.(),
     });
     this.appends = new RedisAppends(this.writer, keys, settings);
     const log = new RedisLog(commands, this.appends, this.subscriptions, this.feeds, keys, settings);
@@ -154,18 +162,19 @@ export class RedisBroker implements Broker {
   }
 
   private async connect(listener: BrokerListener, nodeId: string): Promise<void> {
-    const { commands, control, feeds, keys, settings, subscriptions } = this;
+    const { commands, control, feeds, inboxes, keys, settings, subscriptions } = this;
     await commands.connect();
     if (this.writer !== commands) await this.writer.connect();
     await checkServer(commands, settings.onWarning);
-    subscriptions.start();
+    const inbox = keys.partitionOfNode(nodeId);
+    subscriptions.start(Array.from({ length: keys.partitions }, (_, partition) => partition));
+    inboxes.start([inbox]);
     await this.subscriptionsReady();
     await this.heartbeat.start(nodeId);
     await this.events.start();
     const probes = new Probes(`${PROBE_CHANNELS}${nodeId}`, this.log, settings.clock, settings.entropy);
     this.probes = probes;
     this.answers = keys.answersTo(nodeId);
-    this.inbox = keys.messagesTo(nodeId);
     this.messages.start(nodeId, listener);
     feeds.start(listener);
     feeds.open(CONTROL_CHANNEL, control.feed);
@@ -174,7 +183,7 @@ export class RedisBroker implements Broker {
       subscriptions.add(keys.topic(CONTROL_CHANNEL), keys.partitionOf(CONTROL_CHANNEL)),
       subscriptions.add(keys.topic(probes.channel), keys.partitionOf(probes.channel)),
       subscriptions.add(this.answers, keys.partitionOf(CONTROL_CHANNEL)),
-      subscriptions.add(this.inbox, keys.partitionOfNode(nodeId)),
+      inboxes.add(keys.messagesTo(nodeId), inbox),
     ]);
     this.connected = true;
     this.reportState();
@@ -194,25 +203,30 @@ export class RedisBroker implements Broker {
     this.probes?.close(notRunning());
     this.control.close();
     this.subscriptions.close();
+    this.inboxes.close();
     this.commands.close();
     if (this.writer !== this.commands) this.writer.close();
   }
 
   private onMessage(topic: string, bytes: Buffer): void {
-    if (topic === this.inbox) this.messages.receive(bytes);
-    else if (topic === this.answers) this.control.onAnswer(bytes.toString());
+    if (topic === this.answers) this.control.onAnswer(bytes.toString());
     else this.feeds.onText(topic, bytes.toString());
   }
 
   private async subscriptionsReady(): Promise<void> {
-    if (this.subscriptions.ready) return;
-    const ready = new Promise<void>((resolve) => (this.onReady = resolve));
+    const areReady = (): boolean => this.subscriptions.ready && this.inboxes.ready;
+    if (areReady()) return;
+    const ready = new Promise<void>((resolve) => {
+      this.onReady = () => {
+        if (areReady()) resolve();
+      };
+    });
     try {
       await withTimeout(ready, this.settings.connectTimeoutMs, this.settings.clock);
     } catch {
       throw bootError(
         `cannot subscribe at ${this.target.where}`,
-        'Check that a second connection is allowed, and in a Cluster one to every master.',
+        'Check that three connections are allowed, and in a Cluster two to every master.',
       );
     }
   }

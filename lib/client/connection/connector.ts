@@ -27,6 +27,8 @@ import { decide, earlyFrameRefused, type ConnectionEnd } from './reconnect-polic
 /** How long `close()` waits for the peer's close frame. */
 const CLOSE_WAIT_MS = 2_000;
 
+const SAME_TOKEN = 'The option "token" gave the same expired token again: fetch a new one';
+
 /**
  * What the connector reports. After `greeting` follows `live` or `lost`, unless the client stops. `status` comes last, so
  * that its listeners find the rest done.
@@ -76,11 +78,16 @@ export interface Connector {
 export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): Connector {
   const { clock, tokens, endpoints, ladder, log } = deps;
   const backoff = new Backoff(deps);
+  const remedy =
+    (ladder === undefined ? ', or use fallback: httpFallback()' : '') +
+    (deps.codec.binary ? ', or the server lacks the codec' : '');
   let current: ClientStatus = { state: 'idle' };
   /** Number of the attempt; what an older one still reports is ignored. */
   let run = 0;
   let connection: ServerConnection | undefined;
   let taken: TakenToken | undefined;
+  /** The last token that a server refused, or that expired. */
+  let refused: string | undefined;
   let route: Route = deps;
   let probing: Probe | undefined;
   let unwatch: (() => void) | undefined;
@@ -184,15 +191,20 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
   /** Follows the reconnect policy after the end of a connection. */
   function follow(end: ConnectionEnd, answer?: ProbeAnswer): void {
     probing = undefined;
-    ladder?.ended(end, answer);
     const url = endpoints().http;
     const credentials = { renewable: tokens !== undefined, fresh: taken?.fresh ?? false };
-    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, url);
-    if (renewToken) tokens?.refuse();
+    const { action, renewToken, advice, ...facts } = decide(end, credentials, answer, url, remedy);
+    ladder?.ended(end, answer, facts.reason);
+    const isSame = renewToken && taken !== undefined && taken.token === refused;
+    if (renewToken) {
+      refused = taken?.token;
+      tokens?.refuse();
+    }
     if (action !== 'retry') {
       stop({ state: 'closed', ...facts });
       return;
     }
+    if (isSame) events.error(new RealtimeError('token_expired', SAME_TOKEN), 'token');
     if (answer?.kind === 'unexpected') {
       events.error(new RealtimeError('unavailable', facts.reason), 'connection');
     }
@@ -261,12 +273,13 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
     const parts = [
       state,
       number !== undefined && `, attempt ${number}`,
-      delayMs !== undefined && `, the next in ${Math.ceil(delayMs)} ms`,
+      delayMs !== undefined && `, the next in ${delayMs} ms`,
       reason !== undefined && `: ${code === undefined ? '' : `${code} `}${reason}`,
     ];
     const isGood = reason === undefined || name === 'normal';
     log(
-      isGood ? 'info' : state === 'waiting' ? 'warn' : 'error',
+      // What moves on purpose is no problem.
+      isGood || code === CLOSE_CODES.rotate.code ? 'info' : state === 'waiting' ? 'warn' : 'error',
       parts.filter((part) => part !== false).join(''),
       status,
     );
@@ -299,7 +312,7 @@ export function createConnector(deps: ConnectorDeps, events: ConnectorEvents): C
     close() {
       const left = connection;
       quit();
-      ticket = undefined;
+      ticket = refused = undefined;
       tokens?.forget();
       const { promise, resolve } = deferred<void>();
       if (left === undefined) {

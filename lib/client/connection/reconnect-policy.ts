@@ -70,18 +70,22 @@ export function earlyFrameRefused({ early, welcomed, code }: ConnectionEnd): boo
  *
  * @param probed What the server answered when it was asked why the upgrade failed.
  * @param url The server's path, for messages.
+ * @param remedy What else helps where no WebSocket opens, as the end of a sentence.
  */
 export function decide(
   end: ConnectionEnd,
   credentials: AttemptCredentials,
   probed?: ProbeAnswer,
   url = 'The server',
+  remedy = '',
 ): ReconnectDecision {
   const {
     code = end.code,
-    reason = end.opened ? 'The connection broke' : `${url} opened no WebSocket`,
+    reason = end.opened
+      ? (closeNameOf(code)?.replaceAll('_', ' ') ?? 'The connection broke')
+      : `${url} opened no WebSocket`,
     advice,
-  } = probed === undefined ? causeOfClose(end) : causeOfProbe(end, probed, url);
+  } = probed === undefined ? causeOfClose(end) : causeOfProbe(end, probed, url, remedy);
   const action = closeActionOf(code);
   const unauthorized = code === CLOSE_CODES.unauthorized.code;
   // The refusal of a token is final only if it is fresh: an older one may simply have expired.
@@ -116,7 +120,7 @@ function causeOfClose(end: ConnectionEnd): Cause {
   };
 }
 
-function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string): Cause {
+function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string, remedy: string): Cause {
   switch (probed.kind) {
     case 'refused': {
       const forbidden = probed.code === 'banned' ? CLOSE_CODES.banned : CLOSE_CODES.forbidden;
@@ -130,7 +134,7 @@ function causeOfProbe(end: ConnectionEnd, probed: ProbeAnswer, url: string): Cau
       };
     case 'open':
       return {
-        reason: 'The server is there, but no WebSocket opens: check the proxies, and the option "codec"',
+        reason: `The server is there, but no WebSocket opens: let the proxy pass Upgrade on${remedy}`,
       };
     case 'unexpected':
       return { reason: `${url} answered ${probed.status}: check the URL and the proxies` };

@@ -13,8 +13,8 @@ export interface HttpFallbackOptions {
    */
   readonly transports?: readonly ('websocket' | 'sse' | 'polling')[];
   /**
-   * Whether cookies are sent. `include` (default) needs a server that lists the origin of the page; `omit` is for pages of
-   * other origins that have a token, where the server allows every origin.
+   * Whether cookies are sent. `include` needs a server that lists the origin of the page; `omit` is for pages of other origins that
+   * have a token. Default `include`, and `omit` once it turns out that a page with a token needs it.
    */
   readonly credentials?: 'include' | 'same-origin' | 'omit';
   /** Sends the requests, e.g. with headers of your own. Default the platform's `fetch`. */
@@ -33,13 +33,15 @@ export interface HttpFallbackOptions {
  * the server answers and the transport fails, remembers what works in this network, and comes up again in the background. Channels
  * keep their positions, publishes their order, and requests their answers.
  *
- * @throws TypeError for an unknown transport, or none; RangeError for a duration that is not above 0.
+ * @throws TypeError for an unknown option or transport, no transport, and a value of another type; RangeError for a duration that is
+ * not above 0.
  * @example
  * const client = new RealtimeClient('/realtime', { fallback: httpFallback() });
- * client.on('state', ({ transport }) => show(transport)); // 'websocket', 'sse' or 'polling'
+ * client.on('state', ({ state, transport }) => show(transport ?? state)); // 'websocket', 'sse' or 'polling' once it is live
  */
 export function httpFallback(options: HttpFallbackOptions = {}): Fallback {
-  const { credentials = 'include', fetch = platformFetch } = options;
+  check(options);
+  const { credentials, fetch = platformFetch } = options;
   const given: readonly string[] = options.transports ?? ALL;
   const unknown = given.find((name) => !(ALL as readonly string[]).includes(name));
   if (unknown !== undefined || given.length === 0) {
@@ -51,10 +53,34 @@ export function httpFallback(options: HttpFallbackOptions = {}): Fallback {
     transports: ALL.filter((name) => given.includes(name)),
     credentials,
     fetch,
+    /** Looked up late: a client may be made where there is none yet. */
+    hasFetch: () => fetch !== platformFetch || typeof globalThis.fetch === 'function',
     climbAfterMs: above0('climbAfterMs', options.climbAfterMs ?? 60_000),
     hiddenAfterMs: above0('hiddenAfterMs', options.hiddenAfterMs ?? 30_000),
   };
+  for (const name of Object.keys(options))
+    if (!(name in settings))
+      throw new TypeError(
+        `There is no option "${name}"${name === 'transport' ? ': did you mean "transports"?' : ''}`,
+      );
   return (deps) => new TransportLadder(deps, settings);
+}
+
+/** For those whose compiler does not look. */
+function check(options: HttpFallbackOptions): void {
+  // A client calls what its option "fallback" is, with what a ladder needs.
+  if ('retryNow' in options) throw new TypeError('The option "fallback" must be httpFallback()');
+  const { transports = [], credentials = 'omit', fetch = check } = options as Record<string, unknown>;
+  const must = (name: string, isFit: boolean, what: string): void => {
+    if (!isFit) throw new TypeError(`The option "${name}" must be ${what}`);
+  };
+  must('transports', Array.isArray(transports), 'a list');
+  must(
+    'credentials',
+    /^(include|same-origin|omit)$/.test(String(credentials)),
+    'include, same-origin or omit',
+  );
+  must('fetch', typeof fetch === 'function', 'a function');
 }
 
 function above0(name: string, value: number): number {

@@ -19,9 +19,13 @@ const ENOUGH = 2;
 const REST_MS = 3_600_000;
 /** Part of `connectTimeoutMs` in which an event stream must bring something. */
 const FIRST_PART = 0.5;
+const NO_FETCH = 'There is no fetch here: pass one, httpFallback({ fetch })';
 
 /** The settings of a ladder. */
-export interface LadderOptions extends Pick<HttpDeps, 'fetch' | 'credentials'> {
+export interface LadderOptions extends Pick<HttpDeps, 'fetch'> {
+  /** `undefined`: whichever works. */
+  readonly credentials: HttpDeps['credentials'] | undefined;
+  readonly hasFetch: () => boolean;
   /** Best first. */
   readonly transports: readonly TransportName[];
   readonly climbAfterMs: number;
@@ -38,6 +42,12 @@ export class TransportLadder implements Ladder {
   /** The transport in use: an index of `transports`. */
   private index = 0;
   private failures = 0;
+  /** Whether the server may be asked with cookies. */
+  private credentials: HttpDeps['credentials'];
+  /** How each transport failed last, since one worked. */
+  private readonly reasons = new Map<TransportName, string>();
+  /** What was told already, since a transport worked. */
+  private readonly told = new Set<string>();
   /** What is known of the attempt under way. */
   private blame: Blame | undefined;
   /** The network of the last look; `undefined` without one. */
@@ -64,6 +74,7 @@ export class TransportLadder implements Ladder {
     private readonly options: LadderOptions,
   ) {
     const { clock, random, connectTimeoutMs } = deps;
+    this.credentials = options.credentials ?? 'include';
     this.climb = new Climb({
       clock,
       random,
@@ -84,12 +95,21 @@ export class TransportLadder implements Ladder {
     const transport = this.current;
     if (this.deps.network) this.cleanups.push(watchNetwork(() => this.onNetwork()));
     if (transport === 'websocket') return { transport, codec: this.deps.codec, open: this.openSocket };
+    if (!this.options.hasFetch()) throw new TypeError(NO_FETCH);
     const codec = new SessionCodec();
     return { transport, codec, open: this.sessionOpener(transport, codec) };
   }
 
-  ended(end: ConnectionEnd, answer?: ProbeAnswer): void {
+  ended(end: ConnectionEnd, answer?: ProbeAnswer, reason = 'no reason is known'): void {
     const { triedFrom } = this;
+    if (end.welcomed) {
+      this.reasons.clear();
+      this.told.clear();
+    } else {
+      this.reasons.set(this.current, reason);
+      // Nothing can be proven without it, and nothing else used.
+      if (!end.opened && !this.options.hasFetch()) this.tell(NO_FETCH);
+    }
     const blame = this.blameFor(end, answer);
     this.cleanUp();
     this.ready = this.triedFrom = undefined;
@@ -127,7 +147,8 @@ export class TransportLadder implements Ladder {
       this.ready = planned.socket;
       this.move(planned.index, 'a better transport is tried');
     } else if (this.isOtherNetwork) {
-      this.move(this.first(), 'the network is another one');
+      const hasNone = this.current === 'websocket' && this.isMissing('websocket');
+      this.move(this.first(), hasNone ? 'there is no WebSocket here' : 'the network is another one');
     } else if (this.isMissing(this.current)) {
       this.skip();
     }
@@ -154,7 +175,18 @@ export class TransportLadder implements Ladder {
     const next = this.options.transports.findIndex(
       (name, index) => index > this.index && !this.isMissing(name),
     );
+    if (next === -1) {
+      const all = [...this.reasons].map(([name, reason]) => `${name} (${reason})`);
+      this.tell('No transport works here: ', all.join(', '));
+    }
     this.move(next === -1 ? this.first() : next, `${this.current} does not work here`);
+  }
+
+  /** Tells the application of a fault, once. */
+  private tell(what: string, more = ''): void {
+    if (this.told.has(what)) return;
+    this.told.add(what);
+    this.deps.report(what + more);
   }
 
   private move(index: number, why: string): void {
@@ -213,7 +245,8 @@ export class TransportLadder implements Ladder {
 
   private sessionOpener(transport: TransportName, codec: SessionCodec): OpenTransport {
     const { clock, random, connectTimeoutMs } = this.deps;
-    const { fetch, credentials } = this.options;
+    const { fetch } = this.options;
+    const { credentials } = this;
     const carrier =
       transport === 'sse'
         ? ({ path: 'sse', start: startStream } as const)
@@ -232,6 +265,14 @@ export class TransportLadder implements Ladder {
           isThere: this.isThere,
           onWelcome: (session) => this.onWelcome(url, session),
           onFailure: this.onFailure,
+          // The first one may be of a server that is being replaced.
+          onMissing: (why) => {
+            if (this.failures >= ENOUGH - 1) this.deps.report(why);
+          },
+          onUnreadable: () => {
+            if (this.options.credentials === undefined) this.credentials = 'omit';
+            return this.credentials === 'omit';
+          },
           onEnd: () => this.cleanUp(),
         },
         url,

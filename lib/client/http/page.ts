@@ -52,8 +52,7 @@ export function watchNetwork(onChange: () => void): () => void {
  */
 export function hasFewConnections(url: string): boolean {
   const { performance, location } = page();
-  const http = url.replace(/^ws/i, 'http');
-  const origin = /^https?:\/\/[^/?#]+/i.exec(http)?.[0] ?? http;
+  const origin = originOf(url);
   const entries = (type: string) => performance?.getEntriesByType?.(type) ?? [];
   const request =
     entries('resource')
@@ -61,5 +60,17 @@ export function hasFewConnections(url: string): boolean {
       .at(-1) ?? (location?.origin === origin ? entries('navigation')[0] : undefined);
   // A page may not read it of every other origin. Without TLS no browser speaks anything else.
   const protocol = request?.nextHopProtocol || '';
-  return protocol === '' ? /^http:/i.test(http) : protocol.startsWith('http/1');
+  return protocol === '' ? /^http:/i.test(origin) : protocol.startsWith('http/1');
+}
+
+/** Whether this is a page, or a worker of one, of another origin than the server's. */
+export function isForeign(url: string): boolean {
+  const { origin } = page().location ?? {};
+  return origin !== undefined && origin !== originOf(url);
+}
+
+/** As `location.origin` has it. */
+function originOf(url: string): string {
+  const [origin = url] = /^https?:\/\/[^/?#]+/i.exec(url.replace(/^ws/i, 'http')) ?? [];
+  return origin;
 }

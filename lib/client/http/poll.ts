@@ -1,5 +1,5 @@
 import { closeNameOf } from '../../protocol/close-codes.js';
-import { exchange, type HttpAnswer } from './request.js';
+import { exchange, whyOf, type HttpAnswer } from './request.js';
 import { Repeated, verdictOf, type SessionRequests, type Verdict } from './sender.js';
 import type { StartCarrier } from './session.js';
 
@@ -59,7 +59,7 @@ export const startPolls: StartCarrier = (deps, opening, events) => {
       else events.failed(`${url} answered with no messages`);
     },
     (error: unknown) => {
-      if (!isStopped) events.failed(`${url} did not answer: ${String(error)}`);
+      if (!isStopped) events.unread(`${url} cannot be reached: ${whyOf(error)}`);
     },
   );
   return {

@@ -1,5 +1,6 @@
 import type { ClientClock } from '../clock.js';
 import { deferred } from '../promises.js';
+import { recordOf, stringOf } from '../received.js';
 import { readAnswer, type ProbeAnswer } from '../transport/probe.js';
 
 /** What the fallback asks `fetch` for. */
@@ -114,6 +115,12 @@ export function post(
 /** The URL below the server's path, whose query stays. @example below('wss://a.example/rt?x=1', 'sse') // 'https://a.example/rt/sse?x=1' */
 export function below(url: string, name: string): string {
   return url.replace(/^ws/i, 'http').replace(/\/*(\?.*)?$/, `/${name}$1`);
+}
+
+/** Why a request failed: Node says so in the error's cause. */
+export function whyOf(error: unknown): string {
+  const { message, cause } = recordOf(error);
+  return (stringOf(recordOf(cause)['message']) || stringOf(message)) ?? String(error);
 }
 
 /** The JSON of a body; an empty object for anything else. */

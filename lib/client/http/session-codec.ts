@@ -30,6 +30,8 @@ export class SessionCodec implements Codec {
   welcome: SessionWelcome | undefined;
   /** Set by the last message of the session. */
   end: SessionEnd | undefined;
+  /** Whether a `bye` came, whose code says why the session ends. */
+  saidBye = false;
   /** Commands without an answer. */
   private readonly waiting = new Set<string>();
 
@@ -65,6 +67,7 @@ export class SessionCodec implements Codec {
         ...readWelcome(payload),
         connection: stringOf(recordOf(payload)['connection']),
       };
+    this.saidBye ||= type === 'bye';
     if (type !== 'error') return true;
     const { close, retryAfterMs, message } = recordOf(payload);
     if (typeof close !== 'number') return true;

@@ -1,8 +1,10 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Encoded } from '../../protocol/codecs/codec.js';
 import { readSubprotocols } from '../../protocol/subprotocol.js';
+import { recordOf } from '../received.js';
 import type { Transport, TransportEvents } from '../transport/websocket.js';
-import { below, refusalOf, type HttpAnswer, type HttpDeps } from './request.js';
+import { isForeign } from './page.js';
+import { below, jsonOf, refusalOf, type HttpAnswer, type HttpDeps } from './request.js';
 import { Sender, type SessionLoss, type SessionRequests } from './sender.js';
 import type { SessionCodec } from './session-codec.js';
 
@@ -26,6 +28,8 @@ export interface CarrierEvents {
   refused(answer: HttpAnswer): void;
   /** The session did not open, and the server did not say so. @param blame Known already; otherwise the server is asked. */
   failed(failure: string, blame?: Blame): void;
+  /** There was no answer, or none that this page may read. */
+  unread(failure: string): void;
   /** The session is over. */
   lost(loss: SessionLoss): void;
 }
@@ -58,6 +62,14 @@ export interface HttpSessionDeps extends Omit<CarrierDeps, 'url'> {
   readonly onWelcome: (session: HttpSession) => void;
   /** The attempt failed before that. */
   readonly onFailure: (blame: Blame) => void;
+  /** The server's address answers, but has no such sessions. */
+  readonly onMissing: (failure: string) => void;
+  /**
+   * A page of another origin may not read the answer, as cookies were sent.
+   *
+   * @returns Whether the next attempt is made without.
+   */
+  readonly onUnreadable: () => boolean;
   /** Nothing follows. */
   readonly onEnd: () => void;
 }
@@ -74,6 +86,8 @@ export class HttpSession implements Transport, CarrierEvents {
   private isWelcomed = false;
   private isLeaving = false;
   private release: (() => void) | undefined;
+  /** Whether it proves without cookies who the user is. */
+  private hasToken = false;
 
   constructor(
     private readonly deps: HttpSessionDeps,
@@ -165,8 +179,13 @@ export class HttpSession implements Transport, CarrierEvents {
           return;
         default: {
           const { status } = answer;
-          const why = `${below(this.url, this.deps.path)} answered ${status}`;
-          // Without such sessions a server answers 404, 405 or 501, and so may one that is being replaced: proven by the second one.
+          // A server without these sessions, or an older one; or one that is being replaced, so the second one proves it.
+          const isMissing = status === 404 || status === 405 || status === 501;
+          const what = `${below(this.url, this.deps.path)} answered ${status}`;
+          const why = isMissing
+            ? `${what}: no sessions over HTTP here: check the URL, the proxies, and the server's transports.httpSessions`
+            : what;
+          if (isMissing) this.deps.onMissing(why);
           this.failed(why, 'broken', status === 413);
         }
       }
@@ -184,14 +203,38 @@ export class HttpSession implements Transport, CarrierEvents {
     });
   }
 
+  unread(failure: string): void {
+    const { isThere, onFailure, onUnreadable, path, credentials } = this.deps;
+    if (!isForeign(this.url) || credentials === 'omit') {
+      this.failed(failure);
+      return;
+    }
+    void isThere(this.url).then((proof) => {
+      if (this.isEnded) return;
+      const isRepeated = proof && this.hasToken && onUnreadable();
+      onFailure(proof && !isRepeated ? 'broken' : 'unproven');
+      const remedy = isRepeated
+        ? 'the next attempt sends no cookies'
+        : "list its origin in the server's allowedOrigins, or set httpFallback({ credentials: 'omit' })";
+      this.finish(
+        1006,
+        '',
+        proof ? `${below(this.url, path)} cannot be read from this page: ${remedy}` : failure,
+      );
+    });
+  }
+
   lost({ code, reason, failure }: SessionLoss): void {
-    this.finish(code, reason, failure);
+    // What the server said before tells more than how the session was cut.
+    const isKnown = this.deps.codec.saidBye && code === 1006;
+    this.finish(code, reason, isKnown ? '' : failure);
   }
 
   private open(lines: readonly string[]): void {
     const { path, start } = this.deps;
     const { token } = readSubprotocols(this.protocols);
     const [hello = ''] = lines;
+    this.hasToken = token !== undefined || 'token' in recordOf(jsonOf(hello)['payload']);
     this.carrier = start(
       { ...this.deps, url: below(this.url, path) },
       {

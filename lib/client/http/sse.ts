@@ -1,5 +1,5 @@
 import { EventBlocks } from './event-blocks.js';
-import { post, type HttpResponse } from './request.js';
+import { post, whyOf, type HttpResponse } from './request.js';
 import type { Blame, StartCarrier } from './session.js';
 
 /** Carries the messages of a session by one event stream, which is the answer to the request that opens it. */
@@ -13,7 +13,7 @@ export const startStream: StartCarrier = (deps, opening, events) => {
   let isOpen = false;
   const timer = clock.schedule(firstLimitMs, () =>
     // A proxy that gathers the stream passes its bytes on when it ends, which is never.
-    fail(`No event stream within ${firstLimitMs} ms`, 'blocked'),
+    fail(`No event stream of ${url} within ${firstLimitMs} ms`, 'blocked'),
   );
   const blocks = new EventBlocks((data) => {
     if (!isStopped) events.messages(data);
@@ -57,7 +57,7 @@ export const startStream: StartCarrier = (deps, opening, events) => {
       isOpen = true;
       blocks.push(value);
     }
-    over('The event stream ended');
+    over(`The event stream of ${url} ended`);
   }
 
   function over(why: string): void {
@@ -66,6 +66,14 @@ export const startStream: StartCarrier = (deps, opening, events) => {
     else events.lost({ code: 1006, reason: '', failure: why });
   }
 
-  response.then(read).catch((error: unknown) => over(`The event stream broke: ${String(error)}`));
+  response.then(
+    (answer) =>
+      read(answer).catch((error: unknown) => over(`The event stream of ${url} broke: ${whyOf(error)}`)),
+    (error: unknown) => {
+      if (isStopped) return;
+      stop();
+      events.unread(`${url} cannot be reached: ${whyOf(error)}`);
+    },
+  );
   return { stop };
 };

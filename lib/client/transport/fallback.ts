@@ -22,8 +22,9 @@ export interface Ladder {
    * The connection of the last choice ended.
    *
    * @param answer What the server answered when it was asked why, where it was (P18).
+   * @param reason Why, in words.
    */
-  ended(end: ConnectionEnd, answer?: ProbeAnswer): void;
+  ended(end: ConnectionEnd, answer?: ProbeAnswer, reason?: string): void;
   /** The application uses the client: a connection that a hidden page released is wanted again. */
   needed(): void;
 }
@@ -47,6 +48,8 @@ export interface LadderDeps {
   readonly token: () => Promise<{ readonly token: string }> | undefined;
   /** Ends a wait for the next attempt. */
   readonly retryNow: () => void;
+  /** Tells the application, which has to mend it. */
+  readonly report: (message: string) => void;
 }
 
 /** What `httpFallback()` of `nestjs-realtime/client/http` returns: other transports for networks that break WebSocket. */

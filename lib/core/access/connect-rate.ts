@@ -60,7 +60,7 @@ export class ConnectRate {
   }
 
   /** The same for what does not wait: nothing that waits is overtaken. */
-  enterAtOnce({ network }: Handshake): Refusal | undefined {
+  enterAtOnce({ network }: Pick<Handshake, 'network'>): Refusal | undefined {
     const now = this.deps.clock.monotonic();
     if (this.lines.lengthOf(network) === 0 && this.buckets.take(network, 1, now)) return undefined;
     return this.refusal(this.buckets.waitFor(network, 1, now));

@@ -25,6 +25,7 @@ export interface AdmissionDeps {
   readonly sessions: SessionRegistry;
   readonly sessionDeps: SessionDeps;
   readonly unfinished: TransportHost['unfinished'];
+  readonly relayed: TransportHost['relayed'];
   readonly connects: Pick<ConnectRate, 'enter' | 'enterAtOnce' | 'leave'>;
   readonly drain: DrainSwitch;
   readonly nodes: TransportHost['nodes'];
@@ -55,8 +56,17 @@ export class Admission implements TransportHost {
     return this.deps.settings.limits.maxFrameBytes;
   }
 
+  get maxFirstBytes(): number {
+    const { maxFrameBytes, maxMessageBytes } = this.deps.settings.limits;
+    return Math.min(maxFrameBytes, maxMessageBytes);
+  }
+
   get unfinished(): TransportHost['unfinished'] {
     return this.deps.unfinished;
+  }
+
+  get relayed(): TransportHost['relayed'] {
+    return this.deps.relayed;
   }
 
   get nodes(): TransportHost['nodes'] {
@@ -122,10 +132,10 @@ export class Admission implements TransportHost {
     return refusal === undefined ? undefined : whenReady(refusal, (late) => late ?? this.judge(handshake));
   }
 
-  enterAtOnce(handshake: Handshake): Refusal | undefined {
+  enterAtOnce(sender: Pick<Handshake, 'network'>): Refusal | undefined {
     if (this.deps.sessionDeps.turns.isOver(false))
       return { status: 503, message: 'This node is busy', retryAfterMs: RETRY_AFTER_MS };
-    return this.deps.connects.enterAtOnce(handshake);
+    return this.deps.connects.enterAtOnce(sender);
   }
 
   /** Throws or rejects where too much waits. */

@@ -59,6 +59,7 @@ import { SessionRegistry } from '../session/registry.js';
 import { CommandWatch } from '../session/command-watch.js';
 import type { SessionDeps } from '../session/session.js';
 import { FrameReader } from '../session/frame-reader.js';
+import { RelayedAnswers } from '../session/relayed-answers.js';
 import { UnfinishedMessages } from '../session/unfinished-messages.js';
 import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
@@ -284,6 +285,7 @@ export function composeEngine(options: EngineOptions) {
       sessions,
       sessionDeps,
       unfinished,
+      relayed: new RelayedAnswers({ limits: settings.outbox, budget, journal }),
       drain,
     }),
     applicationLog: new ApplicationLog({ ...ports, broker, channels, hub, appends }),

@@ -128,6 +128,13 @@ export interface ConnectionHandler {
    * (G16).
    */
   onPart(): void;
+  /**
+   * Called before bytes are sent once more that the client was sent already: they are charged as an answer (G16).
+   *
+   * @param isRefusable whether a client that owes for its answers has to wait.
+   * @returns milliseconds until they may be sent, which are not charged then; 0 where they may be sent now.
+   */
+  onRepeat(bytes: number, isRefusable: boolean): number;
   /** Called when the socket can take more bytes. */
   onDrain(): void;
   /** Called when the connection is closed, by either side. @param code As on the wire, 1006 when there was none. */

@@ -45,6 +45,8 @@ export interface TransportHost {
   readonly nodeId: string;
   /** Bound of one frame in bytes, which a transport enforces before it buffers (G24). */
   readonly maxFrameBytes: number;
+  /** Bound of the first frame of a connection, in bytes: for a client that is not known yet the engine takes one message, and no more (P3c). */
+  readonly maxFirstBytes: number;
   /**
    * Frames of any kind that one connection may send: a second, and at once. What a transport counts as a frame is what costs it
    * work: fragments, pings, pongs, empty frames. It reports what exceeds them by `onExcess` of the handler (G16).
@@ -57,6 +59,8 @@ export interface TransportHost {
   };
   /** Where a transport notes the bytes of messages that have begun and not ended (G16). */
   readonly unfinished: UnfinishedBytes;
+  /** Where a transport notes what answers hold that other nodes made, until their clients have read them (G13). */
+  readonly relayed: UnfinishedBytes;
   /** The {@link Handshake.network} of an address. */
   networkOf(ip: string): string;
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
@@ -73,7 +77,7 @@ export interface TransportHost {
    * The same for a request that opens no connection, and does not wait: a refusal where it would have to, for the rate of its
    * address or because the node is busy.
    */
-  enterAtOnce(handshake: Handshake): Refusal | undefined;
+  enterAtOnce(sender: Pick<Handshake, 'network'>): Refusal | undefined;
   /** The client is gone that waits for its turn or to be verified: what waits of it is given up. */
   leave(handshake: Handshake): void;
   /**

@@ -256,11 +256,16 @@ export class InboundLimiter {
     session: LimitedSession,
     now = this.deps.clock.monotonic(),
   ): RealtimeError | undefined {
-    const debtMs = CHARGED.has(type) ? this.debtMs(session, now) : 0;
-    if (debtMs === 0) return undefined;
+    const waitMs = CHARGED.has(type) ? this.answerWaitMs(session, now) : 0;
+    return waitMs === 0 ? undefined : rateLimited(waitMs, 'The answers so far were too many bytes');
+  }
+
+  /** Milliseconds that a client has to wait that owes for its answers; 0 for one that does not. */
+  answerWaitMs(session: LimitedSession, now = this.deps.clock.monotonic()): number {
+    const debtMs = this.debtMs(session, now);
+    if (debtMs === 0) return 0;
     const isOwn = debtMs <= this.deps.rates.answers.debtMs(this.answersFullAt, now);
-    const waitMs = isOwn ? debtMs : spreadWait(debtMs, this.deps.entropy);
-    return rateLimited(waitMs, 'The answers so far were too many bytes');
+    return isOwn ? debtMs : spreadWait(debtMs, this.deps.entropy);
   }
 
   /**

@@ -396,6 +396,13 @@ export class Session
     this.inbound.allowResume(channels, this);
   }
 
+  onRepeat(bytes: number, isRefusable: boolean): number {
+    if (this.isClosed) return 0;
+    const waitMs = isRefusable ? this.inbound.answerWaitMs(this) : 0;
+    if (waitMs === 0) this.chargeAnswer(bytes);
+    return waitMs;
+  }
+
   /** Others need the memory that what came before `welcome` takes. */
   shed(): void {
     this.close('overloaded', RETRY_AFTER_MS);

@@ -7,6 +7,16 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** Parts of the body, in order. */
   readonly body: readonly Buffer[];
+  /** Follows it in the socket, where it is one of this node's sessions. */
+  readonly fate?: AnswerFate;
+}
+
+/** What is told of an answer while it leaves. */
+export interface AnswerFate {
+  /** A socket has it from now on, until `end`. @param cut ends its connection. */
+  begin(cut: () => void): void;
+  /** It has left, or its client is gone, also where that was before it could be written. Called once. */
+  end(): void;
 }
 
 /** How a session ended, as far as it is known. */
@@ -25,6 +35,11 @@ const NO_STORE = { 'Cache-Control': 'no-store' };
 export const TAKEN: Answer = { status: 202, headers: NO_STORE, body: [] };
 /** A newer poll waits in the place of this one. */
 export const SUPERSEDED: Answer = { status: 204, headers: NO_STORE, body: [] };
+
+/** Bytes of the body. */
+export function bytesIn({ body }: Answer): number {
+  return body.reduce((sum, part) => sum + part.length, 0);
+}
 
 /** The answer that refuses a request. */
 export function refusalAnswer(refusal: Refusal): Answer {

@@ -1,38 +1,32 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '../../core/ports/clock.js';
-import type { Refusal, UnfinishedBytes } from '../../core/ports/transport-host.js';
-import { refused } from '../http/handshake-policy.js';
-import { TRY_LATER } from '../http/refusal.js';
+import type { Clock, Scheduled } from '../../core/ports/clock.js';
+import type { Refusal, UnfinishedBytes, UnfinishedSender } from '../../core/ports/transport-host.js';
 import { isHttp2 } from '../http/http2.js';
+import { bytesOf } from '../http/reception.js';
+import { TRY_LATER } from '../http/refusal.js';
+import { BodyBuffer } from './body-buffer.js';
+import { tooLarge, type BodyBound } from './body-head.js';
+import { ChunkCount } from './chunk-count.js';
+import { dropBody } from './unread-body.js';
+
+/** What a request takes while its body comes, beside its head: so that those of a few bytes are counted, too. */
+const REQUEST_BYTES = 4 * 1024;
 
 export interface BodyReaderDeps {
   readonly clock: Clock;
-  /** Most bytes of a body. */
-  readonly maxBytes: number;
   /** How long a body may take, in milliseconds. */
   readonly timeoutMs: number;
   readonly unfinished: UnfinishedBytes;
 }
 
 /** Whose body is read, as limits over several connections know it. */
-export interface BodySender {
-  readonly network: string;
-  readonly client: string;
-}
+export type BodySender = Omit<UnfinishedSender, 'shed'>;
 
 /** The body was not read to its end, for nobody is there to be answered. */
 export const CUT = 'cut';
 
-const JSON_TYPE = /^application\/json(?:\s*;|$)/i;
-
-/** Looks at what the head of a request says of its body. */
-export function judgeBody({ headers }: IncomingMessage, maxBytes: number): Refusal | undefined {
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    return refused(415, 'Bodies are taken as they are: leave Content-Encoding out');
-  if (!JSON_TYPE.test(headers['content-type'] ?? '')) return refused(415, 'A body is application/json');
-  return Number(headers['content-length'] ?? 0) > maxBytes ? tooLarge(maxBytes) : undefined;
-}
+/** What became of a body. */
+export type BodyOutcome = Buffer | Refusal | typeof CUT;
 
 /** A stream of HTTP/2 that its client resets ends as if it were whole. */
 function isWhole(req: IncomingMessage, bytes: number): boolean {
@@ -41,49 +35,122 @@ function isWhole(req: IncomingMessage, bytes: number): boolean {
   return req.complete && !isReset && (length === undefined || Number(length) === bytes);
 }
 
-function tooLarge(maxBytes: number): Refusal {
-  return refused(413, `A body has at most ${maxBytes} bytes (maxFrameBytes)`);
+/**
+ * A body that is read from the moment on at which its request came: where it was left to Node until somebody wants it, its first packet
+ * would wait as a buffer for each of its chunks, and none of it would be counted.
+ */
+export class Body implements UnfinishedSender {
+  readonly network: string;
+  readonly client: string;
+  private readonly chunks = new ChunkCount();
+  private readonly buffer: BodyBuffer;
+  private readonly headBytes: number;
+  private readonly timer: Scheduled;
+  private outcome: BodyOutcome | undefined;
+  private waiting: ((outcome: BodyOutcome) => void) | undefined;
+
+  constructor(
+    private readonly req: IncomingMessage,
+    { network, client }: BodySender,
+    private readonly bound: BodyBound,
+    private readonly deps: BodyReaderDeps,
+    private readonly reading: Set<Body>,
+  ) {
+    this.network = network;
+    this.client = client;
+    this.headBytes = REQUEST_BYTES + bytesOf(req);
+    const length = Number(req.headers['content-length'] ?? bound.bytes);
+    this.buffer = new BodyBuffer(Math.min(length, bound.bytes));
+    this.timer = deps.clock.schedule(deps.timeoutMs, () => this.stop());
+    reading.add(this);
+    if (req.socket.destroyed) this.settle(CUT);
+    else {
+      req.on('data', this.onData).on('end', this.onEnd).on('close', this.onClose).on('error', this.onClose);
+      this.note();
+    }
+  }
+
+  /** As how many frames its chunks count, beside the request. */
+  get frames(): number {
+    return this.chunks.frames;
+  }
+
+  /** What became of it. Until {@link release}, it is counted. */
+  whole(): Promise<BodyOutcome> {
+    const { outcome } = this;
+    return outcome === undefined
+      ? new Promise((resolve) => (this.waiting = resolve))
+      : Promise.resolve(outcome);
+  }
+
+  /** Nobody wants it any more, or it is used. Idempotent. */
+  release(): void {
+    this.settle(CUT);
+    this.deps.unfinished.note(this, 0);
+  }
+
+  shed(): void {
+    this.settle(CUT);
+    this.outcome = CUT;
+    this.buffer.drop();
+    this.req.socket.destroy();
+  }
+
+  /** Gives up what has not come yet. */
+  stop(): void {
+    this.settle(TRY_LATER);
+  }
+
+  private readonly onData = (chunk: Buffer): void => {
+    const { buffer, bound } = this;
+    if (!this.chunks.take(chunk)) return this.shed();
+    if (buffer.length + chunk.length > bound.bytes) return this.settle(tooLarge(bound));
+    const { capacity } = buffer;
+    buffer.append(chunk);
+    if (buffer.capacity !== capacity) this.note();
+  };
+
+  private readonly onEnd = (): void =>
+    this.settle(isWhole(this.req, this.buffer.length) ? this.buffer.whole() : CUT);
+
+  private readonly onClose = (): void => this.settle(CUT);
+
+  /** The node may shed it, or others. */
+  private note(): void {
+    this.deps.unfinished.note(this, this.headBytes + this.buffer.capacity);
+  }
+
+  private settle(outcome: BodyOutcome): void {
+    if (this.outcome !== undefined) return;
+    this.outcome = outcome;
+    this.timer.cancel();
+    this.reading.delete(this);
+    const { req } = this;
+    req.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose).off('error', this.onClose);
+    // What comes later must not end the process.
+    req.on('error', () => undefined);
+    if (!Buffer.isBuffer(outcome)) {
+      dropBody(req);
+      this.buffer.drop();
+      this.deps.unfinished.note(this, 0);
+    }
+    this.waiting?.(outcome);
+  }
 }
 
-/** Reads bodies: bounded in size and time, and counted with all else that clients have begun to send (G16). */
+/** Reads bodies: bounded in size, chunks and time, and counted with all else that clients have begun to send (G16). */
 export class BodyReader {
-  private readonly reading = new Set<() => void>();
+  private readonly reading = new Set<Body>();
 
   constructor(private readonly deps: BodyReaderDeps) {}
 
-  read(req: IncomingMessage, { network, client }: BodySender): Promise<Buffer | Refusal | typeof CUT> {
-    const { clock, maxBytes, timeoutMs, unfinished } = this.deps;
-    const sender = { network, client, shed: () => req.socket.destroy() };
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    return new Promise((resolve) => {
-      const settle = (outcome: Buffer | Refusal | typeof CUT): void => {
-        timer.cancel();
-        this.reading.delete(stop);
-        req.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
-        // What still comes is dropped, and must not end the process.
-        req.on('error', () => undefined);
-        unfinished.note(sender, 0);
-        resolve(outcome);
-      };
-      const onData = (chunk: Buffer): void => {
-        bytes += chunk.length;
-        if (bytes > maxBytes) return settle(tooLarge(maxBytes));
-        chunks.push(chunk);
-        unfinished.note(sender, bytes);
-      };
-      const onEnd = (): void => settle(isWhole(req, bytes) ? Buffer.concat(chunks) : CUT);
-      const onClose = (): void => settle(CUT);
-      const stop = (): void => settle(TRY_LATER);
-      const timer = clock.schedule(timeoutMs, stop);
-      this.reading.add(stop);
-      if (req.socket.destroyed) return settle(CUT);
-      req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
-    });
+  /** Begins to read. The body must be released. */
+  read(req: IncomingMessage, sender: BodySender, bound: BodyBound): Body {
+    return new Body(req, sender, bound, this.deps, this.reading);
   }
 
   /** Gives up what is being read. */
   close(): void {
-    for (const stop of [...this.reading]) stop();
+    for (const body of [...this.reading]) body.stop();
   }
 }

@@ -7,6 +7,13 @@ export interface CarrierEvents {
   onDrain(): void;
   /** The client is gone. */
   onGone(): void;
+  /**
+   * What was given to the client is to be given again.
+   *
+   * @param isRefusable whether it may have to wait for what it owes.
+   * @returns milliseconds that it has to wait; 0 where it may have it, and is charged.
+   */
+  onRepeat(bytes: number, isRefusable: boolean): number;
   /** No poll came in time. */
   onSilent(): void;
   /** What was written cannot be sent any more, so that the client has to resume. */

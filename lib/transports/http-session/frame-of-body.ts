@@ -27,7 +27,7 @@ export function frameOfBody(body: Buffer): string | undefined {
 }
 
 function oneLine(body: Buffer): void {
-  for (let at = body.indexOf(LINE_FEED); at !== -1; at = body.indexOf(LINE_FEED, at)) body[at] = SPACE;
+  for (let at = 0; at < body.length; at++) if (body[at] === LINE_FEED) body[at] = SPACE;
 }
 
 /** @returns whether it is an array: of what, is looked at line by line. */

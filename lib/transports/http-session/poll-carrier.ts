@@ -2,7 +2,8 @@ import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { Entropy } from '../../core/ports/entropy.js';
 import type { MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Envelope } from '../../protocol/envelope.js';
-import { endAnswer, SUPERSEDED, type Answer } from './answer.js';
+import { endAnswer, refusalAnswer, SUPERSEDED, type Answer, type AnswerFate } from './answer.js';
+import { AnswersInSockets } from './answers-in-sockets.js';
 import type { Carrier, CarrierEvents, LastAnswer } from './carrier.js';
 import { arrayOf, EMPTY_ARRAY, pollFrameOf, POLL_VARIANT } from './poll-frames.js';
 
@@ -10,6 +11,8 @@ import { arrayOf, EMPTY_ARRAY, pollFrameOf, POLL_VARIANT } from './poll-frames.j
 const LEAST_PART = 0.8;
 /** Most bytes that are kept beside the last word for a poll that comes yet. */
 const MAX_LAST_BYTES = 4_096;
+/** Bytes a second of the slowest line on which an answer is waited for that leaves by another node, which does not say when. */
+const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
 
 /** Calls back when the client of a request is gone, instead of its answer. */
 export type WhenGone = (callback: () => void) => void;
@@ -40,6 +43,12 @@ export class PollCarrier implements Carrier {
   private number = 0;
   private kept: readonly Buffer[] | 'withdrawn' | undefined;
   private keptBytes = 0;
+  /** Whether the kept answer was given again. */
+  private repeated = false;
+  private readonly sockets = new AnswersInSockets(
+    () => this.timer?.cancel(),
+    (isLast) => this.onLeft(isLast),
+  );
   /** Written, and in no answer yet. */
   private frames: Buffer[] = [];
   private framesBytes = 0;
@@ -47,11 +56,13 @@ export class PollCarrier implements Carrier {
   private waiting: ((answer: Answer) => void) | undefined;
   private timer: Scheduled | undefined;
   private ended = false;
+  private onAllLeft: (() => void) | undefined;
 
   constructor(private readonly deps: PollCarrierDeps) {}
 
   get bufferedBytes(): number {
-    return this.keptBytes + this.framesBytes;
+    const { sockets, keptBytes, framesBytes } = this;
+    return sockets.bytes + (sockets.holdsLast ? 0 : keptBytes) + framesBytes;
   }
 
   begin(session: CarrierEvents): void {
@@ -68,20 +79,21 @@ export class PollCarrier implements Carrier {
     const { number, kept } = this;
     if (acknowledged === number - 1 && kept !== undefined) {
       if (kept === 'withdrawn') return 'lost';
-      this.watch();
-      return answerOf(number, kept);
+      return this.repeat(kept);
     }
     // The client is still waiting for the first answer.
     if (number === 0) return 'wrong';
     if (acknowledged !== number) return acknowledged < number ? 'stale' : 'wrong';
     this.keep(undefined);
+    // It is in a socket yet, so that nobody can have read it to its end: what it takes must not outlive it.
+    this.sockets.cut();
     this.timer?.cancel();
     const { clock, entropy, heartbeat } = this.deps;
     const answer = this.wait(() => this.watch(), whenGone);
     const waitMs = heartbeat.intervalMs * (LEAST_PART + (1 - LEAST_PART) * entropy.random());
     this.timer = clock.schedule(waitMs, () => this.answer());
     if (this.frames.length > 0) this.answerSoon();
-    else this.session?.onDrain();
+    else if (this.sockets.bytes === 0) this.session?.onDrain();
     return answer;
   }
 
@@ -119,6 +131,52 @@ export class PollCarrier implements Carrier {
     this.ended = true;
     this.waiting?.(endAnswer(410, 'The session has ended'));
     this.stop();
+    this.sockets.cut();
+  }
+
+  /** Ends the connection of an answer that has not left. */
+  cut(): void {
+    this.sockets.cut();
+  }
+
+  /** Calls back once no socket holds anything of it, not before the next turn: the last answer is written in this one. */
+  whenLeft(callback: () => void): void {
+    setImmediate(() => {
+      if (this.sockets.bytes === 0) callback();
+      else this.onAllLeft = callback;
+    });
+  }
+
+  /** The kept answer once more. It costs what an answer does; only the first time it is given whatever the client owes. */
+  private repeat(kept: readonly Buffer[]): Answer {
+    const { keptBytes, repeated } = this;
+    const waitMs = this.session?.onRepeat(keptBytes, repeated) ?? 0;
+    if (waitMs > 0) {
+      if (!this.sockets.holdsLast) this.watch(waitMs);
+      return refusalAnswer({
+        status: 429,
+        message: 'The answers so far were too many bytes',
+        code: 'rate_limited',
+        retryAfterMs: waitMs,
+      });
+    }
+    this.repeated = true;
+    return this.handOver(kept);
+  }
+
+  private handOver(kept: readonly Buffer[], end?: number): Answer {
+    const { number, keptBytes } = this;
+    const fate = this.sockets.next(keptBytes);
+    this.watch((keptBytes / SLOWEST_BYTES_PER_SECOND) * 1_000);
+    return answerOf(number, kept, fate, end);
+  }
+
+  /** The socket of an answer holds nothing of it any more. */
+  private onLeft(isLast: boolean): void {
+    if (isLast && this.waiting === undefined) this.watch();
+    if (this.sockets.bytes > 0) return;
+    this.onAllLeft?.();
+    if (this.waiting !== undefined && this.frames.length === 0) this.session?.onDrain();
   }
 
   private wait(onGone: () => void, whenGone: WhenGone): Promise<Answer> {
@@ -155,20 +213,21 @@ export class PollCarrier implements Carrier {
     this.framesBytes = 0;
     this.number++;
     this.keep(body, framesBytes);
-    this.watch();
-    resolve(answerOf(this.number, body, end));
+    resolve(this.handOver(body, end));
   }
 
   private keep(body: readonly Buffer[] | 'withdrawn' | undefined, bytes = 0): void {
     this.kept = body;
     this.keptBytes = bytes;
+    this.repeated = false;
   }
 
-  /** A poll has to come in time. */
-  private watch(): void {
+  /** A poll has to come in time. @param moreMs for what is there to be waited for before. */
+  private watch(moreMs = 0): void {
     this.timer?.cancel();
     if (this.ended) return;
-    this.timer = this.deps.clock.schedule(this.deps.heartbeat.timeoutMs, () => this.session?.onSilent());
+    const { clock, heartbeat } = this.deps;
+    this.timer = clock.schedule(heartbeat.timeoutMs + moreMs, () => this.session?.onSilent());
   }
 
   private stop(): void {
@@ -181,12 +240,12 @@ export class PollCarrier implements Carrier {
 }
 
 /** The answer to a poll. @param number that the next poll acknowledges. @param end close code of the session, where nothing follows. */
-export function answerOf(number: number, body: readonly Buffer[], end?: number): Answer {
+export function answerOf(number: number, body: readonly Buffer[], fate?: AnswerFate, end?: number): Answer {
   const headers = {
     'Content-Type': 'application/json',
     'Cache-Control': 'no-store',
     'Realtime-Answer': String(number),
     ...(end === undefined ? {} : { 'Realtime-End': String(end) }),
   };
-  return { status: 200, headers, body };
+  return { status: 200, headers, body, ...(fate === undefined ? {} : { fate }) };
 }

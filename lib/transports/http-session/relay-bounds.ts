@@ -5,6 +5,10 @@ const MAX_PER_NODE = 16_384;
 /** Most bytes of their bodies: of one address, and of all. */
 const MAX_ADDRESS_BYTES = 4 * 1024 * 1024;
 const MAX_NODE_BYTES = 32 * 1024 * 1024;
+/** Most bytes of an answer that may come unasked: while few requests are under way, and while many are. */
+const ROOM_BYTES = 16 * 1024;
+const LEAST_ROOM_BYTES = 1024;
+const FEW = 256;
 /** Most requests that wait at another node, which knows their sessions. */
 const MAX_HELD = 131_072;
 
@@ -21,6 +25,11 @@ export class RelayBounds {
   private readonly addresses = new Map<string, Load>();
   private readonly all: Load = { count: 0, bytes: 0 };
   private held = 0;
+
+  /** Most bytes of an answer that may come unasked to a request that is sent now. */
+  get room(): number {
+    return this.all.count <= FEW ? ROOM_BYTES : LEAST_ROOM_BYTES;
+  }
 
   /** Counts a request that is sent. @returns which bound it would pass; then it is not counted. */
   enter(network: string, bytes: number): Excess | undefined {

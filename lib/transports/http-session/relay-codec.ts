@@ -19,6 +19,10 @@ const HEADERS = [
   'WWW-Authenticate',
 ];
 
+const KINDS = ['send', 'begin', 'finish', 'poll', 'large'] as const;
+/** To `begin`: the session takes the body. */
+export const GO_ON: Answer = { status: 204, headers: {}, body: [] };
+
 /** Names a request on its way: the process that sent it, and its number there. */
 export interface RelayId {
   /** Made anew by every process: a number of an earlier one means another request. */
@@ -28,13 +32,18 @@ export interface RelayId {
 
 /** A request of a session that came to another node than its own. */
 export interface RelayedRequest {
-  /** `large`: a body for `send` that was larger than may be, and is not here. */
-  readonly kind: 'send' | 'poll' | 'large';
+  /**
+   * `begin`: a large body for `send` comes to the other node, which reads it once this is answered with {@link GO_ON}, and sends it as
+   * `finish`. `large`: one that was larger than may be, and is not here.
+   */
+  readonly kind: (typeof KINDS)[number];
   readonly session: string;
   /** As in the header; `NaN` for what is no number. */
   readonly number: number;
   readonly origin: string | undefined;
   readonly body: Buffer;
+  /** Most bytes of an answer that may come without having been offered. */
+  readonly room: number;
 }
 
 /** What nodes send one another of requests. */
@@ -45,6 +54,10 @@ export type RelayMessage = RelayId &
     | { readonly type: 'cancel' }
     /** The answer takes a while. */
     | { readonly type: 'held' }
+    /** There is an answer, of this many bytes, for a node that asks for it. */
+    | { readonly type: 'offer'; readonly bytes: number }
+    /** There is room for it. */
+    | { readonly type: 'take' }
     | { readonly type: 'answer'; readonly answer: Answer }
   );
 
@@ -69,7 +82,8 @@ export function decodeRelay(received: Uint8Array): RelayMessage | undefined {
   const { t: type, p: process, i: number } = head;
   if (typeof process !== 'string' || !isCount(number)) return undefined;
   const id = { process, number };
-  if (type === 'cancel' || type === 'held') return { ...id, type };
+  if (type === 'cancel' || type === 'held' || type === 'take') return { ...id, type };
+  if (type === 'offer') return isCount(head.b) ? { ...id, type, bytes: head.b } : undefined;
   const body = bytes.subarray(end);
   if (type === 'request') {
     const request = requestIn(head, body);
@@ -84,23 +98,24 @@ type Head = Readonly<Record<string, unknown>>;
 
 function contentOf(message: RelayMessage): { readonly more: Head; readonly body: readonly Buffer[] } {
   if (message.type === 'request') {
-    const { kind, session, number, origin, body } = message.request;
-    return { more: { k: kind, s: session, n: number, o: origin }, body: [body] };
+    const { kind, session, number, origin, body, room } = message.request;
+    return { more: { k: kind, s: session, n: number, o: origin, r: room }, body: [body] };
   }
+  if (message.type === 'offer') return { more: { b: message.bytes }, body: [] };
   if (message.type !== 'answer') return { more: {}, body: [] };
   const { status, headers, body } = message.answer;
   return { more: { c: status, h: headers }, body };
 }
 
 function requestIn(
-  { k: kind, s: session, n: number, o: origin }: Head,
+  { k: kind, s: session, n: number, o: origin, r: room }: Head,
   body: Buffer,
 ): RelayedRequest | undefined {
-  if (kind !== 'send' && kind !== 'poll' && kind !== 'large') return undefined;
+  if (!isKind(kind)) return undefined;
   if (typeof session !== 'string' || (origin !== undefined && typeof origin !== 'string')) return undefined;
   // JSON has no NaN.
-  if (number !== null && !isCount(number)) return undefined;
-  return { kind, session, number: number ?? Number.NaN, origin, body };
+  if ((number !== null && !isCount(number)) || !isCount(room)) return undefined;
+  return { kind, session, number: number ?? Number.NaN, origin, body, room };
 }
 
 function answerIn({ c: status, h: given }: Head, body: Buffer): Answer | undefined {
@@ -123,6 +138,10 @@ function parsed(text: string): Head {
   } catch {
     return {};
   }
+}
+
+function isKind(value: unknown): value is RelayedRequest['kind'] {
+  return KINDS.includes(value as RelayedRequest['kind']);
 }
 
 function isRecord(value: unknown): value is Head {

@@ -1,8 +1,10 @@
+import type { Clock } from '../../core/ports/clock.js';
 import type { NodeLink } from '../../core/ports/node-link.js';
-import { isPromise, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { TRY_LATER } from '../http/refusal.js';
-import { refusalAnswer, type Answer } from './answer.js';
-import { encodeRelay, type RelayedRequest, type RelayId } from './relay-codec.js';
+import { bytesIn, refusalAnswer, type Answer } from './answer.js';
+import { encodeRelay, GO_ON, type RelayedRequest, type RelayId } from './relay-codec.js';
+import { RelayOffers } from './relay-offers.js';
 import type { SessionAnswers } from './requests.js';
 
 /** The topic under which nodes send one another requests and answers. */
@@ -11,11 +13,15 @@ export const RELAY_TOPIC = 'http-session';
 /** Most requests of other nodes that wait here, and bytes of their bodies. */
 const MAX_WAITING = 131_072;
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+/** Most bytes of an answer that took a while and is sent without having been offered: many may come at once. */
+const MAX_LATE_BYTES = 4 * 1024;
 /** Most nodes whose last request is remembered. */
 const MAX_PEERS = 1_024;
 
 interface Waiting {
   readonly bytes: number;
+  /** As in {@link RelayedRequest.room}. */
+  readonly room: number;
   /** Ends the wait for a client that is gone. */
   gone: (() => void) | undefined;
 }
@@ -24,14 +30,18 @@ interface Waiting {
 export class RelayService {
   private readonly waiting = new Map<string, Waiting>();
   private waitingBytes = 0;
+  private readonly offers: RelayOffers;
   /** The last request of each node. They come in order, so an earlier one has come before, or is too late. */
   private readonly last = new Map<string, RelayId>();
 
   constructor(
     private readonly link: NodeLink,
     private readonly answers: SessionAnswers,
+    clock: Clock,
     private readonly onError: (error: unknown) => void,
-  ) {}
+  ) {
+    this.offers = new RelayOffers(clock);
+  }
 
   /** Requests that wait for their answer. */
   get size(): number {
@@ -40,10 +50,11 @@ export class RelayService {
 
   run(from: string, id: RelayId, request: RelayedRequest): void {
     if (!this.isNew(from, id)) return;
+    const { room } = request;
     const { length } = request.body;
     if (this.waiting.size >= MAX_WAITING || this.waitingBytes + length > MAX_WAITING_BYTES)
       return this.answer(from, id, refusalAnswer(TRY_LATER));
-    const waiting: Waiting = { bytes: length, gone: undefined };
+    const waiting: Waiting = { bytes: length, room, gone: undefined };
     let answer: MaybePromise<Answer>;
     try {
       answer = this.begin(request, waiting);
@@ -52,17 +63,27 @@ export class RelayService {
       return this.answer(from, id, refusalAnswer(TRY_LATER));
     }
     if (isPromise(answer)) this.hold(from, id, waiting, answer);
-    else this.answer(from, id, answer);
+    else this.answer(from, id, answer, room);
   }
 
   cancel(from: string, id: RelayId): void {
-    this.end(nameOf(from, id))?.gone?.();
+    const name = nameOf(from, id);
+    this.offers.take(name);
+    this.end(name)?.gone?.();
+  }
+
+  /** The node has room for what it was offered. */
+  take(from: string, id: RelayId): void {
+    const answer = this.offers.take(nameOf(from, id));
+    if (answer !== undefined) this.answer(from, id, answer);
   }
 
   private begin(request: RelayedRequest, waiting: Waiting): MaybePromise<Answer> {
     const { kind, session, number, origin, body } = request;
     const carried = { session, number, origin, network: '' };
     if (kind === 'send') return this.answers.send(carried, body);
+    if (kind === 'begin') return whenReady(this.answers.beginSend(carried), (early) => early ?? GO_ON);
+    if (kind === 'finish') return this.answers.finishSend(carried, body);
     if (kind === 'large') return this.answers.tooLarge(carried);
     return this.answers.poll(carried, (callback) => (waiting.gone = callback));
   }
@@ -73,7 +94,8 @@ export class RelayService {
     this.waitingBytes += waiting.bytes;
     // Most answers are there in this turn.
     setImmediate(() => {
-      if (this.waiting.get(name) === waiting) this.send(from, encodeRelay({ ...id, type: 'held' }));
+      if (this.waiting.get(name) === waiting)
+        this.send(from, encodeRelay({ ...id, type: 'held' })).catch(() => undefined);
     });
     answer
       .catch((error: unknown) => {
@@ -82,7 +104,7 @@ export class RelayService {
       })
       .then((made) => {
         // A client that is gone is sent nothing.
-        if (this.end(name) !== undefined) this.answer(from, id, made);
+        if (this.end(name) !== undefined) this.answer(from, id, made, Math.min(waiting.room, MAX_LATE_BYTES));
       })
       .catch(this.onError);
   }
@@ -95,13 +117,23 @@ export class RelayService {
     return waiting;
   }
 
-  private answer(to: string, id: RelayId, answer: Answer): void {
-    this.send(to, encodeRelay({ ...id, type: 'answer', answer }));
+  /** Sends an answer, or offers one that is larger than the room that there is for it unasked. */
+  private answer(to: string, id: RelayId, answer: Answer, room = Infinity): void {
+    const bytes = bytesIn(answer);
+    const refuse = (): Promise<void> =>
+      this.send(to, encodeRelay({ ...id, type: 'answer', answer: refusalAnswer(TRY_LATER) }));
+    const isOffered = bytes > room;
+    const offer = { ...id, type: 'offer', bytes } as const;
+    const sent =
+      isOffered && !this.offers.add(nameOf(to, id), answer)
+        ? refuse()
+        : this.send(to, encodeRelay(isOffered ? offer : { ...id, type: 'answer', answer })).catch(refuse);
+    // As if it were lost on its way: the other node answers in its place, and the client asks again.
+    sent.catch(() => undefined);
   }
 
-  /** What cannot be sent is as if it were lost on its way: the other node answers in its place, and the client asks again. */
-  private send(to: string, bytes: Buffer): void {
-    this.link.send(to, RELAY_TOPIC, bytes).catch(() => undefined);
+  private send(to: string, bytes: Buffer): Promise<void> {
+    return this.link.send(to, RELAY_TOPIC, bytes);
   }
 
   private isNew(from: string, id: RelayId): boolean {

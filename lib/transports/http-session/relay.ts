@@ -4,9 +4,10 @@ import type { NodeLink } from '../../core/ports/node-link.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { TRY_LATER } from '../http/refusal.js';
 import { endAnswer, refusalAnswer, type Answer } from './answer.js';
+import { AnswerRoom } from './answer-room.js';
 import type { WhenGone } from './poll-carrier.js';
 import { RelayBounds } from './relay-bounds.js';
-import { decodeRelay, encodeRelay, type RelayedRequest, type RelayMessage } from './relay-codec.js';
+import { decodeRelay, encodeRelay, GO_ON, type RelayedRequest, type RelayMessage } from './relay-codec.js';
 import { RELAY_TOPIC, RelayService } from './relay-service.js';
 import { RestingSessions } from './resting-sessions.js';
 import type { SessionAnswers, SessionRequest } from './requests.js';
@@ -19,6 +20,8 @@ const CONFIRM_MS = 5_000;
 const SEND_MS = 10_000;
 /** Between two looks whether the nodes live at which requests wait. */
 const LOOK_MS = 2_000;
+/** Most bytes of a body that is carried without asking its node first whether it takes it. */
+const MAX_UNASKED_BYTES = 16 * 1024;
 /** Most characters of what a client says: an id has 44. */
 const MAX_ID = 128;
 const MAX_ORIGIN = 4_096;
@@ -79,6 +82,7 @@ export interface SessionRelayDeps {
 export class SessionRelay {
   private readonly forwards = new Map<number, Forward>();
   private readonly bounds = new RelayBounds();
+  private readonly room = new AnswerRoom();
   private readonly resting: RestingSessions;
   private readonly unknown: UnknownIds;
   private readonly service: RelayService;
@@ -94,7 +98,7 @@ export class SessionRelay {
     this.process = entropy.token();
     this.resting = new RestingSessions(clock);
     this.unknown = new UnknownIds(clock);
-    this.service = new RelayService(link, answers, onError);
+    this.service = new RelayService(link, answers, clock, onError);
     link.listen(RELAY_TOPIC, (from, bytes) => this.receive(from, bytes));
   }
 
@@ -109,22 +113,28 @@ export class SessionRelay {
   }
 
   /**
-   * Looks at a request before its body is read.
+   * Looks at a request before its body is read. Whether the session takes a large one is asked at its node: the bodies of who guesses
+   * ids, or sends out of turn, are neither read nor carried.
    *
+   * @param bytes of the body; `NaN` where that is not known.
    * @returns its answer, where it needs no body.
    */
-  async beginSend({ session, network }: SessionRequest): Promise<Answer | undefined> {
+  async beginSend(request: SessionRequest, bytes: number): Promise<Answer | undefined> {
+    const { session, network } = request;
     if (this.resting.isResting(session)) return refusalAnswer(RESTS);
     if (!this.unknown.mayAsk(session, network)) return refusalAnswer(GUESSES);
-    const node = await this.find(session);
-    return typeof node === 'string' ? undefined : node;
+    if (bytes <= MAX_UNASKED_BYTES) {
+      const node = await this.find(session);
+      return typeof node === 'string' ? undefined : node;
+    }
+    const answer = await this.forward('begin', request, NO_BODY, () => undefined);
+    return answer.status === GO_ON.status ? undefined : this.noted(request, answer);
   }
 
   /** Takes the body of a request that {@link beginSend} has passed. */
   async finishSend(request: SessionRequest, body: Buffer): Promise<Answer> {
-    const answer = await this.forward('send', request, body, () => undefined);
-    if (answer.status === 429) this.resting.rest(request.session);
-    return answer;
+    const kind = body.length > MAX_UNASKED_BYTES ? 'finish' : 'send';
+    return this.noted(request, await this.forward(kind, request, body, () => undefined));
   }
 
   tooLarge(request: SessionRequest): Promise<Answer> {
@@ -141,6 +151,11 @@ export class SessionRelay {
     this.closed = true;
     this.looking?.cancel();
     for (const number of [...this.forwards.keys()]) this.giveUp(number, refusalAnswer(TRY_LATER));
+  }
+
+  private noted({ session }: SessionRequest, answer: Answer): Answer {
+    if (answer.status === 429) this.resting.rest(session);
+    return answer;
   }
 
   private async forward(
@@ -164,7 +179,7 @@ export class SessionRelay {
       this.bounds.leave(network, body.length);
       return typeof node === 'string' ? refusalAnswer(TRY_LATER) : node;
     }
-    const carried = { kind, session, number, origin, body };
+    const carried = { kind, session, number, origin, body, room: this.bounds.room };
     const answer = await this.carry(node, carried, network, (leave) => (onGone = leave));
     if (answer.status === 410) this.unknown.noteUnknown(session, network);
     // Neither of these needs to be the word of its node.
@@ -228,9 +243,11 @@ export class SessionRelay {
     if (message === undefined) return;
     if (message.type === 'request') return this.service.run(from, message, message.request);
     if (message.type === 'cancel') return this.service.cancel(from, message);
+    if (message.type === 'take') return this.service.take(from, message);
     const { process, number } = message;
     if (process !== this.process || this.forwards.get(number)?.node !== from) return;
     if (message.type === 'answer') this.end(number, message.answer);
+    else if (message.type === 'offer') this.offered(number, message.bytes);
     else this.hold(number);
   }
 
@@ -247,6 +264,21 @@ export class SessionRelay {
     this.looking ??= clock.schedule(LOOK_MS, this.look);
   }
 
+  /** Takes an answer once there is room for it; where that takes too long, it stays what the session keeps for the next poll. */
+  private offered(id: number, bytes: number): void {
+    const forward = this.forwards.get(id);
+    if (forward === undefined) return;
+    const wait = (): void => {
+      forward.timer.cancel();
+      forward.timer = this.deps.clock.schedule(CONFIRM_MS, () => this.giveUp(id, refusalAnswer(TRY_LATER)));
+    };
+    wait();
+    this.room.ask(id, forward.network, bytes, () => {
+      wait();
+      this.tell(forward.node, { ...this.idOf(id), type: 'take' });
+    });
+  }
+
   /** Answers in the place of the other node, and tells it that nobody waits. */
   private giveUp(id: number, answer: Answer): void {
     const node = this.end(id, answer)?.node;
@@ -257,6 +289,7 @@ export class SessionRelay {
     const forward = this.forwards.get(id);
     if (forward === undefined) return undefined;
     this.forwards.delete(id);
+    this.room.leave(id);
     forward.timer.cancel();
     if (forward.held) this.bounds.release();
     else this.bounds.leave(forward.network, forward.bytes);

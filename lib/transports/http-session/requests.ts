@@ -25,6 +25,14 @@ export interface SessionRequest {
 export interface SessionAnswers {
   /** Takes a body: once, however often it comes. The body is written to. */
   send(request: SessionRequest, body: Buffer): MaybePromise<Answer>;
+  /**
+   * Looks at a request before its body is read.
+   *
+   * @returns its answer, where it needs no body; `undefined` for {@link finishSend}.
+   */
+  beginSend(request: SessionRequest): MaybePromise<Answer | undefined>;
+  /** Takes the body of a request that {@link beginSend} has passed. */
+  finishSend(request: SessionRequest, body: Buffer): MaybePromise<Answer>;
   /** Of a body that is larger than a frame may be, and was not kept. */
   tooLarge(request: SessionRequest): MaybePromise<Answer>;
   /** @param whenGone called at once with what ends the wait, for a client that goes away; what it is answered then is not sent. */
@@ -48,11 +56,6 @@ export class SessionRequests implements SessionAnswers {
     return whenReady(this.beginSend(request), (early) => early ?? this.finishSend(request, body));
   }
 
-  /**
-   * Looks at a request before its body is read.
-   *
-   * @returns its answer, where it needs no body; `undefined` for {@link finishSend}.
-   */
   beginSend(request: SessionRequest): MaybePromise<Answer | undefined> {
     const session = this.find(request);
     if ('status' in session) return session;
@@ -65,7 +68,6 @@ export class SessionRequests implements SessionAnswers {
     });
   }
 
-  /** Takes the body of a request that {@link beginSend} has passed. */
   finishSend(request: SessionRequest, body: Buffer): Answer {
     const session = this.look(request);
     if ('status' in session) return session;
@@ -110,11 +112,9 @@ export class SessionRequests implements SessionAnswers {
     return endAnswer(409, 'This number does not follow the last one', this.table.endOf(session.id));
   }
 
-  /** The session of a request, which is counted. */
+  /** The session of a request, which is counted, also where it comes from another origin: to refuse it costs as much. */
   private find(request: SessionRequest): HttpSession | Answer {
-    const session = this.look(request);
-    if ('status' in session) return session;
-    session.count();
+    this.table.get(request.session)?.count();
     return this.look(request);
   }
 
@@ -124,9 +124,10 @@ export class SessionRequests implements SessionAnswers {
     return session.handshake.headers.origin === origin ? session : OTHER_ORIGIN;
   }
 
-  private lastOf({ session, number }: SessionRequest): Answer | undefined {
-    const last = this.table.takeLast(session, number);
-    return last && answerOf(number + 1, last.body, this.table.endOf(session)?.code);
+  private lastOf({ session, number, origin }: SessionRequest): Answer | undefined {
+    const last = this.table.takeLast(session, number, origin);
+    if (last === 'other') return OTHER_ORIGIN;
+    return last && answerOf(number + 1, last.body, undefined, this.table.endOf(session)?.code);
   }
 }
 

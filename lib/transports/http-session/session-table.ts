@@ -5,8 +5,13 @@ import type { LastAnswer } from './carrier.js';
 /** Sessions whose end is remembered: their clients learn why. Those of the others take it for a cut. */
 const MAX_ENDED = 10_000;
 
+/** That of a session that has ended, as its requests have to be. */
+interface KeptAnswer extends LastAnswer {
+  readonly origin: string | undefined;
+}
+
 interface EndedSession extends SessionEnd {
-  last: LastAnswer | undefined;
+  last: KeptAnswer | undefined;
   readonly forgetAt: number;
 }
 
@@ -48,16 +53,18 @@ export class SessionTable<Session extends { readonly id: string }> {
   }
 
   /** Keeps the last answer of a session that has ended. */
-  keep(id: string, last: LastAnswer): void {
+  keep(id: string, last: KeptAnswer): void {
     const ended = this.ended.get(id);
     if (ended !== undefined) ended.last = last;
   }
 
-  /** Takes that answer, for a poll that acknowledges the one before it. */
-  takeLast(id: string, acknowledged: number): LastAnswer | undefined {
+  /** Takes that answer, for a poll that acknowledges the one before it. @returns `other` for one of another origin. */
+  takeLast(id: string, acknowledged: number, origin: string | undefined): LastAnswer | 'other' | undefined {
     const ended = this.ended.get(id);
-    if (ended?.last?.acknowledged !== acknowledged) return undefined;
-    const { last } = ended;
+    const last = ended?.last;
+    if (ended === undefined || last === undefined) return undefined;
+    if (last.origin !== origin) return 'other';
+    if (last.acknowledged !== acknowledged) return undefined;
     ended.last = undefined;
     return last;
   }

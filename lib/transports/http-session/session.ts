@@ -101,9 +101,9 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     return this.end;
   }
 
-  /** Counts a request, before anything is done for it (G16). */
-  count(): void {
-    const waitMs = this.deps.rate.take(this, 1);
+  /** Counts a request, before anything is done for it (G16), or what came with it beside that. */
+  count(frames = 1): void {
+    const waitMs = this.deps.rate.take(this, frames);
     if (waitMs === 0) return;
     this.guard((handler) => handler.onExcess(waitMs));
     // The handler must end it where the excess is too large to wait for.
@@ -155,20 +155,22 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
     const { retryAfterMs = 0 } = parseCloseReason(reason);
     if (!this.conclude({ code, retryAfterMs }) || !wasOpen) return;
     const last = this.carrier.end(this.lastWord(code, retryAfterMs), code);
-    if (last !== undefined) this.deps.table.keep(this.id, last);
-    // A stream has yet to be read to its end; `onGone` follows.
-    if (this.polls !== undefined) queueMicrotask(() => this.leave());
+    if (last !== undefined) this.deps.table.keep(this.id, { ...last, origin: this.handshake.headers.origin });
+    // What it was sent has yet to be read to its end; of a stream, `onGone` follows.
+    this.polls?.whenLeft(() => this.leave());
   }
 
   terminate(): void {
     this.conclude({ code: ABNORMAL, retryAfterMs: 0 });
     this.carrier.destroy();
-    if (this.polls !== undefined) queueMicrotask(() => this.leave());
+    this.polls?.whenLeft(() => this.leave());
   }
 
   /** Ends it for what its client did, or did not do. */
   fail(name: CloseName): void {
     if (this.state !== 'open') return;
+    // The engine forgets the session at once, and what a socket holds of it.
+    this.polls?.cut();
     this.close(CLOSE_CODES[name].code, closeReason(name));
     this.leave();
   }
@@ -182,6 +184,11 @@ export class HttpSession implements Connection, CarrierEvents, Rated {
   /** @internal */
   onDrain(): void {
     this.guard((handler) => handler.onDrain());
+  }
+
+  /** @internal */
+  onRepeat(bytes: number, isRefusable: boolean): number {
+    return this.handler?.onRepeat(bytes, isRefusable) ?? 0;
   }
 
   /** @internal */

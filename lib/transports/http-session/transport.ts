@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
+import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import type { Handshake } from '../../core/ports/connection.js';
 import type { Opening, Refusal, TransportHost } from '../../core/ports/transport-host.js';
 import type { Transport } from '../../core/ports/transport.js';
@@ -8,7 +8,13 @@ import type { ClientAddress } from '../http/client-address.js';
 import { DirectWriter } from '../http/direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
 import { FrameRate } from '../http/frame-rate.js';
-import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
+import {
+  HandshakePolicy,
+  isRefusal,
+  refused,
+  type AcceptedHandshake,
+  type SessionSender,
+} from '../http/handshake-policy.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
 import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
@@ -17,9 +23,11 @@ import { occupy, RequestRouter, type MethodHandler } from '../http/request-route
 import { EventStream } from '../sse/event-stream.js';
 import { refusalAfter } from '../sse/feed-refusal.js';
 import { refusalAnswer, type Answer } from './answer.js';
-import { BodyReader, CUT, judgeBody } from './bodies.js';
+import { BodyReader, CUT, type Body, type BodySender } from './bodies.js';
+import { judgeBody, type BodyBound } from './body-head.js';
 import { writeAnswer, type Exchange } from './exchange.js';
 import { frameOfBody } from './frame-of-body.js';
+import { dropHead, holdRequest } from './held-request.js';
 import {
   resolveHttpSessionOptions,
   type HttpSessionSettings,
@@ -33,9 +41,11 @@ import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
 import { StreamCarrier } from './stream-carrier.js';
 import { UnreadAnswers } from './unread-answers.js';
+import { dropBody } from './unread-body.js';
 
 /** The answer to a request that is pipelined behind one that has none yet. */
 const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+const NO_BODY = refused(400, 'A poll of a session has no body');
 const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
 const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 
@@ -87,13 +97,8 @@ export class HttpSessionTransport implements Transport {
     this.reception = new Reception(host, this.settings, options.trustProxy !== undefined);
     this.policy = new HandshakePolicy(host, { ...this.settings, codecs: [] });
     this.check = new EntryCheck(host, this.settings);
-    const { maxFrameBytes, unfinished } = host;
-    this.bodies = new BodyReader({
-      clock,
-      maxBytes: maxFrameBytes,
-      timeoutMs: handshakeTimeoutMs,
-      unfinished,
-    });
+    const { unfinished } = host;
+    this.bodies = new BodyReader({ clock, timeoutMs: handshakeTimeoutMs, unfinished });
     this.unread = new UnreadAnswers(clock, closeTimeoutMs);
     this.ids = new SessionIds(host.nodeId, entropy);
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
@@ -160,17 +165,27 @@ export class HttpSessionTransport implements Transport {
     const { req, page } = exchange;
     const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport, page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
-    const wrong = judgeBody(req, this.host.maxFrameBytes);
+    const bound: BodyBound = { bytes: this.host.maxFirstBytes, option: 'maxMessageBytes' };
+    const wrong = judgeBody(req, bound);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
+    const { network } = judged.handshake;
+    const body = this.bodies.read(req, { network, client: anonymousOf(network) }, bound);
     const applicant = { socket: carrierOf(req), bytes: bytesOf(req), purpose: 'stream' } as const;
-    return whenReady(this.check.run(judged, applicant), (opening) =>
-      isRefusal(opening) ? this.refuse(exchange, opening) : this.greet(exchange, judged, opening),
-    );
+    return whenReady(this.check.run(judged, applicant), (opening) => {
+      if (!isRefusal(opening)) return this.greet(exchange, judged, opening, body);
+      body.release();
+      this.refuse(exchange, opening);
+    });
   }
 
-  private async greet(exchange: Exchange, { handshake }: AcceptedHandshake, opening: Opening): Promise<void> {
-    const { network } = handshake;
-    const body = await this.bodies.read(exchange.req, { network, client: anonymousOf(network) });
+  private async greet(
+    exchange: Exchange,
+    { handshake }: AcceptedHandshake,
+    opening: Opening,
+    reading: Body,
+  ): Promise<void> {
+    const body = await reading.whole();
+    reading.release();
     if (body === CUT) return;
     if (isRefusal(body)) return this.refuse(exchange, body);
     const frame = frameOfBody(body);
@@ -184,6 +199,8 @@ export class HttpSessionTransport implements Transport {
 
   private openStream(exchange: Exchange, admitted: Admitted): void {
     const { req, res, cors } = exchange;
+    // The handshake has what is needed of it, for as long as the stream lasts.
+    if (!isHttp2(req)) dropHead(req);
     const stream = new EventStream(req, res, { ...this.settings, writer: this.writer });
     if (stream.isGone) return;
     if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
@@ -197,7 +214,8 @@ export class HttpSessionTransport implements Transport {
     const session = new HttpSession(this.ids.next(), admitted.handshake, polls, polls, this.sessions);
     // Before the session begins: what it says first is the answer.
     const answer = polls.first(goneFrom(exchange));
-    if (this.start(exchange, session, admitted)) this.write(exchange, await answer);
+    if (this.start(exchange, session, admitted))
+      this.write(exchange, await answer, admitted.handshake.network);
   }
 
   /** @returns whether it has begun. */
@@ -213,12 +231,16 @@ export class HttpSessionTransport implements Transport {
     if (req.headers['realtime-session'] === undefined) return this.open(exchange, 'polling');
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
+    if (Number(req.headers['content-length'] ?? 0) > 0) return this.refuse(exchange, NO_BODY);
+    // Of one that does not say how long it is, the end alone may come.
+    req.once('data', () => exchange.res.headersSent || this.refuse(exchange, NO_BODY));
     const request = requestOf(req, 'realtime-ack', sender);
     // The application may end connections on which nothing happens. Those of HTTP/2 are not the poll's alone.
     if (!isHttp2(req)) req.socket.setTimeout(0);
-    return whenReady(this.answersOf(request).poll(request, goneFrom(exchange)), (answer) =>
-      this.conclude(exchange, answer, sender),
-    );
+    const answer = this.answersOf(request).poll(request, goneFrom(exchange));
+    if (!isPromise(answer)) return this.conclude(exchange, answer, sender);
+    const release = holdRequest(req, this.ownerOf(request, sender), this.host.unfinished);
+    return answer.finally(release).then((made) => this.conclude(exchange, made, sender));
   }
 
   private async send(exchange: Exchange): Promise<void> {
@@ -226,24 +248,48 @@ export class HttpSessionTransport implements Transport {
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
     const request = requestOf(req, 'realtime-send', sender);
+    const bound: BodyBound = { bytes: this.host.maxFrameBytes, option: 'maxFrameBytes' };
+    const wrong = judgeBody(req, bound);
+    if (wrong === undefined) {
+      const body = this.bodies.read(req, this.ownerOf(request, sender), bound);
+      return this.take(exchange, request, sender, body).finally(() => body.release());
+    }
+    dropBody(req);
+    const early = await this.answersOf(request).beginSend(request, lengthOf(req));
+    if (early !== undefined) this.conclude(exchange, early, sender);
+    else await this.refuseBody(exchange, wrong, request, sender);
+  }
+
+  private async take(
+    exchange: Exchange,
+    request: SessionRequest,
+    sender: SessionSender,
+    reading: Body,
+  ): Promise<void> {
     const answers = this.answersOf(request);
-    const early = await answers.beginSend(request);
-    if (early !== undefined) return this.conclude(exchange, early, sender);
-    const wrong = judgeBody(req, this.host.maxFrameBytes);
-    if (wrong !== undefined) return this.refuseBody(exchange, wrong, request, sender);
-    const { network } = sender;
-    const client = this.sessions.table.get(request.session)?.client ?? anonymousOf(network);
-    const body = await this.bodies.read(req, { network, client });
+    const early = await answers.beginSend(request, lengthOf(exchange.req));
+    if (early !== undefined) {
+      // Before the rest of it is dropped.
+      reading.release();
+      return this.conclude(exchange, early, sender);
+    }
+    const body = await reading.whole();
     if (body === CUT) return;
     if (isRefusal(body)) return this.refuseBody(exchange, body, request, sender);
+    if (reading.frames > 0) this.sessions.table.get(request.session)?.count(reading.frames);
     this.conclude(exchange, await answers.finishSend(request, body), sender);
+  }
+
+  /** Whom a request of a session is counted for. */
+  private ownerOf({ session }: SessionRequest, { network }: SessionSender): BodySender {
+    return { network, client: this.sessions.table.get(session)?.client ?? anonymousOf(network) };
   }
 
   private async refuseBody(
     exchange: Exchange,
     refusal: Refusal,
     request: SessionRequest,
-    sender: Handshake,
+    sender: SessionSender,
   ): Promise<void> {
     const isTooLarge = refusal.status === 413;
     const answer = isTooLarge ? this.answersOf(request).tooLarge(request) : refusalAnswer(refusal);
@@ -254,15 +300,15 @@ export class HttpSessionTransport implements Transport {
     return this.relay === undefined || this.ids.isOwn(request.session) ? this.requests : this.relay;
   }
 
-  private senderOf(exchange: Exchange): Handshake | Refusal {
+  private senderOf(exchange: Exchange): SessionSender | Refusal {
     const { req } = exchange;
     return this.judge(exchange, (address) => this.policy.judgeSessionRequest(req, address));
   }
 
   /** Who guesses ids pays for each, as for a connection (G16). */
-  private conclude(exchange: Exchange, answer: Answer, sender: Handshake): void {
+  private conclude(exchange: Exchange, answer: Answer, sender: SessionSender): void {
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
-    if (refusal === undefined) this.write(exchange, answer);
+    if (refusal === undefined) this.write(exchange, answer, sender.network);
     else this.refuse(exchange, refusal);
   }
 
@@ -289,12 +335,15 @@ export class HttpSessionTransport implements Transport {
     const { req, allow } = exchange;
     this.reception.refused(req, req.socket, refusal);
     const answer = refusalAnswer(refusal);
-    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, true);
+    this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, '', true);
   }
 
-  private write(exchange: Exchange, answer: Answer, ends = this.closed): void {
+  private write(exchange: Exchange, answer: Answer, network: string, ends = this.closed): void {
     const { unread, host, settings } = this;
-    writeAnswer(exchange, answer, { clock: settings.clock, maxBytes: host.maxFrameBytes, ends, unread });
+    const { closed: closing } = this;
+    const { maxFrameBytes: maxBytes, relayed } = host;
+    const rules = { clock: settings.clock, maxBytes, ends, unread, closing, relayed, network };
+    writeAnswer(exchange, answer, rules);
   }
 
   /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
@@ -316,7 +365,7 @@ export class HttpSessionTransport implements Transport {
 function requestOf(
   { headers }: IncomingMessage,
   name: 'realtime-send' | 'realtime-ack',
-  { network }: Handshake,
+  { network }: SessionSender,
 ): SessionRequest {
   const { 'realtime-session': session = '', [name]: number = '', origin } = headers;
   return {
@@ -325,6 +374,11 @@ function requestOf(
     origin,
     network,
   };
+}
+
+/** Bytes of a body; `NaN` where its end will tell. */
+function lengthOf({ headers }: IncomingMessage): number {
+  return 'transfer-encoding' in headers ? Number.NaN : Number(headers['content-length'] ?? Number.NaN);
 }
 
 function goneFrom({ res }: Exchange): WhenGone {

@@ -6,8 +6,7 @@ import type { Clock, Scheduled } from '../../core/ports/clock.js';
  * for ever, and would keep the server from closing. One timer for all of them.
  */
 export class UnreadAnswers {
-  /** With the bytes that waited at the last look. */
-  private readonly answers = new Map<ServerResponse, number>();
+  private readonly answers = new Map<ServerResponse, { readonly waiting: () => number; before: number }>();
   private timer: Scheduled | undefined;
 
   /** @param intervalMs from one look to the next. */
@@ -16,18 +15,19 @@ export class UnreadAnswers {
     private readonly intervalMs: number,
   ) {}
 
-  watch(res: ServerResponse): void {
-    this.answers.set(res, Infinity);
+  /** @param waiting bytes that the response has yet to be given. */
+  watch(res: ServerResponse, waiting: () => number): void {
+    this.answers.set(res, { waiting, before: Infinity });
     res.on('close', () => this.answers.delete(res));
     this.timer ??= this.clock.schedule(this.intervalMs, this.look);
   }
 
   private readonly look = (): void => {
     this.timer = undefined;
-    for (const [res, before] of this.answers) {
-      const { writableLength } = res;
-      if (writableLength >= before) res.req.socket.destroy();
-      else this.answers.set(res, writableLength);
+    for (const [res, answer] of this.answers) {
+      const bytes = res.writableLength + answer.waiting();
+      if (bytes >= answer.before) res.req.socket.destroy();
+      else answer.before = bytes;
     }
     if (this.answers.size > 0) this.timer = this.clock.schedule(this.intervalMs, this.look);
   };

@@ -26,6 +26,9 @@ export interface AcceptedUpgrade extends AcceptedHandshake {
   readonly codec: Codec;
 }
 
+/** Who sends a request of a session that is open, which may wait long: nothing else of it is kept. */
+export type SessionSender = Pick<Handshake, 'network'>;
+
 /** What the page that sent a request may read. */
 export interface PageVerdict {
   /** Headers of the answer. */
@@ -106,11 +109,9 @@ export class HandshakePolicy {
   }
 
   /** Who sends a request of a session that is open: what it was opened with counts, so cookies and `Authorization` are not read. */
-  judgeSessionRequest(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | Handshake {
+  judgeSessionRequest(req: IncomingMessage, { ip, scheme }: ClientAddress): Refusal | SessionSender {
     if (this.lacksTls(scheme)) return TLS_ONLY;
-    const { cookie: _cookie, authorization: _authorization, ...headers } = req.headers;
-    const handshake = this.handshakeOf('polling', req, this.queryOf(req.url ?? '/').url, ip, scheme);
-    return this.judgeHost(req) ?? { ...handshake, headers };
+    return this.judgeHost(req) ?? { network: this.host.networkOf(ip) };
   }
 
   /** The same where the application has verified the client, on a route of its own. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Http2Session, ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/ports/clock.js';
 
@@ -17,6 +17,13 @@ export function isHttp2(req: IncomingMessage): req is Http2Request {
  */
 export function carrierOf(req: IncomingMessage): Duplex {
   return isHttp2(req) ? req.stream : req.socket;
+}
+
+/** Ends a request at once, and what carries it alone. */
+export function endRequest(req: IncomingMessage): void {
+  // A client is to see that this is not the whole answer.
+  if (isHttp2(req)) req.stream.close(constants.NGHTTP2_CANCEL);
+  carrierOf(req).destroy();
 }
 
 const probed = new WeakSet<Http2Session>();

@@ -48,6 +48,8 @@ export class UpgradeRouter
     }
     // `dispatch` is always the first listener, so the others are about to run.
     else if (this.server.listenerCount('upgrade') > 1) watchStray(socket, this.clock);
+    // Of one to something else, such as the h2c that HttpClient of Java offers, a server may take no notice (RFC 9110 §7.8). This one cannot
+    // where anybody listens to 'upgrade': Node has stopped to parse the connection by then, and has no request to go on with.
     else writeRefusal(socket, NOT_FOUND, this.clock);
   };
 }

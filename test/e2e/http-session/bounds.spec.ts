@@ -63,7 +63,7 @@ describe('bodies that do not end', () => {
   });
 
   it('are counted with everything else that is unfinished, and shed (G16)', async () => {
-    const frame = { maxFrameBytes: 50_000, maxMessageBytes: 50_000, maxUnfinishedBytes: 100_000 };
+    const frame = { maxFrameBytes: 50_000, maxMessageBytes: 50_000, maxUnfinishedBytes: 120_000 };
     await start({ settings: { limits: frame } });
     const session = await StreamSession.open(server.httpUrl);
     const many = [1, 2, 3].map((part) =>
@@ -104,6 +104,19 @@ describe('requests', () => {
       );
     }
     expect(statuses).toEqual([410, 410, 410, 429, 429]);
+  });
+
+  it('count also where they come from another origin: who has the id cannot have them refused for nothing (G16)', async () => {
+    await start({
+      settings: { limits: { ratePerSecond: 1, burst: 1, framesPerCommand: 1, maxChannels: 1 } },
+    });
+    const session = await StreamSession.open(server.httpUrl);
+    let last = 403;
+    for (let count = 0; last === 403 && count < 100; count += 1)
+      last = (await session.send(1, '[]', { headers: { origin: 'https://evil.example' } })).status;
+    expect(last).toBe(410);
+    await session.reader.ended();
+    expect(session.reader.received.at(-1)?.payload).toMatchObject({ close: 4807 });
   });
 
   it('count as frames: a session that floods is ended with 4807 (G16)', async () => {

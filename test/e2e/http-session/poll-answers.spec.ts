@@ -5,6 +5,7 @@ import { wireChannel } from '../../support/wire/channel.js';
 import { envelopesIn, HttpExchange, numberOf } from '../../support/wire/http-exchange.js';
 import { post, readReply } from '../../support/wire/http-post.js';
 import { startWireServer, type WireServer, type WireServerOptions } from '../../support/wire/server.js';
+import { hello, PollSession } from './raw.js';
 
 const ROOM = 'rooms.1';
 const SUBSCRIBE = { type: 'subscribe', id: 's1', channel: ROOM, payload: {} };
@@ -134,6 +135,18 @@ describe('answers to polls (P21)', () => {
     while (session() > 0 && asked++ < 1_000) await exchange.poll(last);
     expect(asked).toBeLessThan(1_000);
     expect((await exchange.poll(last + 1)).body).toContain('4807');
+  });
+
+  it('cost what answers do when they are given again: who owes for them is told to wait, and nothing is lost (G16)', async () => {
+    await start({ settings: { limits: { answerBytesPerSecond: 1_000 } } });
+    const [exchange, last] = await subscribed();
+    await publish('x'.repeat(50_000));
+    const first = await exchange.poll(last);
+    expect((await exchange.poll(last)).body).toBe(first.body);
+    const refused = await exchange.poll(last);
+    expect([refused.status, Number(refused.headers['retry-after']) > 1]).toEqual([429, true]);
+    await publish('y');
+    expect(envelopesIn(await exchange.poll(last + 1))).toMatchObject([{ payload: 'y' }]);
   });
 
   it('go to the newest poll; the older one is answered with 204 and no number', async () => {
@@ -280,5 +293,21 @@ describe('the last words of a session (P21)', () => {
     expect(envelopesIn(reply)).toMatchObject([
       { type: 'error', payload: { code: 'kicked', retryable: false, close: 4811 } },
     ]);
+  });
+
+  it('are not given to another origin, which leaves them to the page whose session it was (P21h)', async () => {
+    await start();
+    const origin = server.httpUrl.replace('/realtime', '');
+    const session = await PollSession.open(server.httpUrl, [hello({ token: 'ada' })], { origin });
+    await server.engine.ban('ada', { forMs: 60_000 });
+    await until('the session to end', () => server.engine.status.sessions === 0);
+    const id = { 'Realtime-Session': session.id, 'Realtime-Ack': String(session.number) };
+    const foreign = [
+      await post(`${server.httpUrl}/poll`, { headers: id }),
+      await post(`${server.httpUrl}/poll`, { headers: { ...id, origin: 'https://evil.example' } }),
+    ];
+    expect(foreign.map(({ status }) => status)).toEqual([403, 403]);
+    expect(foreign.map(({ body }) => body).join()).not.toContain('banned');
+    expect(await session.next()).toMatchObject([{ type: 'error', payload: { code: 'banned' } }]);
   });
 });

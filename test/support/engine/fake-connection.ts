@@ -37,6 +37,7 @@ export class FakeConnection implements Connection {
     positions: () => new Map(),
     onExcess: () => undefined,
     onPart: () => undefined,
+    onRepeat: () => 0,
     onDrain: () => undefined,
     onClose: () => undefined,
   };

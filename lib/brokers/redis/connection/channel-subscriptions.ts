@@ -69,14 +69,16 @@ export class ChannelSubscriptions {
   private retry: Scheduled | undefined;
   private closed = false;
 
+  /** @param purpose what the connections are for, as in {@link RedisTarget.create}. */
   constructor(
+    purpose: string,
     target: RedisTarget,
     private readonly settings: RedisSettings,
     keys: RedisKeys,
     commands: RedisCommands,
     private readonly events: SubscriptionsEvents,
   ) {
-    this.shards = new RedisShards(target, settings, keys, commands, {
+    this.shards = new RedisShards(purpose, target, settings, keys, commands, {
       onMessage: (topic, bytes) => {
         if (this.topics.get(topic)?.wanted === true) this.events.onMessage(topic, bytes);
       },
@@ -97,8 +99,9 @@ export class ChannelSubscriptions {
     return this.shards.ready;
   }
 
-  start(): void {
-    this.shards.start();
+  /** @param partitions those of the topics that will be subscribed. */
+  start(partitions: readonly number[]): void {
+    this.shards.start(partitions);
   }
 
   /** Resolves when the topic is subscribed. @param partition in which it lies. */

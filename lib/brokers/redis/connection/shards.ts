@@ -16,7 +16,7 @@ export interface ShardEvents extends SubscriberEvents {
 }
 
 /**
- * Connections for subscriptions: one, or in a Cluster one for each master that holds a partition. Uses sharded pub/sub
+ * Connections for subscriptions: one, or in a Cluster one for each master that holds a partition that is asked for. Uses sharded pub/sub
  * everywhere, so that the same code runs on a single server and on a Cluster, where only the shard of a channel carries its
  * messages.
  *
@@ -26,8 +26,11 @@ export interface ShardEvents extends SubscriberEvents {
 export class RedisShards {
   private readonly subscribers = new Map<string, RedisSubscriber>();
   private timer: Scheduled | undefined;
+  private partitions: readonly number[] = [];
 
+  /** @param name what the connections are for, as in {@link RedisTarget.create}. */
   constructor(
+    private readonly name: string,
     private readonly target: RedisTarget,
     private readonly settings: RedisSettings,
     private readonly keys: RedisKeys,
@@ -35,16 +38,18 @@ export class RedisShards {
     private readonly events: ShardEvents,
   ) {}
 
-  /** Whether subscriptions to all channels are possible. */
+  /** Whether subscriptions are possible in all partitions that were asked for. */
   get ready(): boolean {
     if (this.subscribers.size === 0) return false;
     for (const subscriber of this.subscribers.values()) if (!subscriber.ready) return false;
     return true;
   }
 
-  start(): void {
+  /** @param partitions those of the topics that will be subscribed. */
+  start(partitions: readonly number[]): void {
+    this.partitions = partitions;
     if (this.target.clustered) this.compare();
-    else this.add('', this.target.create('subscriber') as Redis);
+    else this.add('', this.target.create(this.name) as Redis);
   }
 
   subscriberOf(partition: number): RedisSubscriber | undefined {
@@ -70,15 +75,13 @@ export class RedisShards {
     this.timer = this.settings.clock.schedule(COMPARE_MS, () => this.compare());
     const { cluster } = this.commands;
     if (cluster === undefined || cluster.slots.length === 0) return;
-    const wanted = new Set<string>();
-    for (let partition = 0; partition < this.keys.partitions; partition += 1)
-      wanted.add(this.serverOf(partition));
+    const wanted = new Set(this.partitions.map((partition) => this.serverOf(partition)));
     for (const server of wanted) {
       if (this.subscribers.has(server)) continue;
       const node = cluster
         .nodes('all')
         .find(({ options }) => `${options.host ?? ''}:${options.port ?? ''}` === server);
-      if (node !== undefined) this.add(server, this.target.createFor(node, 'subscriber'));
+      if (node !== undefined) this.add(server, this.target.createFor(node, this.name));
     }
     for (const [server, subscriber] of this.subscribers) {
       if (wanted.has(server)) continue;

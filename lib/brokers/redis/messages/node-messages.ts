@@ -12,6 +12,10 @@ import { NodeLane } from './node-lane.js';
 
 /** What a message that waits counts beside its bytes: the objects that hold it. */
 const MESSAGE_COST = 256;
+/** Most bytes of a message that may use {@link RESERVE_BYTES}: enough to say that there is no room. */
+const SMALL_BYTES = 4 * 1024;
+/** Room above `maxMessageQueueBytes` for small messages. */
+const RESERVE_BYTES = 1024 * 1024;
 /** Advice to what is refused for lack of room, in milliseconds. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -51,7 +55,8 @@ export class NodeMessages {
     assertNodeMessage(message);
     const size = sizeOf(message) + MESSAGE_COST;
     const { maxMessageQueueBytes: max } = this.settings;
-    if (this.outstanding > 0 && this.outstanding + size > max) throw this.full(max);
+    const room = size <= SMALL_BYTES ? max + RESERVE_BYTES : max;
+    if (this.outstanding > 0 && this.outstanding + size > room) throw this.full(max);
     this.outstanding += size;
     try {
       await this.laneOf(node).send(message);
@@ -73,6 +78,17 @@ export class NodeMessages {
     }
     for (const { topic, bytes } of batch.messages)
       guarded(() => this.listener?.onMessage?.(batch.from, topic, bytes));
+  }
+
+  /** This node hears the others again, and did not for a while. */
+  onRestored(): void {
+    this.journal?.warn(
+      'restored',
+      () =>
+        'redisBroker: the connection for messages from other nodes was lost and is back; some of them may be missing. Events are not: ' +
+        'they have a connection of their own. Where Redis has cut it for its `client-output-buffer-limit pubsub`, requests of HTTP ' +
+        'sessions brought more than this node could read',
+    );
   }
 
   /** Takes no more, drops what comes, and resolves when what was accepted is published, or could not be. */

@@ -18,6 +18,8 @@ export class FakeLinks {
   /** Whether nothing can be sent, nor asked for. */
   down = false;
   lose: (message: Carried) => boolean = () => false;
+  /** What finds no room. */
+  refuse: (message: Carried) => boolean = () => false;
   /** How often the live nodes were asked for. */
   looks = 0;
   /** Called with each look, before it is answered. */
@@ -37,6 +39,7 @@ export class FakeLinks {
       send: async (to, _topic, bytes) => {
         if (this.down) throw new RealtimeError('unavailable', 'away');
         const message = { from: nodeId, to, bytes: Uint8Array.from(bytes) };
+        if (this.refuse(message)) throw new RealtimeError('unavailable', 'full');
         this.sent.push(message);
         if (!this.lose(message)) this.deliver(message);
       },

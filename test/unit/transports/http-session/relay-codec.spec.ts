@@ -16,6 +16,7 @@ const REQUEST: RelayMessage = {
     number: 3,
     origin: 'https://app.example',
     body: Buffer.from([0, 255, 10, 91]),
+    room: 1_024,
   },
 };
 const ANSWER: RelayMessage = {
@@ -44,6 +45,8 @@ describe('what nodes send one another of requests', () => {
     { ...ANSWER, answer: { status: 202, headers: {}, body: [] } },
     { ...ID, type: 'cancel' },
     { ...ID, type: 'held' },
+    { ...ID, type: 'offer', bytes: 1_000_000 },
+    { ...ID, type: 'take' },
   ] as RelayMessage[])('is read as it was written: %j', (message) => {
     expect(decodeRelay(encodeRelay(message))).toEqual(message);
   });

@@ -34,6 +34,9 @@ class FakeSessions implements SessionAnswers {
   readonly sends: { readonly request: SessionRequest; readonly body: string }[] = [];
   readonly polls: SessionRequest[] = [];
   readonly large: SessionRequest[] = [];
+  readonly begun: SessionRequest[] = [];
+  readonly finished: SessionRequest[] = [];
+  onBegin: () => MaybePromise<Answer | undefined> = () => undefined;
   /** Polls whose client went away. */
   gone = 0;
   onSend: () => MaybePromise<Answer> = () => TAKEN;
@@ -44,6 +47,16 @@ class FakeSessions implements SessionAnswers {
   send(request: SessionRequest, body: Buffer): MaybePromise<Answer> {
     this.sends.push({ request, body: body.toString() });
     return this.onSend();
+  }
+
+  beginSend(request: SessionRequest): MaybePromise<Answer | undefined> {
+    this.begun.push(request);
+    return this.onBegin();
+  }
+
+  finishSend(request: SessionRequest, body: Buffer): MaybePromise<Answer> {
+    this.finished.push(request);
+    return this.send(request, body);
   }
 
   tooLarge(request: SessionRequest): Answer {
@@ -109,6 +122,9 @@ function begin(run: (whenGone: (callback: () => void) => void) => Promise<Answer
 
 const send = (request = of('right'), body = '[1]'): Outcome =>
   begin(() => left.relay.finishSend(request, Buffer.from(body)));
+/** The look at a request before its body is read. */
+const look = (request: SessionRequest, bytes = 3): Promise<Answer | undefined> =>
+  left.relay.beginSend(request, bytes);
 const poll = (request = of('right')): Outcome => begin((whenGone) => left.relay.poll(request, whenGone));
 const read = (message: { readonly bytes: Uint8Array } | undefined): RelayMessage | undefined =>
   message && decodeRelay(message.bytes);
@@ -169,12 +185,12 @@ describe('requests of sessions that another node holds', () => {
   });
 
   it('are answered before their body is read where that is not needed: no such node, nothing known, or no more read', async () => {
-    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
-    expect((await left.relay.beginSend(of('gone')))?.status).toBe(410);
-    expect((await left.relay.beginSend(of('right', { session: 'nonsense' })))?.status).toBe(410);
+    expect(await look(of('right'))).toBeUndefined();
+    expect((await look(of('gone')))?.status).toBe(410);
+    expect((await look(of('right', { session: 'nonsense' })))?.status).toBe(410);
     links.down = true;
     clock.advance(2_000);
-    expect((await left.relay.beginSend(of('right')))?.status).toBe(503);
+    expect((await look(of('right')))?.status).toBe(503);
     expect(links.sent).toEqual([]);
   });
 
@@ -183,14 +199,14 @@ describe('requests of sessions that another node holds', () => {
     send();
     await settle();
     right.sessions.onSend = () => TAKEN;
-    const early = await left.relay.beginSend(of('right'));
+    const early = await look(of('right'));
     expect([early?.status, early?.headers['Retry-After']]).toEqual([429, '1']);
     const other = of('right', { session: `${nodeKeyOf('right')}.other` });
-    expect(await left.relay.beginSend(other)).toBeUndefined();
+    expect(await look(other)).toBeUndefined();
     clock.advance(999);
-    expect((await left.relay.beginSend(of('right')))?.status).toBe(429);
+    expect((await look(of('right')))?.status).toBe(429);
     clock.advance(1);
-    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+    expect(await look(of('right'))).toBeUndefined();
   });
 
   it('that name sessions which their node does not know are refused after 200 of an address; known ones of it pass', async () => {
@@ -201,7 +217,7 @@ describe('requests of sessions that another node holds', () => {
       send(of('right', { session: `${nodeKeyOf('right')}.guess${guess}` }));
     await settle();
     const guessed = of('right', { session: `${nodeKeyOf('right')}.guess` });
-    expect((await left.relay.beginSend(guessed))?.status).toBe(429);
+    expect((await look(guessed))?.status).toBe(429);
     const [sent, polled] = [send(guessed), poll(guessed)];
     await settle();
     expect([sent.answer?.status, polled.answer?.status]).toEqual([429, 429]);
@@ -209,7 +225,47 @@ describe('requests of sessions that another node holds', () => {
     const [own, other] = [send(), send({ ...guessed, network: '192.0.2.2' })];
     await settle();
     expect([own.answer?.status, other.answer?.status]).toEqual([202, 202]);
-    expect(await left.relay.beginSend(of('right'))).toBeUndefined();
+    expect(await look(of('right'))).toBeUndefined();
+  });
+
+  it('ask the node of the session before a body of more than 16 KiB, or of unknown length, is read (P21j)', async () => {
+    const unknown = { status: 410, headers: {}, body: [] };
+    const ask = async (bytes: number): Promise<number | undefined> => {
+      const answered = look(of('right'), bytes);
+      await settle();
+      return (await answered)?.status;
+    };
+    expect([await ask(16_384), right.sessions.begun.length]).toEqual([undefined, 0]);
+    expect([await ask(16_385), await ask(Number.NaN)]).toEqual([undefined, undefined]);
+    expect(right.sessions.begun).toEqual([of('right', { network: '' }), of('right', { network: '' })]);
+    right.sessions.onBegin = async () => undefined;
+    expect(await ask(16_385)).toBeUndefined();
+    right.sessions.onBegin = () => unknown;
+    expect(await ask(16_385)).toBe(410);
+    right.sessions.onBegin = async () => ({ status: 429, headers: {}, body: [] });
+    expect([await ask(16_385), await ask(1)]).toEqual([429, 429]);
+    expect(right.sessions.sends).toEqual([]);
+    expect([left.relay.size, right.relay.served]).toEqual([0, 0]);
+  });
+
+  it('with a body that was asked for are not looked at again; others are', async () => {
+    send(of('right'), 'x'.repeat(16_384));
+    await settle();
+    expect([right.sessions.finished.length, right.sessions.sends.length]).toEqual([0, 1]);
+    send(of('right'), 'x'.repeat(16_385));
+    await settle();
+    expect([right.sessions.finished.length, right.sessions.sends.length]).toEqual([1, 2]);
+  });
+
+  it('that guess ids with large bodies are refused after 200 of an address, and no body was carried', async () => {
+    right.sessions.onBegin = () => ({ status: 410, headers: {}, body: [] });
+    for (let guess = 0; guess < 200; guess += 1)
+      void look(of('right', { session: `${nodeKeyOf('right')}.guess${guess}` }), 250_000);
+    await settle();
+    links.sent.length = 0;
+    const refused = await look(of('right', { session: `${nodeKeyOf('right')}.guess` }), 250_000);
+    expect([refused?.status, links.sent.length]).toEqual([429, 0]);
+    expect((await look(of('right', { network: '192.0.2.2' }), 1))?.status).toBeUndefined();
   });
 
   it('whose body was too large end there as they would here', async () => {
@@ -341,19 +397,19 @@ describe('requests of sessions that another node holds', () => {
   it('that wait at a node that dies are 410 when it is missing at two looks, and wait on where one look alone missed it (P21j)', async () => {
     const held = poll();
     await settle();
-    const look = async (...live: readonly string[]): Promise<void> => {
+    const liveAre = async (...live: readonly string[]): Promise<void> => {
       links.live = live;
       clock.advance(2_000);
       await settle();
     };
-    await look('left');
-    await look('left', 'right');
-    await look('left');
+    await liveAre('left');
+    await liveAre('left', 'right');
+    await liveAre('left');
     links.down = true;
-    await look('left');
+    await liveAre('left');
     links.down = false;
     expect(held.answer).toBeUndefined();
-    await look('left');
+    await liveAre('left');
     expect(held.answer?.status).toBe(410);
     // With nothing that waits, nobody looks.
     const { looks } = links;
@@ -392,6 +448,78 @@ describe('requests of sessions that another node holds', () => {
     }
     await settle();
     expect(left.relay.size).toBe(1_100);
+  });
+
+  it('are offered answers of more than 16 KiB, 4 MiB of which come at once; addresses take turns (P21j)', async () => {
+    const large = { ...POLLED, body: [Buffer.alloc(1024 * 1024)] };
+    right.sessions.onPoll = () => large;
+    links.lose = ({ to, bytes }) => to === 'left' && decodeRelay(bytes)?.type === 'answer';
+    const polls = [1, 1, 1, 2, 3, 4].map((address) => poll(of('right', { network: `a${address}` })));
+    await settle();
+    const count = (type: string): number => kinds().filter((kind) => kind === type).length;
+    expect([count('offer'), count('take'), count('answer')]).toEqual([6, 4, 4]);
+    // What does not come is given up and makes room for what waits: the session keeps its answer.
+    links.lose = () => false;
+    clock.advance(5_000);
+    await settle();
+    expect(polls.map(({ answer }) => answer?.status)).toEqual([503, 503, 200, 503, 503, 200]);
+    expect(count('cancel')).toBe(4);
+    const again = poll();
+    await settle();
+    expect(textOf(again)).toHaveLength(1024 * 1024);
+    expect([left.relay.size, clock.pending]).toEqual([0, 0]);
+  });
+
+  it('wait five seconds for room, also those that have waited at their node', async () => {
+    const sized = (mib: number): Answer => ({ ...POLLED, body: [Buffer.alloc(mib * 1024 * 1024)] });
+    const held = poll();
+    await settle();
+    links.lose = ({ to, bytes }) => to === 'left' && decodeRelay(bytes)?.type === 'answer';
+    // What takes the room, and what it is given to after that.
+    for (const [network, mib] of [
+      ['a', 4],
+      ['b', 5],
+    ] as const) {
+      right.sessions.onPoll = () => sized(mib);
+      poll(of('right', { network }));
+    }
+    await settle();
+    right.sessions.waiting.shift()?.(sized(1));
+    await settle();
+    clock.advance(4_999);
+    await settle();
+    expect(held.answer).toBeUndefined();
+    clock.advance(1);
+    await settle();
+    expect(held.answer?.status).toBe(503);
+  });
+
+  it('are answered at once up to 16 KiB, after a wait up to 4 KiB, and up to 1 KiB where many are under way', async () => {
+    const offers = async (bytes: number, late: boolean): Promise<boolean> => {
+      links.sent.length = 0;
+      const made = { ...POLLED, body: [Buffer.alloc(bytes)] };
+      right.sessions.onPoll = () => (late ? Promise.resolve(made) : made);
+      const polled = poll();
+      await settle();
+      expect(polled.answer?.status).toBe(200);
+      return kinds().includes('offer');
+    };
+    expect([await offers(16_384, false), await offers(16_385, false)]).toEqual([false, true]);
+    expect([await offers(4_096, true), await offers(4_097, true)]).toEqual([false, true]);
+    links.lose = () => true;
+    for (let count = 0; count < 256; count += 1) send(of('right', { network: 'b' }));
+    await settle();
+    links.lose = () => false;
+    expect([await offers(1_024, false), await offers(1_025, false)]).toEqual([false, true]);
+  });
+
+  it('whose answer finds no room at its node on the way here are 503 at once', async () => {
+    links.refuse = ({ bytes }) => bytes.length > 4_096;
+    right.sessions.onPoll = () => ({ ...POLLED, body: [Buffer.alloc(10_000)] });
+    const polled = poll();
+    await settle();
+    expect(polled.answer?.status).toBe(503);
+    expect(left.relay.size).toBe(0);
   });
 
   it('leave nothing behind after many of every outcome', async () => {
@@ -464,6 +592,7 @@ describe('requests that came to another node', () => {
         number: 1,
         origin: undefined,
         body: Buffer.from('[]'),
+        room: 16 * 1024,
         ...change,
       },
     });
@@ -507,6 +636,31 @@ describe('requests that came to another node', () => {
     deliver(encodeRelay({ process: 'p', number: 1, type: 'cancel' }));
     deliver(request(6, { body }));
     expect(right.sessions.sends).toHaveLength(5);
+  });
+
+  it('are offered 32 MiB of answers at most, for 15 seconds, and no longer than who asked waits', async () => {
+    const body = Buffer.alloc(8 * 1024 * 1024);
+    right.sessions.onPoll = () => ({ ...POLLED, body: [body] });
+    const typesOf = (number: number): readonly unknown[] =>
+      links.sent
+        .map(read)
+        .filter((message) => message?.process === 'p' && message.number === number)
+        .map((message) => message?.type);
+    for (const number of [1, 2, 3, 4, 5]) deliver(request(number, { kind: 'poll' }));
+    expect([1, 4, 5].map((number) => typesOf(number))).toEqual([['offer'], ['offer'], ['answer']]);
+    deliver(encodeRelay({ process: 'p', number: 1, type: 'cancel' }));
+    deliver(encodeRelay({ process: 'p', number: 1, type: 'take' }));
+    deliver(encodeRelay({ process: 'p', number: 2, type: 'take' }), 'other');
+    deliver(encodeRelay({ process: 'p', number: 2, type: 'take' }));
+    deliver(encodeRelay({ process: 'p', number: 2, type: 'take' }));
+    expect([typesOf(1), typesOf(2)]).toEqual([['offer'], ['offer', 'answer']]);
+    clock.advance(10_000);
+    deliver(request(6, { kind: 'poll' }));
+    clock.advance(5_000);
+    for (const number of [3, 6]) deliver(encodeRelay({ process: 'p', number, type: 'take' }));
+    expect([typesOf(3), typesOf(6)]).toEqual([['offer'], ['offer', 'answer']]);
+    expect(clock.pending).toBe(0);
+    await settle();
   });
 
   it('are not answered by a node that is down, and leave nothing there', async () => {

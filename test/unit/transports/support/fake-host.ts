@@ -42,6 +42,10 @@ export class FakeSession implements ConnectionHandler {
     this.parts++;
   }
 
+  onRepeat(): number {
+    return 0;
+  }
+
   onExcess(waitMs: number): void {
     this.excess.push(waitMs);
     this.wake();
@@ -103,11 +107,15 @@ export class FakeHost implements TransportHost {
   /** Addresses of the connections that were ended to free memory. */
   readonly shed: string[] = [];
 
+  readonly maxFirstBytes = 64 * 1024;
+
   constructor(readonly maxFrameBytes = 256 * 1024) {}
 
   get unfinished(): UnfinishedMessages {
     return new UnfinishedMessages(this.maxUnfinishedBytes, (ip) => this.shed.push(ip));
   }
+
+  readonly relayed = new UnfinishedMessages(16 * 1024 * 1024);
 
   async authenticate(credentials: Credentials): Promise<Verified> {
     this.asked.push(credentials);

@@ -268,7 +268,10 @@ export class TransportLadder implements Ladder {
           isThere: this.isThere,
           onWelcome: (session) => this.onWelcome(url, session),
           onFailure: this.onFailure,
-          onMissing: this.deps.report,
+          // The first one may be of a server that is being replaced.
+          onMissing: (why) => {
+            if (this.failures >= ENOUGH - 1) this.deps.report(why);
+          },
           onUnreadable: () => {
             if (this.options.credentials === undefined) this.credentials = 'omit';
             return this.credentials === 'omit';

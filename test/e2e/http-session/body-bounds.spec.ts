@@ -80,7 +80,7 @@ describe('the body that opens a session', () => {
 });
 
 describe('a poll of a session', () => {
-  it('has no body: one is refused with 400, and the session goes on', async () => {
+  it('has no body: one is refused with 400, and the session continues', async () => {
     const session = await PollSession.open(server.httpUrl);
     const headers = { 'Realtime-Session': session.id, 'Realtime-Ack': '1' };
     expect((await ask(`${server.httpUrl}/poll`, '[]', { headers })).status).toBe(400);

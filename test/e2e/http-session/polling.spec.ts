@@ -273,7 +273,7 @@ describe('polls', () => {
     clock.advance(HEARTBEAT.timeoutMs - 1);
     expect(server.engine.status.sessions).toBe(1);
     const poll = await waiting(session);
-    clock.advance(HEARTBEAT.intervalMs);
+    clock.advance(HEARTBEAT.intervalMs - HEARTBEAT.timeoutMs + 1);
     await poll();
     session.number++;
     clock.advance(HEARTBEAT.timeoutMs);

@@ -103,7 +103,7 @@ describe('a page of another origin', () => {
   it.each([
     ['has no token', {}, {}],
     ['was told to send cookies', { token: () => 't' }, { credentials: 'include' }],
-  ] as const)('that %s is told what to list', async (_what, options, fallback) => {
+  ] as const)('that %s learns what to list', async (_what, options, fallback) => {
     page('https://b.example');
     start(options, { transports: ['sse'], ...fallback });
     void h.client.connect();

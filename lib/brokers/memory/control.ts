@@ -1,3 +1,4 @@
+import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { AbuseRecord, BanRecord, ControlMessage, ControlReceipt } from '../../core/ports/control.js';
 import { applyControl, PendingReceipt } from '../common/receipt.js';
@@ -99,8 +100,7 @@ export class MemoryControl {
     if ((this.abuse.get(key)?.endsAt ?? 0) >= endsAt) return;
     this.abuse.delete(key);
     this.abuse.set(key, { record, endsAt });
-    const oldest = this.abuse.size > MAX_ABUSE_BANS ? this.abuse.keys().next().value : undefined;
-    if (oldest !== undefined) this.abuse.delete(oldest);
+    trimOldest(this.abuse, MAX_ABUSE_BANS);
   }
 }
 

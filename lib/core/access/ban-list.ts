@@ -1,3 +1,5 @@
+import { trimOldest } from '../async/oldest.js';
+
 /** Most users, or addresses, that are refused at once on one node. */
 const MAX_BANS = 100_000;
 
@@ -22,9 +24,7 @@ export class BanList {
     // Removed first, so that the map stays in order of age.
     this.bans.delete(subject);
     this.bans.set(subject, ban);
-    if (this.bans.size <= this.capacity) return;
-    const oldest = this.bans.keys().next();
-    if (oldest.done !== true) this.bans.delete(oldest.value);
+    trimOldest(this.bans, this.capacity);
   }
 
   /** Adds a ban where none is in force that lasts longer. */

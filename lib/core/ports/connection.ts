@@ -89,6 +89,9 @@ export interface Connection {
   terminate(): void;
 }
 
+/** The close code of a connection that ended without one (RFC 6455 §7.1.5). */
+export const ABNORMAL = 1006;
+
 /** What became of a frame. */
 export type FrameVerdict =
   /** `paused`: it was taken, and no more should be read before the engine calls `resume` of the connection (G16). */
@@ -137,7 +140,7 @@ export interface ConnectionHandler {
   onRepeat(bytes: number, isRefusable: boolean): number;
   /** Called when the socket can take more bytes. */
   onDrain(): void;
-  /** Called when the connection is closed, by either side. @param code As on the wire, 1006 when there was none. */
+  /** Called when the connection is closed, by either side. @param code As on the wire, {@link ABNORMAL} when there was none. */
   onClose(code: number): void;
 }
 

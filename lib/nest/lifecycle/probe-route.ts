@@ -5,14 +5,11 @@ import type { EngineLogger } from '../../core/ports/logger.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { rawRequest, takeResponse, type FrameworkReply, type FrameworkRequest } from './framework.js';
 import { forwardedBy } from '../../transports/http/client-address.js';
+import { ONE_BY_ONE, TRY_LATER } from '../../transports/http/refusal.js';
 import { refusalBody, refusalHeaders, type WebSocketTransport } from '../../transports/websocket/index.js';
 
 type RouteHandler = (request: FrameworkRequest, reply: FrameworkReply) => void;
 type HttpAdapter = HttpAdapterHost['httpAdapter'];
-
-/** The answer to a request that is pipelined behind one that has none yet. */
-const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
-const FAILED: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
 
 /**
  * `GET {path}`: answers as an upgrade would be answered, for browsers that see every refusal as 1006 (P18). Registered after
@@ -63,7 +60,7 @@ export class ProbeRoute {
       .probe(request)
       .catch((error: unknown) => {
         this.logger.error('The connection probe failed', error);
-        return FAILED;
+        return TRY_LATER;
       })
       .then((refusal) => {
         this.asking.delete(socket);

@@ -1,3 +1,4 @@
+import { ABNORMAL } from '../../core/ports/connection.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { refusalBody, refusalHeaders, wholeMs } from '../http/refusal.js';
 
@@ -26,9 +27,6 @@ export interface SessionEnd {
   readonly retryAfterMs: number;
 }
 
-/** The close code of a connection that ended without one (RFC 6455 §7.1.5). */
-export const ABNORMAL = 1006;
-
 const NO_STORE = { 'Cache-Control': 'no-store' };
 
 /** A body was taken: its answers come on the stream, or with polls. */
@@ -39,6 +37,15 @@ export const SUPERSEDED: Answer = { status: 204, headers: NO_STORE, body: [] };
 /** Of a session that nobody holds. It names what is wrong where each new session ends like this. */
 export const NO_SESSION =
   'No such session here: open another. If this repeats, several nodes run without a shared broker (docs/scaling.md)';
+
+/** Of a session from which the engine does not read for now. */
+export const BUSY: Refusal = {
+  status: 429,
+  message: 'The server reads no more from this session for now',
+  code: 'rate_limited',
+  retryAfterMs: 1_000,
+};
+export const OTHER_ORIGIN: Refusal = { status: 403, message: 'The session was opened by another origin' };
 
 /** Bytes of the body. */
 export function bytesIn({ body }: Answer): number {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../core/ports/clock.js';
 import type { UnfinishedBytes } from '../../core/ports/transport-host.js';
+import type { Exchange } from '../http/exchange.js';
 import type { PageVerdict } from '../http/handshake-policy.js';
 import { endRequest, isHttp2 } from '../http/http2.js';
 import { bytesIn, type Answer } from './answer.js';
@@ -13,12 +14,8 @@ const LINGER_MS = 2_000;
 /** The same where the server closes, which waits for it. */
 const CLOSING_LINGER_MS = 250;
 
-/** A request, and where its answer goes. */
-export interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  /** By which a page may read the answer. */
-  cors: Readonly<Record<string, string>>;
+/** A request of a session, or one that opens one. */
+export interface SessionExchange extends Exchange {
   /** Of the page that sent it, once that was judged. */
   page?: PageVerdict;
   /** Methods of the path. */
@@ -42,7 +39,7 @@ export interface AnswerRules {
 }
 
 /** Writes the answer to a request, whose body may not have been read. */
-export function writeAnswer({ req, res, cors }: Exchange, answer: Answer, rules: AnswerRules): void {
+export function writeAnswer({ req, res, cors }: SessionExchange, answer: Answer, rules: AnswerRules): void {
   const { status, headers, body, fate } = answer;
   if (res.headersSent || res.destroyed) return fate?.end();
   const bytes = bytesIn(answer);

@@ -1,3 +1,4 @@
+import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock } from '../../core/ports/clock.js';
 import type { NodeLink } from '../../core/ports/node-link.js';
 import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
@@ -141,8 +142,7 @@ export class RelayService {
     if (last !== undefined && last.process === id.process && id.number <= last.number) return false;
     this.last.delete(from);
     this.last.set(from, id);
-    const [oldest] = this.last.keys();
-    if (this.last.size > MAX_PEERS && oldest !== undefined) this.last.delete(oldest);
+    trimOldest(this.last, MAX_PEERS);
     return true;
   }
 }

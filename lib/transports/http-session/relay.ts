@@ -3,7 +3,7 @@ import type { Entropy } from '../../core/ports/entropy.js';
 import type { NodeLink } from '../../core/ports/node-link.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { TRY_LATER } from '../http/refusal.js';
-import { endAnswer, NO_SESSION, refusalAnswer, type Answer } from './answer.js';
+import { BUSY, endAnswer, NO_SESSION, OTHER_ORIGIN, refusalAnswer, type Answer } from './answer.js';
 import { AnswerRoom } from './answer-room.js';
 import type { WhenGone } from './poll-carrier.js';
 import { RelayBounds } from './relay-bounds.js';
@@ -34,19 +34,12 @@ const TOO_MANY: Refusal = {
   code: 'rate_limited',
   retryAfterMs: 1_000,
 };
-const RESTS: Refusal = {
-  status: 429,
-  message: 'The server reads no more from this session for now',
-  code: 'rate_limited',
-  retryAfterMs: 1_000,
-};
 const GUESSES: Refusal = {
   status: 429,
   message: 'Too many requests of this address name sessions that there are not',
   code: 'rate_limited',
   retryAfterMs: 1_000,
 };
-const OTHER_ORIGIN: Refusal = { status: 403, message: 'The session was opened by another origin' };
 const NO_BODY = Buffer.alloc(0);
 
 /** A request that another node has to answer. */
@@ -120,7 +113,7 @@ export class SessionRelay {
    */
   async beginSend(request: SessionRequest, bytes: number): Promise<Answer | undefined> {
     const { session, network } = request;
-    if (this.resting.isResting(session)) return refusalAnswer(RESTS);
+    if (this.resting.isResting(session)) return refusalAnswer(BUSY);
     if (!this.unknown.mayAsk(session, network)) return refusalAnswer(GUESSES);
     if (bytes <= MAX_UNASKED_BYTES) {
       const node = await this.find(session);

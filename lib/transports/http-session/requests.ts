@@ -1,6 +1,15 @@
 import { isPromise, whenReady, type MaybePromise } from '../../core/ports/maybe-promise.js';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
-import { endAnswer, NO_SESSION, refusalAnswer, TAKEN, type Answer, type SessionEnd } from './answer.js';
+import {
+  BUSY,
+  endAnswer,
+  NO_SESSION,
+  OTHER_ORIGIN,
+  refusalAnswer,
+  TAKEN,
+  type Answer,
+  type SessionEnd,
+} from './answer.js';
 import { frameOfBody } from './frame-of-body.js';
 import { answerOf, type WhenGone } from './poll-carrier.js';
 import type { HttpSession } from './session.js';
@@ -39,13 +48,6 @@ export interface SessionAnswers {
   poll(request: SessionRequest, whenGone: WhenGone): MaybePromise<Answer>;
 }
 
-const BUSY = refusalAnswer({
-  status: 429,
-  message: 'The server reads no more from this session for now',
-  code: 'rate_limited',
-  retryAfterMs: 1_000,
-});
-const OTHER_ORIGIN = refusalAnswer({ status: 403, message: 'The session was opened by another origin' });
 export const MALFORMED = 'The body is neither an envelope nor an array of envelopes';
 
 /** Answers the requests of the sessions that this node holds (P21). */
@@ -62,7 +64,7 @@ export class SessionRequests implements SessionAnswers {
     const early = this.judge(session, request.number);
     if (early !== undefined || !session.isPaused) return early;
     return session.whenReading(READING_WAIT_MS).then((reads) => {
-      if (!reads || session.isPaused) return BUSY;
+      if (!reads || session.isPaused) return refusalAnswer(BUSY);
       const later = this.look(request);
       return 'status' in later ? later : this.judge(later, request.number);
     });
@@ -123,7 +125,7 @@ export class SessionRequests implements SessionAnswers {
   private look({ session: id, origin }: SessionRequest): HttpSession | Answer {
     const session = this.table.get(id);
     if (session === undefined) return this.gone(id);
-    return session.handshake.headers.origin === origin ? session : OTHER_ORIGIN;
+    return session.handshake.headers.origin === origin ? session : refusalAnswer(OTHER_ORIGIN);
   }
 
   private gone(id: string): Answer {
@@ -133,7 +135,7 @@ export class SessionRequests implements SessionAnswers {
 
   private lastOf({ session, number, origin }: SessionRequest): Answer | undefined {
     const last = this.table.takeLast(session, number, origin);
-    if (last === 'other') return OTHER_ORIGIN;
+    if (last === 'other') return refusalAnswer(OTHER_ORIGIN);
     return last === undefined ? undefined : answerOf(number + 1, last.body, this.table.endOf(session)?.code);
   }
 }

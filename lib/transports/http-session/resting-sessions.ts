@@ -1,3 +1,4 @@
+import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock } from '../../core/ports/clock.js';
 
 /** How long nothing is carried to a session whose node said that it reads no more: as long as its clients are told to wait. */
@@ -18,8 +19,7 @@ export class RestingSessions {
   rest(session: string): void {
     this.until.delete(session);
     this.until.set(session, this.clock.monotonic() + REST_MS);
-    const [oldest] = this.until.keys();
-    if (this.until.size > MAX_RESTING && oldest !== undefined) this.until.delete(oldest);
+    trimOldest(this.until, MAX_RESTING);
   }
 
   isResting(session: string): boolean {

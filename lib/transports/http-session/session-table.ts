@@ -1,3 +1,4 @@
+import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
 import type { SessionEnd } from './answer.js';
 import type { LastAnswer } from './carrier.js';
@@ -48,7 +49,7 @@ export class SessionTable<Session extends { readonly id: string }> {
   end({ id }: Session, end: SessionEnd): void {
     if (!this.open.delete(id)) return;
     this.ended.set(id, { ...end, last: undefined, forgetAt: this.clock.monotonic() + this.rememberMs });
-    if (this.ended.size > MAX_ENDED) this.forget(this.first);
+    trimOldest(this.ended, MAX_ENDED);
     this.timer ??= this.clock.schedule(this.rememberMs, this.forgetDue);
   }
 
@@ -73,14 +74,6 @@ export class SessionTable<Session extends { readonly id: string }> {
   close(): void {
     this.timer?.cancel();
     this.ended.clear();
-  }
-
-  private get first(): string | undefined {
-    return this.ended.keys().next().value;
-  }
-
-  private forget(id: string | undefined): void {
-    if (id !== undefined) this.ended.delete(id);
   }
 
   private readonly forgetDue = (): void => {

@@ -1,17 +1,18 @@
 import type { Clock, Scheduled } from '../../core/ports/clock.js';
-import type {
-  Connection,
-  ConnectionHandler,
-  FrameVerdict,
-  Handshake,
-  WireVariant,
+import {
+  ABNORMAL,
+  type Connection,
+  type ConnectionHandler,
+  type FrameVerdict,
+  type Handshake,
+  type WireVariant,
 } from '../../core/ports/connection.js';
 import { CLOSE_CODES, closeReason, parseCloseReason, type CloseName } from '../../protocol/close-codes.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import type { ByePayload, WelcomePayload } from '../../protocol/messages.js';
 import type { FrameRate, Rated } from '../http/frame-rate.js';
 import { lastWord } from '../http/last-word.js';
-import { ABNORMAL, type SessionEnd } from './answer.js';
+import type { SessionEnd } from './answer.js';
 import type { Carrier, CarrierEvents } from './carrier.js';
 import type { PollCarrier } from './poll-carrier.js';
 import type { SessionTable } from './session-table.js';

@@ -7,6 +7,7 @@ import { anonymousOf } from '../../core/ports/user-id.js';
 import type { ClientAddress } from '../http/client-address.js';
 import { DirectWriter } from '../http/direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
+import { guardExchange, writePreflight } from '../http/exchange.js';
 import { FrameRate } from '../http/frame-rate.js';
 import {
   HandshakePolicy,
@@ -17,7 +18,7 @@ import {
 } from '../http/handshake-policy.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { bytesOf, Reception } from '../http/reception.js';
-import { refusalHeaders, TRY_LATER } from '../http/refusal.js';
+import { ONE_BY_ONE, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { leave, type Claim } from '../http/leaving.js';
 import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
 import { EventStream } from '../sse/event-stream.js';
@@ -25,7 +26,7 @@ import { refusalAfter } from '../sse/feed-refusal.js';
 import { refusalAnswer, type Answer } from './answer.js';
 import { BodyReader, CUT, type Body, type BodySender } from './bodies.js';
 import { judgeBody, type BodyBound } from './body-head.js';
-import { writeAnswer, type Exchange } from './exchange.js';
+import { writeAnswer, type SessionExchange } from './exchange.js';
 import { frameOfBody } from './frame-of-body.js';
 import { dropHead, holdRequest } from './held-request.js';
 import {
@@ -43,10 +44,11 @@ import { StreamCarrier } from './stream-carrier.js';
 import { UnreadAnswers } from './unread-answers.js';
 import { dropBody } from './unread-body.js';
 
-/** The answer to a request that is pipelined behind one that has none yet. */
-const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
 const NO_BODY = refused(400, 'A poll of a session has no body');
-const REQUEST_HEADERS = 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack';
+const ALLOWED = {
+  methods: 'POST',
+  headers: 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack',
+};
 const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 
 const EMPTY = 'The body is an empty array: a session begins with the envelope `hello`';
@@ -57,7 +59,7 @@ const EMPTY = 'The body is an empty array: a session begins with the envelope `h
  */
 const FOREIGN_AFTER_MS = 60_000;
 
-type Step = (exchange: Exchange) => MaybePromise<void>;
+type Step = (exchange: SessionExchange) => MaybePromise<void>;
 
 /** A client whose opening request was taken. */
 interface Admitted {
@@ -157,14 +159,14 @@ export class HttpSessionTransport implements Transport {
   }
 
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string, step: Step): void {
-    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
+    const exchange: SessionExchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => {
       // Also once it is closed: a page has to be able to read that it should come back.
       const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
       if (isRefusal(page)) return this.refuse(exchange, page);
       exchange.page = page;
       exchange.cors = { ...page.cors, ...EXPOSED };
-      if (req.method === 'OPTIONS') return this.preflight(exchange);
+      if (req.method === 'OPTIONS') return writePreflight(exchange, page.cors, ALLOWED, this.closed);
       if (this.closed) return this.refuse(exchange, TRY_LATER);
       if (req.method !== 'POST') return this.refuse(exchange, refused(405, 'Requests of sessions are POST'));
       // What is pipelined behind it would wait for its answer.
@@ -172,7 +174,7 @@ export class HttpSessionTransport implements Transport {
     });
   }
 
-  private open(exchange: Exchange, transport: 'sse' | 'polling'): MaybePromise<void> {
+  private open(exchange: SessionExchange, transport: 'sse' | 'polling'): MaybePromise<void> {
     const { req, page } = exchange;
     const judged = this.judge(exchange, (address) => this.policy.judgeStream(req, address, transport, page));
     if (isRefusal(judged)) return this.refuse(exchange, judged);
@@ -190,7 +192,7 @@ export class HttpSessionTransport implements Transport {
   }
 
   private async greet(
-    exchange: Exchange,
+    exchange: SessionExchange,
     { handshake }: AcceptedHandshake,
     opening: Opening,
     reading: Body,
@@ -208,7 +210,7 @@ export class HttpSessionTransport implements Transport {
     else await this.openPolls(exchange, admitted);
   }
 
-  private openStream(exchange: Exchange, admitted: Admitted): void {
+  private openStream(exchange: SessionExchange, admitted: Admitted): void {
     const { req, res, cors } = exchange;
     // The handshake has what is needed of it, for as long as the stream lasts.
     if (!isHttp2(req)) dropHead(req);
@@ -220,7 +222,7 @@ export class HttpSessionTransport implements Transport {
     this.start(exchange, session, admitted);
   }
 
-  private async openPolls(exchange: Exchange, admitted: Admitted): Promise<void> {
+  private async openPolls(exchange: SessionExchange, admitted: Admitted): Promise<void> {
     const polls = new PollCarrier(this.settings);
     const session = new HttpSession(this.ids.next(), admitted.handshake, polls, polls, this.sessions);
     // Before the session begins: what it says first is the answer.
@@ -230,14 +232,18 @@ export class HttpSessionTransport implements Transport {
   }
 
   /** @returns whether it has begun. */
-  private start(exchange: Exchange, session: HttpSession, { opening, frame, bytes }: Admitted): boolean {
+  private start(
+    exchange: SessionExchange,
+    session: HttpSession,
+    { opening, frame, bytes }: Admitted,
+  ): boolean {
     const end = session.start(() => this.host.open(session, opening), frame, bytes);
     if (end === undefined) return true;
     this.refuse(exchange, refusalAfter(end.code, end.retryAfterMs, undefined));
     return false;
   }
 
-  private poll(exchange: Exchange): MaybePromise<void> {
+  private poll(exchange: SessionExchange): MaybePromise<void> {
     const { req } = exchange;
     if (req.headers['realtime-session'] === undefined) return this.open(exchange, 'polling');
     const sender = this.senderOf(exchange);
@@ -254,7 +260,7 @@ export class HttpSessionTransport implements Transport {
     return answer.finally(release).then((made) => this.conclude(exchange, made, sender));
   }
 
-  private async send(exchange: Exchange): Promise<void> {
+  private async send(exchange: SessionExchange): Promise<void> {
     const { req } = exchange;
     const sender = this.senderOf(exchange);
     if (isRefusal(sender)) return this.refuse(exchange, sender);
@@ -272,7 +278,7 @@ export class HttpSessionTransport implements Transport {
   }
 
   private async take(
-    exchange: Exchange,
+    exchange: SessionExchange,
     request: SessionRequest,
     sender: SessionSender,
     reading: Body,
@@ -297,7 +303,7 @@ export class HttpSessionTransport implements Transport {
   }
 
   private async refuseBody(
-    exchange: Exchange,
+    exchange: SessionExchange,
     refusal: Refusal,
     request: SessionRequest,
     sender: SessionSender,
@@ -311,13 +317,13 @@ export class HttpSessionTransport implements Transport {
     return this.relay === undefined || this.ids.isOwn(request.session) ? this.requests : this.relay;
   }
 
-  private senderOf(exchange: Exchange): SessionSender | Refusal {
+  private senderOf(exchange: SessionExchange): SessionSender | Refusal {
     const { req } = exchange;
     return this.judge(exchange, (address) => this.policy.judgeSessionRequest(req, address));
   }
 
   /** Who guesses ids pays for each, as for a connection (G16). */
-  private conclude(exchange: Exchange, answer: Answer, sender: SessionSender): void {
+  private conclude(exchange: SessionExchange, answer: Answer, sender: SessionSender): void {
     if (answer.status === 410) this.lookForNodes(exchange.req);
     const refusal = answer.status === 410 ? this.host.enterAtOnce(sender) : undefined;
     if (refusal === undefined) this.write(exchange, answer, sender.network);
@@ -339,52 +345,29 @@ export class HttpSessionTransport implements Transport {
   }
 
   private judge<T extends object>(
-    { req }: Exchange,
+    { req }: SessionExchange,
     by: (address: ClientAddress) => T | Refusal,
   ): T | Refusal {
     return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
   }
 
-  private preflight({ req, res, cors }: Exchange): void {
-    const { 'Access-Control-Expose-Headers': _exposed, ...page } = cors;
-    const headers = {
-      ...page,
-      'Access-Control-Allow-Methods': 'POST',
-      'Access-Control-Allow-Headers': REQUEST_HEADERS,
-      'Access-Control-Max-Age': '600',
-      ...(this.closed && !isHttp2(req) && { Connection: 'close' }),
-    };
-    res.writeHead(204, headers).end();
-  }
-
-  private refuse(exchange: Exchange, refusal: Refusal): void {
+  private refuse(exchange: SessionExchange, refusal: Refusal): void {
     const { req, allow } = exchange;
     this.reception.refused(req, req.socket, refusal);
     const answer = refusalAnswer(refusal);
     this.write(exchange, { ...answer, headers: refusalHeaders(refusal, allow) }, '', true);
   }
 
-  private write(exchange: Exchange, answer: Answer, network: string, ends = this.closed): void {
-    const { unread, host, settings } = this;
-    const { closed: closing } = this;
-    const { maxFrameBytes: maxBytes, relayed } = host;
-    const rules = { clock: settings.clock, maxBytes, ends, unread, closing, relayed, network };
-    writeAnswer(exchange, answer, rules);
+  private write(exchange: SessionExchange, answer: Answer, network: string, ends = this.closed): void {
+    const { unread, closed: closing } = this;
+    const { clock } = this.settings;
+    const { maxFrameBytes: maxBytes, relayed } = this.host;
+    writeAnswer(exchange, answer, { clock, maxBytes, ends, unread, closing, relayed, network });
   }
 
-  /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
-  private guard(exchange: Exchange, step: () => MaybePromise<void>): MaybePromise<void> {
-    const fail = (error: unknown): void => {
-      this.settings.onError(error);
-      if (exchange.res.headersSent) exchange.req.socket.destroy();
-      else this.refuse(exchange, TRY_LATER);
-    };
-    try {
-      const work = step();
-      return work instanceof Promise ? work.catch(fail) : work;
-    } catch (error) {
-      return fail(error);
-    }
+  private guard(exchange: SessionExchange, step: () => MaybePromise<void>): MaybePromise<void> {
+    const { onError } = this.settings;
+    return guardExchange(exchange, step, { onError, refuse: () => this.refuse(exchange, TRY_LATER) });
   }
 }
 
@@ -407,7 +390,7 @@ function lengthOf({ headers }: IncomingMessage): number {
   return 'transfer-encoding' in headers ? Number.NaN : Number(headers['content-length'] ?? Number.NaN);
 }
 
-function goneFrom({ res }: Exchange): WhenGone {
+function goneFrom({ res }: SessionExchange): WhenGone {
   return (callback) => {
     if (res.destroyed) callback();
     else res.on('close', callback);

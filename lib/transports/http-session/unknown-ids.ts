@@ -1,3 +1,4 @@
+import { trimOldest } from '../../core/async/oldest.js';
 import type { Clock } from '../../core/ports/clock.js';
 
 /** Most ids that no node knew, of one address in the time of {@link WINDOW_MS}. */
@@ -34,8 +35,7 @@ export class UnknownIds {
   noteKnown(id: string): void {
     this.known.delete(id);
     this.known.add(id);
-    const [oldest] = this.known;
-    if (this.known.size > MAX_KNOWN && oldest !== undefined) this.known.delete(oldest);
+    trimOldest(this.known, MAX_KNOWN);
   }
 
   /** Its node knew nothing of it, or no longer. */
@@ -49,8 +49,7 @@ export class UnknownIds {
     }
     this.addresses.delete(network);
     this.addresses.set(network, { count: 1, endsAt: this.clock.monotonic() + WINDOW_MS });
-    const [oldest] = this.addresses.keys();
-    if (this.addresses.size > MAX_ADDRESSES && oldest !== undefined) this.addresses.delete(oldest);
+    trimOldest(this.addresses, MAX_ADDRESSES);
   }
 
   private missesOf(network: string): Misses | undefined {

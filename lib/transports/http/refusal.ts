@@ -12,6 +12,9 @@ const LINGER_MS = 2_000;
 /** Tells the client nothing of what failed here (G25); a later attempt may succeed. */
 export const TRY_LATER: Refusal = { status: 503, message: 'Try again later', retryAfterMs: 1_000 };
 
+/** The answer to a request that is pipelined behind one that has none yet. */
+export const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+
 /** The HTTP refusal with the meaning of an error that was thrown before the upgrade (P18). */
 export function refusalOf(error: RealtimeError): Refusal {
   const { code, retryAfterMs } = error;

@@ -1,10 +1,11 @@
 import type { Clock } from '../../core/ports/clock.js';
-import type {
-  Connection,
-  ConnectionHandler,
-  FrameVerdict,
-  Handshake,
-  WireVariant,
+import {
+  ABNORMAL,
+  type Connection,
+  type ConnectionHandler,
+  type FrameVerdict,
+  type Handshake,
+  type WireVariant,
 } from '../../core/ports/connection.js';
 import type { Refusal } from '../../core/ports/transport-host.js';
 import { CLOSE_CODES, parseCloseReason } from '../../protocol/close-codes.js';
@@ -410,8 +411,6 @@ export class Feed implements Connection, EventStreamEvents, Paced, Beating, Aski
   }
 }
 
-/** The close code of a connection that ended without one (RFC 6455 §7.1.5). */
-const ABNORMAL = 1006;
 const REFUSED = { outcome: 'refused', code: ABNORMAL } as const;
 
 /** A message of the client's own with the id of its block, or the note of it. */

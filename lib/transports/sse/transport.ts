@@ -6,9 +6,10 @@ import type { Transport } from '../../core/ports/transport.js';
 import type { ClientAddress } from '../http/client-address.js';
 import { DirectWriter } from '../http/direct-writer.js';
 import { EntryCheck } from '../http/entry-check.js';
+import { guardExchange, writePreflight, type Exchange } from '../http/exchange.js';
 import { HandshakePolicy, isRefusal, refused, type AcceptedHandshake } from '../http/handshake-policy.js';
 import { bytesOf, Reception } from '../http/reception.js';
-import { refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
+import { ONE_BY_ONE, refusalBody, refusalHeaders, TRY_LATER } from '../http/refusal.js';
 import { carrierOf, isHttp2 } from '../http/http2.js';
 import { leave, type Claim } from '../http/leaving.js';
 import { occupy, RequestRouter, type MethodHandler } from '../http/request-router.js';
@@ -25,8 +26,7 @@ const ID_EVERY_MS = 250;
 const METHODS = ['GET', 'HEAD'];
 const POST_OFF = 'A stream is opened with GET; sessions by POST are off (transports.httpSessions)';
 
-/** The answer to a request that is pipelined behind one that has none yet. */
-const ONE_BY_ONE: Refusal = { status: 429, message: 'One request after another', retryAfterMs: 1_000 };
+const ALLOWED = { methods: 'GET', headers: 'Authorization, Last-Event-ID' };
 
 /** What an application serves from a route of its own. */
 export interface ServedFeed {
@@ -37,12 +37,8 @@ export interface ServedFeed {
   readonly authentication?: Verified | undefined;
 }
 
-/** A request, and where its answer goes. */
-interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  /** By which a page may read the answer; those of a route of the application are the application's. */
-  cors: Readonly<Record<string, string>>;
+/** A request for a stream. */
+interface StreamExchange extends Exchange {
   /** Methods of the path. */
   readonly allow?: string;
 }
@@ -114,7 +110,7 @@ export class SseTransport implements Transport {
    * @returns once the stream has begun, or is refused.
    */
   serve(req: IncomingMessage, res: ServerResponse, feed: ServedFeed): MaybePromise<void> {
-    const exchange: Exchange = { req, res, cors: {} };
+    const exchange: StreamExchange = { req, res, cors: {} };
     return this.guard(exchange, () => {
       const query = readFeedQuery(req);
       if (isStopped(query)) return this.stop(exchange);
@@ -142,17 +138,17 @@ export class SseTransport implements Transport {
   }
 
   private onRequest(req: IncomingMessage, res: ServerResponse, allow: string): void {
-    const exchange: Exchange = { req, res, cors: { Vary: 'Origin' }, allow };
+    const exchange: StreamExchange = { req, res, cors: { Vary: 'Origin' }, allow };
     void this.guard(exchange, () => this.answer(exchange));
   }
 
-  private answer(exchange: Exchange): MaybePromise<void> {
+  private answer(exchange: StreamExchange): MaybePromise<void> {
     const { req } = exchange;
     // Also once it is closed: a browser that may not read the answer never comes back.
     const page = this.reception.judge(req, req.socket, (address) => this.policy.judgePage(req, address));
     if (isRefusal(page)) return this.refuse(exchange, page);
     exchange.cors = page.cors;
-    if (req.method === 'OPTIONS') return this.preflight(exchange);
+    if (req.method === 'OPTIONS') return writePreflight(exchange, page.cors, ALLOWED, this.closed);
     if (this.closed) return this.refuse(exchange, TRY_LATER);
     const wrong = judgeMethod(req);
     if (wrong !== undefined) return this.refuse(exchange, wrong);
@@ -165,7 +161,7 @@ export class SseTransport implements Transport {
   }
 
   private judge<T extends object>(
-    { req }: Exchange,
+    { req }: StreamExchange,
     by: (address: ClientAddress) => T | Refusal,
   ): T | Refusal {
     return this.closed ? TRY_LATER : this.reception.judge(req, req.socket, by);
@@ -173,7 +169,7 @@ export class SseTransport implements Transport {
 
   /** @param opening what is verified already. */
   private admit(
-    exchange: Exchange,
+    exchange: StreamExchange,
     judged: AcceptedHandshake,
     request: FeedRequest,
     opening?: Opening,
@@ -187,7 +183,12 @@ export class SseTransport implements Transport {
     });
   }
 
-  private open(exchange: Exchange, judged: AcceptedHandshake, request: FeedRequest, opening: Opening): void {
+  private open(
+    exchange: StreamExchange,
+    judged: AcceptedHandshake,
+    request: FeedRequest,
+    opening: Opening,
+  ): void {
     const { req, res } = exchange;
     if (req.method === 'HEAD') return this.head(exchange);
     const stream = new EventStream(req, res, this.streams);
@@ -201,27 +202,16 @@ export class SseTransport implements Transport {
   }
 
   /** What GET would begin with: a stream that nobody reads would last. */
-  private head({ res, cors }: Exchange): void {
+  private head({ res, cors }: StreamExchange): void {
     res.writeHead(200, { ...cors, ...STREAM_HEAD }).end();
   }
 
   /** A browser that is told 204 does not come back. */
-  private stop({ res, cors }: Exchange): void {
+  private stop({ res, cors }: StreamExchange): void {
     res.writeHead(204, { ...cors, 'Cache-Control': 'no-store' }).end();
   }
 
-  private preflight({ req, res, cors }: Exchange): void {
-    const headers = {
-      ...cors,
-      'Access-Control-Allow-Methods': 'GET',
-      'Access-Control-Allow-Headers': 'Authorization, Last-Event-ID',
-      'Access-Control-Max-Age': '600',
-      ...(this.closed && !isHttp2(req) && { Connection: 'close' }),
-    };
-    res.writeHead(204, headers).end();
-  }
-
-  private refuse(exchange: Exchange, refusal: Refusal): void {
+  private refuse(exchange: StreamExchange, refusal: Refusal): void {
     const { req, res, cors } = exchange;
     if (res.headersSent || res.destroyed) return;
     this.reception.refused(req, req.socket, refusal);
@@ -248,19 +238,9 @@ export class SseTransport implements Transport {
     return errorBlock(payload, ts, { retryMs });
   }
 
-  /** What a request throws would leave the event of the HTTP server, or its promise, and end the process. */
-  private guard(exchange: Exchange, step: () => MaybePromise<void>): MaybePromise<void> {
-    const fail = (error: unknown): void => {
-      this.settings.onError(error);
-      if (exchange.res.headersSent) exchange.req.socket.destroy();
-      else this.refuse(exchange, TRY_LATER);
-    };
-    try {
-      const work = step();
-      return work instanceof Promise ? work.catch(fail) : work;
-    } catch (error) {
-      return fail(error);
-    }
+  private guard(exchange: StreamExchange, step: () => MaybePromise<void>): MaybePromise<void> {
+    const { onError } = this.settings;
+    return guardExchange(exchange, step, { onError, refuse: () => this.refuse(exchange, TRY_LATER) });
   }
 }
 

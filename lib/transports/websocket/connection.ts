@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { Scheduled } from '../../core/ports/clock.js';
-import type { Connection, ConnectionHandler, Handshake, WireVariant } from '../../core/ports/connection.js';
+import {
+  ABNORMAL,
+  type Connection,
+  type ConnectionHandler,
+  type Handshake,
+  type WireVariant,
+} from '../../core/ports/connection.js';
 import type { TransportHost, UnfinishedSender } from '../../core/ports/transport-host.js';
 import { anonymousOf } from '../../core/ports/user-id.js';
 import { CLOSE_CODES, closeReason } from '../../protocol/close-codes.js';
@@ -18,8 +24,6 @@ import type { WireSocket, WireSocketEvents } from './wire-socket.js';
 
 /** Longest reason of a close frame (RFC 6455 §5.5). */
 const MAX_REASON_BYTES = 123;
-/** The close code of a connection that ended without a close frame (RFC 6455 §7.1.5). */
-const ABNORMAL = 1006;
 /** Bytes that are read behind the close frame: what was under way, and the client's answer. */
 const MAX_BYTES_BEHIND_CLOSE = 256 * 1024;
 /** A message of which more is here, and not all, is a large one. */

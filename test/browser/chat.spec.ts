@@ -1,12 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { chromium, type Browser, type BrowserContextOptions } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
-import { patience } from '../support/patience.js';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 
 const artifacts = fileURLToPath(new URL('../../test-artifacts/', import.meta.url));
 const DESKTOP = { viewport: { width: 1280, height: 800 } };
@@ -18,12 +16,7 @@ let pages: ChatPage[] = [];
 let rooms = 0;
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
-  [browser, server] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
-    ChatServer.start(),
-  ]);
+  [browser, server] = await Promise.all([launchChromium(), ChatServer.start()]);
 });
 
 afterAll(async () => {

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
+import type { Browser } from 'playwright-core';
 import type { ClientStatus, RealtimeClient } from '../../lib/client/index.js';
 import { recordFigures, median } from '../support/figures.js';
 import { elapse, patience, stretched } from '../support/patience.js';
@@ -9,7 +8,7 @@ import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
 import { SwitchingProxy } from '../support/wire/switching-proxy.js';
 import { makeCertificate } from '../support/certificate.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 import { bundle, SitePage, startSite, type Files } from './support/site.js';
 
 // The client in pages and workers of Chromium, with what Chromium itself says of its network and its sleep.
@@ -38,15 +37,10 @@ let site: SitePage;
 let cleanUp: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   [browser, script] = await Promise.all([
-    chromium.launch({
-      executablePath,
-      args: CHROMIUM_FLAGS,
+    launchChromium({
       // Pages that are left are kept, as they are for users.
       ignoreDefaultArgs: ['--disable-back-forward-cache'],
-      timeout: patience(10_000),
     }),
     bundle('lib/client/index.ts', { globalName: 'realtime' }),
   ]);

@@ -1,13 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
+import type { Browser } from 'playwright-core';
 import type { httpFallback } from '../../lib/client/http.js';
 import type { RealtimeClient } from '../../lib/client/index.js';
-import { patience } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 import { bundle, SitePage, startSite } from './support/site.js';
 
 const HTML =
@@ -29,10 +27,8 @@ let server: WireServer;
 let site: SitePage;
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   [browser, ...scripts] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
+    launchChromium(),
     bundle('lib/client/index.ts', { globalName: 'realtime' }),
     bundle('lib/client/http.ts', { globalName: 'fallback' }),
   ]);

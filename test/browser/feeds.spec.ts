@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { redisBroker } from '../../lib/brokers/redis/index.js';
 import { systemEntropy } from '../../lib/core/ports/entropy.js';
-import { findChromium } from '../../scripts/chromium.mjs';
-import { patience } from '../support/patience.js';
 import { RedisProcess } from '../support/redis/process.js';
 import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import { startWireServer, type WireServer } from '../support/wire/server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 
 const CHANNELS = ['prices.eur', 'prices.usd', 'prices.gbp'];
 
@@ -43,8 +41,6 @@ async function startNode(nodeId: string): Promise<WireServer> {
 }
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   redis = await RedisProcess.start();
   current = await startNode('node-1');
   balancer = createServer((client) => {
@@ -62,7 +58,7 @@ beforeAll(async () => {
     target.pipe(client);
   });
   await new Promise<void>((resolve) => balancer.listen(0, '127.0.0.1', resolve));
-  browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) });
+  browser = await launchChromium();
 });
 
 afterAll(async () => {

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { ClientStatus, RealtimeClient } from '../../lib/client/index.js';
 import type { httpFallback } from '../../lib/client/http.js';
 import { patience, stretched } from '../support/patience.js';
@@ -9,7 +8,7 @@ import { ProxyProcess } from '../support/proxies/process.js';
 import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 import { bundle, startSite } from './support/site.js';
 
 // Many tabs of one browser, each with a session over HTTP: a browser opens six connections of HTTP/1.1 to a server.
@@ -40,14 +39,8 @@ let context: BrowserContext;
 let cleanUp: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   [browser, script] = await Promise.all([
-    chromium.launch({
-      executablePath,
-      args: [...CHROMIUM_FLAGS, `--host-resolver-rules=MAP ${HOST} 127.0.0.1`],
-      timeout: patience(10_000),
-    }),
+    launchChromium({ args: [`--host-resolver-rules=MAP ${HOST} 127.0.0.1`] }),
     bundle(ENTRY, { globalName: 'realtime' }),
   ]);
 });

@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
-import { patience } from '../support/patience.js';
+import type { Browser } from 'playwright-core';
 import { RedisProcess } from '../support/redis/process.js';
 import { ChatPage } from './support/chat.page.js';
 import { ChatServer } from './support/chat.server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 
 const SECRETS = { JWT_SECRET: 'j'.repeat(32), TICKET_SECRET: 't'.repeat(32) };
 
@@ -15,12 +13,10 @@ let here: ChatServer;
 let there: ChatServer;
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
   redis = await RedisProcess.start();
   const env = { ...SECRETS, REDIS_URL: redis.url };
   [browser, here, there] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
+    launchChromium(),
     ChatServer.start({ env }),
     ChatServer.start({ env, platform: 'fastify' }),
   ]);

@@ -1,12 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser, type Locator } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
+import type { Browser, Locator } from 'playwright-core';
 import { userChannel } from '../../lib/protocol/channel-name.js';
-import { patience } from '../support/patience.js';
 import { until } from '../support/until.js';
 import { wireChannel } from '../support/wire/channel.js';
 import type { WireServer } from '../support/wire/server.js';
-import { CHROMIUM_FLAGS } from './support/chromium.flags.js';
+import { launchChromium } from './support/chromium.js';
 import { bundle, SitePage, startSite } from './support/site.js';
 
 // test/browser/pages/react in Chromium: React 19 under StrictMode, one client for every user of the page.
@@ -23,12 +21,7 @@ let open: number;
 let opened: number;
 
 beforeAll(async () => {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
-  [browser, script] = await Promise.all([
-    chromium.launch({ executablePath, args: CHROMIUM_FLAGS, timeout: patience(10_000) }),
-    bundle('test/browser/pages/react/main.tsx'),
-  ]);
+  [browser, script] = await Promise.all([launchChromium(), bundle('test/browser/pages/react/main.tsx')]);
 });
 
 afterAll(() => browser?.close());

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
-import { chromium, type Browser } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
-import { CHROMIUM_FLAGS } from '../browser/support/chromium.flags.js';
+import type { Browser } from 'playwright-core';
+import { launchChromium } from '../browser/support/chromium.js';
 import { INSTALL } from './support/install-lines.js';
 import { LIMITS } from './support/limits.js';
 import { freePort } from './support/free-port.js';
@@ -18,12 +17,7 @@ describe('a page in TypeScript, as create-vite creates it', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    const executablePath = findChromium();
-    if (executablePath === undefined) throw new Error('Chromium was not found: see scripts/chromium.mjs');
-    [server, browser] = await Promise.all([
-      RoomsServer.start(),
-      chromium.launch({ executablePath, args: CHROMIUM_FLAGS }),
-    ]);
+    [server, browser] = await Promise.all([RoomsServer.start(), launchChromium({ timeout: LIMITS.ready })]);
   }, LIMITS.ready);
 
   afterAll(async () => {

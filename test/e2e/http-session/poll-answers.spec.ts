@@ -40,6 +40,17 @@ async function subscribed(token?: string): Promise<[exchange: HttpExchange, last
   return [exchange, isThere ? 1 : await pollFor(exchange, 1, 'reply')];
 }
 
+/** The same with three more answers, each of which was acknowledged by the poll for the next. */
+async function followed(): Promise<[exchange: HttpExchange, last: number]> {
+  const [exchange, first] = await subscribed();
+  let last = first;
+  for (let count = 0; count < 3; count++) {
+    await publish(count);
+    last = numberOf(await exchange.poll(last));
+  }
+  return [exchange, last];
+}
+
 describe('answers to polls (P21)', () => {
   it('begin with the welcome, have a number, and may not be stored by anybody', async () => {
     await start();
@@ -85,12 +96,7 @@ describe('answers to polls (P21)', () => {
     ['a negative number', () => -1],
   ])('that a client cannot have end the session: %s', async (_, wrong) => {
     await start();
-    const [exchange, first] = await subscribed();
-    let last = first;
-    for (let count = 0; count < 3; count++) {
-      await publish(count);
-      last = numberOf(await exchange.poll(last));
-    }
+    const [exchange, last] = await followed();
     expect([400, 409]).toContain((await exchange.poll(wrong(last))).status);
     await until('the session to end', () => session() === 0);
     // What was kept for it says why; behind that there is nothing.
@@ -101,12 +107,7 @@ describe('answers to polls (P21)', () => {
 
   it('are not given to a poll that comes late, when a later one was answered: it is 409, and the session continues', async () => {
     await start();
-    const [exchange, first] = await subscribed();
-    let last = first;
-    for (let count = 0; count < 3; count++) {
-      await publish(count);
-      last = numberOf(await exchange.poll(last));
-    }
+    const [exchange, last] = await followed();
     for (const late of [last - 2, last - 3]) expect((await exchange.poll(late)).status).toBe(409);
     await publish('x');
     expect(envelopesIn(await exchange.poll(last))).toMatchObject([{ payload: 'x' }]);

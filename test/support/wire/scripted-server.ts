@@ -170,6 +170,12 @@ export class ScriptedConnection {
     await until(() => this.pongs.has(id), 'a pong');
   }
 
+  /** The types of the commands that came and were not read, once everything that was sent before has been. */
+  async unreadTypes(): Promise<string[]> {
+    await this.sync();
+    return this.unread.map(({ type }) => type);
+  }
+
   /** Resolves when everything that the client's socket was given before is here: its pong of RFC 6455 comes last. */
   async settle(): Promise<void> {
     const pong = new Promise<void>((resolve) => this.socket.once('pong', () => resolve()));

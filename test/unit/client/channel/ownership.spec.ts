@@ -25,12 +25,6 @@ afterEach(async () => {
 const event = (seq: number) => eventMessage('rooms.1', seq);
 const at = (seq: number, epoch = 'e1') => ({ position: { epoch, seq } });
 
-/** Commands that came, by type. */
-async function commands(): Promise<string[]> {
-  await connection.sync();
-  return connection.unread.map(({ type }) => type);
-}
-
 /** Subscribes, and answers. */
 async function subscribed(options: ChannelSubscribeOptions = {}, result: Record<string, unknown> = {}) {
   const answer = room.subscribe(options);
@@ -53,12 +47,12 @@ describe('shares of a subscription', () => {
     expect([one.snapshot, two.snapshot]).toEqual(['state', 'state']);
     one.release();
     one.release();
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(room.state).toBe('subscribed');
     two.release();
     await connection.expectCommand('unsubscribe');
     expect(room.state).toBe('unsubscribed');
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
   });
 
   it('a released share leaves the events to the others', async () => {
@@ -84,14 +78,14 @@ describe('shares of a subscription', () => {
     const answer = room.subscribe({ signal: second.signal });
     await connection.subscribed();
     await answer;
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     // Hidden and shown again, while subscribed.
     second.abort();
     const third = await room.subscribe();
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(room.state).toBe('subscribed');
     third.release();
-    expect(await commands()).toEqual(['unsubscribe']);
+    expect(await connection.unreadTypes()).toEqual(['unsubscribe']);
   });
 
   it('an abort before the answer rejects with the reason, for who awaits, and unsubscribes', async () => {
@@ -111,7 +105,7 @@ describe('shares of a subscription', () => {
     abort();
     await connection.subscribed();
     expect((await other).recovery).toBe('new');
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
   });
 
   it('a signal that is aborted already sends nothing', async () => {
@@ -119,7 +113,7 @@ describe('shares of a subscription', () => {
     abort();
     void room.subscribe({ signal });
     await expect(room.subscribe({ signal })).rejects.toBe(signal.reason);
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(room.state).toBe('unsubscribed');
   });
 
@@ -127,7 +121,7 @@ describe('shares of a subscription', () => {
     const { signal, abort } = controller();
     await subscribed({ signal });
     abort();
-    expect(await commands()).toEqual(['unsubscribe']);
+    expect(await connection.unreadTypes()).toEqual(['unsubscribe']);
     expect(room.state).toBe('unsubscribed');
   });
 
@@ -139,13 +133,13 @@ describe('shares of a subscription', () => {
     expect(await late).toBe('timeout');
     connection.reply(command, { ...at(0), recovery: 'new' });
     await patient;
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     // After the answer it has no effect.
     const answer = h.client.channel('rooms.2').subscribe({ timeoutMs: 500 });
     await connection.subscribed();
     await answer;
     h.clock.advance(500);
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(h.client.channel('rooms.2').state).toBe('subscribed');
   });
 
@@ -161,7 +155,7 @@ describe('shares of a subscription', () => {
     // A share of the ended subscription is none of the next.
     await subscribed();
     one.release();
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(room.state).toBe('subscribed');
   });
 
@@ -175,14 +169,14 @@ describe('shares of a subscription', () => {
     });
     await connection.sync();
     h.clock.advance(699);
-    expect([await commands(), isGone]).toEqual([[], false]);
+    expect([await connection.unreadTypes(), isGone]).toEqual([[], false]);
     h.clock.advance(1);
     const again = await connection.expectCommand('unsubscribe');
     connection.error(again, 'timeout', { retryable: true });
     await connection.sync();
     // Without advice too, ever more slowly.
     h.clock.advance(999);
-    expect([await commands(), isGone]).toEqual([[], false]);
+    expect([await connection.unreadTypes(), isGone]).toEqual([[], false]);
     h.clock.advance(1);
     connection.reply(await connection.expectCommand('unsubscribe'), {});
     await gone;
@@ -205,7 +199,7 @@ describe('shares of a subscription', () => {
       h.clock.advance(700);
       await gone;
       if (how === 'subscribes again') {
-        expect(await commands()).toEqual([]);
+        expect(await connection.unreadTypes()).toEqual([]);
         expect(room.state).toBe('subscribed');
       }
     },
@@ -217,7 +211,7 @@ describe('shares of a subscription', () => {
     connection.error(await connection.expectCommand('unsubscribe'), 'not_subscribed');
     await gone;
     h.clock.advance(10_000);
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
   });
 
   it('unsubscribe() and close() before the answer are no uncaught errors', async () => {
@@ -263,7 +257,7 @@ describe('one who comes later', () => {
     connection.reply(await connection.expectCommand('snapshot'), { ...at(0), snapshot: 'new' });
     expect((await Promise.all(all)).map(({ snapshot }) => snapshot)).toEqual(['new', 'new', 'new']);
     expect((await room.subscribe({ snapshot: false })).snapshot).toBeUndefined();
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
 
     const plain = h.client.channel('rooms.3');
     const first = plain.subscribe();
@@ -271,7 +265,7 @@ describe('one who comes later', () => {
     await first;
     const { release: _, ...second } = await plain.subscribe();
     expect(second).toEqual({ ...at(4), recovery: 'new' });
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
   });
 
   it('asks again after a temporary refusal, and rejects with a final one', async () => {
@@ -280,7 +274,7 @@ describe('one who comes later', () => {
     connection.error(await connection.expectCommand('snapshot'), 'unavailable', { retryAfterMs: 3_000 });
     await connection.sync();
     h.clock.advance(2_999);
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     h.clock.advance(1);
     connection.reply(await connection.expectCommand('snapshot'), { ...at(0), snapshot: 'new' });
     expect((await late).snapshot).toBe('new');
@@ -311,7 +305,7 @@ describe('one who comes later', () => {
     await connection.subscribed({ ...at(7, 'e2'), recovery: 'lost', snapshot: 'newest' });
     expect([(await again).snapshot, (await third).snapshot]).toEqual(['newest', 'newest']);
     expect((await third).position).toEqual(at(7, 'e2').position);
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
   });
 });
 
@@ -452,7 +446,7 @@ describe('positions', () => {
     const other = h.client.channel('rooms.2');
     for (const position of [7, {}, { epoch: 'e1' }, { epoch: 'e1', seq: -1 }, { epoch: 1, seq: 1 }, 'e1/4'])
       expect(await codeOf(other.subscribe({ position: position as never }))).toBe('bad_request');
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     expect(other.state).toBe('unsubscribed');
   });
 

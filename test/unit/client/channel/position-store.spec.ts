@@ -30,12 +30,6 @@ afterEach(async () => {
 const event = (seq: number) => eventMessage('rooms.1', seq);
 const at = (seq: number, epoch = 'e1') => ({ position: { epoch, seq } });
 
-/** Commands that came, by type. */
-async function commands(): Promise<string[]> {
-  await connection.sync();
-  return connection.unread.map(({ type }) => type);
-}
-
 describe('a store that answers later, as AsyncStorage of React Native', () => {
   type Stored = Awaited<ReturnType<ChannelPersist['load']>>;
 
@@ -59,7 +53,7 @@ describe('a store that answers later, as AsyncStorage of React Native', () => {
   it('nothing is sent before its answer, and the first subscribe continues from it (P13)', async () => {
     const { persist, loads } = laterStore();
     const answers = Promise.all([room.subscribe({ persist }), room.subscribe()]);
-    expect([room.state, await commands()]).toEqual(['waiting', []]);
+    expect([room.state, await connection.unreadTypes()]).toEqual(['waiting', []]);
     loads[0]?.resolve(at(3).position);
     const command = await connection.expectCommand('subscribe');
     expect(command['payload']).toEqual(at(3));
@@ -74,7 +68,7 @@ describe('a store that answers later, as AsyncStorage of React Native', () => {
     const answer = room.subscribe({ persist });
     connection.terminate();
     connection = await h.back();
-    expect(await commands()).toEqual([]);
+    expect(await connection.unreadTypes()).toEqual([]);
     loads[0]?.resolve(null);
     expect((await connection.subscribed())['payload']).toEqual({});
     await answer;
@@ -88,7 +82,7 @@ describe('a store that answers later, as AsyncStorage of React Native', () => {
     await connection.sync();
     expect(room.state).toBe('unsubscribed');
     loads[0]?.resolve(at(3).position);
-    expect([await commands(), room.position]).toEqual([[], undefined]);
+    expect([await connection.unreadTypes(), room.position]).toEqual([[], undefined]);
     void room.subscribe({ persist }).catch(() => undefined);
     void room.unsubscribe();
     const answer = room.subscribe({ persist });
@@ -106,7 +100,7 @@ describe('a store that answers later, as AsyncStorage of React Native', () => {
     const wrong = room.subscribe({ persist });
     loads[1]?.resolve('e1/4');
     expect(await codeOf(wrong)).toBe('bad_request');
-    expect([await commands(), room.state]).toEqual([[], 'unsubscribed']);
+    expect([await connection.unreadTypes(), room.state]).toEqual([[], 'unsubscribed']);
     const answer = room.subscribe({ persist });
     loads[2]?.resolve(undefined);
     await connection.subscribed();

@@ -41,6 +41,7 @@ import { HttpSession, type HttpSessionDeps } from './session.js';
 import { SessionIds } from './session-id.js';
 import { SessionTable } from './session-table.js';
 import { StreamCarrier } from './stream-carrier.js';
+import { StreamTrials, TOO_MANY_TRIALS } from './stream-trials.js';
 import { UnreadAnswers } from './unread-answers.js';
 import { dropBody } from './unread-body.js';
 
@@ -86,6 +87,7 @@ export class HttpSessionTransport implements Transport {
   private readonly check: EntryCheck;
   private readonly bodies: BodyReader;
   private readonly unread: UnreadAnswers;
+  private readonly trials: StreamTrials;
   private readonly writer = new DirectWriter();
   private readonly ids: SessionIds;
   private readonly sessions: HttpSessionDeps;
@@ -113,6 +115,7 @@ export class HttpSessionTransport implements Transport {
     const { unfinished } = host;
     this.bodies = new BodyReader({ clock, timeoutMs: handshakeTimeoutMs, unfinished });
     this.unread = new UnreadAnswers(clock, closeTimeoutMs);
+    this.trials = new StreamTrials(clock);
     this.ids = new SessionIds(host.nodeId, entropy);
     const table = new SessionTable<HttpSession>(clock, closeTimeoutMs);
     this.sessions = { clock, rate: new FrameRate(host.frames, clock), table, onError };
@@ -150,6 +153,7 @@ export class HttpSessionTransport implements Transport {
     this.claims.clear();
     this.check.close();
     this.bodies.close();
+    this.trials.close();
     this.relay?.close();
     this.sessions.table.close();
   }
@@ -203,21 +207,37 @@ export class HttpSessionTransport implements Transport {
     if (isRefusal(body)) return this.refuse(exchange, body);
     const frame = frameOfBody(body);
     if (frame === undefined) return this.refuse(exchange, refused(400, MALFORMED));
-    if (frame.trim() === '') return this.refuse(exchange, refused(400, EMPTY));
+    const isEmpty = frame.trim() === '';
+    const isStream = handshake.transport === 'sse';
+    if (isEmpty && !isStream) return this.refuse(exchange, refused(400, EMPTY));
     if (this.closed) return this.refuse(exchange, TRY_LATER);
+    if (isEmpty) return this.openTrial(exchange, handshake);
     const admitted = { handshake, opening, frame, bytes: body.length };
-    if (handshake.transport === 'sse') this.openStream(exchange, admitted);
+    if (isStream) this.openStream(exchange, admitted);
     else await this.openPolls(exchange, admitted);
   }
 
-  private openStream(exchange: SessionExchange, admitted: Admitted): void {
-    const { req, res, cors } = exchange;
+  private streamOf(exchange: SessionExchange): EventStream | undefined {
+    const { req, res } = exchange;
     // The handshake has what is needed of it, for as long as the stream lasts.
     if (!isHttp2(req)) dropHead(req);
     const stream = new EventStream(req, res, { ...this.settings, writer: this.writer });
-    if (stream.isGone) return;
-    if (!stream.isNext) return this.refuse(exchange, ONE_BY_ONE);
-    const carrier = new StreamCarrier(stream, this.settings.variants, cors);
+    if (stream.isGone) return undefined;
+    if (stream.isNext) return stream;
+    this.refuse(exchange, ONE_BY_ONE);
+    return undefined;
+  }
+
+  private openTrial(exchange: SessionExchange, { network }: Handshake): void {
+    if (!this.trials.hasRoom(network)) return this.refuse(exchange, TOO_MANY_TRIALS);
+    const stream = this.streamOf(exchange);
+    if (stream !== undefined) this.trials.begin(stream, network, exchange.cors);
+  }
+
+  private openStream(exchange: SessionExchange, admitted: Admitted): void {
+    const stream = this.streamOf(exchange);
+    if (stream === undefined) return;
+    const carrier = new StreamCarrier(stream, this.settings.variants, exchange.cors);
     const session = new HttpSession(this.ids.next(), admitted.handshake, carrier, undefined, this.sessions);
     this.start(exchange, session, admitted);
   }

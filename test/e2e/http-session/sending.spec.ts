@@ -122,6 +122,10 @@ describe('a session by POST', () => {
     await start();
     const session = await open();
     expect((await session.send(1, { type: 'bye', id: 'b' })).status).toBe(202);
+    // Its answer was lost, or a proxy sent it twice.
+    expect((await session.send(1, { type: 'bye', id: 'b' })).status).toBe(202);
+    expect((await session.send(2, { type: 'bye', id: 'b' })).status).toBe(410);
+    expect((await session.send(0, { type: 'bye', id: 'b' })).status).toBe(410);
     await session.reader.ended();
     expect(session.reader.received.at(-1)).toMatchObject({ type: 'bye', payload: { code: 1000 } });
   });

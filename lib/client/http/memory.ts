@@ -1,9 +1,12 @@
 import { type TransportName } from '../transport/fallback.js';
 
-/** The part of `localStorage` that is used to remember a transport. */
+/** The part of `localStorage` that remembers a transport for the next page. */
 export interface TransportStore {
+  /** What is kept under the key; `null` for nothing. */
   getItem(key: string): string | null;
+  /** Keeps a text of at most 60 characters. */
   setItem(key: string, value: string): void;
+  /** Forgets it. */
   removeItem(key: string): void;
 }
 

@@ -117,6 +117,22 @@ describe('an event stream that is tried from polls (P21k)', () => {
     expect([results, trial.isAborted]).toEqual([[false], true]);
   });
 
+  it('waits for the answer of a command before the session is handed over', async () => {
+    const { poll, trial } = await tried();
+    const answer = h.client.request('slow', undefined, { timeoutMs: 300_000 });
+    const call = await h.http.next('send');
+    call.answer(202);
+    trial.stream().write(':\n\n');
+    await settle();
+    await h.pass(600);
+    expect(h.http.count('sse')).toBe(2);
+    poll.messages(2, { type: 'reply', ref: call.commands[0]?.id, payload: 1 });
+    expect(await answer).toBe(1);
+    await h.again();
+    await h.http.stream(PATIENT);
+    await h.state('live');
+  });
+
   it('ends with the session that it was to replace', async () => {
     const { trial } = await tried();
     trial.stream().write(':\n\n');
@@ -127,5 +143,22 @@ describe('an event stream that is tried from polls (P21k)', () => {
     expect(trial.isAborted).toBe(true);
     await h.pass(60_000);
     expect(h.http.count('sse')).toBe(2);
+  });
+
+  it('that got through, and then carries no session, leads back to polls, and makes the waits longer', async () => {
+    const { trial } = await tried();
+    trial.stream().write(':\n\n');
+    await settle();
+    await h.pass(500);
+    (await h.http.next('sse')).stream();
+    await h.pass(5_000);
+    await h.again();
+    await h.http.polls(PATIENT);
+    await h.state('live');
+    expect(h.client.status.transport).toBe('polling');
+    await h.pass(170_000);
+    expect(h.http.count('sse')).toBe(3);
+    await h.pass(25_000);
+    expect(h.http.count('sse')).toBe(4);
   });
 });

@@ -82,6 +82,7 @@ function node(name: string): { relay: SessionRelay; sessions: FakeSessions } {
   const sessions = new FakeSessions();
   const relay = new SessionRelay({
     link: links.link(name),
+    topic: 'http-session /realtime/',
     clock,
     entropy: new SeededEntropy(name.length),
     pollMs: POLL_MS,

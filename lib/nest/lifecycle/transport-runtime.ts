@@ -25,7 +25,7 @@ const LEAST_CLOSE_MS = 1_000;
 const MOST_CLOSE_MS = 5_000;
 
 async function whenLeft(transports: readonly Transport[]): Promise<void> {
-  await Promise.all(transports.map((transport) => transport.whenLeft?.()));
+  await Promise.all(transports.map((transport) => transport.whenLeft?.() ?? Promise.resolve()));
 }
 
 /**

@@ -1,8 +1,13 @@
+import type { Cluster, Command, Redis } from 'ioredis';
 import { isMissingPackage } from '../../../core/ports/missing-package.js';
 import { bootError } from '../errors.js';
 
 /** The package `ioredis`, as far as it makes something. */
-export type RedisDriver = Pick<typeof import('ioredis'), 'Cluster' | 'Command' | 'Redis'>;
+export interface RedisDriver {
+  readonly Cluster: typeof Cluster;
+  readonly Command: typeof Command;
+  readonly Redis: typeof Redis;
+}
 
 const INSTALL = 'Install it: npm i ioredis@6';
 

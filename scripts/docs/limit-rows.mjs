@@ -150,6 +150,12 @@ export const MODULE = {
     'refuses with 429 and `Retry-After`; closes with 4009 where it authenticated meanwhile',
     '`outbox.maxBytes`',
   ),
+  'limits.maxConnectionsPerUser': count(
+    'connections of one user on all nodes',
+    'the user',
+    'refuses the newest with `rate_limited` and 4009, or ends the oldest with 4812 (`limits.whenUserIsFull`)',
+    '`outbox.maxBytesPerUser`',
+  ),
   'limits.ipv6Prefix': count(
     'first bits of IPv6 addresses that are compared wherever a limit or a ban is of an address',
     'the address',
@@ -394,6 +400,7 @@ export const MODULE_GROUPS = [
     options: [
       'limits.maxConnections',
       'limits.maxConnectionsPerAddress',
+      'limits.maxConnectionsPerUser',
       'limits.connectsPerSecond',
       'limits.admissionWait',
       'limits.maxWaitingBytes',

@@ -127,11 +127,12 @@ export class UserConnections implements ConnectionLimit {
 
   /** Never rejects: what cannot be asked is decided by what is known here. */
   private async run(batch: readonly Waiting[]): Promise<void> {
-    const nodes = await this.others();
+    let nodes = await this.others();
     if (nodes.length > 0 && !this.isSynced) {
       // Orders of a process that has just started would be those of the oldest.
       await this.ask([], nodes);
       this.isSynced = true;
+      nodes = nodes.filter((node) => !this.isSilent(node));
     }
     // From here to the question in one go: each is registered before anybody is asked.
     const present = batch.filter(({ session, decide }) => {
@@ -193,11 +194,10 @@ export class UserConnections implements ConnectionLimit {
   /** The nodes to ask: not this one, and none that has just failed to answer. */
   private async others(): Promise<readonly string[]> {
     const { questions, clock } = this.deps;
-    const now = clock.monotonic();
-    if (now < this.unknownUntil) return [];
+    if (clock.monotonic() < this.unknownUntil) return [];
     try {
       const nodes = await questions.nodes(TIMEOUT_MS);
-      return nodes.filter((node) => node !== questions.nodeId && (this.silent.get(node) ?? -Infinity) <= now);
+      return nodes.filter((node) => node !== questions.nodeId && !this.isSilent(node));
     } catch {
       this.unknownUntil = clock.monotonic() + SILENT_MS;
       this.log('as the list of nodes could not be had');
@@ -232,6 +232,10 @@ export class UserConnections implements ConnectionLimit {
       this.log(String(error));
       return [];
     }
+  }
+
+  private isSilent(node: string): boolean {
+    return (this.silent.get(node) ?? -Infinity) > this.deps.clock.monotonic();
   }
 
   private saw(order: number): void {

@@ -182,7 +182,10 @@ describe.each(PLATFORMS)('plain streams of an application on %s', (name, platfor
       await cut;
       expect(pages).toBeGreaterThan(0);
       expect(text).toBe('');
-      expect(await server.app.get(RealtimeService).user('ada').isOnline()).toEqual({ online: false, missing: [] });
+      expect(await server.app.get(RealtimeService).user('ada').isOnline()).toEqual({
+        online: false,
+        missing: [],
+      });
     },
   );
 

@@ -172,6 +172,17 @@ export interface RealtimeLimits {
   /** Connections of one address; more are refused with 429. Offices and carriers share addresses. Default 1000. */
   readonly maxConnectionsPerAddress?: number;
   /**
+   * Connections of one user, over all nodes and transports: sockets, sessions over HTTP and plain streams. One that continues a
+   * session takes the place of its older one. Anonymous clients are bounded by `maxConnectionsPerAddress`. While a node does not
+   * answer it is not waited for, and a user may have more. 0 for no bound. Default 100.
+   */
+  readonly maxConnectionsPerUser?: number;
+  /**
+   * What happens when a user has as many connections as may be. `'refuse'`: the newest is refused with 4009, and tries again later.
+   * `'end_oldest'`: it is admitted, and the oldest ends with 4812, which does not come back by itself. Default `'refuse'`.
+   */
+  readonly whenUserIsFull?: 'refuse' | 'end_oldest';
+  /**
    * First bits of IPv6 addresses that limits and bans of an address compare, 32 to 128: whoever has one address of a network can
    * use all of them. Default 64, the smallest network that providers assign.
    */

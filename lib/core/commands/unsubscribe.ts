@@ -15,6 +15,7 @@ import type { LifecycleHooks } from './lifecycle.js';
 const LEFT_FOR_GOOD: ReadonlySet<number> = new Set<number>([
   CLOSE_CODES.normal.code,
   CLOSE_CODES.kicked.code,
+  CLOSE_CODES.replaced.code,
   CLOSE_CODES.banned.code,
   CLOSE_CODES.forbidden.code,
 ]);

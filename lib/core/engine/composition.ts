@@ -65,6 +65,10 @@ import { AbuseBans } from './abuse-bans.js';
 import { WaitingBytes } from '../session/waiting-bytes.js';
 import { Admission } from './admission.js';
 import { ApplicationLog } from './application-log.js';
+import { ClusterSessions } from './cluster/cluster-sessions.js';
+import { LocalSessions } from './cluster/local-sessions.js';
+import { NodeQuestions } from './cluster/node-questions.js';
+import { UserConnections } from './cluster/user-connections.js';
 import { ControlApplier } from './control-applier.js';
 import { DeliveryFreeze } from './delivery-freeze.js';
 import { nodeLinkOf } from './node-link.js';
@@ -208,8 +212,13 @@ export function composeEngine(options: EngineOptions) {
     settings.retry.stableMs,
   );
   const takeOver = new TakeOver({ ...ports, tickets, sessions, hooks, wheel, recentLineages });
+  const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
+  const { nodeId } = settings;
+  const questions = new NodeQuestions({ nodeId, link: nodes, clock, entropy, journal });
+  const localSessions = new LocalSessions({ nodeId, sessions, hub, clock });
   const hello = new Hello({
     ...ports,
+    connections: new UserConnections({ questions, sessions, settings, clock, journal }),
     tickets,
     sessions,
     takeOver,
@@ -219,7 +228,15 @@ export function composeEngine(options: EngineOptions) {
     verifications,
     calls,
   });
-  const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
+  const controlApplier = new ControlApplier({
+    localSessions,
+    sessions,
+    bans,
+    addressBans,
+    revocations,
+    unsubscribe,
+    clock,
+  });
 
   const unfinished = new UnfinishedMessages(limits.maxUnfinishedBytes, (network) =>
     journal.warn(
@@ -272,9 +289,10 @@ export function composeEngine(options: EngineOptions) {
     journal,
     beforeWrite: () => freshness.check(),
   };
-  const nodes = nodeLinkOf(broker, settings.nodeId, clock, journal);
   return {
     observer,
+    questions,
+    clusterSessions: new ClusterSessions(questions, localSessions, entropy),
     nodes,
     admission: new Admission({
       ...ports,

@@ -3,11 +3,16 @@ import type { BanList } from '../access/ban-list.js';
 import type { Revocations } from '../access/revocations.js';
 import type { Unsubscribe } from '../commands/unsubscribe.js';
 import type { Clock } from '../ports/clock.js';
-import type { AbuseRecord, ControlMessage } from '../ports/control.js';
+import type { AbuseRecord, ControlMessage, DisconnectRecord } from '../ports/control.js';
+import type { MaybePromise } from '../ports/maybe-promise.js';
 import type { SessionRegistry } from '../session/registry.js';
+import type { Session } from '../session/session.js';
+import { inTurns } from './cluster/in-turns.js';
+import type { LocalSessions } from './cluster/local-sessions.js';
 
 export interface ControlApplierDeps {
   readonly sessions: SessionRegistry;
+  readonly localSessions: Pick<LocalSessions, 'each'>;
   readonly bans: BanList;
   readonly addressBans: BanList;
   readonly revocations: Revocations;
@@ -20,12 +25,14 @@ export class ControlApplier {
   constructor(private readonly deps: ControlApplierDeps) {}
 
   /** When it returns, the record is in force on this node (G11). */
-  apply(message: ControlMessage): void {
+  apply(message: ControlMessage): MaybePromise<void> {
     const { sessions, bans, revocations, clock } = this.deps;
     switch (message.kind) {
       case 'disconnect':
         for (const session of sessions.ofUser(message.user)) session.close('kicked');
         return;
+      case 'disconnect_sessions':
+        return this.disconnectSessions(message);
       case 'revoke':
         return this.revoke(message.user, message.channel);
       case 'ban': {
@@ -54,6 +61,19 @@ export class ControlApplier {
             'are unknown to this node: update its nestjs-realtime',
         );
     }
+  }
+
+  /** In turns: a channel may have every session of the node. */
+  private async disconnectSessions({ of, id }: DisconnectRecord): Promise<void> {
+    const { localSessions, sessions, clock } = this.deps;
+    if (of === 'session') return sessions.find(id)?.close('kicked');
+    if (of !== 'channel' && of !== 'address')
+      throw new Error(
+        `Sessions of a ${JSON.stringify(of satisfies never)} are unknown to this node: update its nestjs-realtime`,
+      );
+    const found: Session[] = [];
+    await localSessions.each({ [of]: id }, (session) => void found.push(session));
+    await inTurns(found, clock, (session) => session.close('kicked'));
   }
 
   private refuse({ of, id, forMs }: AbuseRecord): void {

@@ -1,6 +1,6 @@
 import { RealtimeError } from '../../protocol/realtime-error.js';
 import type { BrokerListener, BrokerState } from '../ports/broker.js';
-import type { ControlReceipt } from '../ports/control.js';
+import type { ControlReceipt, DisconnectRecord } from '../ports/control.js';
 import type { RealtimeIdentity } from '../ports/identity.js';
 import { rejected } from '../ports/maybe-promise.js';
 import type { AdministrativeAct } from '../ports/observer.js';
@@ -8,11 +8,12 @@ import type { ConnectionListener } from '../ports/realtime-connection.js';
 import type { EngineOptions } from '../ports/settings.js';
 import type { TransportHost } from '../ports/transport-host.js';
 import type { ApplicationLog } from './application-log.js';
+import type { ClusterSessions } from './cluster/cluster-sessions.js';
 import { composeEngine, type EngineParts } from './composition.js';
 import { drainSessions } from './drain.js';
 
-/** One live connection, as {@link RealtimeEngine.sessionsOf} lists it. */
-export interface SessionInfo {
+/** One live connection of this node, as {@link RealtimeEngine.sessionsOf} lists it. */
+export interface LocalSession {
   readonly id: string;
   readonly user: RealtimeIdentity | undefined;
   readonly ip: string;
@@ -112,7 +113,7 @@ export class RealtimeEngine {
   }
 
   /** Connections of a user on this node. */
-  sessionsOf(user: string): readonly SessionInfo[] {
+  sessionsOf(user: string): readonly LocalSession[] {
     const live = this.parts.sessions.ofUser(user).filter(({ isLive }) => isLive);
     return live.map((session) => ({
       id: session.id,
@@ -122,6 +123,20 @@ export class RealtimeEngine {
       connectedAt: session.connectedAt,
       channels: session.channels.names,
     }));
+  }
+
+  /** First bits of IPv6 addresses that are one client. */
+  get ipv6Prefix(): number {
+    return this.options.settings.limits.ipv6Prefix;
+  }
+
+  /** Finds sessions on all nodes. */
+  get sessions(): Pick<ClusterSessions, 'list' | 'count'> {
+    return this.parts.clusterSessions;
+  }
+
+  disconnectSessions(of: DisconnectRecord['of'], id: string, reason?: string): Promise<ControlReceipt> {
+    return this.control({ kind: 'disconnect_sessions', of, id, reason });
   }
 
   disconnect(user: string, reason?: string): Promise<ControlReceipt> {
@@ -155,7 +170,10 @@ export class RealtimeEngine {
 
   private control(message: AdministrativeAct): Promise<ControlReceipt> {
     const { kind } = message;
-    const whom = ` of user ${JSON.stringify(message.user)}`;
+    const whom =
+      message.kind === 'disconnect_sessions'
+        ? ` of ${message.of} ${JSON.stringify(message.id)}`
+        : ` of user ${JSON.stringify(message.user)}`;
     const by = 'by' in message && message.by !== undefined ? ` by ${JSON.stringify(message.by)}` : '';
     const why =
       'reason' in message && message.reason !== undefined ? `: ${JSON.stringify(message.reason)}` : '';
@@ -184,7 +202,8 @@ export class RealtimeEngine {
   }
 
   private async end(): Promise<void> {
-    const { sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } = this.parts;
+    const { questions, sessions, presence, hub, retries, freshness, catchUp, verifications, wheel } =
+      this.parts;
     this.beginDrain();
     for (const session of sessions.list()) session.close('drain');
     presence.stop();
@@ -194,6 +213,8 @@ export class RealtimeEngine {
     catchUp.close();
     verifications.close();
     wheel.stop();
+    // While it can still be sent.
+    if (this.opened) await questions.close();
     if (this.opened) await this.options.broker.close();
   }
 }

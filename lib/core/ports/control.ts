@@ -25,6 +25,14 @@ export type ControlMessage =
       readonly reason?: string;
       readonly by?: string;
     }
+  | {
+      /** Closes sessions: one, everybody of a channel, or of an address. */
+      readonly kind: 'disconnect_sessions';
+      readonly of: 'session' | 'channel' | 'address';
+      /** The id of the session, the name of the channel, or the address as limits count addresses. */
+      readonly id: string;
+      readonly reason?: string;
+    }
   | { readonly kind: 'unban'; readonly user: string; readonly by?: string }
   | {
       /**
@@ -49,6 +57,9 @@ export type ControlMessage =
 
 /** The record of a ban. */
 export type BanRecord = Extract<ControlMessage, { kind: 'ban' }>;
+
+/** The record that closes sessions. */
+export type DisconnectRecord = Extract<ControlMessage, { kind: 'disconnect_sessions' }>;
 
 /** The record of what a node does against a client that keeps exceeding its rates. */
 export type AbuseRecord = Extract<ControlMessage, { kind: 'abuse' }>;

@@ -10,6 +10,9 @@ import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, Verifier } from './identity.js';
 
+/** Whether the newest connection of a user who has as many as may be is refused, or the oldest ends (4812). */
+export type UserOverflow = 'refuse' | 'end_oldest';
+
 /** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
   /** Commands that a client may send at once, above the sustained rate. */
@@ -58,6 +61,10 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxRateBuckets: number;
   /** Connections of one address; further ones are refused with 429. */
   readonly maxConnectionsPerAddress: number;
+  /** Connections of one user over all nodes; 0 for no bound. */
+  readonly maxConnectionsPerUser: number;
+  /** What happens to one more. */
+  readonly whenUserIsFull: UserOverflow;
   /** First bits of IPv6 addresses that are compared: all addresses with these are one client. */
   readonly ipv6Prefix: number;
   /** Connections of this node; further ones are refused with 503. */

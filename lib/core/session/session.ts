@@ -35,6 +35,7 @@ import { requireRetainable, type RetainedMemoryDeps } from './memory.js';
 import { PublishLanes } from './publish-lanes.js';
 import { ReadingPause } from './reading-pause.js';
 import { TokenWatch, type TokenSession } from './token-watch.js';
+import type { Standing } from './standing.js';
 import type { UnparsedFrames } from './unparsed-frames.js';
 
 // Shared, so that an idle session has no objects of its own for what it does not use.
@@ -101,6 +102,8 @@ export class Session
   readonly flow: CommandFlow;
   readonly inbound: InboundLimiter;
   unparsed: UnparsedFrames | undefined;
+  /** Where the limit of connections of its user has it; `undefined` where nothing was asked. */
+  standing: Standing | undefined;
   private state: State = 'hello';
   private identity: RealtimeIdentity | undefined;
   private verifiedId: string | undefined;
@@ -112,6 +115,7 @@ export class Session
   private anonymousName: string | undefined;
   private producerName: string | undefined;
   private generationNumber = 0;
+  private serialNumber = 0;
   /** Bytes that the node keeps for it for as long as it lives. */
   private retained = 0;
   private closeCode: number | undefined;
@@ -165,6 +169,16 @@ export class Session
   /** Counts these connections. */
   get generation(): number {
     return this.generationNumber;
+  }
+
+  /** Counts the sessions of this process, from 1 on. */
+  get serial(): number {
+    return this.serialNumber;
+  }
+
+  /** Called once, when it is registered. */
+  number(serial: number): void {
+    this.serialNumber = serial;
   }
 
   /** The close code that it ended with; `undefined` while it is open. */

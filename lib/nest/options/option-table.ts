@@ -1,6 +1,7 @@
 import type { Durability } from '../../core/ports/broker.js';
 import type { OverflowPolicy } from '../../core/ports/channel-definition.js';
 import {
+  choice,
   duration,
   ENGINE_DEFAULTS,
   ENGINE_TABLE,
@@ -11,13 +12,6 @@ import {
 
 function flag<T extends boolean | undefined>(value: T): Setting<'flag', boolean | T> {
   return { kind: 'flag', default: value, min: 0, max: 1 };
-}
-
-function choice<Word extends string, Default extends Word | undefined>(
-  value: Default,
-  choices: readonly Word[],
-): Setting<'choice', Word | Default> {
-  return { kind: 'choice', default: value, min: 0, max: choices.length, choices };
 }
 
 // Defaults and bounds are written here and in ENGINE_TABLE, and nowhere else: the option reader and docs/options.md take

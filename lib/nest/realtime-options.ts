@@ -247,6 +247,32 @@ export interface RealtimeAbuseOptions {
   readonly authFailureWindow?: Duration;
 }
 
+/**
+ * When handlers that keep failing are left alone (G17): publish and request handlers, and authorizations. A failure is an error that is
+ * not meant for the client, or no answer within `handlerTimeout`; whoever refuses, with a `RealtimeError` or an `HttpException` below
+ * 500, does not fail. Commands are then refused without a call: with `rate_limited`, of an authorization with `unavailable`, and in
+ * any case with the `reason` `circuit_open` and `retryAfterMs`. Later one call at a time tries whether the handler works again.
+ */
+export interface RealtimeCircuitOptions {
+  /**
+   * Failures of one handler within `window`, after which it is left alone for all clients of this node; 0 for never. One client
+   * counts for its part of them at most: see `clients`. Default 20.
+   */
+  readonly failures?: number;
+  /** Of how many users, or addresses of anonymous clients, they have to be. Default 3. */
+  readonly clients?: number;
+  /** Percent of its calls, and of the clients that call it, that have to fail. Default 50. */
+  readonly share?: number;
+  /** Length of the time window in which failures are counted. Default `'10s'`. */
+  readonly window?: Duration;
+  /** Failures in a row of one client at one handler within `window`, after which it is left alone for this client; 0 for never. Default 10. */
+  readonly clientFailures?: number;
+  /** How long it is left alone; each time that it soon fails again, twice as long. At most `maxOpenFor`. Default `'5s'`. */
+  readonly openFor?: Duration;
+  /** Longest time that it is left alone. Default `'1m'`. */
+  readonly maxOpenFor?: Duration;
+}
+
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
 export interface RealtimeModuleOptions {
   /** Path of the endpoint on the application's HTTP server; no global prefix is added. Default `'/realtime'`. */
@@ -342,6 +368,8 @@ export interface RealtimeModuleOptions {
   readonly limits?: RealtimeLimits;
   /** What happens to clients that exceed the limits again and again. */
   readonly abuse?: RealtimeAbuseOptions;
+  /** When handlers that keep failing are left alone. */
+  readonly circuits?: RealtimeCircuitOptions;
   /** Bounds of the outbound queue of one connection (G13). */
   readonly outbox?: {
     /** Bytes that may wait. Default 1048576 (1 MiB). */

@@ -266,6 +266,45 @@ export const MODULE = {
     'the address',
     'answers with the reason again',
   ),
+  'circuits.failures': count(
+    'failures of one handler within `circuits.window`',
+    'the handler, on the node',
+    'refuses commands that need it, without a call: `rate_limited`, of an authorization `unavailable`, with the reason `circuit_open`; logged',
+    'none: only numbers, and the names of at most 256 clients for which it works',
+  ),
+  'circuits.clients': count(
+    'the fewest clients that these are of; each counts for its part of them at most',
+    'the handler, on the node',
+    'as `circuits.failures`',
+    'none: only a number is kept',
+  ),
+  'circuits.share': count(
+    'percent of its calls, and of its clients, that fail',
+    'the handler, on the node',
+    'as `circuits.failures`',
+    'none: only a number is kept',
+  ),
+  'circuits.window': time(
+    'how long failures are counted together',
+    'the handler, on the node',
+    'counts from zero',
+  ),
+  'circuits.clientFailures': count(
+    'failures in a row of one client at one handler within `circuits.window`',
+    'the user, or the address of anonymous clients',
+    'refuses its commands that need this handler, as `circuits.failures`',
+    'none: only numbers are kept, of at most 10,000 clients',
+  ),
+  'circuits.openFor': time(
+    'how long a handler that fails is left alone; twice as long each time that it soon fails again',
+    'the handler, or one client of it',
+    'tries it, one call at a time',
+  ),
+  'circuits.maxOpenFor': time(
+    'the longest time that it is left alone',
+    'the handler, or one client of it',
+    'tries it, one call at a time',
+  ),
   'abuse.window': time('how long violations are counted together', 'the connection', 'counts from zero'),
   'abuse.ban': time(
     'a ban for abuse',
@@ -373,6 +412,19 @@ export const MODULE_GROUPS = [
       'abuse.ban',
       'abuse.authFailures',
       'abuse.authFailureWindow',
+    ],
+  },
+  {
+    title: 'Circuits',
+    says: 'When handlers that keep failing are left alone (G17).',
+    options: [
+      'circuits.failures',
+      'circuits.clients',
+      'circuits.share',
+      'circuits.window',
+      'circuits.clientFailures',
+      'circuits.openFor',
+      'circuits.maxOpenFor',
     ],
   },
   {
@@ -703,6 +755,18 @@ export const FIXED = {
     'why a token was refused, in characters of a debug line',
     'the log',
     'cuts it: the authenticator may quote much',
+  ),
+  'lib/core/access/circuits.ts#MAX_FAILING': count(
+    'clients whose calls of a handler failed, over all handlers',
+    'the node',
+    'forgets the oldest: its client is then as any other',
+    'a name is at most 64 characters: about 3 MiB',
+  ),
+  'lib/core/access/circuits.ts#MAX_HEALTHY': count(
+    'clients for which a handler worked after it failed for others, within `circuits.window`',
+    'the handler',
+    'counts no more of them: so many prove that it works',
+    'a name is at most 64 characters',
   ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',

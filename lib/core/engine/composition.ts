@@ -8,6 +8,7 @@ import { DrainSwitch } from '../access/drain-switch.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
+import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
@@ -111,7 +112,12 @@ export function composeEngine(options: EngineOptions) {
 
   const verifications = new Verifications({ ...ports, journal });
   const connects = new ConnectRate(ports);
-  const calls = new ApplicationCalls({ ...ports, journal, sessions });
+  const calls = new ApplicationCalls({
+    ...ports,
+    journal,
+    sessions,
+    circuits: new Circuits({ ...ports, journal }),
+  });
   const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();

@@ -125,6 +125,15 @@ export const ENGINE_TABLE = {
     authFailures: integer(100),
     authFailureWindow: duration(60_000, { min: 1_000 }),
   },
+  circuits: {
+    failures: integer(20, { min: 0 }),
+    clients: integer(3),
+    share: integer(50, { max: 100 }),
+    window: duration(10_000, { min: 1_000 }),
+    clientFailures: integer(10, { min: 0 }),
+    openFor: duration(5_000, { min: 100 }),
+    maxOpenFor: duration(60_000, { min: 100 }),
+  },
   outbox: {
     maxBytes: integer(1024 * 1024, { min: 1_024 }),
     maxMessages: integer(4_096),

@@ -99,6 +99,22 @@ export interface AbusePolicy {
   readonly authFailureWindowMs: number;
 }
 
+/** When handlers that keep failing are left alone (G17). */
+export interface CircuitPolicy {
+  /** Failures of a handler within `windowMs`, after which it may be left alone for all clients; 0 for never. */
+  readonly failures: number;
+  /** Of how many different clients these have to be. */
+  readonly clients: number;
+  /** Percent of the calls, and of the clients that call, that have to fail. */
+  readonly share: number;
+  readonly windowMs: number;
+  /** Failures in a row of one client within `windowMs`, after which the handler is left alone for this client; 0 for never. */
+  readonly clientFailures: number;
+  /** How long it is left alone; twice as long each time that it soon fails again. */
+  readonly openForMs: number;
+  readonly maxOpenForMs: number;
+}
+
 /** Bounds of a connection's outbound queue (G13). */
 export interface OutboxLimits {
   readonly maxBytes: number;
@@ -120,6 +136,7 @@ export interface EngineSettings {
   readonly retry: RetryPolicy;
   readonly limits: InboundLimits;
   readonly abuse: AbusePolicy;
+  readonly circuits: CircuitPolicy;
   readonly outbox: OutboxLimits;
   /** Half of the time that events wait at most under load, to share a write with others and to be written. */
   readonly maxFlushDelayMs: number;

@@ -129,7 +129,9 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 }
 
 /** Reports options that contradict each other. */
-function checkTogether(reader: OptionReader, { limits, retry, heartbeat }: EngineSettings): void {
+function checkTogether(reader: OptionReader, { limits, retry, heartbeat, circuits }: EngineSettings): void {
+  if (circuits.openForMs > circuits.maxOpenForMs)
+    reader.report('circuits.openFor', 'is longer than circuits.maxOpenFor.', 'It grows from one to the other.');
   if (limits.maxMessageBytes > limits.maxFrameBytes) {
     reader.report(
       'limits.maxMessageBytes',

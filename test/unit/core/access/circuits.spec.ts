@@ -27,7 +27,7 @@ describe('circuits of handlers (G17)', () => {
     circuits = new Circuits({
       clock,
       entropy: { random: () => 0 },
-      journal: { warn: (kind, message) => void warnings.push(message()) },
+      journal: { warn: (_kind, message) => void warnings.push(message()) },
       observer: { onCircuit: ({ of, state }: ObservedCircuit) => void seen.push(`${of} ${state}`) },
       settings: {
         circuits: { ...ENGINE_DEFAULTS.circuits, failures: 6, clients: 3, clientFailures: 4, ...policy },

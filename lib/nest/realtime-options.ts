@@ -245,6 +245,13 @@ export interface RealtimeAbuseOptions {
   readonly authFailures?: number;
   /** See `authFailures`. Default `'1m'`. */
   readonly authFailureWindow?: Duration;
+  /**
+   * How long an address above `authFailures` is held: its credentials that are not valid are answered so, and it has a tenth of
+   * `limits.maxVerificationsPerAddress`. Twice as long each time that it soon is above it again, at most `authHoldMax`. Default `'5s'`.
+   */
+  readonly authHold?: Duration;
+  /** Longest time that an address is held. At most half an hour. Default `'5m'`. */
+  readonly authHoldMax?: Duration;
 }
 
 /**

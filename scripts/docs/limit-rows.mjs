@@ -261,6 +261,16 @@ export const MODULE = {
     'answers further ones that are not valid with 429 or `rate_limited`; logged. Valid ones are admitted',
     'none: only a number is kept',
   ),
+  'abuse.authHold': time(
+    'how long an address above `abuse.authFailures` is held; twice as long each time that it soon is above it again',
+    'the address',
+    'answers with the reason again; forgotten after as long without a refused credential, at least `abuse.authFailureWindow`',
+  ),
+  'abuse.authHoldMax': time(
+    'the longest time that it is held',
+    'the address',
+    'answers with the reason again',
+  ),
   'abuse.authFailureWindow': time(
     'in which `abuse.authFailures` refusals are forgotten',
     'the address',
@@ -412,6 +422,8 @@ export const MODULE_GROUPS = [
       'abuse.ban',
       'abuse.authFailures',
       'abuse.authFailureWindow',
+      'abuse.authHold',
+      'abuse.authHoldMax',
     ],
   },
   {

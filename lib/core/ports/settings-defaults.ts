@@ -124,6 +124,8 @@ export const ENGINE_TABLE = {
     ban: duration(60_000),
     authFailures: integer(100),
     authFailureWindow: duration(60_000, { min: 1_000 }),
+    authHold: duration(5_000, { min: 1_000 }),
+    authHoldMax: duration(5 * 60_000, { min: 1_000, max: 30 * 60_000 }),
   },
   circuits: {
     failures: integer(20, { min: 0 }),

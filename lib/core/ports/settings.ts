@@ -97,6 +97,9 @@ export interface AbusePolicy {
   /** Refused credentials of one address within `authFailureWindowMs`; above it, further ones are answered `rate_limited`. */
   readonly authFailures: number;
   readonly authFailureWindowMs: number;
+  /** How long they are answered so, the first time; twice as long each time that the address soon is above it again. */
+  readonly authHoldMs: number;
+  readonly authHoldMaxMs: number;
 }
 
 /** When handlers that keep failing are left alone (G17). */

@@ -129,9 +129,18 @@ function isConnectHook(value: unknown): value is Type<RealtimeConnectHook> {
 }
 
 /** Reports options that contradict each other. */
-function checkTogether(reader: OptionReader, { limits, retry, heartbeat, circuits }: EngineSettings): void {
+function checkTogether(
+  reader: OptionReader,
+  { limits, retry, heartbeat, circuits, abuse }: EngineSettings,
+): void {
+  if (abuse.authHoldMs > abuse.authHoldMaxMs)
+    reader.report('abuse.authHold', 'is longer than abuse.authHoldMax.', 'It grows from one to the other.');
   if (circuits.openForMs > circuits.maxOpenForMs)
-    reader.report('circuits.openFor', 'is longer than circuits.maxOpenFor.', 'It grows from one to the other.');
+    reader.report(
+      'circuits.openFor',
+      'is longer than circuits.maxOpenFor.',
+      'It grows from one to the other.',
+    );
   if (limits.maxMessageBytes > limits.maxFrameBytes) {
     reader.report(
       'limits.maxMessageBytes',

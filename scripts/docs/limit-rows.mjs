@@ -772,13 +772,13 @@ export const FIXED = {
     'clients whose calls of a handler failed, over all handlers',
     'the node',
     'forgets the oldest: its client is then as any other',
-    'a name is at most 64 characters: about 3 MiB',
+    'none: a name is at most 64 characters, so all of them about 3 MiB',
   ),
   'lib/core/access/circuits.ts#MAX_HEALTHY': count(
     'clients for which a handler worked after it failed for others, within `circuits.window`',
     'the handler',
     'counts no more of them: so many prove that it works',
-    'a name is at most 64 characters',
+    'none: a name is at most 64 characters',
   ),
   'lib/core/access/ban-list.ts#MAX_BANS': count(
     'users, and addresses, that are refused at once',
@@ -1678,6 +1678,7 @@ export const OTHER_NUMBERS = {
     'lib/nest/errors/error-mapper.ts#TRY_AGAIN_MS',
     'lib/core/hub/hub.ts#RETRY_AFTER_MS',
     'lib/core/access/connect-rate.ts#RETRY_AFTER_MS',
+    'lib/core/access/trial-gate.ts#TRYING_MS',
     'lib/brokers/memory/node.ts#FULL_RETRY_MS',
     'lib/brokers/memory/ids.ts#DEFAULT_RETRY_MS',
     'lib/core/log/append-queue.ts#RETRY_AFTER_MS',

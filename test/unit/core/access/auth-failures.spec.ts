@@ -39,7 +39,7 @@ describe('credentials that were refused (G16)', () => {
     expect(failures.isHeld('a')).toBe(false);
   });
 
-  it('only the first of a hold is told to be new', () => {
+  it('only the first refusal of a hold begins one', () => {
     notes(3);
     expect(failures.note('a')).toEqual({ waitMs: 1_000, isNew: true });
     expect(failures.note('a')).toEqual({ waitMs: 1_000, isNew: false });

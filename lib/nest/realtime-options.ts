@@ -157,7 +157,17 @@ export interface RealtimeLimits {
    */
   readonly connectsPerSecond?: number;
   /**
-   * How long a new connection above `connectsPerSecond` may wait for its turn, and a credential for a place to be verified
+   * New connections of this node per second, sustained; twice as many may come at once. Above it they wait for `admissionWait`, and
+   * addresses take turns; then they are refused for the moment (503). 0 for no bound, also of `nodeReturnsPerSecond`. Default 500.
+   */
+  readonly nodeConnectsPerSecond?: number;
+  /**
+   * The same for clients that come back: those that bring the ticket of a session that is at most 7 days old, e.g. after a restart.
+   * `nodeConnectsPerSecond` does not count them. Nodes of a cluster know each other's tickets by the `ticketSecret`. Default 1500.
+   */
+  readonly nodeReturnsPerSecond?: number;
+  /**
+   * How long a new connection above `connectsPerSecond` or the rates of the node may wait for its turn, and a credential for a place to be verified
    * (`maxVerifications`); then, or where it would take longer, it is refused for the moment (429, or 4006 after `hello`). 0 refuses
    * at once. At most a minute. Default `'5s'`.
    */
@@ -272,7 +282,7 @@ export interface RealtimeCircuitOptions {
   readonly share?: number;
   /** Length of the time window in which failures are counted. Default `'10s'`. */
   readonly window?: Duration;
-  /** Failures in a row of one client at one handler within `window`, after which it is left alone for this client; 0 for never. Default 10. */
+  /** Failures one after another of one client at one handler within `window`, after which it is left alone for this client; 0 for never. Default 10. */
   readonly clientFailures?: number;
   /** How long it is left alone; each time that it soon fails again, twice as long. At most `maxOpenFor`. Default `'5s'`. */
   readonly openFor?: Duration;

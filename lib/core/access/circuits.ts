@@ -37,6 +37,8 @@ class Circuit {
   worked = 0;
   /** Calls that failed, of each client so many at most. */
   failed = 0;
+  /** Counts failures, so that calls that fail together are told from those that fail one after another. */
+  seen = 0;
   /** Clients whose last call failed. */
   failing = 0;
   /** Clients whose last call worked, since the first failure of the window. */
@@ -55,6 +57,8 @@ interface FailingClient {
   failures: number;
   /** Those since the last call that worked. */
   inRow: number;
+  /** As of {@link Circuit.seen}: what began before it is no further one in a row. */
+  countedAt: number;
   isFailing: boolean;
   readonly gate: TrialGate;
 }
@@ -109,25 +113,25 @@ export class Circuits {
     if (this.isOff) return work();
     const circuit = this.circuitOf(handler, what);
     const trial = this.enter(circuit, clientOf, code);
-    const { age } = circuit;
+    const { age, seen } = circuit;
     let value: MaybePromise<T>;
     try {
       value = work();
     } catch (error) {
-      this.settle(circuit, age, trial, clientOf, isFailed(error));
+      this.settle(circuit, age, seen, trial, clientOf, isFailed(error));
       throw error;
     }
     if (!isPromise(value)) {
-      this.settle(circuit, age, trial, clientOf, false);
+      this.settle(circuit, age, seen, trial, clientOf, false);
       return value;
     }
     return value.then(
       (result) => {
-        this.settle(circuit, age, trial, clientOf, false);
+        this.settle(circuit, age, seen, trial, clientOf, false);
         return result;
       },
       (error: unknown) => {
-        this.settle(circuit, age, trial, clientOf, isFailed(error));
+        this.settle(circuit, age, seen, trial, clientOf, isFailed(error));
         throw error;
       },
     );
@@ -176,6 +180,7 @@ export class Circuits {
   private settle(
     circuit: Circuit,
     age: number,
+    seen: number,
     trial: number,
     clientOf: () => string,
     isFailure: boolean,
@@ -190,7 +195,7 @@ export class Circuits {
     const client = clientOf();
     const wasCounted = age === circuit.age && circuit.gate.state === 'closed';
     this.roll(circuit, now);
-    if (isFailure) this.noteFailure(circuit, client, trial, wasCounted, now);
+    if (isFailure) this.noteFailure(circuit, client, seen, trial, wasCounted, now);
     else this.noteSuccess(circuit, client, trial, wasCounted, now);
   }
 
@@ -220,15 +225,19 @@ export class Circuits {
   private noteFailure(
     circuit: Circuit,
     client: string,
+    seen: number,
     trial: number,
     isCounted: boolean,
     now: number,
   ): void {
     const { policy } = this;
     const known = this.clientAt(circuit, client);
+    circuit.seen++;
     if ((trial & OF_CLIENT) !== 0) {
       if (known.gate.failed(undefined, now, policy)) this.notify(circuit, 'open', client);
-    } else if (known.gate.state === 'closed') {
+    } else if (known.gate.state === 'closed' && seen >= known.countedAt) {
+      // Calls that ran at the same time, as those of many channels do, fail for one reason.
+      known.countedAt = circuit.seen;
       known.inRow++;
       if (policy.clientFailures > 0 && known.inRow >= policy.clientFailures) {
         known.inRow = 0;
@@ -268,6 +277,7 @@ export class Circuits {
       window: circuit.window,
       failures: 0,
       inRow: 0,
+      countedAt: 0,
       isFailing: false,
       gate: new TrialGate(),
     };

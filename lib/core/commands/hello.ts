@@ -162,7 +162,7 @@ export class Hello {
       limits;
     return {
       version: PROTOCOL_VERSION,
-      session: tickets.sign({ user: userId, node: nodeId, lineage, generation }),
+      session: tickets.sign({ user: userId, node: nodeId, lineage, generation, issuedAt: clock.now() }),
       user: userId,
       features,
       heartbeat,

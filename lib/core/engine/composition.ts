@@ -10,6 +10,7 @@ import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
 import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
+import { NodeConnects } from '../access/node-connects.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
 import { Verifications } from '../access/verifications.js';
@@ -112,6 +113,8 @@ export function composeEngine(options: EngineOptions) {
 
   const verifications = new Verifications({ ...ports, journal });
   const connects = new ConnectRate(ports);
+  const tickets = new TicketSigner(settings.ticketSecret);
+  const nodeConnects = new NodeConnects({ ...ports, tickets });
   const calls = new ApplicationCalls({
     ...ports,
     journal,
@@ -207,7 +210,6 @@ export function composeEngine(options: EngineOptions) {
     drain,
     clock,
   );
-  const tickets = new TicketSigner(settings.ticketSecret);
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
     limits.freeSubscribesEveryMs,
@@ -288,6 +290,7 @@ export function composeEngine(options: EngineOptions) {
       journal,
       verifications,
       connects,
+      nodeConnects,
       sessions,
       sessionDeps,
       unfinished,

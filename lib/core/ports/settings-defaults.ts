@@ -99,6 +99,8 @@ export const ENGINE_TABLE = {
     maxVerifications: integer(1_000),
     maxVerificationsPerAddress: integer(100),
     connectsPerSecond: integer(100),
+    nodeConnectsPerSecond: integer(500, { min: 0 }),
+    nodeReturnsPerSecond: integer(1_500, { min: 0 }),
     admissionWait: duration(5_000, { max: 60_000 }),
     maxWaitingBytes: integer(16 * 1024 * 1024, { min: 64 * 1024 }),
     maxRateBuckets: integer(100_000, { min: 1_000 }),

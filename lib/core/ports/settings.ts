@@ -50,7 +50,11 @@ export interface InboundLimits extends AnnouncedLimits {
   readonly maxVerificationsPerAddress: number;
   /** New connections a second of one address, sustained; `maxConnectionsPerAddress` may come at once. */
   readonly connectsPerSecond: number;
-  /** Longest wait of a connection above that rate, and of a credential that finds no place to be verified. */
+  /** New connections a second of this node, sustained; twice as many may come at once. 0 for no bound. */
+  readonly nodeConnectsPerSecond: number;
+  /** The same of clients that bring a ticket of their session, which the rate above does not count. 0 for no bound. */
+  readonly nodeReturnsPerSecond: number;
+  /** Longest wait of a connection above these rates, and of a credential that finds no place to be verified. */
   readonly admissionWaitMs: number;
   /** Bytes of each of these kinds that wait, in which each counts 8 KiB more than it sent. */
   readonly maxWaitingBytes: number;

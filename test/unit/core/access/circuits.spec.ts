@@ -234,6 +234,19 @@ describe('circuits of handlers (G17)', () => {
     expect(seen).toEqual([]);
   });
 
+  it('calls of one client that run at the same time fail as one', async () => {
+    const ends: ((error: Error) => void)[] = [];
+    const late = (): Promise<never> => new Promise((_, reject) => ends.push(reject));
+    for (let round = 0; round < 3; round++) {
+      const all = Array.from({ length: 20 }, () => call('a', late));
+      for (const end of ends.splice(0)) end(new Error('late'));
+      await Promise.all(all);
+    }
+    expect(seen).toEqual([]);
+    expect(call('a', fails)).toBe('failed');
+    expect(seen).toEqual(['one open']);
+  });
+
   it('a client is tried too, and one trial that fails leaves it alone for twice as long', () => {
     for (let n = 0; n < 4; n++) call('bad', fails);
     clock.advance(5_000);

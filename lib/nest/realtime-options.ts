@@ -3,6 +3,7 @@ import type { Broker } from '../core/ports/broker.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
+import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
 import type { Duration } from './options/duration.js';
@@ -91,6 +92,19 @@ export interface RealtimeConnectHook {
 
 /** Bounds of what one client may send (G16). Clients respect those that `welcome` announces. */
 export interface RealtimeLimits {
+  /**
+   * Limits of single users, by their plan or tenant; `undefined` for those of everybody. Called when a user connects, and with each
+   * further token. It has to answer at once: put what it needs of a database into the user, in the authenticator or `auth.jwt.user`,
+   * which may wait. Where it throws, or returns what is no limit or a promise, the user is refused for the moment (`unavailable`), and
+   * the log says so. Everything is counted on each node by itself. Default: none.
+   *
+   * @example
+   * forUser: ({ plan, org }) => ({
+   *   ratePerSecond: plan === 'pro' ? 200 : 10,
+   *   tenant: { id: String(org), maxConnections: 500, ratePerSecond: 1_000 },
+   * })
+   */
+  readonly forUser?: LimitsForUser;
   /** Bytes of one frame; at most twice `bytesPerSecond`. Default 262144 (256 KiB). */
   readonly maxFrameBytes?: number;
   /** Bytes of one message; at most `maxFrameBytes`. Default 65536 (64 KiB). */

@@ -33,11 +33,16 @@ export class SubjectBuckets {
     return this.buckets.size;
   }
 
-  /** Takes tokens from the bucket of a subject, as {@link RateLimit.take} does. @returns `false` when they are not there. */
-  take(subject: string, amount: number, now: number, from = now): boolean {
+  /**
+   * Takes tokens from the bucket of a subject, as {@link RateLimit.take} does.
+   *
+   * @param limit of this subject. Default: that of all.
+   * @returns `false` when they are not there.
+   */
+  take(subject: string, amount: number, now: number, from = now, limit = this.limit): boolean {
     const key = subjectKey(subject);
     const bucket = this.buckets.get(key);
-    const after = this.limit.take(bucket?.fullAt ?? from, amount, now, from);
+    const after = limit.take(bucket?.fullAt ?? from, amount, now, from);
     if (after === undefined) return false;
     this.keep(key, bucket, after, now);
     return true;
@@ -51,8 +56,8 @@ export class SubjectBuckets {
   }
 
   /** Milliseconds until `amount` tokens are there. */
-  waitFor(subject: string, amount: number, now: number): number {
-    return this.limit.waitFor(this.buckets.get(subjectKey(subject))?.fullAt ?? now, amount, now);
+  waitFor(subject: string, amount: number, now: number, limit = this.limit): number {
+    return limit.waitFor(this.buckets.get(subjectKey(subject))?.fullAt ?? now, amount, now);
   }
 
   /** Milliseconds until the subject is no longer in debt; 0 when it is not. */

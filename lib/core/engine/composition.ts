@@ -8,6 +8,7 @@ import { DrainSwitch } from '../access/drain-switch.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
+import { Allowances, NO_ALLOWANCE } from '../access/allowances.js';
 import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
 import { NodeConnects } from '../access/node-connects.js';
@@ -112,6 +113,7 @@ export function composeEngine(options: EngineOptions) {
   const access = new AccessGuard(revocations, freshness);
 
   const verifications = new Verifications({ ...ports, journal });
+  const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
   const tickets = new TicketSigner(settings.ticketSecret);
   const nodeConnects = new NodeConnects({ ...ports, tickets });
@@ -197,7 +199,7 @@ export function composeEngine(options: EngineOptions) {
   const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
-      auth: new Auth(verifications, ports),
+      auth: new Auth(verifications, ports, allowances),
       currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
@@ -226,6 +228,7 @@ export function composeEngine(options: EngineOptions) {
     journal,
     verifications,
     calls,
+    allowances,
   });
   const controlApplier = new ControlApplier({ sessions, bans, addressBans, revocations, unsubscribe, clock });
 
@@ -250,6 +253,7 @@ export function composeEngine(options: EngineOptions) {
         if (session.heldChannels > 0)
           recentLineages.remember(session.lineage, session.heldChannels, clock.monotonic());
         unsubscribe.endAll(session, code);
+        allowances.change(session.allowance, NO_ALLOWANCE);
         // A token of `hello` or `auth` may wait to be verified.
         verifications.leave(session.connection.handshake);
       },
@@ -383,6 +387,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
     },
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
+      tenants: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
       answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
       parsing: buckets(PARSING_MS, PARSING_MS),
       freeSubscribes: rounds(FREE_ROUNDS),

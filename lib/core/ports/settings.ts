@@ -9,6 +9,7 @@ import type { MaybePromise } from './maybe-promise.js';
 import type { Observer } from './observer.js';
 import type { RealtimeConnection } from './realtime-connection.js';
 import type { Authenticator, Verifier } from './identity.js';
+import type { LimitsForUser } from './user-limits.js';
 
 /** Bounds of what one client may send (G16); `welcome` announces some of them. */
 export interface InboundLimits extends AnnouncedLimits {
@@ -190,6 +191,8 @@ export interface EngineOptions {
   readonly channels: readonly ChannelDefinition[];
   /** Requests without a channel, by event (G10). */
   readonly requests?: ReadonlyMap<string, ConnectionRequest>;
+  /** Limits of single users. Default: all have the same. */
+  readonly limitsForUser?: LimitsForUser | undefined;
   /** Runs after authentication and before `welcome`; `false` or a thrown error refuses with 4802 or the error's code. */
   readonly onConnect?: (connection: RealtimeConnection) => MaybePromise<boolean | void>;
   readonly settings: EngineSettings;

@@ -3,6 +3,7 @@ import type { Broker } from '../core/ports/broker.js';
 import type { MaybePromise } from '../core/ports/maybe-promise.js';
 import type { RealtimeConnection } from '../core/ports/realtime-connection.js';
 import type { Authenticator, RealtimeIdentity } from '../core/ports/identity.js';
+import type { LimitsForUser } from '../core/ports/user-limits.js';
 import type { Codec } from '../protocol/codecs/codec.js';
 import type { CompressionOptions, OriginRule, TrustProxy } from '../transports/websocket/index.js';
 import type { Duration } from './options/duration.js';
@@ -91,6 +92,19 @@ export interface RealtimeConnectHook {
 
 /** Bounds of what one client may send (G16). Clients respect those that `welcome` announces. */
 export interface RealtimeLimits {
+  /**
+   * Limits of single users, by their plan or tenant; `undefined` for those of everybody. Called when a user connects, and with each
+   * further token. It has to answer at once: put what it needs of a database into the user, in the authenticator or `auth.jwt.user`,
+   * which may wait. Where it throws, or returns what is no limit or a promise, the user is refused for the moment (`unavailable`), and
+   * the log says so. Everything is counted on each node by itself. Default: none.
+   *
+   * @example
+   * forUser: ({ plan, org }) => ({
+   *   ratePerSecond: plan === 'pro' ? 200 : 10,
+   *   tenant: { id: String(org), maxConnections: 500, ratePerSecond: 1_000 },
+   * })
+   */
+  readonly forUser?: LimitsForUser;
   /** Bytes of one frame; at most twice `bytesPerSecond`. Default 262144 (256 KiB). */
   readonly maxFrameBytes?: number;
   /** Bytes of one message; at most `maxFrameBytes`. Default 65536 (64 KiB). */
@@ -157,7 +171,17 @@ export interface RealtimeLimits {
    */
   readonly connectsPerSecond?: number;
   /**
-   * How long a new connection above `connectsPerSecond` may wait for its turn, and a credential for a place to be verified
+   * New connections of this node per second, sustained; twice as many may come at once. Above it they wait for `admissionWait`, and
+   * addresses take turns; then they are refused for the moment (503). 0 for no bound, also of `nodeReturnsPerSecond`. Default 500.
+   */
+  readonly nodeConnectsPerSecond?: number;
+  /**
+   * The same for clients that come back: those that bring the ticket of a session that is at most 7 days old, e.g. after a restart.
+   * `nodeConnectsPerSecond` does not count them. Nodes of a cluster know each other's tickets by the `ticketSecret`. Default 1500.
+   */
+  readonly nodeReturnsPerSecond?: number;
+  /**
+   * How long a new connection above `connectsPerSecond` or the rates of the node may wait for its turn, and a credential for a place to be verified
    * (`maxVerifications`); then, or where it would take longer, it is refused for the moment (429, or 4006 after `hello`). 0 refuses
    * at once. At most a minute. Default `'5s'`.
    */
@@ -256,6 +280,39 @@ export interface RealtimeAbuseOptions {
   readonly authFailures?: number;
   /** See `authFailures`. Default `'1m'`. */
   readonly authFailureWindow?: Duration;
+  /**
+   * How long an address above `authFailures` is held: its credentials that are not valid are answered so, and it has a tenth of
+   * `limits.maxVerificationsPerAddress`. Twice as long each time that it soon is above it again, at most `authHoldMax`. Default `'5s'`.
+   */
+  readonly authHold?: Duration;
+  /** Longest time that an address is held. At most half an hour. Default `'5m'`. */
+  readonly authHoldMax?: Duration;
+}
+
+/**
+ * When handlers that keep failing are left alone (G17): publish and request handlers, and authorizations. A failure is an error that is
+ * not meant for the client, or no answer within `handlerTimeout`; whoever refuses, with a `RealtimeError` or an `HttpException` below
+ * 500, does not fail. Commands are then refused without a call: with `rate_limited`, of an authorization with `unavailable`, and in
+ * any case with the `reason` `circuit_open` and `retryAfterMs`. Later one call at a time tries whether the handler works again.
+ */
+export interface RealtimeCircuitOptions {
+  /**
+   * Failures of one handler within `window`, after which it is left alone for all clients of this node; 0 for never. One client
+   * counts for its part of them at most: see `clients`. Default 20.
+   */
+  readonly failures?: number;
+  /** Of how many users, or addresses of anonymous clients, they have to be. Default 3. */
+  readonly clients?: number;
+  /** Percent of its calls, and of the clients that call it, that have to fail. Default 50. */
+  readonly share?: number;
+  /** Length of the time window in which failures are counted. Default `'10s'`. */
+  readonly window?: Duration;
+  /** Failures one after another of one client at one handler within `window`, after which it is left alone for this client; 0 for never. Default 10. */
+  readonly clientFailures?: number;
+  /** How long it is left alone; each time that it soon fails again, twice as long. At most `maxOpenFor`. Default `'5s'`. */
+  readonly openFor?: Duration;
+  /** Longest time that it is left alone. Default `'1m'`. */
+  readonly maxOpenFor?: Duration;
 }
 
 /** Everything that can be set. Only `auth` is needed, where clients connect. */
@@ -353,6 +410,8 @@ export interface RealtimeModuleOptions {
   readonly limits?: RealtimeLimits;
   /** What happens to clients that exceed the limits again and again. */
   readonly abuse?: RealtimeAbuseOptions;
+  /** When handlers that keep failing are left alone. */
+  readonly circuits?: RealtimeCircuitOptions;
   /** Bounds of the outbound queue of one connection (G13). */
   readonly outbox?: {
     /** Bytes that may wait. Default 1048576 (1 MiB). */

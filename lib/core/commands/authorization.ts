@@ -112,7 +112,10 @@ export class Authorizer {
     action: ChannelAction,
   ): MaybePromise<Grant> {
     const what = (): string => `The authorization of ${action}${ofChannel(pattern)}`;
-    return whenReady(this.deps.calls.limit(rule(call), call, what), toGrant);
+    return whenReady(
+      this.deps.calls.guard(rule, call, what, 'unavailable', () => rule(call)),
+      toGrant,
+    );
   }
 
   /**

@@ -199,9 +199,12 @@ export class Publish {
         whenReady(handler(call), (returned) => returned ?? call.payload);
       // A log that remembers no ids takes each as a publish of its own.
       const { dedupeMs } = match.definition.policy.log;
-      if (dedupeMs > 0) attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
-      const run = attempt.run === undefined ? start() : attempt.run.result;
-      return whenReady(calls.limit(run, call, what), (payload) =>
+      const begin = (): MaybePromise<unknown> => {
+        if (dedupeMs <= 0) return start();
+        attempt.run = this.runs.join({ channel, producer, id, fingerprint }, dedupeMs, start);
+        return attempt.run.result;
+      };
+      return whenReady(calls.guard(handler, call, what, 'rate_limited', begin), (payload) =>
         this.draft(attempt, handledContent(command.event, payload)),
       );
     };

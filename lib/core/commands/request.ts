@@ -55,19 +55,22 @@ export class Request {
   ): MaybePromise<void> {
     const what = (): string => `The handler of the request "${call.event}"${ofChannel(pattern)}`;
     // Nobody may send a request again whose handler still runs (P17).
-    return whenReady(this.calls.limit(handler(call), call, what, 'outcome_unknown'), (value) => {
-      if (session.isClosed) return;
-      requireRan(requireStillAllowed);
-      const source = `the handler of the request "${call.event}"`;
-      let answer: unknown;
-      try {
-        // It is written at once, before the application can change it.
-        answer = isPlainValue(value) ? value : (toWireValue(value ?? null, 'reply') ?? null);
-      } catch (error) {
-        throw notSerializable(source, error);
-      }
-      session.chargeAnswer(session.reply(call.id, answer, source));
-    });
+    return whenReady(
+      this.calls.guard(handler, call, what, 'rate_limited', () => handler(call), 'outcome_unknown'),
+      (value) => {
+        if (session.isClosed) return;
+        requireRan(requireStillAllowed);
+        const source = `the handler of the request "${call.event}"`;
+        let answer: unknown;
+        try {
+          // It is written at once, before the application can change it.
+          answer = isPlainValue(value) ? value : (toWireValue(value ?? null, 'reply') ?? null);
+        } catch (error) {
+          throw notSerializable(source, error);
+        }
+        session.chargeAnswer(session.reply(call.id, answer, source));
+      },
+    );
   }
 }
 

@@ -88,7 +88,7 @@ export class Subscribe {
     if (channels.get(channel) !== undefined || earlier?.cancelled === false) {
       throw new RealtimeError('already_subscribed');
     }
-    const { maxChannels } = this.deps.settings.limits;
+    const { maxChannels = this.deps.settings.limits.maxChannels } = session.allowance;
     if (channels.size >= maxChannels) {
       throw new RealtimeError('too_many_channels', `A connection may hold ${maxChannels} subscriptions`);
     }

@@ -8,7 +8,10 @@ import { DrainSwitch } from '../access/drain-switch.js';
 import { RevocationFreshness } from '../access/revocation-freshness.js';
 import { Revocations } from '../access/revocations.js';
 import { TicketSigner } from '../access/ticket.js';
+import { Allowances, NO_ALLOWANCE } from '../access/allowances.js';
+import { Circuits } from '../access/circuits.js';
 import { ConnectRate } from '../access/connect-rate.js';
+import { NodeConnects } from '../access/node-connects.js';
 import { RateLimit } from '../access/rate-limit.js';
 import { SubjectBuckets } from '../access/subject-buckets.js';
 import { Verifications } from '../access/verifications.js';
@@ -114,8 +117,16 @@ export function composeEngine(options: EngineOptions) {
   const access = new AccessGuard(revocations, freshness);
 
   const verifications = new Verifications({ ...ports, journal });
+  const allowances = new Allowances({ limitsForUser: options.limitsForUser, settings, journal });
   const connects = new ConnectRate(ports);
-  const calls = new ApplicationCalls({ ...ports, journal, sessions });
+  const tickets = new TicketSigner(settings.ticketSecret);
+  const nodeConnects = new NodeConnects({ ...ports, tickets });
+  const calls = new ApplicationCalls({
+    ...ports,
+    journal,
+    sessions,
+    circuits: new Circuits({ ...ports, journal }),
+  });
   const appends = new AppendQueue(ports, turns);
   const presence = new PresenceTracker(ports);
   const queued = new ClientBytes();
@@ -192,7 +203,7 @@ export function composeEngine(options: EngineOptions) {
   const joining = { turns, authorizer, access, hub, planner, catchUp, presence, hooks, reauthorization };
   const router = new CommandRouter(
     {
-      auth: new Auth(verifications, ports),
+      auth: new Auth(verifications, ports, allowances),
       currentState: new CurrentState({ ...ports, authorizer, planner, turns, pump }),
       history: new History(authorizer, { ...ports, turns }),
       presence: new Presence(authorizer, { ...ports, turns }, presence),
@@ -205,7 +216,6 @@ export function composeEngine(options: EngineOptions) {
     drain,
     clock,
   );
-  const tickets = new TicketSigner(settings.ticketSecret);
   const recentLineages = new RecentLineages(
     limits.maxRateBuckets,
     limits.freeSubscribesEveryMs,
@@ -227,6 +237,7 @@ export function composeEngine(options: EngineOptions) {
     journal,
     verifications,
     calls,
+    allowances,
   });
   const controlApplier = new ControlApplier({
     localSessions,
@@ -259,6 +270,7 @@ export function composeEngine(options: EngineOptions) {
         if (session.heldChannels > 0)
           recentLineages.remember(session.lineage, session.heldChannels, clock.monotonic());
         unsubscribe.endAll(session, code);
+        allowances.change(session.allowance, NO_ALLOWANCE);
         // A token of `hello` or `auth` may wait to be verified.
         verifications.leave(session.connection.handshake);
       },
@@ -300,6 +312,7 @@ export function composeEngine(options: EngineOptions) {
       journal,
       verifications,
       connects,
+      nodeConnects,
       sessions,
       sessionDeps,
       unfinished,
@@ -392,6 +405,7 @@ function inboundLimits({ limits }: EngineSettings): Pick<SessionDeps, 'rates' | 
     },
     subjects: {
       commands: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
+      tenants: buckets(limits.userRatePerSecond, limits.userRatePerSecond * 2),
       answers: buckets(userAnswers, userAnswers * ANSWER_BURST_S),
       parsing: buckets(PARSING_MS, PARSING_MS),
       freeSubscribes: rounds(FREE_ROUNDS),

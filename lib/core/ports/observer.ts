@@ -36,6 +36,16 @@ export interface AbuseAct {
   readonly banMs: number;
 }
 
+/** What happened to the circuit of a handler or an authorization (G17). */
+export interface ObservedCircuit {
+  /** The handler, in words: e.g. `The handler of the publish "said" of rooms.:room`. Few: none has the name of a client or channel in it. */
+  readonly handler: string;
+  /** `open`: it is not called; `half_open`: one call at a time is; `closed`: it works again. */
+  readonly state: 'closed' | 'open' | 'half_open';
+  /** Whether it is not called for `all`, or for `one` client whose commands alone kept failing. */
+  readonly of: 'all' | 'one';
+}
+
 /**
  * What metrics, tracing and an audit are notified of. Every method is optional and called synchronously; durations are in
  * milliseconds of the monotonic clock. What a method throws, or rejects with, is logged once per method and changes nothing.
@@ -76,6 +86,8 @@ export interface Observer {
     outcome: Outcome,
     durationMs: number,
   ): void;
+  /** The circuit of a handler opened, or it is tried again, or has closed. */
+  onCircuit?(circuit: ObservedCircuit): void;
   /**
    * The broker answered a publish of a client or the application; `durationMs` is the time that the broker took. A retry that
    * this node answers from its memory does not reach the broker.

@@ -66,13 +66,14 @@ export interface TransportHost {
   /** Asks whether a new connection may be opened now: drain, capacity. `undefined` admits it (P18). */
   admit(handshake: Handshake): Refusal | undefined;
   /**
-   * Asks for the turn of an admitted connection: among those of its address, whose rate is bounded, and of the event loop, so that
+   * Asks for the turn of an admitted connection: among those of its address, whose rate is bounded, among those of this node, and of the event loop, so that
    * the connections of many clients that come at once keep nobody else from being served. Until then it waits.
    *
    * @param bytes of the request, which are kept while it waits.
+   * @param ticket of the session that it continues, where the request brought one: it decides whose turn it is, and nothing else.
    * @returns `undefined` where it is its turn; a refusal where that would take too long.
    */
-  enter(handshake: Handshake, bytes: number): MaybePromise<Refusal | undefined>;
+  enter(handshake: Handshake, bytes: number, ticket?: string): MaybePromise<Refusal | undefined>;
   /**
    * The same for a request that opens no connection, and does not wait: a refusal where it would have to, for the rate of its
    * address or because the node is busy.

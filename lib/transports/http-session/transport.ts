@@ -50,7 +50,7 @@ import { dropBody } from './unread-body.js';
 const NO_BODY = refused(400, 'A poll of a session has no body');
 const ALLOWED = {
   methods: 'POST',
-  headers: 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack',
+  headers: 'Authorization, Content-Type, Realtime-Session, Realtime-Send, Realtime-Ack, Realtime-Resume',
 };
 const EXPOSED = { 'Access-Control-Expose-Headers': 'Realtime-Answer, Realtime-End, Retry-After' };
 

@@ -19,6 +19,8 @@ export interface AcceptedHandshake {
   readonly handshake: Handshake;
   /** What came with the request; left out when `hello` must bring it. */
   readonly credentials: (Credentials & { readonly token: string }) | undefined;
+  /** The ticket of the session that it continues, for its turn among new connections (G17). Not kept. */
+  readonly ticket?: string | undefined;
 }
 
 /** The same of an upgrade, or a probe. */
@@ -56,6 +58,9 @@ const TLS_ONLY: Refusal = {
   hint: 'requireTls is set. If a proxy of yours ended TLS, it has to send X-Forwarded-Proto: https, and trustProxy has to trust it',
 };
 
+/** What the subprotocol `resume.` is where a session opens over HTTP (P21). */
+export const TICKET_HEADER = 'realtime-resume';
+
 type Source = Pick<AcceptedHandshake['credentials'] & object, 'token' | 'via'>;
 
 export const refused = (status: Refusal['status'], message: string): Refusal => ({ status, message });
@@ -87,7 +92,7 @@ export class HandshakePolicy {
     if ('refused' in selection) {
       return refused(400, `No known subprotocol. This server speaks ${this.spoken()}.`);
     }
-    return { ...accepted, codec: selection.codec };
+    return { ...accepted, codec: selection.codec, ticket: offered.ticket };
   }
 
   /**
@@ -105,7 +110,9 @@ export class HandshakePolicy {
     // Images, scripts and links of other pages, whose visitor knows nothing of the stream. A stream of another page has an Origin.
     if (req.headers.origin === undefined && (site === 'cross-site' || site === 'same-site'))
       return refused(403, 'A page of another site has to say its Origin');
-    return this.judgeClient(req, address, 'stream', undefined, transport, page?.isAllowed);
+    const accepted = this.judgeClient(req, address, 'stream', undefined, transport, page?.isAllowed);
+    const ticket = req.headers[TICKET_HEADER];
+    return isRefusal(accepted) || typeof ticket !== 'string' ? accepted : { ...accepted, ticket };
   }
 
   /** Who sends a request of a session that is open: what it was opened with counts, so cookies and `Authorization` are not read. */

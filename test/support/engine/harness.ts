@@ -109,7 +109,9 @@ export class EngineHarness {
       broker?: Broker;
       /** For a test whose broker, or second engine, must have the same time. */
       clock?: ManualClock;
-    } & Partial<Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers'>> = {},
+    } & Partial<
+      Pick<EngineOptions, 'authenticator' | 'requests' | 'onConnect' | 'observers' | 'limitsForUser'>
+    > = {},
   ) {
     this.clock = clock;
     const entropy = new SeededEntropy(1);
@@ -120,6 +122,7 @@ export class EngineHarness {
       channels,
       requests: options.requests ?? new Map(),
       ...(options.onConnect === undefined ? {} : { onConnect: options.onConnect }),
+      limitsForUser: options.limitsForUser,
       observers: options.observers ?? [],
       settings: settingsWith(settings),
       clock: this.clock,

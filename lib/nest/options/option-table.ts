@@ -58,4 +58,5 @@ export const CHANNEL_TABLE = {
     'drop-newest',
     'conflate',
   ]),
+  recheck: duration(undefined),
 };
